@@ -1,0 +1,35 @@
+"""The base of every contract model."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer
+
+
+class Contract(BaseModel):
+    """A frozen message body. Fields that a newer publisher added are ignored, missing required ones refused."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="null")
+
+    def to_json(self) -> bytes:
+        """The message body: compact JSON without fields that are None."""
+        return self.model_dump_json(exclude_none=True).encode()
+
+
+def _aware_utc(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("a time needs its zone, for example 2026-01-31T12:00:00Z")
+    return value.astimezone(UTC)
+
+
+def rfc3339(value: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds, for example `2026-01-31T12:00:00.000Z`."""
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+UtcTime = Annotated[
+    datetime, AfterValidator(_aware_utc), PlainSerializer(rfc3339, return_type=str, when_used="json")
+]
+"""A time with its zone, kept in UTC and written as RFC 3339."""
+
+JsonObject = dict[str, Any]
