@@ -1,0 +1,28 @@
+"""Identifiers: a type prefix and a time-ordered ULID, for example `trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD`."""
+
+from hashlib import sha256
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints
+from ulid import ULID
+
+Prefix = Literal["trk", "job", "dep", "art", "upl", "evt", "wrk"]
+
+_BODY = "[0-9A-HJKMNP-TV-Z]{26}"
+
+TrackId = Annotated[str, StringConstraints(pattern=f"^trk_{_BODY}$")]
+JobId = Annotated[str, StringConstraints(pattern=f"^job_{_BODY}$")]
+ArtefactId = Annotated[str, StringConstraints(pattern=f"^art_{_BODY}$")]
+DeploymentId = Annotated[str, StringConstraints(pattern=f"^dep_{_BODY}$")]
+Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+
+
+def new_id(prefix: Prefix) -> str:
+    """A new id; ids of one process sort by the time they were made."""
+    return f"{prefix}_{ULID()}"
+
+
+def derived_id(prefix: Prefix, *parts: str) -> str:
+    """The same id for the same parts: what a retried step makes again it makes under the same name."""
+    digest = sha256("\x1f".join(parts).encode()).digest()
+    return f"{prefix}_{ULID.from_bytes(digest[:16])}"

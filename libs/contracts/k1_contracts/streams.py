@@ -1,0 +1,155 @@
+"""Streams, durable consumers and key-value buckets: provisioned once, before any service starts."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from k1_contracts import subjects
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A JetStream stream with limits retention."""
+
+    name: str
+    subjects: tuple[str, ...]
+    description: str
+    max_age: timedelta
+    max_bytes: int
+    duplicate_window: timedelta = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Durable:
+    """A pull consumer; `filters` are the subjects that its service handles."""
+
+    stream: str
+    name: str
+    filters: tuple[str, ...]
+    ack_wait: timedelta
+    max_deliver: int = 6
+    max_ack_pending: int = 256
+
+    @property
+    def filter_subjects(self) -> list[str]:
+        """The handled subjects and those on which this durable's dead letters come back."""
+        return [*self.filters, redrive_filter(self.name)]
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A key-value bucket."""
+
+    name: str
+    description: str
+    ttl: timedelta | None
+    max_bytes: int = 256 * MIB
+
+
+def redrive_filter(durable: str) -> str:
+    """All that is driven anew for one durable."""
+    return subjects.redrive(durable, ">")
+
+
+EVENTS = "EVENTS"
+ANALYSIS_WORK = "ANALYSIS_WORK"
+DEAD_LETTERS = "DEAD_LETTERS"
+ADVISORIES = "ADVISORIES"
+
+CATALOGUE = Durable(
+    EVENTS,
+    "catalogue",
+    (
+        subjects.TRACK_UPLOADED,
+        subjects.ANALYSIS_STARTED,
+        subjects.ANALYSIS_COMPLETED,
+        subjects.ANALYSIS_FAILED,
+        subjects.ANALYSIS_CANCELLED,
+    ),
+    ack_wait=timedelta(seconds=30),
+    max_deliver=12,
+)
+ANALYSIS_INTAKE = Durable(
+    EVENTS,
+    "analysis-intake",
+    (subjects.TRACK_UPLOADED, subjects.ANALYSIS_REQUESTED),
+    ack_wait=timedelta(seconds=30),
+    max_deliver=12,
+)
+
+
+def analysis_lane(priority: int) -> Durable:
+    """The durable of the jobs that wait with one priority.
+
+    A job may be interrupted by any number of pod restarts, so it has more deliveries than a
+    message; the attempts of the job itself are counted in the worker.
+    """
+    return Durable(
+        ANALYSIS_WORK,
+        f"analysis-p{priority}",
+        (subjects.analysis_job(priority),),
+        ack_wait=timedelta(seconds=15),
+        max_deliver=20,
+        max_ack_pending=1024,
+    )
+
+
+ANALYSIS_LANES = tuple(analysis_lane(priority) for priority in subjects.PRIORITIES)
+DEAD_LETTER_RELAY = Durable(
+    ADVISORIES,
+    "dead-letter-relay",
+    ("$JS.EVENT.ADVISORY.CONSUMER.*.>",),
+    ack_wait=timedelta(seconds=30),
+)
+DURABLES = (CATALOGUE, ANALYSIS_INTAKE, *ANALYSIS_LANES, DEAD_LETTER_RELAY)
+
+STREAMS = (
+    Stream(
+        EVENTS,
+        (
+            "track.>",
+            "analysis.>",
+            "beats.>",
+            "deploy.>",
+            redrive_filter(CATALOGUE.name),
+            redrive_filter(ANALYSIS_INTAKE.name),
+        ),
+        "Facts and commands of tracks, analyses and deployments",
+        max_age=timedelta(days=14),
+        max_bytes=1024 * MIB,
+    ),
+    Stream(
+        ANALYSIS_WORK,
+        (subjects.ANALYSIS_JOBS_ANY, *(redrive_filter(lane.name) for lane in ANALYSIS_LANES)),
+        "Analysis jobs waiting for a worker, one subject a priority",
+        max_age=timedelta(days=14),
+        max_bytes=256 * MIB,
+    ),
+    Stream(
+        DEAD_LETTERS,
+        (f"{subjects.DEAD_LETTERS}.>",),
+        "Messages that could not be handled, with the reason",
+        max_age=timedelta(days=90),
+        max_bytes=512 * MIB,
+        duplicate_window=timedelta(hours=2),
+    ),
+    Stream(
+        ADVISORIES,
+        (
+            "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>",
+            "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>",
+            redrive_filter(DEAD_LETTER_RELAY.name),
+        ),
+        "The broker's own word that it gave a message up",
+        max_age=timedelta(days=14),
+        max_bytes=64 * MIB,
+    ),
+)
+
+JOB_PROGRESS = Bucket("JOB_PROGRESS", "The newest progress of each job", ttl=timedelta(days=1))
+JOB_CANCELS = Bucket("JOB_CANCELS", "Jobs that a person cancelled", ttl=timedelta(days=14))
+WORKERS = Bucket("WORKERS", "Analysis workers that are alive", ttl=timedelta(seconds=15))
+UPLOADS = Bucket("UPLOADS", "Which track holds which audio bytes", ttl=None)
+IDEMPOTENCY = Bucket("IDEMPOTENCY", "Idempotency keys of uploads", ttl=timedelta(days=1))
+BUCKETS = (JOB_PROGRESS, JOB_CANCELS, WORKERS, UPLOADS, IDEMPOTENCY)

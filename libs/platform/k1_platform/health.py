@@ -1,0 +1,73 @@
+"""`/livez`, `/readyz` and `/metrics` of a service."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from aiohttp import web
+from k1_contracts.streams import Durable
+from nats.js import JetStreamContext
+from prometheus_client import CollectorRegistry, generate_latest
+
+from k1_platform.broker import Bus
+from k1_platform.errors import TransientError
+
+CHECK_TIMEOUT_S: Final = 2.0
+Check = Callable[[], Awaitable[None]]
+"""Raises when the dependency does not answer."""
+
+
+def nats_check(bus: Bus) -> Check:
+    """The broker answers, not only holds a socket open."""
+
+    async def check() -> None:
+        if not bus.client.is_connected:
+            raise TransientError("not connected to NATS")
+        await bus.client.flush(timeout=1)
+
+    return check
+
+
+def durable_check(jetstream: JetStreamContext, durable: Durable) -> Check:
+    """The durable exists: under a deleted one a subscriber would wait in silence for ever."""
+
+    async def check() -> None:
+        await jetstream.consumer_info(durable.stream, durable.name, timeout=CHECK_TIMEOUT_S)
+
+    return check
+
+
+def health_routes(
+    checks: Mapping[str, Check], registry: CollectorRegistry, about: Mapping[str, str]
+) -> web.RouteTableDef:
+    """The three routes; `about` (name and version) is part of the answers."""
+    routes = web.RouteTableDef()
+
+    @routes.get("/livez")
+    async def livez(_: web.Request) -> web.Response:  # pyright: ignore[reportUnusedFunction]
+        return web.json_response({"status": "alive", **about})
+
+    @routes.get("/readyz")
+    async def readyz(_: web.Request) -> web.Response:  # pyright: ignore[reportUnusedFunction]
+        outcomes = await asyncio.gather(*(_outcome(check) for check in checks.values()))
+        report = dict(zip(checks, outcomes, strict=True))
+        ready = all(outcome == "ok" for outcome in outcomes)
+        body = {"status": "ready" if ready else "not ready", "checks": report, **about}
+        return web.json_response(body, status=200 if ready else 503)
+
+    @routes.get("/metrics")
+    async def metrics(_: web.Request) -> web.Response:  # pyright: ignore[reportUnusedFunction]
+        return web.Response(
+            body=generate_latest(registry), headers={"Content-Type": "text/plain; version=0.0.4"}
+        )
+
+    return routes
+
+
+async def _outcome(check: Check) -> str:
+    try:
+        await asyncio.wait_for(check(), CHECK_TIMEOUT_S)
+    except Exception as error:  # noqa: BLE001  whatever is wrong, the answer is "not ready" and why
+        return json.dumps(repr(error))[1:-1]
+    return "ok"

@@ -1,0 +1,94 @@
+"""Questions and answers over core NATS request/reply."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from faststream.nats import NatsBroker, NatsMessage
+from k1_contracts.base import Contract
+from k1_contracts.queries import Answer, RpcError
+from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError
+from pydantic import BaseModel, ValidationError
+
+ASK_TIMEOUT_S = 5.0
+_log = logging.getLogger(__name__)
+
+Q = TypeVar("Q", bound=Contract)
+A = TypeVar("A", bound=BaseModel)
+
+
+class AnswerError(Exception):
+    """A question that has no answer; the answering function raises it, the asking side sees it again."""
+
+    def __init__(self, code: str, message: str, status: int) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+
+
+async def ask(broker: NatsBroker, subject: str, question: Contract, answer: type[A]) -> A:
+    """Ask the owner of `subject` and return its answer.
+
+    Raises:
+        AnswerError: the owner's own error, or `service_unavailable` (503) when nobody answers,
+            or `service_timeout` (504) when the answer does not come in time.
+    """
+    reply = await ask_raw(broker, subject, question)
+    parsed = Answer[answer].model_validate_json(reply)
+    if parsed.error:
+        raise AnswerError(parsed.error.code, parsed.error.message, parsed.error.status)
+    assert parsed.result is not None
+    return parsed.result
+
+
+async def ask_raw(broker: NatsBroker, subject: str, question: Contract) -> bytes:
+    """Ask and return the reply's bytes; raises as `ask` does, but for the owner's own errors."""
+    owner = subject.split(".")[1]
+    try:
+        reply = await broker.request(question.to_json(), subject, timeout=ASK_TIMEOUT_S)
+    except NoRespondersError as error:
+        message = f"The {owner} service is not running; try again in a moment."
+        raise AnswerError("service_unavailable", message, 503) from error
+    except (NatsError, TimeoutError, OSError) as error:
+        message = f"The {owner} service did not answer within {ASK_TIMEOUT_S:.0f} s; try again."
+        raise AnswerError("service_timeout", message, 504) from error
+    return reply.body
+
+
+def answer(
+    broker: NatsBroker,
+    subject: str,
+    model: type[Q],
+    function: Callable[[Q], Awaitable[BaseModel]],
+    *,
+    workers: int = 16,
+) -> None:
+    """Answer the questions on `subject`, shared with the other processes of this service."""
+
+    async def handle(message: NatsMessage) -> bytes:
+        try:
+            result = await function(model.model_validate_json(message.body))
+        except Exception as error:  # noqa: BLE001  the one place where a question's error becomes its answer
+            return _refusal(subject, error).model_dump_json(exclude_none=True).encode()
+        return b'{"result":' + result.model_dump_json(exclude_none=True).encode() + b"}"
+
+    queue = subject.split(".")[1]
+    broker.subscriber(subject, queue=queue, max_workers=workers, decoder=_raw_body)(handle)
+
+
+def _refusal(subject: str, error: Exception) -> Answer[Any]:
+    if isinstance(error, AnswerError):
+        problem = RpcError(code=error.code, message=str(error), status=error.status)
+    elif isinstance(error, ValidationError):
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the body"
+        problem = RpcError(code="invalid_request", message=f"{where}: {first['msg']}", status=422)
+    else:
+        _log.error("question failed", extra={"subject": subject}, exc_info=error)
+        problem = RpcError(code="internal_error", message="The service failed; it was logged.", status=500)
+    return Answer(error=problem)
+
+
+async def _raw_body(message: Any) -> Any:
+    return message.body

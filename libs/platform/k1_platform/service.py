@@ -1,0 +1,122 @@
+"""The frame of a service: one process, one port, one event loop, a clean end on SIGTERM."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+import uvloop
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+from opentelemetry.instrumentation.aiohttp_server import AioHttpServerInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client import CollectorRegistry, Info
+
+from k1_platform.broker import Bus, connect, make_broker
+from k1_platform.dead_letter_relay import run_dead_letter_relay
+from k1_platform.health import Check, health_routes, nats_check
+from k1_platform.observability import configure_logging, configure_tracing
+from k1_platform.settings import HttpSettings, NatsSettings, ObservabilitySettings
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Runtime:
+    """What the frame opened; a service's `wire` adds to it."""
+
+    name: str
+    version: str
+    registry: CollectorRegistry
+    tracer_provider: TracerProvider
+    bus: Bus
+    cleanup: AsyncExitStack
+    """Opened resources close in reverse order, after the subscribers have finished."""
+    checks: dict[str, Check] = field(default_factory=dict[str, Check])
+    routes: list[web.AbstractRouteDef] = field(default_factory=list[web.AbstractRouteDef])
+    middlewares: list[Middleware] = field(default_factory=list[Middleware])
+
+    def background(self, work: Awaitable[None], name: str) -> None:
+        """Run a task for as long as the service lives; the service ends when it fails."""
+        task = asyncio.ensure_future(work)
+        task.add_done_callback(lambda done: _ended(name, done))
+
+        async def stop() -> None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+        self.cleanup.push_async_callback(stop)
+
+
+Wire = Callable[[Runtime], Awaitable[None]]
+
+
+def run_service(
+    name: str, http: HttpSettings, wire: Wire, *, transient: tuple[type[Exception], ...] = ()
+) -> None:
+    """Run a service until SIGTERM or Ctrl-C; `wire` opens its stores and registers its handlers."""
+    uvloop.run(_serve(name, http, wire, transient))
+
+
+async def _serve(name: str, http: HttpSettings, wire: Wire, transient: tuple[type[Exception], ...]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as cleanup:
+        await _start(name, http, wire, transient, cleanup)
+        await stop.wait()
+        _log.info("stopping")
+
+
+async def _start(
+    name: str,
+    http: HttpSettings,
+    wire: Wire,
+    transient: tuple[type[Exception], ...],
+    cleanup: AsyncExitStack,
+) -> None:
+    observability = ObservabilitySettings()
+    configure_logging(name, observability.log_level)
+    release = version(f"k1-{name}")
+    tracer_provider = configure_tracing(name, release, observability)
+    cleanup.callback(tracer_provider.shutdown)
+    registry = CollectorRegistry()
+    Info("k1_service", "The running service", registry=registry).info({"service": name, "version": release})
+    broker = make_broker(
+        NatsSettings(), service=name, registry=registry, tracer_provider=tracer_provider, transient=transient
+    )
+    runtime = Runtime(name, release, registry, tracer_provider, await connect(broker), cleanup=cleanup)
+    runtime.checks["nats"] = nats_check(runtime.bus)
+    await wire(runtime)
+    run_dead_letter_relay(runtime.bus)
+    # Pushed after what `wire` opened, so ended before it: no message is taken while the stores close.
+    cleanup.push_async_callback(broker.stop)
+    await broker.start()
+    await _listen(runtime, http, {"name": name, "version": release})
+
+
+async def _listen(runtime: Runtime, http: HttpSettings, about: Mapping[str, str]) -> None:
+    # Instrument before the application exists: the instrumentation replaces its class.
+    AioHttpServerInstrumentor().instrument(tracer_provider=runtime.tracer_provider)
+    application = web.Application(middlewares=runtime.middlewares, client_max_size=1024 * 1024)
+    application.add_routes(health_routes(runtime.checks, runtime.registry, about))
+    application.add_routes(runtime.routes)
+    runner = web.AppRunner(application, access_log=None, handle_signals=False)
+    await runner.setup()
+    runtime.cleanup.push_async_callback(runner.cleanup)
+    site = web.TCPSite(runner, http.host, http.port, backlog=512, shutdown_timeout=10)
+    await site.start()
+    _log.info("listening", extra={"addresses": [list(address) for address in runner.addresses]})
+
+
+def _ended(name: str, task: "asyncio.Future[None]") -> None:
+    if task.cancelled():
+        return
+    error = task.exception()
+    _log.critical("background task ended", extra={"task": name}, exc_info=error)
+    signal.raise_signal(signal.SIGTERM)

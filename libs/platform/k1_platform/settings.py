@@ -1,0 +1,69 @@
+"""Where the servers are. Services know URLs and nothing else of them."""
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class NatsSettings(BaseSettings):
+    """K1_NATS_*."""
+
+    model_config = SettingsConfigDict(env_prefix="K1_NATS_", frozen=True)
+
+    url: str = Field(default="nats://127.0.0.1:4222", description="One or more NATS URLs, comma-separated.")
+
+
+class PostgresSettings(BaseSettings):
+    """K1_POSTGRES_*."""
+
+    model_config = SettingsConfigDict(env_prefix="K1_POSTGRES_", frozen=True)
+
+    dsn: SecretStr = Field(
+        default=SecretStr("postgresql://k1@127.0.0.1:5432/k1"), description="PostgreSQL URL with password."
+    )
+    pool_size: int = Field(default=10, ge=1, description="Most connections that one process holds.")
+
+
+class MongoSettings(BaseSettings):
+    """K1_MONGO_*."""
+
+    model_config = SettingsConfigDict(env_prefix="K1_MONGO_", frozen=True)
+
+    url: SecretStr = Field(default=SecretStr("mongodb://127.0.0.1:27017"), description="MongoDB URL.")
+    database: str = Field(default="k1", description="The database that holds the maps.")
+
+
+class ObjectStoreSettings(BaseSettings):
+    """K1_S3_*."""
+
+    model_config = SettingsConfigDict(env_prefix="K1_S3_", frozen=True)
+
+    url: str = Field(default="http://127.0.0.1:9000", description="The S3 endpoint that services use.")
+    public_url: str | None = Field(
+        default=None, description="The endpoint in signed URLs, when browsers reach the store elsewhere."
+    )
+    access_key: SecretStr = Field(default=SecretStr(""), description="S3 access key.")
+    secret_key: SecretStr = Field(default=SecretStr(""), description="S3 secret key.")
+    bucket: str = Field(default="k1", description="The bucket of songs and artefacts.")
+    region: str = Field(default="us-east-1", description="The region that requests are signed for.")
+
+
+class ObservabilitySettings(BaseSettings):
+    """K1_LOG_LEVEL, and OpenTelemetry's own OTEL_* variables."""
+
+    model_config = SettingsConfigDict(env_prefix="K1_", frozen=True)
+
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    otlp_endpoint: str | None = Field(
+        default=None,
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="Where traces go; nothing is exported when it is not set.",
+    )
+
+
+class HttpSettings(BaseSettings):
+    """Each service inherits these with its own prefix, K1_<SERVICE>_."""
+
+    host: str = Field(default="127.0.0.1", description="The address to listen on.")
+    port: int = Field(
+        default=0, ge=0, le=65535, description="The port of HTTP, health and metrics; 0: a free one."
+    )
