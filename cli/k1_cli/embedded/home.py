@@ -1,0 +1,124 @@
+"""The home folder of one stack: its paths, its credentials, its remembered ports and its lock."""
+
+import fcntl
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, cast
+
+from k1_cli.embedded.errors import HomeInUseError, StackError
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Passwords and keys made once for each home; none of them is known outside it."""
+
+    nats_password: str
+    postgres_password: str
+    s3_access_key: str
+    s3_secret_key: str
+
+    @classmethod
+    def generate(cls) -> Self:
+        """Fresh random credentials."""
+        return cls(
+            nats_password=secrets.token_hex(16),
+            postgres_password=secrets.token_hex(16),
+            s3_access_key=f"k1{secrets.token_hex(9)}",
+            s3_secret_key=secrets.token_hex(20),
+        )
+
+
+class Home:
+    """Where one stack keeps everything: `data/`, `logs/`, `run/` and `credentials.json` (mode 600)."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.expanduser().resolve()
+        self.logs = self.root / "logs"
+        self.run = self.root / "run"
+        self.state_file = self.root / "state.json"
+        self._lock_file: int | None = None
+
+    def create(self) -> None:
+        """Make the folders that every process needs.
+
+        Raises:
+            StackError: the folder cannot be made or written.
+        """
+        try:
+            for folder in (self.root, self.root / "data", self.logs, self.run):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StackError(f"cannot write the home folder {self.root}: {error.strerror}") from error
+
+    def data(self, name: str) -> Path:
+        """The folder in which the server `name` keeps its data."""
+        return self.root / "data" / name
+
+    def credentials(self) -> Credentials:
+        """This home's credentials, made at the first call."""
+        path = self.root / "credentials.json"
+        if path.exists():
+            return Credentials(**json.loads(path.read_text()))
+        made = Credentials.generate()
+        write_private(path, json.dumps(vars(made), indent=2))
+        return made
+
+    def remembered_ports(self) -> dict[str, int]:
+        """The ports of the last run by server name, so that URLs stay the same from run to run."""
+        path = self.run / "ports.json"
+        return cast("dict[str, int]", json.loads(path.read_text())) if path.exists() else {}
+
+    def remember_ports(self, ports: dict[str, int]) -> None:
+        """Keep `ports` (a name may be new or known) for the next run."""
+        path = self.run / "ports.json"
+        write_private(path, json.dumps(self.remembered_ports() | ports, indent=2))
+
+    def read_state(self) -> dict[str, Any] | None:
+        """What the running supervisor wrote about itself, or None where none has."""
+        try:
+            return cast("dict[str, Any]", json.loads(self.state_file.read_text()))
+        except FileNotFoundError:
+            return None
+
+    def lock(self) -> None:
+        """Claim the home for this process; the claim ends with `unlock` or with the process.
+
+        Raises:
+            HomeInUseError: another stack runs on this home.
+        """
+        descriptor = os.open(self.run / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise HomeInUseError(f"a stack already runs on {self.root}") from error
+        self._lock_file = descriptor
+
+    def unlock(self) -> None:
+        """Give the home up; harmless when it was never claimed."""
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
+    def is_locked(self) -> bool:
+        """Whether a live process runs a stack on this home."""
+        if not self.run.exists():
+            return False
+        try:
+            self.lock()
+        except HomeInUseError:
+            return True
+        self.unlock()
+        return False
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write `text` readable by its owner alone, and whole or not at all."""
+    draft = path.with_suffix(".new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    draft.replace(path)

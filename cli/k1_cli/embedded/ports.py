@@ -1,0 +1,46 @@
+"""Loopback ports for the servers."""
+
+import itertools
+import os
+import socket
+from pathlib import Path
+
+_FIRST = 15_000
+_BLOCK = 16
+_steps = itertools.count()
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on `port` of the loopback interface now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port(preferred: int | None = None) -> int:
+    """`preferred` when it is free, else another free port.
+
+    Ports inside the kernel's ephemeral range are left alone: a client that keeps reconnecting to a dead
+    server there can be given that very port as its own, connect to itself and so keep the server out.
+    Each process walks its own block of ports, so that stacks started together do not race for one.
+    """
+    if preferred is not None and is_free(preferred):
+        return preferred
+    span = _first_ephemeral() - _FIRST
+    for _ in range(span):
+        port = _FIRST + (os.getpid() * _BLOCK + next(_steps)) % span
+        if is_free(port):
+            return port
+    raise OSError(f"no free loopback port between {_FIRST} and {_FIRST + span}")
+
+
+def _first_ephemeral() -> int:
+    try:
+        limits = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text()
+    except OSError:
+        return 32_768
+    return max(int(limits.split()[0]), _FIRST + 1_000)

@@ -1,0 +1,148 @@
+"""One child process: started in its own session, logged to a file, dying with its parent, always reaped."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import psutil
+
+from k1_cli.embedded import launch
+from k1_cli.embedded.errors import StackError
+from k1_cli.embedded.home import Home
+
+# The kernel's "parent" is the thread that forked: a short-lived one would take its children along when it
+# ends. One thread, alive until the interpreter stops, therefore starts every child.
+_spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="k1-spawn")
+
+_TAIL_BYTES = 4_096
+_SAME_PROCESS_SECONDS = 1.0
+_PREDECESSOR_PATIENCE = 3.0
+
+
+@dataclass(frozen=True)
+class User:
+    """The account that a child runs under."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True)
+class Command:
+    """What to run and how to stop it."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Added to this process's own environment; secrets go here rather than on the command line."""
+    stop_signal: signal.Signals = signal.SIGTERM
+    user: User | None = None
+
+
+def bound_to_us(command: Command) -> list[str]:
+    """The arguments that run `command` as its user, tied to the life of the thread that starts it."""
+    user = command.user or User(-1, -1)
+    binding = (int(command.stop_signal), os.getpid(), user.uid, user.gid)
+    return [sys.executable, "-I", "-S", launch.__file__, *map(str, binding), *command.argv]
+
+
+class ManagedProcess:
+    """A named child of a stack, with its log in `<home>/logs/<name>.log`."""
+
+    def __init__(self, home: Home, name: str) -> None:
+        self.name = name
+        self.log = home.logs / f"{name}.log"
+        self._record = home.run / f"{name}.pid"
+        self._child: subprocess.Popen[bytes] | None = None
+        self._stop_signal = signal.SIGTERM
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+        return self._child.pid if self._child is not None and self.alive else None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the child was started and has not ended."""
+        return self._child is not None and self._child.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended: a code, a negative signal number, or None while it runs or before it ran."""
+        return None if self._child is None else self._child.poll()
+
+    def start(self, command: Command) -> None:
+        """Start `command`, after ending what a killed predecessor may have left running.
+
+        Raises:
+            StackError: the program cannot be started.
+        """
+        self._end_predecessor()
+        self._stop_signal = command.stop_signal
+        environment = {**os.environ, **command.environment}
+        self._child = _spawner.submit(self._spawn, bound_to_us(command), environment).result()
+        created = psutil.Process(self._child.pid).create_time()
+        self._record.write_text(json.dumps({"pid": self._child.pid, "created": created}))
+
+    def _spawn(self, argv: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            try:
+                return subprocess.Popen(
+                    argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise StackError(f"cannot start {self.name}: {error}") from error
+
+    def stop(self, patience: float = 10.0) -> None:
+        """End the child in its own way, by force after `patience` seconds, with everything in its session."""
+        if self._child is None:
+            return
+        if self.alive:
+            self._child.send_signal(self._stop_signal)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._child.wait(patience)
+        self.kill()
+
+    def kill(self) -> None:
+        """`kill -9` the child and everything in its session, and wait until it is gone."""
+        if self._child is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._child.pid, signal.SIGKILL)
+        self._child.wait()
+        self._record.unlink(missing_ok=True)
+
+    def log_tail(self, lines: int = 8) -> str:
+        """The last lines that the child wrote."""
+        try:
+            with self.log.open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+                text = log.read().decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def _end_predecessor(self) -> None:
+        """A supervisor killed a moment ago leaves children that are still stopping: they hold our files."""
+        try:
+            record = json.loads(self._record.read_text())
+            predecessor = psutil.Process(record["pid"])
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+            return
+        if abs(predecessor.create_time() - record["created"]) > _SAME_PROCESS_SECONDS:
+            return  # the number has passed to a stranger
+        try:
+            predecessor.wait(_PREDECESSOR_PATIENCE)
+        except psutil.TimeoutExpired:
+            predecessor.kill()
+            predecessor.wait(_PREDECESSOR_PATIENCE)

@@ -1,0 +1,322 @@
+"""The embedded stack on real servers: they answer, keep their data, and never outlive their owner."""
+
+import asyncio
+import io
+import os
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import asyncpg
+import nats
+import psutil
+import pytest
+from k1_cli.embedded import EmbeddedStack, HomeInUseError, StackError
+from k1_cli.embedded.ports import free_port, is_free
+from minio import Minio
+from nats.js.api import StreamConfig
+from pymongo import MongoClient
+
+NAMES = ("nats", "postgres", "mongo", "s3")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
+    """One running stack in a folder with a space in its name and, as pytest makes them, mode 700."""
+    with EmbeddedStack(tmp_path_factory.mktemp("home") / "a home") as running:
+        yield running
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def lives(pid: int) -> bool:
+    """A zombie that its adoptive parent has not buried yet is dead."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def s3(stack: EmbeddedStack) -> Minio:
+    urls = stack.urls
+    host = urls.s3_url.removeprefix("http://")
+    return Minio(host, access_key=urls.s3_access_key, secret_key=urls.s3_secret_key, secure=False)
+
+
+def write_s3(stack: EmbeddedStack) -> None:
+    client = s3(stack)
+    if "kept" not in {bucket.name for bucket in client.list_buckets()}:
+        client.make_bucket("kept")
+    client.put_object("kept", "a/b.txt", io.BytesIO(b"kept"), 4)
+
+
+def read_s3(stack: EmbeddedStack) -> bytes:
+    return s3(stack).get_object("kept", "a/b.txt").read()
+
+
+def write_mongo(stack: EmbeddedStack) -> None:
+    with MongoClient[dict[str, object]](stack.urls.mongo_url) as client:
+        client.get_default_database()["maps"].insert_one({"_id": "m1", "v": b"kept"})
+
+
+def read_mongo(stack: EmbeddedStack) -> object:
+    with MongoClient[dict[str, object]](stack.urls.mongo_url) as client:
+        found = client.get_default_database()["maps"].find_one({"_id": "m1"})
+        return found["v"] if found else None
+
+
+async def sql(stack: EmbeddedStack, *statements: str) -> object:
+    connection = await asyncpg.connect(stack.urls.postgres_dsn)
+    try:
+        for statement in statements[:-1]:
+            await connection.execute(statement)
+        return await connection.fetchval(statements[-1])
+    finally:
+        await connection.close()
+
+
+def write_postgres(stack: EmbeddedStack) -> None:
+    asyncio.run(sql(stack, "CREATE TABLE IF NOT EXISTS kept (v bytea)", "INSERT INTO kept VALUES ('kept')"))
+
+
+def read_postgres(stack: EmbeddedStack) -> object:
+    return asyncio.run(sql(stack, "SELECT v FROM kept LIMIT 1"))
+
+
+async def publish(stack: EmbeddedStack, body: bytes) -> int:
+    client = await nats.connect(stack.urls.nats_url)
+    try:
+        stream = client.jetstream()
+        await stream.add_stream(StreamConfig(name="KEPT", subjects=["kept"]))
+        return (await stream.publish("kept", body)).seq
+    finally:
+        await client.close()
+
+
+async def last_message(stack: EmbeddedStack) -> bytes | None:
+    client = await nats.connect(stack.urls.nats_url)
+    try:
+        return (await client.jetstream().get_last_msg("KEPT", "kept")).data
+    finally:
+        await client.close()
+
+
+def write_nats(stack: EmbeddedStack) -> None:
+    asyncio.run(publish(stack, b"kept"))
+
+
+def read_nats(stack: EmbeddedStack) -> object:
+    return asyncio.run(last_message(stack))
+
+
+WRITERS = {"nats": write_nats, "postgres": write_postgres, "mongo": write_mongo, "s3": write_s3}
+READERS = {"nats": read_nats, "postgres": read_postgres, "mongo": read_mongo, "s3": read_s3}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_data_and_port_survive_a_kill(stack: EmbeddedStack, name: str) -> None:
+    """What a client was told is stored is there after `kill -9` and a restart, at the same address."""
+    WRITERS[name](stack)
+    before = (stack.server(name).port, stack.urls)
+    stack.kill(name)
+    assert not stack.server(name).ready()
+    stack.restart(name)
+    assert (stack.server(name).port, stack.urls) == before
+    assert READERS[name](stack) == b"kept"
+
+
+def test_postgres_restarts_although_a_backend_still_computes(stack: EmbeddedStack) -> None:
+    """A backend that never looks up from its work does not keep a new server out."""
+
+    async def abandon() -> None:
+        connection = await asyncpg.connect(stack.urls.postgres_dsn)
+        backend = connection.get_server_pid()
+        work = asyncio.ensure_future(
+            connection.fetchval(
+                "SELECT sum(a * b) FROM generate_series(1, 100000) a, generate_series(1, 100000) b"
+            )
+        )
+        await asyncio.to_thread(wait_until, lambda: psutil.Process(backend).cpu_times().user > 0.02)
+        await asyncio.to_thread(stack.kill, "postgres")
+        assert lives(backend)
+        await asyncio.to_thread(stack.restart, "postgres")
+        assert not lives(backend)
+        with pytest.raises((asyncpg.PostgresError, OSError)):
+            await work
+        connection.terminate()
+
+    asyncio.run(abandon())
+    assert asyncio.run(sql(stack, "SELECT 1")) == 1
+
+
+def test_the_limits_that_services_rely_on(stack: EmbeddedStack) -> None:
+    """A 7 MB message fits, PostgreSQL is 18 or later with pgvector, and text is UTF-8."""
+    assert asyncio.run(publish(stack, bytes(7_000_000))) > 0
+    version, vector, encoding = asyncio.run(
+        sql(
+            stack,
+            "CREATE EXTENSION IF NOT EXISTS vector",
+            "SELECT ARRAY[current_setting('server_version_num'), '[1,2]'::vector::text, current_setting('server_encoding')]",
+        )
+    )  # type: ignore[misc]  # fetchval is untyped here
+    assert int(version) >= 180_000
+    assert (vector, encoding) == ("[1,2]", "UTF8")
+
+
+def test_strangers_are_refused(stack: EmbeddedStack) -> None:
+    """NATS, PostgreSQL and S3 want this home's credentials, which nobody else may read."""
+    with pytest.raises(nats.errors.Error):
+        asyncio.run(
+            nats.connect(
+                f"nats://127.0.0.1:{stack.server('nats').port}", allow_reconnect=False, error_cb=ignore
+            )
+        )
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        asyncio.run(asyncpg.connect(stack.urls.postgres_dsn, password="guess"))
+    with pytest.raises(Exception, match=r"SignatureDoesNotMatch|AccessDenied|Response code: 403"):
+        Minio(f"127.0.0.1:{stack.server('s3').port}", "guess", "guessguess", secure=False).list_buckets()
+    assert stat.S_IMODE((stack.home.root / "credentials.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE((stack.home.data("nats") / "nats.conf").stat().st_mode) == 0o600
+
+
+async def ignore(error: Exception) -> None:
+    """nats-py logs errors that have no listener."""
+
+
+def test_secrets_stay_off_the_command_line(stack: EmbeddedStack) -> None:
+    """`ps` shows no password to other users."""
+    secrets = [*vars(stack.home.credentials()).values()]
+    for server in stack.servers:
+        line = " ".join(psutil.Process(server.process.pid).cmdline())
+        assert not [secret for secret in secrets if secret in line]
+
+
+def test_the_mqtt_listener_knows_the_same_user(stack: EmbeddedStack) -> None:
+    """An MQTT 3.1.1 CONNECT with the user's password is accepted, without it refused."""
+
+    def connect(password: str) -> int:
+        def text(value: str) -> bytes:
+            return struct.pack("!H", len(value)) + value.encode()
+
+        body = (
+            text("MQTT") + b"\x04\xc2" + struct.pack("!H", 10) + text("client") + text("k1") + text(password)
+        )
+        with socket.create_connection(("127.0.0.1", stack.server("nats").port_named("mqtt")), 2) as mqtt:
+            mqtt.sendall(b"\x10" + bytes([len(body)]) + body)
+            return mqtt.recv(4)[3]
+
+    accepted, not_authorised = 0, 5
+    assert connect(stack.home.credentials().nats_password) == accepted
+    assert connect("guess") == not_authorised
+
+
+def test_a_home_runs_one_stack(stack: EmbeddedStack) -> None:
+    """A second stack on the same home says so and disturbs nothing."""
+    with pytest.raises(HomeInUseError, match="already runs"):
+        EmbeddedStack(stack.home.root).start()
+    assert all(server.ready() for server in stack.servers)
+
+
+def test_unknown_servers_are_named(stack: EmbeddedStack) -> None:
+    """A wrong name tells the right ones."""
+    with pytest.raises(StackError, match="nats, postgres, mongo, s3"):
+        stack.kill("redis")
+
+
+def test_the_environment_is_complete(stack: EmbeddedStack) -> None:
+    """Every variable that the services read is there and filled."""
+    environment = stack.urls.environment()
+    assert set(environment) == {
+        "K1_NATS_URL", "K1_POSTGRES_DSN", "K1_MONGO_URL", "K1_S3_URL",
+        "K1_S3_ACCESS_KEY", "K1_S3_SECRET_KEY", "K1_S3_BUCKET", "K1_S3_PUBLIC_URL",
+    }  # fmt: skip
+    assert all(environment.values())
+
+
+def test_a_server_outlives_the_thread_that_started_it(stack: EmbeddedStack) -> None:
+    """The kernel ends children with the thread that forked them; a passing thread must not be that one."""
+    with ThreadPoolExecutor(1) as passing:
+        passing.submit(stack.restart, "s3").result()
+    assert not wait_until(lambda: not stack.server("s3").ready(), seconds=0.3)
+
+
+def test_stop_leaves_nothing_and_a_second_start_finds_everything(tmp_path: Path) -> None:
+    """Stopping ends every process, frees the home, and keeps data, credentials and ports."""
+    with EmbeddedStack(tmp_path) as first:
+        write_s3(first)
+        urls, pids = first.urls, [server.process.pid for server in first.servers]
+        family = {child.pid for pid in pids for child in psutil.Process(pid).children(recursive=True)}
+    assert not [pid for pid in {*pids, *family} if lives(pid)]
+    assert not list((tmp_path / "run").glob("*.pid"))
+    with EmbeddedStack(tmp_path) as second:
+        assert second.urls == urls
+        assert read_s3(second) == b"kept"
+
+
+OWNER = """
+import sys
+from pathlib import Path
+from k1_cli.embedded import EmbeddedStack
+stack = EmbeddedStack(Path(sys.argv[1]))
+stack.start()
+print(*(server.process.pid for server in stack.servers), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_servers_die_with_their_owner(tmp_path: Path) -> None:
+    """After `kill -9` of the owner no server stays, and the home can be used again at once."""
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with owner:
+        assert owner.stdout is not None
+        pids = [int(pid) for pid in owner.stdout.readline().split()]
+        assert len(pids) == len(NAMES)
+        os.kill(owner.pid, signal.SIGKILL)
+        owner.wait()
+    with EmbeddedStack(tmp_path) as heir:
+        assert all(server.ready() for server in heir.servers)
+    assert wait_until(lambda: not any(lives(pid) for pid in pids))
+
+
+def test_a_server_that_cannot_start_says_why_and_takes_the_rest_down(tmp_path: Path) -> None:
+    """The error carries the server's own words; what had started is stopped again."""
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    broken = EmbeddedStack(tmp_path)
+    broken.home.create()
+    (broken.home.data("postgres") / "cluster").mkdir(parents=True)
+    with pytest.raises(StackError, match=r"postgres ended with code 2.*\n.*postgresql\.conf"):
+        broken.start()
+    assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
+    assert not broken.home.is_locked()
+
+
+def test_free_ports_differ_and_stay_clear_of_the_ephemeral_range() -> None:
+    """A client's own port can never be a server's; two servers never get the same."""
+    chosen = [free_port() for _ in range(40)]
+    assert len(set(chosen)) == len(chosen)
+    assert max(chosen) < int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+
+
+def test_a_taken_preferred_port_is_passed_over() -> None:
+    """The remembered port is kept when free, replaced when another program has it."""
+    wanted = free_port()
+    assert free_port(wanted) == wanted
+    with socket.create_server(("127.0.0.1", wanted)):
+        assert not is_free(wanted)
+        assert free_port(wanted) != wanted
