@@ -1,0 +1,162 @@
+"""The contracts as documents: JSON Schemas and AsyncAPI 3, generated from the models.
+
+`python -m k1_contracts.documents` writes them beside this module; a test fails when the
+committed ones differ from what the models say.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from k1_contracts.genesis import GenesisMap
+from k1_contracts.registry import MESSAGES, Message
+
+DOCUMENTS: Final = Path(__file__).parent / "generated"
+_DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
+_CE_HEADERS: Final = {
+    "type": "object",
+    "required": ["ce-specversion", "ce-id", "ce-type", "ce-source", "ce-time", "ce-subject", "Nats-Msg-Id"],
+    "properties": {
+        "ce-specversion": {"const": "1.0"},
+        "ce-id": {"type": "string", "description": "The event's id; equal to Nats-Msg-Id."},
+        "ce-type": {"type": "string", "description": "The subject."},
+        "ce-source": {"type": "string", "examples": ["k1/ingest"]},
+        "ce-time": {"type": "string", "format": "date-time"},
+        "ce-subject": {"type": "string", "description": "The id of the thing that the event is about."},
+        "traceparent": {"type": "string", "description": "W3C trace context."},
+        "Nats-Msg-Id": {"type": "string"},
+    },
+}
+
+
+def json_schemas() -> dict[str, dict[str, Any]]:
+    """File name -> JSON Schema of each message body and of the Genesis map."""
+    models: list[type[BaseModel]] = [GenesisMap, *(message.model for message in MESSAGES)]
+    models += [message.answer for message in MESSAGES if message.answer]
+    return {
+        f"{model.__name__}.schema.json": {"$schema": _DRAFT, **model.model_json_schema(mode="serialization")}
+        for model in sorted(set(models), key=lambda model: model.__name__)
+    }
+
+
+def asyncapi() -> dict[str, Any]:
+    """The AsyncAPI 3.0 document of the bus."""
+    bodies = {message.model for message in MESSAGES} | {m.answer for m in MESSAGES if m.answer}
+    _, schemas = models_json_schema(
+        [(model, "serialization") for model in sorted(bodies, key=lambda model: model.__name__)],
+        ref_template="#/components/schemas/{model}",
+    )
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "K1 Song Analysis",
+            "version": "1.0.0",
+            "description": "Events are CloudEvents 1.0 in NATS binary mode. Facts and commands stand on"
+            " JetStream streams, questions are core NATS request/reply with a queue group a service,"
+            " live data is core NATS and may be lost.",
+            "license": {"name": "AGPL-3.0-or-later"},
+        },
+        "defaultContentType": "application/json",
+        "channels": {_channel_id(message): _channel(message) for message in MESSAGES},
+        "operations": {
+            f"{service}-{verb}-{_channel_id(message)}": _operation(message, verb)
+            for message in MESSAGES
+            for verb, services in (("send", message.senders), ("receive", message.receivers))
+            for service in services
+        },
+        "components": {
+            "schemas": schemas["$defs"],
+            "messageTraits": {"cloudevent": {"headers": _CE_HEADERS}},
+        },
+    }
+
+
+def _channel_id(message: Message) -> str:
+    return message.subject.replace(".", "-").replace("{", "").replace("}", "")
+
+
+def _channel(message: Message) -> dict[str, Any]:
+    names = [part[1:-1] for part in _braced(message.subject)]
+    channel: dict[str, Any] = {
+        "address": message.subject,
+        "description": message.summary + (f" (stream {message.stream})" if message.stream else ""),
+        "messages": {message.name: _message(message)},
+    }
+    if names:
+        channel["parameters"] = {name: {"description": f"The {name}"} for name in names}
+    if message.answer:
+        channel["messages"][f"{message.answer.__name__}Answer"] = {
+            "payload": {
+                "type": "object",
+                "description": "Exactly one of result and error.",
+                "properties": {
+                    "result": {"$ref": f"#/components/schemas/{message.answer.__name__}"},
+                    "error": {
+                        "type": "object",
+                        "required": ["code", "message", "status"],
+                        "properties": {
+                            "code": {"type": "string"},
+                            "message": {"type": "string"},
+                            "status": {"type": "integer"},
+                        },
+                    },
+                },
+            }
+        }
+    return channel
+
+
+def _braced(subject: str) -> list[str]:
+    return ["{" + rest.split("}")[0] + "}" for rest in subject.split("{")[1:]]
+
+
+def _message(message: Message) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "name": message.name,
+        "summary": message.summary,
+        "payload": {"$ref": f"#/components/schemas/{message.name}"},
+    }
+    if message.stream:
+        body["traits"] = [{"$ref": "#/components/messageTraits/cloudevent"}]
+    return body
+
+
+def _operation(message: Message, verb: str) -> dict[str, Any]:
+    channel = f"#/channels/{_channel_id(message)}"
+    operation: dict[str, Any] = {
+        "action": verb,
+        "channel": {"$ref": channel},
+        "messages": [{"$ref": f"{channel}/messages/{message.name}"}],
+    }
+    if message.answer:
+        operation["reply"] = {
+            "channel": {"$ref": channel},
+            "messages": [{"$ref": f"{channel}/messages/{message.answer.__name__}Answer"}],
+        }
+    return operation
+
+
+def documents() -> dict[str, str]:
+    """Relative path -> text of every generated document."""
+    texts = {f"schemas/{name}": schema for name, schema in json_schemas().items()}
+    texts["asyncapi.json"] = asyncapi()
+    return {name: json.dumps(value, indent=1, sort_keys=True) + "\n" for name, value in texts.items()}
+
+
+def write() -> None:
+    """Write the documents, removing those of models that are gone."""
+    wanted = documents()
+    for path in DOCUMENTS.rglob("*.json"):
+        if path.relative_to(DOCUMENTS).as_posix() not in wanted:
+            path.unlink()
+    for name, text in wanted.items():
+        path = DOCUMENTS / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,320 @@
+"""Long-lived child processes for work that may crash, hang or eat memory.
+
+A child runs one job at a time and is killed, with everything it started, when the job outlasts its
+time or memory. The parent's event loop never blocks: a native library that holds the GIL for
+seconds holds that of the child. Children come from a fork server that has already imported
+what they need, so a fresh one costs milliseconds.
+"""
+
+import asyncio
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+from typing import Any, Final, Literal
+
+from k1_platform.child_main import Ended, Progressed, Raised, Ready, Report, run_child
+
+Work = Callable[[Any, Report], Any]
+"""A module-level function of a job and of the function that reports progress; both ways small, picklable values."""
+FailureCode = Literal["crashed", "timed_out", "out_of_memory"]
+
+_WATCH_S: Final = 0.1
+_START_TIMEOUT_S: Final = 60.0
+_NEAR_LIMIT: Final = 0.8
+_log = logging.getLogger(__name__)
+
+
+class ChildFailedError(Exception):
+    """The child itself failed, not its work; a fresh one takes its place."""
+
+    def __init__(self, code: FailureCode, message: str) -> None:
+        super().__init__(message)
+        self.code: FailureCode = code
+
+
+class WorkRaisedError(Exception):
+    """The work raised in the child.
+
+    Attributes:
+        code: the exception's own `code`, if it has one.
+        kind: the name of its class.
+        trace: where it was raised.
+    """
+
+    def __init__(self, raised: Raised) -> None:
+        super().__init__(raised.message)
+        self.code = raised.code
+        self.kind = raised.kind
+        self.trace = raised.trace
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one job may take; memory is resident bytes of the child and all that it started."""
+
+    timeout_s: float
+    memory_bytes: int
+    address_space_bytes: int | None = None
+    """RLIMIT_AS: stops one huge allocation at once, before it becomes resident."""
+
+
+class Child:
+    """One process; `run` takes one job at a time."""
+
+    def __init__(self, work: Work, warm_up: Callable[[], None] | None, limits: Limits) -> None:
+        self._work = work
+        self._warm_up = warm_up
+        self._limits = limits
+        self._process: ForkServerProcess | None = None
+        self._connection: Connection | None = None
+        self._messages: asyncio.Queue[object] = asyncio.Queue()
+        self.jobs_done = 0
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, once started."""
+        return self._process.pid if self._process else None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs and its connection is open."""
+        return self._connection is not None and self._process is not None and self._process.is_alive()
+
+    async def start(self) -> None:
+        """Start the process and wait until it is warm.
+
+        Raises:
+            ChildFailedError: it died or did not get warm in time.
+        """
+        context = multiprocessing.get_context("forkserver")
+        ours, theirs = context.Pipe()
+        self._process = context.Process(
+            target=run_child,
+            args=(theirs, self._work, self._warm_up, self._limits.address_space_bytes),
+        )
+        await asyncio.to_thread(self._process.start)
+        theirs.close()
+        self._connection = ours
+        asyncio.get_running_loop().add_reader(ours.fileno(), self._receive)
+        try:
+            first = await asyncio.wait_for(self._messages.get(), _START_TIMEOUT_S)
+        except TimeoutError:
+            self.kill()
+            raise ChildFailedError("timed_out", "a worker process did not start in time") from None
+        except BaseException:
+            self.kill()
+            raise
+        if not isinstance(first, Ready):
+            reason = str(first.message) if isinstance(first, Raised) else "it ended"
+            self.kill()
+            raise ChildFailedError("crashed", f"a worker process could not start: {reason}")
+
+    async def run(self, job: object, on_progress: Callable[[Any], None] | None = None) -> Any:
+        """Run one job and return its result.
+
+        Raises:
+            WorkRaisedError: the work raised; the child lives on.
+            ChildFailedError: the child crashed or went over a limit, and is dead.
+        Cancelling this coroutine kills the child as well.
+        """
+        assert self._connection is not None, "start the child first"
+        deadline = time.monotonic() + self._limits.timeout_s
+        peak = 0
+        try:
+            self._connection.send(job)
+            while True:
+                try:
+                    message = await asyncio.wait_for(self._messages.get(), _WATCH_S)
+                except TimeoutError:
+                    peak = max(peak, self._check_limits(deadline))
+                    continue
+                if isinstance(message, Progressed):
+                    if on_progress:
+                        on_progress(message.value)
+                    continue
+                break
+        except OSError as error:
+            self.kill()
+            raise ChildFailedError("crashed", f"the analysis process is gone: {error}") from error
+        except BaseException:
+            self.kill()
+            raise
+        return self._outcome(message, peak)
+
+    def _outcome(self, message: object, peak: int) -> Any:
+        self.jobs_done += 1
+        if isinstance(message, Ended):
+            return message.result
+        if isinstance(message, Raised) and message.out_of_memory:
+            self.kill()
+            raise ChildFailedError("out_of_memory", "the work needs more memory than it may take")
+        if isinstance(message, Raised):
+            raise WorkRaisedError(message)
+        exit_code = self._exit_code()
+        self.kill()
+        near_limit = peak > _NEAR_LIMIT * self._limits.memory_bytes
+        if exit_code == -signal.SIGKILL and near_limit:
+            raise ChildFailedError("out_of_memory", "the process was killed near its memory limit")
+        raise ChildFailedError("crashed", f"the process {_exit_text(exit_code)}")
+
+    def _check_limits(self, deadline: float) -> int:
+        if time.monotonic() > deadline:
+            self.kill()
+            raise ChildFailedError("timed_out", f"not done after {self._limits.timeout_s:.0f} s")
+        resident = _resident_bytes(self.pid or 0)
+        if resident > self._limits.memory_bytes:
+            self.kill()
+            used, most = resident >> 20, self._limits.memory_bytes >> 20
+            raise ChildFailedError("out_of_memory", f"took {used} MiB of at most {most} MiB")
+        return resident
+
+    def _receive(self) -> None:
+        assert self._connection is not None
+        try:
+            self._messages.put_nowait(self._connection.recv())
+        except (EOFError, OSError):
+            self._close_connection()
+            self._messages.put_nowait(None)
+
+    def _close_connection(self) -> None:
+        if self._connection is not None:
+            asyncio.get_running_loop().remove_reader(self._connection.fileno())
+            self._connection.close()
+            self._connection = None
+
+    def _exit_code(self) -> int | None:
+        if self._process is None:
+            return None
+        self._process.join(timeout=1)
+        return self._process.exitcode
+
+    def kill(self) -> None:
+        """End the process and all that it started, at once."""
+        self._close_connection()
+        if self._process is not None and self._process.pid:
+            # The child leads a process group of its own (see child_main).
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError, ValueError):
+                self._process.kill()
+
+
+def _exit_text(code: int | None) -> str:
+    if code is None:
+        return "ended in an unknown way"
+    if code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"
+
+
+def _resident_bytes(pid: int) -> int:
+    """Resident memory of a process and its descendants; 0 for one that is gone."""
+    try:
+        with open(f"/proc/{pid}/statm", encoding="ascii") as file:  # noqa: PTH123  read ten times a second
+            pages = int(file.read().split()[1])
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:  # noqa: PTH123
+            children = file.read().split()
+    except (OSError, IndexError, ValueError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE") + sum(_resident_bytes(int(child)) for child in children)
+
+
+class ChildPool:
+    """A fixed number of warm children; a dead or worn one is replaced in the background."""
+
+    def __init__(
+        self,
+        work: Work,
+        *,
+        size: int,
+        limits: Limits,
+        recycle_after: int,
+        warm_up: Callable[[], None] | None = None,
+        preload: Sequence[str] = (),
+    ) -> None:
+        self._make: Callable[[], Child] = lambda: Child(work, warm_up, limits)
+        self._size = size
+        self._recycle_after = recycle_after
+        self._preload = list(preload)
+        self._idle: asyncio.Queue[Child] = asyncio.Queue()
+        self._all: set[Child] = set()
+        self._starting: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @property
+    def warm(self) -> int:
+        """How many children wait for a job."""
+        return self._idle.qsize()
+
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of the children that live."""
+        return [child.pid for child in self._all if child.pid and child.alive]
+
+    def start(self) -> None:
+        """Begin to start the children; jobs wait for the first that is warm."""
+        if self._preload:
+            multiprocessing.get_context("forkserver").set_forkserver_preload(self._preload)
+        for _ in range(self._size):
+            self._replace()
+
+    def close(self) -> None:
+        """Kill every child."""
+        self._closed = True
+        for task in self._starting:
+            task.cancel()
+        for child in self._all:
+            child.kill()
+
+    async def run(self, job: object, on_progress: Callable[[Any], None] | None = None) -> Any:
+        """Run a job in the next idle child; raises as `Child.run` does."""
+        child = await self._take()
+        try:
+            return await child.run(job, on_progress)
+        finally:
+            self._give_back(child)
+
+    async def _take(self) -> Child:
+        while True:
+            child = await self._idle.get()
+            if child.alive:
+                return child
+            self._give_back(child)
+
+    def _give_back(self, child: Child) -> None:
+        if self._closed:
+            return
+        if child.alive and child.jobs_done < self._recycle_after:
+            self._idle.put_nowait(child)
+            return
+        child.kill()
+        self._all.discard(child)
+        self._replace()
+
+    def _replace(self) -> None:
+        task = asyncio.ensure_future(self._start_one())
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+
+    async def _start_one(self) -> None:
+        pause = 0.5
+        while True:
+            child = self._make()
+            self._all.add(child)
+            try:
+                await child.start()
+            except ChildFailedError as error:
+                self._all.discard(child)
+                _log.error("a child did not start", extra={"reason": str(error)})
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 30.0)
+            else:
+                self._idle.put_nowait(child)
+                return
