@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from typing import Any
 
 import uvloop
 from aiohttp import web
@@ -22,6 +23,7 @@ from k1_platform.observability import configure_logging, configure_tracing
 from k1_platform.settings import HttpSettings, NatsSettings, ObservabilitySettings
 
 _log = logging.getLogger(__name__)
+Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(slots=True)
@@ -39,17 +41,14 @@ class Runtime:
     routes: list[web.AbstractRouteDef] = field(default_factory=list[web.AbstractRouteDef])
     middlewares: list[Middleware] = field(default_factory=list[Middleware])
 
-    def background(self, work: Awaitable[None], name: str) -> None:
-        """Run a task for as long as the service lives; the service ends when it fails."""
-        task = asyncio.ensure_future(work)
-        task.add_done_callback(lambda done: _ended(name, done))
+    works: list[tuple[str, Work]] = field(default_factory=list[tuple[str, Work]])
 
-        async def stop() -> None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+    def background(self, work: Work, name: str) -> None:
+        """Run `work` from when the broker has started until shortly before it stops.
 
-        self.cleanup.push_async_callback(stop)
+        The service ends when it fails. It is cancelled at the end and may use the broker to finish.
+        """
+        self.works.append((name, work))
 
 
 Wire = Callable[[Runtime], Awaitable[None]]
@@ -97,6 +96,8 @@ async def _start(
     # Pushed after what `wire` opened, so ended before it: no message is taken while the stores close.
     cleanup.push_async_callback(broker.stop)
     await broker.start()
+    for work_name, work in runtime.works:
+        _run_in_background(work_name, work, cleanup)
     await _listen(runtime, http, {"name": name, "version": release})
 
 
@@ -112,6 +113,18 @@ async def _listen(runtime: Runtime, http: HttpSettings, about: Mapping[str, str]
     site = web.TCPSite(runner, http.host, http.port, backlog=512, shutdown_timeout=10)
     await site.start()
     _log.info("listening", extra={"addresses": [list(address) for address in runner.addresses]})
+
+
+def _run_in_background(name: str, work: Work, cleanup: AsyncExitStack) -> None:
+    task = asyncio.create_task(work(), name=name)
+    task.add_done_callback(lambda done: _ended(name, done))
+
+    async def stop() -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    cleanup.push_async_callback(stop)
 
 
 def _ended(name: str, task: "asyncio.Future[None]") -> None:
