@@ -11,6 +11,8 @@ from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 from pydantic import BaseModel, ValidationError
 
+from k1_platform.errors import TransientError
+
 ASK_TIMEOUT_S = 5.0
 _log = logging.getLogger(__name__)
 
@@ -35,25 +37,24 @@ async def ask(broker: NatsBroker, subject: str, question: Contract, answer: type
             or `service_timeout` (504) when the answer does not come in time.
     """
     reply = await ask_raw(broker, subject, question)
-    parsed = Answer[answer].model_validate_json(reply)
+    parsed = Answer[answer].model_validate_json(reply.body)
     if parsed.error:
         raise AnswerError(parsed.error.code, parsed.error.message, parsed.error.status)
     assert parsed.result is not None
     return parsed.result
 
 
-async def ask_raw(broker: NatsBroker, subject: str, question: Contract) -> bytes:
-    """Ask and return the reply's bytes; raises as `ask` does, but for the owner's own errors."""
+async def ask_raw(broker: NatsBroker, subject: str, question: Contract) -> NatsMessage:
+    """Ask and return the reply itself; raises as `ask` does, but for the owner's own errors."""
     owner = subject.split(".")[1]
     try:
-        reply = await broker.request(question.to_json(), subject, timeout=ASK_TIMEOUT_S)
+        return await broker.request(question.to_json(), subject, timeout=ASK_TIMEOUT_S)
     except NoRespondersError as error:
         message = f"The {owner} service is not running; try again in a moment."
         raise AnswerError("service_unavailable", message, 503) from error
     except (NatsError, TimeoutError, OSError) as error:
         message = f"The {owner} service did not answer within {ASK_TIMEOUT_S:.0f} s; try again."
         raise AnswerError("service_timeout", message, 504) from error
-    return reply.body
 
 
 def answer(
@@ -63,32 +64,42 @@ def answer(
     function: Callable[[Q], Awaitable[BaseModel]],
     *,
     workers: int = 16,
+    transient: tuple[type[Exception], ...] = (),
 ) -> None:
-    """Answer the questions on `subject`, shared with the other processes of this service."""
+    """Answer the questions on `subject`, shared with the other processes of this service.
+
+    `transient` are the errors of a dependency that is away: they are answered with 503.
+    """
 
     async def handle(message: NatsMessage) -> bytes:
         try:
             result = await function(model.model_validate_json(message.body))
         except Exception as error:  # noqa: BLE001  the one place where a question's error becomes its answer
-            return _refusal(subject, error).model_dump_json(exclude_none=True).encode()
+            return refusal(subject, error, transient).model_dump_json(exclude_none=True).encode()
         return b'{"result":' + result.model_dump_json(exclude_none=True).encode() + b"}"
 
     queue = subject.split(".")[1]
-    broker.subscriber(subject, queue=queue, max_workers=workers, decoder=_raw_body)(handle)
+    broker.subscriber(subject, queue=queue, max_workers=workers, decoder=raw_body)(handle)
 
 
-def _refusal(subject: str, error: Exception) -> Answer[Any]:
+def refusal(subject: str, error: Exception, transient: tuple[type[Exception], ...]) -> Answer[Any]:
+    """The answer to a question that ended in `error`; what nobody foresaw is logged."""
     if isinstance(error, AnswerError):
         problem = RpcError(code=error.code, message=str(error), status=error.status)
     elif isinstance(error, ValidationError):
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the body"
         problem = RpcError(code="invalid_request", message=f"{where}: {first['msg']}", status=422)
+    elif isinstance(error, (TransientError, OSError, TimeoutError, NatsError, *transient)):
+        _log.warning("question not answered", extra={"subject": subject, "reason": repr(error)})
+        message = "A database or store behind the service does not answer; try again in a moment."
+        problem = RpcError(code="service_unavailable", message=message, status=503)
     else:
         _log.error("question failed", extra={"subject": subject}, exc_info=error)
         problem = RpcError(code="internal_error", message="The service failed; it was logged.", status=500)
     return Answer(error=problem)
 
 
-async def _raw_body(message: Any) -> Any:
+async def raw_body(message: Any) -> Any:
+    """Questions are parsed by their contract, not by FastStream's guess from the content type."""
     return message.body

@@ -1,0 +1,90 @@
+"""Documents as answers, over a real NATS server."""
+
+import json
+import os
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from faststream.nats import NatsBroker
+from k1_cli.embedded.home import Home
+from k1_cli.embedded.nats import NatsServer
+from k1_contracts.base import Contract
+from k1_platform.broker import Bus, connect
+from k1_platform.errors import TransientError
+from k1_platform.rpc import AnswerError
+from k1_platform.rpc_documents import Document, answer_document, ask_document, document
+
+SUBJECT = "rpc.test.page.get"
+
+
+class GetPage(Contract):
+    size: int
+    etag: str | None = None
+
+
+async def page(question: GetPage) -> Document:
+    """A document of noise, so that compressing does not make it small."""
+    if question.size == 0:
+        raise AnswerError("page_not_found", "There is no such page.", 404)
+    if question.size < 0:
+        raise TransientError("the printer is away")
+    tag = f"page-{question.size}"
+    if question.etag == tag:
+        return Document(tag, None)
+    return await document(tag, json.dumps({"page": os.urandom(question.size // 2).hex()}).encode())
+
+
+@pytest.fixture(scope="module")
+def nats_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    home = Home(tmp_path_factory.mktemp("home"))
+    home.create()
+    server = NatsServer(home)
+    server.start()
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+async def bus(nats_url: str) -> AsyncIterator[Bus]:
+    """A broker that answers `SUBJECT`."""
+    broker = NatsBroker(nats_url, logger=None)
+    bus = await connect(broker)
+    answer_document(bus, SUBJECT, GetPage, page)
+    await broker.start()
+    yield bus
+    await broker.stop()
+
+
+async def test_a_document_arrives_whole_with_its_tag(bus: Bus) -> None:
+    """What was answered is what is read, and the tag belongs to it."""
+    found = await ask_document(bus.broker, SUBJECT, GetPage(size=300_000))
+    assert found.etag == "page-300000"
+    assert len(json.loads(found.json())["page"]) == 300_000
+
+
+async def test_content_that_the_asker_holds_is_not_sent_again(bus: Bus) -> None:
+    """The same tag again is `not modified`: no body travels."""
+    found = await ask_document(bus.broker, SUBJECT, GetPage(size=2000, etag="page-2000"))
+    assert found == Document("page-2000", None)
+
+
+@pytest.mark.parametrize(
+    ("size", "code", "status"),
+    [
+        (0, "page_not_found", 404),
+        (-1, "service_unavailable", 503),
+        (18_000_000, "slice_too_large", 413),
+    ],
+)
+async def test_errors_arrive_as_errors(bus: Bus, size: int, code: str, status: int) -> None:
+    """The owner's refusals, a dependency that is away and a document too large each have their code."""
+    with pytest.raises(AnswerError) as caught:
+        await ask_document(bus.broker, SUBJECT, GetPage(size=size))
+    assert (caught.value.code, caught.value.status) == (code, status)
+
+
+async def test_an_absent_owner_is_told(bus: Bus) -> None:
+    """Nobody listening is an error at once, not a timeout."""
+    with pytest.raises(AnswerError) as caught:
+        await ask_document(bus.broker, "rpc.nobody.page.get", GetPage(size=10))
+    assert caught.value.code == "service_unavailable"
