@@ -26,7 +26,7 @@ class StackUrls:
     s3_url: str
     s3_access_key: str
     s3_secret_key: str
-    s3_bucket: str = "k1"
+    s3_bucket: str = "k1-songs"
 
     @property
     def s3_public_url(self) -> str:

@@ -89,7 +89,7 @@ def analysis_lane(priority: int) -> Durable:
         ANALYSIS_WORK,
         f"analysis-p{priority}",
         (subjects.analysis_job(priority),),
-        ack_wait=timedelta(seconds=15),
+        ack_wait=timedelta(seconds=10),
         max_deliver=20,
         max_ack_pending=1024,
     )

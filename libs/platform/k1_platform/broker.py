@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 
 from faststream.nats import NatsBroker
 from faststream.nats.opentelemetry import NatsTelemetryMiddleware
-from k1_contracts.base import Contract
-from k1_contracts.envelope import Envelope, envelope_for
-from k1_contracts.ids import derived_id
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
+from k1_contracts.base import Contract
+from k1_contracts.envelope import Envelope, envelope_for
+from k1_contracts.ids import derived_id
 from k1_platform.dead_letters import DeadLetterMiddleware
 from k1_platform.errors import TransientError
 from k1_platform.metrics import prometheus_middleware

@@ -10,12 +10,12 @@ from typing import Any, Generic, TypeVar, cast
 
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
+from nats.aio.msg import Msg
+
 from k1_contracts import subjects
 from k1_contracts.base import Contract
 from k1_contracts.envelope import Envelope, EnvelopeError
 from k1_contracts.streams import Durable
-from nats.aio.msg import Msg
-
 from k1_platform.errors import PermanentError
 
 B = TypeVar("B", bound=Contract)

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from k1_contracts import streams, subjects
 from nats.js import JetStreamContext
 from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 
+from k1_contracts import streams, subjects
 from k1_platform.dead_letters import HEADER_PREFIX
 
 

@@ -10,10 +10,10 @@ import logging
 from typing import Any, Final
 
 from faststream.nats import NatsMessage
-from k1_contracts import streams
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
+from k1_contracts import streams
 from k1_platform.broker import Bus
 from k1_platform.consuming import consume
 from k1_platform.dead_letters import Failure, bury

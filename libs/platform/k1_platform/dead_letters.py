@@ -16,14 +16,14 @@ from typing import Any, Final
 
 from faststream import BaseMiddleware, ContextRepo
 from faststream.exceptions import HandlerException, NackMessage, RejectMessage
-from k1_contracts import streams, subjects
-from k1_contracts.base import rfc3339
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from pydantic import ValidationError
 from typing_extensions import override
 
+from k1_contracts import streams, subjects
+from k1_contracts.base import rfc3339
 from k1_platform.errors import PermanentError, TransientError
 
 HEADER_PREFIX: Final = "k1-dlq-"

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from aiohttp import web
-from k1_contracts.streams import Durable
 from nats.js import JetStreamContext
 from prometheus_client import CollectorRegistry, generate_latest
 
+from k1_contracts.streams import Durable
 from k1_platform.broker import Bus
 from k1_platform.errors import TransientError
 

@@ -6,13 +6,13 @@ import sys
 from datetime import UTC, datetime
 from typing import Final
 
-from k1_contracts.base import rfc3339
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from k1_contracts.base import rfc3339
 from k1_platform.settings import ObservabilitySettings
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}

@@ -13,9 +13,9 @@ from typing import Final
 
 import asyncpg
 from faststream.nats import NatsBroker
-from k1_contracts.envelope import Envelope
 from opentelemetry import context, propagate
 
+from k1_contracts.envelope import Envelope
 from k1_platform.broker import PUBLISH_TIMEOUT_S
 from k1_platform.database import Connection, Pool
 

@@ -8,7 +8,6 @@ import asyncio
 import logging
 
 import nats
-from k1_contracts import streams
 from nats.js import JetStreamContext
 from nats.js.api import (
     AckPolicy,
@@ -21,6 +20,7 @@ from nats.js.api import (
 )
 from nats.js.errors import BucketNotFoundError, NotFoundError
 
+from k1_contracts import streams
 from k1_platform.objects import ObjectStore
 from k1_platform.observability import configure_logging
 from k1_platform.settings import NatsSettings, ObjectStoreSettings, ObservabilitySettings

@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from faststream.nats import NatsBroker, NatsMessage
-from k1_contracts.base import Contract
-from k1_contracts.queries import Answer, RpcError
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 from pydantic import BaseModel, ValidationError
 
+from k1_contracts.base import Contract
+from k1_contracts.queries import Answer, RpcError
 from k1_platform.errors import TransientError
 
 ASK_TIMEOUT_S = 5.0

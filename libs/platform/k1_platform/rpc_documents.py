@@ -13,9 +13,9 @@ from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 from faststream.nats import NatsBroker, NatsMessage, NatsResponse
+
 from k1_contracts.base import Contract
 from k1_contracts.queries import Answer
-
 from k1_platform.broker import Bus
 from k1_platform.rpc import AnswerError, ask_raw, raw_body, refusal
 

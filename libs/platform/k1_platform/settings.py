@@ -43,7 +43,7 @@ class ObjectStoreSettings(BaseSettings):
     )
     access_key: SecretStr = Field(default=SecretStr(""), description="S3 access key.")
     secret_key: SecretStr = Field(default=SecretStr(""), description="S3 secret key.")
-    bucket: str = Field(default="k1", description="The bucket of songs and artefacts.")
+    bucket: str = Field(default="k1-songs", description="The bucket of songs and artefacts.")
     region: str = Field(default="us-east-1", description="The region that requests are signed for.")
 
 

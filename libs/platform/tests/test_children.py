@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from k1_platform.children import ChildFailedError, ChildPool, Limits, WorkRaisedError
 
 sys.path.insert(0, str(Path(__file__).parent))

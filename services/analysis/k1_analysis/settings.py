@@ -1,0 +1,36 @@
+"""K1_ANALYSIS_*: how much one pod takes on."""
+
+import os
+import socket
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from k1_platform.settings import HttpSettings
+
+
+class AnalysisSettings(HttpSettings):
+    """Settings of one analysis pod."""
+
+    model_config = SettingsConfigDict(env_prefix="K1_ANALYSIS_", frozen=True)
+
+    slots: int = Field(
+        default_factory=lambda: len(os.sched_getaffinity(0)),
+        ge=1,
+        description="Songs analysed at once; one a core.",
+    )
+    pod: str = Field(
+        default_factory=socket.gethostname, description="The name of this pod among the workers."
+    )
+    job_timeout_s: float = Field(default=300.0, gt=0, description="Longest time one try of a job may take.")
+    memory_mib: int = Field(default=1024, ge=256, description="Most resident memory of one job.")
+    address_space_mib: int = Field(
+        default=8192, ge=1024, description="RLIMIT_AS of a child: refuses absurd allocations at once."
+    )
+    recycle_after: int = Field(default=100, ge=1, description="Songs after which a child is renewed.")
+    max_minutes: float = Field(default=20.0, gt=0, description="Longest song that is analysed.")
+    stop_timeout_s: float = Field(
+        default=20.0,
+        ge=0,
+        description="On SIGTERM, how long running jobs may go on before they are handed back.",
+    )

@@ -1,0 +1,208 @@
+"""The worker: slots that take jobs, keep them alive, and tell how they ended."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from pydantic import ValidationError
+
+from k1_analysis.cancels import Cancels
+from k1_analysis.engine import ENGINE
+from k1_analysis.errors import JobFailedError
+from k1_analysis.job import MAX_DELIVERIES, cancelled, failed, started
+from k1_analysis.job_queue import JobQueue
+from k1_analysis.progress import ProgressReporter
+from k1_analysis.runner import JobRunner
+from k1_contracts import streams, subjects
+from k1_contracts.base import Contract
+from k1_contracts.commands import AnalysisJob
+from k1_contracts.events import AnalysisCancelled, AnalysisCompleted, AnalysisFailed
+from k1_platform.broker import Bus, make_event, publish_event
+from k1_platform.dead_letters import Failure, bury, pause_before_retry
+from k1_platform.errors import TransientError
+
+_HEARTBEAT_S: Final = 3.0
+"""Well inside the lanes' ack_wait."""
+_PATIENCE: Final = 12
+"""Tries of a failing dependency, about ten minutes, before the job goes back to the queue."""
+
+Outcome = AnalysisCompleted | AnalysisFailed | AnalysisCancelled
+_SUBJECTS: Final[dict[type[Contract], str]] = {
+    AnalysisCompleted: subjects.ANALYSIS_COMPLETED,
+    AnalysisFailed: subjects.ANALYSIS_FAILED,
+    AnalysisCancelled: subjects.ANALYSIS_CANCELLED,
+}
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Slot:
+    """One song at a time."""
+
+    id: str
+    since: datetime
+    job_id: str | None = None
+
+
+class Worker:
+    """A pod's slots. It takes only what it can run: an idle slot asks, a busy one does not."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        queue: JobQueue,
+        cancels: Cancels,
+        runner: JobRunner,
+        *,
+        pod: str,
+        slots: int,
+        stop_timeout_s: float,
+    ) -> None:
+        self._bus = bus
+        self._queue = queue
+        self._cancels = cancels
+        self._runner = runner
+        self._stop_timeout_s = stop_timeout_s
+        self._stopping = False
+        self._rng = random.Random()  # noqa: S311  jitter is no secret
+        self.slots = [Slot(f"{pod}/{number}", datetime.now(UTC)) for number in range(slots)]
+
+    async def run(self) -> None:
+        """Work until cancelled; then running jobs get `stop_timeout_s` to end and the rest is handed back."""
+        async with self._queue.listening(), self._cancels.listening():
+            tasks = {asyncio.create_task(self._work(slot)): slot for slot in self.slots}
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            finally:
+                await self._drain(tasks)
+
+    async def _drain(self, tasks: dict[asyncio.Task[None], Slot]) -> None:
+        self._stopping = True
+        for task, slot in tasks.items():
+            if slot.job_id is None:
+                task.cancel()
+        _, late = await asyncio.wait(tasks, timeout=self._stop_timeout_s)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _work(self, slot: Slot) -> None:
+        while not self._stopping:
+            message = await self._queue.take()
+            try:
+                await self._handle(message, slot)
+            except (NatsError, TransientError, OSError, TimeoutError) as error:
+                # Not acknowledged: the job comes back, here or elsewhere, and what is made is found.
+                _log.warning("job goes back to the queue", extra={"reason": repr(error)})
+                with suppress(NatsError):
+                    await message.nak(delay=pause_before_retry(message.metadata.num_delivered, self._rng))
+            finally:
+                slot.job_id, slot.since = None, datetime.now(UTC)
+
+    async def _handle(self, message: Msg, slot: Slot) -> None:
+        try:
+            job = AnalysisJob.model_validate_json(message.data)
+        except ValidationError as error:
+            await self._bury(message, error)
+            return
+        slot.job_id, slot.since = job.job_id, datetime.now(UTC)
+        async with self._kept_alive(message, job):
+            try:
+                outcome = await self._outcome(message, job, slot)
+            except asyncio.CancelledError:
+                await message.nak()
+                raise
+            await self._tell(_SUBJECTS[type(outcome)], job, outcome)
+        await message.ack()
+
+    async def _outcome(self, message: Msg, job: AnalysisJob, slot: Slot) -> Outcome:
+        delivery = message.metadata.num_delivered
+        if delivery > MAX_DELIVERIES:
+            reason = f"The analysis ended its worker {MAX_DELIVERIES} times."
+            return failed(
+                job, code="crashed", message=reason, stage=None, attempts=delivery, at=datetime.now(UTC)
+            )
+        running = asyncio.create_task(self._run(job, slot, delivery))
+        by_person = False
+
+        def stop() -> None:
+            nonlocal by_person
+            by_person = True
+            running.cancel()
+
+        with self._cancels.running(job.job_id, stop):
+            if await self._cancels.is_cancelled(job.job_id):
+                stop()
+            try:
+                return await running
+            except asyncio.CancelledError:
+                if not by_person:
+                    raise
+                return cancelled(job, at=datetime.now(UTC))
+            except JobFailedError as error:
+                _log.info("job failed", extra={"job_id": job.job_id, "code": error.code})
+                return failed(
+                    job,
+                    code=error.code,
+                    message=str(error),
+                    stage=error.stage,
+                    attempts=error.attempts,
+                    at=datetime.now(UTC),
+                )
+
+    async def _run(self, job: AnalysisJob, slot: Slot, delivery: int) -> AnalysisCompleted:
+        event = started(job, worker_id=slot.id, engine=ENGINE, attempt=delivery, at=datetime.now(UTC))
+        await self._tell(subjects.ANALYSIS_STARTED, job, event, key=f"{job.job_id}/{delivery}")
+        reporter = ProgressReporter(self._bus.client, self._bus.jetstream, job, slot.id)
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._runner.run(job, reporter.report)
+            except TransientError as error:
+                if attempt >= _PATIENCE:
+                    raise
+                _log.warning("waiting for a dependency", extra={"job_id": job.job_id, "reason": str(error)})
+                await asyncio.sleep(pause_before_retry(attempt, self._rng))
+
+    @asynccontextmanager
+    async def _kept_alive(self, message: Msg, job: AnalysisJob) -> AsyncGenerator[None]:
+        async def beat() -> None:
+            while True:
+                await asyncio.sleep(_HEARTBEAT_S)
+                with suppress(NatsError, OSError, TimeoutError):
+                    await message.in_progress()
+                    await self._cancels.recheck(job.job_id)
+
+        beating = asyncio.create_task(beat())
+        try:
+            yield
+        finally:
+            beating.cancel()
+
+    async def _tell(self, subject: str, job: AnalysisJob, body: Contract, key: str | None = None) -> None:
+        envelope, data = make_event(
+            subject, body, source="analysis", about=job.track_id, key=key or job.job_id
+        )
+        await publish_event(self._bus.broker, subject, envelope, data, stream=streams.EVENTS)
+
+    async def _bury(self, message: Msg, error: ValidationError) -> None:
+        metadata = message.metadata
+        await bury(
+            self._bus.client,
+            data=message.data,
+            headers=message.headers or {},
+            origin=(metadata.stream, metadata.consumer, metadata.sequence.stream, message.subject),
+            failure=Failure("invalid_message", str(error), permanent=True, attempts_allowed=1),
+            attempts=metadata.num_delivered,
+        )
+        await message.term()

@@ -1,0 +1,196 @@
+"""What happens to messages that fail, on a real broker."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from faststream.nats import NatsMessage
+from nats.js import JetStreamContext
+from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client import CollectorRegistry, generate_latest
+
+from k1_contracts import streams, subjects
+from k1_contracts.ids import new_id
+from k1_platform import dead_letters
+from k1_platform.broker import Bus, connect, make_broker
+from k1_platform.consuming import consume
+from k1_platform.dead_letter_queue import (
+    DeadLetter,
+    DeadLetterMissingError,
+    count_dead_letters,
+    list_dead_letters,
+    purge_dead_letters,
+    redrive_dead_letter,
+    show_dead_letter,
+)
+from k1_platform.dead_letter_relay import run_dead_letter_relay
+from k1_platform.errors import PermanentError, TransientError
+from k1_platform.provision import consumer_config
+from k1_platform.settings import NatsSettings
+
+
+@pytest.fixture
+async def bus(provisioned: object) -> AsyncIterator[Bus]:
+    broker = make_broker(
+        NatsSettings(), service="test", registry=CollectorRegistry(), tracer_provider=TracerProvider()
+    )
+    yield await connect(broker)
+    await broker.stop()
+
+
+@pytest.fixture
+async def durable(jetstream: JetStreamContext, unique: str, monkeypatch) -> AsyncIterator[streams.Durable]:
+    """A durable of its own on EVENTS, with its own redrive subject through the catalogue's."""
+    made = streams.Durable(
+        streams.EVENTS, f"t-{unique}", (f"track.t{unique}",), ack_wait=timedelta(seconds=1), max_deliver=3
+    )
+    monkeypatch.setitem(dead_letters._max_deliver, made.name, made.max_deliver)
+    await jetstream.add_consumer(made.stream, consumer_config(made))
+    yield made
+    await jetstream.delete_consumer(made.stream, made.name)
+
+
+Function = Callable[[NatsMessage], Awaitable[None]]
+
+
+async def _consume_one(bus: Bus, durable: streams.Durable, function: Function, body: bytes) -> None:
+    consume(bus.broker, durable, function, workers=2)
+    await bus.broker.start()
+    headers = {"ce-id": "evt_1", "Nats-Msg-Id": new_id("evt")}
+    await bus.jetstream.publish(durable.filters[0], body, headers=headers)
+
+
+async def _letter_of(jetstream: JetStreamContext, durable: str) -> DeadLetter:
+    async with asyncio.timeout(15):
+        while True:
+            for letter in await list_dead_letters(jetstream):
+                if letter.durable == durable:
+                    return letter
+            await asyncio.sleep(0.02)
+
+
+async def test_a_hopeless_message_is_buried_at_once(bus: Bus, durable: streams.Durable, jetstream) -> None:
+    """A permanent error: one try, then a dead letter with the bytes, the headers and the reason."""
+    tries: list[bytes] = []
+
+    async def fail(message: NatsMessage) -> None:
+        tries.append(message.body)
+        raise PermanentError("bad_song", "line one\nline two")
+
+    await _consume_one(bus, durable, fail, b'{"a": 1}')
+    letter = await _letter_of(jetstream, durable.name)
+    assert (letter.code, letter.reason, letter.attempts) == ("bad_song", "line one line two", 1)
+    assert (letter.body, letter.subject, letter.headers["ce-id"]) == (
+        b'{"a": 1}',
+        durable.filters[0],
+        "evt_1",
+    )
+    assert tries == [b'{"a": 1}']
+
+
+async def test_a_failing_dependency_is_tried_to_the_end(
+    bus: Bus, durable: streams.Durable, jetstream
+) -> None:
+    """A transient error: as many tries as the durable allows, then a dead letter."""
+    tries = 0
+
+    async def fail(_: NatsMessage) -> None:
+        nonlocal tries
+        tries += 1
+        raise TransientError("the database is away")
+
+    await _consume_one(bus, durable, fail, b"{}")
+    letter = await _letter_of(jetstream, durable.name)
+    assert (letter.code, letter.attempts, tries) == ("dependency_failed", 3, 3)
+
+
+async def test_a_passing_failure_leaves_no_letter(bus: Bus, durable: streams.Durable, jetstream) -> None:
+    """A message that succeeds at its second try is done."""
+    tries = 0
+    done = asyncio.Event()
+
+    async def fail_once(_: NatsMessage) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise TransientError("once")
+        done.set()
+
+    await _consume_one(bus, durable, fail_once, b"{}")
+    await asyncio.wait_for(done.wait(), 10)
+    assert not [letter for letter in await list_dead_letters(jetstream) if letter.durable == durable.name]
+
+
+async def test_the_brokers_own_verdict_is_relayed(
+    bus: Bus, durable: streams.Durable, jetstream: JetStreamContext
+) -> None:
+    """A message whose consumer died at every try lands on the dead-letter stream through the advisory."""
+    quick = replace(durable, name=f"{durable.name}-x", ack_wait=timedelta(seconds=0.2), max_deliver=1)
+    await jetstream.add_consumer(quick.stream, consumer_config(quick))
+    await jetstream.publish(durable.filters[0], b'{"lost": true}', headers={"ce-id": "evt_2"})
+    taken = await jetstream.pull_subscribe_bind(durable=quick.name, stream=quick.stream)
+    await taken.fetch(1, timeout=5)
+    run_dead_letter_relay(bus)
+    await bus.broker.start()
+    # The server notices the expired delivery when the consumer is asked again.
+    with pytest.raises(TimeoutError):
+        await taken.fetch(1, timeout=1)
+    letter = await _letter_of(jetstream, quick.name)
+    assert (letter.code, letter.body, letter.headers["ce-id"]) == ("given_up", b'{"lost": true}', "evt_2")
+    await jetstream.delete_consumer(quick.stream, quick.name)
+
+
+async def test_redriving_reaches_only_the_durable_that_failed(jetstream: JetStreamContext) -> None:
+    """A dead letter of the catalogue comes back on the catalogue's own redrive subject, and is gone."""
+    failure = dead_letters.Failure("bad", "why", permanent=True, attempts_allowed=1)
+    await dead_letters.bury(
+        jetstream._nc,
+        data=b"{}",
+        headers={"ce-id": "evt_3"},
+        origin=("EVENTS", "catalogue", 7, "track.uploaded"),
+        failure=failure,
+        attempts=1,
+    )
+    letter = await _letter_of(jetstream, "catalogue")
+    await redrive_dead_letter(jetstream, letter.number)
+    again = await jetstream.get_last_msg("EVENTS", "redrive.catalogue.track.uploaded")
+    assert (again.data, again.headers["ce-id"]) == (b"{}", "evt_3")
+    assert not [name for name in again.headers if name.startswith(dead_letters.HEADER_PREFIX)]
+    with pytest.raises(DeadLetterMissingError, match="k1 dlq list"):
+        await show_dead_letter(jetstream, letter.number)
+    await jetstream.purge_stream("EVENTS", subject="redrive.>")
+
+
+async def test_purging_empties_the_stream(jetstream: JetStreamContext) -> None:
+    """Purge tells how many went."""
+    failure = dead_letters.Failure("bad", "why", permanent=True, attempts_allowed=1)
+    for sequence in (100, 101):
+        await dead_letters.bury(
+            jetstream._nc,
+            data=b"{}",
+            headers={},
+            origin=("EVENTS", "x", sequence, "track.uploaded"),
+            failure=failure,
+            attempts=1,
+        )
+    before = await count_dead_letters(jetstream)
+    assert await purge_dead_letters(jetstream) == before >= 2
+    assert await list_dead_letters(jetstream) == []
+
+
+async def test_metrics_name_no_ids(provisioned: object) -> None:
+    """Subjects with ids become one series."""
+    registry = CollectorRegistry()
+    broker = make_broker(NatsSettings(), service="test", registry=registry, tracer_provider=TracerProvider())
+    await connect(broker)
+    for _ in range(5):
+        await broker.publish(b"{}", subjects.live_job(new_id("job")))
+    await broker.publish(b"{}", "telemetry.k1-left")
+    await broker.stop()
+    text = generate_latest(registry).decode()
+    assert 'destination="live.job.*"' in text
+    assert 'destination="telemetry.*"' in text
+    assert "job_0" not in text
+    assert "k1-left" not in text

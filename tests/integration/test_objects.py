@@ -1,0 +1,61 @@
+"""The object store, on a real S3 server."""
+
+import os
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from hashlib import sha256
+
+import httpx
+import pytest
+
+from k1_platform.errors import TransientError
+from k1_platform.objects import ObjectMissingError, ObjectStore
+from k1_platform.settings import ObjectStoreSettings
+
+
+async def _chunks(data: bytes, size: int = 300_000) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
+@pytest.mark.parametrize("size", [0, 1, 5 * 1024 * 1024, 12_345_678])
+async def test_a_stream_of_unknown_length_arrives_whole(objects: ObjectStore, unique: str, size: int) -> None:
+    """Empty, tiny, exactly a part, and several parts."""
+    data = os.urandom(size)
+    await objects.put_stream(f"t/{unique}.bin", _chunks(data), "application/octet-stream")
+    assert sha256(await objects.get_bytes(f"t/{unique}.bin")).digest() == sha256(data).digest()
+    assert (await objects.stat(f"t/{unique}.bin")).size_bytes == size
+
+
+@pytest.mark.parametrize("after", [0, 7_000_000])
+async def test_a_stream_that_breaks_leaves_nothing(objects: ObjectStore, unique: str, after: int) -> None:
+    """The stream's own error comes out, and no object appears under the key."""
+
+    async def breaking() -> AsyncIterator[bytes]:
+        for _ in range(after // 1_000_000):
+            yield bytes(1_000_000)
+        raise ConnectionResetError("the client went away")
+
+    with pytest.raises(ConnectionResetError, match="went away"):
+        await objects.put_stream(f"t/{unique}.bin", breaking(), "application/octet-stream")
+    assert not await objects.exists(f"t/{unique}.bin")
+
+
+async def test_a_missing_object_is_told_apart_from_a_failing_store(objects: ObjectStore, unique: str) -> None:
+    """Nothing under the key is an answer; no store at all is a failure worth another try."""
+    with pytest.raises(ObjectMissingError):
+        await objects.get_bytes(f"t/{unique}")
+    await objects.delete(f"t/{unique}")
+    nowhere = ObjectStore(ObjectStoreSettings(url="http://127.0.0.1:9"))
+    with pytest.raises(TransientError):
+        await nowhere.get_bytes("t/x")
+    nowhere.close()
+
+
+async def test_a_signed_url_works_without_credentials(objects: ObjectStore, unique: str) -> None:
+    """Whoever has the URL can read the object, and nothing else."""
+    await objects.put_bytes(f"t/{unique}.json", b'{"a":1}', "application/json")
+    url = objects.signed_url(f"t/{unique}.json", expires=timedelta(minutes=1))
+    async with httpx.AsyncClient() as http:
+        assert (await http.get(url)).json() == {"a": 1}
+        assert (await http.get(url.split("?")[0])).status_code in (400, 403)

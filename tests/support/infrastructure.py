@@ -1,0 +1,106 @@
+"""Real servers for tests.
+
+`K1_TEST_INFRA` chooses which: `embedded` (the default: the wheels' servers, one set a test
+process), `containers` (the official images, where Docker is), or `external` (URLs in the
+environment, as services read them).
+"""
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import nats
+import pytest
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+
+from k1_cli.embedded.stack import EmbeddedStack
+from k1_platform.objects import ObjectStore
+from k1_platform.provision import provision
+from k1_platform.settings import NatsSettings, ObjectStoreSettings
+
+
+@dataclass(frozen=True)
+class Infrastructure:
+    """The servers; `stack` only where they are embedded and can be killed."""
+
+    environment: dict[str, str]
+    stack: EmbeddedStack | None
+
+
+def _containers(running: ExitStack) -> dict[str, str]:
+    from testcontainers.minio import MinioContainer
+    from testcontainers.mongodb import MongoDbContainer
+    from testcontainers.nats import NatsContainer
+    from testcontainers.postgres import PostgresContainer
+
+    bus = running.enter_context(NatsContainer("nats:2").with_command("-js"))
+    postgres = running.enter_context(PostgresContainer("postgres:18", driver=None))
+    mongo = running.enter_context(MongoDbContainer("mongo:8"))
+    store = running.enter_context(MinioContainer())
+    s3 = store.get_config()
+    return {
+        "K1_NATS_URL": bus.nats_uri(),
+        "K1_POSTGRES_DSN": postgres.get_connection_url(),
+        "K1_MONGO_URL": mongo.get_connection_url(),
+        "K1_S3_URL": f"http://{s3['endpoint']}",
+        "K1_S3_ACCESS_KEY": s3["access_key"],
+        "K1_S3_SECRET_KEY": s3["secret_key"],
+    }
+
+
+@pytest.fixture(scope="session")
+def infrastructure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrastructure]:
+    """Servers for this test process, named by the environment as services read it."""
+    kind = os.environ.get("K1_TEST_INFRA", "embedded")
+    with ExitStack() as running:
+        stack = None
+        if kind == "containers":
+            environment = _containers(running)
+        elif kind == "external":
+            environment = {name: value for name, value in os.environ.items() if name.startswith("K1_")}
+        else:
+            stack = running.enter_context(EmbeddedStack(tmp_path_factory.mktemp("servers")))
+            environment = stack.urls.environment()
+        patch = running.enter_context(pytest.MonkeyPatch.context())
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield Infrastructure(environment, stack)
+
+
+@pytest.fixture(scope="session")
+def provisioned(infrastructure: Infrastructure) -> Infrastructure:
+    """The servers with streams, durables, buckets and the object bucket."""
+    asyncio.run(provision())
+    return infrastructure
+
+
+@pytest.fixture
+async def nats_client(provisioned: Infrastructure) -> AsyncIterator[Client]:
+    """A connection to the broker."""
+    client = await nats.connect(NatsSettings().url)
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+def jetstream(nats_client: Client) -> JetStreamContext:
+    """JetStream of that connection."""
+    return nats_client.jetstream()
+
+
+@pytest.fixture
+def objects(provisioned: Infrastructure) -> Iterator[ObjectStore]:
+    """The object store."""
+    store = ObjectStore(ObjectStoreSettings())
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def unique() -> str:
+    """A name that no other test uses."""
+    return uuid.uuid4().hex[:12]
