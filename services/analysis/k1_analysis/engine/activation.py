@@ -67,6 +67,8 @@ class BeatNet:
         out = np.tile(self._weights[f"{name}.bias"], (len(x), 1))
         for tap in range(taps):
             shift = (tap - taps // 2) * dilation
+            if abs(shift) >= len(x):
+                continue  # a short song lies wholly inside the zeros
             source = x[max(0, shift) : len(x) + min(0, shift)]
             target = max(0, -shift)
             out[target : target + len(source)] += source @ weight[:, :, tap].T

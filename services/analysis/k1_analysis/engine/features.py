@@ -5,6 +5,7 @@ half-wave rectified difference is the onset function (SuperFlux: Böck and Widme
 magnitudes give the envelopes and the shape of the spectrum.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -12,15 +13,7 @@ import numpy as np
 import scipy.fft
 from scipy.ndimage import maximum_filter1d
 
-from k1_analysis.engine.framing import (
-    FRAME_RATE_HZ,
-    HOP,
-    SAMPLE_RATE_HZ,
-    WINDOW,
-    Floats,
-    frame_count,
-    frames,
-)
+from k1_analysis.engine.framing import FRAME_RATE_HZ, HOP, SAMPLE_RATE_HZ, WINDOW, Floats, FrameCutter
 
 BANDS_PER_OCTAVE = 12
 LOWEST_HZ = 30.0
@@ -35,8 +28,12 @@ ONSET_BANDS_HZ = ((0.0, 120.0), (120.0, 500.0), (500.0, 3000.0), (3000.0, 20_000
 ENVELOPE_RATE_HZ = 20
 FRAMES_PER_POINT = FRAME_RATE_HZ // ENVELOPE_RATE_HZ
 ROLLOFF_SHARE = 0.85
+QUIETEST_PEAK = 10 ** (-18 / 20)
+"""Below this peak the log spectrum is computed as if the song were played louder: the network was trained
+on peaks above -18 dBFS."""
 _BLOCK = 1000
 _SUPERFLUX_LAG = 2
+_SUPERFLUX_BANDS = 3
 _EPSILON = 1e-10
 
 
@@ -77,6 +74,8 @@ class Features:
     """(T, 82) log spectrum."""
     onsets: Floats
     """(T, 4) SuperFlux in ONSET_BANDS_HZ, >= 0."""
+    level: Floats
+    """(T,) root mean square of the 10 ms around each frame."""
     envelopes: Floats
     """(P, 3) root of the mean power in ENVELOPE_BANDS_HZ: 1.0 is a full-scale square wave."""
     rms: Floats
@@ -93,95 +92,139 @@ class Features:
     """(P,) mean of the SuperFlux over all bands."""
 
 
-def log_spectrogram(samples: Floats) -> Floats:
-    """(T, 82) float32: log10(1 + 10 * filtered magnitude) of mono samples at 44.1 kHz."""
-    bank = filterbank()
-    out = np.empty((frame_count(len(samples), HOP), bank.weights.shape[1]), np.float32)
-    for first, magnitude, _ in _spectra(samples):
-        out[first : first + len(magnitude)] = _compress(magnitude @ bank.weights)
-    return out
+class FeatureExtractor:
+    """Features of a stream of mono float32 samples at 44.1 kHz, finite, pushed in blocks of any size."""
 
+    def __init__(self) -> None:
+        self._cutter = FrameCutter(WINDOW, HOP, _BLOCK)
+        self._log_bands: list[Floats] = []
+        self._frame_levels: list[Floats] = []
+        self._shapes: list[Floats] = []
 
-def superflux(log_bands: Floats, max_bands: int = 3) -> Floats:
-    """(T, bands) >= 0: rise over two frames ago, after a maximum filter that forgives vibrato."""
-    rise = np.zeros_like(log_bands)
-    before = maximum_filter1d(log_bands[:-_SUPERFLUX_LAG], max_bands, axis=1)
-    np.maximum(log_bands[_SUPERFLUX_LAG:] - before, 0, out=rise[_SUPERFLUX_LAG:])
-    return rise
+    def push(self, samples: Floats) -> None:
+        for windows in self._cutter.push(samples):
+            self._add(windows)
 
+    def finish(self) -> Features:
+        """The features of everything pushed; the extractor is spent."""
+        for windows in self._cutter.finish():
+            self._add(windows)
+        log_bands = np.concatenate(self._log_bands)
+        levels = np.concatenate(self._frame_levels)
+        shape = np.concatenate(self._shapes)
+        del self._log_bands, self._frame_levels, self._shapes
+        _play_louder(log_bands, float(levels[:, 4].max()))
+        onsets, flux = _onsets(log_bands)
+        starts = np.arange(0, len(levels), FRAMES_PER_POINT)
+        points = np.sqrt(point_means(levels[:, :4]))
+        return Features(
+            log_bands=log_bands,
+            onsets=onsets,
+            level=np.sqrt(levels[:, 3]),
+            envelopes=points[:, :3],
+            rms=points[:, 3],
+            peak=np.maximum.reduceat(levels[:, 4], starts),
+            centroid_hz=shape[:, 0],
+            flatness=shape[:, 1],
+            rolloff_hz=shape[:, 2],
+            flux=point_means(flux),
+        )
 
-def onset_bands(rise: Floats) -> Floats:
-    """(T, 4): the mean of `superflux` over each of ONSET_BANDS_HZ."""
-    bank = filterbank()
-    return np.stack([rise[:, bank.select(*band)].mean(axis=1) for band in ONSET_BANDS_HZ], axis=1)
+    def _add(self, windows: Floats) -> None:
+        magnitude = _magnitudes(windows)
+        self._log_bands.append(_compress(magnitude @ filterbank().weights))
+        self._frame_levels.append(_levels(magnitude, windows))
+        self._shapes.append(_shape(magnitude[::FRAMES_PER_POINT]))
 
 
 def extract(samples: Floats) -> Features:
-    """Every feature of `samples` (mono float32 at 44.1 kHz, finite) in one pass of constant memory."""
-    bank = filterbank()
-    total = frame_count(len(samples), HOP)
-    points = -(-total // FRAMES_PER_POINT)
-    log_bands = np.empty((total, bank.weights.shape[1]), np.float32)
-    level = np.zeros((points, 5), np.float32)
-    shape = np.zeros((points, 3), np.float32)
-    for first, magnitude, windows in _spectra(samples):
-        log_bands[first : first + len(magnitude)] = _compress(magnitude @ bank.weights)
-        point = slice(first // FRAMES_PER_POINT, -(-(first + len(magnitude)) // FRAMES_PER_POINT))
-        level[point] = _levels(magnitude, windows)
-        shape[point] = _shape(magnitude[::FRAMES_PER_POINT])
-    rise = superflux(log_bands)
-    return Features(
-        log_bands=log_bands,
-        onsets=onset_bands(rise),
-        envelopes=level[:, :3],
-        rms=level[:, 3],
-        peak=level[:, 4],
-        centroid_hz=shape[:, 0],
-        flatness=shape[:, 1],
-        rolloff_hz=shape[:, 2],
-        flux=_point_means(rise.mean(axis=1)),
-    )
+    """Every feature of `samples` (mono float32 at 44.1 kHz, finite)."""
+    extractor = FeatureExtractor()
+    extractor.push(samples)
+    return extractor.finish()
+
+
+def log_spectrogram(samples: Floats) -> Floats:
+    """(T, 82) float32: log10(1 + 10 * filtered magnitude) of mono samples at 44.1 kHz."""
+    cutter = FrameCutter(WINDOW, HOP, _BLOCK)
+    bank = filterbank().weights
+    blocks = [_compress(_magnitudes(windows) @ bank) for windows in _all_windows(cutter, samples)]
+    return np.concatenate(blocks)
+
+
+def superflux(log_bands: Floats) -> Floats:
+    """(T, bands) >= 0: rise over two frames ago, after a maximum filter that forgives vibrato."""
+    rise = np.zeros_like(log_bands)
+    if len(log_bands) > _SUPERFLUX_LAG:
+        before = maximum_filter1d(log_bands[:-_SUPERFLUX_LAG], _SUPERFLUX_BANDS, axis=1)
+        np.maximum(log_bands[_SUPERFLUX_LAG:] - before, 0, out=rise[_SUPERFLUX_LAG:])
+    return rise
+
+
+def point_means(values: Floats) -> Floats:
+    """(P, ...) means over FRAMES_PER_POINT frames; the last point may cover fewer."""
+    starts = np.arange(0, len(values), FRAMES_PER_POINT)
+    counts = np.diff(np.append(starts, len(values))).astype(np.float32)
+    sums = np.add.reduceat(values, starts, axis=0)
+    return sums / counts.reshape(-1, *([1] * (values.ndim - 1)))
+
+
+def _all_windows(cutter: FrameCutter, samples: Floats) -> Iterator[Floats]:
+    yield from cutter.push(samples)
+    yield from cutter.finish()
 
 
 @cache
 def _window() -> Floats:
-    return np.hanning(WINDOW).astype(np.float32)
+    return np.asarray(np.hanning(WINDOW), np.float32)
 
 
-def _spectra(samples: Floats):  # noqa: ANN202  a private generator of (first frame, magnitudes, windows)
-    window = _window()
-    for first, block in frames(samples, WINDOW, HOP, _BLOCK):
-        spectrum = scipy.fft.rfft(block * window, axis=1)
-        yield first, np.abs(np.asarray(spectrum)), block
+def _magnitudes(windows: Floats) -> Floats:
+    return np.abs(np.asarray(scipy.fft.rfft(windows * _window(), axis=1), np.complex64))
 
 
 def _compress(magnitude: Floats) -> Floats:
     return np.log10(1 + COMPRESSION * magnitude)
 
 
-def _point_means(values: Floats) -> Floats:
-    """Means over FRAMES_PER_POINT frames; the last point may cover fewer."""
-    starts = np.arange(0, len(values), FRAMES_PER_POINT)
-    counts = np.diff(np.append(starts, len(values)))
-    sums = np.add.reduceat(values, starts, axis=0)
-    return sums / counts.reshape(-1, *([1] * (values.ndim - 1))).astype(np.float32)
+def _play_louder(log_bands: Floats, peak: float) -> None:
+    """Raise the log spectrum of a song with a low peak, in place: the compression depends on the level."""
+    if not 0 < peak < QUIETEST_PEAK:
+        return
+    for first in range(0, len(log_bands), _BLOCK):
+        block = log_bands[first : first + _BLOCK]
+        block[:] = np.log1p(np.expm1(block * np.log(10)) * (QUIETEST_PEAK / peak)) / np.log(10)
+
+
+def _onsets(log_bands: Floats) -> tuple[Floats, Floats]:
+    """(T, 4) onset functions and (T,) mean flux, block by block."""
+    bank = filterbank()
+    onsets = np.empty((len(log_bands), len(ONSET_BANDS_HZ)), np.float32)
+    flux = np.empty(len(log_bands), np.float32)
+    for first in range(0, len(log_bands), _BLOCK):
+        lead = min(first, _SUPERFLUX_LAG)
+        rise = superflux(log_bands[first - lead : first + _BLOCK])[lead:]
+        span = slice(first, first + _BLOCK)
+        for column, band in enumerate(ONSET_BANDS_HZ):
+            onsets[span, column] = rise[:, bank.select(*band)].mean(axis=1)
+        flux[span] = rise.mean(axis=1)
+    return onsets, flux
 
 
 def _levels(magnitude: Floats, windows: Floats) -> Floats:
-    """(points, 5): three band levels, RMS and peak of the hop-sized centre of each window."""
+    """(frames, 5): power in three bands; power and peak of the hop-sized centre of each window."""
     frequencies = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE_HZ)
-    power = np.empty((len(magnitude), 4), np.float32)
+    out = np.empty((len(magnitude), 5), np.float32)
     # Parseval for a one-sided spectrum of a windowed frame.
     scale = 2 / (WINDOW * float((_window() ** 2).sum()))
     for column, (low, high) in enumerate(ENVELOPE_BANDS_HZ):
         first, last = np.searchsorted(frequencies, (low, high))
         band = magnitude[:, first:last]
-        power[:, column] = scale * np.einsum("ij,ij->i", band, band)
+        out[:, column] = scale * np.einsum("ij,ij->i", band, band)
     centre = windows[:, (WINDOW - HOP) // 2 : (WINDOW + HOP) // 2]
-    power[:, 3] = np.einsum("ij,ij->i", centre, centre) / centre.shape[1]
-    starts = np.arange(0, len(magnitude), FRAMES_PER_POINT)
-    peaks = np.maximum.reduceat(np.abs(centre).max(axis=1), starts)
-    return np.column_stack([np.sqrt(_point_means(power)), peaks]).astype(np.float32)
+    out[:, 3] = np.einsum("ij,ij->i", centre, centre) / centre.shape[1]
+    out[:, 4] = np.abs(centre).max(axis=1)
+    return out
 
 
 def _shape(magnitude: Floats) -> Floats:
@@ -189,12 +232,9 @@ def _shape(magnitude: Floats) -> Floats:
     power = magnitude**2
     total = power.sum(axis=1)
     frequencies = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE_HZ).astype(np.float32)
-    safe = np.maximum(total, _EPSILON)
     centroid = (magnitude @ frequencies) / np.maximum(magnitude.sum(axis=1), _EPSILON)
-    arithmetic = safe / power.shape[1]
-    flatness = np.exp(np.log(power + _EPSILON).mean(axis=1)) / (arithmetic + _EPSILON)
-    rolloff = frequencies[
-        (np.cumsum(power, axis=1) < ROLLOFF_SHARE * safe[:, None]).sum(axis=1).clip(max=1024)
-    ]
-    heard = total > _EPSILON
-    return (np.column_stack([centroid, np.clip(flatness, 0, 1), rolloff]) * heard[:, None]).astype(np.float32)
+    flatness = np.exp(np.log(power + _EPSILON).mean(axis=1)) / (total / power.shape[1] + _EPSILON)
+    below = (np.cumsum(power, axis=1) < ROLLOFF_SHARE * total[:, None]).sum(axis=1)
+    rolloff = frequencies[below.clip(max=len(frequencies) - 1)]
+    heard = (total > _EPSILON).astype(np.float32)
+    return np.stack([centroid, flatness.clip(0, 1), rolloff], axis=1) * heard[:, None]

@@ -19,21 +19,35 @@ Seconds = NDArray[np.float64]
 """Times in seconds from the first decoded sample."""
 
 
-def frame_count(samples: int, hop: int) -> int:
-    """Frames whose centre lies on or before the last of `samples` samples."""
-    return 1 + samples // hop
+class FrameCutter:
+    """Cuts a stream of samples into overlapping windows, zeros beyond both ends of the stream.
 
-
-def frames(samples: Floats, window: int, hop: int, block: int) -> Iterator[tuple[int, Floats]]:
-    """Yield `(first_frame, (<= block, window) float32)` with zeros beyond both ends.
-
-    Only one block is ever padded or copied, so the memory does not grow with the song.
+    Only the samples of one block of windows are kept, so the memory does not grow with the song.
     """
-    total = frame_count(len(samples), hop)
-    for first in range(0, total, block):
-        last = min(first + block, total)
-        start = first * hop - window // 2
-        stop = (last - 1) * hop - window // 2 + window
-        chunk = samples[max(0, start) : min(len(samples), stop)]
-        padded = np.pad(chunk, (max(0, -start), max(0, stop - len(samples))))
-        yield first, np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
+
+    def __init__(self, window: int, hop: int, block: int) -> None:
+        self._window, self._hop, self._block = window, hop, block
+        self._pending = np.zeros(window // 2, np.float32)
+        self._received = 0
+        self._cut = 0
+
+    def push(self, samples: Floats) -> Iterator[Floats]:
+        """Yield `(block, window)` arrays, as many as are complete."""
+        self._received += len(samples)
+        self._pending = np.concatenate([self._pending, samples])
+        needed = (self._block - 1) * self._hop + self._window
+        while len(self._pending) >= needed:
+            yield self._take(self._block)
+
+    def finish(self) -> Iterator[Floats]:
+        """Yield the rest, the last window centred on or before the last sample."""
+        self._pending = np.pad(self._pending, (0, self._window))
+        while left := 1 + self._received // self._hop - self._cut:
+            yield self._take(min(left, self._block))
+
+    def _take(self, count: int) -> Floats:
+        span = (count - 1) * self._hop + self._window
+        windows = np.lib.stride_tricks.sliding_window_view(self._pending[:span], self._window)[:: self._hop]
+        self._pending = self._pending[count * self._hop :]
+        self._cut += count
+        return windows

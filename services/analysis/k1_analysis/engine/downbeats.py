@@ -1,0 +1,171 @@
+"""Which beats begin a bar, and how many beats a bar has.
+
+Each beat gets evidence (low onsets, changes of harmony, bass and timbre, the network's downbeat output), then a
+Viterbi pass over the position in the bar finds the best reading for each metre; the best metre wins.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from k1_analysis.engine.features import Features, filterbank
+from k1_analysis.engine.framing import FRAME_RATE_HZ, Floats, Seconds
+from k1_analysis.engine.rhythm import strength_at
+from k1_analysis.engine.tonal import Tonal, beat_means
+
+METRE_BONUS = {4: 0.08, 3: 0.0, 2: -0.12}
+"""Added to the mean evidence of a metre: most music is in four, and whatever is in four fits two."""
+EXPECTED_BONUS = 0.15
+"""Added for the metres that the chosen preset expects."""
+_RESET_COST = 16.0
+"""Log-odds against a bar that starts early, as after a cut."""
+_WEIGHTS = {
+    "low": 0.6,
+    "mid": -0.3,
+    "high": 0.15,
+    "chroma": 1.0,
+    "chroma_wide": 0.5,
+    "bass": 1.0,
+    "bass_wide": 0.5,
+    "timbre": 0.3,
+    "network": 3.0,
+}
+_ONSET_BANDS_HZ = {"low": (0.0, 120.0), "mid": (200.0, 2500.0), "high": (5000.0, 20_000.0)}
+_ONSET_FRAMES = np.arange(-4, 6)
+_NETWORK_FLOOR = 1e-3
+_FEWEST_BEATS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """The bars of a song of n beats."""
+
+    is_downbeat: NDArray[np.bool_]
+    """(n,)"""
+    beats_per_bar: int
+    compound: bool
+    """Each beat falls into three, as in 6/8."""
+    score: float
+    """Mean evidence of the metre, comparable among metres."""
+
+    @property
+    def time_signature(self) -> str:
+        if self.compound and self.beats_per_bar == 2:  # noqa: PLR2004  two dotted crotchets
+            return "6/8"
+        if self.compound and self.beats_per_bar == 4:  # noqa: PLR2004  four dotted crotchets
+            return "12/8"
+        return f"{self.beats_per_bar}/4"
+
+
+def find_bars(
+    beats: Seconds,
+    features: Features,
+    tonal: Tonal,
+    downbeat_activation: Floats,
+    expected: tuple[int, ...] = (),
+) -> Bars:
+    """The metre and the downbeats.
+
+    Args:
+        beats: (n,) rising times in seconds.
+        features: of the song.
+        tonal: of the song.
+        downbeat_activation: (T,) the network's second output.
+        expected: beats a bar that the chosen preset favours.
+    """
+    if len(beats) < _FEWEST_BEATS:
+        return Bars(np.zeros(len(beats), bool), 4, compound=False, score=0.0)
+    evidence = _evidence(beats, features, tonal, downbeat_activation)
+    readings: list[tuple[float, int, NDArray[np.int64]]] = []
+    for metre, bonus in METRE_BONUS.items():
+        mean, positions = _best_positions(evidence, metre)
+        favour = EXPECTED_BONUS if metre in expected else 0.0
+        readings.append((mean * np.sqrt(3 / (metre - 1)) + bonus + favour, metre, positions))
+    score, metre, positions = max(readings, key=lambda reading: reading[0])
+    return Bars(positions == 0, metre, _falls_into_three(beats, features), float(score))
+
+
+def _evidence(beats: Seconds, features: Features, tonal: Tonal, downbeat_activation: Floats) -> Seconds:
+    """(n,) weighted sum of the standardised clues that a beat is a downbeat."""
+    chroma = _directions(beat_means(tonal.chroma - tonal.chroma.min(axis=1, keepdims=True), beats))
+    bass = _directions(beat_means(tonal.bass_chroma - tonal.bass_chroma.min(axis=1, keepdims=True), beats))
+    timbre = beat_means(tonal.mfcc, beats)
+    clues = _band_onsets(beats, features.log_bands) | {
+        "chroma": _change(chroma, 1),
+        "chroma_wide": _change(chroma, 2),
+        "bass": _change(bass, 1),
+        "bass_wide": _change(bass, 2),
+        "timbre": np.concatenate([[0], np.linalg.norm(np.diff(timbre, axis=0), axis=1)]),
+        "network": np.log(strength_at(beats, downbeat_activation) + _NETWORK_FLOOR),
+    }
+    total = np.zeros(len(beats))
+    for name, weight in _WEIGHTS.items():
+        total += weight * _standardised(np.asarray(clues[name], np.float64))
+    return total
+
+
+def _band_onsets(beats: Seconds, log_bands: Floats) -> dict[str, Floats]:
+    """The greatest rise over two frames around each beat, in three bands."""
+    frames = np.round(beats * FRAME_RATE_HZ).astype(int)[:, None] + _ONSET_FRAMES
+    now, before = frames.clip(0, len(log_bands) - 1), (frames - 2).clip(0, len(log_bands) - 1)
+    bank = filterbank()
+    return {
+        name: np.maximum(log_bands[now, bank.select(*hz)] - log_bands[before, bank.select(*hz)], 0)
+        .mean(axis=2)
+        .max(axis=1)
+        for name, hz in _ONSET_BANDS_HZ.items()
+    }
+
+
+def _directions(rows: Floats) -> Floats:
+    return rows / (np.linalg.norm(rows, axis=1, keepdims=True) + 1e-9)
+
+
+def _change(rows: Floats, width: int) -> Seconds:
+    """(n,) one minus the cosine of the mean of `width` rows before and from each row; 0 for the first."""
+    sums = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0, dtype=np.float64)])
+    here = np.arange(len(rows))
+    before = sums[here] - sums[(here - width).clip(0)]
+    after = sums[(here + width).clip(max=len(rows))] - sums[here]
+    norms = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
+    change = 1 - (before * after).sum(axis=1) / (norms + 1e-9)
+    change[0] = 0
+    return change
+
+
+def _standardised(values: Seconds) -> Seconds:
+    spread = values.std()
+    return (values - values.mean()) / (spread if spread > 1e-9 else 1.0)  # noqa: PLR2004  a constant clue
+
+
+def _best_positions(evidence: Seconds, metre: int) -> tuple[float, NDArray[np.int64]]:
+    """(mean evidence of the best path, (n,) position in the bar of each beat)."""
+    n = len(evidence)
+    emission = np.repeat(-evidence[:, None] / (metre - 1), metre, axis=1)
+    emission[:, 0] = evidence
+    came_from = np.zeros((n, metre), np.int64)
+    onward = (np.arange(metre) - 1) % metre
+    score = emission[0].copy()
+    for beat in range(1, n):
+        stay, best = score[onward], int(score.argmax())
+        jump = score[best] - _RESET_COST
+        came_from[beat] = np.where(stay >= jump, onward, best)
+        score = np.maximum(stay, jump) + emission[beat]
+    positions = np.empty(n, np.int64)
+    positions[-1] = score.argmax()
+    for beat in range(n - 1, 0, -1):
+        positions[beat - 1] = came_from[beat, positions[beat]]
+    return float(score.max()) / n, positions
+
+
+def _falls_into_three(beats: Seconds, features: Features) -> bool:
+    """Whether onsets lie at both thirds of the beat rather than at its half (which a shuffle does not do)."""
+    onsets = features.onsets.sum(axis=1)
+    intervals = np.diff(beats)
+
+    def at(share: float) -> float:
+        return float(np.mean(strength_at(beats[:-1] + share * intervals, onsets, reach=2)))
+
+    weaker_third = min(at(1 / 3), at(2 / 3))
+    return weaker_third > 1.3 * at(1 / 2)  # set on straight, swung and compound songs

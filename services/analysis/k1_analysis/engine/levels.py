@@ -1,0 +1,70 @@
+"""Silence, dynamics and the loudest moments, from the level envelope."""
+
+import numpy as np
+
+from k1_analysis.engine.features import ENVELOPE_RATE_HZ, Features
+from k1_analysis.engine.framing import Floats, Seconds
+
+SILENCE_DBFS = -60.0
+"""Quieter than this is silence, unless the whole song is quiet."""
+_BELOW_LOUDEST_DB = 50.0
+_SHORTEST_SILENCE_S = 0.5
+_LOWEST_DBFS = -90.0
+_PEAK_SPACING_S = 1.0
+_PEAK_PERCENTILE = 90
+
+
+def decibels(levels: Floats) -> Floats:
+    """Decibels relative to full scale, not below _LOWEST_DBFS."""
+    floor = np.float32(10 ** (_LOWEST_DBFS / 20))
+    return 20 * np.log10(np.maximum(levels, floor))
+
+
+def silence_threshold_db(rms: Floats) -> float:
+    """SILENCE_DBFS, or 50 dB below the loudest moment of a song that is quieter than most."""
+    return min(SILENCE_DBFS, float(decibels(rms).max()) - _BELOW_LOUDEST_DB)
+
+
+def silences(features: Features, duration_s: float) -> list[tuple[float, float]]:
+    """(start, end) in seconds of every silence of half a second and more."""
+    quiet = decibels(features.rms) <= max(silence_threshold_db(features.rms), _LOWEST_DBFS)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]]).astype(np.int8)))
+    spans = edges.reshape(-1, 2) / ENVELOPE_RATE_HZ
+    return [
+        (float(start), min(float(end), duration_s))
+        for start, end in spans
+        if min(float(end), duration_s) - start >= _SHORTEST_SILENCE_S
+    ]
+
+
+def sounding(spans: list[tuple[float, float]], duration_s: float) -> tuple[float, float]:
+    """Where the sound starts and where it ends, from the silences; (0, 0) if nothing sounds."""
+    start, end = 0.0, duration_s
+    if spans and spans[0][0] == 0:
+        start = spans[0][1]
+    if spans and spans[-1][1] >= duration_s - 1 / ENVELOPE_RATE_HZ:
+        end = spans[-1][0]
+    return (start, end) if end > start else (0.0, 0.0)
+
+
+def dynamic_range_db(features: Features) -> float:
+    """Decibels between the 95th and the 10th percentile of the level, silence left out."""
+    level = decibels(features.rms)
+    heard = level[level > silence_threshold_db(features.rms)]
+    return float(np.subtract(*np.percentile(heard, [95, 10]))) if len(heard) else 0.0
+
+
+def loudest_moments(features: Features) -> Seconds:
+    """(N, 2) time in seconds and level of local maxima in the top tenth, a second apart or more."""
+    reach = int(_PEAK_SPACING_S * ENVELOPE_RATE_HZ)
+    rms = features.rms
+    floor = max(float(np.percentile(rms, _PEAK_PERCENTILE)), 10 ** (SILENCE_DBFS / 20))
+    found: list[int] = []
+    for index in np.flatnonzero(rms >= floor).tolist():
+        around = rms[max(0, index - reach) : index + reach + 1]
+        if rms[index] == around.max() and (not found or index - found[-1] >= reach):
+            found.append(index)
+    moments = np.empty((len(found), 2))
+    moments[:, 0] = np.array(found) / ENVELOPE_RATE_HZ
+    moments[:, 1] = rms[found]
+    return moments

@@ -1,0 +1,13 @@
+"""How much of a file the engine is willing to analyse."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one analysis."""
+
+    max_minutes: float = 20.0
+    """Longer songs are refused with `too_long`."""
+    tracker_timeout_s: float = 120.0
+    """How long the second process may take once the first has nothing left to do."""

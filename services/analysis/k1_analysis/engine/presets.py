@@ -1,0 +1,71 @@
+"""Presets: what a person who names a style tells the engine. Data files, not code."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """One style."""
+
+    name: str
+    title: str
+    tempo_bpm: tuple[float, float]
+    """Half and double tempo are judged by this range."""
+    metres: tuple[int, ...]
+    """Beats a bar to favour."""
+    bass_gain: float
+    mids_gain: float
+    highs_gain: float
+    sections: tuple[str, ...]
+    """The labels that make sense in this style."""
+    graph_template: str
+    """The light show to start from."""
+    aliases: tuple[str, ...]
+
+
+class UnknownPresetError(ValueError):
+    """No preset has this name."""
+
+
+@cache
+def presets() -> dict[str, Preset]:
+    """Every preset by its own name, read once a process."""
+    found = [
+        _read(entry.read_text("utf-8"))
+        for entry in files("k1_analysis.presets").iterdir()
+        if entry.name.endswith(".toml")
+    ]
+    return {preset.name: preset for preset in sorted(found, key=lambda preset: preset.name)}
+
+
+def find_preset(name: str) -> Preset:
+    """The preset with this name or alias.
+
+    Raises:
+        UnknownPresetError: there is none; the message lists those that exist.
+    """
+    for preset in presets().values():
+        if name == preset.name or name in preset.aliases:
+            return preset
+    raise UnknownPresetError(f"Unknown preset {name!r}. Choose one of: {', '.join(presets())}.")
+
+
+def _read(text: str) -> Preset:
+    data = tomllib.loads(text)
+    low, high = data["tempo_bpm"]
+    gains = data["band_gains"]
+    return Preset(
+        name=data["name"],
+        title=data["title"],
+        tempo_bpm=(float(low), float(high)),
+        metres=tuple(data["metres"]),
+        bass_gain=float(gains["bass"]),
+        mids_gain=float(gains["mids"]),
+        highs_gain=float(gains["highs"]),
+        sections=tuple(data["sections"]),
+        graph_template=data["graph_template"],
+        aliases=tuple(data.get("aliases", ())),
+    )

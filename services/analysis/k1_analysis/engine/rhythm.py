@@ -1,0 +1,170 @@
+"""From a tracker's beats to a grid: timing refined to the onsets, tempo, and other readings of the pulse."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, uniform_filter1d
+
+from k1_analysis.engine.agreement import nearest
+from k1_analysis.engine.framing import FRAME_RATE_HZ, Floats, Seconds
+
+SNAP_S = 0.03
+"""Beats move to an onset no further away than this."""
+INLIER_S = 0.02
+INLIER_SHARE = 0.8
+"""A song whose beats lie on one straight line to this extent was made with a clock."""
+_FEWEST_FOR_GRID = 16
+_FIT_ROUNDS = 8
+_ONSET_BIAS_S = 0.0
+_TEMPO_BEATS = 8
+SAME_TEMPO = 0.04
+
+AlternativeKind = Literal["half", "double", "offbeat", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Evenly spaced beats: beat k lies at start_s + k * period_s."""
+
+    period_s: float
+    start_s: float
+    beats: int
+    inliers: float
+    """Share of the tracked beats within INLIER_S of the grid."""
+
+    def times(self) -> Seconds:
+        return self.start_s + self.period_s * np.arange(self.beats, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another reading of the same pulse. `score` is comparable with the main reading's, 0..1."""
+
+    kind: AlternativeKind
+    beats: Seconds
+    score: float
+
+
+def onset_curve(onsets: Floats) -> Floats:
+    """(T,) one onset function from (T, 4): each band above its mean, scaled to the last seconds' spread."""
+    above = np.maximum(onsets - 0.6 * uniform_filter1d(onsets, 200, axis=0), 0)
+    power = above**2
+    floor = 1e-3 * np.sqrt(power.mean(axis=0, keepdims=True)) + 1e-9
+    scaled = above / (np.sqrt(uniform_filter1d(power, 800, axis=0)) + floor)
+    curve = scaled @ np.array([3, 1, 1, 1], np.float32)
+    return (curve / np.sqrt((curve**2).mean() + 1e-9)).astype(np.float32)
+
+
+def refine(beats: Seconds, curve: Floats) -> Seconds:
+    """Each beat moved to the peak of the onset curve within SNAP_S, between frames by a parabola."""
+    if not len(beats) or len(curve) < 3:  # noqa: PLR2004  a peak needs two neighbours
+        return beats
+    smooth = gaussian_filter1d(curve, 1.0)
+    reach = round(SNAP_S * FRAME_RATE_HZ)
+    frames = np.round(beats * FRAME_RATE_HZ).astype(int)
+    window = (frames[:, None] + np.arange(-reach, reach + 1)).clip(1, len(curve) - 2)
+    peak = window[np.arange(len(beats)), smooth[window].argmax(axis=1)]
+    before, at, after = smooth[peak - 1], smooth[peak], smooth[peak + 1]
+    bend = before - 2 * at + after
+    is_peak = (at > before) & (at >= after) & (bend < 0) & (at > 0.1 * np.sqrt((smooth**2).mean()))
+    offset = np.where(is_peak, 0.5 * (before - after) / np.where(bend < 0, bend, -1), 0)
+    refined = np.where(is_peak, (peak + offset) / FRAME_RATE_HZ - _ONSET_BIAS_S, beats)
+    return rising(refined)
+
+
+def rising(beats: Seconds, gap_s: float = 0.05) -> Seconds:
+    """The beats >= 0, sorted, without those closer than `gap_s` to the one before."""
+    beats = np.sort(beats[beats >= 0])
+    return beats[np.diff(beats, prepend=-np.inf) >= gap_s]
+
+
+def fit_grid(beats: Seconds) -> Grid | None:
+    """The constant grid behind the beats, if one explains INLIER_SHARE of them.
+
+    Least squares on (beat number, time), outliers left out round by round; numbers come from the rounded
+    intervals, so that a missed beat leaves a gap instead of shifting the rest.
+    """
+    if len(beats) < _FEWEST_FOR_GRID:
+        return None
+    period = float(np.median(np.diff(beats)))
+    numbers = np.concatenate([[0], np.cumsum(np.round(np.diff(beats) / period))])
+    start = float(beats[0])
+    keep = np.ones(len(beats), bool)
+    for _ in range(_FIT_ROUNDS):
+        period, start = np.polyfit(numbers[keep], beats[keep], 1).tolist()
+        numbers = np.round((beats - start) / period)
+        residual = np.abs(beats - start - period * numbers)
+        refreshed = residual <= max(INLIER_S, float(np.median(residual)))
+        if (refreshed == keep).all() or np.ptp(numbers[refreshed]) == 0:
+            break
+        keep = refreshed
+    inliers = float(np.mean(np.abs(beats - start - period * numbers) <= INLIER_S))
+    if inliers < INLIER_SHARE or period <= 0:
+        return None
+    first = max(float(numbers[0]), np.ceil(-start / period))
+    return Grid(period, start + first * period, int(numbers[-1] - first) + 1, inliers)
+
+
+def tempo(beats: Seconds) -> float:
+    """Beats a minute from the median interval; 0 without an interval."""
+    return float(60 / np.median(np.diff(beats))) if len(beats) > 1 else 0.0
+
+
+def tempo_curve(beats: Seconds) -> Seconds:
+    """(N, 2) time in seconds and local tempo at every fourth beat, over the _TEMPO_BEATS around it."""
+    if len(beats) < 2:  # noqa: PLR2004  an interval needs two beats
+        return np.empty((0, 2))
+    centres = np.arange(0, len(beats), 4)
+    first = (centres - _TEMPO_BEATS // 2).clip(0)
+    last = (centres + _TEMPO_BEATS // 2).clip(max=len(beats) - 1)
+    return np.stack([beats[centres], 60 * (last - first) / (beats[last] - beats[first])], axis=1)
+
+
+def tempo_stability(beats: Seconds) -> float:
+    """Share of the intervals within 4 % of the median interval."""
+    if len(beats) < 2:  # noqa: PLR2004  an interval needs two beats
+        return 0.0
+    intervals = np.diff(beats)
+    return float(np.mean(np.abs(intervals / np.median(intervals) - 1) <= SAME_TEMPO))
+
+
+def strength_at(beats: Seconds, curve: Floats, reach: int = 3) -> Floats:
+    """(len(beats),) greatest value of `curve` within `reach` frames of each beat."""
+    frames = np.round(beats * FRAME_RATE_HZ).astype(int)
+    window = (frames[:, None] + np.arange(-reach, reach + 1)).clip(0, len(curve) - 1)
+    return curve[window].max(axis=1) if len(beats) else np.empty(0, np.float32)
+
+
+def doubled(beats: Seconds) -> Seconds:
+    """The beats and the middle of each interval."""
+    return np.interp(np.arange(0, len(beats) - 0.5, 0.5), np.arange(len(beats)), beats)
+
+
+def reading_score(beats: Seconds, activation: Floats) -> float:
+    """0..1: harmonic mean of the activation at the beats and the share of the activation they explain."""
+    if not len(beats):
+        return 0.0
+    precision = float(strength_at(beats, activation).mean())
+    frames = np.flatnonzero(activation > 0.05)  # noqa: PLR2004  the network's noise floor
+    total = float(activation[frames].sum())
+    if not len(frames) or total <= 0:
+        return 0.0
+    times = frames / FRAME_RATE_HZ
+    explained = np.abs(times - beats[nearest(beats, times)]) <= 0.035  # noqa: PLR2004  three frames
+    recall = float(activation[frames][explained].sum()) / total
+    return 2 * precision * recall / max(1e-9, precision + recall)
+
+
+def alternatives(beats: Seconds, activation: Floats) -> list[Alternative]:
+    """Half tempo (both phases), double tempo and the offbeats, each scored on the activation."""
+    if len(beats) < 4:  # noqa: PLR2004  half of it must still be a pulse
+        return []
+    double = doubled(beats)
+    readings: list[tuple[AlternativeKind, Seconds]] = [
+        ("half", beats[::2]),
+        ("half", beats[1::2]),
+        ("double", double),
+        ("offbeat", double[1::2]),
+    ]
+    return [Alternative(kind, times, reading_score(times, activation)) for kind, times in readings]

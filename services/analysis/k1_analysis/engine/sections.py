@@ -1,0 +1,198 @@
+"""Where a song changes, and what to call the parts.
+
+Boundaries come from the Bayesian information criterion on MFCC (Essentia's SBic) and are moved to downbeats.
+Labels come from what is heard: a drop is where bass and drums come in with force, a breakdown where they leave,
+a build what rises towards a drop. Where a song shows none of these, its parts are verses and choruses if they
+come back, else plain sections.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+
+from k1_analysis.engine.features import ENVELOPE_RATE_HZ, Features
+from k1_analysis.engine.framing import Floats, Seconds
+from k1_analysis.engine.tonal import RATE_HZ, Tonal
+from k1_analysis.engine.trackers import load_essentia
+
+Label = Literal["intro", "verse", "build", "drop", "breakdown", "chorus", "outro", "section"]
+
+SHORTEST_S = 4.0
+_SNAP_S = 2.0
+# Chosen on songs with known sections; cpw is touchy.
+_SBIC: dict[str, Any] = {"cpw": 3, "inc1": 12, "inc2": 4, "size1": 60, "size2": 40, "minLength": 10}
+_FEWEST_FRAMES = 120
+DROP_RISE_DB = 6.0
+"""Bass that comes in by this much makes a drop."""
+BREAKDOWN_FALL_DB = 6.0
+HIGH_ENERGY = 0.6
+LOW_ENERGY = 0.5
+_SAME_PART = 0.9
+_QUIETEST_DB = -60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the song. Energy is relative to the song: 1 is its fullest part."""
+
+    start_s: float
+    end_s: float
+    label: Label
+    energy: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What is heard in one section."""
+
+    start_s: float
+    end_s: float
+    bass_db: float
+    level_db: float
+    onsets: float
+    rise_db: float
+    """Level of the last third above that of the first third."""
+    timbre: Floats
+
+
+def find_sections(
+    features: Features, tonal: Tonal, downbeats: Seconds, duration_s: float, vocabulary: tuple[str, ...] = ()
+) -> list[Section]:
+    """The song cut into labelled sections that cover it from 0 to `duration_s`.
+
+    Args:
+        features: of the song.
+        tonal: of the song.
+        downbeats: times to which boundaries move when near.
+        duration_s: the song's length.
+        vocabulary: the labels that the chosen preset allows; all when empty.
+    """
+    edges = _with_ends(_snapped(_boundaries(tonal.mfcc), downbeats), duration_s)
+    parts = [_describe(start, end, features, tonal) for start, end in pairwise(edges)]
+    energies = _energies(parts)
+    labels = _labels(parts, energies)
+    return [
+        Section(
+            part.start_s, part.end_s, label if not vocabulary or label in vocabulary else "section", energy
+        )
+        for part, energy, label in zip(parts, energies, labels, strict=True)
+    ]
+
+
+def _boundaries(mfcc: Floats) -> Seconds:
+    if len(mfcc) < _FEWEST_FRAMES or float(mfcc.std(axis=0).min()) < 1e-6:  # noqa: PLR2004  a constant sound
+        return np.empty(0)
+    frames = load_essentia().SBic(**_SBIC)(np.ascontiguousarray(mfcc.T, np.float32))
+    return np.asarray(frames, np.float64)[1:-1] / RATE_HZ
+
+
+def _snapped(boundaries: Seconds, downbeats: Seconds) -> Seconds:
+    if not len(downbeats):
+        return boundaries
+    nearest = downbeats[np.abs(downbeats[None, :] - boundaries[:, None]).argmin(axis=1)]
+    return np.where(np.abs(nearest - boundaries) <= _SNAP_S, nearest, boundaries)
+
+
+def _with_ends(boundaries: Seconds, duration_s: float) -> list[float]:
+    """0, the boundaries that leave no section shorter than SHORTEST_S, and the end."""
+    edges = [0.0]
+    for boundary in sorted(boundaries.tolist()):
+        if boundary - edges[-1] >= SHORTEST_S and duration_s - boundary >= SHORTEST_S:
+            edges.append(boundary)
+    return [*edges, duration_s]
+
+
+def _describe(start_s: float, end_s: float, features: Features, tonal: Tonal) -> _Part:
+    span = _span(start_s, end_s, ENVELOPE_RATE_HZ, len(features.rms))
+    onset_span = _span(start_s, end_s, 100, len(features.onsets))
+    level = features.rms[span]
+    third = max(1, len(level) // 3)
+    timbre_span = _span(start_s, end_s, RATE_HZ, len(tonal.mfcc))
+    return _Part(
+        start_s=start_s,
+        end_s=end_s,
+        bass_db=_power_db(features.envelopes[span, 0]),
+        level_db=_power_db(level),
+        onsets=float(features.onsets[onset_span].mean()),
+        rise_db=_power_db(level[-third:]) - _power_db(level[:third]),
+        timbre=np.concatenate(
+            [tonal.mfcc[timbre_span].mean(axis=0) / 10, _unit(tonal.chroma[timbre_span].mean(axis=0))]
+        ),
+    )
+
+
+def _span(start_s: float, end_s: float, rate_hz: int, total: int) -> slice:
+    start = min(int(start_s * rate_hz), total - 1)
+    return slice(start, max(start + 1, min(int(end_s * rate_hz), total)))
+
+
+def _power_db(levels: Floats) -> float:
+    return max(_QUIETEST_DB, float(10 * np.log10(np.mean(levels.astype(np.float64) ** 2) + 1e-12)))
+
+
+def _unit(vector: Floats) -> Floats:
+    centred = vector - vector.mean()
+    return centred / (np.linalg.norm(centred) + 1e-9)
+
+
+def _energies(parts: list[_Part]) -> list[float]:
+    """0..1 for each part: its level, bass and onsets between the song's least and most."""
+    level = _scaled([part.level_db for part in parts], 20.0)
+    bass = _scaled([part.bass_db for part in parts], 20.0)
+    onsets = _scaled([part.onsets for part in parts], 1e-3)
+    return (0.4 * level + 0.3 * bass + 0.3 * onsets).clip(0, 1).tolist()
+
+
+def _scaled(values: list[float], least_range: float) -> Seconds:
+    """1 for the greatest value, falling to 0 over the range (at least `least_range`) of the values."""
+    array = np.asarray(values)
+    return 1 - (array.max() - array) / max(float(np.ptp(array)), least_range)
+
+
+def _labels(parts: list[_Part], energies: list[float]) -> list[Label]:
+    labels: list[Label | None] = [None] * len(parts)
+    for index in range(1, len(parts)):
+        rise = parts[index].bass_db - parts[index - 1].bass_db
+        if (
+            rise >= DROP_RISE_DB
+            and energies[index] >= HIGH_ENERGY
+            and parts[index - 1].level_db > _QUIETEST_DB
+        ):
+            labels[index] = "drop"
+    for index in range(1, len(parts)):
+        fall = parts[index - 1].bass_db - parts[index].bass_db
+        if fall >= BREAKDOWN_FALL_DB and energies[index] <= LOW_ENERGY:
+            labels[index] = "breakdown"
+    for index in range(len(parts) - 1):
+        if labels[index + 1] == "drop" and labels[index] != "drop" and parts[index].rise_db > 2:  # noqa: PLR2004
+            labels[index] = "build"
+    if len(parts) > 1 and energies[0] < max(energies) - 0.15:
+        labels[0] = "intro"
+    if len(parts) > 2 and energies[-1] < max(energies) - 0.15 and labels[-1] != "drop":  # noqa: PLR2004
+        labels[-1] = "outro"
+    return [label or other for label, other in zip(labels, _recurring(parts, energies, labels), strict=True)]
+
+
+def _recurring(parts: list[_Part], energies: list[float], known: list[Label | None]) -> list[Label]:
+    """Verse or chorus for the parts without a label that resemble another such part, else section."""
+    free = [index for index, label in enumerate(known) if label is None]
+    recurring = [
+        index
+        for index in free
+        if any(_resemble(parts[index], parts[other]) for other in free if other != index)
+    ]
+    if not recurring:
+        return ["section"] * len(parts)
+    threshold = float(np.median([energies[index] for index in recurring]))
+    spread = float(np.ptp([energies[index] for index in recurring]))
+    labels: list[Label] = ["section"] * len(parts)
+    for index in recurring:
+        labels[index] = "chorus" if spread > 0.1 and energies[index] > threshold else "verse"  # noqa: PLR2004
+    return labels
+
+
+def _resemble(first: _Part, second: _Part) -> bool:
+    norms = np.linalg.norm(first.timbre) * np.linalg.norm(second.timbre)
+    return float(first.timbre @ second.timbre) > _SAME_PART * float(norms)
