@@ -1,0 +1,46 @@
+"""The engine behind the benchmark's call: one file to an estimate, taken from the map that it would publish."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from k1_analysis.engine import analyse_file
+from k1_analysis.engine.decode import decode
+from k1_analysis.engine.framing import Floats
+
+from .scores import Estimate, Times
+
+
+@lru_cache(maxsize=2)
+def samples_of(path: Path) -> Floats:
+    """Mono float32 at 44.1 kHz by the engine's decoder, so that all trackers hear the same samples."""
+    return decode(path).samples
+
+
+def analyse(path: Path) -> Estimate:
+    """The engine's answer without a preset, as a first upload gets it."""
+    return from_map(analyse_file(path, filename=path.name).genesis)
+
+
+def from_map(genesis: Mapping[str, Any]) -> Estimate:
+    """What a Genesis map says about beats, bars, sections and key."""
+    rhythm, overall = genesis["layers"]["rhythm"], genesis["global_metrics"]
+    sections = genesis["layers"]["annotations"]["sections"]
+    confidence = rhythm.get("beat_confidence")
+    return Estimate(
+        beats=_seconds(rhythm["beat_grid_ms"]),
+        bpm=overall["bpm"],
+        downbeats=_seconds(rhythm["downbeat_ms"]),
+        sections=_seconds([s["start_ms"] for s in sections] + [s["end_ms"] for s in sections[-1:]]),
+        key=f"{overall['key']} {overall['scale']}",
+        metre=overall["time_signature"],
+        confidence=overall.get("confidence"),
+        beat_confidence=None if confidence is None else np.array(confidence),
+    )
+
+
+def _seconds(milliseconds: Sequence[float]) -> Times:
+    return np.array(milliseconds, float) / 1000

@@ -1,0 +1,85 @@
+"""The trackers that are compared, each behind the same call: a file in, an estimate out."""
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from k1_analysis.engine import activation
+from k1_analysis.engine.features import extract
+from k1_analysis.engine.rhythm import onset_curve, refine
+from k1_analysis.engine.trackers import load_essentia
+from k1_analysis.engine.viterbi import TempoModel, track_beats
+
+from .engine import analyse, samples_of
+from .scores import Estimate, Times
+
+Tracker = Callable[[Path], Estimate]
+K1 = "K1 engine"
+MULTIFEATURE = "RhythmExtractor2013 multifeature"
+DEGARA = "RhythmExtractor2013 degara"
+LIBROSA = "librosa beat_track"
+MADMOM = "madmom RNN + DBN"
+SHIPPED = (K1, MULTIFEATURE, DEGARA, LIBROSA, MADMOM)
+
+NET_TEMPI = TempoModel(lowest_bpm=40, highest_bpm=215, inertia=200)
+
+
+def trackers(names: Sequence[str], weights: Sequence[Path]) -> dict[str, Tracker]:
+    """The named trackers that are installed, and the network alone once for each weights file."""
+    makers: dict[str, Callable[[], Tracker]] = {
+        K1: lambda: analyse,
+        MULTIFEATURE: lambda: _rhythm_extractor("multifeature"),
+        DEGARA: lambda: _rhythm_extractor("degara"),
+        LIBROSA: _librosa,
+        MADMOM: _madmom,
+    }
+    chosen = {name: makers[name]() for name in names if name != MADMOM or importlib.util.find_spec("madmom")}
+    return chosen | {f"net {path.stem}": _net(path) for path in weights}
+
+
+def _estimate(beats: Any, bpm: float | None = None) -> Estimate:
+    times: Times = np.asarray(beats, float)
+    tempo = float(60 / np.median(np.diff(times))) if len(times) > 1 else 0.0
+    return Estimate(times, tempo if bpm is None else bpm)
+
+
+def _rhythm_extractor(method: str) -> Tracker:
+    extractor = load_essentia().RhythmExtractor2013(method=method)
+
+    def track(path: Path) -> Estimate:
+        bpm, beats, *_ = extractor(samples_of(path))
+        return _estimate(beats, float(bpm))
+
+    return track
+
+
+def _librosa() -> Tracker:
+    librosa: Any = importlib.import_module("librosa")
+
+    def track(path: Path) -> Estimate:
+        bpm, beats = librosa.beat.beat_track(y=samples_of(path), sr=44_100, units="time")
+        return _estimate(beats, float(np.atleast_1d(bpm)[0]))
+
+    return track
+
+
+def _madmom() -> Tracker:
+    beats_module: Any = importlib.import_module("madmom.features.beats")
+    network, decoder = beats_module.RNNBeatProcessor(), beats_module.DBNBeatTrackingProcessor(fps=100)
+    return lambda path: _estimate(decoder(network(samples_of(path))))
+
+
+def _net(weights: Path) -> Tracker:
+    """The network alone: activation, bar-pointer Viterbi, beats moved to the nearest onset."""
+    net = activation.load_net(weights)
+
+    def track(path: Path) -> Estimate:
+        features = extract(samples_of(path))
+        beats = track_beats(net(features.log_bands)[:, 0], NET_TEMPI)
+        return _estimate(refine(beats, onset_curve(features.onsets)))
+
+    return track
