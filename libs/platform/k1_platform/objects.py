@@ -125,12 +125,15 @@ class ObjectStore:
                 -1,
                 content_type=content_type,
                 part_size=PART_SIZE,
+                num_parallel_uploads=1,  # each part under way is held in memory
             )
         )
         upload.add_done_callback(lambda _: bridge.reader_ended())
         try:
             async for chunk in chunks:
                 await bridge.put(chunk)
+                if upload.done():  # before the end: the store failed, so the rest need not come
+                    break
             await bridge.end()
         except BaseException as error:
             bridge.fail(error)
