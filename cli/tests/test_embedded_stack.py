@@ -18,11 +18,12 @@ import asyncpg
 import nats
 import psutil
 import pytest
-from k1_cli.embedded import EmbeddedStack, HomeInUseError, StackError
-from k1_cli.embedded.ports import free_port, is_free
 from minio import Minio
 from nats.js.api import StreamConfig
 from pymongo import MongoClient
+
+from k1_cli.embedded import EmbeddedStack, HomeInUseError, StackError
+from k1_cli.embedded.ports import free_port, is_free
 
 NAMES = ("nats", "postgres", "mongo", "s3")
 

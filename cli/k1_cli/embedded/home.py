@@ -97,6 +97,11 @@ class Home:
             raise HomeInUseError(f"a stack already runs on {self.root}") from error
         self._lock_file = descriptor
 
+    @property
+    def claimed(self) -> bool:
+        """Whether this object holds the lock."""
+        return self._lock_file is not None
+
     def unlock(self) -> None:
         """Give the home up; harmless when it was never claimed."""
         if self._lock_file is not None:

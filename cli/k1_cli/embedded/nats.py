@@ -13,6 +13,12 @@ from k1_cli.embedded.server import Server
 USER = "k1"
 MAX_PAYLOAD = 8 * 1024 * 1024
 
+# How often messages are forced to the disk. A killed server loses no confirmed message at any setting (the
+# kernel has them), only the last acknowledgements of consumers, which are delivered again; this is about
+# power cuts. One second costs nothing measurable; `always` halves the rate of publishers that wait for
+# each confirmation and takes six sevenths of those that pipeline (2 cores, virtual disk).
+SYNC_INTERVAL = '"1s"'
+
 _PROBE_TIMEOUT = 1.0
 
 
@@ -55,6 +61,7 @@ listen: "127.0.0.1:{self.port}"
 max_payload: {MAX_PAYLOAD}
 jetstream {{
   store_dir: {quoted(str(folder / "jetstream"))}
+  sync_interval: {SYNC_INTERVAL}
 }}
 mqtt {{
   listen: "127.0.0.1:{self.port_named("mqtt")}"

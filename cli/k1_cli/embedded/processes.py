@@ -21,6 +21,7 @@ from k1_cli.embedded.home import Home
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="k1-spawn")
 
 _TAIL_BYTES = 4_096
+_LOG_LIMIT = 16 * 1024 * 1024
 _SAME_PROCESS_SECONDS = 1.0
 _PREDECESSOR_PATIENCE = 3.0
 
@@ -60,6 +61,7 @@ class ManagedProcess:
         self._record = home.run / f"{name}.pid"
         self._child: subprocess.Popen[bytes] | None = None
         self._stop_signal = signal.SIGTERM
+        self._swept = False
 
     @property
     def pid(self) -> int | None:
@@ -82,7 +84,10 @@ class ManagedProcess:
         Raises:
             StackError: the program cannot be started.
         """
+        self.kill()  # a crashed child may have left children of its own
         self._end_predecessor()
+        self._rotate_log()
+        self._swept = False
         self._stop_signal = command.stop_signal
         environment = {**os.environ, **command.environment}
         self._child = _spawner.submit(self._spawn, bound_to_us(command), environment).result()
@@ -103,23 +108,37 @@ class ManagedProcess:
             except OSError as error:
                 raise StackError(f"cannot start {self.name}: {error}") from error
 
+    def wait(self) -> int:
+        """Wait until the child ends by itself; returns its exit code."""
+        if self._child is None:
+            raise StackError(f"{self.name} was not started")
+        code = self._child.wait()
+        self._record.unlink(missing_ok=True)
+        return code
+
+    def request_stop(self) -> None:
+        """Ask the child to end; `stop` then waits for it."""
+        if self._child is not None and self.alive:
+            self._child.send_signal(self._stop_signal)
+
     def stop(self, patience: float = 10.0) -> None:
         """End the child in its own way, by force after `patience` seconds, with everything in its session."""
         if self._child is None:
             return
         if self.alive:
-            self._child.send_signal(self._stop_signal)
+            self.request_stop()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._child.wait(patience)
         self.kill()
 
     def kill(self) -> None:
         """`kill -9` the child and everything in its session, and wait until it is gone."""
-        if self._child is None:
+        if self._child is None or self._swept:
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()
+        self._swept = True  # from now on the number may belong to a stranger
         self._record.unlink(missing_ok=True)
 
     def log_tail(self, lines: int = 8) -> str:
@@ -131,6 +150,10 @@ class ManagedProcess:
         except FileNotFoundError:
             return ""
         return "\n".join(text.splitlines()[-lines:])
+
+    def _rotate_log(self) -> None:
+        if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
+            self.log.replace(self.log.with_suffix(".log.1"))
 
     def _end_predecessor(self) -> None:
         """A supervisor killed a moment ago leaves children that are still stopping: they hold our files."""

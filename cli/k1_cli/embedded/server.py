@@ -41,6 +41,11 @@ class Server(ABC):
             raise StackError(f"{self.name} has no port before its first start")
         return self._ports[name]
 
+    def attach(self) -> None:
+        """Take the ports of a stack that another process runs on this home, to ask its servers."""
+        remembered = self.home.remembered_ports()
+        self._ports = {name: remembered[name] for name in self.port_names}
+
     @abstractmethod
     def prepare(self) -> None:
         """Make what the server needs on disk; called before every start, so it repairs as well."""
@@ -97,9 +102,9 @@ class Server(ABC):
         )
 
     def ready(self) -> bool:
-        """Whether the process lives and answers."""
+        """Whether it answers, whoever started it."""
         try:
-            return self.process.alive and self.answers()
+            return self.answers()
         except OSError:
             return False
 

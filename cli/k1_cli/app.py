@@ -1,0 +1,62 @@
+"""`k1`: the table of commands, and how an error reaches the person at the terminal."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from k1_cli.commands import dead_letters, development, local, songs, stack
+from k1_cli.console import messages
+from k1_cli.embedded.errors import StackError
+from k1_cli.errors import CommandError
+
+app = typer.Typer(
+    name="k1",
+    help="K1 Song Analysis: from a song to its Genesis map. Every command explains itself with --help.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for command in (stack.up, stack.down, stack.status, development.doctor):
+    app.command(rich_help_panel="The system")(command)
+app.add_typer(dead_letters.app, name="dlq", rich_help_panel="The system")
+for command in (songs.upload, songs.tracks, songs.genesis):
+    app.command(rich_help_panel="Songs")(command)
+for command in (local.analyze, local.demo_song):
+    app.command(rich_help_panel="Without servers")(command)
+app.command(rich_help_panel="Development", context_settings=development.PASS_ARGUMENTS_ON)(development.test)
+app.command(rich_help_panel="Development")(development.check)
+
+
+@app.callback()
+def options(
+    *, debug: Annotated[bool, typer.Option("--debug", help="Show the stack trace of an error.")] = False
+) -> None:
+    """Here for the help text alone: `main` reads `--debug`, wherever it stands."""
+    del debug
+
+
+def take_debug(arguments: list[str]) -> tuple[bool, list[str]]:
+    """Whether `--debug` is among the arguments, and the others; what follows `test` belongs to pytest."""
+    ours = arguments.index("test") if "test" in arguments else len(arguments)
+    kept = [argument for argument in arguments[:ours] if argument != "--debug"]
+    return len(kept) < ours, kept + arguments[ours:]
+
+
+def main() -> None:
+    """Run the command line: 0 when it worked, 1 when not, 2 for a usage error."""
+    debug, arguments = take_debug(sys.argv[1:])
+    try:
+        app(arguments, prog_name="k1")
+    except (CommandError, StackError) as error:
+        _fail(str(error), debug=debug)
+    except Exception as error:  # noqa: BLE001  the last line of defence: a sentence, not a stack trace
+        _fail(f"{type(error).__name__}: {error} (--debug shows where)", debug=debug)
+
+
+def _fail(sentence: str, *, debug: bool) -> None:
+    if debug:
+        messages.print_exception()
+    messages.print(f"k1: {sentence}", style="red", markup=False)
+    sys.exit(1)

@@ -1,0 +1,142 @@
+"""`k1 dlq`: messages that could not be handled."""
+
+# ruff: noqa: PLC0415  a command imports its tools when it runs, so that --help is fast
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from k1_cli.checkout import DEFAULT_HOME
+from k1_cli.console import print_json, results
+from k1_cli.errors import CommandError
+from k1_cli.options import HomeOption, JsonOption
+
+if TYPE_CHECKING:
+    from nats.js import JetStreamContext
+
+    from k1_platform.dead_letter_queue import DeadLetter
+
+T = TypeVar("T")
+
+Number = Annotated[int, typer.Argument(help="The dead letter's number, as `k1 dlq list` shows it.", min=1)]
+
+app = typer.Typer(
+    help="Messages that could not be handled: list, show, redrive, purge.", no_args_is_help=True
+)
+
+
+@app.command("list")
+def list_all(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Every dead letter with its reason, oldest first.
+
+    Example: ./k1 dlq list
+    """
+    from k1_platform.dead_letter_queue import list_dead_letters
+
+    letters = _ask(home, list_dead_letters)
+    if as_json:
+        print_json({"total": len(letters), "items": [_to_json(letter) for letter in letters]})
+        return
+    from rich.table import Table
+
+    table = Table("number", "at", "subject", "durable", "attempts", "code", "reason")
+    for letter in letters:
+        cells = (
+            letter.number,
+            letter.at,
+            letter.subject,
+            letter.durable,
+            letter.attempts,
+            letter.code,
+            letter.reason,
+        )
+        table.add_row(*map(str, cells))
+    results.print(table if letters else "no dead letters")
+
+
+@app.command()
+def show(number: Number, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """One dead letter with its headers and body.
+
+    Example: ./k1 dlq show 3
+    """
+    from k1_platform.dead_letter_queue import show_dead_letter
+
+    letter = _ask(home, lambda jetstream: show_dead_letter(jetstream, number))
+    if as_json:
+        print_json(_to_json(letter))
+        return
+    for name, value in _to_json(letter).items():
+        results.print(f"{name}: {value}", markup=False)
+
+
+@app.command()
+def redrive(
+    number: Annotated[int | None, typer.Argument(help="Which one.", min=1)] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every dead letter.")] = False,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Send a dead letter once more to the consumer that failed, and to no other.
+
+    Example: ./k1 dlq redrive 3
+    """
+    from k1_platform.dead_letter_queue import list_dead_letters, redrive_dead_letter
+
+    _one_or_all(number, every=every)
+
+    async def work(jetstream: "JetStreamContext") -> int:
+        numbers = (
+            [letter.number for letter in await list_dead_letters(jetstream)] if number is None else [number]
+        )
+        for each in numbers:
+            await redrive_dead_letter(jetstream, each)
+        return len(numbers)
+
+    results.print(f"redriven: {_ask(home, work)}")
+
+
+@app.command()
+def purge(
+    number: Annotated[int | None, typer.Argument(help="Which one.", min=1)] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every dead letter.")] = False,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Delete a dead letter for good.
+
+    Example: ./k1 dlq purge --all
+    """
+    from k1_platform.dead_letter_queue import purge_dead_letters
+
+    _one_or_all(number, every=every)
+    count = _ask(home, lambda jetstream: purge_dead_letters(jetstream, number))
+    results.print(f"deleted: {count}")
+
+
+def _one_or_all(number: int | None, *, every: bool) -> None:
+    if (number is None) != every:
+        raise typer.BadParameter("give one number, or --all")
+
+
+def _ask(home: Path, question: "Callable[[JetStreamContext], Awaitable[T]]") -> T:
+    from k1_cli.bus import connect_bus
+    from k1_cli.running import need_stack
+    from k1_platform.dead_letter_queue import DeadLetterMissingError
+
+    url = need_stack(home).environment["K1_NATS_URL"]
+
+    async def asked() -> T:
+        async with connect_bus(url) as jetstream:
+            return await question(jetstream)
+
+    try:
+        return asyncio.run(asked())
+    except DeadLetterMissingError as error:
+        raise CommandError(str(error)) from error
+
+
+def _to_json(letter: "DeadLetter") -> dict[str, Any]:
+    return {**asdict(letter), "body": letter.body.decode(errors="replace")}

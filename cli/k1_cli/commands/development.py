@@ -1,0 +1,75 @@
+"""`k1 test`, `k1 check`, `k1 doctor`."""
+
+# ruff: noqa: PLC0415  a command imports its tools when it runs, so that --help is fast
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from k1_cli.checkout import DEFAULT_HOME, ROOT
+from k1_cli.console import messages, print_json, results
+from k1_cli.options import HomeOption, JsonOption
+
+PASS_ARGUMENTS_ON: Final = {
+    "allow_extra_args": True,
+    "ignore_unknown_options": True,
+    "help_option_names": ["--help"],
+}
+
+_WHOLE_SUITE = ("-n", "2", "--dist", "loadfile")
+_CHECKS: Final = {
+    "ruff": ("ruff", "check", "."),
+    "format": ("ruff", "format", "--check", "."),
+    "types": ("pyright",),
+    "imports": ("lint-imports",),
+}
+
+
+def test(context: typer.Context) -> None:
+    """Run the tests: all of them, or what pytest's own arguments choose.
+
+    Example: ./k1 test cli -k demo
+    """
+    arguments = context.args or list(_WHOLE_SUITE)
+    done = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, check=False)
+    raise typer.Exit(done.returncode)
+
+
+def check() -> None:
+    """Lint, formatting, types and import rules; every failure is shown, not only the first.
+
+    Example: ./k1 check
+    """
+    tools = Path(sys.executable).parent
+    failed: list[str] = []
+    for name, (program, *arguments) in _CHECKS.items():
+        messages.print(f"k1: {name}", style="bold")
+        if subprocess.run([str(tools / program), *arguments], cwd=ROOT, check=False).returncode != 0:
+            failed.append(name)
+    if failed:
+        messages.print(f"k1: failed: {', '.join(failed)}", style="red")
+        raise typer.Exit(1)
+    messages.print("k1: all checks passed")
+
+
+def doctor(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Say what is wrong with this machine and how to mend it.
+
+    Example: ./k1 doctor
+    """
+    from k1_cli.doctor import examine
+
+    findings = examine(home)
+    if as_json:
+        print_json({"healthy": all(f.ok for f in findings), "findings": [vars(f) for f in findings]})
+    else:
+        for finding in findings:
+            mark = "[green]ok[/]  " if finding.ok else "[red]bad[/] "
+            results.print(f"{mark} {finding.what}")
+            if not finding.ok:
+                results.print(f"     {finding.remedy}", markup=False)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)

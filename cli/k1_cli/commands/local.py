@@ -1,0 +1,62 @@
+"""`k1 analyze` and `k1 demo-song`: what needs no server."""
+
+# ruff: noqa: PLC0415  a command imports its tools when it runs, so that --help is fast
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from k1_cli.console import print_json, results
+from k1_cli.errors import CommandError
+from k1_cli.options import JsonOption
+
+
+def demo_song(
+    out: Annotated[Path, typer.Argument(help="The WAV file to write; its truth goes beside it as .json.")],
+    bpm: Annotated[float, typer.Option(help="Tempo, 60 to 200.")] = 126.0,
+    seconds: Annotated[float, typer.Option(help="Length; rounded to whole bars.")] = 60.0,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another song.")] = 1,
+) -> None:
+    """Write a synthesised, licence-free EDM track whose beats and sections are known exactly.
+
+    Example: ./k1 demo-song demo.wav --bpm 128
+    """
+    from k1_cli.demo_song import write_demo_song
+
+    if out.suffix.lower() != ".wav":
+        raise CommandError(f"{out} must end in .wav, as it is a WAV file that is written")
+    try:
+        truth = write_demo_song(out, bpm=bpm, seconds=seconds, seed=seed)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:
+        raise CommandError(f"cannot write {out}: {error.strerror}") from error
+    results.print(
+        f"{out}: {truth.duration:.1f} s at {truth.bpm:g} BPM; {len(truth.beats)} beats in {out.with_suffix('.json')}"
+    )
+
+
+def analyze(
+    song: Annotated[Path, typer.Argument(help="An audio file.")],
+    preset: Annotated[str | None, typer.Option(help="edm, rock, orchestral, jazz or hiphop.")] = None,
+    beats: Annotated[
+        Path | None, typer.Option(help="Write the beats in seconds to this text file, one a line.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Analyse a song on this machine without any server; prints a summary, or the Genesis map with --json.
+
+    Example: ./k1 analyze song.wav --json > map.json
+    """
+    from k1_cli.analysing import analyse
+    from k1_cli.summary import print_summary
+
+    analysis = analyse(song, preset)
+    if beats is not None:
+        grid_ms = analysis.genesis["layers"]["rhythm"]["beat_grid_ms"]
+        beats.write_text("".join(f"{time_ms / 1000:.4f}\n" for time_ms in grid_ms))
+    if as_json:
+        print_json(analysis.genesis)
+    else:
+        print_summary(analysis.genesis)

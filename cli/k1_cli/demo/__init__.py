@@ -1,0 +1,1 @@
+"""The demo song: its plan and truth, its instruments, its arrangement."""

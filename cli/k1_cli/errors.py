@@ -1,0 +1,5 @@
+"""What a command says when it cannot do its work."""
+
+
+class CommandError(Exception):
+    """One clear sentence for the person at the terminal: what, where, and what to do."""

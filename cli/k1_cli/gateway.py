@@ -1,0 +1,170 @@
+"""The gateway's HTTP API, as far as the commands use it."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self, cast
+
+import httpx
+
+from k1_cli.errors import CommandError
+
+JsonObject = dict[str, Any]
+
+
+class NotFoundError(CommandError):
+    """The gateway knows nothing of that id."""
+
+
+_TIMEOUT = httpx.Timeout(30.0, write=120.0)
+_POLL_SECONDS = 0.15
+_FINAL_JOB = frozenset({"completed", "failed", "cancelled"})
+_FINAL_TRACK = frozenset({"ready", "warning", "failed"})
+_CATALOGUE_PATIENCE = 30.0
+_FIRST_HEARD_PATIENCE = 15.0
+
+OnBytes = Callable[[int], None]
+OnJob = Callable[[JsonObject], None]
+
+
+class _CountedFile:
+    """A file that tells how much of it has been read."""
+
+    def __init__(self, file: BinaryIO, on_bytes: OnBytes) -> None:
+        self._file = file
+        self._on_bytes = on_bytes
+
+    def read(self, size: int = -1) -> bytes:
+        chunk = self._file.read(size)
+        self._on_bytes(len(chunk))
+        return chunk
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(lambda: self.read(64 * 1024), b"")
+
+
+@dataclass(frozen=True)
+class Song:
+    """What goes with an upload."""
+
+    file: Path
+    title: str
+    artist: str | None = None
+    tags: tuple[str, ...] = ()
+    preset: str | None = None
+    priority: int | None = None
+
+    def fields(self) -> dict[str, str]:
+        """The form fields beside the file."""
+        given = {
+            "title": self.title,
+            "artist": self.artist,
+            "tags": ",".join(self.tags) or None,
+            "preset": self.preset,
+            "priority": None if self.priority is None else str(self.priority),
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class Gateway:
+    """A client of `/api/v1`; every failure is a CommandError with the server's own sentence."""
+
+    def __init__(self, url: str) -> None:
+        self._http = httpx.Client(base_url=f"{url}/api/v1", timeout=_TIMEOUT)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def upload(self, song: Song, on_bytes: OnBytes) -> JsonObject:
+        """Stream the file up; `{track_id, job_id, status}`, also for a song that is there already."""
+        with song.file.open("rb") as file:
+            content = cast("BinaryIO", _CountedFile(file, on_bytes))
+            return self._request(
+                "POST", "/tracks/upload", data=song.fields(), files={"file": (song.file.name, content)}
+            )
+
+    def track(self, track_id: str) -> JsonObject:
+        """`{track, versions, ...}`."""
+        return self._request("GET", f"/tracks/{track_id}")
+
+    def tracks(self, **query: str | int) -> JsonObject:
+        """`{total, items}`."""
+        return self._request("GET", "/tracks", params=query)
+
+    def genesis(self, track_id: str, version: int) -> JsonObject:
+        """The whole Genesis map of one version."""
+        return self._request("GET", f"/tracks/{track_id}/versions/{version}/genesis")
+
+    def job(self, job_id: str) -> JsonObject:
+        """Status, stage and percent of a job."""
+        return self._request("GET", f"/analysis/jobs/{job_id}")
+
+    def wait_for_job(self, job_id: str, on_job: OnJob) -> JsonObject:
+        """Follow a job to its end, showing each state on the way.
+
+        An upload is answered as soon as it is safe, which may be before the catalogue has heard of its job.
+        """
+        unheard_until = time.monotonic() + _FIRST_HEARD_PATIENCE
+        while True:
+            try:
+                job = self.job(job_id)
+            except NotFoundError:
+                if time.monotonic() > unheard_until:
+                    raise
+            else:
+                unheard_until = 0.0
+                on_job(job)
+                if job["status"] in _FINAL_JOB:
+                    return job
+            time.sleep(_POLL_SECONDS)
+
+    def wait_for_track(self, track_id: str) -> JsonObject:
+        """The track once the catalogue has heard of its analysis, a moment after the job's end."""
+        deadline = time.monotonic() + _CATALOGUE_PATIENCE
+        while True:
+            found = self.track(track_id)
+            if found["track"]["status"] in _FINAL_TRACK:
+                return found
+            if time.monotonic() > deadline:
+                raise CommandError(
+                    f"{track_id} is still {found['track']['status']} {_CATALOGUE_PATIENCE:.0f} s after its job ended; "
+                    "see `./k1 status` and `./k1 dlq list`"
+                )
+            time.sleep(_POLL_SECONDS)
+
+    def _request(self, method: str, path: str, **arguments: Any) -> JsonObject:
+        try:
+            response = self._http.request(method, path, **arguments)
+        except httpx.HTTPError as error:
+            raise CommandError(f"the gateway at {self._http.base_url} does not answer: {error}") from error
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            raise NotFoundError(_problem(response))
+        if response.is_error:
+            raise CommandError(_problem(response))
+        return cast("JsonObject", response.json())
+
+
+def _problem(response: httpx.Response) -> str:
+    try:
+        body = cast("JsonObject", response.json())
+    except ValueError:
+        return f"the gateway answered {response.status_code} to {response.request.url.path}"
+    sentence = body.get("detail") or body.get("title") or "no reason given"
+    return f"{sentence} ({body.get('code', response.status_code)})"

@@ -1,0 +1,71 @@
+"""Finding the stack that another process runs on a home."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from k1_cli.embedded.home import Home
+from k1_cli.errors import CommandError
+
+
+@dataclass(frozen=True)
+class Part:
+    """A server or service as the supervisor last wrote it down."""
+
+    name: str
+    pid: int | None
+    port: int
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    """What `<home>/state.json` says of a stack that is up."""
+
+    home: Home
+    pid: int
+    url: str
+    version: str
+    environment: dict[str, str]
+    servers: tuple[Part, ...]
+    services: tuple[Part, ...]
+
+
+def find_stack(path: Path) -> RunningStack | None:
+    """The stack that is up on this home, or None. One that still starts or already stops is not up."""
+    home = Home(path)
+    state = home.read_state()
+    if state is None or not home.is_locked():
+        return None
+    return RunningStack(
+        home=home,
+        pid=state["pid"],
+        url=state["url"],
+        version=state["version"],
+        environment=cast("dict[str, str]", state["environment"]),
+        servers=_parts(state["servers"]),
+        services=_parts(state["services"]),
+    )
+
+
+def need_stack(path: Path) -> RunningStack:
+    """The stack that is up on this home.
+
+    Raises:
+        CommandError: there is none.
+    """
+    found = find_stack(path)
+    if found is None:
+        raise CommandError(
+            f"nothing runs on {Home(path).root}; start it with `./k1 up`, or name another with --home"
+        )
+    return found
+
+
+def use_environment(stack: RunningStack) -> None:
+    """Let this process read the stack's settings, as its services do."""
+    os.environ.update(stack.environment)
+
+
+def _parts(rows: list[dict[str, Any]]) -> tuple[Part, ...]:
+    return tuple(Part(row["name"], row["pid"], row["port"]) for row in rows)

@@ -1,0 +1,90 @@
+"""The six services as child processes, and the steps that come before them."""
+
+import http.client
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from k1_cli.embedded import Home, StackError
+from k1_cli.embedded.ports import free_port
+from k1_cli.embedded.processes import Command, ManagedProcess
+
+NAMES = ("telemetry", "deploy", "catalogue", "analysis", "ingest", "gateway")
+"""In the order of starting; they stop in reverse, the public edge first."""
+
+PREPARATIONS = {"provision": "k1_platform.provision", "migrate": "k1_catalogue.migrate"}
+"""Modules that run once before the services: bus and buckets, database schema. Both are idempotent."""
+
+_PROBE_TIMEOUT = 3.0
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """What `/readyz` said."""
+
+    ready: bool
+    version: str | None = None
+    problems: tuple[str, ...] = ()
+
+
+class Service:
+    """One service, run as `python -m k1_<name>` on a loopback port that it keeps over restarts."""
+
+    def __init__(self, home: Home, name: str, port: int) -> None:
+        self.name = name
+        self.port = port
+        self.process = ManagedProcess(home, name)
+
+    @property
+    def url(self) -> str:
+        """Its base URL."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, environment: Mapping[str, str]) -> None:
+        """Start the process; `readiness` tells when it is of use."""
+        own = {f"K1_{self.name.upper()}_PORT": str(self.port), f"K1_{self.name.upper()}_HOST": "127.0.0.1"}
+        argv = (sys.executable, "-m", f"k1_{self.name}")
+        self.process.start(Command(argv, {**environment, **own}))
+
+
+def readiness(port: int) -> Readiness:
+    """Ask the service on `port`; no answer is not ready."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PROBE_TIMEOUT)
+    try:
+        connection.request("GET", "/readyz")
+        response = connection.getresponse()
+        body = cast("dict[str, Any]", json.loads(response.read()))
+    except (OSError, ValueError, http.client.HTTPException):
+        return Readiness(ready=False)
+    finally:
+        connection.close()
+    checks = cast("dict[str, str]", body.get("checks", {}))
+    problems = tuple(f"{name}: {outcome}" for name, outcome in checks.items() if outcome != "ok")
+    return Readiness(response.status == http.client.OK, body.get("version"), problems)
+
+
+def make_services(home: Home, gateway_port: int | None) -> list[Service]:
+    """All services on free ports: the given one for the gateway, else those of the last run where free."""
+    remembered = home.remembered_ports()
+    services = [Service(home, name, free_port(remembered.get(name))) for name in NAMES]
+    if gateway_port is not None:
+        services[-1].port = gateway_port
+    home.remember_ports({service.name: service.port for service in services})
+    return services
+
+
+def prepare(home: Home, name: str, environment: Mapping[str, str]) -> None:
+    """Run one of PREPARATIONS to its end.
+
+    Raises:
+        StackError: it failed; the message carries the end of its log.
+    """
+    process = ManagedProcess(home, name)
+    process.start(Command((sys.executable, "-m", PREPARATIONS[name]), environment))
+    code = process.wait()
+    if code != 0:
+        raise StackError(
+            f"{name} failed with code {code}; its log {process.log} ends with:\n{process.log_tail()}"
+        )

@@ -1,0 +1,41 @@
+"""A Genesis map in a few lines for a person."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.table import Table
+
+from k1_cli.console import results
+
+JsonObject = dict[str, Any]
+
+
+def print_summary(genesis: JsonObject) -> None:
+    """Tempo, key, loudness, sections and warnings of a map (its JSON form)."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in _rows(genesis):
+        table.add_row(name, value)
+    results.print(table)
+    for warning in genesis["metadata"].get("warnings", []):
+        results.print(f"warning: {warning['message']} ({warning['code']})", style="yellow", markup=False)
+
+
+def _rows(genesis: JsonObject) -> Iterator[tuple[str, str]]:
+    metrics = genesis["global_metrics"]
+    rhythm = genesis["layers"]["rhythm"]
+    yield "duration", clock(metrics["duration_ms"])
+    yield "tempo", f"{metrics['bpm']:.2f} BPM in {metrics['time_signature']}"
+    yield "beats", f"{len(rhythm['beat_grid_ms'])}, of which downbeats {len(rhythm['downbeat_ms'])}"
+    yield "key", f"{metrics['key']} {metrics['scale']} (strength {metrics['key_strength']:.2f})"
+    loudness = metrics["integrated_lufs"]
+    yield "loudness", "silence" if loudness is None else f"{loudness:.1f} LUFS"
+    yield "F-measure", f"{metrics['f_measure']:.2f} against {metrics['f_measure_reference']}"
+    for section in genesis["layers"]["annotations"]["sections"]:
+        span = f"{clock(section['start_ms'])} to {clock(section['end_ms'])}"
+        yield "section", f"{span}  {section['label']} (energy {section['energy']:.2f})"
+
+
+def clock(milliseconds: float) -> str:
+    """`3:07.4` for 187,400 ms."""
+    minutes, seconds = divmod(round(milliseconds / 1000, 1), 60)
+    return f"{int(minutes)}:{seconds:04.1f}"

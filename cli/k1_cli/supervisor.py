@@ -1,0 +1,163 @@
+"""Starts servers, preparations and services in order, keeps them running, stops them in reverse."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from k1_cli.embedded import EmbeddedStack, StackError
+from k1_cli.embedded.home import write_private
+from k1_cli.embedded.ports import is_free
+from k1_cli.embedded.server import Server
+from k1_cli.services import PREPARATIONS, Service, make_services, prepare, readiness
+
+_SERVICE_PATIENCE = 60.0
+_READY_PAUSE = 0.05
+_WATCH_PAUSE = 0.25
+_FIRST_DELAY = 0.5
+_LONGEST_DELAY = 30.0
+_STABLE_SECONDS = 60.0
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Backoff:
+    """When to start again what keeps dying: at once-ish at first, then twice as late each time."""
+
+    delay: float = _FIRST_DELAY
+    next_start: float | None = None
+    last_start: float = field(default_factory=time.monotonic)
+
+    def died(self, now: float) -> float:
+        """Plan the next start; returns the seconds until then."""
+        if now - self.last_start > _STABLE_SECONDS:
+            self.delay = _FIRST_DELAY
+        self.next_start = now + self.delay
+        planned, self.delay = self.delay, min(self.delay * 2, _LONGEST_DELAY)
+        return planned
+
+    def started(self, now: float) -> None:
+        """The planned start has happened."""
+        self.next_start, self.last_start = None, now
+
+
+class Supervisor:
+    """The whole system on one machine, owned by this process."""
+
+    def __init__(self, home: Path, *, port: int | None, say: Say) -> None:
+        """`port`: the gateway's, or None for a free one. `say` gets a line for the person who watches."""
+        self._say = say
+        self._stack = EmbeddedStack(home)
+        self._home = self._stack.home
+        self._port = port
+        self._services: list[Service] = []
+        self._environment: dict[str, str] = {}
+        self._backoff: dict[str, Backoff] = {}
+
+    @property
+    def url(self) -> str:
+        """The gateway's URL."""
+        return self._services[-1].url
+
+    def start(self) -> None:
+        """Start everything and wait until it is ready.
+
+        Raises:
+            HomeInUseError: a stack runs on this home already.
+            StackError: something did not start.
+        """
+        if self._port is not None and not is_free(self._port):
+            raise StackError(f"port {self._port} is taken by another program; give another with --port")
+        begun = time.monotonic()
+        self._stack.start()
+        self._say(f"servers ready after {time.monotonic() - begun:.1f} s")
+        self._services = make_services(self._home, self._port)
+        by_name = {service.name: service for service in self._services}
+        self._environment = {
+            **self._stack.urls.environment(),
+            "K1_GATEWAY_INGEST_URL": by_name["ingest"].url,
+        }
+        with ThreadPoolExecutor(len(PREPARATIONS)) as pool:
+            for done in [pool.submit(prepare, self._home, name, self._environment) for name in PREPARATIONS]:
+                done.result()
+        self._say(f"bus, buckets and schema ready after {time.monotonic() - begun:.1f} s")
+        for service in self._services:
+            service.start(self._environment)
+        for service in self._services:
+            self._await_ready(service)
+        self._write_state()
+        self._say(f"services ready after {time.monotonic() - begun:.1f} s")
+
+    def _await_ready(self, service: Service) -> None:
+        deadline = time.monotonic() + _SERVICE_PATIENCE
+        answer = readiness(service.port)
+        while not answer.ready:
+            if not service.process.alive:
+                raise StackError(self._obituary(service))
+            if time.monotonic() > deadline:
+                reasons = "; ".join(answer.problems) or "it does not answer"
+                raise StackError(f"{service.name} is not ready after {_SERVICE_PATIENCE:.0f} s: {reasons}")
+            time.sleep(_READY_PAUSE)
+            answer = readiness(service.port)
+
+    def watch(self) -> None:
+        """Restart what dies, until this thread is interrupted."""
+        while True:
+            for part in (*self._stack.servers, *self._services):
+                self._look_after(part)
+            time.sleep(_WATCH_PAUSE)
+
+    def _look_after(self, part: Server | Service) -> None:
+        if part.process.alive:
+            return
+        now = time.monotonic()
+        backoff = self._backoff.setdefault(part.name, Backoff())
+        if backoff.next_start is None:
+            self._say(f"{self._obituary(part)}\n{part.name} starts again in {backoff.died(now):.1f} s")
+        elif now >= backoff.next_start:
+            self._restart(part)
+            backoff.started(now)
+            self._write_state()
+
+    def _restart(self, part: Server | Service) -> None:
+        try:
+            if isinstance(part, Server):
+                part.start()
+            else:
+                part.start(self._environment)
+        except StackError as error:
+            self._say(f"{part.name} did not start again: {error}")
+
+    def _obituary(self, part: Server | Service) -> str:
+        return (
+            f"{part.name} ended with code {part.process.exit_code}; "
+            f"its log {part.process.log} ends with:\n{part.process.log_tail()}"
+        )
+
+    def stop(self) -> None:
+        """Stop the services, edge first, then the servers; harmless when nothing runs."""
+        if self._home.claimed:
+            self._home.state_file.unlink(missing_ok=True)
+        for service in reversed(self._services):
+            service.process.request_stop()
+        for service in reversed(self._services):
+            service.process.stop()
+        self._stack.stop()
+
+    def _write_state(self) -> None:
+        state = {
+            "pid": os.getpid(),
+            "url": self.url,
+            "version": version("k1-cli"),
+            "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "environment": self._environment,
+            "servers": [{"name": s.name, "pid": s.process.pid, "port": s.port} for s in self._stack.servers],
+            "services": [{"name": s.name, "pid": s.process.pid, "port": s.port} for s in self._services],
+        }
+        write_private(self._home.state_file, json.dumps(state, indent=2))
