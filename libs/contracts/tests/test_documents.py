@@ -2,6 +2,7 @@
 
 import jsonschema
 import pytest
+
 from k1_contracts.documents import DOCUMENTS, asyncapi, documents, json_schemas
 from k1_contracts.registry import MESSAGES
 

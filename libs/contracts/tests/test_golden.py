@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.registry import MESSAGES
 

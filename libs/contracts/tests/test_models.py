@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
 from k1_contracts import streams, subjects
 from k1_contracts.base import Contract, UtcTime
 from k1_contracts.envelope import Envelope, EnvelopeError, envelope_for
 from k1_contracts.genesis import Rhythm
 from k1_contracts.ids import TrackId, derived_id, new_id
-from pydantic import TypeAdapter, ValidationError
 
 NOW = datetime(2026, 1, 31, 12, 30, 15, 123000, UTC)
 

@@ -15,6 +15,7 @@ from k1_analysis.job import Made, described
 from k1_analysis.summary import notices, summarised
 from k1_contracts.base import rfc3339
 from k1_contracts.commands import BeatPreview
+from k1_contracts.genesis import GenesisMap
 
 _PROFILE_INTERVAL_S: Final = 0.005
 
@@ -70,6 +71,8 @@ def analyse(job: EngineJob, report: Callable[[EngineProgress], None]) -> Made:
             progress=on_progress,
             timestamp_utc=rfc3339(datetime.now(UTC)),
         )
+    # The contract's own model has the last word on what leaves this process.
+    found = GenesisMap.model_validate(analysis.genesis)
     genesis = job.scratch / "track.genesis.json"
     genesis.write_bytes(analysis.genesis_json)
     metrics = job.scratch / "phase2b_metrics.json"
@@ -82,6 +85,6 @@ def analyse(job: EngineJob, report: Callable[[EngineProgress], None]) -> Made:
             described(metrics, "metrics"),
             described(profile, "speedscope"),
         ),
-        summary=summarised(analysis.genesis),
-        warnings=notices(analysis.genesis),
+        summary=summarised(found),
+        warnings=notices(found),
     )

@@ -64,7 +64,10 @@ class JobQueue:
     async def _next_of(self, lane: Durable) -> Msg | None:
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{lane.stream}.{lane.name}"
         try:
-            message = await self._client.request(subject, _REQUEST, timeout=_REQUEST_TIMEOUT_S)
+            # A stream delivers under the message's own subject, which only an inbox of its own receives.
+            message = await self._client.request(
+                subject, _REQUEST, timeout=_REQUEST_TIMEOUT_S, old_style=True
+            )
         except (NatsError, TimeoutError, OSError):
             # The broker is away; the round's pause is the pause before the next try.
             return None

@@ -1,0 +1,44 @@
+"""Stands in for the engine in the children: does what the song's bytes say, real process and all."""
+
+import ctypes
+import json
+import time
+from collections.abc import Callable
+
+from k1_analysis.child_work import EngineJob, EngineProgress
+from k1_analysis.engine import EngineError
+from k1_analysis.job import Made, described
+from k1_contracts.tracks import AnalysisSummary, Notice
+
+SUMMARY = AnalysisSummary(
+    duration_ms=1000.0,
+    bpm=120.0,
+    beat_count=2,
+    downbeat_count=1,
+    f_measure=0.9,
+    f_measure_reference="consensus",
+    time_signature="4/4",
+    key="A",
+    scale="minor",
+    section_count=1,
+)
+
+
+def instructed(job: EngineJob, report: Callable[[EngineProgress], None]) -> Made:
+    report(EngineProgress("beats", 50.0))
+    what = job.audio.read_text().split()[0]
+    if what == "crash":
+        ctypes.string_at(0)
+    if what == "crash-once" and not (marker := job.audio.parents[1] / f"{job.audio_sha256}.tried").exists():
+        marker.touch()
+        ctypes.string_at(0)
+    if what == "hang":
+        while True:
+            time.sleep(60)
+    if what == "undecodable":
+        raise EngineError("decode_failed", "no audio stream could be decoded")
+    if what == "bug":
+        raise ZeroDivisionError("a bug")
+    genesis = job.scratch / "track.genesis.json"
+    genesis.write_text(json.dumps({"song": what}))
+    return Made((described(genesis, "genesis_map"),), SUMMARY, (Notice(code="w", message="a warning"),))
