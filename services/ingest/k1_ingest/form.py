@@ -1,0 +1,101 @@
+"""The multipart form of an upload, read once, in the order in which it comes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from typing import Final, TypeVar
+
+from aiohttp import BodyPartReader, MultipartReader, web
+
+from k1_ingest.errors import UploadRefusedError, malformed
+from k1_ingest.sniffing import HEAD_BYTES
+
+CHUNK_BYTES: Final = 64 * 1024
+_LONGEST_FIELD_BYTES: Final = 16 * 1024
+_MOST_FIELDS: Final = 100
+T = TypeVar("T")
+
+
+class UploadForm:
+    """Fields before the file, the file, fields after it."""
+
+    def __init__(self, request: web.Request, pause_s: float) -> None:
+        """`pause_s`: how long the client may send nothing."""
+        if request.content_type != "multipart/form-data":
+            raise malformed(f"The body is {request.content_type}")
+        try:
+            self._reader = MultipartReader(request.headers, request.content)
+        except ValueError as error:
+            raise malformed(f"The form cannot be read: {error}") from error
+        self._pause_s = pause_s
+        self._file: BodyPartReader | None = None
+        self.fields: list[tuple[str, str]] = []
+
+    async def filename(self) -> str:
+        """Read up to the file part and return the name that it gives.
+
+        Raises:
+            UploadRefusedError: `malformed_upload` when there is no file part, as from every method here.
+        """
+        await self._read_fields()
+        if self._file is None:
+            raise malformed("The form has no part named `file`")
+        return self._file.filename or ""
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The file's bytes; the first chunk has at least HEAD_BYTES when the file has."""
+        head = b""
+        while len(head) < HEAD_BYTES:
+            chunk = await self._chunk()
+            if not chunk:
+                break
+            head += chunk
+        while head:
+            yield head
+            head = await self._chunk()
+
+    async def read_rest(self) -> None:
+        """Read the fields after the file."""
+        self._file = None
+        await self._read_fields()
+        if self._file is not None:
+            raise malformed("The form has two parts named `file`")
+
+    async def _read_fields(self) -> None:
+        while (part := await self._next_part()) is not None:
+            if part.name == "file":
+                self._file = part
+                return
+            if len(self.fields) >= _MOST_FIELDS:
+                raise malformed(f"The form has more than {_MOST_FIELDS} fields")
+            self.fields.append((part.name or "", await self._text(part)))
+
+    async def _next_part(self) -> BodyPartReader | None:
+        part = await self._patiently(self._reader.next())
+        if part is not None and not isinstance(part, BodyPartReader):
+            raise malformed("The form holds another multipart body")
+        return part
+
+    async def _text(self, part: BodyPartReader) -> str:
+        value = b""
+        while chunk := await self._patiently(part.read_chunk(_LONGEST_FIELD_BYTES)):
+            value += chunk
+            if len(value) > _LONGEST_FIELD_BYTES:
+                raise malformed(f"The field {part.name} is longer than {_LONGEST_FIELD_BYTES} bytes")
+        try:
+            return value.decode()
+        except UnicodeDecodeError as error:
+            raise malformed(f"The field {part.name} is not UTF-8") from error
+
+    async def _chunk(self) -> bytes:
+        assert self._file is not None, "read up to the file first"
+        return await self._patiently(self._file.read_chunk(CHUNK_BYTES))
+
+    async def _patiently(self, reading: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self._pause_s):
+                return await reading
+        except TimeoutError as error:
+            message = f"Nothing came for {self._pause_s:g} s; check the connection and upload again."
+            raise UploadRefusedError("upload_timeout", 408, message) from error
+        except (ValueError, AssertionError, web.RequestPayloadError) as error:
+            raise malformed(f"The form cannot be read to its end: {error}") from error

@@ -1,0 +1,36 @@
+"""What an operator may set; K1_INGEST_*."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from k1_platform.settings import HttpSettings
+
+
+class IngestSettings(HttpSettings):
+    """K1_INGEST_*."""
+
+    model_config = SettingsConfigDict(env_prefix="K1_INGEST_", frozen=True)
+
+    max_bytes: int = Field(
+        default=50_000_000, gt=0, description="The largest song accepted, in bytes; 50 MB are 50,000,000."
+    )
+    concurrent_uploads: int = Field(
+        # Each holds one of the object store's 16 threads while its bytes arrive.
+        default=8,
+        ge=1,
+        le=12,
+        description="Uploads that are received at the same time; more wait their turn.",
+    )
+    queue_timeout_s: float = Field(
+        default=30, gt=0, description="How long an upload waits for its turn before it is refused."
+    )
+    read_timeout_s: float = Field(
+        default=20, gt=0, description="How long a client may pause in the middle of an upload."
+    )
+    spool_dir: Path | None = Field(
+        default=None,
+        description="Where a song lies while it is probed; the system's temporary folder unless set.",
+    )
+    probe_processes: int = Field(default=1, ge=1, description="Processes that try uploads for decodability.")

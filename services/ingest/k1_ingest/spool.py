@@ -1,0 +1,46 @@
+"""A song's bytes on disk while it is probed, in a file without a name: nothing is left whatever happens."""
+
+import os
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from k1_ingest.errors import too_large
+
+
+class Spool:
+    """Written once, hashed as it is written; a context manager."""
+
+    def __init__(self, folder: Path | None, limit: int) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115  closed by __exit__
+        self._digest = sha256()
+        self._limit = limit
+        self.size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def write(self, chunk: bytes) -> None:
+        """Append; raises UploadRefusedError `too_large` over the limit."""
+        self.size += len(chunk)
+        if self.size > self._limit:
+            raise too_large(self._limit)
+        self._file.write(chunk)
+        self._digest.update(chunk)
+
+    @property
+    def sha256(self) -> str:
+        """Of all that was written so far, in hex."""
+        return self._digest.hexdigest()
+
+    @property
+    def path(self) -> str:
+        """Where a child process of the same user can open the nameless file."""
+        return f"/proc/{os.getpid()}/fd/{self._file.fileno()}"

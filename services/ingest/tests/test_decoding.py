@@ -1,0 +1,94 @@
+"""The decode probe, on files as encoders, recorders and vandals leave them."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from k1_ingest.decoding import ProbeError, probe_file
+from k1_ingest.probing import AudioFacts, ProbeJob
+from k1_ingest.sniffing import Container, container_of
+from services.ingest.tests import songs
+
+
+def probe(path: Path, data: bytes, container: Container | None = None) -> AudioFacts:
+    path.write_bytes(data)
+    return probe_file(ProbeJob(str(path), container or container_of(data[:4096])))
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec", "rate"),
+    [
+        ("mp3", "mp3", 44_100),
+        ("flac", "flac", 44_100),
+        ("opus", "opus", 48_000),
+        ("vorbis", "vorbis", 44_100),
+        ("m4a", "aac", 44_100),
+    ],
+)
+def test_the_facts_of_every_format(tmp_path: Path, kind: str, codec: str, rate: int) -> None:
+    """Codec, rate, channels and the declared length come from the file itself."""
+    facts = probe(tmp_path / "song", songs.encoded(kind, 3.0))
+    assert (facts.codec, facts.sample_rate_hz, facts.channels) == (codec, rate, 1)
+    assert facts.declared_ms == pytest.approx(3000, abs=80)
+
+
+@pytest.mark.parametrize(
+    ("shape", "facts"),
+    [
+        ({"width": 1}, AudioFacts("pcm_u8", 44_100, 1, 2000.0)),
+        ({"rate": 96_000}, AudioFacts("pcm_s16le", 96_000, 1, 2000.0)),
+        ({"channels": 6}, AudioFacts("pcm_s16le", 44_100, 6, 2000.0)),
+    ],
+)
+def test_unusual_waves_are_accepted(tmp_path: Path, shape: dict[str, int], facts: AudioFacts) -> None:
+    """8 bits, 96 kHz and 6 channels are music like any other."""
+    assert probe(tmp_path / "song.wav", songs.wav(2.0, **shape)) == facts
+
+
+def test_a_truncated_file_and_a_lying_header_are_accepted(tmp_path: Path) -> None:
+    """What can be decoded is taken; the analysis measures the true length and warns."""
+    assert probe(tmp_path / "cut.mp3", songs.encoded("mp3", 10.0)[:30_000]).codec == "mp3"
+    assert probe(tmp_path / "lie.wav", songs.lying_wav()).channels == 1
+
+
+def test_silence_is_accepted(tmp_path: Path) -> None:
+    """Silence decodes; that it has no beats is for the analysis to say."""
+    silent = songs.wav()[:44] + bytes(2 * songs.RATE * 2)
+    assert probe(tmp_path / "silent.wav", silent).declared_ms == 2000
+
+
+@pytest.mark.parametrize(
+    ("data", "container", "code"),
+    [
+        (songs.wav(1 / songs.RATE), "wav", "too_short"),
+        (songs.wav(0.5), "wav", "too_short"),
+        (b"ID3\x04\x00\x00\x00\x00\x00\x10" + b"no audio here, only words. " * 500, "mp3", "decode_failed"),
+        (b"fLaC" + bytes(5000), "flac", "decode_failed"),
+        (songs.encoded("m4a")[:4000], "m4a", "decode_failed"),
+        (songs.encoded("flac"), "mp3", "unsupported_format"),
+    ],
+)
+def test_what_cannot_be_decoded_is_refused(
+    tmp_path: Path, data: bytes, container: Container, code: str
+) -> None:
+    """The right first bytes are not enough."""
+    with pytest.raises(ProbeError) as refused:
+        probe(tmp_path / "song", data, container)
+    assert refused.value.code == code
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.sampled_from(songs.KINDS), st.integers(0, 15_000), st.binary(min_size=1, max_size=300))
+def test_damage_is_accepted_or_refused(tmp_path: Path, kind: str, where: int, damage: bytes) -> None:
+    """A file with some bytes replaced gives facts or a refusal with a known code."""
+    data = bytearray(songs.encoded_once(kind))
+    data[where : where + len(damage)] = damage
+    try:
+        facts = probe(tmp_path / "song", bytes(data), "ogg" if kind in {"opus", "vorbis"} else kind)
+    except ProbeError as error:
+        code = error.code
+    else:
+        code = "accepted" if facts.sample_rate_hz > 0 and facts.channels > 0 else "nonsense"
+    assert code in {"accepted", "decode_failed", "unsupported_format", "too_short"}

@@ -1,0 +1,73 @@
+"""A service as a real process."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+PATIENCE_S = 30.0
+
+
+@dataclass(frozen=True)
+class RunningService:
+    """A service that was started and was ready."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+@contextmanager
+def running_service(name: str, environment: Mapping[str, str], folder: Path) -> Iterator[RunningService]:
+    """Run `python -m k1_<name>` with these variables until the block ends; its log goes to `folder`."""
+    log = folder / f"{name}-{time.monotonic_ns()}.jsonl"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"k1_{name}"], env={**os.environ, **environment}, stderr=file
+        )
+    try:
+        url = f"http://127.0.0.1:{_port(process, log)}"
+        _wait_until_ready(url)
+        yield RunningService(url, process, log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+
+def log_entries(log: Path) -> list[dict[str, object]]:
+    """What the service has logged so far."""
+    lines = log.read_text().splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+
+
+def _port(process: subprocess.Popen[bytes], log: Path) -> int:
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline and process.poll() is None:
+        for entry in log_entries(log):
+            if entry["message"] == "listening":
+                return entry["addresses"][0][1]
+        time.sleep(0.02)
+    raise AssertionError(f"the service does not listen:\n{log.read_text()[-3000:]}")
+
+
+def _wait_until_ready(url: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    answer = None
+    while time.monotonic() < deadline:
+        answer = httpx.get(f"{url}/readyz", timeout=5)
+        if answer.status_code == 200:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"the service is not ready: {answer.text if answer else 'no answer'}")
