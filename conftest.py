@@ -1,3 +1,3 @@
 """Fixtures of every test in the repository."""
 
-pytest_plugins = ["tests.support.infrastructure"]
+pytest_plugins = ["tests.support.infrastructure", "tests.support.system"]

@@ -1,0 +1,158 @@
+"""`kill -9` of each process at a bad moment: what was accepted ends ready exactly once, the rest was told no."""
+
+import asyncio
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import nats
+import pytest
+
+from tests.support import songs
+from tests.support.system import System, until
+
+pytestmark = [pytest.mark.chaos, pytest.mark.xdist_group("system")]
+
+
+def _accepted(answer: httpx.Response) -> dict[str, Any]:
+    assert answer.status_code in {200, 202}, answer.text
+    return answer.json()
+
+
+def _kill_when_heard(system: System, subject: str, name: str) -> threading.Thread:
+    """Kill a process at the moment a message passes."""
+    listening = threading.Event()
+
+    async def wait() -> None:
+        client = await nats.connect(system.stack.environment["K1_NATS_URL"])
+        heard = asyncio.Event()
+
+        async def hear(_: object) -> None:
+            heard.set()
+
+        await client.subscribe(subject, cb=hear)
+        await client.flush()
+        listening.set()
+        await asyncio.wait_for(heard.wait(), 60)
+        system.kill(name)
+        await client.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(wait()))
+    thread.start()
+    listening.wait(10)
+    return thread
+
+
+@pytest.mark.parametrize(
+    ("name", "moment"),
+    [
+        ("analysis", "live.job.*"),
+        ("analysis", "analysis.started"),
+        ("catalogue", "analysis.completed"),
+        ("catalogue", "track.uploaded"),
+        ("ingest", "track.uploaded"),
+    ],
+)
+def test_a_service_killed_in_the_middle(system: System, name: str, moment: str) -> None:
+    """The job goes on where it was, or anew, and is told once."""
+    old = system.pid(name)
+    killer = _kill_when_heard(system, moment, name)
+    data = songs.song(abs(hash((name, moment))) % 100_000, seconds=10)
+    try:
+        answer = system.upload(data)
+    except httpx.HTTPError:
+        answer = None
+    killer.join(70)
+    system.await_new(name, old)
+    if answer is None or answer.status_code >= 500:
+        # Told no, or told nothing: the same bytes again are accepted, and still one track.
+        answer = until(
+            lambda: a if (a := system.upload(data)).status_code < 500 else None, "the upload is accepted"
+        )
+    system.assert_nothing_in_limbo([_accepted(answer)])
+
+
+def test_ingest_killed_while_it_receives(system: System) -> None:
+    """The client sees a broken upload; the same song again is accepted and is one track."""
+    data = songs.song(501, seconds=40)
+    old = system.pid("ingest")
+    sent = threading.Event()
+
+    def slowly():
+        boundary = b"--k1\r\nContent-Disposition: form-data; name=file; filename=a.wav\r\n\r\n"
+        yield boundary + data[:500_000]
+        sent.set()
+        until(lambda: system.pid("ingest") != old, "ingest is gone")
+        yield data[500_000:] + b"\r\n--k1--\r\n"
+
+    def send() -> httpx.Response | None:
+        headers = {"Content-Type": "multipart/form-data; boundary=k1"}
+        with contextlib.suppress(httpx.HTTPError):
+            return httpx.post(
+                f"{system.url}/api/v1/tracks/upload", content=slowly(), headers=headers, timeout=60
+            )
+        return None
+
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(send)
+        sent.wait(30)
+        system.kill("ingest")
+        broken = answer.result(90)
+    assert broken is None or broken.status_code >= 500, broken
+    system.await_new("ingest", old)
+    accepted = _accepted(system.upload(data))
+    system.assert_nothing_in_limbo([accepted])
+    assert system.upload(data).json()["track_id"] == accepted["track_id"]
+
+
+@pytest.mark.parametrize("server", ["nats", "postgres", "s3", "mongo"])
+def test_a_server_killed_while_twenty_upload(system: System, server: str) -> None:
+    """Every upload is either accepted and ends ready exactly once, or was refused and can be sent again."""
+    first = {"nats": 600, "postgres": 620, "s3": 640, "mongo": 660}[server]
+    bodies = [songs.song(first + n, seconds=4) for n in range(20)]
+    old = system.pid(server)
+
+    def send(data: bytes) -> dict[str, Any] | None:
+        try:
+            answer = system.upload(data)
+        except httpx.HTTPError:
+            return None
+        return answer.json() if answer.status_code in {200, 202} else None
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = [pool.submit(send, body) for body in bodies]
+        until(lambda: sum(answer.done() for answer in answers) >= 4, "the first uploads are in")
+        system.kill(server)
+        results = [answer.result(120) for answer in answers]
+    system.await_new(server, old)
+    for index, result in enumerate(results):
+        if result is None:
+            again = until(
+                lambda body=bodies[index]: a if (a := system.upload(body)).status_code < 500 else None,
+                "a refused upload is accepted when it is sent again",
+            )
+            results[index] = _accepted(again)
+    assert len({result["track_id"] for result in results if result}) == 20
+    system.assert_nothing_in_limbo([result for result in results if result])
+
+
+def test_a_poison_message_is_buried_and_can_be_redriven(system: System) -> None:
+    """A fact that no handler can take lands on the dead-letter stream; `k1 dlq` shows, redrives and purges it."""
+
+    async def publish() -> None:
+        client = await nats.connect(system.stack.environment["K1_NATS_URL"])
+        await client.jetstream().publish("analysis.failed", b'{"job_id": "nonsense"}')
+        await client.close()
+
+    asyncio.run(publish())
+    letter = until(system.dead_letters, "a dead letter")[0]
+    assert (letter.durable, letter.code) == ("catalogue", "invalid_envelope")
+    assert "invalid_envelope" in system.cli("dlq", "list").stdout
+    assert "nonsense" in system.cli("dlq", "show", str(letter.number)).stdout
+    system.cli("dlq", "redrive", str(letter.number))
+    again = until(lambda: [x for x in system.dead_letters() if x.number != letter.number], "it fails again")
+    assert again[0].subject == "analysis.failed"
+    system.cli("dlq", "purge", "--yes")
+    assert system.dead_letters() == []

@@ -1,0 +1,96 @@
+"""Files that nobody should send: each a clear error or a map with honest warnings; the worker lives."""
+
+import numpy as np
+import pytest
+
+from tests.support import songs
+from tests.support.system import System
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("system")]
+
+NOISE = np.random.default_rng(7).standard_normal(8 * songs.RATE).astype(np.float32) * 0.2
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "status", "code"),
+    [
+        ("empty.wav", b"", 422, "empty_file"),
+        ("text.mp3", b"It was a dark and stormy night.\n" * 200, 415, "unsupported_format"),
+        ("page.html", b"<!doctype html><html></html>" * 50, 415, "unsupported_format"),
+        ("header.wav", songs.song(1)[:44], 422, None),
+        ("random.mp3", np.random.default_rng(3).bytes(60_000), 415, "unsupported_format"),
+        ("huge.wav", songs.song(2) + bytes(51_000_000), 413, "too_large"),
+    ],
+)
+def test_what_is_no_song_is_refused(system: System, name, data, status, code) -> None:
+    """With a stable code, a sentence that says what to do, and nothing accepted."""
+    before = system.get("/tracks?limit=1")["total"]
+    answer = system.upload(data, name)
+    problem = answer.json()
+    assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (
+        status,
+        "application/problem+json",
+    ), problem
+    assert code is None or problem["code"] == code
+    assert len(problem["detail"]) > 20
+    assert system.get("/tracks?limit=1")["total"] == before
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "warning"),
+    [
+        ("truncated.mp3", songs.mp3(11, seconds=12)[: 60 * 1024], "truncated"),
+        ("lying.wav", songs.lying_wav(12), "truncated"),
+        ("silence.wav", songs.silence(), "silent"),
+        ("drone.wav", songs.drone(), None),
+        ("8bit.wav", songs.wav(songs.pulse(13), width=1), None),
+        ("96k.wav", songs.wav(songs.pulse(14), rate=96_000), None),
+        ("six.wav", songs.wav(np.repeat(songs.pulse(15)[:, None], 6, axis=1)), None),
+        ("noise.wav", songs.wav(NOISE), None),
+    ],
+)
+def test_odd_audio_gets_a_map_with_honest_warnings(system: System, name, data, warning) -> None:
+    """It is analysed; what cannot be trusted is said."""
+    answer = system.upload(data, name)
+    assert answer.status_code == 202, answer.text
+    job = system.await_end(answer.json()["job_id"])
+    assert job["status"] == "completed", job
+    detail = system.track(answer.json()["track_id"])
+    codes = [notice["code"] for notice in detail["versions"][0]["warnings"]]
+    assert warning is None or warning in codes
+    summary = detail["versions"][0]["summary"]
+    if name in {"silence.wav", "drone.wav"}:
+        assert summary["beat_count"] == 0 or codes
+
+
+def test_a_one_sample_song_ends_clearly(system: System) -> None:
+    """Refused, or failed with a code: never a map out of nothing, never a worker lost."""
+    answer = system.upload(songs.wav(np.array([0.5], np.float32)), "one.wav")
+    if answer.status_code == 202:
+        job = system.await_end(answer.json()["job_id"])
+        assert job["status"] == "failed"
+        assert job["error"]["code"]
+    else:
+        assert answer.status_code == 422, answer.text
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("💃 fête 🎶.wav", "💃 fête 🎶.wav"),
+        ("../../etc/passwd.wav", "passwd.wav"),
+        ("C:\\music\\x.wav", "x.wav"),
+    ],
+)
+def test_names_are_kept_but_never_paths(system: System, name: str, kept: str) -> None:
+    """An emoji is a name; a path is not."""
+    answer = system.upload(songs.song(sum(map(ord, name))), name)
+    assert answer.status_code == 202, answer.text
+    system.await_end(answer.json()["job_id"])
+    assert system.track(answer.json()["track_id"])["track"]["filename"] == kept
+
+
+def test_after_all_that_a_song_is_analysed(system: System) -> None:
+    """The worker still works."""
+    accepted = system.upload(songs.song(20)).json()
+    assert system.await_end(accepted["job_id"])["status"] == "completed"

@@ -1,0 +1,132 @@
+"""A person's path: upload a song, watch it, read its map; on the whole running system."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+
+import httpx
+import nats
+import pytest
+
+from k1_contracts.genesis import GenesisMap
+from tests.support import songs
+from tests.support.system import System
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("system")]
+
+
+def test_upload_wait_and_read_the_map(system: System, tmp_path: Path) -> None:
+    """`demo-song`, `upload --wait --json`, `tracks`, `genesis`: the shapes that scripts rely on, and right beats."""
+    wav = tmp_path / "demo.wav"
+    subprocess.run([sys.executable, "-m", "k1_cli", "demo-song", str(wav), "--seconds", "32"], check=True)
+    truth = json.loads(wav.with_suffix(".json").read_text())
+    done = json.loads(system.cli("upload", str(wav), "--wait", "--json").stdout)
+    assert set(done) >= {"track_id", "job_id", "version", "status", "bpm", "beat_count", "elapsed_ms"}
+    assert done["status"] in {"ready", "warning"}
+    listed = json.loads(system.cli("tracks", "--json").stdout)
+    assert done["track_id"] in [item["id"] for item in listed["items"]]
+    genesis = GenesisMap.model_validate_json(system.cli("genesis", done["track_id"]).stdout)
+    beats = [ms / 1000 for ms in genesis.layers.rhythm.beat_grid_ms]
+    hits = sum(any(abs(beat - true) < 0.07 for beat in beats) for true in truth["beats"])
+    assert hits / len(truth["beats"]) > 0.9
+    assert abs(len(beats) - len(truth["beats"])) <= 4
+    picture = tmp_path / "map.png"
+    system.cli("genesis", done["track_id"], "--plot", str(picture))
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_stored_map_is_the_artefact_to_the_last_digit(system: System) -> None:
+    """What the database gives back equals the artefact that the engine wrote, whose hash is the listed one."""
+    accepted = system.upload(songs.mp3(901), "song.mp3").json()
+    system.await_end(accepted["job_id"])
+    base = f"/tracks/{accepted['track_id']}/versions/1"
+    artefacts = {a["type"]: a for a in system.get(f"{base}/artefacts")["artefacts"]}
+    stored = httpx.get(artefacts["genesis_map"]["url"]).content
+    assert sha256(stored).hexdigest() == artefacts["genesis_map"]["sha256"]
+    assert system.get(f"{base}/genesis") == json.loads(stored)
+    profile = httpx.get(artefacts["speedscope"]["url"]).json()
+    assert profile["$schema"].endswith("file-format-schema.json")
+    assert profile["profiles"]
+    assert artefacts["bundle"]["status"] == "missing"
+
+
+def test_the_same_bytes_are_the_same_track(system: System) -> None:
+    """Twenty clients send one song at once: one track, one job, one version."""
+    data = songs.song(902)
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda n: system.upload(data, f"copy-{n}.wav"), range(20)))
+    assert {answer.status_code for answer in answers} <= {200, 202}
+    assert len({(a.json()["track_id"], a.json()["job_id"]) for a in answers}) == 1
+    assert [answer.status_code for answer in answers].count(202) <= 1
+    accepted = answers[0].json()
+    system.await_end(accepted["job_id"])
+    assert len(system.track(accepted["track_id"])["versions"]) == 1
+
+
+def test_another_analysis_is_a_new_version(system: System) -> None:
+    """With another preset; the first version stays readable."""
+    accepted = system.upload(songs.song(903)).json()
+    system.await_end(accepted["job_id"])
+    path = f"{system.url}/api/v1/tracks/{accepted['track_id']}/analysis"
+    asked = httpx.post(path, json={"preset": "edm", "priority": 9})
+    assert asked.status_code == 202, asked.text
+    assert asked.json()["version"] == 2
+    assert system.await_end(asked.json()["job_id"])["status"] == "completed"
+    detail = system.track(accepted["track_id"])
+    assert sorted(version["version"] for version in detail["versions"]) == [1, 2]
+    assert detail["track"]["current_version"] == 2
+    for version in (1, 2):
+        genesis = system.get(f"/tracks/{accepted['track_id']}/versions/{version}/genesis")
+        assert genesis["metadata"]["analysis_config"]["preset"] == (None, "edm")[version - 1]
+
+
+def test_a_slice_of_the_map(system: System) -> None:
+    """Only the asked layers and times, no more points than asked; the same again is 304."""
+    accepted = system.upload(songs.song(904)).json()
+    system.await_end(accepted["job_id"])
+    url = f"{system.url}/api/v1/tracks/{accepted['track_id']}/versions/1/genesis"
+    query = {"layers": "frequency", "from_ms": "2000", "to_ms": "4000", "max_points": "10"}
+    answer = httpx.get(url, params=query)
+    layers = answer.json()["layers"]
+    assert list(layers) == ["frequency"]
+    assert 1 < len(layers["frequency"]["bass"]) <= 10
+    assert all(2000 <= point["time_ms"] <= 4000 for point in layers["frequency"]["bass"])
+    again = httpx.get(url, params=query, headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status_code == 304
+
+
+def test_workers_and_health_are_told(system: System) -> None:
+    """The operator sees the slots, and that everything answers."""
+    workers = system.get("/analysis/workers")
+    assert workers["total"] >= 1
+    assert {slot["engine"] for slot in workers["workers"]} == {workers["workers"][0]["engine"]}
+    status = json.loads(system.cli("status", "--json").stdout)
+    assert all(part["ready"] for part in (*status["servers"], *status["services"]))
+    assert {part["name"] for part in status["servers"]} == {"nats", "postgres", "mongo", "s3"}
+    assert {c["durable"] for c in status["consumers"]} >= {"catalogue", "analysis-intake"}
+    assert status["dead_letters"] == 0
+
+
+def test_one_trace_leads_through_an_upload(system: System) -> None:
+    """The log lines of ingest, analysis and catalogue carry the trace id that the client sent."""
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    header = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    accepted = system.upload(songs.song(905), headers=header).json()
+    system.await_end(accepted["job_id"])
+
+    def message_trace() -> str:
+        async def read() -> str:
+            client = await nats.connect(system.stack.environment["K1_NATS_URL"])
+            try:
+                message = await client.jetstream().get_last_msg("EVENTS", "analysis.completed")
+                return (message.headers or {}).get("traceparent", "")
+            finally:
+                await client.close()
+
+        return asyncio.run(read())
+
+    assert trace in message_trace()
