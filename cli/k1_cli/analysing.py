@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from k1_analysis.engine import Analysis, EngineError, Progress, UnknownPresetError, analyse_file, find_preset
+from k1_analysis.engine import EngineError, Progress, UnknownPresetError, analyse_file, find_preset
 from k1_cli.console import progress_bar
 from k1_cli.errors import CommandError
 
 _FULL = 100.0
 
 
-def analyse(song: Path, preset: str | None) -> Analysis:
-    """Analyse one file.
+def analyse(song: Path, preset: str | None) -> bytes:
+    """The Genesis map of one file, as JSON.
 
     Raises:
         CommandError: there is no such file or preset, or the file holds no song.
@@ -26,7 +26,7 @@ def analyse(song: Path, preset: str | None) -> Analysis:
             def show(progress: Progress) -> None:
                 bar.update(task, description=progress.stage, completed=progress.percent)
 
-            return analyse_file(song, filename=song.name, preset=preset, progress=show)
+            return analyse_file(song, filename=song.name, preset=preset, progress=show).genesis_json
     except EngineError as error:
         raise CommandError(f"{song} cannot be analysed: {error.message} ({error.code})") from error
     except UnknownPresetError as error:

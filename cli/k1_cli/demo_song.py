@@ -25,7 +25,8 @@ def write_demo_song(path: Path, *, bpm: float = 126.0, seconds: float = 60.0, se
     """
     song = Song(bpm=bpm, seconds=seconds, seed=seed)
     pcm = np.round(render(song) * _FULL_SCALE).astype("<i2")
-    with wave.open(str(path), "wb") as file:
+    # Opened by us: the wave module leaves a broken object behind when it cannot open a path.
+    with path.open("wb") as raw, wave.open(raw, "wb") as file:
         file.setnchannels(2)
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE_HZ)

@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415  a command imports its tools when it runs, so that --help is fast
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -52,11 +53,12 @@ def analyze(
     from k1_cli.analysing import analyse
     from k1_cli.summary import print_summary
 
-    analysis = analyse(song, preset)
+    document = analyse(song, preset)
+    genesis = json.loads(document)
     if beats is not None:
-        grid_ms = analysis.genesis["layers"]["rhythm"]["beat_grid_ms"]
+        grid_ms = genesis["layers"]["rhythm"]["beat_grid_ms"]
         beats.write_text("".join(f"{time_ms / 1000:.4f}\n" for time_ms in grid_ms))
     if as_json:
-        print_json(analysis.genesis)
+        print_json(genesis)
     else:
-        print_summary(analysis.genesis)
+        print_summary(genesis)

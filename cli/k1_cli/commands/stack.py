@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +21,7 @@ from k1_cli.options import HomeOption, JsonOption
 if TYPE_CHECKING:
     from k1_cli.status import StackStatus
 
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PAUSE = 0.05
 _STOP_PATIENCE = 60.0
 
@@ -41,19 +44,29 @@ def up(
         return
     from k1_cli.supervisor import Supervisor
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
     supervisor = Supervisor(home, port=port, say=_say)
+    with _every_end_is_an_interrupt():
+        try:
+            supervisor.start()
+            results.print(f"K1 Song Analysis is ready at {supervisor.url} (Ctrl-C stops it)")
+            supervisor.watch()
+        except KeyboardInterrupt:
+            _say("stopping")
+        finally:
+            for number in _ENDS:
+                signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
+            supervisor.stop()
+
+
+@contextmanager
+def _every_end_is_an_interrupt() -> Generator[None]:
+    """Ctrl-C, `k1 down` and a closed terminal all raise KeyboardInterrupt here."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in _ENDS}
     try:
-        supervisor.start()
-        results.print(f"K1 Song Analysis is ready at {supervisor.url} (Ctrl-C stops it)")
-        supervisor.watch()
-    except KeyboardInterrupt:
-        _say("stopping")
+        yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
-        supervisor.stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _say(line: str) -> None:

@@ -1,0 +1,193 @@
+"""The command line as a person and as a script meet it: exit codes, one sentence an error, JSON."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k1_cli.app import main, take_debug
+from k1_cli.checkout import ROOT
+
+COMMANDS = (
+    "up", "down", "status", "doctor", "upload", "tracks", "genesis", "analyze", "demo-song", "test", "check",
+    "dlq list", "dlq show", "dlq redrive", "dlq purge",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class K1:
+    """Runs the command line in this process; one of its own would cost half a second each time."""
+
+    def __init__(self, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self._capfd = capfd
+        self._monkeypatch = monkeypatch
+
+    def __call__(self, *arguments: str) -> Done:
+        self._monkeypatch.setattr(sys, "argv", ["k1", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = self._capfd.readouterr()
+        return Done(int(ended.value.code or 0), out, err)
+
+
+@pytest.fixture
+def k1(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> K1:
+    """`k1`, called in an empty folder, on a home where nothing runs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("K1_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "200")
+    return K1(capfd, monkeypatch)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_with_an_example(k1: K1, command: str) -> None:
+    """`--help` works and shows a line that can be typed."""
+    done = k1(*command.split(), "--help")
+    assert done.returncode == 0
+    assert f"Example: ./k1 {command}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("tracks",), "/home; start it with `./k1 up`"),
+        (("status", "--json"), "nothing runs on"),
+        (("dlq", "list"), "nothing runs on"),
+        (("genesis", "trk_1"), "nothing runs on"),
+        (("upload", "absent.mp3"), "there is no file absent.mp3"),
+        (("analyze", "absent.mp3"), "there is no file absent.mp3"),
+        (("demo-song", "song.mp3"), "song.mp3 must end in .wav"),
+        (("demo-song", "song.wav", "--bpm", "5"), "the tempo must lie between 60 and 200 BPM, not 5"),
+        (
+            ("demo-song", "no/such/folder/song.wav"),
+            "cannot write no/such/folder/song.wav: No such file or directory",
+        ),
+        (("up", "--home", "/proc/nowhere"), "cannot write the home folder /proc/nowhere"),
+        (("up", "--detach", "--home", "/proc/nowhere"), "cannot write the home folder /proc/nowhere"),
+    ],
+)
+def test_an_error_is_one_sentence_and_a_code(k1: K1, arguments: Sequence[str], sentence: str) -> None:
+    """Exit code 1, one line on standard error, nothing on standard output, no stack trace."""
+    done = k1(*arguments)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("k1: ")
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_debug_adds_the_stack_trace(k1: K1) -> None:
+    """The same sentence, after the trace that a developer wants."""
+    done = k1("analyze", "absent.mp3", "--debug")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert done.stderr.endswith("k1: there is no file absent.mp3\n")
+
+
+def test_a_wrong_use_is_code_2(k1: K1) -> None:
+    """An unknown command or a missing argument is a usage error."""
+    assert k1("sing").returncode == 2
+    assert k1("upload").returncode == 2
+    assert k1("dlq", "purge").returncode == 2
+    assert k1("dlq", "purge", "3", "--all").returncode == 2
+
+
+def test_a_file_that_is_no_audio_is_refused_in_a_sentence(k1: K1, tmp_path: Path) -> None:
+    """The engine's own code reaches the terminal."""
+    (tmp_path / "notes.mp3").write_text("not a song")
+    done = k1("analyze", "notes.mp3", "--json")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "notes.mp3 cannot be analysed" in done.stderr
+    assert "(decode_failed)" in done.stderr
+
+
+def test_down_without_a_stack_is_fine(k1: K1) -> None:
+    """A script may always clean up."""
+    done = k1("down")
+    assert (done.returncode, done.stdout) == (0, "nothing runs here\n")
+
+
+def test_doctor_speaks_json(k1: K1) -> None:
+    """Each finding says what was seen, whether it is well, and what to do."""
+    done = k1("doctor", "--json")
+    report = json.loads(done.stdout)
+    assert report["healthy"] is (done.returncode == 0)
+    assert {"what", "ok", "remedy"} == set(report["findings"][0])
+    assert any(finding["what"].startswith("server postgres") for finding in report["findings"])
+
+
+def test_a_demo_song_can_be_analysed_without_a_server(k1: K1, tmp_path: Path) -> None:
+    """`analyze --json` prints a Genesis map v4 with the song's tempo, and `--beats` the same beats."""
+    assert k1("demo-song", "song.wav", "--seconds", "14").returncode == 0
+    done = k1("analyze", "song.wav", "--json", "--beats", "beats.txt")
+    assert done.returncode == 0, done.stderr
+    genesis = json.loads(done.stdout)
+    assert genesis["metadata"]["version"] == "4.0.0"
+    assert genesis["global_metrics"]["bpm"] == pytest.approx(126, abs=1)
+    beats = [float(line) for line in (tmp_path / "beats.txt").read_text().split()]
+    assert [round(1000 * beat, 1) for beat in beats] == genesis["layers"]["rhythm"]["beat_grid_ms"]
+
+
+def test_the_tests_get_their_arguments_untouched(k1: K1) -> None:
+    """`k1 test` hands everything to pytest and gives its exit code back."""
+    done = k1("test", "--version", "--version")
+    assert done.returncode == 0
+    assert f"pytest version {pytest.__version__}" in done.stdout + done.stderr
+    nothing_collected = 5
+    assert (
+        k1("test", "--collect-only", "cli/tests/test_demo_song.py", "-k", "absent").returncode
+        == nothing_collected
+    )
+
+
+@given(st.lists(st.sampled_from(["--debug", "test", "upload", "x", "--json"]), max_size=6))
+def test_debug_is_ours_before_test_and_pytests_after(arguments: list[str]) -> None:
+    """Nothing else is lost or moved."""
+    debug, kept = take_debug(arguments)
+    ours = arguments[: arguments.index("test")] if "test" in arguments else arguments
+    assert debug == ("--debug" in ours)
+    assert [argument for argument in ours if argument != "--debug"] + arguments[len(ours) :] == kept
+
+
+def test_the_script_works_from_anywhere_through_a_symlink(tmp_path: Path) -> None:
+    """`k1` finds its checkout from another folder and through links to links."""
+    (tmp_path / "a folder").mkdir()
+    (tmp_path / "a folder" / "one").symlink_to(ROOT / "k1")
+    (tmp_path / "two").symlink_to("a folder/one")
+    done = subprocess.run(
+        [tmp_path / "two", "down", "--home", tmp_path], capture_output=True, text=True, check=False, cwd="/"
+    )
+    assert (done.returncode, done.stdout) == (0, "nothing runs here\n"), done.stderr
+
+
+def test_the_script_says_which_python_it_needs(tmp_path: Path) -> None:
+    """On a machine without a fitting Python the message names the versions and a way to get one."""
+    checkout, tools = tmp_path / "checkout", tmp_path / "tools"
+    checkout.mkdir()
+    tools.mkdir()
+    (checkout / "k1").write_bytes((ROOT / "k1").read_bytes())
+    for tool in ("cksum", "cat", "dirname", "readlink"):
+        found = next(folder for folder in map(Path, os.defpath.split(":")) if (folder / tool).exists())
+        (tools / tool).symlink_to(found / tool)
+    done = subprocess.run(
+        ["/bin/sh", checkout / "k1", "up"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": str(tools)},
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("k1: no Python 3.11, 3.12 or 3.13 found on the PATH")
