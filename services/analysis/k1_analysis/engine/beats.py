@@ -15,6 +15,7 @@ from k1_analysis.engine.rhythm import (
     SAME_TEMPO,
     Alternative,
     alternatives,
+    attack_curve,
     fit_grid,
     onset_curve,
     reading_score,
@@ -31,12 +32,12 @@ ONSET_TEMPI = TempoModel(lowest_bpm=55, highest_bpm=215, inertia=150)
 _ONSET_SCALE = 6.0
 """An onset of this many times the usual strength is surely a beat."""
 _ONSET_FLOOR = 0.02
-_NO_ACTIVATION = 0.25
+_NO_ACTIVATION = 0.35
 """Median activation at the beats below which the network hears no pulse."""
-_NO_AGREEMENT = 0.15
+_NO_AGREEMENT = 0.2
 """Agreement below which the committee follows nothing but its own habits."""
-_NO_ONSETS = 5e-3
-"""Mean strength of the strongest onsets below which nothing is ever struck, as in a drone."""
+_NO_ONSETS = 0.03
+"""99th percentile of the summed onset functions below which nothing is ever struck, as in a drone."""
 _STRENGTH_PERCENTILE = 95
 
 
@@ -60,7 +61,9 @@ class Rhythm:
 
 def preview_beats(features: Features, activation: Floats) -> Seconds:
     """Beats from the network alone, refined to the onsets: what a first look needs."""
-    return refine(track_beats(activation[:, 0], NET_TEMPI), onset_curve(features.onsets))
+    return refine(
+        track_beats(activation[:, 0], NET_TEMPI), onset_curve(features.onsets), attack_curve(features.attack)
+    )
 
 
 def find_rhythm(
@@ -93,7 +96,9 @@ def find_rhythm(
     chosen = verdict.beats[verdict.chosen] if verdict.chosen else np.empty(0)
     if not _has_pulse(chosen, verdict, features, activation[:, 0]):
         return _no_rhythm(features, tonal, activation, verdict)
-    grid_times = refine(_at_expected_level(chosen, activation[:, 0], preset), curve)
+    grid_times = refine(
+        _at_expected_level(chosen, activation[:, 0], preset), curve, attack_curve(features.attack)
+    )
     grid = fit_grid(grid_times)
     beats = _inside(grid.times() if grid else grid_times, start, end)
     independent = verdict.beats[verdict.independent] if verdict.independent else np.empty(0)

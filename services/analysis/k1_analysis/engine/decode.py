@@ -15,7 +15,6 @@ from typing import Self
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
@@ -24,10 +23,10 @@ from av.packet import Packet
 from k1_analysis.engine.errors import EngineError
 from k1_analysis.engine.framing import SAMPLE_RATE_HZ, Floats
 from k1_analysis.engine.limits import Limits
+from k1_analysis.engine.resample import cleaned, mono, resampled
+from k1_analysis.engine.riff import riff_seconds
 
 BLOCK = 10 * SAMPLE_RATE_HZ
-LOUDEST = 16.0
-"""Samples beyond +-16 (24 dB over full scale) are damage, not music."""
 SHORTFALL_S = 1.0
 SHORTFALL_SHARE = 0.01
 """Decoding less than the container declares by more than both of these is called truncated."""
@@ -75,7 +74,7 @@ class AudioSource:
         self._limit = int(limit_s * SAMPLE_RATE_HZ)
         self._container = _open(path)
         self._stream = _audio_stream(self._container)
-        self.declared_s = _declared_seconds(self._container, self._stream)
+        self.declared_s = riff_seconds(path) or _declared_seconds(self._container, self._stream)
         self._digest = sha256()
         self._samples = 0
         self._not_finite = 0
@@ -100,14 +99,16 @@ class AudioSource:
     def blocks(self) -> Iterator[tuple[Floats, list[AudioFrame]]]:
         """Yield mono blocks of BLOCK samples (the last is shorter) with the frames that they came from.
 
-        The frames are planar float32 at 44.1 kHz with the file's own channels: what a loudness meter needs.
+        The frames are interleaved float32 at 44.1 kHz with the file's own channels: what a loudness meter needs.
         """
         frames: list[AudioFrame] = []
         parts: list[Floats] = []
         held = 0
-        for frame in self._resampled():
+        for received in resampled(self._raw_frames()):
+            frame, damaged = cleaned(received)
+            self._not_finite += damaged
             frames.append(frame)
-            parts.append(_mono(frame))
+            parts.append(mono(frame))
             held += len(parts[-1])
             while held >= BLOCK:
                 joined = np.concatenate(parts)
@@ -135,29 +136,11 @@ class AudioSource:
         )
 
     def _finished(self, block: Floats) -> Floats:
-        usable = np.abs(block) <= LOUDEST  # False for NaN as well
-        if not usable.all():
-            self._not_finite += int(np.count_nonzero(~usable))
-            block = np.where(usable, block, np.float32(0))
         self._samples += len(block)
         self._digest.update(block.tobytes())
         if self._samples > self._limit:
             raise _too_long(self._samples / SAMPLE_RATE_HZ, self._limit / SAMPLE_RATE_HZ)
         return block
-
-    def _resampled(self) -> Iterator[AudioFrame]:
-        resampler: AudioResampler | None = None
-        shape: tuple[str, str, int] | None = None
-        layout: str | None = None
-        for frame in self._raw_frames():
-            if shape != (shape := (frame.format.name, frame.layout.name, frame.sample_rate)):
-                # Chained streams may change their format in the middle.
-                yield from _flush(resampler)
-                layout = layout or frame.layout.name
-                resampler = AudioResampler("fltp", layout, SAMPLE_RATE_HZ)
-            assert resampler is not None
-            yield from resampler.resample(frame)
-        yield from _flush(resampler)
 
     def _raw_frames(self) -> Iterator[AudioFrame]:
         first = True
@@ -201,7 +184,14 @@ def _open(path: Path) -> InputContainer:
             options={"protocol_whitelist": "file", "format_whitelist": _FORMATS},
         )
     except (FFmpegError, ValueError) as error:
-        raise EngineError("decode_failed", f"The file is not audio that libav can read: {error}.") from error
+        raise EngineError(
+            "decode_failed", f"The file is not audio that libav can read ({_reason(error)})."
+        ) from error
+
+
+def _reason(error: FFmpegError | ValueError) -> str:
+    """What libav says, without the path of the file, which is nobody's business."""
+    return error.strerror if isinstance(error, FFmpegError) and error.strerror else "unknown format"
 
 
 def _audio_stream(container: InputContainer) -> AudioStream:
@@ -223,17 +213,6 @@ def _packets(container: InputContainer, stream: AudioStream) -> Iterator["Packet
     # A file that ends in the middle of a packet raises here; what came before is still music.
     with suppress(FFmpegError):
         yield from container.demux(stream)
-
-
-def _flush(resampler: AudioResampler | None) -> Iterator[AudioFrame]:
-    if resampler is not None:
-        yield from resampler.resample(None)
-
-
-def _mono(frame: AudioFrame) -> Floats:
-    """(samples,) mean over the channels."""
-    channels = frame.to_ndarray()
-    return channels[0] if len(channels) == 1 else channels.mean(axis=0, dtype=np.float32)
 
 
 def _too_long(seconds: float, limit: float) -> EngineError:

@@ -14,8 +14,10 @@ from k1_analysis.engine.framing import FRAME_RATE_HZ, Floats, Seconds
 from k1_analysis.engine.rhythm import strength_at
 from k1_analysis.engine.tonal import Tonal, beat_means
 
-METRE_BONUS = {4: 0.08, 3: 0.0, 2: -0.12}
+METRE_BONUS = {4: 0.08, 3: 0.0, 2: -0.3}
 """Added to the mean evidence of a metre: most music is in four, and whatever is in four fits two."""
+COMPOUND_BONUS = 0.25
+"""Added to two when each beat falls into three: that is what 6/8 sounds like."""
 EXPECTED_BONUS = 0.15
 """Added for the metres that the chosen preset expects."""
 _RESET_COST = 16.0
@@ -53,8 +55,6 @@ class Bars:
     def time_signature(self) -> str:
         if self.compound and self.beats_per_bar == 2:  # noqa: PLR2004  two dotted crotchets
             return "6/8"
-        if self.compound and self.beats_per_bar == 4:  # noqa: PLR2004  four dotted crotchets
-            return "12/8"
         return f"{self.beats_per_bar}/4"
 
 
@@ -77,13 +77,17 @@ def find_bars(
     if len(beats) < _FEWEST_BEATS:
         return Bars(np.zeros(len(beats), bool), 4, compound=False, score=0.0)
     evidence = _evidence(beats, features, tonal, downbeat_activation)
+    spread = float(evidence.std()) + 1e-9
+    compound = _falls_into_three(beats, features)
     readings: list[tuple[float, int, NDArray[np.int64]]] = []
     for metre, bonus in METRE_BONUS.items():
         mean, positions = _best_positions(evidence, metre)
         favour = EXPECTED_BONUS if metre in expected else 0.0
-        readings.append((mean * np.sqrt(3 / (metre - 1)) + bonus + favour, metre, positions))
+        favour += COMPOUND_BONUS if compound and metre == 2 else 0.0  # noqa: PLR2004
+        # A bar of `metre` beats that stand out perfectly scores 1, whatever the metre.
+        readings.append((mean * np.sqrt(metre - 1) / spread + bonus + favour, metre, positions))
     score, metre, positions = max(readings, key=lambda reading: reading[0])
-    return Bars(positions == 0, metre, _falls_into_three(beats, features), float(score))
+    return Bars(positions == 0, metre, compound, float(score))
 
 
 def _evidence(beats: Seconds, features: Features, tonal: Tonal, downbeat_activation: Floats) -> Seconds:

@@ -26,6 +26,8 @@ ENVELOPE_BANDS_HZ = ((20.0, 250.0), (250.0, 4000.0), (4000.0, 16_000.0))
 ONSET_BANDS_HZ = ((0.0, 120.0), (120.0, 500.0), (500.0, 3000.0), (3000.0, 20_000.0))
 """Bands of the onset function: kick, bass, voice and snare, cymbals."""
 ENVELOPE_RATE_HZ = 20
+ATTACK_STEPS = 3
+ATTACK_HOP = HOP // ATTACK_STEPS
 FRAMES_PER_POINT = FRAME_RATE_HZ // ENVELOPE_RATE_HZ
 ROLLOFF_SHARE = 0.85
 QUIETEST_PEAK = 10 ** (-18 / 20)
@@ -74,8 +76,9 @@ class Features:
     """(T, 82) log spectrum."""
     onsets: Floats
     """(T, 4) SuperFlux in ONSET_BANDS_HZ, >= 0."""
-    level: Floats
-    """(T,) root mean square of the 10 ms around each frame."""
+    attack: Floats
+    """(3 T,) power of the samples' first difference in steps of ATTACK_HOP, the first centred one step before
+    time zero: where the energy of an onset comes in, three times finer than the frames."""
     envelopes: Floats
     """(P, 3) root of the mean power in ENVELOPE_BANDS_HZ: 1.0 is a full-scale square wave."""
     rms: Floats
@@ -99,6 +102,7 @@ class FeatureExtractor:
         self._cutter = FrameCutter(WINDOW, HOP, _BLOCK)
         self._log_bands: list[Floats] = []
         self._frame_levels: list[Floats] = []
+        self._attacks: list[Floats] = []
         self._shapes: list[Floats] = []
 
     def push(self, samples: Floats) -> None:
@@ -120,7 +124,7 @@ class FeatureExtractor:
         return Features(
             log_bands=log_bands,
             onsets=onsets,
-            level=np.sqrt(levels[:, 3]),
+            attack=np.concatenate(self._attacks),
             envelopes=points[:, :3],
             rms=points[:, 3],
             peak=np.maximum.reduceat(levels[:, 4], starts),
@@ -134,6 +138,7 @@ class FeatureExtractor:
         magnitude = _magnitudes(windows)
         self._log_bands.append(_compress(magnitude @ filterbank().weights))
         self._frame_levels.append(_levels(magnitude, windows))
+        self._attacks.append(_attack(windows))
         self._shapes.append(_shape(magnitude[::FRAMES_PER_POINT]))
 
 
@@ -225,6 +230,13 @@ def _levels(magnitude: Floats, windows: Floats) -> Floats:
     out[:, 3] = np.einsum("ij,ij->i", centre, centre) / centre.shape[1]
     out[:, 4] = np.abs(centre).max(axis=1)
     return out
+
+
+def _attack(windows: Floats) -> Floats:
+    """(ATTACK_STEPS * frames,) power of the first difference in each part of the windows' centres."""
+    first = (WINDOW - HOP) // 2
+    step = np.diff(windows[:, first - 1 : first + HOP], axis=1).reshape(-1, ATTACK_HOP)
+    return np.einsum("ij,ij->i", step, step) / ATTACK_HOP
 
 
 def _shape(magnitude: Floats) -> Floats:

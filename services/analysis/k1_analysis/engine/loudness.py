@@ -10,12 +10,12 @@ from av.error import EOFError as ExhaustedError
 from av.filter import Graph
 
 from k1_analysis.engine.framing import Floats
+from k1_analysis.engine.resample import mono_frame
 
 SHORT_TERM_RATE_HZ = 10
 SILENCE_LUFS = -70.0
 """The absolute gate of BS.1770: nothing quieter is measured."""
 _STANDARD_CHANNELS = 8
-"""Beyond 7.1 no weights are standardised, so the meter hears a stereo mix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +33,18 @@ class Loudness:
 
 @dataclass(slots=True)
 class LoudnessMeter:
-    """Measures the frames pushed into it: planar float32, one sample rate and layout throughout."""
+    """Measures the frames pushed into it: interleaved float32, one sample rate and layout throughout."""
 
     _graph: Graph | None = None
     _short_term: list[float] = field(default_factory=list[float])
     _last: dict[str, str] = field(default_factory=dict[str, str])
 
     def push(self, frame: AudioFrame) -> None:
+        # Beyond 7.1 no weights are standardised, so the meter hears the mean of the channels.
+        heard = mono_frame(frame) if frame.layout.nb_channels > _STANDARD_CHANNELS else frame
         if self._graph is None:
-            self._graph = _graph(frame)
-        self._graph.push(frame)
+            self._graph = _graph(heard)
+        self._graph.push(heard)
         self._drain()
 
     def finish(self) -> Loudness:
@@ -80,10 +82,7 @@ def _graph(frame: AudioFrame) -> Graph:
         layout=frame.layout,
         time_base=frame.time_base,
     )
-    chain = [source]
-    if len(frame.layout.channels) > _STANDARD_CHANNELS:
-        chain.append(graph.add("aformat", "channel_layouts=stereo"))
-    chain += [graph.add("ebur128", "peak=true:metadata=1"), graph.add("abuffersink")]
+    chain = [source, graph.add("ebur128", "peak=true:metadata=1"), graph.add("abuffersink")]
     for upstream, downstream in pairwise(chain):
         upstream.link_to(downstream)
     graph.configure()

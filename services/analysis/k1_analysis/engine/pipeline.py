@@ -35,6 +35,7 @@ from k1_analysis.engine.rhythm import tempo
 from k1_analysis.engine.sections import find_sections
 from k1_analysis.engine.tonal import Tonal, TonalExtractor, beat_means
 from k1_analysis.engine.trackers import TrackerResults, load_essentia, track
+from k1_contracts.genesis import GenesisMap
 
 PREVIEW_BLOCKS = 3
 """Thirty seconds."""
@@ -66,8 +67,7 @@ class Progress:
 class Analysis:
     """The result of one analysis."""
 
-    genesis: dict[str, Any]
-    """Genesis map v4."""
+    genesis: GenesisMap
     genesis_json: bytes
     """The same as canonical JSON (RFC 8785)."""
     metrics: dict[str, Any]
@@ -197,7 +197,9 @@ def analyse_file(
             )
         )
     tell(Progress("done", 100))
-    return Analysis(genesis, genesis_json, _metrics(rhythm, watch, duration_s), warnings)
+    return Analysis(
+        GenesisMap.model_validate(genesis), genesis_json, _metrics(rhythm, watch, duration_s), warnings
+    )
 
 
 def _listen(source: AudioSource, watch: _Stopwatch, tell: ProgressListener) -> _Heard:

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, uniform_filter1d
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d, uniform_filter1d
 
 from k1_analysis.engine.agreement import nearest
+from k1_analysis.engine.features import ATTACK_STEPS
 from k1_analysis.engine.framing import FRAME_RATE_HZ, Floats, Seconds
 
 SNAP_S = 0.03
@@ -16,7 +18,13 @@ INLIER_SHARE = 0.8
 """A song whose beats lie on one straight line to this extent was made with a clock."""
 _FEWEST_FOR_GRID = 16
 _FIT_ROUNDS = 8
-_ONSET_BIAS_S = 0.0
+ATTACK_RATE_HZ = FRAME_RATE_HZ * ATTACK_STEPS
+CLEAR_ATTACK = 0.7
+"""Rise of the attack curve (3 dB) that tells a struck note from the ripple of a held one."""
+_ATTACK_SMOOTHING = 3
+_ATTACK_LEAD_S = 0.0015
+"""How long before a drum's first sample the attack curve peaks (measured on drums of known position)."""
+_ATTACK_FLOOR = 0.01
 _TEMPO_BEATS = 8
 SAME_TEMPO = 0.04
 
@@ -56,21 +64,56 @@ def onset_curve(onsets: Floats) -> Floats:
     return (curve / np.sqrt((curve**2).mean() + 1e-9)).astype(np.float32)
 
 
-def refine(beats: Seconds, curve: Floats) -> Seconds:
-    """Each beat moved to the peak of the onset curve within SNAP_S, between frames by a parabola."""
-    if not len(beats) or len(curve) < 3:  # noqa: PLR2004  a peak needs two neighbours
+def attack_curve(attack: Floats) -> Floats:
+    """(3 T,) rise of the log power over about 10 ms from `Features.attack`: 1 is 4.3 dB.
+
+    The log makes a quiet attack count as much as a loud one; a floor below the loudest moment nearby keeps
+    the noise of near silence out.
+    """
+    power = uniform_filter1d(attack.astype(np.float64), _ATTACK_SMOOTHING)
+    floor = maximum_filter1d(power, 3 * ATTACK_RATE_HZ) * _ATTACK_FLOOR + 1e-12
+    level = np.log(power + floor)
+    rise = np.zeros(len(level), np.float32)
+    reach = _ATTACK_SMOOTHING // 2 + 1
+    np.maximum(level[2 * reach :] - level[: -2 * reach], 0, out=rise[reach : len(level) - reach])
+    return rise
+
+
+def refine(beats: Seconds, onsets: Floats, attacks: Floats) -> Seconds:
+    """Each beat moved by at most SNAP_S to where a sound begins.
+
+    The sharpest attack nearby gives the time to a few milliseconds. Where nothing is struck (strings, voices)
+    the peak of the broader onset curve does, and where there is none either the beat stays.
+
+    Args:
+        beats: rising times in seconds.
+        onsets: `onset_curve`, 100 a second.
+        attacks: `attack_curve`, 300 a second, beginning one step before time zero.
+    """
+    if not len(beats) or min(len(onsets), len(attacks)) < 3:  # noqa: PLR2004  a peak needs neighbours
         return beats
-    smooth = gaussian_filter1d(curve, 1.0)
-    reach = round(SNAP_S * FRAME_RATE_HZ)
-    frames = np.round(beats * FRAME_RATE_HZ).astype(int)
-    window = (frames[:, None] + np.arange(-reach, reach + 1)).clip(1, len(curve) - 2)
-    peak = window[np.arange(len(beats)), smooth[window].argmax(axis=1)]
-    before, at, after = smooth[peak - 1], smooth[peak], smooth[peak + 1]
+    struck, attack_times = _peaks(
+        beats, attacks, ATTACK_RATE_HZ, _ATTACK_LEAD_S - 1 / ATTACK_RATE_HZ, CLEAR_ATTACK
+    )
+    smooth = gaussian_filter1d(onsets, 1.0)
+    weakest = 0.1 * float(np.sqrt((smooth**2).mean()))
+    heard, onset_times = _peaks(beats, smooth, FRAME_RATE_HZ, 0.0, weakest)
+    return rising(np.where(struck, attack_times, np.where(heard, onset_times, beats)))
+
+
+def _peaks(
+    beats: Seconds, curve: Floats, rate_hz: int, start_s: float, weakest: float
+) -> tuple[NDArray[np.bool_], Seconds]:
+    """(is there a peak above `weakest` within SNAP_S of each beat, its time between samples by a parabola)."""
+    reach = round(SNAP_S * rate_hz)
+    centres = np.round((beats - start_s) * rate_hz).astype(int)
+    window = (centres[:, None] + np.arange(-reach, reach + 1)).clip(1, len(curve) - 2)
+    peak = window[np.arange(len(beats)), curve[window].argmax(axis=1)]
+    before, at, after = (curve[peak + step].astype(np.float64) for step in (-1, 0, 1))
     bend = before - 2 * at + after
-    is_peak = (at > before) & (at >= after) & (bend < 0) & (at > 0.1 * np.sqrt((smooth**2).mean()))
-    offset = np.where(is_peak, 0.5 * (before - after) / np.where(bend < 0, bend, -1), 0)
-    refined = np.where(is_peak, (peak + offset) / FRAME_RATE_HZ - _ONSET_BIAS_S, beats)
-    return rising(refined)
+    found = (at >= before) & (at >= after) & (bend < 0) & (at > weakest)
+    offset = 0.5 * (before - after) / np.where(bend < 0, bend, -1)
+    return found, (peak + np.where(found, offset, 0)) / rate_hz + start_s
 
 
 def rising(beats: Seconds, gap_s: float = 0.05) -> Seconds:
