@@ -25,7 +25,9 @@ class RunningService:
 
 
 @contextmanager
-def running_service(name: str, environment: Mapping[str, str], folder: Path) -> Iterator[RunningService]:
+def running_service(
+    name: str, environment: Mapping[str, str], folder: Path, *, wait_until_ready: bool = True
+) -> Iterator[RunningService]:
     """Run `python -m k1_<name>` with these variables until the block ends; its log goes to `folder`."""
     log = folder / f"{name}-{time.monotonic_ns()}.jsonl"
     with log.open("wb") as file:
@@ -34,7 +36,8 @@ def running_service(name: str, environment: Mapping[str, str], folder: Path) -> 
         )
     try:
         url = f"http://127.0.0.1:{_port(process, log)}"
-        _wait_until_ready(url)
+        if wait_until_ready:
+            _wait_until_ready(url)
         yield RunningService(url, process, log)
     finally:
         process.terminate()

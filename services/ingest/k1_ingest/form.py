@@ -97,5 +97,8 @@ class UploadForm:
         except TimeoutError as error:
             message = f"Nothing came for {self._pause_s:g} s; check the connection and upload again."
             raise UploadRefusedError("upload_timeout", 408, message) from error
+        except ConnectionError as error:
+            message = "The connection ended before the upload did; upload again."
+            raise UploadRefusedError("upload_interrupted", 400, message) from error
         except (ValueError, AssertionError, web.RequestPayloadError) as error:
             raise malformed(f"The form cannot be read to its end: {error}") from error

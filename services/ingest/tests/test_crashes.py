@@ -1,0 +1,241 @@
+"""What a crash of ingest, of the broker or of the store leaves behind, and who settles it."""
+
+import asyncio
+import shutil
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+import httpx
+import nats
+import pytest
+from nats.js import JetStreamContext
+from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client import CollectorRegistry
+
+from k1_cli.embedded.home import Home
+from k1_cli.embedded.nats import NatsServer
+from k1_contracts.events import TrackUploaded
+from k1_contracts.ids import new_id
+from k1_contracts.tracks import AudioRef
+from k1_ingest.announcing import ORPHAN_AGE, Announcer
+from k1_ingest.claims import Claim, Claims, Pending
+from k1_platform.broker import connect, make_broker
+from k1_platform.objects import ObjectStore
+from k1_platform.provision import provision_bus
+from k1_platform.settings import NatsSettings
+from services.ingest.tests import songs
+from services.ingest.tests.test_upload import announced, stored, upload
+from tests.support.infrastructure import Infrastructure
+from tests.support.service_process import running_service
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def claim_of(sha: str) -> Claim:
+    track_id = new_id("trk")
+    audio = AudioRef(
+        key=f"audio/{track_id}/source.wav",
+        sha256=sha,
+        size_bytes=4,
+        container="wav",
+        codec="pcm_s16le",
+        sample_rate_hz=44_100,
+        channels=1,
+    )
+    event = TrackUploaded(
+        track_id=track_id, job_id=new_id("job"), audio=audio, filename="a.wav", title="a", uploaded_at=NOW
+    )
+    return Claim(state="claimed", event=event)
+
+
+@pytest.fixture
+async def claims(jetstream: JetStreamContext) -> Claims:
+    return await Claims.open(jetstream)
+
+
+@pytest.fixture
+async def announcer(
+    provisioned: object, claims: Claims, objects: ObjectStore
+) -> AsyncIterator[Callable[[datetime], Announcer]]:
+    """An announcer at a given time."""
+    broker = make_broker(
+        NatsSettings(), service="test", registry=CollectorRegistry(), tracer_provider=TracerProvider()
+    )
+    bus = await connect(broker)
+    yield lambda now: Announcer(bus, claims, objects, lambda: now)
+    await broker.stop()
+
+
+async def test_a_claim_that_was_not_announced_is_announced_once(
+    announcer: Callable[[datetime], Announcer],
+    claims: Claims,
+    objects: ObjectStore,
+    jetstream: JetStreamContext,
+    unique: str,
+) -> None:
+    """A crash after the claim: the sweep tells the bus, twice changes nothing, and the entry is gone."""
+    claim = claim_of(sha256(unique.encode()).hexdigest())
+    track_id, key = claim.event.track_id, claim.event.audio.key
+    await claims.expect(track_id, Pending(sha256=claim.event.audio.sha256, object_key=key, since=NOW))
+    await objects.put_bytes(key, b"song", "audio/wav")
+    await claims.claim(claim.event.audio.sha256, claim)
+    for _ in range(2):
+        await announcer(NOW).sweep()
+    [(_, event)] = await announced(jetstream, track_id)
+    assert event == claim.event
+    found = await claims.find(claim.event.audio.sha256)
+    assert found
+    assert found.claim.state == "announced"
+    assert track_id not in dict(await claims.pending())
+
+
+async def test_an_object_that_nobody_claimed_goes_when_it_is_old(
+    announcer: Callable[[datetime], Announcer], claims: Claims, objects: ObjectStore, unique: str
+) -> None:
+    """A crash before the claim: as long as the upload may still run nothing is touched, then the object goes."""
+    track_id = new_id("trk")
+    key = f"audio/{track_id}/source.wav"
+    await claims.expect(
+        track_id, Pending(sha256=sha256(unique.encode()).hexdigest(), object_key=key, since=NOW)
+    )
+    await objects.put_bytes(key, b"song", "audio/wav")
+    await announcer(NOW + ORPHAN_AGE).sweep()
+    assert await objects.exists(key)
+    await announcer(NOW + ORPHAN_AGE + timedelta(seconds=1)).sweep()
+    assert not await objects.exists(key)
+    assert track_id not in dict(await claims.pending())
+
+
+async def test_a_claim_whose_object_is_lost_is_given_up(
+    announcer: Callable[[datetime], Announcer], claims: Claims, jetstream: JetStreamContext, unique: str
+) -> None:
+    """No track is announced without its audio; the bytes can be uploaded anew."""
+    claim = claim_of(sha256(unique.encode()).hexdigest())
+    digest = claim.event.audio.sha256
+    await claims.claim(digest, claim)
+    pending = Pending(sha256=digest, object_key=claim.event.audio.key, since=NOW)
+    await claims.expect(claim.event.track_id, pending)
+    await announcer(NOW).sweep()
+    assert await claims.find(digest) is None
+    assert await announced(jetstream, claim.event.track_id) == []
+    again = claim_of(digest)
+    assert await claims.claim(digest, again) == again
+
+
+async def test_the_next_upload_finishes_what_a_crash_left(
+    http: httpx.Client, claims: Claims, objects: ObjectStore, jetstream: JetStreamContext, unique: str
+) -> None:
+    """The same bytes again: the claimed track is announced under its own ids, and is the answer."""
+    data = songs.wav(2.0, int(unique[:7], 16))
+    claim = claim_of(sha256(data).hexdigest())
+    await objects.put_bytes(claim.event.audio.key, data, "audio/wav")
+    await claims.claim(claim.event.audio.sha256, claim)
+    answer = await asyncio.to_thread(upload, http, data)
+    assert (answer.status_code, answer.json()["track_id"]) == (200, claim.event.track_id)
+    [(_, event)] = await announced(jetstream, claim.event.track_id)
+    assert event == claim.event
+
+
+async def test_kill_9_in_mid_upload_leaves_nothing(
+    provisioned: Infrastructure, objects: ObjectStore, tmp_path: Path, unique: str
+) -> None:
+    """The client's connection dies, no object appears, no spool stays, and a fresh ingest takes the song."""
+    before = await stored(objects)
+    data = songs.wav(20.0, int(unique[:7], 16))
+    spools = tmp_path / "spool"
+    spools.mkdir()
+    environment = provisioned.environment | {"K1_INGEST_SPOOL_DIR": str(spools)}
+    with running_service("ingest", environment, tmp_path) as doomed:
+        url = httpx.URL(doomed.url)
+        with socket.create_connection((url.host, url.port or 80)) as connection:
+            head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+            connection.sendall(
+                b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+                b"Content-Length: 9000000\r\n\r\n" + head + data
+            )
+            await _until(lambda: "k1_ingest_uploads_in_progress 1.0" in httpx.get(f"{url}/metrics").text)
+            doomed.process.kill()
+            connection.settimeout(10)
+            assert not _answer(connection)
+    assert await stored(objects) == before
+    assert list(spools.iterdir()) == []
+    with running_service("ingest", environment, tmp_path) as fresh, httpx.Client(base_url=fresh.url) as http:
+        assert (await asyncio.to_thread(upload, http, data)).status_code == 202
+
+
+def _answer(connection: socket.socket) -> bytes:
+    try:
+        return connection.recv(1000)
+    except ConnectionError:
+        return b""
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not await asyncio.to_thread(condition):
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def own_nats(tmp_path: Path) -> Iterator[NatsServer]:
+    """A broker that a test may kill."""
+    home = Home(tmp_path / "nats")
+    home.create()
+    server = NatsServer(home)
+    server.start()
+    yield server
+    server.stop()
+
+
+async def _provision(server: NatsServer) -> None:
+    client = await nats.connect(server.url)
+    await provision_bus(client.jetstream())
+    await client.close()
+
+
+async def test_a_broker_that_is_down_refuses_and_one_that_forgot_is_told_again(
+    provisioned: Infrastructure, objects: ObjectStore, own_nats: NatsServer, tmp_path: Path, unique: str
+) -> None:
+    """While it is down: 503, nothing stored. Killed before its disk had the last events: they come again."""
+    seed = int(unique[:7], 16)
+    await _provision(own_nats)
+    environment = provisioned.environment | {"K1_NATS_URL": own_nats.url}
+    with ExitStack() as running:
+        service = running.enter_context(running_service("ingest", environment, tmp_path))
+        http = running.enter_context(httpx.Client(base_url=service.url, timeout=60))
+        accepted = (await asyncio.to_thread(upload, http, songs.wav(2.0, seed))).json()
+        before = await stored(objects)
+        own_nats.kill()
+        refused = await asyncio.to_thread(upload, http, songs.wav(2.0, seed + 1))
+        assert (refused.status_code, refused.json()["code"]) == (503, "dependency_unavailable")
+        assert refused.headers["Retry-After"] == "5"
+        assert await stored(objects) == before
+        shutil.rmtree(own_nats.home.data("nats") / "jetstream")
+        own_nats.start()
+        await _provision(own_nats)
+        client = await nats.connect(own_nats.url)
+        async with asyncio.timeout(20):
+            while not (events := await announced(client.jetstream(), accepted["track_id"])):
+                await asyncio.sleep(0.1)
+        assert [event.job_id for _, event in events] == [accepted["job_id"]]
+        again = (await asyncio.to_thread(upload, http, songs.wav(2.0, seed))).json()
+        assert again == accepted | {"status": "existing"}
+        await client.close()
+
+
+async def test_a_store_that_is_down_refuses(provisioned: Infrastructure, tmp_path: Path, unique: str) -> None:
+    """Without the object store nothing is accepted, the client is told to come back, and readiness says why."""
+    environment = provisioned.environment | {"K1_S3_URL": "http://127.0.0.1:9"}
+    song = songs.wav(2.0, int(unique[:7], 16))
+    with running_service("ingest", environment, tmp_path, wait_until_ready=False) as service:
+        answer = await asyncio.to_thread(
+            httpx.post, f"{service.url}/upload", files={"file": ("a.wav", song)}, timeout=60
+        )
+        readiness = await asyncio.to_thread(httpx.get, f"{service.url}/readyz", timeout=10)
+    assert (answer.status_code, answer.json()["code"]) == (503, "dependency_unavailable")
+    assert readiness.status_code == 503
+    assert readiness.json()["checks"]["objects"] != "ok"

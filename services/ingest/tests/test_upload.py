@@ -1,0 +1,279 @@
+"""Uploads into a real ingest process."""
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from nats.js import JetStreamContext
+
+from k1_contracts import streams, subjects
+from k1_contracts.envelope import Envelope
+from k1_contracts.events import TrackUploaded
+from k1_ingest.claims import Claims
+from k1_platform.objects import ObjectStore
+from services.ingest.tests import songs
+from tests.support.service_process import RunningService
+
+
+@pytest.fixture
+def seed(unique: str) -> int:
+    """Makes a song that no other test uploads."""
+    return int(unique[:7], 16)
+
+
+def upload(http: httpx.Client, data: bytes, name: str = "song.wav", **fields: Any) -> httpx.Response:
+    headers = {"Idempotency-Key": key} if (key := fields.pop("key", None)) else {}
+    return http.post("/upload", files={"file": (name, data)}, data=fields, headers=headers)
+
+
+async def announced(jetstream: JetStreamContext, track_id: str) -> list[tuple[Envelope, TrackUploaded]]:
+    """The events of one track, read from the stream."""
+    state = (await jetstream.stream_info(streams.EVENTS)).state
+    found: list[tuple[Envelope, TrackUploaded]] = []
+    following = max(state.first_seq, 1)
+    while following <= state.last_seq:
+        with contextlib.suppress(Exception):
+            message = await jetstream.get_msg(streams.EVENTS, seq=following)
+            if message.subject == subjects.TRACK_UPLOADED and track_id.encode() in (message.data or b""):
+                event = TrackUploaded.model_validate_json(message.data or b"")
+                found.append((Envelope.from_headers(message.headers or {}), event))
+        following += 1
+    return found
+
+
+async def stored(objects: ObjectStore) -> set[str]:
+    """The audio objects in the store."""
+    listed = await asyncio.to_thread(
+        lambda: list(objects._minio.list_objects(objects._bucket, recursive=True))
+    )
+    return {item.object_name or "" for item in listed}
+
+
+async def test_an_accepted_song_is_stored_and_announced(
+    http: httpx.Client, jetstream: JetStreamContext, objects: ObjectStore, seed: int
+) -> None:
+    """202 means: the bytes lie in the store, the event with all that was said lies on the stream."""
+    data = songs.wav(2.0, seed)
+    answer = await asyncio.to_thread(
+        upload, http, data, "../über 🎧.wav", artist="DJ", tags="a, b", preset="edm", priority="7"
+    )
+    assert answer.status_code == 202
+    body = answer.json()
+    assert body["status"] == "queued"
+    [(envelope, event)] = await announced(jetstream, body["track_id"])
+    assert envelope.source == "k1/ingest"
+    assert (event.job_id, event.filename, event.title) == (body["job_id"], "über 🎧.wav", "über 🎧")
+    assert (event.artist, event.tags, event.preset, event.priority) == ("DJ", ["a", "b"], "edm", 7)
+    audio = event.audio
+    assert (audio.sha256, audio.size_bytes) == (sha256(data).hexdigest(), len(data))
+    assert (audio.container, audio.codec, audio.duration_ms) == ("wav", "pcm_s16le", 2000.0)
+    assert await objects.get_bytes(audio.key) == data
+
+
+async def test_the_same_bytes_are_the_same_track(
+    http: httpx.Client, jetstream: JetStreamContext, objects: ObjectStore, seed: int
+) -> None:
+    """Under whatever name: 200 with the first one's ids, one event, no second object."""
+    first = await asyncio.to_thread(upload, http, songs.wav(2.0, seed))
+    before = await stored(objects)
+    again = await asyncio.to_thread(upload, http, songs.wav(2.0, seed), "other.wav", title="Other")
+    assert (first.status_code, again.status_code) == (202, 200)
+    assert again.json() == first.json() | {"status": "existing"}
+    assert len(await announced(jetstream, first.json()["track_id"])) == 1
+    assert await stored(objects) == before
+
+
+async def test_the_same_bytes_at_once_are_one_track(
+    http: httpx.Client, jetstream: JetStreamContext, objects: ObjectStore, seed: int
+) -> None:
+    """Of twelve simultaneous uploads one makes the track and the others find it; one object stays."""
+    data = songs.wav(2.0, seed)
+    before = await stored(objects)
+    with ThreadPoolExecutor(12) as threads:
+        answers = await asyncio.gather(
+            *(asyncio.get_running_loop().run_in_executor(threads, upload, http, data) for _ in range(12))
+        )
+    assert sorted(answer.status_code for answer in answers) == [200] * 11 + [202]
+    [track_id] = {answer.json()["track_id"] for answer in answers}
+    assert len(await announced(jetstream, track_id)) == 1
+    assert await stored(objects) - before == {f"audio/{track_id}/source.wav"}
+
+
+async def test_nothing_stays_pending(http: httpx.Client, jetstream: JetStreamContext, seed: int) -> None:
+    """The entry that guards against a crash is gone, without a trace, once the song is announced."""
+    answer = await asyncio.to_thread(upload, http, songs.wav(2.0, seed))
+    claims = await Claims.open(jetstream)
+    assert answer.json()["track_id"] not in dict(await claims.pending())
+    found = await claims.find(sha256(songs.wav(2.0, seed)).hexdigest())
+    assert found
+    assert found.claim.state == "announced"
+
+
+def test_an_idempotency_key_gives_the_first_answer_again(http: httpx.Client, seed: int, unique: str) -> None:
+    """A retry cannot tell that it is one; the same key with another song is refused."""
+    first = upload(http, songs.wav(2.0, seed), key=f"k-{unique}")
+    again = upload(http, songs.wav(2.0, seed), key=f"k-{unique}")
+    assert (first.status_code, first.json()) == (again.status_code, again.json())
+    assert first.status_code == 202
+    other = upload(http, songs.wav(2.0, seed + 1), key=f"k-{unique}")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert upload(http, songs.wav(2.0, seed + 1), key=f"other-{unique}").status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "code"),
+    [
+        (b"", 422, "empty_file"),
+        (b"These are words, not sounds.\n" * 100, 415, "unsupported_format"),
+        (songs.wav(1 / songs.RATE), 422, "too_short"),
+        (b"ID3\x04\x00\x00\x00\x00\x00\x10" + b"words " * 2000, 422, "decode_failed"),
+        (b"%PDF-1.7" + bytes(3_000_000), 415, "unsupported_format"),
+    ],
+)
+async def test_what_is_no_song_is_refused_and_leaves_nothing(
+    http: httpx.Client, objects: ObjectStore, data: bytes, status: int, code: str
+) -> None:
+    """A clear code, a sentence that says what to do, and no object."""
+    before = await stored(objects)
+    answer = await asyncio.to_thread(upload, http, data, "song.mp3")
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.json()["message"].endswith(".")
+    assert await stored(objects) == before
+
+
+async def test_a_file_of_51_mb_is_refused_while_it_streams(http: httpx.Client, objects: ObjectStore) -> None:
+    """Also when its length was not declared; nothing of it stays."""
+    before = await stored(objects)
+    head, rest = _multipart(songs.wav(1.0)[:44])
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        yield head
+        while sent < 80_000_000:
+            sent += 1_000_000
+            yield bytes(1_000_000)
+        yield rest
+
+    answer = await asyncio.to_thread(
+        http.post, "/upload", content=endless(), headers={"Content-Type": "multipart/form-data; boundary=b"}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert "50 MB" in answer.json()["message"]
+    assert await stored(objects) == before
+
+
+def _multipart(start: bytes) -> tuple[bytes, bytes]:
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n' + start
+    return head, b"\r\n--b--\r\n"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "words"),
+    [
+        ("application/json", b"{}", "multipart/form-data"),
+        ("multipart/form-data", b"x", "boundary"),
+        ("multipart/form-data; boundary=b", b"no boundary at all", "boundary"),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="title"\r\n\r\nx\r\n--b--\r\n',
+            "no part named `file`",
+        ),
+        ("multipart/form-data; boundary=b", _multipart(b"ID3" + bytes(9000))[0], "to its end"),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="title"\r\n\r\n' + b"x" * 20_000 + b"\r\n--b--\r\n",
+            "title is longer",
+        ),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="title"\r\n\r\n\xff\xfe\r\n--b--\r\n',
+            "not UTF-8",
+        ),
+    ],
+)
+def test_a_malformed_form_is_refused(http: httpx.Client, content_type: str, body: bytes, words: str) -> None:
+    """What is wrong with it is said."""
+    answer = http.post("/upload", content=body, headers={"Content-Type": content_type})
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_upload")
+    assert words in answer.json()["message"]
+
+
+def test_fields_may_come_after_the_file(http: httpx.Client, seed: int) -> None:
+    """Forms order their parts as they like; a wrong field after the file refuses it as well."""
+    head, _ = _multipart(songs.wav(2.0, seed))
+    tail = b'\r\n--b\r\nContent-Disposition: form-data; name="priority"\r\n\r\n%d\r\n--b--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    refused = http.post("/upload", content=head + tail % 77, headers=headers)
+    assert (refused.status_code, refused.json()["errors"][0]["name"]) == (422, "priority")
+    assert http.post("/upload", content=head + tail % 7, headers=headers).status_code == 202
+
+
+async def test_a_client_that_goes_away_leaves_nothing(
+    ingest: RunningService, http: httpx.Client, objects: ObjectStore
+) -> None:
+    """No object, no spool, no slot taken: as many vanish as may upload at once, and the next is served."""
+    before = await stored(objects)
+    head, _ = _multipart(songs.wav(3.0)[:250_000])
+    host, port = httpx.URL(ingest.url).host, httpx.URL(ingest.url).port
+    for _ in range(10):
+        with socket.create_connection((host, port or 80)) as connection:
+            connection.sendall(
+                b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+                b"Content-Length: 9000000\r\n\r\n" + head
+            )
+    answer = await asyncio.to_thread(upload, http, b"words")
+    assert answer.status_code == 415
+    await _until(lambda: not _spools(ingest.process.pid))
+    assert await stored(objects) == before
+
+
+async def _until(condition: Any, seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def _spools(pid: int) -> list[str]:
+    """Open files of the process that have no name any more."""
+    found: list[str] = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.append(str(descriptor.readlink()) if int(descriptor.name) > 2 else "")
+    return [link for link in found if link.startswith(tempfile.gettempdir()) and link.endswith("(deleted)")]
+
+
+def test_memory_stays_flat_under_50_mb(ingest: RunningService, http: httpx.Client, unique: str) -> None:
+    """A song of 50 MB passes through with no more than a few parts in memory; its spool is on disk."""
+    data = songs.wav(1.0)[:44] + os.urandom(49_999_000)
+    upload(http, songs.wav(2.0, int(unique[:7], 16)))  # whatever is loaded lazily is loaded now
+    before = psutil.Process(ingest.process.pid).memory_info().rss
+    Path(f"/proc/{ingest.process.pid}/clear_refs").write_text("5")  # resets the peak
+    answer = upload(http, data)
+    status = Path(f"/proc/{ingest.process.pid}/status").read_text()
+    peak = 1024 * int(status.split("VmHWM:")[1].split()[0])
+    assert answer.status_code == 202
+    assert peak - before < 32 * 1024 * 1024
+
+
+def test_the_metrics_count_outcomes(http: httpx.Client) -> None:
+    """An operator sees what is accepted and why the rest is not."""
+    upload(http, b"words")
+    metrics = http.get("/metrics").text
+    assert 'k1_ingest_uploads_total{outcome="unsupported_format"}' in metrics
+
+
+def test_readiness_asks_every_dependency(http: httpx.Client) -> None:
+    """The broker, the store, the buckets and the probe."""
+    assert set(json.loads(http.get("/readyz").text)["checks"]) == {"nats", "objects", "claims", "probe"}
