@@ -1,0 +1,6 @@
+"""`python -m k1_gateway`."""
+
+from k1_gateway.app import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""From a request to the question that it asks; every fault is named at once."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TypeVar
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from k1_contracts.base import Contract
+from k1_gateway.problems import Fault, ProblemError
+
+Q = TypeVar("Q", bound=Contract)
+COMMA_LISTS: Final = frozenset({"layers"})
+"""Parameters that hold several values, with commas between."""
+LONGEST_KEY: Final = 255
+
+
+def read_question(
+    request: web.Request, model: type[Q], *, query: Sequence[str] = (), extra: dict[str, Any] | None = None
+) -> Q:
+    """Build the question from the path, the query parameters named in `query`, and `extra`.
+
+    Raises:
+        ProblemError: `invalid_parameter` (422).
+    """
+    given, faults = _query_values(request, query)
+    values = given | dict(request.match_info) | (extra or {})
+    try:
+        question = model.model_validate(values)
+    except ValidationError as error:
+        raise _invalid([*faults, *_faults(error)], "invalid_parameter") from error
+    if faults:
+        raise _invalid(faults, "invalid_parameter")
+    return question
+
+
+async def read_body(request: web.Request, fields: Sequence[str]) -> dict[str, Any]:
+    """The JSON object of the body with only these fields; an empty body is an empty object.
+
+    Raises:
+        ProblemError: `unsupported_media_type` (415), `malformed_json` (400) or `invalid_body` (422).
+    """
+    raw = await request.read()
+    if not raw:
+        return {}
+    if request.content_type != "application/json":
+        detail = f"The body is {request.content_type}; send application/json."
+        raise ProblemError("unsupported_media_type", 415, detail)
+    try:
+        body: Any = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise ProblemError("malformed_json", 400, f"The body is not JSON: {error}.") from error
+    if not isinstance(body, dict):
+        raise ProblemError("invalid_body", 422, "The body must be a JSON object.")
+    if unknown := [name for name in body if name not in fields]:
+        raise _invalid([_unknown(name, fields, "field") for name in unknown], "invalid_body")
+    return body
+
+
+def idempotency_key(request: web.Request) -> str | None:
+    """The header, if it is there; raises ProblemError when it cannot be one."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not 0 < len(key) <= LONGEST_KEY:
+        fault = Fault(name="Idempotency-Key", message=f"must have 1 to {LONGEST_KEY} characters")
+        raise _invalid([fault], "invalid_parameter")
+    return key
+
+
+def _query_values(request: web.Request, known: Sequence[str]) -> tuple[dict[str, Any], list[Fault]]:
+    values: dict[str, Any] = {}
+    faults: list[Fault] = []
+    for name in dict.fromkeys(request.query):
+        given = request.query.getall(name)
+        if name not in known:
+            faults.append(_unknown(name, known, "parameter"))
+        elif len(given) > 1:
+            faults.append(Fault(name=name, message="is given more than once"))
+        else:
+            values[name] = given[0].split(",") if name in COMMA_LISTS else given[0]
+    return values, faults
+
+
+def _unknown(name: str, known: Sequence[str], what: str) -> Fault:
+    there = f"it has {', '.join(known)}" if known else "it has none"
+    return Fault(name=name, message=f"is no {what} of this call; {there}")
+
+
+def _faults(error: ValidationError) -> Iterable[Fault]:
+    for item in error.errors(include_url=False):
+        where = ".".join(map(str, item["loc"])) or "request"
+        message = item["msg"]
+        if item["type"] == "string_pattern_mismatch":
+            message = "is no id of this kind; ids look like trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
+        yield Fault(name=where, message=message)
+
+
+def _invalid(faults: list[Fault], code: str) -> ProblemError:
+    text = "; ".join(f"{fault.name}: {fault.message}" for fault in faults)
+    return ProblemError(code, 422, f"Correct this and send again: {text}.", errors=faults)

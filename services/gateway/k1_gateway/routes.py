@@ -1,0 +1,143 @@
+"""The index of the API: every call, whom it asks and what comes back."""
+
+from typing import Final
+
+from aiohttp import web
+
+from k1_contracts import queries, subjects
+from k1_gateway import documents
+from k1_gateway.api import Api, genesis, relay
+from k1_gateway.endpoints import BASE_PATH, Endpoint
+from k1_gateway.live import job_events
+from k1_gateway.overview import Health, health
+from k1_gateway.uploading import UploadForm, upload
+
+_INVALID: Final = {422: "`invalid_parameter`: every fault is named"}
+_AWAY: Final = {503: "`service_unavailable`: try again", 504: "`service_timeout`: try again"}
+_NO_TRACK: Final = {404: "`track_not_found`", **_INVALID, **_AWAY}
+_NO_VERSION: Final = {404: "`track_not_found` or `version_not_found`", **_INVALID, **_AWAY}
+_NO_JOB: Final = {404: "`job_not_found`", **_INVALID, **_AWAY}
+_UPLOAD_PROBLEMS: Final = {
+    400: "`malformed_upload`, `upload_interrupted`",
+    408: "`upload_timeout`",
+    413: "`too_large`: over 50 MB",
+    415: "`unsupported_format`: says what the file is",
+    422: "`invalid_form`, `empty_file`, `too_short`, `decode_failed`, `idempotency_key_reused`",
+    502: "`bad_gateway`",
+    503: "`busy`, `dependency_unavailable`, `service_unavailable`: nothing was accepted, send it again",
+}
+
+ENDPOINTS: Final = (
+    Endpoint(
+        "POST", "/tracks/upload", "uploadTrack", "Tracks",
+        "Upload a song: MP3, WAV, FLAC, OGG or M4A up to 50 MB; the same bytes again are the same track",
+        upload,
+        answers={
+            202: ("Accepted; its analysis is queued", queries.UploadAccepted),
+            200: ("These bytes are a track already", queries.UploadAccepted),
+        },
+        problems=_UPLOAD_PROBLEMS, form=UploadForm, takes_key=True,
+    ),
+    Endpoint(
+        "GET", "/tracks", "listTracks", "Tracks", "List and search tracks",
+        relay, subject=subjects.RPC_TRACK_LIST, question=queries.ListTracks,
+        query=("status", "preset", "search", "sort", "limit", "offset", "cursor"),
+        answers={200: ("A page of tracks", queries.TrackPage)},
+        problems={422: "`invalid_parameter`, `invalid_cursor`", **_AWAY}, cacheable=True,
+    ),
+    Endpoint(
+        "GET", "/tracks/{track_id}", "getTrack", "Tracks", "A track with its versions",
+        relay, subject=subjects.RPC_TRACK_GET, question=queries.GetTrack,
+        answers={200: ("The track", queries.TrackDetail)}, problems=_NO_TRACK, cacheable=True,
+    ),
+    Endpoint(
+        "GET", "/tracks/{track_id}/versions/{version}", "getVersion", "Tracks",
+        "A version: metadata, metrics, artefacts",
+        relay, subject=subjects.RPC_VERSION_GET, question=queries.GetVersion,
+        answers={200: ("The version", queries.VersionDetail)}, problems=_NO_VERSION, cacheable=True,
+    ),
+    Endpoint(
+        "GET", "/tracks/{track_id}/versions/{version}/genesis", "getGenesis", "Tracks",
+        "The Genesis map, or a slice of it downsampled for a chart",
+        genesis, subject=subjects.RPC_GENESIS_GET, question=queries.GetGenesis,
+        query=("layers", "from_ms", "to_ms", "max_points"),
+        answers={200: ("The map, version 4; a slice lacks the layers that were not asked for", None)},
+        problems={
+            409: "`genesis_pending`: the analysis still runs",
+            413: "`slice_too_large`: ask for less",
+            **_NO_VERSION,
+            404: "`track_not_found`, `version_not_found` or `genesis_missing`",
+        },
+        cacheable=True,
+    ),
+    Endpoint(
+        "GET", "/tracks/{track_id}/versions/{version}/artefacts", "listArtefacts", "Artefacts",
+        "Every artefact of a version: signed URLs, small JSON inline, missing ones named",
+        relay, subject=subjects.RPC_ARTEFACT_LIST, question=queries.GetVersion,
+        answers={200: ("The artefacts", queries.ArtefactList)}, problems=_NO_VERSION, cacheable=True,
+    ),
+    Endpoint(
+        "POST", "/tracks/{track_id}/analysis", "requestAnalysis", "Analysis", "Analyse a track again",
+        relay, subject=subjects.RPC_ANALYSIS_REQUEST, question=queries.RequestTrackAnalysis,
+        body=("preset", "priority"), takes_key=True,
+        answers={202: ("Queued", queries.AnalysisAccepted)},
+        problems={
+            400: "`malformed_json`", 413: "`body_too_large`", 415: "`unsupported_media_type`",
+            **_NO_TRACK, 422: "`invalid_parameter`, `invalid_body`, `idempotency_key_reused`",
+        },
+    ),
+    Endpoint(
+        "GET", "/analysis/jobs", "listJobs", "Analysis", "The newest jobs",
+        relay, subject=subjects.RPC_JOB_LIST, question=queries.ListJobs, query=("status", "limit"),
+        answers={200: ("Jobs", queries.JobPage)}, problems={**_INVALID, **_AWAY},
+    ),
+    Endpoint(
+        "GET", "/analysis/jobs/{job_id}", "getJob", "Analysis", "A job: status, stage, percent",
+        relay, subject=subjects.RPC_JOB_GET, question=queries.GetJob,
+        answers={200: ("The job", queries.JobView)}, problems=_NO_JOB,
+    ),
+    Endpoint(
+        "DELETE", "/analysis/jobs/{job_id}", "cancelJob", "Analysis", "Cancel a job, waiting or running",
+        relay, subject=subjects.RPC_JOB_CANCEL, question=queries.GetJob,
+        answers={200: ("The job as it is now", queries.JobView)},
+        problems={409: "`job_ended`: it is too late", **_NO_JOB}, takes_key=True,
+    ),
+    Endpoint(
+        "GET", "/analysis/jobs/{job_id}/events", "watchJob", "Analysis",
+        "A job's progress as server-sent events: `job` (JobView) at both ends, `progress` (JobProgress) between",
+        job_events, subject=subjects.RPC_JOB_GET, question=queries.GetJob,
+        answers={200: ("The stream; it ends with the job", None)}, problems=_NO_JOB,
+        media_type="text/event-stream",
+    ),
+    Endpoint(
+        "GET", "/analysis/workers", "listWorkers", "Analysis", "The analysis workers and the queue",
+        relay, subject=subjects.RPC_WORKER_LIST, question=queries.ListWorkers,
+        answers={200: ("Workers", queries.WorkerList)}, problems={**_INVALID, **_AWAY},
+    ),
+    Endpoint(
+        "GET", "/health", "getHealth", "About", "Every service's readiness",
+        health, answers={200: ("What each service says", Health)}, problems={},
+    ),
+    Endpoint(
+        "GET", "/openapi.json", "getOpenApi", "About", "This API as an OpenAPI 3.1 document",
+        documents.openapi, answers={200: ("The document", None)}, problems={}, cacheable=True,
+    ),
+    Endpoint(
+        "GET", "/asyncapi.json", "getAsyncApi", "About", "The messages of the bus as an AsyncAPI 3 document",
+        documents.asyncapi, answers={200: ("The document", None)}, problems={}, cacheable=True,
+    ),
+)  # fmt: skip
+
+
+def make_routes(api: Api) -> list[web.RouteDef]:
+    """The table as aiohttp's routes, and the readable page."""
+
+    def route(endpoint: Endpoint) -> web.RouteDef:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await endpoint.respond(api, request, endpoint)
+
+        # allow_head would only be of use for what nobody asks for.
+        options = {"allow_head": False} if endpoint.method == "GET" else {}
+        return web.route(endpoint.method, BASE_PATH + endpoint.path, handle, **options)
+
+    return [*map(route, ENDPOINTS), web.get("/docs", documents.page)]
