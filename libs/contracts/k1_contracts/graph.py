@@ -70,13 +70,15 @@ class Outdegree(GraphContract):
 
 
 class GraphMetrics(GraphContract):
-    """graph.metrics.json"""
+    """The artefact graph.metrics.json."""
 
     nodes: int
     edges: int
     outdegree: Outdegree
-    is_dag: bool = Field(alias="isDag")
-    disconnected_components: int = Field(alias="disconnectedComponents")
+    is_dag: bool = Field(validation_alias="isDag", serialization_alias="isDag")
+    disconnected_components: int = Field(
+        validation_alias="disconnectedComponents", serialization_alias="disconnectedComponents"
+    )
     """Weakly connected parts; 1 for a graph in one piece."""
     depth: int
     """Nodes on the longest path."""
@@ -113,7 +115,7 @@ class RuntimeEstimate(GraphContract):
 
 
 class GraphEstimate(RuntimeEstimate):
-    """graph.estimate.json"""
+    """The artefact graph.estimate.json."""
 
     risk: RuntimeRisk
     frame_cpu_pct: float
@@ -126,15 +128,15 @@ class GraphEstimate(RuntimeEstimate):
 class ParamChange(GraphContract):
     node: str
     param: str
-    before: JsonValue = Field(alias="from")
-    after: JsonValue = Field(alias="to")
+    before: JsonValue = Field(validation_alias="from", serialization_alias="from")
+    after: JsonValue = Field(validation_alias="to", serialization_alias="to")
 
 
 class InputChange(GraphContract):
     node: str
     port: str
-    before: str | None = Field(alias="from")
-    after: str | None = Field(alias="to")
+    before: str | None = Field(validation_alias="from", serialization_alias="from")
+    after: str | None = Field(validation_alias="to", serialization_alias="to")
 
 
 class GraphImpact(GraphContract):
@@ -144,11 +146,11 @@ class GraphImpact(GraphContract):
     removed_nodes: list[str]
     changed_params: list[ParamChange]
     changed_inputs: list[InputChange]
-    changed_nodes: list[str] = Field(alias="changedNodes")
+    changed_nodes: list[str] = Field(validation_alias="changedNodes", serialization_alias="changedNodes")
     """Changed themselves or downstream of a change."""
-    closure_depth: int = Field(alias="closureDepth")
+    closure_depth: int = Field(validation_alias="closureDepth", serialization_alias="closureDepth")
     """Edges from a change to the farthest node that feels it."""
-    impact_order: list[str] = Field(alias="impactOrder")
+    impact_order: list[str] = Field(validation_alias="impactOrder", serialization_alias="impactOrder")
     """`changedNodes` in the order in which a frame computes them."""
     template_version: str | None = None
     confidence: Confidence | None = None
@@ -227,12 +229,14 @@ class Photosensitivity(GraphContract):
 
 
 class VisualReport(GraphContract):
-    """visual.report.json"""
+    """The artefact visual.report.json."""
 
-    pixel_mismatch_pct: float = Field(alias="pixelMismatchPct")
-    max_delta_lab: float = Field(alias="maxDeltaLab")
+    pixel_mismatch_pct: float = Field(
+        validation_alias="pixelMismatchPct", serialization_alias="pixelMismatchPct"
+    )
+    max_delta_lab: float = Field(validation_alias="maxDeltaLab", serialization_alias="maxDeltaLab")
     delta_formula: str
-    frames_tested: int = Field(alias="framesTested")
+    frames_tested: int = Field(validation_alias="framesTested", serialization_alias="framesTested")
     current: CurrentDraw
     photosensitivity: Photosensitivity
     approximations: list[str]

@@ -1,0 +1,150 @@
+"""The container: parts, manifest, signature.
+
+    {"manifest": bytes, "map": bytes, "graph": bytes, "assets": bytes, "signature": 64 bytes}
+
+Each part is CBOR inside a byte string, so that a device checks exact bytes before it parses any of them: the
+signature covers the manifest's bytes, the manifest's checksum the three parts.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import cbor2
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import ValidationError
+
+from k1_contracts.genesis import GenesisMap
+from k1_contracts.graph import BundleManifest, GraphDocument
+from k1_graph.bundle.device_map import decode_map, encode_map, to_cbor
+from k1_graph.catalogue import catalogue
+from k1_graph.errors import BundleError
+from k1_graph.validator import compile_graph
+
+BUNDLE_MAX_BYTES = 4 * 1024 * 1024
+_PARTS = ("map", "graph", "assets")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A finished bundle; `sha256` over the whole file is its address."""
+
+    data: bytes
+    sha256: str
+    manifest: BundleManifest
+
+
+@dataclass(frozen=True, slots=True)
+class BundleContents:
+    """A bundle that was checked and decoded."""
+
+    manifest: BundleManifest
+    genesis: GenesisMap
+    graph: GraphDocument
+    assets: Mapping[str, bytes]
+
+
+def key_id(key: Ed25519PublicKey) -> str:
+    """The short name of a public key in manifests: 16 hex digits of its SHA-256."""
+    return hashlib.sha256(key.public_bytes_raw()).hexdigest()[:16]
+
+
+def build_bundle(
+    *,
+    genesis: GenesisMap,
+    graph: GraphDocument,
+    track_id: str,
+    track_version: int,
+    key: Ed25519PrivateKey,
+    assets: Mapping[str, bytes] | None = None,
+) -> Bundle:
+    """Pack and sign. The same content and key give the same bytes; the graph's meta is left out.
+
+    Raises GraphInvalidError for a graph with errors and BundleError beyond 4 MiB.
+    """
+    nodes = compile_graph(graph).nodes.values()
+    parts = {
+        "map": encode_map(genesis),
+        "graph": to_cbor(_bare(graph)),
+        "assets": to_cbor(dict(assets or {})),
+    }
+    manifest = BundleManifest(
+        firmware_min_version=catalogue().firmware_min_version,
+        required_nodes=sorted({node.spec.type for node in nodes}),
+        map_version=genesis.metadata.version,
+        track_id=track_id,
+        track_version=track_version,
+        map_sha256=genesis.metadata.hashes.map_sha256,
+        checksum_sha256=_checksum(parts),
+        key_id=key_id(key.public_key()),
+        signature="",
+    )
+    head = to_cbor(manifest.model_dump(mode="json", exclude={"signature"}))
+    signature = key.sign(head)
+    data = to_cbor({"manifest": head, **parts, "signature": signature})
+    if len(data) > BUNDLE_MAX_BYTES:
+        raise BundleError(f"The bundle would be {len(data)} bytes, at most {BUNDLE_MAX_BYTES}")
+    signed = manifest.model_copy(update={"signature": signature.hex()})
+    return Bundle(data, hashlib.sha256(data).hexdigest(), signed)
+
+
+def read_bundle(data: bytes, keys: Mapping[str, Ed25519PublicKey]) -> BundleContents:
+    """Check signature and checksum, then decode. `keys` are the trusted ones by key_id.
+
+    Raises BundleError saying what is wrong; nothing of an untrusted bundle but its manifest is parsed.
+    """
+    body = _open(data)
+    manifest = _verified_manifest(body, keys)
+    if _checksum(body) != manifest.checksum_sha256:
+        raise BundleError("The bundle's content does not match its checksum; fetch it again")
+    try:
+        graph = GraphDocument.model_validate(cbor2.loads(body["graph"]))
+        assets = cast("dict[str, bytes]", cbor2.loads(body["assets"]))
+    except (cbor2.CBORDecodeError, ValidationError) as error:
+        raise BundleError(f"The graph of the bundle cannot be read: {error}") from error
+    return BundleContents(manifest, decode_map(body["map"]), graph, assets)
+
+
+def _bare(graph: GraphDocument) -> dict[str, Any]:
+    body: dict[str, Any] = graph.model_dump(mode="json", exclude_none=True, exclude={"meta"})
+    for node in body["nodes"]:
+        node.pop("meta", None)
+    return body
+
+
+def _checksum(parts: Mapping[str, bytes]) -> str:
+    return hashlib.sha256(b"".join(parts[name] for name in _PARTS)).hexdigest()
+
+
+def _open(data: bytes) -> dict[str, bytes]:
+    if len(data) > BUNDLE_MAX_BYTES:
+        raise BundleError(f"A bundle has at most {BUNDLE_MAX_BYTES} bytes, this file has {len(data)}")
+    try:
+        body: object = cbor2.loads(data)
+    except Exception as error:
+        raise BundleError(f"This is no bundle: {error}") from error
+    names = {"manifest", *_PARTS, "signature"}
+    if not isinstance(body, dict) or set(cast("dict[object, object]", body)) != names:
+        raise BundleError(f"This is no bundle: a CBOR map of {', '.join(sorted(names))} was expected")
+    parts = cast("dict[str, object]", body)
+    if not all(isinstance(part, bytes) for part in parts.values()):
+        raise BundleError("This is no bundle: every part must be a byte string")
+    return cast("dict[str, bytes]", parts)
+
+
+def _verified_manifest(body: Mapping[str, bytes], keys: Mapping[str, Ed25519PublicKey]) -> BundleManifest:
+    try:
+        head = cast("dict[str, Any]", cbor2.loads(body["manifest"]))
+        manifest = BundleManifest.model_validate({**head, "signature": body["signature"].hex()})
+    except Exception as error:
+        raise BundleError(f"The bundle's manifest cannot be read: {error}") from error
+    key = keys.get(manifest.key_id)
+    if key is None:
+        raise BundleError(f"The bundle is signed with the key {manifest.key_id}, which is not trusted here")
+    try:
+        key.verify(body["signature"], body["manifest"])
+    except InvalidSignature as error:
+        raise BundleError("The bundle's signature is wrong: its manifest was changed") from error
+    return manifest

@@ -1,0 +1,93 @@
+"""The Genesis map in device form, and back.
+
+`live` is what a device reads while it plays, uncompressed: beats, downbeats, envelopes, sections, drops. `archive` is the rest
+of the map, deflated: columns that only a player or an editor needs, and every other field of the JSON as it was,
+unknown ones included (except inside points and sections, which become tables).
+"""
+
+import zlib
+from typing import Any, cast
+
+import cbor2
+
+from k1_contracts.genesis import GenesisMap
+from k1_graph.bundle.columns import pack_unit, unpack_unit
+from k1_graph.bundle.tables import (
+    pack_envelope,
+    pack_points,
+    pack_rhythm,
+    pack_sections,
+    unpack_envelope,
+    unpack_points,
+    unpack_rhythm,
+    unpack_sections,
+)
+from k1_graph.errors import BundleError
+
+Json = dict[str, Any]
+
+_ARCHIVE_MAX_BYTES = 16 * 1024 * 1024
+_ENVELOPES = (("frequency", "bass"), ("frequency", "mids"), ("frequency", "highs"), ("dynamics", "rms"))
+_ARCHIVED = (
+    ("rhythm", "tempo_curve", "bpm"),
+    ("dynamics", "loudness_lufs", "lufs"),
+    ("dynamics", "peaks", "intensity"),
+    ("spectral", "centroid", "value"),
+    ("spectral", "flux", "value"),
+    ("spectral", "flatness", "value"),
+    ("spectral", "rolloff", "value"),
+)
+
+
+def encode_map(genesis: GenesisMap) -> bytes:
+    """The map's device form, the CBOR of {live, archive}. The same map gives the same bytes."""
+    rest: Json = genesis.model_dump(mode="json", exclude_none=True)
+    layers: Json = rest["layers"]
+    live = {
+        "duration_ms": genesis.global_metrics.duration_ms,
+        "bpm": genesis.global_metrics.bpm,
+        **pack_rhythm(layers["rhythm"]),
+        **pack_sections(layers["annotations"]),
+        "env": {name: pack_envelope(layers[layer].pop(name)) for layer, name in _ENVELOPES},
+    }
+    archive = {
+        "columns": {name: pack_points(layers[layer].pop(name), key) for layer, name, key in _ARCHIVED},
+        "chroma": [pack_unit(row) for row in layers["spectral"].pop("chroma")],
+        "rest": rest,
+    }
+    return to_cbor({"live": live, "archive": zlib.compress(to_cbor(archive), 9)})
+
+
+def decode_map(data: bytes) -> GenesisMap:
+    """The JSON map again, every number within one quantisation step. Raises BundleError for what is no device map."""
+    try:
+        return _decode(cast("Json", cbor2.loads(data)))
+    except (cbor2.CBORDecodeError, LookupError, TypeError, ValueError, AttributeError, zlib.error) as error:
+        raise BundleError(f"The map of the bundle cannot be read: {error}") from error
+
+
+def to_cbor(value: object) -> bytes:
+    """Deterministic CBOR (RFC 8949, section 4.2): the same value, the same bytes."""
+    return cbor2.dumps(value, canonical=True)
+
+
+def _decode(body: Json) -> GenesisMap:
+    archive = _inflate(body["archive"])
+    live, rest = body["live"], archive["rest"]
+    layers = rest["layers"]
+    unpack_rhythm(live, layers["rhythm"])
+    unpack_sections(live, layers["annotations"])
+    for layer, name in _ENVELOPES:
+        layers[layer][name] = unpack_envelope(live["env"][name])
+    for layer, name, key in _ARCHIVED:
+        layers[layer][name] = unpack_points(archive["columns"][name], key)
+    layers["spectral"]["chroma"] = [unpack_unit(row) for row in archive["chroma"]]
+    return GenesisMap.model_validate(rest)
+
+
+def _inflate(data: bytes) -> Json:
+    inflater = zlib.decompressobj()
+    body = inflater.decompress(data, _ARCHIVE_MAX_BYTES)
+    if not inflater.eof:
+        raise BundleError(f"The map's archive is cut off or larger than {_ARCHIVE_MAX_BYTES} bytes")
+    return cast("Json", cbor2.loads(body))

@@ -1,0 +1,1 @@
+"""Runs a graph over a song, many frames at a time."""

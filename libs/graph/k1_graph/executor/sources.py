@@ -1,0 +1,134 @@
+"""Kernels of the nodes that look at the song, and of those that never change."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from k1_graph.executor.signals import one_pole
+from k1_graph.executor.values import Array, Chunk, Inputs, Kernel, Params, number
+from k1_graph.limits import FPS
+from k1_graph.song import Song
+
+_BIN_BANDS = ((2, "bass"), (30, "mids"), (32, "highs"))
+"""Bins of 125 Hz in each of the map's bands: 0-250, 250-4000 and 4000-8000 Hz."""
+_A3_HZ = 220.0
+_A_CLASS = 9
+_SILENCE = 1e-3
+
+SongFactory = Callable[[Params, Song], Kernel]
+
+
+def constant(value: Array) -> Kernel:
+    """A kernel that always gives `value`, which has one row."""
+
+    def kernel(_inputs: Inputs, _chunk: Chunk) -> tuple[Array, ...]:
+        return (value,)
+
+    return kernel
+
+
+def _whole(*outputs: Array) -> Kernel:
+    """A kernel that cuts its chunks from arrays that cover the song."""
+
+    def kernel(_inputs: Inputs, chunk: Chunk) -> tuple[Array, ...]:
+        return tuple(output[chunk.window] for output in outputs)
+
+    return kernel
+
+
+def _time(_params: Params, song: Song) -> Kernel:
+    return _whole(np.arange(song.frames) / FPS)
+
+
+def _snapshot(_params: Params, song: Song) -> Kernel:
+    return _whole(song.envelopes["rms"])
+
+
+def _spectrum(_params: Params, song: Song) -> Kernel:
+    def kernel(_inputs: Inputs, chunk: Chunk) -> tuple[Array, ...]:
+        bands = [np.tile(song.envelopes[name][chunk.window, None], bins) for bins, name in _BIN_BANDS]
+        return (np.concatenate(bands, axis=1),)
+
+    return kernel
+
+
+def _beats(params: Params, song: Song) -> Kernel:
+    strength = 0.5 + 0.5 * song.beat_strength
+    return _whole(song.events(song.beats_ms, strength, number(params["lead_ms"])))
+
+
+def _downbeats(params: Params, song: Song) -> Kernel:
+    return _whole(song.events(song.downbeats_ms, np.ones(len(song.downbeats_ms)), number(params["lead_ms"])))
+
+
+def _envelope(params: Params, song: Song) -> Kernel:
+    keep = number(params["smoothing"])
+    smooth, _ = one_pole(song.envelopes[str(params["layer"])], keep, 0.0)
+    return _whole(smooth)
+
+
+def _section(_params: Params, song: Song) -> Kernel:
+    return _whole(song.section, song.section_energy, song.section_drop)
+
+
+def _tempo(_params: Params, song: Song) -> Kernel:
+    return _whole(song.beat_phase)
+
+
+def _position(params: Params, song: Song) -> Kernel:
+    cycles = np.arange(song.frames) / FPS / number(params["cycle_length"])
+    if params["mode"] == "once":
+        return _whole(np.minimum(cycles, 1.0))
+    if params["mode"] == "ping_pong":
+        return _whole(1.0 - np.abs(cycles % 2.0 - 1.0))
+    return _whole(cycles % 1.0)
+
+
+def _pitch(params: Params, song: Song) -> Kernel:
+    threshold = number(params["confidence_threshold"])
+
+    def kernel(inputs: Inputs, chunk: Chunk) -> tuple[Array, ...]:
+        chroma = song.chroma[chunk.window]
+        peak = chroma.max(axis=1)
+        sure = np.divide(peak - chroma.mean(axis=1), peak, out=np.zeros_like(peak), where=peak > 0)
+        sure = np.where(inputs["spectrum"].max(axis=1) > _SILENCE, sure, 0.0)
+        semitones = (chroma.argmax(axis=1) - _A_CLASS) % 12
+        pitch = _A3_HZ * np.exp2(semitones / 12.0)
+        return np.where((sure >= threshold) & (sure > 0), pitch, 0.0), sure
+
+    return kernel
+
+
+def _chroma(params: Params, song: Song) -> Kernel:
+    peak_only = params["mode"] == "peak"
+
+    def kernel(inputs: Inputs, chunk: Chunk) -> tuple[Array, ...]:
+        chroma = song.chroma[chunk.window]
+        strongest = chroma.argmax(axis=1)
+        if peak_only:
+            chroma = chroma * (np.arange(12) == strongest[:, None])
+        return chroma * inputs["spectrum"].max(axis=1)[:, None], strongest / 12.0
+
+    return kernel
+
+
+SOURCES: dict[str, SongFactory] = {
+    "Time": _time,
+    "AudioSnapshot": _snapshot,
+    "AudioSpectrum": _spectrum,
+    "MapBeat": _beats,
+    "MapDownbeat": _downbeats,
+    "MapEnvelope": _envelope,
+    "MapSection": _section,
+    "TempoTracker": _tempo,
+    "PositionAccumulator": _position,
+    "AutoCorrelation": _pitch,
+    "Chromagram": _chroma,
+}
+
+CONSTANTS: dict[str, Callable[[Params], Kernel]] = {
+    "ParamF": lambda params: constant(np.array([params["default"]], dtype=np.float64)),
+    "ParamColor": lambda params: constant(np.array([params["default"]], dtype=np.float32)),
+    "ConfigToggle": lambda params: constant(np.array([params["default"]], dtype=np.bool_)),
+    "RngSeed": lambda params: constant(np.array([params["seed_value"]], dtype=np.int64)),
+}

@@ -1,0 +1,208 @@
+"""Fits a template's `$names` to a song, each with its reasons.
+
+$pulse_type      MapBeat, or MapDownbeat where beats come too fast for one flash each
+$lead_ms         half a frame, as an event shows in the first frame after it
+$decay_ms, $bar_decay_ms          length of a pulse on the beat and on the downbeat
+$pulse_floor, $pulse_top          brightness between and on the pulses
+$calm_decay, $drop_decay          trail decay a frame, outside and inside a drop
+$smoothing, $contrast, $bass_gain, $mids_gain, $highs_gain, $rms_gain    shape of the envelopes
+$section_source, $section_scale, $section_stops, $ramp, $night, $accent  colours
+$scroll_speed, $shimmer_scale, $drift_s                                  speeds in time with the tempo
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from k1_contracts.genesis import GenesisMap, IntensityPoint, Section
+from k1_contracts.graph import Reason
+from k1_graph.catalogue import ParamValue
+from k1_graph.colour import from_hex
+from k1_graph.limits import FRAME_MS, LEDS
+from k1_graph.templates import Style
+
+_DEFAULT_BPM = 120.0
+_BEATS_A_BAR = 4
+_MAX_STOPS = 16
+_SMOOTHING = (0.6, 0.85, 0.95)
+_DEPTH_SHARE = (1.0, 0.6, 0.2)
+_LEAST_DECAY = (0.0, 0.85, 0.93)
+CALMEST = len(_SMOOTHING) - 1
+"""The last of the levels that `fit` takes."""
+_DARK_LABELS = frozenset({"intro", "outro", "breakdown"})
+_BRIGHT_LABELS = frozenset({"drop", "chorus"})
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """One fitted value and what it was fitted for; the node is filled in by whoever uses it."""
+
+    value: ParamValue
+    reasons: tuple[Reason, ...] = ()
+
+
+def fit(style: Style, genesis: GenesisMap, calm: int) -> dict[str, Fitted]:
+    """All names. `calm` 0 is the style as meant, 1 and 2 hold its changes of light back."""
+    return {
+        **_fit_pulse(style, genesis, calm),
+        **_fit_trails(style, genesis, calm),
+        **_fit_envelopes(genesis, calm),
+        **_fit_colours(style, genesis),
+        **_fit_speeds(genesis),
+    }
+
+
+def tempo(genesis: GenesisMap) -> float:
+    """BPM of the median interval between beats; the map's figure, then 120, where there are no two beats."""
+    beats = genesis.layers.rhythm.beat_grid_ms
+    if len(beats) > 1:
+        return 60_000.0 / float(np.median(np.diff(beats)))
+    return genesis.global_metrics.bpm or _DEFAULT_BPM
+
+
+def _beat_ms(genesis: GenesisMap) -> float:
+    return 60_000.0 / tempo(genesis)
+
+
+def _why(text: str, time_ms: float | None = None) -> tuple[Reason, ...]:
+    return (Reason(text=text, time_ms=time_ms),)
+
+
+def _fit_pulse(style: Style, genesis: GenesisMap, calm: int) -> dict[str, Fitted]:
+    bpm = tempo(genesis)
+    on_beats = bpm <= style.pulse_max_bpm and not calm
+    if on_beats:
+        why = f"{bpm:.1f} BPM: a pulse on every beat is {bpm / 60.0:.1f} a second, below three"
+    elif calm:
+        why = f"{bpm:.1f} BPM: pulses on the downbeats only, to hold flashes back"
+    else:
+        why = f"{bpm:.1f} BPM is too fast for a pulse on every beat; pulses on the downbeats"
+    decay_ms = _limit(style.decay_beats * _beat_ms(genesis) * (1 if on_beats else 2), 80.0, 4000.0)
+    bar_ms = _limit(2.0 * style.decay_beats * _beat_ms(genesis), 80.0, 4000.0)
+    depth = style.pulse_depth * _DEPTH_SHARE[calm]
+    top = 0.95
+    return {
+        "pulse_type": Fitted("MapBeat" if on_beats else "MapDownbeat", _why(why)),
+        "lead_ms": Fitted(FRAME_MS / 2.0),
+        "decay_ms": Fitted(round(decay_ms, 1), _why(f"pulses fade in {decay_ms:.0f} ms at {bpm:.1f} BPM")),
+        "bar_decay_ms": Fitted(round(bar_ms, 1), _why(f"downbeats fade in {bar_ms:.0f} ms at {bpm:.1f} BPM")),
+        "pulse_top": Fitted(top),
+        "pulse_floor": Fitted(round(top * (1.0 - depth), 3)),
+    }
+
+
+def _fit_trails(style: Style, genesis: GenesisMap, calm: int) -> dict[str, Fitted]:
+    usual = _decay(style.trail_beats * _beat_ms(genesis), calm)
+    short = _decay(style.drop_trail_beats * _beat_ms(genesis), calm)
+    drops = tuple(
+        Reason(
+            text=f"drop at {start / 1000.0:.1f} s: strobe-free bloom, decay from {usual:.2f} to {short:.2f}",
+            time_ms=start,
+        )
+        for start in genesis.layers.annotations.drops
+    )
+    beats = f"trails last {style.trail_beats:g} beats at {tempo(genesis):.1f} BPM: decay {usual:.2f}"
+    return {"calm_decay": Fitted(usual, _why(beats)), "drop_decay": Fitted(short, drops)}
+
+
+def _decay(length_ms: float, calm: int) -> float:
+    """Decay a frame that leaves 1/e after the length."""
+    return round(max(math.exp(-FRAME_MS / max(length_ms, 1.0)), _LEAST_DECAY[calm]), 3)
+
+
+def _fit_envelopes(genesis: GenesisMap, calm: int) -> dict[str, Fitted]:
+    frequency = genesis.layers.frequency
+    layers = {
+        "bass": frequency.bass,
+        "mids": frequency.mids,
+        "highs": frequency.highs,
+        "rms": genesis.layers.dynamics.rms,
+    }
+    dynamic_range = genesis.global_metrics.dynamic_range
+    amount = round(_limit(2.0 - dynamic_range / 15.0, 1.0, 1.8 if not calm else 1.0), 2)
+    return {
+        "smoothing": Fitted(_SMOOTHING[calm]),
+        "contrast": Fitted(amount, _why(f"dynamic range {dynamic_range:.1f} dB: contrast {amount:g}")),
+        **{f"{name}_gain": _gain(name, points) for name, points in layers.items()},
+    }
+
+
+def _gain(name: str, points: Sequence[IntensityPoint]) -> Fitted:
+    """Lifts the envelope's 95th percentile to 0.9."""
+    loud = float(np.percentile([point.intensity for point in points], 95)) if points else 0.0
+    gain = round(_limit(0.9 / loud if loud else 1.0, 0.5, 4.0), 2)
+    return Fitted(gain, _why(f"{name} reach {loud:.2f} in their loudest twentieth: gain {gain:g}"))
+
+
+def _fit_colours(style: Style, genesis: GenesisMap) -> dict[str, Fitted]:
+    metrics = genesis.global_metrics
+    minor = metrics.scale.lower().startswith("min")
+    colours = np.array([from_hex(text) for text in (style.minor if minor else style.major)])
+    ramp = _why(f"{metrics.key} {metrics.scale}: the template's {'minor' if minor else 'major'} colours")
+    return {
+        **_fit_sections(colours, genesis.layers.annotations.sections),
+        "ramp": Fitted([[0.0, 0.0, 0.0], *_listed(colours)], ramp),
+        "night": Fitted(_listed(colours[:1] * 0.35)[0]),
+        "accent": Fitted(_listed(colours[-1:])[0]),
+    }
+
+
+def _fit_sections(
+    colours: "np.ndarray[tuple[int, int], np.dtype[np.float64]]", sections: Sequence[Section]
+) -> dict[str, Fitted]:
+    ordered = sorted(sections, key=lambda section: section.start_ms)
+    if not 1 < len(ordered) <= _MAX_STOPS:
+        why = _why(f"{len(ordered)} sections: colour follows the energy instead of the section")
+        return {
+            "section_source": Fitted("section.energy", why),
+            "section_scale": Fitted(1.0),
+            "section_stops": Fitted(_listed(colours)),
+        }
+    heat = [_heat(section) for section in ordered]
+    places = np.linspace(0.0, 1.0, len(colours))
+    stops = np.stack([np.interp(heat, places, colours[:, channel]) for channel in range(3)], axis=1)
+    reasons = tuple(
+        Reason(
+            text=f"{section.label} at {section.start_ms / 1000.0:.1f} s, energy {section.energy:.2f}: colour {_hex(stop)}",
+            time_ms=section.start_ms,
+        )
+        for section, stop in zip(ordered, stops, strict=True)
+    )
+    return {
+        "section_source": Fitted("section"),
+        "section_scale": Fitted(1.0 / (len(ordered) - 1)),
+        "section_stops": Fitted(_listed(stops), reasons),
+    }
+
+
+def _heat(section: Section) -> float:
+    """Place of a section among the template's colours, 0..1."""
+    if section.label in _BRIGHT_LABELS:
+        return max(section.energy, 0.75)
+    return min(section.energy, 0.4) if section.label in _DARK_LABELS else section.energy
+
+
+def _fit_speeds(genesis: GenesisMap) -> dict[str, Fitted]:
+    beat_ms = _beat_ms(genesis)
+    crossing_frames = 2.0 * beat_ms / FRAME_MS
+    speed = round(_limit(LEDS / 2 / crossing_frames, 0.3, 4.0), 2)
+    drift = round(_limit(8 * _BEATS_A_BAR * beat_ms / 1000.0, 4.0, 60.0), 2)
+    return {
+        "scroll_speed": Fitted(speed, _why(f"a front reaches the ends in two beats: {speed:g} LEDs a frame")),
+        "shimmer_scale": Fitted(round(_limit(1000.0 / beat_ms / 2.0, 0.3, 2.0), 3)),
+        "drift_s": Fitted(drift, _why(f"the light drifts across in eight bars, {drift:g} s")),
+    }
+
+
+def _listed(colours: "np.ndarray[tuple[int, int], np.dtype[np.float64]]") -> list[list[float]]:
+    return [[round(float(channel), 4) for channel in colour] for colour in colours]
+
+
+def _hex(colour: Sequence[float]) -> str:
+    return "#" + "".join(f"{round(float(channel) * 255):02x}" for channel in colour)
+
+
+def _limit(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)

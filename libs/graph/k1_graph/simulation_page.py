@@ -1,0 +1,111 @@
+"""A self-contained web page that plays a simulated strip in time with the song."""
+
+import base64
+import html
+import json
+from importlib import resources
+from urllib.parse import urlsplit
+
+from k1_contracts.genesis import GenesisMap
+from k1_contracts.graph import FlashFinding, Photosensitivity
+from k1_graph.limits import FRAME_BUDGET_MS
+from k1_graph.simulate import Simulation
+
+_AUDIO_SCHEMES = frozenset({"", "http", "https", "data", "blob"})
+
+Figure = tuple[str, str, str, str]
+"""Name, value, note and the value's colour class."""
+
+
+def render_simulation_html(
+    simulation: Simulation, genesis: GenesisMap, *, title: str, audio: str | None = None
+) -> str:
+    """The page as one HTML document, which requests nothing but `audio`.
+
+    `audio` is a data URI or a URL of the song; without it the strip plays silently. Open it with `#t=61.2` to begin
+    at that second. Raises ValueError for an audio address of another scheme.
+    """
+    data = {
+        "duration_ms": genesis.global_metrics.duration_ms,
+        "audio": audio,
+        "facts": _facts(genesis),
+        "sections": [
+            {"start_ms": section.start_ms, "end_ms": section.end_ms, "label": section.label}
+            for section in genesis.layers.annotations.sections
+        ],
+        "figures": _figures(simulation),
+        "notes": simulation.scale.approximations,
+        "warning": _warning(simulation.visual.photosensitivity),
+        "preview_png": "data:image/png;base64," + base64.b64encode(simulation.preview_png).decode(),
+        "preview_bin": base64.b64encode(simulation.preview_bin).decode(),
+    }
+    page = resources.files("k1_graph").joinpath("data/simulation.html").read_text(encoding="utf-8")
+    # "<" is escaped so that no text of a song can end the script element it stands in.
+    embedded = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+    # The data goes in last: what it contains is not searched for further places to fill.
+    filled = page.replace("__TITLE__", html.escape(title)).replace("__MEDIA__", _media_source(audio))
+    return filled.replace("__DATA__", embedded, 1)
+
+
+def _media_source(audio: str | None) -> str:
+    """What the page may load as audio, for its content security policy."""
+    if audio is None:
+        return "'none'"
+    parts = urlsplit(audio)
+    if parts.scheme not in _AUDIO_SCHEMES:
+        raise ValueError(f"audio must be a data URI or a URL, not {parts.scheme}:")
+    if parts.scheme in {"data", "blob"}:
+        return f"{parts.scheme}:"
+    return html.escape(f"{parts.scheme}://{parts.netloc}") if parts.netloc else "'self'"
+
+
+def _facts(genesis: GenesisMap) -> str:
+    metrics = genesis.global_metrics
+    minutes, seconds = divmod(round(metrics.duration_ms / 1000.0), 60)
+    return f"{minutes}:{seconds:02d} · {metrics.bpm:.1f} BPM · {metrics.key} {metrics.scale}"
+
+
+def _figures(simulation: Simulation) -> list[Figure]:
+    scale, visual = simulation.scale, simulation.visual
+    saved = f"{scale.before_ms:.2f} ms before optimisation, {scale.nodes_after} nodes"
+    mismatch = f"{visual.pixel_mismatch_pct:g} % of pixels differ"
+    return [
+        (
+            "Frame time on a K1, estimated",
+            f"{scale.after_ms:.2f} ms",
+            saved,
+            "good" if scale.after_ms <= FRAME_BUDGET_MS else "warn",
+        ),
+        ("Frame budget used", f"{scale.cpu_pct_after:.1f} %", f"of {FRAME_BUDGET_MS:g} ms", ""),
+        _flash_figure("General flashes", visual.photosensitivity.general),
+        _flash_figure("Red flashes", visual.photosensitivity.red),
+        (
+            "Current, at most",
+            f"{visual.current.peak_ma / 1000.0:.2f} A",
+            f"{visual.current.mean_ma / 1000.0:.2f} A on average, {visual.current.ma_per_led:g} mA a white LED",
+            "",
+        ),
+        (
+            "Optimised against plain",
+            "identical" if scale.pixels_identical else "different",
+            mismatch,
+            "good" if scale.pixels_identical else "bad",
+        ),
+    ]
+
+
+def _flash_figure(name: str, finding: FlashFinding) -> Figure:
+    where = "" if finding.at_ms is None else f", most at {finding.at_ms / 1000.0:.1f} s"
+    value = f"{finding.max_flashes_per_second:g} a second"
+    return name, value, f"at most 3 pass WCAG 2.3.1{where}", "good" if finding.passed else "bad"
+
+
+def _warning(check: Photosensitivity) -> str | None:
+    if check.passed:
+        return None
+    worst = check.red if check.general.passed else check.general
+    node = f" because of the node {worst.node}" if worst.node else ""
+    return (
+        f"This show flashes {worst.max_flashes_per_second:g} times in the second from "
+        f"{(worst.at_ms or 0.0) / 1000.0:.1f} s{node}. It may harm people with photosensitive epilepsy."
+    )

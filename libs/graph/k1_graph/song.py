@@ -1,0 +1,115 @@
+"""A Genesis map sampled at the frames of a show."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from k1_contracts.genesis import GenesisMap, IntensityPoint, Section
+from k1_graph.errors import MapUnusableError
+from k1_graph.limits import FRAME_MS, SONG_MAX_MS
+
+Array = npt.NDArray[Any]
+
+_BRIGHT_LABELS = frozenset({"drop", "chorus"})
+_PITCH_CLASSES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Song:
+    """What the nodes of a graph can know of a song; every array has one row a frame unless said otherwise."""
+
+    frames: int
+    envelopes: Mapping[str, Array]
+    """bass, mids, highs and rms, each (frames,) in 0..1."""
+    section: Array
+    section_energy: Array
+    section_drop: Array
+    beat_phase: Array
+    """0..1 inside the beat."""
+    chroma: Array
+    """(frames, 12) from C, 0..1: the map's column of the beat playing."""
+    beats_ms: Array
+    """(beats,)"""
+    beat_strength: Array
+    """(beats,) 0..1"""
+    downbeats_ms: Array
+    """(downbeats,)"""
+
+    def events(self, times_ms: Array, strength: Array, lead_ms: float) -> Array:
+        """(frames,) strength of an event in the first frame at or after it, 0 elsewhere."""
+        at = np.ceil((times_ms - lead_ms) / FRAME_MS).astype(np.int64)
+        inside = at < self.frames
+        fired = np.zeros(self.frames)
+        np.maximum.at(fired, np.maximum(at[inside], 0), strength[inside])
+        return fired
+
+
+def sample_song(genesis: GenesisMap) -> Song:
+    """Sample a map at 50 frames a second, the last frame beginning before its end.
+
+    Raises MapUnusableError for a map longer than six hours.
+    """
+    duration = genesis.global_metrics.duration_ms
+    if duration > SONG_MAX_MS:
+        raise MapUnusableError(
+            f"The map lasts {duration / 3.6e6:.1f} hours; shows are computed up to 6 hours"
+        )
+    frames = max(1, math.ceil(duration / FRAME_MS))
+    times = np.arange(frames) * FRAME_MS
+    layers = genesis.layers
+    bands = {"bass": layers.frequency.bass, "mids": layers.frequency.mids, "highs": layers.frequency.highs}
+    beats = np.array(layers.rhythm.beat_grid_ms, dtype=np.float64)
+    section, energy, drop = _sections(layers.annotations.sections, times)
+    return Song(
+        frames=frames,
+        envelopes=MappingProxyType(
+            {name: _envelope(points, times) for name, points in {**bands, "rms": layers.dynamics.rms}.items()}
+        ),
+        section=section,
+        section_energy=energy,
+        section_drop=drop,
+        beat_phase=_phase(beats, times),
+        chroma=_chroma(layers.spectral.chroma, beats, times),
+        beats_ms=beats,
+        beat_strength=np.array(layers.rhythm.beat_strength, dtype=np.float64),
+        downbeats_ms=np.array(layers.rhythm.downbeat_ms, dtype=np.float64),
+    )
+
+
+def _envelope(points: Sequence[IntensityPoint], times: Array) -> Array:
+    if not points:
+        return np.zeros(len(times))
+    at = np.array([point.time_ms for point in points])
+    order = np.argsort(at, kind="stable")
+    return np.interp(times, at[order], np.array([point.intensity for point in points])[order])
+
+
+def _sections(sections: Sequence[Section], times: Array) -> tuple[Array, Array, Array]:
+    if not sections:
+        return np.zeros(len(times), dtype=np.int64), np.zeros(len(times)), np.zeros(len(times))
+    ordered = sorted(sections, key=lambda section: section.start_ms)
+    starts = [section.start_ms for section in ordered]
+    index = np.maximum(np.searchsorted(starts, times, side="right") - 1, 0)
+    energy = np.array([section.energy for section in ordered])
+    bright = np.array([float(section.label in _BRIGHT_LABELS) for section in ordered])
+    return index, energy[index], bright[index]
+
+
+def _phase(beats: Array, times: Array) -> Array:
+    if len(beats) < 2:  # noqa: PLR2004  an interval needs two beats
+        return np.zeros(len(times))
+    begun = np.clip(np.searchsorted(beats, times, side="right") - 1, 0, len(beats) - 2)
+    return ((times - beats[begun]) / (beats[begun + 1] - beats[begun])) % 1.0
+
+
+def _chroma(rows: Sequence[Sequence[float]], beats: Array, times: Array) -> Array:
+    columns = np.array(rows, dtype=np.float64).T
+    if not len(columns) or not len(beats):
+        return np.zeros((len(times), _PITCH_CLASSES))
+    begun = np.searchsorted(beats, times, side="right") - 1
+    return columns[np.clip(begun, 0, len(columns) - 1)]

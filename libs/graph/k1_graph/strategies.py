@@ -1,0 +1,113 @@
+"""Hypothesis strategies: any valid graph of the catalogue."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from k1_contracts.graph import GraphDocument, GraphNode
+from k1_graph.catalogue import NodeSpec, ParamSpec, catalogue, reads_as
+from k1_graph.memory import output_types
+from k1_graph.node_rules import Known, check_node
+from k1_graph.shape import Draft, Report
+from k1_graph.validator import validate
+
+_PROVIDERS = {
+    "float": "Time",
+    "audio_envelope": "AudioSnapshot",
+    "audio_spectrum": "AudioSpectrum",
+    "beat_event": "MapBeat",
+    "color": "ParamColor",
+    "bool": "ConfigToggle",
+    "rng_seed": "RngSeed",
+    "led_buffer<vec3>": "Fill",
+    "led_buffer<T>": "Fill",
+    "led_buffer<float>": "WavePool",
+}
+_MEMORY_RULES = frozenset({"graph_state", "scratch"})
+_SIGNAL_BOUND = 20.0
+"""Wide ranges are drawn within it: a shift by a million LEDs tells no more than one by twenty."""
+
+
+@st.composite
+def graphs(draw: st.DrawFn, *, max_nodes: int = 10) -> GraphDocument:
+    """A valid document: up to `max_nodes` nodes of any type, what they need besides, and one root."""
+    builder = _Builder(draw)
+    kinds = [name for name, spec in catalogue().nodes.items() if spec.behaviour != "root"]
+    for kind in draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=max_nodes)):
+        builder.add(kind)
+    builder.add(draw(st.sampled_from(["LedOutput", "LedOutputMirror"])))
+    document = GraphDocument(name="drawn", nodes=builder.nodes)
+    report = validate(document.model_dump(mode="json"))
+    # Trails add up; whatever else the validator refuses is for the test to see.
+    assume(
+        not any(
+            violation.rule in _MEMORY_RULES
+            for violation in report.violations
+            if violation.severity == "error"
+        )
+    )
+    return document
+
+
+def param_values(spec: ParamSpec) -> st.SearchStrategy[Any]:
+    """Values that a parameter takes."""
+    unit = st.floats(0.0, 1.0, width=32)
+    color = st.lists(unit, min_size=3, max_size=3)
+    if spec.kind in {"float", "int"}:
+        low = max(spec.min or 0.0, -_SIGNAL_BOUND)
+        high = min(spec.max or 0.0, _SIGNAL_BOUND)
+        edges = st.sampled_from([low, high, spec.default])
+        return st.integers(int(low), int(high)) if spec.kind == "int" else edges | st.floats(low, high)
+    by_kind: dict[str, st.SearchStrategy[Any]] = {
+        "bool": st.booleans(),
+        "enum": st.sampled_from(spec.choices or ("",)),
+        "string": st.from_regex(r"[a-z]{1,8}", fullmatch=True),
+        "color": color,
+        "colors": st.lists(color, min_size=2, max_size=4),
+        "ints": st.lists(st.integers(0, 179), min_size=1, max_size=4),
+    }
+    return by_kind[spec.kind]
+
+
+class _Builder:
+    def __init__(self, draw: st.DrawFn) -> None:
+        self._draw = draw
+        self.nodes: list[GraphNode] = []
+
+    def add(self, kind: str) -> str:
+        """Add a node with its required inputs connected and, by the draw, some optional ones."""
+        spec = catalogue().nodes[kind]
+        inputs: dict[str, str] = {}
+        for port in spec.inputs.values():
+            if port.required or self._draw(st.booleans()):
+                inputs[port.name] = self._source(port.type)
+        node = GraphNode(id=f"n{len(self.nodes)}", type=kind, inputs=inputs, params=self._params(spec))
+        self.nodes.append(node)
+        return node.id
+
+    def _source(self, wanted: str) -> str:
+        found = self._outputs(wanted)
+        if found:
+            return self._draw(st.sampled_from(found))
+        return self.add(_PROVIDERS[wanted])
+
+    def _outputs(self, wanted: str) -> Sequence[str]:
+        drafts = {n.id: Draft(n.id, catalogue().nodes[n.type], n.inputs, n.params) for n in self.nodes}
+        known = Known(drafts, drafts.keys())
+        nodes = {name: check_node(draft, known, Report()) for name, draft in drafts.items()}
+        return [".".join(ref) for ref, kind in output_types(nodes).items() if reads_as(kind, wanted)]
+
+    def _params(self, spec: NodeSpec) -> dict[str, Any]:
+        drawn = {
+            name: self._draw(param_values(param))
+            for name, param in spec.params.items()
+            if self._draw(st.booleans())
+        }
+        if spec.type == "ParamF":
+            low, value, high = sorted(
+                drawn.get(key, spec.params[key].default) for key in ("min", "default", "max")
+            )
+            return {"min": low, "default": value, "max": high}
+        return drawn
