@@ -89,22 +89,27 @@ class Supervisor:
         self._say(f"bus, buckets and schema ready after {time.monotonic() - begun:.1f} s")
         for service in self._services:
             service.start(self._environment)
-        for service in self._services:
-            self._await_ready(service)
+        self._await_ready()
         self._write_state()
         self._say(f"services ready after {time.monotonic() - begun:.1f} s")
 
-    def _await_ready(self, service: Service) -> None:
+    def _await_ready(self) -> None:
         deadline = time.monotonic() + _SERVICE_PATIENCE
-        answer = readiness(service.port)
-        while not answer.ready:
-            if not service.process.alive:
-                raise StackError(self._obituary(service))
-            if time.monotonic() > deadline:
-                reasons = "; ".join(answer.problems) or "it does not answer"
-                raise StackError(f"{service.name} is not ready after {_SERVICE_PATIENCE:.0f} s: {reasons}")
+        unready = list(self._services)
+        while unready:
+            answers = {service.name: readiness(service.port) for service in unready}
+            for service in unready:
+                if not service.process.alive:
+                    raise StackError(self._obituary(service))
+            unready = [service for service in unready if not answers[service.name].ready]
+            if unready and time.monotonic() > deadline:
+                reasons = [
+                    f"{name}: {'; '.join(a.problems) or 'no answer'}"
+                    for name, a in answers.items()
+                    if not a.ready
+                ]
+                raise StackError(f"not ready after {_SERVICE_PATIENCE:.0f} s: {', '.join(reasons)}")
             time.sleep(_READY_PAUSE)
-            answer = readiness(service.port)
 
     def watch(self) -> None:
         """Restart what dies, until this thread is interrupted."""

@@ -25,6 +25,8 @@ from pymongo import MongoClient
 from k1_cli.embedded import EmbeddedStack, HomeInUseError, StackError
 from k1_cli.embedded.ports import free_port, is_free
 
+pytestmark = pytest.mark.xdist_group("embedded")
+
 NAMES = ("nats", "postgres", "mongo", "s3")
 
 

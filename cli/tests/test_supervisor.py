@@ -1,0 +1,244 @@
+"""`k1 up` and its relatives over stand-in services: supervision is what is tested here, with real servers.
+
+The real services run in the end-to-end tests. These stand-ins are small programs of the same names that can
+be told to die.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from k1_cli.embedded.home import Home
+from k1_cli.embedded.ports import free_port
+from k1_cli.embedded.processes import Command, ManagedProcess
+from k1_cli.running import RunningStack, find_stack
+from k1_cli.services import NAMES
+from k1_cli.supervisor import Backoff
+
+pytestmark = pytest.mark.xdist_group("supervisor")
+
+STAND_IN = """
+import http.server, json, os, pathlib, signal, sys
+name = "{name}"
+behaviour = os.environ.get("STAND_IN_" + name.upper(), "")
+if behaviour == "die":
+    sys.exit("no luck today")
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = json.dumps({{"status": "ready", "checks": {{}}, "version": "9.9"}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_):
+        pass
+port = int(os.environ["K1_" + name.upper() + "_PORT"])
+http.server.HTTPServer((os.environ["K1_" + name.upper() + "_HOST"], port), Answer).serve_forever()
+"""
+
+
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+class Machine:
+    """A home, stand-in services, and the commands."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        self._packages = folder / "packages"
+        for name in NAMES:
+            package = self._packages / f"k1_{name}"
+            package.mkdir(parents=True)
+            (package / "__init__.py").touch()
+            (package / "__main__.py").write_text(STAND_IN.format(name=name))
+        (self._packages / "k1_catalogue" / "migrate.py").touch()
+
+    def start(self, *arguments: str, **behaviour: str) -> subprocess.Popen[str]:
+        environment = {**os.environ, "PYTHONPATH": str(self._packages)}
+        environment |= {f"STAND_IN_{name.upper()}": value for name, value in behaviour.items()}
+        argv = [sys.executable, "-m", "k1_cli", *arguments, "--home", str(self.home)]
+        return subprocess.Popen(
+            argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
+
+    def run(self, *arguments: str, **behaviour: str) -> tuple[int, str, str]:
+        with self.start(*arguments, **behaviour) as process:
+            out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
+
+    @property
+    def stack(self) -> RunningStack:
+        found = find_stack(self.home)
+        assert found is not None
+        return found
+
+    def pids(self) -> dict[str, int]:
+        parts = (*self.stack.servers, *self.stack.services)
+        return {part.name: part.pid for part in parts if part.pid is not None}
+
+    def ports(self) -> dict[str, int]:
+        return {part.name: part.port for part in (*self.stack.servers, *self.stack.services)}
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    return Machine(tmp_path_factory.mktemp("machine"))
+
+
+@contextmanager
+def running(machine: Machine) -> Iterator[subprocess.Popen[str]]:
+    """`k1 up` in the foreground, ready."""
+    with machine.start("up") as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert "is ready at http://127.0.0.1:" in line, process.stderr and process.stderr.read()
+        yield process
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine on which a stack runs all the time."""
+    machine = Machine(tmp_path_factory.mktemp("shared"))
+    with running(machine):
+        yield machine
+
+
+def test_ctrl_c_stops_everything_without_a_trace(machine: Machine) -> None:
+    """Exit code 0, no stack trace, no process, no state; the home is free again."""
+    with running(machine) as up:
+        pids = machine.pids()
+        assert set(pids) == {"nats", "postgres", "mongo", "s3", *NAMES}
+        up.send_signal(signal.SIGINT)
+        _, err = up.communicate(timeout=30)
+    assert up.returncode == 0
+    assert "Traceback" not in err
+    assert err.splitlines()[-1] == "k1: stopping"
+    assert not [name for name, pid in pids.items() if alive(pid)]
+    assert find_stack(machine.home) is None
+
+
+@pytest.mark.parametrize("name", ["gateway", "nats"])
+def test_what_dies_is_started_again(shared: Machine, name: str) -> None:
+    """A killed service or server comes back on its port with a new process, and the state file tells."""
+    before, ports = shared.pids()[name], shared.ports()
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: shared.pids()[name] != before, f"{name} starts again")
+    assert shared.ports() == ports
+
+
+def test_status_is_a_document_for_scripts(shared: Machine) -> None:
+    """Servers, services, consumers and dead letters in the promised shape; exit code 0 when all is ready."""
+    wait_until(lambda: shared.run("status")[0] == 0, "all is ready")
+    code, out, err = shared.run("status", "--json")
+    assert code == 0, err
+    status = json.loads(out)
+    assert set(status) == {"servers", "services", "consumers", "dead_letters"}
+    assert [server["name"] for server in status["servers"]] == ["nats", "postgres", "mongo", "s3"]
+    assert set(status["servers"][0]) == {"name", "pid", "port", "ready"}
+    assert [service["name"] for service in status["services"]] == list(NAMES)
+    gateway = status["services"][-1]
+    assert gateway == {**gateway, "pid": shared.pids()["gateway"], "ready": True, "version": "9.9"}
+    assert set(status["consumers"][0]) == {"stream", "durable", "pending", "ack_pending"}
+    assert status["dead_letters"] == 0
+
+
+def test_a_second_up_says_so(shared: Machine) -> None:
+    """Neither way of starting touches the stack that runs."""
+    for arguments in (("up",), ("up", "--detach")):
+        code, _, err = shared.run(*arguments)
+        assert code == 1
+        assert "already runs" in err
+    assert shared.stack.servers
+
+
+def test_detach_status_and_down(machine: Machine) -> None:
+    """`up --detach` comes back when all is ready; `down` comes back when all has stopped; data stays."""
+    port = free_port()
+    code, out, err = machine.run("up", "--detach", "--port", str(port))
+    assert (code, out) == (
+        0,
+        f"K1 Song Analysis is ready at http://127.0.0.1:{port} (`./k1 down` stops it)\n",
+    ), err
+    pids = machine.pids()
+    code, out, err = machine.run("down")
+    assert (code, out) == (0, "stopped\n"), err
+    assert not [name for name, pid in pids.items() if alive(pid)]
+
+
+def test_a_service_that_cannot_start_is_quoted(machine: Machine) -> None:
+    """The error names the service and repeats its own last words; nothing stays behind."""
+    code, out, err = machine.run("up", "--detach", ingest="die")
+    assert (code, out) == (1, "")
+    assert "ingest ended with code 1" in err
+    assert err.rstrip().endswith("no luck today")
+    assert find_stack(machine.home) is None
+
+
+def test_a_killed_supervisor_takes_everything_along(machine: Machine) -> None:
+    """After `kill -9` of the supervisor neither server nor service stays."""
+    with running(machine) as up:
+        pids = machine.pids()
+        up.kill()
+        up.communicate()
+    wait_until(lambda: not any(alive(pid) for pid in pids.values()), "everything ends")
+    assert find_stack(machine.home) is None
+
+
+def test_a_child_that_ignores_its_signal_is_killed_with_its_own_children(tmp_path: Path) -> None:
+    """Stopping ends, however stubborn a process is, and sweeps its whole session."""
+    home = Home(tmp_path)
+    home.create()
+    process = ManagedProcess(home, "stubborn")
+    process.start(Command(("/bin/sh", "-c", "trap '' TERM; sleep 60 & echo $!; while :; do sleep 1; done")))
+    wait_until(process.log_tail, "it has a child")
+    pids = [process.pid, int(process.log_tail())]
+    process.stop(patience=0.2)
+    assert process.exit_code == -signal.SIGKILL
+    wait_until(lambda: not any(alive(pid) for pid in pids if pid), "both end")
+
+
+def test_a_taken_port_is_named(machine: Machine) -> None:
+    """`--port` of another program's server is refused before anything starts."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        code, _, err = machine.run("up", "--port", str(port))
+    assert code == 1
+    assert f"port {port} is taken" in err
+
+
+def test_backoff_doubles_to_a_limit_and_forgets_after_a_quiet_minute() -> None:
+    """0.5 s, 1 s, 2 s ... 30 s while something keeps dying; from the start again once it had been stable."""
+    backoff = Backoff(last_start=0.0)
+    delays = []
+    now = 0.0
+    for _ in range(9):
+        delays.append(backoff.died(now))
+        now += delays[-1]
+        backoff.started(now)
+    assert delays == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert backoff.died(now + 61) == 0.5
