@@ -23,6 +23,7 @@ from k1_analysis.engine.rhythm import (
     rising,
     strength_at,
     tempo,
+    with_first_beat,
 )
 from k1_analysis.engine.tonal import Tonal
 from k1_analysis.engine.viterbi import TempoModel, track_beats
@@ -100,7 +101,7 @@ def find_rhythm(
         _at_expected_level(chosen, activation[:, 0], preset), curve, attack_curve(features.attack)
     )
     grid = fit_grid(grid_times)
-    beats = _inside(grid.times() if grid else grid_times, start, end)
+    beats = grid.times(start, end) if grid else with_first_beat(_inside(grid_times, start, end), start)
     independent = verdict.beats[verdict.independent] if verdict.independent else np.empty(0)
     strength = strength_at(beats, curve)
     return Rhythm(

@@ -5,6 +5,7 @@ file. A fork shares the memory of the warmed-up parent, so it costs only what th
 """
 
 import ctypes
+import gc
 import os
 import pickle
 import select
@@ -91,6 +92,8 @@ class Companion(Generic[Result]):
 def _run(work: Callable[[], object], pipe: int, parent: int) -> None:
     """The fork's whole life. Never returns, and never runs the parent's exit handlers."""
     try:
+        # A collection would write to every object and so copy the pages shared with the parent.
+        gc.disable()
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             return

@@ -69,17 +69,10 @@ def filterbank() -> Filterbank:
 
 
 @dataclass(frozen=True, slots=True)
-class Features:
-    """Features of one song of T frames and P = ceil(T / FRAMES_PER_POINT) envelope points."""
+class Envelopes:
+    """What a map shows over time: P = ceil(T / FRAMES_PER_POINT) points, 20 a second."""
 
-    log_bands: Floats
-    """(T, 82) log spectrum."""
-    onsets: Floats
-    """(T, 4) SuperFlux in ONSET_BANDS_HZ, >= 0."""
-    attack: Floats
-    """(3 T,) power of the samples' first difference in steps of ATTACK_HOP, the first centred one step before
-    time zero: where the energy of an onset comes in, three times finer than the frames."""
-    envelopes: Floats
+    bands: Floats
     """(P, 3) root of the mean power in ENVELOPE_BANDS_HZ: 1.0 is a full-scale square wave."""
     rms: Floats
     """(P,) of the samples, 0..1."""
@@ -93,6 +86,20 @@ class Features:
     """(P,) below which ROLLOFF_SHARE of the power lies."""
     flux: Floats
     """(P,) mean of the SuperFlux over all bands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Features of one song of T frames, 100 a second."""
+
+    log_bands: Floats
+    """(T, 82) log spectrum."""
+    onsets: Floats
+    """(T, 4) SuperFlux in ONSET_BANDS_HZ, >= 0."""
+    attack: Floats
+    """(3 T,) power of the samples' first difference in steps of ATTACK_HOP, the first centred one step before
+    time zero: where the energy of an onset comes in, three times finer than the frames."""
+    envelopes: Envelopes
 
 
 class FeatureExtractor:
@@ -121,11 +128,8 @@ class FeatureExtractor:
         onsets, flux = _onsets(log_bands)
         starts = np.arange(0, len(levels), FRAMES_PER_POINT)
         points = np.sqrt(point_means(levels[:, :4]))
-        return Features(
-            log_bands=log_bands,
-            onsets=onsets,
-            attack=np.concatenate(self._attacks),
-            envelopes=points[:, :3],
+        envelopes = Envelopes(
+            bands=points[:, :3],
             rms=points[:, 3],
             peak=np.maximum.reduceat(levels[:, 4], starts),
             centroid_hz=shape[:, 0],
@@ -133,6 +137,7 @@ class FeatureExtractor:
             rolloff_hz=shape[:, 2],
             flux=point_means(flux),
         )
+        return Features(log_bands, onsets, np.concatenate(self._attacks), envelopes)
 
     def _add(self, windows: Floats) -> None:
         magnitude = _magnitudes(windows)
@@ -171,7 +176,7 @@ def point_means(values: Floats) -> Floats:
     starts = np.arange(0, len(values), FRAMES_PER_POINT)
     counts = np.diff(np.append(starts, len(values))).astype(np.float32)
     sums = np.add.reduceat(values, starts, axis=0)
-    return sums / counts.reshape(-1, *([1] * (values.ndim - 1)))
+    return np.asarray(sums / counts.reshape(-1, *([1] * (values.ndim - 1))), np.float32)
 
 
 def _all_windows(cutter: FrameCutter, samples: Floats) -> Iterator[Floats]:

@@ -1,6 +1,7 @@
 """Genesis map v4 from an engine's findings: rounding, envelopes and the canonical hash."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
@@ -10,7 +11,7 @@ import rfc8785
 
 from k1_analysis.engine.beats import Rhythm
 from k1_analysis.engine.decode import Decoded
-from k1_analysis.engine.features import ENVELOPE_RATE_HZ, Features
+from k1_analysis.engine.features import ENVELOPE_RATE_HZ, Envelopes
 from k1_analysis.engine.framing import Floats, Seconds
 from k1_analysis.engine.levels import dynamic_range_db, loudest_moments
 from k1_analysis.engine.loudness import SHORT_TERM_RATE_HZ, Loudness
@@ -48,7 +49,7 @@ class Findings:
     preset: Preset | None
     decoded: Decoded
     decoder: tuple[str, str]
-    features: Features
+    envelopes: Envelopes
     loudness: Loudness
     rhythm: Rhythm
     chroma: Floats
@@ -66,7 +67,7 @@ def build_map(findings: Findings) -> tuple[JsonObject, bytes]:
         "global_metrics": _global_metrics(findings),
         "layers": {
             "rhythm": _rhythm(findings.rhythm),
-            "frequency": _frequency(findings.features, findings.preset),
+            "frequency": _frequency(findings.envelopes, findings.preset),
             "dynamics": _dynamics(findings),
             "spectral": _spectral(findings),
             "annotations": _annotations(findings),
@@ -85,15 +86,19 @@ def seal(genesis: JsonObject) -> tuple[JsonObject, bytes]:
     metadata = genesis["metadata"]
     hashed = {name: value for name, value in metadata.items() if name != "timestamp_utc"}
     hashed["hashes"] = {name: value for name, value in metadata["hashes"].items() if name != "map_sha256"}
-    digest = sha256(_object(parts | {"metadata": rfc8785.dumps(hashed)})).hexdigest()
-    sealed = metadata | {"hashes": metadata["hashes"] | {"map_sha256": digest}}
-    return genesis | {"metadata": sealed}, _object(parts | {"metadata": rfc8785.dumps(sealed)})
+    digest = sha256()
+    for piece in _object(parts | {"metadata": rfc8785.dumps(hashed)}):
+        digest.update(piece)
+    sealed = metadata | {"hashes": metadata["hashes"] | {"map_sha256": digest.hexdigest()}}
+    return genesis | {"metadata": sealed}, b"".join(_object(parts | {"metadata": rfc8785.dumps(sealed)}))
 
 
-def _object(parts: dict[str, bytes]) -> bytes:
-    """A canonical object from the canonical forms of its members (ASCII names)."""
-    members = [b'"' + name.encode() + b'":' + parts[name] for name in sorted(parts)]
-    return b"{" + b",".join(members) + b"}"
+def _object(parts: dict[str, bytes]) -> Iterator[bytes]:
+    """The pieces of a canonical object from the canonical forms of its members (ASCII names)."""
+    for index, name in enumerate(sorted(parts)):
+        yield b'%s"%s":' % (b"," if index else b"{", name.encode())
+        yield parts[name]
+    yield b"}"
 
 
 def milliseconds(seconds: float) -> float:
@@ -131,15 +136,15 @@ def _metadata(findings: Findings) -> JsonObject:
 
 
 def _global_metrics(findings: Findings) -> JsonObject:
-    rhythm, loudness, features = findings.rhythm, findings.loudness, findings.features
-    weights = features.rms + 1e-9
+    rhythm, loudness, envelopes = findings.rhythm, findings.loudness, findings.envelopes
+    weights = envelopes.rms + 1e-9
     return {
         "duration_ms": max(0.1, milliseconds(findings.decoded.duration_s)),
         "bpm": round(min(rhythm.bpm, _HIGHEST_BPM), 2),
         "f_measure": _unit(rhythm.agreement.f_measure),
         "cemgil": _unit(rhythm.agreement.cemgil),
         "f_measure_reference": "consensus",
-        "dynamic_range": round(dynamic_range_db(features), 2),
+        "dynamic_range": round(dynamic_range_db(envelopes), 2),
         "tempo_confidence": _unit(rhythm.tempo_confidence),
         "tempo_stability": _unit(tempo_stability(rhythm.beats)),
         "constant_tempo": rhythm.constant_tempo,
@@ -150,7 +155,7 @@ def _global_metrics(findings: Findings) -> JsonObject:
         "integrated_lufs": _optional(loudness.integrated_lufs),
         "loudness_range_lu": round(loudness.range_lu, 2),
         "true_peak_dbtp": _optional(loudness.true_peak_dbtp),
-        "spectral_centroid_hz": round(float(np.average(features.centroid_hz, weights=weights)), 1),
+        "spectral_centroid_hz": round(float(np.average(envelopes.centroid_hz, weights=weights)), 1),
         "danceability": round(findings.danceability, 3),
         "confidence": _unit(rhythm.track_confidence),
     }
@@ -179,11 +184,11 @@ def _rhythm(rhythm: Rhythm) -> JsonObject:
     }
 
 
-def _frequency(features: Features, preset: Preset | None) -> JsonObject:
+def _frequency(envelopes: Envelopes, preset: Preset | None) -> JsonObject:
     """Each band relative to its own loud moments, times the preset's gain: a light needs the full range."""
     gains = (preset.bass_gain, preset.mids_gain, preset.highs_gain) if preset else (1.0, 1.0, 1.0)
     return {
-        name: _points(_relative(features.envelopes[:, column], gain), "intensity", 3)
+        name: _points(_relative(envelopes.bands[:, column], gain), "intensity", 3)
         for column, (name, gain) in enumerate(zip(("bass", "mids", "highs"), gains, strict=True))
     }
 
@@ -194,31 +199,32 @@ def _relative(levels: Floats, gain: float = 1.0) -> Floats:
 
 
 def _dynamics(findings: Findings) -> JsonObject:
-    features = findings.features
+    envelopes = findings.envelopes
     short_term = findings.loudness.short_term_lufs.tolist()
     return {
-        "rms": _points(features.rms.clip(0, 1), "intensity", 4),
+        "rms": _points(envelopes.rms.clip(0, 1), "intensity", 4),
         "loudness_lufs": [
             {"time_ms": round((index + 1) * 1000 / SHORT_TERM_RATE_HZ, 1), "lufs": round(lufs, 2)}
             for index, lufs in enumerate(short_term)
+            if not math.isnan(lufs)
         ],
         "window_ms": 1000 / ENVELOPE_RATE_HZ,
         "peaks": [
             {"time_ms": milliseconds(time), "intensity": _unit(level)}
-            for time, level in loudest_moments(features).tolist()
+            for time, level in loudest_moments(envelopes).tolist()
         ],
     }
 
 
 def _spectral(findings: Findings) -> JsonObject:
-    features = findings.features
+    envelopes = findings.envelopes
     loudest = np.maximum(findings.chroma.max(axis=1, keepdims=True), 1e-9) if len(findings.chroma) else 1
     chroma = np.asarray(findings.chroma / loudest).T
     return {
-        "centroid": _points(features.centroid_hz, "value", 0),
-        "flux": _points(features.flux, "value", 4),
-        "flatness": _points(features.flatness, "value", 4),
-        "rolloff": _points(features.rolloff_hz, "value", 0),
+        "centroid": _points(envelopes.centroid_hz, "value", 0),
+        "flux": _points(envelopes.flux, "value", 4),
+        "flatness": _points(envelopes.flatness, "value", 4),
+        "rolloff": _points(envelopes.rolloff_hz, "value", 0),
         "chroma": [_units(row) for row in chroma.reshape(PITCH_CLASSES, -1)],
     }
 
@@ -236,7 +242,11 @@ def _annotations(findings: Findings) -> JsonObject:
             }
             for section in sections
         ],
-        "drops": [milliseconds(section.start_s) for section in sections if section.label == "drop"],
+        "drops": [
+            milliseconds(section.start_s)
+            for index, section in enumerate(sections)
+            if section.label == "drop" and (index == 0 or sections[index - 1].label != "drop")
+        ],
         "silence": [
             {"start_ms": milliseconds(start), "end_ms": milliseconds(end)} for start, end in findings.silences
         ],

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from k1_analysis.engine.features import ENVELOPE_RATE_HZ, Features
+from k1_analysis.engine.features import ENVELOPE_RATE_HZ, Envelopes
 from k1_analysis.engine.framing import Floats, Seconds
 
 SILENCE_DBFS = -60.0
@@ -25,9 +25,9 @@ def silence_threshold_db(rms: Floats) -> float:
     return min(SILENCE_DBFS, float(decibels(rms).max()) - _BELOW_LOUDEST_DB)
 
 
-def silences(features: Features, duration_s: float) -> list[tuple[float, float]]:
+def silences(envelopes: Envelopes, duration_s: float) -> list[tuple[float, float]]:
     """(start, end) in seconds of every silence of half a second and more."""
-    quiet = decibels(features.rms) <= max(silence_threshold_db(features.rms), _LOWEST_DBFS)
+    quiet = decibels(envelopes.rms) <= max(silence_threshold_db(envelopes.rms), _LOWEST_DBFS)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]]).astype(np.int8)))
     spans = edges.reshape(-1, 2) / ENVELOPE_RATE_HZ
     return [
@@ -47,17 +47,17 @@ def sounding(spans: list[tuple[float, float]], duration_s: float) -> tuple[float
     return (start, end) if end > start else (0.0, 0.0)
 
 
-def dynamic_range_db(features: Features) -> float:
+def dynamic_range_db(envelopes: Envelopes) -> float:
     """Decibels between the 95th and the 10th percentile of the level, silence left out."""
-    level = decibels(features.rms)
-    heard = level[level > silence_threshold_db(features.rms)]
+    level = decibels(envelopes.rms)
+    heard = level[level > silence_threshold_db(envelopes.rms)]
     return float(np.subtract(*np.percentile(heard, [95, 10]))) if len(heard) else 0.0
 
 
-def loudest_moments(features: Features) -> Seconds:
+def loudest_moments(envelopes: Envelopes) -> Seconds:
     """(N, 2) time in seconds and level of local maxima in the top tenth, a second apart or more."""
     reach = int(_PEAK_SPACING_S * ENVELOPE_RATE_HZ)
-    rms = features.rms
+    rms = envelopes.rms
     floor = max(float(np.percentile(rms, _PEAK_PERCENTILE)), 10 ** (SILENCE_DBFS / 20))
     found: list[int] = []
     for index in np.flatnonzero(rms >= floor).tolist():

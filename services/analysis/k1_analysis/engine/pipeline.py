@@ -5,11 +5,8 @@ own decoding of the same file. Blocks of ten seconds stream through both, so tha
 a whole song.
 """
 
-import resource
-import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import file_digest
 from pathlib import Path
@@ -18,9 +15,9 @@ from typing import Any
 import av
 import numpy as np
 
+from k1_analysis.engine.account import Stopwatch, decoding_warnings, measured, musical_warnings
 from k1_analysis.engine.activation import default_net
-from k1_analysis.engine.agreement import compare
-from k1_analysis.engine.beats import Rhythm, find_rhythm, preview_beats
+from k1_analysis.engine.beats import find_rhythm, preview_beats
 from k1_analysis.engine.companion import Companion, CompanionError
 from k1_analysis.engine.config import ENGINE, analysis_config
 from k1_analysis.engine.decode import AudioSource, Decoded
@@ -30,18 +27,16 @@ from k1_analysis.engine.genesis_map import Findings, Warned, beat_milliseconds, 
 from k1_analysis.engine.levels import silences, sounding
 from k1_analysis.engine.limits import Limits
 from k1_analysis.engine.loudness import Loudness, LoudnessMeter
-from k1_analysis.engine.presets import find_preset
+from k1_analysis.engine.presets import Preset, find_preset
 from k1_analysis.engine.rhythm import tempo
 from k1_analysis.engine.sections import find_sections
 from k1_analysis.engine.tonal import Tonal, TonalExtractor, beat_means
 from k1_analysis.engine.trackers import TrackerResults, load_essentia, track
+from k1_contracts.base import rfc3339
 from k1_contracts.genesis import GenesisMap
 
 PREVIEW_BLOCKS = 3
 """Thirty seconds."""
-DOUBTFUL_F_MEASURE = 0.8
-"""Below this the trackers disagree so much that a person should look."""
-_SHORTEST_SONG_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +73,16 @@ class Analysis:
 ProgressListener = Callable[[Progress], None]
 
 
-@dataclass(slots=True)
-class _Stopwatch:
-    """Seconds a stage; the map never contains them."""
+@dataclass(frozen=True, slots=True)
+class _Song:
+    """What is to be analysed, and how."""
 
-    seconds: dict[str, float] = field(default_factory=dict[str, float])
-
-    @contextmanager
-    def stage(self, name: str) -> Generator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+    path: Path
+    filename: str
+    audio_sha256: str
+    timestamp_utc: str
+    preset: Preset | None
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,21 +130,42 @@ def analyse_file(
         EngineError: the file cannot be decoded, is too long, or holds no audio.
         UnknownPresetError: no preset has this name.
     """
-    limits = limits or Limits()
     tell: ProgressListener = progress or (lambda _: None)
-    watch = _Stopwatch()
-    chosen_preset = find_preset(preset) if preset else None
-    with AudioSource(path, limits) as source, Companion(lambda: _track_file(path, limits)) as companion:
+    watch = Stopwatch()
+    song = _Song(
+        path=path,
+        filename=filename,
+        audio_sha256=audio_sha256 or _file_sha256(path),
+        timestamp_utc=timestamp_utc or rfc3339(datetime.now(UTC)),
+        preset=find_preset(preset) if preset else None,
+        limits=limits or Limits(),
+    )
+    findings = _understand(song, watch, tell)
+    tell(Progress("map", 92))
+    with watch.stage("map"):
+        genesis, genesis_json = build_map(findings)
+        validated = GenesisMap.model_validate(genesis)
+    tell(Progress("done", 100))
+    metrics = measured(findings.rhythm, findings.decoded.duration_s, watch.seconds)
+    return Analysis(validated, genesis_json, metrics, findings.warnings)
+
+
+def _understand(song: _Song, watch: Stopwatch, tell: ProgressListener) -> Findings:
+    """Everything that the map says. The features, which are big, live no longer than this call."""
+    with (
+        AudioSource(song.path, song.limits) as source,
+        Companion(lambda: _track_file(song.path, song.limits)) as companion,
+    ):
         heard = _listen(source, watch, tell)
         tell(Progress("beats", 50))
         with watch.stage("network"):
             activation = default_net()(heard.features.log_bands)
-        warnings = _decoding_warnings(heard.decoded)
+        warnings = decoding_warnings(heard.decoded)
         with watch.stage("wait for trackers"):
-            trackers = _tracker_results(companion, limits, warnings)
+            trackers = _tracker_results(companion, song.limits, warnings)
     tell(Progress("rhythm", 75))
-    duration_s = heard.decoded.duration_s
-    quiet = silences(heard.features, duration_s)
+    duration_s, envelopes = heard.decoded.duration_s, heard.features.envelopes
+    quiet = silences(envelopes, duration_s)
     with watch.stage("rhythm"):
         rhythm = find_rhythm(
             heard.features,
@@ -160,49 +173,42 @@ def analyse_file(
             activation,
             essentia={"degara": trackers.degara, "multifeature": trackers.multifeature},
             sounding_s=sounding(quiet, duration_s),
-            preset=chosen_preset,
+            preset=song.preset,
         )
     tell(Progress("sections", 85))
     with watch.stage("sections"):
+        vocabulary = song.preset.sections if song.preset else ()
+        downbeats = rhythm.beats[rhythm.bars.is_downbeat]
         sections = find_sections(
             heard.features,
             heard.tonal,
-            rhythm.beats[rhythm.bars.is_downbeat],
+            downbeats,
             duration_s,
-            chosen_preset.sections if chosen_preset else (),
+            electronic=rhythm.constant_tempo or "drop" in vocabulary,
+            vocabulary=vocabulary,
         )
-    warnings += _musical_warnings(rhythm, heard)
-    tell(Progress("map", 92))
-    with watch.stage("map"):
-        genesis, genesis_json = build_map(
-            Findings(
-                filename=filename,
-                audio_sha256=audio_sha256 or _file_sha256(path),
-                timestamp_utc=timestamp_utc
-                or datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-                engine=ENGINE,
-                config=analysis_config(preset),
-                preset=chosen_preset,
-                decoded=heard.decoded,
-                decoder=("libav through PyAV", av.__version__),
-                features=heard.features,
-                loudness=heard.loudness,
-                rhythm=rhythm,
-                chroma=beat_means(heard.tonal.chroma, rhythm.beats),
-                key=trackers.key,
-                danceability=trackers.danceability,
-                sections=sections,
-                silences=quiet,
-                warnings=warnings,
-            )
-        )
-    tell(Progress("done", 100))
-    return Analysis(
-        GenesisMap.model_validate(genesis), genesis_json, _metrics(rhythm, watch, duration_s), warnings
+    return Findings(
+        filename=song.filename,
+        audio_sha256=song.audio_sha256,
+        timestamp_utc=song.timestamp_utc,
+        engine=ENGINE,
+        config=analysis_config(song.preset.name if song.preset else None),
+        preset=song.preset,
+        decoded=heard.decoded,
+        decoder=("libav through PyAV", av.__version__),
+        envelopes=envelopes,
+        loudness=heard.loudness,
+        rhythm=rhythm,
+        chroma=beat_means(heard.tonal.chroma, rhythm.beats),
+        key=trackers.key,
+        danceability=trackers.danceability,
+        sections=sections,
+        silences=quiet,
+        warnings=warnings + musical_warnings(rhythm, envelopes, duration_s),
     )
 
 
-def _listen(source: AudioSource, watch: _Stopwatch, tell: ProgressListener) -> _Heard:
+def _listen(source: AudioSource, watch: Stopwatch, tell: ProgressListener) -> _Heard:
     """Stream the file once through everything that looks at samples."""
     features, tonal, meter = FeatureExtractor(), TonalExtractor(), LoudnessMeter()
     opening: list[Floats] | None = []
@@ -234,7 +240,7 @@ def _listen(source: AudioSource, watch: _Stopwatch, tell: ProgressListener) -> _
     return _Heard(found, tonal.finish(), meter.finish(), source.decoded())
 
 
-def _give_preview(opening: list[Floats], watch: _Stopwatch, tell: ProgressListener) -> None:
+def _give_preview(opening: list[Floats], watch: Stopwatch, tell: ProgressListener) -> None:
     with watch.stage("preview"):
         samples = np.concatenate(opening)
         features = extract(samples)
@@ -270,63 +276,6 @@ def _tracker_results(
             )
         )
         return TrackerResults(np.empty(0), np.empty(0), None, 0.0)
-
-
-def _decoding_warnings(decoded: Decoded) -> list[Warned]:
-    warnings: list[Warned] = []
-    if decoded.truncated and decoded.declared_s is not None:
-        warnings.append(
-            Warned(
-                "truncated",
-                f"The file declares {decoded.declared_s:.1f} s but holds {decoded.duration_s:.1f} s of audio.",
-            )
-        )
-    if decoded.damaged_packets:
-        warnings.append(Warned("damaged", f"{decoded.damaged_packets} damaged packets were skipped."))
-    if decoded.not_finite:
-        warnings.append(
-            Warned(
-                "not_finite",
-                f"{decoded.not_finite} samples were not finite or absurdly loud and were silenced.",
-            )
-        )
-    return warnings
-
-
-def _musical_warnings(rhythm: Rhythm, heard: _Heard) -> list[Warned]:
-    if not float(heard.features.peak.max()):
-        return [Warned("silent", "The file holds nothing but digital silence.")]
-    warnings: list[Warned] = []
-    if heard.decoded.duration_s < _SHORTEST_SONG_S:
-        warnings.append(Warned("short", "The song is too short for a reliable beat."))
-    if not len(rhythm.beats):
-        warnings.append(Warned("no_beats", "No pulse was found: the beat grid is empty."))
-    elif rhythm.agreement.f_measure < DOUBTFUL_F_MEASURE:
-        warnings.append(
-            Warned("low_agreement", "Independent trackers disagree about the beats: check them by ear.")
-        )
-    return warnings
-
-
-def _metrics(rhythm: Rhythm, watch: _Stopwatch, duration_s: float) -> dict[str, Any]:
-    verdict = rhythm.verdict
-    return {
-        "f_measure_reference": "consensus",
-        **rhythm.agreement.as_dict(),
-        "chosen_tracker": verdict.chosen,
-        "independent_tracker": verdict.independent,
-        "committee_agreement": round(verdict.agreement, 4),
-        "mean_information_gain": {name: round(gain, 4) for name, gain in verdict.gain.items()},
-        "pair_information_gain": {name: round(gain, 4) for name, gain in verdict.pairs.items()},
-        "trackers_against_grid": {
-            name: compare(rhythm.beats, times).as_dict() for name, times in verdict.beats.items()
-        },
-        "tracker_bpm": {name: round(tempo(times), 2) for name, times in verdict.beats.items()},
-        "duration_s": round(duration_s, 3),
-        "seconds": {name: round(seconds, 3) for name, seconds in watch.seconds.items()},
-        "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        "companion_peak_rss_mib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
-    }
 
 
 def _file_sha256(path: Path) -> str:

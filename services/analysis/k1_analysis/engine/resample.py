@@ -18,6 +18,8 @@ MOST_CHANNELS = 64
 """What libav's resampler takes; files with more are mixed before it."""
 LOUDEST = 16.0
 """Samples beyond +-16 (24 dB over full scale) are damage, not music."""
+FRAME_SIZE = SAMPLE_RATE_HZ
+"""Frames of a second, not of the codec's few milliseconds, keep the cost of looking at each one small."""
 _FORMAT = "flt"
 
 
@@ -37,7 +39,7 @@ def resampled(frames: Iterable[AudioFrame]) -> Iterator[AudioFrame]:
         if shape != (shape := (frame.format.name, frame.layout.name, frame.sample_rate)):
             yield from _flush(resampler)
             layout = layout or frame.layout.name
-            resampler = AudioResampler(_FORMAT, layout, SAMPLE_RATE_HZ)
+            resampler = AudioResampler(_FORMAT, layout, SAMPLE_RATE_HZ, frame_size=FRAME_SIZE)
         assert resampler is not None
         try:
             yield from resampler.resample(frame)
@@ -62,7 +64,7 @@ def cleaned(frame: AudioFrame) -> tuple[AudioFrame, int]:
 def mono(frame: AudioFrame) -> Floats:
     """(samples,) mean over the channels of an interleaved float32 frame."""
     channels = frame.layout.nb_channels
-    interleaved = frame.to_ndarray().reshape(-1, channels)
+    interleaved = np.asarray(frame.to_ndarray(), np.float32).reshape(-1, channels)
     return interleaved[:, 0].copy() if channels == 1 else interleaved.mean(axis=1, dtype=np.float32)
 
 
@@ -75,11 +77,12 @@ def _mixed(frame: AudioFrame) -> AudioFrame:
     """The mean of very many channels as a mono frame."""
     if frame.format.is_planar:
         raise EngineError("unsupported", f"{frame.layout.nb_channels} planar channels cannot be read.")
-    samples = frame.to_ndarray()
-    if samples.dtype.kind == "u":
-        samples = samples.astype(np.float32) / 128 - 1
-    elif samples.dtype.kind == "i":
-        samples = samples.astype(np.float32) / -float(np.iinfo(samples.dtype).min)
+    stored = frame.to_ndarray()
+    samples = stored.astype(np.float32)
+    if stored.dtype == np.uint8:
+        samples = samples / 128 - 1
+    elif stored.dtype.kind == "i":
+        samples /= 2 ** (8 * stored.dtype.itemsize - 1)
     means = samples.reshape(-1, frame.layout.nb_channels).mean(axis=1, dtype=np.float32)
     return _frame(means[None, :], "mono", frame.sample_rate)
 

@@ -13,6 +13,8 @@ from k1_analysis.engine.framing import FRAME_RATE_HZ, Floats, Seconds
 
 SNAP_S = 0.03
 """Beats move to an onset no further away than this."""
+EDGE_S = 0.02
+"""A beat this much before the first sound belongs to it."""
 INLIER_S = 0.02
 INLIER_SHARE = 0.8
 """A song whose beats lie on one straight line to this extent was made with a clock."""
@@ -33,16 +35,18 @@ AlternativeKind = Literal["half", "double", "offbeat", "other"]
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Evenly spaced beats: beat k lies at start_s + k * period_s."""
+    """Evenly spaced beats: beat k lies at start_s + k * period_s for any whole k."""
 
     period_s: float
     start_s: float
-    beats: int
     inliers: float
     """Share of the tracked beats within INLIER_S of the grid."""
 
-    def times(self) -> Seconds:
-        return self.start_s + self.period_s * np.arange(self.beats, dtype=np.float64)
+    def times(self, start_s: float, end_s: float) -> Seconds:
+        """Every beat from `start_s` to `end_s`, however few the tracker found there."""
+        first = np.ceil((start_s - EDGE_S - self.start_s) / self.period_s)
+        last = np.floor((end_s - self.start_s) / self.period_s)
+        return np.maximum(self.start_s + self.period_s * np.arange(first, last + 1), start_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ def refine(beats: Seconds, onsets: Floats, attacks: Floats) -> Seconds:
     struck, attack_times = _peaks(
         beats, attacks, ATTACK_RATE_HZ, _ATTACK_LEAD_S - 1 / ATTACK_RATE_HZ, CLEAR_ATTACK
     )
-    smooth = gaussian_filter1d(onsets, 1.0)
+    smooth = np.asarray(gaussian_filter1d(onsets, 1.0), np.float32)
     weakest = 0.1 * float(np.sqrt((smooth**2).mean()))
     heard, onset_times = _peaks(beats, smooth, FRAME_RATE_HZ, 0.0, weakest)
     return rising(np.where(struck, attack_times, np.where(heard, onset_times, beats)))
@@ -145,8 +149,17 @@ def fit_grid(beats: Seconds) -> Grid | None:
     inliers = float(np.mean(np.abs(beats - start - period * numbers) <= INLIER_S))
     if inliers < INLIER_SHARE or period <= 0:
         return None
-    first = max(float(numbers[0]), np.ceil(-start / period))
-    return Grid(period, start + first * period, int(numbers[-1] - first) + 1, inliers)
+    return Grid(period, start, inliers)
+
+
+def with_first_beat(beats: Seconds, start_s: float) -> Seconds:
+    """The beats, led by the one at `start_s` that trackers miss because nothing sounds before it."""
+    if len(beats) < 2:  # noqa: PLR2004  an interval needs two beats
+        return beats
+    earlier = 2 * beats[0] - beats[1]
+    if abs(earlier - start_s) > 4 * EDGE_S:
+        return beats
+    return np.concatenate([[max(earlier, start_s)], beats])
 
 
 def tempo(beats: Seconds) -> float:

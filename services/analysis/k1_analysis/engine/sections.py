@@ -24,11 +24,16 @@ _SNAP_S = 2.0
 # Chosen on songs with known sections; cpw is touchy.
 _SBIC: dict[str, Any] = {"cpw": 3, "inc1": 12, "inc2": 4, "size1": 60, "size2": 40, "minLength": 10}
 _FEWEST_FRAMES = 120
-DROP_RISE_DB = 6.0
-"""Bass that comes in by this much makes a drop."""
-BREAKDOWN_FALL_DB = 6.0
-HIGH_ENERGY = 0.6
+BASS_STEP_DB = 6.0
+"""Bass that comes in by this much makes a drop, bass that leaves by it a breakdown."""
+ENERGY_STEP = 0.1
+HIGH_ENERGY = 0.7
 LOW_ENERGY = 0.5
+OPENING_MARGIN = 0.15
+LONGEST_OUTRO = 0.3
+"""A last part that takes more of the song than this is no outro."""
+RISE_DB = 2.0
+"""A part whose last third is louder than its first by this much rises."""
 _SAME_PART = 0.9
 _QUIETEST_DB = -60.0
 
@@ -49,7 +54,7 @@ class _Part:
 
     start_s: float
     end_s: float
-    bass_db: float
+    bands_db: tuple[float, float, float]
     level_db: float
     onsets: float
     rise_db: float
@@ -58,7 +63,13 @@ class _Part:
 
 
 def find_sections(
-    features: Features, tonal: Tonal, downbeats: Seconds, duration_s: float, vocabulary: tuple[str, ...] = ()
+    features: Features,
+    tonal: Tonal,
+    downbeats: Seconds,
+    duration_s: float,
+    *,
+    electronic: bool,
+    vocabulary: tuple[str, ...] = (),
 ) -> list[Section]:
     """The song cut into labelled sections that cover it from 0 to `duration_s`.
 
@@ -67,12 +78,13 @@ def find_sections(
         tonal: of the song.
         downbeats: times to which boundaries move when near.
         duration_s: the song's length.
+        electronic: the tempo is a machine's, so that drops, builds and breakdowns make sense.
         vocabulary: the labels that the chosen preset allows; all when empty.
     """
     edges = _with_ends(_snapped(_boundaries(tonal.mfcc), downbeats), duration_s)
     parts = [_describe(start, end, features, tonal) for start, end in pairwise(edges)]
     energies = _energies(parts)
-    labels = _labels(parts, energies)
+    labels = _labels(parts, energies, electronic=electronic)
     return [
         Section(
             part.start_s, part.end_s, label if not vocabulary or label in vocabulary else "section", energy
@@ -105,15 +117,15 @@ def _with_ends(boundaries: Seconds, duration_s: float) -> list[float]:
 
 
 def _describe(start_s: float, end_s: float, features: Features, tonal: Tonal) -> _Part:
-    span = _span(start_s, end_s, ENVELOPE_RATE_HZ, len(features.rms))
+    span = _span(start_s, end_s, ENVELOPE_RATE_HZ, len(features.envelopes.rms))
     onset_span = _span(start_s, end_s, 100, len(features.onsets))
-    level = features.rms[span]
+    level, bands = features.envelopes.rms[span], features.envelopes.bands[span]
     third = max(1, len(level) // 3)
     timbre_span = _span(start_s, end_s, RATE_HZ, len(tonal.mfcc))
     return _Part(
         start_s=start_s,
         end_s=end_s,
-        bass_db=_power_db(features.envelopes[span, 0]),
+        bands_db=(_power_db(bands[:, 0]), _power_db(bands[:, 1]), _power_db(bands[:, 2])),
         level_db=_power_db(level),
         onsets=float(features.onsets[onset_span].mean()),
         rise_db=_power_db(level[-third:]) - _power_db(level[:third]),
@@ -138,11 +150,11 @@ def _unit(vector: Floats) -> Floats:
 
 
 def _energies(parts: list[_Part]) -> list[float]:
-    """0..1 for each part: its level, bass and onsets between the song's least and most."""
+    """0..1 for each part: its level, bands and onsets between the song's least and most."""
+    bands = [_scaled([part.bands_db[band] for part in parts], 20.0) for band in range(3)]
     level = _scaled([part.level_db for part in parts], 20.0)
-    bass = _scaled([part.bass_db for part in parts], 20.0)
     onsets = _scaled([part.onsets for part in parts], 1e-3)
-    return (0.4 * level + 0.3 * bass + 0.3 * onsets).clip(0, 1).tolist()
+    return ((level + sum(bands) + onsets) / 5).clip(0, 1).tolist()
 
 
 def _scaled(values: list[float], least_range: float) -> Seconds:
@@ -151,28 +163,34 @@ def _scaled(values: list[float], least_range: float) -> Seconds:
     return 1 - (array.max() - array) / max(float(np.ptp(array)), least_range)
 
 
-def _labels(parts: list[_Part], energies: list[float]) -> list[Label]:
+def _labels(parts: list[_Part], energies: list[float], *, electronic: bool) -> list[Label]:
     labels: list[Label | None] = [None] * len(parts)
-    for index in range(1, len(parts)):
-        rise = parts[index].bass_db - parts[index - 1].bass_db
-        if (
-            rise >= DROP_RISE_DB
-            and energies[index] >= HIGH_ENERGY
-            and parts[index - 1].level_db > _QUIETEST_DB
-        ):
+    if electronic:
+        _label_drops(labels, parts, energies)
+    quieter = max(energies) - OPENING_MARGIN
+    if len(parts) > 1 and energies[0] < quieter:
+        labels[0] = "intro"
+    last_share = (parts[-1].end_s - parts[-1].start_s) / parts[-1].end_s
+    if last_share < LONGEST_OUTRO and energies[-1] < quieter and labels[-1] != "drop":
+        labels[-1] = "outro"
+    rest: list[Label] = ["section"] * len(parts) if electronic else _recurring(parts, energies, labels)
+    return [label or other for label, other in zip(labels, rest, strict=True)]
+
+
+def _label_drops(labels: list[Label | None], parts: list[_Part], energies: list[float]) -> None:
+    """Mark drops, breakdowns and builds by how bass and energy change from part to part."""
+    for index, (before, after) in enumerate(pairwise(parts), start=1):
+        bass_rise = after.bands_db[0] - before.bands_db[0]
+        gain = energies[index] - energies[index - 1]
+        climax = index + 1 == len(parts) or energies[index + 1] <= energies[index] + ENERGY_STEP
+        if energies[index] >= HIGH_ENERGY and climax and (bass_rise >= BASS_STEP_DB or gain >= ENERGY_STEP):
             labels[index] = "drop"
-    for index in range(1, len(parts)):
-        fall = parts[index - 1].bass_db - parts[index].bass_db
-        if fall >= BREAKDOWN_FALL_DB and energies[index] <= LOW_ENERGY:
+        elif energies[index] <= LOW_ENERGY and (-bass_rise >= BASS_STEP_DB or -gain >= 2 * ENERGY_STEP):
             labels[index] = "breakdown"
     for index in range(len(parts) - 1):
-        if labels[index + 1] == "drop" and labels[index] != "drop" and parts[index].rise_db > 2:  # noqa: PLR2004
+        rising = parts[index].rise_db > RISE_DB or energies[index] > LOW_ENERGY
+        if labels[index + 1] == "drop" and labels[index] in {None, "breakdown"} and rising:
             labels[index] = "build"
-    if len(parts) > 1 and energies[0] < max(energies) - 0.15:
-        labels[0] = "intro"
-    if len(parts) > 2 and energies[-1] < max(energies) - 0.15 and labels[-1] != "drop":  # noqa: PLR2004
-        labels[-1] = "outro"
-    return [label or other for label, other in zip(labels, _recurring(parts, energies, labels), strict=True)]
 
 
 def _recurring(parts: list[_Part], energies: list[float], known: list[Label | None]) -> list[Label]:

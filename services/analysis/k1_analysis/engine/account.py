@@ -1,0 +1,91 @@
+"""What is said about an analysis beside its map: warnings, and how it went."""
+
+import resource
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from k1_analysis.engine.agreement import compare
+from k1_analysis.engine.beats import Rhythm
+from k1_analysis.engine.decode import Decoded
+from k1_analysis.engine.features import Envelopes
+from k1_analysis.engine.genesis_map import Warned
+from k1_analysis.engine.rhythm import tempo
+
+DOUBTFUL_F_MEASURE = 0.8
+"""Below this the trackers disagree so much that a person should look."""
+_SHORTEST_SONG_S = 5.0
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Seconds a stage; the map never contains them."""
+
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+
+    @contextmanager
+    def stage(self, name: str) -> Generator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def decoding_warnings(decoded: Decoded) -> list[Warned]:
+    warnings: list[Warned] = []
+    if decoded.truncated and decoded.declared_s is not None:
+        warnings.append(
+            Warned(
+                "truncated",
+                f"The file declares {decoded.declared_s:.1f} s but holds {decoded.duration_s:.1f} s of audio.",
+            )
+        )
+    if decoded.damaged_packets:
+        warnings.append(Warned("damaged", f"{decoded.damaged_packets} damaged packets were skipped."))
+    if decoded.not_finite:
+        warnings.append(
+            Warned(
+                "not_finite",
+                f"{decoded.not_finite} samples were not finite or absurdly loud and were silenced.",
+            )
+        )
+    return warnings
+
+
+def musical_warnings(rhythm: Rhythm, envelopes: Envelopes, duration_s: float) -> list[Warned]:
+    if not float(envelopes.peak.max()):
+        return [Warned("silent", "The file holds nothing but digital silence.")]
+    warnings: list[Warned] = []
+    if duration_s < _SHORTEST_SONG_S:
+        warnings.append(Warned("short", "The song is too short for a reliable beat."))
+    if not len(rhythm.beats):
+        warnings.append(Warned("no_beats", "No pulse was found: the beat grid is empty."))
+    elif rhythm.agreement.f_measure < DOUBTFUL_F_MEASURE:
+        warnings.append(
+            Warned("low_agreement", "Independent trackers disagree about the beats: check them by ear.")
+        )
+    return warnings
+
+
+def measured(rhythm: Rhythm, duration_s: float, seconds: dict[str, float]) -> dict[str, Any]:
+    verdict = rhythm.verdict
+    return {
+        "f_measure_reference": "consensus",
+        **rhythm.agreement.as_dict(),
+        "chosen_tracker": verdict.chosen,
+        "independent_tracker": verdict.independent,
+        "committee_agreement": round(verdict.agreement, 4),
+        "mean_information_gain": {name: round(gain, 4) for name, gain in verdict.gain.items()},
+        "pair_information_gain": {name: round(gain, 4) for name, gain in verdict.pairs.items()},
+        "trackers_against_grid": {
+            name: compare(rhythm.beats, times).as_dict() for name, times in verdict.beats.items()
+        },
+        "tracker_bpm": {name: round(tempo(times), 2) for name, times in verdict.beats.items()},
+        "duration_s": round(duration_s, 3),
+        "seconds": {name: round(spent, 3) for name, spent in seconds.items()},
+        "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "companion_peak_rss_mib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
+    }
