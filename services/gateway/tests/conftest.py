@@ -1,0 +1,107 @@
+"""A running gateway before a real ingest, and owners that answer its questions from what a test hands them."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from faststream.nats import NatsBroker
+from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client import CollectorRegistry
+
+from k1_contracts import queries, subjects
+from k1_platform.broker import Bus, connect, make_broker
+from k1_platform.rpc import answer
+from k1_platform.rpc_documents import Document, answer_document
+from k1_platform.settings import NatsSettings
+from tests.support.infrastructure import Infrastructure
+from tests.support.service_process import RunningService, running_service
+
+ORIGIN = "https://show.example"
+
+
+@pytest.fixture(scope="session")
+def ingest(provisioned: Infrastructure, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """The real ingest."""
+    with running_service("ingest", provisioned.environment, tmp_path_factory.mktemp("ingest")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def gateway(
+    ingest: RunningService, provisioned: Infrastructure, tmp_path_factory
+) -> Iterator[RunningService]:
+    """A gateway that knows that ingest, and a service that is not there."""
+    own = {
+        "K1_GATEWAY_INGEST_URL": ingest.url,
+        "K1_GATEWAY_SERVICE_URLS": '{"analysis": "http://127.0.0.1:9"}',
+        "K1_GATEWAY_ALLOWED_ORIGINS": f'["{ORIGIN}"]',
+    }
+    folder = tmp_path_factory.mktemp("gateway")
+    with running_service("gateway", provisioned.environment | own, folder) as running:
+        yield running
+
+
+@pytest.fixture
+async def http(gateway: RunningService) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the API."""
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=30) as client:
+        yield client
+
+
+QUESTIONS = {
+    subjects.RPC_TRACK_LIST: queries.ListTracks,
+    subjects.RPC_TRACK_GET: queries.GetTrack,
+    subjects.RPC_VERSION_GET: queries.GetVersion,
+    subjects.RPC_ARTEFACT_LIST: queries.GetVersion,
+    subjects.RPC_JOB_LIST: queries.ListJobs,
+    subjects.RPC_JOB_GET: queries.GetJob,
+    subjects.RPC_JOB_CANCEL: queries.GetJob,
+    subjects.RPC_ANALYSIS_REQUEST: queries.RequestTrackAnalysis,
+    subjects.RPC_WORKER_LIST: queries.ListWorkers,
+}
+
+
+class Owners:
+    """The catalogue and the analysis, as far as the gateway can tell: it sees only answers."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
+        self.asked: list[Any] = []
+        self._answers: dict[str, Any] = {}
+
+    def says(self, subject: str, result: Any) -> None:
+        """Answer this subject with a model, or by raising an error."""
+        self._answers[subject] = result
+
+    def subscribe(self) -> None:
+        for subject, model in QUESTIONS.items():
+            answer(self.bus.broker, subject, model, self._answering(subject))
+        answer_document(
+            self.bus, subjects.RPC_GENESIS_GET, queries.GetGenesis, self._answering(subjects.RPC_GENESIS_GET)
+        )
+
+    def _answering(self, subject: str) -> Any:
+        async def reply(question: Any) -> Any:
+            self.asked.append(question)
+            result = self._answers[subject]
+            if isinstance(result, Exception):
+                raise result
+            if isinstance(result, Document) and question.etag == result.etag:
+                return Document(result.etag, None)
+            return result
+
+        return reply
+
+
+@pytest.fixture
+async def owners(provisioned: object) -> AsyncIterator[Owners]:
+    """Owners for one test."""
+    broker: NatsBroker = make_broker(
+        NatsSettings(), service="owners", registry=CollectorRegistry(), tracer_provider=TracerProvider()
+    )
+    owners = Owners(await connect(broker))
+    owners.subscribe()
+    await broker.start()
+    yield owners
+    await broker.stop()

@@ -1,0 +1,60 @@
+"""A job's progress as server-sent events."""
+
+import asyncio
+import json
+
+import httpx
+
+from k1_contracts import subjects
+from k1_contracts.commands import JobProgress
+from k1_platform.rpc import AnswerError
+from services.gateway.tests import samples
+from services.gateway.tests.conftest import Owners
+
+URL = f"/api/v1/analysis/jobs/{samples.JOB}/events"
+
+
+async def test_progress_flows_until_the_job_ends(http: httpx.AsyncClient, owners: Owners) -> None:
+    """The job as it stands, each progress as it happens, the job at its end; then the stream ends."""
+    owners.says(subjects.RPC_JOB_GET, samples.job())
+    events: list[tuple[str, dict[str, object]]] = []
+    async with http.stream("GET", URL) as stream:
+        assert stream.headers["content-type"] == "text/event-stream"
+        name = ""
+        async with asyncio.timeout(10):
+            async for line in stream.aiter_lines():
+                field, _, value = line.partition(": ")
+                name = value if field == "event" else name
+                if field == "data":
+                    events.append((name, json.loads(value)))
+                    await _next_step(owners, len(events))
+    assert [name for name, _ in events] == ["job", "progress", "progress", "job"]
+    assert [data.get("percent") for _, data in events] == [40, 60, 100, 100]
+    assert events[-1][1]["status"] == "completed"
+
+
+async def _next_step(owners: Owners, seen: int) -> None:
+    percent = {1: 60.0, 2: 100.0}.get(seen)
+    if percent is None:
+        return
+    if percent == 100:
+        owners.says(subjects.RPC_JOB_GET, samples.job("completed", 100))
+    progress = JobProgress(
+        job_id=samples.JOB, track_id=samples.TRACK, stage="beats", percent=percent, at=samples.NOW
+    )
+    await owners.bus.client.publish(subjects.live_job(samples.JOB), progress.to_json())
+
+
+async def test_an_ended_job_is_told_at_once(http: httpx.AsyncClient, owners: Owners) -> None:
+    """Nobody waits for news of what is over."""
+    owners.says(subjects.RPC_JOB_GET, samples.job("failed"))
+    answer = await http.get(URL)
+    assert answer.text.count("event: job") >= 1
+    assert '"status":"failed"' in answer.text
+
+
+async def test_an_unknown_job_is_a_problem(http: httpx.AsyncClient, owners: Owners) -> None:
+    """Not a stream that never says anything."""
+    owners.says(subjects.RPC_JOB_GET, AnswerError("job_not_found", "There is no such job.", 404))
+    answer = await http.get(URL)
+    assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")

@@ -1,0 +1,109 @@
+"""Uploads through the gateway into the real ingest."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from services.ingest.tests import songs
+from tests.support.infrastructure import Infrastructure
+from tests.support.service_process import RunningService, running_service
+
+URL = "/api/v1/tracks/upload"
+HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+HEADERS = {"Content-Type": "multipart/form-data; boundary=b"}
+
+
+async def test_a_song_is_accepted_and_known_again(http: httpx.AsyncClient, unique: str) -> None:
+    """202, then 200 with the same ids."""
+    song = songs.wav(2.0, int(unique[:7], 16))
+    first = await http.post(URL, files={"file": ("été.wav", song)}, data={"title": "Été"})
+    again = await http.post(URL, files={"file": ("b.wav", song)})
+    assert (first.status_code, again.status_code) == (202, 200)
+    assert again.json() == first.json() | {"status": "existing"}
+
+
+async def test_an_idempotency_key_reaches_ingest(http: httpx.AsyncClient, unique: str) -> None:
+    """The retry's answer is the first one's."""
+    song = songs.wav(2.0, int(unique[:7], 16))
+    answers = [
+        await http.post(URL, files={"file": ("a.wav", song)}, headers={"Idempotency-Key": unique})
+        for _ in range(2)
+    ]
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(202, answers[0].json())] * 2
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "code"),
+    [
+        (b"words " * 100, 415, "unsupported_format"),
+        (b"", 422, "empty_file"),
+        (b"%PDF" + bytes(20_000_000), 415, "unsupported_format"),
+        (songs.wav(1.0)[:44] + bytes(51_000_000), 413, "too_large"),
+    ],
+)
+async def test_refusals_come_back_as_problems(
+    http: httpx.AsyncClient, content: bytes, status: int, code: str
+) -> None:
+    """Also those that ingest decides long before the last byte has come."""
+    answer = await http.post(URL, files={"file": ("a.mp3", content)})
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_faults_of_the_form_are_listed(http: httpx.AsyncClient) -> None:
+    """With the field's name, as for every other invalid request."""
+    answer = await http.post(URL, files={"file": ("a.wav", songs.wav())}, data={"preset": "polka"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_form")
+    assert [fault["name"] for fault in answer.json()["errors"]] == ["preset"]
+
+
+async def test_the_body_is_never_held(http: httpx.AsyncClient, gateway: RunningService) -> None:
+    """50 MB pass through with a few buffers' worth of memory."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield HEAD + songs.lying_wav()[:44]
+        for _ in range(49):
+            yield bytes(1_000_000)
+        yield b"\r\n--b--\r\n"
+
+    await http.get("/api/v1/openapi.json")
+    before = psutil.Process(gateway.process.pid).memory_info().rss
+    Path(f"/proc/{gateway.process.pid}/clear_refs").write_text("5")  # resets the peak
+    answer = await http.post(URL, content=body(), headers=HEADERS)
+    status = Path(f"/proc/{gateway.process.pid}/status").read_text()
+    peak = 1024 * int(status.split("VmHWM:")[1].split()[0])
+    assert answer.status_code in {200, 202}
+    assert peak - before < 16 * 1024 * 1024
+
+
+async def test_a_client_that_goes_away_frees_ingest(
+    http: httpx.AsyncClient, gateway: RunningService, ingest: RunningService
+) -> None:
+    """More clients than may upload at once vanish in the middle; soon none counts as uploading."""
+    url = httpx.URL(gateway.url)
+    for _ in range(10):
+        with socket.create_connection((url.host, url.port or 80)) as connection:
+            connection.sendall(
+                b"POST /api/v1/tracks/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n"
+                b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + HEAD + songs.wav(2.0)
+            )
+    async with asyncio.timeout(10):
+        while "uploads_in_progress 0.0" not in (await http.get(f"{ingest.url}/metrics")).text:
+            await asyncio.sleep(0.02)
+    assert (await http.post(URL, files={"file": ("a.mp3", b"words")})).status_code == 415
+
+
+async def test_without_ingest_uploads_are_refused(provisioned: Infrastructure, tmp_path: Path) -> None:
+    """503 with a sentence and Retry-After, at once."""
+    environment = provisioned.environment | {"K1_GATEWAY_INGEST_URL": "http://127.0.0.1:9"}
+    with running_service("gateway", environment, tmp_path) as lonely:
+        answer = await asyncio.to_thread(
+            httpx.post, lonely.url + URL, files={"file": ("a.wav", songs.wav())}, timeout=10
+        )
+    assert (answer.status_code, answer.json()["code"]) == (503, "service_unavailable")
+    assert answer.headers["Retry-After"] == "5"
