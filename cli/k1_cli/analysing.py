@@ -2,15 +2,17 @@
 
 from pathlib import Path
 
-from k1_analysis.engine import EngineError, Progress, UnknownPresetError, analyse_file, find_preset
+from k1_analysis.engine import Analysis, EngineError, Progress, UnknownPresetError, analyse_file, find_preset
+from k1_analysis.engine.render import plot_map, render_clicks, write_beats
 from k1_cli.console import progress_bar
 from k1_cli.errors import CommandError
+from k1_contracts.genesis import GenesisMap
 
 _FULL = 100.0
 
 
-def analyse(song: Path, preset: str | None) -> bytes:
-    """The Genesis map of one file, as JSON.
+def analyse(song: Path, preset: str | None) -> Analysis:
+    """Analyse one file.
 
     Raises:
         CommandError: there is no such file or preset, or the file holds no song.
@@ -26,8 +28,27 @@ def analyse(song: Path, preset: str | None) -> bytes:
             def show(progress: Progress) -> None:
                 bar.update(task, description=progress.stage, completed=progress.percent)
 
-            return analyse_file(song, filename=song.name, preset=preset, progress=show).genesis_json
+            return analyse_file(song, filename=song.name, preset=preset, progress=show)
     except EngineError as error:
         raise CommandError(f"{song} cannot be analysed: {error.message} ({error.code})") from error
     except UnknownPresetError as error:
         raise CommandError(str(error)) from error
+
+
+def write_renderings(
+    song: Path, genesis: GenesisMap, *, plot: Path | None, click: Path | None, beats: Path | None
+) -> None:
+    """Write those that are asked for: a picture, the song with clicks, the beats as text.
+
+    Raises:
+        CommandError: a file cannot be written.
+    """
+    try:
+        if plot is not None:
+            plot_map(genesis, song, plot)
+        if click is not None:
+            render_clicks(song, genesis, click)
+        if beats is not None:
+            write_beats(genesis, beats)
+    except OSError as error:
+        raise CommandError(f"cannot write {error.filename}: {error.strerror}") from error

@@ -130,15 +130,24 @@ def test_doctor_speaks_json(k1: K1) -> None:
 
 
 def test_a_demo_song_can_be_analysed_without_a_server(k1: K1, tmp_path: Path) -> None:
-    """`analyze --json` prints a Genesis map v4 with the song's tempo, and `--beats` the same beats."""
+    """`analyze --json` prints a Genesis map v4 with the song's tempo; picture, clicks and beats on the side."""
     assert k1("demo-song", "song.wav", "--seconds", "14").returncode == 0
-    done = k1("analyze", "song.wav", "--json", "--beats", "beats.txt")
+    done = k1(
+        "analyze", "song.wav", "--json", "--beats", "beats.txt", "--plot", "map.png", "--click", "click.wav"
+    )
     assert done.returncode == 0, done.stderr
     genesis = json.loads(done.stdout)
     assert genesis["metadata"]["version"] == "4.0.0"
     assert genesis["global_metrics"]["bpm"] == pytest.approx(126, abs=1)
-    beats = [float(line) for line in (tmp_path / "beats.txt").read_text().split()]
-    assert [round(1000 * beat, 1) for beat in beats] == genesis["layers"]["rhythm"]["beat_grid_ms"]
+    beats_ms = [
+        round(1000 * float(line.split()[0]), 1) for line in (tmp_path / "beats.txt").read_text().splitlines()
+    ]
+    assert beats_ms == genesis["layers"]["rhythm"]["beat_grid_ms"]
+    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "click.wav").read_bytes().startswith(b"RIFF")
+    unwritable = k1("analyze", "song.wav", "--beats", "no/such/folder/beats.txt")
+    assert unwritable.returncode == 1
+    assert "cannot write no/such/folder/beats.txt" in unwritable.stderr
 
 
 def test_the_tests_get_their_arguments_untouched(k1: K1) -> None:

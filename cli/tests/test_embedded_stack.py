@@ -323,3 +323,15 @@ def test_a_taken_preferred_port_is_passed_over() -> None:
     with socket.create_server(("127.0.0.1", wanted)):
         assert not is_free(wanted)
         assert free_port(wanted) != wanted
+
+
+def test_many_folders_of_objects(stack: EmbeddedStack) -> None:
+    """A store with hundreds of songs answers as fast as an empty one, also what was just written."""
+    client = s3(stack)
+    client.make_bucket("songs")
+    started = time.monotonic()
+    for number in range(100):
+        for name in ("map.json", "metrics.json"):
+            client.put_object("songs", f"artefacts/{number}/1/{name}", io.BytesIO(b"{}"), 2)
+            assert client.get_object("songs", f"artefacts/{number}/1/{name}").read() == b"{}"
+    assert time.monotonic() - started < 20

@@ -40,9 +40,16 @@ def demo_song(
 
 def analyze(
     song: Annotated[Path, typer.Argument(help="An audio file.")],
+    *,
     preset: Annotated[str | None, typer.Option(help="edm, rock, orchestral, jazz or hiphop.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the map over the waveform, to this PNG file.")
+    ] = None,
+    click: Annotated[
+        Path | None, typer.Option(help="Write the song with a click on each beat, as WAV.")
+    ] = None,
     beats: Annotated[
-        Path | None, typer.Option(help="Write the beats in seconds to this text file, one a line.")
+        Path | None, typer.Option(help="Write a line a beat: seconds, position in the bar.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -50,15 +57,13 @@ def analyze(
 
     Example: ./k1 analyze song.wav --json > map.json
     """
-    from k1_cli.analysing import analyse
+    from k1_cli.analysing import analyse, write_renderings
     from k1_cli.summary import print_summary
 
-    document = analyse(song, preset)
-    genesis = json.loads(document)
-    if beats is not None:
-        grid_ms = genesis["layers"]["rhythm"]["beat_grid_ms"]
-        beats.write_text("".join(f"{time_ms / 1000:.4f}\n" for time_ms in grid_ms))
+    analysis = analyse(song, preset)
+    write_renderings(song, analysis.genesis, plot=plot, click=click, beats=beats)
+    document = json.loads(analysis.genesis_json)
     if as_json:
-        print_json(genesis)
+        print_json(document)
     else:
-        print_summary(genesis)
+        print_summary(document)

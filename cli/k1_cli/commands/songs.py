@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from k1_cli.gateway import Gateway
 
 _PAGE = 50
+_ID_WIDTH = 30
+"""Ids are to be copied: never cut short."""
 
 
 def upload(
@@ -85,26 +87,44 @@ def genesis(
     track_id: Annotated[str, typer.Argument(help="The track, as `k1 tracks` shows it.", metavar="ID")],
     version: Annotated[int | None, typer.Option(help="The current version by default.", min=1)] = None,
     out: Annotated[Path | None, typer.Option(help="Write the map to this JSON file.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the map over the waveform, to this PNG file.")
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """The Genesis map of a track: to standard output, or to a file.
+    """The Genesis map of a track: to standard output, to a file, or as a picture.
 
-    Example: ./k1 genesis trk_01J... --out map.json
+    Example: ./k1 genesis trk_01JABCDEF --plot map.png
     """
     with _gateway(home) as gateway:
-        document = gateway.genesis(track_id, version or _current_version(gateway, track_id))
-    if out is None:
+        track = gateway.track(track_id)["track"]
+        document = gateway.genesis(track_id, version or _current_version(track))
+    if out is not None:
+        _write(out, json.dumps(document, ensure_ascii=False))
+    if plot is not None:
+        from k1_cli.pictures import plot_track
+        from k1_cli.running import need_stack
+        from k1_contracts.genesis import GenesisMap
+
+        plot_track(
+            need_stack(home).environment, track["audio"]["key"], GenesisMap.model_validate(document), plot
+        )
+    if out is None and plot is None:
         print_json(document)
-    else:
-        out.write_text(json.dumps(document, ensure_ascii=False))
 
 
-def _current_version(gateway: "Gateway", track_id: str) -> int:
-    track = gateway.track(track_id)["track"]
+def _current_version(track: dict[str, Any]) -> int:
     version: int | None = track.get("current_version")
     if version is None:
-        raise CommandError(f"{track_id} has no map yet: its status is {track['status']}")
+        raise CommandError(f"{track['id']} has no map yet: its status is {track['status']}")
     return version
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _gateway(home: Path) -> "Gateway":
@@ -119,11 +139,19 @@ def _print(document: dict[str, Any], as_json: bool, sentence: str) -> None:
 
 
 def _print_page(page: dict[str, Any]) -> None:
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from k1_cli.summary import clock
 
-    table = Table("id", "title", "artist", "length", "BPM", "status", "preset")
+    table = Table(
+        Column("id", no_wrap=True, min_width=_ID_WIDTH),
+        "title",
+        "artist",
+        "length",
+        "BPM",
+        "status",
+        "preset",
+    )
     for track in page["items"]:
         length = clock(track["duration_ms"]) if track.get("duration_ms") else ""
         bpm = f"{track['bpm']:.1f}" if track.get("bpm") else ""

@@ -42,7 +42,9 @@ class S3Server(Server):
             "--addr",
             f"127.0.0.1:{self.port}",
         ]
-        argv += ["--config", "/dev/null", "--dir-cache-time", "0s"]
+        # With no cache at all rclone 1.75 reads folders anew for ever and stops answering once a few
+        # dozen exist; nothing but this server writes here, so a second is as good as none.
+        argv += ["--config", "/dev/null", "--dir-cache-time", "1s"]
         if self._allow_origin is not None:
             argv += ["--allow-origin", self._allow_origin]
         return Command(tuple(argv), {"RCLONE_AUTH_KEY": f'"{keys.s3_access_key},{keys.s3_secret_key}"'})

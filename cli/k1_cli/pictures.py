@@ -1,0 +1,42 @@
+"""`k1 genesis --plot`: fetch a track's audio from the running stack and draw its map over it."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from k1_analysis.engine import EngineError
+from k1_analysis.engine.render import plot_map
+from k1_cli.errors import CommandError
+from k1_contracts.genesis import GenesisMap
+from k1_platform.errors import TransientError
+from k1_platform.objects import ObjectMissingError, ObjectStore
+from k1_platform.settings import ObjectStoreSettings
+
+
+def plot_track(environment: dict[str, str], audio_key: str, genesis: GenesisMap, out: Path) -> None:
+    """Draw `genesis` over the audio that the stack keeps under `audio_key`, as a PNG.
+
+    Raises:
+        CommandError: the audio cannot be fetched or decoded, or the picture not written.
+    """
+    store = ObjectStore(
+        ObjectStoreSettings(
+            url=environment["K1_S3_URL"],
+            access_key=SecretStr(environment["K1_S3_ACCESS_KEY"]),
+            secret_key=SecretStr(environment["K1_S3_SECRET_KEY"]),
+            bucket=environment["K1_S3_BUCKET"],
+        )
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        song = Path(folder) / Path(audio_key).name
+        try:
+            asyncio.run(store.get_file(audio_key, song))
+            plot_map(genesis, song, out)
+        except (ObjectMissingError, TransientError, EngineError) as error:
+            raise CommandError(f"cannot draw over {audio_key}: {error}") from error
+        except OSError as error:
+            raise CommandError(f"cannot write {out}: {error.strerror}") from error
+        finally:
+            store.close()
