@@ -21,6 +21,7 @@ from k1_contracts.graph import Reason
 from k1_graph.catalogue import ParamValue
 from k1_graph.colour import from_hex
 from k1_graph.limits import FRAME_MS, LEDS
+from k1_graph.song import key_name
 from k1_graph.templates import Style
 
 _DEFAULT_BPM = 120.0
@@ -137,10 +138,9 @@ def _gain(name: str, points: Sequence[IntensityPoint]) -> Fitted:
 
 
 def _fit_colours(style: Style, genesis: GenesisMap) -> dict[str, Fitted]:
-    metrics = genesis.global_metrics
-    minor = metrics.scale.lower().startswith("min")
+    minor = genesis.global_metrics.scale == "minor"
     colours = np.array([from_hex(text) for text in (style.minor if minor else style.major)])
-    ramp = _why(f"{metrics.key} {metrics.scale}: the template's {'minor' if minor else 'major'} colours")
+    ramp = _why(f"{key_name(genesis)}: the template's {'minor' if minor else 'major'} colours")
     return {
         **_fit_sections(colours, genesis.layers.annotations.sections),
         "ramp": Fitted([[0.0, 0.0, 0.0], *_listed(colours)], ramp),

@@ -125,8 +125,8 @@ def _read_id(raw: object, index: int, ids: set[str], report: Report) -> str | No
 def _read_node(body: Mapping[object, object], name: str, report: Report) -> Draft | None:
     _check_fields(body, _NODE_FIELDS, name, name, report)
     _check_meta(body, name, name, report)
-    inputs = _read_object(body.get("inputs"), "inputs", name, report)
-    params = _read_object(body.get("params"), "params", name, report)
+    inputs = _read_object(body.get("inputs", {}), "inputs", name, report)
+    params = _read_object(body.get("params", {}), "params", name, report)
     kind = body.get("type")
     if not isinstance(kind, str) or kind not in catalogue().nodes:
         fix = (
@@ -140,8 +140,6 @@ def _read_node(body: Mapping[object, object], name: str, report: Report) -> Draf
 
 
 def _read_object(raw: object, what: str, name: str, report: Report) -> dict[str, object]:
-    if raw is None:
-        return {}
     if not isinstance(raw, dict):
         report.add("node_shape", f"{what} of {name} is {show(raw)}", f"Give {what} as an object.", node=name)
         return {}

@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import re
 from importlib import resources
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import FlashFinding, Photosensitivity
 from k1_graph.limits import FRAME_BUDGET_MS
 from k1_graph.simulate import Simulation
+from k1_graph.song import key_name
 
 _AUDIO_SCHEMES = frozenset({"", "http", "https", "data", "blob"})
 
@@ -42,9 +44,9 @@ def render_simulation_html(
     page = resources.files("k1_graph").joinpath("data/simulation.html").read_text(encoding="utf-8")
     # "<" is escaped so that no text of a song can end the script element it stands in.
     embedded = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-    # The data goes in last: what it contains is not searched for further places to fill.
-    filled = page.replace("__TITLE__", html.escape(title)).replace("__MEDIA__", _media_source(audio))
-    return filled.replace("__DATA__", embedded, 1)
+    filling = {"TITLE": html.escape(title), "MEDIA": _media_source(audio), "DATA": embedded}
+    # In one pass, so that what is filled in is not searched for further places to fill.
+    return re.sub(r"__(TITLE|MEDIA|DATA)__", lambda place: filling[place[1]], page)
 
 
 def _media_source(audio: str | None) -> str:
@@ -62,7 +64,7 @@ def _media_source(audio: str | None) -> str:
 def _facts(genesis: GenesisMap) -> str:
     metrics = genesis.global_metrics
     minutes, seconds = divmod(round(metrics.duration_ms / 1000.0), 60)
-    return f"{minutes}:{seconds:02d} · {metrics.bpm:.1f} BPM · {metrics.key} {metrics.scale}"
+    return f"{minutes}:{seconds:02d} · {metrics.bpm:.1f} BPM · {key_name(genesis)}"
 
 
 def _figures(simulation: Simulation) -> list[Figure]:

@@ -81,6 +81,12 @@ def sample_song(genesis: GenesisMap) -> Song:
     )
 
 
+def key_name(genesis: GenesisMap) -> str:
+    """`A minor`, or `no clear key`."""
+    metrics = genesis.global_metrics
+    return f"{metrics.key} {metrics.scale}" if metrics.scale in {"major", "minor"} else "no clear key"
+
+
 def _envelope(points: Sequence[IntensityPoint], times: Array) -> Array:
     if not points:
         return np.zeros(len(times))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import JsonValue
 
 from k1_contracts.base import JsonObject
 from k1_contracts.genesis import (
@@ -24,8 +25,6 @@ from k1_contracts.genesis import (
     TempoPoint,
     ValuePoint,
 )
-from pydantic import JsonValue
-
 from k1_graph.graph import Graph
 from k1_graph.validator import parse_graph
 

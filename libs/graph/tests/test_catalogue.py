@@ -68,7 +68,7 @@ def test_a_kernel_gives_the_outputs_that_the_catalogue_promises(kind: str) -> No
     inputs = {port.name: SAMPLES[port.type] for port in spec.inputs.values()}
     outputs = run_kernel(make_kernel(node, SONG), node, inputs, Chunk(0, 3))
     if spec.behaviour == "root":
-        assert [(3, 180, 3)] == [output.shape for output in outputs]
+        assert [output.shape for output in outputs] == [(3, 180, 3)]
         return
     expected = [SHAPES[output] for output in spec.outputs.values()]
     assert expected == [output.shape[1:] for output in outputs]
@@ -79,7 +79,7 @@ def test_a_kernel_gives_the_outputs_that_the_catalogue_promises(kind: str) -> No
 def test_defaults_are_allowed_and_factors_are_parameters(kind: str) -> None:
     """A node without parameters is valid, and its cost and state can be computed."""
     spec = catalogue().nodes[kind]
-    assert [] == [name for name, param in spec.params.items() if problem_with(param, param.default)]
+    assert [name for name, param in spec.params.items() if problem_with(param, param.default)] == []
     params = {name: param.default for name, param in spec.params.items()}
     assert spec.cost(params) > 0
     assert spec.state(params) >= 0

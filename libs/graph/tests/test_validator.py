@@ -231,6 +231,11 @@ def test_size_and_budget_warn() -> None:
         },
         {"name": "\ud800", "version": "v1.0", "meta": 1, "nodes": [{"id": "\ud800", "type": "\ud800"}]},
         {1: 2, None: 3},
+        {
+            "name": "x",
+            "version": "v1.0",
+            "nodes": [{"id": "a", "type": "DotRender", "inputs": None, "params": None}],
+        },
         {"name": "x", "version": "v1.0", "nodes": [{"id": "a" * 1_000_000, "type": "T" * 1_000_000}]},
         {
             "name": "x",
@@ -288,7 +293,7 @@ FIELDS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.fixed_dictionaries({"name": JSON, "version": st.just("v1.0") | JSON, "nodes": st.lists(FIELDS) | JSON})
     | JSON

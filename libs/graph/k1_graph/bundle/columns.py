@@ -1,4 +1,4 @@
-"""Columns of numbers as bytes: quantised to 8 bits, or as varint deltas of rising times."""
+"""Columns of numbers as bytes: quantised to 8 or 4 bits, or as varint deltas of rising times."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,6 +8,7 @@ import numpy as np
 from k1_graph.errors import BundleError
 
 _LEVELS = 255
+_NIBBLE_LEVELS = 15
 _MORE = 0x80
 _VARINT_MAX_BYTES = 6
 
@@ -21,17 +22,33 @@ def unpack_unit(data: bytes) -> list[float]:
     return [round(value / _LEVELS, 4) for value in data]
 
 
+def pack_nibbles(values: Sequence[float]) -> bytes:
+    """Values 0..1 in 4 bits, two a byte, the first in the high half; the quantisation step is 1/15."""
+    levels = np.rint(np.clip(np.array(values, dtype=np.float64), 0.0, 1.0) * _NIBBLE_LEVELS).astype(np.uint8)
+    pairs = np.append(levels, np.zeros(len(levels) % 2, dtype=np.uint8)).reshape(-1, 2)
+    return (pairs[:, 0] << 4 | pairs[:, 1]).tobytes()
+
+
+def unpack_nibbles(data: bytes, count: int) -> list[float]:
+    levels = [level for byte in data for level in (byte >> 4, byte & _NIBBLE_LEVELS)]
+    return [round(level / _NIBBLE_LEVELS, 4) for level in levels[:count]]
+
+
 def pack_range(values: Sequence[float]) -> dict[str, Any]:
-    """Any finite values as u8 between their extremes; the quantisation step is (hi - lo) / 255."""
+    """Any finite values as u8 between their extremes, each as the difference modulo 256 from the one before.
+
+    The quantisation step is (hi - lo) / 255; the differences deflate better than the values.
+    """
     column = np.array(values, dtype=np.float64)
     low, high = (float(column.min()), float(column.max())) if len(column) else (0.0, 0.0)
-    span = high - low or 1.0
-    return {"lo": low, "hi": high, "u8": np.rint((column - low) / span * _LEVELS).astype(np.uint8).tobytes()}
+    levels = np.rint((column - low) / (high - low or 1.0) * _LEVELS).astype(np.uint8)
+    return {"lo": low, "hi": high, "d8": np.diff(levels, prepend=np.uint8(0)).tobytes()}
 
 
 def unpack_range(packed: dict[str, Any]) -> list[float]:
     low, span = packed["lo"], packed["hi"] - packed["lo"]
-    return [low + span * value / _LEVELS for value in packed["u8"]]
+    levels = np.frombuffer(packed["d8"], dtype=np.uint8).cumsum(dtype=np.uint8)
+    return [low + span * level / _LEVELS for level in levels.tolist()]
 
 
 def pack_deltas(values: Iterable[int]) -> bytes:

@@ -11,12 +11,13 @@ from typing import Any, cast
 import cbor2
 
 from k1_contracts.genesis import GenesisMap
-from k1_graph.bundle.columns import pack_unit, unpack_unit
 from k1_graph.bundle.tables import (
+    pack_chroma,
     pack_envelope,
     pack_points,
     pack_rhythm,
     pack_sections,
+    unpack_chroma,
     unpack_envelope,
     unpack_points,
     unpack_rhythm,
@@ -52,7 +53,7 @@ def encode_map(genesis: GenesisMap) -> bytes:
     }
     archive = {
         "columns": {name: pack_points(layers[layer].pop(name), key) for layer, name, key in _ARCHIVED},
-        "chroma": [pack_unit(row) for row in layers["spectral"].pop("chroma")],
+        "chroma": pack_chroma(layers["spectral"].pop("chroma")),
         "rest": rest,
     }
     return to_cbor({"live": live, "archive": zlib.compress(to_cbor(archive), 9)})
@@ -81,7 +82,7 @@ def _decode(body: Json) -> GenesisMap:
         layers[layer][name] = unpack_envelope(live["env"][name])
     for layer, name, key in _ARCHIVED:
         layers[layer][name] = unpack_points(archive["columns"][name], key)
-    layers["spectral"]["chroma"] = [unpack_unit(row) for row in archive["chroma"]]
+    layers["spectral"]["chroma"] = unpack_chroma(archive["chroma"])
     return GenesisMap.model_validate(rest)
 
 

@@ -5,10 +5,12 @@ from typing import Any, cast
 
 from k1_graph.bundle.columns import (
     pack_deltas,
+    pack_nibbles,
     pack_range,
     pack_times,
     pack_unit,
     unpack_deltas,
+    unpack_nibbles,
     unpack_range,
     unpack_times,
     unpack_unit,
@@ -40,6 +42,15 @@ def pack_points(points: list[Json], key: str) -> Json:
 def unpack_points(packed: Json, key: str) -> list[Json]:
     values = unpack_range(packed)
     return [{"time_ms": t, key: v} for t, v in zip(unpack_times(packed), values, strict=True)]
+
+
+def pack_chroma(rows: list[list[float]]) -> Json:
+    """The 12 rows of pitch classes in 4 bits: they choose a colour, not a brightness."""
+    return {"n": len(rows[0]), "u4": [pack_nibbles(row) for row in rows]}
+
+
+def unpack_chroma(packed: Json) -> list[list[float]]:
+    return [unpack_nibbles(row, packed["n"]) for row in packed["u4"]]
 
 
 def pack_rhythm(rhythm: Json) -> Json:
