@@ -3,10 +3,9 @@
 from datetime import UTC, datetime
 
 from k1_contracts import queries
-from k1_contracts.ids import new_id
 
-TRACK = new_id("trk")
-JOB = new_id("job")
+TRACK = "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
+JOB = "job_01K9Z6Q3T4V8W2X0Y1Z5A7B9CE"
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
