@@ -12,6 +12,7 @@ from k1_analysis.engine.features import Features
 from k1_analysis.engine.framing import Floats, Seconds
 from k1_analysis.engine.presets import Preset
 from k1_analysis.engine.rhythm import (
+    CLEAR_ATTACK,
     SAME_TEMPO,
     Alternative,
     alternatives,
@@ -39,6 +40,10 @@ _NO_AGREEMENT = 0.2
 """Agreement below which the committee follows nothing but its own habits."""
 _NO_ONSETS = 0.03
 """99th percentile of the summed onset functions below which nothing is ever struck, as in a drone."""
+_NO_ATTACKS = 2e-3
+"""Share of the time at an attack below which nothing is struck, as in steady noise."""
+_SURE_AGREEMENT = 0.35
+"""Agreement that outweighs the lack of attacks."""
 _STRENGTH_PERCENTILE = 95
 
 
@@ -125,7 +130,11 @@ def _inside(times: Seconds, start_s: float, end_s: float) -> Seconds:
 
 
 def _has_pulse(beats: Seconds, verdict: Verdict, features: Features, activation: Floats) -> bool:
+    """Whether anything beats: the members always answer, even to noise and drones."""
     if not len(beats) or float(np.percentile(features.onsets.sum(axis=1), 99)) < _NO_ONSETS:
+        return False
+    struck = float(np.mean(attack_curve(features.attack) > CLEAR_ATTACK))
+    if struck < _NO_ATTACKS and verdict.agreement < _SURE_AGREEMENT:
         return False
     heard = float(np.median(strength_at(beats, activation)))
     return heard >= _NO_ACTIVATION or verdict.agreement >= _NO_AGREEMENT
