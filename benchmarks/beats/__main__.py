@@ -51,6 +51,12 @@ def items(chosen: argparse.Namespace) -> Iterator[Item]:
         yield from from_folder(folder)
 
 
+def warm_up(item: Item, trackers: Mapping[str, peers.Tracker]) -> None:
+    """Imports, compiled code and caches are not what is compared."""
+    for track in trackers.values():
+        track(item.path)
+
+
 def rate(item: Item, trackers: Mapping[str, peers.Tracker]) -> Iterator[Row]:
     """Every tracker on one track. The peers get decoded samples; the engine's time includes decoding."""
     audio_seconds = len(samples_of(item.path)) / 44_100
@@ -66,7 +72,9 @@ def main() -> None:
     trackers = peers.trackers(chosen.trackers, chosen.weights)
     rows: list[Row] = []
     try:
-        for item in items(chosen):
+        for number, item in enumerate(items(chosen)):
+            if number == 0:
+                warm_up(item, trackers)
             mine = list(rate(item, trackers))
             rows += mine
             print(

@@ -1,15 +1,15 @@
 """The engine behind the benchmark's call: one file to an estimate, taken from the map that it would publish."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from k1_analysis.engine import analyse_file
 from k1_analysis.engine.decode import decode
 from k1_analysis.engine.framing import Floats
+from k1_contracts.genesis import GenesisMap
 
 from .scores import Estimate, Times
 
@@ -25,19 +25,19 @@ def analyse(path: Path) -> Estimate:
     return from_map(analyse_file(path, filename=path.name).genesis)
 
 
-def from_map(genesis: Mapping[str, Any]) -> Estimate:
+def from_map(genesis: GenesisMap) -> Estimate:
     """What a Genesis map says about beats, bars, sections and key."""
-    rhythm, overall = genesis["layers"]["rhythm"], genesis["global_metrics"]
-    sections = genesis["layers"]["annotations"]["sections"]
-    confidence = rhythm.get("beat_confidence")
+    rhythm, overall = genesis.layers.rhythm, genesis.global_metrics
+    sections = genesis.layers.annotations.sections
+    confidence = rhythm.beat_confidence
     return Estimate(
-        beats=_seconds(rhythm["beat_grid_ms"]),
-        bpm=overall["bpm"],
-        downbeats=_seconds(rhythm["downbeat_ms"]),
-        sections=_seconds([s["start_ms"] for s in sections] + [s["end_ms"] for s in sections[-1:]]),
-        key=f"{overall['key']} {overall['scale']}",
-        metre=overall["time_signature"],
-        confidence=overall.get("confidence"),
+        beats=_seconds(rhythm.beat_grid_ms),
+        bpm=overall.bpm,
+        downbeats=_seconds(rhythm.downbeat_ms),
+        sections=_seconds([s.start_ms for s in sections] + [s.end_ms for s in sections[-1:]]),
+        key=f"{overall.key} {overall.scale}",
+        metre=overall.time_signature,
+        confidence=overall.confidence,
         beat_confidence=None if confidence is None else np.array(confidence),
     )
 

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from k1_analysis.engine import activation
+from k1_analysis.engine.beats import preview_beats
 from k1_analysis.engine.features import extract
-from k1_analysis.engine.rhythm import onset_curve, refine
 from k1_analysis.engine.trackers import load_essentia
-from k1_analysis.engine.viterbi import TempoModel, track_beats
 
 from .engine import analyse, samples_of
 from .scores import Estimate, Times
@@ -24,8 +24,6 @@ DEGARA = "RhythmExtractor2013 degara"
 LIBROSA = "librosa beat_track"
 MADMOM = "madmom RNN + DBN"
 SHIPPED = (K1, MULTIFEATURE, DEGARA, LIBROSA, MADMOM)
-
-NET_TEMPI = TempoModel(lowest_bpm=40, highest_bpm=215, inertia=200)
 
 
 def trackers(names: Sequence[str], weights: Sequence[Path]) -> dict[str, Tracker]:
@@ -51,7 +49,11 @@ def _rhythm_extractor(method: str) -> Tracker:
     extractor = load_essentia().RhythmExtractor2013(method=method)
 
     def track(path: Path) -> Estimate:
-        bpm, beats, *_ = extractor(samples_of(path))
+        try:
+            bpm, beats, *_ = extractor(samples_of(path))
+        except RuntimeError as error:  # Essentia gives up on some songs; that is its score
+            print(f"{path.name}: RhythmExtractor2013 {method}: {error}", file=sys.stderr)
+            return _estimate(())
         return _estimate(beats, float(bpm))
 
     return track
@@ -74,12 +76,11 @@ def _madmom() -> Tracker:
 
 
 def _net(weights: Path) -> Tracker:
-    """The network alone: activation, bar-pointer Viterbi, beats moved to the nearest onset."""
+    """The network alone, decoded and refined as the engine's preview does it."""
     net = activation.load_net(weights)
 
     def track(path: Path) -> Estimate:
         features = extract(samples_of(path))
-        beats = track_beats(net(features.log_bands)[:, 0], NET_TEMPI)
-        return _estimate(refine(beats, onset_curve(features.onsets)))
+        return _estimate(preview_beats(features, net(features.log_bands)))
 
     return track

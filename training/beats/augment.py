@@ -48,7 +48,8 @@ def _stretch(log_bands: Floats, beats: Times, factor: float) -> tuple[Floats, Ti
     at = np.arange(int(len(log_bands) * factor)) / factor
     row = np.minimum(at.astype(int), len(log_bands) - 2)
     part = (at - row)[:, None].astype(np.float32)
-    return log_bands[row] * (1 - part) + log_bands[row + 1] * part, beats * factor
+    between = log_bands[row] * (1 - part) + log_bands[row + 1] * part
+    return between.astype(np.float32), beats * factor
 
 
 def _tone(log_bands: Floats, rng: np.random.Generator) -> Floats:

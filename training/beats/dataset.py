@@ -15,20 +15,20 @@ GENERATOR_VERSION = 1
 """Part of the cache's folder name: raise it whenever the songs of a seed change."""
 
 SONGS_PER_STYLE: dict[str, int] = {
-    "edm": 48,
-    "rock": 40,
-    "pop": 40,
-    "funk": 24,
-    "orchestral": 42,
-    "legato": 34,
-    "jazz": 34,
-    "hiphop": 30,
-    "odd": 18,
-    "compound": 32,
-    "drumless": 32,
-    "rubato": 26,
+    "edm": 34,
+    "rock": 28,
+    "pop": 28,
+    "funk": 18,
+    "orchestral": 30,
+    "legato": 24,
+    "jazz": 24,
+    "hiphop": 22,
+    "odd": 16,
+    "compound": 24,
+    "drumless": 24,
+    "rubato": 22,
 }
-VALIDATION_SONGS_PER_STYLE = 2
+VALIDATION_SONGS_PER_STYLE = 1
 SONG_SECONDS = 28.0
 
 

@@ -204,7 +204,7 @@ EVALUATION: Grooves = {
         Groove(
             "laid back", (70, 90), "X......xx.......", "....X.......X..o", "xox.xox.xox.xox.", feel=SIXTEENTHS
         ),
-        Groove("drill", (136, 148), "X......x..x.....", "......X.......X.", "x..x..x..x..x.x."),
+        Groove("drill", (136, 148), "X.....x....x....", "........X.......", "x..x..x.x..x..x."),
     ),
     "odd": (
         Groove("take five", (104, 176), "X..x..x...", "......x.X.", "x.xxx.x.x.", metre="5/4"),

@@ -5,9 +5,11 @@ from typing import Literal, cast
 
 import av
 import numpy as np
+from av.audio.stream import AudioStream
 from numpy.typing import NDArray
-from scipy.signal import butter, fftconvolve, lfilter, sosfilt
+from scipy.signal import fftconvolve, lfilter
 
+from .filters import filtered
 from .fluid import SAMPLE_RATE_HZ
 
 Audio = NDArray[np.float32]
@@ -45,9 +47,8 @@ def _normalised(audio: Audio) -> Audio:
     return audio / max(1e-9, float(np.abs(audio).max()))
 
 
-def _filtered(audio: Audio, order: int, hz: float, kind: str) -> Audio:
-    sections = cast(NDArray[np.float64], butter(order, hz, kind, fs=SAMPLE_RATE_HZ, output="sos"))
-    return sosfilt(sections, audio).astype(np.float32)
+def _filtered(audio: Audio, order: int, hz: float, kind: Literal["lowpass", "highpass"]) -> Audio:
+    return filtered(audio, order, hz, kind).astype(np.float32)
 
 
 def _shelf(audio: Audio, rng: np.random.Generator) -> Audio:
@@ -55,7 +56,7 @@ def _shelf(audio: Audio, rng: np.random.Generator) -> Audio:
     low = _filtered(audio, 1, float(rng.uniform(100, 400)), "lowpass")
     high = _filtered(audio, 1, float(rng.uniform(2000, 6000)), "highpass")
     gains = 10 ** (rng.uniform(-8, 8, 2) / 20) - 1
-    return audio + float(gains[0]) * low + float(gains[1]) * high
+    return (audio + float(gains[0]) * low + float(gains[1]) * high).astype(np.float32)
 
 
 def _reverb(audio: Audio, rng: np.random.Generator) -> Audio:
@@ -91,7 +92,7 @@ def round_trip(audio: Audio, codec: Codec, kbps: int) -> Audio:
     container, encoder = _FORMATS[codec]
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container) as output:
-        stream = output.add_stream(encoder, rate=SAMPLE_RATE_HZ, layout="mono")
+        stream = cast(AudioStream, output.add_stream(encoder, rate=SAMPLE_RATE_HZ, layout="mono"))
         stream.bit_rate = kbps * 1000
         for start in range(0, len(audio), _FRAME):
             block = np.ascontiguousarray(audio[start : start + _FRAME], np.float32)[None]
@@ -100,7 +101,7 @@ def round_trip(audio: Audio, codec: Codec, kbps: int) -> Audio:
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     buffer.seek(0)
-    with av.open(buffer) as source:
+    with av.open(buffer, "r") as source:
         blocks = [frame.to_ndarray().reshape(-1) for frame in source.decode(audio=0)]
     decoded = np.concatenate(blocks).astype(np.float32)[: len(audio)]
     return np.pad(decoded, (0, len(audio) - len(decoded)))

@@ -15,7 +15,6 @@ from .score import Score, Truth, Voice
 from .styles import STYLES, Style
 
 VOICES: tuple[Voice, ...] = get_args(Voice)
-_RENDER_STREAM = 1
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ def make_song(style: str, index: int, split: Split, seconds: float) -> Song:
     """
     score = compose(style, index, split, seconds)
     # Rendering draws from its own stream, so that a change of sound never changes the notes.
-    rng = song_rng(style, index, split).spawn(_RENDER_STREAM)[0]
+    rng = song_rng(style, index, split).spawn(1)[0]
     definition, palette = STYLES[style], PALETTES[split]
     mix = _play(score, definition, palette, index, rng)
     return Song(f"{style}-{index:03d}", master(mix, definition.drive, rng), score.truth())
@@ -45,7 +44,7 @@ def _play(
     score: Score, style: Style, palette: Palette, index: int, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     used: Sequence[Voice] = [v for v in VOICES if any(n.voice == v for n in score.notes)]
-    pitched = [v for v in used if v != "drums"]
+    pitched: list[Voice] = [v for v in used if v != "drums"]
     machine = "drums" in used and rng.random() < style.synth_drums
     synthesised = rng.random() < style.synth
     parts: list[NDArray[np.float32]] = []
@@ -53,13 +52,13 @@ def _play(
         parts.append(synth.play_drums(score, palette, rng))
     if synthesised:
         parts.append(synth.play_voices(score, pitched, palette, rng))
-    sampled = [v for v in used if not (machine if v == "drums" else synthesised)]
+    sampled: list[Voice] = [v for v in used if not (machine if v == "drums" else synthesised)]
     if sampled:
         soundfont = palette.soundfonts[index % len(palette.soundfonts)]
         parts.append(
             _level(fluid.play(score, sampled, _programs(style, palette, rng), soundfont, rng), len(parts))
         )
-    return np.sum(parts, axis=0, dtype=np.float32)
+    return np.asarray(np.sum(parts, axis=0, dtype=np.float32))
 
 
 def _level(sampled: NDArray[np.float32], others: int) -> NDArray[np.float32]:

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfilt
 
 from .compose import KICK, pick
+from .filters import filtered
 from .fluid import SAMPLE_RATE_HZ
 from .palettes import Palette, Waveform
 from .score import Note, Score, Voice
@@ -89,7 +88,8 @@ def _saw(hz: float, t: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _supersaw(hz: float, t: NDArray[np.float64]) -> NDArray[np.float64]:
-    return sum(_saw(hz * 2 ** (cents / 1200), t + 0.37 * cents) for cents in (-11, -4, 5, 12)) / 2
+    voices = [_saw(hz * 2 ** (cents / 1200), t + 0.37 * cents) for cents in (-11, -4, 5, 12)]
+    return np.sum(voices, axis=0) / 2
 
 
 def _pluck(hz: float, t: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -106,7 +106,7 @@ def _fm(hz: float, t: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _organ(hz: float, t: NDArray[np.float64]) -> NDArray[np.float64]:
     partials = ((1, 0.5), (2, 0.3), (3, 0.2), (4, 0.15), (6, 0.1))
-    return sum(level * np.sin(2 * np.pi * hz * k * t) for k, level in partials)
+    return np.sum([level * np.sin(2 * np.pi * hz * k * t) for k, level in partials], axis=0)
 
 
 _WAVES: dict[Waveform, Callable[[float, NDArray[np.float64]], NDArray[np.float64]]] = {
@@ -165,17 +165,13 @@ def _noise_hit(rng: np.random.Generator, low_hz: float, decay: float) -> Audio:
 
 
 def _noise(rng: np.random.Generator, n: int, low_hz: float) -> NDArray[np.float64]:
-    return sosfilt(_sections(low_hz, "highpass"), rng.normal(0, 1, n))
-
-
-def _sections(hz: float, kind: str) -> NDArray[np.float64]:
-    return cast(NDArray[np.float64], butter(2, hz, kind, fs=SAMPLE_RATE_HZ, output="sos"))
+    return filtered(rng.normal(0, 1, n), 2, low_hz, "highpass")
 
 
 def _sweep(track: Audio, score: Score, rng: np.random.Generator) -> Audio:
     """A low-pass filter that may open over the quieter sections, as builds do."""
-    bright = sosfilt(_sections(float(rng.uniform(3000, 14000)), "lowpass"), track)
-    dark = sosfilt(_sections(float(rng.uniform(400, 1500)), "lowpass"), track)
+    bright = filtered(track, 2, float(rng.uniform(3000, 14000)), "lowpass")
+    dark = filtered(track, 2, float(rng.uniform(400, 1500)), "lowpass")
     opening = np.ones(len(track))
     for start, end, label in score.truth().sections:
         if label in ("intro", "build", "breakdown", "outro") and rng.random() < 0.5:

@@ -1,0 +1,17 @@
+"""Butterworth filters, with the types that scipy leaves out."""
+
+from typing import Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import butter, sosfilt
+
+from .fluid import SAMPLE_RATE_HZ
+
+
+def filtered(
+    audio: NDArray[np.floating[Any]], order: int, hz: float, kind: Literal["lowpass", "highpass"]
+) -> NDArray[np.float64]:
+    """`audio` through a Butterworth filter; as many samples come out as go in."""
+    sections = butter(order, hz, kind, fs=SAMPLE_RATE_HZ, output="sos")
+    return cast(NDArray[np.float64], sosfilt(sections, audio))
