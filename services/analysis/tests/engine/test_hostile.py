@@ -121,7 +121,9 @@ def test_not_finite_samples_are_silenced(tmp_path: Path) -> None:
 
 
 def _channels(count: int) -> Callable[[Path], Path]:
-    return lambda folder: songs.write(folder / "c.wav", np.repeat(BEAT[: 6 * SECOND, None], count, axis=1))
+    return lambda folder: songs.write(
+        folder / "c.wav", np.repeat(BEAT[: int(5.8 * SECOND), None], count, axis=1)
+    )
 
 
 FORMATS: dict[str, Callable[[Path], Path]] = {

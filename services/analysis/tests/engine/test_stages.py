@@ -1,0 +1,240 @@
+"""The stages alone: each keeps its promise for whatever it is given."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mir_eval.beat
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from k1_analysis.engine import Analysis, agreement, committee, companion, framing, rhythm, viterbi
+from k1_analysis.engine import testing as songs
+from k1_analysis.engine.activation import default_net
+from k1_analysis.engine.downbeats import Bars
+from k1_analysis.engine.features import extract, log_spectrogram
+from k1_analysis.engine.genesis_map import beat_milliseconds, milliseconds, seal
+from k1_analysis.engine.presets import find_preset, presets
+from k1_analysis.engine.render import plot_map, render_clicks, write_beats
+from k1_contracts.genesis import GenesisMap
+
+beat_lists = st.lists(st.floats(0.3, 1.2), min_size=4, max_size=60).map(np.cumsum)
+
+
+@given(beat_lists, beat_lists)
+@settings(max_examples=60, deadline=None)
+def test_agreement_is_what_mir_eval_says(reference: np.ndarray, estimate: np.ndarray) -> None:
+    """F-measure, Cemgil's score and information gain equal mir_eval's on any two sequences."""
+    assert agreement.f_measure(reference, estimate) == pytest.approx(
+        mir_eval.beat.f_measure(reference, estimate), abs=1e-9
+    )
+    assert agreement.cemgil(reference, estimate) == pytest.approx(
+        min(1.0, mir_eval.beat.cemgil(reference, estimate)[0]), abs=1e-9
+    )
+
+
+@given(st.floats(0.3, 1.0), st.floats(-0.02, 0.02), st.integers(0, 1000))
+@settings(max_examples=30, deadline=None)
+def test_gain_and_continuity_are_what_mir_eval_says(period: float, shift: float, seed: int) -> None:
+    """On a jittered copy of a sequence, as trackers give, the other scores agree with mir_eval too."""
+    reference = np.arange(6.0, 40.0, period)
+    estimate = np.sort(reference + shift + np.random.default_rng(seed).normal(0, 0.01, len(reference)))
+    ours = agreement.compare(reference, estimate)
+    theirs = mir_eval.beat.continuity(reference, estimate)
+    assert (ours.cml_c, ours.cml_t, ours.aml_c, ours.aml_t) == pytest.approx(theirs, abs=0.06)
+    assert ours.information_gain == pytest.approx(
+        mir_eval.beat.information_gain(reference, estimate), abs=0.02
+    )
+
+
+@given(st.floats(0.3, 1.0), st.floats(0, 2), st.sets(st.integers(0, 59), max_size=8), st.integers(0, 99))
+@settings(max_examples=50, deadline=None)
+def test_grid_survives_missing_and_jittered_beats(
+    period: float, start: float, missing: set[int], seed: int
+) -> None:
+    """Period within 0.1 %, whatever few beats are missing and however each is off by some milliseconds."""
+    kept = [index for index in range(60) if index not in missing]
+    jitter = np.random.default_rng(seed).normal(0, 0.004, len(kept))
+    grid = rhythm.fit_grid(np.sort(start + period * np.array(kept) + jitter))
+    assert grid is not None
+    assert grid.period_s == pytest.approx(period, rel=1e-3)
+    times = grid.times(start, start + 59 * period)
+    assert len(times) in {59, 60, 61}
+    assert np.diff(times)[1:] == pytest.approx(grid.period_s)
+
+
+def test_grid_is_refused_where_the_tempo_drifts() -> None:
+    """A drummer's drift of some per cent is no machine's grid."""
+    assert rhythm.fit_grid(np.cumsum(60 / (120 + 6 * np.sin(np.arange(80) / 12)))) is None
+
+
+@given(st.lists(st.floats(-1, 100), max_size=80))
+def test_rising_always_rises(times: list[float]) -> None:
+    """Whatever goes in, beats come out in order, apart, and not before zero."""
+    beats = rhythm.rising(np.array(times))
+    assert (beats >= 0).all()
+    assert (np.diff(beats) >= 0.05 - 1e-9).all()
+    assert len(set(beat_milliseconds(beats))) == len(beats)
+
+
+@given(st.lists(st.floats(0, 1, width=32), max_size=300))
+@settings(max_examples=40, deadline=None)
+def test_decoder_gives_plausible_beats_for_any_activation(activation: list[float]) -> None:
+    """No two beats are closer than the fastest or farther than the slowest tempo allows."""
+    model = viterbi.TempoModel(lowest_bpm=60, highest_bpm=180, inertia=100, tempi=20)
+    beats = viterbi.track_beats(np.array(activation, np.float32), model)
+    gaps = np.diff(beats)
+    assert (gaps >= 0.33 - 1e-9).all()
+    assert (gaps <= 1.0 + 1e-9).all()
+
+
+def test_compiled_decoder_equals_its_source() -> None:
+    """Numba changes the speed, not the path."""
+    gain = np.random.default_rng(1).normal(0, 2, 150)
+    intervals = np.array([20, 25, 30], np.int64)
+    log_transition = np.log(np.full((3, 3), 1 / 3))
+    rows = np.array([[0, 3]] * 3, np.int64)
+    compiled = viterbi.decode_path(gain, intervals, log_transition, rows)
+    assert compiled.tolist() == viterbi.decode_path.py_func(gain, intervals, log_transition, rows).tolist()
+
+
+@given(st.lists(st.integers(1, 30_000), min_size=1, max_size=8), st.integers(1, 7))
+@settings(max_examples=30, deadline=None)
+def test_windows_do_not_depend_on_how_samples_arrive(sizes: list[int], block: int) -> None:
+    """Pushed in any pieces, a stream is cut into the same windows as in one."""
+    samples = np.random.default_rng(0).normal(size=sum(sizes)).astype(np.float32)
+    whole, pieces = framing.FrameCutter(2048, 441, block), framing.FrameCutter(2048, 441, block)
+    expected = [*whole.push(samples), *whole.finish()]
+    got: list[np.ndarray] = []
+    for part in np.split(samples, np.cumsum(sizes)[:-1]):
+        got.extend(pieces.push(part))
+    got.extend(pieces.finish())
+    assert (np.concatenate(got) == np.concatenate(expected)).all()
+    assert len(np.concatenate(got)) == 1 + len(samples) // 441
+
+
+def test_features_have_the_stated_shapes_and_units() -> None:
+    """A sine of amplitude 0.5 has that RMS and peak, its centroid and its band."""
+    samples = (0.5 * np.sin(2 * np.pi * 1000 * np.arange(3 * songs.RATE) / songs.RATE)).astype(np.float32)
+    features = extract(samples)
+    middle = slice(5, -5)
+    assert features.log_bands.shape == (301, 82)
+    assert features.attack.shape == (903,)
+    assert features.envelopes.rms[middle] == pytest.approx(0.5 / np.sqrt(2), rel=0.01)
+    assert features.envelopes.peak[middle] == pytest.approx(0.5, rel=0.01)
+    assert features.envelopes.centroid_hz[middle] == pytest.approx(1000, rel=0.02)
+    assert features.envelopes.bands[middle, 1] == pytest.approx(0.5 / np.sqrt(2), rel=0.02)
+    assert features.envelopes.bands[middle, 0].max() < 0.01
+    assert (features.log_bands == log_spectrogram(samples)).all()
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7, 600])
+def test_network_answers_any_length(frames: int) -> None:
+    """Probabilities for every frame, however few."""
+    activation = default_net()(np.zeros((frames, 82), np.float32))
+    assert activation.shape == (frames, 2)
+    assert ((activation > 0) & (activation < 1)).all()
+
+
+def test_committee_follows_the_majority() -> None:
+    """Three that agree outweigh one that does not; the independent member is of another family."""
+    beats = np.arange(6.0, 60.0, 0.5)
+    stray = np.cumsum(np.random.default_rng(3).uniform(0.3, 0.9, 90))
+    verdict = committee.deliberate(
+        {"net": stray, "onsets": beats, "degara": beats + 0.004, "multifeature": beats}
+    )
+    assert verdict.chosen in {"onsets", "degara", "multifeature"}
+    assert verdict.agreement > verdict.gain["net"]
+    assert committee.deliberate({"net": np.empty(0), "onsets": np.empty(0)}).chosen is None
+
+
+def test_every_preset_is_whole() -> None:
+    """Six names lead to five presets, and their sections are labels that the map knows."""
+    assert set(presets()) == {"edm", "rock", "orchestral", "jazz", "hiphop"}
+    assert find_preset("edm_high_energy") == find_preset("edm")
+    for preset in presets().values():
+        assert preset.tempo_bpm[1] >= 2 * preset.tempo_bpm[0] * 0.8
+
+
+@given(st.floats(0, 5000))
+def test_milliseconds_have_one_decimal(seconds: float) -> None:
+    """Times are within 0.05 ms and have no binary tail."""
+    rounded = milliseconds(seconds)
+    assert abs(rounded - seconds * 1000) <= 0.05 + 1e-6
+    assert rounded == round(rounded, 1)
+
+
+def test_seal_ignores_only_what_it_says() -> None:
+    """The hash changes with the content and not with the timestamp."""
+
+    def digest(name: str, at: str) -> str:
+        metadata = {"filename": name, "timestamp_utc": at, "hashes": {"audio_sha256": "a", "map_sha256": ""}}
+        return seal({"metadata": metadata, "layers": {}})[0]["metadata"]["hashes"]["map_sha256"]
+
+    assert digest("a", "1") == digest("a", "2") != digest("b", "1")
+
+
+def test_signature_of_compound_time() -> None:
+    """Two beats a bar that fall into three are six eighths."""
+    nothing = np.zeros(0, bool)
+    assert Bars(nothing, 2, compound=True, score=0).time_signature == "6/8"
+    assert Bars(nothing, 2, compound=False, score=0).time_signature == "2/4"
+
+
+def test_companion_returns_raises_and_times_out() -> None:
+    """A result comes back; an exception, a crash and a hang become one error, and no process stays."""
+    with companion.Companion(lambda: list(range(100_000))) as good:
+        assert len(good.result(10)) == 100_000
+    with (
+        companion.Companion(lambda: 1 // 0) as bad,
+        pytest.raises(companion.CompanionError, match="ZeroDivision"),
+    ):
+        bad.result(10)
+    with (
+        companion.Companion(lambda: os.kill(os.getpid(), signal.SIGKILL)) as crashed,
+        pytest.raises(companion.CompanionError, match="died"),
+    ):
+        crashed.result(10)
+    with companion.Companion(signal.pause) as hung, pytest.raises(companion.CompanionError, match="within"):
+        hung.result(0.1)
+    assert hung.pid is None
+
+
+def test_companion_dies_with_its_parent() -> None:
+    """A parent killed without a chance to clean up leaves no grandchild behind."""
+    program = (
+        "import signal\nfrom k1_analysis.engine.companion import Companion\n"
+        "companion = Companion(signal.pause)\nprint(companion.pid, flush=True)\nsignal.pause()\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    grandchild = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 5
+    while Path(f"/proc/{grandchild}").exists() and time.monotonic() < deadline:
+        state = Path(f"/proc/{grandchild}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        if state == "Z":
+            break
+        os.sched_yield()
+    else:
+        assert not Path(f"/proc/{grandchild}").exists()
+
+
+def test_pictures_clicks_and_beats(tmp_path: Path, house: Path, house_analysis: Analysis) -> None:
+    """The plot is a PNG, the clicks a WAV of the song's length, the beats a file that reads back."""
+    genesis: GenesisMap = house_analysis.genesis
+    plot_map(genesis, house, tmp_path / "plot.png")
+    render_clicks(house, genesis, tmp_path / "clicks.wav")
+    write_beats(genesis, tmp_path / "song.beats")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "clicks.wav").stat().st_size == pytest.approx(house.stat().st_size, rel=0.01)
+    times, positions = np.loadtxt(tmp_path / "song.beats").T
+    assert (times * 1000).tolist() == pytest.approx(genesis.layers.rhythm.beat_grid_ms)
+    assert set(positions[4:].astype(int)) == {1, 2, 3, 4}
