@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from k1_cli.embedded import Home, StackError
 from k1_cli.embedded.ports import free_port
-from k1_cli.embedded.processes import Command, ManagedProcess
+from k1_cli.embedded.processes import Command, ManagedProcess, Spawn, spawn
 
 NAMES = ("telemetry", "deploy", "catalogue", "analysis", "ingest", "gateway")
 """In the order of starting; they stop in reverse, the public edge first."""
@@ -42,11 +42,11 @@ class Service:
         """Its base URL."""
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self, environment: Mapping[str, str]) -> None:
+    def start(self, environment: Mapping[str, str], spawner: Spawn = spawn) -> None:
         """Start the process; `readiness` tells when it is of use."""
         own = {f"K1_{self.name.upper()}_PORT": str(self.port), f"K1_{self.name.upper()}_HOST": "127.0.0.1"}
-        argv = (sys.executable, "-m", f"k1_{self.name}")
-        self.process.start(Command(argv, {**environment, **own}))
+        argv = (sys.executable, "-P", "-m", f"k1_{self.name}")
+        self.process.start(Command(argv, {**environment, **own}), spawner)
 
 
 def readiness(port: int) -> Readiness:
@@ -75,14 +75,14 @@ def make_services(home: Home, gateway_port: int | None) -> list[Service]:
     return services
 
 
-def prepare(home: Home, name: str, environment: Mapping[str, str]) -> None:
+def prepare(home: Home, name: str, environment: Mapping[str, str], spawner: Spawn = spawn) -> None:
     """Run one of PREPARATIONS to its end.
 
     Raises:
         StackError: it failed; the message carries the end of its log.
     """
     process = ManagedProcess(home, name)
-    process.start(Command((sys.executable, "-m", PREPARATIONS[name]), environment))
+    process.start(Command((sys.executable, "-P", "-m", PREPARATIONS[name]), environment), spawner)
     code = process.wait()
     if code != 0:
         raise StackError(

@@ -1,5 +1,6 @@
 """Starts servers, preparations and services in order, keeps them running, stops them in reverse."""
 
+import contextlib
 import json
 import os
 import time
@@ -13,7 +14,9 @@ from pathlib import Path
 from k1_cli.embedded import EmbeddedStack, StackError
 from k1_cli.embedded.home import write_private
 from k1_cli.embedded.ports import is_free
+from k1_cli.embedded.processes import Child, Command, spawn
 from k1_cli.embedded.server import Server
+from k1_cli.nursery import Nursery
 from k1_cli.services import PREPARATIONS, Service, make_services, prepare, readiness
 
 _SERVICE_PATIENCE = 60.0
@@ -59,6 +62,7 @@ class Supervisor:
         self._services: list[Service] = []
         self._environment: dict[str, str] = {}
         self._backoff: dict[str, Backoff] = {}
+        self._nursery: Nursery | None = None
 
     @property
     def url(self) -> str:
@@ -75,6 +79,8 @@ class Supervisor:
         if self._port is not None and not is_free(self._port):
             raise StackError(f"port {self._port} is taken by another program; give another with --port")
         begun = time.monotonic()
+        self._home.create()
+        self._nursery = Nursery(self._home.logs / "nursery.log")
         self._stack.start()
         self._say(f"servers ready after {time.monotonic() - begun:.1f} s")
         self._services = make_services(self._home, self._port)
@@ -82,16 +88,34 @@ class Supervisor:
         self._environment = {
             **self._stack.urls.environment(),
             "K1_GATEWAY_INGEST_URL": by_name["ingest"].url,
+            "K1_GATEWAY_SERVICE_URLS": json.dumps({s.name: s.url for s in self._services[:-1]}),
+            "OMP_NUM_THREADS": "1",  # the services scale by processes
         }
-        with ThreadPoolExecutor(len(PREPARATIONS)) as pool:
-            for done in [pool.submit(prepare, self._home, name, self._environment) for name in PREPARATIONS]:
-                done.result()
+        self._prepare()
         self._say(f"bus, buckets and schema ready after {time.monotonic() - begun:.1f} s")
         for service in self._services:
-            service.start(self._environment)
+            service.start(self._environment, self._spawn_fast)
         self._await_ready()
+        self._nursery.close()
         self._write_state()
         self._say(f"services ready after {time.monotonic() - begun:.1f} s")
+
+    def _prepare(self) -> None:
+        with ThreadPoolExecutor(len(PREPARATIONS)) as pool:
+            running = [
+                pool.submit(prepare, self._home, name, self._environment, self._spawn_fast)
+                for name in PREPARATIONS
+            ]
+            for done in running:
+                done.result()
+
+    def _spawn_fast(self, command: Command, log: Path) -> Child:
+        if self._nursery is not None:
+            try:
+                return self._nursery.spawn(command, log)
+            except StackError as error:
+                self._say(f"{error}; see {self._home.logs / 'nursery.log'}. Starting in the plain way")
+        return spawn(command, log)
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + _SERVICE_PATIENCE
@@ -116,6 +140,7 @@ class Supervisor:
         while True:
             for part in (*self._stack.servers, *self._services):
                 self._look_after(part)
+            self._bury_orphans()
             time.sleep(_WATCH_PAUSE)
 
     def _look_after(self, part: Server | Service) -> None:
@@ -129,6 +154,15 @@ class Supervisor:
             self._restart(part)
             backoff.started(now)
             self._write_state()
+
+    def _bury_orphans(self) -> None:
+        """Children of what was killed have become ours; without this they would stay as zombies."""
+        ours = {part.process.pid for part in (*self._stack.servers, *self._services)}
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
+                if ended.si_pid in ours:
+                    return  # its own turn comes, and needs its exit code
+                os.waitpid(ended.si_pid, os.WNOHANG)
 
     def _restart(self, part: Server | Service) -> None:
         try:
@@ -149,6 +183,8 @@ class Supervisor:
         """Stop the services, edge first, then the servers; harmless when nothing runs."""
         if self._home.claimed:
             self._home.state_file.unlink(missing_ok=True)
+        if self._nursery is not None:
+            self._nursery.close()
         for service in reversed(self._services):
             service.process.request_stop()
         for service in reversed(self._services):

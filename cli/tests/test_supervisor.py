@@ -242,3 +242,49 @@ def test_backoff_doubles_to_a_limit_and_forgets_after_a_quiet_minute() -> None:
         backoff.started(now)
     assert delays == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
     assert backoff.died(now + 61) == 0.5
+
+
+NURSERY = """
+import json, os, sys
+from pathlib import Path
+from k1_cli.embedded import StackError
+from k1_cli.embedded.processes import Command
+from k1_cli.nursery import Nursery
+folder = Path(sys.argv[1])
+nursery = Nursery(folder / "nursery.log")
+def run(module, **environment):
+    log = folder / f"{module}.log"
+    child = nursery.spawn(Command((sys.executable, "-P", "-m", module), environment), log)
+    parent = int(Path(f"/proc/{child.pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    return parent, child.wait(20), log.read_text()
+found = [run("quotes", SAYING="well said"), run("absent_module"), run("sleeper")]
+os.kill(nursery._process.pid, 9)
+nursery._process.wait()
+try:
+    nursery.spawn(Command((sys.executable, "-P", "-m", "quotes")), folder / "late.log")
+except StackError as error:
+    found.append(str(error))
+print(json.dumps([os.getpid(), *found]))
+"""
+
+
+def test_the_nursery_gives_real_children(tmp_path: Path) -> None:
+    """Its forks become ours, with their environment, output and exit code; a dead nursery says so."""
+    (tmp_path / "quotes.py").write_text("import os; print(os.environ['SAYING'])")
+    (tmp_path / "sleeper.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGTERM)")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", NURSERY, tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    own_pid, quotes, absent, sleeper, late = json.loads(done.stdout)
+    assert quotes[1:] == [0, "well said\n"]
+    assert absent[1] == 1
+    assert "No module named absent_module" in absent[2]
+    assert sleeper[1] == -signal.SIGTERM
+    assert {quotes[0], absent[0], sleeper[0]} == {own_pid}
+    assert late == "the nursery has ended"

@@ -81,7 +81,7 @@ def _up_in_the_background(home: Path, port: int | None) -> None:
     place.create()
     if place.is_locked():
         raise CommandError(f"a stack already runs on {place.root}; `./k1 status` tells more")
-    argv = [sys.executable, "-m", "k1_cli", "up", "--home", str(place.root)]
+    argv = [sys.executable, "-P", "-m", "k1_cli", "up", "--home", str(place.root)]
     argv += [] if port is None else ["--port", str(port)]
     log = place.logs / "supervisor.log"
     with log.open("wb") as output:

@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
 
 import psutil
 
@@ -52,6 +54,47 @@ def bound_to_us(command: Command) -> list[str]:
     return [sys.executable, "-I", "-S", launch.__file__, *map(str, binding), *command.argv]
 
 
+class Child(Protocol):
+    """What a started process must offer; `subprocess.Popen` does."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, number: int, /) -> None: ...
+
+
+Spawn = Callable[[Command, Path], Child]
+"""Starts a command with its output in a log file, as the leader of a session of its own."""
+
+
+def spawn(command: Command, log: Path) -> Child:
+    """The plain way.
+
+    Raises:
+        StackError: the program cannot be started.
+    """
+    return _spawner.submit(_open_process, command, log).result()
+
+
+def _open_process(command: Command, log: Path) -> Child:
+    with log.open("ab") as output:
+        try:
+            return subprocess.Popen(
+                bound_to_us(command),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **command.environment},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise StackError(f"cannot start {command.argv[0]}: {error}") from error
+
+
 class ManagedProcess:
     """A named child of a stack, with its log in `<home>/logs/<name>.log`."""
 
@@ -59,7 +102,7 @@ class ManagedProcess:
         self.name = name
         self.log = home.logs / f"{name}.log"
         self._record = home.run / f"{name}.pid"
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._stop_signal = signal.SIGTERM
         self._swept = False
 
@@ -78,7 +121,7 @@ class ManagedProcess:
         """How it ended: a code, a negative signal number, or None while it runs or before it ran."""
         return None if self._child is None else self._child.poll()
 
-    def start(self, command: Command) -> None:
+    def start(self, command: Command, spawner: Spawn = spawn) -> None:
         """Start `command`, after ending what a killed predecessor may have left running.
 
         Raises:
@@ -89,24 +132,9 @@ class ManagedProcess:
         self._rotate_log()
         self._swept = False
         self._stop_signal = command.stop_signal
-        environment = {**os.environ, **command.environment}
-        self._child = _spawner.submit(self._spawn, bound_to_us(command), environment).result()
+        self._child = spawner(command, self.log)
         created = psutil.Process(self._child.pid).create_time()
         self._record.write_text(json.dumps({"pid": self._child.pid, "created": created}))
-
-    def _spawn(self, argv: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as log:
-            try:
-                return subprocess.Popen(
-                    argv,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    env=environment,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise StackError(f"cannot start {self.name}: {error}") from error
 
     def wait(self) -> int:
         """Wait until the child ends by itself; returns its exit code."""
