@@ -1,0 +1,47 @@
+"""The composition root: settings in, connections opened, handlers wired."""
+
+from datetime import UTC, datetime
+
+from k1_catalogue.handlers import answer_questions, consume_facts
+from k1_catalogue.intake import Intake
+from k1_catalogue.job_questions import JobQuestions
+from k1_catalogue.maps import GenesisMaps
+from k1_catalogue.questions import Questions
+from k1_catalogue.settings import CatalogueSettings
+from k1_catalogue.store import SCHEMA
+from k1_catalogue.upkeep import Upkeep
+from k1_contracts import streams
+from k1_platform.database import check_database, open_pool
+from k1_platform.health import durable_check
+from k1_platform.objects import ObjectStore
+from k1_platform.outbox import OutboxRelay
+from k1_platform.service import Runtime
+from k1_platform.settings import MongoSettings, ObjectStoreSettings, PostgresSettings
+
+
+async def wire(runtime: Runtime) -> None:
+    """Open the stores, then register what is consumed, answered, published and checked."""
+    pool = await open_pool(PostgresSettings(), runtime.name)
+    runtime.cleanup.push_async_callback(pool.close)
+    maps = GenesisMaps(MongoSettings())
+    runtime.cleanup.callback(maps.close)
+    objects = ObjectStore(ObjectStoreSettings())
+    runtime.cleanup.callback(objects.close)
+    jetstream = runtime.bus.jetstream
+
+    jobs = JobQuestions(
+        pool=pool,
+        progress=await jetstream.key_value(streams.JOB_PROGRESS.name),
+        cancels=await jetstream.key_value(streams.JOB_CANCELS.name),
+        clock=lambda: datetime.now(UTC),
+    )
+    consume_facts(runtime.bus, Intake(pool, maps, objects), workers=CatalogueSettings().consumers)
+    answer_questions(runtime.bus, Questions(pool, maps, objects), jobs)
+    runtime.background(OutboxRelay(pool, runtime.bus.broker, SCHEMA).run, "outbox relay")
+    runtime.background(Upkeep(pool, runtime.registry).run, "upkeep")
+    runtime.checks |= {
+        "postgres": lambda: check_database(pool),
+        "mongo": maps.check,
+        "objects": objects.check,
+        "durable": durable_check(jetstream, streams.CATALOGUE),
+    }

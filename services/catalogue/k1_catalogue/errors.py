@@ -1,0 +1,56 @@
+"""What can go wrong in the catalogue.
+
+A fact that came too early raises the platform's TransientError and comes again; one whose artefacts
+are wrong raises PermanentError and is dead-lettered; a question without an answer raises AnswerError.
+"""
+
+from http import HTTPStatus
+
+from k1_platform.rpc import AnswerError
+
+
+class IllegalTransitionError(Exception):
+    """A job was told to become what it cannot become from where it is."""
+
+
+def track_not_found(track_id: str) -> AnswerError:
+    return AnswerError("track_not_found", f"There is no track {track_id}.", HTTPStatus.NOT_FOUND)
+
+
+def version_not_found(track_id: str, version: int) -> AnswerError:
+    message = f"Track {track_id} has no version {version}; the track's detail lists its versions."
+    return AnswerError("version_not_found", message, HTTPStatus.NOT_FOUND)
+
+
+def job_not_found(job_id: str) -> AnswerError:
+    return AnswerError("job_not_found", f"There is no job {job_id}.", HTTPStatus.NOT_FOUND)
+
+
+def job_ended(job_id: str, status: str) -> AnswerError:
+    message = f"Job {job_id} is {status} already; only a job that waits or runs can be cancelled."
+    return AnswerError("job_ended", message, HTTPStatus.CONFLICT)
+
+
+def genesis_pending(track_id: str, version: int) -> AnswerError:
+    message = f"Version {version} of {track_id} is still being analysed; ask again when its job has ended."
+    return AnswerError("genesis_pending", message, HTTPStatus.CONFLICT)
+
+
+def genesis_missing(track_id: str, version: int) -> AnswerError:
+    message = f"Version {version} of {track_id} has no map, because its analysis did not complete."
+    return AnswerError("genesis_missing", message, HTTPStatus.NOT_FOUND)
+
+
+def empty_window(from_ms: float, to_ms: float) -> AnswerError:
+    message = f"from_ms ({from_ms:g}) must be less than to_ms ({to_ms:g})."
+    return AnswerError("invalid_request", message, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def invalid_cursor() -> AnswerError:
+    message = "The cursor is not one of this list and sort; start again without it."
+    return AnswerError("invalid_cursor", message, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def idempotency_key_reused(key: str) -> AnswerError:
+    message = f"The idempotency key {key!r} was used for another request on this track; use a new one."
+    return AnswerError("idempotency_key_reused", message, HTTPStatus.UNPROCESSABLE_ENTITY)

@@ -1,0 +1,44 @@
+"""The index of the service: every subject and what handles it."""
+
+from typing import Any
+
+from k1_catalogue.intake import Intake
+from k1_catalogue.job_questions import JobQuestions
+from k1_catalogue.questions import Questions
+from k1_contracts import events, queries, streams, subjects
+from k1_platform.broker import Bus
+from k1_platform.consuming import Handler, consume_table
+from k1_platform.database import TRANSIENT_ERRORS
+from k1_platform.rpc import answer
+from k1_platform.rpc_documents import answer_document
+
+
+def consume_facts(bus: Bus, intake: Intake, *, workers: int) -> None:
+    """Subscribe to the facts that change the catalogue."""
+    table: dict[str, Handler[Any]] = {
+        subjects.TRACK_UPLOADED: Handler(events.TrackUploaded, intake.track_uploaded),
+        subjects.ANALYSIS_STARTED: Handler(events.AnalysisStarted, intake.analysis_started),
+        subjects.ANALYSIS_COMPLETED: Handler(events.AnalysisCompleted, intake.analysis_completed),
+        subjects.ANALYSIS_FAILED: Handler(events.AnalysisFailed, intake.analysis_failed),
+        subjects.ANALYSIS_CANCELLED: Handler(events.AnalysisCancelled, intake.analysis_cancelled),
+    }
+    consume_table(bus.broker, streams.CATALOGUE, table, workers=workers)
+
+
+def answer_questions(bus: Bus, questions: Questions, jobs: JobQuestions) -> None:
+    """Subscribe to the questions of the gateway."""
+    table: dict[str, tuple[type[Any], Any]] = {
+        subjects.RPC_TRACK_LIST: (queries.ListTracks, questions.list_tracks),
+        subjects.RPC_TRACK_GET: (queries.GetTrack, questions.get_track),
+        subjects.RPC_VERSION_GET: (queries.GetVersion, questions.get_version),
+        subjects.RPC_ARTEFACT_LIST: (queries.GetVersion, questions.list_artefacts),
+        subjects.RPC_JOB_LIST: (queries.ListJobs, jobs.list_jobs),
+        subjects.RPC_JOB_GET: (queries.GetJob, jobs.get_job),
+        subjects.RPC_JOB_CANCEL: (queries.GetJob, jobs.cancel_job),
+        subjects.RPC_ANALYSIS_REQUEST: (queries.RequestTrackAnalysis, jobs.request_analysis),
+    }
+    for subject, (model, function) in table.items():
+        answer(bus.broker, subject, model, function, transient=TRANSIENT_ERRORS)
+    answer_document(
+        bus, subjects.RPC_GENESIS_GET, queries.GetGenesis, questions.get_genesis, transient=TRANSIENT_ERRORS
+    )

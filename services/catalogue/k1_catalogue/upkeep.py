@@ -1,0 +1,51 @@
+"""What the catalogue does on its own now and then: gauges, and forgetting old inbox entries."""
+
+import asyncio
+import logging
+from typing import Final, NoReturn
+
+import asyncpg
+from prometheus_client import CollectorRegistry, Gauge
+
+from k1_catalogue import jobs, store
+from k1_platform.database import Pool
+
+_EVERY_S: Final = 10.0
+_ROUNDS_BETWEEN_CLEANINGS: Final = 360
+_REMEMBERED_DAYS: Final = 30
+"""Twice the age that the stream of facts keeps its messages for."""
+_log = logging.getLogger(__name__)
+
+
+class Upkeep:
+    """Keeps the gauges current; handed to the frame as background work."""
+
+    def __init__(self, pool: Pool, registry: CollectorRegistry) -> None:
+        self._pool = pool
+        self._jobs = Gauge("k1_catalogue_jobs", "Analysis jobs by status", ["status"], registry=registry)
+        self._outbox = Gauge("k1_catalogue_outbox_events", "Events not published yet", registry=registry)
+
+    async def run(self) -> NoReturn:
+        """Until cancelled; a database that is away leaves the gauges as they were."""
+        rounds = 0
+        while True:
+            try:
+                await self._measure()
+                if rounds % _ROUNDS_BETWEEN_CLEANINGS == 0:
+                    await self._forget()
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                _log.warning("gauges not measured", extra={"reason": repr(error)})
+            rounds += 1
+            await asyncio.sleep(_EVERY_S)
+
+    async def _measure(self) -> None:
+        async with self._pool.acquire() as connection:
+            counted = await jobs.count_by_status(connection)
+            waiting = await connection.fetchval("SELECT count(*) FROM catalogue.outbox")
+        for status, number in counted.items():
+            self._jobs.labels(status=status).set(number)
+        self._outbox.set(waiting)
+
+    async def _forget(self) -> None:
+        async with self._pool.acquire() as connection:
+            await store.forget_handled(connection, _REMEMBERED_DAYS)

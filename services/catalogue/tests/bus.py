@@ -1,0 +1,42 @@
+"""The other services' end of the bus, for tests."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from faststream.nats import NatsBroker
+
+from k1_contracts import streams, subjects
+from k1_contracts.base import Contract
+from k1_contracts.queries import GetTrack, TrackDetail
+from k1_platform.broker import make_event, publish_event
+from k1_platform.objects import ObjectStore
+from k1_platform.rpc import AnswerError, ask
+from services.catalogue.tests.songs import Song
+
+PATIENCE_S: Final = 30.0
+
+
+async def tell(bus: NatsBroker, subject: str, body: Contract, about: str) -> None:
+    envelope, data = make_event(subject, body, source="test", about=about)
+    await publish_event(bus, subject, envelope, data, stream=streams.EVENTS)
+
+
+async def tell_all(bus: NatsBroker, song: Song, objects: ObjectStore) -> None:
+    await tell(bus, subjects.TRACK_UPLOADED, song.uploaded(), song.track_id)
+    await tell(bus, subjects.ANALYSIS_STARTED, song.started(), song.job_id)
+    await tell(bus, subjects.ANALYSIS_COMPLETED, await song.analysed(objects), song.job_id)
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not await condition():
+            await asyncio.sleep(0.02)
+
+
+async def has_status(bus: NatsBroker, song: Song, status: str) -> bool:
+    try:
+        detail = await ask(bus, subjects.RPC_TRACK_GET, GetTrack(track_id=song.track_id), TrackDetail)
+    except AnswerError:
+        return False
+    return detail.track.status == status

@@ -1,0 +1,182 @@
+"""Lists of tracks from a real PostgreSQL."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from k1_catalogue.intake import Intake
+from k1_catalogue.listing import list_tracks
+from k1_contracts.queries import ListTracks, TrackPage, TrackSort
+from k1_platform.database import Pool
+from k1_platform.rpc import AnswerError
+from services.catalogue.tests.songs import UPLOADED, Song, event
+
+SONGS: list[tuple[str, str | None, list[str]]] = [
+    ("Midnight City", "M83", ["synth pop", "night"]),
+    ("Nightcall", "Kavinsky", ["synth", "drive"]),
+    ("Déjà Vu", "Beyoncé", ["r&b"]),
+    ("Strobe", "deadmau5", ["progressive", "edm"]),
+    ("Around the World", "Daft Punk", ["house"]),
+    ("Harder Better", "Daft Punk", ["house"]),
+    ("X", None, []),
+]
+
+SEARCHES: dict[str, set[str]] = {
+    "nightcall": {"Nightcall"},
+    "NIGHT": {"Midnight City", "Nightcall"},
+    "idnig": {"Midnight City"},
+    "deja": {"Déjà Vu"},
+    "beyonce vu": {"Déjà Vu"},
+    "daft": {"Around the World", "Harder Better"},
+    "punk world": {"Around the World"},
+    "world daft": {"Around the World"},
+    "house": {"Around the World", "Harder Better"},
+    "m": {"Midnight City"},
+    "da pu": {"Around the World", "Harder Better"},
+    "x": {"X"},
+    "midnigth": {"Midnight City"},
+    "nigtcall": {"Nightcall"},
+    "kavinski": {"Nightcall"},
+    "beyonse": {"Déjà Vu"},
+    "deadmaus": {"Strobe"},
+    "daft pank": {"Around the World", "Harder Better"},
+    "hoxse": {"Around the World", "Harder Better"},
+    "zzzz": set(),
+    "xylophone": set(),
+    "!!": set(),
+    "'; DROP TABLE catalogue.tracks; --": set(),
+    "a:*&|!()<->'\\\0": {"Around the World"},
+}
+
+
+@pytest.fixture
+async def tracks(pool: Pool, intake: Intake) -> Pool:
+    """Seven tracks, a second apart."""
+    for number, (title, artist, tags) in enumerate(SONGS):
+        song = Song(uploaded_at=UPLOADED + timedelta(seconds=number))
+        preset = "edm" if number % 2 else None
+        await intake.track_uploaded(
+            event(song.uploaded(title=title, artist=artist, tags=tags, preset=preset))
+        )
+    return pool
+
+
+async def figures(pool: Pool, values: list[float | None], column: str = "f_measure") -> None:
+    for (title, _, _), value in zip(SONGS, values, strict=True):
+        await pool.execute(f"UPDATE catalogue.tracks SET {column} = $2 WHERE title = $1", title, value)
+
+
+def titles(page: TrackPage) -> list[str]:
+    return [item.title for item in page.items]
+
+
+async def found(pool: Pool, **question: Any) -> list[str]:
+    return titles(await list_tracks(pool, ListTracks(**question)))
+
+
+async def test_newest_first_with_the_total(tracks: Pool) -> None:
+    """A page says how many there are in all, whatever its size."""
+    page = await list_tracks(tracks, ListTracks(limit=2, offset=1))
+    assert (page.total, page.offset, titles(page)) == (7, 1, ["Harder Better", "Around the World"])
+
+
+@pytest.mark.parametrize("sort", ["newest", "oldest", "f_measure", "duration"])
+@pytest.mark.parametrize("limit", [1, 3, 7])
+async def test_a_walk_meets_every_track_once(tracks: Pool, sort: TrackSort, limit: int) -> None:
+    """Cursors go through the list in its order, with equal and unknown figures among the keys."""
+    await figures(tracks, [0.9, 0.9, None, 0.5, 0.9, None, 1.0])
+    await figures(tracks, [3e5, 1e5, None, 1e5, None, 2e5, 1e5], "duration_ms")
+    whole = await found(tracks, sort=sort)
+    walked: list[str] = []
+    cursor = None
+    while True:
+        page = await list_tracks(tracks, ListTracks(sort=sort, limit=limit, cursor=cursor))
+        walked += titles(page)
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert len(whole) == len(SONGS)
+    assert whole == walked
+
+
+async def test_a_walk_is_not_disturbed_by_new_tracks(tracks: Pool, intake: Intake) -> None:
+    """Unlike an offset, a cursor does not show a track twice when one is added before it."""
+    first = await list_tracks(tracks, ListTracks(limit=3))
+    await intake.track_uploaded(event(Song(uploaded_at=UPLOADED + timedelta(hours=1)).uploaded()))
+    second = await list_tracks(tracks, ListTracks(limit=3, cursor=first.next_cursor))
+    assert not set(titles(first)) & set(titles(second))
+
+
+async def test_figures_sort_highest_first_and_unknown_last(tracks: Pool) -> None:
+    """What was not analysed yet has no figure and comes at the end."""
+    await figures(tracks, [0.7, 0.9, None, 0.8, None, None, None])
+    assert (await found(tracks, sort="f_measure"))[:3] == ["Nightcall", "Strobe", "Midnight City"]
+
+
+async def test_filters(tracks: Pool) -> None:
+    """By status, by preset, by both; the totals count the same."""
+    await tracks.execute("UPDATE catalogue.tracks SET status = 'ready' WHERE title IN ('Nightcall', 'X')")
+    assert await found(tracks, status="ready") == ["X", "Nightcall"]
+    assert await found(tracks, status="ready", preset="edm") == ["Nightcall"]
+    totals = {
+        (status, preset): (await list_tracks(tracks, ListTracks(status=status, preset=preset))).total
+        for status in (None, "ready", "processing", "failed")
+        for preset in (None, "edm", "jazz")
+    }
+    assert totals == {
+        (None, None): 7, (None, "edm"): 3, (None, "jazz"): 0,
+        ("ready", None): 2, ("ready", "edm"): 1, ("ready", "jazz"): 0,
+        ("processing", None): 5, ("processing", "edm"): 2, ("processing", "jazz"): 0,
+        ("failed", None): 0, ("failed", "edm"): 0, ("failed", "jazz"): 0,
+    }  # fmt: skip
+
+
+async def test_totals_follow_deletions(tracks: Pool) -> None:
+    """The counters are right after inserts, changes and deletions."""
+    await tracks.execute("UPDATE catalogue.tracks SET preset = 'jazz' WHERE title = 'X'")
+    await tracks.execute("DELETE FROM catalogue.tracks WHERE title IN ('X', 'Strobe')")
+    counted = await tracks.fetchrow(
+        "SELECT (SELECT count(*) FROM catalogue.tracks), (SELECT sum(n) FROM catalogue.totals WHERE kind = 'tracks'),"
+        " (SELECT count(*) FROM catalogue.jobs), (SELECT sum(n) FROM catalogue.totals WHERE kind = 'jobs')"
+    )
+    assert tuple(counted or ()) == (5, 5, 5, 5)
+
+
+async def test_search(tracks: Pool) -> None:
+    """Parts of words, in any order and field, with any case and accents, and with a letter wrong."""
+    pages = {search: await list_tracks(tracks, ListTracks(search=search)) for search in SEARCHES}
+    assert {search: set(titles(page)) for search, page in pages.items()} == SEARCHES
+    assert {search: len(titles) for search, titles in SEARCHES.items()} == {
+        search: page.total for search, page in pages.items()
+    }
+
+
+async def test_the_best_match_comes_first(tracks: Pool, intake: Intake) -> None:
+    """A whole word before the beginning of one, that before a tag; another sort is obeyed all the same."""
+    await intake.track_uploaded(event(Song().uploaded(title="Call it a night", artist=None)))
+    await tracks.execute("DELETE FROM catalogue.tracks WHERE title = 'Midnight City'")
+    await intake.track_uploaded(event(Song().uploaded(title="Sleep", artist=None, tags=["tonights"])))
+    assert await found(tracks, search="night") == ["Call it a night", "Nightcall", "Sleep"]
+    assert (await found(tracks, search="night", sort="newest")) == await found(tracks, search="night")
+    assert (await found(tracks, search="night", sort="oldest"))[-1] == "Nightcall"
+
+
+async def test_search_with_filter_and_pages(tracks: Pool) -> None:
+    """A search is filtered, counted and walked like a list."""
+    assert await found(tracks, search="daft", preset="edm") == ["Harder Better"]
+    first = await list_tracks(tracks, ListTracks(search="daft", limit=1))
+    second = await list_tracks(tracks, ListTracks(search="daft", limit=1, cursor=first.next_cursor))
+    assert {*titles(first), *titles(second)} == {"Around the World", "Harder Better"}
+    assert (first.total, second.total, second.next_cursor) == (2, 2, None)
+    beyond = await list_tracks(tracks, ListTracks(search="daft", offset=5))
+    assert (beyond.total, beyond.items) == (2, [])
+
+
+async def test_a_foreign_cursor_is_refused(tracks: Pool) -> None:
+    """Whoever changes the sort has to begin again."""
+    cursor = (await list_tracks(tracks, ListTracks(limit=1))).next_cursor
+    for question in (ListTracks(sort="duration", cursor=cursor), ListTracks(search="night", cursor=cursor)):
+        with pytest.raises(AnswerError) as caught:
+            await list_tracks(tracks, question)
+        assert caught.value.status == 422

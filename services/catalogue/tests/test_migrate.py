@@ -1,0 +1,58 @@
+"""Migrations on a real PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from k1_catalogue.migrate import migrate
+from k1_platform.settings import PostgresSettings
+from tests.support.infrastructure import Infrastructure
+
+TABLES = {"tracks", "versions", "jobs", "artefacts", "audit", "totals", "inbox", "outbox", "migrations"}
+
+
+@pytest.fixture
+async def settings(infrastructure: Infrastructure, unique: str) -> AsyncIterator[PostgresSettings]:
+    """A database of its own."""
+    dsn = infrastructure.environment["K1_POSTGRES_DSN"]
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(f"CREATE DATABASE k1_{unique}")
+    head, _, _ = dsn.rpartition("/")
+    yield PostgresSettings(dsn=SecretStr(f"{head}/k1_{unique}"))
+    await connection.execute(f"DROP DATABASE k1_{unique}")
+    await connection.close()
+
+
+async def tables(settings: PostgresSettings) -> set[str]:
+    connection = await asyncpg.connect(settings.dsn.get_secret_value())
+    rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'catalogue'")
+    await connection.close()
+    return {row["tablename"] for row in rows}
+
+
+async def functions(settings: PostgresSettings) -> int:
+    connection = await asyncpg.connect(settings.dsn.get_secret_value())
+    query = "SELECT count(*) FROM pg_proc WHERE pronamespace = 'catalogue'::regnamespace"
+    number = await connection.fetchval(query)
+    await connection.close()
+    return number
+
+
+async def test_up_down_up(settings: PostgresSettings) -> None:
+    """Every migration can be taken back and made again; what is taken back leaves nothing behind."""
+    await migrate(settings, "up")
+    assert await tables(settings) == TABLES
+    await migrate(settings, "down")
+    assert (await tables(settings), await functions(settings)) == ({"migrations"}, 0)
+    await migrate(settings, "up")
+    assert await tables(settings) == TABLES
+
+
+async def test_several_at_once(settings: PostgresSettings) -> None:
+    """Pods that start together may all migrate: one does it, the others find it done."""
+    await asyncio.gather(*(migrate(settings, "up") for _ in range(4)))
+    await migrate(settings, "up")
+    assert await tables(settings) == TABLES
