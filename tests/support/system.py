@@ -193,12 +193,15 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """`k1 up --detach` on a home of its own; `k1 down` at the end leaves no process."""
     home = tmp_path_factory.mktemp("system")
     system = System(home)
-    before = {process.pid for process in psutil.process_iter()}
     system.cli("up", "--detach")
     started = {psutil.Process(system.stack.pid), *psutil.Process(system.stack.pid).children(recursive=True)}
     yield system
     system.cli("down")
-    left = [
-        p for p in started if p.is_running() and p.pid not in before and p.status() != psutil.STATUS_ZOMBIE
-    ]
-    assert left == [], f"processes left behind: {left}"
+    until(lambda: not [process for process in started if _lives(process)], "no process is left behind", 10)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -67,15 +67,15 @@ CATALOGUE = Durable(
         subjects.ANALYSIS_FAILED,
         subjects.ANALYSIS_CANCELLED,
     ),
-    ack_wait=timedelta(seconds=30),
-    max_deliver=12,
+    ack_wait=timedelta(seconds=15),
+    max_deliver=40,
 )
 ANALYSIS_INTAKE = Durable(
     EVENTS,
     "analysis-intake",
     (subjects.TRACK_UPLOADED, subjects.ANALYSIS_REQUESTED),
-    ack_wait=timedelta(seconds=30),
-    max_deliver=12,
+    ack_wait=timedelta(seconds=15),
+    max_deliver=40,
 )
 
 

@@ -16,6 +16,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
+from opentelemetry import propagate
 
 from k1_contracts import streams, subjects
 from k1_contracts.commands import AnalysisJob
@@ -82,11 +83,13 @@ class JobQueue:
 
 
 async def put_job(jetstream: JetStreamContext, job: AnalysisJob) -> None:
-    """Let a job wait for a worker; the same job put twice waits once."""
+    """Let a job wait for a worker, in the caller's trace; the same job put twice waits once."""
+    headers = {"Nats-Msg-Id": job.job_id}
+    propagate.inject(headers)
     await jetstream.publish(
         subjects.analysis_job(job.priority),
         job.to_json(),
         stream=streams.ANALYSIS_WORK,
-        headers={"Nats-Msg-Id": job.job_id},
+        headers=headers,
         timeout=5,
     )

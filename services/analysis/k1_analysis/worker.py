@@ -11,6 +11,7 @@ from typing import Final
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from opentelemetry import propagate, trace
 from pydantic import ValidationError
 
 from k1_analysis.cancels import Cancels
@@ -40,6 +41,7 @@ _SUBJECTS: Final[dict[type[Contract], str]] = {
     AnalysisCancelled: subjects.ANALYSIS_CANCELLED,
 }
 _log = logging.getLogger(__name__)
+_tracer = trace.get_tracer(__name__)
 
 
 @dataclass(slots=True)
@@ -115,6 +117,11 @@ class Worker:
             await self._bury(message, error)
             return
         slot.job_id, slot.since = job.job_id, datetime.now(UTC)
+        uploader = propagate.extract(message.headers or {})
+        with _tracer.start_as_current_span("analyse", uploader, attributes={"k1.job_id": job.job_id}):
+            await self._settle(message, job, slot)
+
+    async def _settle(self, message: Msg, job: AnalysisJob, slot: Slot) -> None:
         async with self._kept_alive(message, job):
             try:
                 outcome = await self._outcome(message, job, slot)
