@@ -36,7 +36,7 @@ class BeatNet:
     """
 
     def __init__(self, weights: Mapping[str, Floats]) -> None:
-        self._weights = {name: np.asarray(value, np.float32) for name, value in weights.items()}
+        self.weights = {name: np.asarray(value, np.float32) for name, value in weights.items()}
         self.layers = sum(name.startswith("d.") and name.endswith(".weight") for name in weights)
 
     def __call__(self, log_bands: Floats) -> Floats:
@@ -50,8 +50,8 @@ class BeatNet:
     def _first_layers(self, log_bands: Floats) -> Floats:
         """(T, C): the wide input layer, block by block, because 164 columns of a long song are big."""
         scale = _song_scale(log_bands)
-        reach = self._weights["inp.weight"].shape[2] // 2
-        channels = self._weights["p1.weight"].shape[0]
+        reach = self.weights["inp.weight"].shape[2] // 2
+        channels = self.weights["p1.weight"].shape[0]
         out = np.empty((len(log_bands), channels), np.float32)
         for first in range(0, len(log_bands), _BLOCK):
             last = min(first + _BLOCK, len(log_bands))
@@ -62,9 +62,9 @@ class BeatNet:
 
     def _convolve(self, x: Floats, name: str, dilation: int = 1) -> Floats:
         """(T, out) from (T, in): a centred dilated convolution, zeros beyond the ends."""
-        weight = self._weights[f"{name}.weight"]
+        weight = self.weights[f"{name}.weight"]
         taps = weight.shape[2]
-        out = np.tile(self._weights[f"{name}.bias"], (len(x), 1))
+        out = np.tile(self.weights[f"{name}.bias"], (len(x), 1))
         for tap in range(taps):
             shift = (tap - taps // 2) * dilation
             if abs(shift) >= len(x):

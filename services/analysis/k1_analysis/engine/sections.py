@@ -30,8 +30,8 @@ ENERGY_STEP = 0.1
 HIGH_ENERGY = 0.7
 LOW_ENERGY = 0.5
 OPENING_MARGIN = 0.15
-LONGEST_OUTRO = 0.3
-"""A last part that takes more of the song than this is no outro."""
+LONGEST_OPENING = 0.35
+"""A first or last part that takes more of the song than this is no intro or outro."""
 RISE_DB = 2.0
 """A part whose last third is louder than its first by this much rises."""
 _SAME_PART = 0.9
@@ -168,10 +168,10 @@ def _labels(parts: list[_Part], energies: list[float], *, electronic: bool) -> l
     if electronic:
         _label_drops(labels, parts, energies)
     quieter = max(energies) - OPENING_MARGIN
-    if len(parts) > 1 and energies[0] < quieter:
+    if parts[0].end_s < LONGEST_OPENING * parts[-1].end_s and energies[0] < quieter:
         labels[0] = "intro"
     last_share = (parts[-1].end_s - parts[-1].start_s) / parts[-1].end_s
-    if last_share < LONGEST_OUTRO and energies[-1] < quieter and labels[-1] != "drop":
+    if last_share < LONGEST_OPENING and energies[-1] < quieter and labels[-1] != "drop":
         labels[-1] = "outro"
     rest: list[Label] = ["section"] * len(parts) if electronic else _recurring(parts, energies, labels)
     return [label or other for label, other in zip(labels, rest, strict=True)]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from k1_analysis.engine import Analysis, agreement, committee, companion, framing, rhythm, viterbi
 from k1_analysis.engine import testing as songs
 from k1_analysis.engine.activation import default_net
+from k1_analysis.engine.activation_onnx import OnnxBeatNet
 from k1_analysis.engine.downbeats import Bars
 from k1_analysis.engine.features import extract, log_spectrogram
 from k1_analysis.engine.genesis_map import beat_milliseconds, milliseconds, seal
@@ -139,6 +140,14 @@ def test_network_answers_any_length(frames: int) -> None:
     activation = default_net()(np.zeros((frames, 82), np.float32))
     assert activation.shape == (frames, 2)
     assert ((activation > 0) & (activation < 1)).all()
+
+
+def test_onnx_runtime_gives_the_same_numbers() -> None:
+    """Where it is installed, ONNX Runtime agrees with numpy within rounding."""
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    log_bands = np.random.default_rng(0).uniform(0, 2, (900, 82)).astype(np.float32)
+    assert OnnxBeatNet(default_net())(log_bands) == pytest.approx(default_net()(log_bands), abs=1e-5)
 
 
 def test_committee_follows_the_majority() -> None:
