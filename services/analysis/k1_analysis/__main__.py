@@ -1,8 +1,14 @@
 """`python -m k1_analysis`."""
 
-from k1_analysis.app import wire
-from k1_analysis.settings import AnalysisSettings
-from k1_platform.service import run_service
+import os
+
+# One song uses one core; more threads of a linear algebra library would only fight over it. Read when numpy loads.
+for _library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+
+from k1_analysis.app import wire  # noqa: E402
+from k1_analysis.settings import AnalysisSettings  # noqa: E402
+from k1_platform.service import run_service  # noqa: E402
 
 if __name__ == "__main__":
     settings = AnalysisSettings()

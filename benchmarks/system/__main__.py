@@ -1,0 +1,41 @@
+"""How fast the whole system is, on this machine, beside a plain peer in the same run.
+
+`.venv/bin/python -m benchmarks.system [upload] [burst] [api] [start]`; without names, all of them.
+Prints a markdown table a measurement, as it stands in docs/benchmarks.md.
+"""
+
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.system import api, burst, start, upload
+
+MEASUREMENTS: dict[str, Callable[[Path], str]] = {
+    "upload": upload.measure,
+    "burst": burst.measure,
+    "api": api.measure,
+    "start": start.measure,
+}
+
+
+def main() -> None:
+    """Run the named measurements."""
+    names = sys.argv[1:] or list(MEASUREMENTS)
+    unknown = sorted(set(names) - set(MEASUREMENTS))
+    if unknown:
+        sys.exit(f"no measurement is called {', '.join(unknown)}; there are {', '.join(MEASUREMENTS)}")
+    cores = len(os.sched_getaffinity(0))
+    print(
+        f"{platform.node()}: {platform.machine()}, {cores} cores, Python {platform.python_version()}, "
+        f"load {os.getloadavg()[0]:.1f} at the start\n"
+    )
+    for name in names:
+        with tempfile.TemporaryDirectory(prefix=f"k1-bench-{name}-") as folder:
+            print(f"## {name}\n\n{MEASUREMENTS[name](Path(folder))}\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

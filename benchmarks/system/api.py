@@ -1,0 +1,120 @@
+"""List and detail at 200 requests a second over 1,000 and 100,000 tracks, beside the plainest handler.
+
+The peer is one aiohttp handler that answers the same two questions with one SQL query each from the
+same database: no broker, no contracts, no ETags. Requests are sent on a fixed schedule whether or not the
+earlier ones have been answered, so a slow answer counts for all that wait behind it.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from statistics import median
+
+import aiohttp
+import asyncpg
+from aiohttp import web
+
+from benchmarks.system.running import p95, system, table
+
+RATE = 200
+SECONDS = 8
+SIZES = (1_000, 100_000)
+
+
+def measure(folder: Path) -> str:
+    """The same schedule against the peer and the gateway, at each size."""
+    with system(folder / "home") as stack:
+        rows = asyncio.run(_measure(stack.url, stack.environment["K1_POSTGRES_DSN"]))
+    header = [f"{RATE} requests/s for {SECONDS} s", "peer p50/p95 ms", "gateway p50/p95 ms", "ratio of p95"]
+    return table(header, rows)
+
+
+async def _measure(gateway: str, dsn: str) -> list[list[str]]:
+    rows: list[list[str]] = []
+    pool = await asyncpg.create_pool(dsn, min_size=4, max_size=10)
+    async with _peer(pool) as peer:
+        for size in SIZES:
+            ids = await _seed(pool, size)
+            for name, path in (("list of 50", "/tracks?limit=50"), ("detail", "/tracks/{id}")):
+                plain = await _load(f"{peer}{path}", ids)
+                ours = await _load(f"{gateway}/api/v1{path}", ids)
+                figures = [f"{median(values):.1f} / {p95(values):.1f}" for values in (plain, ours)]
+                rows.append([f"{name}, {size:,} tracks", *figures, f"{p95(ours) / p95(plain):.2f}"])
+    await pool.close()
+    return rows
+
+
+async def _seed(pool: asyncpg.Pool, size: int) -> list[str]:
+    have = await pool.fetchval("SELECT count(*) FROM catalogue.tracks")
+    await pool.execute(_SEED, have + 1, size, timeout=300)
+    await pool.execute("ANALYZE catalogue.tracks")
+    return [row["id"] for row in await pool.fetch("SELECT id FROM catalogue.tracks LIMIT 5000")]
+
+
+_SEED = """
+WITH made AS (
+    SELECT n, 'trk_' || lpad(upper(translate(to_hex(n), 'abcdef', 'ABCDEF')), 26, '0') AS id,
+           'job_' || lpad(upper(to_hex(n)), 26, '0') AS job
+    FROM generate_series($1::int, $2::int) AS n
+), track AS (
+    INSERT INTO catalogue.tracks (id, title, artist, tags, preset, filename, audio, status, current_version,
+        duration_ms, bpm, f_measure, search, created_at, updated_at)
+    SELECT id, 'Song number ' || n, 'Artist ' || n % 997, ARRAY['tag' || n % 13], NULL, 'song.wav',
+        jsonb_build_object('key', 'audio/' || id, 'sha256', lpad(to_hex(n), 64, '0'), 'size_bytes', 1000,
+            'container', 'wav', 'codec', 'pcm_s16le', 'sample_rate_hz', 44100, 'channels', 2),
+        'ready', 1, 200000 + n, 90 + n % 80, 0.9, to_tsvector('simple', 'song ' || n),
+        now() - n * interval '1 second', now()
+    FROM made
+), version AS (
+    INSERT INTO catalogue.versions (track_id, version, job_id, status, engine, created_at)
+    SELECT id, 1, job, 'ready', 'bench', now() FROM made
+)
+INSERT INTO catalogue.jobs (id, track_id, version, status, priority, created_at)
+SELECT job, id, 1, 'completed', 5, now() FROM made
+"""
+
+
+@asynccontextmanager
+async def _peer(pool: asyncpg.Pool) -> AsyncIterator[str]:
+    async def listed(_: web.Request) -> web.Response:
+        rows = await pool.fetch(
+            "SELECT id, title, artist, tags, status, bpm, duration_ms, f_measure, current_version,"
+            " created_at::text, updated_at::text FROM catalogue.tracks ORDER BY created_at DESC LIMIT 50"
+        )
+        return web.Response(text=json.dumps({"items": [dict(row) for row in rows]}))
+
+    async def detail(request: web.Request) -> web.Response:
+        row = await pool.fetchrow(
+            "SELECT t.id, title, artist, tags, t.status, v.version FROM catalogue.tracks t"
+            " JOIN catalogue.versions v ON v.track_id = t.id WHERE t.id = $1",
+            request.match_info["id"],
+        )
+        return web.Response(text=json.dumps(dict(row or {})))
+
+    application = web.Application()
+    application.add_routes([web.get("/tracks", listed), web.get("/tracks/{id}", detail)])
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+async def _load(url: str, ids: list[str]) -> list[float]:
+    """Milliseconds from each request's due time to the end of its answer."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as http:
+
+        async def ask(number: int, due: float) -> float:
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            async with http.get(url.replace("{id}", ids[number * 7919 % len(ids)])) as answer:
+                assert answer.status == 200, await answer.text()
+                await answer.read()
+            return (time.perf_counter() - due) * 1000
+
+        await asyncio.gather(*(ask(n, time.perf_counter() + n / RATE) for n in range(RATE)))
+        began = time.perf_counter() + 0.1
+        return list(await asyncio.gather(*(ask(n, began + n / RATE) for n in range(RATE * SECONDS))))
