@@ -1,6 +1,7 @@
 """Hypothesis strategies: any valid graph of the catalogue."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from hypothesis import assume
@@ -13,18 +14,18 @@ from k1_graph.node_rules import Known, check_node
 from k1_graph.shape import Draft, Report
 from k1_graph.validator import validate
 
-_PROVIDERS = {
-    "float": "Time",
+_LEAVES = {
+    "float": "MapEnvelope",
     "audio_envelope": "AudioSnapshot",
     "audio_spectrum": "AudioSpectrum",
     "beat_event": "MapBeat",
-    "color": "ParamColor",
+    "color": "Hsv",
     "bool": "ConfigToggle",
     "rng_seed": "RngSeed",
     "led_buffer<vec3>": "Fill",
-    "led_buffer<T>": "Fill",
     "led_buffer<float>": "WavePool",
 }
+"""What gives a type when the graph is large enough; things that move, so that pixels do."""
 _MEMORY_RULES = frozenset({"graph_state", "scratch"})
 _SIGNAL_BOUND = 20.0
 """Wide ranges are drawn within it: a shift by a million LEDs tells no more than one by twenty."""
@@ -32,22 +33,19 @@ _SIGNAL_BOUND = 20.0
 
 @st.composite
 def graphs(draw: st.DrawFn, *, max_nodes: int = 10) -> GraphDocument:
-    """A valid document: up to `max_nodes` nodes of any type, what they need besides, and one root."""
-    builder = _Builder(draw)
-    kinds = [name for name, spec in catalogue().nodes.items() if spec.behaviour != "root"]
-    for kind in draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=max_nodes)):
-        builder.add(kind)
+    """A valid document, drawn from the strip backwards so that nearly all of it is seen; up to two dead ends besides.
+
+    It grows freely up to `max_nodes` nodes and then ends in leaves.
+    """
+    builder = _Builder(draw, max_nodes)
     builder.add(draw(st.sampled_from(["LedOutput", "LedOutputMirror"])))
+    kinds = [name for name, spec in catalogue().nodes.items() if spec.behaviour != "root"]
+    for kind in draw(st.lists(st.sampled_from(kinds), max_size=2)):
+        builder.add(kind)
     document = GraphDocument(name="drawn", nodes=builder.nodes)
     report = validate(document.model_dump(mode="json"))
     # Trails add up; whatever else the validator refuses is for the test to see.
-    assume(
-        not any(
-            violation.rule in _MEMORY_RULES
-            for violation in report.violations
-            if violation.severity == "error"
-        )
-    )
+    assume(not any(v.rule in _MEMORY_RULES for v in report.violations if v.severity == "error"))
     return document
 
 
@@ -72,26 +70,32 @@ def param_values(spec: ParamSpec) -> st.SearchStrategy[Any]:
 
 
 class _Builder:
-    def __init__(self, draw: st.DrawFn) -> None:
+    def __init__(self, draw: st.DrawFn, max_nodes: int) -> None:
         self._draw = draw
+        self._left = max_nodes
         self.nodes: list[GraphNode] = []
 
-    def add(self, kind: str) -> str:
-        """Add a node with its required inputs connected and, by the draw, some optional ones."""
+    def add(self, kind: str, wanted: str = "led_buffer<vec3>") -> str:
+        """Add a node that gives `wanted`, with what feeds it: required inputs always, others by the draw."""
+        self._left -= 1
         spec = catalogue().nodes[kind]
         inputs: dict[str, str] = {}
         for port in spec.inputs.values():
             if port.required or self._draw(st.booleans()):
-                inputs[port.name] = self._source(port.type)
+                inputs[port.name] = self._source(wanted if port.type == "led_buffer<T>" else port.type)
         node = GraphNode(id=f"n{len(self.nodes)}", type=kind, inputs=inputs, params=self._params(spec))
         self.nodes.append(node)
         return node.id
 
     def _source(self, wanted: str) -> str:
         found = self._outputs(wanted)
-        if found:
+        if found and self._draw(st.integers(0, 3)) == 0:
             return self._draw(st.sampled_from(found))
-        return self.add(_PROVIDERS[wanted])
+        if self._left <= 0:
+            return found[-1] if found else self.add(_LEAVES[wanted], wanted)
+        kind, output = self._draw(st.sampled_from(_givers(wanted)))
+        name = self.add(kind, wanted)
+        return name if output == catalogue().nodes[kind].default_output else f"{name}.{output}"
 
     def _outputs(self, wanted: str) -> Sequence[str]:
         drafts = {n.id: Draft(n.id, catalogue().nodes[n.type], n.inputs, n.params) for n in self.nodes}
@@ -111,3 +115,14 @@ class _Builder:
             )
             return {"min": low, "default": value, "max": high}
         return drawn
+
+
+@cache
+def _givers(wanted: str) -> list[tuple[str, str]]:
+    """Node types and their outputs that a port of this type may read."""
+    return [
+        (name, output)
+        for name, spec in catalogue().nodes.items()
+        for output, kind in spec.outputs.items()
+        if reads_as(kind, wanted) or (kind == "led_buffer<T>" and wanted.startswith("led_buffer"))
+    ]

@@ -2,9 +2,14 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
-from k1_graph.optimise import optimise
+from k1_graph.catalogue import catalogue
+from k1_graph.executor.kernels import PLAIN, run_kernel
+from k1_graph.executor.values import Chunk
+from k1_graph.graph import Node, Ref
+from k1_graph.optimise import _NEUTRAL, optimise
 from k1_graph.testing import graph_of, node
 
 STRIP = node("strip", "LedOutput", {"color": "fill"})
@@ -92,6 +97,26 @@ def test_identities_disappear(middle: list[dict[str, Any]]) -> None:
     tint = node("tint", "Hsv", {"h": "t"})
     names, _ = shrunk(t, tint, node("flat", "Fill", {"color": "tint"}), *middle, STRIP)
     assert names == {"t", "tint", "flat", "strip"}
+
+
+@pytest.mark.parametrize("kind", _NEUTRAL)
+def test_neutral_parameters_pass_the_port_on_exactly(kind: str) -> None:
+    """Every rule of the optimiser holds bit for bit, whatever the other ports carry."""
+    port, neutral = _NEUTRAL[kind]
+    spec = catalogue().nodes[kind]
+    rng = np.random.default_rng(3)
+    shapes = {"float": (9,), "color": (9, 3), "led_buffer<vec3>": (9, 180, 3), "led_buffer<T>": (9, 180, 3)}
+    inputs = {
+        name: rng.random(shapes[spec.inputs[name].type]).astype(
+            np.float64 if spec.inputs[name].type == "float" else np.float32
+        )
+        for name in spec.inputs
+        if name == port or (spec.inputs[name].required and name not in neutral)
+    }
+    params = {name: neutral.get(name, param.default) for name, param in spec.params.items()}
+    made = Node("it", spec, {name: Ref("source", "out") for name in inputs}, params)
+    (passed_on,) = run_kernel(PLAIN[kind](params), made, inputs, Chunk(0, 9))
+    assert np.array_equal(passed_on, inputs[port])
 
 
 def test_a_node_that_does_something_stays() -> None:

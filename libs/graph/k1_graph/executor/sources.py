@@ -76,7 +76,8 @@ def _tempo(_params: Params, song: Song) -> Kernel:
 
 
 def _position(params: Params, song: Song) -> Kernel:
-    cycles = np.arange(song.frames) / FPS / number(params["cycle_length"])
+    # Rounded, as 0.6 s / 0.2 s must be 3 cycles and not just below.
+    cycles = np.round(np.arange(song.frames) / FPS / number(params["cycle_length"]), 9)
     if params["mode"] == "once":
         return _whole(np.minimum(cycles, 1.0))
     if params["mode"] == "ping_pong":
