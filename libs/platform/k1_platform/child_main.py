@@ -1,5 +1,6 @@
 """What runs inside a child process of `children`."""
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -56,6 +57,16 @@ def run_child(
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # A parent that ends closes the connection, perhaps while this child still warms up.
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        if _warm(connection, warm_up, address_space_bytes):
+            while True:
+                connection.send(_outcome(work, connection.recv(), connection))
+
+
+def _warm(
+    connection: Connection, warm_up: Callable[[], None] | None, address_space_bytes: int | None
+) -> bool:
     try:
         if warm_up:
             warm_up()
@@ -63,14 +74,9 @@ def run_child(
             resource.setrlimit(resource.RLIMIT_AS, (address_space_bytes, address_space_bytes))
     except Exception as error:  # noqa: BLE001  whatever it was, the parent is told
         connection.send(_raised(error))
-        return
+        return False
     connection.send(Ready())
-    while True:
-        try:
-            job = connection.recv()
-        except EOFError:
-            return
-        connection.send(_outcome(work, job, connection))
+    return True
 
 
 def _outcome(work: Callable[[Any, Report], Any], job: object, connection: Connection) -> Ended | Raised:
