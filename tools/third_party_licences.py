@@ -33,8 +33,8 @@ def licence(package: Distribution) -> str:
         for line in metadata.get_all("Classifier") or []
         if line.startswith("License ::") and line.count("::") > 1
     ]
-    field = (metadata["License"] or "").split("\n")[0] if "License" in metadata else ""
-    expression = metadata["License-Expression"] if "License-Expression" in metadata else ""
+    field = (metadata.get("License") or "").split("\n")[0]
+    expression = metadata.get("License-Expression") or ""
     return expression or "; ".join(classifiers) or field or "not declared"
 
 
