@@ -29,11 +29,14 @@ _CHECKS: Final = {
 
 
 def test(context: typer.Context) -> None:
-    """Run the tests: all of them, or what pytest's own arguments choose.
+    """Run the tests: all of them, or those of the paths given; other arguments are pytest's own.
 
     Example: ./k1 test cli -k demo
     """
-    arguments = context.args or list(_WHOLE_SUITE)
+    arguments = list(context.args)
+    chosen = any((ROOT / argument.split("::")[0]).exists() for argument in arguments)
+    if not chosen and "-n" not in arguments:
+        arguments += _WHOLE_SUITE
     done = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, check=False)
     raise typer.Exit(done.returncode)
 
