@@ -69,8 +69,7 @@ async def read_result(objects: ObjectStore, fact: AnalysisCompleted) -> Result:
 def parse_map(data: bytes) -> tuple[dict[str, Any], GenesisMap]:
     """The JSON value of a map and its checked model; raises PermanentError `genesis_invalid`."""
     try:
-        content = pydantic_core.from_json(data)
-        return cast("dict[str, Any]", content), GenesisMap.model_validate(content)
+        return cast("dict[str, Any]", pydantic_core.from_json(data)), GenesisMap.model_validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

@@ -10,7 +10,7 @@ from typing import Final
 import asyncpg
 
 from k1_catalogue.cursors import Cursor, read_cursor, write_cursor
-from k1_catalogue.search import RANK_SCALE, SIMILAR_ENOUGH, WEIGHTS, Search, parse_search
+from k1_catalogue.search import WEIGHTS, Search, parse_search
 from k1_contracts.queries import ListTracks, TrackPage, TrackSort, TrackSummary
 from k1_platform.database import Connection, Pool
 
@@ -83,8 +83,14 @@ async def _walk(connection: Connection, question: ListTracks) -> list[asyncpg.Re
     limit = chosen.argument(question.limit + 1)
     offset = chosen.argument(0 if question.cursor else question.offset)
     return await connection.fetch(
-        f"SELECT {_COLUMNS} FROM catalogue.tracks WHERE {chosen.where}"  # noqa: S608  built of constants of ours
-        f" ORDER BY {key} {direction}, id {direction} LIMIT {limit} OFFSET {offset}",
+        # The inner query skips to the page in the index alone.
+        f"""
+        SELECT {_COLUMNS} FROM catalogue.tracks JOIN (
+            SELECT id FROM catalogue.tracks WHERE {chosen.where}
+            ORDER BY {key} {direction}, id {direction} LIMIT {limit} OFFSET {offset}
+        ) AS page USING (id)
+        ORDER BY {key} {direction}, id {direction}
+        """,  # noqa: S608  built of constants of ours
         *chosen.arguments,
     )
 
@@ -104,24 +110,21 @@ async def _total(connection: Connection, question: ListTracks) -> int:
 async def _search_page(connection: Connection, question: ListTracks, search: Search) -> TrackPage:
     cursor = read_cursor(question.cursor, "search") if question.cursor else None
     offset = int(cursor.key) if cursor else question.offset
-    total, rows = await _matches(connection, question, search.exact, rank=search.rank, least=0, offset=offset)
+    total, rows = await _matches(connection, question, search.exact, search.rank, offset)
     if total == 0:
-        total, rows = await _matches(
-            connection, question, search.similar, rank=search.rank, least=SIMILAR_ENOUGH, offset=offset
-        )
+        total, rows = await _matches(connection, question, search.similar, search.rank, offset)
     end = offset + len(rows)
     following = write_cursor(Cursor(walk="search", key=end)) if rows and end < total else None
     return _page(question, rows, total, offset, following)
 
 
 async def _matches(
-    connection: Connection, question: ListTracks, query: str, *, rank: str, least: float, offset: int
+    connection: Connection, question: ListTracks, query: str, rank: str, offset: int
 ) -> tuple[int, list[asyncpg.Record]]:
     """How many rows match a `tsquery`, and a page of them: best first, unless a sort other than newest is asked."""
     chosen = _filter(question)
     chosen.add("search @@ {0}::text::tsquery", query)
-    ranking, limit = chosen.argument(rank), chosen.argument(question.limit)
-    threshold, skipped = chosen.argument(least), chosen.argument(offset)
+    ranking, limit, skipped = map(chosen.argument, (rank, question.limit, offset))
     key, direction = _KEY[question.sort], "ASC" if question.sort == "oldest" else "DESC"
     order = f"{key} {direction}, id {direction}"
     if question.sort == "newest":
@@ -129,15 +132,13 @@ async def _matches(
     rows = await connection.fetch(
         f"""
         WITH matches AS MATERIALIZED (
-            SELECT {_COLUMNS}, ts_rank({_WEIGHTS}, search, {ranking}::text::tsquery) * {RANK_SCALE} AS score
-            FROM catalogue.tracks WHERE {chosen.where}
+            SELECT {_COLUMNS}, search FROM catalogue.tracks WHERE {chosen.where}
             ORDER BY created_at DESC, id DESC LIMIT {SEARCH_MOST}
-        ), near AS (
-            SELECT * FROM matches WHERE score >= {threshold}
         ), page AS (
-            SELECT * FROM near ORDER BY {order} LIMIT {limit} OFFSET {skipped}
+            SELECT {_COLUMNS}, ts_rank({_WEIGHTS}, search, {ranking}::text::tsquery) AS score
+            FROM matches ORDER BY {order} LIMIT {limit} OFFSET {skipped}
         )
-        SELECT counted.total, page.* FROM (SELECT count(*) AS total FROM near) AS counted
+        SELECT counted.total, page.* FROM (SELECT count(*) AS total FROM matches) AS counted
         LEFT JOIN page ON true ORDER BY {order}
         """,  # noqa: S608  built of constants of ours
         *chosen.arguments,

@@ -10,7 +10,6 @@ and sections are events and never thinned.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Final, cast
 
 import numpy as np
@@ -121,12 +120,11 @@ def thin(curve: Table, max_points: int | None) -> Table:
 
 def _extremes(values: FloatArray, edges: Indices) -> Indices:
     """The indices of the lowest and the highest value between each two edges, rising."""
-    kept = [
-        start + index
-        for start, end in pairwise(edges.tolist())
-        for index in (int(np.argmin(values[start:end])), int(np.argmax(values[start:end])))
-    ]
-    return np.unique(np.array(kept, dtype=np.intp))
+    starts, ends = edges[:-1, None], edges[1:, None]
+    # One row a stretch; the rows of the shorter stretches end in their last value again.
+    rows = np.minimum(starts + np.arange(int(np.max(ends - starts))), ends - 1)
+    lowest, highest = np.argmin(values[rows], axis=1), np.argmax(values[rows], axis=1)
+    return np.unique(np.concatenate([edges[:-1] + lowest, edges[:-1] + highest]))
 
 
 def _array(times: Json) -> FloatArray:

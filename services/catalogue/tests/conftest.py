@@ -1,12 +1,15 @@
 """The catalogue's stores on real servers, migrated once and emptied for each test that asks for them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 
+import asyncpg
 import pytest
 from faststream.nats import NatsBroker
 from nats.js import JetStreamContext
+from pydantic import SecretStr
 
 from k1_catalogue.intake import Intake
 from k1_catalogue.job_questions import JobQuestions
@@ -23,8 +26,26 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
+def database(provisioned: Infrastructure) -> Iterator[PostgresSettings]:
+    """A database of these tests alone, which they may empty."""
+    dsn = provisioned.environment["K1_POSTGRES_DSN"]
+    name = f"catalogue_{uuid.uuid4().hex}"
+    asyncio.run(execute(dsn, f"CREATE DATABASE {name}"))
+    settings = PostgresSettings(dsn=SecretStr(f"{dsn.rpartition('/')[0]}/{name}"))
+    asyncio.run(migrate(settings))
+    yield settings
+    asyncio.run(execute(dsn, f"DROP DATABASE {name}"))
+
+
+async def execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(statement)
+    await connection.close()
+
+
+@pytest.fixture(scope="session")
 def migrated(provisioned: Infrastructure) -> Infrastructure:
-    """Servers whose database has the schema."""
+    """Servers whose database has the schema, for services as processes."""
     asyncio.run(migrate(PostgresSettings()))
     return provisioned
 
@@ -37,9 +58,9 @@ async def bus(migrated: Infrastructure) -> AsyncIterator[NatsBroker]:
 
 
 @pytest.fixture
-async def pool(migrated: Infrastructure) -> AsyncIterator[Pool]:
+async def pool(database: PostgresSettings) -> AsyncIterator[Pool]:
     """Connections to an empty catalogue."""
-    async with await open_pool(PostgresSettings(), "test") as pool:
+    async with await open_pool(database, "test") as pool:
         await pool.execute(
             "TRUNCATE catalogue.tracks, catalogue.audit, catalogue.totals, catalogue.inbox, catalogue.outbox"
             " CASCADE"
@@ -48,7 +69,7 @@ async def pool(migrated: Infrastructure) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-async def maps(migrated: Infrastructure) -> AsyncIterator[GenesisMaps]:
+async def maps(infrastructure: Infrastructure) -> AsyncIterator[GenesisMaps]:
     """The collection of maps."""
     maps = GenesisMaps(MongoSettings())
     yield maps

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from k1_catalogue.migrate import migrate
 from k1_platform.settings import PostgresSettings
+from services.catalogue.tests.conftest import execute
 from tests.support.infrastructure import Infrastructure
 
 TABLES = {"tracks", "versions", "jobs", "artefacts", "audit", "totals", "inbox", "outbox", "migrations"}
@@ -18,12 +19,9 @@ TABLES = {"tracks", "versions", "jobs", "artefacts", "audit", "totals", "inbox",
 async def settings(infrastructure: Infrastructure, unique: str) -> AsyncIterator[PostgresSettings]:
     """A database of its own."""
     dsn = infrastructure.environment["K1_POSTGRES_DSN"]
-    connection = await asyncpg.connect(dsn)
-    await connection.execute(f"CREATE DATABASE k1_{unique}")
-    head, _, _ = dsn.rpartition("/")
-    yield PostgresSettings(dsn=SecretStr(f"{head}/k1_{unique}"))
-    await connection.execute(f"DROP DATABASE k1_{unique}")
-    await connection.close()
+    await execute(dsn, f"CREATE DATABASE k1_{unique}")
+    yield PostgresSettings(dsn=SecretStr(f"{dsn.rpartition('/')[0]}/k1_{unique}"))
+    await execute(dsn, f"DROP DATABASE k1_{unique}")
 
 
 async def tables(settings: PostgresSettings) -> set[str]:
