@@ -10,7 +10,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from k1_ingest.probing import AudioFacts, ProbeJob
+from k1_ingest.facts import AudioFacts, ProbeJob
 from k1_ingest.sniffing import Container
 
 SHORTEST_S: Final = 1.0

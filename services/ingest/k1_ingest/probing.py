@@ -5,10 +5,10 @@ This process never imports libav: it lives in the children, see `decoding`.
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from k1_ingest.errors import UploadRefusedError
+from k1_ingest.facts import AudioFacts, ProbeJob
 from k1_ingest.sniffing import Container
 from k1_platform.children import ChildFailedError, ChildPool, Limits, WorkRaisedError
 from k1_platform.errors import TransientError
@@ -17,24 +17,6 @@ _TIMEOUT_S: Final = 10.0
 _MEMORY_BYTES: Final = 512 * 1024 * 1024
 _RECYCLE_AFTER: Final = 500
 _REFUSALS: Final = {"unsupported_format": 415, "decode_failed": 422, "too_short": 422}
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeJob:
-    """What a child is asked; `path` may be another process's file descriptor under /proc."""
-
-    path: str
-    container: Container
-
-
-@dataclass(frozen=True, slots=True)
-class AudioFacts:
-    """What the container and its first frames say."""
-
-    codec: str
-    sample_rate_hz: int
-    channels: int
-    declared_ms: float | None
 
 
 class Prober:

@@ -16,9 +16,10 @@ from k1_ingest.announcing import Announcer
 from k1_ingest.claims import Claim, Claims, Found, Pending
 from k1_ingest.details import Details, read_details
 from k1_ingest.errors import UploadRefusedError
+from k1_ingest.facts import AudioFacts
 from k1_ingest.form import UploadForm
 from k1_ingest.names import plain_name, stem
-from k1_ingest.probing import AudioFacts, Prober
+from k1_ingest.probing import Prober
 from k1_ingest.sniffing import CONTENT_TYPES, Container, container_of
 from k1_ingest.spool import Spool
 from k1_platform.objects import ObjectStore

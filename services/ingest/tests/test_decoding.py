@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from k1_ingest.decoding import ProbeError, probe_file
-from k1_ingest.probing import AudioFacts, ProbeJob
+from k1_ingest.facts import AudioFacts, ProbeJob
 from k1_ingest.sniffing import Container, container_of
 from services.ingest.tests import songs
 
