@@ -1,7 +1,7 @@
 """Train the beat network from nothing but random numbers: `python -m training.beats.train`.
 
 Renders the songs that the cache lacks, trains for a fixed number of steps with fixed seeds, exports the weights.
-Time: about 6 minutes of one core for the songs, then the steps, at the speed that is printed.
+Time: about 10 minutes of one core for the songs, then the steps, at the speed that is printed.
 """
 
 import argparse
@@ -17,13 +17,13 @@ from torch.nn import functional
 from k1_analysis.engine.activation import network_input
 from training.beats.augment import augment, targets
 from training.beats.dataset import Example, default_cache, examples, plan
-from training.beats.model import BeatNet, export
+from training.beats.model import BeatNet, export, restore
 
 SEED = 1
 BATCH, FRAMES = 6, 2000
-STEPS = 4000
+STEPS = 5500
 WARM_UP = 200
-PEAK_RATE, LAST_RATE = 2.5e-3, 1e-5
+PEAK_RATE, CONTINUED_RATE, LAST_RATE = 2.5e-3, 8e-4, 1e-5
 POSITIVE_WEIGHTS = (3.0, 6.0)
 """Beats and downbeats are rare among frames."""
 SHORTEST = 4 * 100
@@ -76,33 +76,37 @@ def validation_loss(net: BeatNet, songs: list[Example]) -> float:
             wanted = targets(song.beats, song.positions, len(log_bands))
             inputs = torch.from_numpy(network_input(log_bands).T[None].copy())
             mask = torch.ones(1, 1, len(log_bands))
-            total += float(loss(net, Batch(inputs, torch.from_numpy(wanted.T[None].copy()), mask)))
+            total += loss(net, Batch(inputs, torch.from_numpy(wanted.T[None].copy()), mask)).item()
     net.train()
     return total / len(songs)
 
 
-def learning_rate(step: int, steps: int) -> float:
+def learning_rate(step: int, steps: int, peak: float) -> float:
     """Linear warm-up, then a cosine down to LAST_RATE."""
     warm = min(1.0, (step + 1) / WARM_UP)
-    return PEAK_RATE * warm * (0.5 + 0.5 * float(np.cos(np.pi * step / steps))) + LAST_RATE
+    return peak * warm * (0.5 + 0.5 * float(np.cos(np.pi * step / steps))) + LAST_RATE
 
 
-def train(songs: list[Example], validation: list[Example], steps: int) -> BeatNet:
-    """Train from random weights; the same songs and steps give the same network on the same machine."""
+def train(songs: list[Example], validation: list[Example], steps: int, start: Path | None = None) -> BeatNet:
+    """Train from random weights, or go on from those of `start` at a lower rate.
+
+    The same songs, steps and start give the same network on the same machine.
+    """
     torch.manual_seed(SEED)
     rng = np.random.default_rng(SEED)
-    net = BeatNet()
+    net = restore(start).train() if start else BeatNet()
+    peak = CONTINUED_RATE if start else PEAK_RATE
     optimiser = torch.optim.AdamW(net.parameters(), PEAK_RATE, weight_decay=1e-4)
     running, begun = 0.0, time.monotonic()
     for step in range(steps):
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, steps)
+            group["lr"] = learning_rate(step, steps, peak)
         optimiser.zero_grad()
         now = loss(net, draw_batch(songs, rng))
         now.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimiser.step()
-        running += float(now)
+        running += now.item()
         if (step + 1) % REPORT_EVERY == 0:
             seconds = (time.monotonic() - begun) / (step + 1)
             held_out = f", validation {validation_loss(net, validation):.4f}" if (step + 1) % 500 == 0 else ""
@@ -121,6 +125,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("beats_tcn.npz"), help="weights file to write")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="folder for the songs' features")
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--start", type=Path, help="weights file to go on from instead of random weights")
     parser.add_argument("--songs", type=int, help="use only the first so many songs (for a trial)")
     parser.add_argument("--render-only", action="store_true", help="fill the cache and stop")
     options = parser.parse_args()
@@ -134,7 +139,7 @@ def main() -> None:
     minutes = sum(len(e.log_bands) for e in songs) / 6000
     print(f"{len(songs)} songs, {minutes:.0f} minutes; {len(validation)} for validation", flush=True)
     if not options.render_only:
-        export(train(songs, validation, options.steps), options.out)
+        export(train(songs, validation, options.steps, options.start), options.out)
         print(f"{options.out}: {options.out.stat().st_size / 1000:.0f} kB")
 
 
