@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import pwd
 import signal
 import socket
 import stat
@@ -22,7 +23,7 @@ from minio import Minio
 from nats.js.api import StreamConfig
 from pymongo import MongoClient
 
-from k1_cli.embedded import EmbeddedStack, HomeInUseError, StackError
+from k1_cli.embedded import EmbeddedStack, HomeInUseError, StackError, launch
 from k1_cli.embedded.ports import free_port, is_free
 
 pytestmark = pytest.mark.xdist_group("embedded")
@@ -335,3 +336,18 @@ def test_many_folders_of_objects(stack: EmbeddedStack) -> None:
             client.put_object("songs", f"artefacts/{number}/1/{name}", io.BytesIO(b"{}"), 2)
             assert client.get_object("songs", f"artefacts/{number}/1/{name}").read() == b"{}"
     assert time.monotonic() - started < 20
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives up being root")
+def test_the_account_of_postgres_reaches_programs_in_closed_folders(tmp_path: Path) -> None:
+    """A checkout below a folder of mode 700 works: what runs as `nobody` may look for its programs there."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    program = closed / "program"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    nobody = pwd.getpwnam("nobody")
+    launcher = [sys.executable, "-I", "-S", launch.__file__, str(int(signal.SIGKILL)), str(os.getpid())]
+    command = [*launcher, str(nobody.pw_uid), str(nobody.pw_gid), "sh", "-c", f"id -u; test -x {program}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, str(nobody.pw_uid))

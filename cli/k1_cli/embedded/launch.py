@@ -10,11 +10,14 @@ import sys
 
 PR_SET_PDEATHSIG = 1
 PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 CAPABILITY_VERSION_3 = 0x20080522
 CAP_DAC_OVERRIDE = 1
 CAP_DAC_READ_SEARCH = 2
+CAP_SETPCAP = 8
 
 
 class _CapabilityHeader(ctypes.Structure):
@@ -40,12 +43,20 @@ def give_up_root(libc: ctypes.CDLL, uid: int, gid: int) -> None:
     os.setgid(gid)
     os.setuid(uid)
     for capability in (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE):
-        header = _CapabilityHeader(CAPABILITY_VERSION_3, 0)
-        sets = (_CapabilitySets * 2)()
-        sets[0].effective = sets[0].permitted = sets[0].inheritable = 1 << capability
-        if libc.capset(ctypes.byref(header), sets) == 0:
+        # access(), by which PostgreSQL looks for its own programs, forgets capabilities unless this bit is set.
+        if _hold(libc, 1 << capability | 1 << CAP_SETPCAP):
+            libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
+        if _hold(libc, 1 << capability):
             libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0)
             return
+
+
+def _hold(libc: ctypes.CDLL, capabilities: int) -> bool:
+    """Keep these capabilities and no others, if this process may."""
+    header = _CapabilityHeader(CAPABILITY_VERSION_3, 0)
+    sets = (_CapabilitySets * 2)()
+    sets[0].effective = sets[0].permitted = sets[0].inheritable = capabilities
+    return libc.capset(ctypes.byref(header), sets) == 0
 
 
 def main(arguments: list[str]) -> None:
