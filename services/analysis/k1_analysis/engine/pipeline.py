@@ -267,7 +267,7 @@ def _tracker_results(
     companion: Companion[TrackerResults], limits: Limits, warnings: list[Warned]
 ) -> TrackerResults:
     try:
-        return companion.result(limits.tracker_timeout_s)
+        found = companion.result(limits.tracker_timeout_s)
     except CompanionError as error:
         warnings.append(
             Warned(
@@ -276,6 +276,14 @@ def _tracker_results(
             )
         )
         return TrackerResults(np.empty(0), np.empty(0), None, 0.0)
+    if found.failed:
+        warnings.append(
+            Warned(
+                "trackers_failed",
+                f"Essentia's {', '.join(found.failed)} gave nothing for a part of the song.",
+            )
+        )
+    return found
 
 
 def _file_sha256(path: Path) -> str:

@@ -43,14 +43,30 @@ class TrackerResults:
     key: Key | None
     danceability: float
     """Detrended fluctuation (Streich and Herrera, AES 2005): 0 to about 3, higher is steadier."""
+    failed: tuple[str, ...] = ()
+    """What raised in some window and so says nothing about it."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Window:
-    samples: Floats
+class _Span:
+    """Where a window lies, and the part of it whose answers count."""
+
     start_s: float
     keep_from_s: float
     keep_to_s: float
+
+    @property
+    def length_s(self) -> float:
+        return self.keep_to_s - self.keep_from_s
+
+
+# A new algorithm for each window: Essentia's composites remember the one before and then err or raise.
+_MEASURES: dict[str, Callable[[Any, Floats], Any]] = {
+    "degara": lambda essentia, samples: essentia.BeatTrackerDegara()(samples),
+    "multifeature": lambda essentia, samples: essentia.BeatTrackerMultiFeature()(samples)[0],
+    "key": lambda essentia, samples: essentia.KeyExtractor(profileType=KEY_PROFILE)(samples),
+    "danceability": lambda essentia, samples: essentia.Danceability()(samples)[0],
+}
 
 
 def load_essentia() -> Any:
@@ -62,54 +78,58 @@ def load_essentia() -> Any:
 
 
 def track(blocks: Iterable[Floats]) -> TrackerResults:
-    """Both trackers and the key on a stream of mono blocks at 44.1 kHz (finite)."""
+    """Both trackers, the key and danceability on a stream of mono blocks at 44.1 kHz (finite)."""
     essentia = load_essentia()
-    degara = essentia.BeatTrackerDegara()
-    multifeature = essentia.BeatTrackerMultiFeature()
-    beats: tuple[list[Seconds], list[Seconds]] = ([], [])
-    keys: dict[tuple[str, str], float] = {}
-    danceability = heard_s = 0.0
-    for window in _windows(blocks):
-        if not _usable(window.samples):
+    answers: dict[str, list[tuple[_Span, Any]]] = {name: [] for name in _MEASURES}
+    failed: set[str] = set()
+    for samples, span in _windows(blocks):
+        if not _usable(samples):
             continue
-        beats[0].append(_beats(degara, window))
-        beats[1].append(_beats(lambda samples: multifeature(samples)[0], window))
-        tonic, scale, strength = essentia.KeyExtractor(profileType=KEY_PROFILE)(window.samples)
-        span_s = window.keep_to_s - window.keep_from_s
-        keys[tonic, scale] = keys.get((tonic, scale), 0.0) + float(strength) * span_s
-        danceability += float(essentia.Danceability()(window.samples)[0]) * span_s
-        heard_s += span_s
+        for name, measure in _MEASURES.items():
+            try:
+                answers[name].append((span, measure(essentia, samples)))
+            except RuntimeError:  # what Essentia raises for whatever it cannot digest
+                failed.add(name)
     return TrackerResults(
-        degara=_joined(beats[0]),
-        multifeature=_joined(beats[1]),
-        key=_strongest(keys, heard_s),
-        danceability=danceability / heard_s if heard_s else 0.0,
+        degara=_joined(answers["degara"]),
+        multifeature=_joined(answers["multifeature"]),
+        key=_strongest(answers["key"]),
+        danceability=_mean(answers["danceability"]),
+        failed=tuple(sorted(failed)),
     )
 
 
-def _strongest(keys: dict[tuple[str, str], float], heard_s: float) -> Key | None:
-    if not keys:
+def _strongest(answers: list[tuple[_Span, Any]]) -> Key | None:
+    """The key that most of the song speaks for, each window's by its strength and length."""
+    if not answers:
         return None
-    (tonic, scale), weight = max(keys.items(), key=lambda item: item[1])
-    return Key(tonic, scale, float(np.clip(weight / heard_s, 0, 1)))
+    weights: dict[tuple[str, str], float] = {}
+    for span, (tonic, scale, strength) in answers:
+        weights[tonic, scale] = weights.get((tonic, scale), 0.0) + float(strength) * span.length_s
+    (tonic, scale), weight = max(weights.items(), key=lambda item: item[1])
+    return Key(tonic, scale, float(np.clip(weight / sum(span.length_s for span, _ in answers), 0, 1)))
 
 
-def _beats(tracker: Callable[[Floats], Floats], window: _Window) -> Seconds:
-    times = np.asarray(tracker(window.samples), np.float64) + window.start_s - BIAS_S
-    return times[(times >= window.keep_from_s) & (times < window.keep_to_s)]
+def _mean(answers: list[tuple[_Span, Any]]) -> float:
+    heard_s = sum(span.length_s for span, _ in answers)
+    return sum(float(value) * span.length_s for span, value in answers) / heard_s if heard_s else 0.0
 
 
 def _usable(samples: Floats) -> bool:
     return len(samples) >= SHORTEST_S * SAMPLE_RATE_HZ and float(np.abs(samples).max()) > QUIETEST
 
 
-def _joined(parts: list[Seconds]) -> Seconds:
+def _joined(answers: list[tuple[_Span, Any]]) -> Seconds:
     """One rising sequence; of two beats that the seam brought closer than 0.15 s the earlier stays."""
-    beats = np.concatenate([*parts, np.empty(0)])
+    parts = [np.empty(0)]
+    for span, found in answers:
+        times = np.asarray(found, np.float64) + span.start_s - BIAS_S
+        parts.append(times[(times >= span.keep_from_s) & (times < span.keep_to_s)])
+    beats = np.concatenate(parts)
     return beats[np.diff(beats, prepend=-np.inf) > 0.15]  # noqa: PLR2004  400 BPM
 
 
-def _windows(blocks: Iterable[Floats]) -> Iterator[_Window]:
+def _windows(blocks: Iterable[Floats]) -> Iterator[tuple[Floats, _Span]]:
     """Overlapping windows; each keeps what lies nearer to its own middle than to its neighbour's."""
     size, overlap = int(WINDOW_S * SAMPLE_RATE_HZ), int(OVERLAP_S * SAMPLE_RATE_HZ)
     margin_s = OVERLAP_S / 2
@@ -122,14 +142,14 @@ def _windows(blocks: Iterable[Floats]) -> Iterator[_Window]:
         if held < size + 2 * overlap:
             continue
         joined = np.concatenate(pending)
-        yield _window(joined[:size], start, margin_s, margin_s)
+        yield joined[:size], _span(size, start, margin_s, margin_s)
         pending = [joined[size - overlap :].copy()]
         held, start = len(pending[0]), start + size - overlap
     if held:
-        yield _window(np.concatenate(pending), start, margin_s, 0.0)
+        yield np.concatenate(pending), _span(held, start, margin_s, 0.0)
 
 
-def _window(samples: Floats, start: int, lead_s: float, tail_s: float) -> _Window:
+def _span(samples: int, start: int, lead_s: float, tail_s: float) -> _Span:
     start_s = start / SAMPLE_RATE_HZ
-    end_s = start_s + len(samples) / SAMPLE_RATE_HZ
-    return _Window(samples, start_s, start_s + lead_s if start else 0.0, end_s - tail_s)
+    end_s = start_s + samples / SAMPLE_RATE_HZ
+    return _Span(start_s, start_s + lead_s if start else 0.0, end_s - tail_s)

@@ -1,0 +1,57 @@
+"""Essentia's trackers on a stream: each window as if it were heard alone, each tracker on its own."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from k1_analysis.engine import testing as songs
+from k1_analysis.engine import trackers
+
+BLOCK = 10 * songs.RATE
+SEAM_S = 52.5
+"""The middle of the overlap of the first two windows."""
+
+
+@pytest.fixture(scope="module")
+def drifting() -> songs.Samples:
+    """A hundred seconds, two windows, that change their tempo all the time."""
+    return songs.song(np.cumsum(60 / (112 + 8 * np.sin(np.arange(188) / 9))))
+
+
+def _blocks(samples: songs.Samples) -> list[songs.Samples]:
+    return np.split(samples, np.arange(BLOCK, len(samples), BLOCK))
+
+
+def test_second_window_is_heard_as_if_it_were_the_first(drifting: songs.Samples) -> None:
+    """A tracker that has heard a window finds in the next one what a new tracker finds there."""
+    start_s = trackers.WINDOW_S - trackers.OVERLAP_S
+    alone = trackers.load_essentia().BeatTrackerMultiFeature()(drifting[int(start_s * songs.RATE) :])[0]
+    expected = np.asarray(alone, np.float64) + start_s - trackers.BIAS_S
+    found = trackers.track(_blocks(drifting))
+    assert found.failed == ()
+    assert found.multifeature[found.multifeature >= SEAM_S] == pytest.approx(expected[expected >= SEAM_S])
+
+
+def test_one_tracker_that_raises_takes_nothing_with_it(
+    monkeypatch: pytest.MonkeyPatch, drifting: songs.Samples
+) -> None:
+    """Essentia raises on some music: the others' answers stay, and the result names who failed."""
+
+    class WithoutMultifeature:
+        def __init__(self, essentia: Any) -> None:
+            self._essentia = essentia
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "BeatTrackerMultiFeature":
+                raise RuntimeError("TempoTapMaxAgreement: tick values must be in ascending order")
+            return getattr(self._essentia, name)
+
+    essentia = trackers.load_essentia()
+    monkeypatch.setattr(trackers, "load_essentia", lambda: WithoutMultifeature(essentia))
+    found = trackers.track(_blocks(drifting[: 20 * songs.RATE]))
+    assert found.failed == ("multifeature",)
+    assert len(found.multifeature) == 0
+    assert len(found.degara) > 20
+    assert found.key is not None
+    assert found.danceability > 0
