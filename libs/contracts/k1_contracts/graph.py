@@ -135,8 +135,8 @@ class ParamChange(GraphContract):
 class InputChange(GraphContract):
     node: str
     port: str
-    before: str | None = Field(validation_alias="from", serialization_alias="from")
-    after: str | None = Field(validation_alias="to", serialization_alias="to")
+    before: str | None = Field(default=None, validation_alias="from", serialization_alias="from")
+    after: str | None = Field(default=None, validation_alias="to", serialization_alias="to")
 
 
 class GraphImpact(GraphContract):
@@ -154,6 +154,8 @@ class GraphImpact(GraphContract):
     """`changedNodes` in the order in which a frame computes them."""
     template_version: str | None = None
     confidence: Confidence | None = None
+    against: str | None = None
+    """What it is compared with, in words."""
 
 
 class Rewrite(GraphContract):
@@ -209,11 +211,11 @@ class FlashFinding(GraphContract):
     passed: bool
     max_flashes_per_second: float
     """Opposing transitions halved, in the worst one-second window."""
-    at_ms: float | None
+    at_ms: float | None = None
     """Where that window begins; None when nothing flashes."""
     fraction: float
     """Share of the LEDs taking part in it."""
-    node: str | None
+    node: str | None = None
     """The node that, held still, ends the failure; None when it passes or no single node does."""
     spans: list[FlashSpan]
 

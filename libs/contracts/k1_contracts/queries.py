@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from k1_contracts.base import Contract, JsonObject, UtcTime
 from k1_contracts.commands import JobProgress
 from k1_contracts.events import Version
+from k1_contracts.graph import Violation
 from k1_contracts.ids import JobId, TrackId
 from k1_contracts.tracks import (
     DEFAULT_PRIORITY,
@@ -32,6 +33,8 @@ class RpcError(Contract):
     code: str
     message: str
     status: int = Field(ge=400, le=599)
+    violations: list[Violation] | None = None
+    """Of a graph that was refused: every rule that it breaks."""
 
 
 T = TypeVar("T", bound=BaseModel)

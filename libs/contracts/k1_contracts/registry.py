@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from k1_contracts import commands, events, queries, streams, subjects
+from k1_contracts import commands, events, graph_queries, queries, streams, subjects
 
 Kind = Literal["fact", "command", "question", "live"]
 
@@ -33,9 +33,11 @@ def _fact(subject: str, model: type[BaseModel], summary: str, sender: str, *rece
     return Message(subject, model, "fact", summary, (sender,), receivers, streams.EVENTS)
 
 
-def _question(subject: str, model: type[BaseModel], answer: type[BaseModel], summary: str) -> Message:
+def _question(
+    subject: str, model: type[BaseModel], answer: type[BaseModel], summary: str, sender: str = "gateway"
+) -> Message:
     owner = subject.split(".")[1]
-    return Message(subject, model, "question", summary, ("gateway",), (owner,), answer=answer)
+    return Message(subject, model, "question", summary, (sender,), (owner,), answer=answer)
 
 
 MESSAGES: tuple[Message, ...] = (
@@ -111,5 +113,37 @@ MESSAGES: tuple[Message, ...] = (
         "Ask for another analysis of a track",
     ),
     _question(subjects.RPC_WORKER_LIST, queries.ListWorkers, queries.WorkerList, "The analysis workers"),
+    _question(
+        subjects.RPC_GRAPH_GET, graph_queries.GetGraph, graph_queries.GraphView, "The graph of a version"
+    ),
+    _question(subjects.RPC_GRAPH_PUT, graph_queries.PutGraph, graph_queries.GraphSaved, "Edit the graph"),
+    _question(
+        subjects.RPC_GRAPH_SIMULATE,
+        graph_queries.Simulate,
+        graph_queries.Simulated,
+        "Run a graph over the map of a version",
+    ),
+    _question(
+        subjects.RPC_GRAPH_RUN,
+        graph_queries.SimulateGraph,
+        graph_queries.GraphSimulated,
+        "Run a graph over a stored map, in a worker's child",
+        sender="catalogue",
+    ),
+    _question(
+        subjects.RPC_NODE_LIST, graph_queries.ListNodes, graph_queries.NodeCatalogue, "The node catalogue"
+    ),
+    _question(
+        subjects.RPC_PRESET_LIST,
+        graph_queries.ListPresets,
+        graph_queries.PresetList,
+        "The presets with their templates",
+    ),
+    _question(
+        subjects.RPC_KEY_LIST,
+        graph_queries.ListKeys,
+        graph_queries.KeySet,
+        "The public keys that bundles are signed with",
+    ),
 )
 """`rpc.catalogue.genesis.get` is not here: its answer is a gzipped map, described in `queries.GetGenesis`."""

@@ -23,7 +23,14 @@ RPC_JOB_LIST: Final = "rpc.catalogue.job.list"
 RPC_JOB_GET: Final = "rpc.catalogue.job.get"
 RPC_JOB_CANCEL: Final = "rpc.catalogue.job.cancel"
 RPC_ANALYSIS_REQUEST: Final = "rpc.catalogue.analysis.request"
+RPC_GRAPH_GET: Final = "rpc.catalogue.graph.get"
+RPC_GRAPH_PUT: Final = "rpc.catalogue.graph.put"
+RPC_GRAPH_SIMULATE: Final = "rpc.catalogue.graph.simulate"
+RPC_NODE_LIST: Final = "rpc.catalogue.node.list"
+RPC_KEY_LIST: Final = "rpc.catalogue.key.list"
 RPC_WORKER_LIST: Final = "rpc.analysis.worker.list"
+RPC_PRESET_LIST: Final = "rpc.analysis.preset.list"
+RPC_GRAPH_RUN: Final = "rpc.analysis.graph.simulate"
 
 HIGHEST_PRIORITY: Final = 10
 LOWEST_PRIORITY: Final = 1

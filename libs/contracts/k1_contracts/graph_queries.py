@@ -1,0 +1,227 @@
+"""Questions about graphs, shows and presets, and their answers."""
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from k1_contracts.base import Contract, JsonObject, UtcTime
+from k1_contracts.events import Version
+from k1_contracts.graph import (
+    ExecutorScale,
+    GraphContract,
+    GraphDocument,
+    GraphEstimate,
+    GraphImpact,
+    GraphMetrics,
+    GraphValidation,
+    VisualReport,
+)
+from k1_contracts.ids import Sha256, TrackId
+from k1_contracts.queries import Artefact
+from k1_contracts.tracks import ArtefactType, Preset
+
+GraphSource = Literal["recommended", "edited"]
+
+
+class GetGraph(Contract):
+    track_id: TrackId
+    version: Version
+
+
+class GraphView(GraphContract):
+    """The graph that a version has now."""
+
+    graph: JsonObject
+    etag: str
+    """Changes with every edit; for `if_match`."""
+    revision: int = Field(ge=1)
+    """1 is the first graph of this version."""
+    source: GraphSource
+    created_at: UtcTime
+
+
+class PutGraph(Contract):
+    track_id: TrackId
+    version: Version
+    graph: JsonValue
+    """Any JSON: the validator says what is wrong with it."""
+    if_match: list[str] | None = None
+    """Tags of which the graph must have one; None writes over whatever is there."""
+
+
+class GraphSaved(GraphContract):
+    """What an edit means, computed at once. What only a run can tell is absent until the next simulation."""
+
+    etag: str
+    revision: int = Field(ge=1)
+    validation: GraphValidation
+    """Without errors; it may hold warnings."""
+    metrics: GraphMetrics
+    estimate: GraphEstimate
+    impact: GraphImpact
+    outdated: list[str]
+    """Names of the artefacts that are missing until the graph is simulated."""
+
+
+class Simulate(Contract):
+    track_id: TrackId
+    version: Version
+    graph: JsonValue | None = None
+    """A graph to try without saving it; the version's own otherwise."""
+
+
+class Simulated(GraphContract):
+    """Milliseconds a frame on a device, estimated, before and after optimisation, and what the run showed."""
+
+    before_ms: float
+    after_ms: float
+    cpu_pct_before: float
+    cpu_pct_after: float
+    saved: bool
+    """False for a graph that was only tried."""
+    executor_scale: ExecutorScale
+    visual_report: VisualReport
+    artefacts: list[Artefact]
+    """The files of this run, with signed URLs."""
+
+
+class SimulateGraph(Contract):
+    """From the catalogue to a worker: run a valid graph over a stored map."""
+
+    genesis_key: str
+    genesis_sha256: Sha256
+    graph: GraphDocument
+
+
+class RunFile(Contract):
+    """A file that a run left in the object store."""
+
+    type: ArtefactType
+    name: str
+    key: str
+    size_bytes: int = Field(ge=0)
+    sha256: Sha256
+    content_type: str
+
+
+class GraphSimulated(GraphContract):
+    executor_scale: ExecutorScale
+    visual_report: VisualReport
+    files: list[RunFile]
+
+
+class ListPresets(Contract):
+    """All presets; no arguments."""
+
+
+class BandGains(Contract):
+    bass: float
+    mids: float
+    highs: float
+
+
+class ShowTemplate(Contract):
+    """The graph that a preset starts from; a value `$name` is fitted to the song."""
+
+    name: str
+    version: str
+    about: str
+    expected_bpm: tuple[float, float]
+    nodes: list[JsonObject]
+
+
+class PresetView(Contract):
+    name: Preset
+    title: str
+    aliases: list[str]
+    tempo_bpm: tuple[float, float]
+    metres: list[int]
+    """Beats a bar that the engine favours."""
+    band_gains: BandGains
+    sections: list[str]
+    template: ShowTemplate
+
+
+class PresetList(Contract):
+    presets: list[PresetView]
+
+
+class ListNodes(Contract):
+    """The node catalogue; no arguments."""
+
+
+class NodePort(Contract):
+    name: str
+    type: str
+    required: bool = True
+    drives: bool = False
+    """Whether the parameter of the same name gives the value while nothing is connected."""
+
+
+class NodeOutput(Contract):
+    name: str
+    type: str
+
+
+class NodeParam(Contract):
+    name: str
+    kind: str
+    default: JsonValue
+    about: str
+    min: float | None = None
+    max: float | None = None
+    unit: str = ""
+    choices: list[str]
+    min_items: int = 0
+    max_items: int = 0
+
+
+class NodeType(Contract):
+    """One node type; cost in microseconds a frame at 180 LEDs, state in bytes kept between frames."""
+
+    type: str
+    group: str
+    about: str
+    behaviour: str
+    cost_us: float
+    cost_per: str | None = None
+    """The parameter by which the cost is multiplied."""
+    cost_source: str
+    state_bytes: int
+    state_per: str | None = None
+    """The parameter by which the state is multiplied."""
+    state_allowed: bool
+    microphone: bool
+    """Whether it listens to the room instead of reading the map."""
+    inputs: list[NodePort]
+    outputs: list[NodeOutput]
+    params: list[NodeParam]
+
+
+class NodeCatalogue(Contract):
+    firmware_min_version: str
+    """The oldest firmware that knows all these types."""
+    nodes: list[NodeType]
+
+
+class ListKeys(Contract):
+    """The public keys that bundles are signed with; no arguments."""
+
+
+class PublicKey(Contract):
+    """A JSON Web Key (RFC 7517, RFC 8037)."""
+
+    kty: Literal["OKP"] = "OKP"
+    crv: Literal["Ed25519"] = "Ed25519"
+    use: Literal["sig"] = "sig"
+    alg: Literal["EdDSA"] = "EdDSA"
+    kid: str
+    """`key_id` of the bundles' manifests."""
+    x: str
+    """The 32 bytes of the key, base64url without padding."""
+
+
+class KeySet(Contract):
+    """A JWK set, the key that signs now first."""
+
+    keys: list[PublicKey]
