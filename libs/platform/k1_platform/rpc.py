@@ -1,8 +1,8 @@
 """Questions and answers over core NATS request/reply."""
 
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Self, TypeVar
 
 from faststream.nats import NatsBroker, NatsMessage
 from nats.errors import Error as NatsError
@@ -10,6 +10,7 @@ from nats.errors import NoRespondersError
 from pydantic import BaseModel, ValidationError
 
 from k1_contracts.base import Contract
+from k1_contracts.graph import Violation
 from k1_contracts.queries import Answer, RpcError
 from k1_platform.errors import TransientError
 
@@ -23,37 +24,48 @@ A = TypeVar("A", bound=BaseModel)
 class AnswerError(Exception):
     """A question that has no answer; the answering function raises it, the asking side sees it again."""
 
-    def __init__(self, code: str, message: str, status: int) -> None:
+    def __init__(self, code: str, message: str, status: int, *, violations: Sequence[Violation] = ()) -> None:
         super().__init__(message)
         self.code = code
         self.status = status
+        self.violations = list(violations)
+        """Of a graph that was refused."""
+
+    @classmethod
+    def of(cls, error: RpcError) -> Self:
+        """The owner's error as the asking side raises it."""
+        return cls(error.code, error.message, error.status, violations=error.violations or ())
 
 
-async def ask(broker: NatsBroker, subject: str, question: Contract, answer: type[A]) -> A:
+async def ask(
+    broker: NatsBroker, subject: str, question: Contract, answer: type[A], *, timeout_s: float = ASK_TIMEOUT_S
+) -> A:
     """Ask the owner of `subject` and return its answer.
 
     Raises:
         AnswerError: the owner's own error, or `service_unavailable` (503) when nobody answers,
             or `service_timeout` (504) when the answer does not come in time.
     """
-    reply = await ask_raw(broker, subject, question)
+    reply = await ask_raw(broker, subject, question, timeout_s=timeout_s)
     parsed = Answer[answer].model_validate_json(reply.body)
     if parsed.error:
-        raise AnswerError(parsed.error.code, parsed.error.message, parsed.error.status)
+        raise AnswerError.of(parsed.error)
     assert parsed.result is not None
     return parsed.result
 
 
-async def ask_raw(broker: NatsBroker, subject: str, question: Contract) -> NatsMessage:
+async def ask_raw(
+    broker: NatsBroker, subject: str, question: Contract, *, timeout_s: float = ASK_TIMEOUT_S
+) -> NatsMessage:
     """Ask and return the reply itself; raises as `ask` does, but for the owner's own errors."""
     owner = subject.split(".")[1]
     try:
-        return await broker.request(question.to_json(), subject, timeout=ASK_TIMEOUT_S)
+        return await broker.request(question.to_json(), subject, timeout=timeout_s)
     except NoRespondersError as error:
         message = f"The {owner} service is not running; try again in a moment."
         raise AnswerError("service_unavailable", message, 503) from error
     except (NatsError, TimeoutError, OSError) as error:
-        message = f"The {owner} service did not answer within {ASK_TIMEOUT_S:.0f} s; try again."
+        message = f"The {owner} service did not answer within {timeout_s:.0f} s; try again."
         raise AnswerError("service_timeout", message, 504) from error
 
 
@@ -85,7 +97,9 @@ def answer(
 def refusal(subject: str, error: Exception, transient: tuple[type[Exception], ...]) -> Answer[Any]:
     """The answer to a question that ended in `error`; what nobody foresaw is logged."""
     if isinstance(error, AnswerError):
-        problem = RpcError(code=error.code, message=str(error), status=error.status)
+        problem = RpcError(
+            code=error.code, message=str(error), status=error.status, violations=error.violations or None
+        )
     elif isinstance(error, ValidationError):
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the body"

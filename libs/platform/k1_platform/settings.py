@@ -1,5 +1,7 @@
 """Where the servers are. Services know URLs and nothing else of them."""
 
+from pathlib import Path
+
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -45,6 +47,16 @@ class ObjectStoreSettings(BaseSettings):
     secret_key: SecretStr = Field(default=SecretStr(""), description="S3 secret key.")
     bucket: str = Field(default="k1-songs", description="The bucket of songs and artefacts.")
     region: str = Field(default="us-east-1", description="The region that requests are signed for.")
+
+
+class SigningSettings(BaseSettings):
+    """K1_SIGNING_KEYS: only the service that signs is given it."""
+
+    model_config = SettingsConfigDict(env_prefix="K1_", frozen=True)
+
+    signing_keys: Path = Field(
+        default=Path("/var/lib/k1/keys"), description="The folder of the keys that sign bundles."
+    )
 
 
 class ObservabilitySettings(BaseSettings):
