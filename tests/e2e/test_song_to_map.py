@@ -11,7 +11,9 @@ from pathlib import Path
 import httpx
 import nats
 import pytest
+from nats.aio.msg import Msg
 
+from k1_contracts.commands import JobProgress
 from k1_contracts.genesis import GenesisMap
 from tests.support import songs
 from tests.support.system import System
@@ -51,7 +53,7 @@ def test_the_stored_map_is_the_artefact_to_the_last_digit(system: System) -> Non
     profile = httpx.get(artefacts["speedscope"]["url"]).json()
     assert profile["$schema"].endswith("file-format-schema.json")
     assert profile["profiles"]
-    assert artefacts["bundle"]["status"] == "missing"
+    assert artefacts["beat_override"]["status"] == "missing"
 
 
 def test_the_same_bytes_are_the_same_track(system: System) -> None:
@@ -130,3 +132,33 @@ def test_one_trace_leads_through_an_upload(system: System) -> None:
         return asyncio.run(read())
 
     assert trace in message_trace()
+
+
+def test_the_first_beats_are_told_before_the_song_is_done(system: System) -> None:
+    """The preview of the opening comes live, long before the end of the analysis, and agrees with the map."""
+
+    async def listen() -> tuple[list[JobProgress], dict[str, str]]:
+        client = await nats.connect(system.stack.environment["K1_NATS_URL"])
+        heard: list[JobProgress] = []
+
+        async def hear(message: Msg) -> None:
+            heard.append(JobProgress.model_validate_json(message.data))
+
+        await client.subscribe("live.job.*", cb=hear)
+        await client.flush()
+        accepted = (await asyncio.to_thread(system.upload, songs.song(906, seconds=45))).json()
+        await asyncio.to_thread(system.await_end, accepted["job_id"])
+        await client.close()
+        return [progress for progress in heard if progress.job_id == accepted["job_id"]], accepted
+
+    heard, accepted = asyncio.run(listen())
+    first = next(progress for progress in heard if progress.preview)
+    assert first.preview is not None
+    assert first.percent < 70
+    genesis = system.get(f"/tracks/{accepted['track_id']}/versions/1/genesis?layers=rhythm")
+    opening = [ms for ms in genesis["layers"]["rhythm"]["beat_grid_ms"] if ms < 30_000]
+    near = [ms for ms in first.preview.beat_grid_ms if any(abs(ms - beat) < 70 for beat in opening)]
+    assert len(near) > 0.8 * len(opening)
+    job = system.job(accepted["job_id"])
+    assert job is not None
+    assert job["progress"]["preview"]["beat_grid_ms"] == first.preview.beat_grid_ms

@@ -24,7 +24,8 @@ def _aware_utc(value: datetime) -> datetime:
 
 def rfc3339(value: datetime) -> str:
     """RFC 3339 in UTC with milliseconds, for example `2026-01-31T12:00:00.000Z`."""
-    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    utc = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 UtcTime = Annotated[

@@ -11,6 +11,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON
 
 from k1_contracts.base import rfc3339
 from k1_platform.settings import ObservabilitySettings
@@ -53,10 +54,11 @@ def configure_logging(service: str, level: str) -> None:
 
 
 def configure_tracing(service: str, version: str, settings: ObservabilitySettings) -> TracerProvider:
-    """The process's tracer provider; it exports when OTLP has an endpoint."""
+    """The process's tracer provider. Trace ids always pass through; spans are recorded when OTLP has an endpoint."""
     resource = Resource.create({"service.name": f"k1-{service}", "service.version": version})
-    provider = TracerProvider(resource=resource)
-    if settings.otlp_endpoint:
+    exported = settings.otlp_endpoint is not None
+    provider = TracerProvider(resource=resource, sampler=DEFAULT_ON if exported else ALWAYS_OFF)
+    if exported:
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
     return provider
