@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 import uvloop
 from aiohttp import web
@@ -22,6 +22,8 @@ from k1_platform.health import Check, health_routes, nats_check
 from k1_platform.observability import configure_logging, configure_tracing
 from k1_platform.settings import HttpSettings, NatsSettings, ObservabilitySettings
 
+STOPPING: Final = web.AppKey("stopping", asyncio.Event)
+"""Set in the application when the service ends: a response that would go on for long looks at it."""
 _log = logging.getLogger(__name__)
 Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -107,12 +109,18 @@ async def _listen(runtime: Runtime, http: HttpSettings, about: Mapping[str, str]
     application = web.Application(middlewares=runtime.middlewares, client_max_size=1024 * 1024)
     application.add_routes(health_routes(runtime.checks, runtime.registry, about))
     application.add_routes(runtime.routes)
+    application[STOPPING] = asyncio.Event()
+    application.on_shutdown.append(_stop_long_responses)
     runner = web.AppRunner(application, access_log=None, handle_signals=False)
     await runner.setup()
     runtime.cleanup.push_async_callback(runner.cleanup)
     site = web.TCPSite(runner, http.host, http.port, backlog=512, shutdown_timeout=10)
     await site.start()
     _log.info("listening", extra={"addresses": [list(address) for address in runner.addresses]})
+
+
+async def _stop_long_responses(application: web.Application) -> None:
+    application[STOPPING].set()
 
 
 def _run_in_background(name: str, work: Work, cleanup: AsyncExitStack) -> None:

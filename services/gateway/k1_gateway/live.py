@@ -14,6 +14,7 @@ from k1_gateway.api import Api
 from k1_gateway.endpoints import Endpoint
 from k1_gateway.parsing import read_question
 from k1_platform.rpc import AnswerError
+from k1_platform.service import STOPPING
 
 _ENDED: Final = frozenset({"completed", "failed", "cancelled"})
 _LOOK_EVERY_S: Final = 0.5
@@ -24,7 +25,8 @@ _ALL_DONE: Final = 100.0
 async def job_events(api: Api, request: web.Request, endpoint: Endpoint) -> web.StreamResponse:
     """A `job` event at the start and at the end, `progress` events between, then the stream ends.
 
-    Progress may be lost by design, so without news the job itself is looked at twice a second.
+    Progress may be lost by design, so without news the job itself is looked at twice a second. When the
+    gateway ends, so does the stream; the client's EventSource connects anew.
     """
     question = read_question(request, GetJob)
     news = await api.bus.client.subscribe(
@@ -37,7 +39,7 @@ async def job_events(api: Api, request: web.Request, endpoint: Endpoint) -> web.
         response.content_type = "text/event-stream"
         await response.prepare(request)
         await _send(response, "job", view)
-        while not _has_ended(view):
+        while not _has_ended(view) and not request.app[STOPPING].is_set():
             message = await _next(news)
             if message is not None:
                 await _send(response, "progress", message.data)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 import httpx
 
@@ -10,6 +11,8 @@ from k1_contracts.commands import JobProgress
 from k1_platform.rpc import AnswerError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners
+from tests.support.infrastructure import Infrastructure
+from tests.support.service_process import RunningService, running_service
 
 URL = f"/api/v1/analysis/jobs/{samples.JOB}/events"
 
@@ -58,3 +61,21 @@ async def test_an_unknown_job_is_a_problem(http: httpx.AsyncClient, owners: Owne
     owners.says(subjects.RPC_JOB_GET, AnswerError("job_not_found", "There is no such job.", 404))
     answer = await http.get(URL)
     assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
+
+
+async def test_a_gateway_that_ends_ends_its_streams(
+    owners: Owners, provisioned: Infrastructure, ingest: RunningService, tmp_path: Path
+) -> None:
+    """SIGTERM is not held up by somebody who watches a job; the stream ends well."""
+    owners.says(subjects.RPC_JOB_GET, samples.job())
+    environment = provisioned.environment | {"K1_GATEWAY_INGEST_URL": ingest.url}
+    with running_service("gateway", environment, tmp_path) as leaving:
+        async with (
+            httpx.AsyncClient(base_url=leaving.url, timeout=30) as http,
+            http.stream("GET", URL) as stream,
+        ):
+            lines = stream.aiter_lines()
+            assert await anext(lines) == "event: job"
+            leaving.process.terminate()
+            assert [line async for line in lines if line.startswith("event: job")]
+        assert await asyncio.to_thread(leaving.process.wait, 8) == 0
