@@ -59,3 +59,11 @@ async def test_a_signed_url_works_without_credentials(objects: ObjectStore, uniq
     async with httpx.AsyncClient() as http:
         assert (await http.get(url)).json() == {"a": 1}
         assert (await http.get(url.split("?")[0])).status_code in (400, 403)
+
+
+async def test_a_range_of_an_object(objects: ObjectStore, unique: str) -> None:
+    """A part from the middle, the rest from an offset on, and what is left at the end."""
+    await objects.put_bytes(f"t/{unique}.bin", bytes(range(100)), "application/octet-stream")
+    assert await objects.get_range(f"t/{unique}.bin", 10, 5) == bytes(range(10, 15))
+    assert await objects.get_range(f"t/{unique}.bin", 90, 0) == bytes(range(90, 100))
+    assert await objects.get_range(f"t/{unique}.bin", 95, 50) == bytes(range(95, 100))

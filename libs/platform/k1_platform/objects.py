@@ -143,9 +143,13 @@ class ObjectStore:
 
     async def get_bytes(self, key: str) -> bytes:
         """The whole object."""
+        return await self.get_range(key, 0, 0)
+
+    async def get_range(self, key: str, offset: int, length: int) -> bytes:
+        """`length` bytes from `offset` on, fewer at the object's end; a length of 0 means to the end."""
 
         def read() -> bytes:
-            response = self._minio.get_object(self._bucket, key)
+            response = self._minio.get_object(self._bucket, key, offset, length)
             try:
                 return response.read()
             finally:
