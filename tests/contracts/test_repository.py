@@ -3,8 +3,12 @@
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+
+from k1_cli.app import app
 
 ROOT = Path(__file__).parents[2]
 PROJECTS = sorted(
@@ -63,3 +67,19 @@ def test_no_large_or_secret_files_are_tracked() -> None:
     assert [path.name for path in tracked if path.stat().st_size > 2_000_000] == []
     marker = b"-----BEGIN " + b"PRIVATE KEY-----"
     assert [path.name for path in tracked if marker in path.read_bytes()] == []
+
+
+def test_the_documents_name_commands_and_options_that_exist() -> None:
+    """Every `./k1 ...` line of the README and the operations guide parses as far as its command and options."""
+    unknown: list[str] = []
+    for document in ("README.md", "docs/operations.md"):
+        for line in re.findall(r"\./k1 ([^`#\n]+)", (ROOT / document).read_text(encoding="utf-8")):
+            words = line.split()
+            command: Any = typer.main.get_command(app)
+            while words and (group := getattr(command, "commands", None)):
+                command = group.get(words.pop(0))
+            options = {name for parameter in getattr(command, "params", []) for name in parameter.opts}
+            wrong = [word for word in words if word.startswith("--") and word not in options]
+            if command is None or wrong:
+                unknown.append(line)
+    assert unknown == []
