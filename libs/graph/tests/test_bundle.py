@@ -271,3 +271,13 @@ def test_time_axes_round_trip_to_a_tenth(tenths: list[int]) -> None:
     times = [tenth / 10 for tenth in tenths]
     for before, after in zip(times, unpack_times(pack_times(times)), strict=True):
         assert abs(before - after) <= 0.11
+
+
+def test_a_map_of_silence_survives() -> None:
+    """Its loudness and peak are null, which no decoder may take for missing."""
+    genesis = synthetic_map(4_000.0)
+    figures = genesis.global_metrics.model_copy(update={"integrated_lufs": None, "true_peak_dbtp": None})
+    silent = genesis.model_copy(update={"global_metrics": figures})
+    found = decode_map(encode_map(silent)).global_metrics
+    assert (found.integrated_lufs, found.true_peak_dbtp) == (None, None)
+    assert found.bpm == genesis.global_metrics.bpm

@@ -43,6 +43,8 @@ _ARCHIVED = (
 def encode_map(genesis: GenesisMap) -> bytes:
     """The map's device form, the CBOR of {live, archive}. The same map gives the same bytes."""
     rest: Json = genesis.model_dump(mode="json", exclude_none=True)
+    # Silence has no loudness and no peak: required figures that are null, and must stay in the map.
+    rest["global_metrics"] = genesis.global_metrics.model_dump(mode="json")
     layers: Json = rest["layers"]
     live = {
         "duration_ms": genesis.global_metrics.duration_ms,
