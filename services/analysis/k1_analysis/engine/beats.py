@@ -66,9 +66,12 @@ class Rhythm:
 
 
 def preview_beats(features: Features, activation: Floats) -> Seconds:
-    """Beats from the network alone, refined to the onsets: what a first look needs."""
+    """Beats from the network alone, refined in time: what a first look needs."""
     return refine(
-        track_beats(activation[:, 0], NET_TEMPI), onset_curve(features.onsets), attack_curve(features.attack)
+        track_beats(activation[:, 0], NET_TEMPI),
+        activation[:, 0],
+        onset_curve(features.onsets),
+        attack_curve(features.attack),
     )
 
 
@@ -103,7 +106,10 @@ def find_rhythm(
     if not _has_pulse(chosen, verdict, features, activation[:, 0]):
         return _no_rhythm(features, tonal, activation, verdict)
     grid_times = refine(
-        _at_expected_level(chosen, activation[:, 0], preset), curve, attack_curve(features.attack)
+        _at_expected_level(chosen, activation[:, 0], preset),
+        activation[:, 0],
+        curve,
+        attack_curve(features.attack),
     )
     grid = fit_grid(grid_times)
     beats = grid.times(start, end) if grid else with_first_beat(_inside(grid_times, start, end), start)

@@ -14,10 +14,14 @@ from k1_analysis.engine.framing import FRAME_RATE_HZ, Floats, Seconds
 from k1_analysis.engine.rhythm import strength_at
 from k1_analysis.engine.tonal import Tonal, beat_means
 
-METRE_BONUS = {4: 0.08, 3: 0.0, 2: -0.3}
-"""Added to the mean evidence of a metre: most music is in four, and whatever is in four fits two."""
-COMPOUND_BONUS = 0.25
-"""Added to two when each beat falls into three: that is what 6/8 sounds like."""
+METRE_BONUS = {4: 0.08, 3: 0.0, 2: -0.3, 5: -0.1, 7: -0.2}
+"""Added to the mean evidence of a metre: most music is in four, whatever is in four fits two, and long odd bars
+must stand out to be believed."""
+COMPOUND_BONUS = 0.5
+"""Added to two for each factor e by which onsets at the thirds of the beat exceed COMPOUND_RATIO: 6/8."""
+COMPOUND_RATIO = 1.3
+"""Onsets at the weaker third over those at the half beyond which a beat falls into three (a shuffle, which
+leaves out the first third, stays below; set on straight, swung and compound songs)."""
 EXPECTED_BONUS = 0.15
 """Added for the metres that the chosen preset expects."""
 _RESET_COST = 16.0
@@ -55,7 +59,7 @@ class Bars:
     def time_signature(self) -> str:
         if self.compound and self.beats_per_bar == 2:  # noqa: PLR2004  two dotted crotchets
             return "6/8"
-        return f"{self.beats_per_bar}/4"
+        return "7/8" if self.beats_per_bar == 7 else f"{self.beats_per_bar}/4"  # noqa: PLR2004  sevens count quavers
 
 
 def find_bars(
@@ -78,16 +82,17 @@ def find_bars(
         return Bars(np.zeros(len(beats), bool), 4, compound=False, score=0.0)
     evidence = _evidence(beats, features, tonal, downbeat_activation)
     spread = float(evidence.std()) + 1e-9
-    compound = _falls_into_three(beats, features)
+    thirds = _thirds(beats, features)
+    compound_bonus = COMPOUND_BONUS * max(0.0, np.log(thirds / COMPOUND_RATIO))
     readings: list[tuple[float, int, NDArray[np.int64]]] = []
     for metre, bonus in METRE_BONUS.items():
         mean, positions = _best_positions(evidence, metre)
         favour = EXPECTED_BONUS if metre in expected else 0.0
-        favour += COMPOUND_BONUS if compound and metre == 2 else 0.0  # noqa: PLR2004
+        favour += compound_bonus if metre == 2 else 0.0  # noqa: PLR2004
         # A bar of `metre` beats that stand out perfectly scores 1, whatever the metre.
         readings.append((mean * np.sqrt(metre - 1) / spread + bonus + favour, metre, positions))
     score, metre, positions = max(readings, key=lambda reading: reading[0])
-    return Bars(positions == 0, metre, compound, float(score))
+    return Bars(positions == 0, metre, thirds > COMPOUND_RATIO, float(score))
 
 
 def _evidence(beats: Seconds, features: Features, tonal: Tonal, downbeat_activation: Floats) -> Seconds:
@@ -163,13 +168,12 @@ def _best_positions(evidence: Seconds, metre: int) -> tuple[float, NDArray[np.in
     return float(score.max()) / n, positions
 
 
-def _falls_into_three(beats: Seconds, features: Features) -> bool:
-    """Whether onsets lie at both thirds of the beat rather than at its half (which a shuffle does not do)."""
+def _thirds(beats: Seconds, features: Features) -> float:
+    """How much stronger onsets are at the weaker third of the beat than at its half."""
     onsets = features.onsets.sum(axis=1)
     intervals = np.diff(beats)
 
     def at(share: float) -> float:
         return float(np.mean(strength_at(beats[:-1] + share * intervals, onsets, reach=2)))
 
-    weaker_third = min(at(1 / 3), at(2 / 3))
-    return weaker_third > 1.3 * at(1 / 2)  # set on straight, swung and compound songs
+    return (min(at(1 / 3), at(2 / 3)) + 1e-9) / (at(1 / 2) + 1e-9)

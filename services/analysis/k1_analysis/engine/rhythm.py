@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d, uniform_filter1d
 
 from k1_analysis.engine.agreement import nearest
@@ -13,6 +12,8 @@ from k1_analysis.engine.framing import FRAME_RATE_HZ, Floats, Seconds
 
 SNAP_S = 0.03
 """Beats move to an onset no further away than this."""
+TOUCH_S = 0.008
+"""A sharp attack this near to the network's peak is the sound that the network means."""
 EDGE_S = 0.02
 """A beat this much before the first sound belongs to it."""
 INLIER_S = 0.02
@@ -23,6 +24,10 @@ _FIT_ROUNDS = 8
 ATTACK_RATE_HZ = FRAME_RATE_HZ * ATTACK_STEPS
 CLEAR_ATTACK = 0.7
 """Rise of the attack curve (3 dB) that tells a struck note from the ripple of a held one."""
+SHARP_ATTACK = 1.5
+"""Rise (6 dB) of an attack so sharp that it tells the millisecond."""
+CLEAR_ACTIVATION = 0.1
+"""Smoothed probability that tells a beat which the network hears from one that the decoder fills in."""
 _ATTACK_SMOOTHING = 3
 _ATTACK_LEAD_S = 0.0015
 """How long before a drum's first sample the attack curve peaks (measured on drums of known position)."""
@@ -83,41 +88,56 @@ def attack_curve(attack: Floats) -> Floats:
     return rise
 
 
-def refine(beats: Seconds, onsets: Floats, attacks: Floats) -> Seconds:
-    """Each beat moved by at most SNAP_S to where a sound begins.
+def refine(beats: Seconds, activation: Floats, onsets: Floats, attacks: Floats) -> Seconds:
+    """Each beat moved by at most SNAP_S + TOUCH_S to where a sound begins.
 
-    The sharpest attack nearby gives the time to a few milliseconds. Where nothing is struck (strings, voices)
-    the peak of the broader onset curve does, and where there is none either the beat stays.
+    The network's own peak comes first: it has learned how long each instrument takes to speak, and so halves
+    the error on sampled drums, strings and voices. Where it hears nothing, the sharpest attack decides, or the
+    peak of the broader onset curve where nothing is struck; where there is none either the beat stays. At last
+    a sharp attack within TOUCH_S gives the time to the millisecond.
 
     Args:
         beats: rising times in seconds.
+        activation: the network's beat probability, 100 a second.
         onsets: `onset_curve`, 100 a second.
         attacks: `attack_curve`, 300 a second, beginning one step before time zero.
     """
-    if not len(beats) or min(len(onsets), len(attacks)) < 3:  # noqa: PLR2004  a peak needs neighbours
+    if not len(beats) or min(len(activation), len(onsets), len(attacks)) < 3:  # noqa: PLR2004  a peak needs neighbours
         return beats
-    struck, attack_times = _peaks(
-        beats, attacks, ATTACK_RATE_HZ, _ATTACK_LEAD_S - 1 / ATTACK_RATE_HZ, CLEAR_ATTACK
-    )
-    smooth = np.asarray(gaussian_filter1d(onsets, 1.0), np.float32)
-    weakest = 0.1 * float(np.sqrt((smooth**2).mean()))
-    heard, onset_times = _peaks(beats, smooth, FRAME_RATE_HZ, 0.0, weakest)
-    return rising(np.where(struck, attack_times, np.where(heard, onset_times, beats)))
+    heard = np.asarray(gaussian_filter1d(activation, 1.0), np.float32)
+    sounding = np.asarray(gaussian_filter1d(onsets, 1.0), np.float32)
+    weakest = 0.1 * float(np.sqrt((sounding**2).mean()))
+    struck = _Curve(attacks, ATTACK_RATE_HZ, _ATTACK_LEAD_S - 1 / ATTACK_RATE_HZ)
+    times = _at_peaks(beats, beats, _Curve(sounding, FRAME_RATE_HZ), SNAP_S, weakest)
+    times = _at_peaks(beats, times, struck, SNAP_S, CLEAR_ATTACK)
+    times = _at_peaks(beats, times, _Curve(heard, FRAME_RATE_HZ), SNAP_S, CLEAR_ACTIVATION)
+    return rising(_at_peaks(times, times, struck, TOUCH_S, SHARP_ATTACK))
 
 
-def _peaks(
-    beats: Seconds, curve: Floats, rate_hz: int, start_s: float, weakest: float
-) -> tuple[NDArray[np.bool_], Seconds]:
-    """(is there a peak above `weakest` within SNAP_S of each beat, its time between samples by a parabola)."""
-    reach = round(SNAP_S * rate_hz)
-    centres = np.round((beats - start_s) * rate_hz).astype(int)
-    window = (centres[:, None] + np.arange(-reach, reach + 1)).clip(1, len(curve) - 2)
-    peak = window[np.arange(len(beats)), curve[window].argmax(axis=1)]
-    before, at, after = (curve[peak + step].astype(np.float64) for step in (-1, 0, 1))
+@dataclass(frozen=True, slots=True)
+class _Curve:
+    """A function of time: value i belongs to start_s + i / rate_hz."""
+
+    values: Floats
+    rate_hz: int
+    start_s: float = 0.0
+
+
+def _at_peaks(beats: Seconds, otherwise: Seconds, curve: _Curve, reach_s: float, weakest: float) -> Seconds:
+    """The time of the highest peak above `weakest` within `reach_s` of each beat, else the time in `otherwise`.
+
+    A parabola through the peak and its neighbours gives times between the samples.
+    """
+    values = curve.values
+    reach = round(reach_s * curve.rate_hz)
+    centres = np.round((beats - curve.start_s) * curve.rate_hz).astype(int)
+    window = (centres[:, None] + np.arange(-reach, reach + 1)).clip(1, len(values) - 2)
+    peak = window[np.arange(len(beats)), values[window].argmax(axis=1)]
+    before, at, after = (values[peak + step].astype(np.float64) for step in (-1, 0, 1))
     bend = before - 2 * at + after
     found = (at >= before) & (at >= after) & (bend < 0) & (at > weakest)
     offset = 0.5 * (before - after) / np.where(bend < 0, bend, -1)
-    return found, (peak + np.where(found, offset, 0)) / rate_hz + start_s
+    return np.where(found, (peak + np.where(found, offset, 0)) / curve.rate_hz + curve.start_s, otherwise)
 
 
 def rising(beats: Seconds, gap_s: float = 0.05) -> Seconds:

@@ -24,8 +24,8 @@ def _mix(target: NDArray[np.float64], sound: NDArray[np.float64], at_s: float) -
     room += sound[: len(room)]
 
 
-def song(beats: NDArray[np.float64], metre: int = 4, seed: int = 0) -> Samples:
-    """Kick and bass on the downbeats, snare or hat on the others, hats between, a chord each bar."""
+def song(beats: NDArray[np.float64], metre: int = 4, seed: int = 0, parts: int = 2) -> Samples:
+    """Kick and bass on the downbeats, snare or hat on the others, hats that part each beat, a chord each bar."""
     rng = np.random.default_rng(seed)
     out = np.zeros(int((beats[-1] + 1.0) * RATE))
     times = np.arange(int(0.25 * RATE)) / RATE
@@ -37,7 +37,8 @@ def song(beats: NDArray[np.float64], metre: int = 4, seed: int = 0) -> Samples:
         position = index % metre
         _mix(out, kick if position in {0, 2} else snare, beat)
         interval = beats[min(index + 1, len(beats) - 1)] - beats[min(index, len(beats) - 2)]
-        _mix(out, 0.6 * hat, beat + interval / 2)
+        for part in range(1, parts):
+            _mix(out, 0.6 * hat, beat + interval * part / parts)
         if position == 0:
             root = (220.0, 174.61, 261.63, 196.0)[index // metre % 4]
             held = np.arange(int(interval * metre * 0.95 * RATE)) / RATE

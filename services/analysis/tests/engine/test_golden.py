@@ -59,6 +59,19 @@ def test_other_songs(tmp_path: Path, name: str, beats: np.ndarray, metre: int) -
     assert analysis.genesis.global_metrics.time_signature == f"{metre}/4"
 
 
+@pytest.mark.parametrize(
+    ("bpm", "metre", "parts", "signature"),
+    [(150.0, 5, 2, "5/4"), (140.0, 7, 2, "7/8"), (84.0, 2, 3, "6/8")],
+)
+def test_odd_and_compound_metres(tmp_path: Path, bpm: float, metre: int, parts: int, signature: str) -> None:
+    """Fives, sevens and two beats of three quavers are named, and their bars begin where they should."""
+    beats = songs.steady(bpm, 45.0, offset_s=0.3)
+    path = songs.write(tmp_path / "song.wav", songs.song(beats, metre, parts=parts))
+    genesis = engine.analyse_file(path, filename="song.wav").genesis
+    assert genesis.global_metrics.time_signature == signature
+    assert f_measure(beats[::metre], np.array(genesis.layers.rhythm.downbeat_ms) / 1000) > 0.95
+
+
 def test_quiet_song_gives_the_same_beats(
     tmp_path: Path, house_beats: np.ndarray, house_analysis: engine.Analysis
 ) -> None:

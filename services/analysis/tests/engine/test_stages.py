@@ -69,6 +69,21 @@ def test_grid_survives_missing_and_jittered_beats(
     assert np.diff(times)[1:] == pytest.approx(grid.period_s)
 
 
+def test_beats_move_to_where_the_network_hears_them() -> None:
+    """The network knows that a bowed note speaks late: its peak, not the onset's, gives the time."""
+    rng = np.random.default_rng(5)
+    beats = np.arange(2.0, 20.0, 0.5)
+    frames = np.arange(2200) / 100
+    activation = sum(np.exp(-(((frames - beat) / 0.02) ** 2)) for beat in beats).astype(np.float32)
+    late = sum(np.exp(-(((frames - beat - 0.025) / 0.02) ** 2)) for beat in beats).astype(np.float32)
+    silent = np.zeros_like(activation)
+    attacks = np.zeros(6600, np.float32)
+    rough = beats + rng.uniform(-0.01, 0.01, len(beats))
+    assert rhythm.refine(rough, activation, late, attacks) == pytest.approx(beats, abs=0.002)
+    assert rhythm.refine(beats, silent, late, attacks) == pytest.approx(beats + 0.025, abs=0.002)
+    assert rhythm.refine(rough, silent, silent, attacks) == pytest.approx(rough)
+
+
 def test_grid_is_refused_where_the_tempo_drifts() -> None:
     """A drummer's drift of some per cent is no machine's grid."""
     assert rhythm.fit_grid(np.cumsum(60 / (120 + 6 * np.sin(np.arange(80) / 12)))) is None
@@ -189,8 +204,9 @@ def test_seal_ignores_only_what_it_says() -> None:
 
 
 def test_signature_of_compound_time() -> None:
-    """Two beats a bar that fall into three are six eighths."""
+    """Two beats a bar that fall into three are six eighths; sevens are counted in eighths too."""
     nothing = np.zeros(0, bool)
+    assert Bars(nothing, 7, compound=False, score=0).time_signature == "7/8"
     assert Bars(nothing, 2, compound=True, score=0).time_signature == "6/8"
     assert Bars(nothing, 2, compound=False, score=0).time_signature == "2/4"
 
