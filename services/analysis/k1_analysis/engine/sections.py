@@ -1,6 +1,7 @@
 """Where a song changes, and what to call the parts.
 
-Boundaries come from the Bayesian information criterion on MFCC (Essentia's SBic) and are moved to downbeats.
+Boundaries are downbeats where the bars before and after differ by more than each side varies in itself: a novelty
+curve (Foote, ICME 2000) of bars instead of frames.
 Labels come from what is heard: a drop is where bass and drums come in with force, a breakdown where they leave,
 a build what rises towards a drop. Where a song shows none of these, its parts are verses and choruses if they
 come back, else plain sections.
@@ -8,22 +9,29 @@ come back, else plain sections.
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
+from scipy.ndimage import maximum_filter1d
 
 from k1_analysis.engine.features import ENVELOPE_RATE_HZ, Features
-from k1_analysis.engine.framing import Floats, Seconds
+from k1_analysis.engine.framing import FRAME_RATE_HZ, Floats, Seconds
 from k1_analysis.engine.tonal import RATE_HZ, Tonal
-from k1_analysis.engine.trackers import load_essentia
 
 Label = Literal["intro", "verse", "build", "drop", "breakdown", "chorus", "outro", "section"]
 
 SHORTEST_S = 4.0
-_SNAP_S = 2.0
-# Chosen on songs with known sections; cpw is touchy.
-_SBIC: dict[str, Any] = {"cpw": 3, "inc1": 12, "inc2": 4, "size1": 60, "size2": 40, "minLength": 10}
-_FEWEST_FRAMES = 120
+COMPARED_BARS = 4
+"""Bars before and after a boundary that are compared: phrases are four or eight bars long."""
+NOVEL = 0.7
+"""Distance between the two sides, in their own spread, that makes a boundary."""
+_APART_BARS = 2
+_MOTION_WEIGHT = 2.0
+"""Weight of the spread within a bar, which tells how much is played, beside the mean, which tells what."""
+_LEAST_VARIANCE = 0.05
+"""Summed over the bands: keeps exact repetition from making every small change a boundary."""
+_BARLESS_S = 2.0
+"""Length of a bar where there is no beat."""
 BASS_STEP_DB = 6.0
 """Bass that comes in by this much makes a drop, bass that leaves by it a breakdown."""
 ENERGY_STEP = 0.1
@@ -76,12 +84,12 @@ def find_sections(
     Args:
         features: of the song.
         tonal: of the song.
-        downbeats: times to which boundaries move when near.
+        downbeats: the bar lines, of which some become boundaries; two seconds make a bar where there are none.
         duration_s: the song's length.
         electronic: the tempo is a machine's, so that drops, builds and breakdowns make sense.
         vocabulary: the labels that the chosen preset allows; all when empty.
     """
-    edges = _with_ends(_snapped(_boundaries(tonal.mfcc), downbeats), duration_s)
+    edges = _with_ends(_boundaries(features.log_bands, downbeats, duration_s), duration_s)
     parts = [_describe(start, end, features, tonal) for start, end in pairwise(edges)]
     energies = _energies(parts)
     labels = _labels(parts, energies, electronic=electronic)
@@ -93,18 +101,32 @@ def find_sections(
     ]
 
 
-def _boundaries(mfcc: Floats) -> Seconds:
-    if len(mfcc) < _FEWEST_FRAMES or float(mfcc.std(axis=0).min()) < 1e-6:  # noqa: PLR2004  a constant sound
-        return np.empty(0)
-    frames = load_essentia().SBic(**_SBIC)(np.ascontiguousarray(mfcc.T, np.float32))
-    return np.asarray(frames, np.float64)[1:-1] / RATE_HZ
+def _boundaries(log_bands: Floats, downbeats: Seconds, duration_s: float) -> Seconds:
+    """The bar lines at which the novelty has a peak above NOVEL."""
+    bars = downbeats if len(downbeats) > 1 else np.arange(0, duration_s, _BARLESS_S)
+    novelty = _novelty(_bar_features(log_bands, bars))
+    peaks = maximum_filter1d(novelty, 2 * _APART_BARS + 1, mode="constant")
+    return bars[(novelty > NOVEL) & (novelty >= peaks)]
 
 
-def _snapped(boundaries: Seconds, downbeats: Seconds) -> Seconds:
-    if not len(downbeats):
-        return boundaries
-    nearest = downbeats[np.abs(downbeats[None, :] - boundaries[:, None]).argmin(axis=1)]
-    return np.where(np.abs(nearest - boundaries) <= _SNAP_S, nearest, boundaries)
+def _bar_features(log_bands: Floats, bars: Seconds) -> Seconds:
+    """(bars, 164) mean and weighted spread of each band over each bar; the last lasts as long as the one before."""
+    length = bars[-1] - bars[-2] if len(bars) > 1 else _BARLESS_S
+    frames = np.round(np.append(bars, bars[-1] + length) * FRAME_RATE_HZ).astype(int)
+    rows = [
+        log_bands[min(first, len(log_bands) - 1) : max(first + 1, last)] for first, last in pairwise(frames)
+    ]
+    return np.stack([np.concatenate([row.mean(axis=0), _MOTION_WEIGHT * row.std(axis=0)]) for row in rows])
+
+
+def _novelty(rows: Seconds) -> Seconds:
+    """(bars,) distance between the means of the bars before and from each, in units of their own spread."""
+    novelty = np.zeros(len(rows))
+    for bar in range(1, len(rows)):
+        before, after = rows[max(0, bar - COMPARED_BARS) : bar], rows[bar : bar + COMPARED_BARS]
+        spread = (before.var(axis=0).sum() + after.var(axis=0).sum()) / 2 + _LEAST_VARIANCE
+        novelty[bar] = np.linalg.norm(before.mean(axis=0) - after.mean(axis=0)) / np.sqrt(spread)
+    return novelty
 
 
 def _with_ends(boundaries: Seconds, duration_s: float) -> list[float]:
@@ -118,7 +140,7 @@ def _with_ends(boundaries: Seconds, duration_s: float) -> list[float]:
 
 def _describe(start_s: float, end_s: float, features: Features, tonal: Tonal) -> _Part:
     span = _span(start_s, end_s, ENVELOPE_RATE_HZ, len(features.envelopes.rms))
-    onset_span = _span(start_s, end_s, 100, len(features.onsets))
+    onset_span = _span(start_s, end_s, FRAME_RATE_HZ, len(features.onsets))
     level, bands = features.envelopes.rms[span], features.envelopes.bands[span]
     third = max(1, len(level) // 3)
     timbre_span = _span(start_s, end_s, RATE_HZ, len(tonal.mfcc))

@@ -13,7 +13,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k1_analysis.engine import Analysis, agreement, committee, companion, framing, rhythm, viterbi
+from k1_analysis.engine import (
+    Analysis,
+    agreement,
+    committee,
+    companion,
+    framing,
+    rhythm,
+    sections,
+    tonal,
+    viterbi,
+)
 from k1_analysis.engine import testing as songs
 from k1_analysis.engine.activation import default_net
 from k1_analysis.engine.activation_onnx import OnnxBeatNet
@@ -147,6 +157,33 @@ def test_features_have_the_stated_shapes_and_units() -> None:
     assert features.envelopes.bands[middle, 1] == pytest.approx(0.5 / np.sqrt(2), rel=0.02)
     assert features.envelopes.bands[middle, 0].max() < 0.01
     assert (features.log_bands == log_spectrogram(samples)).all()
+
+
+def _sections(samples: np.ndarray, downbeats: np.ndarray) -> list[sections.Section]:
+    tones = tonal.TonalExtractor()
+    tones.push(samples)
+    duration_s = len(samples) / songs.RATE
+    return sections.find_sections(extract(samples), tones.finish(), downbeats, duration_s, electronic=True)
+
+
+def test_section_begins_on_the_bar_where_the_music_changes() -> None:
+    """When the cymbals and the snare come in, the boundary is that very downbeat, and there is no other."""
+    beats = songs.steady(120.0, 48.0)
+    samples = songs.song(beats)
+    dull = np.convolve(samples, np.full(60, 1 / 60, np.float32), "same")
+    change = int(beats[48] * songs.RATE)
+    parts = _sections(np.concatenate([dull[:change], samples[change:]]).astype(np.float32), beats[::4])
+    assert [part.start_s for part in parts] == [0.0, pytest.approx(beats[48])]
+    assert parts[0].energy < parts[1].energy
+
+
+def test_unchanging_music_is_one_section() -> None:
+    """A groove that only goes on has no boundaries, with bars and without."""
+    beats = songs.steady(120.0, 40.0)
+    samples = songs.song(beats)
+    assert len(_sections(samples, beats[::4])) == 1
+    assert len(_sections(samples, np.empty(0))) == 1
+    assert len(_sections(samples[:2000], np.empty(0))) == 1
 
 
 @pytest.mark.parametrize("frames", [1, 2, 7, 600])
