@@ -3,14 +3,17 @@
 from prometheus_client import Gauge
 
 from k1_analysis.cancels import Cancels
-from k1_analysis.child_work import analyse, warm_up
+from k1_analysis.child_work import run_graph, warm_up, work
+from k1_analysis.graph_runs import GraphRuns
 from k1_analysis.handlers import intake_table
 from k1_analysis.job_queue import JobQueue
 from k1_analysis.presence import Presence
+from k1_analysis.preset_list import list_presets
 from k1_analysis.runner import JobRunner
 from k1_analysis.settings import AnalysisSettings
 from k1_analysis.worker import Worker
 from k1_contracts import streams, subjects
+from k1_contracts.graph_queries import ListPresets, SimulateGraph
 from k1_contracts.queries import ListWorkers
 from k1_platform.children import ChildPool, Limits
 from k1_platform.consuming import consume_table
@@ -24,19 +27,34 @@ _MIB = 1024 * 1024
 
 
 def make_children(settings: AnalysisSettings) -> ChildPool:
-    """The processes in which songs are analysed."""
-    limits = Limits(
-        timeout_s=settings.job_timeout_s,
-        memory_bytes=settings.memory_mib * _MIB,
-        address_space_bytes=settings.address_space_mib * _MIB,
-    )
+    """The processes in which songs are analysed and their shows made."""
     return ChildPool(
-        analyse,
+        work,
         size=settings.slots,
-        limits=limits,
+        limits=_limits(settings, settings.job_timeout_s),
         recycle_after=settings.recycle_after,
         warm_up=warm_up,
         preload=["k1_analysis.child_work"],
+    )
+
+
+def make_graph_child(settings: AnalysisSettings) -> ChildPool:
+    """The process in which the graphs are run that a person waits for; it never sees audio."""
+    limits = _limits(settings, settings.simulate_timeout_s)
+    return ChildPool(
+        run_graph,
+        size=1,
+        limits=limits,
+        recycle_after=settings.recycle_after,
+        preload=["k1_analysis.child_work"],
+    )
+
+
+def _limits(settings: AnalysisSettings, timeout_s: float) -> Limits:
+    return Limits(
+        timeout_s=timeout_s,
+        memory_bytes=settings.memory_mib * _MIB,
+        address_space_bytes=settings.address_space_mib * _MIB,
     )
 
 
@@ -45,9 +63,10 @@ async def wire(runtime: Runtime, settings: AnalysisSettings) -> None:
     bus = runtime.bus
     objects = ObjectStore(ObjectStoreSettings())
     runtime.cleanup.callback(objects.close)
-    children = make_children(settings)
-    runtime.cleanup.callback(children.close)
-    children.start()
+    children, graph_child = make_children(settings), make_graph_child(settings)
+    for pool in (children, graph_child):
+        runtime.cleanup.callback(pool.close)
+        pool.start()
 
     queue = JobQueue(bus.client, bus.jetstream)
     worker = Worker(
@@ -63,6 +82,8 @@ async def wire(runtime: Runtime, settings: AnalysisSettings) -> None:
 
     consume_table(bus.broker, streams.ANALYSIS_INTAKE, intake_table(bus.jetstream), workers=16)
     answer(bus.broker, subjects.RPC_WORKER_LIST, ListWorkers, presence.list)
+    answer(bus.broker, subjects.RPC_PRESET_LIST, ListPresets, list_presets)
+    answer(bus.broker, subjects.RPC_GRAPH_RUN, SimulateGraph, GraphRuns(objects, graph_child).run)
     runtime.background(presence.tell, "presence")
     runtime.background(worker.run, "worker")
 

@@ -1,4 +1,4 @@
-"""What the child processes of the worker do: run the engine and write its files."""
+"""What the child processes of the worker do: run the engine, make shows, run graphs, and write the files."""
 
 import json
 from collections.abc import Callable
@@ -11,13 +11,18 @@ from pyinstrument import Profiler
 from pyinstrument.renderers import SpeedscopeRenderer
 
 from k1_analysis import engine
-from k1_analysis.job import Made, described
+from k1_analysis.job import Made, MadeFile, described
+from k1_analysis.show import Run, recommended, write_graph, write_run
 from k1_analysis.summary import notices, summarised
 from k1_contracts.base import rfc3339
 from k1_contracts.commands import BeatPreview
 from k1_contracts.genesis import GenesisMap
+from k1_contracts.graph import GraphDocument
+from k1_graph.validator import compile_graph
 
+MAP_NAME: Final = "track.genesis.json"
 _PROFILE_INTERVAL_S: Final = 0.005
+_CHOSEN_PERCENT: Final = 35.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,23 @@ class EngineJob:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowJob:
+    """A show to be made of the map that an EngineJob left in the scratch folder."""
+
+    scratch: Path
+    preset: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunJob:
+    """A graph to be run over a map; both were checked."""
+
+    genesis: Path
+    graph: GraphDocument
+    scratch: Path
+
+
+@dataclass(frozen=True, slots=True)
 class EngineProgress:
     """What a child tells on its way."""
 
@@ -44,6 +66,34 @@ class EngineProgress:
 def warm_up() -> None:
     """Load everything that the first song would otherwise wait for."""
     engine.warm_up()
+
+
+def work(job: EngineJob | ShowJob, report: Callable[[EngineProgress], None]) -> Made | tuple[MadeFile, ...]:
+    """What a child of a slot does: the song first, then, as a job of its own that may fail alone, its show."""
+    return analyse(job, report) if isinstance(job, EngineJob) else make_show(job, report)
+
+
+def make_show(job: ShowJob, report: Callable[[EngineProgress], None]) -> tuple[MadeFile, ...]:
+    """Choose the graph, run it over the song and write the artefacts of both.
+
+    Raises:
+        GraphError: no show can be made of this map.
+    """
+    genesis = GenesisMap.model_validate_json((job.scratch / MAP_NAME).read_bytes())
+    document = recommended(genesis, job.preset)
+    report(EngineProgress("graph", _CHOSEN_PERCENT))
+    graph, made = write_graph(document, job.scratch)
+    return made + write_run(graph, genesis, job.scratch).files
+
+
+def run_graph(job: RunJob, _: Callable[[object], None]) -> Run:
+    """Run a graph over a song and write what it showed.
+
+    Raises:
+        GraphError: the graph breaks rules, or the map cannot be used.
+    """
+    genesis = GenesisMap.model_validate_json(job.genesis.read_bytes())
+    return write_run(compile_graph(job.graph), genesis, job.scratch)
 
 
 def analyse(job: EngineJob, report: Callable[[EngineProgress], None]) -> Made:
@@ -73,7 +123,7 @@ def analyse(job: EngineJob, report: Callable[[EngineProgress], None]) -> Made:
         )
     # The contract's own model has the last word on what leaves this process.
     found = GenesisMap.model_validate(analysis.genesis)
-    genesis = job.scratch / "track.genesis.json"
+    genesis = job.scratch / MAP_NAME
     genesis.write_bytes(analysis.genesis_json)
     metrics = job.scratch / "phase2b_metrics.json"
     metrics.write_text(json.dumps(analysis.metrics), encoding="utf-8")

@@ -1,26 +1,38 @@
-"""Runs one job: fetch the song, analyse it in a child, store what was made."""
+"""Runs one job: fetch the song, analyse it in a child, make its show in a child, store what was made."""
 
 import asyncio
 import logging
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from k1_analysis.child_work import EngineJob, EngineProgress
+from k1_analysis.child_work import EngineJob, EngineProgress, ShowJob
 from k1_analysis.engine import ENGINE, analysis_config
 from k1_analysis.errors import JobFailedError
-from k1_analysis.job import MANIFEST, MAX_ATTEMPTS, Made, artefact_prefix, completed, content_type
+from k1_analysis.job import (
+    MANIFEST,
+    MAX_ATTEMPTS,
+    Made,
+    MadeFile,
+    artefact_prefix,
+    completed,
+    content_type,
+)
+from k1_analysis.show import show_identity
 from k1_contracts.commands import AnalysisJob, BeatPreview
 from k1_contracts.events import AnalysisCompleted
+from k1_contracts.tracks import Notice
 from k1_platform.children import ChildFailedError, ChildPool, WorkRaisedError
 from k1_platform.objects import ObjectMissingError, ObjectStore
 
 Report = Callable[[str, float, BeatPreview | None], None]
 
 _FETCHED_PERCENT = 3.0
-_ANALYSED_PERCENT = 97.0
+_ANALYSED_PERCENT = 85.0
+_SHOWN_PERCENT = 97.0
 _log = logging.getLogger(__name__)
 
 
@@ -40,11 +52,12 @@ class JobRunner:
             TransientError: the object store failed; the same call may succeed later.
         """
         began = time.monotonic()
-        prefix = artefact_prefix(job.audio.sha256, ENGINE, analysis_config(job.preset))
+        config = {"analysis": analysis_config(job.preset), "show": show_identity()}
+        prefix = artefact_prefix(job.audio.sha256, ENGINE, config)
         made = await self._made_before(prefix)
         reused = made is not None
         if made is None:
-            made = await self._make(job, prefix, report)
+            made, prefix = await self._make(job, prefix, report)
         return completed(
             job,
             made,
@@ -61,7 +74,8 @@ class JobRunner:
         except ObjectMissingError:
             return None
 
-    async def _make(self, job: AnalysisJob, prefix: str, report: Report) -> Made:
+    async def _make(self, job: AnalysisJob, prefix: str, report: Report) -> tuple[Made, str]:
+        """What was made, and where it lies."""
         with tempfile.TemporaryDirectory(prefix="k1-analysis-") as folder:
             scratch = Path(folder)
             audio = scratch / f"source{Path(job.audio.key).suffix}"
@@ -74,9 +88,35 @@ class JobRunner:
                 ) from error
             report("fetch", _FETCHED_PERCENT, None)
             made = await self._analyse(job, audio, scratch, report)
-            report("store", _ANALYSED_PERCENT, None)
+            show = await self._show(job, scratch, report)
+            report("store", _SHOWN_PERCENT, None)
+            if isinstance(show, Notice):
+                # Elsewhere, so that the next analysis of this song tries again.
+                prefix = f"{prefix}/without-show/{job.job_id}"
+                made = replace(made, warnings=(*made.warnings, show))
+            else:
+                made = replace(made, files=made.files + show)
             await self._store(made, scratch, prefix)
-            return made
+            return made, prefix
+
+    async def _show(self, job: AnalysisJob, scratch: Path, report: Report) -> tuple[MadeFile, ...] | Notice:
+        """The files of the show, or why there is none: the map is worth keeping without it."""
+
+        def on_progress(progress: EngineProgress) -> None:
+            span = _SHOWN_PERCENT - _ANALYSED_PERCENT
+            report("graph", _ANALYSED_PERCENT + span * progress.percent / 100, None)
+
+        report("graph", _ANALYSED_PERCENT, None)
+        try:
+            return await self._children.run(ShowJob(scratch, job.preset), on_progress)
+        except WorkRaisedError as error:
+            _log.exception("no show was made", extra={"job_id": job.job_id, "trace": error.trace})
+            reason = str(error)
+        except ChildFailedError as error:
+            _log.warning("no show was made", extra={"job_id": job.job_id, "code": error.code})
+            reason = str(error)
+        message = f"The map is good, but no light show could be made of it: {reason}. Analyse the song again."
+        return Notice(code="graph_failed", message=message)
 
     async def _analyse(self, job: AnalysisJob, audio: Path, scratch: Path, report: Report) -> Made:
         engine_job = EngineJob(

@@ -23,6 +23,9 @@ class AnalysisSettings(HttpSettings):
         default_factory=socket.gethostname, description="The name of this pod among the workers."
     )
     job_timeout_s: float = Field(default=300.0, gt=0, description="Longest time one try of a job may take.")
+    simulate_timeout_s: float = Field(
+        default=50.0, gt=0, description="Longest time that one simulation of a graph may take."
+    )
     memory_mib: int = Field(default=1024, ge=256, description="Most resident memory of one job.")
     address_space_mib: int = Field(
         default=8192, ge=1024, description="RLIMIT_AS of a child: refuses absurd allocations at once."

@@ -5,9 +5,9 @@ import json
 import time
 from collections.abc import Callable
 
-from k1_analysis.child_work import EngineJob, EngineProgress
+from k1_analysis.child_work import EngineJob, EngineProgress, ShowJob
 from k1_analysis.engine import EngineError
-from k1_analysis.job import Made, described
+from k1_analysis.job import Made, MadeFile, described
 from k1_contracts.tracks import AnalysisSummary, Notice
 
 SUMMARY = AnalysisSummary(
@@ -24,7 +24,28 @@ SUMMARY = AnalysisSummary(
 )
 
 
-def instructed(job: EngineJob, report: Callable[[EngineProgress], None]) -> Made:
+def instructed(
+    job: EngineJob | ShowJob, report: Callable[[EngineProgress], None]
+) -> Made | tuple[MadeFile, ...]:
+    return show(job, report) if isinstance(job, ShowJob) else analysis(job, report)
+
+
+def show(job: ShowJob, report: Callable[[EngineProgress], None]) -> tuple[MadeFile, ...]:
+    report(EngineProgress("graph", 50.0))
+    what = json.loads((job.scratch / "track.genesis.json").read_text())["song"]
+    if what == "showless":
+        raise ZeroDivisionError("a bug in the show")
+    if what == "show-crash":
+        ctypes.string_at(0)
+    if what == "show-hang":
+        while True:
+            time.sleep(60)
+    graph = job.scratch / "graph.json"
+    graph.write_text("{}")
+    return (described(graph, "graph"),)
+
+
+def analysis(job: EngineJob, report: Callable[[EngineProgress], None]) -> Made:
     report(EngineProgress("beats", 50.0))
     what = job.audio.read_text().split()[0]
     if what == "crash":

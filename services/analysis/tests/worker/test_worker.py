@@ -150,12 +150,12 @@ async def test_a_job_ends_completed_with_its_artefacts_in_the_store(bench: Bench
     async with working(bench):
         end = await bench.end_of(job)
     assert isinstance(end, AnalysisCompleted)
-    assert [artefact.type for artefact in end.artefacts] == ["genesis_map"]
+    assert [artefact.type for artefact in end.artefacts] == ["genesis_map", "graph"]
     stored = await bench.objects.get_bytes(end.artefacts[0].key)
     assert sha256(stored).hexdigest() == end.artefacts[0].sha256
     assert end.warnings[0].code == "w"
     assert [event.job_id for event in bench.started] == [job.job_id]
-    assert {"fetch", "beats", "store"} <= {progress.stage for progress in heard}
+    assert {"fetch", "beats", "graph", "store"} <= {progress.stage for progress in heard}
     bucket = await bench.bus.jetstream.key_value(streams.JOB_PROGRESS.name)
     assert JobProgress.model_validate_json((await bucket.get(job.job_id)).value).job_id == job.job_id
 
@@ -200,6 +200,27 @@ async def test_a_child_that_crashes_once_costs_nothing(bench: Bench, unique: str
     async with working(bench):
         assert isinstance(await bench.end_of(job), AnalysisCompleted)
     (Path("/tmp") / f"{job.audio.sha256}.tried").unlink()
+
+
+@pytest.mark.parametrize("song", ["showless", "show-crash", "show-hang"])
+async def test_a_show_that_fails_costs_only_the_show(bench: Bench, unique: str, song: str) -> None:
+    """The map is there with a warning that says what to do; the next analysis of the song tries again."""
+    first, second = await bench.job(f"{song} {unique}"), await bench.job(f"{song} {unique}")
+    async with working(bench, timeout_s=1 if song == "show-hang" else 20):
+        await put_job(bench.bus.jetstream, first)
+        end = await bench.end_of(first)
+        await put_job(bench.bus.jetstream, second)
+        again = await bench.end_of(second)
+    assert isinstance(end, AnalysisCompleted)
+    assert isinstance(again, AnalysisCompleted)
+    for each in (end, again):
+        assert [artefact.type for artefact in each.artefacts] == ["genesis_map"]
+        assert [warning.code for warning in each.warnings] == ["w", "graph_failed"]
+        assert "Analyse the song again" in each.warnings[1].message
+        stored = await bench.objects.get_bytes(each.artefacts[0].key)
+        assert sha256(stored).hexdigest() == each.artefacts[0].sha256
+    assert (end.reused, again.reused) == (False, False)
+    assert end.artefacts[0].key != again.artefacts[0].key
 
 
 async def test_a_hang_ends_as_timed_out(bench: Bench, unique: str) -> None:
