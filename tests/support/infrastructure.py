@@ -21,6 +21,7 @@ from k1_cli.embedded.stack import EmbeddedStack
 from k1_platform.objects import ObjectStore
 from k1_platform.provision import provision
 from k1_platform.settings import NatsSettings, ObjectStoreSettings
+from k1_platform.signing import ensure_key
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,9 @@ def infrastructure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrast
         else:
             stack = running.enter_context(EmbeddedStack(tmp_path_factory.mktemp("servers")))
             environment = stack.urls.environment()
+        keys = tmp_path_factory.mktemp("keys")
+        ensure_key(keys)
+        environment["K1_SIGNING_KEYS"] = str(keys)
         patch = running.enter_context(pytest.MonkeyPatch.context())
         for name, value in environment.items():
             patch.setenv(name, value)

@@ -45,7 +45,8 @@ class Result:
 
     content: dict[str, Any]
     """The Genesis map as parsed JSON."""
-    map_sha256: str
+    genesis: GenesisMap
+    """The same, checked."""
     artefacts: tuple[StoredArtefact, ...]
 
 
@@ -62,8 +63,8 @@ async def read_result(objects: ObjectStore, fact: AnalysisCompleted) -> Result:
             "genesis_absent", "the completed analysis names no genesis_map among its artefacts"
         )
     stored = await asyncio.gather(*(_stored(objects, ref) for ref in fact.artefacts))
-    content, checked = await asyncio.to_thread(parse_map, await _read(objects, genesis))
-    return Result(content, checked.metadata.hashes.map_sha256, tuple(stored))
+    content, checked = await asyncio.to_thread(parse_map, await read_artefact(objects, genesis))
+    return Result(content, checked, tuple(stored))
 
 
 def parse_map(data: bytes) -> tuple[dict[str, Any], GenesisMap]:
@@ -82,7 +83,13 @@ def parse_map(data: bytes) -> tuple[dict[str, Any], GenesisMap]:
 async def _stored(objects: ObjectStore, ref: ArtefactRef) -> StoredArtefact:
     if ref.content_type != "application/json" or ref.size_bytes >= INLINE_BYTES:
         return StoredArtefact(ref, None)
-    return StoredArtefact(ref, _object_text(await _read(objects, ref)))
+    return StoredArtefact(ref, _object_text(await read_artefact(objects, ref)))
+
+
+def kept(ref: ArtefactRef, data: bytes) -> StoredArtefact:
+    """An artefact of known content, whose JSON is kept at hand when it is small."""
+    small = ref.content_type == "application/json" and ref.size_bytes < INLINE_BYTES
+    return StoredArtefact(ref, _object_text(data) if small else None)
 
 
 def _object_text(data: bytes) -> str | None:
@@ -94,7 +101,8 @@ def _object_text(data: bytes) -> str | None:
     return json.dumps(parsed, separators=(",", ":")) if isinstance(parsed, dict) else None
 
 
-async def _read(objects: ObjectStore, ref: ArtefactRef) -> bytes:
+async def read_artefact(objects: ObjectStore, ref: ArtefactRef) -> bytes:
+    """The bytes of an artefact; raises PermanentError when they are missing or not the ones told of."""
     try:
         data = await objects.get_bytes(ref.key)
     except ObjectMissingError as error:

@@ -4,8 +4,10 @@ A fact that came too early raises the platform's TransientError and comes again;
 are wrong raises PermanentError and is dead-lettered; a question without an answer raises AnswerError.
 """
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
+from k1_contracts.graph import Violation
 from k1_platform.rpc import AnswerError
 
 
@@ -54,3 +56,22 @@ def invalid_cursor() -> AnswerError:
 def idempotency_key_reused(key: str) -> AnswerError:
     message = f"The idempotency key {key!r} was used for another request on this track; use a new one."
     return AnswerError("idempotency_key_reused", message, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def graph_missing(track_id: str, version: int) -> AnswerError:
+    message = f"Version {version} of {track_id} has no graph; put one, or analyse the song again."
+    return AnswerError("graph_missing", message, HTTPStatus.NOT_FOUND)
+
+
+def graph_invalid(message: str, violations: Sequence[Violation]) -> AnswerError:
+    return AnswerError("graph_invalid", message, HTTPStatus.UNPROCESSABLE_ENTITY, violations=violations)
+
+
+def graph_changed() -> AnswerError:
+    message = "The graph is not the one that you hold any more; read it again and repeat your change on it."
+    return AnswerError("graph_changed", message, HTTPStatus.PRECONDITION_FAILED)
+
+
+def graph_changed_meanwhile() -> AnswerError:
+    message = "The graph was edited while it was being simulated; simulate it again."
+    return AnswerError("graph_changed", message, HTTPStatus.CONFLICT)

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from k1_catalogue.graphs import Graphs
 from k1_catalogue.intake import Intake
 from k1_catalogue.job_questions import JobQuestions
 from k1_catalogue.questions import Questions
-from k1_contracts import events, queries, streams, subjects
+from k1_catalogue.reference import Reference
+from k1_contracts import events, graph_queries, queries, streams, subjects
 from k1_platform.broker import Bus
 from k1_platform.consuming import Handler, consume_table
 from k1_platform.database import TRANSIENT_ERRORS
@@ -25,7 +27,9 @@ def consume_facts(bus: Bus, intake: Intake, *, workers: int) -> None:
     consume_table(bus.broker, streams.CATALOGUE, table, workers=workers)
 
 
-def answer_questions(bus: Bus, questions: Questions, jobs: JobQuestions) -> None:
+def answer_questions(
+    bus: Bus, questions: Questions, jobs: JobQuestions, graphs: Graphs, reference: Reference
+) -> None:
     """Subscribe to the questions of the gateway."""
     table: dict[str, tuple[type[Any], Any]] = {
         subjects.RPC_TRACK_LIST: (queries.ListTracks, questions.list_tracks),
@@ -36,6 +40,11 @@ def answer_questions(bus: Bus, questions: Questions, jobs: JobQuestions) -> None
         subjects.RPC_JOB_GET: (queries.GetJob, jobs.get_job),
         subjects.RPC_JOB_CANCEL: (queries.GetJob, jobs.cancel_job),
         subjects.RPC_ANALYSIS_REQUEST: (queries.RequestTrackAnalysis, jobs.request_analysis),
+        subjects.RPC_GRAPH_GET: (graph_queries.GetGraph, graphs.get_graph),
+        subjects.RPC_GRAPH_PUT: (graph_queries.PutGraph, graphs.put_graph),
+        subjects.RPC_GRAPH_SIMULATE: (graph_queries.Simulate, graphs.simulate),
+        subjects.RPC_NODE_LIST: (graph_queries.ListNodes, reference.list_nodes),
+        subjects.RPC_KEY_LIST: (graph_queries.ListKeys, reference.list_keys),
     }
     for subject, (model, function) in table.items():
         answer(bus.broker, subject, model, function, transient=TRANSIENT_ERRORS)

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from k1_catalogue import store
+from k1_catalogue import graph_store, store
 from k1_catalogue.artefacts import Result, read_result
 from k1_catalogue.lifecycle import Job, JobFact, receive, track_state, version_status
 from k1_catalogue.maps import GenesisMaps
+from k1_catalogue.show_files import Show, ShowFiles
 from k1_contracts.events import (
     AnalysisCancelled,
     AnalysisCompleted,
@@ -39,6 +40,7 @@ class Intake:
     pool: Pool
     maps: GenesisMaps
     objects: ObjectStore
+    shows: ShowFiles
 
     async def track_uploaded(self, event: Event[TrackUploaded]) -> None:
         """A new track with its first version and job; one that is known already stays as it is."""
@@ -92,18 +94,19 @@ class Intake:
             return
         try:
             result = await read_result(self.objects, fact)
+            show = await self.shows.of_analysis(fact, result)
             await self.maps.put(fact.track_id, fact.version, result.content)
         except PermanentError as error:
             await self._record(_failure(fact, error), None)
             raise
-        await self._record(fact, event.envelope.id, result)
+        await self._record(fact, event.envelope.id, _Outcome(result, show))
 
     async def _awaited(self, fact: AnalysisCompleted) -> bool:
         """Whether the map of this completion is still wanted; spares reading it in vain."""
         async with self.pool.acquire() as connection:
             return _known(await store.find_job(connection, fact.job_id), fact).may_become("completed")
 
-    async def _record(self, fact: JobFact, event_id: str | None, result: Result | None = None) -> None:
+    async def _record(self, fact: JobFact, event_id: str | None, outcome: "_Outcome | None" = None) -> None:
         """Apply a fact to its job, version and track; without an event id the inbox is left alone."""
         async with self.pool.acquire() as connection, connection.transaction():
             if event_id and not await first_time(connection, store.SCHEMA, CONSUMER, event_id):
@@ -114,7 +117,15 @@ class Intake:
             if after == job:
                 _log.info("fact came too late", extra={"job_id": job.id, "fact": type(fact).__name__})
                 return
-            await _save(connection, after, fact, result)
+            await _save(connection, after, fact, outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What a completed analysis left: the map with its artefacts, and the show."""
+
+    result: Result
+    show: Show
 
 
 def _known(job: Job | None, fact: JobFact) -> Job:
@@ -126,10 +137,9 @@ def _known(job: Job | None, fact: JobFact) -> Job:
     return job
 
 
-async def _save(connection: Connection, job: Job, fact: JobFact, result: Result | None) -> None:
-    if isinstance(fact, AnalysisCompleted) and result is not None:
-        status = version_status(job.status, fact.summary.f_measure)
-        await store.save_result(connection, fact, status, result.map_sha256, result.artefacts)
+async def _save(connection: Connection, job: Job, fact: JobFact, outcome: _Outcome | None) -> None:
+    if isinstance(fact, AnalysisCompleted) and outcome is not None:
+        await _save_outcome(connection, job, fact, outcome)
     elif job.status != "completed":
         await store.save_version_status(connection, job, version_status(job.status, None))
     state = track_state(await store.version_statuses(connection, job.track_id))
@@ -138,6 +148,16 @@ async def _save(connection: Connection, job: Job, fact: JobFact, result: Result 
     await store.save_job(connection, job)
     action = type(fact).__name__.removeprefix("Analysis").lower()
     await store.write_audit(connection, job, at=at, actor=actor, action=action, detail=detail)
+
+
+async def _save_outcome(connection: Connection, job: Job, fact: AnalysisCompleted, outcome: _Outcome) -> None:
+    result, show = outcome.result, outcome.show
+    status = version_status(job.status, fact.summary.f_measure)
+    told = fact.model_copy(update={"warnings": [*fact.warnings, *show.warnings]})
+    map_sha256 = result.genesis.metadata.hashes.map_sha256
+    await store.save_result(connection, told, status, map_sha256, (*result.artefacts, *show.artefacts))
+    if show.graph is not None:
+        await graph_store.insert_graph(connection, fact.track_id, fact.version, show.graph)
 
 
 def _account(fact: JobFact) -> tuple[datetime, str, str | None]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -67,7 +67,7 @@ class Questions:
     async def get_version(self, question: GetVersion) -> VersionDetail:
         """A version with its artefacts' URLs and the map's metadata and figures."""
         async with self.pool.acquire() as connection:
-            fields = await _version(connection, question.track_id, question.version)
+            fields = await find_version_or_refuse(connection, question.track_id, question.version)
             kept = await details.artefacts_of_version(
                 connection, question.track_id, question.version, inline=False
             )
@@ -83,7 +83,7 @@ class Questions:
     async def list_artefacts(self, question: GetVersion) -> ArtefactList:
         """All artefacts of a version: signed URLs, the content of small ones, and what is missing."""
         async with self.pool.acquire() as connection:
-            await _version(connection, question.track_id, question.version)
+            await find_version_or_refuse(connection, question.track_id, question.version)
             kept = await details.artefacts_of_version(
                 connection, question.track_id, question.version, inline=True
             )
@@ -93,11 +93,8 @@ class Questions:
         """The map or the asked slice of it."""
         asked = _slice(question)
         async with self.pool.acquire() as connection:
-            fields = await _version(connection, question.track_id, question.version)
-        if fields["map_sha256"] is None:
-            pending = fields["status"] == "processing"
-            refuse = errors.genesis_pending if pending else errors.genesis_missing
-            raise refuse(question.track_id, question.version)
+            fields = await find_version_or_refuse(connection, question.track_id, question.version)
+        require_map(fields, question.track_id)
         etag = entity_tag(fields["map_sha256"], asked)
         if question.etag == etag:
             return Document(etag, None)
@@ -129,13 +126,21 @@ def render(found: StoredMap, asked: Slice) -> bytes:
     return pydantic_core.to_json(expand(whole))
 
 
-async def _version(connection: Connection, track_id: str, version: int) -> dict[str, Any]:
+async def find_version_or_refuse(connection: Connection, track_id: str, version: int) -> dict[str, Any]:
+    """The fields of a version; raises AnswerError when there is no such track or version."""
     fields = await details.find_version(connection, track_id, version)
     if fields is not None:
         return fields
     if await details.find_track(connection, track_id) is None:
         raise errors.track_not_found(track_id)
     raise errors.version_not_found(track_id, version)
+
+
+def require_map(fields: Mapping[str, Any], track_id: str) -> None:
+    """Raise AnswerError unless this version's analysis has completed."""
+    if fields["map_sha256"] is None:
+        pending = fields["status"] == "processing"
+        raise (errors.genesis_pending if pending else errors.genesis_missing)(track_id, fields["version"])
 
 
 def _slice(question: GetGenesis) -> Slice:

@@ -195,13 +195,20 @@ async def save_result(
     await connection.execute(
         "UPDATE catalogue.jobs SET audio_ms = $2 WHERE id = $1", fact.job_id, fact.summary.duration_ms
     )
+    await insert_artefacts(connection, fact.track_id, fact.version, artefacts, fact.completed_at)
+
+
+async def insert_artefacts(
+    connection: Connection, track_id: str, version: int, artefacts: Sequence[StoredArtefact], at: datetime
+) -> None:
+    """Add artefacts to a version."""
     await connection.executemany(
         """
         INSERT INTO catalogue.artefacts
             (track_id, version, id, type, name, key, size_bytes, sha256, content_type, inline_json, created_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         """,
-        [_artefact_values(fact, each) for each in artefacts],
+        [(track_id, version, *_artefact_values(each), at) for each in artefacts],
     )
 
 
@@ -252,11 +259,28 @@ async def write_audit(
     detail: str | None = None,
 ) -> None:
     """Add who did what and when; it is the log of the job as well."""
+    job_id = job.id if isinstance(job, Job) else job.job_id
+    await audit_track(
+        connection, job.track_id, at=at, actor=actor, action=action, detail=detail, job_id=job_id
+    )
+
+
+async def audit_track(
+    connection: Connection,
+    track_id: str,
+    *,
+    at: datetime,
+    actor: str,
+    action: str,
+    detail: str | None = None,
+    job_id: str | None = None,
+) -> None:
+    """Add who did what to a track and when."""
     await connection.execute(
         "INSERT INTO catalogue.audit (track_id, job_id, at, actor, action, detail)"
         " VALUES ($1, $2, $3, $4, $5, $6)",
-        job.track_id,
-        job.id if isinstance(job, Job) else job.job_id,
+        track_id,
+        job_id,
         at,
         actor,
         action,
@@ -277,8 +301,7 @@ def _job(row: asyncpg.Record) -> Job:
     return Job(**values)
 
 
-def _artefact_values(fact: AnalysisCompleted, stored: StoredArtefact) -> tuple[object, ...]:
+def _artefact_values(stored: StoredArtefact) -> tuple[object, ...]:
     ref = stored.ref
-    identity = (fact.track_id, fact.version, ref.id, ref.type, ref.name, ref.key)
-    content = (ref.size_bytes, ref.sha256, ref.content_type, stored.inline_json, fact.completed_at)
-    return (*identity, *content)
+    identity = (ref.id, ref.type, ref.name, ref.key)
+    return (*identity, ref.size_bytes, ref.sha256, ref.content_type, stored.inline_json)

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -16,10 +17,12 @@ from k1_catalogue.job_questions import JobQuestions
 from k1_catalogue.maps import GenesisMaps
 from k1_catalogue.migrate import migrate
 from k1_catalogue.questions import Questions
+from k1_catalogue.show_files import ShowFiles
 from k1_contracts import streams
 from k1_platform.database import Pool, open_pool
 from k1_platform.objects import ObjectStore
 from k1_platform.settings import MongoSettings, PostgresSettings
+from k1_platform.signing import KeyRing, load_keys
 from tests.support.infrastructure import Infrastructure
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -76,10 +79,22 @@ async def maps(infrastructure: Infrastructure) -> AsyncIterator[GenesisMaps]:
     maps.close()
 
 
+@pytest.fixture(scope="session")
+def keys(provisioned: Infrastructure) -> KeyRing:
+    """The keys that sign bundles."""
+    return load_keys(Path(provisioned.environment["K1_SIGNING_KEYS"]))
+
+
 @pytest.fixture
-def intake(pool: Pool, maps: GenesisMaps, objects: ObjectStore) -> Intake:
+def shows(pool: Pool, objects: ObjectStore, keys: KeyRing) -> ShowFiles:
+    """What makes impacts and bundles."""
+    return ShowFiles(pool, objects, keys.signing)
+
+
+@pytest.fixture
+def intake(pool: Pool, maps: GenesisMaps, objects: ObjectStore, shows: ShowFiles) -> Intake:
     """What applies facts."""
-    return Intake(pool, maps, objects)
+    return Intake(pool, maps, objects, shows)
 
 
 @pytest.fixture

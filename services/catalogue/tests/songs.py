@@ -184,7 +184,10 @@ class Song:
         return AnalysisCompleted(**self._job, **(given | fields))
 
     async def analysed(
-        self, objects: ObjectStore, content: dict[str, Any] | None = None
+        self,
+        objects: ObjectStore,
+        content: dict[str, Any] | None = None,
+        graph: dict[str, Any] | None = None,
     ) -> AnalysisCompleted:
         """The completion of an analysis whose artefacts lie in the object store."""
         content = content or genesis()
@@ -195,6 +198,8 @@ class Song:
                 objects, "metrics", "phase2b_metrics.json", json.dumps({"f": f_measure}).encode()
             ),
         ]
+        if graph is not None:
+            artefacts.append(await self.artefact(objects, "graph", "graph.json", json.dumps(graph).encode()))
         return self.completed(artefacts, f_measure=f_measure)
 
     async def artefact(self, objects: ObjectStore, kind: Any, name: str, data: bytes) -> ArtefactRef:

@@ -12,7 +12,18 @@ from k1_platform.settings import PostgresSettings
 from services.catalogue.tests.conftest import execute
 from tests.support.infrastructure import Infrastructure
 
-TABLES = {"tracks", "versions", "jobs", "artefacts", "audit", "totals", "inbox", "outbox", "migrations"}
+TABLES = {
+    "tracks",
+    "versions",
+    "jobs",
+    "artefacts",
+    "graphs",
+    "audit",
+    "totals",
+    "inbox",
+    "outbox",
+    "migrations",
+}
 
 
 @pytest.fixture

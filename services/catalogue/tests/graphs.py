@@ -1,0 +1,70 @@
+"""Graphs for tests, and a worker that runs them in this process."""
+
+import copy
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from k1_contracts.genesis import GenesisMap
+from k1_contracts.graph_queries import GraphSimulated, RunFile, SimulateGraph
+from k1_graph.simulate import simulate
+from k1_graph.validator import compile_graph
+from k1_platform.objects import ObjectStore
+
+GRAPH: Final[dict[str, Any]] = {
+    "name": "plain_pulse",
+    "version": "v1.0",
+    "meta": {"template": "plain", "template_version": "1.0.0", "confidence": 0.8},
+    "nodes": [
+        {"id": "beat", "type": "MapBeat", "inputs": {}, "params": {}},
+        {"id": "pulse", "type": "BeatPulse", "inputs": {"beat": "beat"}, "params": {"decay_ms": 300}},
+        {"id": "colour", "type": "GradientMap", "inputs": {"index": "pulse"}, "params": {}},
+        {"id": "fill", "type": "Fill", "inputs": {"color": "colour"}, "params": {}},
+        {"id": "strip", "type": "LedOutput", "inputs": {"color": "fill"}, "params": {}},
+    ],
+}
+
+
+def edited(decay_ms: int) -> dict[str, Any]:
+    """The graph with another decay of its pulse."""
+    graph = copy.deepcopy(GRAPH)
+    graph["nodes"][1]["params"]["decay_ms"] = decay_ms
+    return graph
+
+
+class Worker:
+    """Runs graphs as a worker's child does; `meanwhile` happens between the run and the answer."""
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+        self.asked: list[SimulateGraph] = []
+        self.meanwhile: Callable[[], Awaitable[object]] | None = None
+
+    async def run(self, question: SimulateGraph) -> GraphSimulated:
+        self.asked.append(question)
+        data = await self._objects.get_bytes(question.genesis_key)
+        assert hashlib.sha256(data).hexdigest() == question.genesis_sha256
+        found = simulate(compile_graph(question.graph), GenesisMap.model_validate_json(data))
+        contents = {
+            ("graph_executor_scale", "graph.executor.scale.json"): found.scale.model_dump_json().encode(),
+            ("visual_report", "visual.report.json"): found.visual.model_dump_json().encode(),
+            ("preview", "preview.png"): found.preview_png,
+            ("preview", "preview.bin"): found.preview_bin,
+        }
+        files = [await self._file(kind, name, content) for (kind, name), content in contents.items()]
+        if self.meanwhile:
+            await self.meanwhile()
+        return GraphSimulated(executor_scale=found.scale, visual_report=found.visual, files=files)
+
+    async def _file(self, kind: Any, name: str, content: bytes) -> RunFile:
+        sha256 = hashlib.sha256(content).hexdigest()
+        media = {"json": "application/json", "png": "image/png"}.get(name.rpartition(".")[2], "application/x")
+        await self._objects.put_bytes(f"runs/{sha256}", content, media)
+        return RunFile(
+            type=kind,
+            name=name,
+            key=f"runs/{sha256}",
+            size_bytes=len(content),
+            sha256=sha256,
+            content_type=media,
+        )
