@@ -1,10 +1,19 @@
-"""The analysis engine: a pure package, usable alone. No bus, no database, no HTTP."""
+"""The analysis engine: a pure package, usable alone. No bus, no database, no HTTP.
+
+What only names the engine (its version, configuration, presets and errors) is imported at once and cheaply; what
+analyses is imported when first used (PEP 562), because its libraries cost a process half a second and 100 MB.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from k1_analysis.engine.config import ENGINE, ENGINE_NAME, ENGINE_VERSION, analysis_config
 from k1_analysis.engine.errors import EngineError, ErrorCode
 from k1_analysis.engine.limits import Limits
-from k1_analysis.engine.pipeline import Analysis, Preview, Progress, analyse_file, warm_up
 from k1_analysis.engine.presets import Preset, UnknownPresetError, find_preset, presets
+
+if TYPE_CHECKING:
+    from k1_analysis.engine.pipeline import Analysis, Preview, Progress, analyse_file, warm_up
 
 __all__ = [
     "ENGINE",
@@ -24,3 +33,9 @@ __all__ = [
     "presets",
     "warm_up",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("k1_analysis.engine.pipeline"), name)

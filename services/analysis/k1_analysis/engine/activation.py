@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit
 
+from k1_analysis.engine.config import WEIGHTS_FILE
 from k1_analysis.engine.framing import Floats
 
-WEIGHTS_FILE = "beat_net.npz"
 _BLOCK = 4096
 _SPREAD_FLOOR = 1e-3
 _Scale = tuple[float, float, float]

@@ -7,14 +7,15 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-from k1_analysis.engine.activation import WEIGHTS_FILE
 from k1_analysis.engine.framing import FRAME_RATE_HZ, SAMPLE_RATE_HZ
 from k1_analysis.engine.presets import find_preset
 
 ENGINE_NAME = "k1-analysis"
-ENGINE_VERSION = "1.0.0"
+ENGINE_VERSION = "1.1.0"
 ENGINE = f"{ENGINE_NAME} {ENGINE_VERSION}"
 """The engine as it stands in a map's metadata."""
+WEIGHTS_FILE = "beat_net.npz"
+"""The network's parameters, in the folder `weights`."""
 
 
 def analysis_config(preset: str | None = None) -> dict[str, Any]:

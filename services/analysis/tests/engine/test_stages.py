@@ -202,6 +202,19 @@ def test_onnx_runtime_gives_the_same_numbers() -> None:
     assert OnnxBeatNet(default_net())(log_bands) == pytest.approx(default_net()(log_bands), abs=1e-5)
 
 
+def test_naming_the_engine_is_cheap() -> None:
+    """Whoever only asks for version, configuration or errors loads none of the libraries that analyse."""
+    program = (
+        "import sys\nfrom k1_analysis.engine import ENGINE, EngineError, Limits, analysis_config, find_preset\n"
+        "analysis_config('edm')\n"
+        "print(sorted({'av', 'essentia', 'numba', 'scipy', 'pydantic'} & set(sys.modules)))\n"
+        "from k1_analysis.engine import Analysis, analyse_file, warm_up\n"
+        "print('numba' in sys.modules)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+    assert said.stdout.split("\n")[:2] == ["[]", "True"]
+
+
 def test_committee_follows_the_majority() -> None:
     """Three that agree outweigh one that does not; the independent member is of another family."""
     beats = np.arange(6.0, 60.0, 0.5)
