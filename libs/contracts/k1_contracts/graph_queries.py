@@ -43,8 +43,8 @@ class GraphView(GraphContract):
 class PutGraph(Contract):
     track_id: TrackId
     version: Version
-    graph: JsonValue
-    """Any JSON: the validator says what is wrong with it."""
+    graph: JsonValue = None
+    """Any JSON, null too: the validator says what is wrong with it."""
     if_match: list[str] | None = None
     """Tags of which the graph must have one; None writes over whatever is there."""
 

@@ -15,7 +15,7 @@ from k1_gateway.endpoints import Endpoint
 from k1_gateway.parsing import idempotency_key, read_body, read_question
 from k1_gateway.settings import GatewaySettings
 from k1_platform.broker import Bus
-from k1_platform.rpc import AnswerError, ask_raw
+from k1_platform.rpc import ASK_TIMEOUT_S, AnswerError, ask_raw
 from k1_platform.rpc_documents import ask_document
 
 _RESULT: Final = b'{"result":'
@@ -32,18 +32,18 @@ class Api:
     description: bytes
     """The OpenAPI document."""
 
-    async def ask(self, subject: str, question: Contract) -> bytes:
+    async def ask(self, subject: str, question: Contract, timeout_s: float = ASK_TIMEOUT_S) -> bytes:
         """The JSON of the owner's result as it wrote it: parsing and writing it anew would only cost time.
 
         Raises:
             AnswerError: the owner's error, or that it did not answer.
         """
-        reply = (await ask_raw(self.bus.broker, subject, question)).body
+        reply = (await ask_raw(self.bus.broker, subject, question, timeout_s=timeout_s)).body
         if reply.startswith(_RESULT):
             return reply[len(_RESULT) : -1]
         error = Answer[Contract].model_validate_json(reply).error
         assert error is not None, "an answer without a result holds an error"
-        raise AnswerError(error.code, error.message, error.status)
+        raise AnswerError.of(error)
 
 
 async def relay(api: Api, request: web.Request, endpoint: Endpoint) -> web.Response:
@@ -53,7 +53,7 @@ async def relay(api: Api, request: web.Request, endpoint: Endpoint) -> web.Respo
     if endpoint.takes_key and "idempotency_key" in endpoint.question.model_fields:
         extra["idempotency_key"] = idempotency_key(request)
     question = read_question(request, endpoint.question, query=endpoint.query, extra=extra)
-    body = await api.ask(endpoint.subject, question)
+    body = await api.ask(endpoint.subject, question, endpoint.timeout_s)
     if endpoint.cacheable:
         return cacheable(request, body)
     return web.Response(

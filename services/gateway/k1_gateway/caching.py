@@ -26,6 +26,14 @@ def held_tags(request: web.Request) -> list[str]:
     return [tag.strip().removeprefix("W/").strip('"') for tag in header.split(",") if tag.strip()]
 
 
+def wanted_tags(request: web.Request) -> list[str] | None:
+    """The tags of If-Match, without quotes; weak ones never match, so they are left out. None without the header."""
+    if "If-Match" not in request.headers:
+        return None
+    tags = (tag.strip() for tag in request.headers["If-Match"].split(","))
+    return [tag.strip('"') for tag in tags if tag and not tag.startswith("W/")]
+
+
 def cacheable(request: web.Request, body: bytes) -> web.Response:
     """200 with a tag, or 304 when the client holds this content."""
     tag = content_tag(body, time.time())
@@ -38,6 +46,11 @@ def cacheable(request: web.Request, body: bytes) -> web.Response:
 def not_modified(tag: str) -> web.Response:
     """304."""
     return web.Response(status=304, headers=tagged(tag))
+
+
+def strongly_tagged(tag: str) -> dict[str, str]:
+    """For what can be edited: If-Match compares strongly."""
+    return {"ETag": f'"{tag}"', **_HEADERS}
 
 
 def tagged(tag: str) -> dict[str, str]:

@@ -18,8 +18,9 @@ _SECURITY: Final = {
     "Cross-Origin-Resource-Policy": "same-site",
 }
 _PREFLIGHT: Final = {
-    "Access-Control-Allow-Methods": "GET, POST, DELETE",
-    "Access-Control-Allow-Headers": "Content-Type, Idempotency-Key, If-None-Match, X-Request-Id, traceparent",
+    "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
+    "Access-Control-Allow-Headers": "Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id, "
+    "traceparent",
     "Access-Control-Max-Age": "600",
 }
 _EXPOSED: Final = "ETag, Retry-After, X-Request-Id, X-Trace-Id"

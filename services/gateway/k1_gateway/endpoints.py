@@ -8,6 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from k1_contracts.base import Contract
+from k1_platform.rpc import ASK_TIMEOUT_S
 
 if TYPE_CHECKING:
     from k1_gateway.api import Api
@@ -20,7 +21,7 @@ Respond = Callable[["Api", web.Request, "Endpoint"], Awaitable[web.StreamRespons
 class Endpoint:
     """One call of the API."""
 
-    method: Literal["GET", "POST", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     """Below BASE_PATH; `{name}` is a field of the question."""
     name: str
@@ -39,11 +40,17 @@ class Endpoint:
     """Fields of the question that are query parameters."""
     body: tuple[str, ...] = ()
     """Fields of the question that the JSON body may have."""
+    document: tuple[str, type[BaseModel]] | None = None
+    """The field of the question that the whole JSON body is, and what it should be."""
     form: type[BaseModel] | None = None
     """Fields of the multipart form beside the file."""
     takes_key: bool = False
     """Whether `Idempotency-Key` means something here."""
     cacheable: bool = False
+    takes_match: bool = False
+    """Whether `If-Match` guards against lost updates."""
+    timeout_s: float = ASK_TIMEOUT_S
+    """How long the owner may take."""
     media_type: str = "application/json"
 
     @property

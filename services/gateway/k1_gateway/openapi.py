@@ -62,7 +62,7 @@ def _operation(endpoint: Endpoint) -> Json:
             "default": {"$ref": "#/components/responses/Problem"},
         },
     }
-    if endpoint.body or endpoint.form:
+    if endpoint.body or endpoint.form or endpoint.document:
         operation["requestBody"] = _request_body(endpoint)
     return operation
 
@@ -97,6 +97,9 @@ def _headers(endpoint: Endpoint) -> Iterable[Json]:
         schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY}
         text = "The same key with the same request gets the first answer again."
         yield {"name": "Idempotency-Key", "in": "header", "description": text, "schema": schema}
+    if endpoint.takes_match:
+        text = "The ETag of the copy that was edited: refused with 412 when somebody else was faster."
+        yield {"name": "If-Match", "in": "header", "description": text, "schema": {"type": "string"}}
     if endpoint.cacheable:
         text = "The ETag of the copy that the client holds."
         yield {"name": "If-None-Match", "in": "header", "description": text, "schema": {"type": "string"}}
@@ -109,6 +112,9 @@ def _request_body(endpoint: Endpoint) -> Json:
         fields = {"file": {"type": "string", "format": "binary"}} | fields
         form = {"type": "object", "properties": fields, "required": ["file"]}
         return {"required": True, "content": {"multipart/form-data": {"schema": form}}}
+    if endpoint.document is not None:
+        schema = {"$ref": _REF.format(model=endpoint.document[1].__name__)}
+        return {"required": True, "content": {"application/json": {"schema": schema}}}
     assert endpoint.question is not None
     properties = endpoint.question.model_json_schema(mode="validation")["properties"]
     fields = {name: _without_null(properties[name]) for name in endpoint.body}
@@ -118,7 +124,8 @@ def _request_body(endpoint: Endpoint) -> Json:
 
 def _answer(endpoint: Endpoint, description: str, model: type[BaseModel] | None) -> Json:
     schema = {"$ref": _REF.format(model=model.__name__)} if model else {}
-    headers = {"ETag": {"schema": {"type": "string"}}} if endpoint.cacheable else {}
+    tagged = endpoint.cacheable or endpoint.takes_match
+    headers = {"ETag": {"schema": {"type": "string"}}} if tagged else {}
     return {
         "description": description,
         "content": {endpoint.media_type: {"schema": schema}},
@@ -133,6 +140,7 @@ def _problem_response(text: str) -> Json:
 
 def _schemas(endpoints: Iterable[Endpoint]) -> Json:
     models = [model for endpoint in endpoints for _, model in endpoint.answers.values() if model]
+    models += [endpoint.document[1] for endpoint in endpoints if endpoint.document]
     # Dictionaries keep the order of the table, and each model once.
     wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = dict.fromkeys(
         (model, "serialization") for model in (Problem, *models)

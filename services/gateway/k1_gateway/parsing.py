@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar, cast
 
 from aiohttp import web
 from pydantic import ValidationError
@@ -41,21 +41,37 @@ async def read_body(request: web.Request, fields: Sequence[str]) -> dict[str, An
     Raises:
         ProblemError: `unsupported_media_type` (415), `malformed_json` (400) or `invalid_body` (422).
     """
+    body = await read_json(request)
+    if body is None:
+        return {}
+    if not isinstance(body, dict):
+        raise ProblemError("invalid_body", 422, "The body must be a JSON object.")
+    fields_given = cast("dict[str, Any]", body)
+    if unknown := [name for name in fields_given if name not in fields]:
+        raise _invalid([_unknown(name, fields, "field") for name in unknown], "invalid_body")
+    return fields_given
+
+
+async def read_json(request: web.Request) -> object:
+    """Any JSON; an empty body is None.
+
+    Raises:
+        ProblemError: `unsupported_media_type` (415) or `malformed_json` (400).
+    """
     raw = await request.read()
     if not raw:
-        return {}
+        return None
     if request.content_type != "application/json":
         detail = f"The body is {request.content_type}; send application/json."
         raise ProblemError("unsupported_media_type", 415, detail)
     try:
-        body: Any = json.loads(raw)
+        return json.loads(raw, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise ProblemError("malformed_json", 400, f"The body is not JSON: {error}.") from error
-    if not isinstance(body, dict):
-        raise ProblemError("invalid_body", 422, "The body must be a JSON object.")
-    if unknown := [name for name in body if name not in fields]:
-        raise _invalid([_unknown(name, fields, "field") for name in unknown], "invalid_body")
-    return body
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
 
 
 def idempotency_key(request: web.Request) -> str | None:

@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler
 from opentelemetry import trace
 from pydantic import BaseModel
 
+from k1_contracts.graph import Violation
 from k1_platform.rpc import AnswerError
 
 CONTENT_TYPE: Final = "application/problem+json"
@@ -38,6 +39,8 @@ class Problem(BaseModel):
     """Stable: for programs to tell problems apart."""
     trace_id: str
     errors: list[Fault] | None = None
+    violations: list[Violation] | None = None
+    """Of a graph that was refused: every rule that it breaks."""
 
 
 class ProblemError(Exception):
@@ -50,12 +53,14 @@ class ProblemError(Exception):
         detail: str,
         *,
         errors: Sequence[Fault] = (),
+        violations: Sequence[Violation] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.code = code
         self.status = status
         self.errors = list(errors)
+        self.violations = list(violations)
         self.headers = dict(headers or {})
 
 
@@ -74,6 +79,7 @@ def problem_response(error: ProblemError) -> web.Response:
         code=error.code,
         trace_id=trace_id(),
         errors=error.errors or None,
+        violations=error.violations or None,
     )
     headers = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store", **error.headers}
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -91,7 +97,8 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except ProblemError as error:
         return problem_response(error)
     except AnswerError as error:
-        return problem_response(ProblemError(error.code, error.status, str(error)))
+        problem = ProblemError(error.code, error.status, str(error), violations=error.violations)
+        return problem_response(problem)
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise

@@ -4,10 +4,12 @@ from typing import Final
 
 from aiohttp import web
 
-from k1_contracts import queries, subjects
+from k1_contracts import graph_queries, queries, subjects
+from k1_contracts.graph import GraphDocument
 from k1_gateway import documents
 from k1_gateway.api import Api, genesis, relay
 from k1_gateway.endpoints import BASE_PATH, Endpoint
+from k1_gateway.graphs import get_graph, put_graph
 from k1_gateway.live import job_events
 from k1_gateway.overview import Health, health
 from k1_gateway.uploading import UploadForm, upload
@@ -17,6 +19,13 @@ _AWAY: Final = {503: "`service_unavailable`: try again", 504: "`service_timeout`
 _NO_TRACK: Final = {404: "`track_not_found`", **_INVALID, **_AWAY}
 _NO_VERSION: Final = {404: "`track_not_found` or `version_not_found`", **_INVALID, **_AWAY}
 _NO_JOB: Final = {404: "`job_not_found`", **_INVALID, **_AWAY}
+_NO_MAP: Final = {
+    404: "`track_not_found`, `version_not_found` or `genesis_missing`",
+    409: "`genesis_pending`: the analysis still runs",
+    **_AWAY,
+}
+_BODY_PROBLEMS: Final = {400: "`malformed_json`", 413: "`body_too_large`", 415: "`unsupported_media_type`"}
+_SIMULATE_TIMEOUT_S: Final = 65.0
 _UPLOAD_PROBLEMS: Final = {
     400: "`malformed_upload`, `upload_interrupted`",
     408: "`upload_timeout`",
@@ -77,13 +86,65 @@ ENDPOINTS: Final = (
         answers={200: ("The artefacts", queries.ArtefactList)}, problems=_NO_VERSION, cacheable=True,
     ),
     Endpoint(
+        "GET", "/tracks/{track_id}/versions/{version}/graph", "getGraph", "Graphs",
+        "The graph of a version: recommended, with its reasons in `meta`, or edited",
+        get_graph, subject=subjects.RPC_GRAPH_GET, question=graph_queries.GetGraph,
+        answers={200: ("The graph", GraphDocument)},
+        problems={
+            409: "`genesis_pending`: the analysis still runs",
+            **_NO_VERSION,
+            404: "`track_not_found`, `version_not_found`, `genesis_missing` or `graph_missing`",
+        },
+        cacheable=True,
+    ),
+    Endpoint(
+        "PUT", "/tracks/{track_id}/versions/{version}/graph", "putGraph", "Graphs",
+        "Edit the graph. What only a run can tell is missing from then on until the graph is simulated",
+        put_graph, subject=subjects.RPC_GRAPH_PUT, question=graph_queries.PutGraph,
+        document=("graph", GraphDocument), takes_match=True,
+        answers={200: ("Kept, and what it means", graph_queries.GraphSaved)},
+        problems={
+            **_BODY_PROBLEMS, **_NO_MAP,
+            412: "`graph_changed`: somebody edited it since; read it again",
+            422: "`graph_invalid`: `violations` names every broken rule; `invalid_parameter`",
+        },
+    ),
+    Endpoint(
+        "POST", "/tracks/{track_id}/versions/{version}/simulate", "simulateGraph", "Graphs",
+        "Run the graph over the whole song; `graph` is one to try without saving it",
+        relay, subject=subjects.RPC_GRAPH_SIMULATE, question=graph_queries.Simulate, body=("graph",),
+        answers={200: ("What it costs and shows", graph_queries.Simulated)},
+        problems={
+            **_BODY_PROBLEMS, **_NO_MAP,
+            404: "`track_not_found`, `version_not_found`, `genesis_missing`, `graph_missing`, `artefact_missing`",
+            409: "`genesis_pending`; `graph_changed`: edited meanwhile, simulate again",
+            422: "`graph_invalid`, `simulation_failed`, `bundle_failed`, `invalid_parameter`, `invalid_body`",
+        },
+        timeout_s=_SIMULATE_TIMEOUT_S,
+    ),
+    Endpoint(
+        "GET", "/presets", "listPresets", "Graphs", "The presets with the templates of their graphs",
+        relay, subject=subjects.RPC_PRESET_LIST, question=graph_queries.ListPresets,
+        answers={200: ("Presets", graph_queries.PresetList)}, problems={**_INVALID, **_AWAY}, cacheable=True,
+    ),
+    Endpoint(
+        "GET", "/graph/nodes", "listNodes", "Graphs", "Every node type: ports, parameters, cost and state",
+        relay, subject=subjects.RPC_NODE_LIST, question=graph_queries.ListNodes,
+        answers={200: ("The node catalogue", graph_queries.NodeCatalogue)},
+        problems={**_INVALID, **_AWAY}, cacheable=True,
+    ),
+    Endpoint(
+        "GET", "/keys", "listKeys", "Graphs", "The public keys of bundles as a JWK set, the newest first",
+        relay, subject=subjects.RPC_KEY_LIST, question=graph_queries.ListKeys,
+        answers={200: ("Keys", graph_queries.KeySet)}, problems={**_INVALID, **_AWAY}, cacheable=True,
+    ),
+    Endpoint(
         "POST", "/tracks/{track_id}/analysis", "requestAnalysis", "Analysis", "Analyse a track again",
         relay, subject=subjects.RPC_ANALYSIS_REQUEST, question=queries.RequestTrackAnalysis,
         body=("preset", "priority"), takes_key=True,
         answers={202: ("Queued", queries.AnalysisAccepted)},
         problems={
-            400: "`malformed_json`", 413: "`body_too_large`", 415: "`unsupported_media_type`",
-            **_NO_TRACK, 422: "`invalid_parameter`, `invalid_body`, `idempotency_key_reused`",
+            **_BODY_PROBLEMS, **_NO_TRACK, 422: "`invalid_parameter`, `invalid_body`, `idempotency_key_reused`",
         },
     ),
     Endpoint(

@@ -9,7 +9,7 @@ from faststream.nats import NatsBroker
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
-from k1_contracts import queries, subjects
+from k1_contracts import graph_queries, queries, subjects
 from k1_platform.broker import Bus, connect, make_broker
 from k1_platform.rpc import answer
 from k1_platform.rpc_documents import Document, answer_document
@@ -59,6 +59,12 @@ QUESTIONS = {
     subjects.RPC_JOB_CANCEL: queries.GetJob,
     subjects.RPC_ANALYSIS_REQUEST: queries.RequestTrackAnalysis,
     subjects.RPC_WORKER_LIST: queries.ListWorkers,
+    subjects.RPC_GRAPH_GET: graph_queries.GetGraph,
+    subjects.RPC_GRAPH_PUT: graph_queries.PutGraph,
+    subjects.RPC_GRAPH_SIMULATE: graph_queries.Simulate,
+    subjects.RPC_NODE_LIST: graph_queries.ListNodes,
+    subjects.RPC_PRESET_LIST: graph_queries.ListPresets,
+    subjects.RPC_KEY_LIST: graph_queries.ListKeys,
 }
 
 

@@ -1,11 +1,13 @@
 """Answers of owners."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
-from k1_contracts import queries
+from k1_contracts import graph_queries, queries
 
 TRACK = "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
 JOB = "job_01K9Z6Q3T4V8W2X0Y1Z5A7B9CE"
+GOLDEN = Path(__file__).parents[3] / "libs" / "contracts" / "tests" / "golden"
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
@@ -50,3 +52,22 @@ def artefacts(signature: str) -> queries.ArtefactList:
     url = f"http://store/k1/metrics.json?X-Amz-Signature={signature}"
     kept = queries.Artefact(type="metrics", name="phase2b_metrics.json", status="present", url=url)
     return queries.ArtefactList(artefacts=[kept])
+
+
+def graph() -> graph_queries.GraphView:
+    """An edited graph."""
+    return graph_queries.GraphView.model_validate_json(_golden("GraphView"))
+
+
+def saved() -> graph_queries.GraphSaved:
+    """What an edit means."""
+    return graph_queries.GraphSaved.model_validate_json(_golden("GraphSaved"))
+
+
+def simulated() -> graph_queries.Simulated:
+    """What a run showed."""
+    return graph_queries.Simulated.model_validate_json(_golden("Simulated"))
+
+
+def _golden(name: str) -> str:
+    return (GOLDEN / name / "v1.json").read_text()

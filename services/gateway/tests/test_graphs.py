@@ -1,0 +1,146 @@
+"""Graphs through the gateway: the document is the body, its revision the entity tag."""
+
+import json
+
+import httpx
+import jsonschema
+import pytest
+
+from k1_contracts import graph_queries, subjects
+from k1_contracts.graph import Violation
+from k1_platform.rpc import AnswerError
+from services.gateway.tests import samples
+from services.gateway.tests.conftest import ORIGIN, Owners
+from services.gateway.tests.test_documents import DOCUMENT
+
+API = "/api/v1"
+URL = f"{API}/tracks/{samples.TRACK}/versions/2"
+
+
+def satisfies(body: object, schema: str) -> None:
+    jsonschema.validate(body, {"$ref": f"#/components/schemas/{schema}", **DOCUMENT})
+
+
+async def test_a_graph_is_read_as_it_can_be_put_again(http: httpx.AsyncClient, owners: Owners) -> None:
+    """The bare document with a strong tag; whoever holds it is told so."""
+    view = samples.graph()
+    owners.says(subjects.RPC_GRAPH_GET, view)
+    answer = await http.get(f"{URL}/graph")
+    assert (answer.status_code, answer.json()) == (200, view.graph)
+    assert answer.headers["ETag"] == f'"{view.etag}"'
+    satisfies(answer.json(), "GraphDocument")
+    again = await http.get(f"{URL}/graph", headers={"If-None-Match": answer.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert owners.asked[0] == graph_queries.GetGraph(track_id=samples.TRACK, version=2)
+
+
+@pytest.mark.parametrize(
+    ("header", "wanted"),
+    [(None, None), ('"abc"', ["abc"]), ('"a", "b"', ["a", "b"]), ("*", ["*"]), ('W/"abc"', [])],
+)
+async def test_an_edit_reaches_its_owner(
+    http: httpx.AsyncClient, owners: Owners, header: str | None, wanted: list[str] | None
+) -> None:
+    """The whole body is the graph, If-Match the tags that it may have; weak tags match nothing."""
+    owners.says(subjects.RPC_GRAPH_PUT, samples.saved())
+    graph = samples.graph().graph
+    headers = {"If-Match": header} if header else {}
+    answer = await http.put(f"{URL}/graph", json=graph, headers=headers)
+    assert (answer.status_code, answer.headers["ETag"]) == (200, f'"{samples.saved().etag}"')
+    satisfies(answer.json(), "GraphSaved")
+    assert answer.json()["impact"]["changedNodes"]
+    assert owners.asked == [
+        graph_queries.PutGraph(track_id=samples.TRACK, version=2, graph=graph, if_match=wanted)
+    ]
+
+
+async def test_a_refused_graph_names_every_violation(http: httpx.AsyncClient, owners: Owners) -> None:
+    """Rule, node, message and fix of each, as a problem."""
+    violations = [
+        Violation(rule="unknown_type", severity="error", node="beat", message="no Nope", fix="Use Time."),
+        Violation(rule="graph_name", severity="error", message="name is 7", fix="Use snake_case."),
+    ]
+    owners.says(
+        subjects.RPC_GRAPH_PUT,
+        AnswerError("graph_invalid", "The graph breaks 2 rules.", 422, violations=violations),
+    )
+    answer = await http.put(f"{URL}/graph", json={"nodes": 7})
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    problem = answer.json()
+    assert (problem["code"], problem["detail"]) == ("graph_invalid", "The graph breaks 2 rules.")
+    assert [Violation.model_validate(violation) for violation in problem["violations"]] == violations
+    satisfies(problem, "Problem")
+
+
+@pytest.mark.parametrize("body", ["null", "[]", '"text"', "7", "{}", ""])
+async def test_any_json_is_left_to_the_validator(http: httpx.AsyncClient, owners: Owners, body: str) -> None:
+    """So that one voice says what is wrong; no body is null."""
+    owners.says(subjects.RPC_GRAPH_PUT, samples.saved())
+    headers = {"Content-Type": "application/json"}
+    assert (await http.put(f"{URL}/graph", content=body, headers=headers)).status_code == 200
+    assert owners.asked[0].graph == (json.loads(body) if body else None)
+
+
+@pytest.mark.parametrize(
+    ("body", "media", "refusal"),
+    [
+        (b"{", "application/json", (400, "malformed_json")),
+        (b'{"nodes": NaN}', "application/json", (400, "malformed_json")),
+        (b"[" * 200_000, "application/json", (400, "malformed_json")),
+        (b"name: x", "text/yaml", (415, "unsupported_media_type")),
+        (b" " * 1_100_000, "application/json", (413, "body_too_large")),
+    ],
+)
+async def test_what_is_no_json_is_refused_here(
+    http: httpx.AsyncClient, owners: Owners, body: bytes, media: str, refusal: tuple[int, str]
+) -> None:
+    """Nobody is asked."""
+    answer = await http.put(f"{URL}/graph", content=body, headers={"Content-Type": media})
+    assert (answer.status_code, answer.json()["code"]) == refusal
+    assert owners.asked == []
+
+
+async def test_a_simulation_is_asked_for(http: httpx.AsyncClient, owners: Owners) -> None:
+    """Of the version's graph, or of one in the body to try."""
+    owners.says(subjects.RPC_GRAPH_SIMULATE, samples.simulated())
+    answer = await http.post(f"{URL}/simulate")
+    assert answer.status_code == 200
+    assert {"before_ms", "after_ms", "cpu_pct_before", "cpu_pct_after"} <= set(answer.json())
+    satisfies(answer.json(), "Simulated")
+    graph = samples.graph().graph
+    assert (await http.post(f"{URL}/simulate", json={"graph": graph})).status_code == 200
+    assert owners.asked == [
+        graph_queries.Simulate(track_id=samples.TRACK, version=2),
+        graph_queries.Simulate(track_id=samples.TRACK, version=2, graph=graph),
+    ]
+    wrong = await http.post(f"{URL}/simulate", json={"grpah": {}})
+    assert (wrong.status_code, wrong.json()["errors"][0]["name"]) == (422, "grpah")
+
+
+@pytest.mark.parametrize(
+    ("path", "subject", "model"),
+    [
+        ("/presets", subjects.RPC_PRESET_LIST, graph_queries.PresetList),
+        ("/graph/nodes", subjects.RPC_NODE_LIST, graph_queries.NodeCatalogue),
+        ("/keys", subjects.RPC_KEY_LIST, graph_queries.KeySet),
+    ],
+)
+async def test_reference_is_passed_on(
+    http: httpx.AsyncClient, owners: Owners, path: str, subject: str, model: type
+) -> None:
+    """As the schema says, and not sent again to who holds it."""
+    golden = (samples.GOLDEN / model.__name__ / "v1.json").read_text()
+    owners.says(subject, model.model_validate_json(golden))
+    answer = await http.get(f"{API}{path}")
+    assert answer.status_code == 200
+    satisfies(answer.json(), model.__name__)
+    tag = {"If-None-Match": answer.headers["ETag"]}
+    assert (await http.get(f"{API}{path}", headers=tag)).status_code == 304
+
+
+async def test_a_page_of_another_origin_may_put(http: httpx.AsyncClient) -> None:
+    """The preflight allows the method and If-Match."""
+    asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "PUT"}
+    allowed = await http.options(f"{URL}/graph", headers=asked)
+    assert "PUT" in allowed.headers["Access-Control-Allow-Methods"]
+    assert "If-Match" in allowed.headers["Access-Control-Allow-Headers"]
