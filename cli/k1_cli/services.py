@@ -14,8 +14,15 @@ from k1_cli.embedded.processes import Command, ManagedProcess, Spawn, spawn
 NAMES = ("telemetry", "deploy", "catalogue", "analysis", "ingest", "gateway")
 """In the order of starting; they stop in reverse, the public edge first."""
 
-PREPARATIONS = {"provision": "k1_platform.provision", "migrate": "k1_catalogue.migrate"}
-"""Modules that run once before the services: bus and buckets, database schema. Both are idempotent."""
+PREPARATIONS = {
+    "provision": "k1_platform.provision",
+    "migrate": "k1_catalogue.migrate",
+    "signing": "k1_platform.signing",
+}
+"""Modules that run once before the services: bus and buckets, database schema, first key. All are idempotent."""
+
+SIGNERS = frozenset({"signing", "catalogue"})
+"""Who is told where the signing keys are; nobody else is."""
 
 _PROBE_TIMEOUT = 3.0
 

@@ -17,7 +17,7 @@ from k1_cli.embedded.ports import is_free
 from k1_cli.embedded.processes import Child, Command, spawn
 from k1_cli.embedded.server import Server
 from k1_cli.nursery import Nursery
-from k1_cli.services import PREPARATIONS, Service, make_services, prepare, readiness
+from k1_cli.services import PREPARATIONS, SIGNERS, Service, make_services, prepare, readiness
 
 _SERVICE_PATIENCE = 60.0
 _READY_PAUSE = 0.05
@@ -92,9 +92,9 @@ class Supervisor:
             "OMP_NUM_THREADS": "1",  # the services scale by processes
         }
         self._prepare()
-        self._say(f"bus, buckets and schema ready after {time.monotonic() - begun:.1f} s")
+        self._say(f"bus, buckets, schema and keys ready after {time.monotonic() - begun:.1f} s")
         for service in self._services:
-            service.start(self._environment, self._spawn_fast)
+            service.start(self._environment_of(service.name), self._spawn_fast)
         self._await_ready()
         self._nursery.close()
         self._write_state()
@@ -103,11 +103,15 @@ class Supervisor:
     def _prepare(self) -> None:
         with ThreadPoolExecutor(len(PREPARATIONS)) as pool:
             running = [
-                pool.submit(prepare, self._home, name, self._environment, self._spawn_fast)
+                pool.submit(prepare, self._home, name, self._environment_of(name), self._spawn_fast)
                 for name in PREPARATIONS
             ]
             for done in running:
                 done.result()
+
+    def _environment_of(self, name: str) -> dict[str, str]:
+        keys = {"K1_SIGNING_KEYS": str(self._home.keys)} if name in SIGNERS else {}
+        return self._environment | keys
 
     def _spawn_fast(self, command: Command, log: Path) -> Child:
         if self._nursery is not None:
@@ -169,7 +173,7 @@ class Supervisor:
             if isinstance(part, Server):
                 part.start()
             else:
-                part.start(self._environment)
+                part.start(self._environment_of(part.name))
         except StackError as error:
             self._say(f"{part.name} did not start again: {error}")
 

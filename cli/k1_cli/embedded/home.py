@@ -32,12 +32,13 @@ class Credentials:
 
 
 class Home:
-    """Where one stack keeps everything: `data/`, `logs/`, `run/` and `credentials.json` (mode 600)."""
+    """Where one stack keeps everything: `data/`, `logs/`, `run/`, `keys/` and `credentials.json` (mode 600)."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.expanduser().resolve()
         self.logs = self.root / "logs"
         self.run = self.root / "run"
+        self.keys = self.root / "keys"
         self.state_file = self.root / "state.json"
         self._lock_file: int | None = None
 
