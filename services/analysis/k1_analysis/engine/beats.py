@@ -114,14 +114,14 @@ def find_rhythm(
     grid = fit_grid(grid_times)
     beats = grid.times(start, end) if grid else with_first_beat(_inside(grid_times, start, end), start)
     independent = verdict.beats[verdict.independent] if verdict.independent else np.empty(0)
-    strength = strength_at(beats, curve)
+    strength, certainty = strength_at(beats, curve), strength_at(beats, activation[:, 0])
     return Rhythm(
         beats=beats,
         bpm=60 / grid.period_s if grid else tempo(beats),
         bars=find_bars(beats, features, tonal, activation[:, 1], preset.metres if preset else ()),
         strength=strength / max(float(np.percentile(strength, _STRENGTH_PERCENTILE)), 1e-9),
-        beat_confidence=beat_confidence(beats, verdict, strength_at(beats, activation[:, 0])),
-        track_confidence=track_confidence(verdict),
+        beat_confidence=beat_confidence(beats, verdict, certainty),
+        track_confidence=track_confidence(verdict, certainty),
         tempo_confidence=_tempo_confidence(beats, verdict),
         agreement=compare(beats, independent),
         alternatives=alternatives(beats, activation[:, 0]),
