@@ -15,18 +15,18 @@ GENERATOR_VERSION = 1
 """Part of the cache's folder name: raise it whenever the songs of a seed change."""
 
 SONGS_PER_STYLE: dict[str, int] = {
-    "edm": 64,
-    "rock": 52,
-    "pop": 52,
-    "funk": 36,
-    "orchestral": 56,
-    "legato": 44,
-    "jazz": 44,
-    "hiphop": 44,
-    "odd": 26,
-    "compound": 48,
-    "drumless": 44,
-    "rubato": 40,
+    "edm": 34,
+    "rock": 28,
+    "pop": 28,
+    "funk": 18,
+    "orchestral": 30,
+    "legato": 24,
+    "jazz": 24,
+    "hiphop": 22,
+    "odd": 16,
+    "compound": 24,
+    "drumless": 24,
+    "rubato": 22,
 }
 VALIDATION_SONGS_PER_STYLE = 1
 SONG_SECONDS = 28.0

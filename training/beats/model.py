@@ -43,6 +43,18 @@ def export(net: BeatNet, path: Path) -> None:
     np.savez_compressed(path, allow_pickle=False, **arrays)
 
 
+def blend(trained: BeatNet, start: BeatNet, share: float) -> BeatNet:
+    """The mean of two networks' parameters, `share` of the first.
+
+    Between a network and its own continuation this keeps what the start knew beyond the new songs (Wortsman et
+    al., "Robust fine-tuning of zero-shot models", CVPR 2022).
+    """
+    first, second = trained.state_dict(), start.state_dict()
+    mixed = BeatNet(trained.p1.out_channels, trained.inp.out_channels, len(trained.d))
+    mixed.load_state_dict({name: share * first[name] + (1 - share) * second[name] for name in first})
+    return mixed.eval()
+
+
 def restore(path: Path) -> BeatNet:
     """The network of an exported file, in evaluation mode."""
     with np.load(path) as data:

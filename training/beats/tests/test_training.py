@@ -65,3 +65,16 @@ def test_the_engine_reads_what_training_wrote(tmp_path):
         restored = torch.sigmoid(restore(tmp_path / "weights.npz")(inputs))[0].T.numpy()
     np.testing.assert_array_equal(restored, expected)
     np.testing.assert_allclose(load_net(tmp_path / "weights.npz")(log_bands), expected, atol=2e-5)
+
+
+def test_a_blend_lies_between_its_networks():
+    """The blend's parameters are the weighted mean, and sharing fully gives the trained network back."""
+    torch = pytest.importorskip("torch", reason="PyTorch is installed for training only")
+    from training.beats.model import BeatNet, blend
+
+    torch.manual_seed(0)
+    trained, start = BeatNet(), BeatNet()
+    mixed, whole = blend(trained, start, 0.25), blend(trained, start, 1.0)
+    expected = 0.25 * trained.out.weight + 0.75 * start.out.weight
+    torch.testing.assert_close(mixed.out.weight, expected)
+    torch.testing.assert_close(whole.out.weight, trained.out.weight)
