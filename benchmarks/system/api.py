@@ -82,7 +82,8 @@ async def _peer(pool: asyncpg.Pool) -> AsyncIterator[str]:
     async def listed(_: web.Request) -> web.Response:
         rows = await pool.fetch(
             "SELECT id, title, artist, tags, status, bpm, duration_ms, f_measure, current_version,"
-            " created_at::text, updated_at::text FROM catalogue.tracks ORDER BY created_at DESC LIMIT 50"
+            " created_at::text AS created, updated_at::text AS updated FROM catalogue.tracks"
+            " ORDER BY created_at DESC, id DESC LIMIT 50"
         )
         return web.Response(text=json.dumps({"items": [dict(row) for row in rows]}))
 
