@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from k1_cli.commands import dead_letters, development, local, songs, stack
+from k1_cli.commands import dead_letters, development, local, shows, songs, stack
 from k1_cli.console import messages
 from k1_cli.embedded.errors import StackError
 from k1_cli.errors import CommandError
@@ -23,6 +23,8 @@ for command in (stack.up, stack.down, stack.status, development.doctor):
 app.add_typer(dead_letters.app, name="dlq", rich_help_panel="The system")
 for command in (songs.upload, songs.tracks, songs.genesis):
     app.command(rich_help_panel="Songs")(command)
+for command in (shows.simulate, shows.graph):
+    app.command(rich_help_panel="Shows")(command)
 for command in (local.analyze, local.demo_song):
     app.command(rich_help_panel="Without servers")(command)
 app.command(rich_help_panel="Development", context_settings=development.PASS_ARGUMENTS_ON)(development.test)

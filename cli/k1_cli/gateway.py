@@ -20,6 +20,7 @@ class NotFoundError(CommandError):
 
 
 _TIMEOUT = httpx.Timeout(30.0, write=120.0)
+_SIMULATE_TIMEOUT = 90.0
 _POLL_SECONDS = 0.15
 _FINAL_JOB = frozenset({"completed", "failed", "cancelled"})
 _FINAL_TRACK = frozenset({"ready", "warning", "failed"})
@@ -112,6 +113,27 @@ class Gateway:
         """The whole Genesis map of one version."""
         return self._request("GET", f"/tracks/{track_id}/versions/{version}/genesis")
 
+    def artefacts(self, track_id: str, version: int) -> list[JsonObject]:
+        """All artefacts of a version, the present ones with signed URLs."""
+        return self._request("GET", f"/tracks/{track_id}/versions/{version}/artefacts")["artefacts"]
+
+    def graph(self, track_id: str, version: int) -> JsonObject:
+        """The graph document of a version."""
+        return self._request("GET", f"/tracks/{track_id}/versions/{version}/graph")
+
+    def simulate(self, track_id: str, version: int, graph: object | None) -> JsonObject:
+        """Run the version's graph, or one to try, over its map."""
+        body = {} if graph is None else {"graph": graph}
+        path = f"/tracks/{track_id}/versions/{version}/simulate"
+        return self._request("POST", path, json=body, timeout=_SIMULATE_TIMEOUT)
+
+    def fetch(self, url: str) -> bytes:
+        """What lies behind a signed URL."""
+        try:
+            return self._http.get(url).raise_for_status().content
+        except httpx.HTTPError as error:
+            raise CommandError(f"the object store does not give {url.partition('?')[0]}: {error}") from error
+
     def job(self, job_id: str) -> JsonObject:
         """Status, stage and percent of a job."""
         return self._request("GET", f"/analysis/jobs/{job_id}")
@@ -167,4 +189,6 @@ def _problem(response: httpx.Response) -> str:
     except ValueError:
         return f"the gateway answered {response.status_code} to {response.request.url.path}"
     sentence = body.get("detail") or body.get("title") or "no reason given"
-    return f"{sentence} ({body.get('code', response.status_code)})"
+    violations = cast("list[JsonObject]", body.get("violations", []))
+    told = [f"\n  {v['severity']} {v['rule']}: {v['message']}. {v['fix']}" for v in violations]
+    return f"{sentence} ({body.get('code', response.status_code)}){''.join(told)}"

@@ -1,4 +1,4 @@
-"""`k1 genesis --plot`: fetch a track's audio from the running stack and draw its map over it."""
+"""A track's audio, fetched from the running stack, and its map drawn over it."""
 
 import asyncio
 import tempfile
@@ -21,14 +21,7 @@ def plot_track(environment: dict[str, str], audio_key: str, genesis: GenesisMap,
     Raises:
         CommandError: the audio cannot be fetched or decoded, or the picture not written.
     """
-    store = ObjectStore(
-        ObjectStoreSettings(
-            url=environment["K1_S3_URL"],
-            access_key=SecretStr(environment["K1_S3_ACCESS_KEY"]),
-            secret_key=SecretStr(environment["K1_S3_SECRET_KEY"]),
-            bucket=environment["K1_S3_BUCKET"],
-        )
-    )
+    store = _open_store(environment)
     with tempfile.TemporaryDirectory() as folder:
         song = Path(folder) / Path(audio_key).name
         try:
@@ -40,3 +33,29 @@ def plot_track(environment: dict[str, str], audio_key: str, genesis: GenesisMap,
             raise CommandError(f"cannot write {out}: {error.strerror}") from error
         finally:
             store.close()
+
+
+def fetch_audio(environment: dict[str, str], audio_key: str) -> bytes:
+    """The audio that the stack keeps under `audio_key`.
+
+    Raises:
+        CommandError: it cannot be fetched.
+    """
+    store = _open_store(environment)
+    try:
+        return asyncio.run(store.get_bytes(audio_key))
+    except (ObjectMissingError, TransientError) as error:
+        raise CommandError(f"cannot fetch {audio_key}: {error}") from error
+    finally:
+        store.close()
+
+
+def _open_store(environment: dict[str, str]) -> ObjectStore:
+    return ObjectStore(
+        ObjectStoreSettings(
+            url=environment["K1_S3_URL"],
+            access_key=SecretStr(environment["K1_S3_ACCESS_KEY"]),
+            secret_key=SecretStr(environment["K1_S3_SECRET_KEY"]),
+            bucket=environment["K1_S3_BUCKET"],
+        )
+    )

@@ -17,6 +17,7 @@ from k1_cli.checkout import ROOT
 
 COMMANDS = (
     "up", "down", "status", "doctor", "upload", "tracks", "genesis", "analyze", "demo-song", "test", "check",
+    "simulate", "graph",
     "dlq list", "dlq show", "dlq redrive", "dlq purge",
 )  # fmt: skip
 

@@ -44,7 +44,7 @@ def upload(
     if not song.is_file():
         raise CommandError(f"there is no file {song}")
     what = Song(song, title or song.stem, artist, tuple(tag or ()), preset, priority)
-    with _gateway(home) as gateway:
+    with open_gateway(home) as gateway:
         if not wait:
             accepted = uploading.upload(gateway, what)
             _print(
@@ -74,7 +74,7 @@ def tracks(
 
     Example: ./k1 tracks --search night
     """
-    with _gateway(home) as gateway:
+    with open_gateway(home) as gateway:
         if track_id is not None:
             detail = gateway.track(track_id)
             print_json(detail) if as_json else _print_detail(detail)
@@ -96,9 +96,9 @@ def genesis(
 
     Example: ./k1 genesis trk_01JABCDEF --plot map.png
     """
-    with _gateway(home) as gateway:
+    with open_gateway(home) as gateway:
         track = gateway.track(track_id)["track"]
-        document = gateway.genesis(track_id, version or _current_version(track))
+        document = gateway.genesis(track_id, version or current_version(track))
     if out is not None:
         _write(out, json.dumps(document, ensure_ascii=False))
     if plot is not None:
@@ -113,7 +113,8 @@ def genesis(
         print_json(document)
 
 
-def _current_version(track: dict[str, Any]) -> int:
+def current_version(track: dict[str, Any]) -> int:
+    """The version in use; raises CommandError while there is none."""
     version: int | None = track.get("current_version")
     if version is None:
         raise CommandError(f"{track['id']} has no map yet: its status is {track['status']}")
@@ -127,7 +128,8 @@ def _write(path: Path, text: str) -> None:
         raise CommandError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _gateway(home: Path) -> "Gateway":
+def open_gateway(home: Path) -> "Gateway":
+    """A client of the stack that runs on this home; raises CommandError when none does."""
     from k1_cli.gateway import Gateway
     from k1_cli.running import need_stack
 
