@@ -61,7 +61,7 @@ def test_a_withdrawn_key_is_gone(tmp_path: Path) -> None:
 def test_without_a_key_the_error_says_how_to_make_one(tmp_path: Path) -> None:
     """An empty folder and one that is not there."""
     for folder in (tmp_path, tmp_path / "none"):
-        with pytest.raises(SigningKeyError, match="python -m k1_platform.signing"):
+        with pytest.raises(SigningKeyError, match=r"python -m k1_platform\.signing"):
             load_keys(folder)
 
 
