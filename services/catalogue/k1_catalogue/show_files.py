@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import ValidationError
 
 from k1_catalogue.artefacts import Result, kept, read_artefact
 from k1_catalogue.graph_store import Baseline, StoredGraph, baseline, first_graph
@@ -16,7 +15,6 @@ from k1_contracts.events import AnalysisCompleted
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import GraphDocument
 from k1_contracts.tracks import Notice
-from k1_graph.errors import GraphError
 from k1_graph.validator import compile_graph
 from k1_platform.database import Pool
 from k1_platform.objects import ObjectStore
@@ -44,8 +42,8 @@ class ShowFiles:
     async def of_analysis(self, fact: AnalysisCompleted, result: Result) -> Show:
         """Impact and bundle of a song that was just analysed.
 
-        Without a graph there is nothing to add; a graph that cannot be used becomes a warning, as the map is
-        good without it.
+        Without a graph there is nothing to add; whatever goes wrong with the show becomes a warning, as the map
+        is good without it.
 
         Raises:
             PermanentError: the graph in the store is not the one told of.
@@ -54,19 +52,19 @@ class ShowFiles:
         ref = next((ref for ref in fact.artefacts if ref.type == "graph"), None)
         if ref is None:
             return Show()
-        text = (await read_artefact(self.objects, ref)).decode()
+        data = await read_artefact(self.objects, ref)
         async with self.pool.acquire() as connection:
             before = await baseline(connection, fact.track_id, fact.version)
         try:
-            files = await asyncio.to_thread(self._make, fact, result.genesis, text, before)
-        except (GraphError, ValidationError) as error:
-            _log.warning("no bundle was made", extra={"track_id": fact.track_id, "reason": str(error)})
+            files = await asyncio.to_thread(self._make, fact, result.genesis, data, before)
+        except Exception as error:  # noqa: BLE001  a bug here must not keep the map from being told of
+            _log.error("no bundle was made", extra={"track_id": fact.track_id}, exc_info=error)
             message = (
                 f"No bundle could be made of this song's show: {error}. Edit the graph, or analyse again."
             )
             return Show(warnings=(Notice(code="bundle_failed", message=message),))
         artefacts = await self.store(files, fact.track_id, fact.version)
-        return Show(first_graph(text, fact.completed_at), artefacts)
+        return Show(first_graph(data.decode(), fact.completed_at), artefacts)
 
     async def bundle(
         self, genesis: GenesisMap, document: GraphDocument, track_id: str, version: int
@@ -85,9 +83,9 @@ class ShowFiles:
         return tuple(kept(file.ref(track_id, version), file.data) for file in files)
 
     def _make(
-        self, fact: AnalysisCompleted, genesis: GenesisMap, text: str, before: Baseline | None
+        self, fact: AnalysisCompleted, genesis: GenesisMap, graph: bytes, before: Baseline | None
     ) -> list[File]:
-        document = GraphDocument.model_validate_json(text)
+        document = GraphDocument.model_validate_json(graph)
         change = compare(document, compile_graph(document), before)
         bundle = bundle_file(genesis, document, fact.track_id, fact.version, self.key)
         return [impact_file(change), bundle]

@@ -1,10 +1,14 @@
 """Graphs of versions on real stores: kept, edited, simulated, compared and signed."""
 
 import asyncio
-from typing import Any
+import base64
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from k1_catalogue.graphs import Graphs
 from k1_catalogue.intake import Intake
@@ -26,7 +30,7 @@ from k1_graph.catalogue import catalogue
 from k1_platform.database import Pool
 from k1_platform.objects import ObjectStore
 from k1_platform.rpc import AnswerError
-from k1_platform.signing import KeyRing
+from k1_platform.signing import KeyRing, add_key, ensure_key, load_keys
 from services.catalogue.tests.conftest import NOW
 from services.catalogue.tests.graphs import GRAPH, Worker, edited
 from services.catalogue.tests.songs import Song, event, genesis
@@ -298,6 +302,42 @@ async def test_without_a_map_there_is_nothing_to_edit(intake: Intake, graphs: Gr
         assert unknown.value.code == "track_not_found"
 
 
+async def test_a_bug_in_signing_costs_only_the_show(intake: Intake, pool: Pool, objects: ObjectStore) -> None:
+    """The map is told of all the same, with a warning."""
+    broken = replace(intake, shows=replace(intake.shows, key=cast("Ed25519PrivateKey", "no key")))
+    song = Song()
+    await broken.track_uploaded(event(song.uploaded()))
+    await broken.analysis_completed(event(await song.analysed(objects, graph=GRAPH)))
+    assert await state(pool, song) == ("ready", 1, "ready", "completed")
+    assert "bundle_failed" in await pool.fetchval("SELECT warnings::text FROM catalogue.versions")
+
+
+async def test_the_same_map_graph_and_key_give_the_same_bundle(
+    graphs: Graphs, questions: Questions, song: Song
+) -> None:
+    """The one signed after the analysis and the one signed after a run are the same bytes."""
+    first = (await listed(questions, song))["bundle.k1b"]
+    await graphs.simulate(Simulate(track_id=song.track_id, version=1))
+    assert (await listed(questions, song))["bundle.k1b"].sha256 == first.sha256
+
+
+async def test_a_rotated_key_signs_and_the_old_bundles_stay_valid(
+    graphs: Graphs, questions: Questions, song: Song, tmp_path: Path
+) -> None:
+    """The new key is listed first; a device that holds the list opens bundles of both."""
+    ensure_key(tmp_path)
+    old = load_keys(tmp_path)
+    add_key(tmp_path)
+    new = load_keys(tmp_path)
+    listed_keys = (await Reference(new.public).list_keys(ListKeys())).keys
+    assert [key.kid for key in listed_keys] == [key_id(new.signing.public_key()), key_id(old.public[0])]
+    for ring in (old, new):
+        signed = replace(graphs, shows=replace(graphs.shows, key=ring.signing))
+        await signed.simulate(Simulate(track_id=song.track_id, version=1))
+        bundle = await bundle_of(questions, song, new)
+        assert bundle.manifest.key_id == key_id(ring.signing.public_key())
+
+
 async def test_reference(keys: KeyRing) -> None:
     """Every node type of the catalogue, and every valid key as a web key."""
     reference = Reference(keys.public)
@@ -305,3 +345,5 @@ async def test_reference(keys: KeyRing) -> None:
     assert [node.type for node in nodes] == list(catalogue().nodes)
     [key] = (await reference.list_keys(ListKeys())).keys
     assert (key.kty, key.crv, key.kid) == ("OKP", "Ed25519", key_id(keys.public[0]))
+    raw = base64.urlsafe_b64decode(key.x + "=" * (-len(key.x) % 4))
+    assert raw == keys.public[0].public_bytes_raw()
