@@ -10,6 +10,7 @@ from k1_analysis.engine.confidence import beat_confidence, track_confidence
 from k1_analysis.engine.downbeats import Bars, find_bars
 from k1_analysis.engine.features import Features
 from k1_analysis.engine.framing import Floats, Seconds
+from k1_analysis.engine.metrical_level import settled
 from k1_analysis.engine.presets import Preset
 from k1_analysis.engine.rhythm import (
     CLEAR_ATTACK,
@@ -45,6 +46,8 @@ _NO_ATTACKS = 2e-3
 _SURE_AGREEMENT = 0.35
 """Agreement that outweighs the lack of attacks."""
 _STRENGTH_PERCENTILE = 95
+_FELT_IN_ONE = 3
+"""Beats of a bar that may be felt as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ def find_rhythm(
     """
     curve = onset_curve(features.onsets)
     members: dict[MemberName, Seconds] = {
-        "net": track_beats(activation[:, 0], NET_TEMPI),
+        "net": settled(track_beats(activation[:, 0], NET_TEMPI), activation[:, 0], NET_TEMPI.inertia),
         "onsets": track_beats(curve / _ONSET_SCALE, ONSET_TEMPI, _ONSET_FLOOR),
         **essentia,
     }
@@ -114,17 +117,20 @@ def find_rhythm(
     grid = fit_grid(grid_times)
     beats = grid.times(start, end) if grid else with_first_beat(_inside(grid_times, start, end), start)
     independent = verdict.beats[verdict.independent] if verdict.independent else np.empty(0)
+    bars = find_bars(beats, features, tonal, activation[:, 1], preset.metres if preset else ())
     strength, certainty = strength_at(beats, curve), strength_at(beats, activation[:, 0])
     return Rhythm(
         beats=beats,
         bpm=60 / grid.period_s if grid else tempo(beats),
-        bars=find_bars(beats, features, tonal, activation[:, 1], preset.metres if preset else ()),
+        bars=bars,
         strength=strength / max(float(np.percentile(strength, _STRENGTH_PERCENTILE)), 1e-9),
         beat_confidence=beat_confidence(beats, verdict, certainty),
         track_confidence=track_confidence(verdict, certainty),
         tempo_confidence=_tempo_confidence(beats, verdict),
         agreement=compare(beats, independent),
-        alternatives=alternatives(beats, activation[:, 0]),
+        alternatives=alternatives(
+            beats, activation[:, 0], bars.is_downbeat if bars.beats_per_bar == _FELT_IN_ONE else None
+        ),
         constant_tempo=grid is not None,
         verdict=verdict,
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d, uniform_filter1d
 
 from k1_analysis.engine.agreement import nearest
@@ -232,8 +233,17 @@ def reading_score(beats: Seconds, activation: Floats) -> float:
     return 2 * precision * recall / max(1e-9, precision + recall)
 
 
-def alternatives(beats: Seconds, activation: Floats) -> list[Alternative]:
-    """Half tempo (both phases), double tempo and the offbeats, each scored on the activation."""
+def alternatives(
+    beats: Seconds, activation: Floats, bar_starts: NDArray[np.bool_] | None = None
+) -> list[Alternative]:
+    """Half tempo (both phases), double tempo and the offbeats, each scored on the activation.
+
+    Args:
+        beats: rising times in seconds.
+        activation: (T,) probability of a beat in each frame.
+        bar_starts: (n,) which beats begin a bar, of a song whose bars may be felt as one beat each: a fast
+            three, of which nobody can hear whether it is written as 6/8.
+    """
     if len(beats) < 4:  # noqa: PLR2004  half of it must still be a pulse
         return []
     double = doubled(beats)
@@ -243,4 +253,6 @@ def alternatives(beats: Seconds, activation: Floats) -> list[Alternative]:
         ("double", double),
         ("offbeat", double[1::2]),
     ]
+    if bar_starts is not None:
+        readings.append(("other", beats[bar_starts]))
     return [Alternative(kind, times, reading_score(times, activation)) for kind, times in readings]

@@ -19,6 +19,7 @@ from k1_analysis.engine import (
     committee,
     companion,
     framing,
+    metrical_level,
     rhythm,
     sections,
     tonal,
@@ -92,6 +93,31 @@ def test_beats_move_to_where_the_network_hears_them() -> None:
     assert rhythm.refine(rough, activation, late, attacks) == pytest.approx(beats, abs=0.002)
     assert rhythm.refine(beats, silent, late, attacks) == pytest.approx(beats + 0.025, abs=0.002)
     assert rhythm.refine(rough, silent, silent, attacks) == pytest.approx(rough)
+
+
+@pytest.mark.parametrize(("slow_s", "interval_s"), [(30.0, 0.72), (10.0, 0.36)])
+def test_song_keeps_to_one_metrical_level(slow_s: float, interval_s: float) -> None:
+    """Half tempo for half the song holds for all of it; a short half-time break changes nothing."""
+    fast = np.arange(0.5, 60, 0.36)
+    pulses = fast[(fast < 60 - slow_s) | (np.arange(len(fast)) % 2 == 0)]
+    frames = np.arange(6000) / 100
+    activation = sum(np.exp(-(((frames - beat) / 0.015) ** 2)) for beat in pulses).astype(np.float32)
+    model = viterbi.TempoModel(lowest_bpm=55, highest_bpm=190, inertia=200)
+    free = viterbi.track_beats(activation, model)
+    assert np.ptp(np.diff(free)) > 0.3
+    intervals = np.diff(metrical_level.settled(free, activation, model.inertia))
+    assert intervals == pytest.approx(interval_s, rel=0.1)
+
+
+def test_fast_three_offers_its_bars_as_beats() -> None:
+    """Whoever feels a waltz, or a 6/8 read as one, in ones can switch to that."""
+    beats = np.arange(0.5, 30.0, 0.37)
+    activation = np.zeros(3100, np.float32)
+    activation[np.round(beats * 100).astype(int)] = 1
+    bar_starts = np.arange(len(beats)) % 3 == 0
+    readings = rhythm.alternatives(beats, activation, bar_starts)
+    assert [other.kind for other in readings] == ["half", "half", "double", "offbeat", "other"]
+    assert readings[-1].beats.tolist() == beats[::3].tolist()
 
 
 def test_grid_is_refused_where_the_tempo_drifts() -> None:
