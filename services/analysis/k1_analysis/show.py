@@ -7,14 +7,14 @@ from importlib.metadata import version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
 from k1_analysis.job import MadeFile, described
 from k1_analysis.preset_choice import choose_preset
 from k1_contracts.genesis import GenesisMap
-from k1_contracts.graph import ExecutorScale, GraphDocument, Reason, VisualReport
+from k1_contracts.graph import ExecutorScale, GraphDocument, GraphRecommendation, Reason, VisualReport
 from k1_contracts.tracks import ArtefactType
 from k1_graph.analysis import analyse, metrics
 from k1_graph.estimate import estimate
@@ -41,20 +41,11 @@ def recommended(genesis: GenesisMap, preset: str | None) -> GraphDocument:
     Raises:
         GraphError: there is no template for this preset, or no show can be made of this map.
     """
-    choice = None if preset else choose_preset(genesis)
-    found = recommend(genesis, choice.preset if choice else preset or "")
-    reasons = found.reasons
-    if choice:
-        text = f"no preset was chosen: {choice.preset}, as {choice.why}; choose one to change it"
-        reasons = [Reason(text=text), *reasons]
-    meta: dict[str, Any] = {
-        **(found.graph.meta or {}),
-        "preset_chosen_by": "map" if choice else "person",
-        "confidence_meaning": found.confidence_meaning,
-        "evidence": [evidence.model_dump() for evidence in found.evidence],
-        "reasons": [reason.model_dump(exclude_none=True) for reason in reasons],
-    }
-    return found.graph.model_copy(update={"meta": meta})
+    if preset is not None:
+        return _told(recommend(genesis, preset), chosen_by="person")
+    choice = choose_preset(genesis)
+    guess = f"no preset was chosen: {choice.preset}, as {choice.why}; choose one to change it"
+    return _told(recommend(genesis, choice.preset), Reason(text=guess), chosen_by="map")
 
 
 def write_graph(document: GraphDocument, folder: Path) -> tuple[Graph, tuple[MadeFile, ...]]:
@@ -108,6 +99,18 @@ def _sources(folder: Traversable) -> list[Traversable]:
     entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
     found = [entry for entry in entries if entry.is_file() and entry.name.endswith(_CODE)]
     return found + [source for entry in entries if entry.is_dir() for source in _sources(entry)]
+
+
+def _told(found: GraphRecommendation, *first: Reason, chosen_by: Literal["person", "map"]) -> GraphDocument:
+    """The graph with all that is known about how it was chosen."""
+    meta: dict[str, Any] = {
+        **(found.graph.meta or {}),
+        "preset_chosen_by": chosen_by,
+        "confidence_meaning": found.confidence_meaning,
+        "evidence": [evidence.model_dump() for evidence in found.evidence],
+        "reasons": [reason.model_dump(exclude_none=True) for reason in (*first, *found.reasons)],
+    }
+    return found.graph.model_copy(update={"meta": meta})
 
 
 def _plain(document: GraphDocument) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pydantic_core
 from pydantic import JsonValue
 
 from k1_catalogue import details, errors, store
-from k1_catalogue.artefacts import kept, parse_map, read_artefact
+from k1_catalogue.artefacts import EXPECTED, kept, parse_map, read_artefact
 from k1_catalogue.graph_store import (
     StoredGraph,
     baseline,
@@ -21,7 +21,7 @@ from k1_catalogue.graph_store import (
 )
 from k1_catalogue.questions import URL_LIFETIME, find_version_or_refuse, require_map
 from k1_catalogue.show_files import ShowFiles
-from k1_catalogue.shows import RUN_ARTEFACTS, RUN_NAMES, Figures, figures
+from k1_catalogue.shows import RUN_ARTEFACTS, Figures, figures
 from k1_catalogue.store import StoredArtefact
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import GraphDocument
@@ -105,7 +105,7 @@ class Graphs:
             metrics=found.metrics,
             estimate=found.estimate,
             impact=found.impact,
-            outdated=[name for name in RUN_NAMES if name not in present],
+            outdated=[name for kind, name in EXPECTED if kind in RUN_ARTEFACTS and name not in present],
         )
 
     async def simulate(self, question: Simulate) -> Simulated:

@@ -28,7 +28,6 @@ from k1_graph.validator import compile_graph, validate
 
 RUN_ARTEFACTS: tuple[ArtefactType, ...] = ("graph_executor_scale", "visual_report", "preview", "bundle")
 """What only a run of the graph can tell, and what may only be made after one."""
-RUN_NAMES = ("graph.executor.scale.json", "visual.report.json", "preview.png", "preview.bin", "bundle.k1b")
 _NOTHING = "nothing: the track had no graph before"
 
 
