@@ -170,7 +170,7 @@ def test_a_graph_can_be_tried_without_saving_it(system: System, version: str) ->
 
 def test_a_silent_song_has_a_valid_show(system: System) -> None:
     """No beat, no drop: still every artefact, and a bundle that gives its map back."""
-    version = analysed(system, songs.silence(), "silence-show.wav")
+    version = analysed(system, songs.silence(seconds=5.0), "silence-show.wav")
     found = artefacts(system, version)
     assert set(found) - present(found) == {"graph.analysis.beat_override.json"}
     reasons = system.get(f"{version}/graph")["meta"]["reasons"]
