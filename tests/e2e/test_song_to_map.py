@@ -159,6 +159,3 @@ def test_the_first_beats_are_told_before_the_song_is_done(system: System) -> Non
     opening = [ms for ms in genesis["layers"]["rhythm"]["beat_grid_ms"] if ms < 30_000]
     near = [ms for ms in first.preview.beat_grid_ms if any(abs(ms - beat) < 70 for beat in opening)]
     assert len(near) > 0.8 * len(opening)
-    job = system.job(accepted["job_id"])
-    assert job is not None
-    assert job["progress"]["preview"]["beat_grid_ms"] == first.preview.beat_grid_ms
