@@ -17,8 +17,8 @@ from k1_analysis.engine.framing import SAMPLE_RATE_HZ, Floats, Seconds
 BIAS_S = 0.008
 """Both trackers report beats this late on average (78 annotated tracks)."""
 KEY_PROFILE = "edma"
-WINDOW_S = 60.0
-OVERLAP_S = 15.0
+WINDOW_S = 90.0
+OVERLAP_S = 10.0
 SHORTEST_S = 5.0
 """Below this the trackers have nothing to work on and may raise."""
 QUIETEST = 1e-4

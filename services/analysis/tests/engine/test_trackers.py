@@ -9,14 +9,13 @@ from k1_analysis.engine import testing as songs
 from k1_analysis.engine import trackers
 
 BLOCK = 10 * songs.RATE
-SEAM_S = 52.5
-"""The middle of the overlap of the first two windows."""
+SEAM_S = trackers.WINDOW_S - trackers.OVERLAP_S / 2
 
 
 @pytest.fixture(scope="module")
 def drifting() -> songs.Samples:
-    """A hundred seconds, two windows, that change their tempo all the time."""
-    return songs.song(np.cumsum(60 / (112 + 8 * np.sin(np.arange(188) / 9))))
+    """Two minutes, two windows, that change their tempo all the time."""
+    return songs.song(np.cumsum(60 / (112 + 8 * np.sin(np.arange(225) / 9))))
 
 
 def _blocks(samples: songs.Samples) -> list[songs.Samples]:
