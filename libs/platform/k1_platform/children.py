@@ -227,7 +227,10 @@ def _resident_bytes(pid: int) -> int:
 
 
 class ChildPool:
-    """A fixed number of warm children; a dead or worn one is replaced in the background."""
+    """A fixed number of warm children; a dead or worn one is replaced in the background.
+
+    A process has one fork server: pools of one process name the same modules in `preload`.
+    """
 
     def __init__(
         self,

@@ -24,6 +24,8 @@ from k1_platform.service import Runtime
 from k1_platform.settings import ObjectStoreSettings
 
 _MIB = 1024 * 1024
+_PRELOAD = ("k1_analysis.child_work", "k1_analysis.engine.pipeline")
+"""What the one fork server of this process imports, for every child to share."""
 
 
 def make_children(settings: AnalysisSettings) -> ChildPool:
@@ -34,7 +36,7 @@ def make_children(settings: AnalysisSettings) -> ChildPool:
         limits=_limits(settings, settings.job_timeout_s),
         recycle_after=settings.recycle_after,
         warm_up=warm_up,
-        preload=["k1_analysis.child_work"],
+        preload=_PRELOAD,
     )
 
 
@@ -46,7 +48,7 @@ def make_graph_child(settings: AnalysisSettings) -> ChildPool:
         size=1,
         limits=limits,
         recycle_after=settings.recycle_after,
-        preload=["k1_analysis.child_work"],
+        preload=_PRELOAD,
     )
 
 
