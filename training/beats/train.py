@@ -124,7 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, default=Path("beats_tcn.npz"), help="weights file to write")
+    parser.add_argument("--out", type=Path, default=Path("beat_net.npz"), help="weights file to write")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="folder for the songs' features")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--start", type=Path, help="weights file to go on from instead of random weights")
