@@ -144,12 +144,14 @@ async def test_the_brokers_own_verdict_is_relayed(
 
 async def test_redriving_reaches_only_the_durable_that_failed(jetstream: JetStreamContext) -> None:
     """A dead letter of the catalogue comes back on the catalogue's own redrive subject, and is gone."""
+    # Other tests of this process may have left letters of the catalogue.
+    await jetstream.purge_stream(streams.DEAD_LETTERS)
     failure = dead_letters.Failure("bad", "why", permanent=True, attempts_allowed=1)
     await dead_letters.bury(
         jetstream._nc,
         data=b"{}",
         headers={"ce-id": "evt_3"},
-        origin=("EVENTS", "catalogue", 7, "track.uploaded"),
+        origin=("EVENTS", "catalogue", 7_000_007, "track.uploaded"),
         failure=failure,
         attempts=1,
     )
