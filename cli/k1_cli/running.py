@@ -1,6 +1,5 @@
 """Finding the stack that another process runs on a home."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -60,11 +59,6 @@ def need_stack(path: Path) -> RunningStack:
             f"nothing runs on {Home(path).root}; start it with `./k1 up`, or name another with --home"
         )
     return found
-
-
-def use_environment(stack: RunningStack) -> None:
-    """Let this process read the stack's settings, as its services do."""
-    os.environ.update(stack.environment)
 
 
 def _parts(rows: list[dict[str, Any]]) -> tuple[Part, ...]:

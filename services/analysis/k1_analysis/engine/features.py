@@ -14,6 +14,7 @@ import scipy.fft
 from scipy.ndimage import maximum_filter1d
 
 from k1_analysis.engine.framing import FRAME_RATE_HZ, HOP, SAMPLE_RATE_HZ, WINDOW, Floats, FrameCutter
+from k1_contracts.genesis import ENVELOPE_RATE_HZ
 
 BANDS_PER_OCTAVE = 12
 LOWEST_HZ = 30.0
@@ -25,7 +26,6 @@ ENVELOPE_BANDS_HZ = ((20.0, 250.0), (250.0, 4000.0), (4000.0, 16_000.0))
 """Bass, mids and highs of the Genesis map."""
 ONSET_BANDS_HZ = ((0.0, 120.0), (120.0, 500.0), (500.0, 3000.0), (3000.0, 20_000.0))
 """Bands of the onset function: kick, bass, voice and snare, cymbals."""
-ENVELOPE_RATE_HZ = 20
 ATTACK_STEPS = 3
 ATTACK_HOP = HOP // ATTACK_STEPS
 FRAMES_PER_POINT = FRAME_RATE_HZ // ENVELOPE_RATE_HZ

@@ -11,15 +11,16 @@ import rfc8785
 
 from k1_analysis.engine.beats import Rhythm
 from k1_analysis.engine.decode import Decoded
-from k1_analysis.engine.features import ENVELOPE_RATE_HZ, Envelopes
+from k1_analysis.engine.features import Envelopes
 from k1_analysis.engine.framing import Floats, Seconds
 from k1_analysis.engine.levels import dynamic_range_db, loudest_moments
-from k1_analysis.engine.loudness import SHORT_TERM_RATE_HZ, Loudness
+from k1_analysis.engine.loudness import Loudness
 from k1_analysis.engine.presets import Preset
 from k1_analysis.engine.rhythm import tempo, tempo_curve, tempo_stability
 from k1_analysis.engine.sections import Section
 from k1_analysis.engine.tonal import PITCH_CLASSES
 from k1_analysis.engine.trackers import Key
+from k1_contracts.genesis import ENVELOPE_RATE_HZ, LOUDNESS_RATE_HZ
 
 MAP_VERSION = "4.0.0"
 _HIGHEST_BPM = 300.0
@@ -204,7 +205,7 @@ def _dynamics(findings: Findings) -> JsonObject:
     return {
         "rms": _points(envelopes.rms.clip(0, 1), "intensity", 4),
         "loudness_lufs": [
-            {"time_ms": round((index + 1) * 1000 / SHORT_TERM_RATE_HZ, 1), "lufs": round(lufs, 2)}
+            {"time_ms": round((index + 1) * 1000 / LOUDNESS_RATE_HZ, 1), "lufs": round(lufs, 2)}
             for index, lufs in enumerate(short_term)
             if not math.isnan(lufs)
         ],

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from k1_analysis.engine.features import ENVELOPE_RATE_HZ, Envelopes
+from k1_analysis.engine.features import Envelopes
 from k1_analysis.engine.framing import Floats, Seconds
+from k1_contracts.genesis import ENVELOPE_RATE_HZ
 
 SILENCE_DBFS = -60.0
 """Quieter than this is silence, unless the whole song is quiet."""

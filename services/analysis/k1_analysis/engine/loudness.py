@@ -11,8 +11,8 @@ from av.filter import Graph
 
 from k1_analysis.engine.framing import Floats
 from k1_analysis.engine.resample import mono_frame
+from k1_contracts.genesis import LOUDNESS_RATE_HZ
 
-SHORT_TERM_RATE_HZ = 10
 SHORT_TERM_S = 3
 SILENCE_LUFS = -70.0
 """The absolute gate of BS.1770: nothing quieter is measured."""
@@ -93,7 +93,7 @@ def _graph(frame: AudioFrame) -> Graph:
 
 def _since_defined(short_term: list[float]) -> Floats:
     series = np.array(short_term, np.float32)
-    series[: SHORT_TERM_S * SHORT_TERM_RATE_HZ - 1] = np.nan
+    series[: SHORT_TERM_S * LOUDNESS_RATE_HZ - 1] = np.nan
     return series
 
 

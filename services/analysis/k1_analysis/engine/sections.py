@@ -14,9 +14,10 @@ from typing import Literal
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
-from k1_analysis.engine.features import ENVELOPE_RATE_HZ, Features
+from k1_analysis.engine.features import Features
 from k1_analysis.engine.framing import FRAME_RATE_HZ, Floats, Seconds
 from k1_analysis.engine.tonal import RATE_HZ, Tonal
+from k1_contracts.genesis import ENVELOPE_RATE_HZ
 
 Label = Literal["intro", "verse", "build", "drop", "breakdown", "chorus", "outro", "section"]
 
