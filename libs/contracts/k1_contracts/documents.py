@@ -119,7 +119,7 @@ def _message(message: Message) -> dict[str, Any]:
         "summary": message.summary,
         "payload": {"$ref": f"#/components/schemas/{message.name}"},
     }
-    if message.stream:
+    if message.stream and message.kind in {"fact", "command"}:
         body["traits"] = [{"$ref": "#/components/messageTraits/cloudevent"}]
     return body
 

@@ -5,9 +5,20 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from k1_contracts import commands, events, graph_queries, queries, streams, subjects
+from k1_contracts import (
+    commands,
+    deployments,
+    devices,
+    events,
+    graph,
+    graph_queries,
+    queries,
+    streams,
+    subjects,
+)
 
-Kind = Literal["fact", "command", "question", "live"]
+Kind = Literal["fact", "command", "question", "live", "link"]
+"""`link`: between a device and the services, without an envelope."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,17 @@ def _question(
 ) -> Message:
     owner = subject.split(".")[1]
     return Message(subject, model, "question", summary, (sender,), (owner,), answer=answer)
+
+
+def _told(
+    word: str, model: type[BaseModel], summary: str, *receivers: str, stream: str | None = None
+) -> Message:
+    subject = subjects.device("{device_id}", word)
+    return Message(subject, model, "link", summary, ("device",), receivers, stream)
+
+
+def _command(verb: str, model: type[BaseModel], summary: str) -> Message:
+    return Message(subjects.command("{device_id}", verb), model, "link", summary, ("deploy",), ("device",))
 
 
 MESSAGES: tuple[Message, ...] = (
@@ -144,6 +166,140 @@ MESSAGES: tuple[Message, ...] = (
         graph_queries.ListKeys,
         graph_queries.KeySet,
         "The public keys that bundles are signed with",
+    ),
+    Message(
+        subjects.DEPLOY_REQUESTED,
+        deployments.RequestDeployment,
+        "command",
+        "Put a version on devices",
+        ("gateway",),
+        ("deploy",),
+        streams.EVENTS,
+    ),
+    _fact(
+        subjects.DEPLOY_PROGRESSED,
+        deployments.DeployProgressed,
+        "The status of a deployment changed",
+        "deploy",
+    ),
+    _fact(
+        subjects.DEPLOY_SUCCEEDED,
+        deployments.DeploySucceeded,
+        "The devices run the new bundle",
+        "deploy",
+    ),
+    _fact(
+        subjects.DEPLOY_ROLLED_BACK,
+        deployments.DeployRolledBack,
+        "The devices run what they ran before",
+        "deploy",
+    ),
+    _fact(subjects.DEPLOY_FAILED, deployments.DeployFailed, "It ended before anything changed", "deploy"),
+    _fact(subjects.DEVICE_ONLINE, devices.DeviceOnline, "A device is there", "telemetry"),
+    _fact(subjects.DEVICE_OFFLINE, devices.DeviceOffline, "A device is gone", "telemetry"),
+    _fact(subjects.DEVICE_ALARM, devices.DeviceAlarm, "A level was reached or left", "telemetry", "deploy"),
+    _told("hello", devices.DeviceHello, "At every connection", "deploy", "telemetry", stream=streams.DEVICES),
+    _told("bye", devices.DeviceBye, "A clean end, or the last will", "telemetry", stream=streams.DEVICES),
+    _told("reply", devices.DeviceReply, "An answer to a command", "deploy"),
+    _told("fetch", devices.FetchChunk, "A part of a bundle, please", "deploy"),
+    Message(
+        subjects.telemetry("{device_id}"),
+        devices.TelemetryBody,
+        "link",
+        "Readings of one device",
+        ("device",),
+        ("telemetry",),
+        streams.TELEMETRY,
+    ),
+    _command("info", devices.Info, "Say what you are and hold"),
+    _command("ping", devices.Ping, "Measure the clock"),
+    _command("stage", devices.Stage, "Fetch and check a bundle"),
+    _command("activate", devices.Activate, "Run a staged bundle from a moment on"),
+    _command("deactivate", devices.Deactivate, "Run again what ran before"),
+    _command("discard", devices.Discard, "Delete a bundle that does not run"),
+    _command("trust", devices.Trust, "Replace the trusted keys"),
+    _command("chunk", devices.ChunkHeader, "The head of a part of a bundle; a newline and the bytes follow"),
+    Message(
+        subjects.live_telemetry("{device_id}"),
+        devices.LiveSample,
+        "live",
+        "The newest reading of a device",
+        ("telemetry",),
+        ("gateway",),
+    ),
+    Message(
+        subjects.live_track("{track_id}"),
+        devices.LiveItem,
+        "live",
+        "Readings and events of the devices that play a track",
+        ("telemetry", "deploy"),
+        ("gateway",),
+        streams.LIVE_TRACKS,
+    ),
+    Message(
+        subjects.live_deployment("{deployment_id}"),
+        deployments.DeploymentChange,
+        "live",
+        "Steps of a deployment",
+        ("deploy",),
+        ("gateway",),
+    ),
+    _question(
+        subjects.RPC_BUNDLE_INFO,
+        deployments.GetBundle,
+        deployments.BundleInfo,
+        "The bundle of a version and what the gates look at",
+        sender="deploy",
+    ),
+    _question(
+        subjects.RPC_GRAPH_COMPARE,
+        deployments.CompareGraphs,
+        graph.GraphImpact,
+        "What changes for a device that runs another bundle",
+        sender="deploy",
+    ),
+    _question(
+        subjects.RPC_BUNDLE_GET,
+        deployments.GetBundle,
+        deployments.BundleView,
+        "A bundle and the devices that could run it",
+    ),
+    _question(
+        subjects.RPC_DEPLOYMENT_PLAN,
+        deployments.DeploymentOrder,
+        deployments.DeploymentPlan,
+        "What a deployment would do",
+    ),
+    _question(
+        subjects.RPC_DEPLOYMENT_LIST,
+        deployments.ListDeployments,
+        deployments.DeploymentPage,
+        "The newest deployments",
+    ),
+    _question(
+        subjects.RPC_DEPLOYMENT_GET, deployments.GetDeployment, deployments.DeploymentView, "One deployment"
+    ),
+    _question(
+        subjects.RPC_DEPLOYMENT_CONTROL,
+        deployments.ControlDeployment,
+        deployments.DeploymentView,
+        "Cancel, roll back, pause or resume",
+    ),
+    _question(subjects.RPC_DEVICE_LIST, deployments.ListDevices, deployments.DevicePage, "The devices"),
+    _question(subjects.RPC_DEVICE_GET, deployments.GetDevice, deployments.DeviceView, "One device"),
+    _question(
+        subjects.RPC_DEVICE_ADD,
+        deployments.AddDevices,
+        deployments.DevicesAdded,
+        "Provision devices",
+        sender="k1",
+    ),
+    _question(
+        subjects.RPC_DEVICE_REVOKE,
+        deployments.RevokeDevices,
+        deployments.DevicesRevoked,
+        "Revoke devices' credentials",
+        sender="k1",
     ),
 )
 """`rpc.catalogue.genesis.get` is not here: its answer is a gzipped map, described in `queries.GetGenesis`."""

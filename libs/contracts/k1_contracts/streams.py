@@ -18,6 +18,7 @@ class Stream:
     max_age: timedelta
     max_bytes: int
     duplicate_window: timedelta = timedelta(minutes=10)
+    in_memory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,9 @@ EVENTS = "EVENTS"
 ANALYSIS_WORK = "ANALYSIS_WORK"
 DEAD_LETTERS = "DEAD_LETTERS"
 ADVISORIES = "ADVISORIES"
+DEVICES = "DEVICES"
+TELEMETRY = "TELEMETRY"
+LIVE_TRACKS = "LIVE_TRACKS"
 
 CATALOGUE = Durable(
     EVENTS,
@@ -96,13 +100,53 @@ def analysis_lane(priority: int) -> Durable:
 
 
 ANALYSIS_LANES = tuple(analysis_lane(priority) for priority in subjects.PRIORITIES)
+DEPLOY = Durable(
+    EVENTS,
+    "deploy",
+    (subjects.DEPLOY_REQUESTED, subjects.DEVICE_ALARM),
+    ack_wait=timedelta(seconds=15),
+    max_deliver=40,
+)
+DEPLOY_DEVICES = Durable(
+    DEVICES,
+    "deploy-devices",
+    (subjects.DEVICE_HELLOS,),
+    ack_wait=timedelta(seconds=15),
+    max_deliver=10,
+    max_ack_pending=2048,
+)
+TELEMETRY_PRESENCE = Durable(
+    DEVICES,
+    "telemetry-presence",
+    (subjects.DEVICE_HELLOS, subjects.DEVICE_BYES),
+    ack_wait=timedelta(seconds=15),
+    max_deliver=10,
+    max_ack_pending=2048,
+)
+TELEMETRY_SAMPLES = Durable(
+    TELEMETRY,
+    "telemetry-samples",
+    (subjects.TELEMETRY_ANY,),
+    ack_wait=timedelta(seconds=10),
+    max_deliver=5,
+    max_ack_pending=20_000,
+)
 DEAD_LETTER_RELAY = Durable(
     ADVISORIES,
     "dead-letter-relay",
     ("$JS.EVENT.ADVISORY.CONSUMER.*.>",),
     ack_wait=timedelta(seconds=30),
 )
-DURABLES = (CATALOGUE, ANALYSIS_INTAKE, *ANALYSIS_LANES, DEAD_LETTER_RELAY)
+DURABLES = (
+    CATALOGUE,
+    ANALYSIS_INTAKE,
+    *ANALYSIS_LANES,
+    DEPLOY,
+    DEPLOY_DEVICES,
+    TELEMETRY_PRESENCE,
+    TELEMETRY_SAMPLES,
+    DEAD_LETTER_RELAY,
+)
 
 STREAMS = (
     Stream(
@@ -112,8 +156,12 @@ STREAMS = (
             "analysis.>",
             "beats.>",
             "deploy.>",
+            subjects.DEVICE_ONLINE,
+            subjects.DEVICE_OFFLINE,
+            subjects.DEVICE_ALARM,
             redrive_filter(CATALOGUE.name),
             redrive_filter(ANALYSIS_INTAKE.name),
+            redrive_filter(DEPLOY.name),
         ),
         "Facts and commands of tracks, analyses and deployments",
         max_age=timedelta(days=14),
@@ -125,6 +173,33 @@ STREAMS = (
         "Analysis jobs waiting for a worker, one subject a priority",
         max_age=timedelta(days=14),
         max_bytes=256 * MIB,
+    ),
+    Stream(
+        DEVICES,
+        (
+            subjects.DEVICE_HELLOS,
+            subjects.DEVICE_BYES,
+            redrive_filter(DEPLOY_DEVICES.name),
+            redrive_filter(TELEMETRY_PRESENCE.name),
+        ),
+        "What devices say of themselves when they come and go",
+        max_age=timedelta(days=1),
+        max_bytes=256 * MIB,
+    ),
+    Stream(
+        TELEMETRY,
+        (subjects.TELEMETRY_ANY, redrive_filter(TELEMETRY_SAMPLES.name)),
+        "Readings of the devices; the oldest are dropped",
+        max_age=timedelta(hours=1),
+        max_bytes=2048 * MIB,
+    ),
+    Stream(
+        LIVE_TRACKS,
+        (subjects.LIVE_TRACKS_ANY,),
+        "The live feeds of tracks, kept for those who missed some",
+        max_age=timedelta(minutes=10),
+        max_bytes=256 * MIB,
+        in_memory=True,
     ),
     Stream(
         DEAD_LETTERS,
@@ -152,4 +227,6 @@ JOB_CANCELS = Bucket("JOB_CANCELS", "Jobs that a person cancelled", ttl=timedelt
 WORKERS = Bucket("WORKERS", "Analysis workers that are alive", ttl=timedelta(seconds=15))
 UPLOADS = Bucket("UPLOADS", "Which track holds which audio bytes", ttl=None)
 IDEMPOTENCY = Bucket("IDEMPOTENCY", "Idempotency keys of uploads", ttl=timedelta(days=1))
-BUCKETS = (JOB_PROGRESS, JOB_CANCELS, WORKERS, UPLOADS, IDEMPOTENCY)
+PRESENCE = Bucket("PRESENCE", "Devices that are online", ttl=timedelta(seconds=6))
+LEADERS = Bucket("LEADERS", "Which process does what only one may do", ttl=timedelta(seconds=3))
+BUCKETS = (JOB_PROGRESS, JOB_CANCELS, WORKERS, UPLOADS, IDEMPOTENCY, PRESENCE, LEADERS)

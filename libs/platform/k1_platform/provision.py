@@ -35,7 +35,7 @@ def stream_config(stream: streams.Stream) -> StreamConfig:
         description=stream.description,
         subjects=list(stream.subjects),
         retention=RetentionPolicy.LIMITS,
-        storage=StorageType.FILE,
+        storage=StorageType.MEMORY if stream.in_memory else StorageType.FILE,
         max_age=stream.max_age.total_seconds(),
         max_bytes=stream.max_bytes,
         duplicate_window=stream.duplicate_window.total_seconds(),

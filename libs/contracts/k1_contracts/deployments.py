@@ -1,0 +1,453 @@
+"""Deployments: what is asked for, what a deployment is, and what is told of it."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, StringConstraints
+
+from k1_contracts.base import Contract, UtcTime
+from k1_contracts.devices import DeviceId, RunningBundle, Transport
+from k1_contracts.events import Version
+from k1_contracts.graph import BundleManifest, GraphImpact, RuntimeEstimate, RuntimeRisk
+from k1_contracts.ids import DeploymentId, Sha256, TrackId
+from k1_contracts.tracks import Notice
+
+DeploymentStatus = Literal[
+    "queued",
+    "checking",
+    "staging",
+    "activating",
+    "observing",
+    "committing",
+    "discarding",
+    "rolling_back",
+    "rollback_pending",
+    "succeeded",
+    "failed",
+    "rolled_back",
+    "cancelled",
+]
+ENDED: Final[frozenset[DeploymentStatus]] = frozenset({"succeeded", "failed", "rolled_back", "cancelled"})
+"""`rollback_pending` has ended for everybody but the devices that could not be reached yet."""
+
+DeviceOutcome = Literal[
+    "pending",
+    "blocked",
+    "staging",
+    "staged",
+    "activating",
+    "active",
+    "committed",
+    "failed",
+    "discarded",
+    "rolling_back",
+    "rolled_back",
+    "rollback_pending",
+]
+StepName = Literal["check", "stage", "activate", "verify", "observe", "commit", "discard", "rollback"]
+Gate = Literal[
+    "presence", "firmware", "nodes", "space", "estimate", "photosensitivity", "f_measure", "track_status"
+]
+OVERRIDABLE: Final[frozenset[Gate]] = frozenset(
+    {"firmware", "nodes", "space", "estimate", "photosensitivity", "f_measure", "track_status"}
+)
+"""An absent device cannot be wished present."""
+
+Group = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
+Actor = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+MaxFailures = Annotated[int, Field(ge=0)] | Annotated[str, StringConstraints(pattern=r"^(100|\d{1,2})%$")]
+
+
+class Strategy(Contract):
+    """How a rollout goes: staged on all first, then activated canary first, then batch by batch."""
+
+    canary: int = Field(default=0, ge=0)
+    """Devices of the first batch; 0: no canary."""
+    batch_size: int | None = Field(default=None, ge=1)
+    """Devices of each later batch; None: all together."""
+    max_failures: MaxFailures = 0
+    """Failed devices (a count, or a share of all such as "10%") with which the rollout still goes on; they are
+    rolled back alone."""
+    observe_seconds: float = Field(default=10.0, ge=0, le=3600)
+    """How long each batch is watched after its activation."""
+
+
+class ActivateNow(Contract):
+    """As soon as every device of the batch is armed."""
+
+    when: Literal["now"] = "now"
+
+
+class ActivateAt(Contract):
+    """At a clock time; later batches as soon as they may."""
+
+    when: Literal["time"] = "time"
+    at: UtcTime
+
+
+class ActivateOnDownbeat(Contract):
+    """On the next downbeat of a track that plays, from its map."""
+
+    when: Literal["downbeat"] = "downbeat"
+    track_id: TrackId
+    version: Version
+    started_at: UtcTime
+    """When its position 0 was played."""
+
+
+Activation = Annotated[ActivateNow | ActivateAt | ActivateOnDownbeat, Field(discriminator="when")]
+
+
+class GateOverride(Contract):
+    """An operator's word that a gate is to be passed; it lands in the audit trail."""
+
+    gate: Gate
+    device_id: DeviceId | None = None
+    """None: for every device."""
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=10, max_length=1000)]
+
+
+class DeploymentOrder(Contract):
+    """What a person asks for: some devices by id, or a group."""
+
+    track_id: TrackId
+    version: Version
+    device_ids: Annotated[list[DeviceId], Field(max_length=10_000)] | None = None
+    group: Group | None = None
+    strategy: Strategy = Strategy()
+    activation: Activation = ActivateNow()
+    overrides: Annotated[list[GateOverride], Field(max_length=1000)] = Field(
+        default_factory=list[GateOverride]
+    )
+    requested_by: Actor = "operator"
+
+
+class RequestDeployment(DeploymentOrder):
+    """The body of `deploy.requested`."""
+
+    deployment_id: DeploymentId
+    requested_at: UtcTime
+
+
+class Check(Contract):
+    """One gate for one device, or for the show itself (no device)."""
+
+    gate: Gate
+    passed: bool
+    overridden: bool = False
+    reason: str | None = None
+    """Why it did not pass, and what to do."""
+
+
+class DevicePlan(Contract):
+    """What would happen to one device."""
+
+    device_id: DeviceId
+    batch: int | None = None
+    """1 is first; None: it is blocked."""
+    checks: list[Check]
+    runs: RunningBundle | None = None
+    impact: GraphImpact | None = None
+    """What changes against the graph it runs; None where that is unknown."""
+
+
+class BundleRef(Contract):
+    """The bundle of a version."""
+
+    sha256: Sha256
+    size: int
+    track_id: TrackId
+    version: Version
+
+
+class DeploymentPlan(Contract):
+    """A dry run: nothing was changed."""
+
+    bundle: BundleRef
+    checks: list[Check]
+    """Of the show."""
+    devices: list[DevicePlan]
+    batches: list[list[DeviceId]]
+    would_start: bool
+    waits_for: list[DeploymentId]
+    """Deployments that hold one of the devices."""
+    steps: list[str]
+    """What would happen, in order, in words."""
+
+
+class StepView(Contract):
+    """A step of one device's timeline."""
+
+    step: StepName
+    status: Literal["running", "done", "failed"]
+    started_at: UtcTime
+    ended_at: UtcTime | None = None
+    attempt: int = Field(default=1, ge=1)
+    detail: str | None = None
+    error_ms: float | None = None
+    """Of an activation: how far from the agreed time it happened, by the device's clock."""
+
+
+class DeviceDeployment(Contract):
+    """One device in a deployment."""
+
+    device_id: DeviceId
+    outcome: DeviceOutcome
+    reason: str | None = None
+    batch: int | None = None
+    before: RunningBundle | None = None
+    """What it ran, and goes back to."""
+    percent: float | None = Field(default=None, ge=0, le=100)
+    """Of the transfer, while it is staged."""
+    steps: list[StepView] = Field(default_factory=list[StepView])
+
+
+class LogLine(Contract):
+    seq: int
+    at: UtcTime
+    text: str
+    device_id: DeviceId | None = None
+
+
+class AuditLine(Contract):
+    at: UtcTime
+    actor: str
+    action: str
+    detail: str | None = None
+
+
+class DeploymentSummary(Contract):
+    id: DeploymentId
+    track_id: TrackId
+    version: Version
+    status: DeploymentStatus
+    paused: bool = False
+    reason: str | None = None
+    requested_by: str
+    bundle_sha256: Sha256 | None = None
+    total: int
+    counts: dict[DeviceOutcome, int]
+    created_at: UtcTime
+    updated_at: UtcTime
+    ended_at: UtcTime | None = None
+
+
+class DeploymentView(DeploymentSummary):
+    strategy: Strategy
+    activation: Activation
+    overrides: list[GateOverride]
+    checks: list[Check]
+    """Of the show."""
+    waits_for: list[DeploymentId] = Field(default_factory=list[str])
+    devices: list[DeviceDeployment]
+    log: list[LogLine]
+    audit: list[AuditLine]
+    trace_id: str | None = None
+
+
+class DeploymentPage(Contract):
+    total: int
+    items: list[DeploymentSummary]
+
+
+class ListDeployments(Contract):
+    track_id: TrackId | None = None
+    device_id: DeviceId | None = None
+    status: DeploymentStatus | None = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+
+
+class GetDeployment(Contract):
+    deployment_id: DeploymentId
+
+
+class ControlDeployment(Contract):
+    """Cancel, roll back, pause or resume, by hand."""
+
+    deployment_id: DeploymentId
+    action: Literal["cancel", "rollback", "pause", "resume"]
+    requested_by: Actor = "operator"
+    reason: Annotated[str, Field(max_length=1000)] | None = None
+
+
+class DeploymentAccepted(Contract):
+    deployment_id: DeploymentId
+    status: Literal["queued"] = "queued"
+
+
+class DeviceResult(Contract):
+    device_id: DeviceId
+    outcome: DeviceOutcome
+    reason: str | None = None
+
+
+class DeployEvent(Contract):
+    deployment_id: DeploymentId
+    track_id: TrackId
+    version: Version
+    bundle_sha256: Sha256 | None = None
+    at: UtcTime
+
+
+class DeployProgressed(DeployEvent):
+    """The status of a deployment changed; the body of `deploy.progressed`."""
+
+    status: DeploymentStatus
+    paused: bool = False
+    total: int
+    counts: dict[DeviceOutcome, int]
+
+
+class DeploySucceeded(DeployEvent):
+    """Every device, but for those within `max_failures`, runs the new bundle."""
+
+    devices: list[DeviceResult]
+
+
+class DeployRolledBack(DeployEvent):
+    """Every device runs what it ran before, but for those that are `rollback_pending`."""
+
+    reason: str
+    devices: list[DeviceResult]
+
+
+class DeployFailed(DeployEvent):
+    """It ended before anything on stage changed."""
+
+    code: str
+    reason: str
+    devices: list[DeviceResult]
+
+
+class DeploymentChange(Contract):
+    """One device's step, live: the body of `live.deploy.<deployment_id>`."""
+
+    deployment_id: DeploymentId
+    status: DeploymentStatus
+    paused: bool = False
+    device_id: DeviceId | None = None
+    outcome: DeviceOutcome | None = None
+    step: StepView | None = None
+    percent: float | None = None
+    at: UtcTime
+
+
+class DeviceView(Contract):
+    """A device as its owner, deploy, knows it, with its presence."""
+
+    id: DeviceId
+    transport: Transport
+    group: Group | None = None
+    online: bool
+    last_seen: UtcTime | None = None
+    model: str | None = None
+    firmware: str | None = None
+    hardware: str | None = None
+    node_types: list[str] = Field(default_factory=list[str])
+    flash_free_bytes: int | None = None
+    running: RunningBundle | None = None
+    staged: list[Sha256] = Field(default_factory=list[str])
+    expected: RunningBundle | None = None
+    """What it should run: where it differs, it is put right at its next hello."""
+    healing: bool = False
+    deployment_id: DeploymentId | None = None
+    """The deployment that holds it now."""
+    last_deployment_id: DeploymentId | None = None
+    alarms: list[Notice] = Field(default_factory=list[Notice])
+    added_at: UtcTime
+    revoked_at: UtcTime | None = None
+
+
+class DevicePage(Contract):
+    total: int
+    items: list[DeviceView]
+
+
+class ListDevices(Contract):
+    group: Group | None = None
+    include_revoked: bool = False
+    limit: Annotated[int, Field(ge=1, le=1000)] = 200
+    offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+
+
+class GetDevice(Contract):
+    device_id: DeviceId
+
+
+class AddDevices(Contract):
+    """Provision devices: one credential each, told once."""
+
+    device_ids: Annotated[list[DeviceId], Field(min_length=1, max_length=1000)]
+    transport: Transport = "nats"
+    group: Group | None = None
+    renew: bool = False
+    """Give devices that exist a new credential and revoke the old one; otherwise they are an error."""
+
+
+class DeviceCredential(Contract):
+    """What a device connects with; a secret."""
+
+    device_id: DeviceId
+    transport: Transport
+    user: str | None = None
+    """MQTT user name."""
+    secret: str
+    """NATS: the text of a credentials file; MQTT: the password."""
+
+
+class DevicesAdded(Contract):
+    credentials: list[DeviceCredential]
+    trusted_keys: str
+    """The JWK set of the keys that bundles are signed with, to be installed with the credential."""
+
+
+class RevokeDevices(Contract):
+    device_ids: Annotated[list[DeviceId], Field(min_length=1, max_length=1000)]
+
+
+class DevicesRevoked(Contract):
+    device_ids: list[DeviceId]
+
+
+class GetBundle(Contract):
+    track_id: TrackId
+    version: Version
+
+
+class CompareGraphs(Contract):
+    """What changes for a device that runs another version or track."""
+
+    track_id: TrackId
+    version: Version
+    running: RunningBundle
+
+
+class BundleInfo(Contract):
+    """The catalogue's answer: the bundle and what the gates look at."""
+
+    bundle: BundleRef
+    key: str
+    """In the object store."""
+    manifest: BundleManifest
+    runtime_estimate: RuntimeEstimate
+    risk: RuntimeRisk
+    photosensitivity_passed: bool | None = None
+    """None: not known."""
+    f_measure: float
+    track_status: Literal["ready", "warning"]
+
+
+class Compatibility(Contract):
+    device_id: DeviceId
+    firmware: str | None
+    status: Literal["ok", "upgrade_required", "missing_nodes", "no_space", "offline"]
+    reason: str | None = None
+
+
+class BundleView(Contract):
+    """A bundle, its cost and the devices that could run it."""
+
+    manifest: BundleManifest
+    runtime_estimate: RuntimeEstimate
+    bundle: BundleRef
+    compatibility: list[Compatibility]
