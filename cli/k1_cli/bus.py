@@ -8,12 +8,14 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from k1_cli.errors import CommandError
+from k1_platform.nats_connection import connect_options
+from k1_platform.settings import NatsSettings
 
 _TIMEOUT_SECONDS = 3
 
 
 @asynccontextmanager
-async def connect_bus(url: str) -> AsyncGenerator[JetStreamContext]:
+async def connect_bus(settings: NatsSettings) -> AsyncGenerator[JetStreamContext]:
     """JetStream while the block runs.
 
     Raises:
@@ -21,7 +23,10 @@ async def connect_bus(url: str) -> AsyncGenerator[JetStreamContext]:
     """
     try:
         client = await nats.connect(
-            url, connect_timeout=_TIMEOUT_SECONDS, allow_reconnect=False, error_cb=_ignore
+            **connect_options(settings),
+            connect_timeout=_TIMEOUT_SECONDS,
+            allow_reconnect=False,
+            error_cb=_ignore,
         )
         try:
             yield client.jetstream(timeout=_TIMEOUT_SECONDS)

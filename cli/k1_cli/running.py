@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from k1_cli.embedded.home import Home
 from k1_cli.errors import CommandError
+from k1_platform.settings import NatsSettings
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class RunningStack:
     environment: dict[str, str]
     servers: tuple[Part, ...]
     services: tuple[Part, ...]
+
+    @property
+    def bus(self) -> NatsSettings:
+        """How to reach its NATS as one of its services."""
+        return NatsSettings.of(self.environment)
 
 
 def find_stack(path: Path) -> RunningStack | None:

@@ -16,13 +16,16 @@ NAMES = ("telemetry", "deploy", "catalogue", "analysis", "ingest", "gateway")
 
 PREPARATIONS = {
     "provision": "k1_platform.provision",
-    "migrate": "k1_catalogue.migrate",
+    "migrate": "k1_cli.migrations",
     "signing": "k1_platform.signing",
 }
-"""Modules that run once before the services: bus and buckets, database schema, first key. All are idempotent."""
+"""Modules that run once before the services: bus and buckets, database schemas, first key. All are idempotent."""
 
 SIGNERS = frozenset({"signing", "catalogue"})
 """Who is told where the signing keys are; nobody else is."""
+
+DEVICE_KEEPER = "deploy"
+"""Who is told where the keys are that mint and revoke the devices' credentials; nobody else is."""
 
 _PROBE_TIMEOUT = 3.0
 

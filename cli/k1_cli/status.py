@@ -13,6 +13,7 @@ from k1_cli.errors import CommandError
 from k1_cli.running import Part, RunningStack
 from k1_cli.services import readiness
 from k1_platform.dead_letter_queue import count_dead_letters
+from k1_platform.settings import NatsSettings
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,13 @@ def read_status(stack: RunningStack) -> StackStatus:
         servers = pool.map(server_status, stack.servers)
         services = pool.map(service_status, stack.services)
         answers = tuple(servers), tuple(services)
-    consumers, dead_letters = asyncio.run(_read_bus(stack.environment["K1_NATS_URL"]))
+    consumers, dead_letters = asyncio.run(_read_bus(stack.bus))
     return StackStatus(*answers, consumers, dead_letters)
 
 
-async def _read_bus(url: str) -> tuple[tuple[ConsumerStatus, ...], int | None]:
+async def _read_bus(settings: NatsSettings) -> tuple[tuple[ConsumerStatus, ...], int | None]:
     try:
-        async with connect_bus(url) as jetstream:
+        async with connect_bus(settings) as jetstream:
             infos = [
                 info
                 for stream in await jetstream.streams_info()

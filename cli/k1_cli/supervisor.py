@@ -17,7 +17,7 @@ from k1_cli.embedded.ports import is_free
 from k1_cli.embedded.processes import Child, Command, spawn
 from k1_cli.embedded.server import Server
 from k1_cli.nursery import Nursery
-from k1_cli.services import PREPARATIONS, SIGNERS, Service, make_services, prepare, readiness
+from k1_cli.services import DEVICE_KEEPER, PREPARATIONS, SIGNERS, Service, make_services, prepare, readiness
 
 _SERVICE_PATIENCE = 60.0
 _READY_PAUSE = 0.05
@@ -110,7 +110,11 @@ class Supervisor:
                 done.result()
 
     def _environment_of(self, name: str) -> dict[str, str]:
-        keys = {"K1_SIGNING_KEYS": str(self._home.keys)} if name in SIGNERS else {}
+        keys: dict[str, str] = {}
+        if name in SIGNERS:
+            keys["K1_SIGNING_KEYS"] = str(self._home.keys)
+        if name == DEVICE_KEEPER:
+            keys["K1_DEPLOY_NATS_KEYS"] = str(self._stack.urls.nats_deploy_keys)
         return self._environment | keys
 
     def _spawn_fast(self, command: Command, log: Path) -> Child:

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import os
 import pwd
 import signal
@@ -25,6 +26,10 @@ from pymongo import MongoClient
 
 from k1_cli.embedded import EmbeddedStack, HomeInUseError, StackError, launch
 from k1_cli.embedded.ports import free_port, is_free
+from k1_platform.nats_connection import connect_options
+from k1_platform.nats_jwt import parse_credentials
+from k1_platform.nats_keys import NatsKeys
+from k1_platform.settings import NatsSettings
 
 pytestmark = pytest.mark.xdist_group("embedded")
 
@@ -101,8 +106,12 @@ def read_postgres(stack: EmbeddedStack) -> object:
     return asyncio.run(sql(stack, "SELECT v FROM kept LIMIT 1"))
 
 
+def settings(stack: EmbeddedStack) -> NatsSettings:
+    return NatsSettings.of(stack.urls.environment())
+
+
 async def publish(stack: EmbeddedStack, body: bytes) -> int:
-    client = await nats.connect(stack.urls.nats_url)
+    client = await nats.connect(**connect_options(settings(stack)))
     try:
         stream = client.jetstream()
         await stream.add_stream(StreamConfig(name="KEPT", subjects=["kept"]))
@@ -112,7 +121,7 @@ async def publish(stack: EmbeddedStack, body: bytes) -> int:
 
 
 async def last_message(stack: EmbeddedStack) -> bytes | None:
-    client = await nats.connect(stack.urls.nats_url)
+    client = await nats.connect(**connect_options(settings(stack)))
     try:
         return (await client.jetstream().get_last_msg("KEPT", "kept")).data
     finally:
@@ -195,6 +204,8 @@ def test_strangers_are_refused(stack: EmbeddedStack) -> None:
         Minio(f"127.0.0.1:{stack.server('s3').port}", "guess", "guessguess", secure=False).list_buckets()
     assert stat.S_IMODE((stack.home.root / "credentials.json").stat().st_mode) == 0o600
     assert stat.S_IMODE((stack.home.data("nats") / "nats.conf").stat().st_mode) == 0o600
+    assert stat.S_IMODE(stack.urls.nats_creds.stat().st_mode) == 0o600
+    assert stat.S_IMODE(stack.home.nats_keys.stat().st_mode) == 0o700
 
 
 async def ignore(error: Exception) -> None:
@@ -209,8 +220,8 @@ def test_secrets_stay_off_the_command_line(stack: EmbeddedStack) -> None:
         assert not [secret for secret in secrets if secret in line]
 
 
-def test_the_mqtt_listener_knows_the_same_user(stack: EmbeddedStack) -> None:
-    """An MQTT 3.1.1 CONNECT with the user's password is accepted, without it refused."""
+def test_the_mqtt_listener_wants_a_bearer_token(stack: EmbeddedStack) -> None:
+    """An MQTT 3.1.1 CONNECT with a guess, nothing, or the services' token, which is no bearer's, is refused."""
 
     def connect(password: str) -> int:
         def text(value: str) -> bytes:
@@ -219,13 +230,27 @@ def test_the_mqtt_listener_knows_the_same_user(stack: EmbeddedStack) -> None:
         body = (
             text("MQTT") + b"\x04\xc2" + struct.pack("!H", 10) + text("client") + text("k1") + text(password)
         )
+        size = bytes([len(body) & 127 | 128, len(body) >> 7])
         with socket.create_connection(("127.0.0.1", stack.server("nats").port_named("mqtt")), 2) as mqtt:
-            mqtt.sendall(b"\x10" + bytes([len(body)]) + body)
+            mqtt.sendall(b"\x10" + size + body)
             return mqtt.recv(4)[3]
 
-    accepted, not_authorised = 0, 5
-    assert connect(stack.home.credentials().nats_password) == accepted
-    assert connect("guess") == not_authorised
+    not_authorised = 5
+    token, _ = parse_credentials(stack.urls.nats_creds.read_text())
+    assert [connect(password) for password in ("guess", "", token)] == [not_authorised] * 3
+
+
+def test_streams_from_before_the_operator_are_kept(tmp_path: Path) -> None:
+    """A home whose accounts stood in the configuration by name finds its streams in the operator's account."""
+    with EmbeddedStack(tmp_path) as stack:
+        write_nats(stack)
+        account = NatsKeys(stack.home.nats_keys).account
+    streams = tmp_path / "data" / "nats" / "jetstream" / "jetstream"
+    (streams / account).rename(streams / "K1")
+    old = json.loads((tmp_path / "credentials.json").read_text()) | {"nats_password": "of old"}
+    (tmp_path / "credentials.json").write_text(json.dumps(old))
+    with EmbeddedStack(tmp_path) as stack:
+        assert read_nats(stack) == b"kept"
 
 
 def test_a_home_runs_one_stack(stack: EmbeddedStack) -> None:
@@ -245,7 +270,7 @@ def test_the_environment_is_complete(stack: EmbeddedStack) -> None:
     """Every variable that the services read is there and filled."""
     environment = stack.urls.environment()
     assert set(environment) == {
-        "K1_NATS_URL", "K1_POSTGRES_DSN", "K1_MONGO_URL", "K1_S3_URL",
+        "K1_NATS_URL", "K1_NATS_CREDS", "K1_POSTGRES_DSN", "K1_MONGO_URL", "K1_S3_URL",
         "K1_S3_ACCESS_KEY", "K1_S3_SECRET_KEY", "K1_S3_BUCKET", "K1_S3_PUBLIC_URL",
     }  # fmt: skip
     assert all(environment.values())

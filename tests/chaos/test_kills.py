@@ -11,6 +11,7 @@ import httpx
 import nats
 import pytest
 
+from k1_platform.nats_connection import connect_options
 from tests.support import songs
 from tests.support.system import System, until
 
@@ -27,7 +28,7 @@ def _kill_when_heard(system: System, subject: str, name: str) -> threading.Threa
     listening = threading.Event()
 
     async def wait() -> None:
-        client = await nats.connect(system.stack.environment["K1_NATS_URL"])
+        client = await nats.connect(**connect_options(system.stack.bus))
         heard = asyncio.Event()
 
         async def hear(_: object) -> None:
@@ -143,7 +144,7 @@ def test_a_poison_message_is_buried_and_can_be_redriven(system: System) -> None:
     """A fact that no handler can take lands on the dead-letter stream; `k1 dlq` shows, redrives and purges it."""
 
     async def publish() -> None:
-        client = await nats.connect(system.stack.environment["K1_NATS_URL"])
+        client = await nats.connect(**connect_options(system.stack.bus))
         await client.jetstream().publish("analysis.failed", b'{"job_id": "nonsense"}')
         await client.close()
 

@@ -15,6 +15,7 @@ from nats.aio.msg import Msg
 
 from k1_contracts.commands import JobProgress
 from k1_contracts.genesis import GenesisMap
+from k1_platform.nats_connection import connect_options
 from tests.support import songs
 from tests.support.system import System
 
@@ -122,7 +123,7 @@ def test_one_trace_leads_through_an_upload(system: System) -> None:
 
     def message_trace() -> str:
         async def read() -> str:
-            client = await nats.connect(system.stack.environment["K1_NATS_URL"])
+            client = await nats.connect(**connect_options(system.stack.bus))
             try:
                 message = await client.jetstream().get_last_msg("EVENTS", "analysis.completed")
                 return (message.headers or {}).get("traceparent", "")
@@ -138,7 +139,7 @@ def test_the_first_beats_are_told_before_the_song_is_done(system: System) -> Non
     """The preview of the opening comes live, long before the end of the analysis, and agrees with the map."""
 
     async def listen() -> tuple[list[JobProgress], dict[str, str]]:
-        client = await nats.connect(system.stack.environment["K1_NATS_URL"])
+        client = await nats.connect(**connect_options(system.stack.bus))
         heard: list[JobProgress] = []
 
         async def hear(message: Msg) -> None:

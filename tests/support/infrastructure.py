@@ -18,6 +18,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from k1_cli.embedded.stack import EmbeddedStack
+from k1_platform.nats_connection import connect_options
 from k1_platform.objects import ObjectStore
 from k1_platform.provision import provision
 from k1_platform.settings import NatsSettings, ObjectStoreSettings
@@ -65,7 +66,7 @@ def infrastructure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrast
             environment = {name: value for name, value in os.environ.items() if name.startswith("K1_")}
         else:
             stack = running.enter_context(EmbeddedStack(tmp_path_factory.mktemp("servers")))
-            environment = stack.urls.environment()
+            environment = stack.urls.environment() | {"K1_DEPLOY_NATS_KEYS": str(stack.urls.nats_deploy_keys)}
         keys = tmp_path_factory.mktemp("keys")
         ensure_key(keys)
         environment["K1_SIGNING_KEYS"] = str(keys)
@@ -85,7 +86,7 @@ def provisioned(infrastructure: Infrastructure) -> Infrastructure:
 @pytest.fixture
 async def nats_client(provisioned: Infrastructure) -> AsyncIterator[Client]:
     """A connection to the broker."""
-    client = await nats.connect(NatsSettings().url)
+    client = await nats.connect(**connect_options(NatsSettings()))
     yield client
     await client.close()
 

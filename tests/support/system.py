@@ -20,6 +20,7 @@ import pytest
 from k1_cli.running import RunningStack, need_stack
 from k1_contracts import streams
 from k1_platform.dead_letter_queue import DeadLetter, list_dead_letters
+from k1_platform.nats_connection import connect_options
 
 PATIENCE_S = 120.0
 
@@ -134,7 +135,7 @@ class System:
         """What lies on the dead-letter stream."""
 
         async def read() -> list[DeadLetter]:
-            client = await nats.connect(self.stack.environment["K1_NATS_URL"])
+            client = await nats.connect(**connect_options(self.stack.bus))
             try:
                 return await list_dead_letters(client.jetstream())
             finally:
@@ -146,7 +147,7 @@ class System:
         """Messages that some durable has not finished, by durable."""
 
         async def read() -> dict[str, int]:
-            client = await nats.connect(self.stack.environment["K1_NATS_URL"])
+            client = await nats.connect(**connect_options(self.stack.bus))
             try:
                 jetstream = client.jetstream()
                 infos = [await jetstream.consumer_info(d.stream, d.name) for d in streams.DURABLES]

@@ -126,10 +126,10 @@ def _ask(home: Path, question: "Callable[[JetStreamContext], Awaitable[T]]") -> 
     from k1_cli.running import need_stack
     from k1_platform.dead_letter_queue import DeadLetterMissingError
 
-    url = need_stack(home).environment["K1_NATS_URL"]
+    settings = need_stack(home).bus
 
     async def asked() -> T:
-        async with connect_bus(url) as jetstream:
+        async with connect_bus(settings) as jetstream:
             return await question(jetstream)
 
     try:

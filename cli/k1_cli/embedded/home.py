@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -15,7 +15,6 @@ from k1_cli.embedded.errors import HomeInUseError, StackError
 class Credentials:
     """Passwords and keys made once for each home; none of them is known outside it."""
 
-    nats_password: str
     postgres_password: str
     s3_access_key: str
     s3_secret_key: str
@@ -24,7 +23,6 @@ class Credentials:
     def generate(cls) -> Self:
         """Fresh random credentials."""
         return cls(
-            nats_password=secrets.token_hex(16),
             postgres_password=secrets.token_hex(16),
             s3_access_key=f"k1{secrets.token_hex(9)}",
             s3_secret_key=secrets.token_hex(20),
@@ -32,13 +30,14 @@ class Credentials:
 
 
 class Home:
-    """Where one stack keeps everything: `data/`, `logs/`, `run/`, `keys/` and `credentials.json` (mode 600)."""
+    """Where one stack keeps everything: `data/`, `logs/`, `run/`, `keys/`, `nats-keys/` and `credentials.json` (mode 600)."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.expanduser().resolve()
         self.logs = self.root / "logs"
         self.run = self.root / "run"
         self.keys = self.root / "keys"
+        self.nats_keys = self.root / "nats-keys"
         self.state_file = self.root / "state.json"
         self._lock_file: int | None = None
 
@@ -62,7 +61,8 @@ class Home:
         """This home's credentials, made at the first call."""
         path = self.root / "credentials.json"
         if path.exists():
-            return Credentials(**json.loads(path.read_text()))
+            kept = json.loads(path.read_text())
+            return Credentials(**{field.name: kept[field.name] for field in fields(Credentials)})
         made = Credentials.generate()
         write_private(path, json.dumps(vars(made), indent=2))
         return made

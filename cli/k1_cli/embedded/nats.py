@@ -9,8 +9,9 @@ from k1_cli.embedded.home import write_private
 from k1_cli.embedded.processes import Command
 from k1_cli.embedded.programs import program
 from k1_cli.embedded.server import Server
+from k1_platform.nats_keys import NatsKeys, ensure_nats_keys
+from k1_platform.settings import NatsSettings
 
-USER = "k1"
 MAX_PAYLOAD = 8 * 1024 * 1024
 
 # How often messages are forced to the disk. A killed server loses no confirmed message at any setting (the
@@ -23,26 +24,38 @@ _PROBE_TIMEOUT = 1.0
 
 
 class NatsServer(Server):
-    """`nats-server -c nats.conf`; one account with JetStream, one user for the services."""
+    """`nats-server -c nats.conf`, with the accounts and users of `<home>/nats-keys`."""
 
     name: ClassVar[str] = "nats"
     port_names: ClassVar[tuple[str, ...]] = ("nats", "mqtt")
 
     @property
     def url(self) -> str:
-        """With user and password, for clients."""
-        return f"nats://{USER}:{self.home.credentials().nats_password}@127.0.0.1:{self.port}"
+        """Without credentials: `keys` has them."""
+        return f"nats://127.0.0.1:{self.port}"
 
     @property
     def mqtt_url(self) -> str:
-        """The MQTT 3.1.1 listener; the same user."""
-        return f"mqtt://{USER}:{self.home.credentials().nats_password}@127.0.0.1:{self.port_named('mqtt')}"
+        """The MQTT 3.1.1 listener, for devices; the password is a device's bearer token, the user name any."""
+        return f"mqtt://127.0.0.1:{self.port_named('mqtt')}"
+
+    @property
+    def keys(self) -> NatsKeys:
+        """The operator, the accounts and the users of this home; there from the first start on."""
+        return NatsKeys(self.home.nats_keys)
+
+    @property
+    def settings(self) -> NatsSettings:
+        """How a service connects."""
+        return NatsSettings(url=self.url, creds=self.keys.service_credentials)
 
     def prepare(self) -> None:
-        """Write `nats.conf` anew: it carries the ports and, being private, the password."""
+        """Make the keys where they are missing; write `nats.conf` anew, as it carries the ports."""
+        keys = ensure_nats_keys(self.home.nats_keys)
         folder = self.home.data(self.name)
         folder.mkdir(exist_ok=True)
-        write_private(folder / "nats.conf", self._configuration(folder))
+        _keep_streams_without_operator(folder / "jetstream" / "jetstream", keys.account)
+        write_private(folder / "nats.conf", self._configuration(folder, keys))
 
     def command(self) -> Command:
         """The configuration file says everything."""
@@ -53,9 +66,8 @@ class NatsServer(Server):
         with socket.create_connection(("127.0.0.1", self.port), _PROBE_TIMEOUT) as connection:
             return connection.recv(8192).startswith(b"INFO {")
 
-    def _configuration(self, folder: Path) -> str:
+    def _configuration(self, folder: Path, keys: NatsKeys) -> str:
         quoted = json.dumps  # NATS strings escape as JSON strings do
-        password = self.home.credentials().nats_password
         return f"""server_name: k1
 listen: "127.0.0.1:{self.port}"
 max_payload: {MAX_PAYLOAD}
@@ -66,14 +78,14 @@ jetstream {{
 mqtt {{
   listen: "127.0.0.1:{self.port_named("mqtt")}"
 }}
-accounts {{
-  K1: {{
-    jetstream: enabled
-    users: [{{user: {USER}, password: {quoted(password)}}}]
-  }}
-  SYS: {{
-    users: [{{user: sys, password: {quoted(password)}}}]
-  }}
+resolver {{
+  type: full
+  dir: {quoted(str(folder / "accounts"))}
 }}
-system_account: SYS
-"""
+{keys.server_configuration.read_text()}"""
+
+
+def _keep_streams_without_operator(streams: Path, account: str) -> None:
+    """Homes from before the operator have their streams under the account's name; now it is the public key."""
+    if (streams / "K1").exists() and not (streams / account).exists():
+        (streams / "K1").rename(streams / account)

@@ -20,6 +20,8 @@ class StackUrls:
     """How to reach the servers of a running stack."""
 
     nats_url: str
+    nats_creds: Path
+    nats_deploy_keys: Path
     mqtt_url: str
     postgres_dsn: str
     mongo_url: str
@@ -37,6 +39,7 @@ class StackUrls:
         """The variables from which every service reads its settings."""
         return {
             "K1_NATS_URL": self.nats_url,
+            "K1_NATS_CREDS": str(self.nats_creds),
             "K1_POSTGRES_DSN": self.postgres_dsn,
             "K1_MONGO_URL": self.mongo_url,
             "K1_S3_URL": self.s3_url,
@@ -72,6 +75,8 @@ class EmbeddedStack:
         keys = self.home.credentials()
         return StackUrls(
             nats_url=self._nats.url,
+            nats_creds=self._nats.keys.service_credentials,
+            nats_deploy_keys=self._nats.keys.deploy,
             mqtt_url=self._nats.mqtt_url,
             postgres_dsn=self._postgres.dsn,
             mongo_url=self._mongo.url,

@@ -18,6 +18,7 @@ from k1_contracts.ids import derived_id
 from k1_platform.dead_letters import DeadLetterMiddleware
 from k1_platform.errors import TransientError
 from k1_platform.metrics import prometheus_middleware
+from k1_platform.nats_connection import connect_options
 from k1_platform.settings import NatsSettings
 
 PUBLISH_TIMEOUT_S = 5.0
@@ -45,7 +46,7 @@ def make_broker(
 ) -> NatsBroker:
     """A broker that is not connected yet; `transient` are errors worth another delivery."""
     return NatsBroker(
-        settings.url.split(","),
+        **connect_options(settings),
         name=f"k1-{service}",
         max_reconnect_attempts=-1,
         reconnect_time_wait=1,

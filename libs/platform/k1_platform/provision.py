@@ -21,6 +21,7 @@ from nats.js.api import (
 from nats.js.errors import BucketNotFoundError, NotFoundError
 
 from k1_contracts import streams
+from k1_platform.nats_connection import connect_options
 from k1_platform.objects import ObjectStore
 from k1_platform.observability import configure_logging
 from k1_platform.settings import NatsSettings, ObjectStoreSettings, ObservabilitySettings
@@ -90,7 +91,9 @@ async def _provision_bucket(jetstream: JetStreamContext, bucket: streams.Bucket)
 
 async def provision() -> None:
     """Provision NATS and the object store named by the environment."""
-    client = await nats.connect(NatsSettings().url.split(","), connect_timeout=5, max_reconnect_attempts=3)
+    client = await nats.connect(
+        **connect_options(NatsSettings()), connect_timeout=5, max_reconnect_attempts=3
+    )
     objects = ObjectStore(ObjectStoreSettings())
     try:
         await asyncio.gather(provision_bus(client.jetstream()), objects.ensure_bucket())

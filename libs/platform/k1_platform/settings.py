@@ -1,6 +1,8 @@
 """Where the servers are. Services know URLs and nothing else of them."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -12,6 +14,26 @@ class NatsSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="K1_NATS_", frozen=True)
 
     url: str = Field(default="nats://127.0.0.1:4222", description="One or more NATS URLs, comma-separated.")
+    creds: Path | None = Field(
+        default=None,
+        description="The file of this service's credentials; without it the URL says who we are.",
+    )
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Self:
+        """What another process with these variables would read."""
+        creds = environment.get("K1_NATS_CREDS")
+        return cls(url=environment["K1_NATS_URL"], creds=Path(creds) if creds else None)
+
+
+class NatsKeysSettings(BaseSettings):
+    """K1_NATS_KEYS: only the step that makes the keys is given it."""
+
+    model_config = SettingsConfigDict(env_prefix="K1_", frozen=True)
+
+    nats_keys: Path = Field(
+        default=Path("/var/lib/k1/nats"), description="The folder of the keys of the bus, see nats_keys.py."
+    )
 
 
 class PostgresSettings(BaseSettings):

@@ -12,6 +12,7 @@ from k1_cli.embedded.nats import NatsServer
 from k1_contracts.base import Contract
 from k1_platform.broker import Bus, connect
 from k1_platform.errors import TransientError
+from k1_platform.nats_connection import connect_options
 from k1_platform.rpc import AnswerError
 from k1_platform.rpc_documents import Document, answer_document, ask_document, document
 
@@ -36,19 +37,19 @@ async def page(question: GetPage) -> Document:
 
 
 @pytest.fixture(scope="module")
-def nats_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
     home = Home(tmp_path_factory.mktemp("home"))
     home.create()
     server = NatsServer(home)
     server.start()
-    yield server.url
+    yield server
     server.stop()
 
 
 @pytest.fixture
-async def bus(nats_url: str) -> AsyncIterator[Bus]:
+async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
     """A broker that answers `SUBJECT`."""
-    broker = NatsBroker(nats_url, logger=None)
+    broker = NatsBroker(**connect_options(nats_server.settings), logger=None)
     bus = await connect(broker)
     answer_document(bus, SUBJECT, GetPage, page)
     await broker.start()

@@ -20,8 +20,9 @@ from k1_catalogue.questions import Questions
 from k1_catalogue.show_files import ShowFiles
 from k1_contracts import streams
 from k1_platform.database import Pool, open_pool
+from k1_platform.nats_connection import connect_options
 from k1_platform.objects import ObjectStore
-from k1_platform.settings import MongoSettings, PostgresSettings
+from k1_platform.settings import MongoSettings, NatsSettings, PostgresSettings
 from k1_platform.signing import KeyRing, load_keys
 from tests.support.infrastructure import Infrastructure
 
@@ -56,7 +57,7 @@ def migrated(provisioned: Infrastructure) -> Infrastructure:
 @pytest.fixture
 async def bus(migrated: Infrastructure) -> AsyncIterator[NatsBroker]:
     """The other services' end of the bus."""
-    async with NatsBroker(migrated.environment["K1_NATS_URL"], logger=None) as broker:
+    async with NatsBroker(**connect_options(NatsSettings.of(migrated.environment)), logger=None) as broker:
         yield broker
 
 

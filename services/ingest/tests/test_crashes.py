@@ -24,6 +24,7 @@ from k1_contracts.tracks import AudioRef
 from k1_ingest.announcing import ORPHAN_AGE, Announcer
 from k1_ingest.claims import Claim, Claims, Pending
 from k1_platform.broker import connect, make_broker
+from k1_platform.nats_connection import connect_options
 from k1_platform.objects import ObjectStore
 from k1_platform.provision import provision_bus
 from k1_platform.settings import NatsSettings
@@ -192,7 +193,7 @@ def own_nats(tmp_path: Path) -> Iterator[NatsServer]:
 
 
 async def _provision(server: NatsServer) -> None:
-    client = await nats.connect(server.url)
+    client = await nats.connect(**connect_options(server.settings))
     await provision_bus(client.jetstream())
     await client.close()
 
@@ -203,7 +204,10 @@ async def test_a_broker_that_is_down_refuses_and_one_that_forgot_is_told_again(
     """While it is down: 503, nothing stored. Killed before its disk had the last events: they come again."""
     seed = int(unique[:7], 16)
     await _provision(own_nats)
-    environment = provisioned.environment | {"K1_NATS_URL": own_nats.url}
+    environment = provisioned.environment | {
+        "K1_NATS_URL": own_nats.url,
+        "K1_NATS_CREDS": str(own_nats.keys.service_credentials),
+    }
     with ExitStack() as running:
         service = running.enter_context(running_service("ingest", environment, tmp_path))
         http = running.enter_context(httpx.Client(base_url=service.url, timeout=60))
@@ -217,7 +221,7 @@ async def test_a_broker_that_is_down_refuses_and_one_that_forgot_is_told_again(
         shutil.rmtree(own_nats.home.data("nats") / "jetstream")
         own_nats.start()
         await _provision(own_nats)
-        client = await nats.connect(own_nats.url)
+        client = await nats.connect(**connect_options(own_nats.settings))
         async with asyncio.timeout(20):
             while not (events := await announced(client.jetstream(), accepted["track_id"])):
                 await asyncio.sleep(0.1)

@@ -1,0 +1,181 @@
+"""The keys of the bus: an operator, its accounts and their users, made once for each installation.
+
+`python -m k1_platform.nats_keys` fills the folder K1_NATS_KEYS and changes nothing that is there; a key that was
+removed is made anew, and what follows from it with it. The four folders go to four parties:
+
+* `root/`: seeds of the operator, the system account, the account K1 and of who signs services. For no service.
+* `server/operator.conf`: public tokens, for the NATS server's configuration.
+* `services/nats.creds`: for every service, as K1_NATS_CREDS.
+* `deploy/`: what minting and revoking devices takes, for the service deploy alone, as K1_DEPLOY_NATS_KEYS.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from k1_platform import nats_claims
+from k1_platform.nats_jwt import (
+    KeyKind,
+    KeyPair,
+    NatsTokenError,
+    credentials_text,
+    decode,
+    encode,
+    parse_credentials,
+)
+from k1_platform.settings import NatsKeysSettings, ObservabilitySettings
+
+_log = logging.getLogger(__name__)
+
+_PRIVATE: Final = 0o600
+_PUBLIC: Final = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class NatsKeys:
+    """Where the parts of one folder of keys are."""
+
+    folder: Path
+
+    @property
+    def server_configuration(self) -> Path:
+        """Operator, system account and first accounts, to be included in the server's configuration."""
+        return self.folder / "server" / "operator.conf"
+
+    @property
+    def service_credentials(self) -> Path:
+        """For K1_NATS_CREDS."""
+        return self.folder / "services" / "nats.creds"
+
+    @property
+    def deploy(self) -> Path:
+        """For K1_DEPLOY_NATS_KEYS."""
+        return self.folder / "deploy"
+
+    @property
+    def account(self) -> str:
+        """The public key of the account K1."""
+        return _read_key(self.folder / "root" / "account.nk").public_key
+
+
+def ensure_nats_keys(folder: Path) -> NatsKeys:
+    """Make what is missing. Several processes may try at once.
+
+    Raises:
+        NatsTokenError: a file holds no key; the message names it.
+        OSError: the folder cannot be written.
+    """
+    made = NatsKeys(folder)
+    with _locked(folder):
+        for part in ("root", "server", "services", "deploy"):
+            (folder / part).mkdir(mode=0o700, exist_ok=True)
+        account = _ensure_accounts(made)
+        _ensure_users(made, account)
+    return made
+
+
+def _ensure_accounts(made: NatsKeys) -> nats_claims.AccountKeys:
+    root, deploy = made.folder / "root", made.deploy
+    operator = _ensure_key(root / "operator.nk", KeyKind.OPERATOR)
+    signing = _ensure_key(deploy / "operator-signing.nk", KeyKind.OPERATOR)
+    system = _ensure_key(root / "system.nk", KeyKind.ACCOUNT)
+    keys = nats_claims.AccountKeys(
+        account=_ensure_key(root / "account.nk", KeyKind.ACCOUNT).public_key,
+        services=_ensure_key(root / "services.nk", KeyKind.ACCOUNT).public_key,
+        device=_ensure_key(deploy / "device.nk", KeyKind.ACCOUNT).public_key,
+        device_mqtt=_ensure_key(deploy / "device-mqtt.nk", KeyKind.ACCOUNT).public_key,
+    )
+    claims = nats_claims.operator_claims(operator.public_key, signing.public_key, system.public_key)
+    accounts = {
+        system.public_key: encode(nats_claims.system_account_claims(system.public_key), signing),
+        keys.account: encode(nats_claims.account_claims(keys, (), nats_claims.PRELOAD_ISSUED_AT), signing),
+    }
+    lines = [f"operator: {encode(claims, operator)}", f"system_account: {system.public_key}"]
+    lines += [f"resolver_preload: {json.dumps(accounts, indent=2)}", ""]
+    _write(made.server_configuration, "\n".join(lines), _PUBLIC)
+    _write(deploy / "account.json", json.dumps(asdict(keys), indent=2), _PRIVATE)
+    return keys
+
+
+def _ensure_users(made: NatsKeys, keys: nats_claims.AccountKeys) -> None:
+    """Credentials are made anew where the key that signed them was."""
+    now = int(time.time())
+    services = _read_key(made.folder / "root" / "services.nk")
+    if not _signed_by(made.service_credentials, services):
+        user = KeyPair.generate(KeyKind.USER)
+        token = encode(nats_claims.service_claims(user.public_key, keys.account, now), services)
+        _write(made.service_credentials, credentials_text(token, user), _PRIVATE)
+    system, keeper = _read_key(made.folder / "root" / "system.nk"), made.deploy / "system.creds"
+    if not _signed_by(keeper, system):
+        user = KeyPair.generate(KeyKind.USER)
+        token = encode(nats_claims.account_keeper_claims(user.public_key, now), system)
+        _write(keeper, credentials_text(token, user), _PRIVATE)
+
+
+def _signed_by(credentials: Path, signer: KeyPair) -> bool:
+    try:
+        token, _ = parse_credentials(credentials.read_text())
+    except (FileNotFoundError, NatsTokenError):
+        return False
+    return decode(token)["iss"] == signer.public_key
+
+
+def _ensure_key(file: Path, kind: KeyKind) -> KeyPair:
+    if not file.exists():
+        _write(file, KeyPair.generate(kind).seed + "\n", _PRIVATE)
+    return _read_key(file)
+
+
+def _read_key(file: Path) -> KeyPair:
+    try:
+        return KeyPair.from_seed(file.read_text())
+    except ValueError as error:
+        raise NatsTokenError(
+            f"{file} holds no seed: {error}; put the right one back, or remove it"
+        ) from error
+
+
+@contextmanager
+def _locked(folder: Path) -> Generator[None]:
+    """One process at a time writes to the folder, which is made where it is missing."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write(file: Path, text: str, mode: int) -> None:
+    """Whole or not at all, and only where it changes something."""
+    if file.exists() and file.read_text() == text:
+        return
+    draft = file.with_suffix(".new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "w") as opened:
+        opened.write(text)
+        opened.flush()
+        os.fsync(opened.fileno())
+    draft.replace(file)
+
+
+def main() -> None:
+    """Make what is missing in the folder K1_NATS_KEYS."""
+    # Slow to import, and the embedded stack, which imports this module, needs none of it.
+    from k1_platform.observability import configure_logging  # noqa: PLC0415
+
+    configure_logging("nats-keys", ObservabilitySettings().log_level)
+    made = ensure_nats_keys(NatsKeysSettings().nats_keys)
+    _log.info("keys of the bus are complete", extra={"folder": str(made.folder), "account": made.account})
+
+
+if __name__ == "__main__":
+    main()
