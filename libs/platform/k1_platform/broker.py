@@ -4,9 +4,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypedDict
 
 from faststream.nats import NatsBroker
 from faststream.nats.opentelemetry import NatsTelemetryMiddleware
+from faststream.nats.security import NatsJWT
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from opentelemetry.sdk.trace import TracerProvider
@@ -36,6 +38,21 @@ class Bus:
     jetstream: JetStreamContext
 
 
+class BrokerOptions(TypedDict):
+    """Keyword arguments for FastStream's `NatsBroker`."""
+
+    servers: list[str]
+    security: NatsJWT | None
+
+
+def broker_options(settings: NatsSettings) -> BrokerOptions:
+    """`connect_options` in FastStream's form."""
+    options = connect_options(settings)
+    token, sign = options["user_jwt_cb"], options["signature_cb"]
+    security = NatsJWT(token, sign) if token is not None and sign is not None else None
+    return BrokerOptions(servers=options["servers"], security=security)
+
+
 def make_broker(
     settings: NatsSettings,
     *,
@@ -46,7 +63,7 @@ def make_broker(
 ) -> NatsBroker:
     """A broker that is not connected yet; `transient` are errors worth another delivery."""
     return NatsBroker(
-        **connect_options(settings),
+        **broker_options(settings),
         name=f"k1-{service}",
         max_reconnect_attempts=-1,
         reconnect_time_wait=1,

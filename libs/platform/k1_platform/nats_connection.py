@@ -17,7 +17,7 @@ class CredentialsFileError(OSError):
 
 
 class ConnectOptions(TypedDict):
-    """Keyword arguments for `nats.connect` and for FastStream's `NatsBroker`."""
+    """Keyword arguments for `nats.connect`."""
 
     servers: list[str]
     user_jwt_cb: Callable[[], bytes] | None

@@ -10,9 +10,8 @@ from faststream.nats import NatsBroker
 from k1_cli.embedded.home import Home
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts.base import Contract
-from k1_platform.broker import Bus, connect
+from k1_platform.broker import Bus, broker_options, connect
 from k1_platform.errors import TransientError
-from k1_platform.nats_connection import connect_options
 from k1_platform.rpc import AnswerError
 from k1_platform.rpc_documents import Document, answer_document, ask_document, document
 
@@ -49,7 +48,7 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer
 @pytest.fixture
 async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
     """A broker that answers `SUBJECT`."""
-    broker = NatsBroker(**connect_options(nats_server.settings), logger=None)
+    broker = NatsBroker(**broker_options(nats_server.settings), logger=None)
     bus = await connect(broker)
     answer_document(bus, SUBJECT, GetPage, page)
     await broker.start()

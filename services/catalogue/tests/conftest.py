@@ -19,8 +19,8 @@ from k1_catalogue.migrate import migrate
 from k1_catalogue.questions import Questions
 from k1_catalogue.show_files import ShowFiles
 from k1_contracts import streams
+from k1_platform.broker import broker_options
 from k1_platform.database import Pool, open_pool
-from k1_platform.nats_connection import connect_options
 from k1_platform.objects import ObjectStore
 from k1_platform.settings import MongoSettings, NatsSettings, PostgresSettings
 from k1_platform.signing import KeyRing, load_keys
@@ -57,7 +57,7 @@ def migrated(provisioned: Infrastructure) -> Infrastructure:
 @pytest.fixture
 async def bus(migrated: Infrastructure) -> AsyncIterator[NatsBroker]:
     """The other services' end of the bus."""
-    async with NatsBroker(**connect_options(NatsSettings.of(migrated.environment)), logger=None) as broker:
+    async with NatsBroker(**broker_options(NatsSettings.of(migrated.environment)), logger=None) as broker:
         yield broker
 
 
