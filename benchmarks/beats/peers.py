@@ -46,7 +46,10 @@ def _estimate(beats: Any, bpm: float | None = None) -> Estimate:
 
 
 def _rhythm_extractor(method: str) -> Tracker:
-    extractor = load_essentia().RhythmExtractor2013(method=method)
+    load_essentia()  # silences it
+    # As its users have it, with all that the import brings.
+    essentia: Any = importlib.import_module("essentia.standard")
+    extractor = essentia.RhythmExtractor2013(method=method)
 
     def track(path: Path) -> Estimate:
         try:

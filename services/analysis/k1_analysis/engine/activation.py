@@ -16,6 +16,8 @@ from k1_analysis.engine.config import WEIGHTS_FILE
 from k1_analysis.engine.framing import Floats
 
 _BLOCK = 4096
+_SEGMENT = 16_384
+"""Frames answered at a time, so that memory does not grow with the song."""
 _SPREAD_FLOOR = 1e-3
 _Scale = tuple[float, float, float]
 
@@ -41,23 +43,39 @@ class BeatNet:
 
     def __call__(self, log_bands: Floats) -> Floats:
         """(T, 2) probabilities of a beat and of a downbeat from a (T, 82) log spectrum."""
-        x = self._first_layers(log_bands)
+        scale = _song_scale(log_bands)
+        answer = np.empty((len(log_bands), 2), np.float32)
+        for first in range(0, len(log_bands), _SEGMENT):
+            last = min(first + _SEGMENT, len(log_bands))
+            start, stop = max(0, first - self.reach), min(len(log_bands), last + self.reach)
+            answer[first:last] = self._segment(log_bands, scale, start, stop)[first - start : last - start]
+        return answer
+
+    @property
+    def reach(self) -> int:
+        """How many frames to either side an answer depends on."""
+        taps = (self.weights[name].shape[2] for name in ("inp.weight", "d.0.weight"))
+        first, deep = (count // 2 for count in taps)
+        return first + deep * (2**self.layers - 1)
+
+    def _segment(self, log_bands: Floats, scale: _Scale, start: int, stop: int) -> Floats:
+        """(stop - start, 2): the answer for these frames as if nothing lay beyond them."""
+        x = self._first_layers(log_bands, scale, start, stop)
         for layer in range(self.layers):
             inner = _elu(self._convolve(x, f"d.{layer}", 2**layer))
             x += self._convolve(inner, f"q.{layer}")
         return np.asarray(expit(self._convolve(_elu(x), "out")), np.float32)
 
-    def _first_layers(self, log_bands: Floats) -> Floats:
-        """(T, C): the wide input layer, block by block, because 164 columns of a long song are big."""
-        scale = _song_scale(log_bands)
+    def _first_layers(self, log_bands: Floats, scale: _Scale, first: int, last: int) -> Floats:
+        """(last - first, C): the wide input layer, block by block, because 164 columns are big."""
         reach = self.weights["inp.weight"].shape[2] // 2
         channels = self.weights["p1.weight"].shape[0]
-        out = np.empty((len(log_bands), channels), np.float32)
-        for first in range(0, len(log_bands), _BLOCK):
-            last = min(first + _BLOCK, len(log_bands))
-            start, stop = max(0, first - reach), min(len(log_bands), last + reach)
+        out = np.empty((last - first, channels), np.float32)
+        for begin in range(first, last, _BLOCK):
+            end = min(begin + _BLOCK, last)
+            start, stop = max(0, begin - reach), min(len(log_bands), end + reach)
             hidden = _elu(self._convolve(_network_rows(log_bands, scale, start, stop), "inp"))
-            out[first:last] = self._convolve(hidden, "p1")[first - start : last - start]
+            out[begin - first : end - first] = self._convolve(hidden, "p1")[begin - start : end - start]
         return out
 
     def _convolve(self, x: Floats, name: str, dilation: int = 1) -> Floats:

@@ -13,7 +13,15 @@ import numpy as np
 import scipy.fft
 from scipy.ndimage import maximum_filter1d
 
-from k1_analysis.engine.framing import FRAME_RATE_HZ, HOP, SAMPLE_RATE_HZ, WINDOW, Floats, FrameCutter
+from k1_analysis.engine.framing import (
+    FRAME_RATE_HZ,
+    HOP,
+    SAMPLE_RATE_HZ,
+    WINDOW,
+    Floats,
+    FrameCutter,
+    RowBuffer,
+)
 from k1_contracts.genesis import ENVELOPE_RATE_HZ
 
 BANDS_PER_OCTAVE = 12
@@ -107,7 +115,7 @@ class FeatureExtractor:
 
     def __init__(self) -> None:
         self._cutter = FrameCutter(WINDOW, HOP, _BLOCK)
-        self._log_bands: list[Floats] = []
+        self._log_bands = RowBuffer(len(filterbank().centres_hz))
         self._frame_levels: list[Floats] = []
         self._attacks: list[Floats] = []
         self._shapes: list[Floats] = []
@@ -120,10 +128,10 @@ class FeatureExtractor:
         """The features of everything pushed; the extractor is spent."""
         for windows in self._cutter.finish():
             self._add(windows)
-        log_bands = np.concatenate(self._log_bands)
+        log_bands = self._log_bands.finish()
         levels = np.concatenate(self._frame_levels)
         shape = np.concatenate(self._shapes)
-        del self._log_bands, self._frame_levels, self._shapes
+        del self._frame_levels, self._shapes
         _play_louder(log_bands, float(levels[:, 4].max()))
         onsets, flux = _onsets(log_bands)
         starts = np.arange(0, len(levels), FRAMES_PER_POINT)

@@ -17,6 +17,30 @@ Floats = NDArray[np.float32]
 """Samples and features are float32 throughout: half the memory of float64 and precise enough."""
 Seconds = NDArray[np.float64]
 """Times in seconds from the first decoded sample."""
+_ROOM = 1 << 17
+"""Rows of 20 minutes: memory that is not written to costs nothing."""
+
+
+class RowBuffer:
+    """Rows appended block by block. Joining a list of blocks at the end would need twice the memory."""
+
+    def __init__(self, columns: int) -> None:
+        self._rows = np.empty((_ROOM, columns), np.float32)
+        self._used = 0
+
+    def append(self, block: Floats) -> None:
+        """Copy the (n, columns) rows to the end."""
+        needed = self._used + len(block)
+        if needed > len(self._rows):
+            self._rows.resize((needed + _ROOM, self._rows.shape[1]), refcheck=False)
+        self._rows[self._used : needed] = block
+        self._used = needed
+
+    def finish(self) -> Floats:
+        """(N, columns) everything appended; the buffer is spent."""
+        rows = self._rows[: self._used]
+        del self._rows
+        return rows
 
 
 class FrameCutter:

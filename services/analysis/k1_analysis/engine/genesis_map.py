@@ -62,8 +62,8 @@ class Findings:
     warnings: list[Warned]
 
 
-def build_map(findings: Findings) -> tuple[JsonObject, bytes]:
-    """The map and its canonical JSON (RFC 8785), `hashes.map_sha256` set."""
+def build_map(findings: Findings) -> bytes:
+    """The map as canonical JSON (RFC 8785), `hashes.map_sha256` set."""
     body = {
         "global_metrics": _global_metrics(findings),
         "layers": {
@@ -77,8 +77,8 @@ def build_map(findings: Findings) -> tuple[JsonObject, bytes]:
     return seal({"metadata": _metadata(findings), **body})
 
 
-def seal(genesis: JsonObject) -> tuple[JsonObject, bytes]:
-    """The map with `map_sha256` set, and its canonical JSON.
+def seal(genesis: JsonObject) -> bytes:
+    """The map's canonical JSON with `map_sha256` set.
 
     The hash covers everything except `metadata.timestamp_utc` and itself. The layers are nearly all of the
     document, so their canonical form is made once and used twice.
@@ -91,7 +91,7 @@ def seal(genesis: JsonObject) -> tuple[JsonObject, bytes]:
     for piece in _object(parts | {"metadata": rfc8785.dumps(hashed)}):
         digest.update(piece)
     sealed = metadata | {"hashes": metadata["hashes"] | {"map_sha256": digest.hexdigest()}}
-    return genesis | {"metadata": sealed}, b"".join(_object(parts | {"metadata": rfc8785.dumps(sealed)}))
+    return b"".join(_object(parts | {"metadata": rfc8785.dumps(sealed)}))
 
 
 def _object(parts: dict[str, bytes]) -> Iterator[bytes]:

@@ -143,8 +143,9 @@ def analyse_file(
     findings = _understand(song, watch, tell)
     tell(Progress("map", 92))
     with watch.stage("map"):
-        genesis, genesis_json = build_map(findings)
-        validated = GenesisMap.model_validate(genesis)
+        genesis_json = build_map(findings)
+        # Read back from the bytes: a document of dictionaries beside the models would double the memory.
+        validated = GenesisMap.model_validate_json(genesis_json)
     tell(Progress("done", 100))
     metrics = measured(findings.rhythm, findings.decoded.duration_s, watch.seconds)
     return Analysis(validated, genesis_json, metrics, findings.warnings)

@@ -1,5 +1,6 @@
 """The stages alone: each keeps its promise for whatever it is given."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from k1_analysis.engine import (
     Analysis,
+    activation,
     agreement,
     committee,
     companion,
@@ -220,6 +222,27 @@ def test_network_answers_any_length(frames: int) -> None:
     assert ((activation > 0) & (activation < 1)).all()
 
 
+def test_network_answers_a_long_song_as_a_whole() -> None:
+    """Answered segment by segment, every frame gets what it gets with all of the song around it."""
+    net = default_net()
+    log_bands = np.random.default_rng(0).uniform(0, 2, (activation._SEGMENT + 3000, 82)).astype(np.float32)
+    whole = net._segment(log_bands, activation._song_scale(log_bands), 0, len(log_bands))
+    assert net(log_bands) == pytest.approx(whole, abs=1e-6)
+
+
+@given(st.lists(st.integers(0, 300), max_size=8), st.integers(1, 3))
+@settings(max_examples=30, deadline=None)
+def test_rows_come_back_as_they_were_appended(sizes: list[int], columns: int) -> None:
+    """Whatever the blocks, also beyond the room that was made at first."""
+    rows = np.arange(sum(sizes) * columns, dtype=np.float32).reshape(-1, columns)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(framing, "_ROOM", 100)
+        buffer = framing.RowBuffer(columns)
+        for block in np.split(rows, np.cumsum(sizes)):
+            buffer.append(block)
+    assert buffer.finish().tolist() == rows.tolist()
+
+
 def test_onnx_runtime_gives_the_same_numbers() -> None:
     """Where it is installed, ONNX Runtime agrees with numpy within rounding."""
     pytest.importorskip("onnx")
@@ -274,7 +297,7 @@ def test_seal_ignores_only_what_it_says() -> None:
 
     def digest(name: str, at: str) -> str:
         metadata = {"filename": name, "timestamp_utc": at, "hashes": {"audio_sha256": "a", "map_sha256": ""}}
-        return seal({"metadata": metadata, "layers": {}})[0]["metadata"]["hashes"]["map_sha256"]
+        return json.loads(seal({"metadata": metadata, "layers": {}}))["metadata"]["hashes"]["map_sha256"]
 
     assert digest("a", "1") == digest("a", "2") != digest("b", "1")
 

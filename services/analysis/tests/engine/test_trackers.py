@@ -1,5 +1,7 @@
 """Essentia's trackers on a stream: each window as if it were heard alone, each tracker on its own."""
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,22 @@ def test_second_window_is_heard_as_if_it_were_the_first(drifting: songs.Samples)
     found = trackers.track(_blocks(drifting))
     assert found.failed == ()
     assert found.multifeature[found.multifeature >= SEAM_S] == pytest.approx(expected[expected >= SEAM_S])
+
+
+def test_essentia_takes_little_memory_and_answers_as_its_own_module_does() -> None:
+    """Loading it costs less than 30 MiB; parameters reach the algorithm and results are the same."""
+    program = (
+        "import resource, numpy\nfrom k1_analysis.engine.trackers import load_essentia\n"
+        "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        "before = peak()\nours = load_essentia()\n"
+        "samples = numpy.random.default_rng(0).normal(0, 0.1, 441_000).astype('f4')\n"
+        "print(peak() - before)\n"
+        "from essentia import standard\n"
+        "for make in (lambda e: e.KeyExtractor(profileType='bgate'), lambda e: e.Danceability()):\n"
+        "    assert str(make(ours)(samples)) == str(make(standard)(samples))\n"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+    assert float(said.stdout) < 30
 
 
 def test_one_tracker_that_raises_takes_nothing_with_it(
