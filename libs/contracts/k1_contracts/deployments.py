@@ -53,7 +53,12 @@ OVERRIDABLE: Final[frozenset[Gate]] = frozenset(
 """An absent device cannot be wished present."""
 
 Group = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
-Actor = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+_NO_NUL: Final = r"^[^\x00]*$"
+"""What PostgreSQL cannot keep in a text."""
+Actor = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=_NO_NUL)
+]
+"""Who the caller says they are."""
 MaxFailures = Annotated[int, Field(ge=0)] | Annotated[str, StringConstraints(pattern=r"^(100|\d{1,2})%$")]
 
 
@@ -103,7 +108,9 @@ class GateOverride(Contract):
     gate: Gate
     device_id: DeviceId | None = None
     """None: for every device."""
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=10, max_length=1000)]
+    reason: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=10, max_length=1000, pattern=_NO_NUL)
+    ]
 
 
 class DeploymentOrder(Contract):
@@ -267,7 +274,7 @@ class ControlDeployment(Contract):
     deployment_id: DeploymentId
     action: Literal["cancel", "rollback", "pause", "resume"]
     requested_by: Actor = "operator"
-    reason: Annotated[str, Field(max_length=1000)] | None = None
+    reason: Annotated[str, StringConstraints(max_length=1000, pattern=_NO_NUL)] | None = None
 
 
 class DeploymentAccepted(Contract):
