@@ -28,8 +28,8 @@ _ACCOUNT_LIMITS: Final = _UNLIMITED | {
 }
 _JETSTREAM_LIMITS: Final = {"mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1}
 
-# A device packs readings into messages of some ten KiB; nothing that it may say is longer than this.
-_DEVICE_LIMITS: Final = {"subs": 64, "data": -1, "payload": 256 * 1024}
+# A message holds up to 1000 readings of some 300 bytes; nothing that a device may say is longer than this.
+_DEVICE_LIMITS: Final = {"subs": 64, "data": -1, "payload": 512 * 1024}
 _ANSWER_WITHIN_NS: Final = 60 * 1_000_000_000
 """Staging answers after its transfer, so a device may take a while."""
 

@@ -62,7 +62,22 @@ class NatsKeys:
     @property
     def account(self) -> str:
         """The public key of the account K1."""
-        return _read_key(self.folder / "root" / "account.nk").public_key
+        return read_key(self.folder / "root" / "account.nk").public_key
+
+
+def read_key(file: Path) -> KeyPair:
+    """The key of a seed file.
+
+    Raises:
+        NatsTokenError: it holds none; the message names it.
+        OSError: it cannot be read.
+    """
+    try:
+        return KeyPair.from_seed(file.read_text())
+    except ValueError as error:
+        raise NatsTokenError(
+            f"{file} holds no seed: {error}; put the right one back, or remove it"
+        ) from error
 
 
 def ensure_nats_keys(folder: Path) -> NatsKeys:
@@ -107,12 +122,12 @@ def _ensure_accounts(made: NatsKeys) -> nats_claims.AccountKeys:
 def _ensure_users(made: NatsKeys, keys: nats_claims.AccountKeys) -> None:
     """Credentials are made anew where the key that signed them was."""
     now = int(time.time())
-    services = _read_key(made.folder / "root" / "services.nk")
+    services = read_key(made.folder / "root" / "services.nk")
     if not _signed_by(made.service_credentials, services):
         user = KeyPair.generate(KeyKind.USER)
         token = encode(nats_claims.service_claims(user.public_key, keys.account, now), services)
         _write(made.service_credentials, credentials_text(token, user), _PRIVATE)
-    system, keeper = _read_key(made.folder / "root" / "system.nk"), made.deploy / "system.creds"
+    system, keeper = read_key(made.folder / "root" / "system.nk"), made.deploy / "system.creds"
     if not _signed_by(keeper, system):
         user = KeyPair.generate(KeyKind.USER)
         token = encode(nats_claims.account_keeper_claims(user.public_key, now), system)
@@ -130,16 +145,7 @@ def _signed_by(credentials: Path, signer: KeyPair) -> bool:
 def _ensure_key(file: Path, kind: KeyKind) -> KeyPair:
     if not file.exists():
         _write(file, KeyPair.generate(kind).seed + "\n", _PRIVATE)
-    return _read_key(file)
-
-
-def _read_key(file: Path) -> KeyPair:
-    try:
-        return KeyPair.from_seed(file.read_text())
-    except ValueError as error:
-        raise NatsTokenError(
-            f"{file} holds no seed: {error}; put the right one back, or remove it"
-        ) from error
+    return read_key(file)
 
 
 @contextmanager
