@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from k1_cli import migrations
 from k1_cli.embedded.home import Home
 from k1_cli.embedded.ports import free_port
 from k1_cli.embedded.processes import Command, ManagedProcess
@@ -73,7 +74,8 @@ class Machine:
             package.mkdir(parents=True)
             (package / "__init__.py").touch()
             (package / "__main__.py").write_text(STAND_IN.format(name=name))
-        (self._packages / "k1_catalogue" / "migrate.py").touch()
+        for module in migrations.MODULES:
+            (self._packages / f"{module.replace('.', '/')}.py").touch()
 
     def start(self, *arguments: str, **behaviour: str) -> subprocess.Popen[str]:
         environment = {**os.environ, "PYTHONPATH": str(self._packages)}

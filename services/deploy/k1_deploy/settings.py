@@ -1,11 +1,16 @@
 """What an operator may set; K1_DEPLOY_*."""
 
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from k1_platform.settings import HttpSettings
 
 
 class DeploySettings(HttpSettings):
-    """K1_DEPLOY_*."""
+    """What can be set for deploy alone; servers are named by the platform's settings."""
 
     model_config = SettingsConfigDict(env_prefix="K1_DEPLOY_", frozen=True)
+
+    consumers: int = Field(
+        default=16, ge=1, description="Hellos of devices that one process handles at a time."
+    )

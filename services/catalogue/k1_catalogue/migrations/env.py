@@ -1,11 +1,5 @@
-"""Alembic's environment: runs on the connection that `k1_catalogue.migrate` opened and locked."""
+"""Alembic's environment."""
 
-from alembic import context
+from k1_platform.migrating import run_in_environment
 
-context.configure(
-    connection=context.config.attributes["connection"],
-    version_table="migrations",
-    version_table_schema="catalogue",
-)
-with context.begin_transaction():
-    context.run_migrations()
+run_in_environment()

@@ -1,0 +1,223 @@
+"""The devices in the database: one function a question or change, each inside its caller's transaction."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from k1_contracts.devices import DeviceHello, RunningBundle, Transport
+from k1_platform.database import Connection
+
+SCHEMA: Final = "deploy"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRow:
+    """A device as deploy knows it."""
+
+    id: str
+    transport: Transport
+    group: str | None
+    added_at: datetime
+    revoked_at: datetime | None = None
+    hello: DeviceHello | None = None
+    """What it said of itself at `hello_at`; None before the first time."""
+    hello_at: datetime | None = None
+    expected_known: bool = False
+    """Whether it was ever settled what the device should run."""
+    expected: RunningBundle | None = None
+    """What it should run; None is its idle show."""
+    last_deployment_id: str | None = None
+
+    @property
+    def running(self) -> RunningBundle | None:
+        """What it ran when it was last heard."""
+        return self.hello.active if self.hello else None
+
+    @property
+    def differs(self) -> bool:
+        """Whether it ran something else than it should when it was last heard."""
+        return (
+            self.hello is not None and self.expected_known and _sha256(self.running) != _sha256(self.expected)
+        )
+
+
+async def get_devices(connection: Connection, device_ids: Iterable[str]) -> dict[str, DeviceRow]:
+    """Those of the devices that are known, by id."""
+    rows = await connection.fetch("SELECT * FROM deploy.devices WHERE id = ANY($1::text[])", list(device_ids))
+    return {row["id"]: _device(row) for row in rows}
+
+
+async def devices_of_group(connection: Connection, group: str) -> list[str]:
+    """The ids of a group's devices that are not revoked, sorted."""
+    rows = await connection.fetch(
+        "SELECT id FROM deploy.devices WHERE device_group = $1 AND revoked_at IS NULL ORDER BY id", group
+    )
+    return [row["id"] for row in rows]
+
+
+async def list_devices(
+    connection: Connection,
+    *,
+    group: str | None = None,
+    include_revoked: bool = False,
+    limit: int | None = None,
+    offset: int = 0,
+) -> tuple[int, list[DeviceRow]]:
+    """How many devices there are, and some of them by id."""
+    where = "($1::text IS NULL OR device_group = $1) AND ($2 OR revoked_at IS NULL)"
+    total = await connection.fetchval(
+        f"SELECT count(*) FROM deploy.devices WHERE {where}",  # noqa: S608  a constant of ours
+        group,
+        include_revoked,
+    )
+    rows = await connection.fetch(
+        f"SELECT * FROM deploy.devices WHERE {where} ORDER BY id LIMIT $3 OFFSET $4",  # noqa: S608
+        group,
+        include_revoked,
+        limit,
+        offset,
+    )
+    return total or 0, [_device(row) for row in rows]
+
+
+async def save_hello(connection: Connection, hello: DeviceHello, at: datetime) -> DeviceRow | None:
+    """Keep what a device said of itself at `at`, unless something later is known; the device after it.
+
+    The first hello settles what the device should run, if nobody else did: what it runs. None: no such device.
+    """
+    active = hello.active
+    row = await connection.fetchrow(
+        """
+        UPDATE deploy.devices SET
+            hello = CASE WHEN hello_at > $3 THEN hello ELSE $2 END,
+            hello_at = greatest(hello_at, $3),
+            expected_known = true,
+            expected_sha256 = CASE WHEN expected_known THEN expected_sha256 ELSE $4 END,
+            expected_track_id = CASE WHEN expected_known THEN expected_track_id ELSE $5 END,
+            expected_version = CASE WHEN expected_known THEN expected_version ELSE $6 END
+        WHERE id = $1 RETURNING *
+        """,
+        hello.id,
+        hello.model_dump_json(),
+        at,
+        active and active.bundle_sha256,
+        active and active.track_id,
+        active and active.version,
+    )
+    return _device(row) if row else None
+
+
+async def set_expected(connection: Connection, expected: Mapping[str, RunningBundle | None]) -> None:
+    """Settle what devices should run; None is their idle show."""
+    ids = sorted(expected)  # one order of locking for all who change several devices
+    bundles = [expected[device_id] for device_id in ids]
+    await connection.execute(
+        """
+        UPDATE deploy.devices AS d SET
+            expected_known = true,
+            expected_sha256 = e.sha256,
+            expected_track_id = e.track_id,
+            expected_version = e.version
+        FROM (
+            SELECT d.id, e.sha256, e.track_id, e.version
+            FROM unnest($1::text[], $2::text[], $3::text[], $4::int[]) AS e (id, sha256, track_id, version)
+            JOIN deploy.devices AS d USING (id) ORDER BY d.id FOR UPDATE OF d
+        ) AS e
+        WHERE d.id = e.id
+        """,
+        ids,
+        [bundle and bundle.bundle_sha256 for bundle in bundles],
+        [bundle and bundle.track_id for bundle in bundles],
+        [bundle and bundle.version for bundle in bundles],
+    )
+
+
+async def set_last_deployment(connection: Connection, device_ids: Iterable[str], deployment_id: str) -> None:
+    """Remember which deployment was the last to be about these devices."""
+    await connection.execute(
+        "UPDATE deploy.devices SET last_deployment_id = $2 WHERE id = ANY($1::text[])",
+        sorted(device_ids),
+        deployment_id,
+    )
+
+
+async def upsert_devices(
+    connection: Connection, device_ids: Sequence[str], transport: Transport, group: str | None, at: datetime
+) -> None:
+    """Add devices; those that exist (also revoked ones) get this transport and, where given, group."""
+    await connection.execute(
+        """
+        INSERT INTO deploy.devices AS d (id, transport, device_group, added_at)
+        SELECT id, $2, $3, $4 FROM unnest($1::text[]) AS id ORDER BY id
+        ON CONFLICT (id) DO UPDATE SET
+            transport = excluded.transport,
+            device_group = coalesce(excluded.device_group, d.device_group),
+            revoked_at = NULL
+        """,
+        list(device_ids),
+        transport,
+        group,
+        at,
+    )
+
+
+async def set_revoked(connection: Connection, device_ids: Sequence[str], at: datetime) -> None:
+    """The devices may no longer connect."""
+    await connection.execute(
+        "UPDATE deploy.devices SET revoked_at = $2 WHERE id = ANY($1::text[]) AND revoked_at IS NULL",
+        list(device_ids),
+        at,
+    )
+
+
+async def write_audit(
+    connection: Connection,
+    *,
+    at: datetime,
+    actor: str,
+    action: str,
+    detail: str | None = None,
+    device_id: str | None = None,
+    deployment_id: str | None = None,
+) -> None:
+    """Add who did what and when."""
+    await connection.execute(
+        "INSERT INTO deploy.audit (at, actor, action, detail, device_id, deployment_id)"
+        " VALUES ($1, $2, $3, $4, $5, $6)",
+        at,
+        actor,
+        action,
+        detail,
+        device_id,
+        deployment_id,
+    )
+
+
+def _sha256(bundle: RunningBundle | None) -> str | None:
+    return bundle.bundle_sha256 if bundle else None
+
+
+def _device(row: asyncpg.Record) -> DeviceRow:
+    expected = None
+    if row["expected_sha256"] is not None:
+        expected = RunningBundle(
+            bundle_sha256=row["expected_sha256"],
+            track_id=row["expected_track_id"],
+            version=row["expected_version"],
+        )
+    return DeviceRow(
+        id=row["id"],
+        transport=row["transport"],
+        group=row["device_group"],
+        added_at=row["added_at"],
+        revoked_at=row["revoked_at"],
+        hello=DeviceHello.model_validate(json.loads(row["hello"])) if row["hello"] else None,
+        hello_at=row["hello_at"],
+        expected_known=row["expected_known"],
+        expected=expected,
+        last_deployment_id=row["last_deployment_id"],
+    )

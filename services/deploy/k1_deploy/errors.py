@@ -1,0 +1,52 @@
+"""What can go wrong in deploy.
+
+A device that does not answer is DeviceUnreachable (another try may find it); a hello that nobody should have
+sent raises PermanentError and is dead-lettered; a question without an answer raises AnswerError.
+"""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from k1_platform.errors import PermanentError, TransientError
+from k1_platform.rpc import AnswerError
+
+
+class DeviceUnreachable(TransientError):  # noqa: N818  the word for it, as in UNREACHABLE of other protocols
+    """Nobody listens to the device's commands, or no answer came in time."""
+
+
+def foreign_hello(device_id: str, said: str) -> PermanentError:
+    return PermanentError("foreign_hello", f"device {device_id} said hello as {said!r}")
+
+
+def hello_of_unknown(device_id: str) -> PermanentError:
+    message = f"device {device_id} said hello, but was never added: `k1 devices add {device_id}`"
+    return PermanentError("unknown_device", message)
+
+
+def hello_of_revoked(device_id: str) -> PermanentError:
+    message = f"device {device_id} said hello, but was revoked: `k1 devices add --renew {device_id}`"
+    return PermanentError("revoked_device", message)
+
+
+def device_not_found(device_id: str) -> AnswerError:
+    message = f"There is no device {device_id}; `k1 devices` lists them."
+    return AnswerError("device_not_found", message, HTTPStatus.NOT_FOUND)
+
+
+def devices_not_found(device_ids: Sequence[str]) -> AnswerError:
+    message = f"There is no device {_some(device_ids)}; `k1 devices` lists them."
+    return AnswerError("device_not_found", message, HTTPStatus.NOT_FOUND)
+
+
+def devices_exist(device_ids: Sequence[str]) -> AnswerError:
+    message = (
+        f"There is a device {_some(device_ids)} already; nothing was added. "
+        "With --renew it gets a new credential, and the old one is revoked."
+    )
+    return AnswerError("device_exists", message, HTTPStatus.CONFLICT)
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"  # noqa: PLR2004  the same five

@@ -1,0 +1,12 @@
+"""Brings the schema `deploy` up or down: `python -m k1_deploy.migrate [up|down]`."""
+
+from pathlib import Path
+from typing import Final
+
+from k1_platform.migrating import Migrations, main
+
+MIGRATIONS: Final = Migrations("deploy", Path(__file__).with_name("migrations"))
+migrate = MIGRATIONS.run
+
+if __name__ == "__main__":
+    main(MIGRATIONS)

@@ -1,0 +1,81 @@
+"""Devices, their credentials, audit, inbox and outbox."""
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+TABLES = ("outbox", "inbox", "audit", "credentials", "devices")
+
+UP = (
+    # `hello` is what the device last said of itself, `expected_*` what it should run: until `expected_known`
+    # nobody has said so, then three NULLs are the device's own idle show.
+    """
+    CREATE TABLE deploy.devices (
+        id text COLLATE "C" PRIMARY KEY,
+        transport text NOT NULL CHECK (transport IN ('nats', 'mqtt')),
+        device_group text COLLATE "C",
+        hello jsonb,
+        hello_at timestamptz,
+        expected_known boolean NOT NULL DEFAULT false,
+        expected_sha256 text,
+        expected_track_id text,
+        expected_version integer,
+        last_deployment_id text,
+        added_at timestamptz NOT NULL,
+        revoked_at timestamptz
+    )
+    """,
+    "CREATE INDEX devices_group ON deploy.devices (device_group, id)",
+    # All that were ever revoked: the account's token lists them for as long as the installation lives.
+    """
+    CREATE TABLE deploy.credentials (
+        public_key text COLLATE "C" PRIMARY KEY,
+        device_id text COLLATE "C" NOT NULL REFERENCES deploy.devices,
+        issued_at timestamptz NOT NULL,
+        revoked_at timestamptz
+    )
+    """,
+    "CREATE INDEX credentials_device ON deploy.credentials (device_id)",
+    """
+    CREATE TABLE deploy.audit (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        at timestamptz NOT NULL,
+        actor text NOT NULL,
+        action text NOT NULL,
+        detail text,
+        device_id text COLLATE "C",
+        deployment_id text COLLATE "C"
+    )
+    """,
+    "CREATE INDEX audit_device ON deploy.audit (device_id, id)",
+    "CREATE INDEX audit_deployment ON deploy.audit (deployment_id, id)",
+    """
+    CREATE TABLE deploy.inbox (
+        consumer text NOT NULL,
+        event_id text NOT NULL,
+        handled_at timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (consumer, event_id)
+    )
+    """,
+    "CREATE INDEX inbox_handled ON deploy.inbox USING brin (handled_at)",
+    """
+    CREATE TABLE deploy.outbox (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        stream text NOT NULL,
+        subject text NOT NULL,
+        headers jsonb NOT NULL,
+        body bytea NOT NULL
+    )
+    """,
+)
+
+
+def upgrade() -> None:
+    for statement in UP:
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    for table in TABLES:
+        op.execute(f"DROP TABLE deploy.{table}")
