@@ -10,4 +10,4 @@ class Limits:
     max_minutes: float = 20.0
     """Longer songs are refused with `too_long`."""
     tracker_timeout_s: float = 120.0
-    """How long the second process may take once the first has nothing left to do."""
+    """How long each tracking process may take once the main one has nothing left to do."""

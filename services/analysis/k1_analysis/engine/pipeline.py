@@ -1,8 +1,8 @@
 """A file in, a Genesis map out: the order of the stages and nothing else.
 
-Two processes share the work: this one decodes, transforms and decides; a fork runs Essentia's trackers on its
-own decoding of the same file. Blocks of ten seconds stream through both, so that memory holds features, never
-a whole song.
+Three processes share the work: this one decodes, transforms and decides; two forks run Essentia's trackers, each
+on its own decoding of the same file. Blocks of ten seconds stream through all, so that memory holds features,
+never a whole song.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,6 @@ import numpy as np
 from k1_analysis.engine.account import Stopwatch, decoding_warnings, measured, musical_warnings
 from k1_analysis.engine.activation import default_net
 from k1_analysis.engine.beats import find_rhythm, preview_beats
-from k1_analysis.engine.companion import Companion, CompanionError
 from k1_analysis.engine.config import ENGINE, analysis_config
 from k1_analysis.engine.decode import AudioSource, Decoded
 from k1_analysis.engine.features import FeatureExtractor, Features, extract
@@ -31,7 +30,8 @@ from k1_analysis.engine.presets import Preset, find_preset
 from k1_analysis.engine.rhythm import tempo
 from k1_analysis.engine.sections import find_sections
 from k1_analysis.engine.tonal import Tonal, TonalExtractor, beat_means
-from k1_analysis.engine.trackers import TrackerResults, load_essentia, track
+from k1_analysis.engine.trackers import load_essentia
+from k1_analysis.engine.tracking import QUICK, SLOW, Tracking, collected
 from k1_contracts.base import rfc3339
 from k1_contracts.genesis import GenesisMap
 
@@ -155,15 +155,15 @@ def _understand(song: _Song, watch: Stopwatch, tell: ProgressListener) -> Findin
     """Everything that the map says. The features, which are big, live no longer than this call."""
     with (
         AudioSource(song.path, song.limits) as source,
-        Companion(lambda: _track_file(song.path, song.limits)) as companion,
+        Tracking(song.path, song.limits, SLOW) as slow,
     ):
         heard = _listen(source, watch, tell)
         tell(Progress("beats", 50))
         with watch.stage("network"):
             activation = default_net()(heard.features.log_bands)
-        warnings = decoding_warnings(heard.decoded)
-        with watch.stage("wait for trackers"):
-            trackers = _tracker_results(companion, song.limits, warnings)
+        with watch.stage("wait for trackers"), Tracking(song.path, song.limits, QUICK) as quick:
+            trackers, tracker_warnings = collected(slow, quick)
+    warnings = decoding_warnings(heard.decoded) + tracker_warnings
     tell(Progress("rhythm", 75))
     duration_s, envelopes = heard.decoded.duration_s, heard.features.envelopes
     quiet = silences(envelopes, duration_s)
@@ -257,34 +257,6 @@ def _give_preview(opening: list[Floats], watch: Stopwatch, tell: ProgressListene
 def _share(heard_s: float, declared_s: float | None) -> float:
     """Percent of the analysis done while listening, which is its first half."""
     return 50.0 * min(1.0, heard_s / declared_s) if declared_s else 25.0
-
-
-def _track_file(path: Path, limits: Limits) -> TrackerResults:
-    with AudioSource(path, limits) as source:
-        return track(block for block, _ in source.blocks())
-
-
-def _tracker_results(
-    companion: Companion[TrackerResults], limits: Limits, warnings: list[Warned]
-) -> TrackerResults:
-    try:
-        found = companion.result(limits.tracker_timeout_s)
-    except CompanionError as error:
-        warnings.append(
-            Warned(
-                "trackers_failed",
-                f"Essentia's trackers gave nothing ({error}); the beats rest on the others.",
-            )
-        )
-        return TrackerResults(np.empty(0), np.empty(0), None, 0.0)
-    if found.failed:
-        warnings.append(
-            Warned(
-                "trackers_failed",
-                f"Essentia's {', '.join(found.failed)} gave nothing for a part of the song.",
-            )
-        )
-    return found
 
 
 def _file_sha256(path: Path) -> str:

@@ -7,9 +7,9 @@ the second tracker (35 MB a minute) from growing with the song.
 
 import importlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -26,6 +26,10 @@ QUIETEST = 1e-4
 """Peak below which a window counts as silence: Essentia returns nonsense there."""
 
 
+Measure = Literal["degara", "multifeature", "key", "danceability"]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """A tonic, `major` or `minor`, and how well the profile fits, 0..1."""
@@ -37,14 +41,14 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class TrackerResults:
-    """What Essentia found in a song. Beat times in seconds."""
+    """What Essentia found in a song; what was not measured is empty. Beat times in seconds."""
 
-    degara: Seconds
-    multifeature: Seconds
-    key: Key | None
-    danceability: float
+    degara: Seconds = field(default_factory=lambda: np.empty(0))
+    multifeature: Seconds = field(default_factory=lambda: np.empty(0))
+    key: Key | None = None
+    danceability: float = 0.0
     """Detrended fluctuation (Streich and Herrera, AES 2005): 0 to about 3, higher is steadier."""
-    failed: tuple[str, ...] = ()
+    failed: tuple[Measure, ...] = ()
     """What raised in some window and so says nothing about it."""
 
 
@@ -62,7 +66,7 @@ class _Span:
 
 
 # A new algorithm for each window: Essentia's composites remember the one before and then err or raise.
-_MEASURES: dict[str, Callable[[Any, Floats], Any]] = {
+_MEASURES: dict[Measure, Callable[[Any, Floats], Any]] = {
     "degara": lambda essentia, samples: essentia.BeatTrackerDegara()(samples),
     "multifeature": lambda essentia, samples: essentia.BeatTrackerMultiFeature()(samples)[0],
     "key": lambda essentia, samples: essentia.KeyExtractor(profileType=KEY_PROFILE)(samples),
@@ -98,17 +102,17 @@ def load_essentia() -> Essentia:
     return Essentia()
 
 
-def track(blocks: Iterable[Floats]) -> TrackerResults:
-    """Both trackers, the key and danceability on a stream of mono blocks at 44.1 kHz (finite)."""
+def track(blocks: Iterable[Floats], measures: tuple[Measure, ...] = MEASURES) -> TrackerResults:
+    """Some or all measures of a stream of mono blocks at 44.1 kHz (finite)."""
     essentia = load_essentia()
-    answers: dict[str, list[tuple[_Span, Any]]] = {name: [] for name in _MEASURES}
-    failed: set[str] = set()
+    answers: dict[Measure, list[tuple[_Span, Any]]] = {name: [] for name in MEASURES}
+    failed: set[Measure] = set()
     for samples, span in _windows(blocks):
         if not _usable(samples):
             continue
-        for name, measure in _MEASURES.items():
+        for name in measures:
             try:
-                answers[name].append((span, measure(essentia, samples)))
+                answers[name].append((span, _MEASURES[name](essentia, samples)))
             except RuntimeError:  # what Essentia raises for whatever it cannot digest
                 failed.add(name)
     return TrackerResults(

@@ -1,14 +1,17 @@
 """Essentia's trackers on a stream: each window as if it were heard alone, each tracker on its own."""
 
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from k1_analysis.engine import Limits, trackers, tracking
 from k1_analysis.engine import testing as songs
-from k1_analysis.engine import trackers
 
 BLOCK = 10 * songs.RATE
 SEAM_S = trackers.WINDOW_S - trackers.OVERLAP_S / 2
@@ -72,3 +75,20 @@ def test_one_tracker_that_raises_takes_nothing_with_it(
     assert len(found.degara) > 20
     assert found.key is not None
     assert found.danceability > 0
+
+
+def test_process_that_dies_takes_only_its_own_answers(house: Path) -> None:
+    """The other process's beats and key stay, and a warning names what is missing and why."""
+    with (
+        tracking.Tracking(house, Limits(), tracking.SLOW) as slow,
+        tracking.Tracking(house, Limits(), tracking.QUICK) as quick,
+    ):
+        assert slow.pid is not None
+        os.kill(slow.pid, signal.SIGKILL)
+        found, warnings = tracking.collected(slow, quick)
+    assert len(found.multifeature) == 0
+    assert len(found.degara) > 20
+    assert found.key is not None
+    assert [warning.code for warning in warnings] == ["trackers_failed"]
+    assert "multifeature gave nothing" in warnings[0].message
+    assert slow.pid is None
