@@ -18,7 +18,8 @@ from k1_contracts.tracks import (
     Title,
 )
 
-Version = Annotated[int, Field(ge=1)]
+Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
+"""Of a track; at most what a PostgreSQL integer holds."""
 
 
 class TrackUploaded(Contract):

@@ -52,16 +52,17 @@ async def relay(api: Api, request: web.Request, endpoint: Endpoint) -> web.Respo
     extra = await read_body(request, endpoint.body) if endpoint.method == "POST" else {}
     if endpoint.takes_key and "idempotency_key" in endpoint.question.model_fields:
         extra["idempotency_key"] = idempotency_key(request)
-    question = read_question(request, endpoint.question, query=endpoint.query, extra=extra)
+    question = read_question(request, endpoint.question, query=endpoint.query, extra=extra | endpoint.fixed)
     body = await api.ask(endpoint.subject, question, endpoint.timeout_s)
     if endpoint.cacheable:
         return cacheable(request, body)
-    return web.Response(
-        body=body,
-        status=endpoint.status,
-        content_type="application/json",
-        headers={"Cache-Control": "no-store"},
-    )
+    return fresh(body, endpoint.status)
+
+
+def fresh(body: bytes, status: int) -> web.Response:
+    """JSON that is true now and not to be kept."""
+    headers = {"Cache-Control": "no-store"}
+    return web.Response(body=body, status=status, content_type="application/json", headers=headers)
 
 
 async def genesis(api: Api, request: web.Request, endpoint: Endpoint) -> web.Response:

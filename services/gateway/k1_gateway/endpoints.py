@@ -1,8 +1,8 @@
 """What an endpoint is: one row of the route table, from which routes and OpenAPI are made."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 BASE_PATH = "/api/v1"
 Respond = Callable[["Api", web.Request, "Endpoint"], Awaitable[web.StreamResponse]]
+
+INVALID: Final = {422: "`invalid_parameter`: every fault is named"}
+AWAY: Final = {503: "`service_unavailable`: try again", 504: "`service_timeout`: try again"}
+BODY_PROBLEMS: Final = {400: "`malformed_json`", 413: "`body_too_large`", 415: "`unsupported_media_type`"}
+NO_VERSION: Final = {404: "`track_not_found` or `version_not_found`", **INVALID, **AWAY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +45,10 @@ class Endpoint:
     """Fields of the question that are query parameters."""
     body: tuple[str, ...] = ()
     """Fields of the question that the JSON body may have."""
+    fixed: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Fields of the question that this call is about, whatever the client says."""
     document: tuple[str, type[BaseModel]] | None = None
-    """The field of the question that the whole JSON body is, and what it should be."""
+    """What the whole JSON body is called, and what it should be."""
     form: type[BaseModel] | None = None
     """Fields of the multipart form beside the file."""
     takes_key: bool = False

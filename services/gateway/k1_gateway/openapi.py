@@ -140,11 +140,12 @@ def _problem_response(text: str) -> Json:
 
 def _schemas(endpoints: Iterable[Endpoint]) -> Json:
     models = [model for endpoint in endpoints for _, model in endpoint.answers.values() if model]
-    models += [endpoint.document[1] for endpoint in endpoints if endpoint.document]
-    # Dictionaries keep the order of the table, and each model once.
+    bodies = [endpoint.document[1] for endpoint in endpoints if endpoint.document]
+    # Dictionaries keep the order of the table, and each model once: what is sent and answered, as it is answered.
     wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = dict.fromkeys(
         (model, "serialization") for model in (Problem, *models)
     )
+    wanted |= dict.fromkeys((body, "validation") for body in bodies if body not in models)
     _, schema = models_json_schema(list(wanted), ref_template=_REF)
     return dict(sorted(schema["$defs"].items()))
 

@@ -1,6 +1,7 @@
 """From a request to the question that it asks; every fault is named at once."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NoReturn, TypeVar, cast
 
@@ -14,6 +15,13 @@ Q = TypeVar("Q", bound=Contract)
 COMMA_LISTS: Final = frozenset({"layers"})
 """Parameters that hold several values, with commas between."""
 LONGEST_KEY: Final = 255
+_MOST_FAULTS: Final = 50
+"""A list may hold ten thousand wrong items."""
+_AN_ID: Final = re.compile(r"\^[a-z]{3}_")
+_PATTERN_HINTS: Final = {
+    "^[A-Za-z0-9_-]{1,40}$": "must be 1 to 40 of A-Z a-z 0-9 - _",
+    "^[^\\x00]*$": "must not hold the character NUL",
+}
 
 
 def read_question(
@@ -50,6 +58,20 @@ async def read_body(request: web.Request, fields: Sequence[str]) -> dict[str, An
     if unknown := [name for name in fields_given if name not in fields]:
         raise _invalid([_unknown(name, fields, "field") for name in unknown], "invalid_body")
     return fields_given
+
+
+async def read_document(request: web.Request, model: type[Q]) -> Q:
+    """The whole JSON body as this model: nothing is converted, fields that it lacks are refused at any depth.
+
+    Raises:
+        ProblemError: `unsupported_media_type` (415), `malformed_json` (400) or `invalid_body` (422).
+    """
+    if not isinstance(await read_json(request), dict):
+        raise ProblemError("invalid_body", 422, "The body must be a JSON object.")
+    try:
+        return model.model_validate_json(await request.read(), strict=True, extra="forbid")
+    except ValidationError as error:
+        raise _invalid(list(_faults(error)), "invalid_body") from error
 
 
 async def read_json(request: web.Request) -> object:
@@ -107,10 +129,18 @@ def _faults(error: ValidationError) -> Iterable[Fault]:
         where = ".".join(map(str, item["loc"])) or "request"
         message = item["msg"]
         if item["type"] == "string_pattern_mismatch":
-            message = "is no id of this kind; ids look like trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
+            message = _pattern_hint(item.get("ctx", {}).get("pattern", ""), message)
         yield Fault(name=where, message=message)
 
 
+def _pattern_hint(pattern: str, message: str) -> str:
+    if _AN_ID.match(pattern):
+        return "is no id of this kind; ids look like trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
+    return _PATTERN_HINTS.get(pattern, message)
+
+
 def _invalid(faults: list[Fault], code: str) -> ProblemError:
-    text = "; ".join(f"{fault.name}: {fault.message}" for fault in faults)
-    return ProblemError(code, 422, f"Correct this and send again: {text}.", errors=faults)
+    told = faults[:_MOST_FAULTS]
+    text = "; ".join(f"{fault.name}: {fault.message}" for fault in told)
+    more = f"; and {len(faults) - len(told)} more" if len(faults) > len(told) else ""
+    return ProblemError(code, 422, f"Correct this and send again: {text}{more}.", errors=told)

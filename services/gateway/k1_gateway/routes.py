@@ -8,23 +8,20 @@ from k1_contracts import graph_queries, queries, subjects
 from k1_contracts.graph import GraphDocument
 from k1_gateway import documents
 from k1_gateway.api import Api, genesis, relay
-from k1_gateway.endpoints import BASE_PATH, Endpoint
+from k1_gateway.deployment_routes import DEPLOYMENT_ENDPOINTS
+from k1_gateway.endpoints import AWAY, BASE_PATH, BODY_PROBLEMS, INVALID, NO_VERSION, Endpoint
 from k1_gateway.graphs import get_graph, put_graph
 from k1_gateway.live import job_events
 from k1_gateway.overview import Health, health
 from k1_gateway.uploading import UploadForm, upload
 
-_INVALID: Final = {422: "`invalid_parameter`: every fault is named"}
-_AWAY: Final = {503: "`service_unavailable`: try again", 504: "`service_timeout`: try again"}
-_NO_TRACK: Final = {404: "`track_not_found`", **_INVALID, **_AWAY}
-_NO_VERSION: Final = {404: "`track_not_found` or `version_not_found`", **_INVALID, **_AWAY}
-_NO_JOB: Final = {404: "`job_not_found`", **_INVALID, **_AWAY}
+_NO_TRACK: Final = {404: "`track_not_found`", **INVALID, **AWAY}
+_NO_JOB: Final = {404: "`job_not_found`", **INVALID, **AWAY}
 _NO_MAP: Final = {
     404: "`track_not_found`, `version_not_found` or `genesis_missing`",
     409: "`genesis_pending`: the analysis still runs",
-    **_AWAY,
+    **AWAY,
 }
-_BODY_PROBLEMS: Final = {400: "`malformed_json`", 413: "`body_too_large`", 415: "`unsupported_media_type`"}
 _SIMULATE_TIMEOUT_S: Final = 65.0
 _UPLOAD_PROBLEMS: Final = {
     400: "`malformed_upload`, `upload_interrupted`",
@@ -52,7 +49,7 @@ ENDPOINTS: Final = (
         relay, subject=subjects.RPC_TRACK_LIST, question=queries.ListTracks,
         query=("status", "preset", "search", "sort", "limit", "offset", "cursor"),
         answers={200: ("A page of tracks", queries.TrackPage)},
-        problems={422: "`invalid_parameter`, `invalid_cursor`", **_AWAY}, cacheable=True,
+        problems={422: "`invalid_parameter`, `invalid_cursor`", **AWAY}, cacheable=True,
     ),
     Endpoint(
         "GET", "/tracks/{track_id}", "getTrack", "Tracks", "A track with its versions",
@@ -63,7 +60,7 @@ ENDPOINTS: Final = (
         "GET", "/tracks/{track_id}/versions/{version}", "getVersion", "Tracks",
         "A version: metadata, metrics, artefacts",
         relay, subject=subjects.RPC_VERSION_GET, question=queries.GetVersion,
-        answers={200: ("The version", queries.VersionDetail)}, problems=_NO_VERSION, cacheable=True,
+        answers={200: ("The version", queries.VersionDetail)}, problems=NO_VERSION, cacheable=True,
     ),
     Endpoint(
         "GET", "/tracks/{track_id}/versions/{version}/genesis", "getGenesis", "Tracks",
@@ -74,7 +71,7 @@ ENDPOINTS: Final = (
         problems={
             409: "`genesis_pending`: the analysis still runs",
             413: "`slice_too_large`: ask for less",
-            **_NO_VERSION,
+            **NO_VERSION,
             404: "`track_not_found`, `version_not_found` or `genesis_missing`",
         },
         cacheable=True,
@@ -83,7 +80,7 @@ ENDPOINTS: Final = (
         "GET", "/tracks/{track_id}/versions/{version}/artefacts", "listArtefacts", "Artefacts",
         "Every artefact of a version: signed URLs, small JSON inline, missing ones named",
         relay, subject=subjects.RPC_ARTEFACT_LIST, question=queries.GetVersion,
-        answers={200: ("The artefacts", queries.ArtefactList)}, problems=_NO_VERSION, cacheable=True,
+        answers={200: ("The artefacts", queries.ArtefactList)}, problems=NO_VERSION, cacheable=True,
     ),
     Endpoint(
         "GET", "/tracks/{track_id}/versions/{version}/graph", "getGraph", "Graphs",
@@ -92,7 +89,7 @@ ENDPOINTS: Final = (
         answers={200: ("The graph", GraphDocument)},
         problems={
             409: "`genesis_pending`: the analysis still runs",
-            **_NO_VERSION,
+            **NO_VERSION,
             404: "`track_not_found`, `version_not_found`, `genesis_missing` or `graph_missing`",
         },
         cacheable=True,
@@ -104,7 +101,7 @@ ENDPOINTS: Final = (
         document=("graph", GraphDocument), takes_match=True,
         answers={200: ("Kept, and what it means", graph_queries.GraphSaved)},
         problems={
-            **_BODY_PROBLEMS, **_NO_MAP,
+            **BODY_PROBLEMS, **_NO_MAP,
             412: "`graph_changed`: somebody edited it since; read it again",
             422: "`graph_invalid`: `violations` names every broken rule; `invalid_parameter`",
         },
@@ -115,7 +112,7 @@ ENDPOINTS: Final = (
         relay, subject=subjects.RPC_GRAPH_SIMULATE, question=graph_queries.Simulate, body=("graph",),
         answers={200: ("What it costs and shows", graph_queries.Simulated)},
         problems={
-            **_BODY_PROBLEMS, **_NO_MAP,
+            **BODY_PROBLEMS, **_NO_MAP,
             404: "`track_not_found`, `version_not_found`, `genesis_missing`, `graph_missing`, `artefact_missing`",
             409: "`genesis_pending`; `graph_changed`: edited meanwhile, simulate again",
             422: "`graph_invalid`, `simulation_failed`, `bundle_failed`, `invalid_parameter`, `invalid_body`",
@@ -125,18 +122,18 @@ ENDPOINTS: Final = (
     Endpoint(
         "GET", "/presets", "listPresets", "Graphs", "The presets with the templates of their graphs",
         relay, subject=subjects.RPC_PRESET_LIST, question=graph_queries.ListPresets,
-        answers={200: ("Presets", graph_queries.PresetList)}, problems={**_INVALID, **_AWAY}, cacheable=True,
+        answers={200: ("Presets", graph_queries.PresetList)}, problems={**INVALID, **AWAY}, cacheable=True,
     ),
     Endpoint(
         "GET", "/graph/nodes", "listNodes", "Graphs", "Every node type: ports, parameters, cost and state",
         relay, subject=subjects.RPC_NODE_LIST, question=graph_queries.ListNodes,
         answers={200: ("The node catalogue", graph_queries.NodeCatalogue)},
-        problems={**_INVALID, **_AWAY}, cacheable=True,
+        problems={**INVALID, **AWAY}, cacheable=True,
     ),
     Endpoint(
         "GET", "/keys", "listKeys", "Graphs", "The public keys of bundles as a JWK set, the newest first",
         relay, subject=subjects.RPC_KEY_LIST, question=graph_queries.ListKeys,
-        answers={200: ("Keys", graph_queries.KeySet)}, problems={**_INVALID, **_AWAY}, cacheable=True,
+        answers={200: ("Keys", graph_queries.KeySet)}, problems={**INVALID, **AWAY}, cacheable=True,
     ),
     Endpoint(
         "POST", "/tracks/{track_id}/analysis", "requestAnalysis", "Analysis", "Analyse a track again",
@@ -144,13 +141,13 @@ ENDPOINTS: Final = (
         body=("preset", "priority"), takes_key=True,
         answers={202: ("Queued", queries.AnalysisAccepted)},
         problems={
-            **_BODY_PROBLEMS, **_NO_TRACK, 422: "`invalid_parameter`, `invalid_body`, `idempotency_key_reused`",
+            **BODY_PROBLEMS, **_NO_TRACK, 422: "`invalid_parameter`, `invalid_body`, `idempotency_key_reused`",
         },
     ),
     Endpoint(
         "GET", "/analysis/jobs", "listJobs", "Analysis", "The newest jobs",
         relay, subject=subjects.RPC_JOB_LIST, question=queries.ListJobs, query=("status", "limit"),
-        answers={200: ("Jobs", queries.JobPage)}, problems={**_INVALID, **_AWAY},
+        answers={200: ("Jobs", queries.JobPage)}, problems={**INVALID, **AWAY},
     ),
     Endpoint(
         "GET", "/analysis/jobs/{job_id}", "getJob", "Analysis", "A job: status, stage, percent",
@@ -173,8 +170,9 @@ ENDPOINTS: Final = (
     Endpoint(
         "GET", "/analysis/workers", "listWorkers", "Analysis", "The analysis workers and the queue",
         relay, subject=subjects.RPC_WORKER_LIST, question=queries.ListWorkers,
-        answers={200: ("Workers", queries.WorkerList)}, problems={**_INVALID, **_AWAY},
+        answers={200: ("Workers", queries.WorkerList)}, problems={**INVALID, **AWAY},
     ),
+    *DEPLOYMENT_ENDPOINTS,
     Endpoint(
         "GET", "/health", "getHealth", "About", "Every service's readiness",
         health, answers={200: ("What each service says", Health)}, problems={},

@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from k1_contracts import graph_queries, queries
+from k1_contracts import deployments, graph_queries, queries
 
 TRACK = "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
+DEPLOYMENT = "dep_01K9Z6Q3T4V8W2X0Y1Z5A7B9CE"
 JOB = "job_01K9Z6Q3T4V8W2X0Y1Z5A7B9CE"
 GOLDEN = Path(__file__).parents[3] / "libs" / "contracts" / "tests" / "golden"
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -67,6 +69,20 @@ def saved() -> graph_queries.GraphSaved:
 def simulated() -> graph_queries.Simulated:
     """What a run showed."""
     return graph_queries.Simulated.model_validate_json(_golden("Simulated"))
+
+
+def plan(**changes: Any) -> deployments.DeploymentPlan:
+    """What a deployment would do."""
+    return deployments.DeploymentPlan.model_validate_json(_golden("DeploymentPlan")).model_copy(
+        update=changes
+    )
+
+
+def deployment(**changes: Any) -> deployments.DeploymentView:
+    """A deployment."""
+    return deployments.DeploymentView.model_validate_json(_golden("DeploymentView")).model_copy(
+        update=changes
+    )
 
 
 def _golden(name: str) -> str:

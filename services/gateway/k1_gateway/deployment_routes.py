@@ -1,0 +1,98 @@
+"""The rows of devices, bundles and deployments.
+
+There is no sign-in yet: `requested_by` is what the caller says of themselves. Devices' credentials are made and
+revoked on the command line alone (`k1 devices`), never over HTTP.
+"""
+
+from typing import Final
+
+from k1_contracts import deployments, subjects
+from k1_gateway.api import relay
+from k1_gateway.deploying import DeploymentBody, request_deployment
+from k1_gateway.endpoints import AWAY, BODY_PROBLEMS, INVALID, NO_VERSION, Endpoint
+from k1_gateway.live import deployment_events
+
+_NO_DEPLOYMENT: Final = {404: "`deployment_not_found`", **INVALID, **AWAY}
+_PLAN_TIMEOUT_S: Final = 20.0
+
+
+def _control(action: str, summary: str) -> Endpoint:
+    return Endpoint(
+        "POST", f"/deployments/{{deployment_id}}/{action}", f"{action}Deployment", "Deployments", summary,
+        relay, subject=subjects.RPC_DEPLOYMENT_CONTROL, question=deployments.ControlDeployment,
+        body=("requested_by", "reason"), fixed={"action": action},
+        answers={200: ("The deployment as it is now", deployments.DeploymentView)},
+        problems={
+            **BODY_PROBLEMS, **_NO_DEPLOYMENT,
+            409: "it cannot be done to a deployment in this state; the code and the sentence say why",
+            422: "`invalid_parameter`, `invalid_body`",
+        },
+        takes_key=True,
+    )  # fmt: skip
+
+
+DEPLOYMENT_ENDPOINTS: Final = (
+    Endpoint(
+        "GET", "/devices", "listDevices", "Devices", "The devices, with their presence and what they run",
+        relay, subject=subjects.RPC_DEVICE_LIST, question=deployments.ListDevices,
+        query=("group", "include_revoked", "limit", "offset"),
+        answers={200: ("Devices", deployments.DevicePage)}, problems={**INVALID, **AWAY},
+    ),
+    Endpoint(
+        "GET", "/devices/{device_id}", "getDevice", "Devices",
+        "A device: firmware, node types, free flash, presence, what it runs and should run",
+        relay, subject=subjects.RPC_DEVICE_GET, question=deployments.GetDevice,
+        answers={200: ("The device", deployments.DeviceView)},
+        problems={404: "`device_not_found`", **INVALID, **AWAY},
+    ),
+    Endpoint(
+        "GET", "/tracks/{track_id}/versions/{version}/bundle", "getBundle", "Deployments",
+        "The signed bundle of a version, what it costs, and which devices could run it",
+        relay, subject=subjects.RPC_BUNDLE_GET, question=deployments.GetBundle,
+        answers={200: ("The bundle", deployments.BundleView)},
+        problems={**NO_VERSION, 409: "`bundle_missing`: simulate the graph first"},
+    ),
+    Endpoint(
+        "POST", "/deployments", "requestDeployment", "Deployments",
+        "Put a version on devices, by id or by group, in batches that go back together when one fails. "
+        "`requested_by` is taken at its word: there is no sign-in",
+        request_deployment, subject=subjects.RPC_DEPLOYMENT_PLAN, question=deployments.DeploymentOrder,
+        document=("order", DeploymentBody), takes_key=True,
+        answers={
+            202: ("Accepted; it can be looked at now", deployments.DeploymentAccepted),
+            200: ("With `dry_run`: what would happen", deployments.DeploymentPlan),
+        },
+        problems={
+            **BODY_PROBLEMS, **AWAY,
+            404: "`track_not_found`, `version_not_found`, `device_not_found`, `group_not_found`",
+            409: "`bundle_missing`: simulate the graph first; `deployment_blocked`: no device can take it, "
+            "`errors` names every gate that did not pass",
+            422: "`invalid_body`: every fault is named; `idempotency_key_reused`",
+        },
+        timeout_s=_PLAN_TIMEOUT_S,
+    ),
+    Endpoint(
+        "GET", "/deployments", "listDeployments", "Deployments", "The deployments, newest first",
+        relay, subject=subjects.RPC_DEPLOYMENT_LIST, question=deployments.ListDeployments,
+        query=("track_id", "device_id", "status", "limit", "offset"),
+        answers={200: ("Deployments", deployments.DeploymentPage)}, problems={**INVALID, **AWAY},
+    ),
+    Endpoint(
+        "GET", "/deployments/{deployment_id}", "getDeployment", "Deployments",
+        "A deployment: status, each device's steps with their times, log, who did what",
+        relay, subject=subjects.RPC_DEPLOYMENT_GET, question=deployments.GetDeployment,
+        answers={200: ("The deployment", deployments.DeploymentView)}, problems=_NO_DEPLOYMENT,
+    ),
+    Endpoint(
+        "GET", "/deployments/{deployment_id}/events", "watchDeployment", "Deployments",
+        "A deployment as server-sent events: `deployment` (DeploymentView) at both ends, "
+        "`change` (DeploymentChange) between",
+        deployment_events, subject=subjects.RPC_DEPLOYMENT_GET, question=deployments.GetDeployment,
+        answers={200: ("The stream; it ends with the deployment", None)}, problems=_NO_DEPLOYMENT,
+        media_type="text/event-stream",
+    ),
+    _control("cancel", "Stop it: what was staged is discarded, what was activated goes back"),
+    _control("rollback", "Back to what the devices ran before, also after it succeeded"),
+    _control("pause", "Start no further step; running ones finish"),
+    _control("resume", "Go on after a pause"),
+)  # fmt: skip

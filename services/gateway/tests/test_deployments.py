@@ -1,0 +1,442 @@
+"""Devices, bundles and deployments through the gateway: asked of deploy, ordered on the bus."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nats.aio.subscription import Subscription
+from nats.js import JetStreamContext
+from nats.js.api import DeliverPolicy
+
+from k1_contracts import deployments, streams, subjects
+from k1_contracts.base import rfc3339
+from k1_contracts.envelope import Envelope
+from k1_contracts.ids import derived_id
+from k1_gateway.deploying import DeploymentBody
+from k1_platform.rpc import AnswerError
+from services.gateway.tests import samples
+from services.gateway.tests.conftest import Owners
+from services.gateway.tests.test_documents import DOCUMENT
+
+API = "/api/v1"
+URL = f"{API}/deployments"
+ONE = f"{URL}/{samples.DEPLOYMENT}"
+ORDER: dict[str, Any] = {"track_id": samples.TRACK, "version": 3, "device_ids": ["k1-a", "k1-b"]}
+UNKNOWN = AnswerError("deployment_not_found", "There is no such deployment.", 404)
+
+
+def satisfies(body: object, schema: str) -> None:
+    jsonschema.validate(body, {"$ref": f"#/components/schemas/{schema}", **DOCUMENT})
+
+
+class Orders:
+    """What arrives on `deploy.requested` from now on."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        self._subscription = subscription
+
+    async def next(self) -> tuple[Envelope, deployments.RequestDeployment]:
+        message = await self._subscription.next_msg(timeout=5)
+        body = deployments.RequestDeployment.model_validate_json(message.data)
+        return Envelope.from_headers(message.headers or {}), body
+
+    async def count(self) -> int:
+        """How many wait; one more request would have come by now, as it is confirmed before its answer."""
+        return self._subscription.pending_msgs
+
+
+@pytest.fixture
+async def orders(jetstream: JetStreamContext) -> Orders:
+    subscription = await jetstream.subscribe(
+        subjects.DEPLOY_REQUESTED,
+        stream=streams.EVENTS,
+        ordered_consumer=True,
+        deliver_policy=DeliverPolicy.NEW,
+    )
+    return Orders(subscription)
+
+
+@pytest.fixture
+def deploy(owners: Owners) -> Owners:
+    """A deploy that takes every order and makes the deployment at once."""
+    owners.says(subjects.RPC_DEPLOYMENT_PLAN, samples.plan())
+    owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
+    return owners
+
+
+@pytest.mark.parametrize(
+    ("path", "subject", "model", "question"),
+    [
+        (
+            "/devices?group=stage&include_revoked=true&limit=1000&offset=3",
+            subjects.RPC_DEVICE_LIST,
+            deployments.DevicePage,
+            deployments.ListDevices(group="stage", include_revoked=True, limit=1000, offset=3),
+        ),
+        (
+            "/devices/k1-stage-left",
+            subjects.RPC_DEVICE_GET,
+            deployments.DeviceView,
+            deployments.GetDevice(device_id="k1-stage-left"),
+        ),
+        (
+            f"/tracks/{samples.TRACK}/versions/3/bundle",
+            subjects.RPC_BUNDLE_GET,
+            deployments.BundleView,
+            deployments.GetBundle(track_id=samples.TRACK, version=3),
+        ),
+        (
+            f"/deployments?track_id={samples.TRACK}&device_id=k1-a&status=staging&limit=7&offset=1",
+            subjects.RPC_DEPLOYMENT_LIST,
+            deployments.DeploymentPage,
+            deployments.ListDeployments(
+                track_id=samples.TRACK, device_id="k1-a", status="staging", limit=7, offset=1
+            ),
+        ),
+        (
+            f"/deployments/{samples.DEPLOYMENT}",
+            subjects.RPC_DEPLOYMENT_GET,
+            deployments.DeploymentView,
+            deployments.GetDeployment(deployment_id=samples.DEPLOYMENT),
+        ),
+    ],
+)
+async def test_each_read_asks_deploy(
+    http: httpx.AsyncClient, owners: Owners, *, path: str, subject: str, model: Any, question: Any
+) -> None:
+    """Path and query become the question; the answer comes back as it is, and as the schema says."""
+    answer = model.model_validate_json((samples.GOLDEN / model.__name__ / "v1.json").read_text())
+    owners.says(subject, answer)
+    got = await http.get(API + path)
+    assert (got.status_code, owners.asked) == (200, [question])
+    assert model.model_validate_json(got.content) == answer
+    satisfies(got.json(), model.__name__)
+
+
+@pytest.mark.parametrize(
+    ("path", "subject", "error"),
+    [
+        ("/devices/k1-z", subjects.RPC_DEVICE_GET, AnswerError("device_not_found", "No such device.", 404)),
+        (f"/deployments/{samples.DEPLOYMENT}", subjects.RPC_DEPLOYMENT_GET, UNKNOWN),
+        (f"/deployments/{samples.DEPLOYMENT}/events", subjects.RPC_DEPLOYMENT_GET, UNKNOWN),
+        (
+            f"/tracks/{samples.TRACK}/versions/1/bundle",
+            subjects.RPC_BUNDLE_GET,
+            AnswerError("bundle_missing", "Simulate the graph first.", 409),
+        ),
+    ],
+)
+async def test_what_deploy_refuses_is_a_problem(
+    http: httpx.AsyncClient, owners: Owners, path: str, subject: str, error: AnswerError
+) -> None:
+    """Its code, its sentence, its status."""
+    owners.says(subject, error)
+    answer = await http.get(API + path)
+    assert (answer.status_code, answer.json()["code"]) == (error.status, error.code)
+    satisfies(answer.json(), "Problem")
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("/devices/k1%20a", "must be 1 to 40 of"),
+        ("/devices/" + "x" * 41, "must be 1 to 40 of"),
+        ("/devices?group=a.b", "must be 1 to 40 of"),
+        ("/deployments/dep_1", "is no id of this kind"),
+        ("/deployments?status=running", "Input should be"),
+    ],
+)
+async def test_wrong_names_are_explained(http: httpx.AsyncClient, path: str, hint: str) -> None:
+    """With what a name of this kind looks like."""
+    answer = await http.get(API + path)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_parameter")
+    assert hint in answer.json()["errors"][0]["message"]
+
+
+async def test_an_order_is_checked_told_and_answered(
+    http: httpx.AsyncClient, deploy: Owners, orders: Orders
+) -> None:
+    """Deploy is asked for its plan first; then the command lies in the stream with all that was asked for."""
+    asked = {
+        **ORDER,
+        "strategy": {"canary": 1, "batch_size": 10, "max_failures": "10%", "observe_seconds": 15},
+        "activation": {"when": "time", "at": "2026-05-01T20:00:00+02:00"},
+        "overrides": [{"gate": "firmware", "device_id": "k1-a", "reason": "tested by hand today"}],
+        "requested_by": "ada",
+    }
+    answer = await http.post(URL, json=asked)
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+    satisfies(answer.json(), "DeploymentAccepted")
+    envelope, command = await orders.next()
+    assert command.deployment_id == answer.json()["deployment_id"] == envelope.subject
+    assert envelope.id == derived_id("evt", subjects.DEPLOY_REQUESTED, command.deployment_id)
+    order = deployments.DeploymentOrder.model_validate(asked)
+    assert deploy.asked[0] == order
+    assert deployments.DeploymentOrder.model_validate(command.model_dump()) == order
+    assert deploy.asked[1] == deployments.GetDeployment(deployment_id=command.deployment_id)
+
+
+async def test_a_device_named_twice_is_one(http: httpx.AsyncClient, deploy: Owners, orders: Orders) -> None:
+    """In the order in which they were named first."""
+    assert (await http.post(URL, json={**ORDER, "device_ids": ["b", "a", "b"]})).status_code == 202
+    _, command = await orders.next()
+    assert command.device_ids == ["b", "a"]
+
+
+async def test_whoever_got_an_id_can_look_at_it(
+    http: httpx.AsyncClient, owners: Owners, orders: Orders
+) -> None:
+    """The answer waits until deploy has made the deployment."""
+    owners.says(subjects.RPC_DEPLOYMENT_PLAN, samples.plan())
+    owners.says(subjects.RPC_DEPLOYMENT_GET, UNKNOWN)
+    answering = asyncio.create_task(http.post(URL, json=ORDER))
+    await orders.next()
+    seen = len(owners.asked)
+    async with asyncio.timeout(5):
+        while len(owners.asked) < seen + 3:
+            await asyncio.sleep(0.01)
+    assert not answering.done()
+    owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
+    assert (await answering).status_code == 202
+
+
+async def test_a_dry_run_changes_nothing(http: httpx.AsyncClient, deploy: Owners, orders: Orders) -> None:
+    """200 with the plan, also where nothing would start; no order goes out."""
+    for would_start in (True, False):
+        plan = samples.plan(would_start=would_start)
+        deploy.says(subjects.RPC_DEPLOYMENT_PLAN, plan)
+        answer = await http.post(URL, json={**ORDER, "dry_run": True})
+        assert answer.status_code == 200
+        assert deployments.DeploymentPlan.model_validate_json(answer.content) == plan
+        satisfies(answer.json(), "DeploymentPlan")
+    assert {type(question) for question in deploy.asked} == {deployments.DeploymentOrder}
+    assert await orders.count() == 0
+
+
+async def test_every_gate_that_holds_it_up_is_named(
+    http: httpx.AsyncClient, deploy: Owners, orders: Orders
+) -> None:
+    """409; what passed or was overridden is not among them."""
+    check = deployments.Check
+    show = [
+        check(gate="photosensitivity", passed=False, reason="Flashes five times a second"),
+        check(gate="f_measure", passed=False, overridden=True, reason="F-measure .7"),
+    ]
+    mine = [check(gate="presence", passed=False, reason="It is offline"), check(gate="nodes", passed=True)]
+    device = deployments.DevicePlan(device_id="k1-a", checks=mine)
+    deploy.says(subjects.RPC_DEPLOYMENT_PLAN, samples.plan(would_start=False, checks=show, devices=[device]))
+    answer = await http.post(URL, json=ORDER)
+    assert (answer.status_code, answer.json()["code"]) == (409, "deployment_blocked")
+    assert answer.json()["errors"] == [
+        {"name": "photosensitivity", "message": "Flashes five times a second"},
+        {"name": "k1-a.presence", "message": "It is offline"},
+    ]
+    assert "k1-a.presence: It is offline" in answer.json()["detail"]
+    assert await orders.count() == 0
+
+
+async def test_the_same_key_is_the_same_deployment(
+    http: httpx.AsyncClient, deploy: Owners, orders: Orders, unique: str
+) -> None:
+    """Also when the devices are busy with it by now; with another order the key is refused."""
+    headers = {"Idempotency-Key": f"söme key {unique}".encode()}
+    first = await http.post(URL, json=ORDER, headers=headers)
+    assert first.status_code == 202
+    deploy.says(subjects.RPC_DEPLOYMENT_PLAN, samples.plan(would_start=False))
+    again = await http.post(URL, json=dict(reversed(ORDER.items())), headers=headers)
+    assert (again.status_code, again.json()) == (202, first.json())
+    other = await http.post(URL, json={**ORDER, "version": 4}, headers=headers)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    await orders.next()
+    assert await orders.count() == 0
+
+
+async def test_requests_with_one_key_at_once_are_one_deployment(
+    http: httpx.AsyncClient, deploy: Owners, orders: Orders, unique: str
+) -> None:
+    """Whoever is first decides the id, and the stream keeps one command."""
+    headers = {"Idempotency-Key": unique}
+    answers = await asyncio.gather(*(http.post(URL, json=ORDER, headers=headers) for _ in range(8)))
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["deployment_id"] for answer in answers}) == 1
+    await orders.next()
+    assert await orders.count() == 0
+
+
+async def test_an_order_that_never_arrived_is_sent_again(
+    http: httpx.AsyncClient, owners: Owners, orders: Orders, jetstream: JetStreamContext, unique: str
+) -> None:
+    """A key that was reserved by a gateway which died before it told the bus: the same id, told now."""
+    from k1_gateway import idempotency
+    from k1_gateway.deploying import _digest
+
+    reserved = idempotency.Reserved(
+        deployment_id=samples.DEPLOYMENT, order_sha256=_digest(deployments.DeploymentOrder(**ORDER))
+    )
+    await idempotency.reserve(jetstream, unique, reserved)
+    owners.says(subjects.RPC_DEPLOYMENT_PLAN, samples.plan())
+    owners.says(subjects.RPC_DEPLOYMENT_GET, UNKNOWN)
+    answering = asyncio.create_task(http.post(URL, json=ORDER, headers={"Idempotency-Key": unique}))
+    _, command = await orders.next()
+    owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
+    assert (await answering).json()["deployment_id"] == command.deployment_id == samples.DEPLOYMENT
+
+
+_MANY = [f"k1-{number}" for number in range(10_001)]
+HOSTILE: list[tuple[Any, int, str, str]] = [
+    ("[" * 200_000, 400, "malformed_json", "JSON"),
+    ('{"track_id": ' + '{"a":' * 5000 + "1" + "}" * 5001, 400, "malformed_json", "JSON"),
+    ('{"version": NaN}', 400, "malformed_json", "NaN"),
+    ('{"strategy": {"observe_seconds": -Infinity}}', 400, "malformed_json", "Infinity"),
+    (b"\xff\xfe", 400, "malformed_json", "JSON"),
+    (" " * 1_100_000, 413, "body_too_large", "1 MiB"),
+    ("[]", 422, "invalid_body", "object"),
+    ("", 422, "invalid_body", "object"),
+    ({}, 422, "invalid_body", "track_id"),
+    ({**ORDER, "colour": "red"}, 422, "invalid_body", "colour"),
+    ({**ORDER, "deployment_id": samples.DEPLOYMENT}, 422, "invalid_body", "deployment_id"),
+    ({**ORDER, "strategy": {"canry": 1}}, 422, "invalid_body", "strategy.canry"),
+    ({**ORDER, "version": True}, 422, "invalid_body", "version"),
+    ({**ORDER, "version": "3"}, 422, "invalid_body", "version"),
+    ({**ORDER, "version": 10**30}, 422, "invalid_body", "version"),
+    ({**ORDER, "dry_run": "no"}, 422, "invalid_body", "dry_run"),
+    ({**ORDER, "device_ids": []}, 422, "invalid_body", "device_ids"),
+    ({**ORDER, "device_ids": _MANY}, 422, "invalid_body", "device_ids"),
+    ({**ORDER, "device_ids": ["a.b"] * 9000}, 422, "invalid_body", "8950 more"),
+    ({**ORDER, "device_ids": ["*"]}, 422, "invalid_body", "device_ids.0"),
+    ({**ORDER, "group": "stage"}, 422, "invalid_body", "either device_ids or group"),
+    ({"track_id": samples.TRACK, "version": 1}, 422, "invalid_body", "either device_ids or group"),
+    ({**ORDER, "strategy": {"max_failures": "101%"}}, 422, "invalid_body", "max_failures"),
+    ({**ORDER, "strategy": {"max_failures": -1}}, 422, "invalid_body", "max_failures"),
+    ({**ORDER, "activation": {"when": "time", "at": "2026-05-01T20:00:00"}}, 422, "invalid_body", "zone"),
+    ({**ORDER, "activation": {"when": "later"}}, 422, "invalid_body", "activation"),
+    ({**ORDER, "overrides": [{"gate": "firmware", "reason": "short"}]}, 422, "invalid_body", "overrides.0"),
+    ({**ORDER, "requested_by": "a\0b"}, 422, "invalid_body", "requested_by"),
+    ('{"track_id": "\\ud800"}', 422, "invalid_body", "request"),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "code", "named"), HOSTILE)
+async def test_hostile_orders_are_refused_in_words(
+    http: httpx.AsyncClient, deploy: Owners, orders: Orders, *, body: Any, status: int, code: str, named: str
+) -> None:
+    """What is wrong is named, in an answer of a bearable size; nobody is asked and nothing is ordered."""
+    content = body if isinstance(body, str | bytes) else json.dumps(body)
+    answer = await http.post(URL, content=content, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert named in answer.json()["detail"]
+    assert len(answer.content) < 20_000
+    assert deploy.asked == []
+    assert await orders.count() == 0
+
+
+async def test_ten_thousand_devices_are_taken(
+    http: httpx.AsyncClient, deploy: Owners, orders: Orders
+) -> None:
+    """With ids of the greatest length."""
+    ids = [f"k1-{number:037}" for number in range(10_000)]
+    assert (await http.post(URL, json={**ORDER, "device_ids": ids})).status_code == 202
+    assert (await orders.next())[1].device_ids == ids
+
+
+@pytest.mark.parametrize("action", ["cancel", "rollback", "pause", "resume"])
+async def test_a_deployment_is_controlled(http: httpx.AsyncClient, owners: Owners, action: str) -> None:
+    """The path says what is done; reason and name go along; nothing is needed."""
+    owners.says(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
+    told = {"reason": "the singer is late", "requested_by": "ada"}
+    for body in (told, None):
+        answer = await http.post(f"{ONE}/{action}", json=body)
+        assert answer.status_code == 200, answer.text
+        satisfies(answer.json(), "DeploymentView")
+    question = deployments.ControlDeployment
+    assert owners.asked == [
+        question(deployment_id=samples.DEPLOYMENT, action=action, **told),  # type: ignore[arg-type]
+        question(deployment_id=samples.DEPLOYMENT, action=action),  # type: ignore[arg-type]
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"action": "resume"}, {"deployment_id": "x"}, {"reason": 7}, {"requested_by": ""}, {"reason": "\0"}, []],
+)
+async def test_a_control_takes_only_who_and_why(http: httpx.AsyncClient, owners: Owners, body: Any) -> None:
+    """What is done stands in the path alone."""
+    owners.says(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
+    assert (await http.post(f"{ONE}/cancel", json=body)).status_code == 422
+    assert owners.asked == []
+
+
+async def test_changes_flow_until_the_deployment_ends(http: httpx.AsyncClient, owners: Owners) -> None:
+    """The deployment as it stands, each change as it happens, the deployment at its end; then the stream ends."""
+    owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
+    events: list[tuple[str, dict[str, Any]]] = []
+    async with http.stream("GET", f"{ONE}/events") as stream, asyncio.timeout(10):
+        assert stream.headers["content-type"] == "text/event-stream"
+        name = ""
+        async for line in stream.aiter_lines():
+            field, _, value = line.partition(": ")
+            name = value if field == "event" else name
+            if field == "data":
+                events.append((name, json.loads(value)))
+                await _next_change(owners, len(events))
+    assert [name for name, _ in events] == ["deployment", "change", "change", "deployment"]
+    assert [data["status"] for _, data in events] == ["observing", "committing", "succeeded", "succeeded"]
+
+
+async def _next_change(owners: Owners, seen: int) -> None:
+    status: Any = {1: "committing", 2: "succeeded"}.get(seen)
+    if status is None:
+        return
+    if status == "succeeded":
+        owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment(status="succeeded"))
+    change = deployments.DeploymentChange(deployment_id=samples.DEPLOYMENT, status=status, at=samples.NOW)
+    await owners.bus.client.publish(subjects.live_deployment(samples.DEPLOYMENT), change.to_json())
+
+
+async def test_a_lost_end_is_noticed(http: httpx.AsyncClient, owners: Owners) -> None:
+    """Changes may be lost: without any, the deployment itself is looked at, and a comment shows life."""
+    owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
+    async with http.stream("GET", f"{ONE}/events") as stream, asyncio.timeout(10):
+        lines = stream.aiter_lines()
+        assert await anext(lines) == "event: deployment"
+        owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment(status="rolled_back"))
+        rest = [line async for line in lines]
+    assert ": waiting" in rest
+    assert '"status":"rolled_back"' in rest[-2]
+
+
+_bodies = st.fixed_dictionaries(
+    {"track_id": st.just(samples.TRACK), "version": st.integers(1, 10**6)},
+    optional={
+        "group": st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True),
+        "device_ids": st.lists(st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True), min_size=1, max_size=5),
+        "requested_by": st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1).filter(
+            lambda name: 0 < len(name.strip()) <= 100
+        ),
+        "dry_run": st.booleans(),
+        "activation": st.one_of(
+            st.just({"when": "now"}),
+            st.datetimes(timezones=st.just(samples.NOW.tzinfo)).map(
+                lambda at: {"when": "time", "at": rfc3339(at)}
+            ),
+        ),
+    },
+)
+
+
+@given(_bodies)
+def test_an_order_says_what_the_body_said(body: dict[str, Any]) -> None:
+    """Whatever is accepted names devices in one way, and reaches the bus unchanged."""
+    if ("group" in body) == ("device_ids" in body):
+        with pytest.raises(ValueError, match="either device_ids or group"):
+            DeploymentBody.model_validate_json(json.dumps(body), strict=True, extra="forbid")
+        return
+    order = DeploymentBody.model_validate_json(json.dumps(body), strict=True, extra="forbid").order()
+    said = {**body, "device_ids": list(dict.fromkeys(body.get("device_ids", []))) or None}
+    assert order == deployments.DeploymentOrder.model_validate(said)
+    assert deployments.DeploymentOrder.model_validate_json(order.to_json()) == order
