@@ -5,6 +5,8 @@ from k1_contracts.devices import DeviceHello
 from k1_deploy.device_store import SCHEMA, DeviceRow
 from k1_deploy.handlers import consume_hellos
 from k1_deploy.inventory import Inventory
+from k1_deploy.link import DeviceLink
+from k1_deploy.presence import PresenceWatch
 from k1_deploy.settings import DeploySettings
 from k1_platform.database import check_database, open_pool
 from k1_platform.health import durable_check
@@ -22,6 +24,10 @@ async def wire(runtime: Runtime) -> None:
     objects = ObjectStore(ObjectStoreSettings())
     runtime.cleanup.callback(objects.close)
     jetstream, broker = runtime.bus.jetstream, runtime.bus.broker
+    link = DeviceLink(runtime.bus.client)
+    await link.start()
+    presence = PresenceWatch(runtime.bus.client, jetstream)
+    await presence.start()
 
     async def on_hello(device: DeviceRow, hello: DeviceHello) -> None:
         """Healing goes here."""

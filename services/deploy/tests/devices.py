@@ -1,0 +1,77 @@
+"""A small scripted device for tests: what it answers to a command is a function of the test."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from k1_contracts import subjects
+from k1_contracts.devices import (
+    COMMANDS,
+    DeviceCommand,
+    DeviceHello,
+    DeviceReply,
+    ReplyStatus,
+    RunningBundle,
+    Verb,
+)
+
+Script = Callable[["ScriptedDevice", Verb, DeviceCommand], Awaitable[None]]
+
+
+def hello(device_id: str, **changes: Any) -> DeviceHello:
+    """What a healthy empty device says of itself."""
+    fields: dict[str, Any] = {
+        "id": device_id,
+        "model": "K1",
+        "firmware": "2.1.0",
+        "hardware": "esp32-s3",
+        "node_types": ["Led"],
+        "flash_free_bytes": 4_000_000,
+    }
+    return DeviceHello.model_validate(fields | changes)
+
+
+def bundle(number: int) -> RunningBundle:
+    """A bundle that tells itself from others."""
+    return RunningBundle(bundle_sha256=f"{number:064x}", track_id=f"trk_{number:026d}", version=number)
+
+
+class ScriptedDevice:
+    """Listens for the commands of one id."""
+
+    def __init__(self, client: Client, device_id: str, script: Script) -> None:
+        self.id = device_id
+        self.commands: list[tuple[Verb, DeviceCommand]] = []
+        self._client = client
+        self._script = script
+        self._inbox = ""
+
+    async def listen(self) -> "ScriptedDevice":
+        """Begin; after this the server knows of the device."""
+        await self._client.subscribe(subjects.command(self.id, ">"), cb=self._commanded)
+        await self._client.flush()
+        return self
+
+    async def _commanded(self, message: Msg) -> None:
+        verb: Any = message.subject.split(".")[2]
+        command = COMMANDS[verb].model_validate_json(message.data)
+        self.commands.append((verb, command))
+        self._inbox = message.reply
+        await self._script(self, verb, command)
+
+    def reply(self, command: DeviceCommand, verb: Verb, status: ReplyStatus, **fields: Any) -> DeviceReply:
+        """An answer of this device."""
+        return DeviceReply(
+            command_id=command.command_id, device_id=self.id, verb=verb, status=status, **fields
+        )
+
+    async def first(self, reply: DeviceReply | bytes) -> None:
+        """Say it on the reply subject of the last command, as a device over NATS does once."""
+        await self._client.publish(self._inbox, reply if isinstance(reply, bytes) else reply.to_json())
+
+    async def later(self, reply: DeviceReply | bytes, *, as_id: str | None = None) -> None:
+        """Say it on `device.<id>.reply`."""
+        data = reply if isinstance(reply, bytes) else reply.to_json()
+        await self._client.publish(subjects.device(as_id or self.id, "reply"), data)

@@ -1,0 +1,237 @@
+"""The services' end of the device link, on a real server."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+
+import nats
+import pytest
+from nats.aio.client import Client
+
+from k1_contracts import subjects
+from k1_contracts.devices import Activate, DeviceCommand, DeviceReply, Discard, Info, Verb
+from k1_deploy.errors import DeviceUnreachable
+from k1_deploy.link import PINGS, DeviceLink
+from k1_platform.nats_connection import connect_options
+from k1_platform.settings import NatsSettings
+from services.deploy.tests.devices import ScriptedDevice, bundle, hello
+from tests.support.infrastructure import Infrastructure
+
+SHA256 = bundle(1).bundle_sha256
+PATIENCE_S = 10.0
+
+
+@pytest.fixture
+async def link(nats_client: Client) -> DeviceLink:
+    link = DeviceLink(nats_client)
+    await link.start()
+    return link
+
+
+@pytest.fixture
+async def devices(provisioned: Infrastructure) -> AsyncIterator[Client]:
+    """The connection of the devices."""
+    client = await nats.connect(**connect_options(NatsSettings()))
+    yield client
+    await client.close()
+
+
+def command(unique: str) -> Discard:
+    return Discard(command_id=f"dep:{unique}", bundle_sha256=SHA256)
+
+
+async def accepted_then_done(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
+    await device.first(device.reply(command, verb, "accepted"))
+    await device.later(device.reply(command, verb, "progress", received_bytes=7))
+    await device.later(device.reply(command, verb, "done", hello=hello(device.id)))
+
+
+async def silent(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
+    """Hears everything and says nothing."""
+
+
+async def test_accepted_then_done(link: DeviceLink, devices: Client, unique: str) -> None:
+    """The final answer is returned, the ones before it are told of."""
+    await ScriptedDevice(devices, unique, accepted_then_done).listen()
+    told: list[DeviceReply] = []
+    done = await link.call(unique, "discard", command(unique), timeout_s=PATIENCE_S, on_progress=told.append)
+    assert (done.status, done.hello) == ("done", hello(unique))
+    # The two subjects are two subscriptions: `accepted` may be overtaken, even by the last answer.
+    assert {reply.status for reply in told} <= {"accepted", "progress"}
+
+
+async def test_any_answer(link: DeviceLink, devices: Client, unique: str) -> None:
+    """Without waiting for the end, `accepted` is the answer: the device is armed."""
+
+    async def armed(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
+        await device.first(device.reply(command, verb, "accepted"))
+
+    await ScriptedDevice(devices, unique, armed).listen()
+    order = Activate(command_id=unique, bundle_sha256=SHA256, at_ms=1e6)
+    reply = await link.call(unique, "activate", order, timeout_s=PATIENCE_S, until_final=False)
+    assert reply.status == "accepted"
+
+
+@pytest.mark.parametrize("status", ["refused", "failed"])
+async def test_a_refusal_is_an_answer(link: DeviceLink, devices: Client, unique: str, status: str) -> None:
+    """A device that refuses or fails has answered; the caller sees why."""
+
+    async def refuse(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
+        await device.first(device.reply(command, verb, status, code="still_active", message="it runs"))
+
+    await ScriptedDevice(devices, unique, refuse).listen()
+    reply = await link.call(unique, "discard", command(unique), timeout_s=PATIENCE_S)
+    assert (reply.status, reply.code) == (status, "still_active")
+
+
+async def test_over_mqtt_all_answers_come_on_one_subject(
+    link: DeviceLink, devices: Client, unique: str
+) -> None:
+    """A device that cannot see the reply subject answers on its own."""
+
+    async def like_mqtt(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
+        await device.later(device.reply(command, verb, "accepted"))
+        await device.later(device.reply(command, verb, "done"))
+
+    await ScriptedDevice(devices, unique, like_mqtt).listen()
+    told: list[DeviceReply] = []
+    done = await link.call(
+        unique, "info", Info(command_id=unique), timeout_s=PATIENCE_S, on_progress=told.append
+    )
+    assert [done.status, *(reply.status for reply in told)] == ["done", "accepted"]
+
+
+async def test_nobody_listens(link: DeviceLink, unique: str) -> None:
+    """A device that is not connected is told of at once, not after the time-out."""
+    begun = time.monotonic()
+    with pytest.raises(DeviceUnreachable, match="is not connected"):
+        await link.call(unique, "info", Info(command_id=unique), timeout_s=60)
+    assert time.monotonic() - begun < PATIENCE_S
+
+
+async def test_no_answer_in_time(link: DeviceLink, devices: Client, unique: str) -> None:
+    """A device that hears and says nothing, or only that it began, is unreachable after the time given."""
+
+    async def begins(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
+        await device.first(device.reply(command, verb, "accepted"))
+
+    await ScriptedDevice(devices, unique, begins).listen()
+    await ScriptedDevice(devices, f"{unique}-mute", silent).listen()
+    for device_id in (unique, f"{unique}-mute"):
+        with pytest.raises(DeviceUnreachable, match=r"did not answer discard within 0\.1 s"):
+            await link.call(device_id, "discard", command(unique), timeout_s=0.1)
+
+
+async def test_the_same_command_again(link: DeviceLink, devices: Client, unique: str) -> None:
+    """After a time-out the same command finds the answer; what came late or twice does no harm."""
+
+    async def second_time(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
+        if len(device.commands) == 2:
+            for _ in range(3):
+                await device.later(device.reply(command, verb, "done"))
+            await device.first(device.reply(command, verb, "accepted"))
+
+    device = await ScriptedDevice(devices, unique, second_time).listen()
+    with pytest.raises(DeviceUnreachable):
+        await link.call(unique, "discard", command(unique), timeout_s=0.1)
+    assert (await link.call(unique, "discard", command(unique), timeout_s=PATIENCE_S)).status == "done"
+    assert [verb for verb, _ in device.commands] == ["discard", "discard"]
+
+
+async def test_two_wait_for_one_command(link: DeviceLink, devices: Client, unique: str) -> None:
+    """Both get the answer."""
+    await ScriptedDevice(devices, unique, accepted_then_done).listen()
+    calls = [link.call(unique, "discard", command(unique), timeout_s=PATIENCE_S) for _ in range(2)]
+    assert [reply.status for reply in await asyncio.gather(*calls)] == ["done", "done"]
+
+
+async def test_what_others_say_counts_for_nothing(
+    link: DeviceLink, devices: Client, unique: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither garbage, nor another device's word, nor an answer to something else ends a call."""
+    other = f"{unique}-other"
+
+    async def hostile(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
+        good = device.reply(command, verb, "failed")
+        for data in (b"", b"\xff\xfe", b"[]", b"{}", b'{"command_id":1}', b"9" * 100_000, b"[" * 100_000):
+            await device.first(data)
+            await device.later(data)
+        await device.later(good, as_id=other)  # the subject is another's
+        await device.later(good.model_copy(update={"device_id": other}))  # the body is another's
+        await device.later(good.model_copy(update={"device_id": other}), as_id=other)  # both are
+        await device.later(good.model_copy(update={"hello": hello(other)}))
+        await device.later(good.model_copy(update={"verb": "stage"}))
+        await device.later(good.model_copy(update={"command_id": "another"}))
+        await device.later(device.reply(command, verb, "done"))
+
+    await ScriptedDevice(devices, unique, hostile).listen()
+    with caplog.at_level(logging.WARNING, "k1_deploy.link"):
+        reply = await link.call(unique, "discard", command(unique), timeout_s=PATIENCE_S)
+    assert reply.status == "done"
+    reasons = [record.reason for record in caplog.records if record.device_id in (unique, other)]  # type: ignore[attr-defined]
+    assert reasons.count("it speaks for another device") == 3
+    assert "it answers discard with stage" in reasons
+
+
+async def test_a_device_cannot_answer_for_another(link: DeviceLink, devices: Client, unique: str) -> None:
+    """Not even when it knows the command's id."""
+    victim = await ScriptedDevice(devices, unique, silent).listen()
+    call = asyncio.create_task(link.call(unique, "discard", command(unique), timeout_s=1))
+    while not victim.commands:
+        await asyncio.sleep(0.005)
+    attacker = f"{unique}-attacker"
+    lie = DeviceReply(command_id=f"dep:{unique}", device_id=attacker, verb="discard", status="done")
+    await devices.publish(subjects.device(attacker, "reply"), lie.to_json())
+    with pytest.raises(DeviceUnreachable):
+        await call
+
+
+async def test_a_thousand_at_once(link: DeviceLink, devices: Client, unique: str) -> None:
+    """Every call gets its own device's answer."""
+    ids = [f"{unique}-{number}" for number in range(1000)]
+    for device_id in ids:
+        await devices.subscribe(
+            subjects.command(device_id, ">"),
+            cb=ScriptedDevice(devices, device_id, accepted_then_done)._commanded,
+        )
+    await devices.flush()
+    calls = (
+        link.call(device_id, "discard", command(unique), timeout_s=60, on_progress=lambda _: None)
+        for device_id in ids
+    )
+    replies = await asyncio.gather(*calls)
+    assert [reply.device_id for reply in replies] == ids
+    assert {reply.status for reply in replies} == {"done"}
+    assert not link._by_command
+    assert not link._by_token
+
+
+@pytest.mark.parametrize("epoch_ms", [0.0, 1.7e12, -5e9])
+async def test_the_clock_of_a_device(link: DeviceLink, devices: Client, unique: str, epoch_ms: float) -> None:
+    """The offset is found to a few ms, wherever the device begins to count."""
+    begun = time.time()
+
+    async def tell(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
+        now = epoch_ms + (time.time() - begun) * 1000
+        await device.first(device.reply(command, verb, "done", received_ms=now, replied_ms=now))
+
+    device = await ScriptedDevice(devices, unique, tell).listen()
+    offset = await link.clock_offset_ms(unique)
+    assert offset == pytest.approx(epoch_ms - begun * 1000, abs=20)
+    assert [verb for verb, _ in device.commands] == ["ping"] * PINGS
+
+
+async def test_a_clock_that_cannot_be(link: DeviceLink, devices: Client, unique: str) -> None:
+    """A device without times, or with impossible ones, has no clock; one that is away is unreachable."""
+
+    async def nonsense(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
+        odd = len(device.commands) % 2
+        times = {} if odd else {"received_ms": 2.0, "replied_ms": 1.0}
+        await device.first(device.reply(command, verb, "done", **times))
+
+    await ScriptedDevice(devices, unique, nonsense).listen()
+    with pytest.raises(DeviceUnreachable, match="without possible times"):
+        await link.clock_offset_ms(unique)
+    with pytest.raises(DeviceUnreachable, match="is not connected"):
+        await link.clock_offset_ms(f"{unique}-away")
