@@ -8,6 +8,7 @@ from k1_analysis.engine.agreement import Agreement, compare
 from k1_analysis.engine.committee import MemberName, Verdict, deliberate
 from k1_analysis.engine.confidence import beat_confidence, track_confidence
 from k1_analysis.engine.downbeats import Bars, find_bars
+from k1_analysis.engine.edges import without_edges
 from k1_analysis.engine.features import Features
 from k1_analysis.engine.framing import Floats, Seconds
 from k1_analysis.engine.metrical_level import settled
@@ -108,14 +109,12 @@ def find_rhythm(
     chosen = verdict.beats[verdict.chosen] if verdict.chosen else np.empty(0)
     if not _has_pulse(chosen, verdict, features, activation[:, 0]):
         return _no_rhythm(features, tonal, activation, verdict)
-    grid_times = refine(
-        _at_expected_level(chosen, activation[:, 0], preset),
-        activation[:, 0],
-        curve,
-        attack_curve(features.attack),
-    )
+    attacks = attack_curve(features.attack)
+    level = _at_expected_level(chosen, activation[:, 0], preset)
+    grid_times = refine(level, activation[:, 0], curve, attacks)
     grid = fit_grid(grid_times)
     beats = grid.times(start, end) if grid else with_first_beat(_inside(grid_times, start, end), start)
+    beats = without_edges(beats, curve, attacks, features.envelopes.rms)
     independent = verdict.beats[verdict.independent] if verdict.independent else np.empty(0)
     bars = find_bars(beats, features, tonal, activation[:, 1], preset.metres if preset else ())
     strength, certainty = strength_at(beats, curve), strength_at(beats, activation[:, 0])

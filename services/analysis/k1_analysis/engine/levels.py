@@ -21,6 +21,15 @@ def decibels(levels: Floats) -> Floats:
     return 20 * np.log10(np.maximum(levels, floor))
 
 
+def mean_db(rms: Floats, starts: Seconds, ends: Seconds) -> Seconds:
+    """(n,) decibels of the mean power from each start to its end, at least one point long."""
+    power = np.concatenate([[0.0], np.cumsum(rms.astype(np.float64) ** 2)])
+    first = (starts * ENVELOPE_RATE_HZ).astype(int).clip(0, len(rms) - 1)
+    last = np.maximum((ends * ENVELOPE_RATE_HZ).astype(int), first + 1).clip(max=len(rms))
+    mean = np.maximum((power[last] - power[first]) / (last - first), 10 ** (2 * _LOWEST_DBFS / 20))
+    return 10 * np.log10(mean)
+
+
 def silence_threshold_db(rms: Floats) -> float:
     """SILENCE_DBFS, or 50 dB below the loudest moment of a song that is quieter than most."""
     return min(SILENCE_DBFS, float(decibels(rms).max()) - _BELOW_LOUDEST_DB)

@@ -206,9 +206,9 @@ def tempo_stability(beats: Seconds) -> float:
     return float(np.mean(np.abs(intervals / np.median(intervals) - 1) <= SAME_TEMPO))
 
 
-def strength_at(beats: Seconds, curve: Floats, reach: int = 3) -> Floats:
+def strength_at(beats: Seconds, curve: Floats, reach: int = 3, rate_hz: int = FRAME_RATE_HZ) -> Floats:
     """(len(beats),) greatest value of `curve` within `reach` frames of each beat."""
-    frames = np.round(beats * FRAME_RATE_HZ).astype(int)
+    frames = np.round(beats * rate_hz).astype(int)
     window = (frames[:, None] + np.arange(-reach, reach + 1)).clip(0, len(curve) - 1)
     return curve[window].max(axis=1) if len(beats) else np.empty(0, np.float32)
 
