@@ -1,0 +1,207 @@
+"""The gates before a deployment."""
+
+import itertools
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k1_contracts.deployments import OVERRIDABLE, Check, Gate, GateOverride
+from k1_deploy.device_store import DeviceRow
+from k1_deploy.firmware import FirmwareVersion
+from k1_deploy.gates import (
+    SPACE_MARGIN_BYTES,
+    blocking_reason,
+    compatibility,
+    device_checks,
+    passed,
+    show_checks,
+)
+from services.deploy.tests.bundles import bundle_info
+from services.deploy.tests.devices import bundle, hello
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+LATER = datetime(2026, 3, 2, 12, 0, 0, tzinfo=UTC)
+IDENTIFIERS = st.lists(st.from_regex(r"[0-9A-Za-z-]{1,4}", fullmatch=True), max_size=3)
+NUMBERS = st.tuples(*[st.integers(0, 99999)] * 3)
+
+
+@st.composite
+def versions(draw: st.DrawFn) -> tuple[str, tuple[int, ...], list[str]]:
+    """A version's text, its numbers and its pre-release."""
+    numbers, pre, build = draw(NUMBERS), draw(IDENTIFIERS), draw(IDENTIFIERS)
+    text = ".".join(map(str, numbers)) + (f"-{'.'.join(pre)}" if pre else "")
+    return text + (f"+{'.'.join(build)}" if build else ""), numbers, pre
+
+
+def row(**changes: Any) -> DeviceRow:
+    return DeviceRow(
+        **{"id": "a", "transport": "nats", "group": None, "added_at": NOW, "hello": hello("a"), **changes}
+    )
+
+
+def override(gate: Gate, device_id: str | None = None) -> GateOverride:
+    return GateOverride(gate=gate, device_id=device_id, reason="seen and accepted by hand")
+
+
+def failed(checks: list[Check]) -> list[Gate]:
+    return [check.gate for check in checks if not check.passed]
+
+
+SEMVER_ORDER = [
+    "0.9.9",
+    "1.0.0-0",
+    "1.0.0-2",
+    "1.0.0-11",
+    "1.0.0-alpha",
+    "1.0.0-alpha.1",
+    "1.0.0-alpha.beta",
+    "1.0.0-beta",
+    "1.0.0-beta.2",
+    "1.0.0-beta.11",
+    "1.0.0-rc.1",
+    "1.0.0",
+    "1.0.1",
+    "1.2.0",
+    "1.10.0",
+    "2.0.0",
+]
+
+
+def test_the_order_of_versions() -> None:
+    """The specification's own example, numbers by value, and a pre-release before its release."""
+    parsed = [FirmwareVersion.parse(text) for text in SEMVER_ORDER]
+    assert sorted(parsed, reverse=True)[::-1] == parsed
+    assert all(a < b for a, b in itertools.pairwise(parsed))
+
+
+@given(versions())
+def test_what_follows_a_plus_counts_for_nothing(version: tuple[str, tuple[int, ...], list[str]]) -> None:
+    """Nor does it get into the pre-release, whatever hyphens it holds."""
+    text, numbers, pre = version
+    parsed = FirmwareVersion.parse(text)
+    assert (parsed.numbers, parsed.pre_release) == (numbers, tuple(pre))
+    assert (
+        parsed
+        == FirmwareVersion.parse(text.split("+")[0])
+        == FirmwareVersion.parse(f"{text.split('+')[0]}+z-9")
+    )
+
+
+@given(versions(), versions(), versions())
+def test_versions_are_ordered(
+    a: tuple[str, Any, Any], b: tuple[str, Any, Any], c: tuple[str, Any, Any]
+) -> None:
+    """Exactly one of less, equal and greater holds, and the order is transitive."""
+    first, second, third = (FirmwareVersion.parse(version[0]) for version in (a, b, c))
+    assert [first < second, first == second, first > second].count(True) == 1
+    assert not (first <= second <= third) or first <= third
+
+
+@pytest.mark.parametrize("text", ["", "1.2", "v1.2.3", "1.2.3.4", "1.2.x", "-1.2.3", "1.2.3 ", "٣.1.1"])
+def test_no_version(text: str) -> None:
+    """What is no version is said to be none."""
+    with pytest.raises(ValueError, match="is no version"):
+        FirmwareVersion.parse(text)
+
+
+def test_a_good_show_on_a_good_device() -> None:
+    """All gates are looked at, all are passed."""
+    show, device = show_checks(bundle_info(), []), device_checks(row(), True, bundle_info(), [])
+    assert [check.gate for check in show] == ["track_status", "f_measure", "estimate", "photosensitivity"]
+    assert [check.gate for check in device] == ["presence", "firmware", "nodes", "space"]
+    assert passed([*show, *device])
+    assert (blocking_reason(show), compatibility(device)) == (None, ("ok", None))
+
+
+@pytest.mark.parametrize(
+    ("changes", "gates"),
+    [
+        ({"risk": "amber"}, ["estimate"]),
+        ({"risk": "red"}, ["estimate"]),
+        ({"photosensitivity_passed": None}, ["photosensitivity"]),
+        ({"photosensitivity_passed": False}, ["photosensitivity"]),
+        ({"f_measure": 0.79, "track_status": "warning"}, ["f_measure"]),
+        ({"f_measure": 0.80}, []),
+        ({"track_status": "warning"}, ["track_status"]),
+    ],
+)
+def test_what_the_show_fails(changes: dict[str, Any], gates: list[Gate]) -> None:
+    """Each fault fails its own gate, with a reason."""
+    checks = show_checks(bundle_info(**changes), [])
+    assert failed(checks) == gates
+    assert passed(checks) == (not gates)
+    assert all(check.reason for check in checks if not check.passed)
+
+
+@pytest.mark.parametrize(
+    ("device", "online", "gates", "status"),
+    [
+        (None, True, ["presence"], "offline"),
+        (row(), False, ["presence"], "offline"),
+        (row(hello=None), True, ["presence"], "offline"),
+        (row(revoked_at=LATER), True, ["presence"], "offline"),
+        (row(hello=hello("a", firmware="1.9.9")), True, ["firmware"], "upgrade_required"),
+        (row(hello=hello("a", firmware="2.0.0-rc.1")), True, ["firmware"], "upgrade_required"),
+        (row(hello=hello("a", firmware="2.0.0+x")), True, [], "ok"),
+        (row(hello=hello("a", node_types=["led"])), True, ["nodes"], "missing_nodes"),
+        (row(hello=hello("a", flash_free_bytes=100_000)), True, ["space"], "no_space"),
+        (
+            row(hello=hello("a", node_types=[], firmware="1.0.0")),
+            False,
+            ["presence", "firmware", "nodes"],
+            "offline",
+        ),
+    ],
+)
+def test_what_a_device_fails(device: DeviceRow | None, online: bool, gates: list[Gate], status: str) -> None:
+    """Each fault fails its own gate; also of a device that is away it is told what else is wrong with it."""
+    checks = device_checks(device, online, bundle_info(), [])
+    assert failed(checks) == gates
+    assert compatibility(checks)[0] == status
+    assert bool(blocking_reason(checks)) == bool(gates)
+
+
+@given(st.integers(0, 5_000_000), st.integers(1, 4_194_304))
+def test_space(free: int, size: int) -> None:
+    """The bundle and a margin must fit; one that is there already takes none."""
+    info = bundle_info(size=size)
+    checks = device_checks(row(hello=hello("a", flash_free_bytes=free)), True, info, [])
+    assert passed(checks) == (free >= size + SPACE_MARGIN_BYTES)
+    for held in ({"staged": [info.bundle.sha256]}, {"active": bundle(1)}):
+        assert passed(device_checks(row(hello=hello("a", flash_free_bytes=free, **held)), True, info, []))
+
+
+@given(st.sampled_from(sorted(OVERRIDABLE)), st.none() | st.sampled_from(["a", "b"]))
+def test_an_override_lifts_its_gate_alone(gate: Gate, device_id: str | None) -> None:
+    """For the device that it names or for all, and for nothing else; what is overridden stays visible."""
+    bad = bundle_info(
+        risk="red", photosensitivity_passed=False, f_measure=0.9, track_status="warning", required_nodes=["X"]
+    )
+    device = row(hello=hello("a", firmware="1.0.0", flash_free_bytes=0))
+    lifted = [override(gate, device_id)]
+    show, own = show_checks(bad, lifted), device_checks(device, True, bad, lifted)
+    assert failed(show) == failed(show_checks(bad, []))
+    assert {check.gate for check in show if check.overridden} == (
+        {gate} & set(failed(show)) if device_id is None else set()
+    )
+    assert {check.gate for check in own if check.overridden} == (
+        {gate} & set(failed(own)) if device_id != "b" else set()
+    )
+    assert all(check.reason for check in (*show, *own) if check.overridden)
+
+
+def test_all_overridden() -> None:
+    """Then nothing stands in the way."""
+    bad = bundle_info(risk="red", photosensitivity_passed=None, f_measure=0.1, required_nodes=["X"])
+    device = row(hello=hello("a", firmware="1.0.0", flash_free_bytes=0))
+    all_of_them = [override(gate) for gate in OVERRIDABLE]
+    assert passed([*show_checks(bad, all_of_them), *device_checks(device, True, bad, all_of_them)])
+
+
+def test_presence_cannot_be_overridden() -> None:
+    """An absent device cannot be wished present."""
+    checks = device_checks(row(), False, bundle_info(), [override("presence"), override("presence", "a")])
+    assert (failed(checks), passed(checks)) == (["presence"], False)
