@@ -74,6 +74,8 @@ async def _account_keeper(url: str, keys: DeviceKeys) -> AsyncGenerator[Client]:
             **connect_options(settings),
             connect_timeout=int(_TIMEOUT_S),
             allow_reconnect=False,
+            max_reconnect_attempts=1,  # also counts the attempts of the first connection, by default for minutes
+            reconnect_time_wait=0,
             error_cb=_ignore,
         )
         try:
@@ -81,6 +83,8 @@ async def _account_keeper(url: str, keys: DeviceKeys) -> AsyncGenerator[Client]:
         finally:
             await client.close()
     except (OSError, NatsError) as error:
+        if "Authorization Violation" in str(error):
+            raise AccountRefusedError(f"{url} does not know the user of {keys.account_keeper}") from error
         raise TransientError(f"the account could not be replaced: {error!r}") from error
 
 

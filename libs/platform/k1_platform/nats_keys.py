@@ -22,6 +22,7 @@ from typing import Final
 
 from k1_platform import nats_claims
 from k1_platform.nats_jwt import (
+    Claims,
     KeyKind,
     KeyPair,
     NatsTokenError,
@@ -120,26 +121,34 @@ def _ensure_accounts(made: NatsKeys) -> nats_claims.AccountKeys:
 
 
 def _ensure_users(made: NatsKeys, keys: nats_claims.AccountKeys) -> None:
-    """Credentials are made anew where the key that signed them was."""
-    now = int(time.time())
-    services = read_key(made.folder / "root" / "services.nk")
-    if not _signed_by(made.service_credentials, services):
-        user = KeyPair.generate(KeyKind.USER)
-        token = encode(nats_claims.service_claims(user.public_key, keys.account, now), services)
-        _write(made.service_credentials, credentials_text(token, user), _PRIVATE)
-    system, keeper = read_key(made.folder / "root" / "system.nk"), made.deploy / "system.creds"
-    if not _signed_by(keeper, system):
-        user = KeyPair.generate(KeyKind.USER)
-        token = encode(nats_claims.account_keeper_claims(user.public_key, now), system)
-        _write(keeper, credentials_text(token, user), _PRIVATE)
+    """Credentials are made anew where what they say has changed, or the key that signs them."""
+    now, root = int(time.time()), made.folder / "root"
+    user, keeper = KeyPair.generate(KeyKind.USER), KeyPair.generate(KeyKind.USER)
+    services = encode(
+        nats_claims.service_claims(user.public_key, keys.account, now), read_key(root / "services.nk")
+    )
+    system = encode(nats_claims.account_keeper_claims(keeper.public_key, now), read_key(root / "system.nk"))
+    _ensure_credentials(made.service_credentials, services, user)
+    _ensure_credentials(made.deploy / "system.creds", system, keeper)
 
 
-def _signed_by(credentials: Path, signer: KeyPair) -> bool:
+def _ensure_credentials(file: Path, token: str, user: KeyPair) -> None:
+    """Write the file unless it holds the like for a user of its own."""
+    if _lasting(file) != _what_lasts(token):
+        _write(file, credentials_text(token, user), _PRIVATE)
+
+
+def _lasting(file: Path) -> Claims | None:
     try:
-        token, _ = parse_credentials(credentials.read_text())
+        token, _ = parse_credentials(file.read_text())
     except (FileNotFoundError, NatsTokenError):
-        return False
-    return decode(token)["iss"] == signer.public_key
+        return None
+    return _what_lasts(token)
+
+
+def _what_lasts(token: str) -> Claims:
+    """All claims but those that are new with each token."""
+    return {name: value for name, value in decode(token).items() if name not in {"sub", "iat", "jti"}}
 
 
 def _ensure_key(file: Path, kind: KeyKind) -> KeyPair:

@@ -1,10 +1,8 @@
 """What a device may do on the bus, tried on a real server over NATS and MQTT: its own subjects and nothing else."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiomqtt
@@ -12,29 +10,50 @@ import nats
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 
-from k1_cli.embedded.home import Home
 from k1_cli.embedded.nats import NatsServer
-from k1_contracts.devices import Transport
+from k1_contracts import subjects
+from k1_contracts.deployments import DeviceCredential
 from k1_deploy.credentials import DeviceCredentials
-from k1_platform.device_credentials import MintedCredential
+from k1_platform.device_credentials import load_device_keys
 from k1_platform.nats_account import AccountRefusedError
+from k1_platform.nats_claims import device_claims
 from k1_platform.nats_connection import connect_options
-from k1_platform.nats_jwt import KeyKind, KeyPair, credentials_text, parse_credentials
+from k1_platform.nats_jwt import KeyKind, KeyPair, encode, parse_credentials
 from k1_platform.nats_keys import ensure_nats_keys
-from k1_platform.provision import provision_bus
-from k1_platform.settings import NatsSettings
+from services.deploy.tests.links import (
+    PATIENCE_S,
+    Link,
+    ignore,
+    of,
+    over_mqtt,
+    over_nats,
+    provision_server,
+    refused_mqtt,
+    refused_nats,
+    running_server,
+    until,
+)
 
-PATIENCE_S = 10
+OWN = (
+    subjects.device("A", "hello"), subjects.device("A", "bye"), subjects.device("A", "reply"),
+    subjects.device("A", "fetch"), subjects.telemetry("A"),
+)  # fmt: skip
+"""Subjects that device A may publish on."""
 FOREIGN = (
     "device.B.hello", "device.B.bye", "device.B.reply", "device.B.fetch", "device.A.anything", "device.A",
-    "telemetry.B", "telemetry.A.more", "command.B.activate", "command.A.activate",
-    "deploy.requested", "track.uploaded", "analysis.requested", "work.analysis.p5", "live.telemetry.A",
-    "rpc.deploy.device.add", "redrive.deploy-devices.device.B.hello", "dlq.EVENTS.deploy",
-    "$JS.API.INFO", "$JS.API.STREAM.DELETE.EVENTS", "$JS.ACK.EVENTS.deploy.1.1.1.1.1", "$KV.presence.B",
-    "$SYS.REQ.CLAIMS.UPDATE", "$SYS.REQ.SERVER.PING", "$MQTT.sub.anything", "_INBOX.B.1", "_INBOX.1",
+    "telemetry.B", "telemetry.A.more", "command.B.activate", "command.A.activate", "live.telemetry.A",
+    "deploy.requested", "track.uploaded", "analysis.requested", "work.analysis.p5", "device.online",
+    "rpc.deploy.device.add", "redrive.deploy-devices.device.B.hello", "dlq.EVENTS.deploy", "_INBOX.B.1",
+    "$KV.PRESENCE.B", "$KV.LEADERS.deploy",
 )  # fmt: skip
 """Subjects that device A may not publish on."""
+SERVERS_OWN = (
+    "$JS.API.INFO", "$JS.API.STREAM.DELETE.EVENTS", "$JS.ACK.EVENTS.deploy.1.1.1.1.1",
+    "$SYS.REQ.CLAIMS.UPDATE", "$SYS.REQ.SERVER.PING", "$MQTT.sub.anything",
+)  # fmt: skip
+"""Likewise, and nobody but the server would hear them."""
 OVERHEARD = (
     ">", "*.>", "command.>", "command.*.activate", "command.B.>", "command.B.ping", "device.>", "device.A.hello",
     "telemetry.*", "telemetry.A", "rpc.>", "live.>", "deploy.*", "_INBOX.>", "_INBOX.B.>", "$SYS.>", "$JS.>",
@@ -46,12 +65,8 @@ OVERHEARD = (
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
     with running_server(tmp_path_factory.mktemp("home")) as running:
+        asyncio.run(provision_server(running))
         yield running
-
-
-@pytest.fixture
-def credentials(server: NatsServer) -> DeviceCredentials:
-    return DeviceCredentials(server.keys.deploy, server.url)
 
 
 @pytest.fixture
@@ -60,3 +75,223 @@ async def services(server: NatsServer) -> AsyncIterator[Client]:
     client = await nats.connect(**connect_options(server.settings))
     yield client
     await client.close()
+
+
+@asynccontextmanager
+async def everything_heard(services: Client) -> AsyncIterator[list[str]]:
+    """The subjects of all messages in the account, but for the server's own."""
+    heard: list[str] = []
+
+    async def hear(message: Msg) -> None:
+        if not message.subject.startswith(("$MQTT.", "$JS.")):
+            heard.append(message.subject)
+
+    subscription = await services.subscribe(">", cb=hear)
+    await services.flush()
+    yield heard
+    await subscription.unsubscribe()
+
+
+def denied(link: Link, kind: str, subject: str) -> bool:
+    """Whether the server said so; nats-py tells its words in small letters."""
+    return f'nats: permissions violation for {kind} to "{subject.lower()}"' in link.errors
+
+
+async def test_a_device_speaks_on_its_own_subjects(
+    server: NatsServer, services: Client, tmp_path: Path
+) -> None:
+    """Hello, bye, reply, fetch and telemetry, also with the stream's confirmation."""
+    minted = of(server).mint("A", "nats")
+    async with everything_heard(services) as heard, over_nats(server, minted.credential, tmp_path) as link:
+        for subject in OWN:
+            await link.client.publish(subject, b"{}")
+        await until(lambda: set(OWN) <= set(heard), "all are heard")
+        assert (await link.client.jetstream().publish(OWN[-1], b"{}")).stream == "TELEMETRY"
+        assert link.errors == []
+
+
+async def test_a_device_may_publish_nothing_else(
+    server: NatsServer, services: Client, tmp_path: Path
+) -> None:
+    """Another device's subjects, the services' and the server's: each is refused, said, and heard by nobody."""
+    minted = of(server).mint("A", "nats")
+    async with everything_heard(services) as heard, over_nats(server, minted.credential, tmp_path) as link:
+        for subject in (*FOREIGN, *SERVERS_OWN):
+            await link.client.publish(subject, b"{}")
+        await link.client.publish(OWN[0], b"{}")
+        await until(lambda: OWN[0] in heard, "what is its own is heard")
+        assert heard == [OWN[0]]
+        for subject in (*FOREIGN, *SERVERS_OWN):
+            await until(lambda s=subject: denied(link, "publish", s), f"{subject} is refused")
+
+
+async def test_a_device_may_hear_nothing_else(server: NatsServer, tmp_path: Path) -> None:
+    """Commands and answers of others, and every wildcard that would hold them, are refused and said."""
+    minted = of(server).mint("A", "nats")
+    async with over_nats(server, minted.credential, tmp_path) as link:
+        for subject in OVERHEARD:
+            await link.client.subscribe(subject)
+        for subject in OVERHEARD:
+            await until(lambda s=subject: denied(link, "subscription", s), f"{subject} is refused")
+        await link.client.subscribe("command.A.>", queue="group")
+        await link.client.flush()
+        assert len(link.errors) == len(OVERHEARD)
+
+
+async def test_a_command_is_answered_once(server: NatsServer, services: Client, tmp_path: Path) -> None:
+    """The services ask, the device answers to where it was asked from; a second answer is refused."""
+    minted = of(server).mint("A", "nats")
+    async with over_nats(server, minted.credential, tmp_path) as link:
+
+        async def answer(message: Msg) -> None:
+            await message.respond(b"first")
+            await message.respond(b"second")
+
+        await link.client.subscribe("command.A.>", cb=answer)
+        await link.client.flush()
+        assert (
+            await services.request(subjects.command("A", "ping"), b"{}", timeout=PATIENCE_S)
+        ).data == b"first"
+        await until(lambda: len(link.errors) == 1, "the second answer is refused")
+        assert "permissions violation for publish" in link.errors[0]
+
+
+async def test_a_device_asks_and_gets_an_answer(server: NatsServer, services: Client, tmp_path: Path) -> None:
+    """A fetch is a request: its answer comes to the device's own inbox."""
+    minted = of(server).mint("A", "nats")
+
+    async def serve(message: Msg) -> None:
+        assert message.reply.startswith("_INBOX.A.")
+        await message.respond(b"chunk")
+
+    subscription = await services.subscribe(subjects.DEVICE_FETCHES, cb=serve)
+    await services.flush()
+    async with over_nats(server, minted.credential, tmp_path) as link:
+        answer = await link.client.request(subjects.device("A", "fetch"), b"{}", timeout=PATIENCE_S)
+        assert answer.data == b"chunk"
+    await subscription.unsubscribe()
+
+
+async def test_mqtt_own_topics_work(server: NatsServer, services: Client) -> None:
+    """QoS 0 and 1 both ways, wildcard and plain: a NATS command reaches the device, its reply comes back on NATS."""
+    minted = of(server).mint("A", "mqtt")
+    for qos, topic in ((0, "command/A/#"), (1, "command/A/#"), (0, "command/A/+"), (1, "command/A/ping")):
+        async with everything_heard(services) as heard, over_mqtt(server, minted.credential) as device:
+            [granted] = await device.subscribe(topic, qos)
+            assert getattr(granted, "value", granted) == qos
+            for subject in OWN:
+                await device.publish(subject.replace(".", "/"), b"{}", qos)
+            await until(lambda: set(OWN) <= set(heard), "all are heard")
+            replies = await services.subscribe(subjects.device("A", "reply"), max_msgs=1)
+            await services.publish(subjects.command("A", "ping"), b"marco")
+            async with asyncio.timeout(PATIENCE_S):
+                command = await anext(aiter(device.messages))
+            assert (str(command.topic), command.payload) == ("command/A/ping", b"marco")
+            await device.publish("device/A/reply", b"polo", qos)
+            assert (await replies.next_msg(PATIENCE_S)).data == b"polo"
+
+
+async def test_mqtt_may_publish_nothing_else(server: NatsServer, services: Client) -> None:
+    """At no QoS, retained or not. MQTT 3.1.1 has no word for a refusal, so what counts is that nobody hears it."""
+    minted = of(server).mint("A", "mqtt")
+    for qos in (0, 1, 2):
+        async with everything_heard(services) as heard, over_mqtt(server, minted.credential) as device:
+            for subject in FOREIGN:
+                await device.publish(subject.replace(".", "/"), b"{}", qos, retain=subject == "device.B.bye")
+            await device.publish("device/A/hello", b"{}", qos)
+            await until(lambda: OWN[0] in heard, "what is its own is heard")
+            assert heard == [OWN[0]]
+
+
+async def test_mqtt_may_hear_nothing_else(server: NatsServer) -> None:
+    """Every other subscription is answered with a failure, at every QoS."""
+    minted = of(server).mint("A", "mqtt")
+    refused = 0x80
+    topics = [subject.replace(".", "/").replace("*", "+").replace(">", "#") for subject in OVERHEARD]
+    for qos in (0, 1, 2):
+        for topic in topics:
+            async with over_mqtt(server, minted.credential) as device:
+                [answer] = await device.subscribe(topic, qos)
+                assert getattr(answer, "value", answer) == refused, topic
+
+
+async def test_mqtt_last_will(server: NatsServer, services: Client) -> None:
+    """A device that is cut off says `bye` by its will; a will in another's name is never heard."""
+    minted = of(server).mint("A", "mqtt")
+    async with everything_heard(services) as heard:
+        for topic in ("device/B/bye", "device/A/bye"):
+            await cut_off(over_mqtt(server, minted.credential, will=aiomqtt.Will(topic, b"{}", 1)))
+        await until(lambda: "device.A.bye" in heard, "the will is heard")
+        assert heard == ["device.A.bye"]
+
+
+async def cut_off(device: aiomqtt.Client) -> None:
+    """Connect, then lose the connection without a word."""
+    with pytest.raises(aiomqtt.MqttError):
+        async with device:
+            device._client._sock_close()  # type: ignore[reportPrivateUsage]
+            await device.publish("device/A/hello")
+
+
+async def test_a_session_of_another_device_gives_nothing(server: NatsServer, services: Client) -> None:
+    """Who takes over another's MQTT client id, and with it its session, does not hear its commands."""
+    a, b = (of(server).mint(name, "mqtt").credential for name in "AB")
+
+    def session(credential: DeviceCredential) -> aiomqtt.Client:
+        return aiomqtt.Client(
+            "127.0.0.1", server.port_named("mqtt"), username=credential.user, password=credential.secret,
+            identifier="session", clean_session=False, timeout=PATIENCE_S,
+        )  # fmt: skip
+
+    async with session(b) as device:
+        await device.subscribe("command/B/#", 1)
+    async with session(a) as thief:
+        await thief.subscribe("command/A/#", 1)
+        await services.publish("command.B.ping", b"for B")
+        await services.publish("command.A.ping", b"for A")
+        async with asyncio.timeout(PATIENCE_S):
+            assert (await anext(aiter(thief.messages))).payload == b"for A"
+
+
+async def test_a_credential_is_for_one_transport(server: NatsServer, tmp_path: Path) -> None:
+    """A bearer token is refused by the NATS port, whoever signs; a NATS credential is no MQTT password."""
+    bearer = of(server).mint("A", "mqtt").credential
+    assert await refused_nats(server, bearer.secret, KeyPair.generate(KeyKind.USER), tmp_path)
+    with pytest.raises(NatsError):
+        await nats.connect(
+            server.url, user_jwt_cb=bearer.secret.encode, signature_cb=lambda _: b"", allow_reconnect=False,
+            error_cb=ignore,
+        )  # fmt: skip
+    token, _ = parse_credentials(of(server).mint("A", "nats").credential.secret)
+    assert await refused_mqtt(server, bearer.model_copy(update={"secret": token}))
+
+
+async def test_a_stolen_token_without_its_key_is_refused(server: NatsServer, tmp_path: Path) -> None:
+    """A NATS credential is a token and a key: the token alone, seen in a log, opens nothing."""
+    token, user = parse_credentials(of(server).mint("A", "nats").credential.secret)
+    assert await refused_nats(server, token, KeyPair.generate(KeyKind.USER), tmp_path)
+    assert not await refused_nats(server, token, user, tmp_path)
+
+
+async def test_a_device_cannot_give_itself_more(server: NatsServer, tmp_path: Path) -> None:
+    """A token that another key signed, even a user's own, or that claims permissions of its own, is refused."""
+    stranger = DeviceCredentials(ensure_nats_keys(tmp_path / "other").deploy, server.url)
+    token, user = parse_credentials(stranger.mint("A", "nats").credential.secret)
+    assert await refused_nats(server, token, user, tmp_path)
+    assert await refused_mqtt(server, stranger.mint("A", "mqtt").credential)
+    with pytest.raises(AccountRefusedError, match="does not know the user"):
+        await stranger.revoke([])
+    keys = load_device_keys(server.keys.deploy)
+    claims = device_claims(user.public_key, keys.account.account, "A", 1)
+    assert await refused_nats(server, encode(claims, user), user, tmp_path)
+    assert not await refused_nats(server, encode(claims, keys.device), user, tmp_path)
+    for more in ({"pub": {"allow": [">"]}}, {"bearer_token": True}, {"allowed_connection_types": ["MQTT"]}):
+        wide = claims | {"nats": claims["nats"] | more}
+        assert await refused_nats(server, encode(wide, keys.device), user, tmp_path)
+
+
+@pytest.mark.parametrize("device_id", ["", "a.b", "*", ">", "a b", "é", "a" * 41, "a\n", "{{name()}}"])
+def test_only_device_ids_are_minted(server: NatsServer, device_id: str) -> None:
+    """What is no subject token would let a device reach beyond its own subjects."""
+    with pytest.raises(ValueError, match="no device id"):
+        of(server).mint(device_id, "nats")
