@@ -191,7 +191,9 @@ def _labels(parts: list[_Part], energies: list[float], *, electronic: bool) -> l
     if electronic:
         _label_drops(labels, parts, energies)
     quieter = max(energies) - OPENING_MARGIN
-    if parts[0].end_s < LONGEST_OPENING * parts[-1].end_s and energies[0] < quieter:
+    # What leads from nothing to the first drop is the intro, whether it rises or not.
+    opens = energies[0] < quieter or labels[1:2] == ["drop"]
+    if parts[0].end_s < LONGEST_OPENING * parts[-1].end_s and opens:
         labels[0] = "intro"
     last_share = (parts[-1].end_s - parts[-1].start_s) / parts[-1].end_s
     if last_share < LONGEST_OPENING and energies[-1] < quieter and labels[-1] != "drop":
@@ -208,10 +210,12 @@ def _label_drops(labels: list[Label | None], parts: list[_Part], energies: list[
         climax = index + 1 == len(parts) or energies[index + 1] <= energies[index] + ENERGY_STEP
         if energies[index] >= HIGH_ENERGY and climax and (bass_rise >= BASS_STEP_DB or gain >= ENERGY_STEP):
             labels[index] = "drop"
-        elif energies[index] <= LOW_ENERGY and (-bass_rise >= BASS_STEP_DB or -gain >= 2 * ENERGY_STEP):
+        bass_left, much_less = -bass_rise >= BASS_STEP_DB, -gain >= 2 * ENERGY_STEP
+        if (bass_left and much_less) or (energies[index] <= LOW_ENERGY and (bass_left or much_less)):
             labels[index] = "breakdown"
     for index in range(len(parts) - 1):
-        rising = parts[index].rise_db > RISE_DB or energies[index] > LOW_ENERGY
+        full = energies[index] > LOW_ENERGY and labels[index] is None
+        rising = parts[index].rise_db > RISE_DB or full
         if labels[index + 1] == "drop" and labels[index] in {None, "breakdown"} and rising:
             labels[index] = "build"
 

@@ -400,3 +400,23 @@ def test_only_edges_are_taken_away(song: list[tuple[bool, float]]) -> None:
     kept = _edges([struck for struck, _ in song], [level for _, level in song], beats)
     assert kept == beats[(beats >= kept[0]) & (beats <= kept[-1])].tolist()
     assert {beat for beat, (struck, _) in zip(beats.tolist(), song, strict=True) if struck} <= set(kept)
+
+
+@pytest.mark.parametrize(
+    ("bass_db", "rises_db", "energies", "labels"),
+    [
+        ((-12, -10, -20, -10), (0, 3, 0, 0), (0.75, 0.89, 0.53, 0.84), "intro drop breakdown drop"),
+        ((-12, -10, -20, -10), (3, 0, 3, 0), (0.6, 0.9, 0.4, 0.9), "intro drop build drop"),
+        ((-12, -12, -11, -10), (0, 0, 0, 0), (0.8, 0.6, 0.9, 0.85), "section build drop section"),
+    ],
+    ids=["full opening", "rising parts", "no drop after the opening"],
+)
+def test_labels_tell_an_opening_a_breakdown_and_a_build_apart(
+    bass_db: tuple[float, ...], rises_db: tuple[float, ...], energies: tuple[float, ...], labels: str
+) -> None:
+    """What leads to the first drop is an intro however full; without bass only what rises is a build."""
+    parts = [
+        sections._Part(16.0 * i, 16.0 * i + 16, (bass, -20, -30), -12, 0.1, rise, np.ones(3, np.float32))
+        for i, (bass, rise) in enumerate(zip(bass_db, rises_db, strict=True))
+    ]
+    assert " ".join(sections._labels(parts, list(energies), electronic=True)) == labels
