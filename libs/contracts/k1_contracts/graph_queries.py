@@ -225,3 +225,8 @@ class KeySet(Contract):
     """A JWK set, the key that signs now first."""
 
     keys: list[PublicKey]
+    document: str | None = None
+    """The same set as text, exactly as it was signed: what a device is told by `trust`."""
+    signatures: dict[str, str] = Field(default_factory=dict[str, str])
+    """Ed25519 over the document's UTF-8 bytes, hex, by the `kid` of every listed key: a device that trusts
+    one of them accepts the others."""

@@ -23,3 +23,7 @@ class MapUnusableError(GraphError):
 
 class BundleError(GraphError):
     """A bundle that cannot be built, read or trusted."""
+
+
+class UnknownKeyError(BundleError):
+    """A bundle that was signed with a key that is not trusted."""

@@ -40,9 +40,18 @@ class SigningKeyError(Exception):
 class KeyRing:
     """The keys of one folder."""
 
-    signing: Ed25519PrivateKey
-    public: Sequence[Ed25519PublicKey]
+    private: Sequence[Ed25519PrivateKey]
     """Every key that is valid, the newest first."""
+
+    @property
+    def signing(self) -> Ed25519PrivateKey:
+        """The key that signs bundles."""
+        return self.private[0]
+
+    @property
+    def public(self) -> Sequence[Ed25519PublicKey]:
+        """In the same order."""
+        return [key.public_key() for key in self.private]
 
 
 def load_keys(folder: Path) -> KeyRing:
@@ -54,7 +63,7 @@ def load_keys(folder: Path) -> KeyRing:
     keys = [_read(file) for file in reversed(_files(folder))]
     if not keys:
         raise SigningKeyError(f"there is no signing key in {folder}; run `python -m k1_platform.signing`")
-    return KeyRing(keys[0], tuple(key.public_key() for key in keys))
+    return KeyRing(keys)
 
 
 def ensure_key(folder: Path) -> bool:

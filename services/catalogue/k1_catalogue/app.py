@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from k1_catalogue.bundles import Bundles
 from k1_catalogue.graphs import Graphs
 from k1_catalogue.handlers import answer_questions, consume_facts
 from k1_catalogue.intake import Intake
@@ -56,10 +57,11 @@ async def wire(runtime: Runtime) -> None:
     consume_facts(runtime.bus, Intake(pool, maps, objects, shows), workers=CatalogueSettings().consumers)
     answer_questions(
         runtime.bus,
-        Questions(pool, maps, objects),
-        jobs,
-        Graphs(pool, objects, shows, run_graph, _now),
-        Reference(keys.public),
+        questions=Questions(pool, maps, objects),
+        jobs=jobs,
+        graphs=Graphs(pool, objects, shows, run_graph, _now),
+        bundles=Bundles(pool, objects),
+        reference=Reference.of(keys.private),
     )
     runtime.background(OutboxRelay(pool, broker, SCHEMA).run, "outbox relay")
     runtime.background(Upkeep(pool, runtime.registry).run, "upkeep")

@@ -75,3 +75,16 @@ def graph_changed() -> AnswerError:
 def graph_changed_meanwhile() -> AnswerError:
     message = "The graph was edited while it was being simulated; simulate it again."
     return AnswerError("graph_changed", message, HTTPStatus.CONFLICT)
+
+
+def bundle_missing(track_id: str, version: int) -> AnswerError:
+    message = (
+        f"Version {version} of {track_id} has no bundle, because its graph was edited or could not be packed: "
+        "simulate the version, which makes one."
+    )
+    return AnswerError("bundle_missing", message, HTTPStatus.CONFLICT)
+
+
+def bundle_unknown(sha256: str) -> AnswerError:
+    message = f"There is no bundle {sha256} here, so nothing is known of its graph."
+    return AnswerError("bundle_unknown", message, HTTPStatus.NOT_FOUND)

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from k1_catalogue.bundles import Bundles
 from k1_catalogue.graphs import Graphs
 from k1_catalogue.intake import Intake
 from k1_catalogue.job_questions import JobQuestions
 from k1_catalogue.questions import Questions
 from k1_catalogue.reference import Reference
-from k1_contracts import events, graph_queries, queries, streams, subjects
+from k1_contracts import deployments, events, graph_queries, queries, streams, subjects
 from k1_platform.broker import Bus
 from k1_platform.consuming import Handler, consume_table
 from k1_platform.database import TRANSIENT_ERRORS
@@ -28,9 +29,15 @@ def consume_facts(bus: Bus, intake: Intake, *, workers: int) -> None:
 
 
 def answer_questions(
-    bus: Bus, questions: Questions, jobs: JobQuestions, graphs: Graphs, reference: Reference
+    bus: Bus,
+    *,
+    questions: Questions,
+    jobs: JobQuestions,
+    graphs: Graphs,
+    bundles: Bundles,
+    reference: Reference,
 ) -> None:
-    """Subscribe to the questions of the gateway."""
+    """Subscribe to the questions of the gateway and of deploy."""
     table: dict[str, tuple[type[Any], Any]] = {
         subjects.RPC_TRACK_LIST: (queries.ListTracks, questions.list_tracks),
         subjects.RPC_TRACK_GET: (queries.GetTrack, questions.get_track),
@@ -45,6 +52,8 @@ def answer_questions(
         subjects.RPC_GRAPH_SIMULATE: (graph_queries.Simulate, graphs.simulate),
         subjects.RPC_NODE_LIST: (graph_queries.ListNodes, reference.list_nodes),
         subjects.RPC_KEY_LIST: (graph_queries.ListKeys, reference.list_keys),
+        subjects.RPC_BUNDLE_INFO: (deployments.GetBundle, bundles.get_bundle),
+        subjects.RPC_GRAPH_COMPARE: (deployments.CompareGraphs, bundles.compare),
     }
     for subject, (model, function) in table.items():
         answer(bus.broker, subject, model, function, transient=TRANSIENT_ERRORS)

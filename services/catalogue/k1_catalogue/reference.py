@@ -3,8 +3,9 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from k1_contracts.graph_queries import KeySet, ListKeys, ListNodes, NodeCatalogue, PublicKey
 from k1_graph.bundle.container import key_id
@@ -13,17 +14,30 @@ from k1_graph.catalogue import catalogue
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What stays the same for as long as the process runs; `keys` are the valid ones, the newest first."""
+    """What stays the same for as long as the process runs."""
 
-    keys: Sequence[Ed25519PublicKey]
+    keys: KeySet
+
+    @classmethod
+    def of(cls, keys: Sequence[Ed25519PrivateKey]) -> Self:
+        """`keys`: the valid ones, the newest first."""
+        return cls(signed_key_set(keys))
 
     async def list_nodes(self, _: ListNodes) -> NodeCatalogue:
         """The catalogue that the validator goes by."""
         return NodeCatalogue.model_validate(catalogue().to_json())
 
     async def list_keys(self, _: ListKeys) -> KeySet:
-        """A JWK set."""
-        return KeySet(keys=[_web_key(key) for key in self.keys])
+        """A JWK set, signed by each of its keys."""
+        return self.keys
+
+
+def signed_key_set(keys: Sequence[Ed25519PrivateKey]) -> KeySet:
+    """The public keys, and what makes a device that trusts one of them accept the others."""
+    public = [_web_key(key.public_key()) for key in keys]
+    document = KeySet(keys=public).model_dump_json(include={"keys"})
+    signatures = {web.kid: key.sign(document.encode()).hex() for web, key in zip(public, keys, strict=True)}
+    return KeySet(keys=public, document=document, signatures=signatures)
 
 
 def _web_key(key: Ed25519PublicKey) -> PublicKey:

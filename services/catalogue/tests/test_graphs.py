@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -329,8 +330,9 @@ async def test_a_rotated_key_signs_and_the_old_bundles_stay_valid(
     old = load_keys(tmp_path)
     add_key(tmp_path)
     new = load_keys(tmp_path)
-    listed_keys = (await Reference(new.public).list_keys(ListKeys())).keys
-    assert [key.kid for key in listed_keys] == [key_id(new.signing.public_key()), key_id(old.public[0])]
+    listed_keys = await Reference.of(new.private).list_keys(ListKeys())
+    kids = [key_id(new.signing.public_key()), key_id(old.public[0])]
+    assert [key.kid for key in listed_keys.keys] == kids
     for ring in (old, new):
         signed = replace(graphs, shows=replace(graphs.shows, key=ring.signing))
         await signed.simulate(Simulate(track_id=song.track_id, version=1))
@@ -340,10 +342,22 @@ async def test_a_rotated_key_signs_and_the_old_bundles_stay_valid(
 
 async def test_reference(keys: KeyRing) -> None:
     """Every node type of the catalogue, and every valid key as a web key."""
-    reference = Reference(keys.public)
+    reference = Reference.of(keys.private)
     nodes = (await reference.list_nodes(ListNodes())).nodes
     assert [node.type for node in nodes] == list(catalogue().nodes)
     [key] = (await reference.list_keys(ListKeys())).keys
     assert (key.kty, key.crv, key.kid) == ("OKP", "Ed25519", key_id(keys.public[0]))
     raw = base64.urlsafe_b64decode(key.x + "=" * (-len(key.x) % 4))
     assert raw == keys.public[0].public_bytes_raw()
+
+
+async def test_a_device_that_trusts_the_old_key_learns_the_new_one(tmp_path: Path) -> None:
+    """The set is signed, as text, by every key in it."""
+    ensure_key(tmp_path)
+    old = load_keys(tmp_path).signing.public_key()
+    add_key(tmp_path)
+    answer = await Reference.of(load_keys(tmp_path).private).list_keys(ListKeys())
+    assert answer.document
+    assert json.loads(answer.document) == {"keys": [key.model_dump() for key in answer.keys]}
+    assert sorted(answer.signatures) == sorted(key.kid for key in answer.keys)
+    old.verify(bytes.fromhex(answer.signatures[key_id(old)]), answer.document.encode())

@@ -20,7 +20,7 @@ from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import BundleManifest, GraphDocument
 from k1_graph.bundle.device_map import decode_map, encode_map, to_cbor
 from k1_graph.catalogue import catalogue
-from k1_graph.errors import BundleError
+from k1_graph.errors import BundleError, UnknownKeyError
 from k1_graph.validator import compile_graph
 
 BUNDLE_MAX_BYTES = 4 * 1024 * 1024
@@ -44,6 +44,14 @@ class BundleContents:
     genesis: GenesisMap
     graph: GraphDocument
     assets: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class BundleHead:
+    """What is light in a bundle."""
+
+    manifest: BundleManifest
+    graph: GraphDocument
 
 
 def key_id(key: Ed25519PublicKey) -> str:
@@ -99,12 +107,21 @@ def read_bundle(data: bytes, keys: Mapping[str, Ed25519PublicKey]) -> BundleCont
     manifest = _verified_manifest(body, keys)
     if _checksum(body) != manifest.checksum_sha256:
         raise BundleError("The bundle's content does not match its checksum; fetch it again")
+    graph = _graph(body)
     try:
-        graph = GraphDocument.model_validate(cbor2.loads(body["graph"]))
         assets = cast("dict[str, bytes]", cbor2.loads(body["assets"]))
-    except (cbor2.CBORDecodeError, ValidationError) as error:
-        raise BundleError(f"The graph of the bundle cannot be read: {error}") from error
+    except cbor2.CBORDecodeError as error:
+        raise BundleError(f"The assets of the bundle cannot be read: {error}") from error
     return BundleContents(manifest, decode_map(body["map"]), graph, assets)
+
+
+def read_head(data: bytes) -> BundleHead:
+    """Manifest and graph alone, with nothing checked: for who has made the bundle, or holds its SHA-256.
+
+    Raises BundleError for what is no bundle.
+    """
+    body = _open(data)
+    return BundleHead(_manifest(body), _graph(body))
 
 
 def _bare(graph: GraphDocument) -> dict[str, Any]:
@@ -134,15 +151,28 @@ def _open(data: bytes) -> dict[str, bytes]:
     return cast("dict[str, bytes]", parts)
 
 
-def _verified_manifest(body: Mapping[str, bytes], keys: Mapping[str, Ed25519PublicKey]) -> BundleManifest:
+def _manifest(body: Mapping[str, bytes]) -> BundleManifest:
     try:
         head = cast("dict[str, Any]", cbor2.loads(body["manifest"]))
-        manifest = BundleManifest.model_validate({**head, "signature": body["signature"].hex()})
+        return BundleManifest.model_validate({**head, "signature": body["signature"].hex()})
     except Exception as error:
         raise BundleError(f"The bundle's manifest cannot be read: {error}") from error
+
+
+def _graph(body: Mapping[str, bytes]) -> GraphDocument:
+    try:
+        return GraphDocument.model_validate(cbor2.loads(body["graph"]))
+    except (cbor2.CBORDecodeError, ValidationError) as error:
+        raise BundleError(f"The graph of the bundle cannot be read: {error}") from error
+
+
+def _verified_manifest(body: Mapping[str, bytes], keys: Mapping[str, Ed25519PublicKey]) -> BundleManifest:
+    manifest = _manifest(body)
     key = keys.get(manifest.key_id)
     if key is None:
-        raise BundleError(f"The bundle is signed with the key {manifest.key_id}, which is not trusted here")
+        raise UnknownKeyError(
+            f"The bundle is signed with the key {manifest.key_id}, which is not trusted here"
+        )
     try:
         key.verify(body["signature"], body["manifest"])
     except InvalidSignature as error:
