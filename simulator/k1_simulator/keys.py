@@ -1,0 +1,76 @@
+"""The keys that a device trusts: 32 bytes base64url by key id; pure."""
+
+import base64
+from collections.abc import Mapping
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pydantic import ValidationError
+
+from k1_contracts.devices import ReplyCode
+from k1_contracts.graph_queries import KeySet
+from k1_graph.bundle.container import key_id
+
+
+class KeysRefusedError(Exception):
+    """A document of keys that a device does not take; `code` as in its answer."""
+
+    def __init__(self, code: ReplyCode, message: str) -> None:
+        super().__init__(message)
+        self.code: ReplyCode = code
+
+
+def read_keys(document: str) -> dict[str, str]:
+    """The keys of a JWK set.
+
+    Raises:
+        KeysRefusedError: it is no set of at least one Ed25519 key, or a `kid` is not the id of its key.
+    """
+    try:
+        keys = KeySet.model_validate_json(document).keys
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the document"
+        raise KeysRefusedError("invalid_command", f"{where} of the keys: {first['msg']}") from error
+    if not keys:
+        raise KeysRefusedError("invalid_command", "the set holds no key; a device that trusts none is lost")
+    for key in keys:
+        if key_id(public_key(key.x)) != key.kid:
+            raise KeysRefusedError("invalid_command", f"{key.kid} is not the id of its key")
+    return {key.kid: key.x for key in keys}
+
+
+def replaced_keys(document: str, signatures: Mapping[str, str], trusted: Mapping[str, str]) -> dict[str, str]:
+    """The keys of a document that a trusted key has signed.
+
+    Raises:
+        KeysRefusedError: no signature is by a trusted key, one that is does not fit, or it is no set of keys.
+    """
+    known = [kid for kid in signatures if kid in trusted]
+    if not known:
+        named = ", ".join(sorted(signatures)) or "nobody"
+        raise KeysRefusedError("unknown_key", f"the keys are signed by {named}, who is not trusted here")
+    for kid in known:
+        try:
+            public_key(trusted[kid]).verify(bytes.fromhex(signatures[kid]), document.encode())
+        except (InvalidSignature, ValueError) as error:
+            raise KeysRefusedError("bad_signature", f"the signature by {kid} is wrong") from error
+    return read_keys(document)
+
+
+def public_keys(trusted: Mapping[str, str]) -> dict[str, Ed25519PublicKey]:
+    """As `read_bundle` takes them."""
+    return {kid: public_key(x) for kid, x in trusted.items()}
+
+
+def public_key(x: str) -> Ed25519PublicKey:
+    """The key of a JWK's `x`.
+
+    Raises:
+        KeysRefusedError: it is not 32 bytes in base64url.
+    """
+    try:
+        raw = base64.urlsafe_b64decode(x + "=" * (-len(x) % 4))
+        return Ed25519PublicKey.from_public_bytes(raw)
+    except ValueError as error:
+        raise KeysRefusedError("invalid_command", "x is not the 32 bytes of a key in base64url") from error

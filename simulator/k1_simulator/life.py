@@ -1,0 +1,285 @@
+"""A device from one start to its end: connection, commands, timers."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from k1_contracts import subjects
+from k1_contracts.devices import DeviceBye, DeviceReply, FetchChunk, Verb
+from k1_simulator.clock import DeviceClock
+from k1_simulator.disk import DeviceDisk
+from k1_simulator.fault_box import CommandFault, FaultBox
+from k1_simulator.faults import (
+    ActivateError,
+    CrashAfterActivate,
+    LieSuccess,
+    Mute,
+    NoSpace,
+    Offline,
+    Reject,
+    Slow,
+)
+from k1_simulator.journal import Activation
+from k1_simulator.link import LinkError, Open, Session
+from k1_simulator.machine import Machine, as_verb, command_id_of
+from k1_simulator.show import Show
+from k1_simulator.transferring import Transfers
+from k1_simulator.turn import Answer, Arm, Disarm, Effect, StartTransfer, StopTransfer
+from k1_simulator.world import World
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What of a device outlives its restarts."""
+
+    open_link: Open
+    disk: DeviceDisk
+    faults: FaultBox
+    world: World
+    crash: Callable[[float], None]
+    """End this life without a word and begin the next so many seconds later."""
+
+
+class Life:
+    """One run of a device's program."""
+
+    def __init__(self, parts: Parts, machine: Machine, rng: random.Random) -> None:
+        self.machine = machine
+        self.online = asyncio.Event()
+        self.trouble: str | None = None
+        """Why it is not online."""
+        self.comes_late = False
+        """A fault keeps it away at first."""
+        self._id = machine.memory.device_id
+        self._parts = parts
+        self._rng = rng
+        self._clock = DeviceClock.drawn(rng, time.monotonic())
+        self._show = Show(machine, self._clock, parts.faults, rng)
+        self.transfers = Transfers(
+            parts.world, parts.disk, machine, parts.faults, rng, self._ask_chunk, self._apply
+        )
+        self._session: Session | None = None
+        self._may_connect = asyncio.Event()
+        self._muted: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._first_effects: list[Effect] = []
+
+    def start(self) -> None:
+        """Boot; the connection comes by itself, and `online` tells when."""
+        self._first_effects = self.machine.booted()
+        self._save()
+        late = self._parts.faults.take(Offline, lambda fault: fault.step == "start")
+        self.comes_late = late is not None
+        self._connect_after(late.for_s if late else 0.0)
+        self._spawn(self._stay_connected())
+        habits = self._parts.world.habits
+        if habits.telemetry:
+            self._spawn(self._show.report(self._send_telemetry, habits.readings_a_message))
+
+    async def end(self, *, bye: bool) -> None:
+        """Stop all; with `bye` in good order, else as a power cut does."""
+        session, self._session = self._session, None
+        self._show.disarm()
+        self.transfers.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if session is None:
+            return
+        if bye:
+            await session.say(subjects.device(self._id, "bye"), DeviceBye(id=self._id).to_json())
+            await session.close()
+        else:
+            await session.cut()
+        self._went_offline()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # ------------------------------------------------------------------ the connection
+
+    async def _stay_connected(self) -> None:
+        while True:
+            await self._may_connect.wait()
+            try:
+                async with self._parts.world.connecting:
+                    session = await self._parts.open_link(self._heard)
+            except LinkError as error:
+                self.trouble = str(error)
+            else:
+                await self._greet(session)
+                await session.ended()
+                self._session = None
+                self._went_offline()
+                await session.close()
+            await asyncio.sleep(self._parts.world.habits.reconnect_s * self._rng.uniform(0.5, 1.5))
+
+    async def _greet(self, session: Session) -> None:
+        self._session, self.trouble = session, None
+        await session.say(subjects.device(self._id, "hello"), self.machine.hello().to_json())
+        self.online.set()
+        self._parts.world.journal.note(self._id, "online")
+        effects, self._first_effects = self._first_effects, []
+        await self._apply(effects)
+
+    def _went_offline(self) -> None:
+        self.online.clear()
+        self._parts.world.journal.note(self._id, "offline")
+
+    def _connect_after(self, seconds: float) -> None:
+        self._may_connect.clear()
+        asyncio.get_running_loop().call_later(seconds, self._may_connect.set)
+
+    async def _go_offline(self, fault: Offline) -> None:
+        await asyncio.sleep(fault.after_s)
+        self._connect_after(fault.for_s)
+        if self._session is not None:
+            await self._session.cut()
+
+    async def _send_telemetry(self, body: bytes) -> None:
+        if self._session is not None:
+            await self._session.say(subjects.telemetry(self._id), body)
+
+    async def _ask_chunk(self, request: FetchChunk) -> bytes:
+        if self._session is None:
+            raise LinkError("not connected")
+        return await self._session.ask_chunk(request)
+
+    # ------------------------------------------------------------------ commands
+
+    async def _heard(self, word: str, body: bytes, reply_to: str | None) -> None:
+        verb = as_verb(word)
+        if verb is None:
+            _log.warning("unknown command", extra={"device": self._id, "verb": word})
+            return
+        try:
+            fault = self._parts.faults.on_command(verb)
+            if fault is None:
+                await self._obey(verb, body, reply_to)
+            else:
+                self._parts.world.journal.note(self._id, "fault", f"{fault.fault} at {verb}")
+                await self._fail_on_purpose(fault, verb, body, reply_to)
+        except Exception:  # noqa: BLE001  a command that fails here must not end the device
+            _log.exception("command not handled", extra={"device": self._id, "verb": verb})
+
+    async def _obey(self, verb: Verb, body: bytes, reply_to: str | None, *, mute: bool = False) -> None:
+        command_id = command_id_of(body)
+        if mute:
+            self._muted.add(command_id)
+        else:
+            self._muted.discard(command_id)
+        effects = self.machine.receive(verb, body, self._clock.show(time.monotonic()))
+        if verb == "deactivate":
+            self._show.changed_back()
+        await self._apply(effects, reply_to, command_id)
+
+    async def _fail_on_purpose(
+        self, fault: CommandFault, verb: Verb, body: bytes, reply_to: str | None
+    ) -> None:
+        match fault:
+            case Offline():
+                self._spawn(self._go_offline(fault))
+                if fault.after_s > 0:
+                    await self._obey(verb, body, reply_to)
+            case Slow():
+                self.transfers.bytes_per_s = fault.bytes_per_s
+                self._spawn(self._obey_late(fault.for_s, verb, body, reply_to))
+            case Mute():
+                await self._obey(verb, body, reply_to, mute=True)
+            case Reject() | NoSpace():
+                code = "no_space" if isinstance(fault, NoSpace) else fault.code
+                await self._pretend(verb, body, reply_to, status="refused", code=code, message="on request")
+            case LieSuccess():
+                now_ms = self._clock.show(time.monotonic())
+                at_ms = now_ms if verb in {"activate", "deactivate"} else None
+                await self._pretend(verb, body, reply_to, status="done", at_ms=at_ms)
+
+    async def _obey_late(self, seconds: float, verb: Verb, body: bytes, reply_to: str | None) -> None:
+        await asyncio.sleep(seconds)
+        await self._obey(verb, body, reply_to)
+
+    async def _pretend(self, verb: Verb, body: bytes, reply_to: str | None, **fields: Any) -> None:
+        """An answer to a command that was not obeyed."""
+        reply = DeviceReply(
+            command_id=command_id_of(body),
+            device_id=self._id,
+            verb=verb,
+            hello=self.machine.hello(),
+            **fields,
+        )
+        await self._answer(reply, reply_to)
+
+    # ------------------------------------------------------------------ effects
+
+    def _save(self) -> None:
+        self._parts.disk.save(self.machine.memory)
+
+    async def _apply(
+        self, effects: list[Effect], reply_to: str | None = None, command_id: str | None = None
+    ) -> None:
+        self._save()
+        for effect in effects:
+            match effect:
+                case Answer(reply):
+                    first = reply.command_id == command_id
+                    await self._answer(reply, reply_to if first else None)
+                    # A reply subject takes one answer.
+                    command_id = None if first else command_id
+                case StartTransfer(command):
+                    self.transfers.start(command)
+                case StopTransfer():
+                    self.transfers.stop()
+                case Arm(at_ms):
+                    self._show.arm(at_ms, self._moment)
+                case Disarm():
+                    self._show.disarm()
+
+    async def _answer(self, reply: DeviceReply, reply_to: str | None) -> None:
+        if reply.command_id in self._muted:
+            return
+        self._parts.world.journal.note(self._id, f"{reply.verb} {reply.status}", reply.message)
+        if self._session is not None:
+            await self._session.say(reply_to or subjects.device(self._id, "reply"), reply.to_json())
+
+    def _moment(self) -> None:
+        """The armed bundle runs from here on; all that takes time waits until every due timer has run."""
+        armed, now_s = self.machine.memory.armed, time.monotonic()
+        if armed is None:
+            return
+        if self._parts.faults.take(ActivateError):
+            self._spawn(self._apply(self.machine.activation_failed("the show engine did not start")))
+            return
+        at_ms = self._clock.show(now_s)
+        self._parts.world.journal.activations.append(
+            Activation(
+                device_id=self._id,
+                command_id=armed.command_id,
+                bundle_sha256=armed.bundle_sha256,
+                wanted_ms=armed.at_ms,
+                at_ms=at_ms,
+                monotonic_s=now_s,
+                unix_s=time.time(),
+            )
+        )
+        self._spawn(self._runs(at_ms))
+
+    async def _runs(self, at_ms: float) -> None:
+        crash = self._parts.faults.take(CrashAfterActivate)
+        if crash and crash.comes_back == "old":
+            self._parts.crash(crash.for_s)
+            return
+        effects = self.machine.activated(at_ms)
+        self._show.began()
+        if crash:
+            self._save()
+            self._parts.crash(crash.for_s)
+        else:
+            await self._apply(effects)

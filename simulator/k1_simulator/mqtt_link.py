@@ -1,0 +1,124 @@
+"""The device link over MQTT 3.1.1: the same subjects with slashes, no reply subjects, the bye as last will."""
+
+import asyncio
+import logging
+import socket
+from urllib.parse import urlsplit
+
+import aiomqtt
+
+from k1_contracts import subjects
+from k1_contracts.deployments import DeviceCredential
+from k1_contracts.devices import ChunkHeader, DeviceBye, FetchChunk
+from k1_simulator.link import CHUNK_TIMEOUT_S, CONNECT_TIMEOUT_S, Heard, LinkError, Open, Session
+
+_log = logging.getLogger(__name__)
+_KEEPALIVE_S = 10
+_DEFAULT_PORT = 1883
+
+
+def mqtt_link(device_id: str, url: str, credential: DeviceCredential) -> Open:
+    """Connects as the device; the password is its token, the user name any."""
+
+    async def opened(heard: Heard) -> Session:
+        session = _MqttSession(device_id, url, credential)
+        try:
+            await session.connect(heard)
+        except (OSError, aiomqtt.MqttError, TimeoutError) as error:
+            raise LinkError(f"MQTT: {type(error).__name__} {error}") from error
+        return session
+
+    return opened
+
+
+class _MqttSession:
+    def __init__(self, device_id: str, url: str, credential: DeviceCredential) -> None:
+        self._id = device_id
+        place = urlsplit(url)
+        will = DeviceBye(id=device_id, reason="the connection broke off")
+        self._client = aiomqtt.Client(
+            place.hostname or "127.0.0.1",
+            place.port or _DEFAULT_PORT,
+            username=credential.user or device_id,
+            password=credential.secret,
+            identifier=device_id,
+            clean_session=True,
+            keepalive=_KEEPALIVE_S,
+            timeout=CONNECT_TIMEOUT_S,
+            will=aiomqtt.Will(_topic(subjects.device(device_id, "bye")), will.to_json()),
+        )
+        self._chunks: dict[str, asyncio.Future[bytes]] = {}
+        self._listening: asyncio.Task[None] | None = None
+
+    async def connect(self, heard: Heard) -> None:
+        await self._client.__aenter__()
+        try:
+            await self._client.subscribe(_topic(subjects.command(self._id, "#")))
+        except BaseException:
+            await self._leave()
+            raise
+        self._listening = asyncio.create_task(self._listen(heard))
+
+    async def say(self, subject: str, body: bytes) -> None:
+        try:
+            await self._client.publish(_topic(subject), body)
+        except (aiomqtt.MqttError, OSError, ValueError) as error:
+            _log.debug("not sent", extra={"device": self._id, "subject": subject, "reason": repr(error)})
+
+    async def ask_chunk(self, request: FetchChunk) -> bytes:
+        waiting = self._chunks[request.request_id] = asyncio.get_running_loop().create_future()
+        try:
+            await self.say(subjects.device(self._id, "fetch"), request.to_json())
+            return await asyncio.wait_for(waiting, CHUNK_TIMEOUT_S)
+        except TimeoutError as error:
+            raise LinkError(f"no chunk came over the link within {CHUNK_TIMEOUT_S:.0f} s") from error
+        finally:
+            self._chunks.pop(request.request_id, None)
+
+    async def ended(self) -> None:
+        if self._listening is not None:
+            await asyncio.wait([self._listening])
+
+    async def close(self) -> None:
+        await self._leave()
+
+    async def cut(self) -> None:
+        # The library leaves politely, and then the server keeps the will to itself; so the socket goes first.
+        opened = self._client._client.socket()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        if isinstance(opened, socket.socket):
+            opened.shutdown(socket.SHUT_RDWR)
+        await self._leave()
+
+    async def _leave(self) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+        try:
+            await self._client.__aexit__(None, None, None)
+        except (aiomqtt.MqttError, OSError) as error:
+            _log.debug("connection was gone", extra={"device": self._id, "reason": repr(error)})
+
+    async def _listen(self, heard: Heard) -> None:
+        try:
+            async for message in self._client.messages:
+                body = message.payload
+                verb = message.topic.value.rpartition("/")[2]
+                if verb == "chunk":
+                    self._take_chunk(body)
+                else:
+                    await heard(verb, body, None)
+        except aiomqtt.MqttError as error:
+            _log.debug("MQTT", extra={"device": self._id, "reason": repr(error)})
+
+    def _take_chunk(self, body: bytes) -> None:
+        try:
+            request_id = ChunkHeader.model_validate_json(body.partition(b"\n")[0]).request_id
+        except ValueError:
+            _log.warning("a chunk without header", extra={"device": self._id})
+            return
+        waiting = self._chunks.get(request_id)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(body)
+
+
+def _topic(subject: str) -> str:
+    return subject.replace(".", "/")

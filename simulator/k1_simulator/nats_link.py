@@ -1,0 +1,112 @@
+"""The device link over NATS."""
+
+import asyncio
+import base64
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError
+
+from k1_contracts import subjects
+from k1_contracts.deployments import DeviceCredential
+from k1_contracts.devices import FetchChunk
+from k1_platform.nats_connection import connect_options
+from k1_platform.nats_jwt import parse_credentials
+from k1_platform.settings import NatsSettings
+from k1_simulator.link import CHUNK_TIMEOUT_S, CONNECT_TIMEOUT_S, Heard, LinkError, Open, Session
+
+_log = logging.getLogger(__name__)
+_PING_S = 10
+
+
+def nats_link(device_id: str, settings: NatsSettings, credential: DeviceCredential | None) -> Open:
+    """Connects as the device; without a credential of its own as `settings` say."""
+    options: dict[str, Any] = {**connect_options(settings)}
+    if credential is not None:
+        options |= _identity(credential)
+
+    async def opened(heard: Heard) -> Session:
+        session = _NatsSession(device_id)
+        try:
+            await session.connect(options, heard)
+        except (OSError, NatsError, TimeoutError) as error:
+            await session.close()
+            raise LinkError(f"NATS: {type(error).__name__} {error}") from error
+        except asyncio.CancelledError:
+            await session.close()
+            raise
+        return session
+
+    return opened
+
+
+def _identity(credential: DeviceCredential) -> dict[str, Callable[..., bytes]]:
+    token, key = parse_credentials(credential.secret)
+
+    def sign(nonce: str) -> bytes:
+        return base64.b64encode(key.sign(nonce.encode()))
+
+    return {"user_jwt_cb": token.encode, "signature_cb": sign}
+
+
+class _NatsSession:
+    """Does not connect again by itself: after every connection a device says hello, so the device does that."""
+
+    def __init__(self, device_id: str) -> None:
+        self._id = device_id
+        self._client = Client()
+        self._ended = asyncio.Event()
+
+    async def connect(self, options: dict[str, Any], heard: Heard) -> None:
+        await self._client.connect(
+            **options,
+            name=self._id,
+            inbox_prefix=f"_INBOX.{self._id}",
+            allow_reconnect=False,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            ping_interval=_PING_S,
+            error_cb=self._failed,
+            closed_cb=self._closed,
+        )
+
+        async def on_message(message: Msg) -> None:
+            await heard(message.subject.rpartition(".")[2], message.data, message.reply or None)
+
+        await self._client.subscribe(subjects.command(self._id, ">"), cb=on_message)
+        # Commands may come from now on: the server has seen the subscription before what follows on this connection.
+
+    async def say(self, subject: str, body: bytes) -> None:
+        try:
+            await self._client.publish(subject, body)
+        except (NatsError, OSError) as error:
+            _log.debug("not sent", extra={"device": self._id, "subject": subject, "reason": repr(error)})
+
+    async def ask_chunk(self, request: FetchChunk) -> bytes:
+        subject = subjects.device(self._id, "fetch")
+        try:
+            answer = await self._client.request(subject, request.to_json(), timeout=CHUNK_TIMEOUT_S)
+        except NoRespondersError as error:
+            raise LinkError("nobody gives chunks over the link") from error
+        except (NatsError, OSError, TimeoutError) as error:
+            raise LinkError(f"no chunk over the link: {type(error).__name__}") from error
+        return answer.data
+
+    async def ended(self) -> None:
+        await self._ended.wait()
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def cut(self) -> None:
+        # Over NATS a connection has no last word of its own: the device's is `bye`, which the device says.
+        await self._client.close()
+
+    async def _closed(self) -> None:
+        self._ended.set()
+
+    async def _failed(self, error: Exception) -> None:
+        _log.debug("NATS", extra={"device": self._id, "reason": repr(error)})

@@ -1,0 +1,90 @@
+"""What a device reads of itself; plausible numbers from a seed, pure."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from k1_contracts.devices import TelemetrySample
+from k1_simulator.faults import Ailment, DriftRamp, LowFps, Overheat
+
+_DRIFT_RETURN = 0.1
+"""Share of the drift that the player takes back from one reading to the next."""
+_DRIFT_STEP_MS = 1.2
+_IDLE_C, _PLAYING_C = 38.0, 52.0
+_HOT_C = 80.0
+_WARMING = 0.02
+"""Share of the way to its temperature that the board goes from one reading to the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """Something that is wrong since a moment (ms, device clock)."""
+
+    ailment: Ailment
+    since_ms: float
+
+    def seconds(self, now_ms: float) -> float:
+        """How long it shows; 0 before it does."""
+        return max(0.0, (now_ms - self.since_ms) / 1000.0 - self.ailment.after_s)
+
+
+class Sensors:
+    """One device's, from its start on."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._seq = -1
+        self._drift_ms = rng.gauss(0.0, 2.0)
+        self._temp_c = rng.uniform(30.0, _IDLE_C)
+        self._rssi = rng.uniform(-72.0, -45.0)
+        self._fps = rng.choice((60.0, 60.0, 50.0))
+
+    def read(
+        self, now_ms: float, *, track_id: str | None, playing: bool, wrong: Sequence[Onset] = ()
+    ) -> TelemetrySample:
+        """The next reading."""
+        gauss = self._rng.gauss
+        self._seq += 1
+        self._drift_ms += gauss(0.0, _DRIFT_STEP_MS) - _DRIFT_RETURN * self._drift_ms
+        goal = _PLAYING_C if playing else _IDLE_C
+        self._temp_c += _WARMING * (goal - self._temp_c) + gauss(0.0, 0.05)
+        self._rssi = min(-30.0, max(-90.0, self._rssi + gauss(0.0, 0.5)))
+        temp_c = min(150.0, self._temp_c + _heat(wrong, now_ms, self._temp_c))
+        return TelemetrySample(
+            ts=now_ms,
+            seq=self._seq,
+            track_id=track_id,
+            drift_ms=round(self._drift_ms + _drift(wrong, now_ms), 3),
+            cpu_pct=round(min(100.0, max(0.0, gauss(46.0 if playing else 9.0, 3.0))), 1),
+            temp_c=round(temp_c, 2),
+            fps=round(max(0.0, _frames(wrong, now_ms, self._fps) + gauss(0.0, 0.3)), 2),
+            heap_free=int(gauss(182_000, 3_000)),
+            rssi=round(self._rssi),
+            error="overheated" if temp_c > _HOT_C else None,
+        )
+
+
+def _drift(wrong: Sequence[Onset], now_ms: float) -> float:
+    ramps = [(one.ailment, one.seconds(now_ms)) for one in wrong]
+    return sum(
+        max(-ramp.limit_ms, min(ramp.limit_ms, ramp.ms_per_s * seconds))
+        for ramp, seconds in ramps
+        if isinstance(ramp, DriftRamp)
+    )
+
+
+def _heat(wrong: Sequence[Onset], now_ms: float, temp_c: float) -> float:
+    heats = [(one.ailment, one.seconds(now_ms)) for one in wrong]
+    return max(
+        (
+            min(heat.limit_c - temp_c, heat.degrees_per_s * seconds)
+            for heat, seconds in heats
+            if isinstance(heat, Overheat)
+        ),
+        default=0.0,
+    )
+
+
+def _frames(wrong: Sequence[Onset], now_ms: float, fps: float) -> float:
+    low = [one.ailment.fps for one in wrong if isinstance(one.ailment, LowFps) and one.seconds(now_ms) > 0]
+    return min([fps, *low])

@@ -1,0 +1,79 @@
+"""What a bundle must be before a device calls it staged."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Final
+
+from k1_contracts.devices import ReplyCode
+from k1_contracts.graph import BundleManifest
+from k1_graph.bundle.container import read_bundle
+from k1_graph.errors import BundleError, UnknownKeyError
+from k1_simulator.keys import public_keys
+from k1_simulator.profile import Profile
+from k1_simulator.versions import at_least
+
+_KEPT: Final = 64
+
+
+class StageError(Exception):
+    """A bundle that cannot be staged; `code` as in the answer."""
+
+    def __init__(self, code: ReplyCode, message: str) -> None:
+        super().__init__(message)
+        self.code: ReplyCode = code
+
+
+def check_signature(data: bytes, trusted: Mapping[str, str]) -> BundleManifest:
+    """The manifest of a bundle that a trusted key has signed and that can be decoded whole.
+
+    Raises:
+        StageError: `unknown_key` or `bad_signature`.
+    """
+    try:
+        return read_bundle(data, public_keys(trusted)).manifest
+    except UnknownKeyError as error:
+        raise StageError("unknown_key", str(error)) from error
+    except BundleError as error:
+        raise StageError("bad_signature", str(error)) from error
+
+
+def check_fits(manifest: BundleManifest, profile: Profile) -> None:
+    """Whether this device can run the bundle.
+
+    Raises:
+        StageError: `firmware_too_old` or `missing_nodes`.
+    """
+    needed = manifest.firmware_min_version
+    try:
+        new_enough = at_least(profile.firmware, needed)
+    except ValueError as error:
+        raise StageError("firmware_too_old", f"the bundle needs firmware {needed!r}, no version") from error
+    if not new_enough:
+        raise StageError(
+            "firmware_too_old", f"the bundle needs firmware {needed}, this is {profile.firmware}"
+        )
+    missing = sorted(set(manifest.required_nodes) - set(profile.node_types))
+    if missing:
+        raise StageError("missing_nodes", f"this device does not know {', '.join(missing)}")
+
+
+class SignatureChecks:
+    """Signatures checked once for all devices of a process: the same bytes and keys have the same outcome.
+
+    Decoding a bundle takes tens of milliseconds; each device of a thousand would wait for the others.
+    """
+
+    def __init__(self) -> None:
+        self._checks: OrderedDict[tuple[str, ...], asyncio.Task[BundleManifest]] = OrderedDict()
+
+    async def manifest(self, sha256: str, data: bytes, trusted: Mapping[str, str]) -> BundleManifest:
+        """The manifest; `sha256` is the address that `data` was found to have. Raises as `check_signature`."""
+        key = (sha256, *sorted(trusted))
+        if key not in self._checks:
+            work = asyncio.to_thread(check_signature, data, dict(trusted))
+            self._checks[key] = asyncio.create_task(work)
+            if len(self._checks) > _KEPT:
+                self._checks.popitem(last=False)
+        # One device that gives up must not end the check for the others.
+        return await asyncio.shield(self._checks[key])
