@@ -18,7 +18,6 @@ class Stream:
     max_age: timedelta
     max_bytes: int
     duplicate_window: timedelta = timedelta(minutes=10)
-    in_memory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +198,6 @@ STREAMS = (
         "The live feeds of tracks, kept for those who missed some",
         max_age=timedelta(minutes=10),
         max_bytes=256 * MIB,
-        in_memory=True,
     ),
     Stream(
         DEAD_LETTERS,

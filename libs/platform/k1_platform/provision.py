@@ -36,7 +36,7 @@ def stream_config(stream: streams.Stream) -> StreamConfig:
         description=stream.description,
         subjects=list(stream.subjects),
         retention=RetentionPolicy.LIMITS,
-        storage=StorageType.MEMORY if stream.in_memory else StorageType.FILE,
+        storage=StorageType.FILE,
         max_age=stream.max_age.total_seconds(),
         max_bytes=stream.max_bytes,
         duplicate_window=stream.duplicate_window.total_seconds(),

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -42,7 +42,8 @@ class Runtime:
     checks: dict[str, Check] = field(default_factory=dict[str, Check])
     routes: list[web.AbstractRouteDef] = field(default_factory=list[web.AbstractRouteDef])
     middlewares: list[Middleware] = field(default_factory=list[Middleware])
-
+    about: dict[str, str] = field(default_factory=dict[str, str])
+    """What health answers tell beside name and version, as it is at that moment."""
     works: list[tuple[str, Work]] = field(default_factory=list[tuple[str, Work]])
 
     def background(self, work: Work, name: str) -> None:
@@ -100,14 +101,15 @@ async def _start(
     await broker.start()
     for work_name, work in runtime.works:
         _run_in_background(work_name, work, cleanup)
-    await _listen(runtime, http, {"name": name, "version": release})
+    runtime.about.update(name=name, version=release)
+    await _listen(runtime, http)
 
 
-async def _listen(runtime: Runtime, http: HttpSettings, about: Mapping[str, str]) -> None:
+async def _listen(runtime: Runtime, http: HttpSettings) -> None:
     # Instrument before the application exists: the instrumentation replaces its class.
     AioHttpServerInstrumentor().instrument(tracer_provider=runtime.tracer_provider)
     application = web.Application(middlewares=runtime.middlewares, client_max_size=1024 * 1024)
-    application.add_routes(health_routes(runtime.checks, runtime.registry, about))
+    application.add_routes(health_routes(runtime.checks, runtime.registry, runtime.about))
     application.add_routes(runtime.routes)
     application[STOPPING] = asyncio.Event()
     application.on_shutdown.append(_stop_long_responses)
