@@ -1,0 +1,243 @@
+"""From a state and a log entry to the next state: named transitions that raise where they are not legal. Pure.
+
+`fold` makes the state of a whole log, `extend` of a state and the entries after it. Both touch each entry
+once; the devices are copied once a call, so give many entries at a time.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from k1_contracts.deployments import ENDED
+from k1_deploy.saga.device import FORWARD as FORWARD_STEPS
+from k1_deploy.saga.device import Device
+from k1_deploy.saga.entries import (
+    Alarmed,
+    Became,
+    Closed,
+    Controlled,
+    DeviceStepName,
+    Healed,
+    Intent,
+    Locked,
+    LogEntry,
+    Opened,
+    Outcome,
+    TookOver,
+    Unfit,
+)
+from k1_deploy.saga.errors import IllegalTransitionError
+from k1_deploy.saga.state import FORWARD, LIVE, NEXT, TURNED_BACK, State, Stop
+from k1_deploy.saga.strategy import batches
+
+_STEP_STATUS: Final[dict[DeviceStepName, str]] = {
+    "check": "checking",
+    "stage": "staging",
+    "activate": "activating",
+    "verify": "activating",
+}
+
+
+def fold(deployment_id: str, entries: Iterable[LogEntry]) -> State:
+    """The state of a log.
+
+    Raises:
+        IllegalTransitionError: an entry cannot follow on those before it.
+    """
+    return extend(State(deployment_id), entries)
+
+
+def extend(state: State, entries: Iterable[LogEntry]) -> State:
+    """The state after more entries; `state` stays as it was. Raises as `fold`."""
+    devices = dict(state.devices)
+    draft = replace(state, devices=devices)
+    for entry in entries:
+        draft = _apply(draft, devices, entry)
+    return draft
+
+
+def apply(state: State, entry: LogEntry) -> State:
+    """The state after one entry. Raises as `fold`."""
+    return extend(state, [entry])
+
+
+def _apply(state: State, devices: dict[str, Device], entry: LogEntry) -> State:
+    """`devices` are the draft's own, changed in place."""
+    match entry:
+        case Intent() | Outcome() | Unfit() | Alarmed() | Healed():
+            devices[entry.device_id] = _step(state, _device(state, entry.device_id), entry)
+            return state
+        case Opened():
+            return _open(state, devices, entry)
+        case Locked():
+            return _lock(state, devices, entry)
+        case Became():
+            return _become(state, devices, entry)
+        case Controlled() | TookOver() | Closed():
+            return _note(state, entry)
+
+
+def _step(state: State, device: Device, entry: Intent | Outcome | Unfit | Alarmed | Healed) -> Device:
+    match entry:
+        case Intent():
+            return _begin(state, device, entry)
+        case Outcome():
+            return _end(state, device, entry)
+        case Unfit():
+            return device.fail(entry.reason)
+        case Alarmed():
+            return _alarm(device, entry)
+        case Healed():
+            return device.heal()
+
+
+def _note(state: State, entry: Controlled | TookOver | Closed) -> State:
+    match entry:
+        case Controlled():
+            return _control(state, entry)
+        case TookOver():
+            return replace(state, owner=entry.owner)
+        case Closed():
+            return _close(state)
+
+
+def _open(state: State, devices: dict[str, Device], entry: Opened) -> State:
+    if state.opened:
+        raise IllegalTransitionError(f"{state.deployment_id} was opened before")
+    devices.update({device_id: Device(device_id) for device_id in entry.device_ids})
+    return replace(
+        state,
+        opened=True,
+        bundle=entry.bundle,
+        strategy=entry.strategy,
+        activation=entry.activation,
+        guard_s=entry.guard_s,
+        stop=Stop(entry.problem_code or "impossible", entry.problem) if entry.problem else None,
+    )
+
+
+def _lock(state: State, devices: dict[str, Device], entry: Locked) -> State:
+    if state.status in {"failed", "cancelled", "rolled_back", "rollback_pending"}:
+        raise IllegalTransitionError(f"{state.deployment_id} is {state.status} and locks no devices")
+    for device_id in entry.device_ids:
+        devices[device_id] = _device(state, device_id).lock()
+    for device_id in entry.superseded:
+        devices[device_id] = _device(state, device_id).supersede()
+    return state
+
+
+def _begin(state: State, device: Device, intent: Intent) -> Device:
+    if not device.locked:
+        raise IllegalTransitionError(f"{intent.step} on {device.id}, which is not locked")
+    if intent.step in FORWARD_STEPS:
+        if state.status != _STEP_STATUS[intent.step]:
+            raise IllegalTransitionError(f"{intent.step} while {state.deployment_id} is {state.status}")
+        if intent.step == "activate" and device.batch != state.batch:
+            raise IllegalTransitionError(f"{device.id} is not of batch {state.batch}")
+    elif state.status not in TURNED_BACK and not device.failed:
+        raise IllegalTransitionError(f"{intent.step} on {device.id}, while nothing is taken back")
+    return device.begin(intent)
+
+
+def _end(state: State, device: Device, outcome: Outcome) -> Device:
+    device = device.end(outcome)
+    # After the end only what the guard found is taken back, device by device: then others may have it again.
+    done = state.status not in LIVE and device.open is None and device.next_undo is None
+    return device.unlock() if done else device
+
+
+def _alarm(device: Device, entry: Alarmed) -> Device:
+    if device.outcome not in {"active", "committed"}:
+        raise IllegalTransitionError(f"{device.id} is {device.outcome} and its alarms do not matter")
+    return device.fail(entry.reason)
+
+
+def _control(state: State, entry: Controlled) -> State:
+    turn = entry.action in {"cancel", "rollback"}
+    legal = state.status in FORWARD or (entry.action == "rollback" and state.status == "succeeded")
+    if not legal:
+        raise IllegalTransitionError(f"{entry.action} while {state.deployment_id} is {state.status}")
+    if not turn:
+        return replace(state, paused=entry.action == "pause")
+    word = "cancelled" if entry.action == "cancel" else "rolled back"
+    because = f": {entry.reason}" if entry.reason else ""
+    # A later word does not overwrite the first.
+    stop = state.stop or Stop("cancelled", f"{word} by {entry.by}{because}")
+    return replace(state, stop=stop, paused=False, closed=False)
+
+
+def _become(state: State, devices: dict[str, Device], entry: Became) -> State:
+    if entry.status not in NEXT[state.status]:
+        raise IllegalTransitionError(
+            f"{state.deployment_id} is {state.status} and cannot become {entry.status}"
+        )
+    _require_ready(state, entry)
+    if entry.reason and not state.stop:
+        state = replace(state, stop=Stop(entry.code or "failed", entry.reason))
+    match entry.status:
+        case "activating":
+            state = _next_batch(state, devices)
+        case "committing":
+            devices.update(
+                {device.id: device.commit() for device in devices.values() if device.outcome == "active"}
+            )
+        case "succeeded":
+            state = replace(state, guard_until=entry.at + timedelta(seconds=state.guard_s))
+        case _:
+            pass
+    if entry.status not in LIVE:
+        devices.update({device.id: device.unlock() for device in devices.values() if device.locked})
+    closed = entry.status in ENDED - {"succeeded"}
+    paused = state.paused and entry.status in FORWARD
+    return replace(state, status=entry.status, until=entry.until, paused=paused, closed=closed)
+
+
+def _next_batch(state: State, devices: dict[str, Device]) -> State:
+    """Batches are made of the devices that are staged when the first one begins."""
+    if state.batch == 0:
+        staged = [device.id for device in devices.values() if device.outcome == "staged"]
+        for number, batch in enumerate(batches(state.strategy, staged), start=1):
+            devices.update({device_id: replace(devices[device_id], batch=number) for device_id in batch})
+    return replace(state, batch=state.batch + 1)
+
+
+def _require_ready(state: State, entry: Became) -> None:
+    """What must hold before a status may begin: the promises of the saga, checked whoever writes the log."""
+    devices = state.devices.values()
+    match entry.status:
+        case "checking":
+            broken = [d for d in devices if not d.locked]
+        case "staging":
+            broken = [d for d in devices if not d.checked and not d.failed]
+        case "activating":
+            broken = [
+                d for d in devices if d.outcome in {"pending", "staging", "activating"} and not d.failed
+            ]
+        case "observing" | "committing":
+            broken = [d for d in state.current_batch if not d.failed and not d.verified]
+        case "discarding":
+            broken = [d for d in devices if d.activations]
+        case "succeeded":
+            broken = [d for d in devices if d.open or (d.failed and d.next_undo)]
+        case "failed" | "cancelled" | "rolled_back" | "rollback_pending":
+            pending = {"rollback_pending"} if entry.status == "rolled_back" else set[str]()
+            broken = [d for d in devices if d.next_undo or d.outcome in pending]
+        case _:
+            broken = []
+    if broken:
+        raise IllegalTransitionError(
+            f"{state.deployment_id} cannot become {entry.status}: {broken[0].id} is {broken[0].outcome}"
+        )
+
+
+def _close(state: State) -> State:
+    if state.status != "succeeded":
+        raise IllegalTransitionError(f"{state.deployment_id} is {state.status} and has no guard to end")
+    return replace(state, closed=True)
+
+
+def _device(state: State, device_id: str) -> Device:
+    if device_id not in state.devices:
+        raise IllegalTransitionError(f"{state.deployment_id} is not about device {device_id}")
+    return state.devices[device_id]
