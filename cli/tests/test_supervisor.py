@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,9 @@ if behaviour == "die":
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        body = json.dumps({{"status": "ready", "checks": {{}}, "version": "9.9"}}).encode()
+        told = sorted(variable for variable in os.environ if "KEYS" in variable)
+        answer = {{"status": "ready", "checks": {{}}, "version": "9.9", "told": told}}
+        body = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -167,6 +170,19 @@ def test_status_is_a_document_for_scripts(shared: Machine) -> None:
     assert gateway == {**gateway, "pid": shared.pids()["gateway"], "ready": True, "version": "9.9"}
     assert set(status["consumers"][0]) == {"stream", "durable", "pending", "ack_pending"}
     assert status["dead_letters"] == 0
+
+
+def test_who_is_told_where_keys_are(shared: Machine) -> None:
+    """The catalogue of those that sign bundles, deploy of those that mint devices' credentials; nobody else of any."""
+    told: dict[str, list[str]] = {}
+    for name in NAMES:
+        with urllib.request.urlopen(f"http://127.0.0.1:{shared.ports()[name]}/readyz", timeout=10) as answer:
+            told[name] = json.load(answer)["told"]
+    assert told == {name: [] for name in NAMES} | {
+        "catalogue": ["K1_SIGNING_KEYS"],
+        "deploy": ["K1_DEPLOY_NATS_KEYS"],
+    }
+    assert not [name for name in shared.stack.environment if "KEYS" in name]
 
 
 def test_a_second_up_says_so(shared: Machine) -> None:

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 class AccountRefusedError(Exception):
-    """The server does not take the account: the operator of these keys is not its operator."""
+    """The server does not take the account: these keys are not, or no longer, those of its operator."""
 
 
 async def replace_account(url: str, keys: DeviceKeys, revoked: Collection[str] | None) -> None:
@@ -45,7 +45,7 @@ async def replace_account(url: str, keys: DeviceKeys, revoked: Collection[str] |
         AccountRefusedError: the server refuses it.
     """
     async with _account_keeper(url, keys) as client:
-        current = await _current(client, keys.account.account)
+        current = await _current(client, keys)
         kept = current["nats"].get("revocations", {}) if revoked is None else revoked
         # Servers that meet later agree on the newest by this time alone, which is in whole seconds.
         issued_at = max(int(time.time()), current["iat"] + 1)
@@ -57,13 +57,20 @@ async def replace_account(url: str, keys: DeviceKeys, revoked: Collection[str] |
         raise AccountRefusedError(f"the NATS server refused the account: {outcome}")
 
 
-async def _current(client: Client, account: str) -> Claims:
+async def _current(client: Client, keys: DeviceKeys) -> Claims:
     """The account as the server has it."""
+    account = keys.account.account
     subject = f"$SYS.REQ.ACCOUNT.{account}.CLAIMS.LOOKUP"
     answer = await client.request(subject, b"", timeout=_TIMEOUT_S)
     if not answer.data:
         raise AccountRefusedError(f"the NATS server does not know the account {account}")
-    return decode(answer.data.decode())
+    claims = decode(answer.data.decode())
+    # The server would store an account of a key that it does not trust, and know no account after its next start.
+    if claims["iss"] != keys.operator_signing.public_key:
+        raise AccountRefusedError(
+            "the NATS server has its account from another operator key: were keys made anew?"
+        )
+    return claims
 
 
 @asynccontextmanager

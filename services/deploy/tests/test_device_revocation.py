@@ -1,18 +1,22 @@
 """Revoking devices' credentials on a real server: at once, for good, and nothing but those."""
 
 import asyncio
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import aiomqtt
+import nats
 import pytest
 
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts.deployments import DeviceCredential
 from k1_deploy.credentials import DeviceCredentials
-from k1_platform import nats_account
-from k1_platform.device_credentials import load_device_keys
 from k1_platform.errors import TransientError
+from k1_platform.nats_account import AccountRefusedError
+from k1_platform.nats_connection import connect_options
 from k1_platform.nats_jwt import KeyKind, KeyPair, decode, parse_credentials
 from k1_platform.nats_keys import ensure_nats_keys
 from services.deploy.tests.links import (
@@ -40,6 +44,12 @@ async def refused(server: NatsServer, credential: DeviceCredential, folder: Path
         return await refused_mqtt(server, credential)
     token, user = parse_credentials(credential.secret)
     return await refused_nats(server, token, user, folder)
+
+
+def replace_account(server: NatsServer) -> None:
+    """As operations does it."""
+    environment = {"K1_NATS_KEYS": str(server.keys.folder), "K1_NATS_URL": server.url}
+    subprocess.run([sys.executable, "-m", "k1_platform.nats_account"], env=environment, check=True)
 
 
 async def test_a_connected_device_is_cut_off_at_once(server: NatsServer, tmp_path: Path) -> None:
@@ -133,7 +143,7 @@ async def test_a_device_key_made_anew_ends_all_devices(server: NatsServer, tmp_p
     (server.keys.deploy / "device.nk").unlink()
     ensure_nats_keys(server.keys.folder)
     assert not await refused(server, a.credential, tmp_path)
-    await nats_account.replace_account(server.url, load_device_keys(server.keys.deploy), None)
+    replace_account(server)
     assert [await refused(server, one.credential, tmp_path) for one in (a, q)] == [True, True]
     assert not await refused(server, of(server).mint("A", "nats").credential, tmp_path)
     await provision_server(server)
@@ -151,10 +161,33 @@ async def test_the_services_key_made_anew_ends_the_services_credentials(
         decode(parse_credentials(server.keys.service_credentials.read_text())[0])["iss"]
         != decode(old[0])["iss"]
     )
-    await nats_account.replace_account(server.url, load_device_keys(server.keys.deploy), None)
+    replace_account(server)
     assert await refused_nats(server, *old, tmp_path)
     assert not await refused(server, a.credential, tmp_path)
     await provision_server(server)
+
+
+async def test_everything_that_deploy_holds_made_anew(server: NatsServer, tmp_path: Path) -> None:
+    """After a leak of its folder nothing that it held is of use, and the streams are still there."""
+    a, stolen = of(server).mint("A", "nats"), of(server)
+    old_keeper = parse_credentials((server.keys.deploy / "system.creds").read_text())
+    for name in ("deploy/device.nk", "deploy/device-mqtt.nk", "deploy/operator-signing.nk", "root/system.nk"):
+        (server.keys.folder / name).unlink()
+    ensure_nats_keys(server.keys.folder)
+    await asyncio.to_thread(server.stop)
+    shutil.rmtree(server.home.data("nats") / "accounts")
+    await asyncio.to_thread(server.start)
+    assert await refused_nats(server, *old_keeper, tmp_path)
+    assert [await refused(server, one.credential, tmp_path) for one in (a, stolen.mint("B", "mqtt"))] == [
+        True
+    ] * 2
+    with pytest.raises(AccountRefusedError, match="another operator key"):
+        await stolen.revoke([])
+    await of(server).revoke([a.public_key])
+    assert not await refused(server, of(server).mint("A", "nats").credential, tmp_path)
+    client = await nats.connect(**connect_options(server.settings))
+    assert await client.jetstream().stream_info("TELEMETRY")
+    await client.close()
 
 
 def test_a_folder_without_a_key_is_named(tmp_path: Path) -> None:

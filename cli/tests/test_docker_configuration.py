@@ -1,0 +1,86 @@
+"""What docker compose mounts, tried with the embedded stack's own server: Docker itself is not needed here."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nats
+import pytest
+import yaml
+
+from k1_cli.embedded.ports import free_port
+from k1_cli.embedded.programs import program
+from k1_platform.nats_connection import connect_options
+from k1_platform.nats_keys import NatsKeys
+from k1_platform.provision import provision_bus
+from k1_platform.settings import NatsSettings
+
+CHECKOUT = Path(__file__).parents[2]
+FOLDERS = {"nats-root", "nats-server", "nats-services", "nats-deploy"}
+
+
+@pytest.fixture
+def compose() -> dict[str, Any]:
+    return yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[NatsSettings]:
+    """`docker/nats.conf` on free ports, beside the keys as compose puts them there."""
+    keys = NatsKeys(tmp_path / "keys")
+    command = [sys.executable, "-m", "k1_platform.nats_keys"]
+    subprocess.run(command, env={"K1_NATS_KEYS": str(keys.folder)}, check=True, capture_output=True)
+    port = free_port()
+    text = (CHECKOUT / "docker" / "nats.conf").read_text()
+    for inside, outside in {
+        "0.0.0.0:4222": f"127.0.0.1:{port}",
+        "0.0.0.0:8222": f"127.0.0.1:{free_port()}",
+        "0.0.0.0:1883": f"127.0.0.1:{free_port()}",
+        '"/data': f'"{tmp_path}/data',
+    }.items():
+        assert inside in text
+        text = text.replace(inside, outside)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "nats.conf").write_text(text)
+    shutil.copytree(keys.folder / "server", tmp_path / "etc" / "keys")
+    process = subprocess.Popen([program("nats-server"), "-c", str(tmp_path / "etc" / "nats.conf")])
+    yield NatsSettings(url=f"nats://127.0.0.1:{port}", creds=keys.service_credentials)
+    process.terminate()
+    process.wait(10)
+
+
+async def test_services_connect_and_provision(server: NatsSettings) -> None:
+    """With their credentials, and with JetStream; without them they are refused."""
+    client = await nats.connect(
+        **connect_options(server), max_reconnect_attempts=100, reconnect_time_wait=0.1
+    )
+    await provision_bus(client.jetstream())
+    assert await client.jetstream().streams_info()
+    await client.close()
+    with pytest.raises(nats.errors.Error, match="Authorization"):
+        await nats.connect(server.url, allow_reconnect=False, error_cb=_ignore)
+
+
+async def _ignore(_: Exception) -> None:
+    """nats-py logs errors that have no listener."""
+
+
+def test_each_party_is_given_its_own_folder(compose: dict[str, Any]) -> None:
+    """Every service its credentials, deploy its keys, the server what is public; the root's seeds are for none."""
+    given: dict[str, set[str]] = {}
+    for name, service in compose["services"].items():
+        volumes = {volume.split(":")[0] for volume in service.get("volumes", [])} & FOLDERS
+        if volumes:
+            given[name] = volumes
+    assert given.pop("nats-keys") == FOLDERS
+    assert given.pop("nats") == {"nats-server"}
+    assert given.pop("deploy") == {"nats-services", "nats-deploy"}
+    others = {"provision", "gateway", "ingest", "analysis", "catalogue", "telemetry"}
+    assert given == {name: {"nats-services"} for name in others}
+    told = [
+        name for name, s in compose["services"].items() if "K1_DEPLOY_NATS_KEYS" in s.get("environment", {})
+    ]
+    assert told == ["deploy"]
