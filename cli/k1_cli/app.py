@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from k1_cli.commands import dead_letters, development, local, shows, songs, stack
+from k1_cli.commands import (
+    dead_letters,
+    deploying,
+    deployments,
+    development,
+    devices,
+    local,
+    shows,
+    songs,
+    stack,
+)
 from k1_cli.console import messages
 from k1_cli.embedded.errors import StackError
 from k1_cli.errors import CommandError
@@ -25,6 +35,9 @@ for command in (songs.upload, songs.tracks, songs.genesis):
     app.command(rich_help_panel="Songs")(command)
 for command in (shows.simulate, shows.graph):
     app.command(rich_help_panel="Shows")(command)
+app.add_typer(devices.app, name="devices", rich_help_panel="Devices")
+app.command(rich_help_panel="Devices")(deploying.deploy)
+app.add_typer(deployments.app, name="deployments", rich_help_panel="Devices")
 for command in (local.analyze, local.demo_song):
     app.command(rich_help_panel="Without servers")(command)
 app.command(rich_help_panel="Development", context_settings=development.PASS_ARGUMENTS_ON)(development.test)

@@ -134,6 +134,52 @@ class Gateway:
         except httpx.HTTPError as error:
             raise CommandError(f"the object store does not give {url.partition('?')[0]}: {error}") from error
 
+    def devices(self, **query: str | int | bool) -> JsonObject:
+        """`{total, items}`."""
+        return self._request("GET", "/devices", params=query)
+
+    def device(self, device_id: str) -> JsonObject:
+        """One device."""
+        return self._request("GET", f"/devices/{device_id}")
+
+    def deploy(self, order: JsonObject) -> JsonObject:
+        """`{deployment_id, status}`, or the plan of a dry run."""
+        return self._request("POST", "/deployments", json=order)
+
+    def deployments(self, **query: str | int) -> JsonObject:
+        """`{total, items}`, newest first."""
+        return self._request("GET", "/deployments", params=query)
+
+    def deployment(self, deployment_id: str) -> JsonObject:
+        """One deployment with its devices' steps."""
+        return self._request("GET", f"/deployments/{deployment_id}")
+
+    def control(self, deployment_id: str, action: str, told: JsonObject) -> JsonObject:
+        """Cancel, roll back, pause or resume; the deployment as it is then."""
+        return self._request("POST", f"/deployments/{deployment_id}/{action}", json=told)
+
+    def deployment_events(self, deployment_id: str) -> Iterator[tuple[str, str]]:
+        """Name and JSON of each event until the deployment ends, or until the gateway does.
+
+        Raises:
+            ConnectionError: the stream broke off.
+        """
+        path = f"/deployments/{deployment_id}/events"
+        try:
+            with self._http.stream("GET", path) as response:
+                if response.is_error:
+                    response.read()
+                    raise CommandError(_problem(response))
+                name = ""
+                for line in response.iter_lines():
+                    field, _, value = line.partition(": ")
+                    if field == "event":
+                        name = value
+                    elif field == "data":
+                        yield name, value
+        except httpx.HTTPError as error:
+            raise ConnectionError(str(error)) from error
+
     def job(self, job_id: str) -> JsonObject:
         """Status, stage and percent of a job."""
         return self._request("GET", f"/analysis/jobs/{job_id}")
@@ -191,4 +237,6 @@ def _problem(response: httpx.Response) -> str:
     sentence = body.get("detail") or body.get("title") or "no reason given"
     violations = cast("list[JsonObject]", body.get("violations", []))
     told = [f"\n  {v['severity']} {v['rule']}: {v['message']}. {v['fix']}" for v in violations]
+    if body.get("code") == "deployment_blocked":
+        told += [f"\n  {fault['name']}: {fault['message']}" for fault in body.get("errors", [])]
     return f"{sentence} ({body.get('code', response.status_code)}){''.join(told)}"

@@ -1,0 +1,175 @@
+"""`k1 devices`: who may connect as a K1, and what each of them is and runs."""
+
+# ruff: noqa: PLC0415  a command imports its tools when it runs, so that --help is fast
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from k1_cli.checkout import DEFAULT_HOME
+from k1_cli.commands.songs import open_gateway
+from k1_cli.console import print_json, results
+from k1_cli.options import HomeOption, JsonOption
+
+if TYPE_CHECKING:
+    from k1_cli.gateway import Gateway
+    from k1_contracts.deployments import DevicesAdded, DeviceView
+
+_PAGE = 1000
+_FOLDER = "devices"
+
+app = typer.Typer(help="The K1s: add, revoke, list, show.", no_args_is_help=True)
+
+
+@app.command()
+def add(
+    device_ids: Annotated[
+        list[str] | None, typer.Argument(help="Ids: 1 to 40 of A-Z a-z 0-9 - _", metavar="[ID]...")
+    ] = None,
+    *,
+    count: Annotated[int | None, typer.Option(min=1, help="Make so many ids: k1-01, k1-02 ...")] = None,
+    prefix: Annotated[str, typer.Option(help="What these ids begin with.")] = "k1-",
+    mqtt: Annotated[bool, typer.Option("--mqtt", help="For MQTT 3.1.1 rather than NATS.")] = False,
+    group: Annotated[str | None, typer.Option(help="Deployments may name the group.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the credentials go; <home>/devices by default.")
+    ] = None,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="New credentials for devices that exist; the old ones end.")
+    ] = False,
+    show: Annotated[bool, typer.Option("--print", help="Print the secrets instead of writing them.")] = False,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Give devices credentials: a file each, readable by you alone, and the keys that bundles are signed with.
+
+    Example: ./k1 devices add --count 4 --group stage
+    """
+    from k1_cli.provisioning import add_devices, make_folder, numbered, portions, write_credentials
+    from k1_cli.running import need_stack
+
+    if bool(device_ids) == (count is not None):
+        raise typer.BadParameter("give ids, or --count")
+    ids = device_ids or numbered(prefix, count or 0)
+    wanted = portions(ids, mqtt=mqtt, group=group, renew=renew)
+    stack = need_stack(home)
+    folder = out or stack.home.root / _FOLDER
+    if show:
+        add_devices(stack.bus, wanted, _print_secrets)
+        return
+    make_folder(folder)
+
+    def keep(added: "DevicesAdded") -> None:
+        for path in write_credentials(added, folder)[:-1]:
+            results.print(str(path), markup=False)
+
+    add_devices(stack.bus, wanted, keep)
+    results.print(f"{len(ids)} added; keep the files secret", markup=False)
+
+
+@app.command()
+def revoke(
+    device_ids: Annotated[list[str], typer.Argument(help="Which devices.", metavar="ID...")],
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Take the credentials of devices away; who is connected with one is cut off at once.
+
+    Example: ./k1 devices revoke k1-03
+    """
+    from k1_cli.provisioning import revoke_devices
+    from k1_cli.running import need_stack
+
+    revoked = revoke_devices(need_stack(home).bus, device_ids)
+    results.print(f"revoked: {', '.join(revoked)}", markup=False)
+
+
+@app.command("list")
+def list_all(
+    group: Annotated[str | None, typer.Option(help="Only those of a group.")] = None,
+    revoked: Annotated[bool, typer.Option("--revoked", help="Also those that were revoked.")] = False,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Every device: is it there, what does it run, is something wrong.
+
+    Example: ./k1 devices list --group stage
+    """
+    with open_gateway(home) as gateway:
+        devices = all_devices(gateway, group=group, revoked=revoked)
+    if as_json:
+        print_json({"total": len(devices), "items": [_to_json(device) for device in devices]})
+        return
+    from rich.table import Table
+
+    table = Table("id", "online", "by", "group", "firmware", "runs", "deployment", "notes")
+    for device in devices:
+        table.add_row(*_cells(device))
+    results.print(table if devices else "no devices; add some with `./k1 devices add --count 4`")
+    results.print(f"{sum(device.online for device in devices)} of {len(devices)} online")
+
+
+@app.command()
+def show(
+    device_id: Annotated[str, typer.Argument(help="The device.", metavar="ID")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """One device with all that is known of it.
+
+    Example: ./k1 devices show k1-01
+    """
+    with open_gateway(home) as gateway:
+        device = gateway.device(device_id)
+    if as_json:
+        print_json(device)
+        return
+    for name, value in device.items():
+        if value not in (None, [], ""):
+            told = f"{len(value)}: {', '.join(value)}" if name == "node_types" else value
+            results.print(f"{name}: {told}", markup=False)
+
+
+def all_devices(gateway: "Gateway", *, group: str | None = None, revoked: bool = False) -> "list[DeviceView]":
+    """Page by page."""
+    from k1_contracts.deployments import DevicePage
+
+    query: dict[str, str | int | bool] = {"limit": _PAGE, "include_revoked": revoked}
+    if group is not None:
+        query["group"] = group
+    found: list[DeviceView] = []
+    while True:
+        page = DevicePage.model_validate(gateway.devices(offset=len(found), **query))
+        found += page.items
+        if not page.items or len(found) >= page.total:
+            return found
+
+
+def _print_secrets(added: "DevicesAdded") -> None:
+    from k1_cli.provisioning import TRUSTED_KEYS, file_of
+
+    for credential in added.credentials:
+        name, text = file_of(credential)
+        results.print(f"{name}:\n{text}", markup=False)
+    results.print(f"{TRUSTED_KEYS}:\n{added.trusted_keys}", markup=False)
+
+
+def _cells(device: "DeviceView") -> tuple[str, ...]:
+    running = device.running
+    runs = f"{running.track_id or running.bundle_sha256[:12]} v{running.version}" if running else "idle"
+    notes = [alarm.message for alarm in device.alarms]
+    notes += ["put right at its next hello"] if device.healing else []
+    notes += ["revoked"] if device.revoked_at else []
+    return (
+        device.id,
+        "[green]yes[/]" if device.online else "[red]no[/]",
+        device.transport,
+        device.group or "",
+        device.firmware or "",
+        runs,
+        device.deployment_id or "",
+        "; ".join(notes),
+    )
+
+
+def _to_json(device: "DeviceView") -> dict[str, object]:
+    return device.model_dump(mode="json", exclude_none=True)

@@ -1,0 +1,1 @@
+"""The picture of a deployment: where everything stands (pure), and drawing it."""

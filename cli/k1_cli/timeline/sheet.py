@@ -1,0 +1,78 @@
+"""A sheet of paper to draw on, in inches from the left upper corner."""
+
+import io
+from typing import Any, Literal
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+_ROUNDING = 0.03
+_DOTS_PER_INCH = 110
+
+
+class Sheet:
+    """Lines, boxes and words; what is drawn on a higher `layer` covers the others."""
+
+    def __init__(self, width: float, height: float, colour: str) -> None:
+        self._figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, facecolor=colour)
+        FigureCanvasAgg(self._figure)
+        self._axes: Any = self._figure.add_axes((0, 0, 1, 1))
+        self._axes.set(xlim=(0, width), ylim=(height, 0))
+        self._axes.axis("off")
+
+    def line(
+        self, x: float, *, top: float, bottom: float, colour: str, width: float = 0.8, layer: int = 1
+    ) -> None:
+        """Upright."""
+        ends = (x, x), (top, bottom)
+        self._axes.plot(*ends, color=colour, linewidth=width, zorder=layer, solid_capstyle="butt")
+
+    def box(
+        self,
+        corner: tuple[float, float],
+        size: tuple[float, float],
+        colour: str,
+        *,
+        edge: str | None = None,
+        hatch: str | None = None,
+        round_by: float = _ROUNDING,
+        layer: int = 0,
+    ) -> None:
+        """From its left upper corner."""
+        (x, y), (width, height) = corner, size
+        rounding = min(round_by, width / 2, height / 2)
+        self._axes.add_patch(
+            FancyBboxPatch(
+                (x + rounding, y + rounding),
+                width - 2 * rounding,
+                height - 2 * rounding,
+                boxstyle=f"round,pad={rounding},rounding_size={rounding}",
+                facecolor=colour,
+                edgecolor=edge or colour,
+                linewidth=0.6 if edge else 0,
+                hatch=hatch,
+                zorder=layer,
+            )
+        )
+
+    def text(
+        self,
+        place: tuple[float, float],
+        text: str,
+        size: float,
+        colour: str,
+        *,
+        align: Literal["left", "center", "right"] = "left",
+        bold: bool = False,
+    ) -> None:
+        """One line, its middle at the height of `place`."""
+        # A reason may hold what matplotlib would take for mathematics.
+        look = {"ha": align, "va": "center", "weight": "bold" if bold else "normal", "parse_math": False}
+        self._axes.text(*place, text, size=size, color=colour, zorder=9, **look)
+
+    def png(self) -> bytes:
+        """The sheet as PNG."""
+        out = io.BytesIO()
+        self._figure.savefig(out, format="png", metadata={"Software": None})
+        return out.getvalue()
