@@ -142,27 +142,33 @@ async def test_the_brokers_own_verdict_is_relayed(
     await jetstream.delete_consumer(quick.stream, quick.name)
 
 
-async def test_redriving_reaches_only_the_durable_that_failed(jetstream: JetStreamContext) -> None:
-    """A dead letter of the catalogue comes back on the catalogue's own redrive subject, and is gone."""
-    # Other tests of this process may have left letters of the catalogue.
+@pytest.mark.parametrize(
+    ("stream", "durable", "subject"),
+    [("EVENTS", "catalogue", "track.uploaded"), ("DEVICES", "deploy-devices", "device.A.hello")],
+)
+async def test_redriving_reaches_only_the_durable_that_failed(
+    jetstream: JetStreamContext, stream: str, durable: str, subject: str
+) -> None:
+    """A dead letter comes back on its durable's own redrive subject, and is gone; also where nothing is confirmed."""
+    # Other tests of this process may have left letters of the durable.
     await jetstream.purge_stream(streams.DEAD_LETTERS)
     failure = dead_letters.Failure("bad", "why", permanent=True, attempts_allowed=1)
     await dead_letters.bury(
         jetstream._nc,
         data=b"{}",
         headers={"ce-id": "evt_3"},
-        origin=("EVENTS", "catalogue", 7_000_007, "track.uploaded"),
+        origin=(stream, durable, 7_000_007, subject),
         failure=failure,
         attempts=1,
     )
-    letter = await _letter_of(jetstream, "catalogue")
+    letter = await _letter_of(jetstream, durable)
     await redrive_dead_letter(jetstream, letter.number)
-    again = await jetstream.get_last_msg("EVENTS", "redrive.catalogue.track.uploaded")
+    again = await jetstream.get_last_msg(stream, f"redrive.{durable}.{subject}")
     assert (again.data, again.headers["ce-id"]) == (b"{}", "evt_3")
     assert not [name for name in again.headers if name.startswith(dead_letters.HEADER_PREFIX)]
     with pytest.raises(DeadLetterMissingError, match="k1 dlq list"):
         await show_dead_letter(jetstream, letter.number)
-    await jetstream.purge_stream("EVENTS", subject="redrive.>")
+    await jetstream.purge_stream(stream, subject="redrive.>")
 
 
 async def test_purging_empties_the_stream(jetstream: JetStreamContext) -> None:

@@ -18,6 +18,10 @@ class Stream:
     max_age: timedelta
     max_bytes: int
     duplicate_window: timedelta = timedelta(minutes=10)
+    confirms: bool = True
+    """Whether a publisher is told that its message is stored. The server tells it on whatever reply subject the
+    message names, and asks no permission: where devices publish, one could make the server write to another's
+    commands or to a key-value bucket. What a device says is not confirmed, it is said again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +188,7 @@ STREAMS = (
         "What devices say of themselves when they come and go",
         max_age=timedelta(days=1),
         max_bytes=256 * MIB,
+        confirms=False,
     ),
     Stream(
         TELEMETRY,
@@ -191,6 +196,7 @@ STREAMS = (
         "Readings of the devices; the oldest are dropped",
         max_age=timedelta(hours=1),
         max_bytes=2048 * MIB,
+        confirms=False,
     ),
     Stream(
         LIVE_TRACKS,

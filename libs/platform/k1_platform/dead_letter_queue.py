@@ -1,6 +1,7 @@
 """Reading and redriving dead letters: what `k1 dlq` does."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from nats.js import JetStreamContext
 from nats.js.api import RawStreamMsg
@@ -8,6 +9,12 @@ from nats.js.errors import NotFoundError
 
 from k1_contracts import streams, subjects
 from k1_platform.dead_letters import HEADER_PREFIX
+
+_MESSAGE_ID: Final = "Nats-Msg-Id"
+_CONFIRM_TIMEOUT_S: Final = 5.0
+_SILENCE_S: Final = 0.3
+"""How long to wait for a confirmation that does not come before looking for the message itself."""
+_SILENT: Final = frozenset(stream.name for stream in streams.STREAMS if not stream.confirms)
 
 
 class DeadLetterMissingError(LookupError):
@@ -66,12 +73,26 @@ async def redrive_dead_letter(jetstream: JetStreamContext, number: int) -> DeadL
     letter = await show_dead_letter(jetstream, number)
     headers = {name: value for name, value in letter.headers.items() if not name.startswith("Nats-")}
     headers = {name: value for name, value in headers.items() if not name.startswith(HEADER_PREFIX)}
-    headers["Nats-Msg-Id"] = f"redrive:{number}"
-    await jetstream.publish(
-        subjects.redrive(letter.durable, letter.subject), letter.body, headers=headers, timeout=5
-    )
+    headers[_MESSAGE_ID] = f"redrive:{number}"
+    await _publish_stored(jetstream, letter, headers)
     await jetstream.delete_msg(streams.DEAD_LETTERS, number)
     return letter
+
+
+async def _publish_stored(jetstream: JetStreamContext, letter: DeadLetter, headers: dict[str, str]) -> None:
+    """Publish, and be sure that the stream has it; some streams do not say so themselves."""
+    subject = subjects.redrive(letter.durable, letter.subject)
+    confirms = letter.stream not in _SILENT
+    try:
+        await jetstream.publish(
+            subject, letter.body, headers=headers, timeout=_CONFIRM_TIMEOUT_S if confirms else _SILENCE_S
+        )
+    except TimeoutError:
+        if confirms:
+            raise
+        last = await jetstream.get_last_msg(letter.stream, subject)
+        if (last.headers or {}).get(_MESSAGE_ID) != headers[_MESSAGE_ID]:
+            raise
 
 
 async def purge_dead_letters(jetstream: JetStreamContext, number: int | None = None) -> int:

@@ -41,6 +41,7 @@ def stream_config(stream: streams.Stream) -> StreamConfig:
         max_bytes=stream.max_bytes,
         duplicate_window=stream.duplicate_window.total_seconds(),
         allow_direct=True,
+        no_ack=not stream.confirms,
     )
 
 

@@ -100,14 +100,31 @@ def denied(link: Link, kind: str, subject: str) -> bool:
 async def test_a_device_speaks_on_its_own_subjects(
     server: NatsServer, services: Client, tmp_path: Path
 ) -> None:
-    """Hello, bye, reply, fetch and telemetry, also with the stream's confirmation."""
+    """Hello, bye, reply, fetch and telemetry."""
     minted = of(server).mint("A", "nats")
     async with everything_heard(services) as heard, over_nats(server, minted.credential, tmp_path) as link:
         for subject in OWN:
             await link.client.publish(subject, b"{}")
         await until(lambda: set(OWN) <= set(heard), "all are heard")
-        assert (await link.client.jetstream().publish(OWN[-1], b"{}")).stream == "TELEMETRY"
         assert link.errors == []
+
+
+async def test_a_device_cannot_let_the_server_speak_for_it(
+    server: NatsServer, services: Client, tmp_path: Path
+) -> None:
+    """A message may name any reply subject; nothing is written there, neither to B's commands nor to a bucket."""
+    minted = of(server).mint("A", "nats")
+    async with everything_heard(services) as heard, over_nats(server, minted.credential, tmp_path) as link:
+        for subject in FOREIGN:
+            for own in OWN:
+                await link.client.publish(own, b"{}", reply=subject)
+        # The streams are asked last: whatever they would have answered was sent before.
+        for stream in ("DEVICES", "TELEMETRY"):
+            while (await services.jetstream().stream_info(stream)).state.messages < len(FOREIGN):
+                await asyncio.sleep(0.01)
+        await until(lambda: len(heard) >= len(FOREIGN) * len(OWN), "what is its own is heard")
+        assert set(OWN) <= set(heard)
+        assert not set(FOREIGN) & set(heard)
 
 
 async def test_a_device_may_publish_nothing_else(
