@@ -416,6 +416,11 @@ class DevicesRevoked(Contract):
     device_ids: list[DeviceId]
 
 
+def bundle_key(sha256: str) -> str:
+    """Where the bundle with this SHA-256 lies in the object store, of whichever version it is or was."""
+    return f"graphs/{sha256}/bundle.k1b"
+
+
 class GetBundle(Contract):
     track_id: TrackId
     version: Version

@@ -2,12 +2,12 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel
 
 from k1_catalogue.graph_store import Baseline
+from k1_contracts.deployments import bundle_key
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import (
     GraphAnalysis,
@@ -29,7 +29,6 @@ from k1_graph.validator import compile_graph, validate
 
 RUN_ARTEFACTS: tuple[ArtefactType, ...] = ("graph_executor_scale", "visual_report", "preview", "bundle")
 """What only a run of the graph can tell, and what may only be made after one."""
-_BUNDLE: Final = "bundle.k1b"
 _NOTHING = "nothing: the track had no graph before"
 
 
@@ -45,7 +44,8 @@ class File:
     @property
     def key(self) -> str:
         """Where it lies: under its own hash."""
-        return _key(hashlib.sha256(self.data).hexdigest(), self.name)
+        sha256 = hashlib.sha256(self.data).hexdigest()
+        return bundle_key(sha256) if self.type == "bundle" else f"graphs/{sha256}/{self.name}"
 
     def ref(self, track_id: str, version: int) -> ArtefactRef:
         """The artefact of this version."""
@@ -121,16 +121,7 @@ def bundle_file(
         GraphError: the graph breaks rules, or the bundle would be too large.
     """
     bundle = build_bundle(genesis=genesis, graph=document, track_id=track_id, track_version=version, key=key)
-    return File("bundle", _BUNDLE, bundle.data, "application/cbor")
-
-
-def bundle_key(sha256: str) -> str:
-    """Where the bundle with this hash lies, of whichever version it is or was."""
-    return _key(sha256, _BUNDLE)
-
-
-def _key(sha256: str, name: str) -> str:
-    return f"graphs/{sha256}/{name}"
+    return File("bundle", "bundle.k1b", bundle.data, "application/cbor")
 
 
 def _running(before: Baseline | None) -> Graph | None:

@@ -1,19 +1,35 @@
 """The composition root: settings in, connections opened, handlers wired."""
 
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+
 from k1_contracts import streams
 from k1_contracts.devices import DeviceHello
+from k1_deploy.catalogue import Catalogue
+from k1_deploy.chunks import BundleCache, Chunks
+from k1_deploy.credentials import DeviceCredentials
+from k1_deploy.device_questions import DeviceQuestions
 from k1_deploy.device_store import SCHEMA, DeviceRow
-from k1_deploy.handlers import consume_hellos
+from k1_deploy.handlers import answer_fetches, answer_questions, consume_hellos
 from k1_deploy.inventory import Inventory
 from k1_deploy.link import DeviceLink
+from k1_deploy.locks import DeviceHoldings
+from k1_deploy.planning import Planner
 from k1_deploy.presence import PresenceWatch
+from k1_deploy.revoking import CredentialKeeper
 from k1_deploy.settings import DeploySettings
-from k1_platform.database import check_database, open_pool
+from k1_deploy.trust import TrustedKeys, TrustKeeper
+from k1_platform.database import Pool, check_database, open_pool
+from k1_platform.errors import TransientError
 from k1_platform.health import durable_check
+from k1_platform.nats_account import AccountRefusedError
 from k1_platform.objects import ObjectStore
 from k1_platform.outbox import OutboxRelay
 from k1_platform.service import Runtime
-from k1_platform.settings import ObjectStoreSettings, PostgresSettings
+from k1_platform.settings import NatsSettings, ObjectStoreSettings, PostgresSettings
+
+_log = logging.getLogger(__name__)
 
 
 async def wire(runtime: Runtime) -> None:
@@ -23,20 +39,49 @@ async def wire(runtime: Runtime) -> None:
     runtime.cleanup.push_async_callback(pool.close)
     objects = ObjectStore(ObjectStoreSettings())
     runtime.cleanup.callback(objects.close)
-    jetstream, broker = runtime.bus.jetstream, runtime.bus.broker
-    link = DeviceLink(runtime.bus.client)
+    bus, catalogue, holdings = runtime.bus, Catalogue(runtime.bus.broker), DeviceHoldings()
+    link = DeviceLink(bus.client)
     await link.start()
-    presence = PresenceWatch(runtime.bus.client, jetstream)
-    await presence.start()
+    watch = PresenceWatch(bus.client, bus.jetstream)
+    await watch.start()
+    keys = TrustedKeys(catalogue.list_keys)
+    trust = TrustKeeper(link, keys)
 
-    async def on_hello(device: DeviceRow, hello: DeviceHello) -> None:
-        """Healing goes here."""
+    async def on_hello(_: DeviceRow, hello: DeviceHello) -> None:
+        trust.heard(hello)
 
-    consume_hellos(runtime.bus, Inventory(pool, on_hello), workers=settings.consumers)
-    runtime.background(OutboxRelay(pool, broker, SCHEMA).run, "outbox relay")
+    consume_hellos(bus, Inventory(pool, on_hello), workers=settings.consumers)
+    answer_fetches(bus, Chunks(pool, bus.client, BundleCache(objects), holdings), workers=settings.consumers)
+    answer_questions(
+        bus,
+        devices=DeviceQuestions(
+            pool=pool,
+            presence=watch.table,
+            holdings=holdings,
+            keeper=await _credential_keeper(pool, settings.nats_keys),
+            get_bundle=catalogue.get_bundle,
+            trusted_keys=keys.get,
+            clock=lambda: datetime.now(UTC),
+        ),
+        planner=Planner(pool, watch.table, holdings, catalogue.get_bundle, catalogue.compare),
+    )
+    runtime.background(OutboxRelay(pool, bus.broker, SCHEMA).run, "outbox relay")
     runtime.checks |= {
         "postgres": lambda: check_database(pool),
         "objects": objects.check,
-        "deploy": durable_check(jetstream, streams.DEPLOY),
-        "deploy-devices": durable_check(jetstream, streams.DEPLOY_DEVICES),
+        "deploy": durable_check(bus.jetstream, streams.DEPLOY),
+        "deploy-devices": durable_check(bus.jetstream, streams.DEPLOY_DEVICES),
     }
+
+
+async def _credential_keeper(pool: Pool, folder: Path | None) -> CredentialKeeper | None:
+    """With the revocations brought to the bus, in case it was restored or this code lets devices do other things."""
+    if folder is None:
+        _log.warning("no K1_DEPLOY_NATS_KEYS: devices cannot be added or revoked")
+        return None
+    keeper = CredentialKeeper(pool, DeviceCredentials(folder, NatsSettings().url))
+    try:
+        await keeper.push_revocations()
+    except (TransientError, AccountRefusedError) as error:
+        _log.warning("revocations not brought to the bus", extra={"reason": str(error)})
+    return keeper

@@ -145,10 +145,28 @@ async def set_last_deployment(connection: Connection, device_ids: Iterable[str],
     )
 
 
+async def insert_devices(
+    connection: Connection, device_ids: Sequence[str], transport: Transport, group: str | None, at: datetime
+) -> set[str]:
+    """Add devices; the ids of those that were not there before."""
+    rows = await connection.fetch(
+        """
+        INSERT INTO deploy.devices (id, transport, device_group, added_at)
+        SELECT id, $2, $3, $4 FROM unnest($1::text[]) AS id ORDER BY id
+        ON CONFLICT (id) DO NOTHING RETURNING id
+        """,
+        list(device_ids),
+        transport,
+        group,
+        at,
+    )
+    return {row["id"] for row in rows}
+
+
 async def upsert_devices(
     connection: Connection, device_ids: Sequence[str], transport: Transport, group: str | None, at: datetime
 ) -> None:
-    """Add devices; those that exist (also revoked ones) get this transport and, where given, group."""
+    """Add devices; those that exist, also revoked ones, get this transport and, where given, group."""
     await connection.execute(
         """
         INSERT INTO deploy.devices AS d (id, transport, device_group, added_at)
@@ -174,25 +192,55 @@ async def set_revoked(connection: Connection, device_ids: Sequence[str], at: dat
     )
 
 
+async def insert_credentials(connection: Connection, public_keys: Mapping[str, str], at: datetime) -> None:
+    """Remember the public keys of new credentials, by device."""
+    await connection.execute(
+        "INSERT INTO deploy.credentials (device_id, public_key, issued_at)"
+        " SELECT device_id, public_key, $3 FROM unnest($1::text[], $2::text[]) AS c (device_id, public_key)",
+        list(public_keys),
+        list(public_keys.values()),
+        at,
+    )
+
+
+async def revoke_credentials(connection: Connection, device_ids: Sequence[str], at: datetime) -> None:
+    """Every credential that these devices were given so far is no longer valid."""
+    await connection.execute(
+        "UPDATE deploy.credentials SET revoked_at = $2"
+        " WHERE device_id = ANY($1::text[]) AND revoked_at IS NULL",
+        list(device_ids),
+        at,
+    )
+
+
+async def lock_revoked_keys(connection: Connection) -> list[str]:
+    """The public keys of all credentials that were ever revoked; other processes wait until this transaction ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtext('deploy.credentials'))")
+    rows = await connection.fetch(
+        "SELECT public_key FROM deploy.credentials WHERE revoked_at IS NOT NULL ORDER BY public_key"
+    )
+    return [row["public_key"] for row in rows]
+
+
 async def write_audit(
     connection: Connection,
+    device_ids: Sequence[str | None],
     *,
     at: datetime,
     actor: str,
     action: str,
     detail: str | None = None,
-    device_id: str | None = None,
     deployment_id: str | None = None,
 ) -> None:
-    """Add who did what and when."""
+    """Add who did what and when, a line for each device; `[None]`: for a deployment as a whole."""
     await connection.execute(
         "INSERT INTO deploy.audit (at, actor, action, detail, device_id, deployment_id)"
-        " VALUES ($1, $2, $3, $4, $5, $6)",
+        " SELECT $2, $3, $4, $5, device_id, $6 FROM unnest($1::text[]) AS device_id",
+        list(device_ids),
         at,
         actor,
         action,
         detail,
-        device_id,
         deployment_id,
     )
 

@@ -15,6 +15,10 @@ class DeviceUnreachable(TransientError):  # noqa: N818  the word for it, as in U
     """Nobody listens to the device's commands, or no answer came in time."""
 
 
+class LeaseLostError(TransientError):
+    """Another process may drive the deployment: this one must neither act nor write any more."""
+
+
 def foreign_hello(device_id: str, said: str) -> PermanentError:
     return PermanentError("foreign_hello", f"device {device_id} said hello as {said!r}")
 
@@ -45,6 +49,38 @@ def devices_exist(device_ids: Sequence[str]) -> AnswerError:
         "With --renew it gets a new credential, and the old one is revoked."
     )
     return AnswerError("device_exists", message, HTTPStatus.CONFLICT)
+
+
+def no_keys() -> AnswerError:
+    message = (
+        "This service was given no keys (K1_DEPLOY_NATS_KEYS), so devices cannot be added or revoked here."
+    )
+    return AnswerError("credentials_unavailable", message, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def no_targets() -> AnswerError:
+    message = "Say which devices: either device_ids, at least one, or a group."
+    return AnswerError("invalid_request", message, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def group_empty(group: str) -> AnswerError:
+    message = f"There is no device in the group {group}; `k1 devices` lists them with their groups."
+    return AnswerError("group_not_found", message, HTTPStatus.NOT_FOUND)
+
+
+def gate_not_overridable(gate: str) -> AnswerError:
+    message = f"The gate {gate} cannot be overridden: connect the device, or leave it out."
+    return AnswerError("gate_not_overridable", message, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def deployment_not_found(deployment_id: str) -> AnswerError:
+    message = f"There is no deployment {deployment_id}; `k1 deploy list` lists them."
+    return AnswerError("deployment_not_found", message, HTTPStatus.NOT_FOUND)
+
+
+def control_refused(deployment_id: str, action: str, status: str) -> AnswerError:
+    message = f"Deployment {deployment_id} is {status}: there is nothing to {action} now."
+    return AnswerError("deployment_state", message, HTTPStatus.CONFLICT)
 
 
 def _some(names: Sequence[str]) -> str:

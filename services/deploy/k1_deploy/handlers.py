@@ -1,11 +1,45 @@
 """The index of the service: every subject and what handles it."""
 
-from k1_contracts import streams
+from typing import Any
+
+from k1_contracts import deployments, streams, subjects
+from k1_deploy.chunks import Chunks
+from k1_deploy.device_questions import DeviceQuestions
 from k1_deploy.inventory import Inventory
+from k1_deploy.planning import Planner
 from k1_platform.broker import Bus
 from k1_platform.consuming import consume
+from k1_platform.database import TRANSIENT_ERRORS
+from k1_platform.rpc import answer, raw_body
 
 
 def consume_hellos(bus: Bus, inventory: Inventory, *, workers: int) -> None:
     """Subscribe to what devices say when they connect: `device.*.hello`, without an envelope."""
     consume(bus.broker, streams.DEPLOY_DEVICES, inventory.hello, workers=workers)
+
+
+def answer_fetches(bus: Bus, chunks: Chunks, *, workers: int) -> None:
+    """Subscribe to what devices ask for: `device.*.fetch`, one process for each request."""
+    subscribe = bus.broker.subscriber(
+        # The reply is ours to address: FastStream would publish wherever the device says.
+        subjects.DEVICE_FETCHES,
+        queue="deploy",
+        max_workers=workers,
+        decoder=raw_body,
+        no_reply=True,
+    )
+    subscribe(chunks.fetch)
+
+
+def answer_questions(bus: Bus, *, devices: DeviceQuestions, planner: Planner) -> None:
+    """Subscribe to the questions of the gateway and of `k1`."""
+    table: dict[str, tuple[type[Any], Any]] = {
+        subjects.RPC_BUNDLE_GET: (deployments.GetBundle, devices.get_bundle_view),
+        subjects.RPC_DEPLOYMENT_PLAN: (deployments.DeploymentOrder, planner.plan),
+        subjects.RPC_DEVICE_LIST: (deployments.ListDevices, devices.list_devices),
+        subjects.RPC_DEVICE_GET: (deployments.GetDevice, devices.get_device),
+        subjects.RPC_DEVICE_ADD: (deployments.AddDevices, devices.add_devices),
+        subjects.RPC_DEVICE_REVOKE: (deployments.RevokeDevices, devices.revoke_devices),
+    }
+    for subject, (model, function) in table.items():
+        answer(bus.broker, subject, model, function, transient=TRANSIENT_ERRORS)

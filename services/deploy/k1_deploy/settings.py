@@ -1,5 +1,7 @@
 """What an operator may set; K1_DEPLOY_*."""
 
+from pathlib import Path
+
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -13,4 +15,9 @@ class DeploySettings(HttpSettings):
 
     consumers: int = Field(
         default=16, ge=1, description="Hellos of devices that one process handles at a time."
+    )
+    nats_keys: Path | None = Field(
+        default=None,
+        description="The folder of the keys that mint and revoke devices' credentials, `deploy/` of those of the bus; "
+        "without it devices cannot be added or revoked.",
     )

@@ -1,0 +1,76 @@
+"""Keeps the keys that devices trust up to date: told at a hello that shows others."""
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from k1_contracts.devices import DeviceHello, Trust
+from k1_contracts.graph_queries import KeySet
+from k1_deploy.errors import DeviceUnreachable
+from k1_deploy.link import DeviceLink
+from k1_platform.rpc import AnswerError
+
+TOLD_AT_ONCE: Final = 32
+TIMEOUT_S: Final = 10.0
+KEYS_KEPT_S: Final = 30.0
+"""A thousand devices that come back together are one question to the catalogue."""
+_log = logging.getLogger(__name__)
+
+
+class TrustedKeys:
+    """The catalogue's answer to which keys are valid, kept for a while."""
+
+    def __init__(
+        self, ask: Callable[[], Awaitable[KeySet]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`ask`: the catalogue; raises AnswerError. `clock`: monotonic, in s."""
+        self._ask = ask
+        self._clock = clock
+        self._kept: tuple[KeySet, float] | None = None
+        self._asking = asyncio.Lock()
+
+    async def get(self) -> KeySet:
+        """The valid keys; raises AnswerError when the catalogue does not answer."""
+        async with self._asking:
+            if self._kept is None or self._clock() - self._kept[1] > KEYS_KEPT_S:
+                self._kept = await self._ask(), self._clock()
+            return self._kept[0]
+
+
+class TrustKeeper:
+    """Tells devices of the valid keys. What fails is tried again at the device's next hello."""
+
+    def __init__(self, link: DeviceLink, keys: TrustedKeys) -> None:
+        self._link = link
+        self._keys = keys
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._turns = asyncio.Semaphore(TOLD_AT_ONCE)
+
+    def heard(self, hello: DeviceHello) -> None:
+        """Take note of a hello, and tell the device if it trusts other keys than the valid ones."""
+        task = asyncio.create_task(self._look(hello))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _look(self, hello: DeviceHello) -> None:
+        try:
+            async with self._turns:
+                keys = await self._keys.get()
+                if keys.document and set(hello.key_ids) != {key.kid for key in keys.keys}:
+                    await self._tell(hello.id, keys.document, keys.signatures)
+        except (AnswerError, DeviceUnreachable) as error:
+            _log.warning("keys not told", extra={"device_id": hello.id, "reason": str(error)})
+
+    async def _tell(self, device_id: str, document: str, signatures: dict[str, str]) -> None:
+        # The same document is the same command, whoever sends it.
+        digest = hashlib.sha256(document.encode()).hexdigest()[:16]
+        command = Trust(
+            command_id=f"trust:{digest}:{device_id}", keys_document=document, signatures=signatures
+        )
+        reply = await self._link.call(device_id, "trust", command, timeout_s=TIMEOUT_S)
+        if reply.status != "done":
+            reason = f"{reply.code}: {reply.message}"
+            _log.warning("keys refused", extra={"device_id": device_id, "reason": reason})
