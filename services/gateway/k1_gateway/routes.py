@@ -13,6 +13,7 @@ from k1_gateway.endpoints import AWAY, BASE_PATH, BODY_PROBLEMS, INVALID, NO_VER
 from k1_gateway.graphs import get_graph, put_graph
 from k1_gateway.live import job_events
 from k1_gateway.overview import Health, health
+from k1_gateway.telemetry_stream import WatchTelemetry, stream_telemetry
 from k1_gateway.uploading import UploadForm, upload
 
 _NO_TRACK: Final = {404: "`track_not_found`", **INVALID, **AWAY}
@@ -173,6 +174,14 @@ ENDPOINTS: Final = (
         answers={200: ("Workers", queries.WorkerList)}, problems={**INVALID, **AWAY},
     ),
     *DEPLOYMENT_ENDPOINTS,
+    Endpoint(
+        "GET", "/tracks/{track_id}/telemetry/stream", "streamTelemetry", "Live",
+        "Readings and events of the devices that play a track as server-sent events: readings as `message`, "
+        "events under their name; `id` and `Last-Event-ID` replay what was missed in the last ten minutes",
+        stream_telemetry, subject=subjects.RPC_TRACK_GET, question=WatchTelemetry, query=("last_event_id",),
+        answers={200: ("The stream; it does not end", None)}, problems=_NO_TRACK,
+        media_type="text/event-stream",
+    ),
     Endpoint(
         "GET", "/health", "getHealth", "About", "Every service's readiness",
         health, answers={200: ("What each service says", Health)}, problems={},

@@ -1,0 +1,371 @@
+"""The live feed of a track as server-sent events, as a browser's EventSource would read it."""
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import httpx
+import nats
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from k1_cli.embedded.home import Home
+from k1_cli.embedded.nats import NatsServer
+from k1_contracts import queries, streams, subjects
+from k1_contracts.devices import LiveEvent, LiveSample
+from k1_contracts.ids import new_id
+from k1_gateway.feed import Item, Waiting, parse
+from k1_platform.nats_connection import connect_options
+from k1_platform.provision import provision_bus
+from k1_platform.rpc import AnswerError
+from services.gateway.tests import samples
+from services.gateway.tests.conftest import Owners
+from tests.support.infrastructure import Infrastructure
+from tests.support.service_process import RunningService, running_service
+
+FIELDS = {"timestamp", "device_id", "drift_ms", "cpu_pct", "temp_c", "fps", "error"}
+
+
+@dataclass
+class Received:
+    """One event of a stream."""
+
+    name: str = "message"
+    id: int | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+class EventStream:
+    """What EventSource makes of the lines."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self.comments: list[str] = []
+        self._lines = response.aiter_lines()
+
+    async def next(self, within_s: float = 10) -> Received:
+        """The next event."""
+        event, seen = Received(), False
+        async with asyncio.timeout(within_s):
+            while (line := await anext(self._lines)) or not seen:
+                name, _, value = line.partition(": ")
+                if line.startswith(":"):
+                    self.comments.append(line)
+                elif name == "data":
+                    event.data, seen = json.loads(value), True
+                elif name == "id":
+                    event.id = int(value)
+                elif name == "event":
+                    event.name = value
+        return event
+
+    async def comment(self) -> str:
+        """The next comment."""
+        while not (line := await anext(self._lines)).startswith(":"):
+            pass
+        return line
+
+
+@asynccontextmanager
+async def watching(http: httpx.AsyncClient, track: str, **options: Any) -> AsyncIterator[EventStream]:
+    """A stream that has begun: what is published from now on comes."""
+    async with http.stream("GET", f"/api/v1/tracks/{track}/telemetry/stream", **options) as response:
+        assert (response.status_code, response.headers["content-type"]) == (200, "text/event-stream")
+        yield EventStream(response)
+
+
+@pytest.fixture
+def track(owners: Owners) -> str:
+    """A track of this test alone."""
+    detail = (samples.GOLDEN / "TrackDetail" / "v1.json").read_text()
+    owners.says(subjects.RPC_TRACK_GET, queries.TrackDetail.model_validate_json(detail))
+    return new_id("trk")
+
+
+def sample(drift_ms: float, error: str | None = None) -> LiveSample:
+    return LiveSample(
+        timestamp=samples.NOW,
+        device_id="k1-a",
+        track_id=samples.TRACK,
+        drift_ms=drift_ms,
+        cpu_pct=41.5,
+        temp_c=52.0,
+        fps=60.0,
+        error=error,
+    )
+
+
+ROLLBACK = LiveEvent(
+    event="auto_rollback",
+    timestamp=samples.NOW,
+    details={"device_id": "k1-a", "reason": "drift_ms > 100 for 5s"},
+)
+
+
+async def publish(client: Client, track: str, *items: LiveSample | LiveEvent) -> list[int]:
+    """Store them, as telemetry and deploy do; returns their sequences."""
+    jetstream = client.jetstream()
+    return [(await jetstream.publish(subjects.live_track(track), item.to_json())).seq for item in items]
+
+
+async def first_sample(client: Client, track: str, stream: EventStream) -> Received:
+    """Publish until the first comes: a stream begins with what is new once its consumer stands."""
+    while True:
+        await publish(client, track, sample(0))
+        try:
+            return await stream.next(within_s=0.5)
+        except TimeoutError:
+            continue
+
+
+async def test_samples_and_events_flow(http: httpx.AsyncClient, nats_client: Client, track: str) -> None:
+    """A sample is a `message` with exactly the documented fields, an event has its name; ids are the stream's."""
+    async with watching(http, track) as stream:
+        await asyncio.sleep(0)
+        begun = await first_sample(nats_client, track, stream)
+        assert (begun.name, set(begun.data)) == ("message", FIELDS)
+        ids = await publish(nats_client, track, sample(-3.25, error="strip 2"), ROLLBACK)
+        received = [await stream.next(), await stream.next()]
+    assert [event.id for event in received] == ids
+    assert received[0].data == {
+        "timestamp": "2026-05-01T12:00:00.000Z",
+        "device_id": "k1-a",
+        "drift_ms": -3.25,
+        "cpu_pct": 41.5,
+        "temp_c": 52.0,
+        "fps": 60.0,
+        "error": "strip 2",
+    }
+    assert received[1].name == "auto_rollback"
+    assert received[1].data["event"] == "auto_rollback"
+    assert received[1].data["details"]["reason"] == "drift_ms > 100 for 5s"
+
+
+@pytest.mark.parametrize("way", ["header", "query"])
+async def test_what_was_missed_is_replayed(
+    http: httpx.AsyncClient, nats_client: Client, track: str, way: str
+) -> None:
+    """After a cut, from the last id on: nothing twice, nothing left out, nothing of other tracks."""
+    ids = await publish(nats_client, track, sample(1), sample(2))
+    await publish(nats_client, new_id("trk"), sample(99))
+    ids += await publish(nats_client, track, ROLLBACK, sample(3))
+    last = str(ids[0])
+    options = {"headers": {"Last-Event-ID": last}} if way == "header" else {"params": {"last_event_id": last}}
+    async with watching(http, track, **options) as stream:
+        received = [await stream.next() for _ in range(3)]
+        assert [event.id for event in received] == ids[1:]
+        ids += await publish(nats_client, track, sample(4))
+        assert (await stream.next()).id == ids[-1]
+
+
+async def test_a_client_is_told_when_what_it_missed_is_gone(
+    http: httpx.AsyncClient, nats_client: Client, track: str
+) -> None:
+    """A `missed` event first, then all that there still is; so too for an id that was never given."""
+    ids = await publish(nats_client, track, *(sample(number) for number in range(5)))
+    jetstream = nats_client.jetstream()
+    await jetstream.purge_stream(streams.LIVE_TRACKS, seq=ids[3])
+    for last in (ids[0], ids[-1] + 1_000_000):
+        async with watching(http, track, headers={"Last-Event-ID": str(last)}) as stream:
+            missed = await stream.next()
+            assert (missed.name, missed.id) == ("missed", None)
+            assert missed.data["details"] == {"after_id": last, "resumed_at_id": ids[3]}
+            assert [(await stream.next()).id, (await stream.next()).id] == ids[3:]
+
+
+async def test_unknown_tracks_and_wrong_ids_are_problems(
+    http: httpx.AsyncClient, owners: Owners, track: str
+) -> None:
+    """Not a stream that never says anything."""
+    for last in ("yesterday", "-1", "1e3", str(2**70)):
+        answer = await http.get(f"/api/v1/tracks/{track}/telemetry/stream", headers={"Last-Event-ID": last})
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_parameter")
+    owners.says(subjects.RPC_TRACK_GET, AnswerError("track_not_found", "There is no such track.", 404))
+    answer = await http.get(f"/api/v1/tracks/{track}/telemetry/stream")
+    assert (answer.status_code, answer.json()["code"]) == (404, "track_not_found")
+
+
+async def test_a_quiet_stream_has_a_heartbeat(http: httpx.AsyncClient, track: str) -> None:
+    """Every fifteen seconds a comment, so that nothing between cuts the connection."""
+    async with watching(http, track) as stream, asyncio.timeout(20):
+        assert await stream.comment() == ": connected"
+        began = time.monotonic()
+        assert await stream.comment() == ": heartbeat"
+    assert 14.5 < time.monotonic() - began < 16
+
+
+async def test_a_slow_client_loses_the_oldest_samples_and_is_told(
+    gateway: RunningService, nats_client: Client, track: str
+) -> None:
+    """What it did not read in time is dropped and counted; the event among it and the newest sample arrive."""
+    body = sample(1, error="x" * 200).to_json()
+    count = 60_000
+    with _connection(gateway.url) as slow:
+        slow.sendall(f"GET /api/v1/tracks/{track}/telemetry/stream HTTP/1.1\r\nHost: k1\r\n\r\n".encode())
+        text = await asyncio.to_thread(_read_until, slow, ": connected")
+        await _until_consumed(nats_client, track)
+        for number in range(count):
+            await nats_client.publish(subjects.live_track(track), body)
+            if number == count // 2:
+                await publish(nats_client, track, ROLLBACK)
+            if number % 500 == 0:
+                await nats_client.flush()
+        await publish(nats_client, track, sample(777))
+        await _until_consumed(nats_client, track)
+        text += await asyncio.to_thread(_read_until, slow, '"drift_ms":777.0')
+    dropped = [json.loads(line[6:]) for line in text.splitlines() if '"event":"dropped"' in line]
+    total = sum(notice["details"]["count"] for notice in dropped)
+    assert text.count("event: auto_rollback") == 1
+    assert total > 0
+    assert text.count('"drift_ms":1.0') + total == count
+
+
+def _connection(url: str) -> socket.socket:
+    """One that takes little at a time."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.settimeout(20)
+    address = urlparse(url)
+    connection.connect((address.hostname, address.port))
+    return connection
+
+
+def _read_until(connection: socket.socket, end: str) -> str:
+    text = b""
+    while end.encode() not in text[-4096:]:
+        text += connection.recv(65536)
+    return text.decode()
+
+
+async def _until_consumed(client: Client, track: str) -> None:
+    """Until the gateway's consumer stands and has nothing left to read."""
+    jetstream = client.jetstream()
+    async with asyncio.timeout(20):
+        while True:
+            infos = await jetstream.consumers_info(streams.LIVE_TRACKS)
+            mine = [info for info in infos if info.config.filter_subject == subjects.live_track(track)]
+            if mine and mine[0].num_pending == 0 and mine[0].num_waiting:
+                return
+            await asyncio.sleep(0.02)
+
+
+async def test_a_gateway_that_ends_ends_its_streams(
+    nats_client: Client, provisioned: Infrastructure, track: str, tmp_path: Path
+) -> None:
+    """Also that of a client that reads nothing any more."""
+    environment = provisioned.environment
+    with running_service("gateway", environment, tmp_path) as leaving, _connection(leaving.url) as stuck:
+        stuck.sendall(f"GET /api/v1/tracks/{track}/telemetry/stream HTTP/1.1\r\nHost: k1\r\n\r\n".encode())
+        await _until_consumed(nats_client, track)
+        await publish(nats_client, track, *(sample(1, error="x" * 200) for _ in range(5_000)))
+        async with (
+            httpx.AsyncClient(base_url=leaving.url, timeout=30) as http,
+            watching(http, new_id("trk")) as stream,
+        ):
+            assert await stream.comment() == ": connected"
+            began = time.monotonic()
+            leaving.process.terminate()
+            with pytest.raises(StopAsyncIteration):
+                await stream.next()
+        assert await asyncio.to_thread(leaving.process.wait, 8) == 0
+        assert time.monotonic() - began < 5
+
+
+@pytest.fixture
+def own_nats(tmp_path: Path) -> Iterator[NatsServer]:
+    """A broker that a test may kill."""
+    home = Home(tmp_path / "own")
+    home.create()
+    server = NatsServer(home)
+    server.start()
+    yield server
+    server.stop()
+
+
+async def test_a_broker_that_restarts_loses_nothing(
+    provisioned: Infrastructure, own_nats: NatsServer, tmp_path: Path
+) -> None:
+    """The same stream goes on after a kill -9, with the ids it had, and what was stored while it was away comes."""
+    settings = own_nats.settings
+    environment = provisioned.environment | {
+        "K1_NATS_URL": settings.url,
+        "K1_NATS_CREDS": str(settings.creds),
+    }
+    client = await nats.connect(
+        **connect_options(settings), max_reconnect_attempts=-1, reconnect_time_wait=0.1
+    )
+    await provision_bus(client.jetstream())
+    track = new_id("trk")
+
+    async def detail(message: Msg) -> None:
+        body = (samples.GOLDEN / "TrackDetail" / "v1.json").read_bytes()
+        await message.respond(b'{"result":' + body + b"}")
+
+    await client.subscribe(subjects.RPC_TRACK_GET, cb=detail)
+    with running_service("gateway", environment, tmp_path) as gateway:
+        async with (
+            httpx.AsyncClient(base_url=gateway.url, timeout=30) as http,
+            watching(http, track) as stream,
+        ):
+            ids = [(await first_sample(client, track, stream)).id]
+            own_nats.kill()
+            await asyncio.to_thread(own_nats.start)
+            while not client.is_connected:
+                await asyncio.sleep(0.02)
+            ids += await publish(client, track, sample(1), ROLLBACK, sample(2))
+            assert [(await stream.next()).id for _ in range(3)] == ids[1:]
+            assert ids == sorted(ids)
+    await client.close()
+
+
+@given(st.lists(st.booleans(), max_size=60), st.integers(1, 10))
+def test_what_waits_is_bounded_and_keeps_the_newest(are_events: list[bool], most: int) -> None:
+    """Never more than `most`; in order; nothing vanishes uncounted; an event goes only when all are events."""
+    waiting = Waiting(most)
+    items = [
+        Item(number, {"timestamp": "", **({"event": "alarm"} if is_event else {})})
+        for number, is_event in enumerate(are_events)
+    ]
+    for item in items:
+        waiting.put(item)
+    kept, dropped, missed = waiting.take()
+    assert len(kept) == min(most, len(items))
+    assert dropped == len(items) - len(kept)
+    assert kept == sorted(kept, key=lambda item: item.sequence)
+    assert kept[-1:] == items[-1:]
+    assert missed is None
+    lost_events = sum(are_events) - sum(item.is_event for item in kept)
+    assert not lost_events or all(item.is_event for item in kept[:-1])
+    assert waiting.take() == ([], 0, None)
+
+
+@given(st.binary(max_size=200))
+def test_whatever_lies_on_the_stream_is_one_event_or_none(data: bytes) -> None:
+    """No line break gets into a line, so nobody can forge an event."""
+    item = parse(7, data)
+    assert item is None or item.sse().count(b"\n\n") == 1
+
+
+@given(st.text(), st.text())
+def test_no_text_breaks_out_of_its_event(name: str, reason: str) -> None:
+    """Names and details are one line each, whatever they hold."""
+    event = LiveEvent(event=name, timestamp=samples.NOW, details={"reason": reason})
+    try:
+        data = event.to_json()
+    except ValueError:  # A lone surrogate is no text that can be sent.
+        return
+    item = parse(1, data)
+    assert item is not None
+    lines = item.sse().decode().split("\n")
+    assert [line.partition(":")[0] for line in lines] == ["id", "event", "data", "", ""]
+    assert json.loads(lines[2].removeprefix("data: "))["details"] == {"reason": reason}
