@@ -13,6 +13,7 @@ from k1_analysis.engine.features import Features
 from k1_analysis.engine.framing import Floats, Seconds
 from k1_analysis.engine.metrical_level import settled
 from k1_analysis.engine.presets import Preset
+from k1_analysis.engine.pulse import at_full_speed, on_the_kick
 from k1_analysis.engine.rhythm import (
     CLEAR_ATTACK,
     SAME_TEMPO,
@@ -110,8 +111,8 @@ def find_rhythm(
     if not _has_pulse(chosen, verdict, features, activation[:, 0]):
         return _no_rhythm(features, tonal, activation, verdict)
     attacks = attack_curve(features.attack)
-    level = _at_expected_level(chosen, activation[:, 0], preset)
-    grid_times = refine(level, activation[:, 0], curve, attacks)
+    pulse = _at_expected_level(_felt(chosen, verdict, features, activation[:, 0]), activation[:, 0], preset)
+    grid_times = refine(pulse, activation[:, 0], curve, attacks)
     grid = fit_grid(grid_times)
     beats = grid.times(start, end) if grid else with_first_beat(_inside(grid_times, start, end), start)
     beats = without_edges(beats, curve, attacks, features.envelopes.rms)
@@ -166,6 +167,12 @@ def _no_rhythm(features: Features, tonal: Tonal, activation: Floats, verdict: Ve
         constant_tempo=False,
         verdict=verdict,
     )
+
+
+def _felt(beats: Seconds, verdict: Verdict, features: Features, activation: Floats) -> Seconds:
+    """The pulse that the drums speak for."""
+    others = [times for name, times in verdict.beats.items() if name != verdict.chosen]
+    return on_the_kick(at_full_speed(beats, features, activation), others, features)
 
 
 def _at_expected_level(beats: Seconds, activation: Floats, preset: Preset | None) -> Seconds:
