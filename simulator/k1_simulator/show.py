@@ -52,23 +52,23 @@ class Show:
         self._from_activation = []
 
     async def report(self, send: Callable[[bytes], Awaitable[None]], readings_a_message: int) -> None:
-        """Readings for as long as the device runs."""
-        batch: list[TelemetrySample] = []
+        """Readings for as long as the device runs; when it plays, several may share a message."""
         due = time.monotonic() + self._rng.uniform(0, _IDLE_S)
         while True:
             await asyncio.sleep(due - time.monotonic())
-            batch.append(self._reading())
-            if len(batch) >= readings_a_message:
-                body = TelemetryBody(batch if len(batch) > 1 else batch[0])
-                await send(body.model_dump_json(exclude_none=True).encode())
-                batch = []
-            period = _IDLE_S if self._machine.memory.active is None else _PLAYING_S
+            playing = self._machine.memory.active is not None
+            count = readings_a_message if playing else 1
+            # Those of one message are read at its end, each for its own moment.
+            readings = [self._reading(due - earlier * _PLAYING_S) for earlier in range(count - 1, -1, -1)]
+            body = TelemetryBody(readings if count > 1 else readings[0])
+            await send(body.model_dump_json(exclude_none=True).encode())
+            period = count * _PLAYING_S if playing else _IDLE_S
             due = max(due + period, time.monotonic() - _BEHIND_MAX_S)
 
-    def _reading(self) -> TelemetrySample:
+    def _reading(self, host_s: float) -> TelemetrySample:
         active = self._machine.memory.active
         return self._sensors.read(
-            self._clock.show(time.monotonic()),
+            self._clock.show(host_s),
             track_id=active.track_id if active else None,
             playing=active is not None,
             wrong=[*self._from_start, *self._from_activation],
