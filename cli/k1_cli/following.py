@@ -1,7 +1,8 @@
 """Following a deployment to its end: live where a person watches, a line a change where none does."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Final
 
@@ -42,26 +43,28 @@ def follow(gateway: Gateway, deployment_id: str) -> Board:
 
 
 def _follow(gateway: Gateway, board: Board, tell: Callable[[str], None]) -> None:
-    for name, body in _events(gateway, board.view.id):
-        if name == "deployment":
-            board.take_view(DeploymentView.model_validate_json(body))
-        else:
-            for line in board.take_change(DeploymentChange.model_validate_json(body)):
-                tell(line)
-        if board.status in OVER and board.view.status not in OVER:
-            board.take_view(DeploymentView.model_validate(gateway.deployment(board.view.id)))
-        if board.view.status in OVER:
-            return
+    with closing(_events(gateway, board.view.id)) as events:
+        for name, body in events:
+            if name == "deployment":
+                board.take_view(DeploymentView.model_validate_json(body))
+            else:
+                for line in board.take_change(DeploymentChange.model_validate_json(body)):
+                    tell(line)
+            if board.status in OVER and board.view.status not in OVER:
+                board.take_view(DeploymentView.model_validate(gateway.deployment(board.view.id)))
+            if board.view.status in OVER:
+                return
 
 
-def _events(gateway: Gateway, deployment_id: str) -> Iterator[tuple[str, str]]:
+def _events(gateway: Gateway, deployment_id: str) -> Generator[tuple[str, str]]:
     """Of one stream after another: a gateway that is restarted ends its streams."""
     lost_until = time.monotonic() + _PATIENCE_S
     while True:
         try:
-            for event in gateway.deployment_events(deployment_id):
-                lost_until = time.monotonic() + _PATIENCE_S
-                yield event
+            with closing(gateway.deployment_events(deployment_id)) as stream:
+                for event in stream:
+                    lost_until = time.monotonic() + _PATIENCE_S
+                    yield event
         except ConnectionError as error:
             if time.monotonic() > lost_until:
                 raise CommandError(f"the gateway stays away: {error}; the deployment goes on") from error

@@ -1,7 +1,7 @@
 """The gateway's HTTP API, as far as the commands use it."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -158,7 +158,7 @@ class Gateway:
         """Cancel, roll back, pause or resume; the deployment as it is then."""
         return self._request("POST", f"/deployments/{deployment_id}/{action}", json=told)
 
-    def deployment_events(self, deployment_id: str) -> Iterator[tuple[str, str]]:
+    def deployment_events(self, deployment_id: str) -> Generator[tuple[str, str]]:
         """Name and JSON of each event until the deployment ends, or until the gateway does.
 
         Raises:

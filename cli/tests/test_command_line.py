@@ -18,6 +18,9 @@ from k1_cli.checkout import ROOT
 COMMANDS = (
     "up", "down", "status", "doctor", "upload", "tracks", "genesis", "analyze", "demo-song", "test", "check",
     "simulate", "graph",
+    "devices add", "devices revoke", "devices list", "devices show", "deploy",
+    "deployments list", "deployments show", "deployments cancel", "deployments rollback", "deployments pause",
+    "deployments resume",
     "dlq list", "dlq show", "dlq redrive", "dlq purge",
 )  # fmt: skip
 
@@ -71,6 +74,11 @@ def test_every_command_explains_itself_with_an_example(k1: K1, command: str) -> 
         (("graph", "trk_1"), "nothing runs on"),
         (("simulate", "trk_1", "--html", "show.html"), "nothing runs on"),
         (("simulate", "trk_1", "--graph", "absent.json"), "cannot read absent.json: No such file"),
+        (("devices", "list"), "nothing runs on"),
+        (("devices", "add", "k1-1"), "nothing runs on"),
+        (("devices", "add", "k1.1"), "k1.1 is no name of a device or group"),
+        (("deploy", "trk_1", "--all"), "nothing runs on"),
+        (("deployments", "list"), "nothing runs on"),
         (("upload", "absent.mp3"), "there is no file absent.mp3"),
         (("analyze", "absent.mp3"), "there is no file absent.mp3"),
         (("demo-song", "song.mp3"), "song.mp3 must end in .wav"),

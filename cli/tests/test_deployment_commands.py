@@ -1,0 +1,386 @@
+"""`k1 devices`, `k1 deploy`, `k1 deployments` over a real gateway and bus; deploy's answers are a stand-in's."""
+
+import asyncio
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faststream.nats import NatsBroker
+from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client import CollectorRegistry
+
+from cli.tests.deployment_samples import DEPLOYMENT, TRACK, at, rollout, step, view
+from k1_cli.embedded.home import Home, write_private
+from k1_contracts import deployments, queries, subjects
+from k1_contracts.deployments import DeviceDeployment
+from k1_platform.broker import Bus, connect, make_broker
+from k1_platform.rpc import AnswerError, answer
+from k1_platform.settings import NatsSettings
+from tests.support.infrastructure import Infrastructure
+from tests.support.service_process import RunningService, running_service
+
+GOLDEN = Path(__file__).parents[2] / "libs" / "contracts" / "tests" / "golden"
+KEYS = '{"keys": []}'
+
+
+def golden(model: Any) -> Any:
+    return model.model_validate_json((GOLDEN / model.__name__ / "v1.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    provisioned: Infrastructure, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningService]:
+    with running_service("gateway", provisioned.environment, tmp_path_factory.mktemp("gateway")) as running:
+        yield running
+
+
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.stdout)
+
+
+class K1:
+    """The command line on a home whose stack is the gateway and the bus of these tests."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+    async def __call__(self, *arguments: str) -> Done:
+        argv = [sys.executable, "-m", "k1_cli", *arguments, "--home", str(self.home.root)]
+        environment = {**os.environ, "COLUMNS": "200", "PYTHONFAULTHANDLER": "1"}
+        done = await asyncio.to_thread(
+            subprocess.run, argv, capture_output=True, text=True, timeout=20, check=False, env=environment
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def k1(gateway: RunningService, provisioned: Infrastructure, tmp_path: Path) -> Iterator[K1]:
+    home = Home(tmp_path / "home")
+    home.create()
+    home.lock()
+    state = {"pid": os.getpid(), "url": gateway.url, "version": "1", "servers": [], "services": []}
+    write_private(home.state_file, json.dumps(state | {"environment": provisioned.environment}))
+    yield K1(home)
+    home.unlock()
+
+
+@dataclass
+class Deploy:
+    """Deploy and the catalogue, as far as the commands can tell."""
+
+    bus: Bus
+    view: deployments.DeploymentView | None = None
+    would_start: bool = True
+    devices: list[deployments.DeviceView] = field(default_factory=list)
+    refusal: AnswerError | None = None
+    asked: list[Any] = field(default_factory=list)
+
+    def subscribe(self) -> None:
+        subject = subjects
+        for name, model, function in (
+            (subject.RPC_TRACK_GET, queries.GetTrack, self._track),
+            (subject.RPC_DEPLOYMENT_PLAN, deployments.DeploymentOrder, self._plan),
+            (subject.RPC_DEPLOYMENT_GET, deployments.GetDeployment, self._get),
+            (subject.RPC_DEPLOYMENT_LIST, deployments.ListDeployments, self._list),
+            (subject.RPC_DEPLOYMENT_CONTROL, deployments.ControlDeployment, self._get),
+            (subject.RPC_DEVICE_LIST, deployments.ListDevices, self._list_devices),
+            (subject.RPC_DEVICE_GET, deployments.GetDevice, self._device),
+            (subject.RPC_DEVICE_ADD, deployments.AddDevices, self._add),
+            (subject.RPC_DEVICE_REVOKE, deployments.RevokeDevices, self._revoke),
+        ):
+            answer(self.bus.broker, name, model, self._noted(function))
+
+    def _noted(self, function: Any) -> Any:
+        async def reply(question: Any) -> Any:
+            self.asked.append(question)
+            if self.refusal is not None:
+                raise self.refusal
+            return function(question)
+
+        return reply
+
+    def of(self, model: type) -> list[Any]:
+        return [question for question in self.asked if isinstance(question, model)]
+
+    def _track(self, _: Any) -> Any:
+        return golden(queries.TrackDetail)
+
+    def _plan(self, _: Any) -> Any:
+        return golden(deployments.DeploymentPlan).model_copy(update={"would_start": self.would_start})
+
+    def _get(self, question: Any) -> Any:
+        if self.view is None:
+            raise AnswerError("deployment_not_found", "There is no such deployment.", 404)
+        return self.view.model_copy(update={"id": question.deployment_id})
+
+    def _list(self, _: Any) -> Any:
+        assert self.view is not None
+        return deployments.DeploymentPage(total=1, items=[self.view])
+
+    def _list_devices(self, question: deployments.ListDevices) -> Any:
+        end = question.offset + question.limit
+        return deployments.DevicePage(total=len(self.devices), items=self.devices[question.offset : end])
+
+    def _device(self, _: Any) -> Any:
+        return golden(deployments.DeviceView)
+
+    def _add(self, question: deployments.AddDevices) -> Any:
+        credentials = [
+            deployments.DeviceCredential(
+                device_id=name, transport=question.transport, secret=f"secret of {name}"
+            )
+            for name in question.device_ids
+        ]
+        return deployments.DevicesAdded(credentials=credentials, trusted_keys=KEYS)
+
+    def _revoke(self, question: deployments.RevokeDevices) -> Any:
+        return deployments.DevicesRevoked(device_ids=question.device_ids)
+
+
+@pytest.fixture
+async def deploy(provisioned: Infrastructure) -> AsyncIterator[Deploy]:
+    broker: NatsBroker = make_broker(
+        NatsSettings(), service="deploy", registry=CollectorRegistry(), tracer_provider=TracerProvider()
+    )
+    deploy = Deploy(await connect(broker))
+    deploy.subscribe()
+    await broker.start()
+    yield deploy
+    await broker.stop()
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+async def test_credentials_are_files_for_their_owner_alone(k1: K1, deploy: Deploy) -> None:
+    """One a device, with the keys of bundles beside them; no secret is printed."""
+    done = await k1("devices", "add", "--count", "3", "--prefix", "left-", "--group", "stage")
+    assert done.returncode == 0, done.stderr
+    folder = k1.home.root / "devices"
+    names = ["left-01.creds", "left-02.creds", "left-03.creds", "trusted-keys.json"]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    assert (folder / "left-02.creds").read_text() == "secret of left-02"
+    assert {mode(path) for path in folder.iterdir()} == {0o600}
+    assert mode(folder) == 0o700
+    assert "secret of" not in done.stdout + done.stderr
+    assert deploy.asked == [
+        deployments.AddDevices(device_ids=["left-01", "left-02", "left-03"], group="stage")
+    ]
+
+
+async def test_mqtt_has_user_and_password(k1: K1, deploy: Deploy, tmp_path: Path) -> None:
+    """In JSON, in the folder that was named, renewed where the device exists."""
+    out = tmp_path / "some" / "where"
+    done = await k1("devices", "add", "k1-a", "--mqtt", "--renew", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert json.loads((out / "k1-a.mqtt.json").read_text()) == {"user": "k1-a", "password": "secret of k1-a"}
+    assert deploy.asked == [deployments.AddDevices(device_ids=["k1-a"], transport="mqtt", renew=True)]
+
+
+async def test_secrets_are_printed_only_when_asked_for(k1: K1, deploy: Deploy) -> None:
+    """And then nothing is written."""
+    done = await k1("devices", "add", "k1-a", "--print")
+    assert "secret of k1-a" in done.stdout
+    assert KEYS in done.stdout
+    assert not (k1.home.root / "devices").exists()
+
+
+async def test_what_deploy_refuses_is_one_sentence(k1: K1, deploy: Deploy, tmp_path: Path) -> None:
+    """Its own; no file is left. A folder that cannot be written to is found out before anything is asked."""
+    deploy.refusal = AnswerError("device_exists", "There is a device k1-a already.", 409)
+    done = await k1("devices", "add", "k1-a")
+    assert (done.returncode, done.stderr) == (1, "k1: There is a device k1-a already. (device_exists)\n")
+    assert list((k1.home.root / "devices").iterdir()) == []
+    asked = len(deploy.asked)
+    (tmp_path / "file").touch()
+    done = await k1("devices", "add", "k1-a", "--out", str(tmp_path / "file" / "x"))
+    assert done.returncode == 1
+    assert "nothing was added" in done.stderr
+    assert len(deploy.asked) == asked
+
+
+async def test_without_deploy_it_is_said(k1: K1) -> None:
+    done = await k1("devices", "revoke", "k1-a")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "k1: the deploy service does not run; `./k1 status` tells more\n",
+    )
+
+
+async def test_devices_are_revoked(k1: K1, deploy: Deploy) -> None:
+    done = await k1("devices", "revoke", "k1-a", "k1-b")
+    assert (done.returncode, done.stdout) == (0, "revoked: k1-a, k1-b\n")
+    assert deploy.asked == [deployments.RevokeDevices(device_ids=["k1-a", "k1-b"])]
+
+
+async def test_devices_are_listed_page_by_page(k1: K1, deploy: Deploy) -> None:
+    """All of them, however many; as a table and as JSON."""
+    one = golden(deployments.DeviceView)
+    deploy.devices = [one.model_copy(update={"id": f"k1-{number}"}) for number in range(1200)]
+    done = await k1("devices", "list", "--group", "stage", "--json")
+    assert [item["id"] for item in done.json["items"]] == [f"k1-{number}" for number in range(1200)]
+    assert [question.offset for question in deploy.asked] == [0, 1000]
+    assert {question.group for question in deploy.asked} == {"stage"}
+    deploy.devices = deploy.devices[:2]
+    done = await k1("devices", "list")
+    assert "k1-1" in done.stdout
+    assert "drift_ms > 50" in done.stdout
+    assert done.stdout.endswith("2 of 2 online\n")
+    shown = await k1("devices", "show", "k1-stage-left")
+    assert "firmware: 2.3.1" in shown.stdout
+
+
+async def test_an_order_carries_every_option(k1: K1, deploy: Deploy) -> None:
+    """From the command line to the bus."""
+    deploy.view = rollout(2)
+    done = await k1(
+        "deploy", TRACK, "--version", "3", "--devices", "k1-a,k1-b", "--canary", "1", "--batch-size", "5",
+        "--max-failures", "10%", "--observe", "3", "--at", "2026-05-01T20:00:00Z", "--by", "ada",
+        "--override", "firmware:k1-a=tested by hand today", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.json["status"] == "queued"
+    assert deploy.of(deployments.DeploymentOrder) == [
+        deployments.DeploymentOrder.model_validate(
+            {
+                "track_id": TRACK,
+                "version": 3,
+                "device_ids": ["k1-a", "k1-b"],
+                "strategy": {"canary": 1, "batch_size": 5, "max_failures": "10%", "observe_seconds": 3},
+                "activation": {"when": "time", "at": "2026-05-01T20:00:00Z"},
+                "overrides": [{"gate": "firmware", "device_id": "k1-a", "reason": "tested by hand today"}],
+                "requested_by": "ada",
+            }
+        )
+    ]
+
+
+async def test_all_devices_and_the_current_version(k1: K1, deploy: Deploy) -> None:
+    """`--all` names every device; a downbeat is one of the playing track's current version."""
+    deploy.view = rollout(2)
+    one = golden(deployments.DeviceView)
+    deploy.devices = [one.model_copy(update={"id": f"k1-{number}"}) for number in range(3)]
+    done = await k1("deploy", TRACK, "--all", "--on-downbeat", f"{TRACK}@2026-05-01T20:00:00Z")
+    assert done.returncode == 0, done.stderr
+    (order,) = deploy.of(deployments.DeploymentOrder)
+    current = golden(queries.TrackDetail).track.current_version
+    assert (order.device_ids, order.version, order.activation.version) == (
+        ["k1-0", "k1-1", "k1-2"],
+        current,
+        current,
+    )
+
+
+async def test_a_dry_run_is_shown(k1: K1, deploy: Deploy) -> None:
+    """What each device would do, in words; code 1 where nothing would start."""
+    done = await k1("deploy", TRACK, "--group", "stage", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "1. Stage 43 KB on 1 device" in done.stdout
+    assert "f_measure overridden: F-measure .74 is below .80" in done.stdout
+    deploy.would_start = False
+    done = await k1("deploy", TRACK, "--group", "stage", "--dry-run")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "it would not start")
+
+
+async def test_a_blocked_deployment_names_the_gates(k1: K1, deploy: Deploy) -> None:
+    deploy.would_start = False
+    done = await k1("deploy", TRACK, "--group", "stage")
+    assert done.returncode == 1
+    assert "(deployment_blocked)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--all", "--group", "x"),
+        (),
+        ("--all", "--at", "x", "--on-downbeat", "y"),
+        ("--all", "--canary", "-1"),
+    ],
+)
+async def test_a_wrong_use_is_code_2(k1: K1, arguments: tuple[str, ...]) -> None:
+    assert (await k1("deploy", TRACK, *arguments)).returncode == 2
+
+
+@pytest.mark.parametrize(("end", "code"), [("succeeded", 0), ("rolled_back", 1), ("rollback_pending", 1)])
+async def test_watching_ends_with_the_deployment(
+    k1: K1, deploy: Deploy, tmp_path: Path, end: Any, code: int
+) -> None:
+    """Each change is a line where no person watches; code 0 only for a success; the picture is drawn."""
+    device = DeviceDeployment(device_id="k1-a", outcome="staging", batch=1)
+    deploy.view = view([device], "staging", 1)
+    picture = tmp_path / "timeline.png"
+    watching = asyncio.create_task(
+        k1("deploy", TRACK, "--devices", "k1-a", "--watch", "--png", str(picture), "--json")
+    )
+    async with asyncio.timeout(30):
+        # The gateway waits for the deployment, the command reads it, the stream reads it again.
+        while len(deploy.of(deployments.GetDeployment)) < 3:
+            await asyncio.sleep(0.02)
+    failed = step("stage", 0, 1, "failed", detail="no_space: 3 MB are missing")
+    told = deployments.DeploymentChange(
+        deployment_id=DEPLOYMENT,
+        status="activating",
+        device_id="k1-a",
+        step=failed,
+        outcome="failed",
+        at=at(2),
+    )
+    subject = subjects.live_deployment(await _ordered(deploy))
+    await deploy.bus.client.publish(subject, told.to_json())
+    deploy.view = view([device.model_copy(update={"outcome": "committed"})], end, 4)
+    await deploy.bus.client.publish(subject, told.model_copy(update={"status": end}).to_json())
+    done = await watching
+    assert done.returncode == code, done.stderr
+    assert "k1-a stage failed: no_space: 3 MB are missing" in done.stderr
+    assert done.json["status"] == end
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+async def _ordered(deploy: Deploy) -> str:
+    """The id that the gateway made."""
+    return deploy.of(deployments.GetDeployment)[0].deployment_id
+
+
+async def test_deployments_are_listed_shown_and_controlled(k1: K1, deploy: Deploy, tmp_path: Path) -> None:
+    """As tables, as JSON, as a picture; what is done goes to its owner with who and why."""
+    deploy.view = rollout(3, canary=1)
+    listed = await k1("deployments", "list", "--status", "succeeded", "--track", TRACK)
+    assert DEPLOYMENT in listed.stdout
+    assert "3 committed" in listed.stdout
+    assert deploy.of(deployments.ListDeployments) == [
+        deployments.ListDeployments(track_id=TRACK, status="succeeded", limit=20)
+    ]
+    shown = await k1("deployments", "show", DEPLOYMENT)
+    assert "k1-01" in shown.stdout
+    picture = tmp_path / "timeline.png"
+    drawn = await k1("deployments", "show", DEPLOYMENT, "--png", str(picture), "--json")
+    assert drawn.json["id"] == DEPLOYMENT
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    for action in ("cancel", "rollback", "pause", "resume"):
+        done = await k1("deployments", action, DEPLOYMENT, "--reason", "the singer is late")
+        assert (done.returncode, done.stdout) == (0, f"{DEPLOYMENT}: succeeded\n")
+    controls = deploy.of(deployments.ControlDeployment)
+    assert [control.action for control in controls] == ["cancel", "rollback", "pause", "resume"]
+    assert {control.reason for control in controls} == {"the singer is late"}
+
+
+async def test_an_unknown_deployment_is_said(k1: K1, deploy: Deploy) -> None:
+    done = await k1("deployments", "show", DEPLOYMENT)
+    assert (done.returncode, done.stderr) == (1, "k1: There is no such deployment. (deployment_not_found)\n")
