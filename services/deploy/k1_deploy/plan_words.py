@@ -25,7 +25,7 @@ def steps_in_words(
 ) -> list[str]:
     """What would happen, in order. `batches`: the devices that pass; `blocked`: how many do not."""
     total = sum(map(len, batches))
-    steps = [f"Wait until {_listed(waits_for)} has ended."] if waits_for else []
+    steps = [f"Wait for {_listed(waits_for)} to end."] if waits_for else []
     if blocked:
         steps.append(f"Leave out {_devices(blocked)}, which a gate blocks.")
     steps.append(
