@@ -13,6 +13,7 @@ from k1_cli.commands import (
     devices,
     local,
     shows,
+    simulating,
     songs,
     stack,
 )
@@ -38,6 +39,7 @@ for command in (shows.simulate, shows.graph):
 app.add_typer(devices.app, name="devices", rich_help_panel="Devices")
 app.command(rich_help_panel="Devices")(deploying.deploy)
 app.add_typer(deployments.app, name="deployments", rich_help_panel="Devices")
+app.command(rich_help_panel="Devices")(simulating.sim)
 for command in (local.analyze, local.demo_song):
     app.command(rich_help_panel="Without servers")(command)
 app.command(rich_help_panel="Development", context_settings=development.PASS_ARGUMENTS_ON)(development.test)

@@ -164,7 +164,7 @@ def by_link(ask: Callable[[FetchChunk], Awaitable[bytes]], stage: Stage) -> Way:
         except ValidationError as error:
             raise BrokenOffError("the chunk has no header") from error
         if header.error:
-            raise NoWayError(header.error)
+            raise BrokenOffError(header.error)
         expected = (stage.bundle_sha256, offset, len(data))
         if (header.bundle_sha256, header.offset, header.length) != expected or len(data) > length:
             raise BrokenOffError("another chunk came")

@@ -1,14 +1,10 @@
 """What is installed into a device when it is provisioned: its credential and the keys that it trusts."""
 
-import os
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 
 from k1_contracts.base import Contract
 from k1_contracts.deployments import DeviceCredential, DevicesAdded
 from k1_contracts.devices import DeviceId, Transport
-
-_FILE = "identity.json"
 
 
 class Identity(Contract):
@@ -41,20 +37,3 @@ def provisioned(added: DevicesAdded) -> list[Identity]:
 def anonymous(device_ids: Iterable[str], trusted_keys: str) -> list[Identity]:
     """Devices without credentials of their own, for tests and load on a bus that lets them in."""
     return [Identity(device_id=device_id, trusted_keys=trusted_keys) for device_id in device_ids]
-
-
-def load_identities(folder: Path, device_ids: Sequence[str]) -> list[Identity]:
-    """Those of the devices that were kept in `folder`."""
-    files = [folder / device_id / _FILE for device_id in device_ids]
-    return [Identity.model_validate_json(file.read_bytes()) for file in files if file.exists()]
-
-
-def keep_identity(folder: Path, identity: Identity) -> None:
-    """Keep it in the device's folder, readable by its owner alone."""
-    place = folder / identity.device_id
-    place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = place / "identity.new"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(identity.to_json())
-    draft.replace(place / _FILE)

@@ -44,18 +44,23 @@ def replaced_keys(document: str, signatures: Mapping[str, str], trusted: Mapping
     """The keys of a document that a trusted key has signed.
 
     Raises:
-        KeysRefusedError: no signature is by a trusted key, one that is does not fit, or it is no set of keys.
+        KeysRefusedError: no signature is by a trusted key, none of those fits, or it is no set of keys.
     """
     known = [kid for kid in signatures if kid in trusted]
     if not known:
         named = ", ".join(sorted(signatures)) or "nobody"
         raise KeysRefusedError("unknown_key", f"the keys are signed by {named}, who is not trusted here")
-    for kid in known:
-        try:
-            public_key(trusted[kid]).verify(bytes.fromhex(signatures[kid]), document.encode())
-        except (InvalidSignature, ValueError) as error:
-            raise KeysRefusedError("bad_signature", f"the signature by {kid} is wrong") from error
+    if not any(_fits(document, signatures[kid], trusted[kid]) for kid in known):
+        raise KeysRefusedError("bad_signature", f"the signature by {' and '.join(known)} is wrong")
     return read_keys(document)
+
+
+def _fits(document: str, signature: str, x: str) -> bool:
+    try:
+        public_key(x).verify(bytes.fromhex(signature), document.encode())
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def public_keys(trusted: Mapping[str, str]) -> dict[str, Ed25519PublicKey]:

@@ -1,0 +1,186 @@
+"""Simulated K1s of a home: added where they are not known, run until somebody ends them."""
+
+import asyncio
+import json
+import resource
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import uvloop
+from rich.live import Live
+
+from k1_cli.console import messages, print_json
+from k1_cli.errors import CommandError
+from k1_cli.fleet_picture import FleetPicture
+from k1_cli.provisioning import TRUSTED_KEYS, add_devices, make_folder, portions, write_credentials
+from k1_cli.running import RunningStack, need_stack
+from k1_contracts.deployments import DeviceCredential, DevicesAdded
+from k1_contracts.devices import Transport
+from k1_platform.settings import NatsSettings
+from k1_simulator.fault_file import FaultFileError, load_faults
+from k1_simulator.faults import FaultPlan
+from k1_simulator.fleet import Fleet, FleetError
+from k1_simulator.identity import Identity, device_names
+from k1_simulator.journal import Change
+from k1_simulator.keys import KeysRefusedError
+from k1_simulator.world import Habits, Servers
+
+_ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_MESSAGES_A_SECOND: Final = 1000
+"""Of readings, from one process; a reading has a tenth of a second."""
+_READINGS_MAX: Final = 10
+_REFRESHES: Final = 4.0
+_START_S: Final = 120.0
+_FILES_MAX: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run."""
+
+    devices: int
+    transport: Transport
+    faults: Path | None
+    seed: int
+    prefix: str
+    group: str | None
+    factory: bool
+    renew: bool
+
+    @property
+    def device_ids(self) -> list[str]:
+        """Their names."""
+        return device_names(self.prefix, self.devices)
+
+    @property
+    def habits(self) -> Habits:
+        """More devices put more readings into a message, at most those of a second."""
+        wanted = self.devices * _READINGS_MAX // _MESSAGES_A_SECOND
+        return Habits(readings_a_message=min(_READINGS_MAX, max(1, wanted)))
+
+
+def run_devices(home: Path, plan: Plan, *, as_json: bool) -> None:
+    """Run the devices of a plan on the stack of a home until a signal ends them.
+
+    Raises:
+        CommandError: no stack runs, the faults cannot be read, or the devices do not come online.
+    """
+    stack = need_stack(home)
+    try:
+        faults = load_faults(plan.faults) if plan.faults else FaultPlan()
+        identities = _identities(stack, plan)
+        _allow_many_connections()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(stack, plan, identities, faults, as_json=as_json))
+    except (FaultFileError, FleetError, KeysRefusedError) as error:
+        raise CommandError(str(error)) from error
+
+
+async def _run(
+    stack: RunningStack, plan: Plan, identities: Sequence[Identity], faults: FaultPlan, *, as_json: bool
+) -> None:
+    ended = asyncio.Event()
+    for number in _ENDS:
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    picture = FleetPicture()
+    fleet = Fleet(
+        identities,
+        servers=_servers(stack),
+        folder=stack.home.root / "devices",
+        seed=plan.seed,
+        faults=faults,
+        factory=plan.factory,
+        habits=plan.habits,
+        on_change=_teller(picture, as_json=as_json),
+    )
+    starting = asyncio.create_task(fleet.start(_START_S))
+    ending = asyncio.create_task(ended.wait())
+    try:
+        await asyncio.wait({starting, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            await starting
+            await _watch(fleet, picture, ending, drawn=messages.is_terminal and not as_json)
+    finally:
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await fleet.stop()
+
+
+async def _watch(fleet: Fleet, picture: FleetPicture, ending: "asyncio.Task[bool]", *, drawn: bool) -> None:
+    messages.print(f"{len(fleet.states())} devices are online (Ctrl-C ends them)")
+    live = Live(
+        get_renderable=lambda: picture.draw(fleet.states()),
+        console=messages,
+        refresh_per_second=_REFRESHES,
+    )
+    with live if drawn else nullcontext():
+        await ending
+
+
+def _teller(picture: FleetPicture, *, as_json: bool) -> Callable[[Change], None]:
+    """Where changes go: a line each for a script or a log, the picture's tail for a person."""
+
+    def print_change(change: Change) -> None:
+        print_json(
+            {"at": change.unix_s, "device": change.device_id, "event": change.event, "detail": change.detail}
+        )
+        sys.stdout.flush()
+
+    def print_words(change: Change) -> None:
+        messages.print(picture.words(change), markup=False)
+
+    if as_json:
+        return print_change
+    return picture.note if messages.is_terminal else print_words
+
+
+def _identities(stack: RunningStack, plan: Plan) -> list[Identity]:
+    """From the files that `k1 devices add` writes too; devices without one are added."""
+    folder = stack.home.root / "devices"
+    missing = [name for name in plan.device_ids if not _file(folder, name, plan.transport).exists()]
+    if missing:
+        make_folder(folder)
+        wanted = portions(missing, mqtt=plan.transport == "mqtt", group=plan.group, renew=plan.renew)
+
+        def keep(added: DevicesAdded) -> None:
+            write_credentials(added, folder)
+
+        add_devices(stack.bus, wanted, keep)
+    keys = (folder / TRUSTED_KEYS).read_text()
+    return [
+        Identity(device_id=name, credential=_credential(folder, name, plan.transport), trusted_keys=keys)
+        for name in plan.device_ids
+    ]
+
+
+def _file(folder: Path, device_id: str, transport: Transport) -> Path:
+    return folder / (f"{device_id}.creds" if transport == "nats" else f"{device_id}.mqtt.json")
+
+
+def _credential(folder: Path, device_id: str, transport: Transport) -> DeviceCredential:
+    text = _file(folder, device_id, transport).read_text()
+    if transport == "nats":
+        return DeviceCredential(device_id=device_id, transport=transport, secret=text)
+    kept = json.loads(text)
+    return DeviceCredential(
+        device_id=device_id, transport=transport, user=kept["user"], secret=kept["password"]
+    )
+
+
+def _servers(stack: RunningStack) -> Servers:
+    """Addresses alone: a device has its own credential and is never given a service's."""
+    mqtt = stack.home.remembered_ports()["mqtt"]
+    return Servers(NatsSettings(url=stack.bus.url, creds=None), f"mqtt://127.0.0.1:{mqtt}")
+
+
+def _allow_many_connections() -> None:
+    """An MQTT device takes three descriptors, and the usual limit is 1024."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES_MAX if most == resource.RLIM_INFINITY else min(most, _FILES_MAX)
+    if allowed < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
