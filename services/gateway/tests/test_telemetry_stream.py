@@ -277,8 +277,8 @@ async def test_a_gateway_that_ends_ends_its_streams(
             leaving.process.terminate()
             with pytest.raises(StopAsyncIteration):
                 await stream.next()
-        assert await asyncio.to_thread(leaving.process.wait, 8) == 0
-        assert time.monotonic() - began < 5
+        assert await asyncio.to_thread(leaving.process.wait, 20) == 0
+        assert time.monotonic() - began < 9
 
 
 @pytest.fixture

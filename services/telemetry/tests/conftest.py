@@ -1,0 +1,132 @@
+"""The service beside devices that a test plays with its own connection, and what it is heard to say."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js.errors import KeyNotFoundError
+
+from k1_contracts import streams, subjects
+from k1_contracts.devices import Presence
+from services.telemetry.tests import samples
+from tests.support.infrastructure import Infrastructure
+from tests.support.service_process import RunningService, running_service
+
+PATIENCE_S = 15.0
+
+
+@pytest.fixture(scope="session")
+def telemetry(
+    provisioned: Infrastructure, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningService]:
+    """The service, leading."""
+    folder = tmp_path_factory.mktemp("telemetry")
+    with running_service("telemetry", provisioned.environment, folder) as running:
+        yield running
+
+
+@dataclass
+class Heard:
+    """What was published, in the order of its arrival, with the time."""
+
+    client: Client
+    messages: list[tuple[float, str, dict[str, Any]]] = field(default_factory=list)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def listen(self, *listened: str) -> None:
+        for subject in listened:
+            await self.client.subscribe(subject, cb=self._take)
+        await self.client.flush()
+
+    async def _take(self, message: Msg) -> None:
+        self.messages.append((asyncio.get_running_loop().time(), message.subject, json.loads(message.data)))
+        self._news.set()
+
+    def of(self, subject: str, **values: Any) -> list[dict[str, Any]]:
+        """The bodies on a subject that have these values."""
+        found = [body for _, heard, body in self.messages if heard == subject]
+        return [body for body in found if values.items() <= body.items()]
+
+    async def until(self, condition: Callable[[], Any], what: str, within_s: float = PATIENCE_S) -> Any:
+        """What the condition gives, once it does."""
+        try:
+            async with asyncio.timeout(within_s):
+                while not (found := condition()):
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            raise AssertionError(f"not within {within_s} s: {what}; heard {self.messages[-10:]}") from None
+        return found
+
+    async def fact(self, subject: str, within_s: float = PATIENCE_S, **values: Any) -> dict[str, Any]:
+        """The first such fact."""
+        return (await self.until(lambda: self.of(subject, **values), f"{subject} {values}", within_s))[0]
+
+
+@pytest.fixture
+async def heard(nats_client: Client) -> Heard:
+    """Facts and live data."""
+    heard = Heard(nats_client)
+    await heard.listen("device.online", "device.offline", "device.alarm", "live.telemetry.*", "live.track.*")
+    return heard
+
+
+@dataclass
+class FakeDevice:
+    """What a K1 says of itself, over a test's connection."""
+
+    client: Client
+    id: str
+    seq: int = 0
+    track_id: str | None = samples.TRACK
+
+    async def say(self, word: str) -> None:
+        await self.client.publish(subjects.device(self.id, word), json.dumps({"id": self.id}).encode())
+
+    async def send(self, **changes: Any) -> None:
+        """One reading."""
+        reading = samples.fields(self.seq, self.seq * 100.0, track_id=self.track_id, **changes)
+        self.seq += 1
+        await self.client.publish(subjects.telemetry(self.id), samples.message(reading))
+
+    async def play(self, rate: float = 10.0, **changes: Any) -> None:
+        """Readings until cancelled."""
+        while True:
+            if self.client.is_connected:
+                await self.send(**changes)
+            await asyncio.sleep(1 / rate)
+
+    async def presence(self) -> Presence | None:
+        """Its entry in the bucket."""
+        bucket = await self.client.jetstream().key_value(streams.PRESENCE.name)
+        try:
+            entry = await bucket.get(self.id)
+        except KeyNotFoundError:
+            return None
+        return Presence.model_validate_json(entry.value or b"")
+
+
+@pytest.fixture
+async def device(nats_client: Client, unique: str) -> FakeDevice:
+    """A device that no other test knows."""
+    return FakeDevice(nats_client, f"k1-{unique}")
+
+
+@pytest.fixture
+async def playing() -> AsyncIterator[Callable[..., asyncio.Task[None]]]:
+    """Begin `device.play(...)` in the background; it ends with the test."""
+    tasks: list[asyncio.Task[None]] = []
+
+    def begin(device: FakeDevice, **how: Any) -> asyncio.Task[None]:
+        tasks.append(asyncio.create_task(device.play(**how)))
+        return tasks[-1]
+
+    yield begin
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,121 @@
+"""The running service: presence, facts, alarms and the live feed of devices that speak over a real broker."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import httpx
+
+from k1_contracts import subjects
+from k1_contracts.devices import DeviceAlarm, LiveItem, LiveSample
+from services.telemetry.tests import samples
+from services.telemetry.tests.conftest import FakeDevice, Heard
+from tests.support.service_process import RunningService
+
+Begin = Callable[..., "asyncio.Task[None]"]
+ONLINE, OFFLINE, ALARM = subjects.DEVICE_ONLINE, subjects.DEVICE_OFFLINE, subjects.DEVICE_ALARM
+
+
+async def test_online_at_hello_and_offline_at_bye_at_once(
+    telemetry: RunningService, device: FakeDevice, heard: Heard
+) -> None:
+    """Both facts come in no time, presence comes and goes with them, and no alarm follows a bye."""
+    began = time.monotonic()
+    await device.say("hello")
+    await heard.fact(ONLINE, device_id=device.id)
+    took_online = time.monotonic() - began
+    await _until_presence(device, there=True)
+    began = time.monotonic()
+    await device.say("bye")
+    fact = await heard.fact(OFFLINE, device_id=device.id)
+    took_offline = time.monotonic() - began
+    await _until_presence(device, there=False)
+    print(f"online after {took_online * 1e3:.1f} ms, offline after {took_offline * 1e3:.1f} ms")
+    assert (fact["reason"], took_online < 0.5, took_offline < 0.5) == ("bye", True, True)
+    assert heard.of(ALARM, device_id=device.id) == []
+
+
+async def test_silence_ends_presence_in_five_seconds(
+    telemetry: RunningService, device: FakeDevice, heard: Heard
+) -> None:
+    """Not before five seconds, hardly after; as fact, as alarm and on the feed of the track; cleared at the next word."""
+    await device.send()
+    silent_since = time.monotonic()
+    await heard.fact(ONLINE, device_id=device.id)
+    fact = await heard.fact(OFFLINE, device_id=device.id)
+    took = time.monotonic() - silent_since
+    print(f"offline after {took:.2f} s of silence")
+    assert 4.95 <= took < 5.5
+    assert fact["reason"] == "silence"
+    raised = await heard.fact(ALARM, device_id=device.id, kind="silence", state="raised")
+    assert raised["reason"] == "silent for 5s"
+    await _until_presence(device, there=False)
+    await device.send()
+    await heard.fact(ALARM, device_id=device.id, kind="silence", state="cleared")
+    feed = subjects.live_track(samples.TRACK)
+    told = [body["event"] for body in heard.of(feed) if body.get("details", {}).get("device_id") == device.id]
+    assert told[:4] == ["online", "offline", "alarm", "alarm"]
+
+
+async def test_drift_alarms_are_facts_presence_and_events(
+    telemetry: RunningService, device: FakeDevice, heard: Heard, playing: Begin
+) -> None:
+    """Amber and alert at once, the alarm after five seconds, all on the feed; presence holds the highest."""
+    playing(device, drift_ms=-150.0)
+    for level in ("amber", "alert"):
+        await heard.fact(ALARM, device_id=device.id, level=level, state="raised", within_s=3)
+    assert heard.of(ALARM, device_id=device.id, level="alarm") == []
+    fact = DeviceAlarm.model_validate(await heard.fact(ALARM, device_id=device.id, level="alarm"))
+    assert (fact.reason, fact.value, fact.track_id) == ("drift_ms > 100 for 5s", -150.0, samples.TRACK)
+    assert 5.0 <= (fact.at - fact.since).total_seconds() < 5.3
+    presence = await device.presence()
+    assert presence is not None
+    assert [(alarm.kind, alarm.level) for alarm in presence.alarms] == [("drift", "alarm")]
+    levels = [
+        body["details"]["level"]
+        for body in heard.of(subjects.live_track(samples.TRACK), event="alarm")
+        if body["details"]["device_id"] == device.id
+    ]
+    assert levels == ["amber", "alert", "alarm"]
+
+
+async def test_live_samples_are_at_most_ten_a_second_and_end_with_the_newest(
+    telemetry: RunningService, device: FakeDevice, heard: Heard
+) -> None:
+    """On the device's and the track's subject, as the contract has them."""
+    for _ in range(100):
+        await device.send()
+    own = subjects.live_telemetry(device.id)
+    await device.send(drift_ms=7.25)
+    await heard.until(lambda: heard.of(own, drift_ms=7.25), "the newest sample")
+    times = [at for at, subject, _ in heard.messages if subject == own]
+    assert all(later - earlier >= 0.99 for earlier, later in zip(times, times[10:], strict=False))
+    sample = LiveSample.model_validate(heard.of(own)[-1])
+    assert (sample.device_id, sample.track_id) == (device.id, samples.TRACK)
+    on_track = heard.of(subjects.live_track(samples.TRACK), device_id=device.id)
+    assert [LiveItem.model_validate(body).root for body in on_track][-1] == sample
+
+
+async def test_hostile_messages_change_nothing(
+    telemetry: RunningService, device: FakeDevice, heard: Heard
+) -> None:
+    """They are counted by what is wrong; a healthy reading between them is heard, and the service goes on."""
+    bad = [b"", b"null", b"[" * 100_000, b"{}", b"\xff\xfe", b'{"ts": 1e400}', b"[" + b"{}," * 5000 + b"{}]"]
+    for body in [*bad, samples.message(samples.fields(track_id="live.>"))]:
+        await device.client.publish(subjects.telemetry(device.id), body)
+    await device.client.publish(subjects.telemetry("no-device!"), samples.message(samples.fields()))
+    await device.send(drift_ms=3.5)
+    await heard.until(lambda: heard.of(subjects.live_telemetry(device.id), drift_ms=3.5), "the good one")
+    assert len(heard.of(subjects.live_telemetry(device.id))) == 1
+    async with httpx.AsyncClient() as http:
+        metrics = (await http.get(f"{telemetry.url}/metrics")).text
+    assert 'k1_telemetry_readings_total{outcome="malformed"}' in metrics
+    assert 'k1_telemetry_readings_total{outcome="too_many"}' in metrics
+    assert device.id not in metrics
+    assert "k1_telemetry_failures_total 0.0" in metrics
+
+
+async def _until_presence(device: FakeDevice, *, there: bool) -> None:
+    async with asyncio.timeout(5):
+        while (await device.presence() is not None) != there:
+            await asyncio.sleep(0.01)
