@@ -19,7 +19,7 @@ def k1(*arguments: str) -> str:
 @contextmanager
 def system(home: Path) -> Iterator[RunningStack]:
     """`k1 up --detach` for as long as this lasts."""
-    k1("up", "--detach", "--home", str(home))
+    k1("up", "--detach", "--sim-devices", "0", "--home", str(home))
     try:
         yield need_stack(home)
     finally:

@@ -19,6 +19,14 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Simulated:
+    """A process of simulated devices; it has no port."""
+
+    pid: int | None
+    devices: int
+
+
+@dataclass(frozen=True)
 class RunningStack:
     """What `<home>/state.json` says of a stack that is up."""
 
@@ -29,6 +37,7 @@ class RunningStack:
     environment: dict[str, str]
     servers: tuple[Part, ...]
     services: tuple[Part, ...]
+    simulated: tuple[Simulated, ...]
 
     @property
     def bus(self) -> NatsSettings:
@@ -50,6 +59,7 @@ def find_stack(path: Path) -> RunningStack | None:
         environment=cast("dict[str, str]", state["environment"]),
         servers=_parts(state["servers"]),
         services=_parts(state["services"]),
+        simulated=tuple(Simulated(**row) for row in state.get("simulated", [])),
     )
 
 

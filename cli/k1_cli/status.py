@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import psutil
 from nats.js.api import ConsumerInfo
 
 from k1_cli.bus import connect_bus
@@ -48,11 +49,21 @@ class ConsumerStatus:
 
 
 @dataclass(frozen=True)
+class SimulatedStatus:
+    """Simulated devices: does their process run? They are no part of what must be ready."""
+
+    pid: int | None
+    devices: int
+    running: bool
+
+
+@dataclass(frozen=True)
 class StackStatus:
     """All of it at one moment."""
 
     servers: tuple[ServerStatus, ...]
     services: tuple[ServiceStatus, ...]
+    simulated: tuple[SimulatedStatus, ...]
     consumers: tuple[ConsumerStatus, ...]
     dead_letters: int | None
     """None while the bus does not answer."""
@@ -85,7 +96,11 @@ def read_status(stack: RunningStack) -> StackStatus:
         services = pool.map(service_status, stack.services)
         answers = tuple(servers), tuple(services)
     consumers, dead_letters = asyncio.run(_read_bus(stack.bus))
-    return StackStatus(*answers, consumers, dead_letters)
+    simulated = tuple(
+        SimulatedStatus(each.pid, each.devices, each.pid is not None and psutil.pid_exists(each.pid))
+        for each in stack.simulated
+    )
+    return StackStatus(*answers, simulated, consumers, dead_letters)
 
 
 async def _read_bus(settings: NatsSettings) -> tuple[tuple[ConsumerStatus, ...], int | None]:

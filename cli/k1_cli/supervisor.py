@@ -18,6 +18,7 @@ from k1_cli.embedded.processes import Child, Command, spawn
 from k1_cli.embedded.server import Server
 from k1_cli.nursery import Nursery
 from k1_cli.services import DEVICE_KEEPER, PREPARATIONS, SIGNERS, Service, make_services, prepare, readiness
+from k1_cli.simulation import SimulatedDevices
 
 _SERVICE_PATIENCE = 60.0
 _READY_PAUSE = 0.05
@@ -27,6 +28,7 @@ _LONGEST_DELAY = 30.0
 _STABLE_SECONDS = 60.0
 
 Say = Callable[[str], None]
+Part = Server | Service | SimulatedDevices
 
 
 @dataclass
@@ -53,13 +55,17 @@ class Backoff:
 class Supervisor:
     """The whole system on one machine, owned by this process."""
 
-    def __init__(self, home: Path, *, port: int | None, say: Say) -> None:
-        """`port`: the gateway's, or None for a free one. `say` gets a line for the person who watches."""
+    def __init__(self, home: Path, *, port: int | None, simulated: int, say: Say) -> None:
+        """`port`: the gateway's, or None for a free one; `simulated`: so many K1s are run beside the services.
+
+        `say` gets a line for the person who watches.
+        """
         self._say = say
         self._stack = EmbeddedStack(home)
         self._home = self._stack.home
         self._port = port
         self._services: list[Service] = []
+        self._simulated = [SimulatedDevices(self._home, simulated)] if simulated else []
         self._environment: dict[str, str] = {}
         self._backoff: dict[str, Backoff] = {}
         self._nursery: Nursery | None = None
@@ -144,14 +150,21 @@ class Supervisor:
             time.sleep(_READY_PAUSE)
 
     def watch(self) -> None:
-        """Restart what dies, until this thread is interrupted."""
+        """Start the simulated devices, then restart what dies, until this thread is interrupted."""
+        for devices in self._simulated:
+            self._restart(devices)
+        self._write_state()
         while True:
-            for part in (*self._stack.servers, *self._services):
+            for part in self._parts:
                 self._look_after(part)
             self._bury_orphans()
             time.sleep(_WATCH_PAUSE)
 
-    def _look_after(self, part: Server | Service) -> None:
+    @property
+    def _parts(self) -> tuple[Part, ...]:
+        return (*self._stack.servers, *self._services, *self._simulated)
+
+    def _look_after(self, part: Part) -> None:
         if part.process.alive:
             return
         now = time.monotonic()
@@ -165,23 +178,23 @@ class Supervisor:
 
     def _bury_orphans(self) -> None:
         """Children of what was killed have become ours; without this they would stay as zombies."""
-        ours = {part.process.pid for part in (*self._stack.servers, *self._services)}
+        ours = {part.process.pid for part in self._parts}
         with contextlib.suppress(ChildProcessError):
             while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
                 if ended.si_pid in ours:
                     return  # its own turn comes, and needs its exit code
                 os.waitpid(ended.si_pid, os.WNOHANG)
 
-    def _restart(self, part: Server | Service) -> None:
+    def _restart(self, part: Part) -> None:
         try:
-            if isinstance(part, Server):
-                part.start()
-            else:
+            if isinstance(part, Service):
                 part.start(self._environment_of(part.name))
+            else:
+                part.start()
         except StackError as error:
             self._say(f"{part.name} did not start again: {error}")
 
-    def _obituary(self, part: Server | Service) -> str:
+    def _obituary(self, part: Part) -> str:
         return (
             f"{part.name} ended with code {part.process.exit_code}; "
             f"its log {part.process.log} ends with:\n{part.process.log_tail()}"
@@ -193,10 +206,11 @@ class Supervisor:
             self._home.state_file.unlink(missing_ok=True)
         if self._nursery is not None:
             self._nursery.close()
-        for service in reversed(self._services):
-            service.process.request_stop()
-        for service in reversed(self._services):
-            service.process.stop()
+        outward = (*self._simulated, *reversed(self._services))
+        for part in outward:
+            part.process.request_stop()
+        for part in outward:
+            part.process.stop()
         self._stack.stop()
 
     def _write_state(self) -> None:
@@ -208,5 +222,6 @@ class Supervisor:
             "environment": self._environment,
             "servers": [{"name": s.name, "pid": s.process.pid, "port": s.port} for s in self._stack.servers],
             "services": [{"name": s.name, "pid": s.process.pid, "port": s.port} for s in self._services],
+            "simulated": [{"pid": d.process.pid, "devices": d.count} for d in self._simulated],
         }
         write_private(self._home.state_file, json.dumps(state, indent=2))

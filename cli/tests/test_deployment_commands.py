@@ -73,7 +73,14 @@ def k1(gateway: RunningService, provisioned: Infrastructure, tmp_path: Path) -> 
     home = Home(tmp_path / "home")
     home.create()
     home.lock()
-    state = {"pid": os.getpid(), "url": gateway.url, "version": "1", "servers": [], "services": []}
+    state = {
+        "pid": os.getpid(),
+        "url": gateway.url,
+        "version": "1",
+        "servers": [],
+        "services": [],
+        "simulated": [],
+    }
     write_private(home.state_file, json.dumps(state | {"environment": provisioned.environment}))
     yield K1(home)
     home.unlock()

@@ -84,6 +84,7 @@ class Machine:
         environment = {**os.environ, "PYTHONPATH": str(self._packages)}
         environment |= {f"STAND_IN_{name.upper()}": value for name, value in behaviour.items()}
         argv = [sys.executable, "-m", "k1_cli", *arguments, "--home", str(self.home)]
+        argv += ["--sim-devices", "0"] if "up" in arguments and "--sim-devices" not in arguments else []
         return subprocess.Popen(
             argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )
@@ -162,7 +163,7 @@ def test_status_is_a_document_for_scripts(shared: Machine) -> None:
     code, out, err = shared.run("status", "--json")
     assert code == 0, err
     status = json.loads(out)
-    assert set(status) == {"servers", "services", "consumers", "dead_letters"}
+    assert set(status) == {"servers", "services", "simulated", "consumers", "dead_letters"}
     assert [server["name"] for server in status["servers"]] == ["nats", "postgres", "mongo", "s3"]
     assert set(status["servers"][0]) == {"name", "pid", "port", "ready"}
     assert [service["name"] for service in status["services"]] == list(NAMES)
@@ -183,6 +184,26 @@ def test_who_is_told_where_keys_are(shared: Machine) -> None:
         "deploy": ["K1_DEPLOY_NATS_KEYS"],
     }
     assert not [name for name in shared.stack.environment if "KEYS" in name]
+
+
+def test_simulated_devices_are_looked_after(machine: Machine) -> None:
+    """They start after all is ready and again when they die; what ails them holds nothing else up."""
+    with machine.start("up", "--sim-devices", "3") as process:
+        assert process.stdout is not None
+        assert "is ready at" in process.stdout.readline()
+        # The stand-in of deploy adds no devices, so their process ends with that sentence, again and again.
+        log = machine.home / "logs" / "simulated-devices.log"
+        wait_until(
+            lambda: log.exists() and log.read_text().count("deploy service does not run") >= 2, "again"
+        )
+        code, out, err = machine.run("status", "--json")
+        assert code == 0, err
+        (simulated,) = json.loads(out)["simulated"]
+        assert (set(simulated), simulated["devices"]) == ({"pid", "devices", "running"}, 3)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "simulated-devices starts again in 0.5 s" in err
 
 
 def test_a_second_up_says_so(shared: Machine) -> None:

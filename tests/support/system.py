@@ -193,7 +193,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """`k1 up --detach` on a home of its own; `k1 down` at the end leaves no process."""
     home = tmp_path_factory.mktemp("system")
     system = System(home)
-    system.cli("up", "--detach")
+    system.cli("up", "--detach", "--sim-devices", "0")
     started = {psutil.Process(system.stack.pid), *psutil.Process(system.stack.pid).children(recursive=True)}
     yield system
     system.cli("down")

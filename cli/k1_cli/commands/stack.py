@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PAUSE = 0.05
 _STOP_PATIENCE = 60.0
+_SIMULATED = 4
 
 
 def up(
@@ -34,17 +35,21 @@ def up(
     detach: Annotated[
         bool, typer.Option("--detach", help="Come back when all is ready; `k1 down` stops it.")
     ] = False,
+    sim_devices: Annotated[
+        int,
+        typer.Option("--sim-devices", min=0, max=1000, help="So many simulated K1s beside it; 0 for none."),
+    ] = _SIMULATED,
 ) -> None:
     """Start the servers and every service, print the URL; Ctrl-C stops all.
 
     Example: ./k1 up --port 8080
     """
     if detach:
-        _up_in_the_background(home, port)
+        _up_in_the_background(home, port, sim_devices)
         return
     from k1_cli.supervisor import Supervisor
 
-    supervisor = Supervisor(home, port=port, say=_say)
+    supervisor = Supervisor(home, port=port, simulated=sim_devices, say=_say)
     with _every_end_is_an_interrupt():
         try:
             supervisor.start()
@@ -73,7 +78,7 @@ def _say(line: str) -> None:
     messages.print(f"k1: {line}", markup=False)
 
 
-def _up_in_the_background(home: Path, port: int | None) -> None:
+def _up_in_the_background(home: Path, port: int | None, sim_devices: int) -> None:
     from k1_cli.embedded.home import Home
     from k1_cli.running import find_stack
 
@@ -82,6 +87,7 @@ def _up_in_the_background(home: Path, port: int | None) -> None:
     if place.is_locked():
         raise CommandError(f"a stack already runs on {place.root}; `./k1 status` tells more")
     argv = [sys.executable, "-P", "-m", "k1_cli", "up", "--home", str(place.root)]
+    argv += ["--sim-devices", str(sim_devices)]
     argv += [] if port is None else ["--port", str(port)]
     log = place.logs / "supervisor.log"
     with log.open("wb") as output:
@@ -151,6 +157,9 @@ def _print_status(url: str, found: "StackStatus") -> None:
         parts.add_row(part.name, str(part.pid), str(part.port), _mark(part.ready), "")
     for part in found.services:
         parts.add_row(part.name, str(part.pid), str(part.port), _mark(part.ready), part.version or "")
+    for devices in found.simulated:
+        name = f"{devices.devices} simulated K1s"
+        parts.add_row(name, str(devices.pid or ""), "", _mark(devices.running), "")
     results.print(parts)
     consumers = Table("stream", "durable", "waiting", "in work")
     for consumer in found.consumers:

@@ -137,7 +137,10 @@ def _blocked(plan: DeploymentPlan) -> ProblemError:
     words = [f"{fault.name}: {fault.message}" for fault in faults[:_FAULTS_IN_WORDS]]
     more = len(faults) - len(words)
     told = "; ".join([*words, *([f"and {more} more, see errors"] if more else [])])
-    detail = f"No device can take this bundle. {told or 'There is none to take it'}."
+    detail = (
+        f"The deployment would not start. {told or 'There is no device to take it'}. Mend that, leave these devices "
+        "out, let strategy.max_failures allow for them, or override the gates."
+    )
     return ProblemError("deployment_blocked", 409, detail, errors=faults)
 
 

@@ -24,7 +24,7 @@ def _control(action: str, summary: str) -> Endpoint:
         answers={200: ("The deployment as it is now", deployments.DeploymentView)},
         problems={
             **BODY_PROBLEMS, **_NO_DEPLOYMENT,
-            409: "it cannot be done to a deployment in this state; the code and the sentence say why",
+            409: "`deployment_state`: there is nothing of the kind to do now",
             422: "`invalid_parameter`, `invalid_body`",
         },
         takes_key=True,
