@@ -111,10 +111,11 @@ def _device_template() -> dict[str, Any]:
 
 
 def _mqtt_template() -> dict[str, Any]:
-    # `command/<id>/#` stands for the parent level too, and deliveries of QoS 1 come on $MQTT.sub.
+    # `command/<id>/#` stands for the parent level too. NATS 2.15 delivers QoS 1 without the permission on $MQTT.sub.>
+    # that older servers want; with it a device might hear what others are sent.
     return {
         "pub": {"allow": _published()},
-        "sub": {"allow": [f"command.{_NAME}", f"command.{_NAME}.>", "$MQTT.sub.>"]},
+        "sub": {"allow": [f"command.{_NAME}", f"command.{_NAME}.>"]},
         "bearer_token": True,
         "allowed_connection_types": ["MQTT"],
         **_DEVICE_LIMITS,

@@ -57,7 +57,7 @@ SERVERS_OWN = (
 OVERHEARD = (
     ">", "*.>", "command.>", "command.*.activate", "command.B.>", "command.B.ping", "device.>", "device.A.hello",
     "telemetry.*", "telemetry.A", "rpc.>", "live.>", "deploy.*", "_INBOX.>", "_INBOX.B.>", "$SYS.>", "$JS.>",
-    "$JS.EVENT.>", "$KV.>", "$MQTT.>", "$MQTT.sub.>",
+    "$JS.EVENT.>", "$KV.>", "$MQTT.>", "$MQTT.sub.>", "$MQTT.sub.*", "$MQTT.sub.x",
 )  # fmt: skip
 """Subjects that device A may not subscribe to."""
 
