@@ -3,21 +3,32 @@
 import logging
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 
 from k1_contracts import streams
 from k1_contracts.devices import DeviceHello
+from k1_deploy.alarms import Alarms
+from k1_deploy.bundles import Bundles
 from k1_deploy.catalogue import Catalogue
 from k1_deploy.chunks import BundleCache, Chunks
+from k1_deploy.commands import Commands
 from k1_deploy.credentials import DeviceCredentials
+from k1_deploy.deployment_questions import DeploymentQuestions
 from k1_deploy.device_questions import DeviceQuestions
 from k1_deploy.device_store import SCHEMA, DeviceRow
-from k1_deploy.handlers import answer_fetches, answer_questions, consume_hellos
+from k1_deploy.handlers import answer_fetches, answer_questions, consume_hellos, consume_orders
+from k1_deploy.healing import Healing
 from k1_deploy.inventory import Inventory
 from k1_deploy.link import DeviceLink
+from k1_deploy.live import LiveFeed
 from k1_deploy.locks import DeviceHoldings
+from k1_deploy.opening import Opening
 from k1_deploy.planning import Planner
 from k1_deploy.presence import PresenceWatch
+from k1_deploy.requests import Requests
 from k1_deploy.revoking import CredentialKeeper
+from k1_deploy.runner import Runner
+from k1_deploy.saga.entries import logged
 from k1_deploy.settings import DeploySettings
 from k1_deploy.trust import TrustedKeys, TrustKeeper
 from k1_platform.database import Pool, check_database, open_pool
@@ -30,6 +41,10 @@ from k1_platform.service import Runtime
 from k1_platform.settings import NatsSettings, ObjectStoreSettings, PostgresSettings
 
 _log = logging.getLogger(__name__)
+
+
+def _now() -> datetime:
+    return logged(datetime.now(UTC))
 
 
 async def wire(runtime: Runtime) -> None:
@@ -47,10 +62,18 @@ async def wire(runtime: Runtime) -> None:
     keys = TrustedKeys(catalogue.list_keys)
     trust = TrustKeeper(link, keys)
 
+    commands = Commands(link, Bundles(pool, objects), Random())  # noqa: S311  for the spread of retries
+    tracer, live = runtime.tracer_provider.get_tracer("k1.deploy"), LiveFeed(bus.client)
+    opening = Opening(pool, commands, live, catalogue.downbeats, tracer, _now)
+    runner, healing = Runner(pool, opening, _now), Healing(pool, commands, _now)
+
     async def on_hello(_: DeviceRow, hello: DeviceHello) -> None:
         trust.heard(hello)
+        healing.heard(hello.id)
 
     consume_hellos(bus, Inventory(pool, on_hello), workers=settings.consumers)
+    requests = Requests(pool, catalogue.get_bundle, settings.guard_seconds)
+    consume_orders(bus, requests, Alarms(pool), workers=settings.consumers)
     answer_fetches(bus, Chunks(pool, bus.client, BundleCache(objects), holdings), workers=settings.consumers)
     answer_questions(
         bus,
@@ -61,10 +84,13 @@ async def wire(runtime: Runtime) -> None:
             keeper=await _credential_keeper(pool, settings.nats_keys),
             get_bundle=catalogue.get_bundle,
             trusted_keys=keys.get,
-            clock=lambda: datetime.now(UTC),
+            clock=_now,
         ),
+        orders=DeploymentQuestions(pool, runner.percents, _now),
         planner=Planner(pool, watch.table, holdings, catalogue.get_bundle, catalogue.compare),
     )
+    runtime.background(runner.run, "runner")
+    runtime.background(healing.run, "healing")
     runtime.background(OutboxRelay(pool, bus.broker, SCHEMA).run, "outbox relay")
     runtime.checks |= {
         "postgres": lambda: check_database(pool),

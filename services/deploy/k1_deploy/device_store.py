@@ -85,30 +85,45 @@ async def list_devices(
 
 
 async def save_hello(connection: Connection, hello: DeviceHello, at: datetime) -> DeviceRow | None:
-    """Keep what a device said of itself at `at`, unless something later is known; the device after it.
+    """As `save_hellos`, for one device; None: no such device."""
+    return (await save_hellos(connection, [hello], at)).get(hello.id)
 
-    The first hello settles what the device should run, if nobody else did: what it runs. None: no such device.
+
+async def save_hellos(
+    connection: Connection, hellos: Iterable[DeviceHello], at: datetime
+) -> dict[str, DeviceRow]:
+    """Keep what devices said of themselves at `at`, unless something later is known; the devices after it.
+
+    The first hello settles what a device should run, if nobody else did: what it runs.
     """
-    active = hello.active
-    row = await connection.fetchrow(
+    said = {hello.id: hello for hello in hellos}
+    ids = sorted(said)  # one order of locking for all who change several devices
+    active = [said[device_id].active for device_id in ids]
+    rows = await connection.fetch(
         """
-        UPDATE deploy.devices SET
-            hello = CASE WHEN hello_at > $3 THEN hello ELSE $2 END,
+        UPDATE deploy.devices AS d SET
+            hello = CASE WHEN hello_at > $3 THEN d.hello ELSE h.hello END,
             hello_at = greatest(hello_at, $3),
             expected_known = true,
-            expected_sha256 = CASE WHEN expected_known THEN expected_sha256 ELSE $4 END,
-            expected_track_id = CASE WHEN expected_known THEN expected_track_id ELSE $5 END,
-            expected_version = CASE WHEN expected_known THEN expected_version ELSE $6 END
-        WHERE id = $1 RETURNING *
+            expected_sha256 = CASE WHEN expected_known THEN expected_sha256 ELSE h.sha256 END,
+            expected_track_id = CASE WHEN expected_known THEN expected_track_id ELSE h.track_id END,
+            expected_version = CASE WHEN expected_known THEN expected_version ELSE h.version END
+        FROM (
+            SELECT d.id, h.hello, h.sha256, h.track_id, h.version
+            FROM unnest($1::text[], $2::jsonb[], $4::text[], $5::text[], $6::int[])
+                AS h (id, hello, sha256, track_id, version)
+            JOIN deploy.devices AS d USING (id) ORDER BY d.id FOR UPDATE OF d
+        ) AS h
+        WHERE d.id = h.id RETURNING d.*
         """,
-        hello.id,
-        hello.model_dump_json(),
+        ids,
+        [said[device_id].model_dump_json() for device_id in ids],
         at,
-        active and active.bundle_sha256,
-        active and active.track_id,
-        active and active.version,
+        [bundle and bundle.bundle_sha256 for bundle in active],
+        [bundle and bundle.track_id for bundle in active],
+        [bundle and bundle.version for bundle in active],
     )
-    return _device(row) if row else None
+    return {row["id"]: _device(row) for row in rows}
 
 
 async def set_expected(connection: Connection, expected: Mapping[str, RunningBundle | None]) -> None:

@@ -3,12 +3,16 @@
 from typing import Any
 
 from k1_contracts import deployments, streams, subjects
+from k1_contracts import devices as link_messages
+from k1_deploy.alarms import Alarms
 from k1_deploy.chunks import Chunks
+from k1_deploy.deployment_questions import DeploymentQuestions
 from k1_deploy.device_questions import DeviceQuestions
 from k1_deploy.inventory import Inventory
 from k1_deploy.planning import Planner
+from k1_deploy.requests import Requests
 from k1_platform.broker import Bus
-from k1_platform.consuming import consume
+from k1_platform.consuming import Handler, consume, consume_table
 from k1_platform.database import TRANSIENT_ERRORS
 from k1_platform.rpc import answer, raw_body
 
@@ -16,6 +20,15 @@ from k1_platform.rpc import answer, raw_body
 def consume_hellos(bus: Bus, inventory: Inventory, *, workers: int) -> None:
     """Subscribe to what devices say when they connect: `device.*.hello`, without an envelope."""
     consume(bus.broker, streams.DEPLOY_DEVICES, inventory.hello, workers=workers)
+
+
+def consume_orders(bus: Bus, requests: Requests, alarms: Alarms, *, workers: int) -> None:
+    """Subscribe to what begins a deployment and to what may end one."""
+    table: dict[str, Handler[Any]] = {
+        subjects.DEPLOY_REQUESTED: Handler(deployments.RequestDeployment, requests.requested),
+        subjects.DEVICE_ALARM: Handler(link_messages.DeviceAlarm, alarms.raised),
+    }
+    consume_table(bus.broker, streams.DEPLOY, table, workers=workers)
 
 
 def answer_fetches(bus: Bus, chunks: Chunks, *, workers: int) -> None:
@@ -31,11 +44,16 @@ def answer_fetches(bus: Bus, chunks: Chunks, *, workers: int) -> None:
     subscribe(chunks.fetch)
 
 
-def answer_questions(bus: Bus, *, devices: DeviceQuestions, planner: Planner) -> None:
+def answer_questions(
+    bus: Bus, *, devices: DeviceQuestions, planner: Planner, orders: DeploymentQuestions
+) -> None:
     """Subscribe to the questions of the gateway and of `k1`."""
     table: dict[str, tuple[type[Any], Any]] = {
         subjects.RPC_BUNDLE_GET: (deployments.GetBundle, devices.get_bundle_view),
         subjects.RPC_DEPLOYMENT_PLAN: (deployments.DeploymentOrder, planner.plan),
+        subjects.RPC_DEPLOYMENT_LIST: (deployments.ListDeployments, orders.list_deployments),
+        subjects.RPC_DEPLOYMENT_GET: (deployments.GetDeployment, orders.get_deployment),
+        subjects.RPC_DEPLOYMENT_CONTROL: (deployments.ControlDeployment, orders.control),
         subjects.RPC_DEVICE_LIST: (deployments.ListDevices, devices.list_devices),
         subjects.RPC_DEVICE_GET: (deployments.GetDevice, devices.get_device),
         subjects.RPC_DEVICE_ADD: (deployments.AddDevices, devices.add_devices),

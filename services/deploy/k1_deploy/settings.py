@@ -21,3 +21,8 @@ class DeploySettings(HttpSettings):
         description="The folder of the keys that mint and revoke devices' credentials, `deploy/` of those of the bus; "
         "without it devices cannot be added or revoked.",
     )
+    guard_seconds: float = Field(
+        default=600.0,
+        ge=0,
+        description="How long after a success drift rolls a device back and the bundle before is kept on it.",
+    )

@@ -253,11 +253,7 @@ class Process:
     def write(self, *entries: LogEntry) -> None:
         if self.fence != self.world.owner_fence:
             raise StaleFenceError
-        entries = tuple(
-            entry
-            for entry in entries
-            if not isinstance(entry, Outcome) or self._expects(entry)
-        )
+        entries = tuple(entry for entry in entries if not isinstance(entry, Outcome) or self._expects(entry))
         self.state = extend(self.state, entries)
         self.world.log.extend(map(to_json, entries))
 

@@ -8,7 +8,16 @@ from k1_contracts.deployments import Strategy
 from k1_deploy.saga.entries import from_json
 from k1_deploy.saga.signals import AlarmSignal, ControlSignal
 from k1_deploy.saga.transitions import fold
-from services.deploy.tests.saga_world import DEPLOYMENT, FAULTS, NEW, OLD, Process, StaleFenceError, World, readable
+from services.deploy.tests.saga_world import (
+    DEPLOYMENT,
+    FAULTS,
+    NEW,
+    OLD,
+    Process,
+    StaleFenceError,
+    World,
+    readable,
+)
 
 ENDINGS = {"succeeded", "failed", "cancelled", "rolled_back"}
 

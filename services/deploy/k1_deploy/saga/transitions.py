@@ -4,7 +4,7 @@
 once; the devices are copied once a call, so give many entries at a time.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -60,6 +60,33 @@ def extend(state: State, entries: Iterable[LogEntry]) -> State:
 def apply(state: State, entry: LogEntry) -> State:
     """The state after one entry. Raises as `fold`."""
     return extend(state, [entry])
+
+
+def admit(state: State, groups: Sequence[Sequence[LogEntry]]) -> tuple[State, list[bool]]:
+    """The state after those groups of entries that are still legal, and which they are.
+
+    Those who write do so at the same time: by the time an outcome is written, an alarm may have taken the
+    step back. A group is admitted as a whole or not at all; of several entries each must be of one device.
+    """
+    devices = dict(state.devices)
+    draft, admitted = replace(state, devices=devices), list[bool]()
+    for group in groups:
+        before, touched = draft, {id_: devices[id_] for entry in group for id_ in _subject(entry, devices)}
+        try:
+            for entry in group:
+                draft = _apply(draft, devices, entry)
+        except IllegalTransitionError:
+            draft = before
+            devices.update(touched)
+            admitted.append(False)
+        else:
+            admitted.append(True)
+    return draft, admitted
+
+
+def _subject(entry: LogEntry, devices: Mapping[str, Device]) -> list[str]:
+    device_id = getattr(entry, "device_id", "")
+    return [device_id] if device_id in devices else []
 
 
 def _apply(state: State, devices: dict[str, Device], entry: LogEntry) -> State:

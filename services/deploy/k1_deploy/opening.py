@@ -1,0 +1,68 @@
+"""From a lease and a log to a driver."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from opentelemetry.trace import Tracer
+
+from k1_deploy import device_store, store
+from k1_deploy.activation import Activation, Downbeats
+from k1_deploy.commands import Commands
+from k1_deploy.device_steps import DeviceSteps
+from k1_deploy.driver import Driver, Limits
+from k1_deploy.errors import LeaseLostError
+from k1_deploy.journal import Journal
+from k1_deploy.leases import Lease
+from k1_deploy.live import LiveFeed
+from k1_deploy.saga.entries import LogEntry
+from k1_deploy.saga.state import State
+from k1_deploy.saga.transitions import fold
+from k1_platform.database import Pool
+
+STAGED_AT_ONCE = 64
+COMMANDED_AT_ONCE = 256
+
+
+def _limits() -> Limits:
+    return Limits(asyncio.Semaphore(STAGED_AT_ONCE), asyncio.Semaphore(COMMANDED_AT_ONCE))
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What every driver of this process shares."""
+
+    pool: Pool
+    commands: Commands
+    live: LiveFeed
+    downbeats: Downbeats
+    tracer: Tracer
+    clock: Callable[[], datetime]
+    limits: Limits = field(default_factory=_limits)
+
+    async def open(self, lease: Lease) -> Driver:
+        """Read the log and make of it what drives it on.
+
+        Raises:
+            IllegalTransitionError: the log is broken.
+            LeaseLostError: there is no such deployment any more.
+        """
+        async with self.pool.acquire() as connection:
+            found = await store.load(connection, lease.deployment_id)
+            if found is None:
+                raise LeaseLostError(f"{lease.deployment_id} is gone")
+            row, entries = found
+            state = fold(lease.deployment_id, entries)
+            devices = await device_store.get_devices(connection, state.devices)
+        driver: list[Driver] = []
+
+        def written(before: State, after: State, added: Sequence[LogEntry]) -> None:
+            self.live.written(before, after, added)
+            driver[0].wake()
+
+        journal = Journal(self.pool, lease, row, state, len(entries), written, self.clock)
+        steps = DeviceSteps(journal, self.commands, self.live, devices, self.clock, {})
+        activation = Activation(journal, self.commands, steps.sender, self.downbeats, self.clock)
+        driver.append(Driver(self.pool, journal, steps, activation, self.limits, self.tracer, self.clock))
+        return driver[0]

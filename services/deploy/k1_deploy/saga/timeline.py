@@ -1,0 +1,187 @@
+"""The log told to people: each device's steps with their times, and what happened to the deployment. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from k1_contracts.deployments import DeviceDeployment, LogLine, StepName, StepView
+from k1_deploy.saga.device import Device
+from k1_deploy.saga.entries import (
+    Alarmed,
+    Became,
+    Closed,
+    Controlled,
+    Healed,
+    Intent,
+    Locked,
+    LogEntry,
+    Opened,
+    Outcome,
+    TookOver,
+    Unfit,
+)
+from k1_deploy.saga.state import State
+
+
+def running_step(intent: Intent) -> StepView:
+    """A step that has begun."""
+    return StepView(step=intent.step, status="running", started_at=intent.at, attempt=intent.round + 1)
+
+
+def ended_step(intent: Intent | None, outcome: Outcome) -> StepView:
+    """A step that has ended."""
+    return StepView(
+        step=outcome.step,
+        status="done" if outcome.result == "done" else "failed",
+        started_at=intent.at if intent else outcome.at,
+        ended_at=outcome.at,
+        attempt=intent.round + 1 if intent else 1,
+        detail="interrupted" if outcome.result == "interrupted" else outcome.reason,
+        error_ms=outcome.error_ms,
+    )
+
+
+@dataclass(slots=True)
+class _Timeline:
+    """The steps of one device, the last of them perhaps open."""
+
+    steps: list[StepView] = field(default_factory=list[StepView])
+    open: Intent | None = None
+
+    def begin(self, intent: Intent) -> None:
+        self._overtaken(intent)
+        self.steps.append(running_step(intent))
+        self.open = intent
+
+    def end(self, outcome: Outcome) -> None:
+        if self.open:
+            self.steps.pop()
+        self.steps.append(ended_step(self.open, outcome))
+        self.open = None
+
+    def note(
+        self, step: StepName, started: Became, ended: LogEntry | None, problem: str | None = None
+    ) -> None:
+        """A step of the whole batch."""
+        status = "failed" if problem else "done" if ended else "running"
+        self.steps.append(
+            StepView(
+                step=step,
+                status=status,
+                started_at=started.at,
+                ended_at=ended.at if ended else None,
+                detail=problem,
+            )
+        )
+
+    def _overtaken(self, by: Intent) -> None:
+        if self.open:
+            ended = {"status": "failed", "ended_at": by.at, "detail": "ended by what came next"}
+            self.steps.append(self.steps.pop().model_copy(update=ended))
+            self.open = None
+
+
+@dataclass(slots=True)
+class _Story:
+    """Goes through the log once."""
+
+    state: State
+    timelines: dict[str, _Timeline]
+    batch: int = 0
+    observing: Became | None = None
+    alarmed: set[str] = field(default_factory=set[str])
+
+    def tell(self, entry: LogEntry) -> None:
+        match entry:
+            case Intent():
+                self.timelines[entry.device_id].begin(entry)
+            case Outcome():
+                self.timelines[entry.device_id].end(entry)
+            case Alarmed():
+                self.alarmed.add(entry.device_id)
+                if self.observing:
+                    self.timelines[entry.device_id].note("observe", self.observing, entry, entry.reason)
+            case Became():
+                self._became(entry)
+            case _:
+                pass
+
+    def _became(self, entry: Became) -> None:
+        self.end_observing(entry)
+        self.batch += entry.status == "activating"
+        self.observing = entry if entry.status == "observing" else None
+        if entry.status == "committing":
+            for device in self.state.devices.values():
+                if device.verified and device.id not in self.alarmed:
+                    self.timelines[device.id].note("commit", entry, entry)
+
+    def end_observing(self, entry: Became | None) -> None:
+        """Those of the batch that were observed until now, with or without an end."""
+        if self.observing is None:
+            return
+        for device in self.state.devices.values():
+            if device.batch == self.batch and device.verified and device.id not in self.alarmed:
+                self.timelines[device.id].note("observe", self.observing, entry)
+
+
+def device_views(state: State, entries: Iterable[LogEntry]) -> list[DeviceDeployment]:
+    """Every device with its timeline, in the order of the request."""
+    story = _Story(state, {device_id: _Timeline() for device_id in state.devices})
+    for entry in entries:
+        story.tell(entry)
+    story.end_observing(None)
+    return [_view(device, story.timelines[device.id]) for device in state.devices.values()]
+
+
+def _view(device: Device, timeline: _Timeline) -> DeviceDeployment:
+    return DeviceDeployment(
+        device_id=device.id,
+        outcome=device.outcome,
+        reason=device.reason,
+        batch=device.batch,
+        before=device.before,
+        steps=timeline.steps,
+    )
+
+
+def log_lines(entries: Sequence[LogEntry]) -> list[LogLine]:
+    """What happened to the deployment, and what went wrong on devices; the rest stands in their timelines."""
+    lines: list[LogLine] = []
+    for seq, entry in enumerate(entries, start=1):
+        text = _text(entry)
+        if text:
+            device_id = getattr(entry, "device_id", None)
+            lines.append(LogLine(seq=seq, at=entry.at, text=text, device_id=device_id))
+    return lines
+
+
+def _text(entry: LogEntry) -> str | None:
+    match entry:
+        case Intent():
+            return None
+        case Outcome():
+            return f"{entry.step} failed: {entry.reason}" if entry.result == "failed" else None
+        case Unfit():
+            return f"left out: {entry.reason}"
+        case Alarmed():
+            return f"{entry.alarm} alarm: {entry.reason}"
+        case Healed():
+            return f"put right: {entry.detail}"
+        case _:
+            return _of_deployment(entry)
+
+
+def _of_deployment(entry: Opened | Locked | Controlled | Became | TookOver | Closed) -> str:
+    match entry:
+        case Opened():
+            return f"ordered for {len(entry.device_ids)} devices"
+        case Locked():
+            gone = f", {len(entry.superseded)} belong to a later deployment" if entry.superseded else ""
+            return f"holds {len(entry.device_ids)} devices{gone}"
+        case Controlled():
+            return f"{entry.action} by {entry.by}{f': {entry.reason}' if entry.reason else ''}"
+        case Became():
+            return f"{entry.status.replace('_', ' ')}{f': {entry.reason}' if entry.reason else ''}"
+        case TookOver():
+            return f"taken over by {entry.owner}"
+        case Closed():
+            return "the guard is over"
