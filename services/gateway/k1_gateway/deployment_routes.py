@@ -65,9 +65,9 @@ DEPLOYMENT_ENDPOINTS: Final = (
         problems={
             **BODY_PROBLEMS, **AWAY,
             404: "`track_not_found`, `version_not_found`, `device_not_found`, `group_not_found`",
-            409: "`bundle_missing`: simulate the graph first; `deployment_blocked`: no device can take it, "
+            409: "`bundle_missing`: simulate the graph first; `deployment_blocked`: it would not start, "
             "`errors` names every gate that did not pass",
-            422: "`invalid_body`: every fault is named; `idempotency_key_reused`",
+            422: "`invalid_body`: every fault is named; `gate_not_overridable`, `idempotency_key_reused`",
         },
         timeout_s=_PLAN_TIMEOUT_S,
     ),
