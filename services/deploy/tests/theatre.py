@@ -1,0 +1,210 @@
+"""A stage of devices, a catalogue that knows some bundles, and an operator: everything around the service."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import nats
+from faststream.nats import NatsBroker
+from nats.aio.client import Client
+
+from k1_contracts import streams, subjects
+from k1_contracts.deployments import (
+    BundleInfo,
+    BundleRef,
+    ControlDeployment,
+    DeploymentView,
+    GetBundle,
+    GetDeployment,
+    RequestDeployment,
+)
+from k1_contracts.devices import DeviceAlarm, RunningBundle
+from k1_contracts.ids import new_id
+from k1_contracts.queries import Answer, RpcError
+from k1_deploy import device_store
+from k1_platform.broker import make_event, publish_event
+from k1_platform.database import Pool, open_pool
+from k1_platform.nats_connection import connect_options
+from k1_platform.objects import ObjectStore
+from k1_platform.rpc import ask
+from k1_platform.settings import NatsSettings, ObjectStoreSettings, PostgresSettings
+from services.deploy.tests.bundles import bundle_info
+from services.deploy.tests.stage_devices import StageDevice
+
+PATIENCE_S = 30.0
+SIZE = 50_000
+
+
+async def until(condition: Callable[[], Awaitable[Any]], what: str, within_s: float = PATIENCE_S) -> Any:
+    seen: Any = None
+    try:
+        async with asyncio.timeout(within_s):
+            while not (seen := await condition()):
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"never: {what}; last seen: {seen!r}") from None
+    return seen
+
+
+@dataclass
+class Theatre:
+    """Devices run `old` and are to run `new`."""
+
+    client: Client
+    broker: NatsBroker
+    pool: Pool
+    objects: ObjectStore
+    http: httpx.AsyncClient
+    old: BundleInfo
+    new: BundleInfo
+    known: dict[tuple[str, int], BundleInfo] = field(default_factory=dict)
+    devices: list[StageDevice] = field(default_factory=list)
+
+    async def add_devices(self, count: int, *, connect: bool = True) -> list[StageDevice]:
+        name = os.urandom(4).hex()
+        ids = [f"{name}-{number:04d}" for number in range(count)]
+        async with self.pool.acquire() as connection:
+            await device_store.upsert_devices(connection, ids, "nats", None, datetime.now(UTC))
+        added = [StageDevice(self.client, self.http, device_id, running(self.old)) for device_id in ids]
+        self.devices += added
+        if connect:
+            await asyncio.gather(*(device.connect() for device in added))
+            await until(lambda: self._heard(ids), "every hello was kept")
+        return added
+
+    async def _heard(self, ids: Sequence[str]) -> bool:
+        async with self.pool.acquire() as connection:
+            rows = await device_store.get_devices(connection, ids)
+        return all(row.expected_known for row in rows.values())
+
+    async def order(self, devices: Sequence[StageDevice], **changes: Any) -> str:
+        deployment_id = new_id("dep")
+        body = RequestDeployment.model_validate(
+            {
+                "deployment_id": deployment_id,
+                "track_id": self.new.bundle.track_id,
+                "version": self.new.bundle.version,
+                "device_ids": [device.id for device in devices],
+                "strategy": {"observe_seconds": 0.3},
+                "requested_at": datetime.now(UTC),
+                "requested_by": "anna",
+                **changes,
+            }
+        )
+        envelope, data = make_event(subjects.DEPLOY_REQUESTED, body, source="test", about=deployment_id)
+        await publish_event(self.broker, subjects.DEPLOY_REQUESTED, envelope, data, stream=streams.EVENTS)
+        return deployment_id
+
+    async def get(self, deployment_id: str) -> DeploymentView:
+        question = GetDeployment(deployment_id=deployment_id)
+        return await ask(self.broker, subjects.RPC_DEPLOYMENT_GET, question, DeploymentView)
+
+    async def control(self, deployment_id: str, action: str) -> DeploymentView:
+        question = ControlDeployment.model_validate(
+            {"deployment_id": deployment_id, "action": action, "requested_by": "anna"}
+        )
+        return await ask(self.broker, subjects.RPC_DEPLOYMENT_CONTROL, question, DeploymentView)
+
+    async def status(self, deployment_id: str) -> str | None:
+        return await self.pool.fetchval("SELECT status FROM deploy.deployments WHERE id = $1", deployment_id)
+
+    async def until_status(
+        self, deployment_id: str, *statuses: str, within_s: float = PATIENCE_S
+    ) -> DeploymentView:
+        async def reached() -> bool:
+            return await self.status(deployment_id) in statuses
+
+        try:
+            await until(reached, f"{deployment_id} becomes {statuses}", within_s)
+        except AssertionError as error:
+            if await self.status(deployment_id) is None:
+                raise
+            raise AssertionError((await self.get(deployment_id)).model_dump_json(indent=1)) from error
+        return await self.get(deployment_id)
+
+    async def alarm(self, device: StageDevice, kind: str = "drift", **changes: Any) -> None:
+        now = datetime.now(UTC)
+        body = DeviceAlarm.model_validate(
+            {
+                "device_id": device.id,
+                "kind": kind,
+                "level": "alarm",
+                "state": "raised",
+                "reason": "drift_ms > 100 for 5s",
+                "since": now,
+                "at": now,
+                **changes,
+            }
+        )
+        envelope, data = make_event(
+            subjects.DEVICE_ALARM, body, source="test", about=device.id, key=f"{device.id}/{now}"
+        )
+        await publish_event(self.broker, subjects.DEVICE_ALARM, envelope, data, stream=streams.EVENTS)
+
+    async def expected(self, device: StageDevice) -> str | None:
+        async with self.pool.acquire() as connection:
+            row = (await device_store.get_devices(connection, [device.id]))[device.id]
+        return row.expected.bundle_sha256 if row.expected else None
+
+    def all_run(self, devices: Sequence[StageDevice], info: BundleInfo) -> bool:
+        return all(device.runs(info.bundle.sha256) for device in devices)
+
+    async def answer_bundle(self, body: bytes) -> bytes:
+        question = GetBundle.model_validate_json(body)
+        info = self.known.get((question.track_id, question.version))
+        if info is None:
+            error = RpcError(
+                code="track_not_found", message=f"There is no track {question.track_id}.", status=404
+            )
+            return Answer[BundleInfo](error=error).model_dump_json().encode()
+        return Answer[BundleInfo](result=info).model_dump_json(exclude_none=True).encode()
+
+
+def running(info: BundleInfo) -> RunningBundle:
+    ref = info.bundle
+    return RunningBundle(bundle_sha256=ref.sha256, track_id=ref.track_id, version=ref.version)
+
+
+async def store_bundle(objects: ObjectStore) -> BundleInfo:
+    """A bundle of random bytes in the store, and what the catalogue tells of it."""
+    data = os.urandom(SIZE)
+    sha256 = hashlib.sha256(data).hexdigest()
+    ref = BundleRef(sha256=sha256, size=len(data), track_id=new_id("trk"), version=1)
+    key = f"bundles/{sha256}/bundle.k1b"
+    await objects.put_bytes(key, data, "application/cbor")
+    return bundle_info().model_copy(update={"bundle": ref, "key": key})
+
+
+@asynccontextmanager
+async def open_theatre() -> AsyncIterator[Theatre]:
+    objects = ObjectStore(ObjectStoreSettings())
+    async with (
+        NatsBroker(**connect_options(NatsSettings()), logger=None) as broker,
+        await open_pool(PostgresSettings(), "test") as pool,
+        httpx.AsyncClient(limits=httpx.Limits(max_connections=64)) as http,
+    ):
+        client = await nats.connect(**connect_options(NatsSettings()))
+        theatre = Theatre(
+            client, broker, pool, objects, http, await store_bundle(objects), await store_bundle(objects)
+        )
+        for info in (theatre.old, theatre.new):
+            theatre.known[info.bundle.track_id, info.bundle.version] = info
+
+        async def answer(message: Any) -> None:
+            await message.respond(await theatre.answer_bundle(message.data))
+
+        await client.subscribe(subjects.RPC_BUNDLE_INFO, "catalogue", cb=answer)
+        await client.flush()
+        try:
+            yield theatre
+        finally:
+            for device in theatre.devices:
+                await device.close()
+            await client.close()
+            objects.close()
