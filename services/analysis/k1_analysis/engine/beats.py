@@ -11,6 +11,7 @@ from k1_analysis.engine.downbeats import Bars, find_bars
 from k1_analysis.engine.edges import without_edges
 from k1_analysis.engine.features import Features
 from k1_analysis.engine.framing import Floats, Seconds
+from k1_analysis.engine.grid import Grid, fit_grid
 from k1_analysis.engine.metrical_level import settled
 from k1_analysis.engine.presets import Preset
 from k1_analysis.engine.pulse import at_full_speed, on_the_kick
@@ -20,7 +21,6 @@ from k1_analysis.engine.rhythm import (
     Alternative,
     alternatives,
     attack_curve,
-    fit_grid,
     onset_curve,
     reading_score,
     refine,
@@ -47,6 +47,8 @@ _NO_ATTACKS = 2e-3
 """Share of the time at an attack below which nothing is struck, as in steady noise."""
 _SURE_AGREEMENT = 0.35
 """Agreement that outweighs the lack of attacks."""
+_SURE_ACTIVATION = 0.5
+"""Activation from which a beat's place is the song's, not the tracker's."""
 _STRENGTH_PERCENTILE = 95
 _FELT_IN_ONE = 3
 """Beats of a bar that may be felt as one."""
@@ -113,7 +115,7 @@ def find_rhythm(
     attacks = attack_curve(features.attack)
     pulse = _at_expected_level(_felt(chosen, verdict, features, activation[:, 0]), activation[:, 0], preset)
     grid_times = refine(pulse, activation[:, 0], curve, attacks)
-    grid = fit_grid(grid_times)
+    grid = _clock(grid_times, activation[:, 0])
     beats = grid.times(start, end) if grid else with_first_beat(_inside(grid_times, start, end), start)
     beats = without_edges(beats, curve, attacks, features.envelopes.rms)
     independent = verdict.beats[verdict.independent] if verdict.independent else np.empty(0)
@@ -167,6 +169,13 @@ def _no_rhythm(features: Features, tonal: Tonal, activation: Floats, verdict: Ve
         constant_tempo=False,
         verdict=verdict,
     )
+
+
+def _clock(beats: Seconds, activation: Floats) -> Grid | None:
+    """The grid of a song that keeps to one from beginning to end."""
+    grid = fit_grid(beats)
+    sure = strength_at(beats, activation) >= _SURE_ACTIVATION
+    return None if grid is None or grid.strays(beats, sure) else grid
 
 
 def _felt(beats: Seconds, verdict: Verdict, features: Features, activation: Floats) -> Seconds:

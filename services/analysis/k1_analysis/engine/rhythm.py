@@ -17,11 +17,6 @@ TOUCH_S = 0.008
 """A sharp attack this near to the network's peak is the sound that the network means."""
 EDGE_S = 0.02
 """A beat this much before the first sound belongs to it."""
-INLIER_S = 0.02
-INLIER_SHARE = 0.8
-"""A song whose beats lie on one straight line to this extent was made with a clock."""
-_FEWEST_FOR_GRID = 16
-_FIT_ROUNDS = 8
 ATTACK_RATE_HZ = FRAME_RATE_HZ * ATTACK_STEPS
 CLEAR_ATTACK = 0.7
 """Rise of the attack curve (3 dB) that tells a struck note from the ripple of a held one."""
@@ -37,22 +32,6 @@ _TEMPO_BEATS = 8
 SAME_TEMPO = 0.04
 
 AlternativeKind = Literal["half", "double", "offbeat", "other"]
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """Evenly spaced beats: beat k lies at start_s + k * period_s for any whole k."""
-
-    period_s: float
-    start_s: float
-    inliers: float
-    """Share of the tracked beats within INLIER_S of the grid."""
-
-    def times(self, start_s: float, end_s: float) -> Seconds:
-        """Every beat from `start_s` to `end_s`, however few the tracker found there."""
-        first = np.ceil((start_s - EDGE_S - self.start_s) / self.period_s)
-        last = np.floor((end_s - self.start_s) / self.period_s)
-        return np.maximum(self.start_s + self.period_s * np.arange(first, last + 1), start_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,32 +124,6 @@ def rising(beats: Seconds, gap_s: float = 0.05) -> Seconds:
     """The beats >= 0, sorted, without those closer than `gap_s` to the one before."""
     beats = np.sort(beats[beats >= 0])
     return beats[np.diff(beats, prepend=-np.inf) >= gap_s]
-
-
-def fit_grid(beats: Seconds) -> Grid | None:
-    """The constant grid behind the beats, if one explains INLIER_SHARE of them.
-
-    Least squares on (beat number, time), outliers left out round by round; numbers come from the rounded
-    intervals, so that a missed beat leaves a gap instead of shifting the rest.
-    """
-    if len(beats) < _FEWEST_FOR_GRID:
-        return None
-    period = float(np.median(np.diff(beats)))
-    numbers = np.concatenate([[0], np.cumsum(np.round(np.diff(beats) / period))])
-    start = float(beats[0])
-    keep = np.ones(len(beats), bool)
-    for _ in range(_FIT_ROUNDS):
-        period, start = np.polyfit(numbers[keep], beats[keep], 1).tolist()
-        numbers = np.round((beats - start) / period)
-        residual = np.abs(beats - start - period * numbers)
-        refreshed = residual <= max(INLIER_S, float(np.median(residual)))
-        if (refreshed == keep).all() or np.ptp(numbers[refreshed]) == 0:
-            break
-        keep = refreshed
-    inliers = float(np.mean(np.abs(beats - start - period * numbers) <= INLIER_S))
-    if inliers < INLIER_SHARE or period <= 0:
-        return None
-    return Grid(period, start, inliers)
 
 
 def with_first_beat(beats: Seconds, start_s: float) -> Seconds:

@@ -22,6 +22,7 @@ from k1_analysis.engine import (
     companion,
     edges,
     framing,
+    grid,
     metrical_level,
     rhythm,
     sections,
@@ -75,12 +76,12 @@ def test_grid_survives_missing_and_jittered_beats(
     """Period within 0.1 %, whatever few beats are missing and however each is off by some milliseconds."""
     kept = [index for index in range(60) if index not in missing]
     jitter = np.random.default_rng(seed).normal(0, 0.004, len(kept))
-    grid = rhythm.fit_grid(np.sort(start + period * np.array(kept) + jitter))
-    assert grid is not None
-    assert grid.period_s == pytest.approx(period, rel=1e-3)
-    times = grid.times(start, start + 59 * period)
+    found = grid.fit_grid(np.sort(start + period * np.array(kept) + jitter))
+    assert found is not None
+    assert found.period_s == pytest.approx(period, rel=1e-3)
+    times = found.times(start, start + 59 * period)
     assert len(times) in {59, 60, 61}
-    assert np.diff(times)[1:] == pytest.approx(grid.period_s)
+    assert np.diff(times)[1:] == pytest.approx(found.period_s)
 
 
 def test_beats_move_to_where_the_network_hears_them() -> None:
@@ -125,7 +126,18 @@ def test_fast_three_offers_its_bars_as_beats() -> None:
 
 def test_grid_is_refused_where_the_tempo_drifts() -> None:
     """A drummer's drift of some per cent is no machine's grid."""
-    assert rhythm.fit_grid(np.cumsum(60 / (120 + 6 * np.sin(np.arange(80) / 12)))) is None
+    assert grid.fit_grid(np.cumsum(60 / (120 + 6 * np.sin(np.arange(80) / 12)))) is None
+
+
+def test_grid_is_refused_where_sure_beats_leave_it_for_a_while() -> None:
+    """Sixteen beats 40 ms late are a drift if they are clearly heard; else the tracker lost its way."""
+    beats = 0.5 * np.arange(120)
+    beats[60:84] += 0.04
+    found = grid.fit_grid(beats)
+    assert found is not None
+    assert found.strays(beats, np.ones(120, bool))
+    assert not found.strays(beats, (np.arange(120) < 60) | (np.arange(120) >= 84))
+    assert not found.strays(beats[:70], np.ones(70, bool))
 
 
 @given(st.lists(st.floats(-1, 100), max_size=80))
