@@ -128,3 +128,9 @@ async def refused_mqtt(server: NatsServer, credential: DeviceCredential) -> bool
             return False
     except aiomqtt.MqttError as error:
         return "Not authorized" in str(error)
+
+
+async def settle(client: Client) -> None:
+    """Until the server has all that was sent: nats-py's flush may overtake what waits, so only a second one proves it."""
+    await client.flush()
+    await client.flush()

@@ -33,6 +33,7 @@ from services.deploy.tests.links import (
     refused_mqtt,
     refused_nats,
     running_server,
+    settle,
     until,
 )
 
@@ -87,7 +88,7 @@ async def everything_heard(services: Client) -> AsyncIterator[list[str]]:
             heard.append(message.subject)
 
     subscription = await services.subscribe(">", cb=hear)
-    await services.flush()
+    await settle(services)
     yield heard
     await subscription.unsubscribe()
 
@@ -151,7 +152,7 @@ async def test_a_device_may_hear_nothing_else(server: NatsServer, tmp_path: Path
         for subject in OVERHEARD:
             await until(lambda s=subject: denied(link, "subscription", s), f"{subject} is refused")
         await link.client.subscribe("command.A.>", queue="group")
-        await link.client.flush()
+        await settle(link.client)
         assert len(link.errors) == len(OVERHEARD)
 
 
@@ -165,7 +166,7 @@ async def test_a_command_is_answered_once(server: NatsServer, services: Client, 
             await message.respond(b"second")
 
         await link.client.subscribe("command.A.>", cb=answer)
-        await link.client.flush()
+        await settle(link.client)
         assert (
             await services.request(subjects.command("A", "ping"), b"{}", timeout=PATIENCE_S)
         ).data == b"first"
@@ -182,7 +183,7 @@ async def test_a_device_asks_and_gets_an_answer(server: NatsServer, services: Cl
         await message.respond(b"chunk")
 
     subscription = await services.subscribe(subjects.DEVICE_FETCHES, cb=serve)
-    await services.flush()
+    await settle(services)
     async with over_nats(server, minted.credential, tmp_path) as link:
         answer = await link.client.request(subjects.device("A", "fetch"), b"{}", timeout=PATIENCE_S)
         assert answer.data == b"chunk"

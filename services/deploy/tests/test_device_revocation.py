@@ -28,6 +28,7 @@ from services.deploy.tests.links import (
     refused_mqtt,
     refused_nats,
     running_server,
+    settle,
 )
 
 
@@ -66,7 +67,7 @@ async def test_a_connected_device_is_cut_off_at_once(server: NatsServer, tmp_pat
                 async with asyncio.timeout(PATIENCE_S):
                     await link.closed.wait()
                     await anext(aiter(mqtt.messages))
-        await staying.client.flush()
+        await settle(staying.client)
         assert staying.client.is_connected
         assert staying.errors == []
 
