@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from k1_contracts.devices import DeviceAlarm, DeviceOffline, DeviceOnline
 from k1_telemetry.fleet import Effects, Fleet
 from k1_telemetry.presence import Sight
-from k1_telemetry.throttle import LIVE_PER_SECOND, Throttle
 from services.telemetry.tests.samples import TRACK, at, fields, message
 
 K1 = "k1-a"
@@ -160,26 +159,3 @@ def test_no_device_can_break_the_watch(sent: list[tuple[bytes, int, bool]]) -> N
             online = not online
     assert (told.fleet.presence(K1) is not None) is online
     assert sum(told.fleet.raised().values()) == len({kind for kind, _ in raised})
-
-
-@given(st.lists(st.integers(0, 300), max_size=100))
-def test_ten_a_second_and_the_newest_at_last(gaps_ms: list[int]) -> None:
-    """In no second more than ten pass; what is held comes when its time has come, and only the newest of it."""
-    throttle, now_ms, passed, held = Throttle[int](), 0, list[tuple[int, int]](), None
-    for number, gap_ms in enumerate(gaps_ms):
-        now_ms += gap_ms
-        for _, item in throttle.due(now_ms / 1000):
-            assert item == held
-            passed.append((now_ms, item))
-            held = None
-        if throttle.offer(K1, number, now_ms / 1000):
-            passed.append((now_ms, number))
-            held = None
-        else:
-            held = number
-    passed += [(now_ms + 1001, item) for _, item in throttle.due((now_ms + 1001) / 1000)]
-    times = [at_ms for at_ms, _ in passed]
-    assert all(b - a >= 999 for a, b in zip(times, times[LIVE_PER_SECOND:], strict=False))
-    items = [item for _, item in passed]
-    assert items == sorted(items)
-    assert items[-1:] == ([len(gaps_ms) - 1] if gaps_ms else [])
