@@ -326,6 +326,24 @@ class DeployFailed(DeployEvent):
     devices: list[DeviceResult]
 
 
+class TrackDeployment(Contract):
+    """A deployment on the page of its track, by what the catalogue was told of it."""
+
+    id: DeploymentId
+    version: Version
+    status: DeploymentStatus
+    paused: bool = False
+    reason: str | None = None
+    """Why it failed or was rolled back."""
+    bundle_sha256: Sha256 | None = None
+    total: int
+    counts: dict[DeviceOutcome, int]
+    created_at: UtcTime
+    """When it was first told of."""
+    updated_at: UtcTime
+    ended_at: UtcTime | None = None
+
+
 class DeploymentChange(Contract):
     """One device's step, live: the body of `live.deploy.<deployment_id>`."""
 

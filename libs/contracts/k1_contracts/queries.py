@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from k1_contracts.base import Contract, JsonObject, UtcTime
 from k1_contracts.commands import JobProgress
+from k1_contracts.deployments import TrackDeployment
 from k1_contracts.events import Version
 from k1_contracts.graph import Violation
 from k1_contracts.ids import JobId, TrackId
@@ -161,7 +162,8 @@ class Track(TrackSummary):
 class TrackDetail(Contract):
     track: Track
     versions: list[VersionSummary]
-    deployments: list[JsonObject] = Field(default_factory=list[JsonObject])
+    deployments: list[TrackDeployment] = Field(default_factory=list[TrackDeployment])
+    """The newest twenty, newest first."""
 
 
 class VersionDetail(VersionSummary):

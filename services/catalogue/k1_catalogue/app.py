@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from k1_catalogue.bundles import Bundles
+from k1_catalogue.deployment_intake import DeploymentIntake
 from k1_catalogue.graphs import Graphs
 from k1_catalogue.handlers import answer_questions, consume_facts
 from k1_catalogue.intake import Intake
@@ -54,7 +55,12 @@ async def wire(runtime: Runtime) -> None:
         cancels=await jetstream.key_value(streams.JOB_CANCELS.name),
         clock=_now,
     )
-    consume_facts(runtime.bus, Intake(pool, maps, objects, shows), workers=CatalogueSettings().consumers)
+    consume_facts(
+        runtime.bus,
+        Intake(pool, maps, objects, shows),
+        DeploymentIntake(pool),
+        workers=CatalogueSettings().consumers,
+    )
     answer_questions(
         runtime.bus,
         questions=Questions(pool, maps, objects),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from k1_catalogue.bundles import Bundles
+from k1_catalogue.deployment_intake import DeploymentIntake
 from k1_catalogue.graphs import Graphs
 from k1_catalogue.intake import Intake
 from k1_catalogue.job_questions import JobQuestions
@@ -16,7 +17,7 @@ from k1_platform.rpc import answer
 from k1_platform.rpc_documents import answer_document
 
 
-def consume_facts(bus: Bus, intake: Intake, *, workers: int) -> None:
+def consume_facts(bus: Bus, intake: Intake, deployed: DeploymentIntake, *, workers: int) -> None:
     """Subscribe to the facts that change the catalogue."""
     table: dict[str, Handler[Any]] = {
         subjects.TRACK_UPLOADED: Handler(events.TrackUploaded, intake.track_uploaded),
@@ -24,6 +25,10 @@ def consume_facts(bus: Bus, intake: Intake, *, workers: int) -> None:
         subjects.ANALYSIS_COMPLETED: Handler(events.AnalysisCompleted, intake.analysis_completed),
         subjects.ANALYSIS_FAILED: Handler(events.AnalysisFailed, intake.analysis_failed),
         subjects.ANALYSIS_CANCELLED: Handler(events.AnalysisCancelled, intake.analysis_cancelled),
+        subjects.DEPLOY_PROGRESSED: Handler(deployments.DeployProgressed, deployed.record),
+        subjects.DEPLOY_SUCCEEDED: Handler(deployments.DeploySucceeded, deployed.record),
+        subjects.DEPLOY_ROLLED_BACK: Handler(deployments.DeployRolledBack, deployed.record),
+        subjects.DEPLOY_FAILED: Handler(deployments.DeployFailed, deployed.record),
     }
     consume_table(bus.broker, streams.CATALOGUE, table, workers=workers)
 

@@ -11,6 +11,7 @@ import pydantic_core
 
 from k1_catalogue import details, errors
 from k1_catalogue.artefacts import with_missing
+from k1_catalogue.deployment_store import newest_deployments
 from k1_catalogue.listing import list_tracks
 from k1_catalogue.maps import GenesisMaps, StoredMap
 from k1_catalogue.packing import Json, expand
@@ -47,13 +48,17 @@ class Questions:
         return await list_tracks(self.pool, question)
 
     async def get_track(self, question: GetTrack) -> TrackDetail:
-        """A track, its versions and the artefacts of each, without URLs: those are asked for by version."""
+        """A track, its versions with their artefacts and its newest deployments.
+
+        The artefacts come without URLs: those are asked for by version.
+        """
         async with self.pool.acquire() as connection:
             track = await details.find_track(connection, question.track_id)
             if track is None:
                 raise errors.track_not_found(question.track_id)
             versions = await details.find_versions(connection, question.track_id)
             kept = await details.artefacts_of_track(connection, question.track_id)
+            deployed = await newest_deployments(connection, question.track_id)
         return TrackDetail(
             track=track,
             versions=[
@@ -62,6 +67,7 @@ class Questions:
                 )
                 for fields in versions
             ],
+            deployments=[each.shown() for each in deployed],
         )
 
     async def get_version(self, question: GetVersion) -> VersionDetail:

@@ -18,6 +18,7 @@ TABLES = {
     "jobs",
     "artefacts",
     "graphs",
+    "deployments",
     "audit",
     "totals",
     "inbox",

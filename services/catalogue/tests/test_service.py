@@ -1,5 +1,6 @@
 """The catalogue as a real process on a real bus."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 
@@ -10,13 +11,17 @@ from nats.js import JetStreamContext
 
 from k1_contracts import streams, subjects
 from k1_contracts.commands import RequestAnalysis
+from k1_contracts.deployments import DeploySucceeded
+from k1_contracts.ids import new_id
 from k1_contracts.queries import (
     AnalysisAccepted,
     GetGenesis,
     GetJob,
+    GetTrack,
     JobView,
     ListTracks,
     RequestTrackAnalysis,
+    TrackDetail,
     TrackPage,
 )
 from k1_platform.dead_letter_queue import DeadLetter, list_dead_letters
@@ -60,6 +65,27 @@ async def test_from_the_bus_and_back(
     assert genesis() == json.loads(found.json())
     again = await ask_document(bus, subjects.RPC_GENESIS_GET, asked.model_copy(update={"etag": found.etag}))
     assert again.body is None
+
+
+async def test_a_deployment_reaches_its_track(
+    catalogue: RunningService, bus: NatsBroker, objects: ObjectStore
+) -> None:
+    """What deploy tells on the stream stands on the track's page."""
+    song = Song()
+    await tell_all(bus, song, objects)
+    told = DeploySucceeded(
+        deployment_id=new_id("dep"), track_id=song.track_id, version=1, at=song.uploaded_at, devices=[]
+    )
+    await tell(bus, subjects.DEPLOY_SUCCEEDED, told, told.deployment_id)
+
+    async def listed() -> list[tuple[str, str]]:
+        detail = await ask(bus, subjects.RPC_TRACK_GET, GetTrack(track_id=song.track_id), TrackDetail)
+        return [(each.id, each.status) for each in detail.deployments]
+
+    await until(lambda: has_status(bus, song, "ready"))
+    async with asyncio.timeout(PATIENCE_S):
+        while await listed() != [(told.deployment_id, "succeeded")]:
+            await asyncio.sleep(0.02)
 
 
 async def test_a_request_reaches_the_workers(

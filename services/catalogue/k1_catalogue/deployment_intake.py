@@ -1,0 +1,39 @@
+"""Facts of deployments and what they change."""
+
+from dataclasses import dataclass
+
+from k1_catalogue import store
+from k1_catalogue.deployment_store import find_deployment, save_deployment
+from k1_catalogue.deployments import DeployFact, receive
+from k1_catalogue.intake import CONSUMER
+from k1_platform.consuming import Event
+from k1_platform.database import Pool
+from k1_platform.errors import PermanentError, TransientError
+from k1_platform.inbox import first_time
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentIntake:
+    """Applies facts of deployments to the tables."""
+
+    pool: Pool
+
+    async def record(self, event: Event[DeployFact]) -> None:
+        """Put a fact to what is known of its deployment.
+
+        Raises:
+            TransientError: the track is not known yet.
+            PermanentError: the deployment is another track's.
+        """
+        fact = event.body
+        async with self.pool.acquire() as connection, connection.transaction():
+            if not await first_time(connection, store.SCHEMA, CONSUMER, event.envelope.id):
+                return
+            # Two facts of one deployment wait for each other here.
+            if await store.lock_track(connection, fact.track_id) is None:
+                raise TransientError(f"track {fact.track_id} is not known yet")
+            known = await find_deployment(connection, fact.deployment_id)
+            if known is not None and known.track_id != fact.track_id:
+                message = f"deployment {known.id} is one of {known.track_id}, not of {fact.track_id}"
+                raise PermanentError("deployment_mismatch", message)
+            await save_deployment(connection, receive(known, fact))
