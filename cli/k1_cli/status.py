@@ -109,6 +109,7 @@ async def _read_bus(settings: NatsSettings) -> tuple[tuple[ConsumerStatus, ...],
             infos = [
                 info
                 for stream in await jetstream.streams_info()
+                if not (stream.config.name or "").startswith("$")  # the server's own, for MQTT sessions
                 for info in await jetstream.consumers_info(stream.config.name or "")
                 if info.config.durable_name
             ]
