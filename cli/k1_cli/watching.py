@@ -7,7 +7,7 @@ from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from k1_cli.board import OVER, Board, DeviceRow
@@ -16,6 +16,8 @@ from k1_contracts.deployments import DeviceOutcome, StepName, StepView
 MOST_ROWS: Final = 40
 _MOST_TROUBLED: Final = 15
 _COLUMNS: Final[tuple[StepName, ...]] = ("check", "stage", "activate", "verify", "observe", "commit")
+_HEADS: Final = ("check", "stage", "activ.", "verify", "obs.", "commit")
+"""Of these columns: 80 characters must do."""
 _BACK: Final[tuple[StepName, ...]] = ("rollback", "discard")
 _MARKS: Final = {"done": ("✓", "green"), "failed": ("✗", "bold red"), "running": ("●", "yellow")}
 _COLOURS: Final[dict[str, str]] = {
@@ -77,7 +79,9 @@ def _counts(board: Board) -> Table:
 
 
 def _device_table(rows: list[DeviceRow]) -> Table:
-    table = Table("device", "batch", *_COLUMNS, "back", "now", "", box=None, pad_edge=False)
+    device = Column("device", no_wrap=True)
+    heads = (*_HEADS, "back", "now", "")
+    table = Table(device, "batch", *heads, box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for row in rows:
         steps = [_cell(row.steps.get(step), row.percent) for step in _COLUMNS]
         back = next((row.steps[step] for step in _BACK if step in row.steps), None)
@@ -115,7 +119,7 @@ def _cell(step: StepView | None, percent: float | None) -> Text:
     if step.status == "running" and step.step == "stage" and percent is not None:
         mark = f"{percent:.0f} %"
     if step.attempt > 1:
-        mark += f" ({step.attempt}.)"
+        mark += f" {step.attempt}."
     return Text(mark, style=colour)
 
 

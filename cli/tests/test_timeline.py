@@ -137,7 +137,7 @@ def test_each_batch_has_its_moment() -> None:
     deployment = view(devices, "observing", 12, strategy={"canary": 1})
     assert [(moment.at, moment.label) for moment in lay_out(deployment).moments] == [
         (5.0, "canary ±2 ms"),
-        (9.1, "batch 2 ±7 ms"),
+        (9.1, "batch 2 ±7.4 ms"),
     ]
 
 

@@ -70,7 +70,7 @@ def test_each_device_has_a_row() -> None:
     assert lines == ["20:15:31 k1-2 stage failed: no space"]
     rows = shown(board).splitlines()
     assert "45 %" in next(row for row in rows if row.startswith("k1-0"))
-    assert "✓ (2.)" in next(row for row in rows if row.startswith("k1-1"))
+    assert "✓ 2." in next(row for row in rows if row.startswith("k1-1"))
     assert "✗" in (failed := next(row for row in rows if row.startswith("k1-2")))
     assert "no space" in failed
     assert "unknown" not in shown(board)
@@ -95,6 +95,16 @@ def test_many_devices_are_summed_up() -> None:
     assert "1 failed  40 pending" in text
     assert "k1-7" in text
     assert "k1-8" not in text
+
+
+def test_eighty_columns_do() -> None:
+    """Neither a device nor its outcome is cut short."""
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(render(Board(rollback()), at(5)))
+    assert "k1-12" in captured.get()
+    assert "rolled back" in captured.get()
+    assert "discarded" in captured.get()
 
 
 @pytest.mark.parametrize("count", [0, 1, MOST_ROWS, 1000])

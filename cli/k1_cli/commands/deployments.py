@@ -127,7 +127,8 @@ def _print_page(page: dict[str, Any]) -> None:
     from k1_contracts.deployments import DeploymentPage
 
     found = DeploymentPage.model_validate(page)
-    table = Table(Column("id", no_wrap=True), "track", "version", "status", "devices", "by", "at", "reason")
+    at, status = Column("at", no_wrap=True), Column("status", no_wrap=True)
+    table = Table(Column("id", no_wrap=True), at, status, "devices")
     for item in found.items:
         table.add_row(*_cells(item))
     results.print(table if found.items else "no deployments")
@@ -137,18 +138,9 @@ def _print_page(page: dict[str, Any]) -> None:
 def _cells(item: "DeploymentSummary") -> tuple[str, ...]:
     counts = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in item.counts.items())
     paused = " (paused)" if item.paused else ""
-    at = f"{item.created_at:%Y-%m-%d %H:%M:%S}"
+    at = f"{item.created_at:%m-%d %H:%M:%S}"
     status = f"{item.status.replace('_', ' ')}{paused}"
-    return (
-        item.id,
-        item.track_id,
-        str(item.version),
-        status,
-        counts,
-        item.requested_by,
-        at,
-        item.reason or "",
-    )
+    return (item.id, at, status, f"{counts}: {item.reason}" if item.reason else counts)
 
 
 def _print_view(view: "DeploymentView") -> None:

@@ -99,9 +99,9 @@ def list_all(
     if as_json:
         print_json({"total": len(devices), "items": [_to_json(device) for device in devices]})
         return
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("id", "online", "by", "group", "firmware", "runs", "deployment", "notes")
+    table = Table(Column("id", no_wrap=True), "online", "by", "group", "firmware", "runs", "notes")
     for device in devices:
         table.add_row(*_cells(device))
     results.print(table if devices else "no devices; add some with `./k1 devices add --count 4`")
@@ -155,8 +155,9 @@ def _print_secrets(added: "DevicesAdded") -> None:
 
 def _cells(device: "DeviceView") -> tuple[str, ...]:
     running = device.running
-    runs = f"{running.track_id or running.bundle_sha256[:12]} v{running.version}" if running else "idle"
+    runs = f"{_end(running.track_id or running.bundle_sha256)} v{running.version}" if running else "idle"
     notes = [alarm.message for alarm in device.alarms]
+    notes += [f"in {_end(device.deployment_id)}"] if device.deployment_id else []
     notes += ["put right at its next hello"] if device.healing else []
     notes += ["revoked"] if device.revoked_at else []
     return (
@@ -166,9 +167,13 @@ def _cells(device: "DeviceView") -> tuple[str, ...]:
         device.group or "",
         device.firmware or "",
         runs,
-        device.deployment_id or "",
         "; ".join(notes),
     )
+
+
+def _end(name: str) -> str:
+    """Enough to tell one from another in a table; `show` has the whole."""
+    return f"…{name[-6:]}"
 
 
 def _to_json(device: "DeviceView") -> dict[str, object]:

@@ -187,7 +187,7 @@ def _moments(view: DeploymentView, clock: _Clock) -> Iterator[Moment]:
     for batch, steps in sorted(activated.items()):
         if steps:
             errors = [abs(step.error_ms) for step in steps if step.error_ms is not None]
-            off = f" ±{max(errors):.0f} ms" if errors else ""
+            off = f" ±{max(errors):.2g} ms" if errors else ""
             yield Moment(median(clock.span(step)[1] for step in steps), f"{batch_name(view, batch)}{off}")
 
 
