@@ -52,9 +52,14 @@ async def test_silence_ends_presence_in_five_seconds(
     await _until_presence(device, there=False)
     await device.send()
     await heard.fact(ALARM, device_id=device.id, kind="silence", state="cleared")
-    feed = subjects.live_track(samples.TRACK)
-    told = [body["event"] for body in heard.of(feed) if body.get("details", {}).get("device_id") == device.id]
-    assert told[:4] == ["online", "offline", "alarm", "alarm"]
+
+    def told() -> list[str]:
+        feed = heard.of(subjects.live_track(samples.TRACK))
+        return [body["event"] for body in feed if body.get("details", {}).get("device_id") == device.id]
+
+    await heard.until(lambda: len(told()) == 5, "five events on the feed of the track")
+    assert told()[:3] == ["online", "offline", "alarm"]
+    assert sorted(told()[3:]) == ["alarm", "online"]
 
 
 async def test_drift_alarms_are_facts_presence_and_events(
@@ -71,12 +76,13 @@ async def test_drift_alarms_are_facts_presence_and_events(
     presence = await device.presence()
     assert presence is not None
     assert [(alarm.kind, alarm.level) for alarm in presence.alarms] == [("drift", "alarm")]
-    levels = [
-        body["details"]["level"]
-        for body in heard.of(subjects.live_track(samples.TRACK), event="alarm")
-        if body["details"]["device_id"] == device.id
-    ]
-    assert levels == ["amber", "alert", "alarm"]
+
+    def levels() -> list[str]:
+        events = heard.of(subjects.live_track(samples.TRACK), event="alarm")
+        return [e["details"]["level"] for e in events if e["details"]["device_id"] == device.id]
+
+    await heard.until(lambda: len(levels()) == 3, "three events on the feed of the track")
+    assert levels() == ["amber", "alert", "alarm"]
 
 
 async def test_live_samples_are_at_most_ten_a_second_and_end_with_the_newest(
