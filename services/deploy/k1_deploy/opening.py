@@ -7,7 +7,7 @@ from datetime import datetime
 
 from opentelemetry.trace import Tracer
 
-from k1_deploy import device_store, store
+from k1_deploy import device_store, mailbox, store
 from k1_deploy.activation import Activation, Downbeats
 from k1_deploy.commands import Commands
 from k1_deploy.device_steps import DeviceSteps
@@ -42,7 +42,7 @@ class Opening:
     limits: Limits = field(default_factory=_limits)
 
     async def open(self, lease: Lease) -> Driver:
-        """Read the log and make of it what drives it on.
+        """Read the log and the signals and make of them what drives the deployment on.
 
         Raises:
             IllegalTransitionError: the log is broken.
@@ -55,6 +55,7 @@ class Opening:
             row, entries = found
             state = fold(lease.deployment_id, entries)
             devices = await device_store.get_devices(connection, state.devices)
+            signals = await mailbox.waiting_signals(connection, [lease.deployment_id])
         driver: list[Driver] = []
 
         def written(before: State, after: State, added: Sequence[LogEntry]) -> None:
@@ -65,4 +66,5 @@ class Opening:
         steps = DeviceSteps(journal, self.commands, self.live, devices, self.clock, {})
         activation = Activation(journal, self.commands, steps.sender, self.downbeats, self.clock)
         driver.append(Driver(self.pool, journal, steps, activation, self.limits, self.tracer, self.clock))
+        driver[0].wake(signals.get(lease.deployment_id, []))
         return driver[0]

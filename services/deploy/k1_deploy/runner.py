@@ -119,7 +119,7 @@ class Runner:
 
     async def _drive(self, lease: Lease) -> None:
         try:
-            await self._release(lease, await self._run_driver(lease))
+            wake_at = await self._run_driver(lease)
         except LeaseLostError as error:
             _log.warning("deployment driven by another process", extra={"reason": str(error)})
         except DATABASE_ERRORS as error:
@@ -127,19 +127,27 @@ class Runner:
         except Exception:  # noqa: BLE001  whatever it is, the other deployments go on
             _log.exception("deployment cannot be driven now", extra={"deployment_id": lease.deployment_id})
             await self._release(lease, self.clock() + AFTER_ERROR)
+        else:
+            await self._release(lease, wake_at)
         finally:
-            self._driven.pop(lease.deployment_id, None)
+            self._forget(lease)
 
     async def _run_driver(self, lease: Lease) -> datetime | None:
         driver = await self.opening.open(lease)
         context.attach(propagate.extract({"traceparent": driver.journal.row.traceparent or ""}))
         driven = self._driven.get(lease.deployment_id)
-        if driven is None:
-            raise LeaseLostError(f"{lease.deployment_id} was handed over")
+        if driven is None or driven.lease is not lease:
+            raise LeaseLostError(f"{lease.deployment_id} was taken anew meanwhile")
         driven.driver = driver
-        self._wake.set()  # a signal may have come before there was a driver to take it
+        self._wake.set()  # a signal may have come since the log was read
         _log.info("driving", extra={"deployment_id": lease.deployment_id, "fence": lease.fence})
         return await driver.run()
+
+    def _forget(self, lease: Lease) -> None:
+        """Once it is given back, this process may have taken it again already."""
+        driven = self._driven.get(lease.deployment_id)
+        if driven and driven.lease is lease:
+            del self._driven[lease.deployment_id]
 
     async def _release(self, lease: Lease, wake_at: datetime | None) -> None:
         with suppress(*DATABASE_ERRORS):

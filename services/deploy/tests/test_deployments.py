@@ -1,14 +1,12 @@
 """Whole deployments: the service as a process, real servers, devices that keep the link's protocol."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from services.deploy.tests.theatre import Theatre, open_theatre, until
 from tests.support.infrastructure import Infrastructure
-from tests.support.service_process import running_service
+from tests.support.service_process import RunningService, running_service
 
 
 @pytest.fixture
@@ -17,9 +15,10 @@ async def theatre(migrated: Infrastructure) -> AsyncIterator[Theatre]:
         yield theatre
 
 
-@pytest.fixture
-def service(migrated: Infrastructure, tmp_path: Path):
-    with running_service("deploy", migrated.environment, tmp_path) as service:
+@pytest.fixture(scope="module")
+def service(migrated: Infrastructure, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """One process for all of these tests; each has devices of its own."""
+    with running_service("deploy", migrated.environment, tmp_path_factory.mktemp("deploy")) as service:
         yield service
 
 
@@ -35,3 +34,210 @@ async def test_success(theatre: Theatre) -> None:
     assert [[step.step for step in device.steps] for device in view.devices] == [steps] * 10
     changed = [device.activated_at[0] for device in devices]
     assert max(changed) - min(changed) < 0.2
+
+
+@pytest.mark.usefixtures("service")
+async def test_a_refusal_before_the_activation_changes_nothing(theatre: Theatre) -> None:
+    """One device cannot stage: what the others staged is discarded, and nothing was ever activated."""
+    devices = await theatre.add_devices(5)
+    devices[3].faults.add("refuse_stage")
+    view = await theatre.until_status(await theatre.order(devices), "failed")
+    assert theatre.all_run(devices, theatre.old)
+    assert not any(verb == "activate" for device in devices for verb, _ in device.commands)
+    assert (
+        view.reason
+        == f"1 of 5 devices failed and none may; {devices[3].id}: stage failed (no_space: the flash is full)"
+    )
+    assert not any(device.staged for device in devices)
+    assert view.counts == {"discarded": 5}
+
+
+@pytest.mark.usefixtures("service")
+@pytest.mark.parametrize("fault", ["activate_error", "crash_old", "lie", "ignore_activate"])
+async def test_a_failure_at_the_activation_takes_all_back(theatre: Theatre, fault: str) -> None:
+    """Whatever goes wrong on one device, every device that is there runs what it ran before."""
+    devices = await theatre.add_devices(5)
+    devices[2].faults.add(fault)
+    view = await theatre.until_status(await theatre.order(devices), "rolled_back", "rollback_pending")
+    assert theatre.all_run(devices, theatre.old)
+    assert {await theatre.expected(device) for device in devices} == {theatre.old.bundle.sha256}
+    assert view.reason
+    assert devices[2].id in view.reason
+    if fault == "crash_old":
+        assert (view.status, view.counts) == ("rollback_pending", {"rolled_back": 4, "rollback_pending": 1})
+        devices[2].faults.clear()
+        await devices[2].connect()
+        view = await theatre.until_status(view.id, "rolled_back")
+    assert view.counts == {"rolled_back": 5}
+
+
+@pytest.mark.usefixtures("service")
+async def test_a_device_out_of_reach_is_put_right_when_it_says_hello(theatre: Theatre) -> None:
+    """It comes back with the new bundle; the deployment says rollback_pending until then."""
+    devices = await theatre.add_devices(4)
+    devices[0].faults.add("crash_new")
+    deployment = await theatre.order(devices)
+    view = await theatre.until_status(deployment, "rollback_pending")
+    assert devices[0].runs(theatre.new.bundle.sha256)
+    assert theatre.all_run(devices[1:], theatre.old)
+    assert view.counts == {"rolled_back": 3, "rollback_pending": 1}
+    devices[0].faults.clear()
+    await devices[0].connect()
+    view = await theatre.until_status(deployment, "rolled_back")
+    assert theatre.all_run(devices, theatre.old)
+    assert view.counts == {"rolled_back": 4}
+
+
+@pytest.mark.usefixtures("service")
+async def test_a_few_failures_are_taken_back_alone(theatre: Theatre) -> None:
+    """Within max_failures the others go on."""
+    devices = await theatre.add_devices(6)
+    devices[1].faults.add("refuse_stage")
+    devices[4].faults.add("activate_error")
+    order = {"strategy": {"max_failures": "50%", "observe_seconds": 0.2}}
+    view = await theatre.until_status(await theatre.order(devices, **order), "succeeded")
+    failed = [devices[1], devices[4]]
+    assert theatre.all_run([each for each in devices if each not in failed], theatre.new)
+    assert theatre.all_run(failed, theatre.old)
+    assert view.counts == {"committed": 4, "discarded": 1, "rolled_back": 1}
+    assert {await theatre.expected(device) for device in failed} == {theatre.old.bundle.sha256}
+
+
+@pytest.mark.usefixtures("service")
+async def test_the_canary_goes_first(theatre: Theatre) -> None:
+    """Batches follow each other, and a failing canary is the only device that ever changed."""
+    devices = await theatre.add_devices(5)
+    strategy = {"canary": 1, "batch_size": 2, "observe_seconds": 0.2}
+    view = await theatre.until_status(await theatre.order(devices, strategy=strategy), "succeeded")
+    assert [device.batch for device in view.devices] == [1, 2, 2, 3, 3]
+    moments = [device.activated_at[0] for device in devices]
+    assert moments[0] < min(moments[1:3]) < max(moments[1:3]) < min(moments[3:])
+    theatre.old, theatre.new = theatre.new, theatre.old
+    devices[0].faults.add("activate_error")
+    view = await theatre.until_status(await theatre.order(devices, strategy=strategy), "rolled_back")
+    assert theatre.all_run(devices, theatre.old)
+    assert [len(device.activated_at) for device in devices] == [1] * 5
+
+
+@pytest.mark.usefixtures("service")
+async def test_what_cannot_be_carried_out_fails_with_a_reason(theatre: Theatre) -> None:
+    """Unknown devices, no such bundle, a gate: an ended deployment that says why."""
+    [device] = await theatre.add_devices(1)
+    unknown = await theatre.until_status(await theatre.order([device], device_ids=["nobody"]), "failed")
+    assert unknown.reason
+    assert "nobody" in unknown.reason
+    gone = await theatre.until_status(await theatre.order([device], version=7), "failed")
+    assert gone.reason
+    assert "There is no track" in gone.reason
+    await device.disconnect()
+    offline = await theatre.until_status(await theatre.order([device]), "failed")
+    assert offline.reason
+    assert "not connected" in offline.reason
+    assert offline.counts == {"blocked": 1}
+
+
+@pytest.mark.usefixtures("service")
+async def test_pause_resume_and_cancel(theatre: Theatre) -> None:
+    """Paused, nothing new begins; resumed it goes on; cancelled before the activation all is discarded."""
+    devices = await theatre.add_devices(3)
+    for device in devices:
+        device.faults.add("slow_stage")
+    deployment = await theatre.order(devices)
+    await theatre.until_status(deployment, "staging")
+    assert (await theatre.control(deployment, "pause")).paused
+    for device in devices:
+        device.let_stage.set()
+
+    async def staged() -> bool:
+        return (await theatre.get(deployment)).counts == {"staged": 3}
+
+    await until(staged, "what runs is finished")
+    assert await theatre.status(deployment) == "staging"
+    assert not (await theatre.control(deployment, "resume")).paused
+    view = await theatre.until_status(deployment, "succeeded")
+    assert [line.action for line in view.audit] == ["requested", "pause", "resume"]
+    theatre.old, theatre.new = theatre.new, theatre.old
+    for device in devices:
+        device.let_stage.clear()
+    deployment = await theatre.order(devices)
+    await theatre.until_status(deployment, "staging")
+    await theatre.control(deployment, "cancel")
+    view = await theatre.until_status(deployment, "cancelled")
+    assert theatre.all_run(devices, theatre.old)
+    assert view.reason == "cancelled by anna"
+
+
+@pytest.mark.usefixtures("service")
+async def test_two_deployments_to_one_device_follow_each_other(theatre: Theatre) -> None:
+    """The later waits, says for whom, and begins when the first has ended."""
+    devices = await theatre.add_devices(3)
+    for device in devices:
+        device.faults.add("slow_stage")
+    first = await theatre.order(devices[:2])
+    await theatre.until_status(first, "staging")
+    second = await theatre.order(devices[1:])
+
+    async def waits() -> bool:
+        try:
+            return (await theatre.get(second)).waits_for == [first]
+        except Exception:
+            return False
+
+    await until(waits, "the second waits for the first")
+    for device in devices:
+        device.let_stage.set()
+    await theatre.until_status(first, "succeeded")
+    await theatre.until_status(second, "succeeded")
+
+
+@pytest.mark.usefixtures("service")
+async def test_drift_under_the_guard_rolls_one_device_back(theatre: Theatre) -> None:
+    """The deployment stays a success; the feed of the track tells of it; the others keep the new bundle."""
+    devices = await theatre.add_devices(3)
+    view = await theatre.until_status(await theatre.order(devices), "succeeded")
+    feed = await theatre.client.subscribe(f"live.track.{view.track_id}")
+    await theatre.client.flush()
+    await theatre.alarm(devices[1])
+    message = await feed.next_msg(timeout=10)
+    assert b'"event":"auto_rollback"' in message.data
+    assert b"drift_ms > 100 for 5s" in message.data
+
+    async def back() -> bool:
+        return theatre.all_run([devices[1]], theatre.old)
+
+    await until(back, "the drifting device is back")
+    view = await theatre.get(view.id)
+    assert (view.status, view.counts) == ("succeeded", {"committed": 2, "rolled_back": 1})
+    assert theatre.all_run([devices[0], devices[2]], theatre.new)
+    assert await theatre.expected(devices[1]) == theatre.old.bundle.sha256
+
+
+@pytest.mark.usefixtures("service")
+async def test_an_alarm_during_observation_takes_all_back(theatre: Theatre) -> None:
+    """Beyond max_failures one sick device is enough."""
+    devices = await theatre.add_devices(3)
+    deployment = await theatre.order(devices, strategy={"observe_seconds": 30})
+    await theatre.until_status(deployment, "observing")
+    await theatre.alarm(devices[0], "temperature", reason="temp_c > 80")
+    view = await theatre.until_status(deployment, "rolled_back")
+    assert theatre.all_run(devices, theatre.old)
+    assert view.reason
+    assert "temp_c > 80" in view.reason
+
+
+@pytest.mark.usefixtures("service")
+async def test_a_rollback_by_hand_after_the_success(theatre: Theatre) -> None:
+    """Also on a device that lost the old bundle: it is sent again."""
+    devices = await theatre.add_devices(3)
+    [first] = await theatre.add_devices(1)
+    theatre.old, theatre.new = theatre.new, theatre.old
+    await theatre.until_status(await theatre.order([first]), "succeeded")  # the old bundle is known by now
+    theatre.old, theatre.new = theatre.new, theatre.old
+    deployment = await theatre.order(devices)
+    await theatre.until_status(deployment, "succeeded")
+    devices[2].staged.clear()
+    await theatre.control(deployment, "rollback")
+    view = await theatre.until_status(deployment, "rolled_back")
+    assert theatre.all_run(devices, theatre.old)
+    assert {await theatre.expected(device) for device in devices} == {theatre.old.bundle.sha256}
+    assert view.reason == "rolled back by anna"

@@ -30,7 +30,7 @@ class Opened(Entry):
     """The deployment exists."""
 
     kind: Literal["opened"] = "opened"
-    bundle: BundleRef | None
+    bundle: BundleRef | None = None
     """None: there is no such bundle, and `problem` says why."""
     device_ids: list[DeviceId]
     strategy: Strategy
