@@ -103,6 +103,12 @@ class Device:
 
         self._rebooting = asyncio.create_task(reboot())
 
+    def end_faults(self) -> None:
+        """Nothing goes wrong from now on, and a fault that keeps it away is over."""
+        self._parts.faults.clear()
+        if self._life is not None:
+            self._life.come_back()
+
     def state(self) -> DeviceState:
         """What it does now."""
         life = self._life

@@ -31,6 +31,10 @@ class FaultBox:
         if fault.repeat == "once":
             self._faults = [kept for kept in self._faults if kept is not fault]
 
+    def clear(self) -> None:
+        """Nothing goes wrong any more."""
+        self._faults.clear()
+
     def on_command(self, verb: str) -> CommandFault | None:
         """What happens to a command that just came."""
         for fault in self._faults:

@@ -13,7 +13,7 @@ from k1_simulator.factory import factory_bundle
 from k1_simulator.fault_box import FaultBox
 from k1_simulator.faults import FaultPlan
 from k1_simulator.identity import Identity
-from k1_simulator.journal import Activation, Change, Journal
+from k1_simulator.journal import Activation, Change, Holding, Journal
 from k1_simulator.profile import Profile
 from k1_simulator.world import Habits, Servers, World
 
@@ -42,11 +42,13 @@ class Fleet:
         habits: Habits | None = None,
         profiles: Mapping[str, Profile] | None = None,
         on_change: Callable[[Change], None] | None = None,
+        on_holding: Callable[[Holding], None] | None = None,
     ) -> None:
         """Nothing starts here.
 
         `folder`: one folder a device within it. `factory`: at their first start devices run a bundle of their
-        own. `profiles`: devices that are not as `Profile()` is. `on_change` is called within the event loop.
+        own. `profiles`: devices that are not as `Profile()` is. `on_change` and `on_holding` are called within the event
+        loop, the latter after every start and every change of what is on a flash.
         """
         self._identities = identities
         self._servers = servers
@@ -56,7 +58,7 @@ class Fleet:
         self._factory = factory_bundle(seed) if factory else None
         self._habits = habits or Habits()
         self._profiles = profiles or {}
-        self._journal = Journal(on_change)
+        self._journal = Journal(on_change, on_holding)
         self._http: aiohttp.ClientSession | None = None
         self._devices: dict[str, Device] = {}
 
@@ -110,7 +112,10 @@ class Fleet:
             self._http = None
 
     async def kill(self, device_id: str) -> None:
-        """A power cut: the connection breaks without a bye, and the device is away until `restart`."""
+        """A power cut: the connection breaks without a bye, and the device is away until `restart`.
+
+        The server notices a moment later: what was sent to the device in between is lost without a word.
+        """
         await self._devices[device_id].kill()
 
     async def restart(self, device_id: str) -> None:
@@ -119,6 +124,11 @@ class Fleet:
         await device.kill()
         await device.start()
         await device.online()
+
+    def end_faults(self) -> None:
+        """Nothing goes wrong from now on; devices that a fault keeps away come back."""
+        for device in self._devices.values():
+            device.end_faults()
 
     def state(self, device_id: str) -> DeviceState:
         """What one device is doing."""

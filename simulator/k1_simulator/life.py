@@ -23,12 +23,12 @@ from k1_simulator.faults import (
     Reject,
     Slow,
 )
-from k1_simulator.journal import Activation
+from k1_simulator.journal import Activation, Holding
 from k1_simulator.link import LinkError, Open, Session
 from k1_simulator.machine import Machine, as_verb, command_id_of
 from k1_simulator.show import Show
 from k1_simulator.transferring import Transfers
-from k1_simulator.turn import Answer, Arm, Disarm, Effect, StartTransfer, StopTransfer
+from k1_simulator.turn import Answer, Arm, Changed, Disarm, Effect, StartTransfer, StopTransfer
 from k1_simulator.world import World
 
 _log = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ class Life:
         """Boot; the connection comes by itself, and `online` tells when."""
         self._first_effects = self.machine.booted()
         self._save()
+        self._tell_holding(())
         late = self._parts.faults.take(Offline, lambda fault: fault.step == "start")
         self.comes_late = late is not None
         self._connect_after(late.for_s if late else 0.0)
@@ -137,6 +138,10 @@ class Life:
     def _connect_after(self, seconds: float) -> None:
         self._may_connect.clear()
         asyncio.get_running_loop().call_later(seconds, self._may_connect.set)
+
+    def come_back(self) -> None:
+        """Whatever keeps it away is over."""
+        self._may_connect.set()
 
     async def _go_offline(self, fault: Offline) -> None:
         await asyncio.sleep(fault.after_s)
@@ -241,6 +246,14 @@ class Life:
                     self._show.arm(at_ms, self._moment)
                 case Disarm():
                     self._show.disarm()
+                case Changed(command_ids):
+                    self._tell_holding(command_ids)
+
+    def _tell_holding(self, command_ids: tuple[str, ...]) -> None:
+        memory = self.machine.memory
+        active = memory.active.bundle_sha256 if memory.active else None
+        others = tuple(bundle.bundle_sha256 for bundle in memory.others)
+        self._parts.world.journal.holds(Holding(self._id, active, others, command_ids))
 
     async def _answer(self, reply: DeviceReply, reply_to: str | None) -> None:
         if reply.command_id in self._muted:
@@ -279,7 +292,7 @@ class Life:
         effects = self.machine.activated(at_ms)
         self._show.began()
         if crash:
-            self._save()
+            await self._apply([effect for effect in effects if isinstance(effect, Changed)])
             self._parts.crash(crash.for_s)
         else:
             await self._apply(effects)

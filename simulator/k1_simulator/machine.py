@@ -23,7 +23,7 @@ from k1_simulator.holding import discard, progressed, stage, transfer_failed, tr
 from k1_simulator.memory import Memory
 from k1_simulator.playing import activate, activated, deactivate
 from k1_simulator.profile import Profile
-from k1_simulator.turn import Answer, Effect, StartTransfer, Turn
+from k1_simulator.turn import Answer, Changed, Effect, StartTransfer, Turn
 from k1_simulator.underway import disarm
 
 _ID_MAX: Final = 80
@@ -74,7 +74,7 @@ class Machine:
             turn.refuse(verb, command_id_of(body), "invalid_command", f"{where}: {first['msg']}")
         else:
             _judge(turn, verb, command, now_ms, self.profile.slot_bytes)
-        return self._end(turn)
+        return self._end(turn, command_id_of(body))
 
     def progressed(self, received_bytes: int) -> list[Effect]:
         """So much of the bundle has come."""
@@ -84,9 +84,9 @@ class Machine:
 
     def transferred(self) -> list[Effect]:
         """The bundle that was to be staged is whole and checked."""
-        turn = Turn(self.memory)
+        turn, job = Turn(self.memory), self.memory.job
         transferred(turn)
-        return self._end(turn)
+        return self._end(turn, *(job.waiting if job else ()))
 
     def transfer_failed(self, code: ReplyCode, message: str) -> list[Effect]:
         """It could not be had, or is not what it should be."""
@@ -96,9 +96,9 @@ class Machine:
 
     def activated(self, at_ms: float) -> list[Effect]:
         """The moment of the armed bundle came, and it runs."""
-        turn = Turn(self.memory)
+        turn, armed = Turn(self.memory), self.memory.armed
         activated(turn, at_ms)
-        return self._end(turn)
+        return self._end(turn, *([armed.command_id] if armed else []))
 
     def activation_failed(self, message: str) -> list[Effect]:
         """The moment came, and the bundle does not run; what ran before still does."""
@@ -106,9 +106,12 @@ class Machine:
         disarm(turn, message)
         return self._end(turn)
 
-    def _end(self, turn: Turn) -> list[Effect]:
-        self.memory = turn.memory
-        return [self._with_hello(effect) for effect in turn.effects]
+    def _end(self, turn: Turn, *command_ids: str) -> list[Effect]:
+        before, self.memory = self.memory, turn.memory
+        effects = [self._with_hello(effect) for effect in turn.effects]
+        if (before.active, before.others) == (turn.memory.active, turn.memory.others):
+            return effects
+        return [Changed(command_ids), *effects]
 
     def _with_hello(self, effect: Effect) -> Effect:
         """Final answers say what the device holds once all is done."""

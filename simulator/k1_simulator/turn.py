@@ -38,7 +38,14 @@ class Disarm:
     """The moment is of no interest any more."""
 
 
-Effect = Answer | StartTransfer | StopTransfer | Arm | Disarm
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Other bundles are in the slots, or another one runs, by these commands; it has happened already."""
+
+    command_ids: tuple[str, ...]
+
+
+Effect = Answer | StartTransfer | StopTransfer | Arm | Disarm | Changed
 
 
 @dataclass(slots=True)
