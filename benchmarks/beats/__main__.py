@@ -17,7 +17,7 @@ from .summary import Row
 
 SONGS_PER_STYLE, SECONDS = 4, 110.0
 QUICK_SONGS, QUICK_SECONDS = 1, 45.0
-COST_MINUTES = (4.0, 20.0)
+COST_FILES = ((4.0, "wav"), (4.0, "mp3"), (20.0, "mp3"))
 
 
 def options() -> argparse.Namespace:
@@ -83,7 +83,7 @@ def main() -> None:
     except (FluidsynthMissingError, MaterialError) as error:
         sys.exit(f"error: {error}")
     measured = [name for name in trackers if not name.startswith("net ")]
-    costs = [] if chosen.quick or chosen.no_cost else cost.measure(measured, COST_MINUTES)
+    costs = [] if chosen.quick or chosen.no_cost else cost.measure(measured, COST_FILES)
     write(chosen.out, rows, costs)
 
 

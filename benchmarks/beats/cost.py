@@ -1,13 +1,15 @@
 """Wall time and peak memory of one analysis in a process of its own, forks and children included.
 
-Run as a module it is that process: it warms up on a short excerpt, says so, analyses, and says how long it took.
+Run as a module it is that process: it warms up on a short excerpt, says so, analyses once while its memory is watched,
+says so, then analyses again without being watched, and says how long that took at best.
 """
 
+import select
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,8 @@ from training.beats.songs import SAMPLE_RATE_HZ, make_song
 _POLL_S = 0.02
 _STYLE, _INDEX = "rock", 900
 WARM_UP_SECONDS = 20.0
+_TIMED_MINUTES = 12
+"""Minutes of audio to time each tracker on, in as many runs as fit: the least is told."""
 
 
 @dataclass(frozen=True)
@@ -28,22 +32,25 @@ class Cost:
 
     tracker: str
     audio_minutes: float
+    file_format: str
     seconds: float
+    """The least of some runs, without the memory sampler, which takes a part of a core."""
     peak_mib: float
 
 
-def measure(names: Sequence[str], minutes: Sequence[float]) -> list[Cost]:
-    """Each tracker on a generated song of each length, as MP3, one after the other."""
+def measure(names: Sequence[str], files: Sequence[tuple[float, str]]) -> list[Cost]:
+    """Each tracker on a generated song of so many minutes in each file format, one after the other."""
     with tempfile.TemporaryDirectory() as folder:
-        warm_up = _song(Path(folder), WARM_UP_SECONDS / 60)
-        files = [(_song(Path(folder), m), m) for m in minutes]
-        return [_measure(name, warm_up, path) for name in names for path, _ in files]
+        warm_up = _song(Path(folder), WARM_UP_SECONDS / 60, "mp3")
+        paths = [_song(Path(folder), *file) for file in files]
+        return [_measure(name, warm_up, path) for name in names for path in paths]
 
 
-def _song(folder: Path, minutes: float) -> Path:
-    path = folder / f"{minutes:.2f}.mp3"
+def _song(folder: Path, minutes: float, file_format: str) -> Path:
+    path = folder / f"{minutes:.2f}.{file_format}"
     song = make_song(_STYLE, _INDEX, "evaluation", 60 * minutes)
-    soundfile.write(path, song.audio[: int(60 * minutes * SAMPLE_RATE_HZ)], SAMPLE_RATE_HZ, format="MP3")
+    audio = song.audio[: int(60 * minutes * SAMPLE_RATE_HZ)]
+    soundfile.write(path, audio, SAMPLE_RATE_HZ, format=file_format.upper())
     return path
 
 
@@ -54,11 +61,10 @@ def _measure(name: str, warm_up: Path, path: Path) -> Cost:
         if child.stdout.readline().strip() != "warm":
             raise RuntimeError(f"{name} failed on {warm_up}")
         peak = 0
-        while child.poll() is None:
+        while not select.select([child.stdout], [], [], _POLL_S)[0]:
             peak = max(peak, _tree_bytes(child.pid))
-            time.sleep(_POLL_S)
         seconds = float(child.stdout.read())
-    return Cost(name, soundfile.info(path).duration / 60, seconds, peak / 2**20)
+    return Cost(name, soundfile.info(path).duration / 60, path.suffix[1:], seconds, peak / 2**20)
 
 
 def _tree_bytes(pid: int) -> int:
@@ -77,9 +83,17 @@ def _child(name: str, warm_up: Path, path: Path) -> None:
     tracker = trackers([name], [])[name]
     tracker(warm_up)
     print("warm", flush=True)
+    tracker(path)
+    # An empty line tells that nobody need look any more.
+    print(flush=True)
+    runs = max(1, int(_TIMED_MINUTES / (soundfile.info(path).duration / 60)))
+    print(min(_timed(tracker, path) for _ in range(runs)))
+
+
+def _timed(tracker: Callable[[Path], object], path: Path) -> float:
     begun = time.perf_counter()
     tracker(path)
-    print(time.perf_counter() - begun)
+    return time.perf_counter() - begun
 
 
 if __name__ == "__main__":

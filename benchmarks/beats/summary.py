@@ -157,8 +157,11 @@ def _reliability_table(table: Reliability) -> str:
 
 
 def _cost_table(costs: Sequence[Cost]) -> str:
-    header = ["tracker", "minutes of audio", "wall s", "peak MiB of all its processes"]
-    lines = ([c.tracker, _cell(c.audio_minutes, 1), _cell(c.seconds, 2), _cell(c.peak_mib, 0)] for c in costs)
+    header = ["tracker", "minutes of audio", "format", "wall s", "peak MiB of all its processes"]
+    lines = (
+        [c.tracker, _cell(c.audio_minutes, 1), c.file_format, _cell(c.seconds, 2), _cell(c.peak_mib, 0)]
+        for c in costs
+    )
     return _grid(header, lines)
 
 
