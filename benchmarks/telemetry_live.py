@@ -58,7 +58,7 @@ class Delays:
 async def play(client: Client, device: str, track: str, delays: Delays, until_s: float) -> None:
     """Ten readings a second; the drift is the reading's number, so that both ends know it again."""
     seq = 0
-    next_s = time.perf_counter() + (hash(device) % 100) / 1000
+    next_s = time.perf_counter() + (hash(device) % 1000) / 1000 / RATE
     while next_s < until_s:
         await asyncio.sleep(max(0.0, next_s - time.perf_counter()))
         drift = round(seq / 1000, 3)

@@ -75,6 +75,7 @@ def test_online_is_told_on_a_feed_once_the_track_is_known() -> None:
     told.reading(1)
     assert (told.facts, told.events) == (["online"], [])
     told.reading(2, track_id=TRACK)
+    told.reading(3, track_id=TRACK)
     assert told.events == [(TRACK, "online")]
     assert told.effects.events[0][1].details == {"device_id": K1, "at": "2026-05-01T12:00:00.000Z"}
 
@@ -119,10 +120,12 @@ def test_repeats_late_and_stale_readings_are_counted_and_change_nothing() -> Non
     for seq, ts in [(1, 100), (3, 300), (3, 300), (2, 200)]:
         body = message(fields(seq, ts, temp_c=50.0 if seq != 2 else 90.0))
         told.fleet.take_readings(K1, body, at(ts / 1000), told.effects, now=at(1))
-    told.fleet.take_readings("k1-b", message(fields(1)), at(0), told.effects, now=at(10.1))
+    for device in (K1, "k1-b"):
+        body = message(fields(4, temp_c=90.0))
+        told.fleet.take_readings(device, body, at(0), told.effects, now=at(10.1))
     assert told.facts == ["online"]
     assert len(told.effects.samples) == 2
-    assert told.fleet.counts.readings == {"new": 2, "duplicate": 1, "late": 1, "stale": 1}
+    assert told.fleet.counts.readings == {"new": 2, "duplicate": 1, "late": 1, "stale": 2}
     assert told.fleet.counts.missing == 1
 
 

@@ -41,6 +41,14 @@ def test_offline_after_exactly_five_seconds(until: float, gone: bool) -> None:
     assert attendance.fell_silent(sight(until)) == []
 
 
+def test_each_device_has_its_own_silence() -> None:
+    """Whoever came first is not silent because of it."""
+    attendance = Attendance()
+    for device, second in [("k1-a", 1), ("k1-b", 2), ("k1-a", 6)]:
+        attendance.sent_reading(device, at(second), at(second))
+    assert [stay.device_id for stay in attendance.fell_silent(sight(7))] == ["k1-b"]
+
+
 def test_a_word_that_came_late_shortens_no_stay() -> None:
     """Out of order, it changes nothing."""
     attendance = Attendance()

@@ -160,6 +160,13 @@ def test_repeats_and_late_readings_are_told_apart() -> None:
     assert verdicts == ["new", "new", "new", "duplicate", "duplicate", "late", "duplicate", "new"]
 
 
+def test_a_number_that_fits_a_gap_with_a_time_that_does_not_is_a_restart() -> None:
+    """What was before the restart is no neighbour of what comes after it."""
+    seen = [(1, 100.0), (5, 500.0), (3, 50.0), (6, 350.0), (5, 250.0), (5, 250.0)]
+    verdicts = [verdict for verdict, _ in judged(*seen)]
+    assert verdicts == ["new", "new", "restarted", "new", "late", "duplicate"]
+
+
 @pytest.mark.parametrize("ts", [0.0, 250.0, 1e12])
 def test_a_device_that_began_anew_counts_from_there(ts: float) -> None:
     """Whether its clock began anew with it, stands within what was seen, or went on."""
