@@ -1,0 +1,158 @@
+"""Processes that die, stall or stop in the middle of a deployment: another goes on, and nothing is done twice."""
+
+import asyncio
+import os
+import random
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from services.deploy.tests.stage_devices import StageDevice
+from services.deploy.tests.theatre import Theatre, open_theatre, until
+from tests.support.infrastructure import Infrastructure
+from tests.support.service_process import RunningService, running_service
+
+
+@pytest.fixture
+async def theatre(migrated: Infrastructure) -> AsyncIterator[Theatre]:
+    async with open_theatre() as theatre:
+        yield theatre
+
+
+class Processes:
+    """Starts deploy as often as a test wants."""
+
+    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+        self._environment, self._folder, self._running = environment, folder, ExitStack()
+
+    async def start(self) -> RunningService:
+        entered = running_service("deploy", self._environment, self._folder)
+        return await asyncio.to_thread(self._running.enter_context, entered)
+
+    def close(self) -> None:
+        self._running.close()
+
+
+@pytest.fixture
+def processes(migrated: Infrastructure, tmp_path: Path):
+    processes = Processes(migrated.environment, tmp_path)
+    yield processes
+    processes.close()
+
+
+def kinds(device: StageDevice) -> Counter[str]:
+    """How often a device really did what."""
+    return Counter(effect.split()[0] for effect in device.effects)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_killed_at_any_moment(theatre: Theatre, processes: Processes, seed: int) -> None:
+    """`kill -9` at random moments, and again: the deployment ends, and the stage is all new or all old."""
+    rng = random.Random(seed)
+    first = await processes.start()
+    devices = await theatre.add_devices(6)
+    for device in rng.sample(devices, 2):
+        device.faults.add("slow_stage")
+    deployment = await theatre.order(devices, strategy={"canary": 1, "observe_seconds": 0.3})
+    await asyncio.sleep(rng.uniform(0.0, 3.0))
+    first.process.kill()
+    for device in devices:
+        device.let_stage.set()
+    second = await processes.start()
+    await asyncio.sleep(rng.uniform(0.0, 8.0))
+    second.process.kill()
+    await processes.start()
+    view = await theatre.until_status(deployment, "succeeded", "failed", "rolled_back")
+    info = theatre.new if view.status == "succeeded" else theatre.old
+    assert theatre.all_run(devices, info)
+    assert {await theatre.expected(device) for device in devices} == {info.bundle.sha256}
+    assert all(kinds(device)["stage"] <= 1 and kinds(device)["activate"] <= 1 for device in devices)
+
+
+async def test_a_successor_goes_on_with_what_was_begun(theatre: Theatre, processes: Processes) -> None:
+    """Killed while devices fetch: they are not told to fetch again, and the deployment succeeds."""
+    first = await processes.start()
+    devices = await theatre.add_devices(4)
+    for device in devices:
+        device.faults.add("slow_stage")
+    deployment = await theatre.order(devices)
+    await theatre.until_status(deployment, "staging")
+    await processes.start()
+    first.process.kill()
+    for device in devices:
+        device.let_stage.set()
+    view = await theatre.until_status(deployment, "succeeded")
+    assert theatre.all_run(devices, theatre.new)
+    assert [line.text for line in view.log if line.text.startswith("taken over")]
+    ids = {command.command_id for device in devices for verb, command in device.commands if verb == "stage"}
+    assert len(ids) == len(devices)
+    assert [kinds(device) for device in devices] == [Counter(stage=1, activate=1)] * 4
+
+
+async def test_a_process_that_is_stopped_hands_over(theatre: Theatre, processes: Processes) -> None:
+    """SIGTERM: another goes on at once, long before the lease would have ended."""
+    first = await processes.start()
+    devices = await theatre.add_devices(3)
+    for device in devices:
+        device.faults.add("slow_stage")
+    deployment = await theatre.order(devices)
+    await theatre.until_status(deployment, "staging")
+    await processes.start()
+    first.process.terminate()
+
+    async def driven_again() -> bool:
+        owners = await theatre.pool.fetchval(
+            "SELECT owner FROM deploy.deployments WHERE id = $1", deployment
+        )
+        return owners not in {None, before}
+
+    before = await theatre.pool.fetchval("SELECT owner FROM deploy.deployments WHERE id = $1", deployment)
+    await until(driven_again, "the other process drives it", within_s=4.0)
+    for device in devices:
+        device.let_stage.set()
+    view = await theatre.until_status(deployment, "succeeded")
+    assert not [line.text for line in view.log if line.text.startswith("taken over")]
+
+
+async def test_a_process_that_stalls_is_replaced_and_does_no_harm(
+    theatre: Theatre, processes: Processes
+) -> None:
+    """Stopped for longer than its lease, then woken: it neither writes nor commands any more."""
+    first = await processes.start()
+    devices = await theatre.add_devices(3)
+    for device in devices:
+        device.faults.add("slow_stage")
+    deployment = await theatre.order(devices)
+    await theatre.until_status(deployment, "staging")
+    os.kill(first.process.pid, signal.SIGSTOP)
+    await processes.start()
+
+    async def taken_over() -> bool:
+        fences = [command.fence for device in devices for _, command in device.commands]
+        return len({fence for fence in fences if fence}) > 1
+
+    await until(taken_over, "the successor commands with a higher fence")
+    os.kill(first.process.pid, signal.SIGCONT)
+    for device in devices:
+        device.let_stage.set()
+    view = await theatre.until_status(deployment, "succeeded")
+    assert view.counts == {"committed": 3}
+    assert [kinds(device) for device in devices] == [Counter(stage=1, activate=1)] * 3
+    assert theatre.all_run(devices, theatre.new)
+
+
+async def test_two_processes_share_the_work(theatre: Theatre, processes: Processes) -> None:
+    """Many deployments, two processes: each is driven by one, and no step is done twice."""
+    await processes.start()
+    await processes.start()
+    groups = [await theatre.add_devices(2) for _ in range(8)]
+    orders = [await theatre.order(group) for group in groups]
+    for order in orders:
+        view = await theatre.until_status(order, "succeeded")
+        assert not [line.text for line in view.log if line.text.startswith("taken over")]
+    devices = [device for group in groups for device in group]
+    assert [kinds(device) for device in devices] == [Counter(stage=1, activate=1)] * 16
