@@ -12,7 +12,7 @@ from k1_cli.app import app
 
 ROOT = Path(__file__).parents[2]
 PROJECTS = sorted(
-    p for folder in ("libs", "services", "cli") for p in (ROOT / folder).rglob("pyproject.toml")
+    p for folder in ("libs", "services", "simulator", "cli") for p in (ROOT / folder).rglob("pyproject.toml")
 )
 
 
