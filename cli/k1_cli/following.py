@@ -50,10 +50,17 @@ def _follow(gateway: Gateway, board: Board, tell: Callable[[str], None]) -> None
             else:
                 for line in board.take_change(DeploymentChange.model_validate_json(body)):
                     tell(line)
-            if board.status in OVER and board.view.status not in OVER:
+            if _is_behind(board):
                 board.take_view(DeploymentView.model_validate(gateway.deployment(board.view.id)))
             if board.view.status in OVER:
                 return
+
+
+def _is_behind(board: Board) -> bool:
+    """Changes tell of steps; the batches are known from the staging on, and the reason at the end."""
+    if board.status in OVER:
+        return board.view.status not in OVER
+    return board.status == "staging" and board.view.status in {"queued", "checking"}
 
 
 def _events(gateway: Gateway, deployment_id: str) -> Generator[tuple[str, str]]:

@@ -1,11 +1,20 @@
 """From the options of `k1 deploy` to the body of `POST /deployments`; what is wrong in it the gateway says."""
 
+import getpass
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from k1_cli.errors import CommandError
 
 JsonObject = dict[str, Any]
+
+
+def login() -> str:
+    """Who asks, for the audit trail; in a container the account may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "operator"
 
 
 def strategy_of(

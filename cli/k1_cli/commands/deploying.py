@@ -2,7 +2,6 @@
 
 # ruff: noqa: PLC0415  a command imports its tools when it runs, so that --help is fast
 
-import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,7 +63,7 @@ def deploy(
 
     Example: ./k1 deploy trk_01JABCDEF --group stage --canary 1 --batch-size 10 --watch
     """
-    from k1_cli.ordering import order_of, split_devices, strategy_of
+    from k1_cli.ordering import login, order_of, split_devices, strategy_of
 
     if sum((devices is not None, group is not None, every)) != 1:
         raise typer.BadParameter("give one of --devices, --group and --all")
@@ -79,7 +78,7 @@ def deploy(
             strategy=strategy_of(canary, batch_size, max_failures, observe),
             activation=_activation(gateway, at, on_downbeat),
             overrides=override or [],
-            requested_by=requested_by or getpass.getuser(),
+            requested_by=requested_by or login(),
             dry_run=dry_run,
         )
         answer = gateway.deploy(order)

@@ -2,7 +2,6 @@
 
 # ruff: noqa: PLC0415  a command imports its tools when it runs, so that --help is fast
 
-import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -114,7 +113,9 @@ def draw(view: "DeploymentView", path: Path) -> None:
 
 
 def _control(home: Path, deployment_id: str, action: str, reason: str | None) -> None:
-    told = {"requested_by": getpass.getuser(), **({"reason": reason} if reason else {})}
+    from k1_cli.ordering import login
+
+    told = {"requested_by": login(), **({"reason": reason} if reason else {})}
     with open_gateway(home) as gateway:
         view = gateway.control(deployment_id, action, told)
     paused = ", paused" if view.get("paused") else ""

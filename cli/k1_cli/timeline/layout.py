@@ -21,7 +21,7 @@ from k1_contracts.deployments import (
 MOST_ROWS: Final = 60
 """With more devices, those with the same fate share a row."""
 _MOST_TROUBLED: Final = 24
-_MOST_MARKS: Final = 14
+_MOST_MARKS: Final = 24
 _TROUBLED: Final[frozenset[DeviceOutcome]] = frozenset({"failed", "blocked", "rollback_pending"})
 
 Tone = StepName | Literal["failed", "running"]
@@ -201,9 +201,9 @@ def batch_name(view: DeploymentView, batch: int | None) -> str:
 def _marks(log: Sequence[LogLine], clock: _Clock) -> Iterator[Mark]:
     """The lines about the deployment as a whole, or all where there are none; the middle of many is left out."""
     lines = [line for line in log if line.device_id is None] or list(log)
+    numbered = list(enumerate(lines, start=1))
     half = _MOST_MARKS // 2
-    told = lines if len(lines) <= _MOST_MARKS else [*lines[:half], *lines[-half:]]
-    for number, line in enumerate(told, start=1):
+    for number, line in numbered if len(lines) <= _MOST_MARKS else [*numbered[:half], *numbered[-half:]]:
         at = clock.seconds(line.at)
         text = f"{line.device_id}: {line.text}" if line.device_id else line.text
         yield Mark(at, number, duration(at), text)

@@ -34,12 +34,12 @@ def hello_of_revoked(device_id: str) -> PermanentError:
 
 
 def device_not_found(device_id: str) -> AnswerError:
-    message = f"There is no device {device_id}; `k1 devices` lists them."
+    message = f"There is no device {device_id}; `k1 devices list` lists them."
     return AnswerError("device_not_found", message, HTTPStatus.NOT_FOUND)
 
 
 def devices_not_found(device_ids: Sequence[str]) -> AnswerError:
-    message = f"There is no device {_some(device_ids)}; `k1 devices` lists them."
+    message = f"There is no device {_some(device_ids)}; `k1 devices list` lists them."
     return AnswerError("device_not_found", message, HTTPStatus.NOT_FOUND)
 
 
@@ -64,7 +64,7 @@ def no_targets() -> AnswerError:
 
 
 def group_empty(group: str) -> AnswerError:
-    message = f"There is no device in the group {group}; `k1 devices` lists them with their groups."
+    message = f"There is no device in the group {group}; `k1 devices list` lists them with their groups."
     return AnswerError("group_not_found", message, HTTPStatus.NOT_FOUND)
 
 
@@ -74,7 +74,7 @@ def gate_not_overridable(gate: str) -> AnswerError:
 
 
 def deployment_not_found(deployment_id: str) -> AnswerError:
-    message = f"There is no deployment {deployment_id}; `k1 deploy list` lists them."
+    message = f"There is no deployment {deployment_id}; `k1 deployments list` lists them."
     return AnswerError("deployment_not_found", message, HTTPStatus.NOT_FOUND)
 
 
