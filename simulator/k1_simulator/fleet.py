@@ -38,7 +38,7 @@ class Fleet:
         folder: Path,
         seed: int = 0,
         faults: FaultPlan | None = None,
-        factory: bool = False,
+        factory: bool | bytes = False,
         habits: Habits | None = None,
         profiles: Mapping[str, Profile] | None = None,
         on_change: Callable[[Change], None] | None = None,
@@ -47,7 +47,7 @@ class Fleet:
         """Nothing starts here.
 
         `folder`: one folder a device within it. `factory`: at their first start devices run a bundle of their
-        own. `profiles`: devices that are not as `Profile()` is. `on_change` and `on_holding` are called within the event
+        own, or this one. `profiles`: devices that are not as `Profile()` is. `on_change` and `on_holding` are called within the event
         loop, the latter after every start and every change of what is on a flash.
         """
         self._identities = identities
@@ -55,7 +55,7 @@ class Fleet:
         self._folder = folder
         self._seed = seed
         self._faults = faults or FaultPlan()
-        self._factory = factory_bundle(seed) if factory else None
+        self._factory = factory_bundle(seed) if factory is True else factory or None
         self._habits = habits or Habits()
         self._profiles = profiles or {}
         self._journal = Journal(on_change, on_holding)

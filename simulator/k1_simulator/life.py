@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from k1_contracts import subjects
 from k1_contracts.devices import DeviceBye, DeviceReply, FetchChunk, Verb
@@ -32,6 +32,7 @@ from k1_simulator.turn import Answer, Arm, Changed, Disarm, Effect, StartTransfe
 from k1_simulator.world import World
 
 _log = logging.getLogger(__name__)
+_CANCEL_AGAIN_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Life:
             parts.world, parts.disk, machine, parts.faults, rng, self._ask_chunk, self._apply
         )
         self._session: Session | None = None
+        self._ending = False
         self._may_connect = asyncio.Event()
         self._muted: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -85,12 +87,15 @@ class Life:
 
     async def end(self, *, bye: bool) -> None:
         """Stop all; with `bye` in good order, else as a power cut does."""
+        self._ending = True
         session, self._session = self._session, None
         self._show.disarm()
         self.transfers.stop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:
+            # Once may not do: before Python 3.12 wait_for can lose a cancellation.
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=_CANCEL_AGAIN_S)
         if session is None:
             return
         if bye:
@@ -116,6 +121,9 @@ class Life:
             except LinkError as error:
                 self.trouble = str(error)
             else:
+                if self._ending:
+                    await session.cut()
+                    return
                 await self._greet(session)
                 await session.ended()
                 self._session = None
@@ -165,6 +173,7 @@ class Life:
         if verb is None:
             _log.warning("unknown command", extra={"device": self._id, "verb": word})
             return
+        await self.online.wait()  # a command may overtake the hello
         try:
             fault = self._parts.faults.on_command(verb)
             if fault is None:

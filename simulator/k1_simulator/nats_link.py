@@ -35,7 +35,8 @@ def nats_link(device_id: str, settings: NatsSettings, credential: DeviceCredenti
             await session.connect(options, heard)
         except (OSError, NatsError, TimeoutError) as error:
             await session.close()
-            raise LinkError(f"NATS: {type(error).__name__} {error}") from error
+            reason = session.trouble or error
+            raise LinkError(f"NATS: {type(reason).__name__} {reason}") from error
         except asyncio.CancelledError:
             await session.close()
             raise
@@ -60,6 +61,8 @@ class _NatsSession:
         self._id = device_id
         self._client = Client()
         self._ended = asyncio.Event()
+        self.trouble: Exception | None = None
+        """What went wrong last; the client itself only says that no server is left."""
 
     async def connect(self, options: dict[str, Any], heard: Heard) -> None:
         await self._client.connect(
@@ -67,6 +70,8 @@ class _NatsSession:
             name=self._id,
             inbox_prefix=f"_INBOX.{self._id}",
             allow_reconnect=False,
+            max_reconnect_attempts=1,  # the first connection is tried so often all the same
+            reconnect_time_wait=0,
             connect_timeout=CONNECT_TIMEOUT_S,
             ping_interval=_PING_S,
             error_cb=self._failed,
@@ -77,7 +82,10 @@ class _NatsSession:
             await heard(message.subject.rpartition(".")[2], message.data, message.reply or None)
 
         await self._client.subscribe(subjects.command(self._id, ">"), cb=on_message)
-        # Commands may come from now on: the server has seen the subscription before what follows on this connection.
+        # Who hears the hello may send a command at once, so the server must know of the subscription.
+        # The first flush of this client overtakes what waits to be sent, the second one does not.
+        await self._client.flush(CONNECT_TIMEOUT_S)
+        await self._client.flush(CONNECT_TIMEOUT_S)
 
     async def say(self, subject: str, body: bytes) -> None:
         try:
@@ -109,4 +117,5 @@ class _NatsSession:
         self._ended.set()
 
     async def _failed(self, error: Exception) -> None:
+        self.trouble = error
         _log.debug("NATS", extra={"device": self._id, "reason": repr(error)})

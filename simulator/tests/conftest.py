@@ -1,0 +1,116 @@
+"""Fleets of simulated devices on real servers."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nats.aio.client import Client
+
+from k1_contracts.devices import Transport
+from k1_platform.device_credentials import load_device_keys, mint
+from k1_platform.nats_jwt import KeyKind, KeyPair
+from k1_platform.objects import ObjectStore
+from k1_platform.settings import NatsSettings
+from k1_simulator.fleet import Fleet
+from k1_simulator.identity import Identity
+from k1_simulator.world import Habits, Servers
+from simulator.tests.commander import Commander
+from simulator.tests.shows import KEY, bundle, jwk_set
+from tests.support.infrastructure import Infrastructure
+
+MakeFleet = Callable[..., Fleet]
+
+
+@pytest.fixture
+def identities(provisioned: Infrastructure) -> Callable[[Sequence[str], Transport], list[Identity]]:
+    """Devices with credentials of their own, as deploy mints them."""
+    if provisioned.stack is None:
+        pytest.skip("the keys of the bus are not at hand")
+    keys = load_device_keys(provisioned.stack.urls.nats_deploy_keys)
+
+    def made(device_ids: Sequence[str], transport: Transport) -> list[Identity]:
+        now = int(time.time())
+        return [
+            Identity(
+                device_id=device_id,
+                credential=mint(keys, device_id, transport, KeyPair.generate(KeyKind.USER), now).credential,
+                trusted_keys=jwk_set(KEY),
+            )
+            for device_id in device_ids
+        ]
+
+    return made
+
+
+@pytest.fixture
+async def make_fleet(
+    provisioned: Infrastructure,
+    identities: Callable[[Sequence[str], Transport], list[Identity]],
+    tmp_path: Path,
+) -> AsyncIterator[MakeFleet]:
+    """A fleet in the test's folder, not started; whatever runs at the end is stopped."""
+    assert provisioned.stack is not None
+    servers = Servers(
+        NatsSettings(url=provisioned.environment["K1_NATS_URL"], creds=None), provisioned.stack.urls.mqtt_url
+    )
+    async with AsyncExitStack() as running:
+
+        def made(device_ids: Sequence[str], transport: Transport = "nats", **options: Any) -> Fleet:
+            options = {
+                "habits": Habits(telemetry=False, reconnect_s=0.05),
+                "folder": tmp_path / "devices",
+            } | options
+            fleet = Fleet(identities(device_ids, transport), servers=servers, **options)
+            running.push_async_callback(fleet.stop)
+            return fleet
+
+        yield made
+
+
+@pytest.fixture
+async def commander(nats_client: Client) -> Commander:
+    """Deploy's end of the link."""
+    commander = Commander(nats_client)
+    await commander.start()
+    return commander
+
+
+@pytest.fixture
+async def store(objects: ObjectStore) -> Callable[[int], Any]:
+    """Puts the bundle of a seed into the object store: the fields of the `stage` for it."""
+
+    async def stored(seed: int, chunk_size: int = 65536) -> dict[str, Any]:
+        made = bundle(seed)
+        key = f"bundles/{made.sha256}.k1b"
+        await objects.put_bytes(key, made.data, "application/octet-stream")
+        url = objects.signed_url(key, expires=timedelta(hours=1))
+        return stage_fields(seed, url, chunk_size)
+
+    return stored
+
+
+def stage_fields(seed: int, url: str, chunk_size: int = 65536) -> dict[str, Any]:
+    """Of the bundle of a seed, to be had at this URL."""
+    made = bundle(seed)
+    return {
+        "bundle_sha256": made.sha256,
+        "size": len(made.data),
+        "url": url,
+        "chunk_size": chunk_size,
+        "track_id": made.manifest.track_id,
+        "version": made.manifest.track_version,
+    }
+
+
+async def until(condition: Callable[[], Any], what: str, within_s: float = 15.0) -> Any:
+    """Wait for a condition to hold."""
+    deadline = time.monotonic() + within_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {within_s:.0f} s: {what}"
+        await asyncio.sleep(0.01)
+    return found

@@ -1,0 +1,83 @@
+"""Bundles, keys and commands for tests."""
+
+import base64
+import json
+from functools import cache
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from k1_contracts.devices import COMMANDS, DeviceReply, Verb
+from k1_contracts.ids import derived_id
+from k1_graph.bundle.container import Bundle, build_bundle, key_id
+from k1_graph.recommend import recommend
+from k1_graph.testing import synthetic_map
+from k1_simulator.machine import Machine
+from k1_simulator.memory import HeldBundle, Memory
+from k1_simulator.profile import Profile
+from k1_simulator.turn import Answer, Effect
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
+TRACK = derived_id("trk", "test")
+DEVICE = "k1-test-0001"
+
+
+def jwk_set(*keys: Ed25519PrivateKey) -> str:
+    """What the catalogue says of the public halves."""
+    return json.dumps(
+        {"keys": [{"kid": kid(key), "x": x(key)} for key in keys]},
+    )
+
+
+def kid(key: Ed25519PrivateKey) -> str:
+    return key_id(key.public_key())
+
+
+def x(key: Ed25519PrivateKey) -> str:
+    return base64.urlsafe_b64encode(key.public_key().public_bytes_raw()).decode().rstrip("=")
+
+
+@cache
+def bundle(seed: int, key: Ed25519PrivateKey = KEY) -> Bundle:
+    """A show; other bytes for every seed."""
+    genesis = synthetic_map(30_000.0, seed=seed)
+    graph = recommend(genesis, "edm").graph
+    return build_bundle(genesis=genesis, graph=graph, track_id=TRACK, track_version=1, key=key)
+
+
+def address(number: int) -> str:
+    """A bundle's, for machines that never see its bytes."""
+    return f"{number:064x}"
+
+
+def fresh(**fields: Any) -> Machine:
+    """A device with a clean memory."""
+    return Machine(Profile(), Memory(device_id=DEVICE, trusted={kid(KEY): x(KEY)}, **fields))
+
+
+def held(number: int) -> HeldBundle:
+    return HeldBundle(bundle_sha256=address(number), track_id=TRACK, version=number, size=1000)
+
+
+def command(verb: Verb, command_id: str = "c1", **fields: Any) -> bytes:
+    """The body of a command, checked."""
+    if verb == "stage":
+        fields = {
+            "size": 1000,
+            "url": "http://nowhere/x",
+            "chunk_size": 1000,
+            "track_id": TRACK,
+            "version": 1,
+        } | fields
+    return COMMANDS[verb](command_id=command_id, **fields).to_json()
+
+
+def replies(effects: list[Effect]) -> list[DeviceReply]:
+    return [effect.reply for effect in effects if isinstance(effect, Answer)]
+
+
+def reply(effects: list[Effect]) -> DeviceReply:
+    """The only answer."""
+    (found,) = replies(effects)
+    return found

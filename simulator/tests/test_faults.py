@@ -1,0 +1,141 @@
+"""The file of faults, and whom and when they befall."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k1_simulator.fault_box import FaultBox
+from k1_simulator.fault_file import FaultFileError, load_faults, parse_faults
+from k1_simulator.faults import DriftRamp, DropAt, FaultPlan, LowFps, Mute, NoSpace, Offline, Reject
+from k1_simulator.identity import device_names
+
+EVERY_KIND = """
+faults:
+  - {fault: offline, step: start, for_s: 3}
+  - {fault: offline, devices: k1-0001, step: activate, for_s: 30, after_s: 0.5, repeat: always}
+  - {fault: reject, step: stage, code: no_space}
+  - {fault: slow, step: stage, for_s: 2, bytes_per_s: 1000}
+  - {fault: mute, step: ping}
+  - {fault: lie_success, step: activate}
+  - {fault: no_space, devices: ["k1-*", "stage-[ab]"], share: 0.5}
+  - {fault: drop_at, byte: 20000, repeat: always}
+  - {fault: corrupt}
+  - {fault: activate_error}
+  - {fault: crash_after_activate, comes_back: old, for_s: 0}
+  - {fault: drift_ramp, ms_per_s: -40, after_s: 5}
+  - {fault: overheat, step: start}
+  - {fault: low_fps, fps: 10}
+"""
+
+
+def test_every_kind_of_fault_can_be_written() -> None:
+    """Fourteen lines, fourteen faults in their order."""
+    plan = parse_faults(EVERY_KIND)
+    assert len(plan.faults) == 14
+    assert plan.faults[7] == DropAt(fault="drop_at", byte=20000, repeat="always")
+
+
+def test_an_empty_file_is_no_fault() -> None:
+    assert parse_faults("# nothing yet\n") == FaultPlan()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("faults:\n  - {fault: offline,\n     step: stage, for_s: -1}\n", "f.yaml, line 3: faults.0.for_s: "),
+        ("faults:\n- fault: mute\n  step: sleep\n", "f.yaml, line 3: faults.0.step: "),
+        ("faults:\n- {fault: mute, step: ping}\n- fault: gremlins\n", "f.yaml, line 3: faults.1: "),
+        ("faults:\n- {fault: mute, step: ping}\n- {fault: drop_at}\n", "f.yaml, line 3: faults.1.byte: "),
+        ("faults:\n- {fault: no_space, shares: 0.5}\n", "f.yaml, line 2: faults.0.shares: "),
+        ("faults: 3\n", "f.yaml, line 1: faults: "),
+        ("fault: []\n", "f.yaml, line 1: fault: "),
+        ("faults: [\n", "f.yaml is no YAML: "),
+        ("- 1\n", "f.yaml, line 1: "),
+    ],
+)
+def test_a_wrong_file_is_told_with_its_line(text: str, message: str) -> None:
+    """File, line, field, reason."""
+    with pytest.raises(FaultFileError) as caught:
+        parse_faults(text, "f.yaml")
+    assert str(caught.value).startswith(message)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    """A line each."""
+    with pytest.raises(FaultFileError) as caught:
+        parse_faults("faults:\n- {fault: drop_at}\n- {fault: low_fps, fps: many}\n")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """Absent, or not text."""
+    with pytest.raises(FaultFileError, match="cannot be read"):
+        load_faults(tmp_path / "none.yaml")
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(FaultFileError, match="cannot be read"):
+        load_faults(tmp_path / "bytes.yaml")
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_plan_or_a_clear_error(text: str) -> None:
+    """Nothing else is raised."""
+    with suppress(FaultFileError):
+        parse_faults(text)
+
+
+def test_patterns_choose_devices() -> None:
+    """An id, a pattern, several."""
+    plan = parse_faults(EVERY_KIND)
+    assert plan.faults[1].matches("k1-0001")
+    assert not plan.faults[1].matches("k1-00010")
+    assert [d for d in ("k1-7", "stage-a", "stage-c") if plan.faults[6].matches(d)] == ["k1-7", "stage-a"]
+
+
+@given(seed=st.integers(), share=st.floats(0, 1), count=st.integers(0, 60))
+def test_a_share_is_exact_and_the_same_for_the_same_seed(seed: int, share: float, count: int) -> None:
+    """Of so many devices that match, that part, rounded; drawn from the seed alone."""
+    ids = device_names("k1", count)
+    plan = FaultPlan(faults=[NoSpace(fault="no_space", share=share)])
+    given_to = plan.assigned(ids, seed)
+    assert sum(map(len, given_to.values())) == round(share * count)
+    assert given_to == plan.assigned(list(reversed(ids)), seed)
+
+
+def test_another_seed_chooses_other_devices() -> None:
+    """Of a hundred, the same ten twice would be a miracle."""
+    plan = FaultPlan(faults=[NoSpace(fault="no_space", share=0.1)])
+    ids = device_names("k1", 100)
+    chosen = [{one for one, faults in plan.assigned(ids, seed).items() if faults} for seed in (1, 2)]
+    assert chosen[0] != chosen[1]
+
+
+def test_once_is_once_and_always_is_always() -> None:
+    """A fault of `once` is gone when it has happened."""
+    box = FaultBox([Mute(fault="mute", step="ping"), Reject(fault="reject", step="stage", repeat="always")])
+    assert [fault.fault for fault in (box.on_command("ping"),) if fault] == ["mute"]
+    assert box.on_command("ping") is None
+    assert [box.on_command("stage") for _ in range(3)] == [
+        Reject(fault="reject", step="stage", repeat="always")
+    ] * 3
+
+
+def test_a_fault_waits_for_its_step() -> None:
+    """`no_space` is of stage; what is at the start is no command's."""
+    box = FaultBox([Offline(fault="offline", step="start", for_s=1), NoSpace(fault="no_space")])
+    assert box.on_command("activate") is None
+    assert box.on_command("stage") == NoSpace(fault="no_space")
+    assert box.take(Offline, lambda fault: fault.step == "start") is not None
+
+
+def test_ailments_come_with_the_start_or_the_activation() -> None:
+    """Each at its step, those of `once` one time."""
+    drift = DriftRamp(fault="drift_ramp")
+    slow = LowFps(fault="low_fps", step="start", repeat="always")
+    box = FaultBox([drift, slow])
+    assert box.ailments("activate") == [drift]
+    assert box.ailments("activate") == []
+    assert box.ailments("start") == [slow]
+    assert box.ailments("start") == [slow]

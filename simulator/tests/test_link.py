@@ -1,0 +1,399 @@
+"""Devices on a real bus and a real store, over NATS and over MQTT."""
+
+import asyncio
+import time
+from contextlib import suppress
+from itertools import pairwise
+from typing import Any
+
+import nats.errors
+import pytest
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+
+from k1_contracts import subjects
+from k1_contracts.devices import (
+    ChunkHeader,
+    DeviceBye,
+    DeviceHello,
+    FetchChunk,
+    Ping,
+    TelemetryBody,
+    TelemetrySample,
+    Transport,
+)
+from k1_platform.settings import NatsSettings
+from k1_simulator.device import DeviceState
+from k1_simulator.fleet import Fleet, FleetError
+from k1_simulator.identity import anonymous
+from k1_simulator.profile import Profile
+from k1_simulator.world import Habits, Servers
+from simulator.tests.commander import Commander
+from simulator.tests.conftest import MakeFleet, stage_fields, until
+from simulator.tests.shows import KEY, STRANGER, bundle, jwk_set, kid
+from tests.support.infrastructure import Infrastructure
+
+TRANSPORTS: tuple[Transport, ...] = ("nats", "mqtt")
+NOWHERE = "http://127.0.0.1:9/nothing"
+both = pytest.mark.parametrize("transport", TRANSPORTS)
+
+
+def name(unique: str) -> str:
+    return f"sim-{unique}"
+
+
+def active(state: DeviceState) -> str | None:
+    return state.active.bundle_sha256 if state.active else None
+
+
+async def listen(client: Client, subject: str) -> list[bytes]:
+    """What comes on a subject from now on."""
+    heard: list[bytes] = []
+
+    async def note(message: Any) -> None:
+        heard.append(message.data)
+
+    await client.subscribe(subject, cb=note)
+    await client.flush()
+    return heard
+
+
+async def nobody_answers(client: Client, device: str) -> bool:
+    """The server's word; until it has noticed that the device is gone a command may be lost."""
+    for _ in range(20):
+        with suppress(nats.errors.TimeoutError):
+            try:
+                await client.request(subjects.command(device, "ping"), b"{}", timeout=0.2)
+            except nats.errors.NoRespondersError:
+                return True
+    return False
+
+
+@both
+async def test_a_device_says_hello_and_bye(
+    transport: Transport, make_fleet: MakeFleet, jetstream: JetStreamContext, unique: str
+) -> None:
+    """Both land on the stream of devices, with nothing but what the contract says."""
+    device = name(unique)
+    async with make_fleet([device], transport, factory=True) as fleet:
+        factory = active(fleet.state(device))
+    hello = await jetstream.get_last_msg("DEVICES", subjects.device(device, "hello"))
+    bye = await jetstream.get_last_msg("DEVICES", subjects.device(device, "bye"))
+    assert hello.data is not None
+    assert bye.data is not None
+    said = DeviceHello.model_validate_json(hello.data)
+    assert said.id == device
+    assert said.active is not None
+    assert said.active.bundle_sha256 == factory
+    assert DeviceBye.model_validate_json(bye.data) == DeviceBye(id=device)
+
+
+@both
+async def test_a_show_is_staged_activated_and_taken_back(
+    transport: Transport,
+    make_fleet: MakeFleet,
+    commander: Commander,
+    store: Any,
+    unique: str,
+) -> None:
+    """From the store by HTTP Range, at a moment of the device's clock, and back to what ran before."""
+    device, show = name(unique), bundle(1).sha256
+    async with make_fleet([device], transport, factory=True) as fleet:
+        before = active(fleet.state(device))
+        staged = await commander.call(device, "stage", "s", **await store(1, chunk_size=1000))
+        assert (staged.status, staged.code, staged.message) == ("done", None, None)
+        assert staged.hello is not None
+        assert staged.hello.staged == [show]
+        now_ms, host_s = await commander.device_time(device)
+        await commander.send(device, "activate", "a", bundle_sha256=show, at_ms=now_ms + 300)
+        assert (await commander.answer("a", "accepted")).hello is None
+        done = await commander.answer("a")
+        assert done.at_ms == pytest.approx(now_ms + 300, abs=50)
+        (activation,) = fleet.activations()
+        assert activation.monotonic_s == pytest.approx(host_s + 0.3, abs=0.05)
+        assert active(fleet.state(device)) == show
+        back = await commander.call(device, "deactivate", "d", restore=before, bundle_sha256=show)
+        assert back.status == "done"
+        assert (active(fleet.state(device)), fleet.state(device).staged) == (before, (show,))
+        assert (await commander.call(device, "discard", "x", bundle_sha256=show)).status == "done"
+        assert fleet.state(device).staged == ()
+
+
+@pytest.mark.parametrize(
+    ("transport", "first"), [("nats", "reply subject"), ("mqtt", "topic")], ids=["nats", "mqtt"]
+)
+async def test_answers_take_the_way_of_the_transport(  # noqa: PLR0917
+    transport: Transport, first: str, make_fleet: MakeFleet, commander: Commander, store: Any, unique: str
+) -> None:
+    """NATS: the first on the reply subject, later ones on the device's; MQTT has no reply subjects."""
+    device = name(unique)
+    async with make_fleet([device], transport):
+        await commander.call(device, "stage", "s", **await store(1))
+    assert commander.statuses("s") == [(first, "accepted"), ("topic", "done")]
+
+
+@both
+async def test_a_bundle_comes_over_the_link_where_http_does_not_work(
+    transport: Transport, make_fleet: MakeFleet, commander: Commander, nats_client: Client, unique: str
+) -> None:
+    """Chunk by chunk from whoever answers `fetch`, here after some lost and some wrong answers."""
+    device, data = name(unique), bundle(1).data
+    asked: list[int] = []
+
+    async def give(message: Any) -> None:
+        request = FetchChunk.model_validate_json(message.data)
+        asked.append(request.offset)
+        part = data[request.offset : request.offset + request.length]
+        header = ChunkHeader(
+            request_id=request.request_id,
+            bundle_sha256=request.bundle_sha256,
+            offset=request.offset,
+            length=len(part),
+        )
+        if len(asked) == 2:
+            header = header.model_copy(update={"offset": request.offset + 1})
+        if len(asked) == 3:
+            header, part = header.model_copy(update={"error": "the store is away", "length": 0}), b""
+        subject = message.reply or subjects.command(device, "chunk")
+        await nats_client.publish(subject, header.to_json() + b"\n" + part)
+
+    await nats_client.subscribe(subjects.device(device, "fetch"), cb=give)
+    async with make_fleet([device], transport):
+        staged = await commander.call(device, "stage", "s", **stage_fields(1, NOWHERE, chunk_size=8192))
+    assert (staged.status, staged.message) == ("done", None)
+    assert asked == [0, 8192, 8192, *range(8192, len(data), 8192)]
+
+
+@both
+async def test_a_bundle_that_cannot_be_had_fails_with_both_reasons(
+    transport: Transport, make_fleet: MakeFleet, commander: Commander, nats_client: Client, unique: str
+) -> None:
+    """Neither HTTP nor the link: `fetch_failed`, and what was wrong with each."""
+    device = name(unique)
+
+    async def refuse(message: Any) -> None:
+        request = FetchChunk.model_validate_json(message.data)
+        header = ChunkHeader(**request.model_dump(exclude={"length"}), length=0, error="no such bundle")
+        await nats_client.publish(
+            message.reply or subjects.command(device, "chunk"), header.to_json() + b"\n"
+        )
+
+    await nats_client.subscribe(subjects.device(device, "fetch"), cb=refuse)
+    async with make_fleet([device], transport):
+        failed = await commander.call(device, "stage", "s", **stage_fields(1, NOWHERE))
+    assert (failed.status, failed.code) == ("failed", "fetch_failed")
+    assert "HTTP: " in (failed.message or "")
+    assert "link: no such bundle" in (failed.message or "")
+
+
+async def test_nobody_answers_for_a_device_that_is_away(
+    make_fleet: MakeFleet, nats_client: Client, unique: str
+) -> None:
+    """A command to a device after a power cut gets the server's word; after the restart it is answered."""
+    device, ping = name(unique), Ping(command_id="p").to_json()
+    async with make_fleet([device]) as fleet:
+        await fleet.kill(device)
+        assert not fleet.state(device).online
+        assert await nobody_answers(nats_client, device)
+        await fleet.restart(device)
+        assert (await nats_client.request(subjects.command(device, "ping"), ping, timeout=5)).data
+
+
+async def test_the_last_will_of_an_mqtt_device_is_its_bye(
+    make_fleet: MakeFleet, nats_client: Client, unique: str
+) -> None:
+    """The server says it when the connection breaks off."""
+    device = name(unique)
+    byes = await listen(nats_client, subjects.device(device, "bye"))
+    async with make_fleet([device], "mqtt") as fleet:
+        await fleet.kill(device)
+        await until(lambda: byes, "the last will")
+        assert DeviceBye.model_validate_json(byes[0]).reason == "the connection broke off"
+        assert await nobody_answers(nats_client, device)
+
+
+@both
+async def test_a_restart_keeps_bundles_fence_and_answers(
+    transport: Transport, make_fleet: MakeFleet, commander: Commander, store: Any, unique: str
+) -> None:
+    """The same command after it has no second effect and the same answer."""
+    device, show = name(unique), bundle(1).sha256
+    async with make_fleet([device], transport, factory=True) as fleet:
+        await commander.call(device, "stage", "s", **await store(1), fence=5)
+        first = await commander.call(device, "activate", "a", bundle_sha256=show, fence=5)
+        held = fleet.state(device)
+        await fleet.restart(device)
+        assert fleet.state(device) == held
+        again = await commander.call(device, "activate", "a", bundle_sha256=show, fence=5)
+        assert again == first
+        assert len(fleet.activations()) == 1
+        stale = await commander.call(device, "discard", "d", bundle_sha256=show, fence=4)
+        assert stale.code == "stale_fence"
+
+
+@both
+async def test_a_device_comes_back_when_the_server_does(
+    transport: Transport,
+    make_fleet: MakeFleet,
+    provisioned: Infrastructure,
+    unique: str,
+) -> None:
+    """It tries until it is connected, and says hello again."""
+    device = name(unique)
+    stack = provisioned.stack
+    assert stack is not None
+    events: list[str] = []
+    async with make_fleet([device], transport, on_change=lambda change: events.append(change.event)) as fleet:
+        await asyncio.to_thread(stack.kill, "nats")
+        await until(lambda: not fleet.state(device).online, "the device notices")
+        await asyncio.to_thread(stack.restart, "nats")
+        await until(lambda: fleet.state(device).online, "the device is back")
+    assert events == ["online", "offline", "online", "offline"]
+
+
+@both
+async def test_readings_come_ten_a_second_while_a_show_plays(  # noqa: PLR0917
+    transport: Transport,
+    make_fleet: MakeFleet,
+    commander: Commander,
+    store: Any,
+    nats_client: Client,
+    unique: str,
+) -> None:
+    """One a second before; each number once, in order; the track is named; by the device's clock."""
+    device = name(unique)
+    bodies = await listen(nats_client, subjects.telemetry(device))
+
+    def readings() -> list[TelemetrySample]:
+        return [
+            one
+            for one in (TelemetryBody.model_validate_json(body).root for body in bodies)
+            if not isinstance(one, list)
+        ]
+
+    async with make_fleet([device], transport, habits=Habits()):
+        await until(lambda: len(readings()) >= 3, "idle readings")
+        idle = readings()
+        await commander.call(device, "stage", "s", **await store(1))
+        await commander.call(device, "activate", "a", bundle_sha256=bundle(1).sha256)
+        await until(lambda: len([r for r in readings() if r.track_id]) >= 20, "readings of a show")
+        now_ms, _ = await commander.device_time(device)
+    seen = readings()
+    assert [reading.seq for reading in seen] == list(range(len(seen)))
+    assert [b.ts - a.ts for a, b in pairwise(idle)] == pytest.approx([1000] * (len(idle) - 1), abs=150)
+    playing = [reading for reading in seen if reading.track_id == bundle(1).manifest.track_id]
+    assert (playing[-1].ts - playing[0].ts) / (len(playing) - 1) == pytest.approx(100, abs=5)
+    assert seen[-1].ts == pytest.approx(now_ms, abs=1000)
+
+
+async def test_readings_may_share_a_message(make_fleet: MakeFleet, nats_client: Client, unique: str) -> None:
+    """Five readings, a tenth of a second apart, the newest last."""
+    device = name(unique)
+    bodies = await listen(nats_client, subjects.telemetry(device))
+    async with make_fleet([device], factory=True, habits=Habits(readings_a_message=5)):
+        await until(lambda: len(bodies) >= 3, "messages")
+    packs = [TelemetryBody.model_validate_json(body).root for body in bodies]
+    assert all(isinstance(pack, list) and len(pack) == 5 for pack in packs)
+    flat = [reading for pack in packs if isinstance(pack, list) for reading in pack]
+    assert [reading.seq for reading in flat] == list(range(len(flat)))
+    steps = [b.ts - a.ts for a, b in pairwise(flat)]
+    assert steps == pytest.approx([100] * len(steps), abs=60)
+
+
+async def test_new_keys_are_trusted_on_the_word_of_the_old(
+    make_fleet: MakeFleet, commander: Commander, store: Any, unique: str
+) -> None:
+    """After it bundles of the old key are refused, over a restart as well."""
+    device, document = name(unique), jwk_set(STRANGER)
+    async with make_fleet([device]) as fleet:
+        signatures = {kid(KEY): KEY.sign(document.encode()).hex()}
+        trusted = await commander.call(device, "trust", "t", keys_document=document, signatures=signatures)
+        assert trusted.status == "done"
+        await fleet.restart(device)
+        refused = await commander.call(device, "stage", "s", **await store(1))
+        assert (refused.status, refused.code) == ("failed", "unknown_key")
+        assert refused.hello is not None
+        assert refused.hello.key_ids == [kid(STRANGER)]
+
+
+async def test_a_device_refuses_what_it_cannot_run(
+    make_fleet: MakeFleet, commander: Commander, store: Any, unique: str
+) -> None:
+    """Only the manifest tells, so it fails after the transfer; what ran still runs."""
+    old, poor = f"{name(unique)}-old", f"{name(unique)}-poor"
+    profiles = {old: Profile(firmware="0.9.0"), poor: Profile(node_types=("led_output",))}
+    async with make_fleet([old, poor], profiles=profiles, factory=True) as fleet:
+        fields = await store(1)
+        assert (await commander.call(old, "stage", "s1", **fields)).code == "firmware_too_old"
+        assert (await commander.call(poor, "stage", "s2", **fields)).code == "missing_nodes"
+        assert all(state.active and not state.staged for state in fleet.states().values())
+
+
+async def test_a_wrong_size_or_hash_is_found(
+    make_fleet: MakeFleet, commander: Commander, store: Any, unique: str
+) -> None:
+    """The stored object is longer than was said; it is another one than was said."""
+    device = name(unique)
+    async with make_fleet([device], factory=True) as fleet:
+        fields = await store(1)
+        short = await commander.call(device, "stage", "s1", **fields | {"size": fields["size"] - 1})
+        assert (short.status, short.code) == ("failed", "size_mismatch")
+        other = await commander.call(device, "stage", "s2", **fields | {"bundle_sha256": "0" * 64})
+        assert (other.status, other.code) == ("failed", "hash_mismatch")
+        assert fleet.state(device).staged == ()
+
+
+@both
+async def test_hostile_commands_do_not_harm_a_device(
+    transport: Transport, make_fleet: MakeFleet, commander: Commander, unique: str
+) -> None:
+    """No JSON, unknown verbs, empty and huge bodies: it refuses what has a verb and goes on."""
+    device = name(unique)
+    async with make_fleet([device], transport, factory=True) as fleet:
+        for verb in ("stage", "info", "explode", "chunk", "discard"):
+            for body in (b"", b"\x00\xff", b"[" * 50_000, b'{"command_id": "h"}', b"{}\n"):
+                await commander.send_raw(device, verb, body)
+        assert (await commander.call(device, "info", "after")).status == "done"
+        assert fleet.state(device).active
+
+
+async def test_a_device_without_a_credential_of_its_own(
+    provisioned: Infrastructure, tmp_path: Any, commander: Commander, unique: str
+) -> None:
+    """It connects as the fleet's servers say, for load on a bus without device credentials."""
+    fleet = Fleet(anonymous([name(unique)], jwk_set(KEY)), servers=Servers(NatsSettings()), folder=tmp_path)
+    async with fleet:
+        assert (await commander.call(name(unique), "info", "i")).status == "done"
+
+
+async def test_a_fleet_that_cannot_connect_says_why(make_fleet: MakeFleet, unique: str) -> None:
+    """With the number of devices and the first reason, and nothing goes on running."""
+    away = Servers(NatsSettings(url="nats://127.0.0.1:9", creds=None))
+    fleet = make_fleet([name(unique)])
+    fleet._servers = away
+    with pytest.raises(FleetError, match=r"1 of 1 devices are not online after 4 s; sim-.*: NATS: "):
+        await fleet.start(within_s=4)
+
+
+async def test_a_hundred_devices_change_together(
+    make_fleet: MakeFleet, commander: Commander, store: Any, unique: str
+) -> None:
+    """All within 20 ms of each other but for a few; the same moment on a hundred different clocks."""
+    devices = [f"{name(unique)}-{number}" for number in range(100)]
+    async with make_fleet(devices) as fleet:
+        fields = await store(1)
+        staged = await asyncio.gather(
+            *(commander.call(device, "stage", f"s {device}", **fields) for device in devices)
+        )
+        assert {answer.status for answer in staged} == {"done"}
+        clocks = {device: await commander.device_time(device) for device in devices}
+        moment = time.monotonic() + 1.0
+        for device, (shown_ms, host_s) in clocks.items():
+            at_ms = shown_ms + (moment - host_s) * 1000
+            await commander.send(
+                device, "activate", f"a {device}", bundle_sha256=bundle(1).sha256, at_ms=at_ms
+            )
+        await asyncio.gather(*(commander.answer(f"a {device}") for device in devices))
+    moments = sorted(activation.monotonic_s for activation in fleet.activations())
+    assert len(moments) == 100
+    assert moments[94] - moments[0] < 0.02

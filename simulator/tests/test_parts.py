@@ -1,0 +1,149 @@
+"""The pure parts: clock, versions, sensors, keys, what a bundle must be."""
+
+import random
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k1_graph.bundle.container import read_bundle
+from k1_simulator.clock import DeviceClock
+from k1_simulator.factory import factory_bundle
+from k1_simulator.faults import DriftRamp, LowFps, Overheat
+from k1_simulator.keys import KeysRefusedError, public_keys, read_keys
+from k1_simulator.profile import Profile
+from k1_simulator.sensors import Onset, Sensors
+from k1_simulator.verification import StageError, check_fits, check_signature
+from k1_simulator.versions import at_least
+from simulator.tests.shows import KEY, STRANGER, bundle, kid, x
+
+TRUSTED = {kid(KEY): x(KEY)}
+TIMES = st.floats(0, 1e6)
+
+
+@given(started=TIMES, seed=st.integers(), later=st.floats(0, 1e5))
+def test_a_clock_shows_the_moment_that_it_is_asked_for(started: float, seed: int, later: float) -> None:
+    """`when` is the inverse of `show`, to a microsecond."""
+    clock = DeviceClock.drawn(random.Random(seed), started)
+    assert clock.when(clock.show(started + later)) == pytest.approx(started + later, abs=1e-6)
+
+
+@given(seed=st.integers())
+def test_a_clock_runs_nearly_right(seed: int) -> None:
+    """A minute is a minute within 20 millionths."""
+    clock = DeviceClock.drawn(random.Random(seed), 0.0)
+    assert clock.show(60.0) - clock.show(0.0) == pytest.approx(60_000.0, abs=1.21)
+
+
+# https://semver.org, section 11, in rising order
+VERSIONS = [
+    "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11",
+    "1.0.0-rc.1", "1.0.0", "1.0.1", "1.10.0", "2.0.0",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("older", range(len(VERSIONS)))
+def test_versions_are_in_order(older: int) -> None:
+    """Numbers as numbers, a release after its candidates."""
+    for newer in range(len(VERSIONS)):
+        assert at_least(VERSIONS[newer], VERSIONS[older]) is (newer >= older)
+
+
+def test_a_build_number_is_of_no_account() -> None:
+    assert at_least("1.0.0+5", "1.0.0+7")
+
+
+def test_the_same_seed_reads_the_same() -> None:
+    """Readings are repeatable, and their numbers rise by one."""
+
+    def read(seed: int) -> list[object]:
+        sensors = Sensors(random.Random(seed))
+        return [sensors.read(100.0 * n, track_id=None, playing=True) for n in range(50)]
+
+    assert read(1) == read(1)
+    assert read(1) != read(2)
+    assert [reading.seq for reading in read(1)] == list(range(50))  # type: ignore[attr-defined]
+
+
+@given(seed=st.integers(), playing=st.booleans())
+def test_a_healthy_device_raises_no_level(seed: int, playing: bool) -> None:
+    """Drift below 20 ms, below 80 degrees, at least 24 frames, for ten minutes of readings."""
+    sensors = Sensors(random.Random(seed))
+    readings = [sensors.read(100.0 * n, track_id=None, playing=playing) for n in range(600)]
+    assert max(abs(reading.drift_ms) for reading in readings) < 20
+    assert max(reading.temp_c for reading in readings) < 80
+    assert min(reading.fps for reading in readings) >= 24
+
+
+def test_ailments_show_in_the_readings() -> None:
+    """From their moment on, up to their limit."""
+    sensors = Sensors(random.Random(1))
+    wrong = [
+        Onset(DriftRamp(fault="drift_ramp", ms_per_s=50, limit_ms=150, after_s=1), 0.0),
+        Onset(Overheat(fault="overheat", degrees_per_s=10, limit_c=90, after_s=1), 0.0),
+        Onset(LowFps(fault="low_fps", fps=12, after_s=1), 0.0),
+    ]
+    before = sensors.read(900.0, track_id=None, playing=True, wrong=wrong)
+    after = [sensors.read(1000.0 * n, track_id=None, playing=True, wrong=wrong) for n in range(2, 9)]
+    assert abs(before.drift_ms) < 20
+    assert before.fps > 24
+    assert before.error is None
+    assert after[-1].drift_ms == pytest.approx(150, abs=20)
+    assert after[0].drift_ms == pytest.approx(50, abs=20)
+    assert after[-1].temp_c == pytest.approx(90, abs=0.5)
+    assert after[-1].error == "overheated"
+    assert after[-1].fps == pytest.approx(12, abs=3)
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_a_set_of_keys_or_a_clear_error(text: str) -> None:
+    """Nothing else is raised."""
+    with suppress(KeysRefusedError):
+        read_keys(text)
+
+
+def test_a_signed_bundle_is_read_and_others_are_refused() -> None:
+    """The code says which of the two it is: nobody we know, or a wrong signature."""
+    assert check_signature(bundle(1).data, TRUSTED).track_version == 1
+    with pytest.raises(StageError) as unknown:
+        check_signature(bundle(1, STRANGER).data, TRUSTED)
+    assert unknown.value.code == "unknown_key"
+    assert kid(STRANGER) in str(unknown.value)
+    damaged = bytearray(bundle(1).data)
+    damaged[-1] ^= 1
+    with pytest.raises(StageError) as wrong:
+        check_signature(bytes(damaged), TRUSTED)
+    assert wrong.value.code == "bad_signature"
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_refused_as_a_bundle(data: bytes) -> None:
+    """Never another exception."""
+    with pytest.raises(StageError):
+        check_signature(data, TRUSTED)
+
+
+def test_a_device_takes_only_what_it_can_run() -> None:
+    """New enough firmware and every node type; the reason names what is missing."""
+    manifest = bundle(1).manifest
+    check_fits(manifest, Profile())
+    with pytest.raises(StageError, match=r"firmware 1\.0\.0, this is 0\.9\.9") as old:
+        check_fits(manifest, Profile(firmware="0.9.9"))
+    assert old.value.code == "firmware_too_old"
+    known = tuple(node for node in Profile().node_types if node != manifest.required_nodes[0])
+    with pytest.raises(StageError, match=manifest.required_nodes[0]) as missing:
+        check_fits(manifest, Profile(node_types=known))
+    assert missing.value.code == "missing_nodes"
+    with pytest.raises(StageError, match="no version"):
+        check_fits(manifest.model_copy(update={"firmware_min_version": "two"}), Profile())
+
+
+def test_a_factory_bundle_can_be_played() -> None:
+    """It is a bundle like any other, and the same for the same seed."""
+    data = factory_bundle(3)
+    assert data == factory_bundle(3)
+    with pytest.raises(StageError) as stranger:
+        check_signature(data, TRUSTED)
+    assert stranger.value.code == "unknown_key"
+    assert read_bundle(bundle(1).data, public_keys(TRUSTED)).graph.nodes
