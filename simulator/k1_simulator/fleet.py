@@ -47,8 +47,8 @@ class Fleet:
         """Nothing starts here.
 
         `folder`: one folder a device within it. `factory`: at their first start devices run a bundle of their
-        own, or this one. `profiles`: devices that are not as `Profile()` is. `on_change` and `on_holding` are called within the event
-        loop, the latter after every start and every change of what is on a flash.
+        own, or this one. `profiles`: devices that are not as `Profile()` is. `on_change` and `on_holding` are
+        called within the event loop, the latter after every start and every change of what is on a flash.
         """
         self._identities = identities
         self._servers = servers

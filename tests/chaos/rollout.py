@@ -1,0 +1,410 @@
+"""One seeded run: devices with faults, a deployment, processes and servers killed on the way."""
+
+import asyncio
+import json
+import shutil
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import asyncpg
+
+from k1_contracts import streams, subjects
+from k1_contracts.deployments import (
+    ENDED,
+    AddDevices,
+    ControlDeployment,
+    DeploymentView,
+    DevicesAdded,
+    GetDeployment,
+    RequestDeployment,
+)
+from k1_contracts.devices import AlarmKind, DeviceAlarm
+from k1_contracts.ids import derived_id
+from k1_platform.broker import make_event
+from k1_platform.dead_letter_queue import list_dead_letters
+from k1_platform.settings import NatsSettings
+from k1_simulator.faults import DriftRamp, LowFps, Overheat
+from k1_simulator.fleet import Fleet
+from k1_simulator.identity import Identity, provisioned
+from k1_simulator.journal import Change, Holding
+from k1_simulator.world import Habits, Servers
+from tests.chaos.scenarios import Disturbance, Scenario
+from tests.chaos.verdict import Evidence, FlashWatch, problems
+from tests.chaos.world import Session, World
+
+PATIENCE_S: Final = 120.0
+MOMENT_S: Final = 6.0
+"""A disturbance whose moment does not come happens so long after the one before."""
+_AWAY: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_ALARMS: Final[dict[type, AlarmKind]] = {DriftRamp: "drift", Overheat: "temperature", LowFps: "fps"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a run went."""
+
+    scenario: Scenario
+    status: str
+    counts: dict[str, int]
+    seconds: float
+    problems: list[str]
+
+    def __str__(self) -> str:
+        word = "ok  " if not self.problems else "FAIL"
+        counts = " ".join(f"{name} {count}" for name, count in sorted(self.counts.items()))
+        return (
+            f"{self.scenario.seed:>6} {word} {self.seconds:5.1f} s  {self.status} ({counts})  {self.scenario}"
+        )
+
+
+@dataclass
+class Rollout:
+    """A run while it runs."""
+
+    session: Session
+    scenario: Scenario
+    folder: Path
+    rng: Random
+    changes: int = 0
+    """Live changes of the deployment that were heard."""
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    story: list[str] = field(default_factory=list)
+    alarmed: set[str] = field(default_factory=set)
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.deployment_id = derived_id("dep", "chaos", str(time.time_ns()))
+        self.began = time.monotonic()
+        self.watch = FlashWatch(self.folder)
+
+    @property
+    def world(self) -> World:
+        return self.session.world
+
+    def tell(self, text: str) -> None:
+        self.story.append(f"{datetime.now(UTC):%H:%M:%S.%f} {time.monotonic() - self.began:7.3f} {text}")
+
+    # ------------------------------------------------------------------ the run
+
+    async def run(self) -> Report:
+        letters = len(await self._dead_letters())
+        identities = await self._add_devices()
+        fleet = self._fleet(identities)
+        await self.session.client.subscribe(subjects.live_deployment(self.deployment_id), cb=self._heard)
+        self.tell("devices start")
+        async with fleet:
+            await self._until(self._hellos_kept, "every hello was kept")
+            began = time.monotonic()
+            self.tell("ordered")
+            await self._order()
+            try:
+                await self._disturb_and_heal(fleet)
+                await self._until(lambda: self._unrest(fleet), "all comes to rest")
+                wrong: list[str] = []
+            except AssertionError as error:
+                wrong = [str(error)]
+            view = await self._view()
+            evidence = Evidence(
+                scenario=self.scenario,
+                view=view,
+                states=fleet.states(),
+                expected=await self._expected(),
+                old=self.world.old.sha256,
+                new=self.world.new.sha256,
+                watch=self.watch,
+                dead_letters=[
+                    f"{letter.durable} {letter.code} {letter.reason}"
+                    for letter in (await self._dead_letters())[letters:]
+                ],
+            )
+            wrong += problems(evidence)
+            seconds = time.monotonic() - began
+        for task in self.tasks:
+            task.cancel()
+        await self._forget_devices()
+        if wrong:
+            self._keep(view, evidence, wrong)
+        return Report(self.scenario, view.status, dict(view.counts), seconds, wrong)
+
+    async def _disturb_and_heal(self, fleet: Fleet) -> None:
+        disturbing = asyncio.create_task(self._disturb())
+        self.tasks.add(disturbing)
+        faults_end = time.monotonic() + self.scenario.faults_for_s
+        await self._until(
+            lambda: self._turned(faults_end), "the deployment has done what it can, or the faults end"
+        )
+        await disturbing
+        self.tell("faults end")
+        fleet.end_faults()
+
+    async def _turned(self, faults_end: float) -> str | None:
+        status = await self._status()
+        done = status in ENDED or status == "rollback_pending" or time.monotonic() > faults_end
+        return None if done else f"it is {status}"
+
+    # ------------------------------------------------------------------ before
+
+    async def _add_devices(self) -> list[Identity]:
+        ids = self.scenario.device_ids
+        split = len(ids) - self.scenario.mqtt
+        identities: list[Identity] = []
+        for some, transport in ((ids[:split], "nats"), (ids[split:], "mqtt")):
+            if some:
+                question = AddDevices(device_ids=some, transport=transport, renew=True)
+                added = await self.session.ask(subjects.RPC_DEVICE_ADD, question, DevicesAdded)
+                identities += provisioned(added)
+        return identities
+
+    def _fleet(self, identities: list[Identity]) -> Fleet:
+        urls = self.world.stack.urls
+        old = self.world.old.bundle.data
+        return Fleet(
+            identities,
+            servers=Servers(NatsSettings(url=urls.nats_url, creds=None), urls.mqtt_url),
+            folder=self.folder,
+            seed=self.scenario.seed,
+            faults=self.scenario.plan,
+            factory=old,
+            habits=Habits(telemetry=False, reconnect_s=0.2),
+            on_change=self._changed,
+            on_holding=self._holds,
+        )
+
+    async def _order(self) -> None:
+        ref = self.world.new.info.bundle
+        body = RequestDeployment(
+            deployment_id=self.deployment_id,
+            track_id=ref.track_id,
+            version=ref.version,
+            device_ids=self.scenario.device_ids,
+            strategy=self.scenario.strategy,
+            requested_at=datetime.now(UTC),
+            requested_by="chaos",
+        )
+        await self._publish(subjects.DEPLOY_REQUESTED, body, self.deployment_id)
+
+    async def _publish(self, subject: str, body: Any, about: str) -> None:
+        envelope, data = make_event(subject, body, source="chaos", about=about)
+        headers = envelope.headers()
+
+        async def confirmed() -> str | None:
+            try:
+                await self.session.client.jetstream().publish(
+                    subject, data, headers=headers, stream=streams.EVENTS, timeout=2
+                )
+            except Exception as error:  # noqa: BLE001  whatever it was, the same event may be sent again
+                return repr(error)
+            return None
+
+        await self._until(confirmed, f"{subject} is confirmed")
+
+    # ------------------------------------------------------------------ meanwhile
+
+    async def _heard(self, _: object) -> None:
+        self.changes += 1
+        self.news.set()
+
+    def _changed(self, change: Change) -> None:
+        if change.event in {"online", "offline", "fault"} or " " in change.event:
+            self.tell(f"{change.device_id} {change.event} {change.detail or ''}")
+
+    def _holds(self, holding: Holding) -> None:
+        self.watch(holding)
+        self.tell(
+            f"{holding.device_id} holds {(holding.active or 'nothing')[:8]} + {[o[:8] for o in holding.others]} by {holding.command_ids}"
+        )
+        ailing = holding.device_id in self.scenario.ailing and holding.device_id not in self.alarmed
+        if ailing and holding.active == self.world.new.sha256:
+            self.alarmed.add(holding.device_id)
+            self.tasks.add(asyncio.create_task(self._alarm(holding.device_id)))
+
+    async def _alarm(self, device_id: str) -> None:
+        """What the telemetry service says of a device that is not well."""
+        await asyncio.sleep(self.rng.uniform(0.1, 1.0))
+        [kind] = [_ALARMS[type(f)] for f in self.scenario.faults if f.devices == device_id]
+        now = datetime.now(UTC)
+        body = DeviceAlarm(
+            device_id=device_id,
+            kind=kind,
+            level="alarm",
+            state="raised",
+            reason=f"{kind} too far",
+            since=now,
+            at=now,
+        )
+        self.tell(f"{device_id} alarm {kind}")
+        await self._publish(subjects.DEVICE_ALARM, body, f"{device_id}/{now}")
+
+    async def _disturb(self) -> None:
+        for each in self.scenario.disturbances:
+            await self._moment(each)
+            self.tell(f"{each.kind} for {each.away_s:.2f} s, after {self.changes} changes")
+            await getattr(self, f"_{each.kind}")(each)
+
+    async def _moment(self, disturbance: Disturbance) -> None:
+        try:
+            async with asyncio.timeout(MOMENT_S):
+                while self.changes < disturbance.after_changes:
+                    self.news.clear()
+                    await self.news.wait()
+        except TimeoutError:
+            return
+
+    async def _deploy(self, disturbance: Disturbance) -> None:
+        self.rng.choice(self.world.deploys).kill(disturbance.away_s)
+
+    async def _nats(self, disturbance: Disturbance) -> None:
+        await self._restart("nats", disturbance.away_s)
+
+    async def _postgres(self, disturbance: Disturbance) -> None:
+        await self._restart("postgres", disturbance.away_s)
+
+    async def _restart(self, name: str, away_s: float) -> None:
+        await asyncio.to_thread(self.world.stack.kill, name)
+        await asyncio.sleep(away_s)
+        await asyncio.to_thread(self.world.stack.restart, name)
+        self.tell(f"{name} runs again")
+
+    async def _cancel(self, _: Disturbance) -> None:
+        await self._control("cancel")
+
+    async def _rollback(self, _: Disturbance) -> None:
+        await self._control("rollback")
+
+    async def _pause(self, disturbance: Disturbance) -> None:
+        await self._control("pause")
+        await asyncio.sleep(disturbance.away_s)
+        await self._control("resume")
+
+    async def _control(self, action: str) -> None:
+        question = ControlDeployment.model_validate(
+            {"deployment_id": self.deployment_id, "action": action, "requested_by": "chaos"}
+        )
+        answer = await self.session.ask(subjects.RPC_DEPLOYMENT_CONTROL, question, DeploymentView)
+        self.tell(f"{action}: {answer.status} {getattr(answer, 'message', '')}")
+
+    # ------------------------------------------------------------------ conditions: None when they hold
+
+    async def _hellos_kept(self) -> str | None:
+        away = {str(f.devices) for f in self.scenario.faults if f.fault == "offline" and f.step == "start"}
+        missing = await self.session.pool.fetchval(
+            "SELECT count(*) FROM deploy.devices WHERE id = ANY($1::text[]) AND NOT expected_known",
+            sorted(set(self.scenario.device_ids) - away),
+        )
+        return f"{missing} are missing" if missing else None
+
+    async def _unrest(self, fleet: Fleet) -> str | None:
+        pool, id_, ids = self.session.pool, self.deployment_id, self.scenario.device_ids
+        row = await pool.fetchrow("SELECT status, closed FROM deploy.deployments WHERE id = $1", id_)
+        if row is None or row["status"] not in ENDED:
+            return f"the deployment is {row['status'] if row else 'not there'}"
+        if not row["closed"] and self.scenario.guard_s < PATIENCE_S:
+            return "the guard is not over"
+        for what, query in (
+            ("locks", "SELECT count(*) FROM deploy.device_locks WHERE device_id = ANY($1::text[])"),
+            (
+                "signals",
+                f"SELECT count(*) FROM deploy.signals WHERE deployment_id = '{id_}' AND $1::text[] IS NOT NULL",
+            ),
+            (
+                "owned deployments",
+                "SELECT count(*) FROM deploy.deployments WHERE owner IS NOT NULL AND $1::text[] IS NOT NULL",
+            ),
+            ("outbox rows", "SELECT count(*) FROM deploy.outbox WHERE $1::text[] IS NOT NULL"),
+            (
+                "devices rollback_pending",
+                "SELECT count(*) FROM deploy.deployment_devices WHERE outcome = 'rollback_pending' AND device_id = ANY($1::text[])",
+            ),
+        ):
+            if count := await pool.fetchval(query, ids):
+                return f"{count} {what}"
+        return self._restless(fleet, await self._expected(), closed=row["closed"]) or await self._unsettled()
+
+    def _restless(self, fleet: Fleet, expected: dict[str, str | None], *, closed: bool) -> str | None:
+        for state in fleet.states().values():
+            active = state.active.bundle_sha256 if state.active else None
+            if not state.online:
+                return f"{state.device_id} is not online ({state.trouble})"
+            if expected[state.device_id] != active or state.armed:
+                return f"{state.device_id} runs {active}, should {expected[state.device_id]}, armed {state.armed}"
+            if closed and state.staged:
+                return f"{state.device_id} still holds {state.staged}"
+        return None
+
+    async def _unsettled(self) -> str | None:
+        jetstream = self.session.client.jetstream()
+        for durable in (streams.DEPLOY, streams.DEPLOY_DEVICES):
+            info = await jetstream.consumer_info(durable.stream, durable.name)
+            if count := (info.num_pending or 0) + (info.num_ack_pending or 0):
+                return f"{count} messages for {durable.name}"
+        return None
+
+    async def _until(self, condition: Callable[[], Awaitable[str | None]], what: str) -> None:
+        deadline, seen = time.monotonic() + PATIENCE_S, None
+        while time.monotonic() < deadline:
+            try:
+                seen = await condition()
+            except _AWAY as error:
+                seen = repr(error)
+            if seen is None:
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"never: {what}; {seen}")
+
+    # ------------------------------------------------------------------ what there is
+
+    async def _status(self) -> str | None:
+        return await self.session.pool.fetchval(
+            "SELECT status FROM deploy.deployments WHERE id = $1", self.deployment_id
+        )
+
+    async def _view(self) -> DeploymentView:
+        question = GetDeployment(deployment_id=self.deployment_id)
+        return await self.session.ask(subjects.RPC_DEPLOYMENT_GET, question, DeploymentView)
+
+    async def _expected(self) -> dict[str, str | None]:
+        rows = await self.session.pool.fetch(
+            "SELECT id, expected_sha256 FROM deploy.devices WHERE id = ANY($1::text[])",
+            self.scenario.device_ids,
+        )
+        return {row["id"]: row["expected_sha256"] for row in rows}
+
+    async def _dead_letters(self) -> list[Any]:
+        return await list_dead_letters(self.session.client.jetstream())
+
+    async def _forget_devices(self) -> None:
+        """They are gone; nobody shall look for them in the next run."""
+        await self.session.pool.execute(
+            "UPDATE deploy.devices SET revoked_at = now() WHERE id = ANY($1::text[])",
+            self.scenario.device_ids,
+        )
+
+    def _keep(self, view: DeploymentView, evidence: Evidence, wrong: list[str]) -> None:
+        """All that a person needs to find out what happened."""
+        kept = self.world.folder / f"failed-{self.scenario.seed}"
+        kept.mkdir(exist_ok=True)
+        (kept / "problems.txt").write_text("\n".join(wrong) + "\n")
+        (kept / "scenario.txt").write_text(f"{self.scenario!r}\n")
+        (kept / "story.txt").write_text("\n".join(self.story) + "\n")
+        (kept / "view.json").write_text(view.model_dump_json(indent=1))
+        states = {id_: asdict(state) for id_, state in evidence.states.items()}
+        (kept / "devices.json").write_text(json.dumps(states, indent=1, default=str))
+        for log in self.world.folder.glob("deploy-*.jsonl"):
+            shutil.copy(log, kept)
+
+
+async def run_scenario(world: World, scenario: Scenario) -> Report:
+    """Run it on a world that runs."""
+    world.run_deploys(scenario.processes, {"K1_DEPLOY_GUARD_SECONDS": str(scenario.guard_s)})
+    folder = world.folder / f"devices-{scenario.seed}"
+    shutil.rmtree(folder, ignore_errors=True)
+    async with world.open() as session:
+        try:
+            return await Rollout(session, scenario, folder, Random(scenario.seed)).run()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,163 @@
+"""What happens in one run of a deployment under fire: drawn from a seed, pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final, Literal
+
+from k1_contracts.deployments import Strategy
+from k1_contracts.devices import COMMANDS
+from k1_simulator.faults import Ailment, AnyFault, FaultPlan
+
+Kind = Literal["deploy", "nats", "postgres", "cancel", "rollback", "pause"]
+FAULTY_SHARE: Final = 0.1
+CHANGES_A_DEVICE: Final = 9
+"""About so many live changes are told of a device in a deployment that succeeds."""
+_VERBS: Final = sorted(COMMANDS)
+_CODES: Final = ("busy", "no_space", "fetch_failed", "bad_signature", "activate_failed", "not_staged")
+_FOREVER_S: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """Something that people or machines do to the system while it deploys."""
+
+    kind: Kind
+    after_changes: int
+    """It happens when so many live changes of the deployment were heard, or when there are no more."""
+    away_s: float
+    """How long what was killed stays away, or the pause lasts."""
+
+    def __str__(self) -> str:
+        return f"{self.kind}@{self.after_changes}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One run."""
+
+    seed: int
+    devices: int
+    mqtt: int
+    """How many of them, the last ones, speak MQTT."""
+    strategy: Strategy
+    faults: tuple[AnyFault, ...]
+    faults_for_s: float
+    """How long after the order they last at most."""
+    disturbances: tuple[Disturbance, ...]
+    processes: int
+    """Of deploy."""
+    guard_s: float
+    old_is_known: bool
+    """Whether what the devices run was deployed once, so that it can be sent again."""
+
+    @property
+    def device_ids(self) -> list[str]:
+        return [f"c{self.seed}-{number:04d}" for number in range(1, self.devices + 1)]
+
+    @property
+    def plan(self) -> FaultPlan:
+        return FaultPlan(faults=list(self.faults))
+
+    @property
+    def ailing(self) -> set[str]:
+        """Devices of which an alarm is raised once they run the new bundle."""
+        return {str(fault.devices) for fault in self.faults if isinstance(fault, Ailment)}
+
+    def __str__(self) -> str:
+        strategy = self.strategy
+        words = [
+            f"canary {strategy.canary}, batches of {strategy.batch_size or 'all'}, may fail {strategy.max_failures}",
+            ", ".join(_name(fault) for fault in self.faults) or "no faults",
+            ", ".join(map(str, self.disturbances)) or "nothing killed",
+            f"{self.processes} deploy",
+        ]
+        return " | ".join(words)
+
+
+def draw(seed: int, devices: int = 100) -> Scenario:
+    """The run of a seed; the same seed and number of devices give the same."""
+    rng = Random(f"{seed}:{devices}")
+    return Scenario(
+        seed=seed,
+        devices=devices,
+        mqtt=round(devices * rng.choice((0.0, 0.2))),
+        strategy=_strategy(rng, devices),
+        faults=_faults(rng, [f"c{seed}-{number:04d}" for number in range(1, devices + 1)]),
+        faults_for_s=rng.uniform(1.0, 6.0),
+        disturbances=_disturbances(rng, devices * CHANGES_A_DEVICE),
+        processes=rng.choice((1, 1, 2)),
+        guard_s=rng.choice((600.0, 600.0, 600.0, 1.0)),
+        old_is_known=rng.random() < 0.5,
+    )
+
+
+def _strategy(rng: Random, devices: int) -> Strategy:
+    return Strategy(
+        canary=rng.choice((0, 1, 5)),
+        batch_size=rng.choice((None, None, max(devices // 2, 1), max(devices // 3, 1))),
+        max_failures=rng.choice((0, rng.randint(1, max(devices // 5, 1)), f"{rng.randint(1, 20)}%")),
+        observe_seconds=rng.choice((0.0, 0.1, 0.5)),
+    )
+
+
+def _disturbances(rng: Random, changes: int) -> tuple[Disturbance, ...]:
+    """Deploy is killed in every run, NATS and PostgreSQL in a part of them, all in some."""
+    kinds: list[Kind] = ["deploy"]
+    kinds += [kind for kind, share in (("nats", 0.35), ("postgres", 0.35)) if rng.random() < share]
+    wish = rng.random()
+    kinds += ["cancel"] if wish < 0.1 else ["rollback"] if wish < 0.2 else ["pause"] if wish < 0.3 else []
+    drawn = [Disturbance(kind, rng.randint(0, changes), rng.uniform(0.0, 1.0)) for kind in kinds]
+    return tuple(sorted(drawn, key=lambda each: each.after_changes))
+
+
+def _faults(rng: Random, device_ids: list[str]) -> tuple[AnyFault, ...]:
+    """One fault for each of some devices."""
+    chosen = rng.sample(device_ids, round(FAULTY_SHARE * len(device_ids)))
+    drawn: list[AnyFault] = []
+    for device_id in chosen:
+        kind = rng.choice(sorted(_KINDS))
+        fields: dict[str, Any] = {"devices": device_id, "fault": kind, **_KINDS[kind](rng)}
+        if rng.random() < 0.3:
+            fields["repeat"] = "always"
+        drawn += FaultPlan.model_validate({"faults": [fields]}).faults
+    return tuple(drawn)
+
+
+def _offline(rng: Random) -> dict[str, Any]:
+    return {
+        "step": rng.choice((*_VERBS, "start")),
+        "for_s": rng.choice((rng.uniform(0.2, 2.0), _FOREVER_S)),
+        "after_s": rng.choice((0.0, rng.uniform(0.0, 0.5))),
+    }
+
+
+def _slow(rng: Random) -> dict[str, Any]:
+    speed = rng.choice((None, rng.uniform(10_000, 100_000)))
+    return {"step": rng.choice(_VERBS), "for_s": rng.uniform(0.1, 3.0), "bytes_per_s": speed}
+
+
+_KINDS: Final[dict[str, Callable[[Random], dict[str, Any]]]] = {
+    "offline": _offline,
+    "reject": lambda rng: {"step": rng.choice(_VERBS), "code": rng.choice(_CODES)},
+    "slow": _slow,
+    "mute": lambda rng: {"step": rng.choice(_VERBS)},
+    "lie_success": lambda rng: {"step": rng.choice(("stage", "activate", "deactivate", "discard"))},
+    "no_space": lambda _: {},
+    "drop_at": lambda rng: {"byte": rng.randint(0, 20_000)},
+    "corrupt": lambda rng: {"byte": rng.randint(0, 20_000)},
+    "activate_error": lambda _: {},
+    "crash_after_activate": lambda rng: {
+        "comes_back": rng.choice(("old", "new")),
+        "for_s": rng.uniform(0.1, 1.5),
+    },
+    "drift_ramp": lambda _: {},
+    "overheat": lambda _: {},
+    "low_fps": lambda _: {},
+}
+
+
+def _name(fault: AnyFault) -> str:
+    step = getattr(fault, "step", None)
+    often = " always" if fault.repeat == "always" else ""
+    return f"{fault.fault}{f' at {step}' if step else ''}{often}"

@@ -1,0 +1,255 @@
+"""Real servers, deploy as real processes, and a stand-in for the catalogue: what runs of deployments share.
+
+The servers and processes outlive a run, so that a hundred runs do not start them a hundred times.
+"""
+
+import asyncio
+import base64
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import asyncpg
+import nats
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from pydantic import BaseModel, SecretStr
+
+from k1_cli.embedded.stack import EmbeddedStack
+from k1_contracts import subjects
+from k1_contracts.deployments import BundleInfo, BundleRef, GetBundle, bundle_key
+from k1_contracts.graph import RuntimeEstimate
+from k1_contracts.graph_queries import KeySet, PublicKey
+from k1_contracts.ids import derived_id
+from k1_contracts.queries import Answer
+from k1_deploy.bundles import remember_bundle
+from k1_deploy.migrate import migrate
+from k1_graph.bundle.container import Bundle, build_bundle, key_id
+from k1_graph.recommend import recommend
+from k1_graph.testing import synthetic_map
+from k1_platform.database import Pool, open_pool
+from k1_platform.nats_connection import connect_options
+from k1_platform.objects import ObjectStore
+from k1_platform.provision import provision_bus
+from k1_platform.settings import NatsSettings, ObjectStoreSettings, PostgresSettings
+from k1_platform.signing import ensure_key, load_keys
+
+SONG_MS = 150_000.0
+"""A bundle of some 40 kB."""
+
+
+@dataclass
+class DeployProcess:
+    """`python -m k1_deploy`, started again whenever it has ended, as a supervisor does."""
+
+    environment: dict[str, str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    held_until: float = 0.0
+    """It is not started again before then, by the monotonic clock."""
+
+    def keep_running(self) -> None:
+        if (self.process is None or self.process.poll() is not None) and time.monotonic() >= self.held_until:
+            with self.log.open("ab") as file:
+                command = [sys.executable, "-m", "k1_deploy"]
+                self.process = subprocess.Popen(command, env=os.environ | self.environment, stderr=file)
+
+    def kill(self, away_s: float) -> None:
+        """`kill -9`; it stays away for so long."""
+        self.held_until = time.monotonic() + away_s
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+@dataclass
+class Show:
+    """A bundle with what the catalogue tells of it."""
+
+    bundle: Bundle
+    info: BundleInfo
+
+    @property
+    def sha256(self) -> str:
+        return self.info.bundle.sha256
+
+
+def make_show(name: str, key: Ed25519PrivateKey) -> Show:
+    genesis = synthetic_map(SONG_MS, seed=sum(name.encode()))
+    track_id = derived_id("trk", "chaos", name)
+    bundle = build_bundle(
+        genesis=genesis,
+        graph=recommend(genesis, "edm").graph,
+        track_id=track_id,
+        track_version=1,
+        key=key,
+    )
+    info = BundleInfo(
+        bundle=BundleRef(sha256=bundle.sha256, size=len(bundle.data), track_id=track_id, version=1),
+        key=bundle_key(bundle.sha256),
+        manifest=bundle.manifest,
+        runtime_estimate=RuntimeEstimate(est_ms=4.0, cpu_pct=50.0, mem_kb=12.0, confidence=0.9),
+        risk="green",
+        photosensitivity_passed=True,
+        f_measure=0.95,
+        track_status="ready",
+    )
+    return Show(bundle, info)
+
+
+@dataclass
+class World:
+    """Begins at `start`, ends at `stop`; `folder` keeps its logs."""
+
+    folder: Path
+    stack: EmbeddedStack = field(init=False)
+    deploys: list[DeployProcess] = field(default_factory=list)
+    _started: int = 0
+
+    def __post_init__(self) -> None:
+        self.stack = EmbeddedStack(self.folder / "servers")
+        ensure_key(self.folder / "keys")
+        self.key = load_keys(self.folder / "keys").signing
+        self.old, self.new = make_show("old", self.key), make_show("new", self.key)
+
+    @classmethod
+    def temporary(cls) -> Self:
+        return cls(Path(tempfile.mkdtemp(prefix="k1-chaos-")))
+
+    def start(self) -> None:
+        self.stack.start()
+        asyncio.run(self._prepare())
+
+    def stop(self) -> None:
+        try:
+            for deploy in self.deploys:
+                deploy.stop()
+        finally:
+            self.stack.stop()
+
+    @property
+    def nats(self) -> NatsSettings:
+        urls = self.stack.urls
+        return NatsSettings(url=urls.nats_url, creds=urls.nats_creds)
+
+    @property
+    def postgres(self) -> PostgresSettings:
+        return PostgresSettings(dsn=SecretStr(self.stack.urls.postgres_dsn))
+
+    @property
+    def keys(self) -> KeySet:
+        public = self.key.public_key()
+        x = base64.urlsafe_b64encode(public.public_bytes_raw()).decode().rstrip("=")
+        return KeySet(keys=[PublicKey(kid=key_id(public), x=x)])
+
+    async def _prepare(self) -> None:
+        urls = self.stack.urls
+        settings = ObjectStoreSettings(
+            url=urls.s3_url,
+            access_key=SecretStr(urls.s3_access_key),
+            secret_key=SecretStr(urls.s3_secret_key),
+            bucket=urls.s3_bucket,
+        )
+        objects = ObjectStore(settings)
+        client = await nats.connect(**connect_options(self.nats))
+        try:
+            await asyncio.gather(provision_bus(client.jetstream()), objects.ensure_bucket())
+            for show in (self.old, self.new):
+                await objects.put_bytes(show.info.key, show.bundle.data, "application/cbor")
+        finally:
+            objects.close()
+            await client.close()
+        await migrate(self.postgres)
+        async with await open_pool(self.postgres, "chaos") as pool, pool.acquire() as connection:
+            await remember_bundle(connection, self.old.info)
+
+    def run_deploys(self, count: int, settings: dict[str, str]) -> None:
+        """So many processes with these settings run from now on; those that do are left alone."""
+        environment = self.stack.urls.environment() | settings
+        environment["K1_DEPLOY_NATS_KEYS"] = str(self.stack.urls.nats_deploy_keys)
+        unlike = [each for each in self.deploys if each.environment != environment]
+        for each in [*unlike, *[d for d in self.deploys if d not in unlike][count:]]:
+            each.stop()
+            self.deploys.remove(each)
+        while len(self.deploys) < count:
+            self._started += 1
+            self.deploys.append(DeployProcess(environment, self.folder / f"deploy-{self._started}.jsonl"))
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["Session"]:
+        """Connections for one run; the catalogue answers, and deploy is kept running."""
+        client = await nats.connect(
+            **connect_options(self.nats),
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.1,
+            error_cb=_passed_over,
+        )
+        # No connection that is kept: asyncpg would tell of each attempt to have it back.
+        pool = await asyncpg.create_pool(self.stack.urls.postgres_dsn, min_size=0, max_size=4)
+        keeping = asyncio.create_task(self._keep_running())
+        try:
+            await client.subscribe(subjects.RPC_BUNDLE_INFO, "catalogue", cb=self._tell_bundle)
+            await client.subscribe(subjects.RPC_KEY_LIST, "catalogue", cb=self._tell_keys)
+            await client.flush()
+            yield Session(self, client, pool)
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+            await client.close()
+            pool.terminate()
+
+    async def _keep_running(self) -> None:
+        while True:
+            for deploy in self.deploys:
+                deploy.keep_running()
+            await asyncio.sleep(0.05)
+
+    async def _tell_bundle(self, message: Msg) -> None:
+        question = GetBundle.model_validate_json(message.data)
+        [info] = [s.info for s in (self.old, self.new) if s.info.bundle.track_id == question.track_id]
+        await message.respond(Answer[BundleInfo](result=info).model_dump_json(exclude_none=True).encode())
+
+    async def _tell_keys(self, message: Msg) -> None:
+        await message.respond(Answer[KeySet](result=self.keys).model_dump_json(exclude_none=True).encode())
+
+
+@dataclass
+class Session:
+    """The connections of one run, which come back by themselves when a server was away."""
+
+    world: World
+    client: Client
+    pool: Pool
+
+    async def ask(self, subject: str, question: BaseModel, answer: type[Any], within_s: float = 30.0) -> Any:
+        """Ask until somebody answers; an error of the owner is returned."""
+        deadline = time.monotonic() + within_s
+        while True:
+            with suppress(nats.errors.Error, TimeoutError, OSError):
+                reply = await self.client.request(subject, question.model_dump_json().encode(), timeout=5)
+                told = Answer[answer].model_validate_json(reply.data)
+                if told.error is None or told.error.status < 500:
+                    return told.result or told.error
+            assert time.monotonic() < deadline, f"nobody answers {subject}"
+            await asyncio.sleep(0.1)
+
+
+async def _passed_over(_: Exception) -> None:
+    """A server that is away is a part of the run."""
