@@ -229,7 +229,7 @@ class Activation:
         hello: DeviceHello | None = None,
     ) -> None:
         error_ms = None
-        if happened and intent.planned_for:
+        if happened and intent.planned_for and not self._ran_before(intent.device_id):
             error_ms = round((happened - intent.planned_for) / timedelta(milliseconds=1), 3)
         outcome = Outcome.model_validate(
             {
@@ -243,6 +243,12 @@ class Activation:
             }
         )
         await self._write(outcome, hello=hello)
+
+    def _ran_before(self, device_id: str) -> bool:
+        """Nothing changes on a device that runs the bundle already."""
+        state = self.journal.state
+        before = state.devices[device_id].before
+        return before is not None and state.bundle is not None and before.bundle_sha256 == state.bundle.sha256
 
     async def _write(self, *entries: LogEntry, hello: DeviceHello | None = None) -> None:
         """What was overtaken for one device (it was taken back meanwhile) does not stop the others."""

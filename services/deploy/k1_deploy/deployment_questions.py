@@ -85,11 +85,7 @@ class DeploymentQuestions:
             raise errors.deployment_not_found(deployment_id)
         row, entries = found
         state = fold(deployment_id, entries)
-        waits_for = (
-            await locks.blockers(connection, deployment_id, list(state.devices))
-            if state.status == "queued"
-            else []
-        )
+        waits_for = await _blockers(connection, state)
         return DeploymentView.model_validate(
             {
                 **dict(summary),
@@ -113,6 +109,16 @@ class DeploymentQuestions:
             else view
             for view in device_views(state, entries)
         ]
+
+
+async def _blockers(connection: Connection, state: State) -> list[str]:
+    """Of one that waits for devices: to begin, or to take them back after a success."""
+    if state.status not in {"queued", "rolling_back"}:
+        return []
+    free = [
+        d.id for d in state.devices.values() if not d.locked and (state.status == "queued" or d.next_undo)
+    ]
+    return await locks.blockers(connection, state.deployment_id, free, waits=state.status == "queued")
 
 
 async def _state(connection: Connection, deployment_id: str) -> State:

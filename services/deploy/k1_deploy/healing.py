@@ -40,7 +40,9 @@ class Healing:
     clock: Callable[[], datetime]
     _try_at: dict[str, float] = field(default_factory=dict[str, float])
     """Devices that could not be put right, by the loop's clock."""
+    _healing: dict[str, asyncio.Task[None]] = field(default_factory=dict[str, asyncio.Task[None]])
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     def heard(self, device_id: str) -> None:
         """A device has said hello: if anything is to be put right, it is now."""
@@ -49,35 +51,49 @@ class Healing:
 
     async def run(self) -> NoReturn:
         """Until cancelled; a database that is away only delays."""
-        while True:
-            try:
-                await self._heal_all()
-            except DATABASE_ERRORS as error:
-                _log.warning("healing waits for the database", extra={"reason": repr(error)})
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), LOOK_S)
-            self._wake.clear()
+        try:
+            while True:
+                await self._look()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), LOOK_S)
+                self._wake.clear()
+        finally:
+            under_way = list(self._healing.values())
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
 
-    async def _heal_all(self) -> None:
-        async with self.pool.acquire() as connection:
-            ill = await _ill(connection)
-        now, turns = asyncio.get_running_loop().time(), asyncio.Semaphore(AT_ONCE)
-
-        async def heal(device_id: str) -> None:
-            async with turns:
-                await self._heal(device_id)
-
-        await asyncio.gather(*(heal(each) for each in ill if self._try_at.get(each, now) <= now))
+    async def _look(self) -> None:
+        try:
+            async with self.pool.acquire() as connection:
+                ill = await _ill(connection)
+        except DATABASE_ERRORS as error:
+            _log.warning("healing waits for the database", extra={"reason": repr(error)})
+            return
+        now = asyncio.get_running_loop().time()
+        for device_id in ill:
+            if device_id not in self._healing and self._try_at.get(device_id, now) <= now:
+                task = asyncio.create_task(self._heal(device_id), name=f"healing {device_id}")
+                self._healing[device_id] = task
+                task.add_done_callback(lambda _, id_=device_id: self._healing.pop(id_, None))
 
     async def _heal(self, device_id: str) -> None:
+        try:
+            async with self._turns:
+                await self._hold_and_heal(device_id)
+        except (DeviceUnreachable, *DATABASE_ERRORS) as error:
+            self._not_healed(device_id, str(error) or repr(error))
+        except Exception as error:  # noqa: BLE001  one sick device must not keep the others from being healed
+            _log.exception("healing failed", extra={"device_id": device_id})
+            self._not_healed(device_id, repr(error))
+
+    async def _hold_and_heal(self, device_id: str) -> None:
         async with self.pool.acquire() as connection:
             fence = await locks.hold_for_healing(connection, device_id, HELD_S)
         if fence is None:
             return
         try:
             await self._put_right(device_id, Sender(None, lambda: fence))
-        except DeviceUnreachable as error:
-            self._not_healed(device_id, str(error))
         finally:
             async with self.pool.acquire() as connection:
                 await locks.end_healing(connection, device_id)

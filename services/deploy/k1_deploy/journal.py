@@ -8,7 +8,6 @@ expected bundles, locks, facts, signals taken) is written with them: all of it h
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from k1_contracts import streams
 from k1_contracts.devices import DeviceHello
@@ -51,7 +50,6 @@ class Journal:
     count: int
     """Entries in the log."""
     on_written: Written
-    clock: Callable[[], datetime]
     _waiting: list[_Group] = field(default_factory=list[_Group])
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -90,7 +88,7 @@ class Journal:
         async with self.pool.acquire() as connection, connection.transaction():
             await fenced(connection, self.lease)
             await self._save(connection, before, after, entries)
-            await _save_hellos(connection, written, self.clock())
+            await _save_hellos(connection, written)
             await mailbox.drop_signals(connection, [id_ for group in groups for id_ in group.signal_ids])
         self.state, self.count = after, self.count + len(entries)
         self.on_written(before, after, entries)
@@ -132,7 +130,8 @@ class Journal:
                 )
 
 
-async def _save_hellos(connection: Connection, written: Sequence[_Group], at: datetime) -> None:
-    hellos = [group.hello for group in written if group.hello]
-    if hellos:
-        await device_store.save_hellos(connection, hellos, at)
+async def _save_hellos(connection: Connection, written: Sequence[_Group]) -> None:
+    said = [(group.hello, group.entries[-1].at) for group in written if group.hello and group.entries]
+    if said:
+        # The earliest of them: what a device says while this is written is newer.
+        await device_store.save_hellos(connection, [hello for hello, _ in said], min(at for _, at in said))

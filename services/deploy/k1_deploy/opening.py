@@ -62,7 +62,7 @@ class Opening:
             self.live.written(before, after, added)
             driver[0].wake()
 
-        journal = Journal(self.pool, lease, row, state, len(entries), written, self.clock)
+        journal = Journal(self.pool, lease, row, state, len(entries), written)
         steps = DeviceSteps(journal, self.commands, self.live, devices, self.clock, {})
         activation = Activation(journal, self.commands, steps.sender, self.downbeats, self.clock)
         driver.append(Driver(self.pool, journal, steps, activation, self.limits, self.tracer, self.clock))

@@ -10,11 +10,12 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, NoReturn
 
 import asyncpg
 from opentelemetry import context, propagate
+from pydantic import ValidationError
 
 from k1_deploy import leases, mailbox
 from k1_deploy.driver import Driver
@@ -26,7 +27,6 @@ from k1_platform.database import Connection, Pool
 RENEW_S: Final = 1.0
 POLL_S: Final = 1.0
 WATCH_S: Final = 0.2
-AFTER_ERROR: Final = timedelta(seconds=5)
 AT_ONCE: Final = 64
 """Deployments that one process drives."""
 DATABASE_ERRORS: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -99,15 +99,21 @@ class Runner:
         for lease in await leases.claim(connection, self.owner, AT_ONCE - len(self._driven)):
             task = asyncio.create_task(self._drive(lease), name=f"deployment {lease.deployment_id}")
             self._driven[lease.deployment_id] = _Driven(lease, task)
-        signals = await mailbox.waiting_signals(connection, list(self._driven))
+        try:
+            signals = await mailbox.waiting_signals(connection, list(self._driven))
+        except ValidationError as error:
+            _log.error("a signal that this release does not know", extra={"reason": str(error)})
+            return
         for deployment_id, driven in self._driven.items():
             if driven.driver:
                 driven.driver.wake(signals.get(deployment_id, []))
 
     async def _renew(self) -> None:
-        await asyncio.sleep(RENEW_S)
+        """On a connection of its own: it must not wait behind those who write logs."""
         async with self.pool.acquire() as connection:
-            await leases.renew(connection, [driven.lease for driven in self._driven.values()])
+            while True:
+                await asyncio.sleep(RENEW_S)
+                await leases.renew(connection, [driven.lease for driven in self._driven.values()])
 
     async def _watch(self) -> NoReturn:
         """Whatever the database does: without a lease nothing goes on."""
@@ -124,9 +130,8 @@ class Runner:
             _log.warning("deployment driven by another process", extra={"reason": str(error)})
         except DATABASE_ERRORS as error:
             _log.warning("deployment left until its lease ends", extra={"reason": repr(error)})
-        except Exception:  # noqa: BLE001  whatever it is, the other deployments go on
+        except Exception:  # noqa: BLE001  the others go on; this one is tried again when its lease ends
             _log.exception("deployment cannot be driven now", extra={"deployment_id": lease.deployment_id})
-            await self._release(lease, self.clock() + AFTER_ERROR)
         else:
             await self._release(lease, wake_at)
         finally:

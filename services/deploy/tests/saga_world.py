@@ -187,7 +187,7 @@ class World:
 
     def send(
         self, device: ModelDevice, verb: str, id_: str, fence: int, at: datetime | None = None
-    ) -> bool | None | Literal["silence"]:
+    ) -> bool | Literal["silence"] | None:
         """What a process hears: True, False, None (armed) or silence."""
         if verb in {"stage", "activate"}:
             # The intent registers the undo (test_saga_device.py), so it must stand before the command goes out.
@@ -336,7 +336,7 @@ class Process:
         yield
         verb = {"check": "info", "verify": "info", "rollback": "deactivate"}.get(step.step, step.step)
         id_ = command_id(DEPLOYMENT, step.step, device.id, 0)
-        answer: bool | None | str = "silence"
+        answer: bool | str | None = "silence"
         for _ in range(2):
             answer = self.world.send(device, verb, id_, self.fence)
             yield

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from k1_platform.rpc import AnswerError
 from services.deploy.tests.theatre import Theatre, open_theatre, until
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
@@ -180,7 +181,7 @@ async def test_two_deployments_to_one_device_follow_each_other(theatre: Theatre)
     async def waits() -> bool:
         try:
             return (await theatre.get(second)).waits_for == [first]
-        except Exception:
+        except AnswerError:  # it was not opened yet
             return False
 
     await until(waits, "the second waits for the first")

@@ -35,6 +35,7 @@ class SagaMachine(RuleBasedStateMachine):
     )
     def begin(
         self,
+        *,
         count: int,
         canary: int,
         batch_size: int | None,

@@ -105,9 +105,7 @@ async def test_a_process_that_is_stopped_hands_over(theatre: Theatre, processes:
     first.process.terminate()
 
     async def driven_again() -> bool:
-        owners = await theatre.pool.fetchval(
-            "SELECT owner FROM deploy.deployments WHERE id = $1", deployment
-        )
+        owners = await theatre.pool.fetchval("SELECT owner FROM deploy.deployments WHERE id = $1", deployment)
         return owners not in {None, before}
 
     before = await theatre.pool.fetchval("SELECT owner FROM deploy.deployments WHERE id = $1", deployment)

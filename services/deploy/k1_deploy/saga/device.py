@@ -133,7 +133,8 @@ class Device:
 
     def supersede(self) -> Self:
         """A later deployment decides what it runs."""
-        return replace(self, superseded=True, committed=False)
+        reason = self.reason or "a later deployment decides what it runs"
+        return replace(self, superseded=True, committed=False, reason=reason)
 
     def _succeed(self, outcome: Outcome) -> Self:
         ended = replace(self, open=None, outcome=_SUCCEEDS[outcome.step])
