@@ -76,7 +76,7 @@ class Device:
         """Wait until it has said hello; one that shall come late is not waited for."""
         assert self._life is not None
         if not self._life.comes_late:
-            await self._life.online.wait()
+            await self._life.connection.online.wait()
 
     async def stop(self) -> None:
         """Say bye and end; harmless when it does not run."""
@@ -107,7 +107,7 @@ class Device:
         """Nothing goes wrong from now on, and a fault that keeps it away is over."""
         self._parts.faults.clear()
         if self._life is not None:
-            self._life.come_back()
+            self._life.connection.allow()
 
     def state(self) -> DeviceState:
         """What it does now."""
@@ -116,13 +116,13 @@ class Device:
         active = memory.active
         return DeviceState(
             device_id=memory.device_id,
-            online=life is not None and life.online.is_set(),
+            online=life is not None and life.connection.online.is_set(),
             active=RunningBundle(**active.model_dump(exclude={"size"})) if active else None,
             staged=tuple(bundle.bundle_sha256 for bundle in memory.others),
             fence=memory.fence,
             armed=memory.armed.bundle_sha256 if memory.armed else None,
             received_bytes=life.transfers.received_bytes if life else None,
-            trouble=life.trouble if life else None,
+            trouble=life.connection.trouble if life else None,
         )
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from k1_contracts import subjects
-from k1_contracts.devices import DeviceBye, DeviceReply, FetchChunk, Verb
+from k1_contracts.devices import DeviceReply, Verb
 from k1_simulator.clock import DeviceClock
+from k1_simulator.connection import Connection
 from k1_simulator.disk import DeviceDisk
 from k1_simulator.fault_box import CommandFault, FaultBox
 from k1_simulator.faults import (
@@ -24,7 +25,7 @@ from k1_simulator.faults import (
     Slow,
 )
 from k1_simulator.journal import Activation, Holding
-from k1_simulator.link import LinkError, Open, Session
+from k1_simulator.link import Open
 from k1_simulator.machine import Machine, as_verb, command_id_of
 from k1_simulator.show import Show
 from k1_simulator.transferring import Transfers
@@ -52,128 +53,65 @@ class Life:
 
     def __init__(self, parts: Parts, machine: Machine, rng: random.Random) -> None:
         self.machine = machine
-        self.online = asyncio.Event()
-        self.trouble: str | None = None
-        """Why it is not online."""
         self.comes_late = False
         """A fault keeps it away at first."""
         self._id = machine.memory.device_id
         self._parts = parts
-        self._rng = rng
         self._clock = DeviceClock.drawn(rng, time.monotonic())
         self._show = Show(machine, self._clock, parts.faults, rng)
-        self.transfers = Transfers(
-            parts.world, parts.disk, machine, parts.faults, rng, self._ask_chunk, self._apply
+        self.connection = Connection(
+            self._id, parts.open_link, parts.world, rng, hello=lambda: machine.hello().to_json()
         )
-        self._session: Session | None = None
-        self._ending = False
-        self._may_connect = asyncio.Event()
+        self.transfers = Transfers(
+            parts.world, parts.disk, machine, parts.faults, rng, self.connection.ask_chunk, self._apply
+        )
         self._muted: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._first_effects: list[Effect] = []
 
     def start(self) -> None:
-        """Boot; the connection comes by itself, and `online` tells when."""
+        """Boot; the connection comes by itself, and `connection.online` tells when."""
         self._first_effects = self.machine.booted()
         self._save()
         self._tell_holding(())
         late = self._parts.faults.take(Offline, lambda fault: fault.step == "start")
         self.comes_late = late is not None
-        self._connect_after(late.for_s if late else 0.0)
-        self._spawn(self._stay_connected())
+        self.connection.allow_after(late.for_s if late else 0.0)
+        self._spawn(self.connection.stay(self._heard, self._greeted))
         habits = self._parts.world.habits
         if habits.telemetry:
             self._spawn(self._show.report(self._send_telemetry, habits.readings_a_message))
 
     async def end(self, *, bye: bool) -> None:
         """Stop all; with `bye` in good order, else as a power cut does."""
-        self._ending = True
-        session, self._session = self._session, None
         self._show.disarm()
         self.transfers.stop()
+        self.connection.begin_end()
         while self._tasks:
             # Once may not do: before Python 3.12 wait_for can lose a cancellation.
             for task in self._tasks:
                 task.cancel()
             await asyncio.wait(self._tasks, timeout=_CANCEL_AGAIN_S)
-        if session is None:
-            return
-        if bye:
-            await session.say(subjects.device(self._id, "bye"), DeviceBye(id=self._id).to_json())
-            await session.close()
-        else:
-            await session.cut()
-        self._went_offline()
+        await self.connection.end(bye=bye)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    # ------------------------------------------------------------------ the connection
-
-    async def _stay_connected(self) -> None:
-        while True:
-            await self._may_connect.wait()
-            try:
-                async with self._parts.world.connecting:
-                    session = await self._parts.open_link(self._heard)
-            except LinkError as error:
-                self.trouble = str(error)
-            else:
-                if self._ending:
-                    await session.cut()
-                    return
-                await self._greet(session)
-                await session.ended()
-                self._session = None
-                self._went_offline()
-                await session.close()
-            await asyncio.sleep(self._parts.world.habits.reconnect_s * self._rng.uniform(0.5, 1.5))
-
-    async def _greet(self, session: Session) -> None:
-        self._session, self.trouble = session, None
-        await session.say(subjects.device(self._id, "hello"), self.machine.hello().to_json())
-        self.online.set()
-        self._parts.world.journal.note(self._id, "online")
+    async def _greeted(self) -> None:
+        """What the start had to say comes after the first hello."""
         effects, self._first_effects = self._first_effects, []
         await self._apply(effects)
 
-    def _went_offline(self) -> None:
-        self.online.clear()
-        self._parts.world.journal.note(self._id, "offline")
-
-    def _connect_after(self, seconds: float) -> None:
-        self._may_connect.clear()
-        asyncio.get_running_loop().call_later(seconds, self._may_connect.set)
-
-    def come_back(self) -> None:
-        """Whatever keeps it away is over."""
-        self._may_connect.set()
-
-    async def _go_offline(self, fault: Offline) -> None:
-        await asyncio.sleep(fault.after_s)
-        self._connect_after(fault.for_s)
-        if self._session is not None:
-            await self._session.cut()
-
     async def _send_telemetry(self, body: bytes) -> None:
-        if self._session is not None:
-            await self._session.say(subjects.telemetry(self._id), body)
-
-    async def _ask_chunk(self, request: FetchChunk) -> bytes:
-        if self._session is None:
-            raise LinkError("not connected")
-        return await self._session.ask_chunk(request)
-
-    # ------------------------------------------------------------------ commands
+        await self.connection.say(subjects.telemetry(self._id), body)
 
     async def _heard(self, word: str, body: bytes, reply_to: str | None) -> None:
         verb = as_verb(word)
         if verb is None:
             _log.warning("unknown command", extra={"device": self._id, "verb": word})
             return
-        await self.online.wait()  # a command may overtake the hello
         try:
             fault = self._parts.faults.on_command(verb)
             if fault is None:
@@ -200,7 +138,7 @@ class Life:
     ) -> None:
         match fault:
             case Offline():
-                self._spawn(self._go_offline(fault))
+                self._spawn(self._lose_connection(fault))
                 if fault.after_s > 0:
                     await self._obey(verb, body, reply_to)
             case Slow():
@@ -216,6 +154,10 @@ class Life:
                 at_ms = now_ms if verb in {"activate", "deactivate"} else None
                 await self._pretend(verb, body, reply_to, status="done", at_ms=at_ms)
 
+    async def _lose_connection(self, fault: Offline) -> None:
+        await asyncio.sleep(fault.after_s)
+        await self.connection.cut(fault.for_s)
+
     async def _obey_late(self, seconds: float, verb: Verb, body: bytes, reply_to: str | None) -> None:
         await asyncio.sleep(seconds)
         await self._obey(verb, body, reply_to)
@@ -230,8 +172,6 @@ class Life:
             **fields,
         )
         await self._answer(reply, reply_to)
-
-    # ------------------------------------------------------------------ effects
 
     def _save(self) -> None:
         self._parts.disk.save(self.machine.memory)
@@ -268,8 +208,7 @@ class Life:
         if reply.command_id in self._muted:
             return
         self._parts.world.journal.note(self._id, f"{reply.verb} {reply.status}", reply.message)
-        if self._session is not None:
-            await self._session.say(reply_to or subjects.device(self._id, "reply"), reply.to_json())
+        await self.connection.say(reply_to or subjects.device(self._id, "reply"), reply.to_json())
 
     def _moment(self) -> None:
         """The armed bundle runs from here on; all that takes time waits until every due timer has run."""
