@@ -16,6 +16,7 @@ from k1_contracts.devices import (
     RunningBundle,
     Verb,
 )
+from services.deploy.tests.links import settle
 
 Script = Callable[["ScriptedDevice", Verb, DeviceCommand], Awaitable[None]]
 
@@ -51,7 +52,7 @@ class ScriptedDevice:
     async def listen(self) -> "ScriptedDevice":
         """Begin; after this the server knows of the device."""
         await self._client.subscribe(subjects.command(self.id, ">"), cb=self._commanded)
-        await self._client.flush()
+        await settle(self._client)
         return self
 
     async def _commanded(self, message: Msg) -> None:

@@ -24,6 +24,7 @@ from k1_platform.nats_connection import connect_options
 from k1_platform.objects import ObjectStore
 from k1_platform.settings import NatsSettings
 from services.deploy.tests.holdings import FixedHoldings
+from services.deploy.tests.links import settle
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 DATA = bytes(range(256)) * 700
@@ -124,7 +125,7 @@ async def test_not_its_bundle(device: Client, serving: str, pool: Pool, holdings
 
     # Their answers do not come to this device's inbox.
     answers = await device.subscribe(f"command.{other}.chunk")
-    await device.flush()
+    await settle(device)
 
     async def other_may() -> str | None:
         await device.publish(subjects.device(other, "fetch"), request().to_json())
@@ -158,12 +159,12 @@ async def test_a_device_does_not_choose_where_we_publish(device: Client, serving
     for trap in traps:
         await device.subscribe(trap, cb=note)
     answers = await device.subscribe(subjects.command(serving, "chunk"))
-    await device.flush()
+    await settle(device)
     for trap in traps:
         await device.publish(subjects.device(serving, "fetch"), request().to_json(), reply=trap)
         header, _ = split(await answers.next_msg(timeout=PATIENCE_S))
         assert header["request_id"] == "r0"
-    await device.flush()
+    await settle(device)
     assert caught == []
 
 

@@ -16,6 +16,7 @@ from k1_deploy.link import PINGS, DeviceLink
 from k1_platform.nats_connection import connect_options
 from k1_platform.settings import NatsSettings
 from services.deploy.tests.devices import ScriptedDevice, bundle, hello
+from services.deploy.tests.links import settle
 from tests.support.infrastructure import Infrastructure
 
 SHA256 = bundle(1).bundle_sha256
@@ -169,7 +170,8 @@ async def test_what_others_say_counts_for_nothing(
     with caplog.at_level(logging.WARNING, "k1_deploy.link"):
         reply = await link.call(unique, "discard", command(unique), timeout_s=PATIENCE_S)
     assert reply.status == "done"
-    reasons = [record.reason for record in caplog.records if record.device_id in (unique, other)]  # type: ignore[attr-defined]
+    records = [record for record in caplog.records if record.name == "k1_deploy.link"]
+    reasons = [record.reason for record in records if record.device_id in (unique, other)]  # type: ignore[attr-defined]
     assert reasons.count("it speaks for another device") == 3
     assert "it answers discard with stage" in reasons
 
@@ -195,7 +197,7 @@ async def test_a_thousand_at_once(link: DeviceLink, devices: Client, unique: str
             subjects.command(device_id, ">"),
             cb=ScriptedDevice(devices, device_id, accepted_then_done)._commanded,
         )
-    await devices.flush()
+    await settle(devices)
     calls = (
         link.call(device_id, "discard", command(unique), timeout_s=60, on_progress=lambda _: None)
         for device_id in ids
