@@ -19,7 +19,8 @@ _SECURITY: Final = {
 }
 _PREFLIGHT: Final = {
     "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
-    "Access-Control-Allow-Headers": "Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id, "
+    "Access-Control-Allow-Headers": "Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, "
+    "X-Request-Id, "
     "traceparent",
     "Access-Control-Max-Age": "600",
 }
