@@ -1,0 +1,169 @@
+"""The life of a device on the running service: added, connected, refused, revoked."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import nats
+import pytest
+from faststream.nats import NatsBroker
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+
+from k1_contracts import streams, subjects
+from k1_contracts.deployments import (
+    AddDevices,
+    DeviceCredential,
+    DevicesAdded,
+    DevicesRevoked,
+    DeviceView,
+    GetDevice,
+    RevokeDevices,
+)
+from k1_contracts.devices import DeviceHello, DeviceReply, Presence, Trust
+from k1_contracts.graph_queries import KeySet, ListKeys, PublicKey
+from k1_platform.dead_letter_queue import list_dead_letters
+from k1_platform.nats_connection import connect_options
+from k1_platform.rpc import AnswerError, answer, ask
+from k1_platform.settings import NatsSettings
+from services.deploy.tests.devices import bundle, hello
+from services.deploy.tests.links import settle
+from tests.support.infrastructure import Infrastructure
+from tests.support.service_process import running_service
+
+PATIENCE_S = 30.0
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+KEYS = KeySet(keys=[PublicKey(kid="a" * 16, x="x")], document='{"keys":["one"]}', signatures={"a" * 16: "00"})
+
+
+@pytest.fixture(scope="module")
+def service(migrated: Infrastructure, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A running deploy that can mint credentials."""
+    if "K1_DEPLOY_NATS_KEYS" not in migrated.environment:
+        pytest.skip("these servers have no operator")
+    with running_service("deploy", migrated.environment, tmp_path_factory.mktemp("deploy")):
+        yield
+
+
+@pytest.fixture
+async def bus(service: None, broker: NatsBroker) -> NatsBroker:
+    """The other services' end of the bus; the catalogue's question about keys is answered."""
+
+    async def list_keys(_: ListKeys) -> KeySet:
+        return KEYS
+
+    answer(broker, subjects.RPC_KEY_LIST, ListKeys, list_keys)
+    await broker.start()
+    return broker
+
+
+@asynccontextmanager
+async def connected(credential: DeviceCredential, folder: Path) -> AsyncIterator[Client]:
+    """As the device connects with what it was told, once."""
+    file = folder / f"{credential.device_id}.creds"
+    file.write_text(credential.secret)
+    client = await nats.connect(
+        **connect_options(NatsSettings(creds=file)),
+        inbox_prefix=f"_INBOX.{credential.device_id}".encode(),
+        allow_reconnect=False,
+        connect_timeout=5,
+    )
+    yield client
+    await client.close()
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not await condition():
+            await asyncio.sleep(0.02)
+
+
+async def added(bus: NatsBroker, device_id: str) -> DevicesAdded:
+    return await ask(bus, subjects.RPC_DEVICE_ADD, AddDevices(device_ids=[device_id]), DevicesAdded)
+
+
+async def view(bus: NatsBroker, device_id: str) -> DeviceView:
+    return await ask(bus, subjects.RPC_DEVICE_GET, GetDevice(device_id=device_id), DeviceView)
+
+
+async def say_hello(client: Client, body: DeviceHello, as_id: str | None = None) -> None:
+    await client.publish(subjects.device(as_id or body.id, "hello"), body.to_json())
+    await settle(client)
+
+
+async def test_added_heard_told_and_revoked(bus: NatsBroker, unique: str, tmp_path: Path) -> None:
+    """Its credential lets it in, its hello is kept, it is told of new keys, and once revoked it is cut off."""
+    answer = await added(bus, unique)
+    assert answer.trusted_keys == KEYS.document
+    told: asyncio.Queue[Trust] = asyncio.Queue()
+    async with connected(answer.credentials[0], tmp_path) as device:
+
+        async def obey(message: nats.aio.msg.Msg) -> None:
+            command = Trust.model_validate_json(message.data)
+            done = DeviceReply(command_id=command.command_id, device_id=unique, verb="trust", status="done")
+            await message.respond(done.to_json())
+            told.put_nowait(command)
+
+        await device.subscribe(subjects.command(unique, "trust"), cb=obey)
+        await settle(device)
+        await say_hello(device, hello(unique, active=bundle(1)))
+
+        async def heard() -> bool:
+            return (await view(bus, unique)).running == bundle(1)
+
+        await until(heard)
+        assert (await view(bus, unique)).expected == bundle(1)
+        assert (await asyncio.wait_for(told.get(), PATIENCE_S)).keys_document == KEYS.document
+        revoke = RevokeDevices(device_ids=[unique])
+        assert await ask(bus, subjects.RPC_DEVICE_REVOKE, revoke, DevicesRevoked)
+        await until(lambda: _is(device.is_closed))
+    assert (await view(bus, unique)).revoked_at
+
+
+async def _is(value: bool) -> bool:
+    return value
+
+
+async def test_presence_is_heard(bus: NatsBroker, unique: str, jetstream: JetStreamContext) -> None:
+    """What the telemetry service writes shows at once; a device is offline without it."""
+    await added(bus, unique)
+    assert (await view(bus, unique)).online is False
+    bucket = await jetstream.key_value(streams.PRESENCE.name)
+    await bucket.put(unique, Presence(device_id=unique, online_since=NOW, last_seen=NOW).to_json())
+
+    async def online() -> bool:
+        return (await view(bus, unique)).online
+
+    await until(online)
+
+
+async def test_hellos_that_nobody_should_have_sent(
+    bus: NatsBroker, unique: str, jetstream: JetStreamContext
+) -> None:
+    """Each ends as a dead letter with its reason, at once, and the next good one is kept."""
+    await added(bus, unique)
+    client = await bus.connect()
+    await client.publish(subjects.device(unique, "hello"), b"no hello")
+    await say_hello(client, hello("another"), as_id=unique)
+    await say_hello(client, hello(f"{unique}-x"))
+    await say_hello(client, hello(unique, model="good"))
+
+    async def kept() -> bool:
+        return (await view(bus, unique)).model == "good"
+
+    async def buried() -> bool:
+        letters = await list_dead_letters(jetstream)
+        codes = {letter.code for letter in letters if unique in letter.subject and letter.attempts == 1}
+        return codes == {"invalid_message", "foreign_hello", "unknown_device"}
+
+    await until(kept)
+    await until(buried)
+
+
+async def test_an_unknown_device(bus: NatsBroker) -> None:
+    """The owner's own error reaches who asks."""
+    with pytest.raises(AnswerError) as refused:
+        await view(bus, "nobody")
+    assert (refused.value.code, refused.value.status) == ("device_not_found", 404)
