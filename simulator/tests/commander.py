@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import defaultdict
 from typing import Any
 
 from nats.aio.client import Client
@@ -21,9 +21,9 @@ class Commander:
         self._client = client
         self._inbox = client.new_inbox()
         self._sent = 0
-        self._news = asyncio.Event()
-        self.heard: list[tuple[str, DeviceReply]] = []
-        """(`reply subject` or `topic`, answer)."""
+        self._news: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self.heard: defaultdict[str, list[tuple[str, DeviceReply]]] = defaultdict(list)
+        """(`reply subject` or `topic`, answer) by command id."""
 
     async def start(self) -> None:
         await self._client.subscribe(f"{self._inbox}.*", cb=self._on_reply)
@@ -37,8 +37,9 @@ class Commander:
 
     def _note(self, way: str, message: Msg) -> None:
         if message.data:  # else nobody listens there
-            self.heard.append((way, DeviceReply.model_validate_json(message.data)))
-            self._news.set()
+            reply = DeviceReply.model_validate_json(message.data)
+            self.heard[reply.command_id].append((way, reply))
+            self._news[reply.command_id].set()
 
     async def send(self, device_id: str, verb: Verb, command_id: str, **fields: Any) -> None:
         """Publish a command with a reply subject."""
@@ -53,14 +54,18 @@ class Commander:
     async def answer(
         self, command_id: str, status: str | None = None, within_s: float = PATIENCE_S
     ) -> DeviceReply:
-        """The newest answer to a command once it is final, or has this status."""
-
-        def found() -> DeviceReply | None:
-            answers = [reply for _, reply in self.heard if reply.command_id == command_id]
+        """The newest answer to a command once it is final, or once it has this status."""
+        deadline = time.monotonic() + within_s
+        while True:
+            answers = [reply for _, reply in self.heard[command_id]]
             wanted = [r for r in answers if (r.status == status if status else r.status in FINAL_STATUSES)]
-            return wanted[-1] if wanted else None
-
-        return await self.until(found, f"{command_id} is answered ({status or 'final'})", within_s)
+            if wanted:
+                return wanted[-1]
+            self._news[command_id].clear()
+            try:
+                await asyncio.wait_for(self._news[command_id].wait(), deadline - time.monotonic())
+            except TimeoutError:
+                raise AssertionError(f"{command_id} not {status or 'final'}; heard {answers}") from None
 
     async def call(self, device_id: str, verb: Verb, command_id: str, **fields: Any) -> DeviceReply:
         """Send and wait for the final answer to this sending."""
@@ -70,11 +75,11 @@ class Commander:
 
     def forget(self, command_id: str) -> None:
         """As if nothing had been answered."""
-        self.heard = [(way, reply) for way, reply in self.heard if reply.command_id != command_id]
+        self.heard.pop(command_id, None)
 
     def statuses(self, command_id: str) -> list[tuple[str, str]]:
         """How and what was answered to a command, in order."""
-        return [(way, reply.status) for way, reply in self.heard if reply.command_id == command_id]
+        return [(way, reply.status) for way, reply in self.heard[command_id]]
 
     async def device_time(self, device_id: str) -> tuple[float, float]:
         """(device clock in ms, host's monotonic clock in s) at one moment."""
@@ -82,16 +87,3 @@ class Commander:
         reply = await self.call(device_id, "ping", f"ping {before}")
         assert reply.received_ms is not None
         return reply.received_ms, (before + time.monotonic()) / 2
-
-    async def until(self, condition: Callable[[], Any], what: str, within_s: float = PATIENCE_S) -> Any:
-        """Wait for news until the condition gives something."""
-        deadline = time.monotonic() + within_s
-        while not (found := condition()):
-            self._news.clear()
-            left = deadline - time.monotonic()
-            assert left > 0, f"not within {within_s:.0f} s: {what}; heard {self.heard}"
-            try:
-                await asyncio.wait_for(self._news.wait(), min(left, 0.05))
-            except TimeoutError:
-                continue
-        return found

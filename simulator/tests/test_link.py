@@ -1,7 +1,6 @@
 """Devices on a real bus and a real store, over NATS and over MQTT."""
 
 import asyncio
-import time
 from contextlib import suppress
 from itertools import pairwise
 from typing import Any
