@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from opentelemetry.trace import Tracer
+
 from k1_contracts.deployments import ActivateAt, ActivateOnDownbeat
 from k1_contracts.devices import Activate, DeviceHello, DeviceReply
 from k1_deploy.clock import to_device_ms, to_unix_ms
@@ -41,6 +43,7 @@ class Activation:
     commands: Commands
     sender: Sender
     downbeats: Downbeats
+    tracer: Tracer
     clock: Callable[[], datetime]
 
     async def take(self, step: ActivateBatch) -> None:
@@ -119,6 +122,11 @@ class Activation:
         await self._end(intent, result, problem if result == "failed" else None, hello=hello)
 
     async def _activate(self, intent: Intent, offset: float | str) -> None:
+        with self.tracer.start_as_current_span("deploy activate") as span:
+            span.set_attribute("k1.device_id", intent.device_id)
+            await self._arm_and_judge(intent, offset)
+
+    async def _arm_and_judge(self, intent: Intent, offset: float | str) -> None:
         if isinstance(offset, str):
             await self._end(intent, "failed", offset)
             return

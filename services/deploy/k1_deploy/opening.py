@@ -64,7 +64,7 @@ class Opening:
 
         journal = Journal(self.pool, lease, row, state, len(entries), written)
         steps = DeviceSteps(journal, self.commands, self.live, devices, self.clock, {})
-        activation = Activation(journal, self.commands, steps.sender, self.downbeats, self.clock)
+        activation = Activation(journal, self.commands, steps.sender, self.downbeats, self.tracer, self.clock)
         driver.append(Driver(self.pool, journal, steps, activation, self.limits, self.tracer, self.clock))
         driver[0].wake(signals.get(lease.deployment_id, []))
         return driver[0]

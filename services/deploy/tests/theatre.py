@@ -1,7 +1,9 @@
 """A stage of devices, a catalogue that knows some bundles, and an operator: everything around the service."""
 
 import asyncio
+import gzip
 import hashlib
+import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -65,6 +67,8 @@ class Theatre:
     new: BundleInfo
     known: dict[tuple[str, int], BundleInfo] = field(default_factory=dict)
     devices: list[StageDevice] = field(default_factory=list)
+    downbeats_ms: list[float] = field(default_factory=list)
+    """Of every song that the catalogue is asked for."""
 
     async def add_devices(self, count: int, *, connect: bool = True) -> list[StageDevice]:
         name = os.urandom(4).hex()
@@ -199,7 +203,13 @@ async def open_theatre() -> AsyncIterator[Theatre]:
         async def answer(message: Any) -> None:
             await message.respond(await theatre.answer_bundle(message.data))
 
+        async def answer_map(message: Any) -> None:
+            found = {"layers": {"rhythm": {"downbeat_ms": theatre.downbeats_ms}}}
+            headers = {"k1-status": "200", "k1-etag": "map", "content-encoding": "gzip"}
+            await client.publish(message.reply, gzip.compress(json.dumps(found).encode()), headers=headers)
+
         await client.subscribe(subjects.RPC_BUNDLE_INFO, "catalogue", cb=answer)
+        await client.subscribe(subjects.RPC_GENESIS_GET, "catalogue", cb=answer_map)
         await client.flush()
         try:
             yield theatre
