@@ -21,7 +21,7 @@ from k1_contracts.deployments import (
 )
 from k1_contracts.graph_queries import KeySet
 from k1_contracts.tracks import Notice
-from k1_deploy import device_store, errors
+from k1_deploy import credential_store, device_store, errors
 from k1_deploy.device_store import DeviceRow
 from k1_deploy.gates import compatibility, device_checks
 from k1_deploy.holding import Holdings
@@ -103,7 +103,7 @@ class DeviceQuestions:
             if missing:
                 raise errors.devices_not_found(missing)
             await device_store.set_revoked(connection, ids, at)
-            await device_store.revoke_credentials(connection, ids, at)
+            await credential_store.revoke_credentials(connection, ids, at)
             await device_store.write_audit(connection, ids, at=at, actor=OPERATOR, action="revoked")
         await keeper.push_revocations()
         return DevicesRevoked(device_ids=ids)
@@ -117,14 +117,14 @@ class DeviceQuestions:
     ) -> None:
         at = self.clock()
         if question.renew:
-            await device_store.revoke_credentials(connection, ids, at)
+            await credential_store.revoke_credentials(connection, ids, at)
             await device_store.upsert_devices(connection, ids, question.transport, question.group, at)
         else:
             added = await device_store.insert_devices(connection, ids, question.transport, question.group, at)
             if len(added) < len(ids):
                 raise errors.devices_exist([device_id for device_id in ids if device_id not in added])
         public_keys = {each.credential.device_id: each.public_key for each in minted}
-        await device_store.insert_credentials(connection, public_keys, at)
+        await credential_store.insert_credentials(connection, public_keys, at)
         action = "renewed" if question.renew else "added"
         await device_store.write_audit(
             connection, ids, at=at, actor=OPERATOR, action=action, detail=question.transport
