@@ -8,7 +8,14 @@ import argparse
 import asyncio
 import shutil
 import sys
+import tempfile
 import time
+import traceback
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import uvloop
 
@@ -21,10 +28,47 @@ def reproduction(seed: int, devices: int) -> str:
     return f"python -m tests.chaos.deployments --runs 1 --seed {seed} --devices {devices}"
 
 
-def run_one(world: World, seed: int, devices: int) -> Report:
-    """One run on a world that was started."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(run_scenario(world, draw(seed, devices)))
+class Stage:
+    """A world for many runs: started for the first, and anew after one that failed."""
+
+    def __init__(self, kept: Path, *, keep_all: bool = False) -> None:
+        """`kept`: where what happened in failed runs goes, in all runs with `keep_all`."""
+        self.kept = kept
+        self._keep_all = keep_all
+        self._world: World | None = None
+
+    def run(self, seed: int, devices: int) -> Report:
+        """One run; an exception is the harness's own."""
+        if self._world is None:
+            self._world = World.temporary()
+            self._world.start()
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                report = runner.run(run_scenario(self._world, draw(seed, devices)))
+        except BaseException:
+            self._end()
+            raise
+        if report.problems or self._keep_all:
+            report.keep(self.kept / f"seed-{seed}", self._world)
+        if report.problems:
+            self._end()
+        return report
+
+    def _end(self) -> None:
+        world, self._world = self._world, None
+        if world:
+            try:
+                world.stop()
+            finally:
+                shutil.rmtree(world.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
 
 
 def main() -> None:
@@ -32,45 +76,36 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--devices", type=int, default=100)
+    parser.add_argument("--keep", action="store_true", help="keep what happened in good runs as well")
     asked = parser.parse_args()
-    reports, failed = list[Report](), list[int]()
-    world, began = _started(), time.monotonic()
-    try:
+    ends, failed, began = Counter[str](), list[int](), time.monotonic()
+    with Stage(Path(tempfile.mkdtemp(prefix="k1-chaos-kept-")), keep_all=asked.keep) as stage:
         for seed in range(asked.seed, asked.seed + asked.runs):
-            try:
-                report = run_one(world, seed, asked.devices)
-            except Exception as error:  # noqa: BLE001  the harness is the defendant here, the other runs go on
-                print(f"{seed:>6} BROKEN {error!r}", flush=True)
-                world, _ = _started(), world.stop()
-                failed.append(seed)
-                continue
-            reports.append(report)
-            print(report, flush=True)
-            if report.problems:
-                failed.append(seed)
-                kept = world.folder / f"failed-{seed}"
-                print("\n".join(f"         {problem}" for problem in report.problems[:10]))
-                print(f"         kept in {kept}; again: {reproduction(seed, asked.devices)}", flush=True)
-                world.stop()
-                world = _started()
-    finally:
-        world.stop()
-    if not failed:
-        shutil.rmtree(world.folder)
-    ended = ", ".join(
-        f"{sum(r.status == status for r in reports)} {status}"
-        for status in sorted({r.status for r in reports})
-    )
-    print(
-        f"{asked.runs} runs in {time.monotonic() - began:.0f} s: {len(failed)} failed {failed or ''}; {ended}"
-    )
+            status = _run(stage, seed, asked.devices)
+            ends[status or "failed runs"] += 1
+            failed += [] if status else [seed]
+        took = time.monotonic() - began
+    with suppress(OSError):
+        stage.kept.rmdir()  # nothing was kept
+    told = ", ".join(f"{count} {end}" for end, count in sorted(ends.items()))
+    print(f"{asked.runs} runs in {took:.0f} s: {told}{f'; failed: {failed}' if failed else ''}")
     sys.exit(bool(failed))
 
 
-def _started() -> World:
-    world = World.temporary()
-    world.start()
-    return world
+def _run(stage: Stage, seed: int, devices: int) -> str | None:
+    """The status that the deployment ended with; None: the run has failed."""
+    try:
+        report = stage.run(seed, devices)
+    except Exception:  # noqa: BLE001  the harness is the defendant here, the other runs go on
+        traceback.print_exc()
+        print(f"{seed:>6} BROKEN; again: {reproduction(seed, devices)}", flush=True)
+        return None
+    print(report, flush=True)
+    if not report.problems:
+        return report.status
+    print("\n".join(f"         {problem}" for problem in report.problems[:10]))
+    print(f"         kept in {stage.kept}; again: {reproduction(seed, devices)}", flush=True)
+    return None
 
 
 if __name__ == "__main__":

@@ -12,12 +12,14 @@ from random import Random
 from typing import Any, Final
 
 import asyncpg
+from nats.aio.msg import Msg
 
 from k1_contracts import streams, subjects
 from k1_contracts.deployments import (
     ENDED,
     AddDevices,
     ControlDeployment,
+    DeploymentChange,
     DeploymentView,
     DevicesAdded,
     GetDeployment,
@@ -28,6 +30,7 @@ from k1_contracts.ids import derived_id
 from k1_platform.broker import make_event
 from k1_platform.dead_letter_queue import list_dead_letters
 from k1_platform.settings import NatsSettings
+from k1_simulator.device import DeviceState
 from k1_simulator.faults import DriftRamp, LowFps, Overheat
 from k1_simulator.fleet import Fleet
 from k1_simulator.identity import Identity, provisioned
@@ -38,9 +41,10 @@ from tests.chaos.verdict import Evidence, FlashWatch, problems
 from tests.chaos.world import Session, World
 
 PATIENCE_S: Final = 120.0
+RESTING: Final = ENDED | {"rollback_pending"}
 MOMENT_S: Final = 6.0
 """A disturbance whose moment does not come happens so long after the one before."""
-_AWAY: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_AWAY: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 _ALARMS: Final[dict[type, AlarmKind]] = {DriftRamp: "drift", Overheat: "temperature", LowFps: "fps"}
 
 
@@ -53,6 +57,21 @@ class Report:
     counts: dict[str, int]
     seconds: float
     problems: list[str]
+    view: DeploymentView
+    states: dict[str, DeviceState]
+    story: list[str]
+
+    def keep(self, folder: Path, world: World) -> None:
+        """All that a person needs to find out what happened."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "problems.txt").write_text("\n".join(self.problems) + "\n")
+        (folder / "scenario.txt").write_text(f"{self.scenario!r}\n")
+        (folder / "story.txt").write_text("\n".join(self.story) + "\n")
+        (folder / "deployment.json").write_text(self.view.model_dump_json(indent=1))
+        states = {device_id: asdict(state) for device_id, state in self.states.items()}
+        (folder / "devices.json").write_text(json.dumps(states, indent=1, default=str))
+        for log in world.logs():
+            shutil.copy(log, folder)
 
     def __str__(self) -> str:
         word = "ok  " if not self.problems else "FAIL"
@@ -72,6 +91,8 @@ class Rollout:
     rng: Random
     changes: int = 0
     """Live changes of the deployment that were heard."""
+    over: bool = False
+    """The deployment has ended, or waits for devices alone."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
     story: list[str] = field(default_factory=list)
     alarmed: set[str] = field(default_factory=set)
@@ -127,9 +148,16 @@ class Rollout:
         for task in self.tasks:
             task.cancel()
         await self._forget_devices()
-        if wrong:
-            self._keep(view, evidence, wrong)
-        return Report(self.scenario, view.status, dict(view.counts), seconds, wrong)
+        return Report(
+            self.scenario,
+            view.status,
+            dict(view.counts),
+            seconds,
+            wrong,
+            view,
+            dict(evidence.states),
+            self.story,
+        )
 
     async def _disturb_and_heal(self, fleet: Fleet) -> None:
         disturbing = asyncio.create_task(self._disturb())
@@ -141,10 +169,12 @@ class Rollout:
         await disturbing
         self.tell("faults end")
         fleet.end_faults()
+        # What a device lied about is known when it next says what it holds.
+        await asyncio.gather(*(fleet.restart(device_id) for device_id in self.scenario.liars))
 
     async def _turned(self, faults_end: float) -> str | None:
         status = await self._status()
-        done = status in ENDED or status == "rollback_pending" or time.monotonic() > faults_end
+        done = status in RESTING or time.monotonic() > faults_end
         return None if done else f"it is {status}"
 
     # ------------------------------------------------------------------ before
@@ -205,8 +235,9 @@ class Rollout:
 
     # ------------------------------------------------------------------ meanwhile
 
-    async def _heard(self, _: object) -> None:
+    async def _heard(self, message: Msg) -> None:
         self.changes += 1
+        self.over = self.over or DeploymentChange.model_validate_json(message.data).status in RESTING
         self.news.set()
 
     def _changed(self, change: Change) -> None:
@@ -249,7 +280,7 @@ class Rollout:
     async def _moment(self, disturbance: Disturbance) -> None:
         try:
             async with asyncio.timeout(MOMENT_S):
-                while self.changes < disturbance.after_changes:
+                while self.changes < disturbance.after_changes and not self.over:
                     self.news.clear()
                     await self.news.wait()
         except TimeoutError:
@@ -383,19 +414,6 @@ class Rollout:
             "UPDATE deploy.devices SET revoked_at = now() WHERE id = ANY($1::text[])",
             self.scenario.device_ids,
         )
-
-    def _keep(self, view: DeploymentView, evidence: Evidence, wrong: list[str]) -> None:
-        """All that a person needs to find out what happened."""
-        kept = self.world.folder / f"failed-{self.scenario.seed}"
-        kept.mkdir(exist_ok=True)
-        (kept / "problems.txt").write_text("\n".join(wrong) + "\n")
-        (kept / "scenario.txt").write_text(f"{self.scenario!r}\n")
-        (kept / "story.txt").write_text("\n".join(self.story) + "\n")
-        (kept / "view.json").write_text(view.model_dump_json(indent=1))
-        states = {id_: asdict(state) for id_, state in evidence.states.items()}
-        (kept / "devices.json").write_text(json.dumps(states, indent=1, default=str))
-        for log in self.world.folder.glob("deploy-*.jsonl"):
-            shutil.copy(log, kept)
 
 
 async def run_scenario(world: World, scenario: Scenario) -> Report:

@@ -64,6 +64,11 @@ class Scenario:
         """Devices of which an alarm is raised once they run the new bundle."""
         return {str(fault.devices) for fault in self.faults if isinstance(fault, Ailment)}
 
+    @property
+    def liars(self) -> list[str]:
+        """Devices that say they did what they did not."""
+        return [str(fault.devices) for fault in self.faults if fault.fault == "lie_success"]
+
     def __str__(self) -> str:
         strategy = self.strategy
         words = [

@@ -6,6 +6,7 @@ The servers and processes outlive a run, so that a hundred runs do not start the
 import asyncio
 import base64
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from pydantic import BaseModel, SecretStr
 
+from k1_cli.embedded.processes import Command, bound_to_us
 from k1_cli.embedded.stack import EmbeddedStack
 from k1_contracts import subjects
 from k1_contracts.deployments import BundleInfo, BundleRef, GetBundle, bundle_key
@@ -59,8 +61,10 @@ class DeployProcess:
     def keep_running(self) -> None:
         if (self.process is None or self.process.poll() is not None) and time.monotonic() >= self.held_until:
             with self.log.open("ab") as file:
-                command = [sys.executable, "-m", "k1_deploy"]
-                self.process = subprocess.Popen(command, env=os.environ | self.environment, stderr=file)
+                command = Command((sys.executable, "-m", "k1_deploy"), stop_signal=signal.SIGKILL)
+                self.process = subprocess.Popen(
+                    bound_to_us(command), env=os.environ | self.environment, stderr=file
+                )
 
     def kill(self, away_s: float) -> None:
         """`kill -9`; it stays away for so long."""
@@ -131,7 +135,9 @@ class World:
 
     @classmethod
     def temporary(cls) -> Self:
-        return cls(Path(tempfile.mkdtemp(prefix="k1-chaos-")))
+        """On a file system in memory where there is one: a hundred devices write their state all the time."""
+        memory = Path("/dev/shm")
+        return cls(Path(tempfile.mkdtemp(prefix="k1-chaos-", dir=memory if memory.is_dir() else None)))
 
     def start(self) -> None:
         self.stack.start()
@@ -143,6 +149,10 @@ class World:
                 deploy.stop()
         finally:
             self.stack.stop()
+
+    def logs(self) -> list[Path]:
+        """Of the processes of deploy, those that run and those that have gone."""
+        return sorted(self.folder.glob("deploy-*.jsonl"))
 
     @property
     def nats(self) -> NatsSettings:
