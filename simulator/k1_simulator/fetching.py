@@ -16,7 +16,6 @@ from k1_simulator.verification import StageError
 
 TRIES: Final = 4
 """Failures in a row, without a byte between them, after which a way is given up."""
-_FIRST_PAUSE_S: Final = 0.1
 _HTTP_TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=3)
 _OK, _PARTIAL_CONTENT = 200, 206
 _GONE: Final = frozenset({400, 401, 403, 404, 405, 410, 501})
@@ -51,6 +50,8 @@ class Transfer:
     tap: Tap
     progressed: Callable[[int], Awaitable[None]]
     rng: random.Random
+    first_pause_s: float = 0.1
+    """After the first failure in a row; it doubles with each further one."""
 
     async def run(self, ways: list[tuple[str, Way]]) -> None:
         """Append to the file until it is whole, trying each way until it is given up.
@@ -76,7 +77,7 @@ class Transfer:
                 failures += 1
                 if failures == TRIES:
                     raise NoWayError(f"{error} ({TRIES} times at byte {offset})") from error
-                await asyncio.sleep(_FIRST_PAUSE_S * 2**failures * self.rng.uniform(0.5, 1.0))
+                await asyncio.sleep(self.first_pause_s * 2 ** (failures - 1) * self.rng.uniform(1, 2))
             else:
                 await self.progressed(offset)
 

@@ -1,0 +1,252 @@
+"""Each fault, as the other end of the link meets it."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from nats.aio.client import Client
+
+from k1_contracts import subjects
+from k1_contracts.devices import TelemetryBody, TelemetrySample
+from k1_simulator.faults import (
+    ActivateError,
+    AnyFault,
+    Corrupt,
+    CrashAfterActivate,
+    DriftRamp,
+    DropAt,
+    FaultPlan,
+    LieSuccess,
+    LowFps,
+    Mute,
+    NoSpace,
+    Offline,
+    Overheat,
+    Reject,
+    Slow,
+)
+from k1_simulator.fleet import Fleet
+from k1_simulator.world import Habits
+from simulator.tests.commander import Commander
+from simulator.tests.conftest import MakeFleet, until
+from simulator.tests.shows import bundle
+
+SHOW = bundle(1).sha256
+
+
+def one(make_fleet: MakeFleet, device: str, *faults: AnyFault, **options: Any) -> Fleet:
+    """A device that plays a factory show and has these faults."""
+    return make_fleet([device], factory=True, faults=FaultPlan(faults=list(faults)), **options)
+
+
+def plays(fleet: Fleet, device: str) -> str | None:
+    active = fleet.state(device).active
+    return active.bundle_sha256 if active else None
+
+
+async def test_reject(make_fleet: MakeFleet, commander: Commander, store: Any, unique: str) -> None:
+    """Refused with the code that was asked for; the same command later is not."""
+    async with one(make_fleet, unique, Reject(fault="reject", step="stage", code="busy")):
+        refused = await commander.call(unique, "stage", "s", **await store(1))
+        assert (refused.status, refused.code) == ("refused", "busy")
+        assert (await commander.call(unique, "stage", "s", **await store(1))).status == "done"
+
+
+async def test_no_space(make_fleet: MakeFleet, commander: Commander, store: Any, unique: str) -> None:
+    """Again and again, if always."""
+    async with one(make_fleet, unique, NoSpace(fault="no_space", repeat="always")):
+        for number in range(2):
+            refused = await commander.call(unique, "stage", f"s{number}", **await store(1))
+            assert (refused.status, refused.code) == ("refused", "no_space")
+
+
+async def test_offline_loses_the_command(
+    make_fleet: MakeFleet, commander: Commander, store: Any, unique: str
+) -> None:
+    """No answer, the connection gone, and the device back after its time with the command not done."""
+    events: list[str] = []
+    fault = Offline(fault="offline", step="stage", for_s=0.3)
+    async with one(make_fleet, unique, fault, on_change=lambda change: events.append(change.event)) as fleet:
+        await commander.send(unique, "stage", "s", **await store(1))
+        await until(lambda: not fleet.state(unique).online, "it goes")
+        gone = time.monotonic()
+        await until(lambda: fleet.state(unique).online, "it comes back")
+        assert time.monotonic() - gone > 0.25
+        assert commander.statuses("s") == []
+        assert fleet.state(unique).staged == ()
+    assert events == ["online", "fault", "offline", "online", "offline"]
+
+
+async def test_offline_after_the_command_was_taken(
+    make_fleet: MakeFleet, commander: Commander, store: Any, unique: str
+) -> None:
+    """It is armed and goes away; it plays at its moment all the same, and says so when asked again."""
+    fault = Offline(fault="offline", step="activate", for_s=0.5, after_s=0.05)
+    async with one(make_fleet, unique, fault) as fleet:
+        await commander.call(unique, "stage", "s", **await store(1))
+        now_ms, _ = await commander.device_time(unique)
+        fields = {"bundle_sha256": SHOW, "at_ms": now_ms + 250}
+        await commander.send(unique, "activate", "a", **fields)
+        await until(lambda: plays(fleet, unique) == SHOW, "it plays")
+        assert not fleet.state(unique).online
+        await until(lambda: fleet.state(unique).online, "it comes back")
+        assert commander.statuses("a") == [("reply subject", "accepted")]
+        assert (await commander.call(unique, "activate", "a", **fields)).status == "done"
+        assert len(fleet.activations()) == 1
+
+
+async def test_offline_at_the_start(make_fleet: MakeFleet, unique: str) -> None:
+    """The fleet does not wait for it, and it comes later."""
+    begun = time.monotonic()
+    async with one(make_fleet, unique, Offline(fault="offline", step="start", for_s=0.5)) as fleet:
+        assert not fleet.state(unique).online
+        await until(lambda: fleet.state(unique).online, "it comes")
+        assert time.monotonic() - begun > 0.45
+
+
+async def test_slow(make_fleet: MakeFleet, commander: Commander, store: Any, unique: str) -> None:
+    """The command is taken up late, and the bytes come at their rate, with progress on the way."""
+    fields = await store(1, chunk_size=1000)
+    seconds = fields["size"] / 10_000
+    fault = Slow(fault="slow", step="stage", for_s=0.3, bytes_per_s=10_000)
+    async with one(make_fleet, unique, fault):
+        begun = time.monotonic()
+        await commander.send(unique, "stage", "s", **fields)
+        await commander.answer("s", "accepted")
+        assert time.monotonic() - begun > 0.28
+        assert (await commander.answer("s")).status == "done"
+        assert time.monotonic() - begun > 0.3 + seconds * 0.9
+    progress = [reply.received_bytes or 0 for _, reply in commander.heard["s"] if reply.status == "progress"]
+    assert progress
+    assert progress == sorted(progress)
+
+
+async def test_mute(make_fleet: MakeFleet, commander: Commander, store: Any, unique: str) -> None:
+    """The command is obeyed without a word; asked again, the device says what came of it."""
+    async with one(make_fleet, unique, Mute(fault="mute", step="stage")) as fleet:
+        await commander.send(unique, "stage", "s", **await store(1))
+        await until(lambda: fleet.state(unique).staged, "it is staged")
+        assert commander.statuses("s") == []
+        assert (await commander.call(unique, "stage", "s", **await store(1))).status == "done"
+
+
+@pytest.mark.parametrize("step", ["stage", "activate"])
+async def test_lie_success(
+    step: Any, make_fleet: MakeFleet, commander: Commander, store: Any, unique: str
+) -> None:
+    """`done`, but what the device says that it holds is the truth."""
+    async with one(make_fleet, unique, LieSuccess(fault="lie_success", step=step)) as fleet:
+        before = plays(fleet, unique)
+        answer = await commander.call(unique, "stage", "s", **await store(1))
+        if step == "activate":
+            answer = await commander.call(unique, "activate", "a", bundle_sha256=SHOW)
+        assert answer.status == "done"
+        assert answer.hello is not None
+        assert answer.hello.active is not None
+        assert answer.hello.active.bundle_sha256 == before
+        assert (SHOW in answer.hello.staged) is (step == "activate")
+
+
+async def test_drop_at(make_fleet: MakeFleet, commander: Commander, store: Any, unique: str) -> None:
+    """Once: the transfer goes on from that byte. Always: it never gets past it."""
+    always = DropAt(fault="drop_at", byte=5000, repeat="always", devices="*-b")
+    once = DropAt(fault="drop_at", byte=5000, devices="*-a")
+    plan = FaultPlan(faults=[once, always])
+    async with make_fleet([f"{unique}-a", f"{unique}-b"], faults=plan) as fleet:
+        fields = await store(1, chunk_size=1000)
+        assert (await commander.call(f"{unique}-a", "stage", "s", **fields)).status == "done"
+        failed = await commander.call(f"{unique}-b", "stage", "s", **fields)
+        assert (failed.status, failed.code) == ("failed", "fetch_failed")
+        assert "at byte 5000" in (failed.message or "")
+        assert fleet.state(f"{unique}-b").staged == ()
+
+
+async def test_corrupt(make_fleet: MakeFleet, commander: Commander, store: Any, unique: str) -> None:
+    """The hash tells; the bytes are thrown away, and the next try is good."""
+    async with one(make_fleet, unique, Corrupt(fault="corrupt", byte=3000)) as fleet:
+        fields = await store(1, chunk_size=1000)
+        failed = await commander.call(unique, "stage", "s1", **fields)
+        assert (failed.status, failed.code) == ("failed", "hash_mismatch")
+        assert fleet.state(unique).staged == ()
+        assert (await commander.call(unique, "stage", "s2", **fields)).status == "done"
+
+
+async def test_activate_error(make_fleet: MakeFleet, commander: Commander, store: Any, unique: str) -> None:
+    """Accepted, and failed when the moment comes; the show of before goes on."""
+    async with one(make_fleet, unique, ActivateError(fault="activate_error")) as fleet:
+        before = plays(fleet, unique)
+        await commander.call(unique, "stage", "s", **await store(1))
+        failed = await commander.call(unique, "activate", "a1", bundle_sha256=SHOW)
+        assert (failed.status, failed.code) == ("failed", "activate_failed")
+        assert plays(fleet, unique) == before
+        assert (await commander.call(unique, "activate", "a2", bundle_sha256=SHOW)).status == "done"
+
+
+@pytest.mark.parametrize(("comes_back", "answer"), [("new", "done"), ("old", "failed")])
+async def test_crash_after_activate(  # noqa: PLR0917
+    comes_back: Any, answer: str, make_fleet: MakeFleet, commander: Commander, store: Any, unique: str
+) -> None:  # fmt: skip
+    """It began to play, and starts anew without a word; the same command tells what came of it."""
+    fault = CrashAfterActivate(fault="crash_after_activate", comes_back=comes_back, for_s=0.2)
+    async with one(make_fleet, unique, fault) as fleet:
+        before = plays(fleet, unique)
+        await commander.call(unique, "stage", "s", **await store(1))
+        await commander.send(unique, "activate", "a", bundle_sha256=SHOW)
+        await until(lambda: not fleet.state(unique).online, "it goes")
+        await until(lambda: fleet.state(unique).online, "it comes back")
+        assert (await commander.call(unique, "activate", "a", bundle_sha256=SHOW)).status == answer
+        assert plays(fleet, unique) == (SHOW if comes_back == "new" else before)
+        assert len(fleet.activations()) == 1
+
+
+async def test_ailments_begin_with_the_activation_and_end_with_the_show(
+    make_fleet: MakeFleet, commander: Commander, store: Any, nats_client: Client, unique: str
+) -> None:
+    """Drift, heat and lost frames are in the readings of the new show, and gone when it is taken back."""
+    newest: list[TelemetrySample] = []
+
+    async def note(message: Any) -> None:
+        reading = TelemetryBody.model_validate_json(message.data).root
+        assert not isinstance(reading, list)
+        newest[:] = [reading]
+
+    await nats_client.subscribe(subjects.telemetry(unique), cb=note)
+    faults = (
+        DriftRamp(fault="drift_ramp", ms_per_s=1000, limit_ms=300),
+        Overheat(fault="overheat", degrees_per_s=100, limit_c=95),
+        LowFps(fault="low_fps", fps=10),
+    )
+    async with one(make_fleet, unique, *faults, habits=Habits()) as fleet:
+        before = plays(fleet, unique)
+        await until(lambda: newest, "a reading")
+        assert abs(newest[0].drift_ms) < 20
+        await commander.call(unique, "stage", "s", **await store(1))
+        await commander.call(unique, "activate", "a", bundle_sha256=SHOW)
+        await until(lambda: newest[0].drift_ms > 250, "it drifts")
+        await until(lambda: newest[0].temp_c > 90 and newest[0].error == "overheated", "it is hot")
+        assert newest[0].fps < 24
+        await commander.call(unique, "deactivate", "d", restore=before)
+        await until(lambda: abs(newest[0].drift_ms) < 20 and newest[0].fps > 24, "it is well again")
+
+
+async def test_the_same_seed_gives_the_same_course(
+    make_fleet: MakeFleet, commander: Commander, store: Any, tmp_path: Any, unique: str
+) -> None:
+    """Of ten devices the same three fail, and another seed chooses others."""
+    devices = [f"{unique}-{number}" for number in range(10)]
+    fields = await store(1)
+
+    async def failing(seed: int) -> set[str]:
+        plan = FaultPlan(faults=[NoSpace(fault="no_space", share=0.3)])
+        folder = tmp_path / f"{seed} {time.monotonic()}"
+        async with make_fleet(devices, faults=plan, seed=seed, folder=folder):
+            answers = await asyncio.gather(
+                *(commander.call(device, "stage", f"s {device}", **fields) for device in devices)
+            )
+        return {answer.device_id for answer in answers if answer.status == "refused"}
+
+    first = await failing(1)
+    assert len(first) == 3
+    assert await failing(1) == first
+    assert await failing(5) != first

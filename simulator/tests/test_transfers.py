@@ -1,0 +1,219 @@
+"""How a bundle comes to a device when the store or the line is not what it should be."""
+
+import asyncio
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from k1_contracts.devices import Stage
+from k1_simulator.faults import FaultPlan, Slow
+from k1_simulator.fetching import BrokenOffError, NoWayError, Transfer
+from k1_simulator.verification import StageError
+from simulator.tests.commander import Commander
+from simulator.tests.conftest import MakeFleet, stage_fields
+from simulator.tests.http_store import http_store, part
+from simulator.tests.shows import bundle
+from tests.support.infrastructure import Infrastructure
+
+DATA = bundle(1).data
+CHUNK = 1024
+
+
+def offsets(ranges: list[str]) -> list[int]:
+    return [int(one.removeprefix("bytes=").partition("-")[0]) for one in ranges]
+
+
+async def staged_from(
+    answer: Any, make_fleet: MakeFleet, commander: Commander, device: str, **fields: Any
+) -> Any:
+    """(the final answer, the offsets that were asked for)."""
+    async with http_store(answer) as (url, ranges), make_fleet([device], factory=True):
+        reply = await commander.call(device, "stage", "s", **stage_fields(1, url, CHUNK) | fields)
+        return reply, offsets(ranges)
+
+
+async def test_parts_are_asked_for_in_order(make_fleet: MakeFleet, commander: Commander, unique: str) -> None:
+    """Each once, of the size that the command said."""
+
+    async def answer(request: web.Request, _: int) -> web.Response:
+        return part(request, DATA)
+
+    reply, asked = await staged_from(answer, make_fleet, commander, unique)
+    assert reply.status == "done"
+    assert asked == list(range(0, len(DATA), CHUNK))
+
+
+async def test_a_cut_within_the_body_costs_one_part(
+    make_fleet: MakeFleet, commander: Commander, unique: str
+) -> None:
+    """The server promises a part and hangs up half-way: asked again from the same byte, nothing twice."""
+
+    async def answer(request: web.Request, number: int) -> web.StreamResponse:
+        whole = part(request, DATA)
+        if number not in {1, 4}:
+            return whole
+        response = web.StreamResponse(status=206, headers=dict(whole.headers))
+        await response.prepare(request)
+        assert isinstance(whole.body, bytes)
+        await response.write(whole.body[:100])
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    reply, asked = await staged_from(answer, make_fleet, commander, unique)
+    assert reply.status == "done"
+    assert asked[:3] == [0, CHUNK, CHUNK]
+    assert sorted(set(asked)) == list(range(0, len(DATA), CHUNK))
+    assert len(asked) == len(set(asked)) + 2
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+async def test_a_store_in_trouble_is_asked_again(
+    status: int, make_fleet: MakeFleet, commander: Commander, unique: str
+) -> None:
+    """After a pause, and up to four times in a row."""
+
+    async def answer(request: web.Request, number: int) -> web.Response:
+        return web.Response(status=status) if number in {0, 2, 3} else part(request, DATA)
+
+    reply, asked = await staged_from(answer, make_fleet, commander, unique)
+    assert reply.status == "done"
+    assert asked[:5] == [0, 0, CHUNK, CHUNK, CHUNK]
+
+
+async def test_a_store_that_says_200_to_a_range(
+    make_fleet: MakeFleet, commander: Commander, unique: str
+) -> None:
+    """With Content-Range it is a part all the same; without one it is the whole, of which the rest is left out."""
+
+    async def answer(request: web.Request, number: int) -> web.Response:
+        return part(request, DATA, status=200) if number % 2 == 0 else web.Response(body=DATA)
+
+    reply, asked = await staged_from(answer, make_fleet, commander, unique)
+    assert reply.status == "done"
+    assert asked == list(range(0, len(DATA), CHUNK))
+
+
+@pytest.mark.parametrize(
+    ("make", "code", "reason"),
+    [
+        (lambda _: web.Response(status=403), "fetch_failed", "HTTP: HTTP 403; link: "),
+        (lambda _: web.Response(status=206, body=b"x"), "fetch_failed", "without saying which"),
+        (
+            lambda _: web.Response(status=206, headers={"Content-Range": "bytes 7-9/10"}),
+            "fetch_failed",
+            "bytes 7-9/10",
+        ),
+        (lambda _: web.Response(status=206, headers={"Content-Range": "apples"}), "fetch_failed", "apples"),
+        (lambda _: web.Response(body=b""), "size_mismatch", "the stored object 0"),
+        (
+            lambda request: part(request, DATA + b"more"),
+            "size_mismatch",
+            f"the stored object {len(DATA) + 4}",
+        ),
+        (lambda request: part(request, bytes(len(DATA))), "hash_mismatch", "SHA-256"),
+    ],
+    ids=["forbidden", "no range", "other range", "no number", "empty", "longer", "other bytes"],
+)
+async def test_a_store_that_gives_something_else(  # noqa: PLR0917
+    make: Any, code: str, reason: str, make_fleet: MakeFleet, commander: Commander, unique: str
+) -> None:  # fmt: skip
+    """It fails with what was wrong, and the device still plays what it played."""
+
+    async def answer(request: web.Request, _: int) -> web.Response:
+        return make(request)
+
+    reply, _ = await staged_from(answer, make_fleet, commander, unique)
+    assert (reply.status, reply.code) == ("failed", code)
+    assert reason in reply.message
+    assert reply.hello.active is not None
+    assert reply.hello.staged == []
+
+
+@pytest.mark.parametrize(
+    "url", ["", "no URL", "http://", "ftp://x/y", "http://[::1", "file:///etc/passwd", "http://\x00"]
+)
+async def test_a_url_of_no_use_fails_clearly(
+    url: str, make_fleet: MakeFleet, commander: Commander, unique: str
+) -> None:
+    """Whatever stands there."""
+    async with make_fleet([unique]):
+        reply = await commander.call(unique, "stage", "s", **stage_fields(1, url))
+    assert (reply.status, reply.code) == ("failed", "fetch_failed")
+    assert reply.message
+
+
+async def test_a_store_that_goes_away_and_comes_back(  # noqa: PLR0917
+    make_fleet: MakeFleet,
+    commander: Commander,
+    store: Any,
+    provisioned: Infrastructure,
+    tmp_path: Path,
+    unique: str,
+) -> None:
+    """The device stops, the process of the store is killed, both start again: the transfer goes on where it was."""
+    stack = provisioned.stack
+    assert stack is not None
+    slow = Slow(fault="slow", step="stage", bytes_per_s=20_000)
+    fields = await store(1, chunk_size=1000)
+    part_file = tmp_path / "devices" / unique / f"{fields['bundle_sha256']}.part"
+    async with make_fleet([unique], faults=FaultPlan(faults=[slow])) as fleet:
+        await commander.send(unique, "stage", "s", **fields)
+        await commander.answer("s", "progress")
+        await fleet.kill(unique)
+        came = part_file.stat().st_size
+        await asyncio.to_thread(stack.kill, "s3")
+        await asyncio.to_thread(stack.restart, "s3")
+        await fleet.restart(unique)
+        reply = await commander.answer("s")
+    assert 0 < came < fields["size"]
+    assert reply.status == "done"
+    assert reply.hello is not None
+    assert reply.hello.staged == [fields["bundle_sha256"]]
+
+
+ACTIONS = st.lists(st.sampled_from(["all", "some", "nothing", "cut", "error"]), max_size=30)
+
+
+@settings(max_examples=100, deadline=None)
+@given(size=st.integers(1, 5000), chunk=st.integers(1, 5000), already=st.integers(0, 6000), actions=ACTIONS)
+def test_whatever_the_line_does_the_file_is_a_beginning_of_the_bundle(
+    size: int, chunk: int, already: int, actions: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:  # fmt: skip
+    """Never a wrong byte, a gap or a byte too many; whole when the transfer ends well."""
+    data = random.Random(size).randbytes(size)
+    file = tmp_path_factory.mktemp("flash") / "part"
+    file.write_bytes((data + bytes(6000))[:already])
+    plan = iter(actions)
+
+    async def way(offset: int, length: int) -> bytes:
+        assert offset + length <= size
+        if (action := next(plan, "all")) == "error":
+            raise NoWayError("gone")
+        if action == "cut":
+            raise BrokenOffError("cut")
+        wanted = data[offset : offset + min(length, chunk)]
+        return {"all": wanted, "some": wanted[: len(wanted) // 2], "nothing": b""}[action]
+
+    async def tap(_: int, part: bytes) -> tuple[bytes, bool]:
+        return part, False
+
+    async def progressed(received: int) -> None:
+        assert received == file.stat().st_size
+
+    fields = stage_fields(1, "http://x") | {"size": size, "chunk_size": chunk}
+    transfer = Transfer(
+        Stage(command_id="s", **fields), file, tap, progressed, random.Random(1), first_pause_s=0
+    )
+    try:
+        asyncio.run(transfer.run([("first", way), ("second", way)]))
+    except StageError as error:
+        assert error.code == "fetch_failed"  # noqa: PT017
+        assert data.startswith(file.read_bytes() if file.exists() else b"")
+    else:
+        assert file.read_bytes() == data
