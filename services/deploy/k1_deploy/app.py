@@ -30,7 +30,9 @@ from k1_deploy.revoking import CredentialKeeper
 from k1_deploy.runner import Runner
 from k1_deploy.saga.entries import logged
 from k1_deploy.settings import DeploySettings
+from k1_deploy.step_metrics import StepMetrics
 from k1_deploy.trust import TrustedKeys, TrustKeeper
+from k1_deploy.upkeep import Upkeep
 from k1_platform.database import Pool, check_database, open_pool
 from k1_platform.errors import TransientError
 from k1_platform.health import durable_check
@@ -61,11 +63,8 @@ async def wire(runtime: Runtime) -> None:
     await watch.start()
     keys = TrustedKeys(catalogue.list_keys)
     trust = TrustKeeper(link, keys)
-
     commands = Commands(link, Bundles(pool, objects), Random())  # noqa: S311  for the spread of retries
-    tracer, live = runtime.tracer_provider.get_tracer("k1.deploy"), LiveFeed(bus.client)
-    opening = Opening(pool, commands, live, catalogue.downbeats, tracer, _now)
-    runner, healing = Runner(pool, opening, _now), Healing(pool, commands, _now)
+    runner, healing = _runner(runtime, pool, commands, catalogue), Healing(pool, commands, _now)
 
     async def on_hello(_: DeviceRow, hello: DeviceHello) -> None:
         trust.heard(hello)
@@ -91,6 +90,7 @@ async def wire(runtime: Runtime) -> None:
     )
     runtime.background(runner.run, "runner")
     runtime.background(healing.run, "healing")
+    runtime.background(Upkeep(pool, runtime.registry).run, "upkeep")
     runtime.background(OutboxRelay(pool, bus.broker, SCHEMA).run, "outbox relay")
     runtime.checks |= {
         "postgres": lambda: check_database(pool),
@@ -98,6 +98,20 @@ async def wire(runtime: Runtime) -> None:
         "deploy": durable_check(bus.jetstream, streams.DEPLOY),
         "deploy-devices": durable_check(bus.jetstream, streams.DEPLOY_DEVICES),
     }
+
+
+def _runner(runtime: Runtime, pool: Pool, commands: Commands, catalogue: Catalogue) -> Runner:
+    """What drives deployments, with those who hear of every entry that was written."""
+    opening = Opening(
+        pool=pool,
+        commands=commands,
+        live=LiveFeed(runtime.bus.client),
+        metrics=StepMetrics(runtime.registry),
+        downbeats=catalogue.downbeats,
+        tracer=runtime.tracer_provider.get_tracer("k1.deploy"),
+        clock=_now,
+    )
+    return Runner(pool, opening, _now)
 
 
 async def _credential_keeper(pool: Pool, folder: Path | None) -> CredentialKeeper | None:

@@ -19,6 +19,7 @@ from k1_deploy.live import LiveFeed
 from k1_deploy.saga.entries import LogEntry
 from k1_deploy.saga.state import State
 from k1_deploy.saga.transitions import fold
+from k1_deploy.step_metrics import StepMetrics
 from k1_platform.database import Pool
 
 STAGED_AT_ONCE = 64
@@ -36,6 +37,7 @@ class Opening:
     pool: Pool
     commands: Commands
     live: LiveFeed
+    metrics: StepMetrics
     downbeats: Downbeats
     tracer: Tracer
     clock: Callable[[], datetime]
@@ -60,6 +62,7 @@ class Opening:
 
         def written(before: State, after: State, added: Sequence[LogEntry]) -> None:
             self.live.written(before, after, added)
+            self.metrics.written(before, added)
             driver[0].wake()
 
         journal = Journal(self.pool, lease, row, state, len(entries), written)

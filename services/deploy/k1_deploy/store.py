@@ -4,6 +4,7 @@ The log (`deploy.log`) is the truth. What stands beside it repeats what it comes
 transaction of the entries that changed it.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -164,7 +165,8 @@ async def load(connection: Connection, deployment_id: str) -> tuple[DeploymentRo
         traceparent=row["traceparent"],
         closed=row["closed"],
     )
-    return found, read_log(entry["entry"] for entry in entries)
+    # Of a thousand devices these are thousands of entries: others' commands must not wait for them.
+    return found, await asyncio.to_thread(read_log, [entry["entry"] for entry in entries])
 
 
 async def find_summary(connection: Connection, deployment_id: str) -> DeploymentSummary | None:

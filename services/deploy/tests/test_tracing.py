@@ -11,6 +11,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client import CollectorRegistry
 
 from k1_contracts import subjects
 from k1_contracts.deployments import ActivateOnDownbeat, BundleInfo, GetBundle, RequestDeployment
@@ -23,6 +24,7 @@ from k1_deploy.opening import Opening
 from k1_deploy.requests import Requests
 from k1_deploy.runner import Runner
 from k1_deploy.saga.entries import logged
+from k1_deploy.step_metrics import StepMetrics
 from k1_platform.broker import make_event
 from k1_platform.consuming import Event
 from services.deploy.tests.theatre import Theatre, open_theatre, until
@@ -74,7 +76,15 @@ async def _runner(theatre: Theatre, tracer: trace.Tracer) -> Runner:
     def now() -> datetime:
         return logged(datetime.now(UTC))
 
-    opening = Opening(theatre.pool, commands, LiveFeed(theatre.client), no_downbeats, tracer, now)
+    opening = Opening(
+        pool=theatre.pool,
+        commands=commands,
+        live=LiveFeed(theatre.client),
+        metrics=StepMetrics(CollectorRegistry()),
+        downbeats=no_downbeats,
+        tracer=tracer,
+        clock=now,
+    )
     return Runner(theatre.pool, opening, now)
 
 
