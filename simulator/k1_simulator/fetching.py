@@ -18,7 +18,7 @@ TRIES: Final = 4
 """Failures in a row, without a byte between them, after which a way is given up."""
 _HTTP_TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=3)
 _OK, _PARTIAL_CONTENT = 200, 206
-_GONE: Final = frozenset({400, 401, 403, 404, 405, 410, 501})
+GONE: Final = frozenset({400, 401, 403, 404, 405, 410, 501})
 """Answers that another try does not change; a signed URL that has expired is 403."""
 
 Way = Callable[[int, int], Awaitable[bytes]]
@@ -106,7 +106,7 @@ def by_http(session: aiohttp.ClientSession, stage: Stage) -> Way:
         wanted = {"Range": f"bytes={offset}-{offset + length - 1}"}
         try:
             async with session.get(stage.url, headers=wanted, timeout=_HTTP_TIMEOUT) as response:
-                if response.status in _GONE:
+                if response.status in GONE:
                     raise NoWayError(f"HTTP {response.status}")
                 if response.status not in {_OK, _PARTIAL_CONTENT}:
                     raise BrokenOffError(f"HTTP {response.status}")
