@@ -101,7 +101,7 @@ class Deploy:
         subject = subjects
         for name, model, function in (
             (subject.RPC_TRACK_GET, queries.GetTrack, self._track),
-            (subject.RPC_DEPLOYMENT_PLAN, deployments.DeploymentOrder, self._plan),
+            (subject.RPC_DEPLOYMENT_PLAN, deployments.PlanDeployment, self._plan),
             (subject.RPC_DEPLOYMENT_GET, deployments.GetDeployment, self._get),
             (subject.RPC_DEPLOYMENT_LIST, deployments.ListDeployments, self._list),
             (subject.RPC_DEPLOYMENT_CONTROL, deployments.ControlDeployment, self._get),
@@ -263,8 +263,8 @@ async def test_an_order_carries_every_option(k1: K1, deploy: Deploy) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.json["status"] == "queued"
-    assert deploy.of(deployments.DeploymentOrder) == [
-        deployments.DeploymentOrder.model_validate(
+    assert deploy.of(deployments.PlanDeployment) == [
+        deployments.PlanDeployment.model_validate(
             {
                 "track_id": TRACK,
                 "version": 3,
@@ -285,7 +285,7 @@ async def test_all_devices_and_the_current_version(k1: K1, deploy: Deploy) -> No
     deploy.devices = [one.model_copy(update={"id": f"k1-{number}"}) for number in range(3)]
     done = await k1("deploy", TRACK, "--all", "--on-downbeat", f"{TRACK}@2026-05-01T20:00:00Z")
     assert done.returncode == 0, done.stderr
-    (order,) = deploy.of(deployments.DeploymentOrder)
+    (order,) = deploy.of(deployments.PlanDeployment)
     current = golden(queries.TrackDetail).track.current_version
     assert (order.device_ids, order.version, order.activation.version) == (
         ["k1-0", "k1-1", "k1-2"],

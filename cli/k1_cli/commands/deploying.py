@@ -15,7 +15,7 @@ from k1_cli.options import HomeOption, JsonOption
 
 if TYPE_CHECKING:
     from k1_cli.gateway import Gateway
-    from k1_contracts.deployments import Check, DeploymentPlan
+    from k1_contracts.deployments import Check, DeploymentPlan, DevicePlan
 
 
 def deploy(
@@ -150,19 +150,26 @@ def _print_plan(plan: "DeploymentPlan") -> None:
 
     for check in plan.checks:
         results.print(f"the show: {_told(check)}", markup=False)
-    table = Table("device", "batch", "runs", "gates")
+    table = Table("device", "batch", "runs", "changes", "gates")
     for device in plan.devices:
         runs = f"{device.runs.track_id} v{device.runs.version}" if device.runs else "idle"
         troubled = "; ".join(_told(check) for check in device.checks if not check.passed)
-        table.add_row(
-            device.device_id, str(device.batch) if device.batch else "[red]blocked[/]", runs, troubled
-        )
+        batch = str(device.batch) if device.batch else "[red]blocked[/]"
+        table.add_row(device.device_id, batch, runs, _changes(plan, device), troubled)
     results.print(table)
     for number, step in enumerate(plan.steps, start=1):
         results.print(f"{number}. {step}", markup=False)
     if plan.waits_for:
         results.print(f"waits for {', '.join(plan.waits_for)}", markup=False)
     results.print("it would start" if plan.would_start else "it would not start")
+
+
+def _changes(plan: "DeploymentPlan", device: "DevicePlan") -> str:
+    """Nodes of the graph that change for a device; nothing where that is not known."""
+    impact = plan.impacts.get(device.runs.bundle_sha256) if device.runs else None
+    if impact is None:
+        return ""
+    return f"{count} nodes" if (count := len(impact.changed_nodes)) else "no node"
 
 
 def _told(check: "Check") -> str:

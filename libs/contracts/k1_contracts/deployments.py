@@ -62,6 +62,10 @@ Actor = Annotated[
 MaxFailures = Annotated[int, Field(ge=0)] | Annotated[str, StringConstraints(pattern=r"^(100|\d{1,2})%$")]
 
 
+DEPLOYMENT_MAX_DEVICES: Final = 2_000
+"""So that a plan or a view fits into one message of the bus."""
+
+
 class Strategy(Contract):
     """How a rollout goes: staged on all first, then activated canary first, then batch by batch."""
 
@@ -118,7 +122,7 @@ class DeploymentOrder(Contract):
 
     track_id: TrackId
     version: Version
-    device_ids: Annotated[list[DeviceId], Field(max_length=10_000)] | None = None
+    device_ids: Annotated[list[DeviceId], Field(max_length=DEPLOYMENT_MAX_DEVICES)] | None = None
     group: Group | None = None
     strategy: Strategy = Strategy()
     activation: Activation = ActivateNow()
@@ -126,6 +130,13 @@ class DeploymentOrder(Contract):
         default_factory=list[GateOverride]
     )
     requested_by: Actor = "operator"
+
+
+class PlanDeployment(DeploymentOrder):
+    """What would come of an order."""
+
+    with_impacts: bool = False
+    """Whether to compare the graphs as well, which takes a moment."""
 
 
 class RequestDeployment(DeploymentOrder):
@@ -153,8 +164,6 @@ class DevicePlan(Contract):
     """1 is first; None: it is blocked."""
     checks: list[Check]
     runs: RunningBundle | None = None
-    impact: GraphImpact | None = None
-    """What changes against the graph it runs; None where that is unknown."""
 
 
 class BundleRef(Contract):
@@ -173,6 +182,8 @@ class DeploymentPlan(Contract):
     checks: list[Check]
     """Of the show."""
     devices: list[DevicePlan]
+    impacts: dict[Sha256, GraphImpact] = Field(default_factory=dict[str, GraphImpact])
+    """What changes for a device, by the bundle that it runs; of bundles that are not known any more nothing."""
     batches: list[list[DeviceId]]
     would_start: bool
     waits_for: list[DeploymentId]

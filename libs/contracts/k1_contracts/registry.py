@@ -275,7 +275,7 @@ MESSAGES: tuple[Message, ...] = (
     ),
     _question(
         subjects.RPC_DEPLOYMENT_PLAN,
-        deployments.DeploymentOrder,
+        deployments.PlanDeployment,
         deployments.DeploymentPlan,
         "What a deployment would do",
     ),

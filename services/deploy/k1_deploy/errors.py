@@ -7,6 +7,7 @@ sent raises PermanentError and is dead-lettered; a question without an answer ra
 from collections.abc import Sequence
 from http import HTTPStatus
 
+from k1_contracts.deployments import DEPLOYMENT_MAX_DEVICES
 from k1_platform.errors import PermanentError, TransientError
 from k1_platform.rpc import AnswerError
 
@@ -66,6 +67,14 @@ def no_targets() -> AnswerError:
 def group_empty(group: str) -> AnswerError:
     message = f"There is no device in the group {group}; `k1 devices list` lists them with their groups."
     return AnswerError("group_not_found", message, HTTPStatus.NOT_FOUND)
+
+
+def group_too_large(group: str, size: int) -> AnswerError:
+    message = (
+        f"The group {group} has {size} devices, a deployment takes {DEPLOYMENT_MAX_DEVICES}; "
+        "name the devices, in several deployments."
+    )
+    return AnswerError("group_too_large", message, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
 def gate_not_overridable(gate: str) -> AnswerError:

@@ -50,7 +50,7 @@ def answer_questions(
     """Subscribe to the questions of the gateway and of `k1`."""
     table: dict[str, tuple[type[Any], Any]] = {
         subjects.RPC_BUNDLE_GET: (deployments.GetBundle, devices.get_bundle_view),
-        subjects.RPC_DEPLOYMENT_PLAN: (deployments.DeploymentOrder, planner.plan),
+        subjects.RPC_DEPLOYMENT_PLAN: (deployments.PlanDeployment, planner.plan),
         subjects.RPC_DEPLOYMENT_LIST: (deployments.ListDeployments, orders.list_deployments),
         subjects.RPC_DEPLOYMENT_GET: (deployments.GetDeployment, orders.get_deployment),
         subjects.RPC_DEPLOYMENT_CONTROL: (deployments.ControlDeployment, orders.control),

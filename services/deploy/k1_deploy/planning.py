@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from k1_contracts.deployments import (
+    DEPLOYMENT_MAX_DEVICES,
     OVERRIDABLE,
     BundleInfo,
     CompareGraphs,
@@ -14,6 +15,7 @@ from k1_contracts.deployments import (
     DeploymentPlan,
     DevicePlan,
     GetBundle,
+    PlanDeployment,
 )
 from k1_contracts.devices import RunningBundle
 from k1_contracts.graph import GraphImpact
@@ -44,6 +46,8 @@ async def targets(connection: Connection, order: DeploymentOrder) -> dict[str, D
         ids = await device_store.devices_of_group(connection, order.group)
         if not ids:
             raise errors.group_empty(order.group)
+        if len(ids) > DEPLOYMENT_MAX_DEVICES:
+            raise errors.group_too_large(order.group, len(ids))
     known = await device_store.get_devices(connection, ids)
     missing = [device_id for device_id in ids if device_id not in known]
     if missing:
@@ -68,29 +72,29 @@ class Planner:
     get_bundle: Callable[[GetBundle], Awaitable[BundleInfo]]
     compare: Callable[[CompareGraphs], Awaitable[GraphImpact]]
 
-    async def plan(self, order: DeploymentOrder) -> DeploymentPlan:
+    async def plan(self, order: PlanDeployment) -> DeploymentPlan:
         """Look at everything and touch nothing; raises AnswerError for an order that cannot be meant."""
         require_overridable(order)
         async with self.pool.acquire() as connection:
             rows = await targets(connection, order)
             holders = await self.holdings.holders(connection, list(rows))
         info = await self.get_bundle(GetBundle(track_id=order.track_id, version=order.version))
-        impacts = await self._impacts(order, rows.values())
-        return _plan(order, info, self._devices(order, info, rows, impacts), sorted(set(holders.values())))
+        plan = _plan(order, info, self._devices(order, info, rows), sorted(set(holders.values())))
+        if not order.with_impacts:
+            return plan
+        return plan.model_copy(update={"impacts": await self._impacts(order, rows.values())})
 
     def _devices(
         self,
         order: DeploymentOrder,
         info: BundleInfo,
         rows: Mapping[str, DeviceRow],
-        impacts: Mapping[str, GraphImpact],
     ) -> list[DevicePlan]:
         return [
             DevicePlan(
                 device_id=row.id,
                 checks=device_checks(row, self.presence.is_online(row.id), info, order.overrides),
                 runs=row.running,
-                impact=impacts.get(row.running.bundle_sha256) if row.running else None,
             )
             for row in rows.values()
         ]

@@ -8,9 +8,9 @@ import pytest
 from k1_contracts.deployments import (
     BundleInfo,
     CompareGraphs,
-    DeploymentOrder,
     GateOverride,
     GetBundle,
+    PlanDeployment,
     Strategy,
 )
 from k1_contracts.devices import Presence
@@ -91,11 +91,11 @@ async def planner(
     return Planner(pool, presence, holdings, catalogue.get_bundle, catalogue.compare)
 
 
-def order(**changes: Any) -> DeploymentOrder:
-    return DeploymentOrder.model_validate({"track_id": TRACK, "version": 1, "group": "stage", **changes})
+def order(**changes: Any) -> PlanDeployment:
+    return PlanDeployment.model_validate({"track_id": TRACK, "version": 1, "group": "stage", **changes})
 
 
-async def refused(planner: Planner, asked: DeploymentOrder) -> tuple[str, int]:
+async def refused(planner: Planner, asked: PlanDeployment) -> tuple[str, int]:
     with pytest.raises(AnswerError) as found:
         await planner.plan(asked)
     return found.value.code, found.value.status
@@ -103,7 +103,9 @@ async def refused(planner: Planner, asked: DeploymentOrder) -> tuple[str, int]:
 
 async def test_a_plan_in_which_all_is_well(planner: Planner, catalogue: FakeCatalogue) -> None:
     """Batches in order, what runs and what changes; the same running bundle is compared once."""
-    plan = await planner.plan(order(strategy=Strategy(canary=1, batch_size=3, observe_seconds=5)))
+    plan = await planner.plan(
+        order(strategy=Strategy(canary=1, batch_size=3, observe_seconds=5), with_impacts=True)
+    )
     assert plan.would_start
     assert plan.bundle == catalogue.info.bundle
     assert plan.batches == [["d0"], ["d1", "d2", "d3"], ["d4", "d5"]]
@@ -116,14 +118,8 @@ async def test_a_plan_in_which_all_is_well(planner: Planner, catalogue: FakeCata
         None,
         None,
     ]
-    assert [device.impact and device.impact.changed_nodes for device in plan.devices] == [
-        ["n2"],
-        ["n2"],
-        ["n3"],
-        None,
-        None,
-        None,
-    ]
+    changed = {sha256: impact.changed_nodes for sha256, impact in plan.impacts.items()}
+    assert changed == {bundle(2).bundle_sha256: ["n2"], bundle(3).bundle_sha256: ["n3"]}
     assert len(catalogue.compared) == 3
     assert plan.steps == [
         "Stage bundle 000000000000 (98 KiB) on 6 devices; nothing changes yet.",

@@ -12,11 +12,13 @@ from pydantic import AfterValidator, Field, model_validator
 
 from k1_contracts import streams, subjects
 from k1_contracts.deployments import (
+    DEPLOYMENT_MAX_DEVICES,
     Check,
     DeploymentAccepted,
     DeploymentOrder,
     DeploymentPlan,
     GetDeployment,
+    PlanDeployment,
     RequestDeployment,
 )
 from k1_contracts.devices import DeviceId
@@ -44,7 +46,10 @@ class DeploymentBody(DeploymentOrder):
     """What a client posts: devices by id, or a group."""
 
     device_ids: (
-        Annotated[list[DeviceId], Field(min_length=1, max_length=10_000), AfterValidator(_once)] | None
+        Annotated[
+            list[DeviceId], Field(min_length=1, max_length=DEPLOYMENT_MAX_DEVICES), AfterValidator(_once)
+        ]
+        | None
     ) = None
     dry_run: bool = False
     """Only say what would happen."""
@@ -66,7 +71,8 @@ async def request_deployment(api: Api, request: web.Request, endpoint: Endpoint)
     body = await read_document(request, DeploymentBody)
     order = body.order()
     if body.dry_run:
-        return fresh(await api.ask(endpoint.subject, order, endpoint.timeout_s), 200)
+        plan = await api.ask(endpoint.subject, _question(order, with_impacts=True), endpoint.timeout_s)
+        return fresh(plan, 200)
     deployment_id = await _ordered_before(api, key, order) or await _order(api, key, order, endpoint)
     return fresh(DeploymentAccepted(deployment_id=deployment_id).to_json(), endpoint.status)
 
@@ -81,7 +87,8 @@ async def _ordered_before(api: Api, key: str | None, order: DeploymentOrder) -> 
 
 
 async def _order(api: Api, key: str | None, order: DeploymentOrder, endpoint: Endpoint) -> str:
-    plan = DeploymentPlan.model_validate_json(await api.ask(endpoint.subject, order, endpoint.timeout_s))
+    answer = await api.ask(endpoint.subject, _question(order, with_impacts=False), endpoint.timeout_s)
+    plan = DeploymentPlan.model_validate_json(answer)
     if not plan.would_start:
         raise _blocked(plan)
     wanted = Reserved(deployment_id=new_id("dep"), order_sha256=_digest(order))
@@ -91,6 +98,10 @@ async def _order(api: Api, key: str | None, order: DeploymentOrder, endpoint: En
     await _publish(api, wanted.deployment_id, order)
     await _await_creation(api, wanted.deployment_id)
     return wanted.deployment_id
+
+
+def _question(order: DeploymentOrder, *, with_impacts: bool) -> PlanDeployment:
+    return PlanDeployment.model_validate({**order.model_dump(), "with_impacts": with_impacts})
 
 
 async def _publish(api: Api, deployment_id: str, order: DeploymentOrder) -> None:

@@ -56,7 +56,7 @@ DEPLOYMENT_ENDPOINTS: Final = (
         "POST", "/deployments", "requestDeployment", "Deployments",
         "Put a version on devices, by id or by group, in batches that go back together when one fails. "
         "`requested_by` is taken at its word: there is no sign-in",
-        request_deployment, subject=subjects.RPC_DEPLOYMENT_PLAN, question=deployments.DeploymentOrder,
+        request_deployment, subject=subjects.RPC_DEPLOYMENT_PLAN, question=deployments.PlanDeployment,
         document=("order", DeploymentBody), takes_key=True,
         answers={
             202: ("Accepted; it can be looked at now", deployments.DeploymentAccepted),

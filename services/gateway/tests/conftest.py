@@ -68,7 +68,7 @@ QUESTIONS = {
     subjects.RPC_DEVICE_LIST: deployments.ListDevices,
     subjects.RPC_DEVICE_GET: deployments.GetDevice,
     subjects.RPC_BUNDLE_GET: deployments.GetBundle,
-    subjects.RPC_DEPLOYMENT_PLAN: deployments.DeploymentOrder,
+    subjects.RPC_DEPLOYMENT_PLAN: deployments.PlanDeployment,
     subjects.RPC_DEPLOYMENT_LIST: deployments.ListDeployments,
     subjects.RPC_DEPLOYMENT_GET: deployments.GetDeployment,
     subjects.RPC_DEPLOYMENT_CONTROL: deployments.ControlDeployment,
