@@ -1,12 +1,15 @@
 """Simulated K1s of a home: added where they are not known, run until somebody ends them."""
 
 import asyncio
+import fcntl
 import json
+import os
+import re
 import resource
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -36,6 +39,7 @@ _MESSAGES_A_SECOND: Final = 1000
 _READINGS_MAX: Final = 10
 _REFRESHES: Final = 4.0
 _START_S: Final = 120.0
+_PREFIX: Final = re.compile(r"[A-Za-z0-9_-]{1,35}")
 _FILES_MAX: Final = 65_536
 
 
@@ -68,17 +72,40 @@ def run_devices(home: Path, plan: Plan, *, as_json: bool) -> None:
     """Run the devices of a plan on the stack of a home until a signal ends them.
 
     Raises:
-        CommandError: no stack runs, the faults cannot be read, or the devices do not come online.
+        CommandError: the prefix is none, no stack runs, others run these devices, the faults cannot be read, or the devices do not come online.
     """
+    if not _PREFIX.fullmatch(plan.prefix):
+        raise CommandError(f"{plan.prefix} begins no device ids: 1 to 35 of A-Z a-z 0-9 - _")
     stack = need_stack(home)
     try:
         faults = load_faults(plan.faults) if plan.faults else FaultPlan()
-        identities = _identities(stack, plan)
-        _allow_many_connections()
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        folder = stack.home.root / "devices"
+        make_folder(folder)
+        with claimed(folder, plan.prefix), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            identities = _identities(stack, plan)
+            _allow_many_connections()
             runner.run(_run(stack, plan, identities, faults, as_json=as_json))
     except (FaultFileError, FleetError, KeysRefusedError) as error:
         raise CommandError(str(error)) from error
+
+
+@contextmanager
+def claimed(folder: Path, prefix: str) -> Generator[None]:
+    """One process at a time runs the devices of a prefix: two of the same name would both obey.
+
+    Raises:
+        CommandError: another process does.
+    """
+    descriptor = os.open(folder / f"{prefix}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise CommandError(
+            f"the devices {prefix}-… of this home run already; choose another --prefix"
+        ) from error
+    finally:
+        os.close(descriptor)
 
 
 async def _run(
@@ -144,7 +171,6 @@ def _identities(stack: RunningStack, plan: Plan) -> list[Identity]:
     folder = stack.home.root / "devices"
     missing = [name for name in plan.device_ids if not _file(folder, name, plan.transport).exists()]
     if missing:
-        make_folder(folder)
         wanted = portions(missing, mqtt=plan.transport == "mqtt", group=plan.group, renew=plan.renew)
 
         def keep(added: DevicesAdded) -> None:

@@ -1,0 +1,87 @@
+"""`k1 sim` without a stack: plan, claim, picture. With one it runs in tests/e2e/test_deployments.py."""
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from k1_cli.errors import CommandError
+from k1_cli.fleet_picture import MOST_ROWS, FleetPicture
+from k1_cli.simulated import Plan, claimed, run_devices
+from k1_contracts.devices import RunningBundle
+from k1_simulator.device import DeviceState
+from k1_simulator.journal import Change
+
+
+def plan(devices: int, prefix: str = "k1-sim") -> Plan:
+    return Plan(devices, "nats", None, 0, prefix, None, factory=False, renew=False)
+
+
+def state(number: int, *, online: bool = True, received: int | None = None) -> DeviceState:
+    active = RunningBundle(bundle_sha256="a" * 64, version=3) if number % 2 else None
+    return DeviceState(
+        f"d{number}", online, active, ("b" * 64,), 7, None, received, None if online else "refused"
+    )
+
+
+def drawn(states: list[DeviceState], *changes: Change) -> str:
+    console = Console(width=120, record=True, file=Path("/dev/null").open("w"))  # noqa: SIM115
+    picture = FleetPicture()
+    for change in changes:
+        picture.note(change)
+    console.print(picture.draw({one.device_id: one for one in states}))
+    return console.export_text()
+
+
+@pytest.mark.parametrize(("devices", "readings"), [(1, 1), (100, 1), (500, 5), (1000, 10), (5000, 10)])
+def test_many_devices_share_messages(devices: int, readings: int) -> None:
+    """A process sends some thousand messages a second, and holds no reading back for more than a second."""
+    assert plan(devices).habits.readings_a_message == readings
+
+
+def test_devices_of_a_prefix_run_once(tmp_path: Path) -> None:
+    """A second process is told so; after the first ended it may."""
+    with (
+        claimed(tmp_path, "k1-sim"),
+        claimed(tmp_path, "other"),
+        pytest.raises(CommandError, match="run already"),
+        claimed(tmp_path, "k1-sim"),
+    ):
+        pass
+    with claimed(tmp_path, "k1-sim"):
+        pass
+
+
+def test_without_a_stack_there_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="nothing runs on"):
+        run_devices(tmp_path, plan(1), as_json=False)
+
+
+@pytest.mark.parametrize("prefix", ["", "../x", "a b", "x" * 36, "a.b"])
+def test_a_prefix_begins_device_ids(tmp_path: Path, prefix: str) -> None:
+    with pytest.raises(CommandError, match="begins no device ids"):
+        run_devices(tmp_path, plan(1, prefix), as_json=False)
+
+
+def test_a_few_devices_have_a_row_each() -> None:
+    """What it plays, what it holds besides, what it does, why it is away."""
+    text = drawn(
+        [state(1, received=42_000), state(2, online=False)], Change(0.0, "d1", "stage accepted", "why")
+    )
+    rows = {line.split()[0]: line for line in text.splitlines() if line.startswith("d")}
+    assert "v3 (aaaaaaaa)" in rows["d1"]
+    assert "fetches 42 kB" in rows["d1"]
+    assert "idle" in rows["d2"]
+    assert "refused" in rows["d2"]
+    assert "bbbbbbbb" in rows["d2"]
+    assert "d1 stage accepted: why" in text
+
+
+def test_many_devices_are_counted() -> None:
+    """Shows and doings with their numbers, in a few lines."""
+    states = [state(number, received=1000 if number < 10 else None) for number in range(MOST_ROWS * 4)]
+    text = drawn(states)
+    assert f"{MOST_ROWS * 4} of {MOST_ROWS * 4}" in text
+    assert f"{MOST_ROWS * 2}" in next(line for line in text.splitlines() if "idle" in line)
+    assert "10" in next(line for line in text.splitlines() if "fetches" in line)
+    assert len(text.splitlines()) < 10
