@@ -169,15 +169,18 @@ class World:
         x = base64.urlsafe_b64encode(public.public_bytes_raw()).decode().rstrip("=")
         return KeySet(keys=[PublicKey(kid=key_id(public), x=x)])
 
-    async def _prepare(self) -> None:
+    @property
+    def objects(self) -> ObjectStoreSettings:
         urls = self.stack.urls
-        settings = ObjectStoreSettings(
+        return ObjectStoreSettings(
             url=urls.s3_url,
             access_key=SecretStr(urls.s3_access_key),
             secret_key=SecretStr(urls.s3_secret_key),
             bucket=urls.s3_bucket,
         )
-        objects = ObjectStore(settings)
+
+    async def _prepare(self) -> None:
+        objects = ObjectStore(self.objects)
         client = await nats.connect(**connect_options(self.nats))
         try:
             await asyncio.gather(provision_bus(client.jetstream()), objects.ensure_bucket())

@@ -1,0 +1,193 @@
+"""One number of devices: deployed to by the service, then one by one, on the same devices."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+from benchmarks.deployments.one_by_one import OneByOne
+from k1_contracts import streams, subjects
+from k1_contracts.deployments import (
+    AddDevices,
+    ControlDeployment,
+    DeploymentView,
+    DevicesAdded,
+    GetDeployment,
+    RequestDeployment,
+    Strategy,
+)
+from k1_contracts.ids import new_id
+from k1_deploy.bundles import Bundles
+from k1_deploy.link import DeviceLink
+from k1_platform.broker import make_event
+from k1_platform.objects import ObjectStore
+from k1_simulator.identity import device_names, provisioned
+from tests.chaos.world import Session, World
+
+PATIENCE_S = 300.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Seconds, and the moments of the activations (s, one clock for all)."""
+
+    phases: dict[str, float]
+    rolled_out_s: float
+    rolled_back_s: float
+    moments: list[float]
+    peer_out_s: float
+    peer_back_s: float
+    peer_moments: list[float]
+
+
+def spread_ms(moments: list[float]) -> list[float]:
+    """How much later than the first each device changed, sorted."""
+    return sorted((moment - min(moments)) * 1e3 for moment in moments)
+
+
+class FleetProcess:
+    """`benchmarks.deployments.fleet` as a child."""
+
+    def __init__(self, plan: Path) -> None:
+        command = [sys.executable, "-m", "benchmarks.deployments.fleet", str(plan)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+        assert self._read() == "ready", "the devices are not online"
+
+    def moments(self) -> list[float]:
+        """The activations since the last question."""
+        assert self._process.stdin
+        self._process.stdin.write("moments\n")
+        return json.loads(self._read())
+
+    def end(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait(60)
+
+    def _read(self) -> str:
+        assert self._process.stdout
+        return self._process.stdout.readline().strip()
+
+
+async def measure(world: World, count: int, bytes_per_s: float | None) -> Measured:
+    """Deploy, roll back by hand, then the peer's turn on the same devices."""
+    async with world.open() as session, _devices(session, count, bytes_per_s) as (device_ids, fleet):
+        phases = await _roll_out(session, device_ids)
+        moments = await asyncio.to_thread(fleet.moments)
+        rolled_back_s = await _roll_back(session, phases.deployment_id)
+        objects = ObjectStore(world.objects)
+        link = DeviceLink(session.client)
+        await link.start()
+        peer = OneByOne(link, Bundles(session.pool, objects), world.old, world.new)
+        peer_out_s = await peer.roll_out(device_ids)
+        peer_moments = await asyncio.to_thread(fleet.moments)
+        peer_back_s = await peer.roll_back(device_ids)
+        objects.close()
+    return Measured(
+        phases.seconds, phases.total_s, rolled_back_s, moments, peer_out_s, peer_back_s, peer_moments
+    )
+
+
+@asynccontextmanager
+async def _devices(
+    session: Session, count: int, bytes_per_s: float | None
+) -> AsyncIterator[tuple[list[str], FleetProcess]]:
+    """They run the old bundle, and deploy has heard of all of them."""
+    world, ids = session.world, device_names(f"b{count}", count)
+    identities: list[dict[str, object]] = []
+    for first in range(0, count, 100):
+        question = AddDevices(device_ids=ids[first : first + 100])
+        added = await session.ask(subjects.RPC_DEVICE_ADD, question, DevicesAdded)
+        identities += [each.model_dump(mode="json") for each in provisioned(added)]
+    factory, plan = world.folder / "factory.k1b", world.folder / f"fleet-{count}.json"
+    factory.write_bytes(world.old.bundle.data)
+    folder = world.folder / f"devices-{count}"
+    settings = {
+        "nats_url": world.nats.url,
+        "folder": str(folder),
+        "factory": str(factory),
+        "bytes_per_s": bytes_per_s,
+    }
+    plan.write_text(json.dumps(settings | {"identities": identities}))
+    fleet = await asyncio.to_thread(FleetProcess, plan)
+    try:
+        known = "SELECT count(*) FROM deploy.devices WHERE id = ANY($1::text[]) AND expected_known"
+        await _until(session, known, ids, count)
+        yield ids, fleet
+    finally:
+        await asyncio.to_thread(fleet.end)
+
+
+@dataclass(frozen=True)
+class _Phases:
+    deployment_id: str
+    seconds: dict[str, float]
+
+    @property
+    def total_s(self) -> float:
+        return sum(self.seconds.values())
+
+
+async def _roll_out(session: Session, device_ids: list[str]) -> _Phases:
+    """From the order until every device has shown that it runs the bundle, by the log."""
+    ref = session.world.new.info.bundle
+    ordered = datetime.now(UTC)
+    order = RequestDeployment(
+        deployment_id=new_id("dep"),
+        track_id=ref.track_id,
+        version=ref.version,
+        device_ids=device_ids,
+        strategy=Strategy(observe_seconds=0),
+        requested_at=ordered,
+    )
+    envelope, data = make_event(
+        subjects.DEPLOY_REQUESTED, order, source="benchmark", about=order.deployment_id
+    )
+    await session.client.jetstream().publish(
+        subjects.DEPLOY_REQUESTED, data, headers=envelope.headers(), stream=streams.EVENTS
+    )
+    await _until_status(session, order.deployment_id, "succeeded")
+    view = await _view(session, order.deployment_id)
+    began = {line.text: line.at for line in view.log}
+    marks = [ordered, began["checking"], began["staging"], began["activating"], began["observing"]]
+    names = ["take up", "check", "stage", "activate and verify"]
+    seconds = [(after - before).total_seconds() for before, after in pairwise(marks)]
+    return _Phases(order.deployment_id, dict(zip(names, seconds, strict=True)))
+
+
+async def _roll_back(session: Session, deployment_id: str) -> float:
+    """From the wish until every device runs the old bundle again and the new one is discarded."""
+    wish = ControlDeployment(deployment_id=deployment_id, action="rollback")
+    began = time.monotonic()
+    asking = asyncio.create_task(session.ask(subjects.RPC_DEPLOYMENT_CONTROL, wish, DeploymentView))
+    await _until_status(session, deployment_id, "rolled_back")
+    seconds = time.monotonic() - began
+    await asking
+    return seconds
+
+
+async def _until_status(session: Session, deployment_id: str, status: str) -> None:
+    query = "SELECT count(*) FROM deploy.deployments WHERE id = $1 AND status = $2"
+    await _until(session, query, deployment_id, status, 1)
+
+
+async def _until(session: Session, query: str, *arguments: object) -> None:
+    *asked, wanted = arguments
+    deadline = time.monotonic() + PATIENCE_S
+    while (found := await session.pool.fetchval(query, *asked)) != wanted:
+        assert time.monotonic() < deadline, f"{query}: {found}, not {wanted}"
+        await asyncio.sleep(0.02)
+
+
+async def _view(session: Session, deployment_id: str) -> DeploymentView:
+    question = GetDeployment(deployment_id=deployment_id)
+    return await session.ask(subjects.RPC_DEPLOYMENT_GET, question, DeploymentView)
