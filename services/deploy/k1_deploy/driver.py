@@ -5,6 +5,7 @@ the saga decides. It knows nothing that the log does not: whoever drives next go
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ from k1_platform.database import Pool
 
 _POLL_S: Final = 1.0
 """How long it waits for others' devices before it asks again; it is told of most changes at once."""
+_log = logging.getLogger(__name__)
 Work = DeviceStep | ActivateBatch
 _Key = tuple[str, str]
 
@@ -118,16 +120,19 @@ class Driver:
                 await self.journal.write(*entries, signal_ids=[signal.id])
 
     async def _decide(self, steps: Sequence[Step]) -> bool:
-        """Write the saga's decisions; whether the state may have changed by them."""
-        decided = False
+        """Write the saga's decisions; whether the state may have changed, so that other steps are due."""
+        changed = False
         for step in steps:
-            with suppress(OvertakenError):
+            try:
                 if isinstance(step, Write):
                     await self.journal.write(step.entry)
-                    decided = True
+                    changed = True
                 elif isinstance(step, TakeLocks):
-                    decided = await self._take_locks(step) or decided
-        return decided
+                    changed = await self._take_locks(step) or changed
+            except OvertakenError:
+                _log.info("a decision was overtaken", extra={"deployment_id": self.deployment_id})
+                changed = True
+        return changed
 
     async def _take_locks(self, step: TakeLocks) -> bool:
         state, lease = self.journal.state, self.journal.lease

@@ -1,5 +1,7 @@
 """Whole deployments: the service as a process, real servers, devices that keep the link's protocol."""
 
+import json
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -35,6 +37,35 @@ async def test_success(theatre: Theatre) -> None:
     assert [[step.step for step in device.steps] for device in view.devices] == [steps] * 10
     changed = [device.activated_at[0] for device in devices]
     assert max(changed) - min(changed) < 0.2
+
+
+@pytest.mark.usefixtures("service")
+async def test_the_world_is_told(theatre: Theatre) -> None:
+    """Each status as a fact, the end with every device's outcome; each step of each device live."""
+    facts = await theatre.client.subscribe("deploy.*")
+    live = await theatre.client.subscribe("live.deploy.*")
+    devices = await theatre.add_devices(2)
+    deployment = await theatre.order(devices)
+    await theatre.until_status(deployment, "succeeded")
+    told: list[str] = []
+    while "deploy.succeeded" not in told:
+        message = await facts.next_msg(timeout=10)
+        body = json.loads(message.data)
+        if body["deployment_id"] == deployment and message.subject != "deploy.requested":
+            told.append(body["status"] if message.subject == "deploy.progressed" else message.subject)
+    statuses = ["checking", "staging", "activating", "observing", "committing", "succeeded"]
+    assert told == [*statuses, "deploy.succeeded"]
+    assert {each["outcome"] for each in body["devices"]} == {"committed"}
+    steps: Counter[tuple[str, str]] = Counter()
+    while steps["verify", "done"] != 2:
+        change = json.loads((await live.next_msg(timeout=10)).data)
+        if change["deployment_id"] == deployment and "step" in change:
+            steps[change["step"]["step"], change["step"]["status"]] += 1
+    assert {
+        (step, status): 2
+        for step in ("check", "stage", "activate", "verify")
+        for status in ("running", "done")
+    } == steps
 
 
 @pytest.mark.usefixtures("service")

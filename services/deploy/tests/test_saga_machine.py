@@ -197,3 +197,22 @@ SagaMachine.TestCase.settings = settings(
     max_examples=600, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestSaga = SagaMachine.TestCase
+
+
+def test_a_replaced_process_cannot_arm_a_device_that_was_taken_back() -> None:
+    """It stalled between its intent and its command; by then the device knows a higher fence."""
+    world = World(["k1-0"], Strategy(observe_seconds=0))
+    device, stalled = world.devices["k1-0"], Process(world, "one")
+    stalled.reconcile()
+    while stalled.state.devices["k1-0"].outcome != "activating":
+        stalled.advance(0)
+        stalled.reconcile()
+    successor = Process(world, "two")
+    world.signals.append(ControlSignal(action="cancel", by="anna"))
+    while successor.state.devices["k1-0"].outcome != "rolled_back":
+        successor.reconcile()
+        successor.advance(0)
+    assert NEW in device.staged
+    stalled.advance(0)
+    world.advance(10)
+    assert (device.active, device.armed) == (OLD, None)
