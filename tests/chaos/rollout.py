@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
@@ -288,6 +289,20 @@ class Rollout:
 
     async def _deploy(self, disturbance: Disturbance) -> None:
         self.rng.choice(self.world.deploys).kill(disturbance.away_s)
+
+    async def _handover(self, _: Disturbance) -> None:
+        """Told to end, a process gives its deployments back; it is started again."""
+        self.rng.choice(self.world.deploys).signal(signal.SIGTERM)
+
+    async def _stall(self, disturbance: Disturbance) -> None:
+        """It does nothing for a while and then goes on as if nothing had been, without its leases."""
+        deploy = self.rng.choice(self.world.deploys)
+        deploy.signal(signal.SIGSTOP)
+        await asyncio.sleep(disturbance.away_s)
+        deploy.signal(signal.SIGCONT)
+
+    async def _s3(self, disturbance: Disturbance) -> None:
+        await self._restart("s3", disturbance.away_s)
 
     async def _nats(self, disturbance: Disturbance) -> None:
         await self._restart("nats", disturbance.away_s)

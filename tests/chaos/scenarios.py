@@ -7,12 +7,20 @@ from typing import Any, Final, Literal
 
 from k1_contracts.deployments import Strategy
 from k1_contracts.devices import COMMANDS
+from k1_deploy.leases import LEASE_S
 from k1_simulator.faults import Ailment, AnyFault, FaultPlan
 
-Kind = Literal["deploy", "nats", "postgres", "cancel", "rollback", "pause"]
+Kind = Literal["deploy", "handover", "stall", "nats", "postgres", "s3", "cancel", "rollback", "pause"]
 FAULTY_SHARE: Final = 0.1
 CHANGES_A_DEVICE: Final = 9
 """About so many live changes are told of a device in a deployment that succeeds."""
+_SHARES: Final[dict[Kind, float]] = {
+    "nats": 0.35,
+    "postgres": 0.35,
+    "s3": 0.15,
+    "stall": 0.1,
+    "handover": 0.1,
+}
 _VERBS: Final = sorted(COMMANDS)
 _CODES: Final = ("busy", "no_space", "fetch_failed", "bad_signature", "activate_failed", "not_staged")
 _FOREVER_S: Final = 3600.0
@@ -107,13 +115,17 @@ def _strategy(rng: Random, devices: int) -> Strategy:
 
 
 def _disturbances(rng: Random, changes: int) -> tuple[Disturbance, ...]:
-    """Deploy is killed in every run, NATS and PostgreSQL in a part of them, all in some."""
-    kinds: list[Kind] = ["deploy"]
-    kinds += [kind for kind, share in (("nats", 0.35), ("postgres", 0.35)) if rng.random() < share]
+    """Deploy is killed in every run, the servers in a part of them, all in some; people intervene in others."""
+    kinds: list[Kind] = ["deploy", *(kind for kind, share in _SHARES.items() if rng.random() < share)]
     wish = rng.random()
     kinds += ["cancel"] if wish < 0.1 else ["rollback"] if wish < 0.2 else ["pause"] if wish < 0.3 else []
-    drawn = [Disturbance(kind, rng.randint(0, changes), rng.uniform(0.0, 1.0)) for kind in kinds]
+    drawn = [Disturbance(kind, rng.randint(0, changes), _away_s(rng, kind)) for kind in kinds]
     return tuple(sorted(drawn, key=lambda each: each.after_changes))
+
+
+def _away_s(rng: Random, kind: Kind) -> float:
+    """A process that stalls does so for longer than its leases last."""
+    return rng.uniform(LEASE_S, LEASE_S + 1.5) if kind == "stall" else rng.uniform(0.0, 1.0)
 
 
 def _faults(rng: Random, device_ids: list[str]) -> tuple[AnyFault, ...]:

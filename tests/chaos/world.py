@@ -73,6 +73,10 @@ class DeployProcess:
             self.process.kill()
             self.process.wait()
 
+    def signal(self, number: int) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(number)
+
     def stop(self) -> None:
         if self.process and self.process.poll() is None:
             self.process.terminate()
