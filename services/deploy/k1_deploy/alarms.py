@@ -1,11 +1,12 @@
-"""`device.alarm`: the deployments that watch the device are told; what it means to each, its saga decides."""
+"""What becomes known of devices: the deployments that watch them are told, and decide what it means."""
 
 from dataclasses import dataclass
 
-from k1_contracts.devices import DeviceAlarm
+from k1_contracts.devices import DeviceAlarm, DeviceHello
 from k1_deploy import device_store, mailbox
+from k1_deploy.device_store import DeviceRow
 from k1_deploy.requests import CONSUMER
-from k1_deploy.saga.signals import AlarmSignal
+from k1_deploy.saga.signals import AlarmSignal, HelloSignal
 from k1_platform.consuming import Event
 from k1_platform.database import Pool
 from k1_platform.inbox import first_time
@@ -16,6 +17,15 @@ class Alarms:
     """Passes on what is grave and has just begun."""
 
     pool: Pool
+
+    async def heard(self, device: DeviceRow, hello: DeviceHello) -> None:
+        """A hello of a device that should run the new bundle and does not: whoever observes it must know."""
+        running = hello.active.bundle_sha256 if hello.active else None
+        async with self.pool.acquire() as connection, connection.transaction():
+            deployment_id = await mailbox.strayed_from(connection, device.id, running)
+            if deployment_id and device.hello_at:
+                signal = HelloSignal(device_id=device.id, said_at=device.hello_at)
+                await mailbox.add_signal(connection, deployment_id, signal)
 
     async def raised(self, event: Event[DeviceAlarm]) -> None:
         """Leave a signal with each deployment that has not closed."""

@@ -63,16 +63,17 @@ async def wire(runtime: Runtime) -> None:
     await watch.start()
     keys = TrustedKeys(catalogue.list_keys)
     trust = TrustKeeper(link, keys)
-    commands = Commands(link, Bundles(pool, objects), Random())  # noqa: S311  for the spread of retries
+    alarms, commands = Alarms(pool), Commands(link, Bundles(pool, objects), Random())  # noqa: S311  for the spread of retries
     runner, healing = _runner(runtime, pool, commands, catalogue), Healing(pool, commands, _now)
 
-    async def on_hello(_: DeviceRow, hello: DeviceHello) -> None:
+    async def on_hello(device: DeviceRow, hello: DeviceHello) -> None:
+        await alarms.heard(device, hello)
         trust.heard(hello)
         healing.heard(hello.id)
 
     consume_hellos(bus, Inventory(pool, on_hello), workers=settings.consumers)
     requests = Requests(pool, catalogue.get_bundle, settings.guard_seconds)
-    consume_orders(bus, requests, Alarms(pool), workers=settings.consumers)
+    consume_orders(bus, requests, alarms, workers=settings.consumers)
     answer_fetches(bus, Chunks(pool, bus.client, BundleCache(objects), holdings), workers=settings.consumers)
     answer_questions(
         bus,

@@ -20,6 +20,7 @@ from k1_deploy.device_store import DeviceRow
 from k1_deploy.errors import DeviceUnreachable
 from k1_deploy.runner import DATABASE_ERRORS
 from k1_deploy.saga.signals import HealedSignal
+from k1_deploy.saga.verdicts import discarded
 from k1_platform.database import Connection, Pool
 
 LOOK_S: Final = 5.0
@@ -114,8 +115,8 @@ class Healing:
                 return
             hello, detail = done.hello or hello, "it runs again what it should"
             await self._save(hello)
-        await self._discard_leftovers(hello, sender)
         await self._tell(device_id, detail)
+        await self._discard_leftovers(hello, sender)
 
     async def _discard_leftovers(self, hello: DeviceHello, sender: Sender) -> None:
         """What is staged is of use as long as a deployment or its guard lasts."""
@@ -126,6 +127,8 @@ class Healing:
             reply = await self.commands.discard(hello.id, sha256, new_id("evt"), sender)
             if reply.hello:
                 await self._save(reply.hello)
+            if problem := discarded(reply, sha256):
+                self._not_healed(hello.id, f"a bundle of no use is left on it: {problem}")
 
     async def _save(self, hello: DeviceHello) -> DeviceRow | None:
         async with self.pool.acquire() as connection, connection.transaction():
@@ -137,7 +140,6 @@ class Healing:
             for deployment_id in await mailbox.pending_of(connection, device_id):
                 signal = HealedSignal(device_id=device_id, detail=detail)
                 await mailbox.add_signal(connection, deployment_id, signal)
-        self._try_at.pop(device_id, None)
         _log.info("healed", extra={"device_id": device_id, "detail": detail})
 
     def _not_healed(self, device_id: str, reason: str) -> None:

@@ -16,7 +16,17 @@ from k1_contracts import subjects
 from k1_contracts.base import Contract
 from k1_contracts.deployments import DeploymentChange
 from k1_contracts.devices import LiveEvent
-from k1_deploy.saga.entries import Alarmed, Became, Controlled, Healed, Intent, LogEntry, Outcome, Unfit
+from k1_deploy.saga.entries import (
+    Alarmed,
+    Became,
+    Controlled,
+    Healed,
+    Intent,
+    LogEntry,
+    Outcome,
+    Strayed,
+    Unfit,
+)
 from k1_deploy.saga.state import State
 from k1_deploy.saga.timeline import ended_step, running_step
 
@@ -77,7 +87,7 @@ def _changes(before: State, after: State, entry: LogEntry) -> Iterator[Deploymen
     elif isinstance(entry, Outcome):
         device = before.devices[entry.device_id]
         step = ended_step(device.open if device.open and device.open.step == entry.step else None, entry)
-    elif not isinstance(entry, Alarmed | Became | Controlled | Healed | Unfit):
+    elif not isinstance(entry, Alarmed | Became | Controlled | Healed | Strayed | Unfit):
         return
     device_id = getattr(entry, "device_id", None)
     yield DeploymentChange(

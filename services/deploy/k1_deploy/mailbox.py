@@ -68,6 +68,21 @@ async def watching(connection: Connection, device_id: str) -> list[str]:
     return [row["id"] for row in rows]
 
 
+async def strayed_from(connection: Connection, device_id: str, running: str | None) -> str | None:
+    """The deployment that holds this device and has made it run another bundle than it does."""
+    return await connection.fetchval(
+        """
+        SELECT d.id FROM deploy.device_locks AS l
+        JOIN deploy.deployments AS d ON d.id = l.deployment_id
+        JOIN deploy.deployment_devices AS dd ON dd.deployment_id = d.id AND dd.device_id = l.device_id
+        WHERE l.device_id = $1 AND dd.outcome = 'active'
+          AND d.bundle -> 'bundle' ->> 'sha256' IS DISTINCT FROM $2
+        """,
+        device_id,
+        running,
+    )
+
+
 async def pending_of(connection: Connection, device_id: str) -> list[str]:
     """The deployments that wait for this device to be put right."""
     rows = await connection.fetch(

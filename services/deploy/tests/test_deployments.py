@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from k1_platform.rpc import AnswerError
-from services.deploy.tests.theatre import Theatre, open_theatre, until
+from services.deploy.tests.theatre import Theatre, open_theatre, running, until
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
 
@@ -255,6 +255,26 @@ async def test_an_alarm_during_observation_takes_all_back(theatre: Theatre) -> N
     assert theatre.all_run(devices, theatre.old)
     assert view.reason
     assert "temp_c > 80" in view.reason
+
+
+@pytest.mark.usefixtures("service")
+async def test_a_device_that_restarts_with_the_old_bundle_counts_as_failed(theatre: Theatre) -> None:
+    """While it is observed: nobody heard an alarm, but its hello says what it runs."""
+    devices = await theatre.add_devices(3)
+    strategy = {"observe_seconds": 30, "max_failures": 1}
+    deployment = await theatre.order(devices, strategy=strategy)
+    await theatre.until_status(deployment, "observing")
+    await devices[1].disconnect()
+    new = running(theatre.new)
+    devices[1].active, devices[1].staged = running(theatre.old), {new.bundle_sha256: new}
+    await devices[1].connect()
+
+    async def back() -> bool:
+        return (await theatre.get(deployment)).counts == {"active": 2, "rolled_back": 1}
+
+    await until(back, "it is taken back alone")
+    await theatre.control(deployment, "rollback")
+    await theatre.until_status(deployment, "rolled_back")
 
 
 @pytest.mark.usefixtures("service")

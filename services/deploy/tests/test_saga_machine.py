@@ -1,12 +1,14 @@
 """The saga against everything that can happen to it: whatever the order, it ends, and no stage is half-changed."""
 
+from datetime import timedelta
+
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, event, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from k1_contracts.deployments import Strategy
 from k1_deploy.saga.entries import from_json
-from k1_deploy.saga.signals import AlarmSignal, ControlSignal
+from k1_deploy.saga.signals import AlarmSignal, ControlSignal, HelloSignal
 from k1_deploy.saga.transitions import fold
 from services.deploy.tests.saga_world import (
     DEPLOYMENT,
@@ -19,6 +21,7 @@ from services.deploy.tests.saga_world import (
     readable,
 )
 
+AFTER = timedelta(milliseconds=1)
 ENDINGS = {"succeeded", "failed", "cancelled", "rolled_back"}
 
 
@@ -116,6 +119,16 @@ class SagaMachine(RuleBasedStateMachine):
         )
         self.world.signals.append(alarm)
         self.process.reconcile()
+
+    @rule(index=st.integers(0, 5))
+    def a_device_restarts_with_the_old_bundle(self, index: int) -> None:
+        """While it is watched, and says so."""
+        device = self._device(index)
+        if self.process.state.devices[device.id].outcome == "active" and device.active == NEW:
+            device._swap(OLD)
+            device.online = True
+            self.world.signals.append(HelloSignal(device_id=device.id, said_at=self.world.now + AFTER))
+            self.process.reconcile()
 
     @rule(action=st.sampled_from(["pause", "pause", "resume", "resume", "cancel", "rollback"]))
     def a_person_intervenes(self, action: str) -> None:

@@ -101,6 +101,14 @@ class Alarmed(Entry):
     reason: str
 
 
+class Strayed(Entry):
+    """A device that ran the new bundle came back with another: it was restarted, say."""
+
+    kind: Literal["strayed"] = "strayed"
+    device_id: DeviceId
+    reason: str
+
+
 class Healed(Entry):
     """A device that was `rollback_pending` is as it should be."""
 
@@ -145,7 +153,18 @@ class Closed(Entry):
 
 
 LogEntry = (
-    Opened | Locked | Intent | Outcome | Unfit | Alarmed | Healed | Controlled | Became | TookOver | Closed
+    Opened
+    | Locked
+    | Intent
+    | Outcome
+    | Unfit
+    | Alarmed
+    | Strayed
+    | Healed
+    | Controlled
+    | Became
+    | TookOver
+    | Closed
 )
 _ENTRY: Final[TypeAdapter[LogEntry]] = TypeAdapter(Annotated[LogEntry, Field(discriminator="kind")])
 

@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter
 
 from k1_contracts.base import Contract, UtcTime
 from k1_contracts.devices import AlarmKind, DeviceId
-from k1_deploy.saga.entries import Alarmed, Controlled, Healed, LogEntry
+from k1_deploy.saga.entries import Alarmed, Controlled, Healed, LogEntry, Strayed
 from k1_deploy.saga.state import FORWARD, State
 
 
@@ -23,6 +23,14 @@ class AlarmSignal(Contract):
     alarm: AlarmKind
     reason: str
     raised_at: UtcTime
+
+
+class HelloSignal(Contract):
+    """A device of the deployment has connected anew and does not run the new bundle."""
+
+    kind: Literal["hello"] = "hello"
+    device_id: DeviceId
+    said_at: UtcTime
 
 
 class ControlSignal(Contract):
@@ -42,7 +50,7 @@ class HealedSignal(Contract):
     detail: str
 
 
-Signal = AlarmSignal | ControlSignal | HealedSignal
+Signal = AlarmSignal | HelloSignal | ControlSignal | HealedSignal
 _SIGNAL: Final[TypeAdapter[Signal]] = TypeAdapter(Annotated[Signal, Field(discriminator="kind")])
 
 
@@ -56,6 +64,8 @@ def receive(state: State, signal: Signal, now: datetime) -> list[LogEntry]:
     match signal:
         case AlarmSignal():
             return [_alarmed(signal, now)] if _matters(state, signal, now) else []
+        case HelloSignal():
+            return [_strayed(signal, now)] if _has_strayed(state, signal) else []
         case ControlSignal():
             return [_controlled(signal, now)] if may_control(state, signal.action) else []
         case HealedSignal():
@@ -86,6 +96,19 @@ def _matters(state: State, signal: AlarmSignal, now: datetime) -> bool:
         guarded = not state.closed and state.guard_until is not None and now < state.guard_until
         return device.outcome == "committed" and guarded and signal.alarm == "drift" and state.stop is None
     return device.outcome in {"active", "committed"} and state.status in FORWARD
+
+
+def _has_strayed(state: State, signal: HelloSignal) -> bool:
+    """Until the commit; from then on healing puts it right."""
+    device = state.devices.get(signal.device_id)
+    if device is None or device.activated_at is None or state.status not in FORWARD:
+        return False
+    return device.outcome == "active" and signal.said_at > device.activated_at
+
+
+def _strayed(signal: HelloSignal, now: datetime) -> Strayed:
+    reason = "it came back without the new bundle running"
+    return Strayed(at=now, device_id=signal.device_id, reason=reason)
 
 
 def _alarmed(signal: AlarmSignal, now: datetime) -> Alarmed:

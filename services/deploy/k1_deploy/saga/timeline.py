@@ -16,6 +16,7 @@ from k1_deploy.saga.entries import (
     LogEntry,
     Opened,
     Outcome,
+    Strayed,
     TookOver,
     Unfit,
 )
@@ -96,7 +97,7 @@ class _Story:
                 self.timelines[entry.device_id].begin(entry)
             case Outcome():
                 self.timelines[entry.device_id].end(entry)
-            case Alarmed():
+            case Alarmed() | Strayed():
                 self.alarmed.add(entry.device_id)
                 if self.observing:
                     self.timelines[entry.device_id].note("observe", self.observing, entry, entry.reason)
@@ -160,14 +161,22 @@ def _text(entry: LogEntry) -> str | None:
             return None
         case Outcome():
             return f"{entry.step} failed: {entry.reason}" if entry.result == "failed" else None
+        case Unfit() | Alarmed() | Strayed() | Healed():
+            return _of_device(entry)
+        case _:
+            return _of_deployment(entry)
+
+
+def _of_device(entry: Unfit | Alarmed | Strayed | Healed) -> str:
+    match entry:
         case Unfit():
             return f"left out: {entry.reason}"
         case Alarmed():
             return f"{entry.alarm} alarm: {entry.reason}"
+        case Strayed():
+            return entry.reason
         case Healed():
             return f"put right: {entry.detail}"
-        case _:
-            return _of_deployment(entry)
 
 
 def _of_deployment(entry: Opened | Locked | Controlled | Became | TookOver | Closed) -> str:

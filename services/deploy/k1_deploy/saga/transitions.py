@@ -24,6 +24,7 @@ from k1_deploy.saga.entries import (
     LogEntry,
     Opened,
     Outcome,
+    Strayed,
     TookOver,
     Unfit,
 )
@@ -31,6 +32,7 @@ from k1_deploy.saga.errors import IllegalTransitionError
 from k1_deploy.saga.state import FORWARD, LIVE, NEXT, TURNED_BACK, State, Stop
 from k1_deploy.saga.strategy import batches
 
+DeviceEntry = Intent | Outcome | Unfit | Alarmed | Strayed | Healed
 _STEP_STATUS: Final[dict[DeviceStepName, str]] = {
     "check": "checking",
     "stage": "staging",
@@ -92,7 +94,7 @@ def _subject(entry: LogEntry, devices: Mapping[str, Device]) -> list[str]:
 def _apply(state: State, devices: dict[str, Device], entry: LogEntry) -> State:
     """`devices` are the draft's own, changed in place."""
     match entry:
-        case Intent() | Outcome() | Unfit() | Alarmed() | Healed():
+        case Intent() | Outcome() | Unfit() | Alarmed() | Strayed() | Healed():
             devices[entry.device_id] = _step(state, _device(state, entry.device_id), entry)
             return state
         case Opened():
@@ -105,7 +107,7 @@ def _apply(state: State, devices: dict[str, Device], entry: LogEntry) -> State:
             return _note(state, entry)
 
 
-def _step(state: State, device: Device, entry: Intent | Outcome | Unfit | Alarmed | Healed) -> Device:
+def _step(state: State, device: Device, entry: DeviceEntry) -> Device:
     match entry:
         case Intent():
             return _begin(state, device, entry)
@@ -113,7 +115,7 @@ def _step(state: State, device: Device, entry: Intent | Outcome | Unfit | Alarme
             return _end(state, device, entry)
         case Unfit():
             return device.fail(entry.reason)
-        case Alarmed():
+        case Alarmed() | Strayed():
             return _alarm(device, entry)
         case Healed():
             return device.heal()
@@ -174,7 +176,7 @@ def _end(state: State, device: Device, outcome: Outcome) -> Device:
     return device.unlock() if done else device
 
 
-def _alarm(device: Device, entry: Alarmed) -> Device:
+def _alarm(device: Device, entry: Alarmed | Strayed) -> Device:
     if device.outcome not in {"active", "committed"}:
         raise IllegalTransitionError(f"{device.id} is {device.outcome} and its alarms do not matter")
     return device.fail(entry.reason)
