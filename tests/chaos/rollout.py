@@ -43,7 +43,7 @@ from tests.chaos.world import Session, World
 
 PATIENCE_S: Final = 120.0
 RESTING: Final = ENDED | {"rollback_pending"}
-MOMENT_S: Final = 6.0
+MOMENT_S: Final = 4.0
 """A disturbance whose moment does not come happens so long after the one before."""
 _AWAY: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 _ALARMS: Final[dict[type, AlarmKind]] = {DriftRamp: "drift", Overheat: "temperature", LowFps: "fps"}

@@ -5,7 +5,6 @@ The servers and processes outlive a run, so that a hundred runs do not start the
 
 import asyncio
 import base64
-import os
 import signal
 import subprocess
 import sys
@@ -24,8 +23,9 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from pydantic import BaseModel, SecretStr
 
-from k1_cli.embedded.processes import Command, bound_to_us
+from k1_cli.embedded.processes import Child, Command
 from k1_cli.embedded.stack import EmbeddedStack
+from k1_cli.nursery import Nursery
 from k1_contracts import subjects
 from k1_contracts.deployments import BundleInfo, BundleRef, GetBundle, bundle_key
 from k1_contracts.graph import RuntimeEstimate
@@ -52,38 +52,36 @@ SONG_MS = 150_000.0
 class DeployProcess:
     """`python -m k1_deploy`, started again whenever it has ended, as a supervisor does."""
 
+    nursery: Nursery
+    """Starting a process anew takes seconds of a busy machine, and most of a run would be spent on that."""
     environment: dict[str, str]
     log: Path
-    process: subprocess.Popen[bytes] | None = None
+    process: Child | None = None
     held_until: float = 0.0
     """It is not started again before then, by the monotonic clock."""
 
     def keep_running(self) -> None:
         if (self.process is None or self.process.poll() is not None) and time.monotonic() >= self.held_until:
-            with self.log.open("ab") as file:
-                command = Command((sys.executable, "-m", "k1_deploy"), stop_signal=signal.SIGKILL)
-                self.process = subprocess.Popen(
-                    bound_to_us(command), env=os.environ | self.environment, stderr=file
-                )
+            program = (sys.executable, "-P", "-m", "k1_deploy")
+            command = Command(program, stop_signal=signal.SIGKILL, environment=self.environment)
+            self.process = self.nursery.spawn(command, self.log)
 
     def kill(self, away_s: float) -> None:
         """`kill -9`; it stays away for so long."""
         self.held_until = time.monotonic() + away_s
-        if self.process:
-            self.process.kill()
-            self.process.wait()
+        self.signal(signal.SIGKILL)
 
     def signal(self, number: int) -> None:
-        if self.process and self.process.poll() is None:
+        if self.process:
             self.process.send_signal(number)
 
     def stop(self) -> None:
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
+        self.signal(signal.SIGTERM)
+        if self.process:
             try:
                 self.process.wait(timeout=20)
             except subprocess.TimeoutExpired:
-                self.process.kill()
+                self.signal(signal.SIGKILL)
                 self.process.wait()
 
 
@@ -128,6 +126,7 @@ class World:
 
     folder: Path
     stack: EmbeddedStack = field(init=False)
+    nursery: Nursery = field(init=False)
     deploys: list[DeployProcess] = field(default_factory=list)
     _started: int = 0
 
@@ -144,6 +143,7 @@ class World:
         return cls(Path(tempfile.mkdtemp(prefix="k1-chaos-", dir=memory if memory.is_dir() else None)))
 
     def start(self) -> None:
+        self.nursery = Nursery(self.folder / "nursery.log")
         self.stack.start()
         asyncio.run(self._prepare())
 
@@ -152,6 +152,7 @@ class World:
             for deploy in self.deploys:
                 deploy.stop()
         finally:
+            self.nursery.close()
             self.stack.stop()
 
     def logs(self) -> list[Path]:
@@ -207,7 +208,9 @@ class World:
             self.deploys.remove(each)
         while len(self.deploys) < count:
             self._started += 1
-            self.deploys.append(DeployProcess(environment, self.folder / f"deploy-{self._started}.jsonl"))
+            self.deploys.append(
+                DeployProcess(self.nursery, environment, self.folder / f"deploy-{self._started}.jsonl")
+            )
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Session"]:
