@@ -167,11 +167,14 @@ def _windows(blocks: Iterable[Floats]) -> Iterator[tuple[Floats, _Span]]:
         if held < size + 2 * overlap:
             continue
         joined = np.concatenate(pending)
-        yield joined[:size], _span(size, start, margin_s, margin_s)
+        # Before the window is given away: its blocks must not lie beside it while it is worked on.
         pending = [joined[size - overlap :].copy()]
+        yield joined[:size], _span(size, start, margin_s, margin_s)
         held, start = len(pending[0]), start + size - overlap
     if held:
-        yield np.concatenate(pending), _span(held, start, margin_s, 0.0)
+        joined = np.concatenate(pending)
+        pending.clear()
+        yield joined, _span(held, start, margin_s, 0.0)
 
 
 def _span(samples: int, start: int, lead_s: float, tail_s: float) -> _Span:
