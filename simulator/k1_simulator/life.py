@@ -183,10 +183,8 @@ class Life:
         for effect in effects:
             match effect:
                 case Answer(reply):
-                    first = reply.command_id == command_id
-                    await self._answer(reply, reply_to if first else None)
-                    # A reply subject takes one answer.
-                    command_id = None if first else command_id
+                    # A reply subject takes one answer, the first to its own command.
+                    await self._answer(reply, reply_to if reply.command_id == command_id else None)
                 case StartTransfer(command):
                     self.transfers.start(command)
                 case StopTransfer():

@@ -19,6 +19,7 @@ from simulator.tests.shows import (
     kid,
     replies,
     reply,
+    x,
 )
 
 NOW = 5000.0
@@ -69,6 +70,7 @@ def test_stage_is_accepted_fetched_and_done() -> None:
     assert done.hello.staged == [address(2)]
     assert done.hello.active is not None
     assert done.hello.active.bundle_sha256 == address(1)
+    assert (machine.memory.job, machine.memory.partial) == (None, None)
 
 
 def test_a_second_staged_bundle_takes_the_place_of_the_first() -> None:
@@ -263,6 +265,16 @@ def test_trust_takes_keys_that_a_trusted_key_signed() -> None:
     )
     assert answer.status == "done"
     assert list(machine.memory.trusted) == [kid(STRANGER)]
+
+
+def test_one_good_signature_is_enough() -> None:
+    """Another trusted key's may be wrong."""
+    machine = fresh()
+    machine.memory = machine.memory.model_copy(update={"trusted": {kid(k): x(k) for k in (STRANGER, KEY)}})
+    document = jwk_set(STRANGER)
+    signatures = {kid(STRANGER): "00" * 64, kid(KEY): KEY.sign(document.encode()).hex()}
+    body = command("trust", keys_document=document, signatures=signatures)
+    assert reply(machine.receive("trust", body, NOW)).status == "done"
 
 
 @pytest.mark.parametrize(
