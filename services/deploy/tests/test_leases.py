@@ -139,7 +139,7 @@ async def test_a_stale_fence_cannot_write(pool: Pool) -> None:
     await claim(pool, "two")
     writing = asyncio.create_task(stale.write(Controlled(at=NOW, action="pause", by="anna")))
     with pytest.raises(LeaseLostError, match="another process has taken"):
-        await running
+        await asyncio.wait_for(running, timeout=20)
     writing.cancel()
     assert await pool.fetchval("SELECT count(*) FROM deploy.log WHERE deployment_id = $1", deployment) == 1
     assert not await pool.fetchval("SELECT paused FROM deploy.deployments WHERE id = $1", deployment)
