@@ -170,8 +170,7 @@ class Rollout:
         await disturbing
         self.tell("faults end")
         fleet.end_faults()
-        # What a device lied about is known when it next says what it holds.
-        await asyncio.gather(*(fleet.restart(device_id) for device_id in self.scenario.liars))
+        await asyncio.gather(*(fleet.restart(device_id) for device_id in self.scenario.unsure))
 
     async def _turned(self, faults_end: float) -> str | None:
         status = await self._status()

@@ -73,9 +73,16 @@ class Scenario:
         return {str(fault.devices) for fault in self.faults if isinstance(fault, Ailment)}
 
     @property
-    def liars(self) -> list[str]:
-        """Devices that say they did what they did not."""
-        return [str(fault.devices) for fault in self.faults if fault.fault == "lie_success"]
+    def unsure(self) -> list[str]:
+        """Devices that may hold what nobody knows of until they say hello again.
+
+        They lied, or would not discard a bundle that was still on its way to them.
+        """
+        return [
+            str(fault.devices)
+            for fault in self.faults
+            if fault.fault == "lie_success" or (fault.fault == "reject" and fault.step == "discard")
+        ]
 
     def __str__(self) -> str:
         strategy = self.strategy

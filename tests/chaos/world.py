@@ -12,7 +12,8 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,7 +27,7 @@ from pydantic import BaseModel, SecretStr
 from k1_cli.embedded.processes import Child, Command
 from k1_cli.embedded.stack import EmbeddedStack
 from k1_cli.nursery import Nursery
-from k1_contracts import subjects
+from k1_contracts import streams, subjects
 from k1_contracts.deployments import BundleInfo, BundleRef, GetBundle, bundle_key
 from k1_contracts.graph import RuntimeEstimate
 from k1_contracts.graph_queries import KeySet, PublicKey
@@ -40,10 +41,12 @@ from k1_graph.testing import synthetic_map
 from k1_platform.database import Pool, open_pool
 from k1_platform.nats_connection import connect_options
 from k1_platform.objects import ObjectStore
-from k1_platform.provision import provision_bus
+from k1_platform.provision import consumer_config, provision_bus
 from k1_platform.settings import NatsSettings, ObjectStoreSettings, PostgresSettings
 from k1_platform.signing import ensure_key, load_keys
 
+ACK_WAIT = timedelta(seconds=2)
+"""What a killed process had not acknowledged comes again after this; the contract's time would be most of a run."""
 SONG_MS = 150_000.0
 """A bundle of some 40 kB."""
 
@@ -189,6 +192,9 @@ class World:
         client = await nats.connect(**connect_options(self.nats))
         try:
             await asyncio.gather(provision_bus(client.jetstream()), objects.ensure_bucket())
+            for durable in (streams.DEPLOY, streams.DEPLOY_DEVICES):
+                config = consumer_config(replace(durable, ack_wait=ACK_WAIT))
+                await client.jetstream().add_consumer(durable.stream, config)
             for show in (self.old, self.new):
                 await objects.put_bytes(show.info.key, show.bundle.data, "application/cbor")
         finally:
