@@ -18,7 +18,7 @@ from k1_contracts.graph import (
 )
 from k1_contracts.ids import Sha256, TrackId
 from k1_contracts.queries import Artefact
-from k1_contracts.tracks import ArtefactType, Preset
+from k1_contracts.tracks import Preset, StoredFile
 
 GraphSource = Literal["recommended", "edited"]
 
@@ -93,21 +93,10 @@ class SimulateGraph(Contract):
     graph: GraphDocument
 
 
-class RunFile(Contract):
-    """A file that a run left in the object store."""
-
-    type: ArtefactType
-    name: str
-    key: str
-    size_bytes: int = Field(ge=0)
-    sha256: Sha256
-    content_type: str
-
-
 class GraphSimulated(GraphContract):
     executor_scale: ExecutorScale
     visual_report: VisualReport
-    files: list[RunFile]
+    files: list[StoredFile]
 
 
 class ListPresets(Contract):

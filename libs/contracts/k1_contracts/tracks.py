@@ -1,11 +1,11 @@
 """What several messages share: the audio, the artefacts and the state of a track."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints
 
 from k1_contracts.base import Contract
-from k1_contracts.ids import ArtefactId, Sha256
+from k1_contracts.ids import ArtefactId, Sha256, derived_id
 
 Preset = Literal["edm", "rock", "orchestral", "jazz", "hiphop", "edm_high_energy"]
 TrackStatus = Literal["processing", "ready", "warning", "failed"]
@@ -51,16 +51,27 @@ class AudioRef(Contract):
     channels: int = Field(gt=0)
 
 
-class ArtefactRef(Contract):
-    """One file that an analysis made."""
+class StoredFile(Contract):
+    """A file of a song in the object store."""
 
-    id: ArtefactId
     type: ArtefactType
     name: str
     key: str
     size_bytes: int = Field(ge=0)
     sha256: Sha256
     content_type: str
+
+
+class ArtefactRef(StoredFile):
+    """A file that belongs to a version."""
+
+    id: ArtefactId
+
+    @classmethod
+    def of(cls, file: StoredFile, track_id: str, version: int) -> Self:
+        """The same file of the same version has the same id."""
+        made_for = derived_id("art", track_id, str(version), file.type, file.name)
+        return cls(id=made_for, **file.model_dump(include=set(StoredFile.model_fields)))
 
 
 class Notice(Contract):

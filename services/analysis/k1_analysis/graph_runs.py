@@ -4,15 +4,14 @@ import asyncio
 import json
 import logging
 import tempfile
-from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from k1_analysis.child_work import RunJob
-from k1_analysis.job import MANIFEST, MadeFile, content_type
+from k1_analysis.job import MANIFEST, content_type
 from k1_analysis.show import Run, show_identity
-from k1_contracts.graph_queries import GraphSimulated, RunFile, SimulateGraph
+from k1_contracts.graph_queries import GraphSimulated, SimulateGraph
 from k1_platform.children import ChildFailedError, ChildPool, WorkRaisedError
 from k1_platform.objects import ObjectMissingError, ObjectStore
 from k1_platform.rpc import AnswerError
@@ -57,7 +56,9 @@ class GraphRuns:
                 )
             )
         found = GraphSimulated(
-            executor_scale=run.scale, visual_report=run.visual, files=_files(run.files, prefix)
+            executor_scale=run.scale,
+            visual_report=run.visual,
+            files=[file.stored(prefix) for file in run.files],
         )
         # Last: where the manifest lies, everything that it names lies.
         await self._objects.put_bytes(f"{prefix}/{MANIFEST}", found.to_json(), "application/json")
@@ -90,17 +91,3 @@ def run_prefix(question: SimulateGraph) -> str:
     graph = question.graph.model_dump(mode="json", exclude={"meta": True, "nodes": {"__all__": {"meta"}}})
     identity = json.dumps([question.genesis_sha256, graph, show_identity()], sort_keys=True)
     return f"runs/{sha256(identity.encode()).hexdigest()}"
-
-
-def _files(made: Sequence[MadeFile], prefix: str) -> list[RunFile]:
-    return [
-        RunFile(
-            type=file.type,
-            name=file.name,
-            key=f"{prefix}/{file.name}",
-            size_bytes=file.size_bytes,
-            sha256=file.sha256,
-            content_type=content_type(file.name),
-        )
-        for file in made
-    ]

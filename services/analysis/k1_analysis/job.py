@@ -16,8 +16,7 @@ from k1_contracts.events import (
     AnalysisStarted,
     TrackUploaded,
 )
-from k1_contracts.ids import derived_id
-from k1_contracts.tracks import AnalysisSummary, ArtefactRef, ArtefactType, Notice
+from k1_contracts.tracks import AnalysisSummary, ArtefactRef, ArtefactType, Notice, StoredFile
 
 MAX_ATTEMPTS: Final = 2
 """A job whose child failed is tried once more in a fresh one."""
@@ -41,6 +40,17 @@ class MadeFile:
     name: str
     size_bytes: int
     sha256: str
+
+    def stored(self, prefix: str) -> StoredFile:
+        """The file once it lies under this prefix of the object store."""
+        return StoredFile(
+            type=self.type,
+            name=self.name,
+            key=f"{prefix}/{self.name}",
+            size_bytes=self.size_bytes,
+            sha256=self.sha256,
+            content_type=content_type(self.name),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +145,7 @@ def completed(
     at: datetime,
 ) -> AnalysisCompleted:
     """The fact that a version's artefacts lie in the object store."""
-    artefacts = [
-        ArtefactRef(
-            id=derived_id("art", job.track_id, str(job.version), file.type, file.name),
-            type=file.type,
-            name=file.name,
-            key=f"{prefix}/{file.name}",
-            size_bytes=file.size_bytes,
-            sha256=file.sha256,
-            content_type=content_type(file.name),
-        )
-        for file in made.files
-    ]
+    artefacts = [ArtefactRef.of(file.stored(prefix), job.track_id, job.version) for file in made.files]
     return AnalysisCompleted(
         job_id=job.job_id,
         track_id=job.track_id,

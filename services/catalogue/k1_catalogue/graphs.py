@@ -31,14 +31,12 @@ from k1_contracts.graph_queries import (
     GraphSimulated,
     GraphView,
     PutGraph,
-    RunFile,
     Simulate,
     Simulated,
     SimulateGraph,
 )
-from k1_contracts.ids import derived_id
 from k1_contracts.queries import Artefact
-from k1_contracts.tracks import ArtefactRef
+from k1_contracts.tracks import ArtefactRef, StoredFile
 from k1_graph.errors import GraphError, GraphInvalidError
 from k1_graph.graph import Graph
 from k1_graph.validator import parse_graph
@@ -233,10 +231,7 @@ async def _map_artefact(connection: Connection, track_id: str, version: int) -> 
     raise errors.genesis_missing(track_id, version)
 
 
-def _kept_run(done: GraphSimulated, file: RunFile, track_id: str, version: int) -> StoredArtefact:
-    ref = ArtefactRef(
-        id=derived_id("art", track_id, str(version), file.type, file.name),
-        **file.model_dump(),
-    )
+def _kept_run(done: GraphSimulated, file: StoredFile, track_id: str, version: int) -> StoredArtefact:
+    ref = ArtefactRef.of(file, track_id, version)
     report = {"graph_executor_scale": done.executor_scale, "visual_report": done.visual_report}.get(file.type)
     return kept(ref, report.model_dump_json(exclude_none=True).encode() if report else b"")

@@ -17,8 +17,7 @@ from k1_contracts.graph import (
     GraphMetrics,
     GraphValidation,
 )
-from k1_contracts.ids import derived_id
-from k1_contracts.tracks import ArtefactRef, ArtefactType
+from k1_contracts.tracks import ArtefactRef, ArtefactType, StoredFile
 from k1_graph.analysis import analyse, metrics
 from k1_graph.bundle.container import build_bundle
 from k1_graph.errors import GraphInvalidError
@@ -49,8 +48,7 @@ class File:
 
     def ref(self, track_id: str, version: int) -> ArtefactRef:
         """The artefact of this version."""
-        return ArtefactRef(
-            id=derived_id("art", track_id, str(version), self.type, self.name),
+        file = StoredFile(
             type=self.type,
             name=self.name,
             key=self.key,
@@ -58,6 +56,7 @@ class File:
             sha256=hashlib.sha256(self.data).hexdigest(),
             content_type=self.content_type,
         )
+        return ArtefactRef.of(file, track_id, version)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from k1_contracts.genesis import GenesisMap
-from k1_contracts.graph_queries import GraphSimulated, RunFile, SimulateGraph
+from k1_contracts.graph_queries import GraphSimulated, SimulateGraph
+from k1_contracts.tracks import StoredFile
 from k1_graph.simulate import simulate
 from k1_graph.validator import compile_graph
 from k1_platform.objects import ObjectStore
@@ -56,11 +57,11 @@ class Worker:
             await self.meanwhile()
         return GraphSimulated(executor_scale=found.scale, visual_report=found.visual, files=files)
 
-    async def _file(self, kind: Any, name: str, content: bytes) -> RunFile:
+    async def _file(self, kind: Any, name: str, content: bytes) -> StoredFile:
         sha256 = hashlib.sha256(content).hexdigest()
         media = {"json": "application/json", "png": "image/png"}.get(name.rpartition(".")[2], "application/x")
         await self._objects.put_bytes(f"runs/{sha256}", content, media)
-        return RunFile(
+        return StoredFile(
             type=kind,
             name=name,
             key=f"runs/{sha256}",
