@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from k1_contracts import subjects
-from k1_contracts.devices import DeviceReply, Verb
+from k1_contracts.devices import Activate, DeviceReply, Verb
 from k1_simulator.clock import DeviceClock
 from k1_simulator.connection import Connection
 from k1_simulator.disk import DeviceDisk
@@ -34,6 +34,7 @@ from k1_simulator.world import World
 
 _log = logging.getLogger(__name__)
 _CANCEL_AGAIN_S: Final = 0.5
+_BOOKKEEPING_AFTER_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,28 +210,19 @@ class Life:
         await self.connection.say(reply_to or subjects.device(self._id, "reply"), reply.to_json())
 
     def _moment(self) -> None:
-        """The armed bundle runs from here on; all that takes time waits until every due timer has run."""
-        armed, now_s = self.machine.memory.armed, time.monotonic()
-        if armed is None:
-            return
-        if self._parts.faults.take(ActivateError):
-            self._spawn(self._apply(self.machine.activation_failed("the show engine did not start")))
-            return
-        at_ms = self._clock.show(now_s)
-        self._parts.world.journal.activations.append(
-            Activation(
-                device_id=self._id,
-                command_id=armed.command_id,
-                bundle_sha256=armed.bundle_sha256,
-                wanted_ms=armed.at_ms,
-                at_ms=at_ms,
-                monotonic_s=now_s,
-                unix_s=time.time(),
-            )
-        )
-        self._spawn(self._runs(at_ms))
+        """The armed bundle runs from here on; all that takes time comes later."""
+        self._spawn(self._runs(self.machine.memory.armed, time.monotonic(), time.time()))
 
-    async def _runs(self, at_ms: float) -> None:
+    async def _runs(self, armed: Activate | None, monotonic_s: float, unix_s: float) -> None:
+        # Other devices of this process have their moment now too, and must not wait for this one's disk.
+        await asyncio.sleep(_BOOKKEEPING_AFTER_S)
+        if armed is None or self.machine.memory.armed != armed:
+            return  # taken back or replaced meanwhile
+        if self._parts.faults.take(ActivateError):
+            await self._apply(self.machine.activation_failed("the show engine did not start"))
+            return
+        at_ms = self._clock.show(monotonic_s)
+        self._record(armed, at_ms, monotonic_s, unix_s)
         crash = self._parts.faults.take(CrashAfterActivate)
         if crash and crash.comes_back == "old":
             self._parts.crash(crash.for_s)
@@ -242,3 +234,15 @@ class Life:
             self._parts.crash(crash.for_s)
         else:
             await self._apply(effects)
+
+    def _record(self, armed: Activate, at_ms: float, monotonic_s: float, unix_s: float) -> None:
+        activation = Activation(
+            device_id=self._id,
+            command_id=armed.command_id,
+            bundle_sha256=armed.bundle_sha256,
+            wanted_ms=armed.at_ms,
+            at_ms=at_ms,
+            monotonic_s=monotonic_s,
+            unix_s=unix_s,
+        )
+        self._parts.world.journal.activations.append(activation)
