@@ -6,6 +6,7 @@ behind is kept, and the command that repeats it is printed.
 
 import argparse
 import asyncio
+import errno
 import shutil
 import sys
 import tempfile
@@ -15,8 +16,9 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+import aiomqtt
 import uvloop
 
 from tests.chaos.rollout import Report, run_scenario
@@ -43,7 +45,7 @@ class Stage:
             self._world = World.temporary()
             self._world.start()
         try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            with asyncio.Runner(loop_factory=_make_loop) as runner:
                 report = runner.run(run_scenario(self._world, draw(seed, devices)))
         except BaseException:
             self._end()
@@ -71,6 +73,20 @@ class Stage:
         self._end()
 
 
+def _make_loop() -> asyncio.AbstractEventLoop:
+    loop = uvloop.new_event_loop()
+    loop.set_exception_handler(_tell)
+    return loop
+
+
+def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """The MQTT library asks to write to sockets that it has closed when a server is killed: no news."""
+    error = context.get("exception")
+    closed = isinstance(error, OSError) and error.errno == errno.EBADF
+    if not closed and not isinstance(error, aiomqtt.MqttError):
+        loop.default_exception_handler(context)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=20)
@@ -93,7 +109,7 @@ def main() -> None:
 
 
 def _run(stage: Stage, seed: int, devices: int) -> str | None:
-    """The status that the deployment ended with; None: the run has failed."""
+    """The status that the (first) deployment ended with; None: the run has failed."""
     try:
         report = stage.run(seed, devices)
     except Exception:  # noqa: BLE001  the harness is the defendant here, the other runs go on
@@ -102,7 +118,7 @@ def _run(stage: Stage, seed: int, devices: int) -> str | None:
         return None
     print(report, flush=True)
     if not report.problems:
-        return report.status
+        return report.views[0].status
     print("\n".join(f"         {problem}" for problem in report.problems[:10]))
     print(f"         kept in {stage.kept}; again: {reproduction(seed, devices)}", flush=True)
     return None

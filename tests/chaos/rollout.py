@@ -5,7 +5,7 @@ import json
 import shutil
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,9 +25,10 @@ from k1_contracts.deployments import (
     DevicesAdded,
     GetDeployment,
     RequestDeployment,
+    Strategy,
 )
 from k1_contracts.devices import AlarmKind, DeviceAlarm
-from k1_contracts.ids import derived_id
+from k1_contracts.ids import new_id
 from k1_platform.broker import make_event
 from k1_platform.dead_letter_queue import list_dead_letters
 from k1_platform.settings import NatsSettings
@@ -38,8 +39,8 @@ from k1_simulator.identity import Identity, provisioned
 from k1_simulator.journal import Change, Holding
 from k1_simulator.world import Habits, Servers
 from tests.chaos.scenarios import Disturbance, Scenario
-from tests.chaos.verdict import Evidence, FlashWatch, problems
-from tests.chaos.world import Session, World
+from tests.chaos.verdict import Attempt, Evidence, FlashWatch, problems
+from tests.chaos.world import Session, Show, World
 
 PATIENCE_S: Final = 120.0
 RESTING: Final = ENDED | {"rollback_pending"}
@@ -54,11 +55,9 @@ class Report:
     """How a run went."""
 
     scenario: Scenario
-    status: str
-    counts: dict[str, int]
     seconds: float
     problems: list[str]
-    view: DeploymentView
+    views: list[DeploymentView]
     states: dict[str, DeviceState]
     story: list[str]
 
@@ -68,7 +67,8 @@ class Report:
         (folder / "problems.txt").write_text("\n".join(self.problems) + "\n")
         (folder / "scenario.txt").write_text(f"{self.scenario!r}\n")
         (folder / "story.txt").write_text("\n".join(self.story) + "\n")
-        (folder / "deployment.json").write_text(self.view.model_dump_json(indent=1))
+        for number, view in enumerate(self.views, start=1):
+            (folder / f"deployment-{number}.json").write_text(view.model_dump_json(indent=1))
         states = {device_id: asdict(state) for device_id, state in self.states.items()}
         (folder / "devices.json").write_text(json.dumps(states, indent=1, default=str))
         for log in world.logs():
@@ -76,10 +76,11 @@ class Report:
 
     def __str__(self) -> str:
         word = "ok  " if not self.problems else "FAIL"
-        counts = " ".join(f"{name} {count}" for name, count in sorted(self.counts.items()))
-        return (
-            f"{self.scenario.seed:>6} {word} {self.seconds:5.1f} s  {self.status} ({counts})  {self.scenario}"
+        ends = ", ".join(
+            f"{view.status} ({' '.join(f'{name} {count}' for name, count in sorted(view.counts.items()))})"
+            for view in self.views
         )
+        return f"{self.scenario.seed:>6} {word} {self.seconds:5.1f} s  {ends}  {self.scenario}"
 
 
 @dataclass
@@ -100,7 +101,7 @@ class Rollout:
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.deployment_id = derived_id("dep", "chaos", str(time.time_ns()))
+        self.deployment_id, self.second_id = new_id("dep"), new_id("dep")
         self.began = time.monotonic()
         self.watch = FlashWatch(self.folder)
 
@@ -123,51 +124,52 @@ class Rollout:
             await self._until(self._hellos_kept, "every hello was kept")
             began = time.monotonic()
             self.tell("ordered")
-            await self._order()
+            await self._order(
+                self.deployment_id, self.world.new, self.scenario.strategy, self.scenario.device_ids
+            )
             try:
                 await self._disturb_and_heal(fleet)
                 await self._until(lambda: self._unrest(fleet), "all comes to rest")
                 wrong: list[str] = []
             except AssertionError as error:
                 wrong = [str(error)]
-            view = await self._view()
-            evidence = Evidence(
-                scenario=self.scenario,
-                view=view,
-                states=fleet.states(),
-                expected=await self._expected(),
-                old=self.world.old.sha256,
-                new=self.world.new.sha256,
-                watch=self.watch,
-                dead_letters=[
-                    f"{letter.durable} {letter.code} {letter.reason}"
-                    for letter in (await self._dead_letters())[letters:]
-                ],
-            )
+            evidence = await self._evidence(fleet, letters)
             wrong += problems(evidence)
             seconds = time.monotonic() - began
         for task in self.tasks:
             task.cancel()
         await self._forget_devices()
-        return Report(
-            self.scenario,
-            view.status,
-            dict(view.counts),
-            seconds,
-            wrong,
-            view,
-            dict(evidence.states),
-            self.story,
+        views = [attempt.view for attempt in evidence.attempts]
+        return Report(self.scenario, seconds, wrong, views, dict(evidence.states), self.story)
+
+    async def _evidence(self, fleet: Fleet, letters: int) -> Evidence:
+        world, second = self.world, self.scenario.second
+        attempts = [Attempt(await self._view(self.deployment_id), world.new.sha256, self.scenario.strategy)]
+        if second:
+            attempts.append(Attempt(await self._view(self.second_id), world.next.sha256, second.strategy))
+        return Evidence(
+            scenario=self.scenario,
+            attempts=attempts,
+            states=fleet.states(),
+            expected=await self._expected(),
+            old=world.old.sha256,
+            watch=self.watch,
+            dead_letters=[
+                f"{letter.durable} {letter.code} {letter.reason}"
+                for letter in (await self._dead_letters())[letters:]
+            ],
         )
 
     async def _disturb_and_heal(self, fleet: Fleet) -> None:
         disturbing = asyncio.create_task(self._disturb())
-        self.tasks.add(disturbing)
+        ordering = asyncio.create_task(self._order_second())
+        self.tasks |= {disturbing, ordering}
         faults_end = time.monotonic() + self.scenario.faults_for_s
         await self._until(
             lambda: self._turned(faults_end), "the deployment has done what it can, or the faults end"
         )
         await disturbing
+        await ordering
         self.tell("faults end")
         fleet.end_faults()
         await asyncio.gather(*(fleet.restart(device_id) for device_id in self.scenario.unsure))
@@ -205,18 +207,24 @@ class Rollout:
             on_holding=self._holds,
         )
 
-    async def _order(self) -> None:
-        ref = self.world.new.info.bundle
+    async def _order(self, id_: str, show: Show, strategy: Strategy, device_ids: Sequence[str]) -> None:
         body = RequestDeployment(
-            deployment_id=self.deployment_id,
-            track_id=ref.track_id,
-            version=ref.version,
-            device_ids=self.scenario.device_ids,
-            strategy=self.scenario.strategy,
+            deployment_id=id_,
+            track_id=show.info.bundle.track_id,
+            version=show.info.bundle.version,
+            device_ids=list(device_ids),
+            strategy=strategy,
             requested_at=datetime.now(UTC),
             requested_by="chaos",
         )
-        await self._publish(subjects.DEPLOY_REQUESTED, body, self.deployment_id)
+        await self._publish(subjects.DEPLOY_REQUESTED, body, id_)
+
+    async def _order_second(self) -> None:
+        second = self.scenario.second
+        if second:
+            await asyncio.sleep(second.after_s)
+            self.tell(f"a second is ordered for {len(second.device_ids)} devices")
+            await self._order(self.second_id, self.world.next, second.strategy, second.device_ids)
 
     async def _publish(self, subject: str, body: Any, about: str) -> None:
         envelope, data = make_event(subject, body, source="chaos", about=about)
@@ -344,17 +352,20 @@ class Rollout:
         return f"{missing} are missing" if missing else None
 
     async def _unrest(self, fleet: Fleet) -> str | None:
-        pool, id_, ids = self.session.pool, self.deployment_id, self.scenario.device_ids
-        row = await pool.fetchrow("SELECT status, closed FROM deploy.deployments WHERE id = $1", id_)
-        if row is None or row["status"] not in ENDED:
-            return f"the deployment is {row['status'] if row else 'not there'}"
-        if not row["closed"] and self.scenario.guard_s < PATIENCE_S:
-            return "the guard is not over"
+        pool, ids = self.session.pool, self.scenario.device_ids
+        closed = True
+        for id_ in self._deployment_ids:
+            row = await pool.fetchrow("SELECT status, closed FROM deploy.deployments WHERE id = $1", id_)
+            if row is None or row["status"] not in ENDED:
+                return f"{id_} is {row['status'] if row else 'not there'}"
+            if not row["closed"] and self.scenario.guard_s < PATIENCE_S:
+                return "the guard is not over"
+            closed = closed and row["closed"]
         for what, query in (
             ("locks", "SELECT count(*) FROM deploy.device_locks WHERE device_id = ANY($1::text[])"),
             (
                 "signals",
-                f"SELECT count(*) FROM deploy.signals WHERE deployment_id = '{id_}' AND $1::text[] IS NOT NULL",
+                "SELECT count(*) FROM deploy.signals WHERE $1::text[] IS NOT NULL",
             ),
             (
                 "owned deployments",
@@ -368,7 +379,7 @@ class Rollout:
         ):
             if count := await pool.fetchval(query, ids):
                 return f"{count} {what}"
-        return self._restless(fleet, await self._expected(), closed=row["closed"]) or await self._unsettled()
+        return self._restless(fleet, await self._expected(), closed=closed) or await self._unsettled()
 
     def _restless(self, fleet: Fleet, expected: dict[str, str | None], *, closed: bool) -> str | None:
         for state in fleet.states().values():
@@ -408,8 +419,12 @@ class Rollout:
             "SELECT status FROM deploy.deployments WHERE id = $1", self.deployment_id
         )
 
-    async def _view(self) -> DeploymentView:
-        question = GetDeployment(deployment_id=self.deployment_id)
+    @property
+    def _deployment_ids(self) -> list[str]:
+        return [self.deployment_id, *([self.second_id] if self.scenario.second else [])]
+
+    async def _view(self, deployment_id: str) -> DeploymentView:
+        question = GetDeployment(deployment_id=deployment_id)
         return await self.session.ask(subjects.RPC_DEPLOYMENT_GET, question, DeploymentView)
 
     async def _expected(self) -> dict[str, str | None]:

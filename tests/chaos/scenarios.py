@@ -41,6 +41,15 @@ class Disturbance:
 
 
 @dataclass(frozen=True, slots=True)
+class Second:
+    """Another deployment, of another bundle, ordered while the first may be under way."""
+
+    after_s: float
+    device_ids: tuple[str, ...]
+    strategy: Strategy
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """One run."""
 
@@ -56,12 +65,11 @@ class Scenario:
     processes: int
     """Of deploy."""
     guard_s: float
-    old_is_known: bool
-    """Whether what the devices run was deployed once, so that it can be sent again."""
+    second: Second | None
 
     @property
     def device_ids(self) -> list[str]:
-        return [f"c{self.seed}-{number:04d}" for number in range(1, self.devices + 1)]
+        return _device_ids(self.seed, self.devices)
 
     @property
     def plan(self) -> FaultPlan:
@@ -74,14 +82,16 @@ class Scenario:
 
     @property
     def unsure(self) -> list[str]:
-        """Devices that may hold what nobody knows of until they say hello again.
+        """Devices that may hold a bundle nobody knows of, until they say hello again.
 
-        They lied, or would not discard a bundle that was still on its way to them.
+        They lied, or took up a command to stage after the one to discard, or refused to discard a bundle that was
+        still on its way to them.
         """
+        unsure = {("reject", "discard"), ("slow", "stage")}
         return [
             str(fault.devices)
             for fault in self.faults
-            if fault.fault == "lie_success" or (fault.fault == "reject" and fault.step == "discard")
+            if fault.fault == "lie_success" or (fault.fault, getattr(fault, "step", None)) in unsure
         ]
 
     def __str__(self) -> str:
@@ -91,6 +101,7 @@ class Scenario:
             ", ".join(_name(fault) for fault in self.faults) or "no faults",
             ", ".join(map(str, self.disturbances)) or "nothing killed",
             f"{self.processes} deploy",
+            *([f"a second to {len(self.second.device_ids)}"] if self.second else []),
         ]
         return " | ".join(words)
 
@@ -103,13 +114,22 @@ def draw(seed: int, devices: int = 100) -> Scenario:
         devices=devices,
         mqtt=round(devices * rng.choice((0.0, 0.2))),
         strategy=_strategy(rng, devices),
-        faults=_faults(rng, [f"c{seed}-{number:04d}" for number in range(1, devices + 1)]),
+        faults=_faults(rng, _device_ids(seed, devices)),
         faults_for_s=rng.uniform(1.0, 5.0),
         disturbances=_disturbances(rng, devices * CHANGES_A_DEVICE),
         processes=rng.choice((1, 1, 2)),
         guard_s=rng.choice((600.0, 600.0, 600.0, 1.0)),
-        old_is_known=rng.random() < 0.5,
+        second=_second(rng, seed, devices) if rng.random() < 0.2 else None,
     )
+
+
+def _second(rng: Random, seed: int, devices: int) -> Second:
+    chosen = rng.sample(_device_ids(seed, devices), rng.randint(1, devices))
+    return Second(rng.uniform(0.0, 6.0), tuple(sorted(chosen)), _strategy(rng, devices))
+
+
+def _device_ids(seed: int, devices: int) -> list[str]:
+    return [f"c{seed}-{number:04d}" for number in range(1, devices + 1)]
 
 
 def _strategy(rng: Random, devices: int) -> Strategy:

@@ -15,7 +15,7 @@ from k1_simulator.device import DeviceState
 from k1_simulator.journal import Holding
 from tests.chaos.deployments import Stage, reproduction
 from tests.chaos.scenarios import Scenario, draw
-from tests.chaos.verdict import Evidence, FlashWatch, problems
+from tests.chaos.verdict import Attempt, Evidence, FlashWatch, problems
 
 DEVICES = 100
 OLD, NEW = "a" * 64, "b" * 64
@@ -61,7 +61,7 @@ def test_a_seed_is_a_scenario() -> None:
 
 
 def _scenario(**changes: object) -> Scenario:
-    return replace(draw(1, devices=2), strategy=Strategy(max_failures=1), faults=(), **changes)
+    return replace(draw(1, devices=2), faults=(), **changes)
 
 
 def _state(device_id: str, active: str | None) -> DeviceState:
@@ -96,7 +96,13 @@ def _evidence(
     )
     states = {id_: _state(id_, active) for id_, active in zip(ids, runs, strict=True)}
     return Evidence(
-        _scenario(), view, states, dict(zip(ids, expected, strict=True)), OLD, NEW, FlashWatch(folder), []
+        scenario=_scenario(),
+        attempts=[Attempt(view, NEW, Strategy(max_failures=1))],
+        states=states,
+        expected=dict(zip(ids, expected, strict=True)),
+        old=OLD,
+        watch=FlashWatch(folder),
+        dead_letters=[],
     )
 
 

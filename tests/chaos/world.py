@@ -137,7 +137,9 @@ class World:
         self.stack = EmbeddedStack(self.folder / "servers")
         ensure_key(self.folder / "keys")
         self.key = load_keys(self.folder / "keys").signing
-        self.old, self.new = make_show("old", self.key), make_show("new", self.key)
+        self.old, self.new, self.next = self.shows = [
+            make_show(name, self.key) for name in ("old", "new", "next")
+        ]
 
     @classmethod
     def temporary(cls) -> Self:
@@ -195,7 +197,7 @@ class World:
             for durable in (streams.DEPLOY, streams.DEPLOY_DEVICES):
                 config = consumer_config(replace(durable, ack_wait=ACK_WAIT))
                 await client.jetstream().add_consumer(durable.stream, config)
-            for show in (self.old, self.new):
+            for show in self.shows:
                 await objects.put_bytes(show.info.key, show.bundle.data, "application/cbor")
         finally:
             objects.close()
@@ -249,7 +251,7 @@ class World:
 
     async def _tell_bundle(self, message: Msg) -> None:
         question = GetBundle.model_validate_json(message.data)
-        [info] = [s.info for s in (self.old, self.new) if s.info.bundle.track_id == question.track_id]
+        [info] = [s.info for s in self.shows if s.info.bundle.track_id == question.track_id]
         await message.respond(Answer[BundleInfo](result=info).model_dump_json(exclude_none=True).encode())
 
     async def _tell_keys(self, message: Msg) -> None:
