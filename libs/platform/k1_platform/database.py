@@ -13,11 +13,21 @@ TRANSIENT_ERRORS: tuple[type[Exception], ...] = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InterfaceError,
+    # What asyncpg raises at times when a server dies while a connection is in use: "cannot switch to state ...".
+    asyncpg.InternalClientError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.TooManyConnectionsError,
 )
 """Errors of a database that is going away, coming back or busy."""
+DATABASE_ERRORS: tuple[type[Exception], ...] = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""All that may come of a database: for work that goes on by itself and tries again later."""
 
 
 async def open_pool(settings: PostgresSettings, application: str) -> Pool:

@@ -17,7 +17,7 @@ from opentelemetry import context, propagate
 
 from k1_contracts.envelope import Envelope
 from k1_platform.broker import PUBLISH_TIMEOUT_S
-from k1_platform.database import Connection, Pool
+from k1_platform.database import DATABASE_ERRORS, Connection, Pool
 
 POLL_S: Final = 1.0
 BATCH: Final = 500
@@ -54,7 +54,7 @@ class OutboxRelay:
         while True:
             try:
                 await self._listen_and_relay()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DATABASE_ERRORS as error:
                 _log.warning("outbox relay pauses", extra={"reason": repr(error)})
                 await asyncio.sleep(POLL_S)
 

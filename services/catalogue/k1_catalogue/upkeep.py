@@ -4,11 +4,10 @@ import asyncio
 import logging
 from typing import Final, NoReturn
 
-import asyncpg
 from prometheus_client import CollectorRegistry, Gauge
 
 from k1_catalogue import jobs, store
-from k1_platform.database import Pool
+from k1_platform.database import DATABASE_ERRORS, Pool
 
 _EVERY_S: Final = 10.0
 _ROUNDS_BETWEEN_CLEANINGS: Final = 360
@@ -33,7 +32,7 @@ class Upkeep:
                 await self._measure()
                 if rounds % _ROUNDS_BETWEEN_CLEANINGS == 0:
                     await self._forget()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DATABASE_ERRORS as error:
                 _log.warning("gauges not measured", extra={"reason": repr(error)})
             rounds += 1
             await asyncio.sleep(_EVERY_S)

@@ -18,10 +18,9 @@ from k1_deploy import device_store, locks, mailbox
 from k1_deploy.commands import Commands, Sender
 from k1_deploy.device_store import DeviceRow
 from k1_deploy.errors import DeviceUnreachable
-from k1_deploy.runner import DATABASE_ERRORS
 from k1_deploy.saga.signals import HealedSignal
 from k1_deploy.saga.verdicts import discarded
-from k1_platform.database import Connection, Pool
+from k1_platform.database import DATABASE_ERRORS, Connection, Pool
 
 LOOK_S: Final = 5.0
 HELD_S: Final = 120.0

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NoReturn
 
-import asyncpg
 from opentelemetry import context, propagate
 from pydantic import ValidationError
 
@@ -22,14 +21,13 @@ from k1_deploy.driver import Driver
 from k1_deploy.errors import LeaseLostError
 from k1_deploy.leases import CHANNEL, Lease
 from k1_deploy.opening import Opening
-from k1_platform.database import Connection, Pool
+from k1_platform.database import DATABASE_ERRORS, Connection, Pool
 
 RENEW_S: Final = 1.0
 POLL_S: Final = 1.0
 WATCH_S: Final = 0.2
 AT_ONCE: Final = 64
 """Deployments that one process drives."""
-DATABASE_ERRORS: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _log = logging.getLogger(__name__)
 
 

@@ -6,9 +6,8 @@ from typing import Final, NoReturn
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from k1_deploy.runner import DATABASE_ERRORS
 from k1_deploy.saga.state import NEXT
-from k1_platform.database import Pool
+from k1_platform.database import DATABASE_ERRORS, Pool
 
 _EVERY_S: Final = 10.0
 _ROUNDS_BETWEEN_CLEANINGS: Final = 360
