@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,23 +13,22 @@ from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.deployments.one_by_one import OneByOne
-from k1_contracts import streams, subjects
+from k1_contracts import subjects
 from k1_contracts.deployments import (
     AddDevices,
     ControlDeployment,
     DeploymentView,
     DevicesAdded,
-    GetDeployment,
     RequestDeployment,
     Strategy,
 )
 from k1_contracts.ids import new_id
 from k1_deploy.bundles import Bundles
 from k1_deploy.link import DeviceLink
-from k1_platform.broker import make_event
 from k1_platform.objects import ObjectStore
 from k1_simulator.identity import device_names, provisioned
-from tests.chaos.world import Session, World
+from tests.chaos.session import Session
+from tests.chaos.world import World
 
 PATIENCE_S = 300.0
 
@@ -80,8 +79,8 @@ class FleetProcess:
 
 async def measure(world: World, count: int, bytes_per_s: float | None) -> Measured:
     """Deploy, roll back by hand, then the peer's turn on the same devices."""
-    async with world.open() as session, _devices(session, count, bytes_per_s) as (device_ids, fleet):
-        phases = await _roll_out(session, device_ids)
+    async with world.open() as session, _devices(world, session, count, bytes_per_s) as (device_ids, fleet):
+        phases = await _roll_out(world, session, device_ids)
         moments = await asyncio.to_thread(fleet.moments)
         rolled_back_s = await _roll_back(session, phases.deployment_id)
         objects = ObjectStore(world.objects)
@@ -99,10 +98,10 @@ async def measure(world: World, count: int, bytes_per_s: float | None) -> Measur
 
 @asynccontextmanager
 async def _devices(
-    session: Session, count: int, bytes_per_s: float | None
-) -> AsyncIterator[tuple[list[str], FleetProcess]]:
+    world: World, session: Session, count: int, bytes_per_s: float | None
+) -> AsyncGenerator[tuple[list[str], FleetProcess]]:
     """They run the old bundle, and deploy has heard of all of them."""
-    world, ids = session.world, device_names(f"b{count}", count)
+    ids = device_names(f"b{count}", count)
     identities: list[dict[str, object]] = []
     for first in range(0, count, 100):
         question = AddDevices(device_ids=ids[first : first + 100])
@@ -137,9 +136,9 @@ class _Phases:
         return sum(self.seconds.values())
 
 
-async def _roll_out(session: Session, device_ids: list[str]) -> _Phases:
+async def _roll_out(world: World, session: Session, device_ids: list[str]) -> _Phases:
     """From the order until every device has shown that it runs the bundle, by the log."""
-    ref = session.world.new.info.bundle
+    ref = world.new.info.bundle
     ordered = datetime.now(UTC)
     order = RequestDeployment(
         deployment_id=new_id("dep"),
@@ -149,14 +148,9 @@ async def _roll_out(session: Session, device_ids: list[str]) -> _Phases:
         strategy=Strategy(observe_seconds=0),
         requested_at=ordered,
     )
-    envelope, data = make_event(
-        subjects.DEPLOY_REQUESTED, order, source="benchmark", about=order.deployment_id
-    )
-    await session.client.jetstream().publish(
-        subjects.DEPLOY_REQUESTED, data, headers=envelope.headers(), stream=streams.EVENTS
-    )
+    await session.publish(subjects.DEPLOY_REQUESTED, order, order.deployment_id)
     await _until_status(session, order.deployment_id, "succeeded")
-    view = await _view(session, order.deployment_id)
+    view = await session.view(order.deployment_id)
     began = {line.text: line.at for line in view.log}
     marks = [ordered, began["checking"], began["staging"], began["activating"], began["observing"]]
     names = ["take up", "check", "stage", "activate and verify"]
@@ -186,8 +180,3 @@ async def _until(session: Session, query: str, *arguments: object) -> None:
     while (found := await session.pool.fetchval(query, *asked)) != wanted:
         assert time.monotonic() < deadline, f"{query}: {found}, not {wanted}"
         await asyncio.sleep(0.02)
-
-
-async def _view(session: Session, deployment_id: str) -> DeploymentView:
-    question = GetDeployment(deployment_id=deployment_id)
-    return await session.ask(subjects.RPC_DEPLOYMENT_GET, question, DeploymentView)

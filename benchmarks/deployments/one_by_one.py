@@ -4,10 +4,10 @@ import time
 from collections.abc import Sequence
 from uuid import uuid4
 
-from k1_contracts.devices import Activate, Deactivate, DeviceReply, Info, Verb
+from k1_contracts.devices import Activate, Deactivate, DeviceCommand, DeviceReply, Info, Verb
 from k1_deploy.bundles import Bundles, source_of
 from k1_deploy.link import DeviceLink
-from tests.chaos.world import Show
+from tests.chaos.shows import Show
 
 TIMEOUT_S = 30.0
 
@@ -51,7 +51,7 @@ class OneByOne:
         assert reply.hello.active
         assert reply.hello.active.bundle_sha256 == show.sha256
 
-    async def _call(self, device_id: str, verb: Verb, command: Info) -> DeviceReply:
+    async def _call(self, device_id: str, verb: Verb, command: DeviceCommand) -> DeviceReply:
         reply = await self._link.call(device_id, verb, command, timeout_s=TIMEOUT_S)
         assert reply.status == "done", reply
         return reply

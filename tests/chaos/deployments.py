@@ -21,7 +21,8 @@ from typing import Any, Self
 import aiomqtt
 import uvloop
 
-from tests.chaos.rollout import Report, run_scenario
+from tests.chaos.report import Report
+from tests.chaos.rollout import run_scenario
 from tests.chaos.scenarios import draw
 from tests.chaos.world import World
 
@@ -51,7 +52,7 @@ class Stage:
             self._end()
             raise
         if report.problems or self._keep_all:
-            report.keep(self.kept / f"seed-{seed}", self._world)
+            report.keep(self.kept / f"seed-{seed}", self._world.logs())
         if report.problems:
             self._end()
         return report

@@ -5,122 +5,40 @@ The servers and processes outlive a run, so that a hundred runs do not start the
 
 import asyncio
 import base64
-import signal
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import asyncpg
 import nats
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from nats.aio.client import Client
 from nats.aio.msg import Msg
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 
-from k1_cli.embedded.processes import Child, Command
 from k1_cli.embedded.stack import EmbeddedStack
 from k1_cli.nursery import Nursery
 from k1_contracts import streams, subjects
-from k1_contracts.deployments import BundleInfo, BundleRef, GetBundle, bundle_key
-from k1_contracts.graph import RuntimeEstimate
+from k1_contracts.deployments import BundleInfo, GetBundle
 from k1_contracts.graph_queries import KeySet, PublicKey
-from k1_contracts.ids import derived_id
 from k1_contracts.queries import Answer
 from k1_deploy.bundles import remember_bundle
 from k1_deploy.migrate import migrate
-from k1_graph.bundle.container import Bundle, build_bundle, key_id
-from k1_graph.recommend import recommend
-from k1_graph.testing import synthetic_map
-from k1_platform.database import Pool, open_pool
+from k1_graph.bundle.container import key_id
+from k1_platform.database import open_pool
 from k1_platform.nats_connection import connect_options
 from k1_platform.objects import ObjectStore
 from k1_platform.provision import consumer_config, provision_bus
 from k1_platform.settings import NatsSettings, ObjectStoreSettings, PostgresSettings
 from k1_platform.signing import ensure_key, load_keys
+from tests.chaos.processes import DeployProcess
+from tests.chaos.session import Session
+from tests.chaos.shows import make_show
 
 ACK_WAIT = timedelta(seconds=2)
 """What a killed process had not acknowledged comes again after this; the contract's time would be most of a run."""
-SONG_MS = 150_000.0
-"""A bundle of some 40 kB."""
-
-
-@dataclass
-class DeployProcess:
-    """`python -m k1_deploy`, started again whenever it has ended, as a supervisor does."""
-
-    nursery: Nursery
-    """Starting a process anew takes seconds of a busy machine, and most of a run would be spent on that."""
-    environment: dict[str, str]
-    log: Path
-    process: Child | None = None
-    held_until: float = 0.0
-    """It is not started again before then, by the monotonic clock."""
-
-    def keep_running(self) -> None:
-        if (self.process is None or self.process.poll() is not None) and time.monotonic() >= self.held_until:
-            program = (sys.executable, "-P", "-m", "k1_deploy")
-            command = Command(program, stop_signal=signal.SIGKILL, environment=self.environment)
-            self.process = self.nursery.spawn(command, self.log)
-
-    def kill(self, away_s: float) -> None:
-        """`kill -9`; it stays away for so long."""
-        self.held_until = time.monotonic() + away_s
-        self.signal(signal.SIGKILL)
-
-    def signal(self, number: int) -> None:
-        if self.process:
-            self.process.send_signal(number)
-
-    def stop(self) -> None:
-        self.signal(signal.SIGTERM)
-        if self.process:
-            try:
-                self.process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                self.signal(signal.SIGKILL)
-                self.process.wait()
-
-
-@dataclass
-class Show:
-    """A bundle with what the catalogue tells of it."""
-
-    bundle: Bundle
-    info: BundleInfo
-
-    @property
-    def sha256(self) -> str:
-        return self.info.bundle.sha256
-
-
-def make_show(name: str, key: Ed25519PrivateKey) -> Show:
-    genesis = synthetic_map(SONG_MS, seed=sum(name.encode()))
-    track_id = derived_id("trk", "chaos", name)
-    bundle = build_bundle(
-        genesis=genesis,
-        graph=recommend(genesis, "edm").graph,
-        track_id=track_id,
-        track_version=1,
-        key=key,
-    )
-    info = BundleInfo(
-        bundle=BundleRef(sha256=bundle.sha256, size=len(bundle.data), track_id=track_id, version=1),
-        key=bundle_key(bundle.sha256),
-        manifest=bundle.manifest,
-        runtime_estimate=RuntimeEstimate(est_ms=4.0, cpu_pct=50.0, mem_kb=12.0, confidence=0.9),
-        risk="green",
-        photosensitivity_passed=True,
-        f_measure=0.95,
-        track_status="ready",
-    )
-    return Show(bundle, info)
 
 
 @dataclass
@@ -221,7 +139,7 @@ class World:
             )
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator["Session"]:
+    async def open(self) -> AsyncGenerator[Session]:
         """Connections for one run; the catalogue answers, and deploy is kept running."""
         client = await nats.connect(
             **connect_options(self.nats),
@@ -236,7 +154,7 @@ class World:
             await client.subscribe(subjects.RPC_BUNDLE_INFO, "catalogue", cb=self._tell_bundle)
             await client.subscribe(subjects.RPC_KEY_LIST, "catalogue", cb=self._tell_keys)
             await client.flush()
-            yield Session(self, client, pool)
+            yield Session(client, pool)
         finally:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
@@ -256,27 +174,6 @@ class World:
 
     async def _tell_keys(self, message: Msg) -> None:
         await message.respond(Answer[KeySet](result=self.keys).model_dump_json(exclude_none=True).encode())
-
-
-@dataclass
-class Session:
-    """The connections of one run, which come back by themselves when a server was away."""
-
-    world: World
-    client: Client
-    pool: Pool
-
-    async def ask(self, subject: str, question: BaseModel, answer: type[Any], within_s: float = 30.0) -> Any:
-        """Ask until somebody answers; an error of the owner is returned."""
-        deadline = time.monotonic() + within_s
-        while True:
-            with suppress(nats.errors.Error, TimeoutError, OSError):
-                reply = await self.client.request(subject, question.model_dump_json().encode(), timeout=5)
-                told = Answer[answer].model_validate_json(reply.data)
-                if told.error is None or told.error.status < 500:
-                    return told.result or told.error
-            assert time.monotonic() < deadline, f"nobody answers {subject}"
-            await asyncio.sleep(0.1)
 
 
 async def _passed_over(_: Exception) -> None:

@@ -1,0 +1,45 @@
+"""How a run went: a line for people, and what is kept of a run that failed."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from k1_contracts.deployments import DeploymentView
+from k1_simulator.device import DeviceState
+from tests.chaos.scenarios import Scenario
+
+
+@dataclass(frozen=True)
+class Report:
+    """Of one run; it went well when there are no problems."""
+
+    scenario: Scenario
+    seconds: float
+    problems: list[str]
+    views: list[DeploymentView]
+    states: dict[str, DeviceState]
+    story: list[str]
+
+    def keep(self, folder: Path, logs: Sequence[Path]) -> None:
+        """All that a person needs to find out what happened."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "problems.txt").write_text("\n".join(self.problems) + "\n")
+        (folder / "scenario.txt").write_text(f"{self.scenario!r}\n")
+        (folder / "story.txt").write_text("\n".join(self.story) + "\n")
+        for number, view in enumerate(self.views, start=1):
+            (folder / f"deployment-{number}.json").write_text(view.model_dump_json(indent=1))
+        states = {device_id: asdict(state) for device_id, state in self.states.items()}
+        (folder / "devices.json").write_text(json.dumps(states, indent=1, default=str))
+        for log in logs:
+            shutil.copy(log, folder)
+
+    def __str__(self) -> str:
+        word = "FAIL" if self.problems else "ok  "
+        ends = ", ".join(f"{view.status} ({_counts(view)})" for view in self.views)
+        return f"{self.scenario.seed:>6} {word} {self.seconds:5.1f} s  {ends}  {self.scenario}"
+
+
+def _counts(view: DeploymentView) -> str:
+    return " ".join(f"{name} {count}" for name, count in sorted(view.counts.items()))
