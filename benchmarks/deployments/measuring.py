@@ -23,8 +23,8 @@ from k1_contracts.deployments import (
     Strategy,
 )
 from k1_contracts.ids import new_id
-from k1_deploy.bundles import Bundles
-from k1_deploy.link import DeviceLink
+from k1_deploy.devices.link import DeviceLink
+from k1_deploy.driving.bundles import Bundles
 from k1_platform.objects import ObjectStore
 from k1_simulator.identity import device_names, provisioned
 from tests.chaos.session import Session

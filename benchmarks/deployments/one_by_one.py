@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 from k1_contracts.devices import Activate, Deactivate, DeviceCommand, DeviceReply, Info, Verb
-from k1_deploy.bundles import Bundles, source_of
-from k1_deploy.link import DeviceLink
+from k1_deploy.devices.link import DeviceLink
+from k1_deploy.driving.bundles import Bundles, source_of
 from tests.chaos.shows import Show
 
 TIMEOUT_S = 30.0

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from k1_contracts.deployments import Strategy
 from k1_contracts.devices import COMMANDS
-from k1_deploy.leases import LEASE_S
+from k1_deploy.driving.leases import LEASE_S
 from k1_simulator.faults import Ailment, AnyFault, FaultPlan
 
 Kind = Literal["deploy", "handover", "stall", "nats", "postgres", "s3", "cancel", "rollback", "pause"]

@@ -24,7 +24,7 @@ from k1_contracts import streams, subjects
 from k1_contracts.deployments import BundleInfo, GetBundle
 from k1_contracts.graph_queries import KeySet, PublicKey
 from k1_contracts.queries import Answer
-from k1_deploy.bundles import remember_bundle
+from k1_deploy.driving.bundles import remember_bundle
 from k1_deploy.migrate import migrate
 from k1_graph.bundle.container import key_id
 from k1_platform.database import open_pool

@@ -7,31 +7,31 @@ from random import Random
 
 from k1_contracts import streams
 from k1_contracts.devices import DeviceHello
-from k1_deploy.alarms import Alarms
-from k1_deploy.bundles import Bundles
 from k1_deploy.catalogue import Catalogue
-from k1_deploy.chunks import BundleCache, Chunks
-from k1_deploy.commands import Commands
-from k1_deploy.credentials import DeviceCredentials
 from k1_deploy.deployment_questions import DeploymentQuestions
-from k1_deploy.device_questions import DeviceQuestions
-from k1_deploy.device_store import SCHEMA, DeviceRow
+from k1_deploy.devices.chunks import BundleCache, Chunks
+from k1_deploy.devices.credentials import DeviceCredentials
+from k1_deploy.devices.device_questions import DeviceQuestions
+from k1_deploy.devices.device_store import SCHEMA, DeviceRow
+from k1_deploy.devices.inventory import Inventory
+from k1_deploy.devices.link import DeviceLink
+from k1_deploy.devices.presence import PresenceWatch
+from k1_deploy.devices.revoking import CredentialKeeper
+from k1_deploy.devices.trust import TrustedKeys, TrustKeeper
+from k1_deploy.driving.alarms import Alarms
+from k1_deploy.driving.bundles import Bundles
+from k1_deploy.driving.commands import Commands
+from k1_deploy.driving.healing import Healing
+from k1_deploy.driving.live import LiveFeed
+from k1_deploy.driving.locks import DeviceHoldings
+from k1_deploy.driving.opening import Opening
+from k1_deploy.driving.runner import Runner
+from k1_deploy.driving.step_metrics import StepMetrics
 from k1_deploy.handlers import answer_fetches, answer_questions, consume_hellos, consume_orders
-from k1_deploy.healing import Healing
-from k1_deploy.inventory import Inventory
-from k1_deploy.link import DeviceLink
-from k1_deploy.live import LiveFeed
-from k1_deploy.locks import DeviceHoldings
-from k1_deploy.opening import Opening
 from k1_deploy.planning import Planner
-from k1_deploy.presence import PresenceWatch
 from k1_deploy.requests import Requests
-from k1_deploy.revoking import CredentialKeeper
-from k1_deploy.runner import Runner
 from k1_deploy.saga.entries import logged
 from k1_deploy.settings import DeploySettings
-from k1_deploy.step_metrics import StepMetrics
-from k1_deploy.trust import TrustedKeys, TrustKeeper
 from k1_deploy.upkeep import Upkeep
 from k1_platform.database import Pool, check_database, open_pool
 from k1_platform.errors import TransientError

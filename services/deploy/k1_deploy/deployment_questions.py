@@ -17,7 +17,9 @@ from k1_contracts.deployments import (
     GetDeployment,
     ListDeployments,
 )
-from k1_deploy import device_store, errors, locks, mailbox, store
+from k1_deploy import errors, store
+from k1_deploy.devices import device_store
+from k1_deploy.driving import locks, mailbox
 from k1_deploy.saga.entries import LogEntry
 from k1_deploy.saga.signals import ControlSignal, may_control
 from k1_deploy.saga.state import State

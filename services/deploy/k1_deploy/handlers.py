@@ -4,11 +4,11 @@ from typing import Any
 
 from k1_contracts import deployments, streams, subjects
 from k1_contracts import devices as link_messages
-from k1_deploy.alarms import Alarms
-from k1_deploy.chunks import Chunks
 from k1_deploy.deployment_questions import DeploymentQuestions
-from k1_deploy.device_questions import DeviceQuestions
-from k1_deploy.inventory import Inventory
+from k1_deploy.devices.chunks import Chunks
+from k1_deploy.devices.device_questions import DeviceQuestions
+from k1_deploy.devices.inventory import Inventory
+from k1_deploy.driving.alarms import Alarms
 from k1_deploy.planning import Planner
 from k1_deploy.requests import Requests
 from k1_platform.broker import Bus

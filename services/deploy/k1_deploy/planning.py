@@ -19,12 +19,13 @@ from k1_contracts.deployments import (
 )
 from k1_contracts.devices import RunningBundle
 from k1_contracts.graph import GraphImpact
-from k1_deploy import device_store, errors
-from k1_deploy.device_store import DeviceRow
+from k1_deploy import errors
+from k1_deploy.devices import device_store
+from k1_deploy.devices.device_store import DeviceRow
+from k1_deploy.devices.presence import PresenceTable
 from k1_deploy.gates import device_checks, passed, show_checks
 from k1_deploy.holding import Holdings
 from k1_deploy.plan_words import steps_in_words
-from k1_deploy.presence import PresenceTable
 from k1_deploy.saga.strategy import allowed_failures, batches
 from k1_platform.database import Connection, Pool
 from k1_platform.rpc import AnswerError

@@ -9,8 +9,9 @@ from opentelemetry import propagate
 
 from k1_contracts.deployments import BundleInfo, Check, GetBundle, RequestDeployment
 from k1_contracts.streams import DEPLOY
-from k1_deploy import device_store, store
-from k1_deploy.bundles import remember_bundle
+from k1_deploy import store
+from k1_deploy.devices import device_store
+from k1_deploy.driving.bundles import remember_bundle
 from k1_deploy.gates import blocking_reason, show_checks
 from k1_deploy.planning import require_overridable, targets
 from k1_deploy.saga.entries import Opened, logged

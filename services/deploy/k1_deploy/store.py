@@ -23,8 +23,8 @@ from k1_contracts.deployments import (
     RequestDeployment,
 )
 from k1_contracts.devices import RunningBundle
-from k1_deploy import device_store
-from k1_deploy.leases import notify
+from k1_deploy.devices import device_store
+from k1_deploy.driving.leases import notify
 from k1_deploy.saga.entries import LogEntry, read_log, to_json
 from k1_deploy.saga.state import State
 from k1_platform.database import Connection

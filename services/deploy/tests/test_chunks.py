@@ -15,8 +15,8 @@ from nats.aio.msg import Msg
 from k1_contracts import subjects
 from k1_contracts.deployments import bundle_key
 from k1_contracts.devices import CHUNK_MAX_BYTES, FetchChunk, RunningBundle
-from k1_deploy import device_store
-from k1_deploy.chunks import BundleCache, Chunks
+from k1_deploy.devices import device_store
+from k1_deploy.devices.chunks import BundleCache, Chunks
 from k1_deploy.handlers import answer_fetches
 from k1_platform.broker import Bus
 from k1_platform.database import Pool

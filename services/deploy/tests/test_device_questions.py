@@ -16,10 +16,10 @@ from k1_contracts.deployments import (
 )
 from k1_contracts.devices import DeviceAlarm, Presence, Transport
 from k1_contracts.graph_queries import KeySet
-from k1_deploy import device_store
-from k1_deploy.device_questions import DeviceQuestions
-from k1_deploy.presence import PresenceTable
-from k1_deploy.revoking import CredentialKeeper
+from k1_deploy.devices import device_store
+from k1_deploy.devices.device_questions import DeviceQuestions
+from k1_deploy.devices.presence import PresenceTable
+from k1_deploy.devices.revoking import CredentialKeeper
 from k1_platform.database import Pool
 from k1_platform.device_credentials import MintedCredential
 from k1_platform.errors import TransientError

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k1_contracts.deployments import OVERRIDABLE, Check, Gate, GateOverride
-from k1_deploy.device_store import DeviceRow
-from k1_deploy.firmware import FirmwareVersion
+from k1_deploy.devices.device_store import DeviceRow
+from k1_deploy.devices.firmware import FirmwareVersion
 from k1_deploy.gates import (
     SPACE_MARGIN_BYTES,
     blocking_reason,

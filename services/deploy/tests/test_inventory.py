@@ -11,9 +11,9 @@ from nats.aio.msg import Msg
 from pydantic import ValidationError
 
 from k1_contracts.devices import DeviceHello, RunningBundle
-from k1_deploy import device_store
-from k1_deploy.device_store import DeviceRow
-from k1_deploy.inventory import Inventory
+from k1_deploy.devices import device_store
+from k1_deploy.devices.device_store import DeviceRow
+from k1_deploy.devices.inventory import Inventory
 from k1_platform.database import Connection, Pool
 from k1_platform.errors import PermanentError
 from services.deploy.tests.devices import bundle, hello

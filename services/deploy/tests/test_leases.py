@@ -8,11 +8,13 @@ import pytest
 
 from k1_contracts.deployments import RequestDeployment
 from k1_contracts.ids import new_id
-from k1_deploy import device_store, leases, locks, mailbox, store
+from k1_deploy import store
+from k1_deploy.devices import device_store
+from k1_deploy.driving import leases, locks, mailbox
+from k1_deploy.driving.journal import Journal, OvertakenError
+from k1_deploy.driving.leases import LEASE_S, Lease
+from k1_deploy.driving.locks import Blocked, Taken
 from k1_deploy.errors import LeaseLostError
-from k1_deploy.journal import Journal, OvertakenError
-from k1_deploy.leases import LEASE_S, Lease
-from k1_deploy.locks import Blocked, Taken
 from k1_deploy.saga.entries import Became, Controlled, Locked, LogEntry, Opened, Outcome, logged
 from k1_deploy.saga.signals import ControlSignal
 from k1_deploy.saga.transitions import fold

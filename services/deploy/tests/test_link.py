@@ -11,8 +11,8 @@ from nats.aio.client import Client
 
 from k1_contracts import subjects
 from k1_contracts.devices import Activate, DeviceCommand, DeviceReply, Discard, Info, Verb
+from k1_deploy.devices.link import PINGS, DeviceLink
 from k1_deploy.errors import DeviceUnreachable
-from k1_deploy.link import PINGS, DeviceLink
 from k1_platform.nats_connection import connect_options
 from k1_platform.settings import NatsSettings
 from services.deploy.tests.devices import ScriptedDevice, bundle, hello
@@ -167,10 +167,10 @@ async def test_what_others_say_counts_for_nothing(
         await device.later(device.reply(command, verb, "done"))
 
     await ScriptedDevice(devices, unique, hostile).listen()
-    with caplog.at_level(logging.WARNING, "k1_deploy.link"):
+    with caplog.at_level(logging.WARNING, "k1_deploy.devices.link"):
         reply = await link.call(unique, "discard", command(unique), timeout_s=PATIENCE_S)
     assert reply.status == "done"
-    records = [record for record in caplog.records if record.name == "k1_deploy.link"]
+    records = [record for record in caplog.records if record.name == "k1_deploy.devices.link"]
     reasons = [record.reason for record in records if record.device_id in (unique, other)]  # type: ignore[attr-defined]
     assert reasons.count("it speaks for another device") == 3
     assert "it answers discard with stage" in reasons

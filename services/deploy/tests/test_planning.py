@@ -15,9 +15,9 @@ from k1_contracts.deployments import (
 )
 from k1_contracts.devices import Presence
 from k1_contracts.graph import GraphImpact
-from k1_deploy import device_store
+from k1_deploy.devices import device_store
+from k1_deploy.devices.presence import PresenceTable
 from k1_deploy.planning import Planner
-from k1_deploy.presence import PresenceTable
 from k1_platform.database import Pool
 from k1_platform.rpc import AnswerError
 from services.deploy.tests.bundles import bundle_info

@@ -11,7 +11,7 @@ from nats.js.kv import KeyValue
 
 from k1_contracts import streams
 from k1_contracts.devices import DeviceAlarm, Presence
-from k1_deploy.presence import PresenceTable, PresenceWatch
+from k1_deploy.devices.presence import PresenceTable, PresenceWatch
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 ALARM = DeviceAlarm(

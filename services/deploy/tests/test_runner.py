@@ -7,9 +7,9 @@ from typing import cast
 import asyncpg
 import pytest
 
-from k1_deploy import runner as module
-from k1_deploy.opening import Opening
-from k1_deploy.runner import Runner
+from k1_deploy.driving import runner as module
+from k1_deploy.driving.opening import Opening
+from k1_deploy.driving.runner import Runner
 from k1_platform.database import TRANSIENT_ERRORS, Pool
 from k1_platform.dead_letters import classify
 

@@ -16,15 +16,15 @@ from prometheus_client import CollectorRegistry
 from k1_contracts import subjects
 from k1_contracts.deployments import ActivateOnDownbeat, BundleInfo, GetBundle, RequestDeployment
 from k1_contracts.ids import new_id
-from k1_deploy.bundles import Bundles
-from k1_deploy.commands import Commands
-from k1_deploy.link import DeviceLink
-from k1_deploy.live import LiveFeed
-from k1_deploy.opening import Opening
+from k1_deploy.devices.link import DeviceLink
+from k1_deploy.driving.bundles import Bundles
+from k1_deploy.driving.commands import Commands
+from k1_deploy.driving.live import LiveFeed
+from k1_deploy.driving.opening import Opening
+from k1_deploy.driving.runner import Runner
+from k1_deploy.driving.step_metrics import StepMetrics
 from k1_deploy.requests import Requests
-from k1_deploy.runner import Runner
 from k1_deploy.saga.entries import logged
-from k1_deploy.step_metrics import StepMetrics
 from k1_platform.broker import make_event
 from k1_platform.consuming import Event
 from services.deploy.tests.theatre import Theatre, open_theatre, until

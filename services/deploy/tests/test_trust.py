@@ -9,8 +9,8 @@ from nats.aio.client import Client
 
 from k1_contracts.devices import DeviceCommand, Trust, Verb
 from k1_contracts.graph_queries import KeySet, PublicKey
-from k1_deploy.link import DeviceLink
-from k1_deploy.trust import KEYS_KEPT_S, TrustedKeys, TrustKeeper
+from k1_deploy.devices.link import DeviceLink
+from k1_deploy.devices.trust import KEYS_KEPT_S, TrustedKeys, TrustKeeper
 from k1_platform.nats_connection import connect_options
 from k1_platform.rpc import AnswerError
 from k1_platform.settings import NatsSettings

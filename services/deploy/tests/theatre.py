@@ -29,7 +29,7 @@ from k1_contracts.deployments import (
 from k1_contracts.devices import DeviceAlarm, RunningBundle
 from k1_contracts.ids import new_id
 from k1_contracts.queries import Answer, RpcError
-from k1_deploy import device_store
+from k1_deploy.devices import device_store
 from k1_platform.broker import make_event, publish_event
 from k1_platform.database import Pool, open_pool
 from k1_platform.nats_connection import connect_options

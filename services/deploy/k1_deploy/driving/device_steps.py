@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Final
 
 from k1_contracts.devices import DeviceHello, DeviceReply, RunningBundle
-from k1_deploy.bundles import source_of
-from k1_deploy.commands import Begin, Commands, Done, Sender
-from k1_deploy.device_store import DeviceRow
+from k1_deploy.devices.device_store import DeviceRow
+from k1_deploy.driving.bundles import source_of
+from k1_deploy.driving.commands import Begin, Commands, Done, Sender
+from k1_deploy.driving.journal import Journal
+from k1_deploy.driving.live import LiveFeed
 from k1_deploy.errors import DeviceUnreachable
 from k1_deploy.gates import blocking_reason, device_checks
-from k1_deploy.journal import Journal
-from k1_deploy.live import LiveFeed
 from k1_deploy.saga.device import Device
 from k1_deploy.saga.entries import DeviceStepName, Intent, Outcome, command_id
 from k1_deploy.saga.steps import DeviceStep

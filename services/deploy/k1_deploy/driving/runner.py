@@ -16,11 +16,11 @@ from typing import Final, NoReturn
 from opentelemetry import context, propagate
 from pydantic import ValidationError
 
-from k1_deploy import leases, mailbox
-from k1_deploy.driver import Driver
+from k1_deploy.driving import leases, mailbox
+from k1_deploy.driving.driver import Driver
+from k1_deploy.driving.leases import CHANNEL, Lease
+from k1_deploy.driving.opening import Opening
 from k1_deploy.errors import LeaseLostError
-from k1_deploy.leases import CHANNEL, Lease
-from k1_deploy.opening import Opening
 from k1_platform.database import DATABASE_ERRORS, Connection, Pool
 
 RENEW_S: Final = 1.0

@@ -14,10 +14,10 @@ from opentelemetry.trace import Tracer
 
 from k1_contracts.deployments import ActivateAt, ActivateOnDownbeat
 from k1_contracts.devices import Activate, DeviceHello, DeviceReply
-from k1_deploy.clock import to_device_ms, to_unix_ms
-from k1_deploy.commands import Commands, Sender
+from k1_deploy.devices.clock import to_device_ms, to_unix_ms
+from k1_deploy.driving.commands import Commands, Sender
+from k1_deploy.driving.journal import Journal, OvertakenError
 from k1_deploy.errors import DeviceUnreachable
-from k1_deploy.journal import Journal, OvertakenError
 from k1_deploy.saga.bar_line import BeyondTheEndError, next_downbeat
 from k1_deploy.saga.entries import Intent, LogEntry, Outcome, Unfit, command_id, logged
 from k1_deploy.saga.steps import ActivateBatch

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from k1_contracts.devices import Transport
-from k1_deploy.credential_store import lock_revoked_keys
+from k1_deploy.devices.credential_store import lock_revoked_keys
 from k1_platform.database import Pool
 from k1_platform.device_credentials import MintedCredential
 

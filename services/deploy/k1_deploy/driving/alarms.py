@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from k1_contracts.devices import DeviceAlarm, DeviceHello
-from k1_deploy import device_store, mailbox
-from k1_deploy.device_store import DeviceRow
+from k1_deploy.devices import device_store
+from k1_deploy.devices.device_store import DeviceRow
+from k1_deploy.driving import mailbox
 from k1_deploy.requests import CONSUMER
 from k1_deploy.saga.signals import AlarmSignal, HelloSignal
 from k1_platform.consuming import Event

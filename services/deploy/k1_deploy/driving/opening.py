@@ -7,19 +7,21 @@ from datetime import datetime
 
 from opentelemetry.trace import Tracer
 
-from k1_deploy import device_store, mailbox, store
-from k1_deploy.activation import Activation, Downbeats
-from k1_deploy.commands import Commands
-from k1_deploy.device_steps import DeviceSteps
-from k1_deploy.driver import Driver, Limits
+from k1_deploy import store
+from k1_deploy.devices import device_store
+from k1_deploy.driving import mailbox
+from k1_deploy.driving.activation import Activation, Downbeats
+from k1_deploy.driving.commands import Commands
+from k1_deploy.driving.device_steps import DeviceSteps
+from k1_deploy.driving.driver import Driver, Limits
+from k1_deploy.driving.journal import Journal
+from k1_deploy.driving.leases import Lease
+from k1_deploy.driving.live import LiveFeed
+from k1_deploy.driving.step_metrics import StepMetrics
 from k1_deploy.errors import LeaseLostError
-from k1_deploy.journal import Journal
-from k1_deploy.leases import Lease
-from k1_deploy.live import LiveFeed
 from k1_deploy.saga.entries import LogEntry
 from k1_deploy.saga.state import State
 from k1_deploy.saga.transitions import fold
-from k1_deploy.step_metrics import StepMetrics
 from k1_platform.database import Pool
 
 STAGED_AT_ONCE = 64

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 
 from k1_contracts import streams
 from k1_contracts.devices import DeviceHello
-from k1_deploy import device_store, locks, mailbox, store
-from k1_deploy.facts import facts_of
-from k1_deploy.leases import Lease, fenced
+from k1_deploy import store
+from k1_deploy.devices import device_store
+from k1_deploy.driving import locks, mailbox
+from k1_deploy.driving.facts import facts_of
+from k1_deploy.driving.leases import Lease, fenced
 from k1_deploy.saga.entries import Became, Controlled, LogEntry
 from k1_deploy.saga.state import State
 from k1_deploy.saga.transitions import admit

@@ -21,12 +21,13 @@ from k1_contracts.deployments import (
 )
 from k1_contracts.graph_queries import KeySet
 from k1_contracts.tracks import Notice
-from k1_deploy import credential_store, device_store, errors
-from k1_deploy.device_store import DeviceRow
+from k1_deploy import errors
+from k1_deploy.devices import credential_store, device_store
+from k1_deploy.devices.device_store import DeviceRow
+from k1_deploy.devices.presence import PresenceTable
+from k1_deploy.devices.revoking import CredentialKeeper
 from k1_deploy.gates import compatibility, device_checks
 from k1_deploy.holding import Holdings
-from k1_deploy.presence import PresenceTable
-from k1_deploy.revoking import CredentialKeeper
 from k1_platform.database import Connection, Pool
 from k1_platform.device_credentials import MintedCredential
 

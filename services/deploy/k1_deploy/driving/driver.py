@@ -14,12 +14,12 @@ from typing import Any, Final
 
 from opentelemetry.trace import Tracer
 
-from k1_deploy import locks
-from k1_deploy.activation import Activation
-from k1_deploy.device_steps import DeviceSteps
-from k1_deploy.journal import Journal, OvertakenError
-from k1_deploy.locks import Taken
-from k1_deploy.mailbox import WaitingSignal
+from k1_deploy.driving import locks
+from k1_deploy.driving.activation import Activation
+from k1_deploy.driving.device_steps import DeviceSteps
+from k1_deploy.driving.journal import Journal, OvertakenError
+from k1_deploy.driving.locks import Taken
+from k1_deploy.driving.mailbox import WaitingSignal
 from k1_deploy.saga.entries import Locked, LogEntry, TookOver
 from k1_deploy.saga.signals import receive
 from k1_deploy.saga.steps import (

@@ -23,10 +23,10 @@ from k1_contracts.devices import (
     Verb,
 )
 from k1_contracts.ids import new_id
-from k1_deploy.bundles import Bundles, Source
+from k1_deploy.devices.link import DeviceLink
+from k1_deploy.driving.bundles import Bundles, Source
+from k1_deploy.driving.retrying import backoff_s
 from k1_deploy.errors import DeviceUnreachable
-from k1_deploy.link import DeviceLink
-from k1_deploy.retrying import backoff_s
 from k1_deploy.saga.verdicts import REPEATABLE, holds, refusal, running, runs_again, staged
 
 ANSWER_S: Final = 2.5

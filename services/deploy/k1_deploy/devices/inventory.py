@@ -9,8 +9,9 @@ from nats.aio.msg import Msg
 
 from k1_contracts import subjects
 from k1_contracts.devices import DeviceHello
-from k1_deploy import device_store, errors
-from k1_deploy.device_store import DeviceRow
+from k1_deploy import errors
+from k1_deploy.devices import device_store
+from k1_deploy.devices.device_store import DeviceRow
 from k1_platform.database import Pool
 
 OnHello = Callable[[DeviceRow, DeviceHello], Awaitable[None]]

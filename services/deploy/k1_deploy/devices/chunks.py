@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from k1_contracts import subjects
 from k1_contracts.deployments import bundle_key
 from k1_contracts.devices import ChunkHeader, FetchChunk
-from k1_deploy.device_store import get_devices
+from k1_deploy.devices.device_store import get_devices
 from k1_deploy.holding import Holdings
 from k1_platform.database import TRANSIENT_ERRORS, Pool
 from k1_platform.errors import TransientError

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from k1_contracts import subjects
 from k1_contracts.devices import FINAL_STATUSES, DeviceCommand, DeviceReply, Ping, Verb
 from k1_contracts.ids import new_id
-from k1_deploy.clock import RoundTrip, best_offset_ms
+from k1_deploy.devices.clock import RoundTrip, best_offset_ms
 from k1_deploy.errors import DeviceUnreachable
 
 PINGS: Final = 5

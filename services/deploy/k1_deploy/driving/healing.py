@@ -14,9 +14,10 @@ from typing import Final, NoReturn
 
 from k1_contracts.devices import DeviceHello
 from k1_contracts.ids import new_id
-from k1_deploy import device_store, locks, mailbox
-from k1_deploy.commands import Commands, Sender
-from k1_deploy.device_store import DeviceRow
+from k1_deploy.devices import device_store
+from k1_deploy.devices.device_store import DeviceRow
+from k1_deploy.driving import locks, mailbox
+from k1_deploy.driving.commands import Commands, Sender
 from k1_deploy.errors import DeviceUnreachable
 from k1_deploy.saga.signals import HealedSignal
 from k1_deploy.saga.verdicts import discarded

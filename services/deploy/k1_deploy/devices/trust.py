@@ -9,8 +9,8 @@ from typing import Final
 
 from k1_contracts.devices import DeviceHello, Trust
 from k1_contracts.graph_queries import KeySet
+from k1_deploy.devices.link import DeviceLink
 from k1_deploy.errors import DeviceUnreachable
-from k1_deploy.link import DeviceLink
 from k1_platform.rpc import AnswerError
 
 TOLD_AT_ONCE: Final = 32

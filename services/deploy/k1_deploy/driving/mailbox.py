@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from k1_deploy.leases import notify
+from k1_deploy.driving.leases import notify
 from k1_deploy.saga.signals import Signal, read_signal
 from k1_platform.database import Connection
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from k1_deploy.leases import Lease, new_fence, notify
+from k1_deploy.driving.leases import Lease, new_fence, notify
 from k1_platform.database import Connection, Pool
 
 HEALING: Final = "healing"
