@@ -10,8 +10,8 @@ from faststream.nats import NatsBroker
 from pydantic import SecretStr
 
 from k1_deploy.migrate import migrate
+from k1_platform.broker import broker_options
 from k1_platform.database import Pool, open_pool
-from k1_platform.nats_connection import connect_options
 from k1_platform.settings import NatsSettings, PostgresSettings
 from tests.support.infrastructure import Infrastructure
 
@@ -56,5 +56,5 @@ async def pool(database: PostgresSettings) -> AsyncIterator[Pool]:
 @pytest.fixture
 async def broker(provisioned: Infrastructure) -> AsyncIterator[NatsBroker]:
     """Another end of the bus."""
-    async with NatsBroker(**connect_options(NatsSettings()), logger=None) as broker:
+    async with NatsBroker(**broker_options(NatsSettings()), logger=None) as broker:
         yield broker

@@ -30,7 +30,7 @@ from k1_contracts.devices import DeviceAlarm, RunningBundle
 from k1_contracts.ids import new_id
 from k1_contracts.queries import Answer, RpcError
 from k1_deploy.devices import device_store
-from k1_platform.broker import make_event, publish_event
+from k1_platform.broker import broker_options, make_event, publish_event
 from k1_platform.database import Pool, open_pool
 from k1_platform.nats_connection import connect_options
 from k1_platform.objects import ObjectStore
@@ -189,7 +189,7 @@ async def store_bundle(objects: ObjectStore) -> BundleInfo:
 async def open_theatre() -> AsyncIterator[Theatre]:
     objects = ObjectStore(ObjectStoreSettings())
     async with (
-        NatsBroker(**connect_options(NatsSettings()), logger=None) as broker,
+        NatsBroker(**broker_options(NatsSettings()), logger=None) as broker,
         await open_pool(PostgresSettings(), "test") as pool,
         httpx.AsyncClient(limits=httpx.Limits(max_connections=64)) as http,
     ):
