@@ -16,7 +16,7 @@ from tests.chaos.session import Session
 from tests.chaos.world import World
 
 RESTING: Final = ENDED | {"rollback_pending"}
-MOMENT_S: Final = 4.0
+MOMENT_S: Final = 2.0
 """A disturbance whose moment does not come happens so long after the one before."""
 
 

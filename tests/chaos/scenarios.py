@@ -14,6 +14,8 @@ Kind = Literal["deploy", "handover", "stall", "nats", "postgres", "s3", "cancel"
 FAULTY_SHARE: Final = 0.1
 CHANGES_A_DEVICE: Final = 9
 """About so many live changes are told of a device in a deployment that succeeds."""
+_FAULTS_FOR_S: Final = ((1.0, 3.5), (1.0, 3.5), (6.0, 12.0))
+"""Sometimes long enough to be met by whoever takes over from a process that was killed."""
 _SHARES: Final[dict[Kind, float]] = {
     "nats": 0.35,
     "postgres": 0.35,
@@ -115,7 +117,7 @@ def draw(seed: int, devices: int = 100) -> Scenario:
         mqtt=round(devices * rng.choice((0.0, 0.2))),
         strategy=_strategy(rng, devices),
         faults=_faults(rng, _device_ids(seed, devices)),
-        faults_for_s=rng.uniform(1.0, 5.0),
+        faults_for_s=rng.uniform(*rng.choice(_FAULTS_FOR_S)),
         disturbances=_disturbances(rng, devices * CHANGES_A_DEVICE),
         processes=rng.choice((1, 1, 2)),
         guard_s=rng.choice((600.0, 600.0, 600.0, 1.0)),
