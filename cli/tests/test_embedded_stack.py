@@ -31,8 +31,6 @@ from k1_platform.nats_jwt import parse_credentials
 from k1_platform.nats_keys import NatsKeys
 from k1_platform.settings import NatsSettings
 
-pytestmark = pytest.mark.xdist_group("embedded")
-
 NAMES = ("nats", "postgres", "mongo", "s3")
 
 

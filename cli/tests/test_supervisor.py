@@ -27,8 +27,6 @@ from k1_cli.running import RunningStack, find_stack
 from k1_cli.services import NAMES
 from k1_cli.supervisor import Backoff
 
-pytestmark = pytest.mark.xdist_group("supervisor")
-
 STAND_IN = """
 import http.server, json, os, pathlib, signal, sys
 name = "{name}"

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -27,14 +26,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield stage
 
 
-def _seeds(count: int, groups: int) -> list[Any]:
-    """Mostly a run waits, for a lease or a device: two worlds side by side take half the time."""
-    marks = [pytest.mark.xdist_group(f"deployments {number}") for number in range(groups)]
-    return [pytest.param(seed, marks=marks[seed % groups]) for seed in range(1, count + 1)]
-
-
 @pytest.mark.chaos
-@pytest.mark.parametrize("seed", _seeds(20, groups=2))
+@pytest.mark.parametrize("seed", range(1, 21))
 def test_a_deployment_under_fire(stage: Stage, seed: int) -> None:
     """Every device runs what the record says, was never without a bundle, and did nothing twice; nothing is left behind."""
     report = stage.run(seed, DEVICES)

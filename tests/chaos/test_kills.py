@@ -15,7 +15,7 @@ from k1_platform.nats_connection import connect_options
 from tests.support import songs
 from tests.support.system import System, until
 
-pytestmark = [pytest.mark.chaos, pytest.mark.xdist_group("system")]
+pytestmark = pytest.mark.chaos
 
 
 def _accepted(answer: httpx.Response) -> dict[str, Any]:

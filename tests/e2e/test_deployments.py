@@ -14,7 +14,7 @@ import pytest
 from tests.support import songs
 from tests.support.system import System, until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("system")]
+pytestmark = pytest.mark.e2e
 
 DEVICES = ["demo-0001", "demo-0002", "demo-0003"]
 

@@ -15,7 +15,7 @@ from k1_graph.bundle.device_map import decode_map
 from tests.support import songs
 from tests.support.system import System
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("system")]
+pytestmark = pytest.mark.e2e
 
 DECODER = Path(__file__).parents[2] / "docs" / "bundle-reference-decoder.py"
 RUN = {"graph.executor.scale.json", "visual.report.json", "preview.png", "preview.bin", "bundle.k1b"}

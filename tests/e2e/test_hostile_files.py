@@ -6,7 +6,7 @@ import pytest
 from tests.support import songs
 from tests.support.system import System
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("system")]
+pytestmark = pytest.mark.e2e
 
 NOISE = np.random.default_rng(7).standard_normal(8 * songs.RATE).astype(np.float32) * 0.2
 

@@ -19,7 +19,7 @@ from k1_platform.nats_connection import connect_options
 from tests.support import songs
 from tests.support.system import System
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("system")]
+pytestmark = pytest.mark.e2e
 
 
 def test_upload_wait_and_read_the_map(system: System, tmp_path: Path) -> None:
