@@ -155,7 +155,8 @@ def _print_secrets(added: "DevicesAdded") -> None:
 
 def _cells(device: "DeviceView") -> tuple[str, ...]:
     running = device.running
-    runs = f"{_end(running.track_id or running.bundle_sha256)} v{running.version}" if running else "idle"
+    version = f" v{running.version}" if running and running.version else ""
+    runs = f"{_end(running.track_id or running.bundle_sha256)}{version}" if running else "idle"
     notes = [alarm.message for alarm in device.alarms]
     notes += [f"in {_end(device.deployment_id)}"] if device.deployment_id else []
     notes += ["put right at its next hello"] if device.healing else []

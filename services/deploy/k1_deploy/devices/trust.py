@@ -1,7 +1,6 @@
 """Keeps the keys that devices trust up to date: told at a hello that shows others."""
 
 import asyncio
-import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -9,6 +8,7 @@ from typing import Final
 
 from k1_contracts.devices import DeviceHello, Trust
 from k1_contracts.graph_queries import KeySet
+from k1_contracts.ids import new_id
 from k1_deploy.devices.link import DeviceLink
 from k1_deploy.errors import DeviceUnreachable
 from k1_platform.rpc import AnswerError
@@ -65,11 +65,8 @@ class TrustKeeper:
             _log.warning("keys not told", extra={"device_id": hello.id, "reason": str(error)})
 
     async def _tell(self, device_id: str, document: str, signatures: dict[str, str]) -> None:
-        # The same document is the same command, whoever sends it.
-        digest = hashlib.sha256(document.encode()).hexdigest()[:16]
-        command = Trust(
-            command_id=f"trust:{digest}:{device_id}", keys_document=document, signatures=signatures
-        )
+        # A new id each time: keys that come back after others must not be answered from the device's memory.
+        command = Trust(command_id=new_id("evt"), keys_document=document, signatures=signatures)
         reply = await self._link.call(device_id, "trust", command, timeout_s=TIMEOUT_S)
         if reply.status != "done":
             reason = f"{reply.code}: {reply.message}"
