@@ -19,7 +19,7 @@ PASS_ARGUMENTS_ON: Final = {
     "help_option_names": ["--help"],
 }
 
-_WHOLE_SUITE = ("-n", "3")
+_WHOLE_SUITE = ("-n", "4")
 _CHECKS: Final = {
     "ruff": ("ruff", "check", "."),
     "format": ("ruff", "format", "--check", "."),

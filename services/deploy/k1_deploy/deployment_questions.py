@@ -57,7 +57,7 @@ class DeploymentQuestions:
         signal = ControlSignal(action=question.action, by=question.requested_by, reason=question.reason)
         async with self.pool.acquire() as connection, connection.transaction():
             state = await _state(connection, question.deployment_id)
-            if not may_control(state, question.action):
+            if not may_control(state, question.action) and not await _undoes_a_wish(connection, question):
                 raise errors.control_refused(question.deployment_id, question.action, _words(state))
             await device_store.write_audit(
                 connection,
@@ -129,6 +129,18 @@ async def _blockers(connection: Connection, state: State) -> list[str]:
         d.id for d in state.devices.values() if not d.locked and (state.status == "queued" or d.next_undo)
     ]
     return await locks.blockers(connection, state.deployment_id, free, waits=state.status == "queued")
+
+
+async def _undoes_a_wish(connection: Connection, question: ControlDeployment) -> bool:
+    """Whether a pause that nobody has taken yet is to be resumed."""
+    waiting = (await mailbox.waiting_signals(connection, [question.deployment_id])).values()
+    wishes = [
+        each.signal.action
+        for signals in waiting
+        for each in signals
+        if isinstance(each.signal, ControlSignal)
+    ]
+    return question.action == "resume" and "pause" in wishes
 
 
 async def _state(connection: Connection, deployment_id: str) -> State:

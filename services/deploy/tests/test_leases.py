@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from k1_contracts.deployments import RequestDeployment
+from k1_contracts.deployments import ControlDeployment, RequestDeployment
 from k1_contracts.ids import new_id
 from k1_deploy import store
+from k1_deploy.deployment_questions import DeploymentQuestions
 from k1_deploy.devices import device_store
 from k1_deploy.driving import leases, locks, mailbox
 from k1_deploy.driving.journal import Journal, OvertakenError
@@ -19,6 +20,7 @@ from k1_deploy.saga.entries import Became, Controlled, Locked, LogEntry, Opened,
 from k1_deploy.saga.signals import ControlSignal
 from k1_deploy.saga.transitions import fold
 from k1_platform.database import Pool
+from k1_platform.rpc import AnswerError
 from services.deploy.tests.bundles import bundle_info
 from services.deploy.tests.devices import hello
 
@@ -248,3 +250,20 @@ async def test_healing_holds_a_device_for_a_time(pool: Pool) -> None:
     assert await locks.take_first(pool, lease, ["a"]) == Taken(["a"], [])
     async with pool.acquire() as connection:
         assert await locks.hold_for_healing(connection, "a", 60) is None
+
+
+async def test_a_pause_that_nobody_has_taken_yet_can_be_resumed(pool: Pool) -> None:
+    """Both wishes wait in their order; without the pause there is nothing to resume."""
+    deployment_id = await add(pool, ["a"])
+    questions = DeploymentQuestions(pool, lambda _: {}, lambda: datetime.now(UTC))
+    resume = ControlDeployment(deployment_id=deployment_id, action="resume")
+    with pytest.raises(AnswerError, match="nothing to resume"):
+        await questions.control(resume)
+    await questions.control(ControlDeployment(deployment_id=deployment_id, action="pause"))
+    await questions.control(resume)
+    async with pool.acquire() as connection:
+        waiting = await mailbox.waiting_signals(connection, [deployment_id])
+    actions = [
+        each.signal.action for each in waiting[deployment_id] if isinstance(each.signal, ControlSignal)
+    ]
+    assert actions == ["pause", "resume"]

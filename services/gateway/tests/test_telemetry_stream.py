@@ -5,7 +5,7 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -119,13 +119,24 @@ async def publish(client: Client, track: str, *items: LiveSample | LiveEvent) ->
 
 
 async def first_sample(client: Client, track: str, stream: EventStream) -> Received:
-    """Publish until the first comes: a stream begins with what is new once its consumer stands."""
-    while True:
-        await publish(client, track, sample(0))
-        try:
-            return await stream.next(within_s=0.5)
-        except TimeoutError:
-            continue
+    """Publish until the first comes, as a stream begins with what is new once its consumer stands; the last of them."""
+    there = asyncio.Event()
+    last = 0
+
+    async def keep_publishing() -> None:
+        nonlocal last
+        while not there.is_set():
+            [last] = await publish(client, track, sample(0))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(there.wait(), 0.5)
+
+    publishing = asyncio.create_task(keep_publishing())
+    event = await stream.next()
+    there.set()
+    await publishing
+    while event.id < last:
+        event = await stream.next()
+    return event
 
 
 async def test_samples_and_events_flow(http: httpx.AsyncClient, nats_client: Client, track: str) -> None:
