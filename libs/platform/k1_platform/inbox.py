@@ -11,3 +11,11 @@ async def first_time(connection: Connection, schema: str, consumer: str, event_i
         event_id,
     )
     return status == "INSERT 0 1"
+
+
+async def forget_handled(connection: Connection, schema: str, days: int) -> None:
+    """Drop entries older than any message that could still come again."""
+    await connection.execute(
+        f"DELETE FROM {schema}.inbox WHERE handled_at < now() - make_interval(days => $1)",  # noqa: S608  the schema is a constant of ours
+        days,
+    )

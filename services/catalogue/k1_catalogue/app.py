@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime
 
+from prometheus_client import Gauge
+
+from k1_catalogue import jobs as jobs_table
 from k1_catalogue.bundles import Bundles
 from k1_catalogue.deployment_intake import DeploymentIntake
 from k1_catalogue.graphs import Graphs
@@ -14,7 +17,6 @@ from k1_catalogue.reference import Reference
 from k1_catalogue.settings import CatalogueSettings
 from k1_catalogue.show_files import ShowFiles
 from k1_catalogue.store import SCHEMA
-from k1_catalogue.upkeep import Upkeep
 from k1_contracts import streams, subjects
 from k1_contracts.graph_queries import GraphSimulated, SimulateGraph
 from k1_platform.database import check_database, open_pool
@@ -25,6 +27,7 @@ from k1_platform.rpc import ask
 from k1_platform.service import Runtime
 from k1_platform.settings import MongoSettings, ObjectStoreSettings, PostgresSettings, SigningSettings
 from k1_platform.signing import load_keys
+from k1_platform.upkeep import Upkeep
 
 _RUN_TIMEOUT_S = 60.0
 """More than a worker allows a run, so that the worker's own word arrives."""
@@ -70,7 +73,9 @@ async def wire(runtime: Runtime) -> None:
         reference=Reference.of(keys.private),
     )
     runtime.background(OutboxRelay(pool, broker, SCHEMA).run, "outbox relay")
-    runtime.background(Upkeep(pool, runtime.registry).run, "upkeep")
+    counted = Gauge("k1_catalogue_jobs", "Analysis jobs by status", ["status"], registry=runtime.registry)
+    upkeep = Upkeep(pool, SCHEMA, runtime.registry, counted, jobs_table.count_by_status)
+    runtime.background(upkeep.run, "upkeep")
     runtime.checks |= {
         "postgres": lambda: check_database(pool),
         "mongo": maps.check,

@@ -288,13 +288,6 @@ async def audit_track(
     )
 
 
-async def forget_handled(connection: Connection, days: int) -> None:
-    """Drop inbox entries older than any message that could still come again."""
-    await connection.execute(
-        "DELETE FROM catalogue.inbox WHERE handled_at < now() - make_interval(days => $1)", days
-    )
-
-
 def _job(row: asyncpg.Record) -> Job:
     values = dict(row)
     values["error"] = Notice.model_validate_json(row["error"]) if row["error"] else None

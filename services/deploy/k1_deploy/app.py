@@ -5,8 +5,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
+from prometheus_client import Gauge
+
 from k1_contracts import streams
 from k1_contracts.devices import DeviceHello
+from k1_deploy import store
 from k1_deploy.catalogue import Catalogue
 from k1_deploy.deployment_questions import DeploymentQuestions
 from k1_deploy.devices.chunks import BundleCache, Chunks
@@ -32,7 +35,6 @@ from k1_deploy.planning import Planner
 from k1_deploy.requests import Requests
 from k1_deploy.saga.entries import logged
 from k1_deploy.settings import DeploySettings
-from k1_deploy.upkeep import Upkeep
 from k1_platform.database import Pool, check_database, open_pool
 from k1_platform.errors import TransientError
 from k1_platform.health import durable_check
@@ -41,6 +43,7 @@ from k1_platform.objects import ObjectStore
 from k1_platform.outbox import OutboxRelay
 from k1_platform.service import Runtime
 from k1_platform.settings import NatsSettings, ObjectStoreSettings, PostgresSettings
+from k1_platform.upkeep import Upkeep
 
 _log = logging.getLogger(__name__)
 
@@ -91,7 +94,9 @@ async def wire(runtime: Runtime) -> None:
     )
     runtime.background(runner.run, "runner")
     runtime.background(healing.run, "healing")
-    runtime.background(Upkeep(pool, runtime.registry).run, "upkeep")
+    counted = Gauge("k1_deploy_deployments", "Deployments by status", ["status"], registry=runtime.registry)
+    upkeep = Upkeep(pool, SCHEMA, runtime.registry, counted, store.count_by_status)
+    runtime.background(upkeep.run, "upkeep")
     runtime.background(OutboxRelay(pool, bus.broker, SCHEMA).run, "outbox relay")
     runtime.checks |= {
         "postgres": lambda: check_database(pool),

@@ -26,7 +26,7 @@ from k1_contracts.devices import RunningBundle
 from k1_deploy.devices import device_store
 from k1_deploy.driving.leases import notify
 from k1_deploy.saga.entries import LogEntry, read_log, to_json
-from k1_deploy.saga.state import State
+from k1_deploy.saga.state import NEXT, State
 from k1_platform.database import Connection
 
 _SUMMARY: Final = (
@@ -212,3 +212,9 @@ def expected_bundle(state: State, device_id: str) -> RunningBundle | None:
         return device.before
     ref = state.bundle
     return RunningBundle(bundle_sha256=ref.sha256, track_id=ref.track_id, version=ref.version)
+
+
+async def count_by_status(connection: Connection) -> dict[str, int]:
+    """How many deployments there are of each status, also of those that none has."""
+    rows = await connection.fetch("SELECT status, count(*) FROM deploy.deployments GROUP BY status")
+    return dict.fromkeys(NEXT, 0) | {row["status"]: row["count"] for row in rows}
