@@ -4,12 +4,13 @@ import asyncio
 import base64
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.errors import NoRespondersError
+from nats.errors import NoRespondersError, UnexpectedEOF
 
 from k1_contracts import subjects
 from k1_contracts.deployments import DeviceCredential
@@ -21,6 +22,7 @@ from k1_simulator.link import CHUNK_TIMEOUT_S, CONNECT_TIMEOUT_S, Heard, LinkErr
 
 _log = logging.getLogger(__name__)
 _PING_S = 10
+_LOOK_S = 1.0
 
 
 def nats_link(device_id: str, settings: NatsSettings, credential: DeviceCredential | None) -> Open:
@@ -104,14 +106,18 @@ class _NatsSession:
         return answer.data
 
     async def ended(self) -> None:
-        await self._ended.wait()
+        # A client that cannot send what waits while it closes tells nobody that it has ended.
+        while self._client.is_connected:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), _LOOK_S)
 
     async def close(self) -> None:
-        await self._client.close()
+        with suppress(OSError):  # what waits to be sent has nowhere to go
+            await self._client.close()
 
     async def cut(self) -> None:
         # Over NATS a connection has no last word of its own: the device's is `bye`, which the device says.
-        await self._client.close()
+        await self.close()
 
     async def _closed(self) -> None:
         self._ended.set()
@@ -119,3 +125,6 @@ class _NatsSession:
     async def _failed(self, error: Exception) -> None:
         self.trouble = error
         _log.debug("NATS", extra={"device": self._id, "reason": repr(error)})
+        if self._client.is_connected and isinstance(error, OSError | UnexpectedEOF):
+            await self.close()
+            self._ended.set()
