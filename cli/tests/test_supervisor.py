@@ -173,6 +173,7 @@ def test_status_is_a_document_for_scripts(shared: Machine) -> None:
 
 def test_who_is_told_where_keys_are(shared: Machine) -> None:
     """The catalogue of those that sign bundles, deploy of those that mint devices' credentials; nobody else of any."""
+    wait_until(lambda: shared.run("status")[0] == 0, "all is ready")
     told: dict[str, list[str]] = {}
     for name in NAMES:
         with urllib.request.urlopen(f"http://127.0.0.1:{shared.ports()[name]}/readyz", timeout=10) as answer:

@@ -53,7 +53,9 @@ async def wire_to(settings: NatsSettings) -> AsyncIterator[tuple[Wire, NatsSetti
         yield wire, settings.model_copy(update={"url": f"nats://127.0.0.1:{port}"})
 
 
-async def test_a_connection_that_is_cut_while_it_speaks_ends(provisioned: Infrastructure, unique: str) -> None:
+async def test_a_connection_that_is_cut_while_it_speaks_ends(
+    provisioned: Infrastructure, unique: str
+) -> None:
     """However much waits to be sent: the session is over, so that the device connects again."""
 
     async def heard(_word: str, _body: bytes, _reply_to: str | None) -> None:

@@ -31,7 +31,7 @@ async def test_messages_come_at_once_and_in_order(
         began = time.monotonic()
         await jetstream.publish(stream, b"1")
         pulled = await waiting
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 4
         assert ([message.data for message in pulled.messages], pulled.all_until_s) == ([b"1"], None)
 
 

@@ -62,6 +62,7 @@ class StageDevice:
     activated_at: list[float] = field(default_factory=list)
     """Unix time of each change to another bundle."""
     let_stage: asyncio.Event = field(default_factory=asyncio.Event)
+    _on_their_way: set[str] = field(default_factory=set[str])
     _newest: dict[str, DeviceReply] = field(default_factory=dict)
     _arming: asyncio.Task[None] | None = None
     _subscription: Subscription | None = None
@@ -133,10 +134,15 @@ class StageDevice:
         if "refuse_stage" in self.faults:
             await say("failed", code="no_space", message="the flash is full", hello=self.hello())
             return
+        self._on_their_way.add(command.bundle_sha256)
         if "slow_stage" in self.faults:
             await self.let_stage.wait()
         content = (await self.http.get(command.url)).content
         await say("progress", received_bytes=len(content))
+        if command.bundle_sha256 not in self._on_their_way:
+            await say("failed", code="fetch_failed", message="discarded on its way", hello=self.hello())
+            return
+        self._on_their_way.discard(command.bundle_sha256)
         if hashlib.sha256(content).hexdigest() != command.bundle_sha256:
             await say("failed", code="hash_mismatch", hello=self.hello())
             return
@@ -191,6 +197,7 @@ class StageDevice:
             await say("refused", code="still_active", hello=self.hello())
             return
         self._disarm()
+        self._on_their_way.discard(command.bundle_sha256)
         if self.staged.pop(command.bundle_sha256, None):
             self.effects.append(f"discard {command.command_id}")
         await say("done", hello=self.hello())

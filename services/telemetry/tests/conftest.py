@@ -20,11 +20,11 @@ from tests.support.service_process import RunningService, running_service
 PATIENCE_S = 15.0
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def telemetry(
     provisioned: Infrastructure, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningService]:
-    """The service, leading."""
+    """The service, leading; no longer than it is needed, as it raises alarms for devices of other tests too."""
     folder = tmp_path_factory.mktemp("telemetry")
     with running_service("telemetry", provisioned.environment, folder) as running:
         yield running
