@@ -4,9 +4,13 @@ import re
 from typing import Any, Final
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["tests.support.infrastructure", "tests.support.system"]
+
+settings.register_profile("k1", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("k1")  # A busy machine is no bug.
 
 TOGETHER: Final = {
     "tests/e2e/": "system",

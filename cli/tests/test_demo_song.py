@@ -76,7 +76,7 @@ def test_impossible_wishes_say_what_is_possible(bpm: float, seconds: float, said
         Song(bpm=bpm, seconds=seconds)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(bpm=st.floats(90, 180), seed=seeds)
 def test_it_is_loud_finite_and_never_clips(bpm: float, seed: int) -> None:
     """Stereo float32 with its peak at -1 dBFS, about as loud as dance music is, both sides alive."""

@@ -117,5 +117,5 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.machine.memory.fence == self.highest
 
 
-AnyOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+AnyOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
 TestAnyOrder = AnyOrder.TestCase

@@ -180,7 +180,7 @@ async def test_a_store_that_goes_away_and_comes_back(  # noqa: PLR0917
 ACTIONS = st.lists(st.sampled_from(["all", "some", "nothing", "cut", "error"]), max_size=30)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(size=st.integers(1, 5000), chunk=st.integers(1, 5000), already=st.integers(0, 6000), actions=ACTIONS)
 def test_whatever_the_line_does_the_file_is_a_beginning_of_the_bundle(
     size: int, chunk: int, already: int, actions: list[str], tmp_path_factory: pytest.TempPathFactory

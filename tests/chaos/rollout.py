@@ -23,7 +23,7 @@ from k1_simulator.world import Habits, Servers
 from tests.chaos.mischief import RESTING, Mischief
 from tests.chaos.report import Report
 from tests.chaos.rest import unrest
-from tests.chaos.scenarios import Scenario
+from tests.chaos.scenarios import LEASE_S, Scenario
 from tests.chaos.session import Session
 from tests.chaos.shows import Show
 from tests.chaos.verdict import Attempt, Evidence, FlashWatch, problems
@@ -213,7 +213,13 @@ class Rollout:
 
 async def run_scenario(world: World, scenario: Scenario) -> Report:
     """Run it on a world that runs."""
-    world.run_deploys(scenario.processes, {"K1_DEPLOY_GUARD_SECONDS": str(scenario.guard_s)})
+    world.run_deploys(
+        scenario.processes,
+        {
+            "K1_DEPLOY_GUARD_SECONDS": str(scenario.guard_s),
+            "K1_DEPLOY_LEASE_SECONDS": str(LEASE_S),
+        },
+    )
     folder = world.folder / f"devices-{scenario.seed}"
     shutil.rmtree(folder, ignore_errors=True)
     async with world.open() as session:

@@ -7,7 +7,6 @@ from typing import Any, Final, Literal
 
 from k1_contracts.deployments import Strategy
 from k1_contracts.devices import COMMANDS
-from k1_deploy.driving.leases import LEASE_S
 from k1_simulator.faults import Ailment, AnyFault, FaultPlan
 
 Kind = Literal["deploy", "handover", "stall", "nats", "postgres", "s3", "cancel", "rollback", "pause"]
@@ -23,6 +22,8 @@ _SHARES: Final[dict[Kind, float]] = {
     "stall": 0.1,
     "handover": 0.1,
 }
+LEASE_S: Final = 2.0
+"""What a process that was killed had is taken over after this: sooner than in operation, as every run waits for it."""
 _VERBS: Final = sorted(COMMANDS)
 _CODES: Final = ("busy", "no_space", "fetch_failed", "bad_signature", "activate_failed", "not_staged")
 _FOREVER_S: Final = 3600.0

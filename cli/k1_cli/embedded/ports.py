@@ -1,13 +1,12 @@
 """Loopback ports for the servers."""
 
-import itertools
-import os
+import secrets
 import socket
 from pathlib import Path
 
 _FIRST = 15_000
-_BLOCK = 16
-_steps = itertools.count()
+_TRIES = 1_000
+_given: set[int] = set()
 
 
 def is_free(port: int) -> bool:
@@ -26,16 +25,17 @@ def free_port(preferred: int | None = None) -> int:
 
     Ports inside the kernel's ephemeral range are left alone: a client that keeps reconnecting to a dead
     server there can be given that very port as its own, connect to itself and so keep the server out.
-    Each process walks its own block of ports, so that stacks started together do not race for one.
+    Drawn at random, so that stacks started together do not race for one; no process gives the same twice.
     """
     if preferred is not None and is_free(preferred):
         return preferred
-    span = _first_ephemeral() - _FIRST
-    for _ in range(span):
-        port = _FIRST + (os.getpid() * _BLOCK + next(_steps)) % span
-        if is_free(port):
+    end = _first_ephemeral()
+    for _ in range(_TRIES):
+        port = _FIRST + secrets.randbelow(end - _FIRST)
+        if port not in _given and is_free(port):
+            _given.add(port)
             return port
-    raise OSError(f"no free loopback port between {_FIRST} and {_FIRST + span}")
+    raise OSError(f"hardly a free loopback port between {_FIRST} and {end}")
 
 
 def _first_ephemeral() -> int:

@@ -172,7 +172,7 @@ def test_other_keys_are_not_trusted(bundle: Bundle) -> None:
         read_bundle(bundle.data, {bundle.manifest.key_id: other.public_key()})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=64))
 def test_noise_is_no_bundle_and_no_map(data: bytes) -> None:
     """Random bytes give BundleError and nothing else."""

@@ -100,7 +100,7 @@ def test_a_long_song_is_averaged_into_1800_columns() -> None:
     assert np.abs(image - expected).max() <= 0.5
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.just(180), st.just(3))), st.integers(1, 9))
 def test_any_pixels_survive_the_preview_format(pixels: npt.NDArray[Any], chunk: int) -> None:
     """Encoding in chunks and decoding is the identity."""

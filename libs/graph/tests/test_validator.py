@@ -293,7 +293,7 @@ FIELDS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.fixed_dictionaries({"name": JSON, "version": st.just("v1.0") | JSON, "nodes": st.lists(FIELDS) | JSON})
     | JSON

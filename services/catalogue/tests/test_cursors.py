@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from k1_catalogue.cursors import Cursor, read_cursor, write_cursor
@@ -13,7 +13,6 @@ from k1_platform.rpc import AnswerError
 TRACK = new_id("trk")
 
 
-@settings(deadline=None)
 @given(st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
 def test_times_survive_to_the_microsecond(time: datetime) -> None:
     """A page begins exactly after the last row of the page before."""
@@ -21,7 +20,6 @@ def test_times_survive_to_the_microsecond(time: datetime) -> None:
     assert (time, TRACK) == (cursor.time, cursor.id)
 
 
-@settings(deadline=None)
 @given(st.floats(-1, 2**53))
 def test_figures_survive_exactly(figure: float) -> None:
     """So do F-measures and durations."""
@@ -29,7 +27,6 @@ def test_figures_survive_exactly(figure: float) -> None:
     assert cursor == read_cursor(write_cursor(cursor), "duration")
 
 
-@settings(deadline=None)
 @given(st.one_of(st.text(), st.binary().map(bytes.hex)))
 def test_anything_else_is_refused(text: str) -> None:
     """Nonsense is a clear error of the asker, never one of the service."""

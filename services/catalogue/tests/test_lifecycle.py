@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from k1_catalogue.errors import IllegalTransitionError
@@ -31,7 +31,6 @@ def after(facts: list[JobFact]) -> Job:
     return job
 
 
-@settings(deadline=None)
 @given(st.sets(st.sampled_from(range(len(FACTS)))), st.data())
 def test_any_order_and_repetition_ends_in_the_same_state(told: set[int], data: st.DataObject) -> None:
     """However the same facts are shuffled and repeated, the job ends the same; nothing raises."""
@@ -41,7 +40,6 @@ def test_any_order_and_repetition_ends_in_the_same_state(told: set[int], data: s
     assert expected == after([FACTS[index] for index in order])
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(FACTS)))
 def test_a_job_only_ever_rises(facts: list[JobFact]) -> None:
     """No fact takes a job back: an ending gives way only to a higher one."""

@@ -37,7 +37,7 @@ def same(one: object, other: object) -> bool:
     ).count("true")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.dictionaries(st.text("abc", max_size=3), JSON, max_size=3))
 def test_any_json_survives(value: dict[str, object]) -> None:
     """Whatever a newer map holds, numbers of any size and points of any shape, comes back equal."""
@@ -46,7 +46,6 @@ def test_any_json_survives(value: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("decimals", [0, 1, 2, 4, 6])
-@settings(deadline=None)
 @given(data=st.data())
 def test_rounded_values_survive(decimals: int, data: st.DataObject) -> None:
     """Decimal fractions, which no float32 holds, are restored by rounding."""

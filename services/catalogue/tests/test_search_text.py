@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from k1_catalogue.search import index_text, parse_search, triples, words
@@ -30,7 +30,6 @@ def test_triples_know_where_a_word_begins_and_ends() -> None:
     assert triples("night") == ["_ni", "nig", "igh", "ght", "ht_"]
 
 
-@settings(deadline=None)
 @given(st.text(), st.text(), st.lists(st.text()))
 def test_only_plain_lexemes_reach_the_database(title: str, artist: str, tags: list[str]) -> None:
     """Whatever people type, no quote, backslash or operator of theirs is in the values of the SQL."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from k1_catalogue.packing import Table, expand, pack, unpack
@@ -50,7 +50,6 @@ def test_max_points_thins_curves_and_never_beats() -> None:
     assert found["rhythm"]["beat_grid_ms"] == LAYERS["rhythm"]["beat_grid_ms"]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.floats(0, 1), min_size=1, max_size=300),
     st.integers(2, 100),

@@ -67,7 +67,8 @@ async def wire(runtime: Runtime) -> None:
     keys = TrustedKeys(catalogue.list_keys)
     trust = TrustKeeper(link, keys)
     alarms, commands = Alarms(pool), Commands(link, Bundles(pool, objects), Random())  # noqa: S311  for the spread of retries
-    runner, healing = _runner(runtime, pool, commands, catalogue), Healing(pool, commands, _now)
+    opening = _opening(runtime, pool, commands, catalogue)
+    runner, healing = Runner(pool, opening, _now, settings.lease_seconds), Healing(pool, commands, _now)
 
     async def on_hello(device: DeviceRow, hello: DeviceHello) -> None:
         await alarms.heard(device, hello)
@@ -106,9 +107,9 @@ async def wire(runtime: Runtime) -> None:
     }
 
 
-def _runner(runtime: Runtime, pool: Pool, commands: Commands, catalogue: Catalogue) -> Runner:
-    """What drives deployments, with those who hear of every entry that was written."""
-    opening = Opening(
+def _opening(runtime: Runtime, pool: Pool, commands: Commands, catalogue: Catalogue) -> Opening:
+    """What makes drivers, with those who hear of every entry that was written."""
+    return Opening(
         pool=pool,
         commands=commands,
         live=LiveFeed(runtime.bus.client),
@@ -117,7 +118,6 @@ def _runner(runtime: Runtime, pool: Pool, commands: Commands, catalogue: Catalog
         tracer=runtime.tracer_provider.get_tracer("k1.deploy"),
         clock=_now,
     )
-    return Runner(pool, opening, _now)
 
 
 async def _credential_keeper(pool: Pool, folder: Path | None) -> CredentialKeeper | None:

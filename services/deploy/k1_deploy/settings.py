@@ -21,6 +21,12 @@ class DeploySettings(HttpSettings):
         description="The folder of the keys that mint and revoke devices' credentials, `deploy/` of those of the bus; "
         "without it devices cannot be added or revoked.",
     )
+    lease_seconds: float = Field(
+        default=5.0,
+        ge=1,
+        description="How long a process that has died or stalled keeps its deployments, before another goes on with them; "
+        "too short, and a machine that is busy loses them too.",
+    )
     guard_seconds: float = Field(
         default=600.0,
         ge=0,

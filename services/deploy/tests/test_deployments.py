@@ -238,8 +238,12 @@ async def test_drift_under_the_guard_rolls_one_device_back(theatre: Theatre) -> 
         return theatre.all_run([devices[1]], theatre.old)
 
     await until(back, "the drifting device is back")
-    view = await theatre.get(view.id)
-    assert (view.status, view.counts) == ("succeeded", {"committed": 2, "rolled_back": 1})
+
+    async def told() -> bool:
+        return (await theatre.get(view.id)).counts == {"committed": 2, "rolled_back": 1}
+
+    await until(told, "the deployment says so")
+    assert await theatre.status(view.id) == "succeeded"
     assert theatre.all_run([devices[0], devices[2]], theatre.new)
     assert await theatre.expected(devices[1]) == theatre.old.bundle.sha256
 

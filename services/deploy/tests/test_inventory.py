@@ -127,7 +127,7 @@ async def test_whose_hello_is_refused(
     assert told == []
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=300) | st.just(b'{"id":"a"}') | st.just(hello("a").to_json()[:-20]))
 async def test_malformed(inventory: Inventory, data: bytes) -> None:
     """Whatever is no hello is told from the others by its error, which makes it a dead letter at once."""

@@ -13,7 +13,7 @@ from k1_deploy.deployment_questions import DeploymentQuestions
 from k1_deploy.devices import device_store
 from k1_deploy.driving import leases, locks, mailbox
 from k1_deploy.driving.journal import Journal, OvertakenError
-from k1_deploy.driving.leases import LEASE_S, Lease
+from k1_deploy.driving.leases import Lease
 from k1_deploy.driving.locks import Blocked, Taken
 from k1_deploy.errors import LeaseLostError
 from k1_deploy.saga.entries import Became, Controlled, Locked, LogEntry, Opened, Outcome, logged
@@ -24,6 +24,7 @@ from k1_platform.rpc import AnswerError
 from services.deploy.tests.bundles import bundle_info
 from services.deploy.tests.devices import hello
 
+LEASE_S = 5.0
 NOW = logged(datetime.now(UTC))
 CANCEL = ControlSignal(action="cancel", by="anna")
 
@@ -57,7 +58,7 @@ async def add(pool: Pool, device_ids: Sequence[str], number: int = 1) -> str:
 
 async def claim(pool: Pool, owner: str, limit: int = 10) -> list[Lease]:
     async with pool.acquire() as connection:
-        return await leases.claim(connection, owner, limit)
+        return await leases.claim(connection, owner, limit, LEASE_S)
 
 
 async def expire(pool: Pool) -> None:
@@ -111,7 +112,7 @@ async def test_a_renewed_lease_is_kept_and_a_lost_one_ends(pool: Pool) -> None:
 def test_a_lease_ends_by_itself() -> None:
     """Without any answer of the database its holder stops before another could begin."""
     now = 100.0
-    lease = Lease("dep", "one", 1, valid_until=now + LEASE_S, clock=lambda: now)
+    lease = Lease("dep", "one", 1, LEASE_S, valid_until=now + LEASE_S, clock=lambda: now)
     lease.require()
     now += LEASE_S
     with pytest.raises(LeaseLostError):

@@ -16,6 +16,9 @@ from services.deploy.tests.theatre import Theatre, open_theatre, until
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
 
+LEASE_S = 2
+"""A process that dies is missed sooner than it would be in operation."""
+
 
 @pytest.fixture
 async def theatre(migrated: Infrastructure) -> AsyncIterator[Theatre]:
@@ -39,7 +42,8 @@ class Processes:
 
 @pytest.fixture
 def processes(migrated: Infrastructure, tmp_path: Path):
-    processes = Processes(migrated.environment, tmp_path)
+    environment = migrated.environment | {"K1_DEPLOY_LEASE_SECONDS": str(LEASE_S)}
+    processes = Processes(environment, tmp_path)
     yield processes
     processes.close()
 
@@ -49,7 +53,7 @@ def kinds(device: StageDevice) -> Counter[str]:
     return Counter(effect.split()[0] for effect in device.effects)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 async def test_killed_at_any_moment(theatre: Theatre, processes: Processes, seed: int) -> None:
     """`kill -9` at random moments, and again: the deployment ends, and the stage is all new or all old."""
     rng = random.Random(seed)
@@ -63,7 +67,7 @@ async def test_killed_at_any_moment(theatre: Theatre, processes: Processes, seed
     for device in devices:
         device.let_stage.set()
     second = await processes.start()
-    await asyncio.sleep(rng.uniform(0.0, 8.0))
+    await asyncio.sleep(rng.uniform(0.0, 4.0))
     second.process.kill()
     await processes.start()
     view = await theatre.until_status(deployment, "succeeded", "failed", "rolled_back")

@@ -79,7 +79,7 @@ def test_what_cannot_be_decoded_is_refused(
     assert refused.value.code == code
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(songs.KINDS), st.integers(0, 15_000), st.binary(min_size=1, max_size=300))
 def test_damage_is_accepted_or_refused(tmp_path: Path, kind: str, where: int, damage: bytes) -> None:
     """A file with some bytes replaced gives facts or a refusal with a known code."""

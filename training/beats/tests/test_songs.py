@@ -23,7 +23,7 @@ indices = st.integers(0, 10_000)
 
 
 @given(styles, indices, splits)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_truth_is_consistent(style, index, split):
     """Beats rise, lie inside the audio, downbeats are beats, sections tile the song from bar line to bar line."""
     score = compose(style, index, split, 20.0)
@@ -42,7 +42,7 @@ def test_truth_is_consistent(style, index, split):
 
 
 @given(styles, indices, splits)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_every_section_sounds(style, index, split):
     """Notes are playable, and no section is left without any."""
     score = compose(style, index, split, 20.0)
@@ -54,7 +54,7 @@ def test_every_section_sounds(style, index, split):
 
 
 @given(styles, indices, splits)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_seed_is_a_song(style, index, split):
     """The same seed writes the same notes; the next one writes others."""
     first, again, other = (compose(style, i, split, 12.0) for i in (index, index, index + 1))
@@ -64,7 +64,7 @@ def test_a_seed_is_a_song(style, index, split):
 
 
 @given(styles, indices)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_splits_share_no_song(style, index):
     """The same index gives different songs in training, validation and evaluation."""
     tempi = {compose(style, index, split, 12.0).truth().beats[1] for split in SPLIT_NUMBERS}
@@ -124,7 +124,7 @@ def test_truth_survives_a_file(tmp_path):
 
 
 @given(index=st.integers(0, 50))
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=3)
 def test_audio_is_reproducible_and_sane(index):
     """A synthesised song is finite, not clipped beyond a codec's overshoot, and the same twice."""
     first, again = (make_song("edm", index, "evaluation", 6.0) for _ in range(2))

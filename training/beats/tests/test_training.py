@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from k1_analysis.engine.activation import load_net, network_input
@@ -27,7 +27,6 @@ def test_targets_peak_at_the_beats(intervals, metre):
 
 
 @given(st.integers(0, 2**32))
-@settings(deadline=None)
 def test_augmentation_keeps_the_beats_on_the_clicks(seed):
     """However a click track is changed, its loudest frames stay within 20 ms of its beats."""
     beats = np.arange(0.5, 19, 0.5)

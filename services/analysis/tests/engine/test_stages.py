@@ -43,7 +43,7 @@ beat_lists = st.lists(st.floats(0.3, 1.2), min_size=4, max_size=60).map(np.cumsu
 
 
 @given(beat_lists, beat_lists)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_agreement_is_what_mir_eval_says(reference: np.ndarray, estimate: np.ndarray) -> None:
     """F-measure, Cemgil's score and information gain equal mir_eval's on any two sequences."""
     assert agreement.f_measure(reference, estimate) == pytest.approx(
@@ -55,7 +55,7 @@ def test_agreement_is_what_mir_eval_says(reference: np.ndarray, estimate: np.nda
 
 
 @given(st.floats(0.3, 1.0), st.floats(-0.02, 0.02), st.integers(0, 1000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_gain_and_continuity_are_what_mir_eval_says(period: float, shift: float, seed: int) -> None:
     """On a jittered copy of a sequence, as trackers give, the other scores agree with mir_eval too."""
     reference = np.arange(6.0, 40.0, period)
@@ -69,7 +69,7 @@ def test_gain_and_continuity_are_what_mir_eval_says(period: float, shift: float,
 
 
 @given(st.floats(0.3, 1.0), st.floats(0, 2), st.sets(st.integers(0, 59), max_size=8), st.integers(0, 99))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_grid_survives_missing_and_jittered_beats(
     period: float, start: float, missing: set[int], seed: int
 ) -> None:
@@ -150,7 +150,7 @@ def test_rising_always_rises(times: list[float]) -> None:
 
 
 @given(st.lists(st.floats(0, 1, width=32), max_size=300))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_decoder_gives_plausible_beats_for_any_activation(activation: list[float]) -> None:
     """No two beats are closer than the fastest or farther than the slowest tempo allows."""
     model = viterbi.TempoModel(lowest_bpm=60, highest_bpm=180, inertia=100, tempi=20)
@@ -171,7 +171,7 @@ def test_compiled_decoder_equals_its_source() -> None:
 
 
 @given(st.lists(st.integers(1, 30_000), min_size=1, max_size=8), st.integers(1, 7))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_windows_do_not_depend_on_how_samples_arrive(sizes: list[int], block: int) -> None:
     """Pushed in any pieces, a stream is cut into the same windows as in one."""
     samples = np.random.default_rng(0).normal(size=sum(sizes)).astype(np.float32)
@@ -244,7 +244,7 @@ def test_network_answers_a_long_song_as_a_whole() -> None:
 
 
 @given(st.lists(st.integers(0, 300), max_size=8), st.integers(1, 3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_rows_come_back_as_they_were_appended(sizes: list[int], columns: int) -> None:
     """Whatever the blocks, also beyond the room that was made at first."""
     rows = np.arange(sum(sizes) * columns, dtype=np.float32).reshape(-1, columns)
@@ -405,7 +405,7 @@ def test_beats_end_with_the_music(struck: str, levels_db: list[float], kept: sli
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(-90, 0)), min_size=1, max_size=30))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_only_edges_are_taken_away(song: list[tuple[bool, float]]) -> None:
     """What stays is one run of the beats, with every struck one in it."""
     beats = np.arange(len(song)) / 2

@@ -1,6 +1,6 @@
 """Who drives a deployment: a lease with a fence, so that of several processes exactly one acts and writes.
 
-A lease ends when it is not renewed for `LEASE_S`; whoever takes the deployment then gets a higher fence, and from
+A lease ends when it is not renewed for as long as it lasts; whoever takes the deployment then gets a higher fence, and from
 that moment on nothing that is written or sent with a lower one has any effect. The database's clock counts.
 """
 
@@ -13,9 +13,8 @@ from typing import Final
 from k1_deploy.errors import LeaseLostError
 from k1_platform.database import Connection
 
-LEASE_S: Final = 5.0
-SAFETY_S: Final = 0.5
-"""The holder stops this long before the database would give the deployment to another."""
+_HELD: Final = 0.9
+"""The part of a lease after which its holder stops, before the database would give the deployment to another."""
 CHANNEL: Final = "deploy_saga"
 """Notified when a deployment, a signal or a free device may be of interest to somebody."""
 
@@ -27,6 +26,8 @@ class Lease:
     deployment_id: str
     owner: str
     fence: int
+    lasts_s: float
+    """From each renewal on."""
     valid_until: float
     """By `clock`, in s."""
     taken_over: bool = False
@@ -48,10 +49,14 @@ class Lease:
 
 
 async def claim(
-    connection: Connection, owner: str, limit: int, clock: Callable[[], float] = time.monotonic
+    connection: Connection,
+    owner: str,
+    limit: int,
+    lasts_s: float,
+    clock: Callable[[], float] = time.monotonic,
 ) -> list[Lease]:
     """Take deployments that nobody drives and that are due or have a signal, the oldest first."""
-    valid_until = clock() + LEASE_S - SAFETY_S  # before asking: the answer may take its time
+    valid_until = clock() + lasts_s * _HELD  # before asking: the answer may take its time
     rows = await connection.fetch(
         """
         WITH due AS (
@@ -69,9 +74,11 @@ async def claim(
         """,
         owner,
         limit,
-        timedelta(seconds=LEASE_S),
+        timedelta(seconds=lasts_s),
     )
-    return [Lease(row["id"], owner, row["fence"], valid_until, row["taken_over"], clock) for row in rows]
+    return [
+        Lease(row["id"], owner, row["fence"], lasts_s, valid_until, row["taken_over"], clock) for row in rows
+    ]
 
 
 async def renew(connection: Connection, leases: Iterable[Lease]) -> None:
@@ -79,17 +86,17 @@ async def renew(connection: Connection, leases: Iterable[Lease]) -> None:
     held = [lease for lease in leases if lease.is_valid]
     if not held:
         return
-    asked_at = held[0].clock()
+    asked_at, lasts_s = held[0].clock(), held[0].lasts_s
     rows = await connection.fetch(
         "UPDATE deploy.deployments SET lease_until = now() + $3"
         " WHERE owner = $1 AND id = ANY($2::text[]) RETURNING id",
         held[0].owner,
         sorted(lease.deployment_id for lease in held),
-        timedelta(seconds=LEASE_S),
+        timedelta(seconds=lasts_s),
     )
     kept = {row["id"] for row in rows}
     for lease in held:
-        lease.valid_until = asked_at + LEASE_S - SAFETY_S if lease.deployment_id in kept else asked_at
+        lease.valid_until = asked_at + lasts_s * _HELD if lease.deployment_id in kept else asked_at
 
 
 async def release(connection: Connection, lease: Lease, wake_at: datetime | None) -> None:

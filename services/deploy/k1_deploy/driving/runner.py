@@ -23,7 +23,8 @@ from k1_deploy.driving.opening import Opening
 from k1_deploy.errors import LeaseLostError
 from k1_platform.database import DATABASE_ERRORS, Connection, Pool
 
-RENEW_S: Final = 1.0
+RENEWALS: Final = 5
+"""In the time that a lease lasts."""
 POLL_S: Final = 1.0
 WATCH_S: Final = 0.2
 AT_ONCE: Final = 64
@@ -47,6 +48,7 @@ class Runner:
     pool: Pool
     opening: Opening
     clock: Callable[[], datetime]
+    lease_s: float
     owner: str = field(default_factory=lambda: f"deploy-{uuid.uuid4().hex[:12]}")
     _driven: dict[str, _Driven] = field(default_factory=dict[str, _Driven])
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -94,7 +96,8 @@ class Runner:
 
     async def _take(self, connection: Connection) -> None:
         """New deployments, and signals for those that are driven here."""
-        for lease in await leases.claim(connection, self.owner, AT_ONCE - len(self._driven)):
+        room = AT_ONCE - len(self._driven)
+        for lease in await leases.claim(connection, self.owner, room, self.lease_s):
             task = asyncio.create_task(self._drive(lease), name=f"deployment {lease.deployment_id}")
             self._driven[lease.deployment_id] = _Driven(lease, task)
         try:
@@ -110,7 +113,7 @@ class Runner:
         """On a connection of its own: it must not wait behind those who write logs."""
         async with self.pool.acquire() as connection:
             while True:
-                await asyncio.sleep(RENEW_S)
+                await asyncio.sleep(self.lease_s / RENEWALS)
                 await leases.renew(connection, [driven.lease for driven in self._driven.values()])
 
     async def _watch(self) -> NoReturn:
