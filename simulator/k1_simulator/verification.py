@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from k1_contracts.devices import ReplyCode
+from k1_contracts.firmware import FirmwareVersion
 from k1_contracts.graph import BundleManifest
 from k1_graph.bundle.container import read_bundle
 from k1_graph.errors import BundleError, UnknownKeyError
 from k1_simulator.keys import public_keys
 from k1_simulator.profile import Profile
-from k1_simulator.versions import at_least
 
 _KEPT: Final = 64
 
@@ -46,7 +46,7 @@ def check_fits(manifest: BundleManifest, profile: Profile) -> None:
     """
     needed = manifest.firmware_min_version
     try:
-        new_enough = at_least(profile.firmware, needed)
+        new_enough = FirmwareVersion.parse(profile.firmware) >= FirmwareVersion.parse(needed)
     except ValueError as error:
         raise StageError("firmware_too_old", f"the bundle needs firmware {needed!r}, no version") from error
     if not new_enough:

@@ -15,7 +15,6 @@ from k1_simulator.keys import KeysRefusedError, public_keys, read_keys
 from k1_simulator.profile import Profile
 from k1_simulator.sensors import Onset, Sensors
 from k1_simulator.verification import StageError, check_fits, check_signature
-from k1_simulator.versions import at_least
 from simulator.tests.shows import KEY, STRANGER, bundle, kid, x
 
 TRUSTED = {kid(KEY): x(KEY)}
@@ -34,24 +33,6 @@ def test_a_clock_runs_nearly_right(seed: int) -> None:
     """A minute is a minute within 20 millionths."""
     clock = DeviceClock.drawn(random.Random(seed), 0.0)
     assert clock.show(60.0) - clock.show(0.0) == pytest.approx(60_000.0, abs=1.21)
-
-
-# https://semver.org, section 11, in rising order
-VERSIONS = [
-    "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11",
-    "1.0.0-rc.1", "1.0.0", "1.0.1", "1.10.0", "2.0.0",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("older", range(len(VERSIONS)))
-def test_versions_are_in_order(older: int) -> None:
-    """Numbers as numbers, a release after its candidates."""
-    for newer in range(len(VERSIONS)):
-        assert at_least(VERSIONS[newer], VERSIONS[older]) is (newer >= older)
-
-
-def test_a_build_number_is_of_no_account() -> None:
-    assert at_least("1.0.0+5", "1.0.0+7")
 
 
 def test_the_same_seed_reads_the_same() -> None:

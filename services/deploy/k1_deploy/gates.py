@@ -9,9 +9,9 @@ from typing import Final, Literal
 
 from k1_contracts.deployments import OVERRIDABLE, BundleInfo, Check, Gate, GateOverride
 from k1_contracts.devices import DeviceHello
+from k1_contracts.firmware import FirmwareVersion
 from k1_contracts.tracks import F_MEASURE_WARNING
 from k1_deploy.devices.device_store import DeviceRow
-from k1_deploy.devices.firmware import FirmwareVersion
 
 SPACE_MARGIN_BYTES: Final = 64 * 1024
 """A device keeps its books of a bundle beside it, in whole blocks of flash."""
