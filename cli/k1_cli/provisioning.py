@@ -8,7 +8,6 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from k1_cli.bus import ask, connect_client
-from k1_cli.embedded.home import write_private
 from k1_cli.errors import CommandError
 from k1_contracts import subjects
 from k1_contracts.deployments import (
@@ -18,6 +17,7 @@ from k1_contracts.deployments import (
     DevicesRevoked,
     RevokeDevices,
 )
+from k1_platform.secret_files import write_whole
 from k1_platform.settings import NatsSettings
 
 TRUSTED_KEYS = "trusted-keys.json"
@@ -92,7 +92,7 @@ def make_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_private(folder / ".writable", "")
+        write_whole(folder / ".writable", "")
         (folder / ".writable").unlink()
     except OSError as error:
         raise CommandError(f"cannot write to {folder}: {error.strerror}; nothing was added") from error
@@ -106,7 +106,7 @@ def write_credentials(added: DevicesAdded, folder: Path) -> list[Path]:
     texts = {name: text for credential in added.credentials for name, text in [file_of(credential)]}
     texts[TRUSTED_KEYS] = added.trusted_keys
     for name, text in texts.items():
-        write_private(folder / name, text)
+        write_whole(folder / name, text)
     return [folder / name for name in texts]
 
 

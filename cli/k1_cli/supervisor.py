@@ -12,13 +12,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from k1_cli.embedded import EmbeddedStack, StackError
-from k1_cli.embedded.home import write_private
 from k1_cli.embedded.ports import is_free
 from k1_cli.embedded.processes import Child, Command, spawn
 from k1_cli.embedded.server import Server
 from k1_cli.nursery import Nursery
 from k1_cli.services import DEVICE_KEEPER, PREPARATIONS, SIGNERS, Service, make_services, prepare, readiness
 from k1_cli.simulation import SimulatedDevices
+from k1_platform.secret_files import write_whole
 
 _SERVICE_PATIENCE = 60.0
 _READY_PAUSE = 0.05
@@ -224,4 +224,4 @@ class Supervisor:
             "services": [{"name": s.name, "pid": s.process.pid, "port": s.port} for s in self._services],
             "simulated": [{"pid": d.process.pid, "devices": d.count} for d in self._simulated],
         }
-        write_private(self._home.state_file, json.dumps(state, indent=2))
+        write_whole(self._home.state_file, json.dumps(state, indent=2))

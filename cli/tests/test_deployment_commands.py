@@ -17,11 +17,12 @@ from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
 from cli.tests.deployment_samples import DEPLOYMENT, TRACK, at, rollout, step, view
-from k1_cli.embedded.home import Home, write_private
+from k1_cli.embedded.home import Home
 from k1_contracts import deployments, queries, subjects
 from k1_contracts.deployments import DeviceDeployment
 from k1_platform.broker import Bus, connect, make_broker
 from k1_platform.rpc import AnswerError, answer
+from k1_platform.secret_files import write_whole
 from k1_platform.settings import NatsSettings
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
@@ -81,7 +82,7 @@ def k1(gateway: RunningService, provisioned: Infrastructure, tmp_path: Path) -> 
         "services": [],
         "simulated": [],
     }
-    write_private(home.state_file, json.dumps(state | {"environment": provisioned.environment}))
+    write_whole(home.state_file, json.dumps(state | {"environment": provisioned.environment}))
     yield K1(home)
     home.unlock()
 

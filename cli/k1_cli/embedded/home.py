@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from k1_cli.embedded.errors import HomeInUseError, StackError
+from k1_platform.secret_files import write_whole
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Home:
             kept = json.loads(path.read_text())
             return Credentials(**{field.name: kept[field.name] for field in fields(Credentials)})
         made = Credentials.generate()
-        write_private(path, json.dumps(vars(made), indent=2))
+        write_whole(path, json.dumps(vars(made), indent=2))
         return made
 
     def remembered_ports(self) -> dict[str, int]:
@@ -75,7 +76,7 @@ class Home:
     def remember_ports(self, ports: dict[str, int]) -> None:
         """Keep `ports` (a name may be new or known) for the next run."""
         path = self.run / "ports.json"
-        write_private(path, json.dumps(self.remembered_ports() | ports, indent=2))
+        write_whole(path, json.dumps(self.remembered_ports() | ports, indent=2))
 
     def read_state(self) -> dict[str, Any] | None:
         """What the running supervisor wrote about itself, or None where none has."""
@@ -119,12 +120,3 @@ class Home:
             return True
         self.unlock()
         return False
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write `text` readable by its owner alone, and whole or not at all."""
-    draft = path.with_suffix(".new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    draft.replace(path)

@@ -5,11 +5,11 @@ import socket
 from pathlib import Path
 from typing import ClassVar
 
-from k1_cli.embedded.home import write_private
 from k1_cli.embedded.processes import Command
 from k1_cli.embedded.programs import program
 from k1_cli.embedded.server import Server
 from k1_platform.nats_keys import NatsKeys, ensure_nats_keys
+from k1_platform.secret_files import write_whole
 from k1_platform.settings import NatsSettings
 
 MAX_PAYLOAD = 8 * 1024 * 1024
@@ -55,7 +55,7 @@ class NatsServer(Server):
         folder = self.home.data(self.name)
         folder.mkdir(exist_ok=True)
         _keep_streams_without_operator(folder / "jetstream" / "jetstream", keys.account)
-        write_private(folder / "nats.conf", self._configuration(folder, keys))
+        write_whole(folder / "nats.conf", self._configuration(folder, keys))
 
     def command(self) -> Command:
         """The configuration file says everything."""

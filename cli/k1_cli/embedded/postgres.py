@@ -15,9 +15,9 @@ from typing import ClassVar
 import psutil
 
 from k1_cli.embedded.errors import StackError
-from k1_cli.embedded.home import write_private
 from k1_cli.embedded.processes import Command, User, bound_to_us
 from k1_cli.embedded.server import Server
+from k1_platform.secret_files import write_whole
 
 USER = "k1"
 DATABASE = "k1"
@@ -58,7 +58,7 @@ class PostgresServer(Server):
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True, mode=0o700)
         password_file = self.home.run / "postgres-password"
-        write_private(password_file, self.home.credentials().postgres_password)
+        write_whole(password_file, self.home.credentials().postgres_password)
         user = account_for(draft)
         if user is not None:
             os.chown(draft, user.uid, user.gid)

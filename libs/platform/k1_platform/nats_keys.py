@@ -9,13 +9,9 @@ removed is made anew, and what follows from it with it. The four folders go to f
 * `deploy/`: what minting and revoking devices takes, for the service deploy alone, as K1_DEPLOY_NATS_KEYS.
 """
 
-import fcntl
 import json
 import logging
-import os
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -31,11 +27,11 @@ from k1_platform.nats_jwt import (
     encode,
     parse_credentials,
 )
+from k1_platform.secret_files import PRIVATE, folder_lock, write_whole
 from k1_platform.settings import NatsKeysSettings, ObservabilitySettings
 
 _log = logging.getLogger(__name__)
 
-_PRIVATE: Final = 0o600
 _PUBLIC: Final = 0o644
 
 
@@ -89,7 +85,7 @@ def ensure_nats_keys(folder: Path) -> NatsKeys:
         OSError: the folder cannot be written.
     """
     made = NatsKeys(folder)
-    with _locked(folder):
+    with folder_lock(folder):
         for part in ("root", "server", "services", "deploy"):
             (folder / part).mkdir(mode=0o700, exist_ok=True)
         account = _ensure_accounts(made)
@@ -116,7 +112,7 @@ def _ensure_accounts(made: NatsKeys) -> nats_claims.AccountKeys:
     lines = [f"operator: {encode(claims, operator)}", f"system_account: {system.public_key}"]
     lines += [f"resolver_preload: {json.dumps(accounts, indent=2)}", ""]
     _write(made.server_configuration, "\n".join(lines), _PUBLIC)
-    _write(deploy / "account.json", json.dumps(asdict(keys), indent=2), _PRIVATE)
+    _write(deploy / "account.json", json.dumps(asdict(keys), indent=2))
     return keys
 
 
@@ -135,7 +131,7 @@ def _ensure_users(made: NatsKeys, keys: nats_claims.AccountKeys) -> None:
 def _ensure_credentials(file: Path, token: str, user: KeyPair) -> None:
     """Write the file unless it holds the like for a user of its own."""
     if _lasting(file) != _what_lasts(token):
-        _write(file, credentials_text(token, user), _PRIVATE)
+        _write(file, credentials_text(token, user))
 
 
 def _lasting(file: Path) -> Claims | None:
@@ -153,33 +149,14 @@ def _what_lasts(token: str) -> Claims:
 
 def _ensure_key(file: Path, kind: KeyKind) -> KeyPair:
     if not file.exists():
-        _write(file, KeyPair.generate(kind).seed + "\n", _PRIVATE)
+        _write(file, KeyPair.generate(kind).seed + "\n")
     return read_key(file)
 
 
-@contextmanager
-def _locked(folder: Path) -> Generator[None]:
-    """One process at a time writes to the folder, which is made where it is missing."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _write(file: Path, text: str, mode: int) -> None:
-    """Whole or not at all, and only where it changes something."""
-    if file.exists() and file.read_text() == text:
-        return
-    draft = file.with_suffix(".new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "w") as opened:
-        opened.write(text)
-        opened.flush()
-        os.fsync(opened.fileno())
-    draft.replace(file)
+def _write(file: Path, text: str, mode: int = PRIVATE) -> None:
+    """Only where it changes something."""
+    if not file.exists() or file.read_text() != text:
+        write_whole(file, text, mode)
 
 
 def main() -> None:

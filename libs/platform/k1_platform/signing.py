@@ -6,11 +6,8 @@ valid; a key is withdrawn by removing its file.
 """
 
 import argparse
-import fcntl
 import logging
-import os
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from k1_platform.observability import configure_logging
+from k1_platform.secret_files import folder_lock, write_whole
 from k1_platform.settings import ObservabilitySettings, SigningSettings
 
 _SUFFIX: Final = ".pem"
@@ -68,7 +66,7 @@ def load_keys(folder: Path) -> KeyRing:
 
 def ensure_key(folder: Path) -> bool:
     """Make the first key; False where there is one already. Several processes may try at once."""
-    with _locked(folder):
+    with folder_lock(folder):
         if _files(folder):
             return False
         _write(folder, datetime.now(UTC))
@@ -77,7 +75,7 @@ def ensure_key(folder: Path) -> bool:
 
 def add_key(folder: Path) -> None:
     """Make another key, which signs from the next start of the service on."""
-    with _locked(folder):
+    with folder_lock(folder):
         _write(folder, datetime.now(UTC))
 
 
@@ -97,29 +95,9 @@ def _read(file: Path) -> Ed25519PrivateKey:
     return key
 
 
-@contextmanager
-def _locked(folder: Path) -> Generator[None]:
-    """One process at a time writes to the folder, which is made where it is missing."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def _write(folder: Path, at: datetime) -> None:
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    name = at.strftime("%Y%m%dT%H%M%S.%fZ")
-    # Whole or not at all: a reader sees only names that end in the suffix.
-    draft = folder / f"{name}.new"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(folder / f"{name}{_SUFFIX}")
+    write_whole(folder / f"{at.strftime('%Y%m%dT%H%M%S.%fZ')}{_SUFFIX}", pem.decode())
 
 
 def main() -> None:
