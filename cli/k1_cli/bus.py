@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
@@ -14,7 +13,7 @@ from pydantic import BaseModel
 from k1_cli.errors import CommandError
 from k1_contracts.base import Contract
 from k1_contracts.queries import Answer
-from k1_platform.nats_connection import connect_options
+from k1_platform.nats_connection import connect_briefly
 from k1_platform.settings import NatsSettings
 
 _TIMEOUT_SECONDS = 3
@@ -38,16 +37,8 @@ async def connect_client(settings: NatsSettings) -> AsyncGenerator[Client]:
         CommandError: the server does not answer, at the start or within the block.
     """
     try:
-        client = await nats.connect(
-            **connect_options(settings),
-            connect_timeout=_TIMEOUT_SECONDS,
-            allow_reconnect=False,
-            error_cb=_ignore,
-        )
-        try:
+        async with connect_briefly(settings, _TIMEOUT_SECONDS) as client:
             yield client
-        finally:
-            await client.close()
     except (OSError, NatsError) as error:
         raise CommandError(
             f"the NATS server of this stack does not answer ({type(error).__name__})"
@@ -72,7 +63,3 @@ async def ask(client: Client, subject: str, question: Contract, answer: type[A])
         raise CommandError(f"{told.error.message} ({told.error.code})")
     assert told.result is not None
     return told.result
-
-
-async def _ignore(_: Exception) -> None:
-    """What goes wrong reaches the caller as an exception; nats-py would log it as well."""

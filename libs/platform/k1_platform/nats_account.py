@@ -12,20 +12,19 @@ from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 from typing import Final
 
-import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from k1_platform import nats_claims
 from k1_platform.device_credentials import DeviceKeys, load_device_keys
 from k1_platform.errors import TransientError
-from k1_platform.nats_connection import connect_options
+from k1_platform.nats_connection import connect_briefly
 from k1_platform.nats_jwt import Claims, decode, encode
 from k1_platform.nats_keys import NatsKeys
 from k1_platform.observability import configure_logging
 from k1_platform.settings import NatsKeysSettings, NatsSettings, ObservabilitySettings
 
-_TIMEOUT_S: Final = 5.0
+_TIMEOUT_S: Final = 5
 _OK: Final = 200
 _log = logging.getLogger(__name__)
 
@@ -77,26 +76,12 @@ async def _current(client: Client, keys: DeviceKeys) -> Claims:
 async def _account_keeper(url: str, keys: DeviceKeys) -> AsyncGenerator[Client]:
     settings = NatsSettings(url=url, creds=keys.account_keeper)
     try:
-        client = await nats.connect(
-            **connect_options(settings),
-            connect_timeout=int(_TIMEOUT_S),
-            allow_reconnect=False,
-            max_reconnect_attempts=1,  # also counts the attempts of the first connection, by default for minutes
-            reconnect_time_wait=0,
-            error_cb=_ignore,
-        )
-        try:
+        async with connect_briefly(settings, _TIMEOUT_S) as client:
             yield client
-        finally:
-            await client.close()
     except (OSError, NatsError) as error:
         if "Authorization Violation" in str(error):
             raise AccountRefusedError(f"{url} does not know the user of {keys.account_keeper}") from error
         raise TransientError(f"the account could not be replaced: {error!r}") from error
-
-
-async def _ignore(_: Exception) -> None:
-    """What goes wrong reaches the caller as an exception; nats-py would log it as well."""
 
 
 def main() -> None:

@@ -1,9 +1,13 @@
 """How every connection to NATS is made: where the servers are and who we are."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypedDict
+
+import nats
+from nats.aio.client import Client
 
 from k1_platform.nats_jwt import KeyPair, NatsTokenError, parse_credentials
 from k1_platform.settings import NatsSettings
@@ -41,6 +45,31 @@ def connect_options(settings: NatsSettings) -> ConnectOptions:
         return base64.b64encode(_read(file)[1].sign(nonce.encode()))
 
     return ConnectOptions(servers=servers, user_jwt_cb=token, signature_cb=sign)
+
+
+@asynccontextmanager
+async def connect_briefly(settings: NatsSettings, timeout_s: int) -> AsyncGenerator[Client]:
+    """A connection for an errand: it is tried once, and not made again when it breaks.
+
+    Raises:
+        OSError, nats.errors.Error: the server does not answer or does not know us.
+    """
+    client = await nats.connect(
+        **connect_options(settings),
+        connect_timeout=timeout_s,
+        allow_reconnect=False,
+        max_reconnect_attempts=1,  # also counts the attempts of the first connection, by default for minutes
+        reconnect_time_wait=0,
+        error_cb=_ignore,
+    )
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def _ignore(_: Exception) -> None:
+    """What goes wrong reaches the caller as an exception; nats-py would log it as well."""
 
 
 def _read(file: Path) -> tuple[str, KeyPair]:

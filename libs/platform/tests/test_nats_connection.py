@@ -1,0 +1,24 @@
+"""Connections for one errand."""
+
+import asyncio
+
+import pytest
+from nats.errors import Error as NatsError
+
+from k1_platform.nats_connection import connect_briefly
+from k1_platform.settings import NatsSettings
+from tests.support.infrastructure import Infrastructure
+
+
+async def test_a_server_that_is_not_there_is_told_at_once() -> None:
+    """By itself the client would try for two minutes."""
+    nowhere = NatsSettings(url="nats://127.0.0.1:9", creds=None)
+    async with asyncio.timeout(10):
+        with pytest.raises((OSError, NatsError)):
+            await connect_briefly(nowhere, 3).__aenter__()
+
+
+async def test_it_ends_with_its_block(provisioned: Infrastructure) -> None:
+    async with connect_briefly(NatsSettings.of(provisioned.environment), 3) as client:
+        await client.flush()
+    assert client.is_closed
