@@ -69,6 +69,8 @@ class Life:
         self._muted: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._first_effects: list[Effect] = []
+        self._over = False
+        """From here on nothing has an effect: the flash may belong to the next life."""
 
     def start(self) -> None:
         """Boot; the connection comes by itself, and `connection.online` tells when."""
@@ -85,6 +87,7 @@ class Life:
 
     async def end(self, *, bye: bool) -> None:
         """Stop all; with `bye` in good order, else as a power cut does."""
+        self._over = True
         self._show.disarm()
         self.transfers.stop()
         self.connection.begin_end()
@@ -124,6 +127,8 @@ class Life:
             _log.exception("command not handled", extra={"device": self._id, "verb": verb})
 
     async def _obey(self, verb: Verb, body: bytes, reply_to: str | None, *, mute: bool = False) -> None:
+        if self._over:
+            return
         command_id = command_id_of(body)
         if mute:
             self._muted.add(command_id)
@@ -180,8 +185,12 @@ class Life:
     async def _apply(
         self, effects: list[Effect], reply_to: str | None = None, command_id: str | None = None
     ) -> None:
+        if self._over:
+            return
         self._save()
         for effect in effects:
+            if self._over:  # an answer takes its time
+                return
             match effect:
                 case Answer(reply):
                     # A reply subject takes one answer, the first to its own command.

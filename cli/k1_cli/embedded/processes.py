@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ _TAIL_BYTES = 4_096
 _LOG_LIMIT = 16 * 1024 * 1024
 _SAME_PROCESS_SECONDS = 1.0
 _PREDECESSOR_PATIENCE = 3.0
+_PAUSE = 0.02
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class ManagedProcess:
         """Start `command`, after ending what a killed predecessor may have left running.
 
         Raises:
-            StackError: the program cannot be started.
+            StackError: the program cannot be started, or the predecessor does not end.
         """
         self.kill()  # a crashed child may have left children of its own
         self._end_predecessor()
@@ -188,12 +190,26 @@ class ManagedProcess:
         try:
             record = json.loads(self._record.read_text())
             predecessor = psutil.Process(record["pid"])
+            created = predecessor.create_time()
         except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
             return
-        if abs(predecessor.create_time() - record["created"]) > _SAME_PROCESS_SECONDS:
+        if abs(created - record["created"]) > _SAME_PROCESS_SECONDS:
             return  # the number has passed to a stranger
+        if not _ends(predecessor):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                predecessor.kill()
+            if not _ends(predecessor):
+                raise StackError(f"{self.name} of an earlier start, process {predecessor.pid}, does not end")
+
+
+def _ends(process: psutil.Process) -> bool:
+    """Whether it ends soon; one that nobody has waited for has ended, whatever list it stands in."""
+    deadline = time.monotonic() + _PREDECESSOR_PATIENCE
+    while time.monotonic() < deadline:
         try:
-            predecessor.wait(_PREDECESSOR_PATIENCE)
-        except psutil.TimeoutExpired:
-            predecessor.kill()
-            predecessor.wait(_PREDECESSOR_PATIENCE)
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(_PAUSE)
+    return False

@@ -24,7 +24,7 @@ DYING = [
 async def test_work_goes_on_after_the_database_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """A killed server makes asyncpg raise also what it calls its own error; the process does not end by it."""
     monkeypatch.setattr(module, "POLL_S", 0.0)
-    runner = Runner(cast("Pool", None), cast("Opening", None), lambda: datetime.now(UTC))
+    runner = Runner(cast("Pool", None), cast("Opening", None), lambda: datetime.now(UTC), lease_s=5)
     errors, survived = list(DYING), asyncio.Event()
 
     async def work() -> None:

@@ -85,7 +85,7 @@ async def _runner(theatre: Theatre, tracer: trace.Tracer) -> Runner:
         tracer=tracer,
         clock=now,
     )
-    return Runner(theatre.pool, opening, now)
+    return Runner(theatre.pool, opening, now, lease_s=5)
 
 
 async def _request(theatre: Theatre, device_ids: list[str]) -> str:

@@ -1,0 +1,74 @@
+"""Children of a stack, beside what an earlier one has left."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from k1_cli.embedded.home import Home
+from k1_cli.embedded.processes import Command, ManagedProcess
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[ManagedProcess]:
+    home = Home(tmp_path)
+    home.create()
+    process = ManagedProcess(home, "sleeper")
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def predecessor(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[psutil.Process]:
+    """A process of this program that counts as the predecessor; its parent lives and never waits for it."""
+    parent = f"""
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", {request.param!r}], stdout=subprocess.PIPE)
+child.stdout.read(1)
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        found = psutil.Process(int(running.stdout.readline()))
+        record = {"pid": found.pid, "created": found.create_time()}
+        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run" / "sleeper.pid").write_text(json.dumps(record))
+        yield found
+        running.kill()
+
+
+SLEEP = Command((sys.executable, "-c", "import time; time.sleep(60)"))
+STUBBORN = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+sys.stdout.write("x")
+sys.stdout.flush()
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("predecessor", [""], indirect=True)
+def test_a_predecessor_that_nobody_has_waited_for_has_ended(
+    process: ManagedProcess, predecessor: psutil.Process
+) -> None:
+    """In a container without an init process the dead stay listed for good."""
+    while predecessor.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    process.start(SLEEP)
+    assert process.alive
+
+
+@pytest.mark.parametrize("predecessor", [STUBBORN], indirect=True)
+def test_a_predecessor_that_does_not_stop_is_ended(
+    process: ManagedProcess, predecessor: psutil.Process
+) -> None:
+    """It holds the files that the new one needs."""
+    process.start(SLEEP)
+    assert process.alive
+    assert predecessor.status() == psutil.STATUS_ZOMBIE
