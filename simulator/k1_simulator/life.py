@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from k1_contracts import subjects
 from k1_contracts.devices import Activate, DeviceReply, Verb
+from k1_platform.tasks import end_tasks
 from k1_simulator.clock import DeviceClock
 from k1_simulator.connection import Connection
 from k1_simulator.disk import DeviceDisk
@@ -92,10 +93,8 @@ class Life:
         self.transfers.stop()
         self.connection.begin_end()
         while self._tasks:
-            # Once may not do: before Python 3.12 wait_for can lose a cancellation.
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.wait(self._tasks, timeout=_CANCEL_AGAIN_S)
+            await end_tasks(self._tasks, _CANCEL_AGAIN_S)
+            await asyncio.sleep(0)  # they leave the set in a turn of their own
         await self.connection.end(bye=bye)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Final
@@ -21,6 +21,7 @@ from k1_platform.dead_letter_relay import run_dead_letter_relay
 from k1_platform.health import Check, health_routes, nats_check
 from k1_platform.observability import configure_logging, configure_tracing
 from k1_platform.settings import HttpSettings, NatsSettings, ObservabilitySettings
+from k1_platform.tasks import end_tasks
 
 STOPPING: Final = web.AppKey("stopping", asyncio.Event)
 """Set in the application when the service ends: a response that would go on for long looks at it."""
@@ -129,12 +130,7 @@ def _run_in_background(name: str, work: Work, cleanup: AsyncExitStack) -> None:
     task = asyncio.create_task(work(), name=name)
     task.add_done_callback(lambda done: _ended(name, done))
 
-    async def stop() -> None:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-    cleanup.push_async_callback(stop)
+    cleanup.push_async_callback(end_tasks, [task])
 
 
 def _ended(name: str, task: "asyncio.Future[None]") -> None:

@@ -12,6 +12,7 @@ from k1_contracts import streams, subjects
 from k1_contracts.streams import Durable
 from k1_platform.broker import Bus
 from k1_platform.pulling import Pulled, Puller, PullError
+from k1_platform.tasks import run_together
 from k1_telemetry.broker_clock import BrokerClock
 from k1_telemetry.fleet import Effects, Fleet
 from k1_telemetry.meters import Meters
@@ -44,12 +45,13 @@ class Shift:
     async def run(self) -> None:
         """Ends by an exception only: LeaseLostError, or what went wrong with the broker."""
         await self._teller.refresh_presence(self._fleet, everyone=True)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow(streams.TELEMETRY_SAMPLES, self._reading))
-            tasks.create_task(self._follow(streams.TELEMETRY_PRESENCE, self._coming_or_going))
-            tasks.create_task(_every(_LOOK_EVERY_S, self._look_around))
-            tasks.create_task(_every(_RELEASE_HELD_EVERY_S, self._teller.tell_held_samples))
-            tasks.create_task(_every(_MEASURE_EVERY_S, self._measure))
+        await run_together(
+            self._follow(streams.TELEMETRY_SAMPLES, self._reading),
+            self._follow(streams.TELEMETRY_PRESENCE, self._coming_or_going),
+            _every(_LOOK_EVERY_S, self._look_around),
+            _every(_RELEASE_HELD_EVERY_S, self._teller.tell_held_samples),
+            _every(_MEASURE_EVERY_S, self._measure),
+        )
 
     async def _follow(self, durable: Durable, handle: Handle) -> None:
         async with Puller(

@@ -10,6 +10,7 @@ from nats.js.kv import KeyValue
 
 from k1_contracts import streams
 from k1_platform.broker import Bus
+from k1_platform.tasks import run_together
 from k1_telemetry.broker_clock import BrokerClock
 from k1_telemetry.fleet import Fleet
 from k1_telemetry.leader import Lease, LeaseLostError
@@ -47,12 +48,10 @@ class Watch:
     async def _lead(self) -> None:
         """Until the lease is lost or something fails."""
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._lease.keep())
-                tasks.create_task(self._work())
-        except* LeaseLostError:
+            await run_together(self._lease.keep(), self._work())
+        except LeaseLostError:
             _log.warning("no longer the leader")
-        except* Exception:  # noqa: BLE001  the next shift begins anew
+        except Exception:  # noqa: BLE001  the next shift begins anew
             _log.exception("the shift ended early")
             await self._lease.release()
             await asyncio.sleep(_PAUSE_S)

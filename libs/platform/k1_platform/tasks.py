@@ -1,0 +1,39 @@
+"""Tasks that end when they are told to.
+
+Before Python 3.12 `asyncio.wait_for`, which nats-py waits with, loses a cancellation that comes together with what it
+waits for. Whoever is cancelled only once, as by a `TaskGroup`, may then go on for ever.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any, Final
+
+_AGAIN_S: Final = 5.0
+"""Longer than it takes to leave in good order."""
+
+
+async def end_tasks(tasks: Iterable[asyncio.Task[Any]], again_s: float = _AGAIN_S) -> None:
+    """Cancel them, and again every `again_s`, until all have ended; what they raise is theirs."""
+    pending, cancelled = {task for task in tasks if not task.done()}, False
+    while pending:
+        for task in pending:
+            task.cancel()
+        try:
+            await asyncio.wait(pending, timeout=again_s)
+        except asyncio.CancelledError:
+            cancelled = True
+        pending = {task for task in pending if not task.done()}
+    if cancelled:
+        raise asyncio.CancelledError
+
+
+async def run_together(*works: Coroutine[Any, Any, None], again_s: float = _AGAIN_S) -> None:
+    """Run all until one ends, then end the others; raises what the first that failed raised."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await end_tasks(tasks, again_s)
+    failures = [error for task in tasks if not task.cancelled() and (error := task.exception())]
+    if failures:
+        raise failures[0]

@@ -1,0 +1,68 @@
+"""Tasks that are hard to end."""
+
+import asyncio
+
+import pytest
+
+from k1_platform.tasks import end_tasks, run_together
+
+AGAIN_S = 0.05
+
+
+async def stubborn(deafness: int) -> None:
+    """Loses so many cancellations."""
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if not deafness:
+                raise
+            deafness -= 1
+
+
+async def begun(deafness: int) -> asyncio.Task[None]:
+    task = asyncio.create_task(stubborn(deafness))
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_a_task_that_loses_cancellations_ends() -> None:
+    tasks = [await begun(0), await begun(2)]
+    async with asyncio.timeout(20):
+        await end_tasks(tasks, AGAIN_S)
+    assert all(task.cancelled() for task in tasks)
+
+
+async def test_who_ends_tasks_and_is_cancelled_meanwhile_ends_them_first() -> None:
+    task = await begun(2)
+    ending = asyncio.create_task(end_tasks([task], AGAIN_S))
+    await asyncio.sleep(0)
+    ending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ending
+    assert task.cancelled()
+
+
+async def test_the_first_to_fail_ends_the_others() -> None:
+    other: list[asyncio.Task[None] | None] = []
+
+    async def goes_on() -> None:
+        other.append(asyncio.current_task())
+        await stubborn(1)
+
+    async def fails() -> None:
+        raise LookupError("no")
+
+    with pytest.raises(LookupError, match="no"):
+        await run_together(goes_on(), fails(), again_s=AGAIN_S)
+    assert other[0] is not None
+    assert other[0].cancelled()
+
+
+async def test_together_they_end_when_told_to() -> None:
+    """However deaf, and however often it is said."""
+    running = asyncio.create_task(run_together(stubborn(2), stubborn(0), again_s=AGAIN_S))
+    await asyncio.sleep(0.01)
+    async with asyncio.timeout(20):
+        await end_tasks([running], AGAIN_S)
+    assert running.cancelled()
