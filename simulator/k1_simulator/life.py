@@ -218,12 +218,18 @@ class Life:
         await self.connection.say(reply_to or subjects.device(self._id, "reply"), reply.to_json())
 
     def _moment(self) -> None:
-        """The armed bundle runs from here on; all that takes time comes later."""
-        self._spawn(self._runs(self.machine.memory.armed, time.monotonic(), time.time()))
+        """The armed bundle runs from here on.
+
+        All that takes time comes later: other devices of this process have their moment now too.
+        """
+        moment = self.machine.memory.armed, time.monotonic(), time.time()
+        asyncio.get_running_loop().call_later(_BOOKKEEPING_AFTER_S, self._after_moment, *moment)
+
+    def _after_moment(self, armed: Activate | None, monotonic_s: float, unix_s: float) -> None:
+        if not self._over:
+            self._spawn(self._runs(armed, monotonic_s, unix_s))
 
     async def _runs(self, armed: Activate | None, monotonic_s: float, unix_s: float) -> None:
-        # Other devices of this process have their moment now too, and must not wait for this one's disk.
-        await asyncio.sleep(_BOOKKEEPING_AFTER_S)
         if armed is None or self.machine.memory.armed != armed:
             return  # taken back or replaced meanwhile
         if self._parts.faults.take(ActivateError):
