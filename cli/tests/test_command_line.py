@@ -169,7 +169,7 @@ def test_the_tests_get_their_arguments_untouched(k1: K1) -> None:
     assert f"pytest version {pytest.__version__}" in done.stdout + done.stderr
     nothing_collected = 5
     assert (
-        k1("test", "--collect-only", "cli/tests/test_demo_song.py", "-k", "absent").returncode
+        k1("test", "-n0", "--collect-only", "cli/tests/test_demo_song.py", "-k", "absent").returncode
         == nothing_collected
     )
 

@@ -207,7 +207,7 @@ class SagaMachine(RuleBasedStateMachine):
 
 
 SagaMachine.TestCase.settings = settings(
-    max_examples=600, stateful_step_count=40, suppress_health_check=list(HealthCheck)
+    max_examples=300, stateful_step_count=40, suppress_health_check=list(HealthCheck)
 )
 TestSaga = SagaMachine.TestCase
 
