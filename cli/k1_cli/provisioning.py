@@ -10,13 +10,7 @@ from pydantic import ValidationError
 from k1_cli.bus import ask, connect_client
 from k1_cli.errors import CommandError
 from k1_contracts import subjects
-from k1_contracts.deployments import (
-    AddDevices,
-    DeviceCredential,
-    DevicesAdded,
-    DevicesRevoked,
-    RevokeDevices,
-)
+from k1_contracts.fleet import AddDevices, DeviceCredential, DevicesAdded, DevicesRevoked, RevokeDevices
 from k1_platform.secret_files import write_whole
 from k1_platform.settings import NatsSettings
 

@@ -22,8 +22,8 @@ from k1_cli.errors import CommandError
 from k1_cli.fleet_picture import FleetPicture
 from k1_cli.provisioning import TRUSTED_KEYS, add_devices, make_folder, portions, write_credentials
 from k1_cli.running import RunningStack, need_stack
-from k1_contracts.deployments import DeviceCredential, DevicesAdded
 from k1_contracts.devices import Transport
+from k1_contracts.fleet import DeviceCredential, DevicesAdded
 from k1_platform.settings import NatsSettings
 from k1_simulator.fault_file import FaultFileError, load_faults
 from k1_simulator.faults import FaultPlan

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from cli.tests.deployment_samples import DEPLOYMENT, TRACK, at, rollout, step, view
 from k1_cli.embedded.home import Home
-from k1_contracts import deployments, queries, subjects
+from k1_contracts import deployments, fleet, queries, subjects
 from k1_contracts.deployments import DeviceDeployment
 from k1_platform.broker import Bus, connect, make_broker
 from k1_platform.rpc import AnswerError, answer
@@ -94,7 +94,7 @@ class Deploy:
     bus: Bus
     view: deployments.DeploymentView | None = None
     would_start: bool = True
-    devices: list[deployments.DeviceView] = field(default_factory=list)
+    devices: list[fleet.DeviceView] = field(default_factory=list)
     refusal: AnswerError | None = None
     asked: list[Any] = field(default_factory=list)
 
@@ -106,10 +106,10 @@ class Deploy:
             (subject.RPC_DEPLOYMENT_GET, deployments.GetDeployment, self._get),
             (subject.RPC_DEPLOYMENT_LIST, deployments.ListDeployments, self._list),
             (subject.RPC_DEPLOYMENT_CONTROL, deployments.ControlDeployment, self._get),
-            (subject.RPC_DEVICE_LIST, deployments.ListDevices, self._list_devices),
-            (subject.RPC_DEVICE_GET, deployments.GetDevice, self._device),
-            (subject.RPC_DEVICE_ADD, deployments.AddDevices, self._add),
-            (subject.RPC_DEVICE_REVOKE, deployments.RevokeDevices, self._revoke),
+            (subject.RPC_DEVICE_LIST, fleet.ListDevices, self._list_devices),
+            (subject.RPC_DEVICE_GET, fleet.GetDevice, self._device),
+            (subject.RPC_DEVICE_ADD, fleet.AddDevices, self._add),
+            (subject.RPC_DEVICE_REVOKE, fleet.RevokeDevices, self._revoke),
         ):
             answer(self.bus.broker, name, model, self._noted(function))
 
@@ -140,24 +140,22 @@ class Deploy:
         assert self.view is not None
         return deployments.DeploymentPage(total=1, items=[self.view])
 
-    def _list_devices(self, question: deployments.ListDevices) -> Any:
+    def _list_devices(self, question: fleet.ListDevices) -> Any:
         end = question.offset + question.limit
-        return deployments.DevicePage(total=len(self.devices), items=self.devices[question.offset : end])
+        return fleet.DevicePage(total=len(self.devices), items=self.devices[question.offset : end])
 
     def _device(self, _: Any) -> Any:
-        return golden(deployments.DeviceView)
+        return golden(fleet.DeviceView)
 
-    def _add(self, question: deployments.AddDevices) -> Any:
+    def _add(self, question: fleet.AddDevices) -> Any:
         credentials = [
-            deployments.DeviceCredential(
-                device_id=name, transport=question.transport, secret=f"secret of {name}"
-            )
+            fleet.DeviceCredential(device_id=name, transport=question.transport, secret=f"secret of {name}")
             for name in question.device_ids
         ]
-        return deployments.DevicesAdded(credentials=credentials, trusted_keys=KEYS)
+        return fleet.DevicesAdded(credentials=credentials, trusted_keys=KEYS)
 
-    def _revoke(self, question: deployments.RevokeDevices) -> Any:
-        return deployments.DevicesRevoked(device_ids=question.device_ids)
+    def _revoke(self, question: fleet.RevokeDevices) -> Any:
+        return fleet.DevicesRevoked(device_ids=question.device_ids)
 
 
 @pytest.fixture
@@ -187,9 +185,7 @@ async def test_credentials_are_files_for_their_owner_alone(k1: K1, deploy: Deplo
     assert {mode(path) for path in folder.iterdir()} == {0o600}
     assert mode(folder) == 0o700
     assert "secret of" not in done.stdout + done.stderr
-    assert deploy.asked == [
-        deployments.AddDevices(device_ids=["left-01", "left-02", "left-03"], group="stage")
-    ]
+    assert deploy.asked == [fleet.AddDevices(device_ids=["left-01", "left-02", "left-03"], group="stage")]
 
 
 async def test_mqtt_has_user_and_password(k1: K1, deploy: Deploy, tmp_path: Path) -> None:
@@ -198,7 +194,7 @@ async def test_mqtt_has_user_and_password(k1: K1, deploy: Deploy, tmp_path: Path
     done = await k1("devices", "add", "k1-a", "--mqtt", "--renew", "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert json.loads((out / "k1-a.mqtt.json").read_text()) == {"user": "k1-a", "password": "secret of k1-a"}
-    assert deploy.asked == [deployments.AddDevices(device_ids=["k1-a"], transport="mqtt", renew=True)]
+    assert deploy.asked == [fleet.AddDevices(device_ids=["k1-a"], transport="mqtt", renew=True)]
 
 
 async def test_secrets_are_printed_only_when_asked_for(k1: K1, deploy: Deploy) -> None:
@@ -234,12 +230,12 @@ async def test_without_deploy_it_is_said(k1: K1) -> None:
 async def test_devices_are_revoked(k1: K1, deploy: Deploy) -> None:
     done = await k1("devices", "revoke", "k1-a", "k1-b")
     assert (done.returncode, done.stdout) == (0, "revoked: k1-a, k1-b\n")
-    assert deploy.asked == [deployments.RevokeDevices(device_ids=["k1-a", "k1-b"])]
+    assert deploy.asked == [fleet.RevokeDevices(device_ids=["k1-a", "k1-b"])]
 
 
 async def test_devices_are_listed_page_by_page(k1: K1, deploy: Deploy) -> None:
     """All of them, however many; as a table and as JSON."""
-    one = golden(deployments.DeviceView)
+    one = golden(fleet.DeviceView)
     deploy.devices = [one.model_copy(update={"id": f"k1-{number}"}) for number in range(1200)]
     done = await k1("devices", "list", "--group", "stage", "--json")
     assert [item["id"] for item in done.json["items"]] == [f"k1-{number}" for number in range(1200)]
@@ -282,7 +278,7 @@ async def test_an_order_carries_every_option(k1: K1, deploy: Deploy) -> None:
 async def test_all_devices_and_the_current_version(k1: K1, deploy: Deploy) -> None:
     """`--all` names every device; a downbeat is one of the playing track's current version."""
     deploy.view = rollout(2)
-    one = golden(deployments.DeviceView)
+    one = golden(fleet.DeviceView)
     deploy.devices = [one.model_copy(update={"id": f"k1-{number}"}) for number in range(3)]
     done = await k1("deploy", TRACK, "--all", "--on-downbeat", f"{TRACK}@2026-05-01T20:00:00Z")
     assert done.returncode == 0, done.stderr

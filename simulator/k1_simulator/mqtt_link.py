@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import aiomqtt
 
 from k1_contracts import subjects
-from k1_contracts.deployments import DeviceCredential
 from k1_contracts.devices import ChunkHeader, DeviceBye, FetchChunk
+from k1_contracts.fleet import DeviceCredential
 from k1_simulator.link import CHUNK_TIMEOUT_S, CONNECT_TIMEOUT_S, Heard, LinkError, Open, Session
 
 _log = logging.getLogger(__name__)

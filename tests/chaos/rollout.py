@@ -11,8 +11,9 @@ from random import Random
 from typing import Final
 
 from k1_contracts import subjects
-from k1_contracts.deployments import AddDevices, DevicesAdded, RequestDeployment, Strategy
+from k1_contracts.deployments import RequestDeployment, Strategy
 from k1_contracts.devices import AlarmKind, DeviceAlarm
+from k1_contracts.fleet import AddDevices, DevicesAdded
 from k1_contracts.ids import new_id
 from k1_platform.settings import NatsSettings
 from k1_simulator.faults import DriftRamp, LowFps, Overheat

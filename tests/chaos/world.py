@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from k1_cli.embedded.stack import EmbeddedStack
 from k1_cli.nursery import Nursery
 from k1_contracts import streams, subjects
-from k1_contracts.deployments import BundleInfo, GetBundle
+from k1_contracts.bundles import BundleInfo, GetBundle
 from k1_contracts.graph_queries import KeySet, PublicKey
 from k1_contracts.queries import Answer
 from k1_deploy.driving.bundles import remember_bundle

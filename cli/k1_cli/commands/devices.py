@@ -14,7 +14,7 @@ from k1_cli.options import HomeOption, JsonOption
 
 if TYPE_CHECKING:
     from k1_cli.gateway import Gateway
-    from k1_contracts.deployments import DevicesAdded, DeviceView
+    from k1_contracts.fleet import DevicesAdded, DeviceView
 
 _PAGE = 1000
 _FOLDER = "devices"
@@ -131,7 +131,7 @@ def show(
 
 def all_devices(gateway: "Gateway", *, group: str | None = None, revoked: bool = False) -> "list[DeviceView]":
     """Page by page."""
-    from k1_contracts.deployments import DevicePage
+    from k1_contracts.fleet import DevicePage
 
     query: dict[str, str | int | bool] = {"limit": _PAGE, "include_revoked": revoked}
     if group is not None:

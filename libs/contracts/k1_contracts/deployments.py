@@ -5,11 +5,12 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints
 
 from k1_contracts.base import Contract, UtcTime
-from k1_contracts.devices import DeviceId, RunningBundle, Transport
+from k1_contracts.bundles import BundleRef
+from k1_contracts.devices import DeviceId, RunningBundle
 from k1_contracts.events import Version
-from k1_contracts.graph import BundleManifest, GraphImpact, RuntimeEstimate, RuntimeRisk
+from k1_contracts.fleet import Group
+from k1_contracts.graph import GraphImpact
 from k1_contracts.ids import DeploymentId, Sha256, TrackId
-from k1_contracts.tracks import Notice
 
 DeploymentStatus = Literal[
     "queued",
@@ -52,7 +53,6 @@ OVERRIDABLE: Final[frozenset[Gate]] = frozenset(
 )
 """An absent device cannot be wished present."""
 
-Group = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 _NO_NUL: Final = r"^[^\x00]*$"
 """What PostgreSQL cannot keep in a text."""
 Actor = Annotated[
@@ -164,15 +164,6 @@ class DevicePlan(Contract):
     """1 is first; None: it is blocked."""
     checks: list[Check]
     runs: RunningBundle | None = None
-
-
-class BundleRef(Contract):
-    """The bundle of a version."""
-
-    sha256: Sha256
-    size: int
-    track_id: TrackId
-    version: Version
 
 
 class DeploymentPlan(Contract):
@@ -366,129 +357,3 @@ class DeploymentChange(Contract):
     step: StepView | None = None
     percent: float | None = None
     at: UtcTime
-
-
-class DeviceView(Contract):
-    """A device as its owner, deploy, knows it, with its presence."""
-
-    id: DeviceId
-    transport: Transport
-    group: Group | None = None
-    online: bool
-    last_seen: UtcTime | None = None
-    model: str | None = None
-    firmware: str | None = None
-    hardware: str | None = None
-    node_types: list[str] = Field(default_factory=list[str])
-    flash_free_bytes: int | None = None
-    running: RunningBundle | None = None
-    staged: list[Sha256] = Field(default_factory=list[str])
-    expected: RunningBundle | None = None
-    """What it should run: where it differs, it is put right at its next hello."""
-    healing: bool = False
-    deployment_id: DeploymentId | None = None
-    """The deployment that holds it now."""
-    last_deployment_id: DeploymentId | None = None
-    alarms: list[Notice] = Field(default_factory=list[Notice])
-    added_at: UtcTime
-    revoked_at: UtcTime | None = None
-
-
-class DevicePage(Contract):
-    total: int
-    items: list[DeviceView]
-
-
-class ListDevices(Contract):
-    group: Group | None = None
-    include_revoked: bool = False
-    limit: Annotated[int, Field(ge=1, le=1000)] = 200
-    offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-
-
-class GetDevice(Contract):
-    device_id: DeviceId
-
-
-class AddDevices(Contract):
-    """Provision devices: one credential each, told once."""
-
-    device_ids: Annotated[list[DeviceId], Field(min_length=1, max_length=1000)]
-    transport: Transport = "nats"
-    group: Group | None = None
-    renew: bool = False
-    """Give devices that exist a new credential and revoke the old one; otherwise they are an error."""
-
-
-class DeviceCredential(Contract):
-    """What a device connects with; a secret."""
-
-    device_id: DeviceId
-    transport: Transport
-    user: str | None = None
-    """MQTT user name."""
-    secret: str
-    """NATS: the text of a credentials file; MQTT: the password."""
-
-
-class DevicesAdded(Contract):
-    credentials: list[DeviceCredential]
-    trusted_keys: str
-    """The JWK set of the keys that bundles are signed with, to be installed with the credential."""
-
-
-class RevokeDevices(Contract):
-    device_ids: Annotated[list[DeviceId], Field(min_length=1, max_length=1000)]
-
-
-class DevicesRevoked(Contract):
-    device_ids: list[DeviceId]
-
-
-def bundle_key(sha256: str) -> str:
-    """Where the bundle with this SHA-256 lies in the object store, of whichever version it is or was."""
-    return f"graphs/{sha256}/bundle.k1b"
-
-
-class GetBundle(Contract):
-    track_id: TrackId
-    version: Version
-
-
-class CompareGraphs(Contract):
-    """What changes for a device that runs another version or track."""
-
-    track_id: TrackId
-    version: Version
-    running: RunningBundle
-
-
-class BundleInfo(Contract):
-    """The catalogue's answer: the bundle and what the gates look at."""
-
-    bundle: BundleRef
-    key: str
-    """In the object store."""
-    manifest: BundleManifest
-    runtime_estimate: RuntimeEstimate
-    risk: RuntimeRisk
-    photosensitivity_passed: bool | None = None
-    """None: not known."""
-    f_measure: float
-    track_status: Literal["ready", "warning"]
-
-
-class Compatibility(Contract):
-    device_id: DeviceId
-    firmware: str | None
-    status: Literal["ok", "upgrade_required", "missing_nodes", "no_space", "offline"]
-    reason: str | None = None
-
-
-class BundleView(Contract):
-    """A bundle, its cost and the devices that could run it."""
-
-    manifest: BundleManifest
-    runtime_estimate: RuntimeEstimate
-    bundle: BundleRef
-    compatibility: list[Compatibility]

@@ -10,6 +10,7 @@ from k1_catalogue.job_questions import JobQuestions
 from k1_catalogue.questions import Questions
 from k1_catalogue.reference import Reference
 from k1_contracts import deployments, events, graph_queries, queries, streams, subjects
+from k1_contracts.bundles import CompareGraphs, GetBundle
 from k1_platform.broker import Bus
 from k1_platform.consuming import Handler, consume_table
 from k1_platform.database import TRANSIENT_ERRORS
@@ -57,8 +58,8 @@ def answer_questions(
         subjects.RPC_GRAPH_SIMULATE: (graph_queries.Simulate, graphs.simulate),
         subjects.RPC_NODE_LIST: (graph_queries.ListNodes, reference.list_nodes),
         subjects.RPC_KEY_LIST: (graph_queries.ListKeys, reference.list_keys),
-        subjects.RPC_BUNDLE_INFO: (deployments.GetBundle, bundles.get_bundle),
-        subjects.RPC_GRAPH_COMPARE: (deployments.CompareGraphs, bundles.compare),
+        subjects.RPC_BUNDLE_INFO: (GetBundle, bundles.get_bundle),
+        subjects.RPC_GRAPH_COMPARE: (CompareGraphs, bundles.compare),
     }
     for subject, (model, function) in table.items():
         answer(bus.broker, subject, model, function, transient=TRANSIENT_ERRORS)

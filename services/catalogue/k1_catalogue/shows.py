@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel
 
 from k1_catalogue.graph_store import Baseline
-from k1_contracts.deployments import bundle_key
+from k1_contracts.bundles import bundle_key
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import (
     GraphAnalysis,

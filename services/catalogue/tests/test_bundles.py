@@ -9,7 +9,7 @@ from k1_catalogue.graphs import Graphs
 from k1_catalogue.intake import Intake
 from k1_catalogue.questions import Questions
 from k1_catalogue.show_files import ShowFiles
-from k1_contracts.deployments import BundleInfo, CompareGraphs, GetBundle
+from k1_contracts.bundles import BundleInfo, CompareGraphs, GetBundle
 from k1_contracts.devices import RunningBundle
 from k1_contracts.graph_queries import PutGraph, Simulate
 from k1_contracts.ids import new_id

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from faststream.nats import NatsBroker
 
 from k1_contracts import subjects
-from k1_contracts.deployments import ActivateOnDownbeat, BundleInfo, CompareGraphs, GetBundle
+from k1_contracts.bundles import BundleInfo, CompareGraphs, GetBundle
+from k1_contracts.deployments import ActivateOnDownbeat
 from k1_contracts.graph import GraphImpact
 from k1_contracts.graph_queries import KeySet, ListKeys
 from k1_contracts.queries import GetGenesis

@@ -7,7 +7,8 @@ for all, with a reason; it then counts as passed and is shown as overridden.
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final, Literal
 
-from k1_contracts.deployments import OVERRIDABLE, BundleInfo, Check, Gate, GateOverride
+from k1_contracts.bundles import BundleInfo
+from k1_contracts.deployments import OVERRIDABLE, Check, Gate, GateOverride
 from k1_contracts.devices import DeviceHello
 from k1_contracts.firmware import FirmwareVersion
 from k1_contracts.tracks import F_MEASURE_WARNING

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from k1_contracts import deployments, streams, subjects
+from k1_contracts import bundles, deployments, fleet, streams, subjects
 from k1_contracts import devices as link_messages
 from k1_deploy.deployment_questions import DeploymentQuestions
 from k1_deploy.devices.chunks import Chunks
@@ -49,15 +49,15 @@ def answer_questions(
 ) -> None:
     """Subscribe to the questions of the gateway and of `k1`."""
     table: dict[str, tuple[type[Any], Any]] = {
-        subjects.RPC_BUNDLE_GET: (deployments.GetBundle, devices.get_bundle_view),
+        subjects.RPC_BUNDLE_GET: (bundles.GetBundle, devices.get_bundle_view),
         subjects.RPC_DEPLOYMENT_PLAN: (deployments.PlanDeployment, planner.plan),
         subjects.RPC_DEPLOYMENT_LIST: (deployments.ListDeployments, orders.list_deployments),
         subjects.RPC_DEPLOYMENT_GET: (deployments.GetDeployment, orders.get_deployment),
         subjects.RPC_DEPLOYMENT_CONTROL: (deployments.ControlDeployment, orders.control),
-        subjects.RPC_DEVICE_LIST: (deployments.ListDevices, devices.list_devices),
-        subjects.RPC_DEVICE_GET: (deployments.GetDevice, devices.get_device),
-        subjects.RPC_DEVICE_ADD: (deployments.AddDevices, devices.add_devices),
-        subjects.RPC_DEVICE_REVOKE: (deployments.RevokeDevices, devices.revoke_devices),
+        subjects.RPC_DEVICE_LIST: (fleet.ListDevices, devices.list_devices),
+        subjects.RPC_DEVICE_GET: (fleet.GetDevice, devices.get_device),
+        subjects.RPC_DEVICE_ADD: (fleet.AddDevices, devices.add_devices),
+        subjects.RPC_DEVICE_REVOKE: (fleet.RevokeDevices, devices.revoke_devices),
     }
     for subject, (model, function) in table.items():
         answer(bus.broker, subject, model, function, transient=TRANSIENT_ERRORS)

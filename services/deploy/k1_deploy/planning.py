@@ -6,15 +6,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from k1_contracts.bundles import BundleInfo, CompareGraphs, GetBundle
 from k1_contracts.deployments import (
     DEPLOYMENT_MAX_DEVICES,
     OVERRIDABLE,
-    BundleInfo,
-    CompareGraphs,
     DeploymentOrder,
     DeploymentPlan,
     DevicePlan,
-    GetBundle,
     PlanDeployment,
 )
 from k1_contracts.devices import RunningBundle

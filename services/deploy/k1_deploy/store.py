@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import asyncpg
 
+from k1_contracts.bundles import BundleInfo
 from k1_contracts.deployments import (
     ENDED,
     AuditLine,
-    BundleInfo,
     Check,
     DeploymentSummary,
     ListDeployments,

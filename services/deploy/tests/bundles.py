@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from k1_contracts.deployments import BundleInfo, BundleRef
+from k1_contracts.bundles import BundleInfo, BundleRef
 from k1_contracts.graph import BundleManifest, RuntimeEstimate
 from services.deploy.tests.devices import bundle
 

@@ -13,7 +13,7 @@ from nats.errors import Error as NatsError
 
 from k1_cli.embedded.home import Home
 from k1_cli.embedded.nats import NatsServer
-from k1_contracts.deployments import DeviceCredential
+from k1_contracts.fleet import DeviceCredential
 from k1_deploy.devices.credentials import DeviceCredentials
 from k1_platform.nats_connection import connect_options
 from k1_platform.nats_jwt import KeyPair, credentials_text

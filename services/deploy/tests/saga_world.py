@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from k1_contracts.deployments import ActivateNow, BundleRef, Strategy
+from k1_contracts.bundles import BundleRef
+from k1_contracts.deployments import ActivateNow, Strategy
 from k1_contracts.devices import RunningBundle
 from k1_deploy.saga.entries import (
     Intent,

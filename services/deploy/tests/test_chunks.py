@@ -13,7 +13,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from k1_contracts import subjects
-from k1_contracts.deployments import bundle_key
+from k1_contracts.bundles import bundle_key
 from k1_contracts.devices import CHUNK_MAX_BYTES, FetchChunk, RunningBundle
 from k1_deploy.devices import device_store
 from k1_deploy.devices.chunks import BundleCache, Chunks

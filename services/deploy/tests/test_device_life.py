@@ -13,7 +13,8 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from k1_contracts import streams, subjects
-from k1_contracts.deployments import (
+from k1_contracts.devices import DeviceHello, DeviceReply, Presence, Trust
+from k1_contracts.fleet import (
     AddDevices,
     DeviceCredential,
     DevicesAdded,
@@ -22,7 +23,6 @@ from k1_contracts.deployments import (
     GetDevice,
     RevokeDevices,
 )
-from k1_contracts.devices import DeviceHello, DeviceReply, Presence, Trust
 from k1_contracts.graph_queries import KeySet, ListKeys, PublicKey
 from k1_platform.dead_letter_queue import list_dead_letters
 from k1_platform.nats_connection import connect_options

@@ -5,16 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from k1_contracts.deployments import (
-    AddDevices,
-    BundleInfo,
-    DeviceCredential,
-    GetBundle,
-    GetDevice,
-    ListDevices,
-    RevokeDevices,
-)
+from k1_contracts.bundles import BundleInfo, GetBundle
 from k1_contracts.devices import DeviceAlarm, Presence, Transport
+from k1_contracts.fleet import AddDevices, DeviceCredential, GetDevice, ListDevices, RevokeDevices
 from k1_contracts.graph_queries import KeySet
 from k1_deploy.devices import device_store
 from k1_deploy.devices.device_questions import DeviceQuestions

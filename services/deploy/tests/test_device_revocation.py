@@ -12,7 +12,7 @@ import nats
 import pytest
 
 from k1_cli.embedded.nats import NatsServer
-from k1_contracts.deployments import DeviceCredential
+from k1_contracts.fleet import DeviceCredential
 from k1_deploy.devices.credentials import DeviceCredentials
 from k1_platform.errors import TransientError
 from k1_platform.nats_account import AccountRefusedError

@@ -5,14 +5,8 @@ from typing import Any
 
 import pytest
 
-from k1_contracts.deployments import (
-    BundleInfo,
-    CompareGraphs,
-    GateOverride,
-    GetBundle,
-    PlanDeployment,
-    Strategy,
-)
+from k1_contracts.bundles import BundleInfo, CompareGraphs, GetBundle
+from k1_contracts.deployments import GateOverride, PlanDeployment, Strategy
 from k1_contracts.devices import Presence
 from k1_contracts.graph import GraphImpact
 from k1_deploy.devices import device_store

@@ -14,7 +14,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import CollectorRegistry
 
 from k1_contracts import subjects
-from k1_contracts.deployments import ActivateOnDownbeat, BundleInfo, GetBundle, RequestDeployment
+from k1_contracts.bundles import BundleInfo, GetBundle
+from k1_contracts.deployments import ActivateOnDownbeat, RequestDeployment
 from k1_contracts.ids import new_id
 from k1_deploy.devices.link import DeviceLink
 from k1_deploy.driving.bundles import Bundles

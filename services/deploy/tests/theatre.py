@@ -17,15 +17,8 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
 from k1_contracts import streams, subjects
-from k1_contracts.deployments import (
-    BundleInfo,
-    BundleRef,
-    ControlDeployment,
-    DeploymentView,
-    GetBundle,
-    GetDeployment,
-    RequestDeployment,
-)
+from k1_contracts.bundles import BundleInfo, BundleRef, GetBundle
+from k1_contracts.deployments import ControlDeployment, DeploymentView, GetDeployment, RequestDeployment
 from k1_contracts.devices import DeviceAlarm, RunningBundle
 from k1_contracts.ids import new_id
 from k1_contracts.queries import Answer, RpcError

@@ -6,7 +6,7 @@ revoked on the command line alone (`k1 devices`), never over HTTP.
 
 from typing import Final
 
-from k1_contracts import deployments, subjects
+from k1_contracts import bundles, deployments, fleet, subjects
 from k1_gateway.api import relay
 from k1_gateway.deploying import DeploymentBody, request_deployment
 from k1_gateway.endpoints import AWAY, BODY_PROBLEMS, INVALID, NO_VERSION, Endpoint
@@ -34,22 +34,22 @@ def _control(action: str, summary: str) -> Endpoint:
 DEPLOYMENT_ENDPOINTS: Final = (
     Endpoint(
         "GET", "/devices", "listDevices", "Devices", "The devices, with their presence and what they run",
-        relay, subject=subjects.RPC_DEVICE_LIST, question=deployments.ListDevices,
+        relay, subject=subjects.RPC_DEVICE_LIST, question=fleet.ListDevices,
         query=("group", "include_revoked", "limit", "offset"),
-        answers={200: ("Devices", deployments.DevicePage)}, problems={**INVALID, **AWAY},
+        answers={200: ("Devices", fleet.DevicePage)}, problems={**INVALID, **AWAY},
     ),
     Endpoint(
         "GET", "/devices/{device_id}", "getDevice", "Devices",
         "A device: firmware, node types, free flash, presence, what it runs and should run",
-        relay, subject=subjects.RPC_DEVICE_GET, question=deployments.GetDevice,
-        answers={200: ("The device", deployments.DeviceView)},
+        relay, subject=subjects.RPC_DEVICE_GET, question=fleet.GetDevice,
+        answers={200: ("The device", fleet.DeviceView)},
         problems={404: "`device_not_found`", **INVALID, **AWAY},
     ),
     Endpoint(
         "GET", "/tracks/{track_id}/versions/{version}/bundle", "getBundle", "Deployments",
         "The signed bundle of a version, what it costs, and which devices could run it",
-        relay, subject=subjects.RPC_BUNDLE_GET, question=deployments.GetBundle,
-        answers={200: ("The bundle", deployments.BundleView)},
+        relay, subject=subjects.RPC_BUNDLE_GET, question=bundles.GetBundle,
+        answers={200: ("The bundle", bundles.BundleView)},
         problems={**NO_VERSION, 409: "`bundle_missing`: simulate the graph first"},
     ),
     Endpoint(

@@ -9,7 +9,7 @@ from faststream.nats import NatsBroker
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
-from k1_contracts import deployments, graph_queries, queries, subjects
+from k1_contracts import bundles, deployments, fleet, graph_queries, queries, subjects
 from k1_platform.broker import Bus, connect, make_broker
 from k1_platform.rpc import answer
 from k1_platform.rpc_documents import Document, answer_document
@@ -65,9 +65,9 @@ QUESTIONS = {
     subjects.RPC_NODE_LIST: graph_queries.ListNodes,
     subjects.RPC_PRESET_LIST: graph_queries.ListPresets,
     subjects.RPC_KEY_LIST: graph_queries.ListKeys,
-    subjects.RPC_DEVICE_LIST: deployments.ListDevices,
-    subjects.RPC_DEVICE_GET: deployments.GetDevice,
-    subjects.RPC_BUNDLE_GET: deployments.GetBundle,
+    subjects.RPC_DEVICE_LIST: fleet.ListDevices,
+    subjects.RPC_DEVICE_GET: fleet.GetDevice,
+    subjects.RPC_BUNDLE_GET: bundles.GetBundle,
     subjects.RPC_DEPLOYMENT_PLAN: deployments.PlanDeployment,
     subjects.RPC_DEPLOYMENT_LIST: deployments.ListDeployments,
     subjects.RPC_DEPLOYMENT_GET: deployments.GetDeployment,

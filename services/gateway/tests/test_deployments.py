@@ -13,7 +13,7 @@ from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 from nats.js.api import DeliverPolicy
 
-from k1_contracts import deployments, streams, subjects
+from k1_contracts import bundles, deployments, fleet, streams, subjects
 from k1_contracts.base import rfc3339
 from k1_contracts.envelope import Envelope
 from k1_contracts.ids import derived_id
@@ -75,20 +75,20 @@ def deploy(owners: Owners) -> Owners:
         (
             "/devices?group=stage&include_revoked=true&limit=1000&offset=3",
             subjects.RPC_DEVICE_LIST,
-            deployments.DevicePage,
-            deployments.ListDevices(group="stage", include_revoked=True, limit=1000, offset=3),
+            fleet.DevicePage,
+            fleet.ListDevices(group="stage", include_revoked=True, limit=1000, offset=3),
         ),
         (
             "/devices/k1-stage-left",
             subjects.RPC_DEVICE_GET,
-            deployments.DeviceView,
-            deployments.GetDevice(device_id="k1-stage-left"),
+            fleet.DeviceView,
+            fleet.GetDevice(device_id="k1-stage-left"),
         ),
         (
             f"/tracks/{samples.TRACK}/versions/3/bundle",
             subjects.RPC_BUNDLE_GET,
-            deployments.BundleView,
-            deployments.GetBundle(track_id=samples.TRACK, version=3),
+            bundles.BundleView,
+            bundles.GetBundle(track_id=samples.TRACK, version=3),
         ),
         (
             f"/deployments?track_id={samples.TRACK}&device_id=k1-a&status=staging&limit=7&offset=1",

@@ -13,7 +13,7 @@ from nats.errors import Error as NatsError
 from pydantic import ValidationError
 
 from k1_contracts import subjects
-from k1_contracts.deployments import bundle_key
+from k1_contracts.bundles import bundle_key
 from k1_contracts.devices import ChunkHeader, FetchChunk
 from k1_deploy.devices.device_store import get_devices
 from k1_deploy.holding import Holdings

@@ -5,16 +5,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from k1_contracts.deployments import (
+from k1_contracts.bundles import BundleInfo, BundleView, Compatibility, GetBundle
+from k1_contracts.fleet import (
     AddDevices,
-    BundleInfo,
-    BundleView,
-    Compatibility,
     DevicePage,
     DevicesAdded,
     DevicesRevoked,
     DeviceView,
-    GetBundle,
     GetDevice,
     ListDevices,
     RevokeDevices,

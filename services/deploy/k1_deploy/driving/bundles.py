@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from k1_contracts.deployments import BundleInfo
+from k1_contracts.bundles import BundleInfo
 from k1_contracts.devices import CHUNK_MAX_BYTES, RunningBundle, Stage
 from k1_platform.database import Connection, Pool
 from k1_platform.objects import ObjectStore

@@ -11,7 +11,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, TypeAdapter
 
 from k1_contracts.base import Contract, UtcTime
-from k1_contracts.deployments import Activation, BundleRef, DeploymentStatus, Strategy
+from k1_contracts.bundles import BundleRef
+from k1_contracts.deployments import Activation, DeploymentStatus, Strategy
 from k1_contracts.devices import AlarmKind, DeviceId, RunningBundle
 
 DeviceStepName = Literal["check", "stage", "activate", "verify", "discard", "rollback"]

@@ -1,0 +1,67 @@
+"""Bundles: what the catalogue tells of one, and which devices could run it."""
+
+from typing import Literal
+
+from k1_contracts.base import Contract
+from k1_contracts.devices import DeviceId, RunningBundle
+from k1_contracts.events import Version
+from k1_contracts.graph import BundleManifest, RuntimeEstimate, RuntimeRisk
+from k1_contracts.ids import Sha256, TrackId
+
+
+class BundleRef(Contract):
+    """The bundle of a version."""
+
+    sha256: Sha256
+    size: int
+    track_id: TrackId
+    version: Version
+
+
+def bundle_key(sha256: str) -> str:
+    """Where the bundle with this SHA-256 lies in the object store, of whichever version it is or was."""
+    return f"graphs/{sha256}/bundle.k1b"
+
+
+class GetBundle(Contract):
+    track_id: TrackId
+    version: Version
+
+
+class CompareGraphs(Contract):
+    """What changes for a device that runs another version or track."""
+
+    track_id: TrackId
+    version: Version
+    running: RunningBundle
+
+
+class BundleInfo(Contract):
+    """The catalogue's answer: the bundle and what the gates look at."""
+
+    bundle: BundleRef
+    key: str
+    """In the object store."""
+    manifest: BundleManifest
+    runtime_estimate: RuntimeEstimate
+    risk: RuntimeRisk
+    photosensitivity_passed: bool | None = None
+    """None: not known."""
+    f_measure: float
+    track_status: Literal["ready", "warning"]
+
+
+class Compatibility(Contract):
+    device_id: DeviceId
+    firmware: str | None
+    status: Literal["ok", "upgrade_required", "missing_nodes", "no_space", "offline"]
+    reason: str | None = None
+
+
+class BundleView(Contract):
+    """A bundle, its cost and the devices that could run it."""
+
+    manifest: BundleManifest
+    runtime_estimate: RuntimeEstimate
+    bundle: BundleRef
+    compatibility: list[Compatibility]

@@ -1,0 +1,89 @@
+"""The devices: as their operator sees them, and how they are added and revoked."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from k1_contracts.base import Contract, UtcTime
+from k1_contracts.devices import DeviceId, RunningBundle, Transport
+from k1_contracts.ids import DeploymentId, Sha256
+from k1_contracts.tracks import Notice
+
+Group = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
+
+
+class DeviceView(Contract):
+    """A device as its owner, deploy, knows it, with its presence."""
+
+    id: DeviceId
+    transport: Transport
+    group: Group | None = None
+    online: bool
+    last_seen: UtcTime | None = None
+    model: str | None = None
+    firmware: str | None = None
+    hardware: str | None = None
+    node_types: list[str] = Field(default_factory=list[str])
+    flash_free_bytes: int | None = None
+    running: RunningBundle | None = None
+    staged: list[Sha256] = Field(default_factory=list[str])
+    expected: RunningBundle | None = None
+    """What it should run: where it differs, it is put right at its next hello."""
+    healing: bool = False
+    deployment_id: DeploymentId | None = None
+    """The deployment that holds it now."""
+    last_deployment_id: DeploymentId | None = None
+    alarms: list[Notice] = Field(default_factory=list[Notice])
+    added_at: UtcTime
+    revoked_at: UtcTime | None = None
+
+
+class DevicePage(Contract):
+    total: int
+    items: list[DeviceView]
+
+
+class ListDevices(Contract):
+    group: Group | None = None
+    include_revoked: bool = False
+    limit: Annotated[int, Field(ge=1, le=1000)] = 200
+    offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+
+
+class GetDevice(Contract):
+    device_id: DeviceId
+
+
+class AddDevices(Contract):
+    """Provision devices: one credential each, told once."""
+
+    device_ids: Annotated[list[DeviceId], Field(min_length=1, max_length=1000)]
+    transport: Transport = "nats"
+    group: Group | None = None
+    renew: bool = False
+    """Give devices that exist a new credential and revoke the old one; otherwise they are an error."""
+
+
+class DeviceCredential(Contract):
+    """What a device connects with; a secret."""
+
+    device_id: DeviceId
+    transport: Transport
+    user: str | None = None
+    """MQTT user name."""
+    secret: str
+    """NATS: the text of a credentials file; MQTT: the password."""
+
+
+class DevicesAdded(Contract):
+    credentials: list[DeviceCredential]
+    trusted_keys: str
+    """The JWK set of the keys that bundles are signed with, to be installed with the credential."""
+
+
+class RevokeDevices(Contract):
+    device_ids: Annotated[list[DeviceId], Field(min_length=1, max_length=1000)]
+
+
+class DevicesRevoked(Contract):
+    device_ids: list[DeviceId]
