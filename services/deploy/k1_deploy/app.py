@@ -67,7 +67,7 @@ async def wire(runtime: Runtime) -> None:
     keys = TrustedKeys(catalogue.list_keys)
     trust = TrustKeeper(link, keys)
     alarms, commands = Alarms(pool), Commands(link, Bundles(pool, objects), Random())  # noqa: S311  for the spread of retries
-    opening = _opening(runtime, pool, commands, catalogue)
+    opening = _opening(runtime, pool, commands, trust, catalogue)
     runner, healing = Runner(pool, opening, _now, settings.lease_seconds), Healing(pool, commands, _now)
 
     async def on_hello(device: DeviceRow, hello: DeviceHello) -> None:
@@ -107,11 +107,14 @@ async def wire(runtime: Runtime) -> None:
     }
 
 
-def _opening(runtime: Runtime, pool: Pool, commands: Commands, catalogue: Catalogue) -> Opening:
+def _opening(
+    runtime: Runtime, pool: Pool, commands: Commands, trust: TrustKeeper, catalogue: Catalogue
+) -> Opening:
     """What makes drivers, with those who hear of every entry that was written."""
     return Opening(
         pool=pool,
         commands=commands,
+        trust=trust,
         live=LiveFeed(runtime.bus.client),
         metrics=StepMetrics(runtime.registry),
         downbeats=catalogue.downbeats,

@@ -6,6 +6,7 @@ store and check the hash; signatures and manifests are the simulator's business.
 
 import asyncio
 import hashlib
+import json
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,10 +28,12 @@ from k1_contracts.devices import (
     Discard,
     RunningBundle,
     Stage,
+    Trust,
     Verb,
 )
 from services.deploy.tests.devices import hello as make_hello
 
+KEY_ID = "0" * 16
 Fault = Literal[
     "refuse_stage",
     "mute_stage",
@@ -54,6 +57,9 @@ class StageDevice:
     active: RunningBundle | None
     faults: set[Fault] = field(default_factory=set)
     staged: dict[str, RunningBundle] = field(default_factory=dict)
+    key_ids: list[str] = field(default_factory=lambda: [KEY_ID])
+    needs_key: str = KEY_ID
+    """Of the bundles that it is sent."""
     fence: int = 0
     epoch: float = field(default_factory=lambda: time.time() - 1000 * (hash(time.time()) % 1000))
     commands: list[tuple[Verb, DeviceCommand]] = field(default_factory=list)
@@ -76,7 +82,7 @@ class StageDevice:
         return ((time.time() if unix is None else unix) - self.epoch) * 1000
 
     def hello(self) -> DeviceHello:
-        return make_hello(self.id, active=self.active, staged=list(self.staged))
+        return make_hello(self.id, active=self.active, staged=list(self.staged), key_ids=self.key_ids)
 
     def runs(self, sha256: str) -> bool:
         return self.active is not None and self.active.bundle_sha256 == sha256
@@ -127,12 +133,19 @@ class StageDevice:
     async def _info(self, say: "_Say", _command: DeviceCommand) -> None:
         await say("done", hello=self.hello())
 
+    async def _trust(self, say: "_Say", command: Trust) -> None:
+        self.key_ids = [key["kid"] for key in json.loads(command.keys_document)["keys"]]
+        await say("done", hello=self.hello())
+
     async def _stage(self, say: "_Say", command: Stage) -> None:
         if "mute_stage" in self.faults:
             return
         await say("accepted")
         if "refuse_stage" in self.faults:
             await say("failed", code="no_space", message="the flash is full", hello=self.hello())
+            return
+        if self.needs_key not in self.key_ids:
+            await say("failed", code="unknown_key", hello=self.hello())
             return
         self._on_their_way.add(command.bundle_sha256)
         if "slow_stage" in self.faults:

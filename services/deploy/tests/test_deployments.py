@@ -85,6 +85,21 @@ async def test_a_refusal_before_the_activation_changes_nothing(theatre: Theatre)
 
 
 @pytest.mark.usefixtures("service")
+async def test_a_new_key_comes_before_its_bundle(theatre: Theatre) -> None:
+    """The key was made while the devices were connected, so that no hello could show that they lack it."""
+    devices = await theatre.add_devices(2)
+    new_key, info = "1" * 16, theatre.new
+    manifest = info.manifest.model_copy(update={"key_id": new_key})
+    theatre.known[info.bundle.track_id, info.bundle.version] = info.model_copy(update={"manifest": manifest})
+    theatre.key_ids = [new_key, *theatre.key_ids]
+    for device in devices:
+        device.needs_key = new_key
+    await theatre.until_status(await theatre.order(devices), "succeeded")
+    assert [device.key_ids for device in devices] == [theatre.key_ids] * 2
+    assert [verb for verb, _ in devices[0].commands][:3] == ["info", "trust", "stage"]
+
+
+@pytest.mark.usefixtures("service")
 @pytest.mark.parametrize("fault", ["activate_error", "crash_old", "lie", "ignore_activate"])
 async def test_a_failure_at_the_activation_takes_all_back(theatre: Theatre, fault: str) -> None:
     """Whatever goes wrong on one device, every device that is there runs what it ran before."""

@@ -16,8 +16,10 @@ from prometheus_client import CollectorRegistry
 from k1_contracts import subjects
 from k1_contracts.bundles import BundleInfo, GetBundle
 from k1_contracts.deployments import ActivateOnDownbeat, RequestDeployment
+from k1_contracts.graph_queries import KeySet
 from k1_contracts.ids import new_id
 from k1_deploy.devices.link import DeviceLink
+from k1_deploy.devices.trust import TrustedKeys, TrustKeeper
 from k1_deploy.driving.bundles import Bundles
 from k1_deploy.driving.commands import Commands
 from k1_deploy.driving.live import LiveFeed
@@ -74,12 +76,16 @@ async def _runner(theatre: Theatre, tracer: trace.Tracer) -> Runner:
     async def no_downbeats(_: ActivateOnDownbeat) -> list[float]:
         return []
 
+    async def no_keys() -> KeySet:
+        raise AssertionError("every device trusts the key")
+
     def now() -> datetime:
         return logged(datetime.now(UTC))
 
     opening = Opening(
         pool=theatre.pool,
         commands=commands,
+        trust=TrustKeeper(link, TrustedKeys(no_keys)),
         live=LiveFeed(theatre.client),
         metrics=StepMetrics(CollectorRegistry()),
         downbeats=no_downbeats,

@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from k1_contracts.devices import DeviceCommand, Trust, Verb
 from k1_contracts.graph_queries import KeySet, PublicKey
 from k1_deploy.devices.link import DeviceLink
-from k1_deploy.devices.trust import KEYS_KEPT_S, TrustedKeys, TrustKeeper
+from k1_deploy.devices.trust import FRESH_S, KEYS_KEPT_S, TrustedKeys, TrustKeeper
 from k1_platform.nats_connection import connect_options
 from k1_platform.rpc import AnswerError
 from k1_platform.settings import NatsSettings
@@ -76,6 +76,14 @@ async def test_a_device_with_other_keys_is_told(
     assert (verb, command.keys_document, command.signatures) == ("trust", KEYS.document, KEYS.signatures)
 
 
+async def test_before_a_bundle_only_its_key_counts(keeper: TrustKeeper, device: ScriptedDevice) -> None:
+    """A device that trusts the key is not told of others then; one that does not is told at once."""
+    await keeper.prepare(hello(device.id, key_ids=["old"]), "old")
+    assert device.commands == []
+    await keeper.prepare(hello(device.id, key_ids=["old"]), "new")
+    assert [verb for verb, _ in device.commands] == ["trust"]
+
+
 async def test_a_device_with_the_same_keys_is_left_alone(keeper: TrustKeeper, device: ScriptedDevice) -> None:
     """In whatever order it lists them."""
     keeper.heard(hello(device.id, key_ids=["old", "new"]))
@@ -116,4 +124,16 @@ async def test_many_ask_once() -> None:
     assert catalogue.asked == 1
     now[0] = KEYS_KEPT_S + 1
     await keys.get()
+    assert catalogue.asked == 2
+
+
+async def test_a_key_that_is_newer_than_what_was_kept_is_asked_for() -> None:
+    """But not by each of a thousand devices, where it is nobody's."""
+    catalogue, now = Catalogue(), [0.0]
+    keys = TrustedKeys(catalogue.list_keys, lambda: now[0])
+    await keys.get()
+    now[0] = FRESH_S + 0.1
+    await keys.get("new")
+    assert catalogue.asked == 1
+    await asyncio.gather(*(keys.get("made just now") for _ in range(1000)))
     assert catalogue.asked == 2

@@ -20,6 +20,7 @@ from k1_contracts import streams, subjects
 from k1_contracts.bundles import BundleInfo, BundleRef, GetBundle
 from k1_contracts.deployments import ControlDeployment, DeploymentView, GetDeployment, RequestDeployment
 from k1_contracts.devices import DeviceAlarm, RunningBundle
+from k1_contracts.graph_queries import KeySet, PublicKey
 from k1_contracts.ids import new_id
 from k1_contracts.queries import Answer, RpcError
 from k1_deploy.devices import device_store
@@ -30,7 +31,7 @@ from k1_platform.objects import ObjectStore
 from k1_platform.rpc import ask
 from k1_platform.settings import NatsSettings, ObjectStoreSettings, PostgresSettings
 from services.deploy.tests.bundles import bundle_info
-from services.deploy.tests.stage_devices import StageDevice
+from services.deploy.tests.stage_devices import KEY_ID, StageDevice
 
 PATIENCE_S = 30.0
 SIZE = 50_000
@@ -58,6 +59,8 @@ class Theatre:
     http: httpx.AsyncClient
     old: BundleInfo
     new: BundleInfo
+    key_ids: list[str] = field(default_factory=lambda: [KEY_ID])
+    """Of the keys that are valid, the newest first."""
     known: dict[tuple[str, int], BundleInfo] = field(default_factory=dict)
     devices: list[StageDevice] = field(default_factory=list)
     downbeats_ms: list[float] = field(default_factory=list)
@@ -162,6 +165,12 @@ class Theatre:
             return Answer[BundleInfo](error=error).model_dump_json().encode()
         return Answer[BundleInfo](result=info).model_dump_json(exclude_none=True).encode()
 
+    def list_keys(self) -> bytes:
+        keys = [PublicKey(kid=kid, x="x") for kid in self.key_ids]
+        document = json.dumps({"keys": [{"kid": kid} for kid in self.key_ids]})
+        told = KeySet(keys=keys, document=document, signatures=dict.fromkeys(self.key_ids, "aa"))
+        return Answer[KeySet](result=told).model_dump_json(exclude_none=True).encode()
+
 
 def running(info: BundleInfo) -> RunningBundle:
     ref = info.bundle
@@ -196,12 +205,16 @@ async def open_theatre() -> AsyncIterator[Theatre]:
         async def answer(message: Any) -> None:
             await message.respond(await theatre.answer_bundle(message.data))
 
+        async def answer_keys(message: Any) -> None:
+            await message.respond(theatre.list_keys())
+
         async def answer_map(message: Any) -> None:
             found = {"layers": {"rhythm": {"downbeat_ms": theatre.downbeats_ms}}}
             headers = {"k1-status": "200", "k1-etag": "map", "content-encoding": "gzip"}
             await client.publish(message.reply, gzip.compress(json.dumps(found).encode()), headers=headers)
 
         await client.subscribe(subjects.RPC_BUNDLE_INFO, "catalogue", cb=answer)
+        await client.subscribe(subjects.RPC_KEY_LIST, "catalogue", cb=answer_keys)
         await client.subscribe(subjects.RPC_GENESIS_GET, "catalogue", cb=answer_map)
         await client.flush()
         try:

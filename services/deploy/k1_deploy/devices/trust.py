@@ -1,4 +1,4 @@
-"""Keeps the keys that devices trust up to date: told at a hello that shows others."""
+"""Keeps the keys that devices trust up to date: told at a hello that shows others, and before a bundle of a new key."""
 
 import asyncio
 import logging
@@ -17,6 +17,8 @@ TOLD_AT_ONCE: Final = 32
 TIMEOUT_S: Final = 10.0
 KEYS_KEPT_S: Final = 30.0
 """A thousand devices that come back together are one question to the catalogue."""
+FRESH_S: Final = 1.0
+"""So old is what was kept when a key that it does not hold is asked for anew."""
 _log = logging.getLogger(__name__)
 
 
@@ -32,12 +34,20 @@ class TrustedKeys:
         self._kept: tuple[KeySet, float] | None = None
         self._asking = asyncio.Lock()
 
-    async def get(self) -> KeySet:
-        """The valid keys; raises AnswerError when the catalogue does not answer."""
+    async def get(self, wanted: str | None = None) -> KeySet:
+        """The valid keys; raises AnswerError when the catalogue does not answer.
+
+        `wanted`: the id of a key that may be newer than what was kept.
+        """
         async with self._asking:
-            if self._kept is None or self._clock() - self._kept[1] > KEYS_KEPT_S:
+            if self._kept is None or self._clock() - self._kept[1] > self._keep_s(self._kept[0], wanted):
                 self._kept = await self._ask(), self._clock()
             return self._kept[0]
+
+    @staticmethod
+    def _keep_s(keys: KeySet, wanted: str | None) -> float:
+        known = wanted is None or wanted in {key.kid for key in keys.keys}
+        return KEYS_KEPT_S if known else FRESH_S
 
 
 class TrustKeeper:
@@ -55,10 +65,15 @@ class TrustKeeper:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _look(self, hello: DeviceHello) -> None:
+    async def prepare(self, hello: DeviceHello, key_id: str) -> None:
+        """Before a bundle that this key has signed: tell the device, if it does not trust the key yet."""
+        if key_id not in hello.key_ids:
+            await self._look(hello, key_id)
+
+    async def _look(self, hello: DeviceHello, wanted: str | None = None) -> None:
         try:
             async with self._turns:
-                keys = await self._keys.get()
+                keys = await self._keys.get(wanted)
                 if keys.document and set(hello.key_ids) != {key.kid for key in keys.keys}:
                     await self._tell(hello.id, keys.document, keys.signatures)
         except (AnswerError, DeviceUnreachable) as error:

@@ -1,12 +1,13 @@
 """The steps that are taken on one device, each from its intent to its outcome in the log."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
 from k1_contracts.devices import DeviceHello, DeviceReply, RunningBundle
 from k1_deploy.devices.device_store import DeviceRow
+from k1_deploy.devices.trust import TrustKeeper
 from k1_deploy.driving.bundles import source_of
 from k1_deploy.driving.commands import Begin, Commands, Done, Sender
 from k1_deploy.driving.journal import Journal
@@ -40,7 +41,8 @@ class DeviceSteps:
     rows: dict[str, DeviceRow]
     """The devices as the inventory knew them when this process took the deployment."""
     clock: Callable[[], datetime]
-    percents: dict[str, float]
+    trust: TrustKeeper
+    percents: dict[str, float] = field(default_factory=dict[str, float])
     """How far transfers are; for those who ask this process."""
 
     @property
@@ -83,6 +85,8 @@ class DeviceSteps:
             hello = None
         row, info = self.rows.get(step.device_id), self.journal.row.bundle
         assert info is not None
+        if hello:
+            await self.trust.prepare(hello, info.manifest.key_id)
         if row and hello:
             row = replace(row, hello=hello)
         checks = device_checks(row, hello is not None, info, self.journal.row.request.overrides)

@@ -9,6 +9,7 @@ from opentelemetry.trace import Tracer
 
 from k1_deploy import store
 from k1_deploy.devices import device_store
+from k1_deploy.devices.trust import TrustKeeper
 from k1_deploy.driving import mailbox
 from k1_deploy.driving.activation import Activation, Downbeats
 from k1_deploy.driving.commands import Commands
@@ -38,6 +39,7 @@ class Opening:
 
     pool: Pool
     commands: Commands
+    trust: TrustKeeper
     live: LiveFeed
     metrics: StepMetrics
     downbeats: Downbeats
@@ -68,7 +70,7 @@ class Opening:
             driver[0].wake()
 
         journal = Journal(self.pool, lease, row, state, len(entries), written)
-        steps = DeviceSteps(journal, self.commands, self.live, devices, self.clock, {})
+        steps = DeviceSteps(journal, self.commands, self.live, devices, self.clock, self.trust)
         activation = Activation(journal, self.commands, steps.sender, self.downbeats, self.tracer, self.clock)
         driver.append(Driver(self.pool, journal, steps, activation, self.limits, self.tracer, self.clock))
         driver[0].wake(signals.get(lease.deployment_id, []))
