@@ -14,6 +14,8 @@ class FaultBox:
 
     def __init__(self, faults: Iterable[AnyFault] = ()) -> None:
         self._faults: list[Fault] = list(faults)
+        self.over = False
+        """Nothing goes wrong any more, not even what had begun to."""
 
     def find(self, kind: type[F], when: Callable[[F], bool] = lambda _: True) -> F | None:
         """The first of a kind that is still to come; it stays."""
@@ -32,8 +34,9 @@ class FaultBox:
             self._faults = [kept for kept in self._faults if kept is not fault]
 
     def clear(self) -> None:
-        """Nothing goes wrong any more."""
+        """Nothing goes wrong from now on."""
         self._faults.clear()
+        self.over = True
 
     def on_command(self, verb: str) -> CommandFault | None:
         """What happens to a command that just came."""

@@ -161,7 +161,8 @@ class Life:
 
     async def _lose_connection(self, fault: Offline) -> None:
         await asyncio.sleep(fault.after_s)
-        await self.connection.cut(fault.for_s)
+        if not self._parts.faults.over:
+            await self.connection.cut(fault.for_s)
 
     async def _obey_late(self, seconds: float, verb: Verb, body: bytes, reply_to: str | None) -> None:
         await asyncio.sleep(seconds)

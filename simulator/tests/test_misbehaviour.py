@@ -105,6 +105,18 @@ async def test_offline_at_the_start(make_fleet: MakeFleet, unique: str) -> None:
         assert time.monotonic() - begun > 0.45
 
 
+async def test_faults_that_have_ended_do_not_begin(
+    make_fleet: MakeFleet, commander: Commander, unique: str
+) -> None:
+    """A connection that was about to be lost for an hour stays."""
+    fault = Offline(fault="offline", step="ping", for_s=3600, after_s=0.2)
+    async with one(make_fleet, unique, fault) as fleet:
+        assert (await commander.call(unique, "ping", "p")).status == "done"
+        fleet.end_faults()
+        await asyncio.sleep(0.4)
+        assert fleet.state(unique).online
+
+
 async def test_slow(make_fleet: MakeFleet, commander: Commander, store: Any, unique: str) -> None:
     """The command is taken up late, and the bytes come at their rate, with progress on the way."""
     fields = await store(1, chunk_size=1000)
