@@ -112,7 +112,9 @@ class _NatsSession:
                 await asyncio.wait_for(self._ended.wait(), _LOOK_S)
 
     async def close(self) -> None:
-        with suppress(OSError):  # what waits to be sent has nowhere to go
+        with suppress(
+            OSError, RuntimeError
+        ):  # what waits to be sent has nowhere to go; uvloop says the latter
             await self._client.close()
 
     async def cut(self) -> None:
