@@ -112,9 +112,8 @@ class _NatsSession:
                 await asyncio.wait_for(self._ended.wait(), _LOOK_S)
 
     async def close(self) -> None:
-        with suppress(
-            OSError, RuntimeError
-        ):  # what waits to be sent has nowhere to go; uvloop says the latter
+        # What waits to be sent has nowhere to go; uvloop calls that a RuntimeError.
+        with suppress(OSError, RuntimeError):
             await self._client.close()
 
     async def cut(self) -> None:
