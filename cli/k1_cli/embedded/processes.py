@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,7 +26,6 @@ _TAIL_BYTES = 4_096
 _LOG_LIMIT = 16 * 1024 * 1024
 _SAME_PROCESS_SECONDS = 1.0
 _PREDECESSOR_PATIENCE = 3.0
-_PAUSE = 0.02
 
 
 @dataclass(frozen=True)
@@ -203,13 +201,12 @@ class ManagedProcess:
 
 
 def _ends(process: psutil.Process) -> bool:
-    """Whether it ends soon; one that nobody has waited for has ended, whatever list it stands in."""
-    deadline = time.monotonic() + _PREDECESSOR_PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            if process.status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
-        time.sleep(_PAUSE)
-    return False
+    """Whether it ends within seconds; one that nobody has waited for by then has ended as well.
+
+    Not sooner: while it is still listed, PostgreSQL for one takes it for a running server.
+    """
+    try:
+        process.wait(_PREDECESSOR_PATIENCE)
+    except psutil.TimeoutExpired:
+        return process.status() == psutil.STATUS_ZOMBIE
+    return True
