@@ -2,11 +2,15 @@
 
 import re
 import subprocess
+import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from k1_cli.app import app
 
@@ -41,6 +45,29 @@ def test_the_lock_pins_with_hashes_and_names_no_host() -> None:
     blocks = re.split(r"\n(?=\S)", lock)
     unpinned = [block.splitlines()[0] for block in blocks if "==" in block and "--hash=sha256:" not in block]
     assert unpinned == []
+
+
+def test_the_lock_is_whole() -> None:
+    """What we need, and what that needs, extras too, is pinned: `k1` installs the lock without resolving."""
+    lock = (ROOT / "requirements.lock").read_text()
+    pins = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", lock, re.MULTILINE))
+    root = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    waiting = [*root["project"]["dependencies"], *root["dependency-groups"]["dev"]]
+    seen: set[str] = set()
+    while waiting:
+        line = waiting.pop()
+        needed = Requirement(line)
+        name = canonicalize_name(needed.name)
+        assert name.startswith("k1-") or needed.specifier.contains(pins[name], prereleases=True), line
+        for extra in {"", *needed.extras}:
+            further = [each for each in distribution(name).requires or [] if applies(each, extra)]
+            waiting += [each for each in further if each not in seen]
+            seen.update(further)
+
+
+def applies(requirement: str, extra: str) -> bool:
+    marker = Requirement(requirement).marker
+    return marker is None or marker.evaluate({"extra": extra})
 
 
 @pytest.mark.parametrize("project", PROJECTS, ids=lambda path: path.parent.name)
