@@ -69,7 +69,8 @@ class _MqttSession:
         waiting = self._chunks[request.request_id] = asyncio.get_running_loop().create_future()
         try:
             await self.say(subjects.device(self._id, "fetch"), request.to_json())
-            return await asyncio.wait_for(waiting, CHUNK_TIMEOUT_S)
+            async with asyncio.timeout(CHUNK_TIMEOUT_S):
+                return await waiting
         except TimeoutError as error:
             raise LinkError(f"no chunk came over the link within {CHUNK_TIMEOUT_S:.0f} s") from error
         finally:

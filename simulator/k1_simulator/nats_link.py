@@ -18,6 +18,7 @@ from k1_contracts.fleet import DeviceCredential
 from k1_platform.nats_connection import connect_options
 from k1_platform.nats_jwt import parse_credentials
 from k1_platform.settings import NatsSettings
+from k1_platform.tasks import is_set_within
 from k1_simulator.link import CHUNK_TIMEOUT_S, CONNECT_TIMEOUT_S, Heard, LinkError, Open, Session
 
 _log = logging.getLogger(__name__)
@@ -108,8 +109,7 @@ class _NatsSession:
     async def ended(self) -> None:
         # A client that cannot send what waits while it closes tells nobody that it has ended.
         while self._client.is_connected:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), _LOOK_S)
+            await is_set_within(self._ended, _LOOK_S)
 
     async def close(self) -> None:
         # What waits to be sent has nowhere to go; uvloop calls that a RuntimeError.

@@ -104,7 +104,8 @@ class Child:
         self._connection = ours
         asyncio.get_running_loop().add_reader(ours.fileno(), self._receive)
         try:
-            first = await asyncio.wait_for(self._messages.get(), _START_TIMEOUT_S)
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                first = await self._messages.get()
         except TimeoutError:
             self.kill()
             raise ChildFailedError("timed_out", "a worker process did not start in time") from None
@@ -131,7 +132,8 @@ class Child:
             self._connection.send(job)
             while True:
                 try:
-                    message = await asyncio.wait_for(self._messages.get(), _WATCH_S)
+                    async with asyncio.timeout(_WATCH_S):
+                        message = await self._messages.get()
                 except TimeoutError:
                     peak = max(peak, self._check_limits(deadline))
                     continue

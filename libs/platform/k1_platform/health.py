@@ -67,7 +67,8 @@ def health_routes(
 
 async def _outcome(check: Check) -> str:
     try:
-        await asyncio.wait_for(check(), CHECK_TIMEOUT_S)
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            await check()
     except Exception as error:  # noqa: BLE001  whatever is wrong, the answer is "not ready" and why
         return json.dumps(repr(error))[1:-1]
     return "ok"

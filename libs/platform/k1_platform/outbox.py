@@ -6,7 +6,6 @@ publishes again, which the stream and the consumers' inboxes recognise by the ev
 """
 
 import asyncio
-import contextlib
 import json
 import logging
 from typing import Final
@@ -18,6 +17,7 @@ from opentelemetry import context, propagate
 from k1_contracts.envelope import Envelope
 from k1_platform.broker import PUBLISH_TIMEOUT_S
 from k1_platform.database import DATABASE_ERRORS, Connection, Pool
+from k1_platform.tasks import is_set_within
 
 POLL_S: Final = 1.0
 BATCH: Final = 500
@@ -65,8 +65,7 @@ class OutboxRelay:
                 while True:
                     while await self._relay_batch(connection) == BATCH:
                         pass
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), POLL_S)
+                    await is_set_within(self._wake, POLL_S)
                     self._wake.clear()
             finally:
                 if not connection.is_closed():

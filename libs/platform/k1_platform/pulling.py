@@ -17,6 +17,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from k1_platform.errors import TransientError
+from k1_platform.tasks import is_set_within
 
 _PATIENCE_S: Final = 1.0
 """How much longer than a request is open its end may take to arrive."""
@@ -100,11 +101,9 @@ class Puller:
 
     async def _wait(self) -> None:
         patience = self._sent_s + self._open_s + _PATIENCE_S - time.monotonic()
-        try:
-            await asyncio.wait_for(self._news.wait(), max(patience, 0.01))
-        except TimeoutError as error:
+        if not await is_set_within(self._news, max(patience, 0.01)):
             self._outstanding = 0
-            raise PullError("the broker does not answer requests for messages") from error
+            raise PullError("the broker does not answer requests for messages")
 
     def _end(self, message: Msg, *, given: bool) -> float | None:
         """The request has ended: when it was sent, if that means that nothing was left."""

@@ -1,4 +1,4 @@
-"""Tasks that end when they are told to.
+"""Tasks that end when they are told to, and waiting that lets them.
 
 Before Python 3.12 `asyncio.wait_for`, which nats-py waits with, loses a cancellation that comes together with what it
 waits for. Whoever is cancelled only once, as by a `TaskGroup`, may then go on for ever.
@@ -37,3 +37,12 @@ async def run_together(*works: Coroutine[Any, Any, None], again_s: float = _AGAI
     failures = [error for task in tasks if not task.cancelled() and (error := task.exception())]
     if failures:
         raise failures[0]
+
+
+async def is_set_within(event: asyncio.Event, seconds: float | None) -> bool:
+    """Wait for an event, at most so long; whether it was set. Unlike `wait_for` it loses no cancellation."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from k1_platform.tasks import end_tasks, run_together
+from k1_platform.tasks import end_tasks, is_set_within, run_together
 
 AGAIN_S = 0.05
 
@@ -66,3 +66,25 @@ async def test_together_they_end_when_told_to() -> None:
     async with asyncio.timeout(20):
         await end_tasks([running], AGAIN_S)
     assert running.cancelled()
+
+
+async def test_waiting_for_an_event_says_whether_it_came() -> None:
+    event = asyncio.Event()
+    assert not await is_set_within(event, 0.0)
+    asyncio.get_running_loop().call_soon(event.set)
+    assert await is_set_within(event, 60.0)
+    assert await is_set_within(event, None)
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_cancellation_that_comes_with_the_event_is_not_lost(turns: int) -> None:
+    """So many turns of the loop after it; `asyncio.wait_for` loses it before Python 3.12."""
+    event = asyncio.Event()
+    waiting = asyncio.create_task(is_set_within(event, 60.0))
+    await asyncio.sleep(0)
+    event.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    in_time = waiting.cancel()
+    await asyncio.wait([waiting])
+    assert waiting.cancelled() == in_time

@@ -6,10 +6,9 @@ the queue sleeps until a new job is announced.
 """
 
 import asyncio
-import contextlib
 import json
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from nats.aio.client import Client
@@ -21,6 +20,7 @@ from opentelemetry import propagate
 from k1_contracts import streams, subjects
 from k1_contracts.commands import AnalysisJob
 from k1_contracts.streams import Durable
+from k1_platform.tasks import is_set_within
 
 _LOOK_AGAIN_S: Final = 1.0
 """Redelivered and redriven jobs are announced by nobody."""
@@ -44,7 +44,7 @@ class JobQueue:
         try:
             yield
         finally:
-            with contextlib.suppress(NatsError):
+            with suppress(NatsError):
                 await subscription.unsubscribe()
 
     async def _hear(self, _: Msg) -> None:
@@ -59,8 +59,7 @@ class JobQueue:
                     message = await self._next_of(lane)
                     if message is not None:
                         return message
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._announced.wait(), _LOOK_AGAIN_S)
+                await is_set_within(self._announced, _LOOK_AGAIN_S)
 
     async def _next_of(self, lane: Durable) -> Msg | None:
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{lane.stream}.{lane.name}"

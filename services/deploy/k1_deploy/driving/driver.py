@@ -33,6 +33,7 @@ from k1_deploy.saga.steps import (
     next_steps,
 )
 from k1_platform.database import Pool
+from k1_platform.tasks import is_set_within
 
 _POLL_S: Final = 1.0
 """How long it waits for others' devices before it asks again; it is told of most changes at once."""
@@ -178,8 +179,7 @@ class Driver:
         seconds = (until - self.clock()).total_seconds() if until else None
         if any(isinstance(step, TakeLocks) for step in steps):
             seconds = _POLL_S
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), max(seconds, 0.0) if seconds is not None else None)
+        await is_set_within(self._changed, seconds)
 
 
 def _wake_at(steps: Sequence[Step]) -> datetime | None:

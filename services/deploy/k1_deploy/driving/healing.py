@@ -7,7 +7,6 @@ is held while that lasts, so no deployment takes it meanwhile, and commands carr
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NoReturn
@@ -22,6 +21,7 @@ from k1_deploy.errors import DeviceUnreachable
 from k1_deploy.saga.signals import HealedSignal
 from k1_deploy.saga.verdicts import discarded
 from k1_platform.database import DATABASE_ERRORS, Connection, Pool
+from k1_platform.tasks import is_set_within
 
 LOOK_S: Final = 5.0
 HELD_S: Final = 120.0
@@ -55,8 +55,7 @@ class Healing:
         try:
             while True:
                 await self._look()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), LOOK_S)
+                await is_set_within(self._wake, LOOK_S)
                 self._wake.clear()
         finally:
             under_way = list(self._healing.values())

@@ -22,6 +22,7 @@ from k1_deploy.driving.leases import CHANNEL, Lease
 from k1_deploy.driving.opening import Opening
 from k1_deploy.errors import LeaseLostError
 from k1_platform.database import DATABASE_ERRORS, Connection, Pool
+from k1_platform.tasks import is_set_within
 
 RENEWALS: Final = 5
 """In the time that a lease lasts."""
@@ -84,8 +85,7 @@ class Runner:
             try:
                 while True:
                     await self._take(connection)
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), POLL_S)
+                    await is_set_within(self._wake, POLL_S)
                     self._wake.clear()
             finally:
                 if not connection.is_closed():
