@@ -24,11 +24,12 @@ from k1_contracts.deployments import (
 from k1_contracts.devices import DeviceId
 from k1_contracts.ids import new_id
 from k1_gateway import idempotency
-from k1_gateway.api import Api, fresh
+from k1_gateway.api import Api
 from k1_gateway.endpoints import Endpoint
 from k1_gateway.idempotency import Reserved, require_same
 from k1_gateway.parsing import idempotency_key, read_document
 from k1_gateway.problems import Fault, ProblemError
+from k1_gateway.relaying import fresh
 from k1_platform.broker import make_event, publish_event
 from k1_platform.errors import TransientError
 from k1_platform.rpc import AnswerError

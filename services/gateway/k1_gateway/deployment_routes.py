@@ -7,10 +7,10 @@ revoked on the command line alone (`k1 devices`), never over HTTP.
 from typing import Final
 
 from k1_contracts import bundles, deployments, fleet, subjects
-from k1_gateway.api import relay
 from k1_gateway.deploying import DeploymentBody, request_deployment
 from k1_gateway.endpoints import AWAY, BODY_PROBLEMS, INVALID, NO_VERSION, Endpoint
 from k1_gateway.live import deployment_events
+from k1_gateway.relaying import relay
 
 _NO_DEPLOYMENT: Final = {404: "`deployment_not_found`", **INVALID, **AWAY}
 _PLAN_TIMEOUT_S: Final = 20.0

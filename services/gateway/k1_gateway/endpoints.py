@@ -2,19 +2,17 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from aiohttp import web
 from pydantic import BaseModel
 
 from k1_contracts.base import Contract
+from k1_gateway.api import Api
 from k1_platform.rpc import ASK_TIMEOUT_S
 
-if TYPE_CHECKING:
-    from k1_gateway.api import Api
-
 BASE_PATH = "/api/v1"
-Respond = Callable[["Api", web.Request, "Endpoint"], Awaitable[web.StreamResponse]]
+Respond = Callable[[Api, web.Request, "Endpoint"], Awaitable[web.StreamResponse]]
 
 INVALID: Final = {422: "`invalid_parameter`: every fault is named"}
 AWAY: Final = {503: "`service_unavailable`: try again", 504: "`service_timeout`: try again"}

@@ -16,6 +16,7 @@ from k1_contracts.streams import LIVE_TRACKS
 from k1_platform.broker import Bus
 from k1_platform.errors import TransientError
 from k1_platform.pulling import Puller
+from k1_platform.tasks import is_set_within
 
 MOST_WAITING: Final = 500
 """Things that wait for one client: five seconds of ten devices."""
@@ -86,10 +87,7 @@ class Waiting:
 
     async def wait(self, timeout_s: float) -> None:
         """Until there is something, or the time is over."""
-        try:
-            await asyncio.wait_for(self._news.wait(), timeout_s)
-        except TimeoutError:
-            return
+        await is_set_within(self._news, timeout_s)
 
     def take(self) -> tuple[list[Item], int, tuple[int, int] | None]:
         """All that waits, how many were dropped before it, and what was missed before that."""

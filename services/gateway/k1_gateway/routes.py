@@ -7,12 +7,13 @@ from aiohttp import web
 from k1_contracts import graph_queries, queries, subjects
 from k1_contracts.graph import GraphDocument
 from k1_gateway import documents
-from k1_gateway.api import Api, genesis, relay
+from k1_gateway.api import Api
 from k1_gateway.deployment_routes import DEPLOYMENT_ENDPOINTS
 from k1_gateway.endpoints import AWAY, BASE_PATH, BODY_PROBLEMS, INVALID, NO_VERSION, Endpoint
 from k1_gateway.graphs import get_graph, put_graph
 from k1_gateway.live import job_events
 from k1_gateway.overview import Health, health
+from k1_gateway.relaying import genesis, relay
 from k1_gateway.telemetry_stream import WatchTelemetry, stream_telemetry
 from k1_gateway.uploading import UploadForm, upload
 
