@@ -2,6 +2,8 @@
 
 Boundaries are downbeats where the bars before and after differ by more than each side varies in itself: a novelty
 curve (Foote, ICME 2000) of bars instead of frames.
+In machine music the bass that comes back with force after it was held back is a boundary too, however much the bars
+before it vary: a build does.
 Labels come from what is heard: a drop is where bass and drums come in with force, a breakdown where they leave,
 a build what rises towards a drop. Where a song shows none of these, its parts are verses and choruses if they
 come back, else plain sections.
@@ -12,6 +14,7 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 
 from k1_analysis.engine.features import Features
@@ -27,6 +30,7 @@ COMPARED_BARS = 4
 NOVEL = 0.7
 """Distance between the two sides, in their own spread, that makes a boundary."""
 _APART_BARS = 2
+_SILENT = 1e-12
 _MOTION_WEIGHT = 2.0
 """Weight of the spread within a bar, which tells how much is played, beside the mean, which tells what."""
 _LEAST_VARIANCE = 0.05
@@ -35,6 +39,12 @@ _BARLESS_S = 2.0
 """Length of a bar where there is no beat."""
 BASS_STEP_DB = 6.0
 """Bass that comes in by this much makes a drop, bass that leaves by it a breakdown."""
+FULL_BASS_DB = 2.5
+"""A drop has the bass of the part with the most, less at most this."""
+FORCE_DB = 4.0
+"""Bass comes back with force when it and the middle are louder by this from one bar to the next."""
+RETURN_DB = 1.5
+"""And the bars after are louder than those before by this, which is more than one silent bar in four makes."""
 ENERGY_STEP = 0.1
 HIGH_ENERGY = 0.7
 LOW_ENERGY = 0.5
@@ -68,6 +78,8 @@ class _Part:
     onsets: float
     rise_db: float
     """Level of the last third above that of the first third."""
+    returned: bool
+    """Bass comes back with force at its start."""
     timbre: Floats
 
 
@@ -90,8 +102,13 @@ def find_sections(
         electronic: the tempo is a machine's, so that drops, builds and breakdowns make sense.
         vocabulary: the labels that the chosen preset allows; all when empty.
     """
-    edges = _with_ends(_boundaries(features.log_bands, downbeats, duration_s), duration_s)
-    parts = [_describe(start, end, features, tonal) for start, end in pairwise(edges)]
+    bars = downbeats if len(downbeats) > 1 else np.arange(0, duration_s, _BARLESS_S)
+    returns = _returns(features, bars) if electronic else np.zeros(len(bars), dtype=bool)
+    edges = _with_ends(_boundaries(features.log_bands, bars, returns), duration_s)
+    parts = [
+        _describe(start, end, features, tonal, returned=start in bars[returns])
+        for start, end in pairwise(edges)
+    ]
     energies = _energies(parts)
     labels = _labels(parts, energies, electronic=electronic)
     return [
@@ -102,12 +119,45 @@ def find_sections(
     ]
 
 
-def _boundaries(log_bands: Floats, downbeats: Seconds, duration_s: float) -> Seconds:
-    """The bar lines at which the novelty has a peak above NOVEL."""
-    bars = downbeats if len(downbeats) > 1 else np.arange(0, duration_s, _BARLESS_S)
+def _boundaries(log_bands: Floats, bars: Seconds, returns: NDArray[np.bool_]) -> Seconds:
+    """The bar lines at which the bass returns, and those at which the novelty has a peak above NOVEL."""
     novelty = _novelty(_bar_features(log_bands, bars))
-    peaks = maximum_filter1d(novelty, 2 * _APART_BARS + 1, mode="constant")
-    return bars[(novelty > NOVEL) & (novelty >= peaks)]
+    width = 2 * _APART_BARS + 1
+    peaks = (novelty > NOVEL) & (novelty >= maximum_filter1d(novelty, width, mode="constant"))
+    near = maximum_filter1d(returns, width).astype(bool)
+    return bars[returns | (peaks & ~near)]
+
+
+def _returns(features: Features, bars: Seconds) -> NDArray[np.bool_]:
+    """(bars,) where the bass is back in full after a bar with much less, and what follows is louder than what was."""
+    bass, mids = (_bar_power(features.envelopes.bands[:, band], bars) for band in (0, 1))
+    level = bass + mids  # a riser is in the highs
+    fullest = max(_mean_power(bass, bar, COMPARED_BARS) for bar in range(len(bars)))
+    returns = np.zeros(len(bars), dtype=bool)
+    for bar in range(1, len(bars)):
+        before = _mean_power(level, max(0, bar - COMPARED_BARS), min(bar, COMPARED_BARS))
+        returns[bar] = (
+            _db(bass[bar], bass[bar - 1]) >= BASS_STEP_DB
+            and _db(min(bass[bar], _mean_power(bass, bar, COMPARED_BARS)), fullest) >= -FULL_BASS_DB
+            and _db(level[bar], level[bar - 1]) >= FORCE_DB
+            and _db(_mean_power(level, bar, COMPARED_BARS), before) >= RETURN_DB
+        )
+    return returns
+
+
+def _bar_power(levels: Floats, bars: Seconds) -> Seconds:
+    """(bars,) mean power of each bar; the last lasts to the end of the song."""
+    points = np.minimum(np.round(bars * ENVELOPE_RATE_HZ).astype(int), len(levels) - 1)
+    lengths = np.maximum(np.diff(points, append=len(levels)), 1)
+    return np.add.reduceat(levels.astype(np.float64) ** 2, points) / lengths
+
+
+def _mean_power(powers: Seconds, first: int, count: int) -> float:
+    return float(powers[first : first + count].mean())
+
+
+def _db(power: float, reference: float) -> float:
+    return float(10 * np.log10((power + _SILENT) / (reference + _SILENT)))
 
 
 def _bar_features(log_bands: Floats, bars: Seconds) -> Seconds:
@@ -139,7 +189,7 @@ def _with_ends(boundaries: Seconds, duration_s: float) -> list[float]:
     return [*edges, duration_s]
 
 
-def _describe(start_s: float, end_s: float, features: Features, tonal: Tonal) -> _Part:
+def _describe(start_s: float, end_s: float, features: Features, tonal: Tonal, *, returned: bool) -> _Part:
     span = _span(start_s, end_s, ENVELOPE_RATE_HZ, len(features.envelopes.rms))
     onset_span = _span(start_s, end_s, FRAME_RATE_HZ, len(features.onsets))
     level, bands = features.envelopes.rms[span], features.envelopes.bands[span]
@@ -152,6 +202,7 @@ def _describe(start_s: float, end_s: float, features: Features, tonal: Tonal) ->
         level_db=_power_db(level),
         onsets=float(features.onsets[onset_span].mean()),
         rise_db=_power_db(level[-third:]) - _power_db(level[:third]),
+        returned=returned,
         timbre=np.concatenate(
             [tonal.mfcc[timbre_span].mean(axis=0) / 10, _unit(tonal.chroma[timbre_span].mean(axis=0))]
         ),
@@ -191,8 +242,9 @@ def _labels(parts: list[_Part], energies: list[float], *, electronic: bool) -> l
     if electronic:
         _label_drops(labels, parts, energies)
     quieter = max(energies) - OPENING_MARGIN
-    # What leads from nothing to the first drop is the intro, whether it rises or not.
-    opens = energies[0] < quieter or labels[1:2] == ["drop"]
+    # What leads from nothing to the first drop, or to a build with more in it, is the intro, whether it rises or not.
+    leads = labels[1:2] == ["drop"] or (labels[1:2] == ["build"] and energies[1] > energies[0])
+    opens = energies[0] < quieter or leads
     if parts[0].end_s < LONGEST_OPENING * parts[-1].end_s and opens:
         labels[0] = "intro"
     last_share = (parts[-1].end_s - parts[-1].start_s) / parts[-1].end_s
@@ -204,11 +256,14 @@ def _labels(parts: list[_Part], energies: list[float], *, electronic: bool) -> l
 
 def _label_drops(labels: list[Label | None], parts: list[_Part], energies: list[float]) -> None:
     """Mark drops, breakdowns and builds by how bass and energy change from part to part."""
+    fullest_db = max(part.bands_db[0] for part in parts)
     for index, (before, after) in enumerate(pairwise(parts), start=1):
         bass_rise = after.bands_db[0] - before.bands_db[0]
         gain = energies[index] - energies[index - 1]
         climax = index + 1 == len(parts) or energies[index + 1] <= energies[index] + ENERGY_STEP
-        if energies[index] >= HIGH_ENERGY and climax and (bass_rise >= BASS_STEP_DB or gain >= ENERGY_STEP):
+        comes = after.returned or bass_rise >= BASS_STEP_DB or gain >= ENERGY_STEP
+        full = after.bands_db[0] >= fullest_db - FULL_BASS_DB
+        if energies[index] >= HIGH_ENERGY and climax and comes and full:
             labels[index] = "drop"
         bass_left, much_less = -bass_rise >= BASS_STEP_DB, -gain >= 2 * ENERGY_STEP
         if (bass_left and much_less) or (energies[index] <= LOW_ENERGY and (bass_left or much_less)):

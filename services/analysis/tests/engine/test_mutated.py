@@ -13,7 +13,7 @@ from k1_analysis.engine.companion import Companion
 from k1_contracts.genesis import GenesisMap
 
 MUSIC = songs.song(songs.steady(120.0, 2.5))
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "mp3": lambda folder: songs.encode(folder / "song.mp3", MUSIC, "libmp3lame", songs.RATE),
     "flac": lambda folder: songs.encode(folder / "song.flac", MUSIC, "flac", songs.RATE),

@@ -11,7 +11,7 @@ from pathlib import Path
 import mir_eval.beat
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from k1_analysis.engine import (
@@ -39,13 +39,17 @@ from k1_analysis.engine.presets import find_preset, presets
 from k1_analysis.engine.render import plot_map, render_clicks, write_beats
 from k1_contracts.genesis import GenesisMap
 
+PATIENCE_S = 120.0
+"""For what takes a moment, however busy the machine."""
 beat_lists = st.lists(st.floats(0.3, 1.2), min_size=4, max_size=60).map(np.cumsum)
 
 
 @given(beat_lists, beat_lists)
 @settings(max_examples=60)
 def test_agreement_is_what_mir_eval_says(reference: np.ndarray, estimate: np.ndarray) -> None:
-    """F-measure, Cemgil's score and information gain equal mir_eval's on any two sequences."""
+    """F-measure and Cemgil's score equal mir_eval's on any two sequences."""
+    distances = np.abs(reference[:, None] - estimate)
+    assume((np.abs(distances - agreement.MATCH_WINDOW_S) > 1e-9).all())  # on its very edge rounding decides
     assert agreement.f_measure(reference, estimate) == pytest.approx(
         mir_eval.beat.f_measure(reference, estimate), abs=1e-9
     )
@@ -218,6 +222,21 @@ def test_section_begins_on_the_bar_where_the_music_changes() -> None:
     assert parts[0].energy < parts[1].energy
 
 
+def test_the_drop_is_where_the_bass_comes_back() -> None:
+    """A riser that grows over eight bars, a bar without bass, the full groove: the drop begins there and not before."""
+    beats = songs.steady(120.0, 48.0)
+    groove = songs.song(beats)
+    time = np.arange(len(groove)) / songs.RATE
+    bass = np.where(time < 24, 0.2, 0.3) * np.sin(2 * np.pi * 55 * time)
+    noise = np.diff(np.random.default_rng(0).normal(0, 0.3, len(groove) + 1))
+    riser = np.where((time > 8) & (time < 24), (time - 8) / 16, 0) * noise
+    held_back = (time >= 22) & (time < 24)
+    samples = 0.5 * (np.where(held_back, 0, groove + bass) + riser)
+    parts = _sections(samples.astype(np.float32), beats[::4])
+    assert [part.label for part in parts] == ["intro", "build", "drop"]
+    assert parts[-1].start_s == 24.0
+
+
 def test_unchanging_music_is_one_section() -> None:
     """A groove that only goes on has no boundaries, with bars and without."""
     beats = songs.steady(120.0, 40.0)
@@ -326,17 +345,17 @@ def test_signature_of_compound_time() -> None:
 def test_companion_returns_raises_and_times_out() -> None:
     """A result comes back; an exception, a crash and a hang become one error, and no process stays."""
     with companion.Companion(lambda: list(range(100_000))) as good:
-        assert len(good.result(10)) == 100_000
+        assert len(good.result(PATIENCE_S)) == 100_000
     with (
         companion.Companion(lambda: 1 // 0) as bad,
         pytest.raises(companion.CompanionError, match="ZeroDivision"),
     ):
-        bad.result(10)
+        bad.result(PATIENCE_S)
     with (
         companion.Companion(lambda: os.kill(os.getpid(), signal.SIGKILL)) as crashed,
         pytest.raises(companion.CompanionError, match="died"),
     ):
-        crashed.result(10)
+        crashed.result(PATIENCE_S)
     with companion.Companion(signal.pause) as hung, pytest.raises(companion.CompanionError, match="within"):
         hung.result(0.1)
     assert hung.pid is None
@@ -354,14 +373,19 @@ def test_companion_dies_with_its_parent() -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 5
-    while Path(f"/proc/{grandchild}").exists() and time.monotonic() < deadline:
-        state = Path(f"/proc/{grandchild}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        if state == "Z":
-            break
-        os.sched_yield()
-    else:
-        assert not Path(f"/proc/{grandchild}").exists()
+    deadline = time.monotonic() + PATIENCE_S
+    while _runs(grandchild):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _runs(pid: int) -> bool:
+    """Whether there is this process, and it is more than an entry that nobody has waited for."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
 
 
 def test_pictures_clicks_and_beats(tmp_path: Path, house: Path, house_analysis: Analysis) -> None:
@@ -428,7 +452,9 @@ def test_labels_tell_an_opening_a_breakdown_and_a_build_apart(
 ) -> None:
     """What leads to the first drop is an intro however full; without bass only what rises is a build."""
     parts = [
-        sections._Part(16.0 * i, 16.0 * i + 16, (bass, -20, -30), -12, 0.1, rise, np.ones(3, np.float32))
+        sections._Part(
+            16.0 * i, 16.0 * i + 16, (bass, -20, -30), -12, 0.1, rise, False, np.ones(3, np.float32)
+        )
         for i, (bass, rise) in enumerate(zip(bass_db, rises_db, strict=True))
     ]
     assert " ".join(sections._labels(parts, list(energies), electronic=True)) == labels

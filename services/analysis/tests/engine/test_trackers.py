@@ -14,6 +14,7 @@ from k1_analysis.engine import Limits, trackers, tracking
 from k1_analysis.engine import testing as songs
 
 BLOCK = 10 * songs.RATE
+_track_file = tracking._track_file
 SEAM_S = trackers.WINDOW_S - trackers.OVERLAP_S / 2
 
 
@@ -77,8 +78,15 @@ def test_one_tracker_that_raises_takes_nothing_with_it(
     assert found.danceability > 0
 
 
-def test_process_that_dies_takes_only_its_own_answers(house: Path) -> None:
+def test_process_that_dies_takes_only_its_own_answers(monkeypatch: pytest.MonkeyPatch, house: Path) -> None:
     """The other process's beats and key stay, and a warning names what is missing and why."""
+
+    def track_file(path: Path, limits: Limits, measures: tuple[trackers.Measure, ...]) -> Any:
+        if measures == tracking.SLOW:
+            signal.pause()  # until it is killed, however long that takes
+        return _track_file(path, limits, measures)
+
+    monkeypatch.setattr(tracking, "_track_file", track_file)
     with (
         tracking.Tracking(house, Limits(), tracking.SLOW) as slow,
         tracking.Tracking(house, Limits(), tracking.QUICK) as quick,
