@@ -48,6 +48,8 @@ class DeviceHello(Contract):
     active: RunningBundle | None = None
     staged: Annotated[list[Sha256], Field(max_length=16)] = Field(default_factory=list[str])
     """Whole, checked bundles that do not run: a new one before its activation, the one before after it."""
+    fetching: Sha256 | None = None
+    """The bundle that is on its way."""
     key_ids: Annotated[list[str], Field(max_length=64)] = Field(default_factory=list[str])
     """The public keys that it trusts bundles of."""
 

@@ -33,7 +33,8 @@ class Durable:
     filters: tuple[str, ...]
     ack_wait: timedelta
     max_deliver: int = 6
-    max_ack_pending: int = 256
+    max_ack_pending: int = 10_000
+    """Messages that wait for their next try count, so with a low limit some hopeless ones would hold up all others."""
 
     @property
     def filter_subjects(self) -> list[str]:
@@ -102,7 +103,6 @@ def analysis_lane(priority: int) -> Durable:
         (subjects.analysis_job(priority),),
         ack_wait=timedelta(seconds=10),
         max_deliver=20,
-        max_ack_pending=1024,
     )
 
 
@@ -120,7 +120,6 @@ DEPLOY_DEVICES = Durable(
     (subjects.DEVICE_HELLOS,),
     ack_wait=timedelta(seconds=15),
     max_deliver=10,
-    max_ack_pending=2048,
 )
 TELEMETRY_PRESENCE = Durable(
     DEVICES,
@@ -128,7 +127,6 @@ TELEMETRY_PRESENCE = Durable(
     (subjects.DEVICE_HELLOS, subjects.DEVICE_BYES),
     ack_wait=timedelta(seconds=15),
     max_deliver=10,
-    max_ack_pending=2048,
 )
 TELEMETRY_SAMPLES = Durable(
     TELEMETRY,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import TypeVar
 
 from faststream.nats import NatsBroker
 
@@ -11,10 +11,17 @@ from k1_contracts.base import Contract
 from k1_contracts.queries import GetTrack, TrackDetail
 from k1_platform.broker import make_event, publish_event
 from k1_platform.objects import ObjectStore
-from k1_platform.rpc import AnswerError, ask
+from k1_platform.rpc import AnswerError
+from k1_platform.rpc import ask as ask_once
+from services.catalogue.tests.conftest import PATIENCE_S
 from services.catalogue.tests.songs import Song
 
-PATIENCE_S: Final = 30.0
+A = TypeVar("A", bound=Contract)
+
+
+async def ask(bus: NatsBroker, subject: str, question: Contract, answer: type[A]) -> A:
+    """The answer of a service that may be held up for a while."""
+    return await ask_once(bus, subject, question, answer, timeout_s=PATIENCE_S)
 
 
 async def tell(bus: NatsBroker, subject: str, body: Contract, about: str) -> None:

@@ -32,7 +32,7 @@ from k1_platform.database import Pool
 from k1_platform.objects import ObjectStore
 from k1_platform.rpc import AnswerError
 from k1_platform.signing import KeyRing, add_key, ensure_key, load_keys
-from services.catalogue.tests.conftest import NOW
+from services.catalogue.tests.conftest import NOW, PATIENCE_S
 from services.catalogue.tests.graphs import GRAPH, Worker, edited
 from services.catalogue.tests.songs import Song, event, genesis
 from services.catalogue.tests.test_intake import reanalysis, state
@@ -71,7 +71,7 @@ async def impact_of(questions: Questions, song: Song) -> GraphImpact:
 
 async def bundle_of(questions: Questions, song: Song, keys: KeyRing) -> BundleContents:
     url = (await listed(questions, song))["bundle.k1b"].url
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=PATIENCE_S) as http:
         data = (await http.get(url or "")).content
     return read_bundle(data, {key_id(key): key for key in keys.public})
 
@@ -257,7 +257,7 @@ async def test_a_tried_graph_changes_nothing(
     done = await graphs.simulate(Simulate(track_id=song.track_id, version=1, graph=edited(900)))
     assert not done.saved
     assert {artefact.name for artefact in done.artefacts} == RUN - {"bundle.k1b"}
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=PATIENCE_S) as http:
         assert (await http.get(done.artefacts[2].url or "")).content.startswith(b"\x89PNG")
     assert {n: a.sha256 for n, a in (await listed(questions, song)).items()} == {
         n: a.sha256 for n, a in before.items()

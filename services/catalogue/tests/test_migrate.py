@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from k1_catalogue.migrate import migrate
 from k1_platform.settings import PostgresSettings
-from services.catalogue.tests.conftest import execute
+from services.catalogue.tests.conftest import drop_database, execute
 from tests.support.infrastructure import Infrastructure
 
 TABLES = {
@@ -33,7 +33,7 @@ async def settings(infrastructure: Infrastructure, unique: str) -> AsyncIterator
     dsn = infrastructure.environment["K1_POSTGRES_DSN"]
     await execute(dsn, f"CREATE DATABASE k1_{unique}")
     yield PostgresSettings(dsn=SecretStr(f"{dsn.rpartition('/')[0]}/k1_{unique}"))
-    await execute(dsn, f"DROP DATABASE k1_{unique}")
+    await drop_database(dsn, f"k1_{unique}")
 
 
 async def tables(settings: PostgresSettings) -> set[str]:

@@ -14,6 +14,7 @@ from k1_contracts.ids import new_id
 from k1_contracts.queries import GetGenesis, GetTrack, GetVersion
 from k1_platform.objects import ObjectStore
 from k1_platform.rpc import AnswerError
+from services.catalogue.tests.conftest import PATIENCE_S
 from services.catalogue.tests.songs import Song, event, genesis
 
 
@@ -70,7 +71,7 @@ async def test_artefacts(questions: Questions, song: Song, objects: ObjectStore)
     assert present["track.genesis.json"].inline_json is None
     url = present["track.genesis.json"].url
     assert url is not None
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=PATIENCE_S) as http:
         body = (await http.get(url)).content
     assert present["track.genesis.json"].sha256 == hashlib.sha256(body).hexdigest()
     assert {each.id for each in listed if each.status == "missing"} == {None}

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from functools import partial
 
 import httpx
 import pytest
@@ -24,37 +25,49 @@ from k1_contracts.queries import (
     TrackDetail,
     TrackPage,
 )
+from k1_platform import rpc_documents
 from k1_platform.dead_letter_queue import DeadLetter, list_dead_letters
 from k1_platform.objects import ObjectStore
-from k1_platform.rpc import ask
+from k1_platform.rpc import ask_raw
 from k1_platform.rpc_documents import ask_document
-from services.catalogue.tests.bus import PATIENCE_S, has_status, tell, tell_all, until
+from services.catalogue.tests.bus import ask, has_status, tell, tell_all, until
+from services.catalogue.tests.conftest import PATIENCE_S
 from services.catalogue.tests.songs import Song, genesis
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
 
 
 @pytest.fixture(scope="module")
-def catalogue(migrated: Infrastructure, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+def catalogue(
+    nothing_told: Infrastructure, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningService]:
     """A running catalogue."""
     folder = tmp_path_factory.mktemp("catalogue")
-    with running_service("catalogue", migrated.environment, folder) as running:
+    with running_service("catalogue", nothing_told.environment, folder) as running:
         yield running
 
 
 async def test_it_is_ready_and_measured(catalogue: RunningService) -> None:
-    """Readiness asks every dependency; the gauges are among the metrics."""
-    async with httpx.AsyncClient(base_url=catalogue.url) as http:
-        ready = (await http.get("/readyz")).json()
-        metrics = (await http.get("/metrics")).text
-    assert ready["checks"] == dict.fromkeys(("nats", "postgres", "mongo", "objects", "durable"), "ok")
-    assert "k1_catalogue_outbox_events 0.0" in metrics
+    """Readiness asks every dependency; the gauges are among the metrics, and follow."""
+    async with httpx.AsyncClient(base_url=catalogue.url, timeout=PATIENCE_S) as http:
+
+        async def ready() -> bool:
+            answer = await http.get("/readyz")
+            assert set(answer.json()["checks"]) == {"nats", "postgres", "mongo", "objects", "durable"}
+            return answer.status_code == 200 and set(answer.json()["checks"].values()) == {"ok"}
+
+        async def all_published() -> bool:
+            return "k1_catalogue_outbox_events 0.0" in (await http.get("/metrics")).text
+
+        await until(ready)
+        await until(all_published)
 
 
 async def test_from_the_bus_and_back(
-    catalogue: RunningService, bus: NatsBroker, objects: ObjectStore
+    catalogue: RunningService, bus: NatsBroker, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Facts told on the stream are answered from: the track, its list entry and its map."""
+    monkeypatch.setattr(rpc_documents, "ask_raw", partial(ask_raw, timeout_s=PATIENCE_S))
     song = Song()
     await tell_all(bus, song, objects)
     await until(lambda: has_status(bus, song, "ready"))
@@ -67,25 +80,39 @@ async def test_from_the_bus_and_back(
     assert again.body is None
 
 
+def succeeded(song: Song) -> DeploySucceeded:
+    """A deployment of the song."""
+    return DeploySucceeded(
+        deployment_id=new_id("dep"), track_id=song.track_id, version=1, at=song.uploaded_at, devices=[]
+    )
+
+
 async def test_a_deployment_reaches_its_track(
     catalogue: RunningService, bus: NatsBroker, objects: ObjectStore
 ) -> None:
     """What deploy tells on the stream stands on the track's page."""
     song = Song()
     await tell_all(bus, song, objects)
-    told = DeploySucceeded(
-        deployment_id=new_id("dep"), track_id=song.track_id, version=1, at=song.uploaded_at, devices=[]
-    )
+    told = succeeded(song)
     await tell(bus, subjects.DEPLOY_SUCCEEDED, told, told.deployment_id)
 
-    async def listed() -> list[tuple[str, str]]:
+    async def listed() -> bool:
         detail = await ask(bus, subjects.RPC_TRACK_GET, GetTrack(track_id=song.track_id), TrackDetail)
-        return [(each.id, each.status) for each in detail.deployments]
+        return [(each.id, each.status) for each in detail.deployments] == [(told.deployment_id, "succeeded")]
 
     await until(lambda: has_status(bus, song, "ready"))
-    async with asyncio.timeout(PATIENCE_S):
-        while await listed() != [(told.deployment_id, "succeeded")]:
-            await asyncio.sleep(0.02)
+    await until(listed)
+
+
+async def test_facts_of_unknown_tracks_hold_up_no_other(
+    catalogue: RunningService, bus: NatsBroker, objects: ObjectStore
+) -> None:
+    """They come again and again, a thousand of them, and a song is catalogued meanwhile."""
+    strangers = [succeeded(Song()) for _ in range(1000)]
+    await asyncio.gather(*(tell(bus, subjects.DEPLOY_SUCCEEDED, one, one.deployment_id) for one in strangers))
+    song = Song()
+    await tell_all(bus, song, objects)
+    await until(lambda: has_status(bus, song, "ready"))
 
 
 async def test_a_request_reaches_the_workers(
@@ -127,4 +154,4 @@ async def test_a_poisonous_completion_is_dead_lettered(
 
     await until(buried)
     assert found[0].code == "genesis_invalid"
-    assert await has_status(bus, song, "failed")
+    await until(lambda: has_status(bus, song, "failed"))
