@@ -51,6 +51,7 @@ class Machine:
             flash_free_bytes=self.profile.slot_bytes,
             active=RunningBundle(**memory.active.model_dump(exclude={"size"})) if memory.active else None,
             staged=[bundle.bundle_sha256 for bundle in memory.others],
+            fetching=memory.job.command.bundle_sha256 if memory.job else None,
             key_ids=sorted(memory.trusted),
         )
 

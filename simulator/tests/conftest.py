@@ -19,7 +19,7 @@ from k1_platform.settings import NatsSettings
 from k1_simulator.fleet import Fleet
 from k1_simulator.identity import Identity
 from k1_simulator.world import Habits, Servers
-from simulator.tests.commander import Commander
+from simulator.tests.commander import PATIENCE_S, Commander
 from simulator.tests.shows import KEY, bundle, jwk_set
 from tests.support.infrastructure import Infrastructure
 
@@ -107,7 +107,7 @@ def stage_fields(seed: int, url: str, chunk_size: int = 65536) -> dict[str, Any]
     }
 
 
-async def until(condition: Callable[[], Any], what: str, within_s: float = 15.0) -> Any:
+async def until(condition: Callable[[], Any], what: str, within_s: float = PATIENCE_S) -> Any:
     """Wait for a condition to hold."""
     deadline = time.monotonic() + within_s
     while not (found := condition()):

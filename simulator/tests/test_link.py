@@ -28,7 +28,7 @@ from k1_simulator.fleet import Fleet, FleetError
 from k1_simulator.identity import anonymous
 from k1_simulator.profile import Profile
 from k1_simulator.world import Habits, Servers
-from simulator.tests.commander import Commander
+from simulator.tests.commander import PATIENCE_S, Commander
 from simulator.tests.conftest import MakeFleet, stage_fields, until
 from simulator.tests.shows import KEY, STRANGER, bundle, jwk_set, kid
 from tests.support.infrastructure import Infrastructure
@@ -36,6 +36,13 @@ from tests.support.infrastructure import Infrastructure
 TRANSPORTS: tuple[Transport, ...] = ("nats", "mqtt")
 NOWHERE = "http://127.0.0.1:9/nothing"
 both = pytest.mark.parametrize("transport", TRANSPORTS)
+
+
+@pytest.fixture
+def patient_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer to `fetch` is waited for, however busy the machine is."""
+    for module in ("k1_simulator.nats_link", "k1_simulator.mqtt_link"):
+        monkeypatch.setattr(f"{module}.CHUNK_TIMEOUT_S", PATIENCE_S)
 
 
 def name(unique: str) -> str:
@@ -60,22 +67,22 @@ async def listen(client: Client, subject: str) -> list[bytes]:
 
 async def newest(jetstream: JetStreamContext, subject: str) -> bytes:
     """What the stream of devices has last on a subject; it may still be on its way."""
-    for _ in range(500):
-        with suppress(nats.js.errors.NotFoundError):
-            return (await jetstream.get_last_msg("DEVICES", subject)).data or b""
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"nothing on {subject}")
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            with suppress(nats.js.errors.NotFoundError, nats.errors.TimeoutError):
+                return (await jetstream.get_last_msg("DEVICES", subject)).data or b""
+            await asyncio.sleep(0.01)
 
 
-async def nobody_answers(client: Client, device: str) -> bool:
-    """The server's word; until it has noticed that the device is gone a command may be lost."""
-    for _ in range(20):
-        with suppress(nats.errors.TimeoutError):
-            try:
-                await client.request(subjects.command(device, "ping"), b"{}", timeout=0.2)
-            except nats.errors.NoRespondersError:
-                return True
-    return False
+async def until_nobody_answers(client: Client, device: str) -> None:
+    """By the server's word; until it has noticed that the device is gone a command may be lost."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            with suppress(nats.errors.TimeoutError):
+                try:
+                    await client.request(subjects.command(device, "ping"), b"{}", timeout=0.2)
+                except nats.errors.NoRespondersError:
+                    return
 
 
 @both
@@ -110,13 +117,14 @@ async def test_a_show_is_staged_activated_and_taken_back(
         assert (staged.status, staged.code, staged.message) == ("done", None, None)
         assert staged.hello is not None
         assert staged.hello.staged == [show]
-        now_ms, host_s = await commander.device_time(device)
+        now_ms, earliest_s, latest_s = await commander.device_time(device)
         await commander.send(device, "activate", "a", bundle_sha256=show, at_ms=now_ms + 300)
         assert (await commander.answer("a", "accepted")).hello is None
         done = await commander.answer("a")
-        assert done.at_ms == pytest.approx(now_ms + 300, abs=50)
         (activation,) = fleet.activations()
-        assert activation.monotonic_s == pytest.approx(host_s + 0.3, abs=0.05)
+        assert done.at_ms == activation.at_ms >= now_ms + 300 - 0.1
+        since_s = (activation.at_ms - now_ms) / 1000  # by a clock that is good to 20 millionths
+        assert earliest_s + since_s * 0.9999 <= activation.monotonic_s <= latest_s + since_s * 1.0001
         assert active(fleet.state(device)) == show
         back = await commander.call(device, "deactivate", "d", restore=before, bundle_sha256=show)
         assert back.status == "done"
@@ -132,13 +140,16 @@ async def test_answers_take_the_way_of_the_transport(  # noqa: PLR0917
     transport: Transport, first: str, make_fleet: MakeFleet, commander: Commander, store: Any, unique: str
 ) -> None:
     """NATS: the first on the reply subject, later ones on the device's; MQTT has no reply subjects."""
+    progress = ("topic", "progress")  # of a transfer that takes its time
     device = name(unique)
     async with make_fleet([device], transport):
         await commander.call(device, "stage", "s", **await store(1))
-    assert commander.statuses("s") == [(first, "accepted"), ("topic", "done")]
+    answers = [answer for answer in commander.statuses("s") if answer != progress]
+    assert sorted(answers) == sorted([(first, "accepted"), ("topic", "done")])
 
 
 @both
+@pytest.mark.usefixtures("patient_link")
 async def test_a_bundle_comes_over_the_link_where_http_does_not_work(
     transport: Transport, make_fleet: MakeFleet, commander: Commander, nats_client: Client, unique: str
 ) -> None:
@@ -171,6 +182,7 @@ async def test_a_bundle_comes_over_the_link_where_http_does_not_work(
 
 
 @both
+@pytest.mark.usefixtures("patient_link")
 async def test_a_bundle_that_cannot_be_had_fails_with_both_reasons(
     transport: Transport, make_fleet: MakeFleet, commander: Commander, nats_client: Client, unique: str
 ) -> None:
@@ -200,9 +212,9 @@ async def test_nobody_answers_for_a_device_that_is_away(
     async with make_fleet([device]) as fleet:
         await fleet.kill(device)
         assert not fleet.state(device).online
-        assert await nobody_answers(nats_client, device)
+        await until_nobody_answers(nats_client, device)
         await fleet.restart(device)
-        assert (await nats_client.request(subjects.command(device, "ping"), ping, timeout=5)).data
+        assert (await nats_client.request(subjects.command(device, "ping"), ping, timeout=PATIENCE_S)).data
 
 
 async def test_the_last_will_of_an_mqtt_device_is_its_bye(
@@ -215,7 +227,7 @@ async def test_the_last_will_of_an_mqtt_device_is_its_bye(
         await fleet.kill(device)
         await until(lambda: byes, "the last will")
         assert DeviceBye.model_validate_json(byes[0]).reason == "the connection broke off"
-        assert await nobody_answers(nats_client, device)
+        await until_nobody_answers(nats_client, device)
 
 
 @both
@@ -257,8 +269,13 @@ async def test_a_device_comes_back_when_the_server_does(
     assert events == ["online", "offline", "online", "offline"]
 
 
+def assert_in_turn(readings: list[TelemetrySample]) -> None:
+    """Numbers rise by one, from the first that was heard: those before the connection was made are lost."""
+    assert [reading.seq - readings[0].seq for reading in readings] == list(range(len(readings)))
+
+
 @both
-async def test_readings_come_ten_a_second_while_a_show_plays(  # noqa: PLR0917
+async def test_readings_come_while_a_show_plays(  # noqa: PLR0917
     transport: Transport,
     make_fleet: MakeFleet,
     commander: Commander,
@@ -266,7 +283,10 @@ async def test_readings_come_ten_a_second_while_a_show_plays(  # noqa: PLR0917
     nats_client: Client,
     unique: str,
 ) -> None:
-    """One a second before; each number once, in order; the track is named; by the device's clock."""
+    """At most one a second before and ten then; each number once, in order; the track is named; by the device's clock.
+
+    That they come no later is for simulated time to show: a busy machine leaves some out.
+    """
     device = name(unique)
     bodies = await listen(nats_client, subjects.telemetry(device))
 
@@ -280,16 +300,19 @@ async def test_readings_come_ten_a_second_while_a_show_plays(  # noqa: PLR0917
     async with make_fleet([device], transport, habits=Habits()):
         await until(lambda: len(readings()) >= 3, "idle readings")
         idle = readings()
+        before_ms, *_ = await commander.device_time(device)
         await commander.call(device, "stage", "s", **await store(1))
         await commander.call(device, "activate", "a", bundle_sha256=bundle(1).sha256)
         await until(lambda: len([r for r in readings() if r.track_id]) >= 20, "readings of a show")
-        now_ms, _ = await commander.device_time(device)
-    seen = readings()
-    assert [reading.seq for reading in seen] == list(range(len(seen)))
-    assert [b.ts - a.ts for a, b in pairwise(idle)] == pytest.approx([1000] * (len(idle) - 1), abs=150)
-    playing = [reading for reading in seen if reading.track_id == bundle(1).manifest.track_id]
-    assert (playing[-1].ts - playing[0].ts) / (len(playing) - 1) == pytest.approx(100, abs=5)
-    assert seen[-1].ts == pytest.approx(now_ms, abs=1000)
+        seen = readings()
+        now_ms, *_ = await commander.device_time(device)
+    assert_in_turn(readings())
+    assert all(b.ts - a.ts > 999.9 for a, b in pairwise(idle))
+    playing = [reading for reading in seen if reading.track_id]
+    assert {reading.track_id for reading in playing} == {bundle(1).manifest.track_id}
+    assert all(b.ts - a.ts > 99.9 for a, b in pairwise(playing))
+    # The first may be for a moment of before, the second for at most a second before it was taken.
+    assert before_ms < playing[19].ts <= seen[-1].ts < now_ms
 
 
 async def test_readings_may_share_a_message(make_fleet: MakeFleet, nats_client: Client, unique: str) -> None:
@@ -301,9 +324,13 @@ async def test_readings_may_share_a_message(make_fleet: MakeFleet, nats_client: 
     packs = [TelemetryBody.model_validate_json(body).root for body in bodies]
     assert all(isinstance(pack, list) and len(pack) == 5 for pack in packs)
     flat = [reading for pack in packs if isinstance(pack, list) for reading in pack]
-    assert [reading.seq for reading in flat] == list(range(len(flat)))
-    steps = [b.ts - a.ts for a, b in pairwise(flat)]
-    assert steps == pytest.approx([100] * len(steps), abs=60)
+    assert_in_turn(flat)
+    for pack in packs:
+        assert isinstance(pack, list)
+        assert [reading.ts - pack[0].ts for reading in pack] == pytest.approx(
+            [0, 100, 200, 300, 400], abs=0.1
+        )
+    assert all(b.ts - a.ts > 99.9 for a, b in pairwise(flat))
 
 
 async def test_new_keys_are_trusted_on_the_word_of_the_old(
@@ -377,14 +404,25 @@ async def test_a_fleet_that_cannot_connect_says_why(make_fleet: MakeFleet, uniqu
     away = Servers(NatsSettings(url="nats://127.0.0.1:9", creds=None))
     fleet = make_fleet([name(unique)])
     fleet._servers = away
-    with pytest.raises(FleetError, match=r"1 of 1 devices are not online after 4 s; sim-.*: NATS: "):
-        await fleet.start(within_s=4)
+    # Long enough for a first try, however busy the machine is.
+    with pytest.raises(FleetError, match=r"1 of 1 devices are not online after 12 s; sim-.*: NATS: "):
+        await fleet.start(within_s=12)
+
+
+async def longest_pause(over: asyncio.Event) -> float:
+    """The longest time, in seconds, that this event loop let a timer wait, until `over` is set."""
+    longest_s, loop = 0.0, asyncio.get_running_loop()
+    while not over.is_set():
+        due_s = loop.time() + 0.01
+        await asyncio.sleep(0.01)
+        longest_s = max(longest_s, loop.time() - due_s)
+    return longest_s
 
 
 async def test_a_hundred_devices_change_together(
     make_fleet: MakeFleet, commander: Commander, store: Any, unique: str
 ) -> None:
-    """Each at its moment by its own clock: none before it, and nearly all soon, however busy the machine is."""
+    """Each at its moment by its own clock: none before it, and nearly all soon, unless the machine stands still."""
     devices = [f"{name(unique)}-{number}" for number in range(100)]
     async with make_fleet(devices) as fleet:
         fields = await store(1)
@@ -392,16 +430,19 @@ async def test_a_hundred_devices_change_together(
             *(commander.call(device, "stage", f"s {device}", **fields) for device in devices)
         )
         assert {answer.status for answer in staged} == {"done"}
+        longest_stall = asyncio.create_task(longest_pause(over := asyncio.Event()))
         for device in devices:
-            shown_ms, _ = await commander.device_time(device)
+            shown_ms, *_ = await commander.device_time(device)
             at_ms = shown_ms + 3000
             await commander.send(
                 device, "activate", f"a {device}", bundle_sha256=bundle(1).sha256, at_ms=at_ms
             )
         done = await asyncio.gather(*(commander.answer(f"a {device}") for device in devices))
+        over.set()
+        stall_ms = await longest_stall * 1000
     moments = {activation.command_id: activation for activation in fleet.activations()}
     assert len(moments) == 100
     assert all(moments[answer.command_id].at_ms == answer.at_ms for answer in done)
     late = sorted(moment.at_ms - (moment.wanted_ms or 0) for moment in moments.values())
     assert late[0] > -2
-    assert late[94] < 1000
+    assert late[94] < 1000 + stall_ms

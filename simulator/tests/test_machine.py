@@ -64,10 +64,11 @@ def test_stage_is_accepted_fetched_and_done() -> None:
         address(2)
     ]
     assert reply(machine.progressed(400)).received_bytes == 400
+    assert (machine.hello().staged, machine.hello().fetching) == ([], address(2))
     done = reply(machine.transferred())
     assert done.status == "done"
     assert done.hello is not None
-    assert done.hello.staged == [address(2)]
+    assert (done.hello.staged, done.hello.fetching) == ([address(2)], None)
     assert done.hello.active is not None
     assert done.hello.active.bundle_sha256 == address(1)
     assert (machine.memory.job, machine.memory.partial) == (None, None)

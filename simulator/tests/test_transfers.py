@@ -159,8 +159,9 @@ async def test_a_store_that_goes_away_and_comes_back(  # noqa: PLR0917
     """The device stops, the process of the store is killed, both start again: the transfer goes on where it was."""
     stack = provisioned.stack
     assert stack is not None
-    slow = Slow(fault="slow", step="stage", bytes_per_s=20_000)
-    fields = await store(1, chunk_size=1000)
+    # A second a chunk: the end is so far away that the kill comes before it.
+    slow = Slow(fault="slow", step="stage", bytes_per_s=400)
+    fields = await store(1, chunk_size=400)
     part_file = tmp_path / "devices" / unique / f"{fields['bundle_sha256']}.part"
     async with make_fleet([unique], faults=FaultPlan(faults=[slow])) as fleet:
         await commander.send(unique, "stage", "s", **fields)

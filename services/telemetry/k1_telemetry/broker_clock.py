@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from nats.aio.client import Client
+from nats.errors import TimeoutError as NatsTimeoutError
 
 from k1_contracts.streams import Durable
 
@@ -32,12 +33,14 @@ class BrokerClock:
         """Ask once.
 
         Raises:
-            nats.errors.Error: no answer.
+            nats.errors.Error: no answer, or too late a one to tell much.
             KeyError: there is no such durable.
         """
         sent = time.monotonic()
         answer = await self._client.request(self._subject, b"", timeout=_TIMEOUT_S)
         received = time.monotonic()
+        if received - sent > _TIMEOUT_S:  # this process may have stood still meanwhile
+            raise NatsTimeoutError
         told = datetime.fromisoformat(json.loads(answer.data)["ts"])
         middle = (sent + received) / 2
         self._measured.append((received - sent, told.astimezone(UTC) - timedelta(seconds=middle)))

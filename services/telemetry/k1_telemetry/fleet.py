@@ -58,6 +58,8 @@ class Fleet:
         """`presences`: what the process before this one left, so that nothing is told twice."""
         known = list(presences)
         self.counts = Counts()
+        self.untold = Effects()
+        """What follows from all that was taken in and has not been told to its end."""
         self._attendance = Attendance(Stay(p.device_id, p.online_since, p.last_seen) for p in known)
         self._devices = {p.device_id: Device(Alarms(p.device_id, p.alarms)) for p in known}
         self._silences: dict[str, DeviceAlarm] = {}

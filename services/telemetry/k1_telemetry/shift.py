@@ -69,11 +69,10 @@ class Shift:
                         self._have_read(pulled)
 
     async def _take(self, pulled: Pulled, handle: Handle) -> None:
-        effects = Effects()
         async with self._turn:
             for message in pulled.messages:
-                self._judge(message, handle, effects)
-            await self._teller.tell(effects, self._fleet)
+                self._judge(message, handle, self._fleet.untold)
+            await self._tell()
         for message in pulled.messages:
             await message.ack()
         self._meters.count(self._fleet.counts)
@@ -115,12 +114,16 @@ class Shift:
             self._sight.reaches(self._clock.at(pulled.all_until_s))
 
     async def _look_around(self) -> None:
-        effects = Effects()
         async with self._turn:
-            self._fleet.pass_time(self._sight, effects)
-            await self._teller.tell(effects, self._fleet)
+            self._fleet.pass_time(self._sight, self._fleet.untold)
+            await self._tell()
             await self._teller.refresh_presence(self._fleet)
         self._meters.show(self._fleet)
+
+    async def _tell(self) -> None:
+        """What a shift could not tell to its end, the next one of the same fleet tells."""
+        await self._teller.tell(self._fleet.untold, self._fleet)
+        self._fleet.untold = Effects()
 
     async def _measure(self) -> None:
         try:

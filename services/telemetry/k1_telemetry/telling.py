@@ -24,7 +24,8 @@ SOURCE: Final = "telemetry"
 REFRESH_S: Final = 1.5
 """Presence lives for six seconds: a standby that takes over within four finds every device still there."""
 _LONGEST_PAUSE_S: Final = 2.0
-_READ_PATIENCE_S: Final = 1.0
+_READ_PATIENCE_S: Final = 0.5
+_READ_TRIES: Final = 2
 _MOST_AT_ONCE: Final = 256
 _SUBJECTS: Final[dict[type[Fact], str]] = {
     DeviceOnline: subjects.DEVICE_ONLINE,
@@ -44,13 +45,14 @@ class Teller:
         self._written: OrderedDict[str, float] = OrderedDict()
 
     async def tell(self, effects: Effects, fleet: Fleet) -> None:
-        """All of it; returns when every fact is stored.
+        """All of it; returns when every fact is stored. It may be told again: a fact is known by its id.
 
         Raises:
             LeaseLostError: it may not all have been told; the process that is active now tells its own.
         """
         self._lease.need()
-        for sample in effects.samples:
+        samples, effects.samples = effects.samples, []  # live data is not told again
+        for sample in samples:
             await self._offer(sample)
         await self._tell_facts(effects.facts)
         for device_id in effects.gone:
@@ -145,23 +147,40 @@ class Teller:
 
 
 async def read_presence(bus: Bus) -> list[Presence]:
-    """Who is online by the bucket; entries that cannot be read are left out, and run out."""
+    """Who is online by the bucket; entries that cannot be read are left out, and run out.
+
+    Raises:
+        nats.errors.Error: the broker does not answer.
+    """
     bucket = await bus.jetstream.key_value(streams.PRESENCE.name)
     watcher = await bucket.watchall(ignore_deletes=True)
     found: list[Presence] = []
     try:
-        # The watcher gives None when it has given all that there is; an entry that runs out just now may
-        # be waited for in vain.
-        while isinstance(entry := await watcher.updates(timeout=_READ_PATIENCE_S), KeyValue.Entry):
+        while (entry := await _next_entry(bus, watcher)) is not None:
             try:
                 found.append(Presence.model_validate_json(entry.value or b""))
             except ValueError as error:
                 _log.warning("unreadable presence", extra={"device": entry.key, "reason": str(error)})
-    except NatsTimeoutError:
-        _log.warning("the presence bucket did not say that this is all", extra={"found": len(found)})
     finally:
         await watcher.stop()
     return found
+
+
+async def _next_entry(bus: Bus, watcher: KeyValue.KeyWatcher) -> KeyValue.Entry | None:
+    """None when that was all.
+
+    The watcher says so itself, but an entry that runs out just now may be waited for in vain: then it is all
+    if nothing came although the broker was there.
+    """
+    for _ in range(_READ_TRIES):
+        try:
+            entry = await watcher.updates(timeout=_READ_PATIENCE_S)
+        except NatsTimeoutError:
+            await bus.client.flush()
+        else:
+            return entry if isinstance(entry, KeyValue.Entry) else None
+    _log.warning("the presence bucket did not say that this is all")
+    return None
 
 
 def _key(device_id: str) -> str:

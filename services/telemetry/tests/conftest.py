@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,12 @@ from services.telemetry.tests import samples
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
 
-PATIENCE_S = 15.0
+PATIENCE_S = 120.0
+"""Ends a test that hangs; nothing is promised to come within it."""
+SAY_AGAIN_S = 3.0
+
+
+Say = Callable[[], Awaitable[None]]
 
 
 @pytest.fixture(scope="module")
@@ -52,20 +58,31 @@ class Heard:
         found = [body for _, heard, body in self.messages if heard == subject]
         return [body for body in found if values.items() <= body.items()]
 
-    async def until(self, condition: Callable[[], Any], what: str, within_s: float = PATIENCE_S) -> Any:
-        """What the condition gives, once it does."""
+    async def until(self, condition: Callable[[], Any], what: str, saying: Say | None = None) -> Any:
+        """What the condition gives, once it does.
+
+        `saying` is said now and then again and again: a service that changes over may lose a word.
+        """
         try:
-            async with asyncio.timeout(within_s):
-                while not (found := condition()):
-                    self._news.clear()
-                    await self._news.wait()
+            async with asyncio.timeout(PATIENCE_S):
+                while True:
+                    if saying is not None:
+                        await saying()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(None if saying is None else SAY_AGAIN_S):
+                            return await self._found(condition)
         except TimeoutError:
-            raise AssertionError(f"not within {within_s} s: {what}; heard {self.messages[-10:]}") from None
+            raise AssertionError(f"not within {PATIENCE_S} s: {what}; heard {self.messages[-10:]}") from None
+
+    async def _found(self, condition: Callable[[], Any]) -> Any:
+        while not (found := condition()):
+            self._news.clear()
+            await self._news.wait()
         return found
 
-    async def fact(self, subject: str, within_s: float = PATIENCE_S, **values: Any) -> dict[str, Any]:
+    async def fact(self, subject: str, saying: Say | None = None, **values: Any) -> dict[str, Any]:
         """The first such fact."""
-        return (await self.until(lambda: self.of(subject, **values), f"{subject} {values}", within_s))[0]
+        return (await self.until(lambda: self.of(subject, **values), f"{subject} {values}", saying))[0]
 
 
 @pytest.fixture
@@ -103,7 +120,7 @@ class FakeDevice:
 
     async def presence(self) -> Presence | None:
         """Its entry in the bucket."""
-        bucket = await self.client.jetstream().key_value(streams.PRESENCE.name)
+        bucket = await self.client.jetstream(timeout=PATIENCE_S).key_value(streams.PRESENCE.name)
         try:
             entry = await bucket.get(self.id)
         except KeyNotFoundError:

@@ -1,18 +1,30 @@
 """The service as a real process."""
 
+import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 
+from services.telemetry.tests.conftest import PATIENCE_S
 from tests.support.infrastructure import Infrastructure
-from tests.support.service_process import running_service
+from tests.support.service_process import RunningService, running_service
+
+
+def _ready(service: RunningService) -> dict[str, Any]:
+    """What it says once it is ready: a check that takes too long fails for the moment."""
+    deadline = time.monotonic() + PATIENCE_S
+    while (told := httpx.get(f"{service.url}/readyz", timeout=PATIENCE_S)).status_code != httpx.codes.OK:
+        assert time.monotonic() < deadline, told.text
+        time.sleep(0.1)
+    return told.json()
 
 
 def test_it_is_ready_counted_and_ends_cleanly(provisioned: Infrastructure, tmp_path: Path) -> None:
     """It connects to the broker, says so, serves metrics, and SIGTERM ends it with code 0."""
     with running_service("telemetry", provisioned.environment, tmp_path) as service:
-        ready = httpx.get(f"{service.url}/readyz").json()
-        metrics = httpx.get(f"{service.url}/metrics").text
+        ready = _ready(service)
+        metrics = httpx.get(f"{service.url}/metrics", timeout=PATIENCE_S).text
     assert (ready["name"], ready["status"]) == ("telemetry", "ready")
     assert ready["checks"] == {"nats": "ok", "samples": "ok", "presence": "ok"}
     assert ready["role"] in {"leader", "standby"}
