@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from k1_contracts.deployments import Strategy
 from k1_contracts.devices import COMMANDS
-from k1_simulator.faults import Ailment, AnyFault, FaultPlan
+from k1_simulator.faults import Ailment, AnyFault, FaultPlan, LieSuccess, Slow
 
 Kind = Literal["deploy", "handover", "stall", "nats", "postgres", "s3", "cancel", "rollback", "pause"]
 FAULTY_SHARE: Final = 0.1
@@ -87,14 +87,12 @@ class Scenario:
     def unsure(self) -> list[str]:
         """Devices that may hold a bundle nobody knows of, until they say hello again.
 
-        They lied, or took up a command to stage after the one to discard, or refused to discard a bundle that was
-        still on its way to them.
+        They lied, or took up a command to stage after the one to discard.
         """
-        unsure = {("reject", "discard"), ("slow", "stage")}
         return [
             str(fault.devices)
             for fault in self.faults
-            if fault.fault == "lie_success" or (fault.fault, getattr(fault, "step", None)) in unsure
+            if isinstance(fault, LieSuccess) or (isinstance(fault, Slow) and fault.step == "stage")
         ]
 
     def __str__(self) -> str:

@@ -31,7 +31,7 @@ def database(provisioned: Infrastructure) -> Iterator[PostgresSettings]:
     settings = PostgresSettings(dsn=SecretStr(f"{dsn.rpartition('/')[0]}/{name}"))
     asyncio.run(migrate(settings))
     yield settings
-    asyncio.run(execute(dsn, f"DROP DATABASE {name}"))
+    asyncio.run(execute(dsn, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest.fixture(scope="session")

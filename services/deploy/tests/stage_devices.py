@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -32,6 +33,7 @@ from k1_contracts.devices import (
     Verb,
 )
 from services.deploy.tests.devices import hello as make_hello
+from services.deploy.tests.links import settle
 
 KEY_ID = "0" * 16
 Fault = Literal[
@@ -44,6 +46,7 @@ Fault = Literal[
     "offline_at_rollback",
     "slow_stage",
     "ignore_activate",
+    "refuse_discard",
 ]
 
 
@@ -61,12 +64,18 @@ class StageDevice:
     needs_key: str = KEY_ID
     """Of the bundles that it is sent."""
     fence: int = 0
+    unix: Callable[[], float] = time.time
+    """The true time; the device's own clock has its own beginning."""
     epoch: float = field(default_factory=lambda: time.time() - 1000 * (hash(time.time()) % 1000))
     commands: list[tuple[Verb, DeviceCommand]] = field(default_factory=list)
     effects: list[str] = field(default_factory=list)
     """What really happened, with the command ids that did it."""
     activated_at: list[float] = field(default_factory=list)
     """Unix time of each change to another bundle."""
+    discarded_at: list[float] = field(default_factory=list)
+    """Unix time of each bundle that was deleted."""
+    hurries: bool = True
+    """Once armed it changes at once: a test that waits for no moment leaves time enough to arm."""
     let_stage: asyncio.Event = field(default_factory=asyncio.Event)
     _on_their_way: set[str] = field(default_factory=set[str])
     _newest: dict[str, DeviceReply] = field(default_factory=dict)
@@ -79,17 +88,23 @@ class StageDevice:
         return self._subscription is not None
 
     def clock_ms(self, unix: float | None = None) -> float:
-        return ((time.time() if unix is None else unix) - self.epoch) * 1000
+        return ((self.unix() if unix is None else unix) - self.epoch) * 1000
 
     def hello(self) -> DeviceHello:
-        return make_hello(self.id, active=self.active, staged=list(self.staged), key_ids=self.key_ids)
+        return make_hello(
+            self.id,
+            active=self.active,
+            staged=list(self.staged),
+            fetching=next(iter(self._on_their_way), None),
+            key_ids=self.key_ids,
+        )
 
     def runs(self, sha256: str) -> bool:
         return self.active is not None and self.active.bundle_sha256 == sha256
 
     async def connect(self) -> None:
         self._subscription = await self.client.subscribe(subjects.command(self.id, ">"), cb=self._commanded)
-        await self.client.flush()
+        await settle(self.client)
         await self.say_hello()
 
     async def say_hello(self) -> None:
@@ -99,7 +114,7 @@ class StageDevice:
         if self._subscription:
             with suppress(Exception):
                 await self._subscription.unsubscribe()
-            await self.client.flush()
+            await settle(self.client)
         self._subscription = None
 
     async def close(self) -> None:
@@ -181,8 +196,9 @@ class StageDevice:
         self._tasks.add(self._arming)
 
     async def _at_the_moment(self, say: "_Say", command: Activate) -> None:
-        if command.at_ms is not None:
-            await asyncio.sleep(max(command.at_ms - self.clock_ms(), 0) / 1000)
+        if command.at_ms is not None and not self.hurries:
+            while (left_ms := command.at_ms - self.clock_ms()) > 0:
+                await asyncio.sleep(min(left_ms / 1000, 0.01))
         if "activate_error" in self.faults:
             await say("failed", code="activate_failed", message="no LEDs", hello=self.hello())
             return
@@ -209,10 +225,14 @@ class StageDevice:
         if self.runs(command.bundle_sha256):
             await say("refused", code="still_active", hello=self.hello())
             return
+        if "refuse_discard" in self.faults:
+            await say("refused", code="busy", hello=self.hello())
+            return
         self._disarm()
         self._on_their_way.discard(command.bundle_sha256)
         if self.staged.pop(command.bundle_sha256, None):
             self.effects.append(f"discard {command.command_id}")
+            self.discarded_at.append(self.unix())
         await say("done", hello=self.hello())
 
     def _disarm(self) -> None:
@@ -226,7 +246,7 @@ class StageDevice:
         if before:
             self.staged[before.bundle_sha256] = before
         self.effects.append(effect)
-        self.activated_at.append(time.time())
+        self.activated_at.append(self.unix())
 
     def remember(self, reply: DeviceReply) -> None:
         self._newest[reply.command_id] = reply

@@ -29,7 +29,7 @@ from services.deploy.tests.links import settle
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 DATA = bytes(range(256)) * 700
 SHA256 = hashlib.sha256(DATA).hexdigest()
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 class CountingStore(ObjectStore):
@@ -66,6 +66,7 @@ async def serving(
     bus = Bus(broker, client, client.jetstream())
     answer_fetches(bus, Chunks(pool, client, cache, holdings), workers=16)
     await broker.start()
+    await settle(client)
     return unique
 
 

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from k1_contracts.envelope import Envelope
 from k1_platform.rpc import AnswerError
-from services.deploy.tests.theatre import Theatre, open_theatre, running, until
+from services.deploy.tests.links import settle
+from services.deploy.tests.theatre import PATIENCE_S, Theatre, open_theatre, running, until
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
 
@@ -20,23 +22,24 @@ async def theatre(migrated: Infrastructure) -> AsyncIterator[Theatre]:
 
 @pytest.fixture(scope="module")
 def service(migrated: Infrastructure, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """One process for all of these tests; each has devices of its own."""
-    with running_service("deploy", migrated.environment, tmp_path_factory.mktemp("deploy")) as service:
+    """One process for all of these tests, which keeps what it drives when it stalls; each has devices of its own."""
+    environment = migrated.environment | {"K1_DEPLOY_LEASE_SECONDS": "60"}
+    with running_service("deploy", environment, tmp_path_factory.mktemp("deploy")) as service:
         yield service
 
 
 @pytest.mark.usefixtures("service")
 async def test_success(theatre: Theatre) -> None:
-    """Every device runs the new bundle from one moment on, and is expected to from now on."""
+    """Every device was to run the new bundle from one moment on, runs it, and is expected to from now on."""
     devices = await theatre.add_devices(10)
     view = await theatre.until_status(await theatre.order(devices), "succeeded")
+    moments = await theatre.moments(view.id)
+    assert (len(moments), len(set(moments))) == (10, 1)
     assert theatre.all_run(devices, theatre.new)
     assert view.counts == {"committed": 10}
     assert {await theatre.expected(device) for device in devices} == {theatre.new.bundle.sha256}
     steps = ["check", "stage", "activate", "verify", "observe", "commit"]
     assert [[step.step for step in device.steps] for device in view.devices] == [steps] * 10
-    changed = [device.activated_at[0] for device in devices]
-    assert max(changed) - min(changed) < 0.5
 
 
 @pytest.mark.usefixtures("service")
@@ -48,17 +51,25 @@ async def test_the_world_is_told(theatre: Theatre) -> None:
     deployment = await theatre.order(devices)
     await theatre.until_status(deployment, "succeeded")
     told: list[str] = []
+    known: set[str] = set()
     while "deploy.succeeded" not in told:
-        message = await facts.next_msg(timeout=10)
+        message = await facts.next_msg(timeout=PATIENCE_S)
         body = json.loads(message.data)
-        if body["deployment_id"] == deployment and message.subject != "deploy.requested":
+        # Where the broker is slow to confirm, a fact is published again, with its id.
+        fact = Envelope.from_headers(message.headers or {}).id
+        if (
+            body["deployment_id"] == deployment
+            and message.subject != "deploy.requested"
+            and fact not in known
+        ):
+            known.add(fact)
             told.append(body["status"] if message.subject == "deploy.progressed" else message.subject)
     statuses = ["checking", "staging", "activating", "observing", "committing", "succeeded"]
     assert told == [*statuses, "deploy.succeeded"]
     assert {each["outcome"] for each in body["devices"]} == {"committed"}
     steps: Counter[tuple[str, str]] = Counter()
     while steps["verify", "done"] != 2:
-        change = json.loads((await live.next_msg(timeout=10)).data)
+        change = json.loads((await live.next_msg(timeout=PATIENCE_S)).data)
         if change["deployment_id"] == deployment and "step" in change:
             steps[change["step"]["step"], change["step"]["status"]] += 1
     assert {
@@ -88,6 +99,7 @@ async def test_a_refusal_before_the_activation_changes_nothing(theatre: Theatre)
 async def test_a_new_key_comes_before_its_bundle(theatre: Theatre) -> None:
     """The key was made while the devices were connected, so that no hello could show that they lack it."""
     devices = await theatre.add_devices(2)
+    await theatre.until_hellos_are_done()
     new_key, info = "1" * 16, theatre.new
     manifest = info.manifest.model_copy(update={"key_id": new_key})
     theatre.known[info.bundle.track_id, info.bundle.version] = info.model_copy(update={"manifest": manifest})
@@ -96,7 +108,11 @@ async def test_a_new_key_comes_before_its_bundle(theatre: Theatre) -> None:
         device.needs_key = new_key
     await theatre.until_status(await theatre.order(devices), "succeeded")
     assert [device.key_ids for device in devices] == [theatre.key_ids] * 2
-    assert [verb for verb, _ in devices[0].commands][:3] == ["info", "trust", "stage"]
+    for device in devices:
+        verbs = dict.fromkeys(
+            verb for verb, _ in device.commands
+        )  # an answer that came late was asked for again
+        assert list(verbs)[:3] == ["info", "trust", "stage"]
 
 
 @pytest.mark.usefixtures("service")
@@ -105,13 +121,18 @@ async def test_a_failure_at_the_activation_takes_all_back(theatre: Theatre, faul
     """Whatever goes wrong on one device, every device that is there runs what it ran before."""
     devices = await theatre.add_devices(5)
     devices[2].faults.add(fault)
-    view = await theatre.until_status(await theatre.order(devices), "rolled_back", "rollback_pending")
+    theatre.lead_s = 12.0  # as long as it is waited for a device that says nothing
+    deployment = await theatre.order(devices)
+    if fault == "crash_old":
+        view = await theatre.until_counts(deployment, rolled_back=4, rollback_pending=1)
+    else:
+        view = await theatre.until_status(deployment, "rolled_back")
     assert theatre.all_run(devices, theatre.old)
     assert {await theatre.expected(device) for device in devices} == {theatre.old.bundle.sha256}
     assert view.reason
     assert devices[2].id in view.reason
     if fault == "crash_old":
-        assert (view.status, view.counts) == ("rollback_pending", {"rolled_back": 4, "rollback_pending": 1})
+        await theatre.until_status(deployment, "rollback_pending")
         devices[2].faults.clear()
         await devices[2].connect()
         view = await theatre.until_status(view.id, "rolled_back")
@@ -123,11 +144,12 @@ async def test_a_device_out_of_reach_is_put_right_when_it_says_hello(theatre: Th
     """It comes back with the new bundle; the deployment says rollback_pending until then."""
     devices = await theatre.add_devices(4)
     devices[0].faults.add("crash_new")
+    theatre.lead_s = 12.0  # as long as it is waited for a device that says nothing
     deployment = await theatre.order(devices)
-    view = await theatre.until_status(deployment, "rollback_pending")
+    await theatre.until_status(deployment, "rollback_pending")
+    await theatre.until_counts(deployment, rolled_back=3, rollback_pending=1)
     assert devices[0].runs(theatre.new.bundle.sha256)
     assert theatre.all_run(devices[1:], theatre.old)
-    assert view.counts == {"rolled_back": 3, "rollback_pending": 1}
     devices[0].faults.clear()
     await devices[0].connect()
     view = await theatre.until_status(deployment, "rolled_back")
@@ -158,7 +180,8 @@ async def test_the_canary_goes_first(theatre: Theatre) -> None:
     view = await theatre.until_status(await theatre.order(devices, strategy=strategy), "succeeded")
     assert [device.batch for device in view.devices] == [1, 2, 2, 3, 3]
     moments = [device.activated_at[0] for device in devices]
-    assert moments[0] < min(moments[1:3]) < max(moments[1:3]) < min(moments[3:])
+    assert moments[0] < min(moments[1:3])
+    assert max(moments[1:3]) < min(moments[3:])
     theatre.old, theatre.new = theatre.new, theatre.old
     devices[0].faults.add("activate_error")
     view = await theatre.until_status(await theatre.order(devices, strategy=strategy), "rolled_back")
@@ -191,16 +214,14 @@ async def test_pause_resume_and_cancel(theatre: Theatre) -> None:
         device.faults.add("slow_stage")
     deployment = await theatre.order(devices)
     await theatre.until_status(deployment, "staging")
-    assert (await theatre.control(deployment, "pause")).paused
+    await theatre.control(deployment, "pause")
+    await theatre.until_paused(deployment, paused=True)
     for device in devices:
         device.let_stage.set()
-
-    async def staged() -> bool:
-        return (await theatre.get(deployment)).counts == {"staged": 3}
-
-    await until(staged, "what runs is finished")
+    await theatre.until_counts(deployment, staged=3)
     assert await theatre.status(deployment) == "staging"
-    assert not (await theatre.control(deployment, "resume")).paused
+    await theatre.control(deployment, "resume")
+    await theatre.until_paused(deployment, paused=False)
     view = await theatre.until_status(deployment, "succeeded")
     assert [line.action for line in view.audit] == ["requested", "pause", "resume"]
     theatre.old, theatre.new = theatre.new, theatre.old
@@ -212,6 +233,31 @@ async def test_pause_resume_and_cancel(theatre: Theatre) -> None:
     view = await theatre.until_status(deployment, "cancelled")
     assert theatre.all_run(devices, theatre.old)
     assert view.reason == "cancelled by anna"
+
+
+@pytest.mark.usefixtures("service")
+async def test_a_bundle_that_is_still_on_its_way_is_not_left_behind(theatre: Theatre) -> None:
+    """A device would not discard it while it came: it is told again once that is of use, and holds nothing."""
+    devices = await theatre.add_devices(2)
+    for device in devices:
+        device.faults |= {"slow_stage", "refuse_discard"}
+    deployment = await theatre.order(devices)
+
+    async def on_their_way() -> bool:
+        return all(device.hello().fetching == theatre.new.bundle.sha256 for device in devices)
+
+    async def nothing_comes() -> bool:
+        return not any(device.hello().fetching for device in devices)
+
+    await until(on_their_way, "both fetch the bundle")
+    await theatre.control(deployment, "cancel")
+    await theatre.until_status(deployment, "cancelled")
+    for device in devices:
+        device.faults.discard("refuse_discard")
+        await device.say_hello()
+    await until(nothing_comes, "the transfers are ended")
+    assert not any(device.staged for device in devices)
+    assert theatre.all_run(devices, theatre.old)
 
 
 @pytest.mark.usefixtures("service")
@@ -243,9 +289,9 @@ async def test_drift_under_the_guard_rolls_one_device_back(theatre: Theatre) -> 
     devices = await theatre.add_devices(3)
     view = await theatre.until_status(await theatre.order(devices), "succeeded")
     feed = await theatre.client.subscribe(f"live.track.{view.track_id}")
-    await theatre.client.flush()
+    await settle(theatre.client)
     await theatre.alarm(devices[1])
-    message = await feed.next_msg(timeout=10)
+    message = await feed.next_msg(timeout=PATIENCE_S)
     assert b'"event":"auto_rollback"' in message.data
     assert b"drift_ms > 100 for 5s" in message.data
 
@@ -253,11 +299,7 @@ async def test_drift_under_the_guard_rolls_one_device_back(theatre: Theatre) -> 
         return theatre.all_run([devices[1]], theatre.old)
 
     await until(back, "the drifting device is back")
-
-    async def told() -> bool:
-        return (await theatre.get(view.id)).counts == {"committed": 2, "rolled_back": 1}
-
-    await until(told, "the deployment says so")
+    await theatre.until_counts(view.id, committed=2, rolled_back=1)
     assert await theatre.status(view.id) == "succeeded"
     assert theatre.all_run([devices[0], devices[2]], theatre.new)
     assert await theatre.expected(devices[1]) == theatre.old.bundle.sha256
@@ -267,7 +309,7 @@ async def test_drift_under_the_guard_rolls_one_device_back(theatre: Theatre) -> 
 async def test_an_alarm_during_observation_takes_all_back(theatre: Theatre) -> None:
     """Beyond max_failures one sick device is enough."""
     devices = await theatre.add_devices(3)
-    deployment = await theatre.order(devices, strategy={"observe_seconds": 30})
+    deployment = await theatre.order(devices, strategy={"observe_seconds": 600})
     await theatre.until_status(deployment, "observing")
     await theatre.alarm(devices[0], "temperature", reason="temp_c > 80")
     view = await theatre.until_status(deployment, "rolled_back")
@@ -280,18 +322,14 @@ async def test_an_alarm_during_observation_takes_all_back(theatre: Theatre) -> N
 async def test_a_device_that_restarts_with_the_old_bundle_counts_as_failed(theatre: Theatre) -> None:
     """While it is observed: nobody heard an alarm, but its hello says what it runs."""
     devices = await theatre.add_devices(3)
-    strategy = {"observe_seconds": 30, "max_failures": 1}
+    strategy = {"observe_seconds": 600, "max_failures": 1}
     deployment = await theatre.order(devices, strategy=strategy)
     await theatre.until_status(deployment, "observing")
     await devices[1].disconnect()
     new = running(theatre.new)
     devices[1].active, devices[1].staged = running(theatre.old), {new.bundle_sha256: new}
     await devices[1].connect()
-
-    async def back() -> bool:
-        return (await theatre.get(deployment)).counts == {"active": 2, "rolled_back": 1}
-
-    await until(back, "it is taken back alone")
+    await theatre.until_counts(deployment, active=2, rolled_back=1)
     await theatre.control(deployment, "rollback")
     await theatre.until_status(deployment, "rolled_back")
 

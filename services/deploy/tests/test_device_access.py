@@ -116,13 +116,21 @@ async def test_a_device_cannot_let_the_server_speak_for_it(
     """A message may name any reply subject; nothing is written there, neither to B's commands nor to a bucket."""
     minted = of(server).mint("A", "nats")
     async with everything_heard(services) as heard, over_nats(server, minted.credential, tmp_path) as link:
+        jetstream = services.jetstream(timeout=PATIENCE_S)
+
+        async def stored(stream: str) -> int:
+            return (await jetstream.stream_info(stream)).state.last_seq
+
+        kept = {"DEVICES": 2, "TELEMETRY": 1}  # how many of its own subjects a stream keeps
+        full = {stream: await stored(stream) + count * len(FOREIGN) for stream, count in kept.items()}
         for subject in FOREIGN:
             for own in OWN:
                 await link.client.publish(own, b"{}", reply=subject)
         # The streams are asked last: whatever they would have answered was sent before.
-        for stream in ("DEVICES", "TELEMETRY"):
-            while (await services.jetstream().stream_info(stream)).state.messages < len(FOREIGN):
-                await asyncio.sleep(0.01)
+        async with asyncio.timeout(PATIENCE_S):
+            for stream, last in full.items():
+                while await stored(stream) < last:
+                    await asyncio.sleep(0.01)
         await until(lambda: len(heard) >= len(FOREIGN) * len(OWN), "what is its own is heard")
         assert set(OWN) <= set(heard)
         assert not set(FOREIGN) & set(heard)
@@ -278,7 +286,7 @@ async def test_a_credential_is_for_one_transport(server: NatsServer, tmp_path: P
     with pytest.raises(NatsError):
         await nats.connect(
             server.url, user_jwt_cb=bearer.secret.encode, signature_cb=lambda _: b"", allow_reconnect=False,
-            error_cb=ignore,
+            connect_timeout=PATIENCE_S, error_cb=ignore,
         )  # fmt: skip
     token, _ = parse_credentials(of(server).mint("A", "nats").credential.secret)
     assert await refused_mqtt(server, bearer.model_copy(update={"secret": token}))

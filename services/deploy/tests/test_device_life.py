@@ -33,7 +33,7 @@ from services.deploy.tests.links import settle
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import running_service
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 KEYS = KeySet(keys=[PublicKey(kid="a" * 16, x="x")], document='{"keys":["one"]}', signatures={"a" * 16: "00"})
 
@@ -56,6 +56,7 @@ async def bus(service: None, broker: NatsBroker) -> NatsBroker:
 
     answer(broker, subjects.RPC_KEY_LIST, ListKeys, list_keys)
     await broker.start()
+    await settle(await broker.connect())
     return broker
 
 
@@ -68,7 +69,7 @@ async def connected(credential: DeviceCredential, folder: Path) -> AsyncIterator
         **connect_options(NatsSettings(creds=file)),
         inbox_prefix=f"_INBOX.{credential.device_id}".encode(),
         allow_reconnect=False,
-        connect_timeout=5,
+        connect_timeout=int(PATIENCE_S),
     )
     yield client
     await client.close()
@@ -81,11 +82,13 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def added(bus: NatsBroker, device_id: str) -> DevicesAdded:
-    return await ask(bus, subjects.RPC_DEVICE_ADD, AddDevices(device_ids=[device_id]), DevicesAdded)
+    question = AddDevices(device_ids=[device_id])
+    return await ask(bus, subjects.RPC_DEVICE_ADD, question, DevicesAdded, timeout_s=PATIENCE_S)
 
 
 async def view(bus: NatsBroker, device_id: str) -> DeviceView:
-    return await ask(bus, subjects.RPC_DEVICE_GET, GetDevice(device_id=device_id), DeviceView)
+    question = GetDevice(device_id=device_id)
+    return await ask(bus, subjects.RPC_DEVICE_GET, question, DeviceView, timeout_s=PATIENCE_S)
 
 
 async def say_hello(client: Client, body: DeviceHello, as_id: str | None = None) -> None:
@@ -117,13 +120,13 @@ async def test_added_heard_told_and_revoked(bus: NatsBroker, unique: str, tmp_pa
         assert (await view(bus, unique)).expected == bundle(1)
         assert (await asyncio.wait_for(told.get(), PATIENCE_S)).keys_document == KEYS.document
         revoke = RevokeDevices(device_ids=[unique])
-        assert await ask(bus, subjects.RPC_DEVICE_REVOKE, revoke, DevicesRevoked)
-        await until(lambda: _is(device.is_closed))
+        assert await ask(bus, subjects.RPC_DEVICE_REVOKE, revoke, DevicesRevoked, timeout_s=PATIENCE_S)
+
+        async def cut_off() -> bool:
+            return device.is_closed
+
+        await until(cut_off)
     assert (await view(bus, unique)).revoked_at
-
-
-async def _is(value: bool) -> bool:
-    return value
 
 
 async def test_presence_is_heard(bus: NatsBroker, unique: str, jetstream: JetStreamContext) -> None:
@@ -131,9 +134,12 @@ async def test_presence_is_heard(bus: NatsBroker, unique: str, jetstream: JetStr
     await added(bus, unique)
     assert (await view(bus, unique)).online is False
     bucket = await jetstream.key_value(streams.PRESENCE.name)
-    await bucket.put(unique, Presence(device_id=unique, online_since=NOW, last_seen=NOW).to_json())
+    entry = Presence(device_id=unique, online_since=NOW, last_seen=NOW).to_json()
 
     async def online() -> bool:
+        await bucket.put(
+            unique, entry
+        )  # as telemetry does while it hears the device: an entry ends after seconds
         return (await view(bus, unique)).online
 
     await until(online)

@@ -51,7 +51,7 @@ def credentials() -> FakeCredentials:
 
 @pytest.fixture
 def presence() -> PresenceTable:
-    return PresenceTable(6.0)
+    return PresenceTable(6.0, lambda: 0.0)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts.fleet import DeviceCredential
 from k1_deploy.devices.credentials import DeviceCredentials
+from k1_platform import nats_account
 from k1_platform.errors import TransientError
 from k1_platform.nats_account import AccountRefusedError
 from k1_platform.nats_connection import connect_options
@@ -30,6 +31,12 @@ from services.deploy.tests.links import (
     running_server,
     settle,
 )
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine's server is not a server that is down."""
+    monkeypatch.setattr(nats_account, "_TIMEOUT_S", PATIENCE_S)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ async def dsn(infrastructure: Infrastructure, unique: str) -> AsyncIterator[str]
     server = infrastructure.environment["K1_POSTGRES_DSN"]
     await execute(server, f"CREATE DATABASE k1_{unique}")
     yield f"{server.rpartition('/')[0]}/k1_{unique}"
-    await execute(server, f"DROP DATABASE k1_{unique}")
+    await execute(server, f"DROP DATABASE k1_{unique} WITH (FORCE)")
 
 
 async def tables(dsn: str) -> set[str]:

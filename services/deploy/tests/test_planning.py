@@ -66,7 +66,7 @@ def holdings() -> FixedHoldings:
 
 @pytest.fixture
 def presence() -> PresenceTable:
-    table = PresenceTable(6.0)
+    table = PresenceTable(6.0, lambda: 0.0)
     for device_id in DEVICES:
         table.put(device_id, Presence(device_id=device_id, online_since=NOW, last_seen=NOW))
     return table

@@ -1,8 +1,9 @@
 """Which devices are there, from a real bucket."""
 
 import asyncio
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from nats.aio.client import Client
@@ -11,6 +12,7 @@ from nats.js.kv import KeyValue
 
 from k1_contracts import streams
 from k1_contracts.devices import DeviceAlarm, Presence
+from k1_deploy.devices import presence
 from k1_deploy.devices.presence import PresenceTable, PresenceWatch
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -64,17 +66,24 @@ def test_clocks_that_disagree(age_s: float, after_s: float, online: bool) -> Non
 
 
 @pytest.fixture
-async def bucket(jetstream: JetStreamContext) -> KeyValue:
-    return await jetstream.key_value(streams.PRESENCE.name)
+async def bucket(
+    jetstream: JetStreamContext, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[KeyValue]:
+    """An empty bucket of this test alone, whose entries do not end while a test is held up."""
+    name = f"PRESENCE_{unique}"
+    monkeypatch.setattr(streams, "PRESENCE", replace(streams.PRESENCE, name=name, ttl=timedelta(days=1)))
+    monkeypatch.setattr(presence, "_PREFIX", f"$KV.{name}.")
+    yield await jetstream.create_key_value(bucket=name)
+    await jetstream.delete_key_value(name)
 
 
 @pytest.fixture
-def watch(nats_client: Client, jetstream: JetStreamContext) -> PresenceWatch:
+def watch(nats_client: Client, jetstream: JetStreamContext, bucket: KeyValue) -> PresenceWatch:
     return PresenceWatch(nats_client, jetstream)
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.01)
 

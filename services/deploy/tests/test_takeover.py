@@ -16,8 +16,10 @@ from services.deploy.tests.theatre import Theatre, open_theatre, until
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
 
-LEASE_S = 2
+LEASE_S = 2.0
 """A process that dies is missed sooner than it would be in operation."""
+NEVER_S = 3600.0
+"""A lease that does not end within a test: whoever goes on was handed the deployment."""
 
 
 @pytest.fixture
@@ -32,8 +34,9 @@ class Processes:
     def __init__(self, environment: dict[str, str], folder: Path) -> None:
         self._environment, self._folder, self._running = environment, folder, ExitStack()
 
-    async def start(self) -> RunningService:
-        entered = running_service("deploy", self._environment, self._folder)
+    async def start(self, lease_s: float = LEASE_S) -> RunningService:
+        environment = self._environment | {"K1_DEPLOY_LEASE_SECONDS": str(lease_s)}
+        entered = running_service("deploy", environment, self._folder)
         return await asyncio.to_thread(self._running.enter_context, entered)
 
     def close(self) -> None:
@@ -42,8 +45,7 @@ class Processes:
 
 @pytest.fixture
 def processes(migrated: Infrastructure, tmp_path: Path):
-    environment = migrated.environment | {"K1_DEPLOY_LEASE_SECONDS": str(LEASE_S)}
-    processes = Processes(environment, tmp_path)
+    processes = Processes(migrated.environment, tmp_path)
     yield processes
     processes.close()
 
@@ -98,22 +100,25 @@ async def test_a_successor_goes_on_with_what_was_begun(theatre: Theatre, process
 
 
 async def test_a_process_that_is_stopped_hands_over(theatre: Theatre, processes: Processes) -> None:
-    """SIGTERM: another goes on at once, long before the lease would have ended."""
-    first = await processes.start()
+    """SIGTERM: another goes on, long before the lease would have ended."""
+    first = await processes.start(NEVER_S)
     devices = await theatre.add_devices(3)
     for device in devices:
         device.faults.add("slow_stage")
     deployment = await theatre.order(devices)
     await theatre.until_status(deployment, "staging")
-    await processes.start()
+
+    async def owner() -> str | None:
+        return await theatre.pool.fetchval("SELECT owner FROM deploy.deployments WHERE id = $1", deployment)
+
+    before = await owner()
+    await processes.start(NEVER_S)
     first.process.terminate()
 
     async def driven_again() -> bool:
-        owners = await theatre.pool.fetchval("SELECT owner FROM deploy.deployments WHERE id = $1", deployment)
-        return owners not in {None, before}
+        return await owner() not in {None, before}
 
-    before = await theatre.pool.fetchval("SELECT owner FROM deploy.deployments WHERE id = $1", deployment)
-    await until(driven_again, "the other process drives it", within_s=4.0)
+    await until(driven_again, "the other process drives it")
     for device in devices:
         device.let_stage.set()
     view = await theatre.until_status(deployment, "succeeded")
@@ -149,8 +154,8 @@ async def test_a_process_that_stalls_is_replaced_and_does_no_harm(
 
 async def test_two_processes_share_the_work(theatre: Theatre, processes: Processes) -> None:
     """Many deployments, two processes: each is driven by one, and no step is done twice."""
-    await processes.start()
-    await processes.start()
+    await processes.start(NEVER_S)
+    await processes.start(NEVER_S)
     groups = [await theatre.add_devices(2) for _ in range(8)]
     orders = [await theatre.order(group) for group in groups]
     for order in orders:

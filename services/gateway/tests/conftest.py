@@ -18,6 +18,8 @@ from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
 
 ORIGIN = "https://show.example"
+PATIENCE_S = 120.0
+"""Only ends a hung test."""
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +47,7 @@ def gateway(
 @pytest.fixture
 async def http(gateway: RunningService) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the API."""
-    async with httpx.AsyncClient(base_url=gateway.url, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=PATIENCE_S) as client:
         yield client
 
 
@@ -116,5 +118,9 @@ async def owners(provisioned: object) -> AsyncIterator[Owners]:
     owners = Owners(await connect(broker))
     owners.subscribe()
     await broker.start()
+    for _ in range(
+        2
+    ):  # nats-py's flush may overtake what waits, so only a second one proves that all was sent
+        await owners.bus.client.flush()
     yield owners
     await broker.stop()

@@ -3,12 +3,14 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
+from services.gateway.tests.conftest import PATIENCE_S
 from services.ingest.tests import songs
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
@@ -86,14 +88,22 @@ async def test_a_client_that_goes_away_frees_ingest(
 ) -> None:
     """More clients than may upload at once vanish in the middle; soon none counts as uploading."""
     url = httpx.URL(gateway.url)
-    for _ in range(10):
-        with socket.create_connection((url.host, url.port or 80)) as connection:
-            connection.sendall(
+
+    async def none_counts() -> bool:
+        return "uploads_in_progress 0.0" in (await http.get(f"{ingest.url}/metrics")).text
+
+    with ExitStack() as connections:
+        for _ in range(10):
+            connection = socket.create_connection((url.host, url.port or 80))
+            connections.enter_context(connection).sendall(
                 b"POST /api/v1/tracks/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n"
                 b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + HEAD + songs.wav(2.0)
             )
-    async with asyncio.timeout(10):
-        while "uploads_in_progress 0.0" not in (await http.get(f"{ingest.url}/metrics")).text:
+        async with asyncio.timeout(PATIENCE_S):
+            while await none_counts():
+                await asyncio.sleep(0.02)
+    async with asyncio.timeout(PATIENCE_S):
+        while not await none_counts():
             await asyncio.sleep(0.02)
     assert (await http.post(URL, files={"file": ("a.mp3", b"words")})).status_code == 415
 
@@ -103,7 +113,7 @@ async def test_without_ingest_uploads_are_refused(provisioned: Infrastructure, t
     environment = provisioned.environment | {"K1_GATEWAY_INGEST_URL": "http://127.0.0.1:9"}
     with running_service("gateway", environment, tmp_path) as lonely:
         answer = await asyncio.to_thread(
-            httpx.post, lonely.url + URL, files={"file": ("a.wav", songs.wav())}, timeout=10
+            httpx.post, lonely.url + URL, files={"file": ("a.wav", songs.wav())}, timeout=PATIENCE_S
         )
     assert (answer.status_code, answer.json()["code"]) == (503, "service_unavailable")
     assert answer.headers["Retry-After"] == "5"

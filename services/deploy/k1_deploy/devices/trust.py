@@ -17,8 +17,6 @@ TOLD_AT_ONCE: Final = 32
 TIMEOUT_S: Final = 10.0
 KEYS_KEPT_S: Final = 30.0
 """A thousand devices that come back together are one question to the catalogue."""
-FRESH_S: Final = 1.0
-"""So old is what was kept when a key that it does not hold is asked for anew."""
 _log = logging.getLogger(__name__)
 
 
@@ -37,17 +35,19 @@ class TrustedKeys:
     async def get(self, wanted: str | None = None) -> KeySet:
         """The valid keys; raises AnswerError when the catalogue does not answer.
 
-        `wanted`: the id of a key that may be newer than what was kept.
+        `wanted`: the id of a key that may be newer than what was kept: where that does not hold it, it must have
+        been asked for since this call.
         """
+        called_at = self._clock()
         async with self._asking:
-            if self._kept is None or self._clock() - self._kept[1] > self._keep_s(self._kept[0], wanted):
-                self._kept = await self._ask(), self._clock()
+            if self._kept is None or self._is_old(*self._kept, called_at, wanted):
+                asked_at = self._clock()
+                self._kept = await self._ask(), asked_at
             return self._kept[0]
 
-    @staticmethod
-    def _keep_s(keys: KeySet, wanted: str | None) -> float:
+    def _is_old(self, keys: KeySet, asked_at: float, called_at: float, wanted: str | None) -> bool:
         known = wanted is None or wanted in {key.kid for key in keys.keys}
-        return KEYS_KEPT_S if known else FRESH_S
+        return self._clock() - asked_at > KEYS_KEPT_S if known else asked_at < called_at
 
 
 class TrustKeeper:

@@ -118,11 +118,11 @@ class Healing:
         await self._discard_leftovers(hello, sender)
 
     async def _discard_leftovers(self, hello: DeviceHello, sender: Sender) -> None:
-        """What is staged is of use as long as a deployment or its guard lasts."""
+        """What is staged, or is on its way, is of use as long as a deployment or its guard lasts."""
         async with self.pool.acquire() as connection:
             if await mailbox.watching(connection, hello.id):
                 return
-        for sha256 in hello.staged:
+        for sha256 in filter(None, (*hello.staged, hello.fetching)):
             reply = await self.commands.discard(hello.id, sha256, new_id("evt"), sender)
             if reply.hello:
                 await self._save(reply.hello)
@@ -153,8 +153,8 @@ async def _new_id(_round: int) -> str:
 async def _ill(connection: Connection, limit: int = 1000) -> list[str]:
     """Devices that nobody holds and that are not as they should be.
 
-    They run something else, as far as is known, or a deployment waits for them, or they hold bundles of which
-    nobody has any use.
+    They run something else, as far as is known, or a deployment waits for them, or they hold or fetch bundles of
+    which nobody has any use.
     """
     rows = await connection.fetch(
         """
@@ -170,7 +170,8 @@ async def _ill(connection: Connection, limit: int = 1000) -> list[str]:
                 SELECT FROM deploy.deployment_devices AS p
                 WHERE p.device_id = v.id AND p.outcome = 'rollback_pending'
             )
-            OR jsonb_array_length(v.hello -> 'staged') > 0 AND NOT EXISTS (
+            OR (jsonb_array_length(v.hello -> 'staged') > 0 OR v.hello ->> 'fetching' IS NOT NULL)
+              AND NOT EXISTS (
                 SELECT FROM deploy.deployment_devices AS dd
                 JOIN deploy.deployments AS d ON d.id = dd.deployment_id
                 WHERE dd.device_id = v.id AND NOT d.closed

@@ -32,7 +32,7 @@ def runs_again(hello: DeviceHello | None, before: RunningBundle | None) -> str |
 
 def discarded(reply: DeviceReply, sha256: str) -> str | None:
     """Why the bundle is not gone; None when it is."""
-    gone = reply.hello is not None and sha256 not in reply.hello.staged
+    gone = reply.hello is not None and sha256 not in {*reply.hello.staged, reply.hello.fetching}
     return refusal(reply) or _unless(reply.hello, gone, "it still holds the bundle")
 
 
