@@ -13,7 +13,8 @@ from k1_ingest.sniffing import Container
 from k1_platform.children import ChildFailedError, ChildPool, Limits, WorkRaisedError
 from k1_platform.errors import TransientError
 
-_TIMEOUT_S: Final = 10.0
+_TIMEOUT_S: Final = 30.0
+"""A probe takes milliseconds; a good song must not be refused because the machine was busy."""
 _MEMORY_BYTES: Final = 512 * 1024 * 1024
 _RECYCLE_AFTER: Final = 500
 _REFUSALS: Final = {"unsupported_format": 415, "decode_failed": 422, "too_short": 422}

@@ -8,16 +8,21 @@ import pytest
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
 
+PATIENCE_S = 120.0
+"""For what takes a moment, however busy the machine."""
+
 
 @pytest.fixture(scope="session")
 def ingest(provisioned: Infrastructure, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """A running ingest."""
-    with running_service("ingest", provisioned.environment, tmp_path_factory.mktemp("ingest")) as running:
+    """A running ingest, which waits for a client as long as a busy machine makes it pause."""
+    patient = {"K1_INGEST_READ_TIMEOUT_S": "600", "K1_INGEST_QUEUE_TIMEOUT_S": "600"}
+    folder = tmp_path_factory.mktemp("ingest")
+    with running_service("ingest", provisioned.environment | patient, folder) as running:
         yield running
 
 
 @pytest.fixture
 def http(ingest: RunningService) -> Iterator[httpx.Client]:
     """A client of it."""
-    with httpx.Client(base_url=ingest.url, timeout=60) as client:
+    with httpx.Client(base_url=ingest.url, timeout=PATIENCE_S) as client:
         yield client

@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -16,14 +16,19 @@ import httpx
 import psutil
 import pytest
 from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
 
 from k1_contracts import streams, subjects
 from k1_contracts.envelope import Envelope
 from k1_contracts.events import TrackUploaded
 from k1_ingest.claims import Claims
+from k1_ingest.settings import IngestSettings
 from k1_platform.objects import ObjectStore
 from services.ingest.tests import songs
+from services.ingest.tests.conftest import PATIENCE_S
 from tests.support.service_process import RunningService
+
+TURNS = IngestSettings.model_fields["concurrent_uploads"].default
 
 
 @pytest.fixture
@@ -39,17 +44,19 @@ def upload(http: httpx.Client, data: bytes, name: str = "song.wav", **fields: An
 
 async def announced(jetstream: JetStreamContext, track_id: str) -> list[tuple[Envelope, TrackUploaded]]:
     """The events of one track, read from the stream."""
-    state = (await jetstream.stream_info(streams.EVENTS)).state
     found: list[tuple[Envelope, TrackUploaded]] = []
-    following = max(state.first_seq, 1)
-    while following <= state.last_seq:
-        with contextlib.suppress(Exception):
-            message = await jetstream.get_msg(streams.EVENTS, seq=following)
-            if message.subject == subjects.TRACK_UPLOADED and track_id.encode() in (message.data or b""):
-                event = TrackUploaded.model_validate_json(message.data or b"")
-                found.append((Envelope.from_headers(message.headers or {}), event))
-        following += 1
-    return found
+    following = 1
+    while True:
+        try:
+            message = await jetstream.get_msg(
+                streams.EVENTS, seq=following, subject=subjects.TRACK_UPLOADED, next=True
+            )
+        except NotFoundError:
+            return found
+        following = (message.seq or 0) + 1
+        if track_id.encode() in (message.data or b""):
+            event = TrackUploaded.model_validate_json(message.data or b"")
+            found.append((Envelope.from_headers(message.headers or {}), event))
 
 
 async def stored(objects: ObjectStore) -> set[str]:
@@ -226,22 +233,30 @@ async def test_a_client_that_goes_away_leaves_nothing(
     """No object, no spool, no slot taken: as many vanish as may upload at once, and the next is served."""
     before = await stored(objects)
     head, _ = _multipart(songs.wav(3.0)[:250_000])
-    host, port = httpx.URL(ingest.url).host, httpx.URL(ingest.url).port
-    for _ in range(10):
-        with socket.create_connection((host, port or 80)) as connection:
+    address = (httpx.URL(ingest.url).host, httpx.URL(ingest.url).port or 80)
+    with contextlib.ExitStack() as clients:
+        for _ in range(TURNS):
+            connection = clients.enter_context(socket.create_connection(address))
             connection.sendall(
                 b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
                 b"Content-Length: 9000000\r\n\r\n" + head
             )
+        await until(lambda: in_progress(ingest) == TURNS and len(_spools(ingest.process.pid)) == TURNS)
     answer = await asyncio.to_thread(upload, http, b"words")
     assert answer.status_code == 415
-    await _until(lambda: not _spools(ingest.process.pid))
+    await until(lambda: in_progress(ingest) == 0 and not _spools(ingest.process.pid))
     assert await stored(objects) == before
 
 
-async def _until(condition: Any, seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
+def in_progress(ingest: RunningService) -> int:
+    """How many uploads it is taking in."""
+    metrics = httpx.get(f"{ingest.url}/metrics", timeout=PATIENCE_S).text
+    return int(float(metrics.split("\nk1_ingest_uploads_in_progress ")[1].split()[0]))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not await asyncio.to_thread(condition):
             await asyncio.sleep(0.02)
 
 

@@ -18,7 +18,7 @@ from k1_platform.rpc import AnswerError
 
 @pytest.fixture
 async def runs(objects: ObjectStore) -> AsyncIterator[GraphRuns]:
-    limits = Limits(timeout_s=30, memory_bytes=1 << 30)
+    limits = Limits(timeout_s=600, memory_bytes=1 << 30)
     children = ChildPool(
         run_graph, size=1, limits=limits, recycle_after=50, preload=["k1_analysis.child_work"]
     )
