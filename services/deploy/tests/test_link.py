@@ -11,7 +11,8 @@ from nats.aio.client import Client
 from k1_contracts import subjects
 from k1_contracts.devices import Activate, DeviceCommand, DeviceReply, Discard, Info, Verb
 from k1_deploy.devices import link as link_module
-from k1_deploy.devices.link import PINGS, DeviceLink
+from k1_deploy.devices.clock import RoundTrip
+from k1_deploy.devices.link import PINGS, DeviceLink, PingLostError
 from k1_deploy.errors import DeviceUnreachable
 from k1_platform.nats_connection import connect_options
 from k1_platform.settings import NatsSettings
@@ -247,6 +248,34 @@ async def test_the_clock_of_a_device(
     offset = await link.clock_offset_ms(unique)
     assert offset == pytest.approx(offset_ms, abs=min(there + back for there, back in ways) / 2 + 0.01)
     assert [verb for verb, _ in device.commands] == ["ping"] * PINGS
+
+
+@pytest.mark.usefixtures("patience")
+async def test_a_lost_ping_is_passed_over(nats_client: Client, devices: Client, unique: str) -> None:
+    """One now and then; a device that leaves two in a row unanswered is out of reach."""
+    lost: set[int] = set()
+
+    class LossyLink(DeviceLink):
+        pings = 0
+
+        async def _ping(self, device_id: str) -> RoundTrip | None:
+            self.pings += 1
+            if self.pings in lost:
+                raise PingLostError(f"{device_id} did not answer ping {self.pings}")
+            return await super()._ping(device_id)
+
+    async def tell(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
+        await device.first(device.reply(command, verb, "done", received_ms=1.0, replied_ms=1.0))
+
+    await ScriptedDevice(devices, unique, tell).listen()
+    link = LossyLink(nats_client)
+    await link.start()
+    lost = {1, 3, 5}
+    assert await link.clock_offset_ms(unique) < 0
+    lost = {PINGS + 2, PINGS + 3}
+    with pytest.raises(DeviceUnreachable, match="did not answer ping 8"):
+        await link.clock_offset_ms(unique)
+    assert link.pings == PINGS + 3
 
 
 @pytest.mark.usefixtures("patience")

@@ -38,6 +38,10 @@ def _unix_ms() -> float:
     return time.time() * 1000
 
 
+class PingLostError(DeviceUnreachable):
+    """It may have been lost on the way."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Call:
     """A command under way."""
@@ -104,11 +108,23 @@ class DeviceLink:
     async def clock_offset_ms(self, device_id: str) -> float:
         """The device's clock minus Unix time, in ms, by the shortest of several round trips.
 
+        A ping that is lost is passed over, as on a radio one now and then is.
+
         Raises:
-            DeviceUnreachable: it does not answer, or with times that cannot be.
+            DeviceUnreachable: it leaves two pings in a row unanswered, or answers with times that cannot be.
         """
+        trips: list[RoundTrip | None] = []
+        lost = False
         async with self._measuring:
-            trips = [await self._ping(device_id) for _ in range(PINGS)]
+            for _ in range(PINGS):
+                try:
+                    trips.append(await self._ping(device_id))
+                except PingLostError:
+                    if lost:
+                        raise
+                    lost = True
+                else:
+                    lost = False
         offset = best_offset_ms(trip for trip in trips if trip)
         if offset is None:
             raise DeviceUnreachable(f"device {device_id} answers ping without possible times")
@@ -124,7 +140,7 @@ class DeviceLink:
                     await self._send(call, command, reply_to)
                     reply, returned_ms = await self._next(call)
             except TimeoutError:
-                raise DeviceUnreachable(f"device {device_id} did not answer ping") from None
+                raise PingLostError(f"device {device_id} did not answer ping") from None
         if reply.received_ms is None or reply.replied_ms is None:
             return None
         return RoundTrip(sent_ms, reply.received_ms, reply.replied_ms, returned_ms)
