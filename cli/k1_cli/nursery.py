@@ -32,7 +32,6 @@ SHARED_MODULES: Final = (
     "k1_platform.inbox",
 )
 _PR_SET_CHILD_SUBREAPER = 36
-_REPARENTING_PATIENCE = 2.0
 _PAUSE = 0.001
 
 
@@ -127,32 +126,32 @@ def main() -> None:
     gc.freeze()  # so that the collector does not touch, and thereby copy, the pages that all share
     for line in sys.stdin:
         order = json.loads(line)
-        if _fork_twice():
-            _become(**order)
+        if first_parent := _fork_twice():
+            _become(first_parent=first_parent, **order)
 
 
-def _fork_twice() -> bool:
-    """True in the grandchild, which leads a session of its own; its parent ends at once, so it is adopted."""
+def _fork_twice() -> int | None:
+    """In the grandchild, which leads a session of its own, its parent: that ends at once, so it is adopted."""
     reading, writing = os.pipe()
     if os.fork() == 0:
+        between = os.getpid()
         if os.fork() == 0:
             os.setsid()
             os.write(writing, str(os.getpid()).encode())
-            return True
+            return between
         os._exit(0)
     os.close(writing)
     os.wait()
     sys.stdout.write(os.read(reading, 32).decode() + "\n")
     sys.stdout.flush()
     os.close(reading)
-    return False
+    return None
 
 
 def _become(
-    *, module: str, environment: dict[str, str], log: str, death_signal: int, parent: int
+    *, first_parent: int, module: str, environment: dict[str, str], log: str, death_signal: int, parent: int
 ) -> NoReturn:
-    deadline = time.monotonic() + _REPARENTING_PATIENCE
-    while os.getppid() != parent and time.monotonic() < deadline:
+    while os.getppid() == first_parent:
         time.sleep(_PAUSE)
     # Only now: a change of parent would fire the signal.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)

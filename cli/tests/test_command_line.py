@@ -142,8 +142,8 @@ def test_doctor_speaks_json(k1: K1) -> None:
 
 
 def test_a_demo_song_can_be_analysed_without_a_server(k1: K1, tmp_path: Path) -> None:
-    """`analyze --json` prints a Genesis map v4 with the song's tempo; picture, clicks and beats on the side."""
-    assert k1("demo-song", "song.wav", "--seconds", "14").returncode == 0
+    """`analyze --json` prints a Genesis map v4 with the song's tempo and drops; picture, clicks, beats on the side."""
+    assert k1("demo-song", "song.wav").returncode == 0
     done = k1(
         "analyze", "song.wav", "--json", "--beats", "beats.txt", "--plot", "map.png", "--click", "click.wav"
     )
@@ -151,6 +151,9 @@ def test_a_demo_song_can_be_analysed_without_a_server(k1: K1, tmp_path: Path) ->
     genesis = json.loads(done.stdout)
     assert genesis["metadata"]["version"] == "4.0.0"
     assert genesis["global_metrics"]["bpm"] == pytest.approx(126, abs=1)
+    sections = json.loads((tmp_path / "song.json").read_text())["sections"]
+    drops_ms = [1000 * section["start"] for section in sections if section["label"] == "drop"]
+    assert genesis["layers"]["annotations"]["drops"] == pytest.approx(drops_ms, abs=20)
     beats_ms = [
         round(1000 * float(line.split()[0]), 1) for line in (tmp_path / "beats.txt").read_text().splitlines()
     ]

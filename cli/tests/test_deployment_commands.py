@@ -4,8 +4,8 @@ import asyncio
 import json
 import os
 import stat
-import subprocess
 import sys
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,12 +61,22 @@ class K1:
         self.home = home
 
     async def __call__(self, *arguments: str) -> Done:
+        return await self.end(await self.begin(*arguments))
+
+    async def begin(self, *arguments: str) -> Process:
         argv = [sys.executable, "-m", "k1_cli", *arguments, "--home", str(self.home.root)]
         environment = {**os.environ, "COLUMNS": "200", "PYTHONFAULTHANDLER": "1"}
-        done = await asyncio.to_thread(
-            subprocess.run, argv, capture_output=True, text=True, timeout=20, check=False, env=environment
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
+        return await asyncio.create_subprocess_exec(*argv, stdout=PIPE, stderr=PIPE, env=environment)
+
+    async def end(self, process: Process) -> Done:
+        try:
+            async with asyncio.timeout(240):
+                out, err = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+        assert process.returncode is not None
+        return Done(process.returncode, out.decode(), err.decode())
 
 
 @pytest.fixture
@@ -123,7 +133,13 @@ class Deploy:
         return reply
 
     def of(self, model: type) -> list[Any]:
+        """Questions of one kind: the gateway may still follow a deployment of an earlier test."""
         return [question for question in self.asked if isinstance(question, model)]
+
+    async def tell(self, change: deployments.DeploymentChange) -> None:
+        """To whoever watches a deployment; the gateway gave it its id."""
+        for id_ in {question.deployment_id for question in self.of(deployments.GetDeployment)}:
+            await self.bus.client.publish(subjects.live_deployment(id_), change.to_json())
 
     def _track(self, _: Any) -> Any:
         return golden(queries.TrackDetail)
@@ -185,7 +201,9 @@ async def test_credentials_are_files_for_their_owner_alone(k1: K1, deploy: Deplo
     assert {mode(path) for path in folder.iterdir()} == {0o600}
     assert mode(folder) == 0o700
     assert "secret of" not in done.stdout + done.stderr
-    assert deploy.asked == [fleet.AddDevices(device_ids=["left-01", "left-02", "left-03"], group="stage")]
+    assert deploy.of(fleet.AddDevices) == [
+        fleet.AddDevices(device_ids=["left-01", "left-02", "left-03"], group="stage")
+    ]
 
 
 async def test_mqtt_has_user_and_password(k1: K1, deploy: Deploy, tmp_path: Path) -> None:
@@ -194,7 +212,9 @@ async def test_mqtt_has_user_and_password(k1: K1, deploy: Deploy, tmp_path: Path
     done = await k1("devices", "add", "k1-a", "--mqtt", "--renew", "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert json.loads((out / "k1-a.mqtt.json").read_text()) == {"user": "k1-a", "password": "secret of k1-a"}
-    assert deploy.asked == [fleet.AddDevices(device_ids=["k1-a"], transport="mqtt", renew=True)]
+    assert deploy.of(fleet.AddDevices) == [
+        fleet.AddDevices(device_ids=["k1-a"], transport="mqtt", renew=True)
+    ]
 
 
 async def test_secrets_are_printed_only_when_asked_for(k1: K1, deploy: Deploy) -> None:
@@ -211,12 +231,12 @@ async def test_what_deploy_refuses_is_one_sentence(k1: K1, deploy: Deploy, tmp_p
     done = await k1("devices", "add", "k1-a")
     assert (done.returncode, done.stderr) == (1, "k1: There is a device k1-a already. (device_exists)\n")
     assert list((k1.home.root / "devices").iterdir()) == []
-    asked = len(deploy.asked)
+    asked = len(deploy.of(fleet.AddDevices))
     (tmp_path / "file").touch()
     done = await k1("devices", "add", "k1-a", "--out", str(tmp_path / "file" / "x"))
     assert done.returncode == 1
     assert "nothing was added" in done.stderr
-    assert len(deploy.asked) == asked
+    assert len(deploy.of(fleet.AddDevices)) == asked
 
 
 async def test_without_deploy_it_is_said(k1: K1) -> None:
@@ -230,7 +250,7 @@ async def test_without_deploy_it_is_said(k1: K1) -> None:
 async def test_devices_are_revoked(k1: K1, deploy: Deploy) -> None:
     done = await k1("devices", "revoke", "k1-a", "k1-b")
     assert (done.returncode, done.stdout) == (0, "revoked: k1-a, k1-b\n")
-    assert deploy.asked == [fleet.RevokeDevices(device_ids=["k1-a", "k1-b"])]
+    assert deploy.of(fleet.RevokeDevices) == [fleet.RevokeDevices(device_ids=["k1-a", "k1-b"])]
 
 
 async def test_devices_are_listed_page_by_page(k1: K1, deploy: Deploy) -> None:
@@ -239,8 +259,9 @@ async def test_devices_are_listed_page_by_page(k1: K1, deploy: Deploy) -> None:
     deploy.devices = [one.model_copy(update={"id": f"k1-{number}"}) for number in range(1200)]
     done = await k1("devices", "list", "--group", "stage", "--json")
     assert [item["id"] for item in done.json["items"]] == [f"k1-{number}" for number in range(1200)]
-    assert [question.offset for question in deploy.asked] == [0, 1000]
-    assert {question.group for question in deploy.asked} == {"stage"}
+    asked = deploy.of(fleet.ListDevices)
+    assert [question.offset for question in asked] == [0, 1000]
+    assert {question.group for question in asked} == {"stage"}
     deploy.devices = deploy.devices[:2]
     done = await k1("devices", "list")
     assert "k1-1" in done.stdout
@@ -330,13 +351,9 @@ async def test_watching_ends_with_the_deployment(
     device = DeviceDeployment(device_id="k1-a", outcome="staging", batch=1)
     deploy.view = view([device], "staging", 1)
     picture = tmp_path / "timeline.png"
-    watching = asyncio.create_task(
-        k1("deploy", TRACK, "--devices", "k1-a", "--watch", "--png", str(picture), "--json")
+    watching = await k1.begin(
+        "deploy", TRACK, "--devices", "k1-a", "--watch", "--png", str(picture), "--json"
     )
-    async with asyncio.timeout(30):
-        # The gateway waits for the deployment, the command reads it, the stream reads it again.
-        while len(deploy.of(deployments.GetDeployment)) < 3:
-            await asyncio.sleep(0.02)
     failed = step("stage", 0, 1, "failed", detail="no_space: 3 MB are missing")
     told = deployments.DeploymentChange(
         deployment_id=DEPLOYMENT,
@@ -346,20 +363,27 @@ async def test_watching_ends_with_the_deployment(
         outcome="failed",
         at=at(2),
     )
-    subject = subjects.live_deployment(await _ordered(deploy))
-    await deploy.bus.client.publish(subject, told.to_json())
+    line = asyncio.create_task(_line(watching, "k1-a stage failed: no_space: 3 MB are missing"))
+    while not line.done():  # what is told before the command listens is lost
+        await deploy.tell(told)
+        await asyncio.wait({line}, timeout=0.1)
+    await line
     deploy.view = view([device.model_copy(update={"outcome": "committed"})], end, 4)
-    await deploy.bus.client.publish(subject, told.model_copy(update={"status": end}).to_json())
-    done = await watching
+    await deploy.tell(told.model_copy(update={"status": end}))
+    done = await k1.end(watching)
     assert done.returncode == code, done.stderr
-    assert "k1-a stage failed: no_space: 3 MB are missing" in done.stderr
     assert done.json["status"] == end
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-async def _ordered(deploy: Deploy) -> str:
-    """The id that the gateway made."""
-    return deploy.of(deployments.GetDeployment)[0].deployment_id
+async def _line(process: Process, words: str) -> None:
+    """Read what the command says to a person, up to the line with these words."""
+    assert process.stderr is not None
+    said = b""
+    async with asyncio.timeout(240):
+        while words.encode() not in said:
+            said = await process.stderr.readline()
+            assert said, "it has ended without a word of it"
 
 
 async def test_deployments_are_listed_shown_and_controlled(k1: K1, deploy: Deploy, tmp_path: Path) -> None:

@@ -49,19 +49,19 @@ def server(tmp_path: Path) -> Iterator[NatsSettings]:
     process = subprocess.Popen([program("nats-server"), "-c", str(tmp_path / "etc" / "nats.conf")])
     yield NatsSettings(url=f"nats://127.0.0.1:{port}", creds=keys.service_credentials)
     process.terminate()
-    process.wait(10)
+    process.wait(60)
 
 
 async def test_services_connect_and_provision(server: NatsSettings) -> None:
     """With their credentials, and with JetStream; without them they are refused."""
     client = await nats.connect(
-        **connect_options(server), max_reconnect_attempts=100, reconnect_time_wait=0.1
+        **connect_options(server), max_reconnect_attempts=1200, reconnect_time_wait=0.1, connect_timeout=60
     )
-    await provision_bus(client.jetstream())
-    assert await client.jetstream().streams_info()
+    await provision_bus(client.jetstream(timeout=60))
+    assert await client.jetstream(timeout=60).streams_info()
     await client.close()
     with pytest.raises(nats.errors.Error, match="Authorization"):
-        await nats.connect(server.url, allow_reconnect=False, error_cb=_ignore)
+        await nats.connect(server.url, allow_reconnect=False, connect_timeout=60, error_cb=_ignore)
 
 
 async def _ignore(_: Exception) -> None:

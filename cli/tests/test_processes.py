@@ -31,7 +31,7 @@ import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", {request.param!r}], stdout=subprocess.PIPE)
 child.stdout.read(1)
 print(child.pid, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
     with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
@@ -43,13 +43,13 @@ time.sleep(60)
         running.kill()
 
 
-SLEEP = Command((sys.executable, "-c", "import time; time.sleep(60)"))
+SLEEP = Command((sys.executable, "-c", "import time; time.sleep(600)"))
 STUBBORN = """
 import signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 sys.stdout.write("x")
 sys.stdout.flush()
-time.sleep(60)
+time.sleep(600)
 """
 
 

@@ -42,10 +42,10 @@ class Stage:
 
     def run(self, seed: int, devices: int) -> Report:
         """One run; an exception is the harness's own."""
-        if self._world is None:
-            self._world = World.temporary()
-            self._world.start()
         try:
+            if self._world is None:
+                self._world = World.temporary()
+                self._world.start()
             with asyncio.Runner(loop_factory=_make_loop) as runner:
                 report = runner.run(run_scenario(self._world, draw(seed, devices)))
         except BaseException:

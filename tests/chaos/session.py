@@ -20,7 +20,7 @@ from k1_platform.broker import make_event
 from k1_platform.database import DATABASE_ERRORS, Pool
 from k1_platform.dead_letter_queue import DeadLetter, list_dead_letters
 
-PATIENCE_S: Final = 120.0
+PATIENCE_S: Final = 300.0
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Session:
     client: Client
     pool: Pool
 
-    async def ask(self, subject: str, question: BaseModel, answer: type[Any], within_s: float = 30.0) -> Any:
+    async def ask(self, subject: str, question: BaseModel, answer: type[Any]) -> Any:
         """Ask until somebody answers; an error of the owner is returned."""
-        deadline = time.monotonic() + within_s
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             with suppress(nats.errors.Error, TimeoutError, OSError):
                 reply = await self.client.request(subject, question.model_dump_json().encode(), timeout=5)
@@ -87,4 +87,4 @@ class Session:
 
     async def dead_letters(self) -> list[DeadLetter]:
         """Of all durables."""
-        return await list_dead_letters(self.client.jetstream())
+        return await list_dead_letters(self.client.jetstream(timeout=60))

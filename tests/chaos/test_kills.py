@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,9 +14,15 @@ import pytest
 
 from k1_platform.nats_connection import connect_options
 from tests.support import songs
-from tests.support.system import System, until
+from tests.support.system import PATIENCE_S, System, until
 
 pytestmark = pytest.mark.chaos
+
+
+@pytest.fixture(autouse=True)
+def at_rest(system: System) -> None:
+    """Nothing of earlier tests is under way, so what passes is what the test has sent."""
+    until(system.at_rest, "all is at rest")
 
 
 def _accepted(answer: httpx.Response) -> dict[str, Any]:
@@ -23,9 +30,8 @@ def _accepted(answer: httpx.Response) -> dict[str, Any]:
     return answer.json()
 
 
-def _kill_when_heard(system: System, subject: str, name: str) -> threading.Thread:
+def _kill_when_heard(system: System, subject: str, name: str, listening: threading.Event) -> None:
     """Kill a process at the moment a message passes."""
-    listening = threading.Event()
 
     async def wait() -> None:
         client = await nats.connect(**connect_options(system.stack.bus))
@@ -35,38 +41,38 @@ def _kill_when_heard(system: System, subject: str, name: str) -> threading.Threa
             heard.set()
 
         await client.subscribe(subject, cb=hear)
-        await client.flush()
+        await client.flush(timeout=60)
         listening.set()
-        await asyncio.wait_for(heard.wait(), 60)
+        await asyncio.wait_for(heard.wait(), PATIENCE_S)
         system.kill(name)
         await client.close()
 
-    thread = threading.Thread(target=lambda: asyncio.run(wait()))
-    thread.start()
-    listening.wait(10)
-    return thread
+    asyncio.run(wait())
 
 
 @pytest.mark.parametrize(
-    ("name", "moment"),
+    ("name", "moment", "seed"),
     [
-        ("analysis", "live.job.*"),
-        ("analysis", "analysis.started"),
-        ("catalogue", "analysis.completed"),
-        ("catalogue", "track.uploaded"),
-        ("ingest", "track.uploaded"),
+        ("analysis", "live.job.*", 551),
+        ("analysis", "analysis.started", 552),
+        ("catalogue", "analysis.completed", 553),
+        ("catalogue", "track.uploaded", 554),
+        ("ingest", "track.uploaded", 555),
     ],
 )
-def test_a_service_killed_in_the_middle(system: System, name: str, moment: str) -> None:
+def test_a_service_killed_in_the_middle(system: System, name: str, moment: str, seed: int) -> None:
     """The job goes on where it was, or anew, and is told once."""
     old = system.pid(name)
-    killer = _kill_when_heard(system, moment, name)
-    data = songs.song(abs(hash((name, moment))) % 100_000, seconds=10)
-    try:
-        answer = system.upload(data)
-    except httpx.HTTPError:
-        answer = None
-    killer.join(70)
+    data = songs.song(seed, seconds=10)
+    listening = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        killed = pool.submit(_kill_when_heard, system, moment, name, listening)
+        assert listening.wait(PATIENCE_S)
+        try:
+            answer = system.upload(data)
+        except httpx.HTTPError:
+            answer = None
+        killed.result()
     system.await_new(name, old)
     if answer is None or answer.status_code >= 500:
         # Told no, or told nothing: the same bytes again are accepted, and still one track.
@@ -74,6 +80,14 @@ def test_a_service_killed_in_the_middle(system: System, name: str, moment: str) 
             lambda: a if (a := system.upload(data)).status_code < 500 else None, "the upload is accepted"
         )
     system.assert_nothing_in_limbo([_accepted(answer)])
+
+
+def _under_way(system: System) -> float:
+    """How many uploads ingest receives, by its own count."""
+    [port] = [part.port for part in system.stack.services if part.name == "ingest"]
+    metrics = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=60).text
+    [count] = re.findall(r"^k1_ingest_uploads_in_progress (\S+)$", metrics, re.MULTILINE)
+    return float(count)
 
 
 def test_ingest_killed_while_it_receives(system: System) -> None:
@@ -99,14 +113,15 @@ def test_ingest_killed_while_it_receives(system: System) -> None:
 
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(send)
-        sent.wait(30)
+        assert sent.wait(PATIENCE_S)
+        until(lambda: _under_way(system) == 1, "ingest receives it")
         system.kill("ingest")
-        broken = answer.result(90)
+        broken = answer.result()
     assert broken is None or broken.status_code >= 500, broken
     system.await_new("ingest", old)
-    accepted = _accepted(system.upload(data))
+    accepted = _accepted(system.uploaded(data))
     system.assert_nothing_in_limbo([accepted])
-    assert system.upload(data).json()["track_id"] == accepted["track_id"]
+    assert system.uploaded(data).json()["track_id"] == accepted["track_id"]
 
 
 @pytest.mark.parametrize("server", ["nats", "postgres", "s3", "mongo"])
@@ -127,7 +142,7 @@ def test_a_server_killed_while_twenty_upload(system: System, server: str) -> Non
         answers = [pool.submit(send, body) for body in bodies]
         until(lambda: sum(answer.done() for answer in answers) >= 4, "the first uploads are in")
         system.kill(server)
-        results = [answer.result(120) for answer in answers]
+        results = [answer.result() for answer in answers]
     system.await_new(server, old)
     for index, result in enumerate(results):
         if result is None:
@@ -145,7 +160,7 @@ def test_a_poison_message_is_buried_and_can_be_redriven(system: System) -> None:
 
     async def publish() -> None:
         client = await nats.connect(**connect_options(system.stack.bus))
-        await client.jetstream().publish("analysis.failed", b'{"job_id": "nonsense"}')
+        await client.jetstream(timeout=60).publish("analysis.failed", b'{"job_id": "nonsense"}')
         await client.close()
 
     asyncio.run(publish())

@@ -110,11 +110,12 @@ class World:
     async def _prepare(self) -> None:
         objects = ObjectStore(self.objects)
         client = await nats.connect(**connect_options(self.nats))
+        jetstream = client.jetstream(timeout=60)
         try:
-            await asyncio.gather(provision_bus(client.jetstream()), objects.ensure_bucket())
+            await asyncio.gather(provision_bus(jetstream), objects.ensure_bucket())
             for durable in (streams.DEPLOY, streams.DEPLOY_DEVICES):
                 config = consumer_config(replace(durable, ack_wait=ACK_WAIT))
-                await client.jetstream().add_consumer(durable.stream, config)
+                await jetstream.add_consumer(durable.stream, config)
             for show in self.shows:
                 await objects.put_bytes(show.info.key, show.bundle.data, "application/cbor")
         finally:

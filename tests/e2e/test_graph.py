@@ -32,7 +32,7 @@ def reference_decoder() -> ModuleType:
 
 def analysed(system: System, data: bytes, name: str = "song.wav", **fields: str) -> str:
     """Upload, wait, and give the path of the first version."""
-    accepted = system.upload(data, name, **fields).json()
+    accepted = system.uploaded(data, name, **fields).json()
     job = system.await_end(accepted["job_id"])
     assert job["status"] == "completed", job
     return f"/tracks/{accepted['track_id']}/versions/1"
@@ -46,6 +46,11 @@ def present(found: dict[str, dict[str, Any]]) -> set[str]:
     return {name for name, artefact in found.items() if artefact["status"] == "present"}
 
 
+def fetched(url: str) -> httpx.Response:
+    """An artefact by its signed URL."""
+    return httpx.get(url, timeout=60)
+
+
 def public_keys(system: System) -> dict[str, bytes]:
     return {
         key["kid"]: base64.urlsafe_b64decode(key["x"] + "=" * (-len(key["x"]) % 4))
@@ -56,7 +61,7 @@ def public_keys(system: System) -> dict[str, bytes]:
 def opened(system: System, version: str) -> tuple[dict[str, Any], dict[str, Any], bytes]:
     """The bundle as a device opens it: with docs/'s decoder and a key that the system serves."""
     decoder = reference_decoder()
-    data = httpx.get(artefacts(system, version)["bundle.k1b"]["url"]).content
+    data = fetched(artefacts(system, version)["bundle.k1b"]["url"]).content
     [key] = public_keys(system).values()
     manifest, parts = decoder.open_bundle(data, key)
     assert manifest["key_id"] in public_keys(system)
@@ -74,11 +79,11 @@ def test_a_finished_song_has_every_artefact(system: System, version: str) -> Non
     found = artefacts(system, version)
     assert set(found) - present(found) == {"graph.analysis.beat_override.json"}
     for name in ("graph.json", "graph.metrics.json", "graph.estimate.json", "graph.impact.json"):
-        assert found[name]["inline_json"] == httpx.get(found[name]["url"]).json()
+        assert found[name]["inline_json"] == fetched(found[name]["url"]).json()
     assert found["graph.validation.json"]["inline_json"]["ok"] is True
     assert found["visual.report.json"]["inline_json"]["photosensitivity"]["passed"] is True
     assert found["graph.executor.scale.json"]["inline_json"]["pixels_identical"] is True
-    assert httpx.get(found["preview.png"]["url"]).content.startswith(b"\x89PNG")
+    assert fetched(found["preview.png"]["url"]).content.startswith(b"\x89PNG")
     graph = system.get(f"{version}/graph")
     assert graph["meta"]["preset"] == "edm"
     assert graph == found["graph.json"]["inline_json"]
@@ -100,39 +105,37 @@ def test_the_bundle_opens_with_the_served_key(system: System, version: str) -> N
 
 def test_a_broken_graph_is_refused_with_every_violation(system: System, version: str) -> None:
     """As one problem; the graph stays as it was."""
-    url = f"{system.url}/api/v1{version}/graph"
-    before = httpx.get(url)
+    before = system.ask("GET", f"{version}/graph")
     broken = before.json()
     broken["version"] = "v9"
     broken["nodes"][0]["type"] = "Strobe"
     broken["nodes"].append({"id": "Not Snake", "type": "Time"})
-    answer = httpx.put(url, json=broken)
+    answer = system.ask("PUT", f"{version}/graph", json=broken)
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (422, "graph_invalid")
     assert answer.headers["content-type"] == "application/problem+json"
     assert {"graph_version", "unknown_type", "node_id"} <= {v["rule"] for v in problem["violations"]}
     assert all(violation["fix"] for violation in problem["violations"])
-    assert httpx.get(url).headers["ETag"] == before.headers["ETag"]
+    assert system.ask("GET", f"{version}/graph").headers["ETag"] == before.headers["ETag"]
 
 
 def test_an_edit_outdates_the_run_until_it_is_simulated(system: System) -> None:
     """PUT under If-Match; what a run had shown is missing, then made anew of the edited graph."""
     version = analysed(system, songs.song(941, seconds=8.0), preset="rock")
-    url = f"{system.url}/api/v1{version}"
     was = artefacts(system, version)
-    held = httpx.get(f"{url}/graph")
+    held = system.ask("GET", f"{version}/graph")
     edited = held.json()
     root = next(node for node in edited["nodes"] if node["type"] == "LedOutput")
     root["type"] = "LedOutputMirror"
     tag = {"If-Match": held.headers["ETag"]}
-    saved = httpx.put(f"{url}/graph", json=edited, headers=tag)
+    saved = system.ask("PUT", f"{version}/graph", json=edited, headers=tag)
     assert saved.status_code == 200, saved.text
     assert set(saved.json()["outdated"]) == RUN
     assert root["id"] in saved.json()["impact"]["added_nodes"]
-    late = httpx.put(f"{url}/graph", json=held.json(), headers=tag)
+    late = system.ask("PUT", f"{version}/graph", json=held.json(), headers=tag)
     assert (late.status_code, late.json()["code"]) == (412, "graph_changed")
     assert RUN & present(artefacts(system, version)) == set()
-    done = httpx.post(f"{url}/simulate", timeout=120)
+    done = system.ask("POST", f"{version}/simulate")
     assert done.status_code == 200, done.text
     assert done.json()["saved"] is True
     assert done.json()["after_ms"] <= done.json()["before_ms"]
@@ -142,7 +145,7 @@ def test_an_edit_outdates_the_run_until_it_is_simulated(system: System) -> None:
         assert now[name]["sha256"] != was[name]["sha256"]
     _, parts, data = opened(system, version)
     assert "LedOutputMirror" in {node["type"] for node in parts["graph"]["nodes"]}
-    assert httpx.post(f"{url}/simulate", timeout=120).status_code == 200
+    assert system.ask("POST", f"{version}/simulate").status_code == 200
     assert opened(system, version)[2] == data
 
 
@@ -159,11 +162,11 @@ def test_a_graph_can_be_tried_without_saving_it(system: System, version: str) ->
             {"id": "strip", "type": "LedOutput", "inputs": {"color": "fill"}},
         ],
     }
-    done = httpx.post(f"{system.url}/api/v1{version}/simulate", json={"graph": plain}, timeout=120)
+    done = system.ask("POST", f"{version}/simulate", json={"graph": plain})
     assert done.status_code == 200, done.text
     assert (done.json()["saved"], done.json()["executor_scale"]["nodes_before"]) == (False, 4)
     pictures = [a["url"] for a in done.json()["artefacts"] if a["name"] == "preview.png"]
-    assert httpx.get(pictures[0]).content.startswith(b"\x89PNG")
+    assert fetched(pictures[0]).content.startswith(b"\x89PNG")
     after = artefacts(system, version)
     assert {n: a.get("sha256") for n, a in after.items()} == {n: a.get("sha256") for n, a in before.items()}
 
@@ -175,7 +178,7 @@ def test_a_silent_song_has_a_valid_show(system: System) -> None:
     assert set(found) - present(found) == {"graph.analysis.beat_override.json"}
     reasons = system.get(f"{version}/graph")["meta"]["reasons"]
     assert reasons[0]["text"].startswith("no preset was chosen: orchestral")
-    data = httpx.get(found["bundle.k1b"]["url"]).content
+    data = fetched(found["bundle.k1b"]["url"]).content
     decoder = reference_decoder()
     [key] = public_keys(system).values()
     manifest, parts = decoder.open_bundle(data, key)

@@ -25,7 +25,7 @@ NOISE = np.random.default_rng(7).standard_normal(8 * songs.RATE).astype(np.float
 def test_what_is_no_song_is_refused(system: System, name, data, status, code) -> None:
     """With a stable code, a sentence that says what to do, and nothing accepted."""
     before = system.get("/tracks?limit=1")["total"]
-    answer = system.upload(data, name)
+    answer = system.uploaded(data, name)
     problem = answer.json()
     assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (
         status,
@@ -51,7 +51,7 @@ def test_what_is_no_song_is_refused(system: System, name, data, status, code) ->
 )
 def test_odd_audio_gets_a_map_with_honest_warnings(system: System, name, data, warning) -> None:
     """It is analysed; what cannot be trusted is said."""
-    answer = system.upload(data, name)
+    answer = system.uploaded(data, name)
     assert answer.status_code == 202, answer.text
     job = system.await_end(answer.json()["job_id"])
     assert job["status"] == "completed", job
@@ -65,7 +65,7 @@ def test_odd_audio_gets_a_map_with_honest_warnings(system: System, name, data, w
 
 def test_a_one_sample_song_ends_clearly(system: System) -> None:
     """Refused, or failed with a code: never a map out of nothing, never a worker lost."""
-    answer = system.upload(songs.wav(np.array([0.5], np.float32)), "one.wav")
+    answer = system.uploaded(songs.wav(np.array([0.5], np.float32)), "one.wav")
     if answer.status_code == 202:
         job = system.await_end(answer.json()["job_id"])
         assert job["status"] == "failed"
@@ -84,7 +84,7 @@ def test_a_one_sample_song_ends_clearly(system: System) -> None:
 )
 def test_names_are_kept_but_never_paths(system: System, name: str, kept: str) -> None:
     """An emoji is a name; a path is not."""
-    answer = system.upload(songs.song(sum(map(ord, name))), name)
+    answer = system.uploaded(songs.song(sum(map(ord, name))), name)
     assert answer.status_code == 202, answer.text
     system.await_end(answer.json()["job_id"])
     assert system.track(answer.json()["track_id"])["track"]["filename"] == kept
@@ -92,5 +92,5 @@ def test_names_are_kept_but_never_paths(system: System, name: str, kept: str) ->
 
 def test_after_all_that_a_song_is_analysed(system: System) -> None:
     """The worker still works."""
-    accepted = system.upload(songs.song(20)).json()
+    accepted = system.uploaded(songs.song(20)).json()
     assert system.await_end(accepted["job_id"])["status"] == "completed"

@@ -44,14 +44,14 @@ def test_upload_wait_and_read_the_map(system: System, tmp_path: Path) -> None:
 
 def test_the_stored_map_is_the_artefact_to_the_last_digit(system: System) -> None:
     """What the database gives back equals the artefact that the engine wrote, whose hash is the listed one."""
-    accepted = system.upload(songs.mp3(901), "song.mp3").json()
+    accepted = system.uploaded(songs.mp3(901), "song.mp3").json()
     system.await_end(accepted["job_id"])
     base = f"/tracks/{accepted['track_id']}/versions/1"
     artefacts = {a["type"]: a for a in system.get(f"{base}/artefacts")["artefacts"]}
-    stored = httpx.get(artefacts["genesis_map"]["url"]).content
+    stored = httpx.get(artefacts["genesis_map"]["url"], timeout=60).content
     assert sha256(stored).hexdigest() == artefacts["genesis_map"]["sha256"]
     assert system.get(f"{base}/genesis") == json.loads(stored)
-    profile = httpx.get(artefacts["speedscope"]["url"]).json()
+    profile = httpx.get(artefacts["speedscope"]["url"], timeout=60).json()
     assert profile["$schema"].endswith("file-format-schema.json")
     assert profile["profiles"]
     assert artefacts["beat_override"]["status"] == "missing"
@@ -61,7 +61,7 @@ def test_the_same_bytes_are_the_same_track(system: System) -> None:
     """Twenty clients send one song at once: one track, one job, one version."""
     data = songs.song(902)
     with ThreadPoolExecutor(10) as pool:
-        answers = list(pool.map(lambda n: system.upload(data, f"copy-{n}.wav"), range(20)))
+        answers = list(pool.map(lambda n: system.uploaded(data, f"copy-{n}.wav"), range(20)))
     assert {answer.status_code for answer in answers} <= {200, 202}
     assert len({(a.json()["track_id"], a.json()["job_id"]) for a in answers}) == 1
     assert [answer.status_code for answer in answers].count(202) <= 1
@@ -72,10 +72,10 @@ def test_the_same_bytes_are_the_same_track(system: System) -> None:
 
 def test_another_analysis_is_a_new_version(system: System) -> None:
     """With another preset; the first version stays readable."""
-    accepted = system.upload(songs.song(903)).json()
+    accepted = system.uploaded(songs.song(903)).json()
     system.await_end(accepted["job_id"])
     path = f"{system.url}/api/v1/tracks/{accepted['track_id']}/analysis"
-    asked = httpx.post(path, json={"preset": "edm", "priority": 9})
+    asked = httpx.post(path, json={"preset": "edm", "priority": 9}, timeout=60)
     assert asked.status_code == 202, asked.text
     assert asked.json()["version"] == 2
     assert system.await_end(asked.json()["job_id"])["status"] == "completed"
@@ -89,25 +89,24 @@ def test_another_analysis_is_a_new_version(system: System) -> None:
 
 def test_a_slice_of_the_map(system: System) -> None:
     """Only the asked layers and times, no more points than asked; the same again is 304."""
-    accepted = system.upload(songs.song(904)).json()
+    accepted = system.uploaded(songs.song(904)).json()
     system.await_end(accepted["job_id"])
-    url = f"{system.url}/api/v1/tracks/{accepted['track_id']}/versions/1/genesis"
+    path = f"/tracks/{accepted['track_id']}/versions/1/genesis"
     query = {"layers": "frequency", "from_ms": "2000", "to_ms": "4000", "max_points": "10"}
-    answer = httpx.get(url, params=query)
+    answer = system.ask("GET", path, params=query)
     layers = answer.json()["layers"]
     assert list(layers) == ["frequency"]
     assert 1 < len(layers["frequency"]["bass"]) <= 10
     assert all(2000 <= point["time_ms"] <= 4000 for point in layers["frequency"]["bass"])
-    again = httpx.get(url, params=query, headers={"If-None-Match": answer.headers["ETag"]})
+    again = system.ask("GET", path, params=query, headers={"If-None-Match": answer.headers["ETag"]})
     assert again.status_code == 304
 
 
 def test_workers_and_health_are_told(system: System) -> None:
     """The operator sees the slots, and that everything answers."""
-    until(lambda: system.get("/analysis/workers")["total"] >= 1, "the workers have said what they do")
-    workers = system.get("/analysis/workers")
-    assert {slot["engine"] for slot in workers["workers"]} == {workers["workers"][0]["engine"]}
-    status = json.loads(system.cli("status", "--json").stdout)
+    workers = until(lambda: system.get("/analysis/workers")["workers"], "the workers have said what they do")
+    assert {slot["engine"] for slot in workers} == {workers[0]["engine"]}
+    status = system.status()
     assert all(part["ready"] for part in (*status["servers"], *status["services"]))
     assert {part["name"] for part in status["servers"]} == {"nats", "postgres", "mongo", "s3"}
     assert {c["durable"] for c in status["consumers"]} >= {"catalogue", "analysis-intake"}
@@ -118,14 +117,18 @@ def test_one_trace_leads_through_an_upload(system: System) -> None:
     """The log lines of ingest, analysis and catalogue carry the trace id that the client sent."""
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     header = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
-    accepted = system.upload(songs.song(905), headers=header).json()
-    system.await_end(accepted["job_id"])
+    job_id = system.uploaded(songs.song(905), headers=header).json()["job_id"]
+    system.await_end(job_id)
 
     def message_trace() -> str:
         async def read() -> str:
             client = await nats.connect(**connect_options(system.stack.bus))
             try:
-                message = await client.jetstream().get_last_msg("EVENTS", "analysis.completed")
+                told = await client.jetstream(timeout=60).subscribe(
+                    "analysis.completed", stream="EVENTS", ordered_consumer=True
+                )
+                while json.loads((message := await told.next_msg(timeout=60)).data)["job_id"] != job_id:
+                    pass
                 return (message.headers or {}).get("traceparent", "")
             finally:
                 await client.close()
@@ -147,9 +150,9 @@ def test_the_first_beats_are_told_before_the_song_is_done(system: System) -> Non
 
         await client.subscribe("live.job.*", cb=hear)
         await client.flush()
-        accepted = (await asyncio.to_thread(system.upload, songs.song(906, seconds=45))).json()
+        accepted = (await asyncio.to_thread(system.uploaded, songs.song(906, seconds=45))).json()
         await asyncio.to_thread(system.await_end, accepted["job_id"])
-        await client.close()
+        await client.drain()  # what was told before the end has been heard
         return [progress for progress in heard if progress.job_id == accepted["job_id"]], accepted
 
     heard, accepted = asyncio.run(listen())

@@ -44,7 +44,7 @@ async def bus(provisioned: object) -> AsyncIterator[Bus]:
 async def durable(jetstream: JetStreamContext, unique: str, monkeypatch) -> AsyncIterator[streams.Durable]:
     """A durable of its own on EVENTS, with its own redrive subject through the catalogue's."""
     made = streams.Durable(
-        streams.EVENTS, f"t-{unique}", (f"track.t{unique}",), ack_wait=timedelta(seconds=1), max_deliver=3
+        streams.EVENTS, f"t-{unique}", (f"track.t{unique}",), ack_wait=timedelta(minutes=5), max_deliver=3
     )
     monkeypatch.setitem(dead_letters._max_deliver, made.name, made.max_deliver)
     await jetstream.add_consumer(made.stream, consumer_config(made))
@@ -59,11 +59,11 @@ async def _consume_one(bus: Bus, durable: streams.Durable, function: Function, b
     consume(bus.broker, durable, function, workers=2)
     await bus.broker.start()
     headers = {"ce-id": "evt_1", "Nats-Msg-Id": new_id("evt")}
-    await bus.jetstream.publish(durable.filters[0], body, headers=headers)
+    await bus.jetstream.publish(durable.filters[0], body, headers=headers, timeout=60)
 
 
 async def _letter_of(jetstream: JetStreamContext, durable: str) -> DeadLetter:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(120):
         while True:
             for letter in await list_dead_letters(jetstream):
                 if letter.durable == durable:
@@ -119,7 +119,7 @@ async def test_a_passing_failure_leaves_no_letter(bus: Bus, durable: streams.Dur
         done.set()
 
     await _consume_one(bus, durable, fail_once, b"{}")
-    await asyncio.wait_for(done.wait(), 10)
+    await asyncio.wait_for(done.wait(), 120)
     assert not [letter for letter in await list_dead_letters(jetstream) if letter.durable == durable.name]
 
 
@@ -131,7 +131,7 @@ async def test_the_brokers_own_verdict_is_relayed(
     await jetstream.add_consumer(quick.stream, consumer_config(quick))
     await jetstream.publish(durable.filters[0], b'{"lost": true}', headers={"ce-id": "evt_2"})
     taken = await jetstream.pull_subscribe_bind(durable=quick.name, stream=quick.stream)
-    await taken.fetch(1, timeout=5)
+    await taken.fetch(1, timeout=60)
     run_dead_letter_relay(bus)
     await bus.broker.start()
     # The server notices the expired delivery when the consumer is asked again.

@@ -50,14 +50,14 @@ def _event(number: int, unique: str):
 
 
 async def _stored(jetstream: JetStreamContext, subject: str, count: int) -> list[bytes]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while True:
             state = (await jetstream.stream_info(EVENTS, subjects_filter=subject)).state
             if (state.subjects or {}).get(subject, 0) >= count:
                 break
             await asyncio.sleep(0.01)
     subscription = await jetstream.subscribe(subject, ordered_consumer=True)
-    return [(await subscription.next_msg(timeout=5)).data for _ in range(count)]
+    return [(await subscription.next_msg(timeout=60)).data for _ in range(count)]
 
 
 async def test_what_is_committed_is_published_in_order_and_once(
@@ -81,7 +81,7 @@ async def test_what_is_committed_is_published_in_order_and_once(
                 await enqueue(connection, schema, *_event(9999, unique), subject=subject, stream=EVENTS)
                 raise ZeroDivisionError
     assert await _stored(jetstream, subject, len(events)) == [body for _, body in events]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(120):
         while await pool.fetchval(f"SELECT count(*) FROM {schema}.outbox"):
             await asyncio.sleep(0.01)
     for relay in relays:
@@ -104,7 +104,7 @@ async def test_a_relay_that_died_between_publish_and_delete_repeats_without_harm
     async with pool.acquire() as connection, connection.transaction():
         await enqueue(connection, schema, envelope, body, subject=subject, stream=EVENTS)
     relay = asyncio.create_task(OutboxRelay(pool, broker, schema).run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(120):
         while await pool.fetchval(f"SELECT count(*) FROM {schema}.outbox"):
             await asyncio.sleep(0.01)
     state = (await jetstream.stream_info(EVENTS, subjects_filter=subject)).state

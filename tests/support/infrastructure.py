@@ -93,8 +93,8 @@ async def nats_client(provisioned: Infrastructure) -> AsyncIterator[Client]:
 
 @pytest.fixture
 def jetstream(nats_client: Client) -> JetStreamContext:
-    """JetStream of that connection."""
-    return nats_client.jetstream()
+    """JetStream of that connection; a server that is held up is waited for."""
+    return nats_client.jetstream(timeout=60)
 
 
 @pytest.fixture

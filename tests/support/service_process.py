@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ def running_service(
 
 def log_entries(log: Path) -> list[dict[str, object]]:
     """What the service has logged so far."""
-    lines = log.read_text().splitlines()
+    whole, _, _ = log.read_text().rpartition("\n")  # the last line may be half written
+    lines = whole.splitlines()
     return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
 
@@ -67,10 +68,15 @@ def _port(process: subprocess.Popen[bytes], log: Path) -> int:
 
 def _wait_until_ready(url: str) -> None:
     deadline = time.monotonic() + PATIENCE_S
-    answer = None
+    answer: httpx.Response | httpx.HTTPError | None = None
     while time.monotonic() < deadline:
-        answer = httpx.get(f"{url}/readyz", timeout=5)
-        if answer.status_code == 200:
-            return
+        try:
+            answer = httpx.get(f"{url}/readyz", timeout=30)
+        except httpx.HTTPError as error:
+            answer = error
+        else:
+            if answer.status_code == 200:
+                return
         time.sleep(0.02)
-    raise AssertionError(f"the service is not ready: {answer.text if answer else 'no answer'}")
+    told = answer.text if isinstance(answer, httpx.Response) else answer
+    raise AssertionError(f"the service is not ready: {told!r}")

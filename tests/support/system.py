@@ -1,6 +1,7 @@
 """The whole system, started as a person starts it, for tests that use it or kill parts of it."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -23,6 +24,8 @@ from k1_platform.dead_letter_queue import DeadLetter, list_dead_letters
 from k1_platform.nats_connection import connect_options
 
 PATIENCE_S = 120.0
+AWAY = {502, 503, 504}
+"""The gateway's answers while a service is away or held up: try again."""
 
 
 def until(condition: Callable[[], Any], what: str, within_s: float = PATIENCE_S) -> Any:
@@ -32,7 +35,7 @@ def until(condition: Callable[[], Any], what: str, within_s: float = PATIENCE_S)
     while time.monotonic() < deadline:
         try:
             seen = condition()
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx.HTTPError, nats.errors.Error, OSError) as error:
             seen = error
         else:
             if seen:
@@ -73,10 +76,11 @@ class System:
 
     def pid(self, name: str) -> int:
         """The process id of a server or service."""
-        parts = {part.name: part.pid for part in (*self.stack.servers, *self.stack.services)}
-        pid = parts[name]
-        assert pid is not None
-        return pid
+        return until(lambda: self._pid(name), f"{name} runs")
+
+    def _pid(self, name: str) -> int | None:
+        """None for one that did not run when the supervisor wrote it down."""
+        return {part.name: part.pid for part in (*self.stack.servers, *self.stack.services)}[name]
 
     def kill(self, name: str) -> int:
         """`kill -9`; returns the pid that went."""
@@ -86,7 +90,12 @@ class System:
 
     def await_new(self, name: str, old: int) -> None:
         """Wait until the supervisor has started it again and it answers."""
-        until(lambda: self.pid(name) != old and psutil.pid_exists(self.pid(name)), f"{name} starts again")
+
+        def again() -> bool:
+            pid = self._pid(name)
+            return pid not in {None, old} and psutil.pid_exists(pid)
+
+        until(again, f"{name} starts again")
         until(self.ready, "everything is ready again")
 
     def ready(self) -> bool:
@@ -108,15 +117,44 @@ class System:
             timeout=60,
         )
 
+    def uploaded(
+        self, data: bytes, name: str = "song.wav", headers: dict[str, str] | None = None, **fields: str
+    ) -> httpx.Response:
+        """An upload until it is taken in or refused."""
+
+        def answered() -> httpx.Response | None:
+            answer = self.upload(data, name, headers, **fields)
+            return None if answer.status_code in AWAY else answer
+
+        return until(answered, f"{name} is taken in or refused")
+
+    def ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """A request to the API until it is answered; only for what may be asked twice."""
+
+        def answered() -> httpx.Response | None:
+            answer = httpx.request(method, f"{self.url}/api/v1{path}", timeout=120, **arguments)
+            return None if answer.status_code in AWAY else answer
+
+        return until(answered, f"{method} {path} is answered")
+
     def get(self, path: str) -> Any:
         """GET and parse; asserts that it succeeded."""
-        response = httpx.get(f"{self.url}/api/v1{path}", timeout=30)
+        response = self.ask("GET", path)
         assert response.status_code == 200, f"{path}: {response.status_code} {response.text}"
         return response.json()
 
+    def status(self) -> dict[str, Any]:
+        """What `k1 status --json` tells once all is ready; a probe that is held up says no."""
+
+        def ready() -> dict[str, Any] | None:
+            done = self.cli("status", "--json", check=False)
+            return json.loads(done.stdout) if done.returncode == 0 else None
+
+        return until(ready, "everything is ready")
+
     def job(self, job_id: str) -> dict[str, Any] | None:
         """A job, or None while the catalogue has not heard of it."""
-        response = httpx.get(f"{self.url}/api/v1/analysis/jobs/{job_id}", timeout=30)
+        response = httpx.get(f"{self.url}/api/v1/analysis/jobs/{job_id}", timeout=60)
         return response.json() if response.status_code == 200 else None
 
     def await_end(self, job_id: str, within_s: float = PATIENCE_S) -> dict[str, Any]:
@@ -137,7 +175,7 @@ class System:
         async def read() -> list[DeadLetter]:
             client = await nats.connect(**connect_options(self.stack.bus))
             try:
-                return await list_dead_letters(client.jetstream())
+                return await list_dead_letters(client.jetstream(timeout=PATIENCE_S))
             finally:
                 await client.close()
 
@@ -149,7 +187,7 @@ class System:
         async def read() -> dict[str, int]:
             client = await nats.connect(**connect_options(self.stack.bus))
             try:
-                jetstream = client.jetstream()
+                jetstream = client.jetstream(timeout=PATIENCE_S)
                 infos = [await jetstream.consumer_info(d.stream, d.name) for d in streams.DURABLES]
                 return {
                     info.name: count
@@ -160,6 +198,11 @@ class System:
                 await client.close()
 
         return asyncio.run(read())
+
+    def at_rest(self) -> bool:
+        """Whether all that happened has been told, and nothing waits for anybody."""
+        told = self.sql("SELECT count(*) AS n FROM catalogue.outbox") == [{"n": 0}]
+        return told and not self.unsettled()
 
     def sql(self, query: str, *args: object) -> list[dict[str, Any]]:
         """Ask the catalogue's database."""
@@ -182,8 +225,7 @@ class System:
             assert detail["track"]["status"] in {"ready", "warning"}, detail["track"]
             assert [version["version"] for version in detail["versions"]] == [1]
             assert self.get(f"/tracks/{upload['track_id']}/versions/1/genesis?layers=rhythm")["layers"]
-        until(lambda: not self.unsettled(), "every durable has settled its messages")
-        assert self.sql("SELECT count(*) AS n FROM catalogue.outbox") == [{"n": 0}]
+        until(self.at_rest, "every message is sent and settled")
         assert self.sql("SELECT id FROM catalogue.tracks WHERE status = 'processing'") == []
         assert self.dead_letters() == []
 
@@ -197,7 +239,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     started = {psutil.Process(system.stack.pid), *psutil.Process(system.stack.pid).children(recursive=True)}
     yield system
     system.cli("down")
-    until(lambda: not [process for process in started if _lives(process)], "no process is left behind", 10)
+    until(lambda: not [process for process in started if _lives(process)], "no process is left behind")
 
 
 def _lives(process: psutil.Process) -> bool:

@@ -2,11 +2,12 @@
 
 import secrets
 import socket
+import sys
 from pathlib import Path
 
 _FIRST = 15_000
 _TRIES = 1_000
-_given: set[int] = set()
+_reserved: dict[int, socket.socket] = {}
 
 
 def is_free(port: int) -> bool:
@@ -25,17 +26,33 @@ def free_port(preferred: int | None = None) -> int:
 
     Ports inside the kernel's ephemeral range are left alone: a client that keeps reconnecting to a dead
     server there can be given that very port as its own, connect to itself and so keep the server out.
-    Drawn at random, so that stacks started together do not race for one; no process gives the same twice.
+    Drawn at random and reserved while this process lives: a server listens seconds after its port was chosen, and
+    stacks started together would race for it otherwise; no process gives the same twice.
     """
     if preferred is not None and is_free(preferred):
+        _reserve(preferred)  # where another process has: it ran on the same home
         return preferred
     end = _first_ephemeral()
     for _ in range(_TRIES):
         port = _FIRST + secrets.randbelow(end - _FIRST)
-        if port not in _given and is_free(port):
-            _given.add(port)
+        if is_free(port) and _reserve(port):
             return port
     raise OSError(f"hardly a free loopback port between {_FIRST} and {end}")
+
+
+def _reserve(port: int) -> bool:
+    """Whether it is this process's from now on; another's is reserved until that ends."""
+    if port in _reserved:
+        return False
+    if sys.platform == "linux":
+        mark = socket.socket(socket.AF_UNIX)
+        try:
+            mark.bind(f"\0k1-port-{port}")  # a name without a file: the kernel takes it back with the process
+        except OSError:
+            mark.close()
+            return False
+        _reserved[port] = mark
+    return True
 
 
 def _first_ephemeral() -> int:

@@ -28,6 +28,9 @@ FailureCode = Literal["crashed", "timed_out", "out_of_memory"]
 _WATCH_S: Final = 0.1
 _START_TIMEOUT_S: Final = 60.0
 _NEAR_LIMIT: Final = 0.8
+_EXIT_CODE_S: Final = 30.0
+"""The fork server tells how a child ended; on a busy machine that takes its time."""
+_EXIT_PAUSE_S: Final = 0.005
 _log = logging.getLogger(__name__)
 
 
@@ -148,9 +151,9 @@ class Child:
         except BaseException:
             self.kill()
             raise
-        return self._outcome(message, peak)
+        return await self._outcome(message, peak)
 
-    def _outcome(self, message: object, peak: int) -> Any:
+    async def _outcome(self, message: object, peak: int) -> Any:
         self.jobs_done += 1
         if isinstance(message, Ended):
             return message.result
@@ -159,8 +162,10 @@ class Child:
             raise ChildFailedError("out_of_memory", "the work needs more memory than it may take")
         if isinstance(message, Raised):
             raise WorkRaisedError(message)
-        exit_code = self._exit_code()
-        self.kill()
+        try:
+            exit_code = await self._exit_code()
+        finally:
+            self.kill()
         near_limit = peak > _NEAR_LIMIT * self._limits.memory_bytes
         if exit_code == -signal.SIGKILL and near_limit:
             raise ChildFailedError("out_of_memory", "the process was killed near its memory limit")
@@ -191,11 +196,13 @@ class Child:
             self._connection.close()
             self._connection = None
 
-    def _exit_code(self) -> int | None:
-        if self._process is None:
-            return None
-        self._process.join(timeout=1)
-        return self._process.exitcode
+    async def _exit_code(self) -> int | None:
+        deadline = time.monotonic() + _EXIT_CODE_S
+        while self._process is not None and time.monotonic() < deadline:
+            if (code := self._process.exitcode) is not None:
+                return code
+            await asyncio.sleep(_EXIT_PAUSE_S)
+        return None
 
     def kill(self) -> None:
         """End the process and all that it started, at once."""

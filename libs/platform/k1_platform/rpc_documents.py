@@ -17,7 +17,7 @@ from faststream.nats import NatsBroker, NatsMessage, NatsResponse
 from k1_contracts.base import Contract
 from k1_contracts.queries import Answer
 from k1_platform.broker import Bus
-from k1_platform.rpc import AnswerError, ask_raw, raw_body, refusal
+from k1_platform.rpc import ASK_TIMEOUT_S, AnswerError, ask_raw, raw_body, refusal
 
 STATUS: Final = "k1-status"
 ETAG: Final = "k1-etag"
@@ -81,13 +81,15 @@ def answer_document(
     bus.broker.subscriber(subject, queue=queue, max_workers=workers, decoder=raw_body)(handle)
 
 
-async def ask_document(broker: NatsBroker, subject: str, question: Contract) -> Document:
+async def ask_document(
+    broker: NatsBroker, subject: str, question: Contract, *, timeout_s: float = ASK_TIMEOUT_S
+) -> Document:
     """Ask for a document.
 
     Raises:
         AnswerError: as `rpc.ask`, or `slice_too_large` (413) when the document does not fit a message.
     """
-    reply = await ask_raw(broker, subject, question)
+    reply = await ask_raw(broker, subject, question, timeout_s=timeout_s)
     status = int(reply.headers.get(STATUS, HTTPStatus.INTERNAL_SERVER_ERROR))
     if status == HTTPStatus.NOT_MODIFIED:
         return Document(reply.headers[ETAG], None)

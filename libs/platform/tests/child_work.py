@@ -32,9 +32,9 @@ def work(job: dict[str, Any], report: Any) -> Any:
             while True:
                 time.sleep(60)
         case "bomb":
-            hoard = []
-            while True:
-                hoard.append(b"x" * (8 << 20))
+            hoard = [b"x" * (8 << 20) for _ in range(100)]  # no more, should nobody stop it
+            while hoard:
+                time.sleep(60)
         case "huge":
             return len(bytearray(1 << 42))
         case "orphan":

@@ -58,14 +58,14 @@ async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
 
 async def test_a_document_arrives_whole_with_its_tag(bus: Bus) -> None:
     """What was answered is what is read, and the tag belongs to it."""
-    found = await ask_document(bus.broker, SUBJECT, GetPage(size=300_000))
+    found = await ask_document(bus.broker, SUBJECT, GetPage(size=300_000), timeout_s=60)
     assert found.etag == "page-300000"
     assert len(json.loads(found.json())["page"]) == 300_000
 
 
 async def test_content_that_the_asker_holds_is_not_sent_again(bus: Bus) -> None:
     """The same tag again is `not modified`: no body travels."""
-    found = await ask_document(bus.broker, SUBJECT, GetPage(size=2000, etag="page-2000"))
+    found = await ask_document(bus.broker, SUBJECT, GetPage(size=2000, etag="page-2000"), timeout_s=60)
     assert found == Document("page-2000", None)
 
 
@@ -80,12 +80,12 @@ async def test_content_that_the_asker_holds_is_not_sent_again(bus: Bus) -> None:
 async def test_errors_arrive_as_errors(bus: Bus, size: int, code: str, status: int) -> None:
     """The owner's refusals, a dependency that is away and a document too large each have their code."""
     with pytest.raises(AnswerError) as caught:
-        await ask_document(bus.broker, SUBJECT, GetPage(size=size))
+        await ask_document(bus.broker, SUBJECT, GetPage(size=size), timeout_s=60)
     assert (caught.value.code, caught.value.status) == (code, status)
 
 
 async def test_an_absent_owner_is_told(bus: Bus) -> None:
     """Nobody listening is an error at once, not a timeout."""
     with pytest.raises(AnswerError) as caught:
-        await ask_document(bus.broker, "rpc.nobody.page.get", GetPage(size=10))
+        await ask_document(bus.broker, "rpc.nobody.page.get", GetPage(size=10), timeout_s=60)
     assert caught.value.code == "service_unavailable"

@@ -28,7 +28,7 @@ async def begun(deafness: int) -> asyncio.Task[None]:
 
 async def test_a_task_that_loses_cancellations_ends() -> None:
     tasks = [await begun(0), await begun(2)]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await end_tasks(tasks, AGAIN_S)
     assert all(task.cancelled() for task in tasks)
 
@@ -63,7 +63,7 @@ async def test_together_they_end_when_told_to() -> None:
     """However deaf, and however often it is said."""
     running = asyncio.create_task(run_together(stubborn(2), stubborn(0), again_s=AGAIN_S))
     await asyncio.sleep(0.01)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await end_tasks([running], AGAIN_S)
     assert running.cancelled()
 
