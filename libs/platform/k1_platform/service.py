@@ -21,7 +21,7 @@ from k1_platform.dead_letter_relay import run_dead_letter_relay
 from k1_platform.health import Check, health_routes, nats_check
 from k1_platform.observability import configure_logging, configure_tracing
 from k1_platform.settings import HttpSettings, NatsSettings, ObservabilitySettings
-from k1_platform.tasks import end_tasks
+from k1_platform.tasks import LEAVE_S, end_tasks
 
 STOPPING: Final = web.AppKey("stopping", asyncio.Event)
 """Set in the application when the service ends: a response that would go on for long looks at it."""
@@ -45,14 +45,15 @@ class Runtime:
     middlewares: list[Middleware] = field(default_factory=list[Middleware])
     about: dict[str, str] = field(default_factory=dict[str, str])
     """What health answers tell beside name and version, as it is at that moment."""
-    works: list[tuple[str, Work]] = field(default_factory=list[tuple[str, Work]])
+    works: list[tuple[str, Work, float]] = field(default_factory=list[tuple[str, Work, float]])
 
-    def background(self, work: Work, name: str) -> None:
+    def background(self, work: Work, name: str, *, leave_s: float = LEAVE_S) -> None:
         """Run `work` from when the broker has started until shortly before it stops.
 
-        The service ends when it fails. It is cancelled at the end and may use the broker to finish.
+        The service ends when it fails. It is cancelled at the end, and again after `leave_s`, and may use the broker to
+        finish.
         """
-        self.works.append((name, work))
+        self.works.append((name, work, leave_s))
 
 
 Wire = Callable[[Runtime], Awaitable[None]]
@@ -100,8 +101,8 @@ async def _start(
     # Pushed after what `wire` opened, so ended before it: no message is taken while the stores close.
     cleanup.push_async_callback(broker.stop)
     await broker.start()
-    for work_name, work in runtime.works:
-        _run_in_background(work_name, work, cleanup)
+    for work_name, work, leave_s in runtime.works:
+        _run_in_background(work_name, work, leave_s, cleanup)
     runtime.about.update(name=name, version=release)
     await _listen(runtime, http)
 
@@ -126,11 +127,11 @@ async def _stop_long_responses(application: web.Application) -> None:
     application[STOPPING].set()
 
 
-def _run_in_background(name: str, work: Work, cleanup: AsyncExitStack) -> None:
+def _run_in_background(name: str, work: Work, leave_s: float, cleanup: AsyncExitStack) -> None:
     task = asyncio.create_task(work(), name=name)
     task.add_done_callback(lambda done: _ended(name, done))
 
-    cleanup.push_async_callback(end_tasks, [task])
+    cleanup.push_async_callback(end_tasks, [task], leave_s)
 
 
 def _ended(name: str, task: "asyncio.Future[None]") -> None:

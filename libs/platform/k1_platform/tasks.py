@@ -8,11 +8,11 @@ import asyncio
 from collections.abc import Coroutine, Iterable
 from typing import Any, Final
 
-_AGAIN_S: Final = 5.0
-"""Longer than it takes to leave in good order."""
+LEAVE_S: Final = 5.0
+"""Longer than most take to leave in good order; who may take longer must say so, or is interrupted in it."""
 
 
-async def end_tasks(tasks: Iterable[asyncio.Task[Any]], again_s: float = _AGAIN_S) -> None:
+async def end_tasks(tasks: Iterable[asyncio.Task[Any]], again_s: float = LEAVE_S) -> None:
     """Cancel them, and again every `again_s`, until all have ended; what they raise is theirs."""
     pending, cancelled = {task for task in tasks if not task.done()}, False
     while pending:
@@ -27,7 +27,7 @@ async def end_tasks(tasks: Iterable[asyncio.Task[Any]], again_s: float = _AGAIN_
         raise asyncio.CancelledError
 
 
-async def run_together(*works: Coroutine[Any, Any, None], again_s: float = _AGAIN_S) -> None:
+async def run_together(*works: Coroutine[Any, Any, None], again_s: float = LEAVE_S) -> None:
     """Run all until one ends, then end the others; raises what the first that failed raised."""
     tasks = [asyncio.create_task(work) for work in works]
     try:

@@ -22,6 +22,7 @@ from k1_platform.objects import ObjectStore
 from k1_platform.rpc import answer
 from k1_platform.service import Runtime
 from k1_platform.settings import ObjectStoreSettings
+from k1_platform.tasks import LEAVE_S
 
 _MIB = 1024 * 1024
 _PRELOAD = ("k1_analysis.child_work", "k1_analysis.engine.pipeline")
@@ -87,7 +88,7 @@ async def wire(runtime: Runtime, settings: AnalysisSettings) -> None:
     answer(bus.broker, subjects.RPC_PRESET_LIST, ListPresets, list_presets)
     answer(bus.broker, subjects.RPC_GRAPH_RUN, SimulateGraph, GraphRuns(objects, graph_child).run)
     runtime.background(presence.tell, "presence")
-    runtime.background(worker.run, "worker")
+    runtime.background(worker.run, "worker", leave_s=settings.stop_timeout_s + LEAVE_S)
 
     runtime.checks["object store"] = objects.check
     for durable in (streams.ANALYSIS_INTAKE, *streams.ANALYSIS_LANES):

@@ -28,9 +28,12 @@ from k1_contracts.events import AnalysisCancelled, AnalysisCompleted, AnalysisFa
 from k1_platform.broker import Bus, make_event, publish_event
 from k1_platform.dead_letters import Failure, bury, pause_before_retry
 from k1_platform.errors import TransientError
+from k1_platform.tasks import end_tasks
 
 _HEARTBEAT_S: Final = 3.0
 """Well inside the lanes' ack_wait."""
+_AGAIN_S: Final = 1.0
+"""An idle slot asks the broker, and nothing else: it leaves at once, unless the cancellation was lost."""
 _PATIENCE: Final = 12
 """Tries of a failing dependency, about ten minutes, before the job goes back to the queue."""
 
@@ -89,13 +92,9 @@ class Worker:
 
     async def _drain(self, tasks: dict[asyncio.Task[None], Slot]) -> None:
         self._stopping = True
-        for task, slot in tasks.items():
-            if slot.job_id is None:
-                task.cancel()
+        await end_tasks([task for task, slot in tasks.items() if slot.job_id is None], _AGAIN_S)
         _, late = await asyncio.wait(tasks, timeout=self._stop_timeout_s)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(late)
 
     async def _work(self, slot: Slot) -> None:
         while not self._stopping:

@@ -19,10 +19,13 @@ from k1_gateway.endpoints import Endpoint
 from k1_gateway.feed import Feed, Item, Waiting, sse_event
 from k1_gateway.parsing import read_question
 from k1_platform.service import STOPPING
+from k1_platform.tasks import end_tasks
 
 HEARTBEAT_S: Final = 15.0
 _STUCK_S: Final = 60.0
 """A client that takes nothing for so long is gone."""
+_AGAIN_S: Final = 1.0
+"""What loses a cancellation must not keep the stream from its end until the gateway cuts it."""
 
 _log = logging.getLogger(__name__)
 
@@ -57,11 +60,10 @@ async def _until_first_ends(*works: Coroutine[Any, Any, object]) -> None:
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
-            task.cancel()
-        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(outcome, Exception):
-                _log.error("the stream ended early", exc_info=outcome)
+        await end_tasks(tasks, _AGAIN_S)
+    for task in tasks:
+        if not task.cancelled() and (error := task.exception()):
+            _log.error("the stream ended early", exc_info=error)
 
 
 async def _write(response: web.StreamResponse, waiting: Waiting) -> None:

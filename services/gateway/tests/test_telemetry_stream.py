@@ -24,6 +24,7 @@ from k1_cli.embedded.nats import NatsServer
 from k1_contracts import queries, streams, subjects
 from k1_contracts.devices import LiveEvent, LiveSample
 from k1_contracts.ids import new_id
+from k1_gateway import telemetry_stream
 from k1_gateway.feed import Item, Waiting, parse
 from k1_platform.nats_connection import connect_options
 from k1_platform.provision import provision_bus
@@ -276,6 +277,26 @@ async def _until_consumed(client: Client, track: str) -> None:
             if mine and mine[0].num_pending == 0 and mine[0].num_waiting:
                 return
             await asyncio.sleep(0.02)
+
+
+async def test_a_stream_ends_though_a_cancellation_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As nats-py may lose one before Python 3.12: the stream must not wait until the gateway cuts it."""
+    monkeypatch.setattr(telemetry_stream, "_AGAIN_S", 0.01)
+    lost = 0
+
+    async def deaf() -> None:
+        nonlocal lost
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                lost += 1
+                if lost > 2:
+                    raise
+
+    async with asyncio.timeout(PATIENCE_S):
+        await telemetry_stream._until_first_ends(deaf(), asyncio.sleep(0))
+    assert lost > 2
 
 
 async def test_a_gateway_that_ends_ends_its_streams(

@@ -6,11 +6,11 @@ the saga decides. It knows nothing that the log does not: whoever drives next go
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from opentelemetry.trace import Tracer
 
@@ -33,7 +33,7 @@ from k1_deploy.saga.steps import (
     next_steps,
 )
 from k1_platform.database import Pool
-from k1_platform.tasks import is_set_within
+from k1_platform.tasks import end_tasks, is_set_within
 
 _POLL_S: Final = 1.0
 """How long it waits for others' devices before it asks again; it is told of most changes at once."""
@@ -94,7 +94,7 @@ class Driver:
                 await writing
             return await driving
         finally:
-            await _end({writing, driving, *self._works.values()})
+            await end_tasks({writing, driving, *self._works.values()})
 
     async def _drive(self) -> datetime | None:
         lease = self.journal.lease
@@ -151,7 +151,7 @@ class Driver:
     async def _reconcile(self, due: Sequence[Work]) -> None:
         """What is not due any more ends before anything else begins: it may be about the same device."""
         by_key = {_key(step): step for step in due}
-        await _end([self._works[key] for key in self._works.keys() - by_key.keys()])
+        await end_tasks([self._works[key] for key in self._works.keys() - by_key.keys()])
         for key, step in by_key.items():
             if key not in self._works:
                 task = asyncio.create_task(self._work(step), name=":".join(key))
@@ -192,9 +192,3 @@ def _key(step: Work) -> _Key:
 
 def _span(step: Work) -> str:
     return "deploy activate batch" if isinstance(step, ActivateBatch) else f"deploy {step.step}"
-
-
-async def _end(tasks: Collection[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

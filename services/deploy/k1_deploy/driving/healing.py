@@ -21,7 +21,7 @@ from k1_deploy.errors import DeviceUnreachable
 from k1_deploy.saga.signals import HealedSignal
 from k1_deploy.saga.verdicts import discarded
 from k1_platform.database import DATABASE_ERRORS, Connection, Pool
-from k1_platform.tasks import is_set_within
+from k1_platform.tasks import end_tasks, is_set_within
 
 LOOK_S: Final = 5.0
 HELD_S: Final = 120.0
@@ -58,10 +58,7 @@ class Healing:
                 await is_set_within(self._wake, LOOK_S)
                 self._wake.clear()
         finally:
-            under_way = list(self._healing.values())
-            for task in under_way:
-                task.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
+            await end_tasks(self._healing.values())
 
     async def _look(self) -> None:
         try:

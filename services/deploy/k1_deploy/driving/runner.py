@@ -22,7 +22,7 @@ from k1_deploy.driving.leases import CHANNEL, Lease
 from k1_deploy.driving.opening import Opening
 from k1_deploy.errors import LeaseLostError
 from k1_platform.database import DATABASE_ERRORS, Connection, Pool
-from k1_platform.tasks import is_set_within
+from k1_platform.tasks import end_tasks, is_set_within
 
 RENEWALS: Final = 5
 """In the time that a lease lasts."""
@@ -162,8 +162,6 @@ class Runner:
 
     async def _hand_over(self) -> None:
         driven = list(self._driven.values())
-        for each in driven:
-            each.task.cancel()
-        await asyncio.gather(*(each.task for each in driven), return_exceptions=True)
+        await end_tasks(each.task for each in driven)
         for each in driven:
             await self._release(each.lease, self.clock())
