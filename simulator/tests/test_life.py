@@ -17,7 +17,7 @@ from k1_simulator.life import Life, Parts
 from k1_simulator.link import Heard
 from k1_simulator.world import Habits, Servers, World
 from simulator.tests.shows import address, command, fresh, held
-from simulator.tests.simulated_time import SimulatedTime
+from tests.support.simulated_time import SimulatedTime
 
 
 class SlowSession:

@@ -14,7 +14,7 @@ from k1_simulator.fault_box import FaultBox
 from k1_simulator.machine import Machine
 from k1_simulator.show import Show
 from simulator.tests.shows import TRACK, fresh, held
-from simulator.tests.simulated_time import SimulatedTime
+from tests.support.simulated_time import SimulatedTime
 
 CLOCK = DeviceClock(started_s=0.0, epoch_ms=5e6, skew_ppm=20.0)
 Message = tuple[float, list[TelemetrySample]]

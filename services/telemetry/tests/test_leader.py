@@ -18,7 +18,7 @@ from k1_telemetry.leader import Lease, LeaseLostError
 from k1_telemetry.meters import Meters
 from k1_telemetry.telling import Teller
 from services.telemetry.tests.samples import at
-from simulator.tests.simulated_time import SimulatedTime
+from tests.support.simulated_time import SimulatedTime
 
 TTL_S = streams.LEADERS.ttl.total_seconds()
 LOOK_S = leader._LOOK_EVERY_S
