@@ -16,7 +16,8 @@ from k1_contracts.queries import Answer
 from k1_platform.nats_connection import connect_briefly
 from k1_platform.settings import NatsSettings
 
-_TIMEOUT_SECONDS = 3
+_TIMEOUT_SECONDS = 10
+"""A server that is not there is told of at once; one that is busy is waited for."""
 _ANSWER_SECONDS = 30
 
 A = TypeVar("A", bound=BaseModel)
