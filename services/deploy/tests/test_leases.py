@@ -135,6 +135,20 @@ async def test_a_given_back_deployment_waits_for_its_time_or_a_signal(pool: Pool
     assert [each.deployment_id for each in await claim(pool, "three")] == [deployment]
 
 
+async def test_who_dies_with_what_a_signal_began_is_replaced(pool: Pool) -> None:
+    """The signal is taken and what follows from it is under way: another goes on now, not when the guard ends."""
+    deployment = await add(pool, ["a"])
+    [lease] = await claim(pool, "one")
+    async with pool.acquire() as connection:
+        await leases.release(connection, lease, datetime.now(UTC) + timedelta(minutes=10))
+        signal_id = await mailbox.add_signal(connection, deployment, CANCEL)
+        assert await claim(pool, "one")
+        await mailbox.drop_signals(connection, [signal_id])
+    await expire(pool)
+    [successor] = await claim(pool, "two")
+    assert successor.taken_over
+
+
 async def test_a_stale_fence_cannot_write(pool: Pool) -> None:
     """The whole transaction fails: neither the log nor anything beside it changes."""
     deployment = await add(pool, ["a"])

@@ -55,7 +55,10 @@ async def claim(
     lasts_s: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Lease]:
-    """Take deployments that nobody drives and that are due or have a signal, the oldest first."""
+    """Take deployments that nobody drives and that are due or have a signal, the oldest first.
+
+    What is taken is due until it is given back: whatever made it so may be done when its owner dies, but not the rest.
+    """
     valid_until = clock() + lasts_s * _HELD  # before asking: the answer may take its time
     rows = await connection.fetch(
         """
@@ -68,7 +71,7 @@ async def claim(
             ORDER BY created_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
         )
         UPDATE deploy.deployments AS d
-        SET owner = $1, fence = nextval('deploy.fences'), lease_until = now() + $3
+        SET owner = $1, fence = nextval('deploy.fences'), lease_until = now() + $3, wake_at = now()
         FROM due WHERE d.id = due.id
         RETURNING d.id, d.fence, due.owner IS NOT NULL AS taken_over
         """,
