@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from functools import partial
 
 import httpx
 import pytest
@@ -25,10 +24,8 @@ from k1_contracts.queries import (
     TrackDetail,
     TrackPage,
 )
-from k1_platform import rpc_documents
 from k1_platform.dead_letter_queue import DeadLetter, list_dead_letters
 from k1_platform.objects import ObjectStore
-from k1_platform.rpc import ask_raw
 from k1_platform.rpc_documents import ask_document
 from services.catalogue.tests.bus import ask, has_status, tell, tell_all, until
 from services.catalogue.tests.conftest import PATIENCE_S
@@ -64,19 +61,19 @@ async def test_it_is_ready_and_measured(catalogue: RunningService) -> None:
 
 
 async def test_from_the_bus_and_back(
-    catalogue: RunningService, bus: NatsBroker, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
+    catalogue: RunningService, bus: NatsBroker, objects: ObjectStore
 ) -> None:
     """Facts told on the stream are answered from: the track, its list entry and its map."""
-    monkeypatch.setattr(rpc_documents, "ask_raw", partial(ask_raw, timeout_s=PATIENCE_S))
     song = Song()
     await tell_all(bus, song, objects)
     await until(lambda: has_status(bus, song, "ready"))
     page = await ask(bus, subjects.RPC_TRACK_LIST, ListTracks(search="night drive", limit=200), TrackPage)
     assert song.track_id in {item.id for item in page.items}
     asked = GetGenesis(track_id=song.track_id, version=1)
-    found = await ask_document(bus, subjects.RPC_GENESIS_GET, asked)
+    found = await ask_document(bus, subjects.RPC_GENESIS_GET, asked, timeout_s=PATIENCE_S)
     assert genesis() == json.loads(found.json())
-    again = await ask_document(bus, subjects.RPC_GENESIS_GET, asked.model_copy(update={"etag": found.etag}))
+    known = asked.model_copy(update={"etag": found.etag})
+    again = await ask_document(bus, subjects.RPC_GENESIS_GET, known, timeout_s=PATIENCE_S)
     assert again.body is None
 
 

@@ -215,7 +215,7 @@ def _span(start_s: float, end_s: float, rate_hz: int, total: int) -> slice:
 
 
 def _power_db(levels: Floats) -> float:
-    return max(_QUIETEST_DB, float(10 * np.log10(np.mean(levels.astype(np.float64) ** 2) + 1e-12)))
+    return max(_QUIETEST_DB, float(10 * np.log10(np.mean(levels.astype(np.float64) ** 2) + _SILENT)))
 
 
 def _unit(vector: Floats) -> Floats:
