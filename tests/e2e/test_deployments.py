@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from tests.support import songs
-from tests.support.system import AWAY, System, until
+from tests.support.system import System, until
 
 pytestmark = pytest.mark.e2e
 
@@ -62,12 +62,7 @@ def bundle(system: System, track_id: str) -> httpx.Response:
 
 def post(system: System, body: Any, **headers: str) -> httpx.Response:
     """An order, answered."""
-
-    def answered() -> httpx.Response | None:
-        answer = httpx.post(f"{system.url}/api/v1/deployments", json=body, headers=headers, timeout=60)
-        return None if answer.status_code in AWAY else answer
-
-    return until(answered, "the order is answered")
+    return system.ask("POST", "/deployments", json=body, headers=headers)
 
 
 def order(system: System, body: Any, **headers: str) -> httpx.Response:
