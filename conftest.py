@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
-pytest_plugins = ["tests.support.infrastructure", "tests.support.system"]
+pytest_plugins = ["tests.support.checked_http", "tests.support.infrastructure", "tests.support.system"]
 
 settings.register_profile("k1", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("k1")  # A busy machine is no bug.

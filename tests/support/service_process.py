@@ -12,6 +12,8 @@ from pathlib import Path
 
 import httpx
 
+from tests.support.checked_http import check_gateway
+
 PATIENCE_S = 120.0
 
 
@@ -38,6 +40,8 @@ def running_service(
         url = f"http://127.0.0.1:{_port(process, log)}"
         if wait_until_ready:
             _wait_until_ready(url)
+        if name == "gateway":
+            check_gateway(url)
         yield RunningService(url, process, log)
     finally:
         process.terminate()

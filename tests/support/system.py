@@ -22,6 +22,7 @@ from k1_cli.running import RunningStack, need_stack
 from k1_contracts import streams
 from k1_platform.dead_letter_queue import DeadLetter, list_dead_letters
 from k1_platform.nats_connection import connect_options
+from tests.support.checked_http import check_gateway
 
 PATIENCE_S = 120.0
 AWAY = {502, 503, 504}
@@ -57,7 +58,10 @@ class System:
 
     @property
     def url(self) -> str:
-        return self.stack.url
+        """Where the gateway is; what tests exchange with it is checked."""
+        url = self.stack.url
+        check_gateway(url)
+        return url
 
     def cli(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a `k1` command against this system."""

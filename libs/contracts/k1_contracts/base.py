@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
 
 class Contract(BaseModel):
@@ -29,8 +29,16 @@ def rfc3339(value: datetime) -> str:
 
 
 UtcTime = Annotated[
-    datetime, AfterValidator(_aware_utc), PlainSerializer(rfc3339, return_type=str, when_used="json")
+    datetime,
+    AfterValidator(_aware_utc),
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """A time with its zone, kept in UTC and written as RFC 3339."""
+
+NO_NUL = r"^[^\x00]*$"
+"""A pattern: PostgreSQL cannot keep the character NUL in a text."""
+NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
+"""A pattern: something other than white space, and no NUL."""
 
 JsonObject = dict[str, Any]

@@ -53,7 +53,8 @@ class BundleInfo(Contract):
 
 class Compatibility(Contract):
     device_id: DeviceId
-    firmware: str | None
+    firmware: str | None = None
+    """None for a device that never said hello."""
     status: Literal["ok", "upgrade_required", "missing_nodes", "no_space", "offline"]
     reason: str | None = None
 

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from k1_contracts.base import Contract, UtcTime
+from k1_contracts.base import NO_NUL, NOT_BLANK, Contract, UtcTime
 from k1_contracts.bundles import BundleRef
 from k1_contracts.devices import DeviceId, RunningBundle
 from k1_contracts.events import Version
@@ -53,13 +53,11 @@ OVERRIDABLE: Final[frozenset[Gate]] = frozenset(
 )
 """An absent device cannot be wished present."""
 
-_NO_NUL: Final = r"^[^\x00]*$"
-"""What PostgreSQL cannot keep in a text."""
 Actor = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=_NO_NUL)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=NOT_BLANK)
 ]
 """Who the caller says they are."""
-MaxFailures = Annotated[int, Field(ge=0)] | Annotated[str, StringConstraints(pattern=r"^(100|\d{1,2})%$")]
+MaxFailures = Annotated[int, Field(ge=0)] | Annotated[str, StringConstraints(pattern=r"^(100|[0-9]{1,2})%$")]
 
 
 DEPLOYMENT_MAX_DEVICES: Final = 2_000
@@ -113,7 +111,7 @@ class GateOverride(Contract):
     device_id: DeviceId | None = None
     """None: for every device."""
     reason: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=10, max_length=1000, pattern=_NO_NUL)
+        str, StringConstraints(strip_whitespace=True, min_length=10, max_length=1000, pattern=NOT_BLANK)
     ]
 
 
@@ -276,7 +274,7 @@ class ControlDeployment(Contract):
     deployment_id: DeploymentId
     action: Literal["cancel", "rollback", "pause", "resume"]
     requested_by: Actor = "operator"
-    reason: Annotated[str, StringConstraints(max_length=1000, pattern=_NO_NUL)] | None = None
+    reason: Annotated[str, StringConstraints(max_length=1000, pattern=NO_NUL)] | None = None
 
 
 class DeploymentAccepted(Contract):

@@ -16,7 +16,7 @@ from k1_contracts.ids import DeploymentId, Sha256, TrackId
 DeviceId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 """A subject token and an MQTT level."""
 Firmware = Annotated[
-    str, StringConstraints(pattern=r"^\d{1,5}\.\d{1,5}\.\d{1,5}([-+][0-9A-Za-z.+-]{1,40})?$")
+    str, StringConstraints(pattern=r"^[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}([-+][0-9A-Za-z.+-]{1,40})?$")
 ]
 """A semantic version."""
 Transport = Literal["nats", "mqtt"]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 
 from k1_contracts.genesis import GenesisMap
+from k1_contracts.json_schema import PlainJsonSchema, component_schemas
 from k1_contracts.registry import MESSAGES, Message
 
 DOCUMENTS: Final = Path(__file__).parent / "generated"
@@ -37,20 +37,21 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     models: list[type[BaseModel]] = [GenesisMap, *(message.model for message in MESSAGES)]
     models += [message.answer for message in MESSAGES if message.answer]
     return {
-        f"{model.__name__}.schema.json": {"$schema": _DRAFT, **model.model_json_schema(mode="serialization")}
+        f"{model.__name__}.schema.json": {"$schema": _DRAFT, **_schema(model)}
         for model in sorted(set(models), key=lambda model: model.__name__)
     }
 
 
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema(mode="serialization", schema_generator=PlainJsonSchema)
+
+
 def asyncapi() -> dict[str, Any]:
-    """The AsyncAPI 3.0 document of the bus."""
+    """Return the AsyncAPI 3.1 document of the bus."""
     bodies = {message.model for message in MESSAGES} | {m.answer for m in MESSAGES if m.answer}
-    _, schemas = models_json_schema(
-        [(model, "serialization") for model in sorted(bodies, key=lambda model: model.__name__)],
-        ref_template="#/components/schemas/{model}",
-    )
+    schemas = component_schemas(sorted(bodies, key=lambda model: model.__name__))
     return {
-        "asyncapi": "3.0.0",
+        "asyncapi": "3.1.0",
         "info": {
             "title": "K1 Song Analysis",
             "version": "1.0.0",
@@ -68,7 +69,7 @@ def asyncapi() -> dict[str, Any]:
             for service in services
         },
         "components": {
-            "schemas": schemas["$defs"],
+            "schemas": schemas,
             "messageTraits": {"cloudevent": {"headers": _CE_HEADERS}},
         },
     }

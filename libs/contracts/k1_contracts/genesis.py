@@ -31,7 +31,7 @@ class GenesisModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
 
-class Warning_(GenesisModel):  # noqa: N801  `Warning` is a builtin
+class MapWarning(GenesisModel):
     """Something a person should know before trusting this map."""
 
     code: str
@@ -70,7 +70,7 @@ class Metadata(GenesisModel):
     hashes: Hashes
     analysis_config: dict[str, object]
     decoder: Decoder | None = None
-    warnings: list[Warning_] = Field(default_factory=list[Warning_])
+    warnings: list[MapWarning] = Field(default_factory=list[MapWarning])
 
 
 class GlobalMetrics(GenesisModel):
@@ -212,6 +212,40 @@ class GenesisMap(GenesisModel):
     metadata: Metadata
     global_metrics: GlobalMetrics
     layers: Layers
+
+
+class MapSlice(GenesisModel):
+    """Which part of a map this is; None is all of it. Times in milliseconds, both ends included."""
+
+    layers: list[str] | None = None
+    from_ms: float | None = None
+    to_ms: float | None = None
+    max_points: int | None = None
+    downsampling: str | None = None
+    """How curves with more than `max_points` points were thinned."""
+
+
+class ViewMetadata(Metadata):
+    slice: MapSlice | None = None
+    """Absent from a whole map."""
+
+
+class ViewLayers(GenesisModel):
+    """The layers that were asked for."""
+
+    rhythm: Rhythm | None = None
+    frequency: Frequency | None = None
+    dynamics: Dynamics | None = None
+    spectral: Spectral | None = None
+    annotations: Annotations | None = None
+
+
+class GenesisView(GenesisModel):
+    """A map as the API answers with it: the whole map, or a slice of it, which says so in `metadata.slice`."""
+
+    metadata: ViewMetadata
+    global_metrics: GlobalMetrics
+    layers: ViewLayers
 
 
 def require_rising(times: Sequence[float], where: str) -> None:

@@ -128,8 +128,9 @@ class GraphEstimate(RuntimeEstimate):
 class ParamChange(GraphContract):
     node: str
     param: str
-    before: JsonValue = Field(validation_alias="from", serialization_alias="from")
-    after: JsonValue = Field(validation_alias="to", serialization_alias="to")
+    before: JsonValue = Field(default=None, validation_alias="from", serialization_alias="from")
+    """Absent where the parameter was not given."""
+    after: JsonValue = Field(default=None, validation_alias="to", serialization_alias="to")
 
 
 class InputChange(GraphContract):

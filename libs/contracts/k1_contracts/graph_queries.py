@@ -155,7 +155,7 @@ class NodeOutput(Contract):
 class NodeParam(Contract):
     name: str
     kind: str
-    default: JsonValue
+    default: JsonValue = None
     about: str
     min: float | None = None
     max: float | None = None

@@ -2,14 +2,14 @@
 
 from typing import Annotated, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from k1_contracts.base import Contract, JsonObject, UtcTime
+from k1_contracts.base import NO_NUL, Contract, JsonObject, UtcTime
 from k1_contracts.commands import JobProgress
 from k1_contracts.deployments import TrackDeployment
 from k1_contracts.events import Version
 from k1_contracts.graph import Violation
-from k1_contracts.ids import JobId, TrackId
+from k1_contracts.ids import ArtefactId, JobId, TrackId
 from k1_contracts.tracks import (
     DEFAULT_PRIORITY,
     AnalysisSummary,
@@ -26,6 +26,10 @@ TrackSort = Literal["newest", "oldest", "f_measure", "duration"]
 MapLayer = Literal["rhythm", "frequency", "dynamics", "spectral", "annotations"]
 Limit = Annotated[int, Field(ge=1, le=200)]
 Offset = Annotated[int, Field(ge=0, le=1_000_000)]
+Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,400}$")]
+"""`next_cursor` of the page before, unchanged: base64url."""
+SliceEdge = Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)]
+"""Milliseconds from the first sample; no song is a day long."""
 
 
 class RpcError(Contract):
@@ -59,11 +63,11 @@ class Answer(BaseModel, Generic[T]):
 class ListTracks(Contract):
     status: TrackStatus | None = None
     preset: Preset | None = None
-    search: Annotated[str, Field(max_length=200)] | None = None
+    search: Annotated[str, StringConstraints(max_length=200, pattern=NO_NUL)] | None = None
     sort: TrackSort = "newest"
     limit: Limit = 50
     offset: Offset = 0
-    cursor: str | None = None
+    cursor: Cursor | None = None
     """`next_cursor` of the page before; takes the place of `offset`."""
 
 
@@ -87,7 +91,7 @@ class TrackPage(Contract):
     items: list[TrackSummary]
     limit: int
     offset: int
-    next_cursor: str | None = None
+    next_cursor: Cursor | None = None
 
 
 class GetTrack(Contract):
@@ -100,7 +104,7 @@ class GetVersion(Contract):
 
 
 class Artefact(Contract):
-    id: str | None = None
+    id: ArtefactId | None = None
     """None while the artefact is missing."""
     type: str
     name: str
@@ -177,8 +181,8 @@ class GetGenesis(Contract):
     track_id: TrackId
     version: Version
     layers: list[MapLayer] | None = None
-    from_ms: float | None = Field(default=None, ge=0)
-    to_ms: float | None = Field(default=None, ge=0)
+    from_ms: SliceEdge | None = None
+    to_ms: SliceEdge | None = None
     max_points: int | None = Field(default=None, ge=2, le=100_000)
     etag: str | None = None
     """The caller's copy; the same content again is answered with `not_modified`."""
@@ -221,7 +225,7 @@ class WorkerSlot(Contract):
 
     id: str
     host: str
-    job_id: str | None = None
+    job_id: JobId | None = None
     since: UtcTime
     engine: str
 

@@ -1,10 +1,25 @@
 """The committed documents say what the models say."""
 
+from collections.abc import Iterator
+
 import jsonschema
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
+from k1_contracts import queries
+from k1_contracts.base import Contract
 from k1_contracts.documents import DOCUMENTS, asyncapi, documents, json_schemas
+from k1_contracts.json_schema import PlainJsonSchema
 from k1_contracts.registry import MESSAGES
+
+MODELS = {model for message in MESSAGES for model in (message.model, message.answer) if model}
+
+
+def contracts(base: type[Contract] = Contract) -> Iterator[type[Contract]]:
+    """Every contract model."""
+    for model in base.__subclasses__():
+        yield model
+        yield from contracts(model)
 
 
 def test_committed_documents_are_current() -> None:
@@ -39,3 +54,38 @@ def test_asyncapi_references_resolve() -> None:
 
     resolve(document)
     assert {channel["address"] for channel in document["channels"].values()} == {m.subject for m in MESSAGES}
+
+
+def test_what_may_be_absent_is_not_required() -> None:
+    """JSON leaves out what is None, so a required field that may be None would break the schema of its own message."""
+    assert queries.TrackPage in set(contracts())
+    broken = [
+        f"{model.__name__}.{name}"
+        for model in contracts()
+        for name, field in model.model_fields.items()
+        if field.is_required() and takes_none(field.rebuild_annotation())
+    ]
+    assert broken == []
+
+
+def takes_none(annotation: object) -> bool:
+    try:
+        TypeAdapter(annotation).validate_python(None)
+    except ValidationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("model", sorted(MODELS, key=lambda model: model.__name__))
+def test_a_model_is_read_as_it_is_written(model: type[Contract]) -> None:
+    """One schema serves both directions; with two, generated clients would have each type twice."""
+    read, written = (
+        model.model_json_schema(mode=mode, schema_generator=PlainJsonSchema)
+        for mode in ("validation", "serialization")
+    )
+    assert read == written
+
+
+def test_no_schema_holds_a_discriminator() -> None:
+    """In AsyncAPI it is the name of a property; the object that OpenAPI has under this name makes parsers refuse it."""
+    assert "discriminator" not in "".join(documents().values())

@@ -11,6 +11,7 @@ from k1_gateway.deploying import DeploymentBody, request_deployment
 from k1_gateway.endpoints import AWAY, BODY_PROBLEMS, INVALID, NO_VERSION, Endpoint
 from k1_gateway.live import deployment_events
 from k1_gateway.relaying import relay
+from k1_gateway.stream_events import DeploymentStreamEvent
 
 _NO_DEPLOYMENT: Final = {404: "`deployment_not_found`", **INVALID, **AWAY}
 _PLAN_TIMEOUT_S: Final = 20.0
@@ -88,7 +89,7 @@ DEPLOYMENT_ENDPOINTS: Final = (
         "A deployment as server-sent events: `deployment` (DeploymentView) at both ends, "
         "`change` (DeploymentChange) between",
         deployment_events, subject=subjects.RPC_DEPLOYMENT_GET, question=deployments.GetDeployment,
-        answers={200: ("The stream; it ends with the deployment", None)}, problems=_NO_DEPLOYMENT,
+        answers={200: ("The stream; it ends with the deployment", DeploymentStreamEvent)}, problems=_NO_DEPLOYMENT,
         media_type="text/event-stream",
     ),
     _control("cancel", "Stop it: what was staged is discarded, what was activated goes back"),

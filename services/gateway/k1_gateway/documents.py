@@ -7,12 +7,17 @@ from hashlib import sha256
 from importlib.resources import files
 
 from aiohttp import web
+from pydantic import JsonValue, RootModel
 
 from k1_gateway.api import Api
 from k1_gateway.caching import cacheable
 from k1_gateway.endpoints import Endpoint
 
 _INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
+
+
+class Document(RootModel[dict[str, JsonValue]]):
+    """A document that describes itself."""
 
 
 async def openapi(api: Api, request: web.Request, _endpoint: Endpoint) -> web.Response:

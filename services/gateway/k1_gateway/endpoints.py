@@ -17,6 +17,21 @@ Respond = Callable[[Api, web.Request, "Endpoint"], Awaitable[web.StreamResponse]
 INVALID: Final = {422: "`invalid_parameter`: every fault is named"}
 AWAY: Final = {503: "`service_unavailable`: try again", 504: "`service_timeout`: try again"}
 BODY_PROBLEMS: Final = {400: "`malformed_json`", 413: "`body_too_large`", 415: "`unsupported_media_type`"}
+EVERYWHERE: Final = {
+    400: "`bad_request`: the request cannot be read",
+    500: "`internal_error`: it was logged under the trace id",
+}
+"""Problems with which any call may be answered; each call's own are described beside them."""
+SHARED_RESPONSES: Final = {
+    400: "BadRequest",
+    413: "BodyTooLarge",
+    415: "UnsupportedMediaType",
+    422: "InvalidParameter",
+    500: "InternalError",
+    503: "ServiceUnavailable",
+    504: "ServiceTimeout",
+}
+"""What the OpenAPI document calls the problems of INVALID, AWAY, BODY_PROBLEMS and EVERYWHERE that calls share."""
 NO_VERSION: Final = {404: "`track_not_found` or `version_not_found`", **INVALID, **AWAY}
 
 
@@ -33,7 +48,7 @@ class Endpoint:
     summary: str
     respond: Respond
     answers: dict[int, tuple[str, type[BaseModel] | None]]
-    """Status -> description and model; a description alone for what has no JSON body of ours."""
+    """Status -> description and model of the body; no model: no body."""
     problems: dict[int, str]
     """Status -> codes and when they come."""
     question: type[Contract] | None = None
@@ -54,9 +69,12 @@ class Endpoint:
     cacheable: bool = False
     takes_match: bool = False
     """Whether `If-Match` guards against lost updates."""
+    takes_last_id: bool = False
+    """Whether `Last-Event-ID` says where the client stands in the stream."""
     timeout_s: float = ASK_TIMEOUT_S
     """How long the owner may take."""
     media_type: str = "application/json"
+    """Of an answer with a body; of `text/event-stream`, the model is one event of the stream."""
 
     @property
     def status(self) -> int:

@@ -12,20 +12,51 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel
-from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from k1_gateway.endpoints import BASE_PATH, Endpoint
-from k1_gateway.parsing import COMMA_LISTS, LONGEST_KEY
+from k1_contracts.json_schema import COMPONENT_REF
+from k1_gateway.endpoints import (
+    AWAY,
+    BASE_PATH,
+    BODY_PROBLEMS,
+    EVERYWHERE,
+    INVALID,
+    SHARED_RESPONSES,
+    Endpoint,
+)
+from k1_gateway.openapi_schemas import body_name, fields_of, make_schemas, share_types
+from k1_gateway.parsing import COMMA_LISTS, LARGEST_EVENT_ID, LONGEST_KEY
 from k1_gateway.problems import CONTENT_TYPE, Problem
 from k1_gateway.routes import ENDPOINTS
 
-_REF: Final = "#/components/schemas/{model}"
 _PATH_FIELD: Final = re.compile(r"{(\w+)}")
+_EVENT_STREAM: Final = "text/event-stream"
+_SHARED: Final = {**INVALID, **AWAY, **BODY_PROBLEMS, **EVERYWHERE}
+_HEADERS: Final = {
+    "RequestId": {
+        "description": "The request's own X-Request-Id, or the trace id.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+    },
+    "TraceId": {
+        "description": "Under this id the logs tell what happened.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+    },
+    "ETag": {
+        "description": "The tag of this content.",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^(W/)?"[^"]+"$'},
+    },
+    "RetryAfter": {
+        "description": "Seconds after which to try again.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+}
 Json = dict[str, Any]
 
 
 def make_document(endpoints: Iterable[Endpoint]) -> Json:
-    """The whole document."""
+    """Return the whole document."""
     endpoints = tuple(endpoints)
     paths: Json = {}
     for endpoint in endpoints:
@@ -36,118 +67,129 @@ def make_document(endpoints: Iterable[Endpoint]) -> Json:
             "title": "K1 Song Analysis",
             "version": version("k1-gateway"),
             "description": "Songs in, Genesis maps out. Errors are RFC 9457 problems with a stable `code`. "
-            "Unknown parameters are refused. Every answer carries `X-Request-Id` and `X-Trace-Id`.",
+            "Unknown parameters and unknown fields of a body are refused. "
+            "Every answer carries `X-Request-Id` and `X-Trace-Id`.",
             "license": {"name": "AGPL-3.0-or-later", "identifier": "AGPL-3.0-or-later"},
         },
         "servers": [{"url": BASE_PATH}],
         "tags": [{"name": tag} for tag in dict.fromkeys(endpoint.tag for endpoint in endpoints)],
         "paths": paths,
         "components": {
-            "schemas": _schemas(endpoints),
-            "responses": {"Problem": _problem_response("An error")},
+            "schemas": make_schemas(endpoints),
+            "responses": {
+                name: _problem_response(status, _SHARED[status]) for status, name in SHARED_RESPONSES.items()
+            },
+            "headers": _HEADERS,
         },
     }
 
 
 def _operation(endpoint: Endpoint) -> Json:
+    own = {status: _answer(endpoint, *answer) for status, answer in endpoint.answers.items()}
+    if endpoint.cacheable:
+        description = "The client holds this content"
+        own[304] = {"description": description, "headers": _response_headers("ETag")}
     operation: Json = {
         "operationId": endpoint.name,
         "tags": [endpoint.tag],
         "summary": endpoint.summary,
         "parameters": [*_parameters(endpoint), *_headers(endpoint)],
-        "responses": {
-            **{str(status): _answer(endpoint, *answer) for status, answer in endpoint.answers.items()},
-            **({"304": {"description": "The client holds this content"}} if endpoint.cacheable else {}),
-            **{str(status): _problem_response(text) for status, text in sorted(endpoint.problems.items())},
-            "default": {"$ref": "#/components/responses/Problem"},
-        },
+        "responses": {str(status): response for status, response in (own | _problems(endpoint)).items()},
     }
-    if endpoint.body or endpoint.form or endpoint.document:
-        operation["requestBody"] = _request_body(endpoint)
+    if content := _request_content(endpoint):
+        operation["requestBody"] = {"required": not endpoint.body, "content": content}
     return operation
+
+
+def _problems(endpoint: Endpoint) -> dict[int, Json]:
+    """Return the call's own problems and those of every call; a text that calls share is written once."""
+    found: dict[int, Json] = {}
+    for status in sorted({*endpoint.problems, *EVERYWHERE}):
+        text = endpoint.problems.get(status)
+        if text is None or text == _SHARED.get(status):
+            found[status] = {"$ref": f"#/components/responses/{SHARED_RESPONSES[status]}"}
+        else:
+            texts = (text, EVERYWHERE.get(status))
+            found[status] = _problem_response(status, "; ".join(filter(None, texts)))
+    return found
 
 
 def _parameters(endpoint: Endpoint) -> Iterable[Json]:
     in_path = _PATH_FIELD.findall(endpoint.path)
     if endpoint.question is None:
         return
-    properties: Json = endpoint.question.model_json_schema(mode="validation")["properties"]
-    for name in (*in_path, *endpoint.query):
-        schema = _without_null(properties[name])
+    fields = fields_of(endpoint.question, (*in_path, *endpoint.query))
+    for name, schema in fields.items():
         parameter: Json = {"name": name, "in": "path" if name in in_path else "query"}
         parameter["required"] = name in in_path
         if description := schema.pop("description", None):
             parameter["description"] = description
         if name in COMMA_LISTS:
             parameter |= {"style": "form", "explode": False}
-        yield parameter | {"schema": schema}
-
-
-def _without_null(schema: Json) -> Json:
-    """A parameter is absent, never null."""
-    plain = {key: value for key, value in schema.items() if key not in {"title", "anyOf"}}
-    choices = [choice for choice in schema.get("anyOf", []) if choice != {"type": "null"}]
-    if plain.get("default", ...) is None:
-        del plain["default"]
-    return plain | (choices[0] if choices else {})
+        yield parameter | {"schema": share_types(schema)}
 
 
 def _headers(endpoint: Endpoint) -> Iterable[Json]:
     if endpoint.takes_key:
-        schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY}
         text = "The same key with the same request gets the first answer again."
-        yield {"name": "Idempotency-Key", "in": "header", "description": text, "schema": schema}
+        yield _header("Idempotency-Key", text, {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY})
     if endpoint.takes_match:
         text = "The ETag of the copy that was edited: refused with 412 when somebody else was faster."
-        yield {"name": "If-Match", "in": "header", "description": text, "schema": {"type": "string"}}
+        yield _header("If-Match", text, {"type": "string"})
     if endpoint.cacheable:
-        text = "The ETag of the copy that the client holds."
-        yield {"name": "If-None-Match", "in": "header", "description": text, "schema": {"type": "string"}}
+        yield _header("If-None-Match", "The ETag of the copy that the client holds.", {"type": "string"})
+    if endpoint.takes_last_id:
+        schema = {"type": "integer", "minimum": 0, "maximum": LARGEST_EVENT_ID}
+        yield _header("Last-Event-ID", "The `id` of the last event received; an EventSource sends it.", schema)
 
 
-def _request_body(endpoint: Endpoint) -> Json:
+def _header(name: str, description: str, schema: Json) -> Json:
+    return {"name": name, "in": "header", "description": description, "schema": schema}
+
+
+def _request_content(endpoint: Endpoint) -> Json:
     if endpoint.form is not None:
-        schema = endpoint.form.model_json_schema()
-        fields = {name: _without_null(field) for name, field in schema["properties"].items()}
-        fields = {"file": {"type": "string", "format": "binary"}} | fields
-        form = {"type": "object", "properties": fields, "required": ["file"]}
-        return {"required": True, "content": {"multipart/form-data": {"schema": form}}}
+        return {"multipart/form-data": {"schema": _ref(endpoint.form.__name__)}}
     if endpoint.document is not None:
-        schema = {"$ref": _REF.format(model=endpoint.document[1].__name__)}
-        return {"required": True, "content": {"application/json": {"schema": schema}}}
-    assert endpoint.question is not None
-    properties = endpoint.question.model_json_schema(mode="validation")["properties"]
-    fields = {name: _without_null(properties[name]) for name in endpoint.body}
-    schema = {"type": "object", "properties": fields, "additionalProperties": False}
-    return {"required": False, "content": {"application/json": {"schema": schema}}}
+        return {"application/json": {"schema": _ref(endpoint.document[1].__name__)}}
+    if endpoint.body:
+        return {"application/json": {"schema": _ref(body_name(endpoint))}}
+    return {}
 
 
 def _answer(endpoint: Endpoint, description: str, model: type[BaseModel] | None) -> Json:
-    schema = {"$ref": _REF.format(model=model.__name__)} if model else {}
     tagged = endpoint.cacheable or endpoint.takes_match
-    headers = {"ETag": {"schema": {"type": "string"}}} if tagged else {}
+    answer: Json = {"description": description, "headers": _response_headers(*(["ETag"] if tagged else []))}
+    if model is not None:
+        answer["content"] = {endpoint.media_type: {"schema": _body_schema(endpoint, model)}}
+    return answer
+
+
+def _body_schema(endpoint: Endpoint, model: type[BaseModel]) -> Json:
+    """A stream is text for HTTP; `contentSchema` says what each of its events is."""
+    schema = _ref(model.__name__)
+    if endpoint.media_type != _EVENT_STREAM:
+        return schema
+    return {"type": "string", "contentMediaType": _EVENT_STREAM, "contentSchema": schema}
+
+
+def _problem_response(status: int, text: str) -> Json:
     return {
-        "description": description,
-        "content": {endpoint.media_type: {"schema": schema}},
-        **({"headers": headers} if headers else {}),
+        "description": text,
+        "headers": _response_headers(*(["Retry-After"] if status == 503 else [])),  # noqa: PLR2004
+        "content": {CONTENT_TYPE: {"schema": _ref(Problem.__name__)}},
     }
 
 
-def _problem_response(text: str) -> Json:
-    schema = {"$ref": _REF.format(model=Problem.__name__)}
-    return {"description": text, "content": {CONTENT_TYPE: {"schema": schema}}}
+def _response_headers(*names: str) -> Json:
+    return {
+        name: {"$ref": f"#/components/headers/{name.replace('-', '').removeprefix('X')}"}
+        for name in ("X-Request-Id", "X-Trace-Id", *names)
+    }
 
 
-def _schemas(endpoints: Iterable[Endpoint]) -> Json:
-    models = [model for endpoint in endpoints for _, model in endpoint.answers.values() if model]
-    bodies = [endpoint.document[1] for endpoint in endpoints if endpoint.document]
-    # Dictionaries keep the order of the table, and each model once: what is sent and answered, as it is answered.
-    wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = dict.fromkeys(
-        (model, "serialization") for model in (Problem, *models)
-    )
-    wanted |= dict.fromkeys((body, "validation") for body in bodies if body not in models)
-    _, schema = models_json_schema(list(wanted), ref_template=_REF)
-    return dict(sorted(schema["$defs"].items()))
+def _ref(model: str) -> Json:
+    return {"$ref": COMPONENT_REF.format(model=model)}
 
 
 def main() -> None:

@@ -1,12 +1,14 @@
 """From a request to the question that it asks; every fault is named at once."""
 
 import json
+import math
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, Final, NoReturn, TypeVar, cast
 
 from aiohttp import web
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from k1_contracts.base import Contract
 from k1_gateway.problems import Fault, ProblemError
@@ -15,6 +17,10 @@ Q = TypeVar("Q", bound=Contract)
 COMMA_LISTS: Final = frozenset({"layers"})
 """Parameters that hold several values, with commas between."""
 LONGEST_KEY: Final = 255
+LARGEST_EVENT_ID: Final = 2**63 - 1
+_INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,30})")
+_NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_BOOLEANS: Final = {"true": True, "false": False}
 _MOST_FAULTS: Final = 50
 """A list may hold ten thousand wrong items."""
 _AN_ID: Final = re.compile(r"\^[a-z]{3}_")
@@ -27,15 +33,22 @@ _PATTERN_HINTS: Final = {
 def read_question(
     request: web.Request, model: type[Q], *, query: Sequence[str] = (), extra: dict[str, Any] | None = None
 ) -> Q:
-    """Build the question from the path, the query parameters named in `query`, and `extra`.
+    """Build the question from the path, the query parameters named in `query`, and `extra`, which is JSON.
+
+    Nothing is converted beyond what the OpenAPI document says.
 
     Raises:
         ProblemError: `invalid_parameter` (422).
     """
     given, faults = _query_values(request, query)
-    values = given | dict(request.match_info) | (extra or {})
+    texts = given | dict(request.match_info)
+    values = {name: from_text(model, name, text) for name, text in texts.items()}
+    values |= {
+        name: _integral(value) if json_type(model, name) == "integer" else value
+        for name, value in (extra or {}).items()
+    }
     try:
-        question = model.model_validate(values)
+        question = model.model_validate(values, strict=True)
     except ValidationError as error:
         raise _invalid([*faults, *_faults(error)], "invalid_parameter") from error
     if faults:
@@ -44,7 +57,7 @@ def read_question(
 
 
 async def read_body(request: web.Request, fields: Sequence[str]) -> dict[str, Any]:
-    """The JSON object of the body with only these fields; an empty body is an empty object.
+    """Return the JSON object of the body with only these fields; an empty body is an empty object.
 
     Raises:
         ProblemError: `unsupported_media_type` (415), `malformed_json` (400) or `invalid_body` (422).
@@ -61,15 +74,16 @@ async def read_body(request: web.Request, fields: Sequence[str]) -> dict[str, An
 
 
 async def read_document(request: web.Request, model: type[Q]) -> Q:
-    """The whole JSON body as this model: nothing is converted, fields that it lacks are refused at any depth.
+    """Return the JSON body as this model: nothing is converted, unknown fields are refused at any depth.
 
     Raises:
         ProblemError: `unsupported_media_type` (415), `malformed_json` (400) or `invalid_body` (422).
     """
-    if not isinstance(await read_json(request), dict):
+    body = await read_json(request)
+    if not isinstance(body, dict):
         raise ProblemError("invalid_body", 422, "The body must be a JSON object.")
     try:
-        return model.model_validate_json(await request.read(), strict=True, extra="forbid")
+        return model.model_validate_json(json.dumps(_integral(body)), strict=True, extra="forbid")
     except ValidationError as error:
         raise _invalid(list(_faults(error)), "invalid_body") from error
 
@@ -87,13 +101,20 @@ async def read_json(request: web.Request) -> object:
         detail = f"The body is {request.content_type}; send application/json."
         raise ProblemError("unsupported_media_type", 415, detail)
     try:
-        return json.loads(raw, parse_constant=_no_constant)
+        return json.loads(raw, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise ProblemError("malformed_json", 400, f"The body is not JSON: {error}.") from error
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text} is out of range")
+    return number
 
 
 def idempotency_key(request: web.Request) -> str | None:
@@ -115,8 +136,45 @@ def _query_values(request: web.Request, known: Sequence[str]) -> tuple[dict[str,
         elif len(given) > 1:
             faults.append(Fault(name=name, message="is given more than once"))
         else:
-            values[name] = given[0].split(",") if name in COMMA_LISTS else given[0]
+            values[name] = given[0]
     return values, faults
+
+
+def from_text(model: type[BaseModel], name: str, text: str) -> object:
+    """Return the value that a text of a URL or header stands for by the type of the model's field.
+
+    Numbers and booleans are written as in JSON. Any other text stays one, for the model to refuse.
+    """
+    if name in COMMA_LISTS:
+        return text.split(",")
+    match json_type(model, name):
+        case "integer" if _INTEGER.fullmatch(text):
+            return int(text)
+        case "number" if _NUMBER.fullmatch(text):
+            return float(text)
+        case "boolean" if text in _BOOLEANS:
+            return _BOOLEANS[text]
+        case _:
+            return text
+
+
+def _integral(value: Any) -> Any:
+    """Return the same JSON with 5.0 written as 5: both are the integer 5."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_integral(item) for item in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {name: _integral(item) for name, item in cast("dict[str, Any]", value).items()}
+    return value
+
+
+@cache
+def json_type(model: type[BaseModel], name: str) -> str | None:
+    """Return the JSON type of a field, null aside; None where it has several or no such field is known."""
+    schema = model.model_json_schema()["properties"].get(name, {})
+    types = {choice.get("type") for choice in schema.get("anyOf", [schema])} - {"null"}
+    return types.pop() if len(types) == 1 else None
 
 
 def _unknown(name: str, known: Sequence[str], what: str) -> Fault:

@@ -5,6 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from k1_contracts import graph_queries, queries, subjects
+from k1_contracts.genesis import GenesisView
 from k1_contracts.graph import GraphDocument
 from k1_gateway import documents
 from k1_gateway.api import Api
@@ -14,6 +15,7 @@ from k1_gateway.graphs import get_graph, put_graph
 from k1_gateway.live import job_events
 from k1_gateway.overview import Health, health
 from k1_gateway.relaying import genesis, relay
+from k1_gateway.stream_events import JobStreamEvent, TelemetryStreamEvent
 from k1_gateway.telemetry_stream import WatchTelemetry, stream_telemetry
 from k1_gateway.uploading import UploadForm, upload
 
@@ -69,7 +71,7 @@ ENDPOINTS: Final = (
         "The Genesis map, or a slice of it downsampled for a chart",
         genesis, subject=subjects.RPC_GENESIS_GET, question=queries.GetGenesis,
         query=("layers", "from_ms", "to_ms", "max_points"),
-        answers={200: ("The map, version 4; a slice lacks the layers that were not asked for", None)},
+        answers={200: ("The map, version 4; a slice lacks the layers that were not asked for", GenesisView)},
         problems={
             409: "`genesis_pending`: the analysis still runs",
             413: "`slice_too_large`: ask for less",
@@ -166,7 +168,7 @@ ENDPOINTS: Final = (
         "GET", "/analysis/jobs/{job_id}/events", "watchJob", "Analysis",
         "A job's progress as server-sent events: `job` (JobView) at both ends, `progress` (JobProgress) between",
         job_events, subject=subjects.RPC_JOB_GET, question=queries.GetJob,
-        answers={200: ("The stream; it ends with the job", None)}, problems=_NO_JOB,
+        answers={200: ("The stream; it ends with the job", JobStreamEvent)}, problems=_NO_JOB,
         media_type="text/event-stream",
     ),
     Endpoint(
@@ -180,8 +182,8 @@ ENDPOINTS: Final = (
         "Readings and events of the devices that play a track as server-sent events: readings as `message`, "
         "events under their name; `id` and `Last-Event-ID` replay what was missed in the last ten minutes",
         stream_telemetry, subject=subjects.RPC_TRACK_GET, question=WatchTelemetry, query=("last_event_id",),
-        answers={200: ("The stream; it does not end", None)}, problems=_NO_TRACK,
-        media_type="text/event-stream",
+        answers={200: ("The stream; it does not end", TelemetryStreamEvent)}, problems=_NO_TRACK,
+        media_type="text/event-stream", takes_last_id=True,
     ),
     Endpoint(
         "GET", "/health", "getHealth", "About", "Every service's readiness",
@@ -189,11 +191,11 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         "GET", "/openapi.json", "getOpenApi", "About", "This API as an OpenAPI 3.1 document",
-        documents.openapi, answers={200: ("The document", None)}, problems={}, cacheable=True,
+        documents.openapi, answers={200: ("The document", documents.Document)}, problems={}, cacheable=True,
     ),
     Endpoint(
         "GET", "/asyncapi.json", "getAsyncApi", "About", "The messages of the bus as an AsyncAPI 3 document",
-        documents.asyncapi, answers={200: ("The document", None)}, problems={}, cacheable=True,
+        documents.asyncapi, answers={200: ("The document", documents.Document)}, problems={}, cacheable=True,
     ),
 )  # fmt: skip
 

@@ -17,7 +17,7 @@ from k1_contracts.queries import GetTrack
 from k1_gateway.api import Api
 from k1_gateway.endpoints import Endpoint
 from k1_gateway.feed import Feed, Item, Waiting, sse_event
-from k1_gateway.parsing import read_question
+from k1_gateway.parsing import LARGEST_EVENT_ID, from_text, read_question
 from k1_platform.service import STOPPING
 from k1_platform.tasks import end_tasks
 
@@ -34,14 +34,14 @@ class WatchTelemetry(Contract):
     """Which feed, and where the client stands in it."""
 
     track_id: TrackId
-    last_event_id: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = None
+    last_event_id: Annotated[int, Field(ge=0, le=LARGEST_EVENT_ID)] | None = None
     """The `id` of the last event received, for clients that cannot send the header `Last-Event-ID`."""
 
 
 async def stream_telemetry(api: Api, request: web.Request, endpoint: Endpoint) -> web.StreamResponse:
     """Until the client goes or the gateway ends; the client's EventSource then connects anew."""
     header = request.headers.get("Last-Event-ID")
-    extra = {"last_event_id": header} if header else {}
+    extra = {"last_event_id": from_text(WatchTelemetry, "last_event_id", header)} if header else {}
     question = read_question(request, WatchTelemetry, query=endpoint.query, extra=extra)
     await api.ask(endpoint.subject, GetTrack(track_id=question.track_id))
     response = web.StreamResponse(headers={**api.edge.headers(request), "Cache-Control": "no-store"})

@@ -1,5 +1,6 @@
 """Answers of owners."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,27 @@ def job(status: str = "processing", percent: float = 40) -> queries.JobView:
             "created_at": NOW,
         }
     )
+
+
+def track() -> queries.TrackDetail:
+    """A track with its versions."""
+    return queries.TrackDetail.model_validate_json(_golden("TrackDetail"))
+
+
+def version() -> queries.VersionDetail:
+    """A version."""
+    return queries.VersionDetail.model_validate_json(_golden("VersionDetail"))
+
+
+def workers() -> queries.WorkerList:
+    """The workers."""
+    return queries.WorkerList.model_validate_json(_golden("WorkerList"))
+
+
+def genesis(*layers: str) -> bytes:
+    """A map with these layers."""
+    whole = json.loads(_golden("GenesisMap"))
+    return json.dumps(whole | {"layers": {name: whole["layers"][name] for name in layers}}).encode()
 
 
 def artefacts(signature: str) -> queries.ArtefactList:

@@ -75,9 +75,10 @@ async def test_a_refused_graph_names_every_violation(http: httpx.AsyncClient, ow
 @pytest.mark.parametrize("body", ["null", "[]", '"text"', "7", "{}", ""])
 async def test_any_json_is_left_to_the_validator(http: httpx.AsyncClient, owners: Owners, body: str) -> None:
     """So that one voice says what is wrong; no body is null."""
-    owners.says(subjects.RPC_GRAPH_PUT, samples.saved())
+    owners.says(subjects.RPC_GRAPH_PUT, AnswerError("graph_invalid", "The graph is none.", 422))
     headers = {"Content-Type": "application/json"}
-    assert (await http.put(f"{URL}/graph", content=body, headers=headers)).status_code == 200
+    answer = await http.put(f"{URL}/graph", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "graph_invalid")
     assert owners.asked[0].graph == (json.loads(body) if body else None)
 
 

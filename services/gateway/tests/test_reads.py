@@ -1,7 +1,6 @@
 """Reading through the gateway: questions out, the owners' answers back."""
 
 import gzip
-import json
 from typing import Any
 
 import httpx
@@ -29,33 +28,36 @@ async def test_a_question_carries_every_parameter(http: httpx.AsyncClient, owner
 
 
 @pytest.mark.parametrize(
-    ("path", "subject", "question"),
+    ("path", "subject", "question", "result"),
     [
-        (f"/tracks/{TRACK}", subjects.RPC_TRACK_GET, queries.GetTrack(track_id=TRACK)),
+        (f"/tracks/{TRACK}", subjects.RPC_TRACK_GET, queries.GetTrack(track_id=TRACK), samples.track()),
         (
             f"/tracks/{TRACK}/versions/2",
             subjects.RPC_VERSION_GET,
             queries.GetVersion(track_id=TRACK, version=2),
+            samples.version(),
         ),
         (
             f"/tracks/{TRACK}/versions/2/artefacts",
             subjects.RPC_ARTEFACT_LIST,
             queries.GetVersion(track_id=TRACK, version=2),
+            samples.artefacts("one"),
         ),
         (
             "/analysis/jobs?status=failed&limit=7",
             subjects.RPC_JOB_LIST,
             queries.ListJobs(status="failed", limit=7),
+            queries.JobPage(total=1, items=[samples.job("failed")]),
         ),
-        (f"/analysis/jobs/{JOB}", subjects.RPC_JOB_GET, queries.GetJob(job_id=JOB)),
-        ("/analysis/workers", subjects.RPC_WORKER_LIST, queries.ListWorkers()),
+        (f"/analysis/jobs/{JOB}", subjects.RPC_JOB_GET, queries.GetJob(job_id=JOB), samples.job()),
+        ("/analysis/workers", subjects.RPC_WORKER_LIST, queries.ListWorkers(), samples.workers()),
     ],
 )
 async def test_each_read_asks_its_owner(
-    http: httpx.AsyncClient, owners: Owners, path: str, subject: str, question: Any
+    http: httpx.AsyncClient, owners: Owners, *, path: str, subject: str, question: Any, result: Any
 ) -> None:
     """The path's ids and numbers become the question, and nobody else is asked."""
-    owners.says(subject, samples.page())
+    owners.says(subject, result)
     answer = await http.get(API + path)
     assert (answer.status_code, owners.asked) == (200, [question])
 
@@ -114,7 +116,7 @@ async def test_a_fresh_signature_is_not_new_content(http: httpx.AsyncClient, own
 
 async def test_the_map_comes_compressed_or_plain(http: httpx.AsyncClient, owners: Owners) -> None:
     """The owner's gzip is passed on untouched to those who take it, and opened for the rest."""
-    content = json.dumps({"layers": {"rhythm": [1, 2, 3]}}).encode()
+    content = samples.genesis("rhythm", "dynamics")
     owners.says(subjects.RPC_GENESIS_GET, await document("tag1", content))
     url = f"{API}/tracks/{TRACK}/versions/1/genesis"
     query = {"layers": "rhythm,dynamics", "from_ms": "0", "to_ms": "1000.5", "max_points": "10"}

@@ -1,0 +1,134 @@
+"""The schemas of the OpenAPI document: answers, bodies and parameters, in a form that client generators take."""
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final, cast
+
+from pydantic import BaseModel, TypeAdapter
+
+from k1_contracts.base import JsonObject
+from k1_contracts.deployments import DeploymentStatus, DeviceOutcome, Gate, StepName
+from k1_contracts.devices import Transport
+from k1_contracts.json_schema import COMPONENT_REF, PlainJsonSchema, component_schemas
+from k1_contracts.queries import MapLayer
+from k1_contracts.tracks import ArtefactStatus, JobStatus, Preset, TrackStatus
+from k1_gateway.endpoints import Endpoint
+from k1_gateway.problems import Problem
+
+Json = dict[str, Any]
+_NAMED: Final = {
+    "ArtefactStatus": ArtefactStatus,
+    "DeploymentStatus": DeploymentStatus,
+    "DeviceOutcome": DeviceOutcome,
+    "Gate": Gate,
+    "JobStatus": JobStatus,
+    "JsonObject": JsonObject,
+    "MapLayer": MapLayer,
+    "Preset": Preset,
+    "StepName": StepName,
+    "TrackStatus": TrackStatus,
+    "Transport": Transport,
+}
+_BESIDE: Final = frozenset({"title", "description", "default"})
+"""Types that many fields have: written once, so that generated clients have one type for each instead of many."""
+
+
+def make_schemas(endpoints: Iterable[Endpoint]) -> Json:
+    """Return every schema that the document refers to, by name, sorted."""
+    endpoints = tuple(endpoints)
+    models: list[type[BaseModel]] = [Problem]
+    models += [model for endpoint in endpoints for _, model in endpoint.answers.values() if model]
+    models += [endpoint.document[1] for endpoint in endpoints if endpoint.document]
+    schemas = component_schemas(models)
+    for endpoint in endpoints:
+        if endpoint.question is not None:
+            schemas = _schema(endpoint.question).get("$defs", {}) | schemas
+        if endpoint.form is not None:
+            schemas[endpoint.form.__name__] = _form(endpoint.form)
+        if endpoint.document is not None:
+            schemas[endpoint.document[1].__name__] |= {"additionalProperties": False}
+        elif endpoint.body:
+            schemas[body_name(endpoint)] = _body(endpoint)
+    made = {name: share_types(_without_object_defaults(schema)) for name, schema in schemas.items()}
+    return dict(sorted((made | _named()).items()))
+
+
+def share_types(schema: Json) -> Json:
+    """Return the schema with references to the types that have a name."""
+    names = {_key(named): name for name, named in _named().items()}
+
+    def shared(node: Any) -> Any:
+        if isinstance(node, list):
+            return [shared(item) for item in cast("list[Any]", node)]
+        if not isinstance(node, dict):
+            return node
+        fields = cast("Json", node)
+        plain = {key: value for key, value in fields.items() if key not in _BESIDE}
+        if (name := names.get(_key(plain))) is not None:
+            beside = {key: value for key, value in fields.items() if key in _BESIDE - {"title"}}
+            return {"$ref": COMPONENT_REF.format(model=name), **beside}
+        return {key: shared(value) for key, value in fields.items()}
+
+    return shared(schema)
+
+
+def _named() -> dict[str, Json]:
+    return {name: TypeAdapter(type_).json_schema() for name, type_ in _NAMED.items()}
+
+
+def _key(schema: Json) -> str:
+    return json.dumps(schema, sort_keys=True)
+
+
+def body_name(endpoint: Endpoint) -> str:
+    """Return the name of the schema of a body that holds some fields of the question."""
+    assert endpoint.question is not None
+    return f"{endpoint.question.__name__}Body"
+
+
+def fields_of(question: type[BaseModel], names: Iterable[str]) -> dict[str, Json]:
+    """Return the schemas of these fields as parameters have them: absent, never null."""
+    properties = _schema(question)["properties"]
+    return {name: _without_null(properties[name]) for name in names}
+
+
+def _schema(model: type[BaseModel]) -> Json:
+    return model.model_json_schema(
+        mode="validation", ref_template=COMPONENT_REF, schema_generator=PlainJsonSchema
+    )
+
+
+def _body(endpoint: Endpoint) -> Json:
+    assert endpoint.question is not None
+    properties = _schema(endpoint.question)["properties"]
+    fields = {name: properties[name] for name in endpoint.body}
+    return {
+        "title": body_name(endpoint),
+        "type": "object",
+        "properties": fields,
+        "additionalProperties": False,
+    }
+
+
+def _form(form: type[BaseModel]) -> Json:
+    fields = fields_of(form, form.model_fields)
+    file = {"type": "string", "format": "binary", "description": "The song"}
+    return _schema(form) | {"properties": {"file": file, **fields}, "required": ["file"]}
+
+
+def _without_null(schema: Json) -> Json:
+    plain = {key: value for key, value in schema.items() if key not in {"title", "anyOf"}}
+    choices = [choice for choice in schema.get("anyOf", []) if choice != {"type": "null"}]
+    if plain.get("default", ...) is None:
+        del plain["default"]
+    return plain | (choices[0] if choices else {})
+
+
+def _without_object_defaults(schema: Json) -> Json:
+    """An object as a default makes generators drop the whole model: what is left out means the same to the server."""
+    properties: Json = schema.get("properties", {})
+    kept = {
+        name: {key: value for key, value in field.items() if key != "default" or not isinstance(value, dict)}
+        for name, field in properties.items()
+    }
+    return schema | ({"properties": kept} if properties else {})

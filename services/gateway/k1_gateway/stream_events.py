@@ -1,0 +1,83 @@
+"""The events of the API's streams, as a client has them after parsing: name, id, and the JSON of `data`.
+
+The streams are written from what the owners publish; these models are their description in the OpenAPI document.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field, RootModel
+
+from k1_contracts.base import UtcTime
+from k1_contracts.commands import JobProgress
+from k1_contracts.deployments import DeploymentChange, DeploymentView
+from k1_contracts.devices import DeviceId, LiveEvent
+from k1_contracts.queries import JobView
+
+
+class JobStateEvent(BaseModel):
+    """The job, when the stream begins and when it ends."""
+
+    event: Literal["job"]
+    data: JobView
+
+
+class JobProgressEvent(BaseModel):
+    """How far the job is."""
+
+    event: Literal["progress"]
+    data: JobProgress
+
+
+class JobStreamEvent(RootModel[JobStateEvent | JobProgressEvent]):
+    """One event of a job's stream."""
+
+
+class DeploymentStateEvent(BaseModel):
+    """The deployment, when the stream begins and when it ends."""
+
+    event: Literal["deployment"]
+    data: DeploymentView
+
+
+class DeploymentChangeEvent(BaseModel):
+    """A step of one device, or another status of the deployment."""
+
+    event: Literal["change"]
+    data: DeploymentChange
+
+
+class DeploymentStreamEvent(RootModel[DeploymentStateEvent | DeploymentChangeEvent]):
+    """One event of a deployment's stream."""
+
+
+class TelemetryReading(BaseModel):
+    """A reading of one device."""
+
+    timestamp: UtcTime
+    device_id: DeviceId
+    drift_ms: float
+    cpu_pct: float
+    temp_c: float
+    fps: float
+    error: str | None
+
+
+class TelemetryReadingEvent(BaseModel):
+    """A reading, with its place in the stream; it comes without a name, so that `onmessage` sees it."""
+
+    event: Literal["message"] = "message"
+    id: int = Field(ge=0)
+    data: TelemetryReading
+
+
+class TelemetryNoticeEvent(BaseModel):
+    """Something that happened, under its name: `alarm`, `online`, `offline`, `auto_rollback`, `missed`, `dropped`."""
+
+    event: str = Field(pattern=r"^[0-9A-Za-z_]+$")
+    id: int | None = Field(default=None, ge=0)
+    """Absent where the place in the stream does not change: `missed` and `dropped`."""
+    data: LiveEvent
+
+
+class TelemetryStreamEvent(RootModel[TelemetryReadingEvent | TelemetryNoticeEvent]):
+    """One event of a track's telemetry stream."""

@@ -1,0 +1,170 @@
+"""The committed OpenAPI document as a judge of requests and responses."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import jsonschema
+
+BASE_PATH: Final = "/api/v1"
+PROBLEM: Final = "application/problem+json"
+EVENT_STREAM: Final = "text/event-stream"
+_COMMITTED: Final = Path(__file__).parents[2] / "docs" / "openapi.json"
+_NUMBERS: Final = {
+    "integer": re.compile(r"-?(0|[1-9][0-9]*)"),
+    "number": re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"),
+}
+_RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+Json = dict[str, Any]
+
+_formats = jsonschema.FormatChecker()
+
+
+@_formats.checks("date-time", ValueError)
+def _is_time(value: object) -> bool:
+    return not isinstance(value, str) or bool(_RFC3339.fullmatch(value) and datetime.fromisoformat(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One call of the document; `path` holds the values of its path parameters."""
+
+    item: Json
+    path: Mapping[str, str]
+
+
+class ApiDocument:
+    """Names what is wrong with an exchange. Objects are closed: a field that is not described is a fault."""
+
+    def __init__(self, document: Json) -> None:
+        self._document = document
+        self._components = closed(document["components"])
+        self._validators: dict[str, jsonschema.Draft202012Validator] = {}
+        templates = sorted(document["paths"], key=lambda path: ("{" in path, path))
+        self._paths = [(re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path)), path) for path in templates]
+
+    def find(self, method: str, path: str) -> Operation | None:
+        """Return the call that a method and a decoded path (below BASE_PATH) lead to; HEAD is described by GET."""
+        for pattern, template in self._paths:
+            operations = self._document["paths"][template]
+            item = operations.get(method.lower()) or (operations.get("get") if method == "HEAD" else None)
+            if (match := pattern.fullmatch(path)) and item is not None:
+                return Operation(item, match.groupdict())
+        return None
+
+    def response(self, operation: Operation | None, status: int) -> Json | None:
+        """Return the description of a response; what leads to no call is answered with a problem."""
+        if operation is None:
+            return {"content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+        found = operation.item["responses"].get(str(status))
+        return self._resolved(found) if found is not None else None
+
+    def header_faults(self, response: Json, headers: Mapping[str, str]) -> Iterator[str]:
+        """Yield what is wrong with the headers and the content type of a response."""
+        for name, reference in response.get("headers", {}).items():
+            header = self._resolved(reference)
+            if name in headers:
+                yield from self.faults(header["schema"], typed(header["schema"], headers[name]), name)
+            elif header.get("required"):
+                yield f"there is no {name}"
+        kinds = set(response.get("content", {}))
+        kind = headers.get("Content-Type", "").partition(";")[0]
+        if kinds and kind not in kinds:
+            yield f"the content type is {kind!r}, not {kinds}"
+
+    def body_schema(self, response: Json, content_type: str) -> Json | None:
+        """Return the schema of the body; of a stream, that of one event."""
+        schema = response.get("content", {}).get(content_type.partition(";")[0], {}).get("schema")
+        return schema.get("contentSchema", schema) if schema else None
+
+    def request_faults(
+        self, operation: Operation, query: Sequence[tuple[str, str]], headers: Mapping[str, str], body: bytes
+    ) -> Iterator[str]:
+        """Yield in what a request differs from the document; forms are not looked into."""
+        parameters = operation.item["parameters"]
+        known = {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
+        names = [name for name, _ in query]
+        yield from (f"{name} is no parameter" for name in names if name not in known)
+        yield from (f"{name} is given twice" for name in set(names) if names.count(name) > 1)
+        given = {"path": operation.path, "query": dict(query), "header": headers}
+        for parameter in parameters:
+            name, values = parameter["name"], given[parameter["in"]]
+            if name in values:
+                value = typed(self._resolved(parameter["schema"]), values[name])
+                yield from self.faults(parameter["schema"], value, name)
+            elif parameter.get("required"):
+                yield f"there is no {name}"
+        yield from self._request_body_faults(operation, headers, body)
+
+    def _request_body_faults(
+        self, operation: Operation, headers: Mapping[str, str], body: bytes
+    ) -> Iterator[str]:
+        described = operation.item.get("requestBody")
+        if described is None:
+            return
+        if not body and not described["required"]:
+            return
+        kind = headers.get("Content-Type", "").partition(";")[0]
+        if kind not in described["content"]:
+            yield f"the body is {kind!r}"
+        elif kind == "application/json":
+            try:
+                value = json.loads(body)
+            except (ValueError, RecursionError):
+                yield "the body is no JSON"
+            else:
+                yield from self.faults(described["content"][kind]["schema"], value, "body")
+
+    def faults(self, schema: Json, value: object, where: str) -> Iterator[str]:
+        """Yield in what a value differs from a schema."""
+        for error in self._validator(schema).iter_errors(value):
+            yield f"{where} {error.json_path}: {error.message[:300]}"
+
+    def _validator(self, schema: Json) -> jsonschema.Draft202012Validator:
+        key = json.dumps(schema, sort_keys=True)
+        if key not in self._validators:
+            whole = closed(schema) | {"components": self._components}
+            self._validators[key] = jsonschema.Draft202012Validator(whole, format_checker=_formats)
+        return self._validators[key]
+
+    def _resolved(self, node: Json) -> Json:
+        if "$ref" not in node:
+            return node
+        found: Any = self._document
+        for part in node["$ref"].removeprefix("#/").split("/"):
+            found = found[part]
+        return found
+
+
+def closed(node: Any) -> Any:
+    """Return the schemas with every object that does not say otherwise closed to further fields."""
+    if isinstance(node, list):
+        return [closed(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    made = {key: closed(value) for key, value in node.items()}
+    if isinstance(node.get("properties"), dict) and node.get("type") == "object":
+        made.setdefault("additionalProperties", False)
+    return made
+
+
+def typed(schema: Json, text: str) -> object:
+    """Return the value that a text of a URL or header stands for; one that stands for none stays a text."""
+    if schema.get("type") == "array":
+        return text.split(",")
+    if (pattern := _NUMBERS.get(schema.get("type", ""))) and pattern.fullmatch(text):
+        return float(text) if schema["type"] == "number" else int(text)
+    if schema.get("type") == "boolean" and text in {"true", "false"}:
+        return text == "true"
+    return text
+
+
+@cache
+def committed() -> ApiDocument:
+    """Return the document as it is committed and served."""
+    return ApiDocument(json.loads(_COMMITTED.read_text(encoding="utf-8")))
