@@ -12,7 +12,6 @@ from typing import Any, Final
 import jsonschema
 
 BASE_PATH: Final = "/api/v1"
-PROBLEM: Final = "application/problem+json"
 EVENT_STREAM: Final = "text/event-stream"
 _COMMITTED: Final = Path(__file__).parents[2] / "docs" / "openapi.json"
 _NUMBERS: Final = {
@@ -42,7 +41,7 @@ class ApiDocument:
     """Names what is wrong with an exchange. Objects are closed: a field that is not described is a fault."""
 
     def __init__(self, document: Json) -> None:
-        self._document = document
+        self.document = document
         self._components = closed(document["components"])
         self._validators: dict[str, jsonschema.Draft202012Validator] = {}
         templates = sorted(document["paths"], key=lambda path: ("{" in path, path))
@@ -51,7 +50,7 @@ class ApiDocument:
     def find(self, method: str, path: str) -> Operation | None:
         """Return the call that a method and a decoded path (below BASE_PATH) lead to; HEAD is described by GET."""
         for pattern, template in self._paths:
-            operations = self._document["paths"][template]
+            operations = self.document["paths"][template]
             item = operations.get(method.lower()) or (operations.get("get") if method == "HEAD" else None)
             if (match := pattern.fullmatch(path)) and item is not None:
                 return Operation(item, match.groupdict())
@@ -60,7 +59,7 @@ class ApiDocument:
     def response(self, operation: Operation | None, status: int) -> Json | None:
         """Return the description of a response; what leads to no call is answered with a problem."""
         if operation is None:
-            return {"content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+            return self.document["components"]["responses"]["InternalError"]
         found = operation.item["responses"].get(str(status))
         return self._resolved(found) if found is not None else None
 
@@ -86,6 +85,13 @@ class ApiDocument:
         self, operation: Operation, query: Sequence[tuple[str, str]], headers: Mapping[str, str], body: bytes
     ) -> Iterator[str]:
         """Yield in what a request differs from the document; forms are not looked into."""
+        yield from self.parameter_faults(operation, query, headers)
+        yield from self._request_body_faults(operation, headers, body)
+
+    def parameter_faults(
+        self, operation: Operation, query: Sequence[tuple[str, str]], headers: Mapping[str, str]
+    ) -> Iterator[str]:
+        """Yield in what the parameters of a request differ from the document."""
         parameters = operation.item["parameters"]
         known = {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
         names = [name for name, _ in query]
@@ -99,7 +105,6 @@ class ApiDocument:
                 yield from self.faults(parameter["schema"], value, name)
             elif parameter.get("required"):
                 yield f"there is no {name}"
-        yield from self._request_body_faults(operation, headers, body)
 
     def _request_body_faults(
         self, operation: Operation, headers: Mapping[str, str], body: bytes
@@ -135,19 +140,24 @@ class ApiDocument:
     def _resolved(self, node: Json) -> Json:
         if "$ref" not in node:
             return node
-        found: Any = self._document
+        found: Any = self.document
         for part in node["$ref"].removeprefix("#/").split("/"):
             found = found[part]
         return found
 
 
 def closed(node: Any) -> Any:
-    """Return the schemas with every object that does not say otherwise closed to further fields."""
+    """Return the schemas with every object that does not say otherwise closed to further fields.
+
+    Patterns end at the end of the text: Python's `$` also matches before a line feed, JSON Schema's does not.
+    """
     if isinstance(node, list):
         return [closed(item) for item in node]
     if not isinstance(node, dict):
         return node
     made = {key: closed(value) for key, value in node.items()}
+    if isinstance(pattern := node.get("pattern"), str):
+        made["pattern"] = re.sub(r"\$$", r"\\Z", pattern)
     if isinstance(node.get("properties"), dict) and node.get("type") == "object":
         made.setdefault("additionalProperties", False)
     return made

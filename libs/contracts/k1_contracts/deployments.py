@@ -2,9 +2,9 @@
 
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
-from k1_contracts.base import NO_NUL, NOT_BLANK, Contract, UtcTime
+from k1_contracts.base import NO_NUL, NOT_BLANK, Contract, JsonObject, UtcTime
 from k1_contracts.bundles import BundleRef
 from k1_contracts.devices import DeviceId, RunningBundle
 from k1_contracts.events import Version
@@ -78,20 +78,30 @@ class Strategy(Contract):
     """How long each batch is watched after its activation."""
 
 
-class ActivateNow(Contract):
+def _require_when(schema: JsonObject) -> None:
+    schema["required"] = ["when", *schema.get("required", [])]
+
+
+class _Moment(Contract):
+    """When to activate: `when` says which of the choices it is, so it cannot be left out."""
+
+    model_config = ConfigDict(json_schema_extra=_require_when)
+
+
+class ActivateNow(_Moment):
     """As soon as every device of the batch is armed."""
 
     when: Literal["now"] = "now"
 
 
-class ActivateAt(Contract):
+class ActivateAt(_Moment):
     """At a clock time; later batches as soon as they may."""
 
     when: Literal["time"] = "time"
     at: UtcTime
 
 
-class ActivateOnDownbeat(Contract):
+class ActivateOnDownbeat(_Moment):
     """On the next downbeat of a track that plays, from its map."""
 
     when: Literal["downbeat"] = "downbeat"

@@ -62,9 +62,9 @@ async def read_body(request: web.Request, fields: Sequence[str]) -> dict[str, An
     Raises:
         ProblemError: `unsupported_media_type` (415), `malformed_json` (400) or `invalid_body` (422).
     """
-    body = await read_json(request)
-    if body is None:
+    if not await request.read():
         return {}
+    body = await read_json(request)
     if not isinstance(body, dict):
         raise ProblemError("invalid_body", 422, "The body must be a JSON object.")
     fields_given = cast("dict[str, Any]", body)

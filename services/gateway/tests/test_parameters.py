@@ -1,0 +1,165 @@
+"""The document and the gateway agree on every parameter: what one takes the other takes."""
+
+import json
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from aiohttp.test_utils import make_mocked_request
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from k1_gateway.endpoints import Endpoint
+from k1_gateway.openapi import make_document
+from k1_gateway.parsing import read_body, read_document, read_question
+from k1_gateway.problems import ProblemError
+from k1_gateway.routes import ENDPOINTS
+from tests.support.api_document import ApiDocument, Operation
+
+API = ApiDocument(make_document(ENDPOINTS))
+PARAMETERS = [
+    (endpoint, parameter["name"])
+    for endpoint in ENDPOINTS
+    for parameter in API.document["paths"][endpoint.path][endpoint.method.lower()]["parameters"]
+    if parameter["in"] in {"path", "query"}
+]
+GOOD = {
+    "track_id": "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
+    "job_id": "job_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
+    "deployment_id": "dep_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
+    "device_id": "demo-0001",
+    "version": "1",
+}
+ODD = [
+    *("", " ", "0", "-0", "1", "01", "+1", "1.0", "1e0", "1e400", "-1e400", "nan", "inf", "Infinity", "1_0", "٣", "５"),
+    *("200", "201", "1000", "1001", "1000000", "1000001", "2147483647", "2147483648", str(2**63 - 1), str(2**63)),
+    *("86400000", "86400000.5", "9" * 60, "true", "True", "yes", "on", "null", "[]", "a\x00b", "demo\n", "demo-0001"),
+    *("x" * 40, "x" * 41, "x" * 200, "x" * 201, "x" * 400, "x" * 401, "é", "a+b/c=", "rhythm", "rhythm,dynamics", "rhythm,"),
+    *("newest", "ready", "queued", "edm", "classical", *GOOD.values(), GOOD["track_id"].lower(), GOOD["track_id"] + "\n"),
+]
+texts = (
+    st.sampled_from(ODD)
+    | st.text(st.characters(codec="utf-8"), max_size=50)
+    | st.integers().map(str)
+    | st.floats().map(repr)
+    | st.from_regex(r"[A-Za-z0-9_-]{1,42}", fullmatch=True)
+)
+
+
+ANALYSIS = {"preset": "edm", "priority": 5}
+CONTROL = {"requested_by": "Ann", "reason": "too bright"}
+ORDER = {
+    "track_id": GOOD["track_id"],
+    "version": 1,
+    "device_ids": ["demo-0001"],
+    "strategy": {"canary": 1, "batch_size": 2, "max_failures": "10%", "observe_seconds": 1.5},
+    "activation": {"when": "downbeat", "track_id": GOOD["track_id"], "version": 1, "started_at": "2026-01-31T12:00:00Z"},
+    "overrides": [{"gate": "space", "device_id": "demo-0001", "reason": "there is room enough"}],
+    "requested_by": "Ann",
+    "dry_run": True,
+}
+BODIES = [
+    ("POST", f"/tracks/{GOOD['track_id']}/analysis", ANALYSIS),
+    ("POST", f"/deployments/{GOOD['deployment_id']}/cancel", CONTROL),
+    ("POST", "/deployments", ORDER),
+]
+ODD_JSON = [None, True, 0, 1, 5.0, 5.5, -1, 11, 2**31, 1e300, "", "5", "10%", "１０%", "edm", "a\x00b", "x" * 101, [], ["a b"], {}]
+
+
+def is_taken(name: str, text: str, operation: Operation, in_path: bool) -> bool:
+    """Whether the document takes the text."""
+    asked = Operation(operation.item, {**operation.path, name: text}) if in_path else operation
+    return not list(API.parameter_faults(asked, [] if in_path else [(name, text)], {}))
+
+
+def is_read(endpoint: Endpoint, name: str, text: str, in_path: bool) -> bool:
+    """Whether the gateway makes a question of it."""
+    fields = {field: value for field, value in GOOD.items() if "{" + field + "}" in endpoint.path}
+    query = "" if in_path else f"?{name}={quote(text, safe='')}"
+    found = fields | ({name: text} if in_path else {})
+    request = make_mocked_request("GET", f"/{query}", match_info=found)
+    try:
+        read_question(request, endpoint.question, query=endpoint.query, extra=endpoint.fixed)
+    except ProblemError as problem:
+        assert problem.code == "invalid_parameter"
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("endpoint", "name"), PARAMETERS, ids=[f"{e.name} {name}" for e, name in PARAMETERS])
+def test_document_and_gateway_take_the_same_texts(endpoint: Endpoint, name: str) -> None:
+    """Of each parameter of a path or a query; whatever is refused is refused as `invalid_parameter`."""
+    operation = API.find(endpoint.method, endpoint.path.format_map(GOOD))
+    in_path = "{" + name + "}" in endpoint.path
+
+    @settings(max_examples=40)
+    @given(texts)
+    def agree(text: str) -> None:
+        assert is_taken(name, text, operation, in_path) == is_read(endpoint, name, text, in_path)
+
+    agree()
+    for text in ODD:
+        if text or not in_path:  # a path with an empty part is another path
+            agreed = is_taken(name, text, operation, in_path) == is_read(endpoint, name, text, in_path)
+            assert agreed, repr(text)
+    assert not in_path or is_read(endpoint, name, GOOD[name], in_path)
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where a body could be changed."""
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from leaves(inner, (*path, key))
+
+
+def changed(body: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """The same body with another value at one place."""
+    if not path:
+        return value
+    copy = deepcopy(body)
+    inner = copy
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return copy
+
+
+@pytest.mark.parametrize(("method", "path", "body"), BODIES, ids=[path for _, path, _ in BODIES])
+async def test_document_and_gateway_take_the_same_bodies(method: str, path: str, body: Any) -> None:
+    """With any one value changed, left out or added, at any depth; a rule over several fields aside."""
+    operation = API.find(method, path)
+    endpoint = next(each for each in ENDPOINTS if each.name == operation.item["operationId"])
+    places = [place for place in leaves(body) if "started_at" not in place]
+    tried = [changed(body, place, odd) for place in places for odd in ODD_JSON]
+    tried += [changed(body, (*place, "colour"), 1) for place in places if isinstance(at(body, place), dict)]
+    for given_body in [body, *tried]:
+        sent = json.dumps(given_body).encode()
+        headers = {"Content-Type": "application/json"}
+        faults = list(API.request_faults(operation, [], headers, sent))
+        problem = await refusal(endpoint, operation, sent)
+        ruled = problem is not None and any(fault.name == "request" for fault in problem.errors)
+        assert ruled or bool(faults) == bool(problem), (given_body, faults, problem)
+
+
+def at(body: Any, place: tuple[Any, ...]) -> Any:
+    for key in place:
+        body = body[key]
+    return body
+
+
+async def refusal(endpoint: Endpoint, operation: Operation, sent: bytes) -> ProblemError | None:
+    """The gateway's, if it refuses this body."""
+    request = make_mocked_request("POST", "/", {"Content-Type": "application/json"}, match_info=operation.path)
+    request._read_bytes = sent
+    try:
+        if endpoint.document is not None:
+            await read_document(request, endpoint.document[1])
+        else:
+            extra = await read_body(request, endpoint.body)
+            read_question(request, endpoint.question, extra=extra | endpoint.fixed)
+    except ProblemError as problem:
+        return problem
+    return None
