@@ -1,6 +1,7 @@
 """The schemas of the OpenAPI document: answers, bodies and parameters, in a form that client generators take."""
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any, Final, cast
 
@@ -29,6 +30,8 @@ _NAMED: Final = {
     "TrackStatus": TrackStatus,
     "Transport": Transport,
 }
+_REFERENCE: Final = re.compile(r'"#/components/schemas/(\w+)"')
+_ANYTHING: Final = COMPONENT_REF.format(model="JsonValue")
 _BESIDE: Final = frozenset({"title", "description", "default"})
 """Types that many fields have: written once, so that generated clients have one type for each instead of many."""
 
@@ -49,7 +52,11 @@ def make_schemas(endpoints: Iterable[Endpoint]) -> Json:
             schemas[endpoint.document[1].__name__] |= {"additionalProperties": False}
         elif endpoint.body:
             schemas[body_name(endpoint)] = _body(endpoint)
-    made = {name: share_types(_without_object_defaults(schema)) for name, schema in schemas.items()}
+    received = _received(schemas)
+    made = {
+        name: share_types(_without_defaults(schema, is_received=name in received))
+        for name, schema in schemas.items()
+    }
     return dict(sorted((made | _named()).items()))
 
 
@@ -113,7 +120,7 @@ def _body(endpoint: Endpoint) -> Json:
 def _form(form: type[BaseModel]) -> Json:
     fields = fields_of(form, form.model_fields)
     file = {"type": "string", "format": "binary", "description": "The song"}
-    return _schema(form) | {"properties": {"file": file, **fields}, "required": ["file"]}
+    return _schema(form) | {"properties": {"file": file, **fields}, "required": ["file"], "additionalProperties": False}
 
 
 def _without_null(schema: Json) -> Json:
@@ -124,11 +131,40 @@ def _without_null(schema: Json) -> Json:
     return plain | (choices[0] if choices else {})
 
 
-def _without_object_defaults(schema: Json) -> Json:
-    """An object as a default makes generators drop the whole model: what is left out means the same to the server."""
+def _received(schemas: Json) -> set[str]:
+    """Return the names of the schemas that bodies of requests hold."""
+    found: set[str] = set()
+    waiting = [name for name, schema in schemas.items() if schema.get("additionalProperties") is False]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += _REFERENCE.findall(json.dumps(schemas[name]))
+    return found
+
+
+def _without_defaults(schema: Json, *, is_received: bool) -> Json:
+    """Return the schema with each default as a sentence.
+
+    A generator takes a `default` for a promise: openapi-typescript then asks for the field in a body,
+    openapi-python-client drops a model whose default is an object.
+    """
     properties: Json = schema.get("properties", {})
-    kept = {
-        name: {key: value for key, value in field.items() if key != "default" or not isinstance(value, dict)}
-        for name, field in properties.items()
-    }
-    return schema | ({"properties": kept} if properties else {})
+    fields = {name: _default_as_text(field) for name, field in properties.items()}
+    required = schema.get("required", [])
+    if not is_received and not schema.get("additionalProperties"):
+        # Answers leave out what is null and nothing else. An open schema is of a document that may be older.
+        required = [name for name, field in properties.items() if name in required or not _may_be_null(field)]
+    return schema | ({"properties": fields} if fields else {}) | ({"required": required} if required else {})
+
+
+def _default_as_text(field: Json) -> Json:
+    plain = {key: value for key, value in field.items() if key != "default"}
+    if field.get("default") is None or "const" in field:
+        return plain
+    default = f"Default: `{json.dumps(field['default'])}`."
+    return plain | {"description": " ".join(filter(None, [field.get("description"), default]))}
+
+
+def _may_be_null(field: Json) -> bool:
+    return {"type": "null"} in field.get("anyOf", []) or field.get("$ref") == _ANYTHING

@@ -1,0 +1,81 @@
+"""Public generators and parsers take the API's documents whole, without a warning."""
+
+import importlib
+import json
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from k1_contracts.documents import DOCUMENTS
+from tests.support.generators import CLIENT, LOCKS, NODE, OPENAPI, node_modules, operations, python_client, run
+
+GOLDEN = Path(__file__).parents[2] / "libs" / "contracts" / "tests" / "golden"
+TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.?(\d*?)0*(?:Z|\+00:00)")
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    """The generated Python client."""
+    return python_client(tmp_path_factory.mktemp("client"))
+
+
+def snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def test_the_python_client_has_every_call(client: ModuleType) -> None:
+    """openapi-python-client drops a call or a model that it cannot make, with a warning; here it drops none."""
+    for operation in operations():
+        module = f"{CLIENT}.api.{operation['tags'][0].lower()}.{snake_case(operation['operationId'])}"
+        assert callable(importlib.import_module(module).sync)
+    names = {path.stem for path in Path(str(client.__file__)).parent.glob("models/*.py")}
+    schemas: dict[str, Any] = json.loads(OPENAPI.read_text("utf-8"))["components"]["schemas"]
+    objects = {snake_case(name) for name, schema in schemas.items() if "properties" in schema}
+    assert objects <= names
+    assert [name for name in names if "input" in name.split("_")[1:] or "output" in name.split("_")[1:]] == [
+        "node_output"
+    ]
+
+
+@pytest.mark.parametrize("name", ["BundleView", "DeploymentPlan", "DeploymentView", "Simulated", "TrackDetail"])
+def test_the_python_client_reads_answers_whole(client: ModuleType, name: str) -> None:
+    """What it reads and writes again is what it was given."""
+    example = json.loads((GOLDEN / name / "v1.json").read_text("utf-8"))
+    model = getattr(importlib.import_module(f"{CLIENT}.models"), name)
+    assert plain_times(model.from_dict(example).to_dict()) == plain_times(example)
+
+
+def plain_times(value: Any) -> Any:
+    """The same JSON, times in one spelling."""
+    return json.loads(TIME.sub(r"\1.\2Z", json.dumps(value)))
+
+
+def test_the_typescript_types_compile(tmp_path: Path) -> None:
+    """openapi-typescript makes types of every call, and TypeScript takes them in its strictest mode."""
+    modules = node_modules()
+    types = tmp_path / "api.ts"
+    told = run(NODE, str(modules / "openapi-typescript" / "bin" / "cli.js"), str(OPENAPI), "--output", str(types))
+    assert not re.search("warn|error", told, re.IGNORECASE), told
+    calls = " | ".join(f'operations["{operation["operationId"]}"]["responses"]' for operation in operations())
+    use = tmp_path / "use.ts"
+    use.write_text(
+        'import type { components, operations } from "./api";\n'
+        f"export type Answers = {calls};\n"
+        'type Plan = operations["requestDeployment"]["responses"][200]["content"]["application/json"];\n'
+        'export const risk = (plan: Plan): string => `${plan.would_start} ${plan.devices[0]?.checks[0]?.gate}`;\n'
+        'export const order: components["schemas"]["DeploymentBody"] = {\n'
+        '  track_id: "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD", version: 1, group: "demo",\n'
+        '  activation: { when: "time", at: "2026-01-31T12:00:00Z" },\n'
+        "};\n"
+    )
+    options = ("--noEmit", "--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess")
+    assert run(NODE, str(modules / "typescript" / "bin" / "tsc"), *options, str(use)) == ""
+
+
+def test_the_asyncapi_parser_has_nothing_to_say() -> None:
+    """The official parser reads the document of the bus without an error, a warning or a hint."""
+    document = str(DOCUMENTS / "asyncapi.json")
+    assert json.loads(run(NODE, str(LOCKS / "check_asyncapi.mjs"), str(node_modules()), document)) == []
