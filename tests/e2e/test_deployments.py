@@ -1,5 +1,6 @@
 """A show on devices: the whole system as `k1 up` starts it, with simulated K1s beside it."""
 
+import io
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,11 +18,16 @@ import psutil
 import pytest
 
 from tests.support import songs
-from tests.support.system import System, until
+from tests.support.generators import CLIENT, OPENAPI, python_client
+from tests.support.system import PATIENCE_S, System, until
 
 pytestmark = pytest.mark.e2e
 
 DEVICES = ["demo-0001", "demo-0002", "demo-0003"]
+CALLS: Final = (
+    *("tracks.upload_track", "tracks.get_track", "tracks.list_tracks", "tracks.get_genesis"),
+    "deployments.request_deployment",
+)
 HELD_UP: Final = re.compile(
     r"did not answer|is not connected|deadline_passed|clock could not be measured|did not say what it holds|\bsilen"
 )
@@ -225,3 +232,64 @@ def test_a_revoked_device_takes_nothing(stage: System, track: str) -> None:
     stage.cli("devices", "add", "demo-0003", "--renew", "--group", "demo")
     assert stage.get("/devices/demo-0003").get("revoked_at") is None
     restart_devices(stage)
+
+
+def test_every_read_answers_as_documented(stage: System, track: str) -> None:
+    """Each GET of the document, with ids that exist; the check of every exchange does the rest."""
+    body = {"track_id": track, "version": 1, "device_ids": ["demo-0001"], "strategy": {"observe_seconds": 0}}
+    made = order(stage, body).json()["deployment_id"]
+    until(lambda: stage.ask("GET", f"/deployments/{made}").status_code == 200, "deploy has the order")
+    ids = {
+        "track_id": track,
+        "version": 1,
+        "job_id": stage.track(track)["versions"][0]["job_id"],
+        "deployment_id": made,
+        "device_id": "demo-0001",
+    }
+    for path, calls in json.loads(OPENAPI.read_text(encoding="utf-8"))["paths"].items():
+        if "get" not in calls:
+            continue
+        url = f"{stage.url}/api/v1{path.format_map(ids)}"
+        with httpx.stream("GET", url, timeout=PATIENCE_S) as answer:
+            assert answer.status_code == 200, path
+            if calls["get"]["operationId"] == "streamTelemetry":
+                assert next(answer.iter_text()) == ": connected\n\n"
+            else:
+                assert answer.read(), path
+
+
+def test_the_generated_client_works(stage: System, tmp_path: Path) -> None:
+    """A client that openapi-python-client made uploads a song, waits until it is ready, finds it and plans a show."""
+    client_module = python_client(tmp_path)
+    client = client_module.Client(f"{stage.url}/api/v1", timeout=httpx.Timeout(PATIENCE_S))
+    calls = {name: import_module(f"{CLIENT}.api.{name}") for name in CALLS}
+    models = import_module(f"{CLIENT}.models")
+    file = import_module(f"{CLIENT}.types").File(io.BytesIO(songs.song(4712)), "client.wav", "audio/wav")
+    form = models.UploadForm(file, title="By a client", preset=models.Preset.EDM)
+    accepted = calls["tracks.upload_track"].sync(client=client, body=form)
+    assert accepted.status is models.UploadAcceptedStatus.QUEUED
+
+    def ready() -> Any:
+        found = calls["tracks.get_track"].sync(accepted.track_id, client=client)
+        known = isinstance(found, models.TrackDetail)
+        return found if known and found.track.status in {"ready", "warning"} else None
+
+    detail = until(ready, "the song is ready")
+    assert (detail.track.title, detail.track.preset) == ("By a client", models.Preset.EDM)
+    page = calls["tracks.list_tracks"].sync(client=client, search="client", limit=200)
+    assert accepted.track_id in [track.id for track in page.items]
+    genesis = calls["tracks.get_genesis"].sync(accepted.track_id, 1, client=client, layers=[models.MapLayer.RHYTHM])
+    assert genesis.layers.rhythm.beat_grid_ms
+    assert genesis.metadata.slice_.layers == ["rhythm"]
+    order = models.DeploymentBody(accepted.track_id, 1, group="demo", dry_run=True)
+    order.activation = models.ActivateNow("now")
+
+    def planned() -> Any:
+        found = calls["deployments.request_deployment"].sync(client=client, body=order)
+        return found if isinstance(found, models.DeploymentPlan) else None
+
+    plan = until(planned, "its bundle is there, and there is a plan")
+    assert {device.device_id for device in plan.devices} <= set(DEVICES)
+    assert plan.bundle.track_id == accepted.track_id
+    refused = calls["tracks.get_track"].sync_detailed("trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD", client=client)
+    assert (refused.status_code, refused.parsed.code) == (404, "track_not_found")

@@ -103,6 +103,18 @@ def test_the_bundle_opens_with_the_served_key(system: System, version: str) -> N
     assert [node["id"] for node in parts["graph"]["nodes"]] == [node["id"] for node in graph["nodes"]]
 
 
+def test_a_device_that_never_said_hello_has_no_firmware(system: System, version: str) -> None:
+    """The bundle's answer still fits its schema, as every answer that a test gets is checked to do."""
+    system.cli("devices", "add", "silent-0001")
+    try:
+        found = system.get(f"{version}/bundle")["compatibility"]
+        (silent,) = [each for each in found if each["device_id"] == "silent-0001"]
+        assert silent["status"] == "offline"
+        assert "firmware" not in silent
+    finally:
+        system.cli("devices", "revoke", "silent-0001")
+
+
 def test_a_broken_graph_is_refused_with_every_violation(system: System, version: str) -> None:
     """As one problem; the graph stays as it was."""
     before = system.ask("GET", f"{version}/graph")
