@@ -28,7 +28,9 @@ PROGRESS = {"job_id": JOB, "track_id": "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD", "stage"
 AT = {"at": "2026-01-31T12:30:15.123Z"}
 
 
-def exchange(method: str, path: str, status: int, headers: dict[str, str], body: Any, sent: Any = None) -> None:
+def exchange(  # noqa: PLR0917
+    method: str, path: str, status: int, headers: dict[str, str], body: Any, sent: Any = None
+) -> None:
     """Check one exchange from beginning to end."""
     request = httpx.Request(method, f"http://gateway{BASE_PATH}{path}", json=sent)
     made = Exchange(committed(), request, httpx.Response(status, headers=headers))
@@ -57,14 +59,21 @@ BAD = [
     ("content type is 'text/html'", ("GET", "/tracks", 200, TAGGED | {"Content-Type": "text/html"}, PAGE)),
     ("there is no ETag", ("GET", "/tracks", 200, JSON, PAGE)),
     ("ETag", ("GET", "/tracks", 200, JSON | {"ETag": "1"}, PAGE)),
-    ("there is no X-Trace-Id", ("GET", "/nothing", 404, {"Content-Type": "application/problem+json"}, REFUSAL)),
-    ("'total' is a required property", ("GET", "/tracks", 200, TAGGED, {"items": [], "limit": 1, "offset": 0})),
+    (
+        "there is no X-Trace-Id",
+        ("GET", "/nothing", 404, {"Content-Type": "application/problem+json"}, REFUSAL),
+    ),
+    (
+        "'total' is a required property",
+        ("GET", "/tracks", 200, TAGGED, {"items": [], "limit": 1, "offset": 0}),
+    ),
     ("'colour' was unexpected", ("GET", "/tracks", 200, TAGGED, PAGE | {"colour": 1})),
     ("has a body", ("GET", "/tracks", 304, IDS | {"ETag": 'W/"1"'}, b"x")),
     ("accepted although limit", ("GET", "/tracks?limit=201", 200, TAGGED, PAGE)),
     ("accepted although limit", ("GET", "/tracks?limit=05", 200, TAGGED, PAGE)),
     ("accepted although colour", ("GET", "/tracks?colour=red", 200, TAGGED, PAGE)),
     ("accepted although cursor", ("GET", "/tracks?cursor=a%0A!", 200, TAGGED, PAGE)),
+    ("no code track_gone", ("GET", "/tracks?limit=0", 422, PROBLEM, REFUSAL | {"code": "track_gone"})),
     ("although it fits", ("GET", "/tracks?limit=5", 422, PROBLEM, REFUSAL)),
     ("is not valid", ("GET", f"/analysis/jobs/{JOB}/events", 200, STREAM, event("progress", PROGRESS))),
     ("is not valid", ("GET", f"/analysis/jobs/{JOB}/events", 200, STREAM, event("news", PROGRESS | AT))),
@@ -86,7 +95,10 @@ def test_what_is_not_documented_fails(fault: str, bad: tuple[Any, ...]) -> None:
 
 def test_a_body_is_checked_both_ways() -> None:
     """One that breaks its schema must not be taken, one that fits must not be refused as malformed."""
-    path, job = "/tracks/trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD/analysis", {"job_id": JOB, "version": 1, "queue_position": 1}
+    path, job = (
+        "/tracks/trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD/analysis",
+        {"job_id": JOB, "version": 1, "queue_position": 1},
+    )
     exchange("POST", path, 202, JSON, job, {"priority": 5})
     with pytest.raises(ApiMismatchError, match="accepted although body"):
         exchange("POST", path, 202, JSON, job, {"priority": "5"})

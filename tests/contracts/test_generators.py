@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from k1_contracts.documents import DOCUMENTS
-from tests.support.generators import CLIENT, LOCKS, NODE, OPENAPI, node_modules, operations, python_client, run
+from tests.support.generators import (
+    CLIENT,
+    LOCKS,
+    NODE,
+    OPENAPI,
+    node_modules,
+    operations,
+    python_client,
+    run,
+)
 
 GOLDEN = Path(__file__).parents[2] / "libs" / "contracts" / "tests" / "golden"
 TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.?(\d*?)0*(?:Z|\+00:00)")
@@ -40,7 +49,9 @@ def test_the_python_client_has_every_call(client: ModuleType) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["BundleView", "DeploymentPlan", "DeploymentView", "Simulated", "TrackDetail"])
+@pytest.mark.parametrize(
+    "name", ["BundleView", "DeploymentPlan", "DeploymentView", "Simulated", "TrackDetail"]
+)
 def test_the_python_client_reads_answers_whole(client: ModuleType, name: str) -> None:
     """What it reads and writes again is what it was given."""
     example = json.loads((GOLDEN / name / "v1.json").read_text("utf-8"))
@@ -57,7 +68,9 @@ def test_the_typescript_types_compile(tmp_path: Path) -> None:
     """openapi-typescript makes types of every call, and TypeScript takes them in its strictest mode."""
     modules = node_modules()
     types = tmp_path / "api.ts"
-    told = run(NODE, str(modules / "openapi-typescript" / "bin" / "cli.js"), str(OPENAPI), "--output", str(types))
+    told = run(
+        NODE, str(modules / "openapi-typescript" / "bin" / "cli.js"), str(OPENAPI), "--output", str(types)
+    )
     assert not re.search("warn|error", told, re.IGNORECASE), told
     calls = " | ".join(f'operations["{operation["operationId"]}"]["responses"]' for operation in operations())
     use = tmp_path / "use.ts"
@@ -65,7 +78,7 @@ def test_the_typescript_types_compile(tmp_path: Path) -> None:
         'import type { components, operations } from "./api";\n'
         f"export type Answers = {calls};\n"
         'type Plan = operations["requestDeployment"]["responses"][200]["content"]["application/json"];\n'
-        'export const risk = (plan: Plan): string => `${plan.would_start} ${plan.devices[0]?.checks[0]?.gate}`;\n'
+        "export const risk = (plan: Plan): string => `${plan.would_start} ${plan.devices[0]?.checks[0]?.gate}`;\n"
         'export const order: components["schemas"]["DeploymentBody"] = {\n'
         '  track_id: "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD", version: 1, group: "demo",\n'
         '  activation: { when: "time", at: "2026-01-31T12:00:00Z" },\n'

@@ -278,7 +278,9 @@ def test_the_generated_client_works(stage: System, tmp_path: Path) -> None:
     assert (detail.track.title, detail.track.preset) == ("By a client", models.Preset.EDM)
     page = calls["tracks.list_tracks"].sync(client=client, search="client", limit=200)
     assert accepted.track_id in [track.id for track in page.items]
-    genesis = calls["tracks.get_genesis"].sync(accepted.track_id, 1, client=client, layers=[models.MapLayer.RHYTHM])
+    genesis = calls["tracks.get_genesis"].sync(
+        accepted.track_id, 1, client=client, layers=[models.MapLayer.RHYTHM]
+    )
     assert genesis.layers.rhythm.beat_grid_ms
     assert genesis.metadata.slice_.layers == ["rhythm"]
     order = models.DeploymentBody(accepted.track_id, 1, group="demo", dry_run=True)

@@ -77,10 +77,15 @@ class Exchange:
             return
         value = json.loads(body)
         self._fail(self._body_faults(value))
+        if self._status >= 400 and self._operation is not None:
+            told = (self._described or {})["description"]
+            self._fail([] if f"`{value['code']}`" in told else [f"the document has no code {value['code']}"])
         if self._status >= 400 and self._operation is not None and value["code"] in MALFORMED:
             ruled = any(fault["name"] == _RULE for fault in value.get("errors", []))
             if not ruled and not list(self._request_faults()):
-                self._fail([f"was refused as {value['code']} although it fits the document: {value['detail']}"])
+                self._fail(
+                    [f"was refused as {value['code']} although it fits the document: {value['detail']}"]
+                )
 
     def _body_faults(self, value: object) -> Iterator[str]:
         assert self._described is not None

@@ -99,7 +99,9 @@ def python_client(folder: Path) -> ModuleType:
     config.write_text(json.dumps({"post_hooks": []}))
     output = folder / CLIENT
     options = ("--meta", "none", "--fail-on-warning", "--config", str(config), "--output-path", str(output))
-    told = run(_client_generator(), "-m", "openapi_python_client", "generate", "--path", str(OPENAPI), *options)
+    told = run(
+        _client_generator(), "-m", "openapi_python_client", "generate", "--path", str(OPENAPI), *options
+    )
     assert told.strip() == f"Generating {output}", told
     spec = importlib.util.spec_from_file_location(
         CLIENT, output / "__init__.py", submodule_search_locations=[str(output)]

@@ -51,7 +51,11 @@ DEPLOYMENT_ENDPOINTS: Final = (
         "The signed bundle of a version, what it costs, and which devices could run it",
         relay, subject=subjects.RPC_BUNDLE_GET, question=bundles.GetBundle,
         answers={200: ("The bundle", bundles.BundleView)},
-        problems={**NO_VERSION, 409: "`bundle_missing`: simulate the graph first"},
+        problems={
+            **NO_VERSION,
+            404: "`track_not_found`, `version_not_found` or `genesis_missing`",
+            409: "`bundle_missing`: simulate the graph first; `genesis_pending`: the analysis still runs",
+        },
     ),
     Endpoint(
         "POST", "/deployments", "requestDeployment", "Deployments",
@@ -65,10 +69,11 @@ DEPLOYMENT_ENDPOINTS: Final = (
         },
         problems={
             **BODY_PROBLEMS, **AWAY,
-            404: "`track_not_found`, `version_not_found`, `device_not_found`, `group_not_found`",
-            409: "`bundle_missing`: simulate the graph first; `deployment_blocked`: it would not start, "
-            "`errors` names every gate that did not pass",
-            422: "`invalid_body`: every fault is named; `gate_not_overridable`, `idempotency_key_reused`",
+            404: "`track_not_found`, `version_not_found`, `genesis_missing`, `device_not_found`, `group_not_found`",
+            409: "`bundle_missing`: simulate the graph first; `genesis_pending`: the analysis still runs; "
+            "`deployment_blocked`: it would not start, `errors` names every gate that did not pass",
+            422: "`invalid_body`, `invalid_parameter`: every fault is named; `gate_not_overridable`, "
+            "`group_too_large`, `idempotency_key_reused`",
         },
         timeout_s=_PLAN_TIMEOUT_S,
     ),

@@ -18,7 +18,7 @@ INVALID: Final = {422: "`invalid_parameter`: every fault is named"}
 AWAY: Final = {503: "`service_unavailable`: try again", 504: "`service_timeout`: try again"}
 BODY_PROBLEMS: Final = {400: "`malformed_json`", 413: "`body_too_large`", 415: "`unsupported_media_type`"}
 EVERYWHERE: Final = {
-    400: "`bad_request`: the request cannot be read",
+    400: "`bad_request`: the request cannot be read; `client_gone`: the connection ended first",
     500: "`internal_error`: it was logged under the trace id",
 }
 """Problems with which any call may be answered; each call's own are described beside them."""

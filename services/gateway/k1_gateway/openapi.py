@@ -140,7 +140,9 @@ def _headers(endpoint: Endpoint) -> Iterable[Json]:
         yield _header("If-None-Match", "The ETag of the copy that the client holds.", {"type": "string"})
     if endpoint.takes_last_id:
         schema = {"type": "integer", "minimum": 0, "maximum": LARGEST_EVENT_ID}
-        yield _header("Last-Event-ID", "The `id` of the last event received; an EventSource sends it.", schema)
+        yield _header(
+            "Last-Event-ID", "The `id` of the last event received; an EventSource sends it.", schema
+        )
 
 
 def _header(name: str, description: str, schema: Json) -> Json:

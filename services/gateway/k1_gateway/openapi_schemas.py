@@ -120,7 +120,11 @@ def _body(endpoint: Endpoint) -> Json:
 def _form(form: type[BaseModel]) -> Json:
     fields = fields_of(form, form.model_fields)
     file = {"type": "string", "format": "binary", "description": "The song"}
-    return _schema(form) | {"properties": {"file": file, **fields}, "required": ["file"], "additionalProperties": False}
+    return _schema(form) | {
+        "properties": {"file": file, **fields},
+        "required": ["file"],
+        "additionalProperties": False,
+    }
 
 
 def _without_null(schema: Json) -> Json:

@@ -16,8 +16,9 @@ async def relay(api: Api, request: web.Request, endpoint: Endpoint) -> web.Respo
     """Ask the owner, pass its answer on."""
     assert endpoint.question is not None
     extra = await read_body(request, endpoint.body) if endpoint.method == "POST" else {}
-    if endpoint.takes_key and "idempotency_key" in endpoint.question.model_fields:
-        extra["idempotency_key"] = idempotency_key(request)
+    key = idempotency_key(request) if endpoint.takes_key else None
+    if "idempotency_key" in endpoint.question.model_fields:
+        extra["idempotency_key"] = key
     question = read_question(request, endpoint.question, query=endpoint.query, extra=extra | endpoint.fixed)
     body = await api.ask(endpoint.subject, question, endpoint.timeout_s)
     if endpoint.cacheable:

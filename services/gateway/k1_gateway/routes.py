@@ -32,7 +32,8 @@ _UPLOAD_PROBLEMS: Final = {
     408: "`upload_timeout`",
     413: "`too_large`: over 50 MB",
     415: "`unsupported_format`: says what the file is",
-    422: "`invalid_form`, `empty_file`, `too_short`, `decode_failed`, `idempotency_key_reused`",
+    422: "`invalid_form`, `empty_file`, `too_short`, `decode_failed`, `invalid_parameter`, "
+    "`idempotency_key_reused`",
     502: "`bad_gateway`",
     503: "`busy`, `dependency_unavailable`, `service_unavailable`: nothing was accepted, send it again",
 }
@@ -75,8 +76,9 @@ ENDPOINTS: Final = (
         problems={
             409: "`genesis_pending`: the analysis still runs",
             413: "`slice_too_large`: ask for less",
-            **NO_VERSION,
+            **AWAY,
             404: "`track_not_found`, `version_not_found` or `genesis_missing`",
+            422: "`invalid_parameter`: every fault is named; `invalid_request`: from_ms is not before to_ms",
         },
         cacheable=True,
     ),
@@ -118,8 +120,10 @@ ENDPOINTS: Final = (
         problems={
             **BODY_PROBLEMS, **_NO_MAP,
             404: "`track_not_found`, `version_not_found`, `genesis_missing`, `graph_missing`, `artefact_missing`",
-            409: "`genesis_pending`; `graph_changed`: edited meanwhile, simulate again",
+            409: "`genesis_pending`; `graph_changed`: edited meanwhile, simulate again; `artefact_differs`: "
+            "the map is not the one that was analysed, analyse again",
             422: "`graph_invalid`, `simulation_failed`, `bundle_failed`, `invalid_parameter`, `invalid_body`",
+            503: "`service_unavailable`, `simulation_failed`: try again",
         },
         timeout_s=_SIMULATE_TIMEOUT_S,
     ),
