@@ -17,7 +17,7 @@ from k1_gateway.endpoints import Endpoint
 from k1_gateway.problems import Problem
 
 Json = dict[str, Any]
-_NAMED: Final = {
+_NAMED: Final[dict[str, Any]] = {
     "ArtefactStatus": ArtefactStatus,
     "DeploymentStatus": DeploymentStatus,
     "DeviceOutcome": DeviceOutcome,
