@@ -4,7 +4,7 @@ from typing import Annotated, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from k1_contracts.base import NO_NUL, Contract, JsonObject, UtcTime
+from k1_contracts.base import Contract, JsonObject, UtcTime
 from k1_contracts.commands import JobProgress
 from k1_contracts.deployments import TrackDeployment
 from k1_contracts.events import Version
@@ -63,7 +63,7 @@ class Answer(BaseModel, Generic[T]):
 class ListTracks(Contract):
     status: TrackStatus | None = None
     preset: Preset | None = None
-    search: Annotated[str, StringConstraints(max_length=200, pattern=NO_NUL)] | None = None
+    search: Annotated[str, Field(max_length=200)] | None = None
     sort: TrackSort = "newest"
     limit: Limit = 50
     offset: Offset = 0
