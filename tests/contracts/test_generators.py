@@ -15,6 +15,7 @@ from tests.support.generators import (
     LOCKS,
     NODE,
     OPENAPI,
+    give_up,
     node_modules,
     operations,
     python_client,
@@ -92,3 +93,32 @@ def test_the_asyncapi_parser_has_nothing_to_say() -> None:
     """The official parser reads the document of the bus without an error, a warning or a hint."""
     document = str(DOCUMENTS / "asyncapi.json")
     assert json.loads(run(NODE, str(LOCKS / "check_asyncapi.mjs"), str(node_modules()), document)) == []
+
+
+def test_the_generators_are_pinned_by_hash_alone() -> None:
+    """No registry and no download address stands in a lock, and every package has its hash."""
+    python = (LOCKS / "requirements.txt").read_text("utf-8")
+    blocks = re.split(r"\n(?=\S)", python)
+    assert "://" not in python
+    assert all("--hash=sha256:" in block for block in blocks)
+    packages: dict[str, Any] = json.loads((LOCKS / "package-lock.json").read_text("utf-8"))["packages"]
+    packages.pop("")
+    assert all("resolved" not in package for package in packages.values())
+    assert all(package["integrity"].startswith("sha512-") for package in packages.values())
+
+
+@pytest.mark.parametrize(
+    ("ci", "reason", "outcome"),
+    [
+        ("", "getaddrinfo ENOTFOUND", pytest.skip.Exception),
+        ("true", "getaddrinfo ENOTFOUND", pytest.fail.Exception),
+        ("", "npm error code EINTEGRITY", pytest.fail.Exception),
+    ],
+)
+def test_without_a_registry_only_a_person_may_go_on(
+    monkeypatch: pytest.MonkeyPatch, ci: str, reason: str, outcome: type[BaseException]
+) -> None:
+    """Skipped on a machine without a network, failed in CI; a wrong download always fails."""
+    monkeypatch.setenv("CI", ci)
+    with pytest.raises(outcome, match="could not be installed"):
+        give_up(LOCKS / "requirements.txt", reason)
