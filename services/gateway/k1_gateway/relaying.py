@@ -1,7 +1,5 @@
 """Endpoints that only ask the owner and pass its answer on."""
 
-import asyncio
-
 from aiohttp import web
 
 from k1_contracts.queries import GetGenesis
@@ -10,6 +8,7 @@ from k1_gateway.caching import cacheable, held_tags, not_modified, tagged
 from k1_gateway.endpoints import Endpoint
 from k1_gateway.parsing import idempotency_key, read_body, read_question
 from k1_platform.rpc_documents import ask_document
+from k1_platform.threads import in_thread
 
 
 async def relay(api: Api, request: web.Request, endpoint: Endpoint) -> web.Response:
@@ -43,7 +42,7 @@ async def genesis(api: Api, request: web.Request, endpoint: Endpoint) -> web.Res
     if _takes_gzip(request):
         headers["Content-Encoding"] = "gzip"
         return web.Response(body=found.body, content_type="application/json", headers=headers)
-    plain = await asyncio.to_thread(found.json)
+    plain = await in_thread(found.json)
     return web.Response(body=plain, content_type="application/json", headers=headers)
 
 
