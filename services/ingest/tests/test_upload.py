@@ -314,15 +314,15 @@ def test_readiness_asks_every_dependency(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("filename", "name", "title"),
+    ("filename", "name"),
     [
-        ("Say %22hi%22.wav", 'Say "hi".wav', 'Say "hi"'),
-        ("100%25 loud.wav", "100%25 loud.wav", "100%25 loud"),
-        ("line%0D%0Abreak%00.wav", "line break.wav", "line break"),
+        ("Say %22hi%22.wav", 'Say "hi".wav'),
+        ("100%25 loud.wav", "100%25 loud.wav"),
+        ("line%0D%0Abreak%00.wav", "line break.wav"),
     ],
 )
 async def test_a_name_arrives_as_the_person_knows_it(
-    http: httpx.Client, jetstream: JetStreamContext, unique: str, filename: str, name: str, title: str
+    http: httpx.Client, jetstream: JetStreamContext, unique: str, filename: str, name: str
 ) -> None:
     """What browsers encode is decoded, what only looks like it is not, control characters are gone."""
     song = songs.wav(2.0, int(unique[:7], 16))
@@ -331,4 +331,4 @@ async def test_a_name_arrives_as_the_person_knows_it(
     body = head.encode() + song + b"\r\n--b--\r\n"
     answer = await asyncio.to_thread(http.post, "/upload", content=body, headers=headers)
     [(_, event)] = await announced(jetstream, answer.json()["track_id"])
-    assert (event.filename, event.title) == (name, title)
+    assert (event.filename, event.title) == (name, name.removesuffix(".wav"))
