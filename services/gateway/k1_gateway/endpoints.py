@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from k1_contracts.base import Contract
 from k1_gateway.api import Api
+from k1_gateway.rate_limits import Kind
 from k1_platform.rpc import ASK_TIMEOUT_S
 
 BASE_PATH = "/api/v1"
@@ -16,7 +17,13 @@ Respond = Callable[[Api, web.Request, "Endpoint"], Awaitable[web.StreamResponse]
 
 INVALID: Final = {422: "`invalid_parameter`: every fault is named"}
 AWAY: Final = {503: "`service_unavailable`: try again", 504: "`service_timeout`: try again"}
-BODY_PROBLEMS: Final = {400: "`malformed_json`", 413: "`body_too_large`", 415: "`unsupported_media_type`"}
+BODY_PROBLEMS: Final = {
+    400: "`malformed_json`, `bad_request`",
+    408: "`request_timeout`: the body did not arrive in time",
+    413: "`body_too_large`",
+    415: "`unsupported_media_type`",
+}
+STREAM_END: Final = {204: ("Nothing more will come: it has ended, and the client has its last event", None)}
 NO_VERSION: Final = {404: "`track_not_found` or `version_not_found`", **INVALID, **AWAY}
 
 
@@ -57,8 +64,21 @@ class Endpoint:
     timeout_s: float = ASK_TIMEOUT_S
     """How long the owner may take."""
     media_type: str = "application/json"
+    limit: Kind | None = None
+    """Whose allowance a request uses up."""
 
     @property
     def status(self) -> int:
         """Of the first answer."""
         return next(iter(self.answers))
+
+    def edge_problems(self) -> dict[int, str]:
+        """What the gateway itself may answer before it asks anybody; of every call."""
+        unsafe = {403: "`origin_not_allowed`: a page of another origin"} if self.method != "GET" else {}
+        limited = {429: "`rate_limited`: try again after `Retry-After` seconds"} if self.limit else {}
+        return {
+            **unsafe,
+            421: "`host_not_allowed`: the gateway is not known under this host",
+            **limited,
+            431: "`headers_too_large`",
+        }

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable
+from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -36,7 +37,8 @@ def make_document(endpoints: Iterable[Endpoint]) -> Json:
             "title": "K1 Song Analysis",
             "version": version("k1-gateway"),
             "description": "Songs in, Genesis maps out. Errors are RFC 9457 problems with a stable `code`. "
-            "Unknown parameters are refused. Every answer carries `X-Request-Id` and `X-Trace-Id`.",
+            "Unknown parameters are refused. Every answer carries `X-Request-Id` and `X-Trace-Id`. "
+            "HEAD is answered wherever GET is.",
             "license": {"name": "AGPL-3.0-or-later", "identifier": "AGPL-3.0-or-later"},
         },
         "servers": [{"url": BASE_PATH}],
@@ -56,9 +58,14 @@ def _operation(endpoint: Endpoint) -> Json:
         "summary": endpoint.summary,
         "parameters": [*_parameters(endpoint), *_headers(endpoint)],
         "responses": {
-            **{str(status): _answer(endpoint, *answer) for status, answer in endpoint.answers.items()},
+            **{
+                str(status): _answer(endpoint, status, *answer) for status, answer in endpoint.answers.items()
+            },
             **({"304": {"description": "The client holds this content"}} if endpoint.cacheable else {}),
-            **{str(status): _problem_response(text) for status, text in sorted(endpoint.problems.items())},
+            **{
+                str(status): _problem_response(text)
+                for status, text in sorted({**endpoint.edge_problems(), **endpoint.problems}.items())
+            },
             "default": {"$ref": "#/components/responses/Problem"},
         },
     }
@@ -122,7 +129,9 @@ def _request_body(endpoint: Endpoint) -> Json:
     return {"required": False, "content": {"application/json": {"schema": schema}}}
 
 
-def _answer(endpoint: Endpoint, description: str, model: type[BaseModel] | None) -> Json:
+def _answer(endpoint: Endpoint, status: int, description: str, model: type[BaseModel] | None) -> Json:
+    if status == HTTPStatus.NO_CONTENT:
+        return {"description": description}
     schema = {"$ref": _REF.format(model=model.__name__)} if model else {}
     tagged = endpoint.cacheable or endpoint.takes_match
     headers = {"ETag": {"schema": {"type": "string"}}} if tagged else {}

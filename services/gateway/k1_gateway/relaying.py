@@ -6,7 +6,7 @@ from k1_contracts.queries import GetGenesis
 from k1_gateway.api import Api
 from k1_gateway.caching import cacheable, held_tags, not_modified, tagged
 from k1_gateway.endpoints import Endpoint
-from k1_gateway.parsing import idempotency_key, read_body, read_question
+from k1_gateway.parsing import idempotency_key, read_fields, read_question
 from k1_platform.rpc_documents import ask_document
 from k1_platform.threads import in_thread
 
@@ -14,7 +14,7 @@ from k1_platform.threads import in_thread
 async def relay(api: Api, request: web.Request, endpoint: Endpoint) -> web.Response:
     """Ask the owner, pass its answer on."""
     assert endpoint.question is not None
-    extra = await read_body(request, endpoint.body) if endpoint.method == "POST" else {}
+    extra = await read_fields(request, endpoint.body) if endpoint.method == "POST" else {}
     if endpoint.takes_key and "idempotency_key" in endpoint.question.model_fields:
         extra["idempotency_key"] = idempotency_key(request)
     question = read_question(request, endpoint.question, query=endpoint.query, extra=extra | endpoint.fixed)
