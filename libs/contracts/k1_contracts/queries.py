@@ -177,8 +177,8 @@ class GetGenesis(Contract):
     track_id: TrackId
     version: Version
     layers: list[MapLayer] | None = None
-    from_ms: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    to_ms: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    from_ms: float | None = Field(default=None, ge=0)
+    to_ms: float | None = Field(default=None, ge=0)
     max_points: int | None = Field(default=None, ge=2, le=100_000)
     etag: str | None = None
     """The caller's copy; the same content again is answered with `not_modified`."""

@@ -20,6 +20,8 @@ Kind = Literal["uploads", "analyses", "simulations", "edits", "deployments", "st
 _MOST_KEPT: Final = 10_000
 _IPV6_NETWORK_BITS: Final = 64
 _MINUTE_S: Final = 60.0
+_ROUNDING: Final = 1e-6
+"""Of sums of floats: whoever waited as long as told is not refused for a billionth."""
 
 
 @dataclass(slots=True)
@@ -85,10 +87,10 @@ class RateLimits:
         now, per_s = self._clock(), allowance.per_minute / _MINUTE_S
         caller.tokens = min(allowance.burst, caller.tokens + (now - caller.at_s) * per_s)
         caller.at_s = now
-        if caller.tokens < 1:
+        if caller.tokens < 1 - _ROUNDING:
             wait_s = math.ceil((1 - caller.tokens) / per_s)
             raise _limited(kind, wait_s, _headers(kind, caller, allowance))
-        caller.tokens -= 1
+        caller.tokens = max(caller.tokens - 1, 0.0)
         return _headers(kind, caller, allowance)
 
     async def _take_turn(self, kind: Kind, caller: _Caller, allowance: Allowance) -> None:
