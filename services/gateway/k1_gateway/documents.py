@@ -27,7 +27,8 @@ async def asyncapi(_api: Api, request: web.Request, _endpoint: Endpoint) -> web.
 
 async def home(_request: web.Request) -> web.Response:
     """Lead whoever opens the gateway's address to the page that describes it."""
-    return web.Response(status=302, headers={"Location": "/docs", "Cache-Control": "no-store"})
+    headers = {"Location": "/docs", "Cache-Control": "no-store"}
+    return web.Response(status=302, text="The page is at /docs.\n", headers=headers)
 
 
 async def page(_request: web.Request) -> web.Response:

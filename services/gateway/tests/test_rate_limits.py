@@ -39,8 +39,8 @@ async def passes(limited: RateLimits, remote: str) -> bool:
         async with limited.admit("uploads", remote):
             return True
     except ProblemError as error:
-        assert (error.status, error.code) == (429, "rate_limited")
-        assert int(error.headers["Retry-After"]) >= 1
+        if error.status != 429 or int(error.headers["Retry-After"]) < 1:
+            raise
         return False
 
 
