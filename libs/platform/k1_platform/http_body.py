@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from k1_platform.http_server import LIMITS
+from k1_platform.http_server import LIMITS, abandon_body
 
 _STRIKES: Final = 2
 """The time of a pause is waited for in parts: when this process itself was held up, data may wait to be read."""
@@ -29,7 +29,7 @@ async def read_body(request: web.Request) -> bytes:
         if len(body) > most:
             raise web.HTTPRequestEntityTooLarge(max_size=most, actual_size=len(body))
         if loop.time() > deadline and not request.content.is_eof():
-            raise _late(request)
+            raise _late()
     return bytes(body)
 
 
@@ -43,9 +43,10 @@ async def body_chunks(request: web.Request) -> AsyncIterator[bytes]:
         except TimeoutError:
             strikes += 1
             if strikes == _STRIKES:
-                raise _late(request) from None
+                raise _late() from None
             continue
         except (HttpProcessingError, web.RequestPayloadError) as error:
+            abandon_body(request)
             raise web.HTTPBadRequest(reason="The body cannot be read to its end") from error
         if not chunk:
             return
@@ -53,7 +54,5 @@ async def body_chunks(request: web.Request) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _late(request: web.Request) -> web.HTTPRequestTimeout:
-    if (abandon := getattr(request.protocol, "abandon_body", None)) is not None:
-        abandon()
+def _late() -> web.HTTPRequestTimeout:
     return web.HTTPRequestTimeout(reason="The body did not arrive in time")

@@ -123,6 +123,12 @@ class _LimitedServer(web.Server):
         return _Connection(self, limits=self._limits, loop=loop, **self._options)
 
 
+def abandon_body(request: web.BaseRequest) -> None:
+    """Close the connection after the response instead of waiting for a body whose rest is worth nothing."""
+    if isinstance(request.protocol, _Connection):
+        request.protocol.abandon_body()
+
+
 def _guarded(handle: Handle) -> Handle:
     """Refuse what no handler should have to think of: header values and a Host that are none."""
 
@@ -131,12 +137,15 @@ def _guarded(handle: Handle) -> Handle:
         if (fault := _fault(request)) is not None:
             return problem(HTTPStatus.BAD_REQUEST, f"{fault}; correct it and send the request again.")
         try:
-            return await handle(request)
+            response = await handle(request)
         except web.HTTPException as error:
             if error.status < HTTPStatus.BAD_REQUEST:
                 raise
             allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-            return problem(error.status, _DETAILS.get(error.status, f"{error.reason}."), allowed)
+            response = problem(error.status, _DETAILS.get(error.status, f"{error.reason}."), allowed)
+        if response.status == HTTPStatus.REQUEST_TIMEOUT:
+            abandon_body(request)
+        return response
 
     return guard
 
@@ -193,7 +202,7 @@ class _Connection(web.RequestHandler):
             self._head_deadline = None
 
     def abandon_body(self) -> None:
-        """Close the connection after the response instead of waiting for the rest of the body."""
+        """Close after the response, without waiting for the rest of the request."""
         self._lingering_time = 0.0
 
     def _is_between_requests(self) -> bool:
