@@ -10,6 +10,7 @@ from k1_contracts.firmware import FirmwareVersion
 from k1_contracts.graph import BundleManifest
 from k1_graph.bundle.container import read_bundle
 from k1_graph.errors import BundleError, UnknownKeyError
+from k1_platform.threads import in_thread
 from k1_simulator.keys import public_keys
 from k1_simulator.profile import Profile
 
@@ -71,7 +72,7 @@ class SignatureChecks:
         """The manifest; `sha256` is the address that `data` was found to have. Raises as `check_signature`."""
         key = (sha256, *sorted(trusted))
         if key not in self._checks:
-            work = asyncio.to_thread(check_signature, data, dict(trusted))
+            work = in_thread(check_signature, data, dict(trusted))
             self._checks[key] = asyncio.create_task(work)
             if len(self._checks) > _KEPT:
                 self._checks.popitem(last=False)

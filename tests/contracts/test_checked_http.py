@@ -40,7 +40,7 @@ def exchange(  # noqa: PLR0917
 
 
 def event(name: str, data: Any) -> bytes:
-    return f": connected\n\nevent: {name}\ndata: {json.dumps(data)}\n\n".encode()
+    return f": connected\n\nevent: {name}\nid: 7\ndata: {json.dumps(data)}\n\n".encode()
 
 
 STREAM = IDS | {"Content-Type": "text/event-stream"}

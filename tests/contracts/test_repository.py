@@ -110,3 +110,19 @@ def test_the_documents_name_commands_and_options_that_exist() -> None:
             if command is None or wrong:
                 unknown.append(line)
     assert unknown == []
+
+
+def test_every_subscriber_answers_or_settles() -> None:
+    """Who subscribes does it through the platform, which answers or settles whatever a handler raises."""
+    calling = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("libs", "services", "simulator")
+        for path in (ROOT / folder).rglob("*.py")
+        if "tests" not in path.parts and "broker.subscriber(" in path.read_text()
+    }
+    assert calling == {
+        "libs/platform/k1_platform/consuming.py",
+        "libs/platform/k1_platform/rpc.py",
+        "libs/platform/k1_platform/rpc_documents.py",
+        "services/deploy/k1_deploy/handlers.py",  # devices' fetches, which deploy addresses itself
+    }

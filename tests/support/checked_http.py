@@ -114,8 +114,6 @@ def parse_event(block: bytes) -> dict[str, Any] | None:
     event: dict[str, Any] = {name: value for name, _, value in lines if name}
     if "data" not in event:
         return None
-    if "id" in event:
-        event["id"] = int(event["id"])
     return {"event": "message"} | event | {"data": json.loads(event["data"])}
 
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, Wit
 class Contract(BaseModel):
     """A frozen message body. Fields that a newer publisher added are ignored, missing required ones refused."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="null")
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="null", allow_inf_nan=False)
 
     def to_json(self) -> bytes:
         """The message body: compact JSON without fields that are None."""

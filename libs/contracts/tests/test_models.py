@@ -1,5 +1,6 @@
 """What the contracts refuse, and what they keep."""
 
+import math
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -12,6 +13,7 @@ from k1_contracts.base import Contract, UtcTime
 from k1_contracts.envelope import Envelope, EnvelopeError, envelope_for
 from k1_contracts.genesis import Rhythm
 from k1_contracts.ids import TrackId, derived_id, new_id
+from k1_contracts.queries import GetGenesis
 
 NOW = datetime(2026, 1, 31, 12, 30, 15, 123000, UTC)
 
@@ -95,3 +97,10 @@ def test_a_rhythm_that_contradicts_itself_is_refused(beats, downbeats, strength,
     """Beats rise, downbeats are beats, every beat has its strength."""
     with pytest.raises(ValidationError, match=message):
         Rhythm(beat_grid_ms=beats, downbeat_ms=downbeats, beat_strength=strength, tempo_curve=[])
+
+
+@pytest.mark.parametrize("value", ["1e400", "inf", "-inf", "nan", math.inf, math.nan])
+def test_no_message_carries_what_is_no_number(value: object) -> None:
+    """Infinity and NaN are refused wherever a contract has a number, written as text, too."""
+    with pytest.raises(ValidationError):
+        GetGenesis.model_validate({"track_id": new_id("trk"), "version": 1, "from_ms": value})

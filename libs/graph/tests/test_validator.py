@@ -306,17 +306,32 @@ FIELDS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=100)
-@given(
-    st.fixed_dictionaries({"name": JSON, "version": st.just("v1.0") | JSON, "nodes": st.lists(FIELDS) | JSON})
-    | JSON
+_NEARLY = st.fixed_dictionaries(
+    {
+        "name": st.just("my_show") | JSON,
+        "version": st.just("v1.0") | JSON,
+        "nodes": st.just([]) | st.just(GOOD) | st.lists(FIELDS) | JSON,
+    },
+    optional={"colour": JSON, "meta": JSON},
 )
+"""Documents with much that is right, so that rules which only speak when others are silent are met, too."""
+
+
+@settings(max_examples=100)
+@given(_NEARLY | JSON)
 def test_any_json_is_answered(value: object) -> None:
     """No JSON value makes the validator raise, and what it passes can be compiled."""
     report = validate(value)
     assert report.errors + report.warnings == 0 or report.violations
     if report.ok:
         parse_graph(value)
+
+
+def test_an_unknown_field_hides_nothing() -> None:
+    """A warning beside an empty list of nodes: the missing root is still an error."""
+    report = validate(document() | {"colour": "green"})
+    assert {violation.rule for violation in report.violations} >= {"unknown_field", "root"}
+    assert not report.ok
 
 
 def test_compiling_an_invalid_graph_raises_with_the_report() -> None:

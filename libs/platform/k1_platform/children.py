@@ -20,6 +20,7 @@ from multiprocessing.context import ForkServerProcess
 from typing import Any, Final, Literal
 
 from k1_platform.child_main import Ended, Progressed, Raised, Ready, Report, run_child
+from k1_platform.threads import in_thread
 
 Work = Callable[[Any, Report], Any]
 """A module-level function of a job and of the function that reports progress; both ways small, picklable values."""
@@ -102,7 +103,7 @@ class Child:
             target=run_child,
             args=(theirs, self._work, self._warm_up, self._limits.address_space_bytes),
         )
-        await asyncio.to_thread(self._process.start)
+        await in_thread(self._process.start)
         theirs.close()
         self._connection = ours
         asyncio.get_running_loop().add_reader(ours.fileno(), self._receive)

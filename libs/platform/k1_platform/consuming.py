@@ -17,6 +17,7 @@ from k1_contracts.base import Contract
 from k1_contracts.envelope import Envelope, EnvelopeError
 from k1_contracts.streams import Durable
 from k1_platform.errors import PermanentError
+from k1_platform.tasks import contained
 
 B = TypeVar("B", bound=Contract)
 FETCH_TIMEOUT_S = 5
@@ -49,7 +50,7 @@ def consume(
     """Pull from a provisioned durable, `workers` messages at a time; errors decide by the middleware."""
 
     async def handle(message: NatsMessage) -> None:
-        await function(message)
+        await contained(function(message))
 
     broker.subscriber(
         durable.filters[0],

@@ -19,6 +19,7 @@ from typing_extensions import override
 from k1_platform.bridge import ByteBridge
 from k1_platform.errors import TransientError
 from k1_platform.settings import ObjectStoreSettings
+from k1_platform.threads import in_executor
 
 PART_SIZE: Final = 5 * 1024 * 1024
 """The smallest part that S3 allows: an upload of unknown length holds one in memory."""
@@ -184,9 +185,8 @@ class ObjectStore:
         return self._signer.get_presigned_url(method, self._bucket, key, expires=expires)
 
     async def _call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
+            return await in_executor(self._threads, function, *args, **kwargs)
         except S3Error as error:
             if error.code in {"NoSuchKey", "NoSuchObject", "NotFound"}:
                 raise ObjectMissingError(str(error.object_name)) from error

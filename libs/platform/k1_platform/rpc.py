@@ -1,8 +1,9 @@
 """Questions and answers over core NATS request/reply."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Self, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Final, Self, TypeVar
 
 from faststream.nats import NatsBroker, NatsMessage
 from nats.errors import Error as NatsError
@@ -13,12 +14,20 @@ from k1_contracts.base import Contract
 from k1_contracts.graph import Violation
 from k1_contracts.queries import Answer, RpcError
 from k1_platform.errors import TransientError
+from k1_platform.tasks import contained
 
 ASK_TIMEOUT_S = 5.0
+TIMEOUT_HEADER: Final = "k1-timeout-ms"
+"""How long the caller waits; a responder without it assumes ASK_TIMEOUT_S."""
+_RESERVE_SHARE: Final = 0.1
+_RESERVE_MOST_S: Final = 1.0
+"""What the responder leaves of the caller's time for the way there and back."""
+_ROOM_FOR_HEADERS: Final = 16 * 1024
 _log = logging.getLogger(__name__)
 
 Q = TypeVar("Q", bound=Contract)
 A = TypeVar("A", bound=BaseModel)
+R = TypeVar("R")
 
 
 class AnswerError(Exception):
@@ -60,7 +69,8 @@ async def ask_raw(
     """Ask and return the reply itself; raises as `ask` does, but for the owner's own errors."""
     owner = subject.split(".")[1]
     try:
-        return await broker.request(question.to_json(), subject, timeout=timeout_s)
+        headers = {TIMEOUT_HEADER: str(round(timeout_s * 1000))}
+        return await broker.request(question.to_json(), subject, headers=headers, timeout=timeout_s)
     except NoRespondersError as error:
         message = f"The {owner} service is not running; try again in a moment."
         raise AnswerError("service_unavailable", message, 503) from error
@@ -83,15 +93,69 @@ def answer(
     `transient` are the errors of a dependency that is away: they are answered with 503.
     """
 
+    async def respond(message: NatsMessage) -> bytes:
+        result = await function(model.model_validate_json(message.body))
+        body = b'{"result":' + result.model_dump_json(exclude_none=True).encode() + b"}"
+        if len(body) > max_body(message):
+            detail = f"The answer has {len(body) / 1e6:.1f} MB, more than a message holds; ask for less."
+            raise AnswerError("answer_too_large", detail, 413)
+        return body
+
     async def handle(message: NatsMessage) -> bytes:
         try:
-            result = await function(model.model_validate_json(message.body))
+            return await within_deadline(message, respond(message))
         except Exception as error:  # noqa: BLE001  the one place where a question's error becomes its answer
             return refusal(subject, error, transient).model_dump_json(exclude_none=True).encode()
-        return b'{"result":' + result.model_dump_json(exclude_none=True).encode() + b"}"
 
     queue = subject.split(".")[1]
     broker.subscriber(subject, queue=queue, max_workers=workers, decoder=raw_body)(handle)
+
+
+async def within_deadline(message: NatsMessage, work: Coroutine[Any, Any, R]) -> R:
+    """Run the handler of a query in a task and return its result while the caller still waits.
+
+    Raises:
+        AnswerError: `service_timeout` (504); the handler is cancelled and not waited for, as it may ignore that.
+        RuntimeError: it raised something that is no Exception.
+    """
+    task = asyncio.create_task(contained(work))
+    try:
+        await asyncio.wait((task,), timeout=_deadline_s(message))
+        if task.done():
+            return task.result()
+    except asyncio.CancelledError:
+        if task.done() and task.cancelled():
+            raise RuntimeError("the handler was cancelled from elsewhere") from None
+        raise
+    finally:
+        if not task.done():
+            task.cancel()
+            _abandoned.add(task)
+            task.add_done_callback(_forget)
+    owner = message.raw_message.subject.split(".")[1]
+    raise AnswerError("service_timeout", f"The {owner} service did not finish in time; try again.", 504)
+
+
+_abandoned: Final[set[asyncio.Task[Any]]] = set()
+"""Handlers that were cancelled and have not ended yet."""
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    _abandoned.discard(task)
+    if not task.cancelled() and (error := task.exception()):
+        _log.warning("a query that ran out of time failed", extra={"reason": repr(error)})
+
+
+def _deadline_s(message: NatsMessage) -> float:
+    given = message.headers.get(TIMEOUT_HEADER, "")
+    timeout_s = int(given) / 1000 if given.isdecimal() else ASK_TIMEOUT_S
+    return timeout_s - min(timeout_s * _RESERVE_SHARE, _RESERVE_MOST_S)
+
+
+def max_body(message: NatsMessage) -> int:
+    """How many bytes a reply to this message may have."""
+    client = message.raw_message._client  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  the message's own
+    return client.max_payload - _ROOM_FOR_HEADERS
 
 
 def refusal(subject: str, error: Exception, transient: tuple[type[Exception], ...]) -> Answer[Any]:

@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry, Info
 from k1_platform.broker import Bus, connect, make_broker
 from k1_platform.dead_letter_relay import run_dead_letter_relay
 from k1_platform.health import Check, health_routes, nats_check
+from k1_platform.http_server import LimitedRunner, ServerLimits
 from k1_platform.observability import configure_logging, configure_tracing
 from k1_platform.settings import HttpSettings, NatsSettings, ObservabilitySettings
 from k1_platform.tasks import LEAVE_S, end_tasks
@@ -115,7 +116,7 @@ async def _listen(runtime: Runtime, http: HttpSettings) -> None:
     application.add_routes(runtime.routes)
     application[STOPPING] = asyncio.Event()
     application.on_shutdown.append(_stop_long_responses)
-    runner = web.AppRunner(application, access_log=None, handle_signals=False)
+    runner = LimitedRunner(application, ServerLimits.of(http), access_log=None, handle_signals=False)
     await runner.setup()
     runtime.cleanup.push_async_callback(runner.cleanup)
     site = web.TCPSite(runner, http.host, http.port, backlog=512, shutdown_timeout=10)

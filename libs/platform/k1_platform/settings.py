@@ -101,3 +101,15 @@ class HttpSettings(BaseSettings):
     port: int = Field(
         default=0, ge=0, le=65535, description="The port of HTTP, health and metrics; 0: a free one."
     )
+    receive_timeout_s: float = Field(
+        default=20,
+        gt=0,
+        description="How long a client may take for the head of a request, for a small body, and for each pause in "
+        "an upload, in seconds.",
+    )
+    idle_timeout_s: float = Field(
+        default=75,
+        gt=0,
+        description="How long a connection is kept between two requests, in seconds; longer than a proxy before "
+        "this service keeps it.",
+    )

@@ -5,9 +5,10 @@ waits for. Whoever is cancelled only once, as by a `TaskGroup`, may then go on f
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable
-from typing import Any, Final
+from collections.abc import Awaitable, Coroutine, Iterable
+from typing import Any, Final, TypeVar
 
+T = TypeVar("T")
 LEAVE_S: Final = 5.0
 """Longer than most take to leave in good order; who may take longer must say so, or is interrupted in it."""
 
@@ -46,3 +47,23 @@ async def is_set_within(event: asyncio.Event, seconds: float | None) -> bool:
             return await event.wait()
     except TimeoutError:
         return False
+
+
+async def contained(work: Awaitable[T]) -> T:
+    """Await `work`; what it raises is an Exception, unless this task itself was cancelled.
+
+    A handler that raises SystemExit would end the event loop, one that raises CancelledError would end its caller
+    in silence.
+
+    Raises:
+        RuntimeError: `work` raised something that is no Exception.
+    """
+    try:
+        return await work
+    except Exception:
+        raise
+    except BaseException as error:
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise
+        raise RuntimeError(f"raised {type(error).__name__}: {error}") from error

@@ -15,6 +15,7 @@ from k1_contracts.graph_queries import GraphSimulated, SimulateGraph
 from k1_platform.children import ChildFailedError, ChildPool, WorkRaisedError
 from k1_platform.objects import ObjectMissingError, ObjectStore
 from k1_platform.rpc import AnswerError
+from k1_platform.threads import in_thread
 
 _BUSY: Final = 503
 _log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class GraphRuns:
         if sha256(data).hexdigest() != question.genesis_sha256:
             message = "The map in the object store is not the one that was analysed; analyse the song again."
             raise AnswerError("artefact_differs", message, 409)
-        await asyncio.to_thread(path.write_bytes, data)
+        await in_thread(path.write_bytes, data)
 
     async def _in_child(self, job: RunJob) -> Run:
         try:

@@ -17,6 +17,7 @@ from k1_contracts.queries import Artefact
 from k1_contracts.tracks import ArtefactRef, ArtefactType
 from k1_platform.errors import PermanentError
 from k1_platform.objects import ObjectMissingError, ObjectStore
+from k1_platform.threads import in_thread
 
 INLINE_BYTES: Final = 64 * 1024
 """JSON shorter than this is part of the answer itself."""
@@ -63,7 +64,7 @@ async def read_result(objects: ObjectStore, fact: AnalysisCompleted) -> Result:
             "genesis_absent", "the completed analysis names no genesis_map among its artefacts"
         )
     stored = await asyncio.gather(*(_stored(objects, ref) for ref in fact.artefacts))
-    content, checked = await asyncio.to_thread(parse_map, await read_artefact(objects, genesis))
+    content, checked = await in_thread(parse_map, await read_artefact(objects, genesis))
     return Result(content, checked, tuple(stored))
 
 

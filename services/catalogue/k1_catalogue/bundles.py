@@ -1,6 +1,5 @@
 """Answers for deployments: the bundle of a version, and what changes for a device that runs another one."""
 
-import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -22,6 +21,7 @@ from k1_graph.graph import Graph
 from k1_graph.validator import compile_graph
 from k1_platform.database import Pool
 from k1_platform.objects import ObjectMissingError, ObjectStore
+from k1_platform.threads import in_thread
 
 _HEADS: Final = 256
 """Bundles whose manifest and graph are kept at hand, some 10 KiB each; a bundle never changes."""
@@ -59,7 +59,7 @@ class Bundles:
             head = await self._head(sha256, bundle.key)
         except (ObjectMissingError, BundleError) as error:
             raise errors.bundle_missing(track_id, version) from error
-        cost = await asyncio.to_thread(_estimate, head.graph)
+        cost = await in_thread(_estimate, head.graph)
         size = bundle.artefact.size_bytes or 0
         return BundleInfo(
             bundle=BundleRef(sha256=sha256, size=size, track_id=track_id, version=version),
@@ -84,7 +84,7 @@ class Bundles:
         except (ObjectMissingError, BundleError) as error:
             raise errors.bundle_unknown(running.bundle_sha256) from error
         before = Baseline(head.graph.model_dump_json(exclude_none=True), _name(running, track_id))
-        return await asyncio.to_thread(_impact, found.graph.document, before)
+        return await in_thread(_impact, found.graph.document, before)
 
     async def _find(self, track_id: str, version: int) -> _Found:
         async with (
@@ -102,7 +102,7 @@ class Bundles:
         known = self.heads.get(sha256)
         if known is None:
             data = await self.objects.get_bytes(key)
-            known = self.heads[sha256] = await asyncio.to_thread(read_head, data)
+            known = self.heads[sha256] = await in_thread(read_head, data)
         self.heads.move_to_end(sha256)
         while len(self.heads) > _HEADS:
             self.heads.popitem(last=False)

@@ -1,6 +1,5 @@
 """Answers about graphs: reading, editing and simulating them."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,6 +42,7 @@ from k1_graph.validator import parse_graph
 from k1_platform.database import Connection, Pool
 from k1_platform.objects import ObjectStore
 from k1_platform.rpc import AnswerError
+from k1_platform.threads import in_thread
 
 RunGraph = Callable[[SimulateGraph], Awaitable[GraphSimulated]]
 """Asks a worker to run a graph; raises AnswerError."""
@@ -83,8 +83,8 @@ class Graphs:
         async with self.pool.acquire() as connection:
             require_map(await find_version_or_refuse(connection, track_id, version), track_id)
             before = await baseline(connection, track_id, version)
-        document, graph = await asyncio.to_thread(_parse, question.graph)
-        found = await asyncio.to_thread(figures, document, graph, before)
+        document, graph = await in_thread(_parse, question.graph)
+        found = await in_thread(figures, document, graph, before)
         text = document.model_dump_json(exclude_none=True)
         artefacts = await self.shows.store(found.files(text), track_id, version)
         async with self.pool.acquire() as connection, connection.transaction():
@@ -138,7 +138,7 @@ class Graphs:
 
     async def _document(self, question: Simulate, held: StoredGraph | None) -> GraphDocument:
         if question.graph is not None:
-            document, _ = await asyncio.to_thread(_parse, question.graph)
+            document, _ = await in_thread(_parse, question.graph)
             return document
         if held is None:
             raise errors.graph_missing(question.track_id, question.version)
@@ -148,7 +148,7 @@ class Graphs:
         self, genesis: ArtefactRef, document: GraphDocument, track_id: str, version: int
     ) -> StoredArtefact:
         data = await read_artefact(self.objects, genesis)
-        checked: GenesisMap = (await asyncio.to_thread(parse_map, data))[1]
+        checked: GenesisMap = (await in_thread(parse_map, data))[1]
         try:
             return await self.shows.bundle(checked, document, track_id, version)
         except GraphError as error:

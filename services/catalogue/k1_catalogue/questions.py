@@ -1,6 +1,5 @@
 """Answers about tracks, versions, artefacts and maps."""
 
-import asyncio
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from k1_contracts.queries import (
 from k1_platform.database import Connection, Pool
 from k1_platform.objects import ObjectStore
 from k1_platform.rpc_documents import Document, document
+from k1_platform.threads import in_thread
 
 URL_LIFETIME: Final = timedelta(hours=1)
 
@@ -107,7 +107,7 @@ class Questions:
         found = await self.maps.get(question.track_id, question.version)
         if found is None:
             raise errors.genesis_missing(question.track_id, question.version)
-        return await document(etag, await asyncio.to_thread(render, found, asked))
+        return await document(etag, await in_thread(render, found, asked))
 
     def _signed(self, kept: Iterable[details.KeptArtefact]) -> list[Artefact]:
         return [

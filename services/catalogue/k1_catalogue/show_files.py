@@ -18,6 +18,7 @@ from k1_contracts.tracks import Notice
 from k1_graph.validator import compile_graph
 from k1_platform.database import Pool
 from k1_platform.objects import ObjectStore
+from k1_platform.threads import in_thread
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class ShowFiles:
         async with self.pool.acquire() as connection:
             before = await baseline(connection, fact.track_id, fact.version)
         try:
-            files = await asyncio.to_thread(self._make, fact, result.genesis, data, before)
+            files = await in_thread(self._make, fact, result.genesis, data, before)
         except Exception as error:  # noqa: BLE001  a bug here must not keep the map from being told of
             _log.error("no bundle was made", extra={"track_id": fact.track_id}, exc_info=error)
             message = (
@@ -70,7 +71,7 @@ class ShowFiles:
         self, genesis: GenesisMap, document: GraphDocument, track_id: str, version: int
     ) -> StoredArtefact:
         """The signed bundle of a graph that was simulated; raises GraphError as `bundle_file` does."""
-        file = await asyncio.to_thread(bundle_file, genesis, document, track_id, version, self.key)
+        file = await in_thread(bundle_file, genesis, document, track_id, version, self.key)
         [stored] = await self.store([file], track_id, version)
         return stored
 

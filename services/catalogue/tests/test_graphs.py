@@ -161,6 +161,18 @@ async def test_a_graph_that_cannot_be_used_costs_only_the_show(
     assert (await graphs.get_graph(get(song))).source == "edited"
 
 
+async def test_an_empty_graph_is_refused_whatever_else_it_holds(graphs: Graphs, song: Song) -> None:
+    """A field that nobody knows is only a warning; that there is nothing to run is the error."""
+    empty = {"name": "nothing", "version": "v1.0", "nodes": [], "colour": "green"}
+    for answering in (
+        graphs.put_graph(put(song, empty)),
+        graphs.simulate(Simulate(track_id=song.track_id, version=1, graph=empty)),
+    ):
+        with pytest.raises(AnswerError) as refused:
+            await answering
+        assert (refused.value.code, refused.value.status) == ("graph_invalid", 422)
+
+
 async def test_a_broken_graph_is_refused_with_every_fault(
     graphs: Graphs, questions: Questions, song: Song, pool: Pool
 ) -> None:

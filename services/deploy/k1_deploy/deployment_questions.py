@@ -26,6 +26,7 @@ from k1_deploy.saga.state import State
 from k1_deploy.saga.timeline import device_views, log_lines
 from k1_deploy.saga.transitions import fold
 from k1_platform.database import Connection, Pool
+from k1_platform.threads import in_thread
 
 TAKEN_WITHIN_S: Final = 3.0
 """How long a control waits for its effect to be in the answer."""
@@ -86,7 +87,7 @@ class DeploymentQuestions:
         if found is None or summary is None:
             raise errors.deployment_not_found(deployment_id)
         row, entries = found
-        state, devices = await asyncio.to_thread(_told, deployment_id, entries)
+        state, devices = await in_thread(_told, deployment_id, entries)
         waits_for = await _blockers(connection, state)
         return DeploymentView.model_validate(
             {

@@ -1,6 +1,9 @@
 """The index of the service: every subject and what handles it."""
 
+import asyncio
 from typing import Any
+
+from faststream.nats import NatsMessage
 
 from k1_contracts import bundles, deployments, fleet, streams, subjects
 from k1_contracts import devices as link_messages
@@ -14,7 +17,8 @@ from k1_deploy.requests import Requests
 from k1_platform.broker import Bus
 from k1_platform.consuming import Handler, consume, consume_table
 from k1_platform.database import TRANSIENT_ERRORS
-from k1_platform.rpc import answer, raw_body
+from k1_platform.rpc import ASK_TIMEOUT_S, answer, raw_body
+from k1_platform.tasks import contained
 
 
 def consume_hellos(bus: Bus, inventory: Inventory, *, workers: int) -> None:
@@ -41,7 +45,12 @@ def answer_fetches(bus: Bus, chunks: Chunks, *, workers: int) -> None:
         decoder=raw_body,
         no_reply=True,
     )
-    subscribe(chunks.fetch)
+
+    async def fetch(message: NatsMessage) -> None:
+        async with asyncio.timeout(ASK_TIMEOUT_S):  # the device asks again; a worker must not wait for ever
+            await contained(chunks.fetch(message))
+
+    subscribe(fetch)
 
 
 def answer_questions(

@@ -4,7 +4,6 @@ The log (`deploy.log`) is the truth. What stands beside it repeats what it comes
 transaction of the entries that changed it.
 """
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from k1_deploy.driving.leases import notify
 from k1_deploy.saga.entries import LogEntry, read_log, to_json
 from k1_deploy.saga.state import NEXT, State
 from k1_platform.database import Connection
+from k1_platform.threads import in_thread
 
 _SUMMARY: Final = (
     "id, track_id, version, status, paused, reason, request ->> 'requested_by' AS requested_by,"
@@ -166,7 +166,7 @@ async def load(connection: Connection, deployment_id: str) -> tuple[DeploymentRo
         closed=row["closed"],
     )
     # Of a thousand devices these are thousands of entries: others' commands must not wait for them.
-    return found, await asyncio.to_thread(read_log, [entry["entry"] for entry in entries])
+    return found, await in_thread(read_log, [entry["entry"] for entry in entries])
 
 
 async def find_summary(connection: Connection, deployment_id: str) -> DeploymentSummary | None:

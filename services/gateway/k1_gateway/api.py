@@ -8,6 +8,7 @@ import aiohttp
 from k1_contracts.base import Contract
 from k1_contracts.queries import Answer
 from k1_gateway.edge import Edge
+from k1_gateway.rate_limits import RateLimits
 from k1_gateway.settings import GatewaySettings
 from k1_platform.broker import Bus
 from k1_platform.rpc import ASK_TIMEOUT_S, AnswerError, ask_raw
@@ -23,6 +24,7 @@ class Api:
     http: aiohttp.ClientSession
     settings: GatewaySettings
     edge: Edge
+    limits: RateLimits
     description: bytes
     """The OpenAPI document."""
 

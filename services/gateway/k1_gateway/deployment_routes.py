@@ -8,7 +8,7 @@ from typing import Final
 
 from k1_contracts import bundles, deployments, fleet, subjects
 from k1_gateway.deploying import DeploymentBody, request_deployment
-from k1_gateway.endpoints import AWAY, BODY_PROBLEMS, INVALID, NO_VERSION, Endpoint
+from k1_gateway.endpoints import AWAY, BODY_PROBLEMS, INVALID, NO_VERSION, STREAM_END, Endpoint
 from k1_gateway.live import deployment_events
 from k1_gateway.relaying import relay
 from k1_gateway.stream_events import DeploymentStreamEvent
@@ -75,7 +75,7 @@ DEPLOYMENT_ENDPOINTS: Final = (
             422: "`invalid_body`, `invalid_parameter`: every fault is named; `gate_not_overridable`, "
             "`group_too_large`, `idempotency_key_reused`",
         },
-        timeout_s=_PLAN_TIMEOUT_S,
+        timeout_s=_PLAN_TIMEOUT_S, limit="deployments",
     ),
     Endpoint(
         "GET", "/deployments", "listDeployments", "Deployments", "The deployments, newest first",
@@ -92,10 +92,10 @@ DEPLOYMENT_ENDPOINTS: Final = (
     Endpoint(
         "GET", "/deployments/{deployment_id}/events", "watchDeployment", "Deployments",
         "A deployment as server-sent events: `deployment` (DeploymentView) at both ends, "
-        "`change` (DeploymentChange) between",
+        "`change` (DeploymentChange) between; the last has the id `end`",
         deployment_events, subject=subjects.RPC_DEPLOYMENT_GET, question=deployments.GetDeployment,
-        answers={200: ("The stream; it ends with the deployment", DeploymentStreamEvent)}, problems=_NO_DEPLOYMENT,
-        media_type="text/event-stream",
+        answers={200: ("The stream; it ends with the deployment", DeploymentStreamEvent), **STREAM_END},
+        problems=_NO_DEPLOYMENT, media_type="text/event-stream", takes_last_id=True, limit="streams",
     ),
     _control("cancel", "Stop it: what was staged is discarded, what was activated goes back"),
     _control("rollback", "Back to what the devices ran before, also after it succeeded"),

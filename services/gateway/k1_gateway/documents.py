@@ -30,6 +30,12 @@ async def asyncapi(_api: Api, request: web.Request, _endpoint: Endpoint) -> web.
     return cacheable(request, _asyncapi_json())
 
 
+async def home(_request: web.Request) -> web.Response:
+    """Lead whoever opens the gateway's address to the page that describes it."""
+    headers = {"Location": "/docs", "Cache-Control": "no-store"}
+    return web.Response(status=302, text="The page is at /docs.\n", headers=headers)
+
+
 async def page(_request: web.Request) -> web.Response:
     """The page reads openapi.json; it needs nothing from anywhere else."""
     text, policy = _page()

@@ -24,7 +24,7 @@ _PREFLIGHT: Final = {
     "traceparent",
     "Access-Control-Max-Age": "600",
 }
-_EXPOSED: Final = "ETag, Retry-After, X-Request-Id, X-Trace-Id"
+_EXPOSED: Final = "ETag, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id, X-Trace-Id"
 
 
 class Edge:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from k1_contracts.base import Contract
 from k1_gateway.api import Api
+from k1_gateway.rate_limits import Kind
 from k1_platform.rpc import ASK_TIMEOUT_S
 
 BASE_PATH = "/api/v1"
@@ -16,22 +17,38 @@ Respond = Callable[[Api, web.Request, "Endpoint"], Awaitable[web.StreamResponse]
 
 INVALID: Final = {422: "`invalid_parameter`: every fault is named"}
 AWAY: Final = {503: "`service_unavailable`: try again", 504: "`service_timeout`: try again"}
-BODY_PROBLEMS: Final = {400: "`malformed_json`", 413: "`body_too_large`", 415: "`unsupported_media_type`"}
+BODY_PROBLEMS: Final = {
+    400: "`malformed_json`",
+    408: "`request_timeout`: the body did not arrive in time",
+    413: "`body_too_large`",
+    415: "`unsupported_media_type`",
+}
 EVERYWHERE: Final = {
     400: "`bad_request`: the request cannot be read; `client_gone`: the connection ended first",
+    421: "`host_not_allowed`: the gateway is not known under this host",
+    431: "`headers_too_large`",
     500: "`internal_error`: it was logged under the trace id",
 }
 """Problems with which any call may be answered; each call's own are described beside them."""
+UNSAFE: Final = {403: "`origin_not_allowed`: a page of another origin"}
+LIMITED: Final = {429: "`rate_limited`: try again after `Retry-After` seconds"}
+SHARED: Final = {**INVALID, **AWAY, **BODY_PROBLEMS, **EVERYWHERE, **UNSAFE, **LIMITED}
 SHARED_RESPONSES: Final = {
     400: "BadRequest",
+    403: "OriginNotAllowed",
+    408: "RequestTimeout",
     413: "BodyTooLarge",
     415: "UnsupportedMediaType",
+    421: "HostNotAllowed",
     422: "InvalidParameter",
+    429: "RateLimited",
+    431: "HeadersTooLarge",
     500: "InternalError",
     503: "ServiceUnavailable",
     504: "ServiceTimeout",
 }
-"""What the OpenAPI document calls the problems of INVALID, AWAY, BODY_PROBLEMS and EVERYWHERE that calls share."""
+"""What the OpenAPI document calls the problems of SHARED."""
+STREAM_END: Final = {204: ("Nothing more will come: it has ended, and the client has its last event", None)}
 NO_VERSION: Final = {404: "`track_not_found` or `version_not_found`", **INVALID, **AWAY}
 
 
@@ -75,8 +92,15 @@ class Endpoint:
     """How long the owner may take."""
     media_type: str = "application/json"
     """Of an answer with a body; of `text/event-stream`, the model is one event of the stream."""
+    limit: Kind | None = None
+    """Whose allowance a request uses up."""
 
     @property
     def status(self) -> int:
         """Of the first answer."""
         return next(iter(self.answers))
+
+    def general_problems(self) -> dict[int, str]:
+        """What the gateway itself may answer, whatever is asked for."""
+        unsafe = UNSAFE if self.method != "GET" else {}
+        return {**EVERYWHERE, **unsafe, **(LIMITED if self.limit else {})}

@@ -1,6 +1,8 @@
 """What happens to a job or a deployment as server-sent events, until it ends."""
 
-from collections.abc import Callable
+import asyncio
+import re
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +19,7 @@ from k1_contracts.queries import JobView
 from k1_gateway.api import Api
 from k1_gateway.endpoints import Endpoint, Respond
 from k1_gateway.parsing import read_question
+from k1_gateway.sse import END, last_event_id, nothing_more, open_stream, write
 from k1_platform.rpc import AnswerError
 from k1_platform.service import STOPPING
 
@@ -44,7 +47,11 @@ class Watched:
 
 
 def watch(watched: Watched) -> Respond:
-    """The stream of one thing; when the gateway ends, so does the stream, and an EventSource connects anew."""
+    """The stream of one thing; when the gateway ends, so does the stream, and an EventSource connects again.
+
+    Events are numbered, and the last has the id `end`. Whoever comes back after that gets 204, whoever comes back
+    after another id gets the view first, which says all that was missed.
+    """
 
     async def events(api: Api, request: web.Request, endpoint: Endpoint) -> web.StreamResponse:
         assert endpoint.question is not None
@@ -54,29 +61,65 @@ def watch(watched: Watched) -> Respond:
         try:
             # Asked for after the subscription, so that nothing falls between.
             view = await api.ask(endpoint.subject, question)
-            response = await _open(api, request)
-            await _send(response, watched.view_event, view)
-            while not watched.has_ended(view) and not request.app[STOPPING].is_set():
-                message = await _next(news, watched.look_every_s)
-                if message is not None:
-                    await _send(response, watched.news_event, message.data)
-                if message is None or watched.may_end(message.data):
-                    view = await _look(api, endpoint, question, view)
-                    await response.write(b": waiting\n\n")
-            await _send(response, watched.view_event, view)
+            if last_event_id(request) == END and watched.has_ended(view):
+                return nothing_more()
+            response = await open_stream(api, request)
+            if request.method != "HEAD":
+                follower = _Follower(watched, api, endpoint, question, news)
+                out = _Numbered(response, last_event_id(request))
+                await _until_gone(request, follower.run(out, view, request.app[STOPPING]))
         finally:
             await news.unsubscribe()
-        await response.write_eof()
         return response
 
     return events
 
 
-async def _open(api: Api, request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse(headers={**api.edge.headers(request), "Cache-Control": "no-store"})
-    response.content_type = "text/event-stream"
-    await response.prepare(request)
-    return response
+class _Numbered:
+    """Writes events with ids that go on where the client's last connection ended."""
+
+    def __init__(self, response: web.StreamResponse, last_id: str | None) -> None:
+        self.response = response
+        known = re.fullmatch(r"[0-9]{1,12}", last_id or "")
+        self._number = int(known[0]) if known else 0
+
+    async def send(self, event: str, data: bytes, *, is_last: bool = False) -> None:
+        self._number += 1
+        number = END if is_last else str(self._number)
+        chunk = b"event: %s\nid: %s\ndata: %s\n\n" % (event.encode(), number.encode(), data)
+        await write(self.response, chunk)
+
+
+@dataclass(frozen=True, slots=True)
+class _Follower:
+    watched: Watched
+    api: Api
+    endpoint: Endpoint
+    question: Contract
+    news: Subscription
+
+    async def run(self, out: _Numbered, view: bytes, stopping: asyncio.Event) -> None:
+        """Send the view, what happens, and the view again when it has ended or the gateway stops."""
+        has_ended = self.watched.has_ended
+        if not has_ended(view):
+            await out.send(self.watched.view_event, view)
+        while not has_ended(view) and not stopping.is_set():
+            message = await _next(self.news, self.watched.look_every_s)
+            if message is not None:
+                await out.send(self.watched.news_event, message.data)
+            if message is None or self.watched.may_end(message.data):
+                view = await _look(self.api, self.endpoint, self.question, view)
+                await write(out.response, b": waiting\n\n")
+        await out.send(self.watched.view_event, view, is_last=has_ended(view))
+
+
+async def _until_gone(request: web.Request, streaming: Coroutine[Any, Any, None]) -> None:
+    """Await the stream; a client that went away, or takes nothing, ends its own and is no error of ours."""
+    try:
+        await streaming
+    except (ConnectionError, TimeoutError):
+        if request.transport is not None:
+            request.transport.abort()  # Closing would wait until it has read all.
 
 
 async def _look(api: Api, endpoint: Endpoint, question: Contract, known: bytes) -> bytes:
@@ -92,10 +135,6 @@ async def _next(news: Subscription, within_s: float) -> Msg | None:
         return await news.next_msg(timeout=within_s)
     except NatsTimeoutError:
         return None
-
-
-async def _send(response: web.StreamResponse, event: str, data: bytes) -> None:
-    await response.write(b"event: %s\ndata: %s\n\n" % (event.encode(), data))
 
 
 def _status_in(model: Any, ended: frozenset[Any]) -> Callable[[bytes], bool]:

@@ -14,23 +14,16 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from k1_contracts.json_schema import COMPONENT_REF
-from k1_gateway.endpoints import (
-    AWAY,
-    BASE_PATH,
-    BODY_PROBLEMS,
-    EVERYWHERE,
-    INVALID,
-    SHARED_RESPONSES,
-    Endpoint,
-)
+from k1_gateway.endpoints import BASE_PATH, SHARED, SHARED_RESPONSES, Endpoint
 from k1_gateway.openapi_schemas import body_name, fields_of, make_schemas, share_types
 from k1_gateway.parsing import COMMA_LISTS, LARGEST_EVENT_ID, LONGEST_KEY
 from k1_gateway.problems import CONTENT_TYPE, Problem
 from k1_gateway.routes import ENDPOINTS
 
 _PATH_FIELD: Final = re.compile(r"{(\w+)}")
+_PASSING: Final = (429, 503)
+"""Problems that time mends."""
 _EVENT_STREAM: Final = "text/event-stream"
-_SHARED: Final = {**INVALID, **AWAY, **BODY_PROBLEMS, **EVERYWHERE}
 _HEADERS: Final = {
     "RequestId": {
         "description": "The request's own X-Request-Id, or the trace id.",
@@ -68,7 +61,7 @@ def make_document(endpoints: Iterable[Endpoint]) -> Json:
             "version": version("k1-gateway"),
             "description": "Songs in, Genesis maps out. Errors are RFC 9457 problems with a stable `code`. "
             "Unknown parameters and unknown fields of a body are refused. "
-            "Every answer carries `X-Request-Id` and `X-Trace-Id`.",
+            "Every answer carries `X-Request-Id` and `X-Trace-Id`. HEAD is answered wherever GET is.",
             "license": {"name": "AGPL-3.0-or-later", "identifier": "AGPL-3.0-or-later"},
         },
         "servers": [{"url": BASE_PATH}],
@@ -77,7 +70,7 @@ def make_document(endpoints: Iterable[Endpoint]) -> Json:
         "components": {
             "schemas": make_schemas(endpoints),
             "responses": {
-                name: _problem_response(status, _SHARED[status]) for status, name in SHARED_RESPONSES.items()
+                name: _problem_response(status, SHARED[status]) for status, name in SHARED_RESPONSES.items()
             },
             "headers": _HEADERS,
         },
@@ -104,12 +97,13 @@ def _operation(endpoint: Endpoint) -> Json:
 def _problems(endpoint: Endpoint) -> dict[int, Json]:
     """Return the call's own problems and those of every call; a text that calls share is written once."""
     found: dict[int, Json] = {}
-    for status in sorted({*endpoint.problems, *EVERYWHERE}):
+    general = endpoint.general_problems()
+    for status in sorted({*endpoint.problems, *general}):
         text = endpoint.problems.get(status)
-        if text is None or text == _SHARED.get(status):
+        if text is None or text == SHARED.get(status):
             found[status] = {"$ref": f"#/components/responses/{SHARED_RESPONSES[status]}"}
         else:
-            texts = (text, EVERYWHERE.get(status))
+            texts = (text, general.get(status))
             found[status] = _problem_response(status, "; ".join(filter(None, texts)))
     return found
 
@@ -139,7 +133,8 @@ def _headers(endpoint: Endpoint) -> Iterable[Json]:
     if endpoint.cacheable:
         yield _header("If-None-Match", "The ETag of the copy that the client holds.", {"type": "string"})
     if endpoint.takes_last_id:
-        schema = {"type": "integer", "minimum": 0, "maximum": LARGEST_EVENT_ID}
+        numbers = {"type": "integer", "minimum": 0, "maximum": LARGEST_EVENT_ID}
+        schema = numbers if "last_event_id" in endpoint.query else {"type": "string"}
         yield _header(
             "Last-Event-ID", "The `id` of the last event received; an EventSource sends it.", schema
         )
@@ -160,7 +155,7 @@ def _request_content(endpoint: Endpoint) -> Json:
 
 
 def _answer(endpoint: Endpoint, description: str, model: type[BaseModel] | None) -> Json:
-    tagged = endpoint.cacheable or endpoint.takes_match
+    tagged = model is not None and (endpoint.cacheable or endpoint.takes_match)
     answer: Json = {"description": description, "headers": _response_headers(*(["ETag"] if tagged else []))}
     if model is not None:
         answer["content"] = {endpoint.media_type: {"schema": _body_schema(endpoint, model)}}
@@ -178,7 +173,7 @@ def _body_schema(endpoint: Endpoint, model: type[BaseModel]) -> Json:
 def _problem_response(status: int, text: str) -> Json:
     return {
         "description": text,
-        "headers": _response_headers(*(["Retry-After"] if status == 503 else [])),  # noqa: PLR2004
+        "headers": _response_headers(*(["Retry-After"] if status in _PASSING else [])),
         "content": {CONTENT_TYPE: {"schema": _ref(Problem.__name__)}},
     }
 

@@ -1,17 +1,18 @@
 """From a request to the question that it asks; every fault is named at once."""
 
 import json
-import math
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any, Final, NoReturn, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from k1_contracts.base import Contract
+from k1_gateway.json_body import MalformedJsonError, UnusableJsonError, parse_json
 from k1_gateway.problems import Fault, ProblemError
+from k1_platform.http_body import read_body
 
 Q = TypeVar("Q", bound=Contract)
 COMMA_LISTS: Final = frozenset({"layers"})
@@ -21,6 +22,7 @@ LARGEST_EVENT_ID: Final = 2**63 - 1
 _INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,30})")
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _BOOLEANS: Final = {"true": True, "false": False}
+_LONGEST_TYPE: Final = 100
 _MOST_FAULTS: Final = 50
 """A list may hold ten thousand wrong items."""
 _AN_ID: Final = re.compile(r"\^[a-z]{3}_")
@@ -56,15 +58,16 @@ def read_question(
     return question
 
 
-async def read_body(request: web.Request, fields: Sequence[str]) -> dict[str, Any]:
+async def read_fields(request: web.Request, fields: Sequence[str]) -> dict[str, Any]:
     """Return the JSON object of the body with only these fields; an empty body is an empty object.
 
     Raises:
         ProblemError: `unsupported_media_type` (415), `malformed_json` (400) or `invalid_body` (422).
     """
-    if not await request.read():
+    raw = await _read_raw(request)
+    if not raw:
         return {}
-    body = await read_json(request)
+    body = _parsed(raw)
     if not isinstance(body, dict):
         raise ProblemError("invalid_body", 422, "The body must be a JSON object.")
     fields_given = cast("dict[str, Any]", body)
@@ -92,29 +95,27 @@ async def read_json(request: web.Request) -> object:
     """Any JSON; an empty body is None.
 
     Raises:
-        ProblemError: `unsupported_media_type` (415) or `malformed_json` (400).
+        ProblemError: `unsupported_media_type` (415), `malformed_json` (400) or, for values that nothing can use,
+            `invalid_body` (422).
     """
-    raw = await request.read()
-    if not raw:
-        return None
-    if request.content_type != "application/json":
-        detail = f"The body is {request.content_type}; send application/json."
+    return _parsed(await _read_raw(request))
+
+
+async def _read_raw(request: web.Request) -> bytes:
+    raw = await read_body(request)
+    if raw and request.content_type != "application/json":
+        detail = f"The body is {request.content_type[:_LONGEST_TYPE]}; send application/json."
         raise ProblemError("unsupported_media_type", 415, detail)
+    return raw
+
+
+def _parsed(raw: bytes) -> object:
     try:
-        return json.loads(raw, parse_constant=_no_constant, parse_float=_finite)
-    except (ValueError, RecursionError) as error:
+        return parse_json(raw) if raw else None
+    except MalformedJsonError as error:
         raise ProblemError("malformed_json", 400, f"The body is not JSON: {error}.") from error
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError(f"{text} is out of range")
-    return number
+    except UnusableJsonError as error:
+        raise _invalid([Fault(name=error.where, message=str(error))], "invalid_body") from error
 
 
 def idempotency_key(request: web.Request) -> str | None:

@@ -123,6 +123,9 @@ def _from_aiohttp(request: web.Request, error: web.HTTPException) -> ProblemErro
         allowed = ", ".join(sorted(error.allowed_methods))
         detail = f"{request.path} does not take {request.method}; it takes {allowed}."
         return ProblemError("method_not_allowed", error.status, detail, headers={"Allow": allowed})
+    if error.status == HTTPStatus.REQUEST_TIMEOUT:
+        detail = "The body did not arrive in time; check the connection and send the request again."
+        return ProblemError("request_timeout", error.status, detail)
     if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return ProblemError("body_too_large", error.status, "The body may have at most 1 MiB; send less.")
     return ProblemError(

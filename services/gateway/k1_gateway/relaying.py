@@ -1,21 +1,20 @@
 """Endpoints that only ask the owner and pass its answer on."""
 
-import asyncio
-
 from aiohttp import web
 
 from k1_contracts.queries import GetGenesis
 from k1_gateway.api import Api
 from k1_gateway.caching import cacheable, held_tags, not_modified, tagged
 from k1_gateway.endpoints import Endpoint
-from k1_gateway.parsing import idempotency_key, read_body, read_question
+from k1_gateway.parsing import idempotency_key, read_fields, read_question
 from k1_platform.rpc_documents import ask_document
+from k1_platform.threads import in_thread
 
 
 async def relay(api: Api, request: web.Request, endpoint: Endpoint) -> web.Response:
     """Ask the owner, pass its answer on."""
     assert endpoint.question is not None
-    extra = await read_body(request, endpoint.body) if endpoint.method == "POST" else {}
+    extra = await read_fields(request, endpoint.body) if endpoint.method == "POST" else {}
     key = idempotency_key(request) if endpoint.takes_key else None
     if "idempotency_key" in endpoint.question.model_fields:
         extra["idempotency_key"] = key
@@ -44,7 +43,7 @@ async def genesis(api: Api, request: web.Request, endpoint: Endpoint) -> web.Res
     if _takes_gzip(request):
         headers["Content-Encoding"] = "gzip"
         return web.Response(body=found.body, content_type="application/json", headers=headers)
-    plain = await asyncio.to_thread(found.json)
+    plain = await in_thread(found.json)
     return web.Response(body=plain, content_type="application/json", headers=headers)
 
 

@@ -10,7 +10,7 @@ from k1_contracts.graph import GraphDocument
 from k1_gateway import documents
 from k1_gateway.api import Api
 from k1_gateway.deployment_routes import DEPLOYMENT_ENDPOINTS
-from k1_gateway.endpoints import AWAY, BASE_PATH, BODY_PROBLEMS, INVALID, NO_VERSION, Endpoint
+from k1_gateway.endpoints import AWAY, BASE_PATH, BODY_PROBLEMS, INVALID, NO_VERSION, STREAM_END, Endpoint
 from k1_gateway.graphs import get_graph, put_graph
 from k1_gateway.live import job_events
 from k1_gateway.overview import Health, health
@@ -47,7 +47,7 @@ ENDPOINTS: Final = (
             202: ("Accepted; its analysis is queued", queries.UploadAccepted),
             200: ("These bytes are a track already", queries.UploadAccepted),
         },
-        problems=_UPLOAD_PROBLEMS, form=UploadForm, takes_key=True,
+        problems=_UPLOAD_PROBLEMS, form=UploadForm, takes_key=True, limit="uploads",
     ),
     Endpoint(
         "GET", "/tracks", "listTracks", "Tracks", "List and search tracks",
@@ -109,8 +109,9 @@ ENDPOINTS: Final = (
         problems={
             **BODY_PROBLEMS, **_NO_MAP,
             412: "`graph_changed`: somebody edited it since; read it again",
-            422: "`graph_invalid`: `violations` names every broken rule; `invalid_parameter`",
+            422: "`graph_invalid`: `violations` names every broken rule; `invalid_parameter`, `invalid_body`",
         },
+        limit="edits",
     ),
     Endpoint(
         "POST", "/tracks/{track_id}/versions/{version}/simulate", "simulateGraph", "Graphs",
@@ -125,7 +126,7 @@ ENDPOINTS: Final = (
             422: "`graph_invalid`, `simulation_failed`, `bundle_failed`, `invalid_parameter`, `invalid_body`",
             503: "`service_unavailable`, `simulation_failed`: try again",
         },
-        timeout_s=_SIMULATE_TIMEOUT_S,
+        timeout_s=_SIMULATE_TIMEOUT_S, limit="simulations",
     ),
     Endpoint(
         "GET", "/presets", "listPresets", "Graphs", "The presets with the templates of their graphs",
@@ -151,6 +152,7 @@ ENDPOINTS: Final = (
         problems={
             **BODY_PROBLEMS, **_NO_TRACK, 422: "`invalid_parameter`, `invalid_body`, `idempotency_key_reused`",
         },
+        limit="analyses",
     ),
     Endpoint(
         "GET", "/analysis/jobs", "listJobs", "Analysis", "The newest jobs",
@@ -170,10 +172,11 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         "GET", "/analysis/jobs/{job_id}/events", "watchJob", "Analysis",
-        "A job's progress as server-sent events: `job` (JobView) at both ends, `progress` (JobProgress) between",
+        "A job's progress as server-sent events: `job` (JobView) at both ends, `progress` (JobProgress) between; "
+        "the last has the id `end`",
         job_events, subject=subjects.RPC_JOB_GET, question=queries.GetJob,
-        answers={200: ("The stream; it ends with the job", JobStreamEvent)}, problems=_NO_JOB,
-        media_type="text/event-stream",
+        answers={200: ("The stream; it ends with the job", JobStreamEvent), **STREAM_END}, problems=_NO_JOB,
+        media_type="text/event-stream", takes_last_id=True, limit="streams",
     ),
     Endpoint(
         "GET", "/analysis/workers", "listWorkers", "Analysis", "The analysis workers and the queue",
@@ -187,7 +190,7 @@ ENDPOINTS: Final = (
         "events under their name; `id` and `Last-Event-ID` replay what was missed in the last ten minutes",
         stream_telemetry, subject=subjects.RPC_TRACK_GET, question=WatchTelemetry, query=("last_event_id",),
         answers={200: ("The stream; it does not end", TelemetryStreamEvent)}, problems=_NO_TRACK,
-        media_type="text/event-stream", takes_last_id=True,
+        media_type="text/event-stream", takes_last_id=True, limit="streams",
     ),
     Endpoint(
         "GET", "/health", "getHealth", "About", "Every service's readiness",
@@ -209,10 +212,14 @@ def make_routes(api: Api) -> list[web.RouteDef]:
 
     def route(endpoint: Endpoint) -> web.RouteDef:
         async def handle(request: web.Request) -> web.StreamResponse:
-            return await endpoint.respond(api, request, endpoint)
+            if endpoint.limit is None:
+                return await endpoint.respond(api, request, endpoint)
+            async with api.limits.admit(endpoint.limit, request.remote) as headers:
+                response = await endpoint.respond(api, request, endpoint)
+            if not response.prepared:
+                response.headers.update(headers)
+            return response
 
-        # allow_head would only be of use for what nobody asks for.
-        options = {"allow_head": False} if endpoint.method == "GET" else {}
-        return web.route(endpoint.method, BASE_PATH + endpoint.path, handle, **options)
+        return web.route(endpoint.method, BASE_PATH + endpoint.path, handle)
 
-    return [*map(route, ENDPOINTS), web.get("/docs", documents.page)]
+    return [*map(route, ENDPOINTS), web.get("/docs", documents.page), web.get("/", documents.home)]

@@ -1,9 +1,39 @@
 """What an operator may set; K1_GATEWAY_*."""
 
-from pydantic import Field
-from pydantic_settings import SettingsConfigDict
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from k1_platform.settings import HttpSettings
+
+
+class Allowance(BaseModel):
+    """How much of one kind of request one address may send."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    per_minute: int = Field(gt=0)
+    """In the long run."""
+    burst: int = Field(gt=0)
+    """At one go, after a pause."""
+    at_once: int = Field(gt=0)
+    """Being answered at the same time."""
+    waiting: int = Field(default=0, ge=0)
+    """More wait for their turn, their bodies unread."""
+    wait_s: float = Field(default=30, gt=0)
+    """How long they wait."""
+
+    def times(self, factor: int) -> "Allowance":
+        """For a caller who may do more."""
+        if factor == 1:
+            return self
+        more = {name: getattr(self, name) * factor for name in ("per_minute", "burst", "at_once", "waiting")}
+        return self.model_copy(update=more)
+
+
+def _split(value: Any) -> Any:
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
 
 class GatewaySettings(HttpSettings):
@@ -21,4 +51,32 @@ class GatewaySettings(HttpSettings):
     allowed_origins: frozenset[str] = Field(
         default=frozenset(),
         description='Web pages of other origins that may call the API: JSON, ["https://show.example"].',
+    )
+    allowed_hosts: Annotated[frozenset[str], NoDecode, BeforeValidator(_split)] = Field(
+        default=frozenset(),
+        description="Names under which the gateway is reached, with commas between, without ports. Names of the "
+        "loopback interface, the address that a client connected to and K1_GATEWAY_HOST need not be named.",
+    )
+    limit_uploads: Allowance = Field(
+        default=Allowance(per_minute=20, burst=100, at_once=6, waiting=100),
+        description="Uploads that one address may send: JSON, see the field's default. The others likewise.",
+    )
+    limit_analyses: Allowance = Field(
+        default=Allowance(per_minute=10, burst=60, at_once=10), description="Analyses of known tracks."
+    )
+    limit_simulations: Allowance = Field(
+        default=Allowance(per_minute=30, burst=30, at_once=2, waiting=8), description="Simulations of graphs."
+    )
+    limit_edits: Allowance = Field(
+        default=Allowance(per_minute=120, burst=120, at_once=4, waiting=16), description="Edits of graphs."
+    )
+    limit_deployments: Allowance = Field(
+        default=Allowance(per_minute=30, burst=60, at_once=4, waiting=16),
+        description="New deployments, dry runs too. Cancelling and rolling back are never limited.",
+    )
+    limit_streams: Allowance = Field(
+        default=Allowance(per_minute=600, burst=600, at_once=50), description="Open streams of events."
+    )
+    limit_loopback_factor: int = Field(
+        default=20, ge=1, description="How many times as much callers on this machine may send."
     )

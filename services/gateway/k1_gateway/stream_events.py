@@ -3,9 +3,9 @@
 The streams are written from what the owners publish; these models are their description in the OpenAPI document.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, RootModel
+from pydantic import BaseModel, Field, RootModel, StringConstraints
 
 from k1_contracts.base import UtcTime
 from k1_contracts.commands import JobProgress
@@ -13,11 +13,17 @@ from k1_contracts.deployments import DeploymentChange, DeploymentView
 from k1_contracts.devices import DeviceId, LiveEvent
 from k1_contracts.queries import JobView
 
+EventId = Annotated[str, StringConstraints(pattern="^([0-9]+|end)$")]
+"""`end`: nothing comes after this event."""
+Sequence = Annotated[str, StringConstraints(pattern="^[0-9]+$")]
+"""The place in a stream that does not end."""
+
 
 class JobStateEvent(BaseModel):
     """The job, when the stream begins and when it ends."""
 
     event: Literal["job"]
+    id: EventId
     data: JobView
 
 
@@ -25,6 +31,7 @@ class JobProgressEvent(BaseModel):
     """How far the job is."""
 
     event: Literal["progress"]
+    id: EventId
     data: JobProgress
 
 
@@ -36,6 +43,7 @@ class DeploymentStateEvent(BaseModel):
     """The deployment, when the stream begins and when it ends."""
 
     event: Literal["deployment"]
+    id: EventId
     data: DeploymentView
 
 
@@ -43,6 +51,7 @@ class DeploymentChangeEvent(BaseModel):
     """A step of one device, or another status of the deployment."""
 
     event: Literal["change"]
+    id: EventId
     data: DeploymentChange
 
 
@@ -66,7 +75,7 @@ class TelemetryReadingEvent(BaseModel):
     """A reading, with its place in the stream; it comes without a name, so that `onmessage` sees it."""
 
     event: Literal["message"] = "message"
-    id: int = Field(ge=0)
+    id: Sequence
     data: TelemetryReading
 
 
@@ -74,7 +83,7 @@ class TelemetryNoticeEvent(BaseModel):
     """Something that happened, under its name: `alarm`, `online`, `offline`, `auto_rollback`, `missed`, `dropped`."""
 
     event: str = Field(pattern=r"^[0-9A-Za-z_]+$")
-    id: int | None = Field(default=None, ge=0)
+    id: Sequence | None = None
     """Absent where the place in the stream does not change: `missed` and `dropped`."""
     data: LiveEvent
 

@@ -18,12 +18,11 @@ from k1_gateway.api import Api
 from k1_gateway.endpoints import Endpoint
 from k1_gateway.feed import Feed, Item, Waiting, sse_event
 from k1_gateway.parsing import LARGEST_EVENT_ID, from_text, read_question
+from k1_gateway.sse import last_event_id, open_stream, write
 from k1_platform.service import STOPPING
 from k1_platform.tasks import end_tasks
 
 HEARTBEAT_S: Final = 15.0
-_STUCK_S: Final = 60.0
-"""A client that takes nothing for so long is gone."""
 _AGAIN_S: Final = 1.0
 """What loses a cancellation must not keep the stream from its end until the gateway cuts it."""
 
@@ -40,13 +39,13 @@ class WatchTelemetry(Contract):
 
 async def stream_telemetry(api: Api, request: web.Request, endpoint: Endpoint) -> web.StreamResponse:
     """Until the client goes or the gateway ends; the client's EventSource then connects anew."""
-    header = request.headers.get("Last-Event-ID")
+    header = last_event_id(request)
     extra = {"last_event_id": from_text(WatchTelemetry, "last_event_id", header)} if header else {}
     question = read_question(request, WatchTelemetry, query=endpoint.query, extra=extra)
     await api.ask(endpoint.subject, GetTrack(track_id=question.track_id))
-    response = web.StreamResponse(headers={**api.edge.headers(request), "Cache-Control": "no-store"})
-    response.content_type = "text/event-stream"
-    await response.prepare(request)
+    response = await open_stream(api, request)
+    if request.method == "HEAD":
+        return response
     waiting = Waiting()
     feed = Feed(api.bus, question.track_id, question.last_event_id, waiting)
     await _until_first_ends(feed.run(), _write(response, waiting), request.app[STOPPING].wait())
@@ -70,8 +69,7 @@ async def _write(response: web.StreamResponse, waiting: Waiting) -> None:
     # A client that went away, or that takes nothing, ends its own stream and is no error of ours.
     with suppress(ConnectionError, TimeoutError):
         async for chunk in _chunks(waiting):
-            async with asyncio.timeout(_STUCK_S):
-                await response.write(chunk)
+            await write(response, chunk)
 
 
 async def _chunks(waiting: Waiting) -> AsyncIterator[bytes]:

@@ -15,6 +15,7 @@ from k1_gateway.api import Api
 from k1_gateway.endpoints import Endpoint
 from k1_gateway.parsing import idempotency_key
 from k1_gateway.problems import Fault, ProblemError
+from k1_platform.http_body import body_chunks
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=3, sock_read=120)
 _STATUSES: Final = {"queued": 202, "existing": 200}
@@ -39,19 +40,33 @@ async def upload(api: Api, request: web.Request, _: Endpoint) -> web.Response:
     if (key := idempotency_key(request)) is not None:
         headers["Idempotency-Key"] = key
     propagate.inject(headers)
+    body = _Body(request)
     try:
         async with api.http.post(
-            f"{api.settings.ingest_url}/upload", data=_body(request), headers=headers, timeout=_TIMEOUT
+            f"{api.settings.ingest_url}/upload", data=body.chunks(), headers=headers, timeout=_TIMEOUT
         ) as answer:
             return _passed_on(answer.status, answer.headers.get("Retry-After"), await answer.read())
     except (aiohttp.ClientError, TimeoutError) as error:
+        if body.error is not None:
+            raise body.error from error
         detail = "The upload could not be taken in; send the same file again in a moment."
         raise ProblemError("service_unavailable", 503, detail) from error
 
 
-async def _body(request: web.Request) -> AsyncIterator[bytes]:
-    async for chunk in request.content.iter_any():
-        yield chunk
+class _Body:
+    """The client's bytes on their way; what is wrong with them is the client's answer, not ingest's."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self.error: Exception | None = None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in body_chunks(self._request):
+                yield chunk
+        except Exception as error:
+            self.error = error
+            raise
 
 
 def _passed_on(status: int, retry_after: str | None, raw: bytes) -> web.Response:

@@ -331,7 +331,7 @@ HOSTILE: list[tuple[Any, int, str, str]] = [
     ({**ORDER, "activation": {"when": "later"}}, 422, "invalid_body", "activation"),
     ({**ORDER, "overrides": [{"gate": "firmware", "reason": "short"}]}, 422, "invalid_body", "overrides.0"),
     ({**ORDER, "requested_by": "a\0b"}, 422, "invalid_body", "requested_by"),
-    ('{"track_id": "\\ud800"}', 422, "invalid_body", "request"),
+    ('{"track_id": "\\ud800"}', 422, "invalid_body", "track_id"),
 ]
 
 

@@ -51,7 +51,7 @@ async def test_every_error_is_a_problem(
 
 async def test_405_says_what_is_allowed(http: httpx.AsyncClient) -> None:
     """As RFC 9110 wants it."""
-    assert (await http.put(f"{API}/tracks")).headers["Allow"] == "GET"
+    assert (await http.put(f"{API}/tracks")).headers["Allow"] == "GET, HEAD"
 
 
 async def test_every_fault_is_named_at_once(http: httpx.AsyncClient) -> None:

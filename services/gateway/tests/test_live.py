@@ -57,6 +57,33 @@ async def test_an_ended_job_is_told_at_once(http: httpx.AsyncClient, owners: Own
     assert '"status":"failed"' in answer.text
 
 
+async def _ids(http: httpx.AsyncClient, url: str, last_id: str | None = None) -> tuple[int, list[str]]:
+    """The status, and the ids of a stream's events, as an EventSource comes back with the last one."""
+    answer = await http.get(url, headers={"Last-Event-ID": last_id} if last_id else {})
+    return answer.status_code, [line[4:] for line in answer.text.splitlines() if line.startswith("id: ")]
+
+
+async def test_an_event_source_is_told_to_stop(http: httpx.AsyncClient, owners: Owners) -> None:
+    """It gets the end once, and 204 when it comes back with the end's id; without it, it would come back for ever."""
+    owners.says(subjects.RPC_JOB_GET, samples.job("failed"))
+    owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment(status="rolled_back"))
+    for url in (URL, f"/api/v1/deployments/{samples.DEPLOYMENT}/events"):
+        assert await _ids(http, url) == (200, ["end"])
+        assert await _ids(http, url, "7") == (200, ["end"])
+        assert await _ids(http, url, "end") == (204, [])
+
+
+async def test_what_goes_on_again_has_no_end_yet(http: httpx.AsyncClient, owners: Owners) -> None:
+    """An end that was seen does not hide that a deployment is rolled back now; ids go on from the client's."""
+    owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment(status="rolling_back"))
+    url = f"/api/v1/deployments/{samples.DEPLOYMENT}/events"
+    for last_id, first in (("end", "1"), ("41", "42"), ("x" * 9, "1"), ("9" * 4000, "1")):
+        async with http.stream("GET", url, headers={"Last-Event-ID": last_id}) as stream:
+            assert stream.status_code == 200
+            lines = stream.aiter_lines()
+            assert [await anext(lines), await anext(lines)] == ["event: deployment", f"id: {first}"]
+
+
 async def test_an_unknown_job_is_a_problem(http: httpx.AsyncClient, owners: Owners) -> None:
     """Not a stream that never says anything."""
     owners.says(subjects.RPC_JOB_GET, AnswerError("job_not_found", "There is no such job.", 404))

@@ -1,21 +1,25 @@
 """The document and the gateway agree on every parameter: what one takes the other takes."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import quote
 
 import pytest
+from aiohttp import StreamReader, web
 from aiohttp.test_utils import make_mocked_request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k1_gateway.endpoints import Endpoint
 from k1_gateway.openapi import make_document
-from k1_gateway.parsing import read_body, read_document, read_question
+from k1_gateway.parsing import read_document, read_fields, read_question
 from k1_gateway.problems import ProblemError
 from k1_gateway.routes import ENDPOINTS
+from k1_platform.http_server import LIMITS, ServerLimits
 from tests.support.api_document import ApiDocument, Operation
 
 API = ApiDocument(make_document(ENDPOINTS))
@@ -162,15 +166,20 @@ def at(body: Any, place: tuple[Any, ...]) -> Any:
 
 async def refusal(endpoint: Endpoint, operation: Operation, sent: bytes) -> ProblemError | None:
     """The gateway's, if it refuses this body."""
+    payload = StreamReader(Mock(), 2**16, loop=asyncio.get_running_loop())
+    payload.feed_data(sent)
+    payload.feed_eof()
+    app = web.Application()
+    app[LIMITS] = ServerLimits(receive_s=60.0, idle_s=60.0)
+    headers = {"Content-Type": "application/json"}
     request = make_mocked_request(
-        "POST", "/", {"Content-Type": "application/json"}, match_info=operation.path
+        "POST", "/", headers, match_info=operation.path, payload=payload, app=app, client_max_size=2**20
     )
-    request._read_bytes = sent
     try:
         if endpoint.document is not None:
             await read_document(request, endpoint.document[1])
         else:
-            extra = await read_body(request, endpoint.body)
+            extra = await read_fields(request, endpoint.body)
             read_question(request, endpoint.question, extra=extra | endpoint.fixed)
     except ProblemError as problem:
         return problem

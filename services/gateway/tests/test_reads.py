@@ -152,3 +152,50 @@ async def test_a_job_is_cancelled(http: httpx.AsyncClient, owners: Owners) -> No
     owners.says(subjects.RPC_JOB_CANCEL, samples.job("cancelled"))
     answer = await http.delete(f"{API}/analysis/jobs/{JOB}")
     assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
+
+
+async def test_head_is_answered_wherever_get_is(http: httpx.AsyncClient, owners: Owners) -> None:
+    """With the same status and headers and without the body; streams send their head at once."""
+    owners.says(subjects.RPC_GENESIS_GET, await document("tag1", samples.genesis("rhythm")))
+    for subject, result in (
+        (subjects.RPC_TRACK_LIST, samples.page()),
+        (subjects.RPC_GRAPH_GET, samples.graph()),
+        (subjects.RPC_JOB_GET, samples.job()),
+        (subjects.RPC_DEPLOYMENT_GET, samples.deployment()),
+        (subjects.RPC_TRACK_GET, AnswerError("track_not_found", "There is no such track.", 404)),
+    ):
+        owners.says(subject, result)
+    version = f"{API}/tracks/{TRACK}/versions/1"
+    fixed = (
+        f"{API}/tracks",
+        f"{version}/genesis",
+        f"{version}/graph",
+        f"{API}/tracks/{TRACK}",
+        f"{API}/nothing",
+    )
+    for path in (*fixed, f"{API}/openapi.json", "/docs", "/", "/livez"):
+        got, head = await http.get(path), await http.head(path)
+        assert (head.status_code, head.content) == (got.status_code, b""), path
+        changing = {"date", "x-trace-id", "x-request-id"}
+        # The error's body holds a trace id, of the same length each time.
+        assert {k: v for k, v in head.headers.items() if k not in changing} == {
+            k: v for k, v in got.headers.items() if k not in changing
+        }, path
+    tag = (await http.head(f"{API}/tracks")).headers["ETag"]
+    assert (await http.head(f"{API}/tracks", headers={"If-None-Match": tag})).status_code == 304
+    for path in (f"{API}/analysis/jobs/{JOB}/events", f"{API}/deployments/{samples.DEPLOYMENT}/events"):
+        head = await http.head(path)
+        assert (head.status_code, head.headers["content-type"], head.content) == (
+            200,
+            "text/event-stream",
+            b"",
+        )
+    owners.says(subjects.RPC_TRACK_GET, samples.page())
+    head = await http.head(f"{API}/tracks/{TRACK}/telemetry/stream")
+    assert (head.status_code, head.headers["content-type"]) == (200, "text/event-stream")
+
+
+async def test_the_address_alone_leads_to_the_page(http: httpx.AsyncClient) -> None:
+    """Whoever opens what `k1 up` printed finds something."""
+    answer = await http.get("/", follow_redirects=True)
+    assert (answer.status_code, answer.url.path) == (200, "/docs")

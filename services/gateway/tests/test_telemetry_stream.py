@@ -233,7 +233,9 @@ async def test_a_slow_client_loses_the_oldest_samples_and_is_told(
     """What it did not read in time is dropped and counted; the event among it and the newest sample arrive."""
     count = 10_000
     with _connection(gateway.url) as slow:
-        slow.sendall(f"GET /api/v1/tracks/{track}/telemetry/stream HTTP/1.1\r\nHost: k1\r\n\r\n".encode())
+        slow.sendall(
+            f"GET /api/v1/tracks/{track}/telemetry/stream HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        )
         text = await asyncio.to_thread(_read_until, slow, ": connected")
         await _until_consumed(nats_client, track)
         await fill(nats_client, track, count // 2)
@@ -305,7 +307,9 @@ async def test_a_gateway_that_ends_ends_its_streams(
     """Also that of a client that reads nothing any more."""
     environment = provisioned.environment
     with running_service("gateway", environment, tmp_path) as leaving, _connection(leaving.url) as stuck:
-        stuck.sendall(f"GET /api/v1/tracks/{track}/telemetry/stream HTTP/1.1\r\nHost: k1\r\n\r\n".encode())
+        stuck.sendall(
+            f"GET /api/v1/tracks/{track}/telemetry/stream HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        )
         await _until_consumed(nats_client, track)
         await fill(nats_client, track, 5_000)
         async with (

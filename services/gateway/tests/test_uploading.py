@@ -96,7 +96,7 @@ async def test_a_client_that_goes_away_frees_ingest(
         for _ in range(10):
             connection = socket.create_connection((url.host, url.port or 80))
             connections.enter_context(connection).sendall(
-                b"POST /api/v1/tracks/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n"
+                b"POST /api/v1/tracks/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n"
                 b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + HEAD + songs.wav(2.0)
             )
         async with asyncio.timeout(PATIENCE_S):

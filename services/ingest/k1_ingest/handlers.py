@@ -63,7 +63,7 @@ class UploadHandler:
             message = f"The header Idempotency-Key must have 1 to {_LONGEST_KEY} characters."
             raise UploadRefusedError("invalid_idempotency_key", 422, message)
         async with self._turn():
-            return await self._uploads.take(UploadForm(request, self._settings.read_timeout_s), key)
+            return await self._uploads.take(UploadForm(request, self._settings.receive_timeout_s), key)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncGenerator[None]:

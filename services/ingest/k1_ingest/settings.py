@@ -26,9 +26,6 @@ class IngestSettings(HttpSettings):
     queue_timeout_s: float = Field(
         default=30, gt=0, description="How long an upload waits for its turn before it is refused."
     )
-    read_timeout_s: float = Field(
-        default=20, gt=0, description="How long a client may pause in the middle of an upload."
-    )
     spool_dir: Path | None = Field(
         default=None,
         description="Where a song lies while it is probed; the system's temporary folder unless set.",

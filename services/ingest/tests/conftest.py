@@ -15,7 +15,7 @@ PATIENCE_S = 120.0
 @pytest.fixture(scope="session")
 def ingest(provisioned: Infrastructure, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A running ingest, which waits for a client as long as a busy machine makes it pause."""
-    patient = {"K1_INGEST_READ_TIMEOUT_S": "600", "K1_INGEST_QUEUE_TIMEOUT_S": "600"}
+    patient = {"K1_INGEST_RECEIVE_TIMEOUT_S": "600", "K1_INGEST_QUEUE_TIMEOUT_S": "600"}
     folder = tmp_path_factory.mktemp("ingest")
     with running_service("ingest", provisioned.environment | patient, folder) as running:
         yield running

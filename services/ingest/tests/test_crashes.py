@@ -155,7 +155,7 @@ async def test_kill_9_in_mid_upload_leaves_nothing(
     spools.mkdir()
     environment = provisioned.environment | {
         "K1_INGEST_SPOOL_DIR": str(spools),
-        "K1_INGEST_READ_TIMEOUT_S": "600",  # the client pauses until the kill, whenever that is
+        "K1_INGEST_RECEIVE_TIMEOUT_S": "600",  # the client pauses until the kill, whenever that is
     }
     with running_service("ingest", environment, tmp_path) as doomed:
         url = httpx.URL(doomed.url)

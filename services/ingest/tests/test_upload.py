@@ -208,6 +208,25 @@ def _multipart(start: bytes) -> tuple[bytes, bytes]:
             b'--b\r\nContent-Disposition: form-data; name="title"\r\n\r\n\xff\xfe\r\n--b--\r\n',
             "not UTF-8",
         ),
+        *(
+            ("multipart/form-data; boundary=b", b"--b\r\n" + header + b"\r\n\r\nx\r\n--b--\r\n", words)
+            for header, words in (
+                (b'Content-Disposition: form-data; name="file"; filename="a\x00.wav"', "to its end"),
+                (b'Content-Disposition: form-data; name="file"; filename="a\x1f.wav"', "to its end"),
+                (
+                    b'Content-Disposition: form-data; name="' + b"a" * 9_000 + b'"',
+                    "header of a part is too long",
+                ),
+                (b"X: y\r\n" * 200, "Too many headers"),
+                (b"no colon", "to its end"),
+                (b"Content-Type: multipart/mixed", "boundary"),
+                (b'Content-Disposition: form-data; name="\xff\xfe"', "no part named"),
+                (b"Content-Disposition: form-data; name=_charset_", "to its end"),
+            )
+        ),
+        ("multipart/form-data; boundary=" + "b" * 80, b"x", "boundary"),
+        ("multipart/form-data; boundary=b", b"--b\r\n", "to its end"),
+        ("multipart/form-data; boundary=b", b"", "boundary"),
     ],
 )
 def test_a_malformed_form_is_refused(http: httpx.Client, content_type: str, body: bytes, words: str) -> None:
@@ -292,3 +311,24 @@ def test_the_metrics_count_outcomes(http: httpx.Client) -> None:
 def test_readiness_asks_every_dependency(http: httpx.Client) -> None:
     """The broker, the store, the buckets and the probe."""
     assert set(json.loads(http.get("/readyz").text)["checks"]) == {"nats", "objects", "claims", "probe"}
+
+
+@pytest.mark.parametrize(
+    ("filename", "name"),
+    [
+        ("Say %22hi%22.wav", 'Say "hi".wav'),
+        ("100%25 loud.wav", "100%25 loud.wav"),
+        ("line%0D%0Abreak%00.wav", "line break.wav"),
+    ],
+)
+async def test_a_name_arrives_as_the_person_knows_it(
+    http: httpx.Client, jetstream: JetStreamContext, unique: str, filename: str, name: str
+) -> None:
+    """What browsers encode is decoded, what only looks like it is not, control characters are gone."""
+    song = songs.wav(2.0, int(unique[:7], 16))
+    head = f'--b\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\n\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    body = head.encode() + song + b"\r\n--b--\r\n"
+    answer = await asyncio.to_thread(http.post, "/upload", content=body, headers=headers)
+    [(_, event)] = await announced(jetstream, answer.json()["track_id"])
+    assert (event.filename, event.title) == (name, name.removesuffix(".wav"))

@@ -1,6 +1,5 @@
 """Answers about devices: what they are, adding and revoking them, and who could run a bundle."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +26,7 @@ from k1_deploy.gates import compatibility, device_checks
 from k1_deploy.holding import Holdings
 from k1_platform.database import Connection, Pool
 from k1_platform.device_credentials import MintedCredential
+from k1_platform.threads import in_thread
 
 OPERATOR = "operator"
 
@@ -82,7 +82,7 @@ class DeviceQuestions:
         """Provision devices. Their secrets are told here and kept nowhere."""
         keeper, ids = self._require_keeper(), list(dict.fromkeys(question.device_ids))
         keys = await self.trusted_keys()
-        minted = await asyncio.to_thread(
+        minted = await in_thread(
             lambda: [keeper.credentials.mint(device_id, question.transport) for device_id in ids]
         )
         async with self.pool.acquire() as connection, connection.transaction():

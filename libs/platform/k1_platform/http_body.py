@@ -1,0 +1,58 @@
+"""Reading the body of a request from a client that may be slow, gone, or not speak HTTP."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from k1_platform.http_server import LIMITS, abandon_body
+
+_STRIKES: Final = 2
+"""The time of a pause is waited for in parts: when this process itself was held up, data may wait to be read."""
+
+
+async def read_body(request: web.Request) -> bytes:
+    """Return the whole of a small body; it has `receive_s` to arrive.
+
+    Raises:
+        web.HTTPRequestTimeout: it did not.
+        web.HTTPRequestEntityTooLarge: it is larger than the application's `client_max_size`.
+        web.HTTPBadRequest: it breaks the rules of its encoding.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + request.app[LIMITS].receive_s
+    most, body = request.client_max_size, bytearray()
+    async for chunk in body_chunks(request):
+        body += chunk
+        if len(body) > most:
+            raise web.HTTPRequestEntityTooLarge(max_size=most, actual_size=len(body))
+        if loop.time() > deadline and not request.content.is_eof():
+            raise _late()
+    return bytes(body)
+
+
+async def body_chunks(request: web.Request) -> AsyncIterator[bytes]:
+    """Yield the body as it arrives; only its pauses are limited. Raises as `read_body` does."""
+    pause_s, strikes = request.app[LIMITS].receive_s / _STRIKES, 0
+    while True:
+        try:
+            async with asyncio.timeout(pause_s):
+                chunk = await request.content.readany()
+        except TimeoutError:
+            strikes += 1
+            if strikes == _STRIKES:
+                raise _late() from None
+            continue
+        except (HttpProcessingError, web.RequestPayloadError) as error:
+            abandon_body(request)
+            raise web.HTTPBadRequest(reason="The body cannot be read to its end") from error
+        if not chunk:
+            return
+        strikes = 0
+        yield chunk
+
+
+def _late() -> web.HTTPRequestTimeout:
+    return web.HTTPRequestTimeout(reason="The body did not arrive in time")

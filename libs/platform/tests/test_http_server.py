@@ -1,0 +1,199 @@
+"""The server of every service, with short limits, spoken to through plain sockets."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from k1_platform.http_body import body_chunks, read_body
+from k1_platform.http_server import LimitedRunner, ServerLimits
+
+PATIENCE_S = 60.0
+"""Only ends a hung test: less than the limit of a server that never ends what is half sent."""
+SHORT = ServerLimits(receive_s=0.3, idle_s=600.0)
+PATIENT = ServerLimits(receive_s=600.0, idle_s=0.3)
+HEAD = b"POST /echo HTTP/1.1\r\nHost: x\r\n"
+
+
+async def echo(request: web.Request) -> web.Response:
+    return web.Response(body=await read_body(request))
+
+
+async def count(request: web.Request) -> web.Response:
+    sizes = [len(chunk) async for chunk in body_chunks(request)]
+    return web.Response(text=str(sum(sizes)))
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await asyncio.sleep(3 * SHORT.receive_s)
+    await response.write_eof(b"done")
+    return response
+
+
+async def bug(_: web.Request) -> web.Response:
+    raise ValueError("secret")
+
+
+class Server:
+    """Opens connections to a running server."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+    async def say(self, data: bytes) -> tuple[int, dict[str, str], bytes]:
+        """Send, and read until the server closes."""
+        reader, writer = await self.connect()
+        try:
+            writer.write(data)
+            async with asyncio.timeout(PATIENCE_S):
+                return parsed(await reader.read())
+        finally:
+            writer.close()
+
+
+def parsed(answer: bytes) -> tuple[int, dict[str, str], bytes]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    start, *lines = head.decode().split("\r\n")
+    return int(start.split()[1]), dict(line.split(": ", 1) for line in lines), body
+
+
+async def serve(limits: ServerLimits) -> AsyncIterator[Server]:
+    app = web.Application(client_max_size=1000)
+    app.add_routes(
+        [web.post("/echo", echo), web.post("/count", count), web.get("/bug", bug), web.get("/stream", stream)]
+    )
+    runner = LimitedRunner(app, limits, access_log=None, handle_signals=False)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield Server(runner.addresses[0][1])
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def impatient() -> AsyncIterator[Server]:
+    async for server in serve(SHORT):
+        yield server
+
+
+@pytest.fixture
+async def patient() -> AsyncIterator[Server]:
+    async for server in serve(PATIENT):
+        yield server
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"G",
+        HEAD + b"X: y",
+        HEAD + b"Content-Length: 9\r\n\r\nhalf",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        b"POST /count HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf",
+    ],
+)
+async def test_what_is_half_sent_ends(impatient: Server, sent: bytes) -> None:
+    """A head or a body that does not come gets 408 as a problem, and the connection closes."""
+    status, headers, body = await impatient.say(sent)
+    assert status == 408
+    if headers["Content-Type"] == "application/problem+json":
+        assert json.loads(body)["code"] == "request_timeout"
+
+
+async def test_bytes_that_trickle_in_do_not_help(impatient: Server) -> None:
+    """A head, or a small body, has one time for all of it, however many pieces it comes in."""
+    for start in (b"GET / HTTP/1.1\r\nX: ", HEAD + b"Content-Length: 900\r\n\r\n"):
+        reader, writer = await impatient.connect()
+
+        async def trickle(writer: asyncio.StreamWriter = writer) -> None:
+            while True:
+                writer.write(b"a")
+                await asyncio.sleep(SHORT.receive_s / 10)
+
+        writer.write(start)
+        trickling = asyncio.create_task(trickle())
+        async with asyncio.timeout(PATIENCE_S):
+            assert parsed(await reader.readuntil(b"\r\n\r\n"))[0] == 408
+        trickling.cancel()
+        writer.close()
+
+
+async def test_a_large_body_may_take_long_in_all(impatient: Server) -> None:
+    """Only its pauses are limited: progress keeps it alive."""
+    reader, writer = await impatient.connect()
+    writer.write(b"POST /count HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 40\r\n\r\n")
+    for _ in range(40):
+        writer.write(b"a")
+        await asyncio.sleep(SHORT.receive_s / 20)
+    async with asyncio.timeout(PATIENCE_S):
+        status, _, body = parsed(await reader.read())
+    assert (status, body) == (200, b"40")
+    writer.close()
+
+
+async def test_a_long_answer_and_an_idle_connection_are_left_alone(impatient: Server) -> None:
+    """The deadline is of requests that arrive, not of answers, nor of the time between two."""
+    reader, writer = await impatient.connect()
+    for _ in range(2):
+        writer.write(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(PATIENCE_S):
+            assert (await reader.readuntil(b"0\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        await asyncio.sleep(2 * SHORT.receive_s)
+    writer.close()
+
+
+async def test_an_idle_connection_is_closed_in_the_end(patient: Server) -> None:
+    """Before the first request, too; without a word, as nothing was asked."""
+    reader, writer = await patient.connect()
+    async with asyncio.timeout(PATIENCE_S):
+        assert await reader.read() == b""
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\x00", 400, "bad_request"),
+        (b"BREW / HTTP/1.1\r\n\r\n", 400, "bad_request"),
+        (b"GET / HTTP/1.1\r\n\r\n", 400, "bad_request"),
+        (b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 9_000 + b"\r\n\r\n", 431, "headers_too_large"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 900_000 + b"\r\n\r\n", 431, "headers_too_large"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: a\r\n" * 200 + b"\r\n", 431, "headers_too_large"),
+        (b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "uri_too_long"),
+        (HEAD + b"Content-Length: one\r\n\r\n", 400, "bad_request"),
+        (HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400, "bad_request"),
+        (HEAD + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\nab", 400, "bad_request"),
+        (HEAD + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "bad_request"),
+        (
+            HEAD + b"Connection: close\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd",
+            400,
+            "bad_request",
+        ),
+        (HEAD + b"Connection: close\r\nContent-Length: 2000\r\n\r\n" + b"a" * 2000, 413, "body_too_large"),
+        (HEAD + b"Connection: close\r\nExpect: tea\r\n\r\n", 417, "expectation_failed"),
+        (b"GET / HTTP/1.1\r\nHost: a b[::\r\nConnection: close\r\n\r\n", 400, "bad_request"),
+        (b"GET / HTTP/1.1\r\nHost: x:99999\r\nConnection: close\r\n\r\n", 400, "bad_request"),
+        (b"GET / HTTP/1.1\r\nHost: \xff\r\nConnection: close\r\n\r\n", 400, "bad_request"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: \xff\r\nConnection: close\r\n\r\n", 400, "bad_request"),
+        (b"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404, "not_found"),
+        (b"PUT /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 405, "method_not_allowed"),
+        (b"GET /bug HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 500, "internal_error"),
+    ],
+)
+async def test_every_error_is_a_problem(patient: Server, sent: bytes, status: int, code: str) -> None:
+    """Also where no handler was found: RFC 9457, a stable code, a sentence, a trace id."""
+    found, headers, body = await patient.say(sent)
+    told = json.loads(body)
+    assert (found, told["status"], told["code"]) == (status, status, code)
+    assert headers["Content-Type"] == "application/problem+json"
+    assert told["detail"].endswith(".")
+    assert headers["X-Trace-Id"] == told["trace_id"]
+    assert "secret" not in body.decode()
+    assert status != 405 or headers["Allow"] == "POST"

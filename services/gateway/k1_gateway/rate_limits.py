@@ -1,0 +1,139 @@
+"""Limits for callers who are known by nothing but their address: how often, and how many at once.
+
+A token bucket for each address and each kind of request; memory is bounded, and full buckets are forgotten first.
+"""
+
+import asyncio
+import math
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from ipaddress import IPv6Address, ip_address
+from typing import Final, Literal
+
+from k1_gateway.problems import ProblemError
+from k1_gateway.settings import Allowance
+
+Kind = Literal["uploads", "analyses", "simulations", "edits", "deployments", "streams"]
+_MOST_KEPT: Final = 10_000
+_IPV6_NETWORK_BITS: Final = 64
+_MINUTE_S: Final = 60.0
+_ROUNDING: Final = 1e-6
+"""Of sums of floats: whoever waited as long as told is not refused for a billionth."""
+
+
+@dataclass(slots=True)
+class _Caller:
+    """One address and one kind of request."""
+
+    tokens: float
+    at_s: float
+    running: int = 0
+    waiting: int = 0
+    turn: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+
+class RateLimits:
+    """Admits requests within the allowances of their kinds."""
+
+    def __init__(
+        self, allowances: Mapping[Kind, Allowance], *, loopback_factor: int, clock: Callable[[], float]
+    ) -> None:
+        """`clock` tells seconds; callers on this machine have `loopback_factor` times the allowance."""
+        self._allowances = allowances
+        self._factor = loopback_factor
+        self._clock = clock
+        self._callers: OrderedDict[tuple[Kind, str], _Caller] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._callers)
+
+    @asynccontextmanager
+    async def admit(self, kind: Kind, remote: str | None) -> AsyncGenerator[dict[str, str]]:
+        """Hold a place for one request; yields the RateLimit headers of its answer.
+
+        Raises:
+            ProblemError: `rate_limited` (429), with Retry-After.
+        """
+        address, is_local = network_of(remote)
+        allowance = self._allowances[kind].times(self._factor if is_local else 1)
+        caller = self._caller(kind, address, allowance)
+        headers = self._take_token(kind, caller, allowance)
+        await self._take_turn(kind, caller, allowance)
+        try:
+            yield headers
+        finally:
+            caller.running -= 1
+            async with caller.turn:
+                caller.turn.notify()
+
+    def _caller(self, kind: Kind, address: str, allowance: Allowance) -> _Caller:
+        key = (kind, address)
+        caller = self._callers.get(key)
+        if caller is None:
+            caller = self._callers[key] = _Caller(allowance.burst, self._clock())
+        self._callers.move_to_end(key)
+        if len(self._callers) > _MOST_KEPT:
+            idle = next(
+                (key for key, kept in self._callers.items() if not (kept.running or kept.waiting)), None
+            )
+            if idle is not None:
+                del self._callers[idle]
+        return caller
+
+    def _take_token(self, kind: Kind, caller: _Caller, allowance: Allowance) -> dict[str, str]:
+        now, per_s = self._clock(), allowance.per_minute / _MINUTE_S
+        caller.tokens = min(allowance.burst, caller.tokens + (now - caller.at_s) * per_s)
+        caller.at_s = now
+        if caller.tokens < 1 - _ROUNDING:
+            wait_s = math.ceil((1 - caller.tokens) / per_s)
+            raise _limited(kind, wait_s, _headers(kind, caller, allowance))
+        caller.tokens = max(caller.tokens - 1, 0.0)
+        return _headers(kind, caller, allowance)
+
+    async def _take_turn(self, kind: Kind, caller: _Caller, allowance: Allowance) -> None:
+        if caller.running >= allowance.at_once and caller.waiting >= allowance.waiting:
+            raise _limited(kind, 1, _headers(kind, caller, allowance))
+        caller.waiting += 1
+        try:
+            async with asyncio.timeout(allowance.wait_s), caller.turn:
+                await caller.turn.wait_for(lambda: caller.running < allowance.at_once)
+                caller.running += 1
+        except TimeoutError:
+            raise _limited(kind, 1, _headers(kind, caller, allowance)) from None
+        finally:
+            caller.waiting -= 1
+
+
+def network_of(remote: str | None) -> tuple[str, bool]:
+    """Return whom an address stands for, and whether that is this machine; one IPv6 network is one caller."""
+    try:
+        address = ip_address((remote or "").partition("%")[0])
+    except ValueError:
+        return "unknown", False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if address.is_loopback:
+        return "loopback", True
+    if isinstance(address, IPv6Address):
+        return str(IPv6Address(int(address) >> _IPV6_NETWORK_BITS << _IPV6_NETWORK_BITS)), False
+    return str(address), False
+
+
+def _headers(kind: Kind, caller: _Caller, allowance: Allowance) -> dict[str, str]:
+    per_s = allowance.per_minute / _MINUTE_S
+    window_s = math.ceil(allowance.burst / per_s)
+    reset_s = math.ceil((allowance.burst - caller.tokens) / per_s)
+    return {
+        "RateLimit-Policy": f'"{kind}";q={allowance.burst};w={window_s}',
+        "RateLimit": f'"{kind}";r={math.floor(caller.tokens)};t={reset_s}',
+    }
+
+
+def _limited(kind: Kind, wait_s: int, headers: dict[str, str]) -> ProblemError:
+    detail = f"Too many {kind} from this address for the moment; try again in {wait_s} s."
+    return ProblemError(
+        "rate_limited", HTTPStatus.TOO_MANY_REQUESTS, detail, headers={**headers, "Retry-After": str(wait_s)}
+    )

@@ -1,0 +1,156 @@
+"""Allowances of callers who are known by their address alone."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k1_contracts import queries, subjects
+from k1_gateway import rate_limits
+from k1_gateway.problems import ProblemError
+from k1_gateway.rate_limits import RateLimits, network_of
+from k1_gateway.settings import Allowance, GatewaySettings
+from services.gateway.tests import samples
+from services.gateway.tests.conftest import PATIENCE_S, Owners
+from tests.support.infrastructure import Infrastructure
+from tests.support.service_process import running_service
+
+ADDRESS = "192.0.2.1"
+
+
+class Clock:
+    """Goes on when told."""
+
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def limits(allowance: Allowance, clock: Clock) -> RateLimits:
+    return RateLimits({"uploads": allowance}, loopback_factor=10, clock=clock)
+
+
+async def passes(limited: RateLimits, remote: str) -> bool:
+    try:
+        async with limited.admit("uploads", remote):
+            return True
+    except ProblemError as error:
+        if error.status != 429 or int(error.headers["Retry-After"]) < 1:
+            raise
+        return False
+
+
+@given(st.integers(1, 120), st.integers(1, 20), st.lists(st.floats(0, 30), max_size=60))
+def test_never_more_than_the_burst_and_the_rate(per_minute: int, burst: int, pauses: list[float]) -> None:
+    """In any stretch of time at most what was saved up and what has come since; Retry-After keeps its word."""
+
+    async def run() -> None:
+        clock = Clock()
+        limited = limits(Allowance(per_minute=per_minute, burst=burst, at_once=1), clock)
+        passed = 0
+        for pause in pauses:
+            clock.now_s += pause
+            passed += await passes(limited, ADDRESS)
+        assert passed <= burst + clock.now_s * per_minute / 60 + 1e-6
+        clock.now_s += burst * 60 / per_minute + 1
+        for _ in range(burst):
+            assert await passes(limited, ADDRESS)
+        with pytest.raises(ProblemError) as caught:
+            async with limited.admit("uploads", ADDRESS):
+                pass
+        clock.now_s += int(caught.value.headers["Retry-After"])
+        assert await passes(limited, ADDRESS)
+
+    asyncio.run(run())
+
+
+async def test_one_address_does_not_use_up_anothers() -> None:
+    """Nor does one kind another's; this machine has more, and an IPv6 network is one caller."""
+    clock = Clock()
+    limited = limits(Allowance(per_minute=1, burst=2, at_once=1), clock)
+    assert [await passes(limited, ADDRESS) for _ in range(3)] == [True, True, False]
+    assert await passes(limited, "192.0.2.2")
+    assert [await passes(limited, "127.0.0.1") for _ in range(21)] == [True] * 20 + [False]
+    addresses = ["2001:db8::1", "2001:db8::ffff", "2001:db8:0:0:1::"]
+    assert [await passes(limited, address) for address in addresses] == [True, True, False]
+    assert network_of("::ffff:192.0.2.1") == network_of("192.0.2.1")
+
+
+async def test_more_than_may_run_wait_their_turn() -> None:
+    """Two run, one waits, the next is refused; who waits runs when one has ended, however it ended."""
+    limited = limits(Allowance(per_minute=60, burst=60, at_once=2, waiting=1, wait_s=PATIENCE_S), Clock())
+    begun: list[int] = []
+    ends = [asyncio.Event() for _ in range(3)]
+
+    async def request(number: int) -> None:
+        async with limited.admit("uploads", ADDRESS):
+            begun.append(number)
+            await ends[number].wait()
+
+    async with asyncio.TaskGroup() as group, asyncio.timeout(PATIENCE_S):
+        tasks = [group.create_task(request(number)) for number in range(3)]
+        while begun != [0, 1]:
+            await asyncio.sleep(0)
+        assert not await passes(limited, ADDRESS)
+        tasks[0].cancel()
+        while begun != [0, 1, 2]:
+            await asyncio.sleep(0)
+        for end in ends:
+            end.set()
+    assert await passes(limited, ADDRESS)
+
+
+async def test_waiting_has_an_end() -> None:
+    """Whoever's turn does not come is refused, and counts no longer."""
+    limited = limits(Allowance(per_minute=60, burst=60, at_once=1, waiting=1, wait_s=0.01), Clock())
+    async with limited.admit("uploads", ADDRESS):
+        assert not await passes(limited, ADDRESS)
+    assert await passes(limited, ADDRESS)
+
+
+async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of callers beyond the limit those that were seen longest ago are forgotten, never one that is being answered."""
+    monkeypatch.setattr(rate_limits, "_MOST_KEPT", 50)
+    limited = limits(Allowance(per_minute=1, burst=1, at_once=1), Clock())
+    async with AsyncExitStack() as running:
+        await running.enter_async_context(limited.admit("uploads", ADDRESS))
+        for number in range(500):
+            assert await passes(limited, f"198.51.{number // 250}.{number % 250}")
+        assert len(limited) == 50
+        assert not await passes(limited, ADDRESS)
+
+
+def test_fifty_songs_at_once_are_no_trouble() -> None:
+    """What a designer drops into the page, from another machine, is within the defaults."""
+    uploads = GatewaySettings().limit_uploads
+    assert uploads.burst >= 50
+    assert uploads.at_once + uploads.waiting >= 50
+
+
+async def test_a_gateway_limits_its_callers(owners: Owners, provisioned: Infrastructure, tmp_path) -> None:
+    """429 as a problem with what is left and when to come back; rolling back is never limited."""
+    own = {
+        "K1_GATEWAY_INGEST_URL": "http://127.0.0.1:9",
+        "K1_GATEWAY_LIMIT_LOOPBACK_FACTOR": "1",
+        "K1_GATEWAY_LIMIT_ANALYSES": '{"per_minute": 1, "burst": 2, "at_once": 1}',
+    }
+    owners.says(
+        subjects.RPC_ANALYSIS_REQUEST,
+        queries.AnalysisAccepted(job_id=samples.JOB, version=2, queue_position=1),
+    )
+    owners.says(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
+    with running_service("gateway", provisioned.environment | own, tmp_path) as running:
+        async with httpx.AsyncClient(base_url=f"{running.url}/api/v1", timeout=PATIENCE_S) as http:
+            answers = [await http.post(f"/tracks/{samples.TRACK}/analysis") for _ in range(3)]
+            assert [answer.status_code for answer in answers] == [202, 202, 429]
+            assert answers[0].headers["RateLimit"] == '"analyses";r=1;t=60'
+            assert answers[2].headers["RateLimit-Policy"] == '"analyses";q=2;w=120'
+            assert answers[2].json()["code"] == "rate_limited"
+            assert 1 <= int(answers[2].headers["Retry-After"]) <= 60
+            for _ in range(20):
+                undone = await http.post(f"/deployments/{samples.DEPLOYMENT}/rollback")
+                assert undone.status_code == 200

@@ -1,0 +1,65 @@
+"""Names in a part's header, as clients of all kinds write them."""
+
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k1_ingest.disposition import part_names
+
+_NAMES = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=40)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ('filename="song.wav"', "song.wav"),
+        ('filename="Say %22hi%22.wav"', 'Say "hi".wav'),
+        ('filename="Say \\"hi\\".wav"', 'Say "hi".wav'),
+        ('filename="100%25 %C3%A9.wav"', "100%25 %C3%A9.wav"),
+        ('filename="a%0Ab%0D%00%1Fc.wav"', "a\nb\r\x00\x1fc.wav"),
+        ('filename="a;b=c.wav"; x=y', "a;b=c.wav"),
+        ("filename=song.wav", "song.wav"),
+        ('FILENAME = "song.wav" ', "song.wav"),
+        ('filename="C:\\\\Music\\\\song.wav"', "C:\\Music\\song.wav"),
+        ('filename="C:\\Music\\song.wav"', "C:\\Music\\song.wav"),
+        ("filename*=UTF-8''%C3%A9%20%22.wav", 'é ".wav'),
+        ("filename*=iso-8859-1'en'%E9.wav", "é.wav"),
+        ("filename=\"e.wav\"; filename*=utf-8''%C3%A9.wav", "é.wav"),
+        ("filename=\"e.wav\"; filename*=idna''%ff", "e.wav"),
+        ("filename=\"e.wav\"; filename*=undefined''%ff", "e.wav"),
+        ('filename="e.wav"; filename*=nonsense', "e.wav"),
+        ("filename*=utf-8''%FF%ZZ", "\ufffd%ZZ"),
+        ('filename="never closed', "never closed"),
+        ('filename=""', ""),
+        ("", ""),
+    ],
+)
+def test_names_as_clients_write_them(written: str, meant: str) -> None:
+    """Browsers, curl old and new, HTTP libraries, and what is wrong without being dangerous."""
+    assert part_names(f'form-data; name="file"; {written}') == ("file", meant)
+
+
+@given(_NAMES)
+def test_a_browsers_name_comes_back(name: str) -> None:
+    """Quotation marks as %22, nothing else touched; what stood there as %22 was never told apart."""
+    written = name.replace('"', "%22")
+    if "\\" not in name and "%" not in name:
+        assert part_names(f'form-data; name="file"; filename="{written}"') == ("file", name)
+
+
+@given(_NAMES)
+def test_an_escaped_and_an_extended_name_come_back(name: str) -> None:
+    """With backslashes before quotation marks and backslashes, and by RFC 5987."""
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    if "%" not in name:
+        assert part_names(f'form-data; name="file"; filename="{escaped}"') == ("file", name)
+    assert part_names(f"form-data; name=file; filename*=UTF-8''{quote(name, safe='')}") == ("file", name)
+
+
+@given(st.text(max_size=200) | st.text("\";\\=*%'fname ", max_size=60))
+def test_any_header_has_names(header: str) -> None:
+    """Whatever stands there: two strings, never an exception."""
+    field, file = part_names(header)
+    assert isinstance(field + file, str)
