@@ -55,11 +55,13 @@ class ServerLimits:
     """For the whole head of a request, for a small body, and for each pause within a large one."""
     idle_s: float
     """Between two requests."""
+    send_s: float
+    """For each pause in taking an answer: a client that takes nothing for so long is gone."""
 
     @classmethod
     def of(cls, settings: HttpSettings) -> "ServerLimits":
         """As an operator set them."""
-        return cls(settings.receive_timeout_s, settings.idle_timeout_s)
+        return cls(settings.receive_timeout_s, settings.idle_timeout_s, settings.send_timeout_s)
 
 
 LIMITS: Final = web.AppKey("limits", ServerLimits)
@@ -163,14 +165,16 @@ def _fault(request: web.BaseRequest) -> str | None:
 
 
 class _Connection(web.RequestHandler):
-    """One connection. Has a deadline for the head of a request, and problems for what cannot be parsed."""
+    """One connection: deadlines for the head of a request and for taking an answer, problems for what is no HTTP."""
 
-    __slots__ = ("_body", "_discarded", "_head_deadline", "_limits", "_refused")
+    __slots__ = ("_body", "_discarded", "_head_deadline", "_limits", "_refused", "_send_deadline", "_unsent")
 
     def __init__(self, manager: web.Server, *, limits: ServerLimits, **options: Any) -> None:
         super().__init__(manager, **options)
         self._limits = limits
         self._head_deadline: asyncio.TimerHandle | None = None
+        self._send_deadline: asyncio.TimerHandle | None = None
+        self._unsent = 0
         self._body: StreamReader | None = None
         self._refused = False
         self._discarded = 0
@@ -189,7 +193,34 @@ class _Connection(web.RequestHandler):
     @override
     def connection_lost(self, exc: BaseException | None) -> None:
         self._forget_deadline()
+        if self._send_deadline is not None:
+            self._send_deadline.cancel()
         super().connection_lost(exc)
+
+    @override
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_sending()
+
+    @override
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._send_deadline is not None:
+            self._send_deadline.cancel()
+
+    def _watch_sending(self) -> None:
+        if self.transport is not None:
+            self._unsent = self.transport.get_write_buffer_size()
+            loop = asyncio.get_running_loop()
+            self._send_deadline = loop.call_later(self._limits.send_s, self._sending_is_late)
+
+    def _sending_is_late(self) -> None:
+        if self.transport is None:
+            return
+        if self.transport.get_write_buffer_size() >= self._unsent:
+            self.transport.abort()  # closing would wait until the client has taken all
+        else:
+            self._watch_sending()
 
     def begin(self, body: StreamReader) -> None:
         """Note that a request is complete up to its body."""

@@ -107,6 +107,11 @@ class HttpSettings(BaseSettings):
         description="How long a client may take for the head of a request, for a small body, and for each pause in "
         "an upload, in seconds.",
     )
+    send_timeout_s: float = Field(
+        default=60,
+        gt=0,
+        description="How long a client may take nothing of an answer that waits for it, in seconds.",
+    )
     idle_timeout_s: float = Field(
         default=75,
         gt=0,

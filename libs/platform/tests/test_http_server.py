@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 from aiohttp import web
@@ -10,10 +11,11 @@ from aiohttp import web
 from k1_platform.http_body import body_chunks, read_body
 from k1_platform.http_server import LimitedRunner, ServerLimits
 
+DONE = web.AppKey("done", asyncio.Event)
 PATIENCE_S = 60.0
 """Only ends a hung test: less than the limit of a server that never ends what is half sent."""
-SHORT = ServerLimits(receive_s=0.3, idle_s=600.0)
-PATIENT = ServerLimits(receive_s=600.0, idle_s=0.3)
+SHORT = ServerLimits(receive_s=0.3, idle_s=600.0, send_s=0.3)
+PATIENT = ServerLimits(receive_s=600.0, idle_s=0.3, send_s=600.0)
 HEAD = b"POST /echo HTTP/1.1\r\nHost: x\r\n"
 
 
@@ -34,6 +36,22 @@ async def stream(request: web.Request) -> web.StreamResponse:
     return response
 
 
+LARGE = 30_000_000
+"""More than the buffers of two sockets hold."""
+
+
+async def large(request: web.Request) -> web.Response:
+    request.app[DONE].clear()
+    try:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(bytes(LARGE))
+        await response.write_eof()
+    finally:
+        request.app[DONE].set()
+    return response
+
+
 async def bug(_: web.Request) -> web.Response:
     raise ValueError("secret")
 
@@ -41,8 +59,9 @@ async def bug(_: web.Request) -> web.Response:
 class Server:
     """Opens connections to a running server."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, done: asyncio.Event) -> None:
         self.port = port
+        self.done = done
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.port)
@@ -66,13 +85,13 @@ def parsed(answer: bytes) -> tuple[int, dict[str, str], bytes]:
 
 async def serve(limits: ServerLimits) -> AsyncIterator[Server]:
     app = web.Application(client_max_size=1000)
-    app.add_routes(
-        [web.post("/echo", echo), web.post("/count", count), web.get("/bug", bug), web.get("/stream", stream)]
-    )
+    app[DONE] = asyncio.Event()
+    app.add_routes([web.post("/echo", echo), web.post("/count", count), web.get("/large", large)])
+    app.add_routes([web.get("/bug", bug), web.get("/stream", stream)])
     runner = LimitedRunner(app, limits, access_log=None, handle_signals=False)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield Server(runner.addresses[0][1])
+    yield Server(runner.addresses[0][1], app[DONE])
     await runner.cleanup()
 
 
@@ -145,6 +164,34 @@ async def test_a_long_answer_and_an_idle_connection_are_left_alone(impatient: Se
         async with asyncio.timeout(PATIENCE_S):
             assert (await reader.readuntil(b"0\r\n\r\n")).startswith(b"HTTP/1.1 200")
         await asyncio.sleep(2 * SHORT.receive_s)
+    writer.close()
+
+
+async def test_who_takes_nothing_is_cut_off(impatient: Server) -> None:
+    """The handler of a large answer ends with its client, and holds nothing for one that reads no more."""
+    reader, writer = await impatient.connect()
+    writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with asyncio.timeout(PATIENCE_S):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        await impatient.done.wait()
+        taken = 0
+        with suppress(ConnectionError):
+            while chunk := await reader.read(1_000_000):
+                taken += len(chunk)
+    assert taken < LARGE
+    writer.close()
+
+
+async def test_who_takes_slowly_gets_all(impatient: Server) -> None:
+    """Progress is enough, however long the whole takes."""
+    reader, writer = await impatient.connect()
+    writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    taken = 0
+    async with asyncio.timeout(PATIENCE_S):
+        while chunk := await reader.read(3_000_000):
+            taken += len(chunk)
+            await asyncio.sleep(SHORT.send_s / 30)
+    assert taken > LARGE
     writer.close()
 
 

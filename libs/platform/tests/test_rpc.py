@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 from faststream.nats import NatsBroker
+from nats.aio.msg import Msg
 from pydantic import BaseModel
 
 from k1_cli.embedded.home import Home
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts.base import Contract
+from k1_contracts.queries import Answer
 from k1_platform.broker import Bus, broker_options, connect
-from k1_platform.rpc import AnswerError, answer, ask, ask_raw
+from k1_platform.rpc import TIMEOUT_HEADER, AnswerError, answer, ask
 from k1_platform.rpc_documents import Document, answer_document, ask_document
 from k1_platform.threads import in_thread
 
@@ -115,30 +117,44 @@ async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
     await broker.stop()
 
 
-def _patience(how: str) -> float:
-    """Short where a handler's own deadline is waited for; elsewhere only to end a hung test."""
-    return 2.0 if how in {"hangs", "deaf"} else 60.0
+async def query(bus: Bus, subject: str, how: str) -> Any:
+    """The responder's own answer: its caller waits for longer than it says, so only the responder can end it."""
+    headers = {TIMEOUT_HEADER: "300" if how in {"hangs", "deaf"} else "60000"}
+    return await bus.broker.request(Misbehave(how=how).to_json(), subject, headers=headers, timeout=60)
 
 
 @pytest.mark.parametrize("how", EXPECTED)
 async def test_every_query_gets_a_response(bus: Bus, how: str) -> None:
-    """The responder itself says what went wrong, before its caller gives up, and the next query finds it well."""
-    reply = await ask_raw(bus.broker, SUBJECT, Misbehave(how=how), timeout_s=_patience(how))
-    assert b'"error"' in reply.body
-    with pytest.raises(AnswerError) as caught:
-        await ask(bus.broker, SUBJECT, Misbehave(how=how), Word, timeout_s=_patience(how))
-    assert (caught.value.code, caught.value.status) == EXPECTED[how]
+    """The responder says what went wrong, before its caller gives up, and the next query finds it well."""
+    error = Answer[Word].model_validate_json((await query(bus, SUBJECT, how)).body).error
+    assert error is not None
+    assert (error.code, error.status) == EXPECTED[how]
     assert await ask(bus.broker, SUBJECT, Misbehave(how="well"), Word, timeout_s=60) == Word()
 
 
 @pytest.mark.parametrize("how", [how for how in EXPECTED if how != "surrogate"])
 async def test_so_does_every_query_for_a_document(bus: Bus, how: str) -> None:
     """The same for documents."""
-    with pytest.raises(AnswerError) as caught:
-        await ask_document(bus.broker, DOCUMENT, Misbehave(how=how), timeout_s=_patience(how))
+    error = Answer[Word].model_validate_json((await query(bus, DOCUMENT, how)).body).error
+    assert error is not None
     code, status = EXPECTED[how]
-    assert (caught.value.code, caught.value.status) == ("slice_too_large" if how == "large" else code, status)
+    assert (error.code, error.status) == ("slice_too_large" if how == "large" else code, status)
     assert await ask_document(bus.broker, DOCUMENT, Misbehave(how="well"), timeout_s=60)
+
+
+async def test_the_caller_says_how_long_it_waits(bus: Bus) -> None:
+    """In a header; the owner's error is raised as it was sent."""
+    seen: list[str] = []
+
+    async def respond(message: Msg) -> None:
+        seen.append((message.headers or {})[TIMEOUT_HEADER])
+        await message.respond(b'{"error": {"code": "gone", "message": "Gone.", "status": 410}}')
+
+    await bus.client.subscribe("rpc.test.patience.get", cb=respond)
+    await bus.client.flush()
+    with pytest.raises(AnswerError, match="Gone"):
+        await ask(bus.broker, "rpc.test.patience.get", Misbehave(how="well"), Word, timeout_s=42.5)
+    assert seen == ["42500"]
 
 
 async def test_a_thread_reports_every_exception() -> None:

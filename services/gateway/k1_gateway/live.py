@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from k1_contracts.queries import JobView
 from k1_gateway.api import Api
 from k1_gateway.endpoints import Endpoint, Respond
 from k1_gateway.parsing import read_question
-from k1_gateway.sse import END, last_event_id, nothing_more, open_stream, write
+from k1_gateway.sse import END, last_event_id, nothing_more, open_stream
 from k1_platform.rpc import AnswerError
 from k1_platform.service import STOPPING
 
@@ -67,7 +68,8 @@ def watch(watched: Watched) -> Respond:
             if request.method != "HEAD":
                 follower = _Follower(watched, api, endpoint, question, news)
                 out = _Numbered(response, last_event_id(request))
-                await _until_gone(request, follower.run(out, view, request.app[STOPPING]))
+                with suppress(ConnectionError):  # a client that went away ends its own stream
+                    await follower.run(out, view, request.app[STOPPING])
         finally:
             await news.unsubscribe()
         return response
@@ -87,7 +89,7 @@ class _Numbered:
         self._number += 1
         number = END if is_last else str(self._number)
         chunk = b"event: %s\nid: %s\ndata: %s\n\n" % (event.encode(), number.encode(), data)
-        await write(self.response, chunk)
+        await self.response.write(chunk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +111,8 @@ class _Follower:
                 await out.send(self.watched.news_event, message.data)
             if message is None or self.watched.may_end(message.data):
                 view = await _look(self.api, self.endpoint, self.question, view)
-                await write(out.response, b": waiting\n\n")
+                await out.response.write(b": waiting\n\n")
         await out.send(self.watched.view_event, view, is_last=has_ended(view))
-
-
-async def _until_gone(request: web.Request, streaming: Coroutine[Any, Any, None]) -> None:
-    """Await the stream; a client that went away, or takes nothing, ends its own and is no error of ours."""
-    try:
-        await streaming
-    except (ConnectionError, TimeoutError):
-        if request.transport is not None:
-            request.transport.abort()  # Closing would wait until it has read all.
 
 
 async def _look(api: Api, endpoint: Endpoint, question: Contract, known: bytes) -> bytes:

@@ -1,10 +1,9 @@
-"""Server-sent events: how every stream is opened, written, and told to stop.
+"""Server-sent events: how every stream is opened, and told to stop.
 
 An EventSource connects again whenever a stream ends; only 204 stops it. So the last event of a stream that has an end
 carries the id `end`, and who comes back with that id gets 204.
 """
 
-import asyncio
 from typing import Final
 
 from aiohttp import web
@@ -12,8 +11,6 @@ from aiohttp import web
 from k1_gateway.api import Api
 
 END: Final = "end"
-STUCK_S: Final = 60.0
-"""A client that takes nothing for so long is gone."""
 
 
 def last_event_id(request: web.Request) -> str | None:
@@ -27,17 +24,6 @@ async def open_stream(api: Api, request: web.Request) -> web.StreamResponse:
     response.content_type = "text/event-stream"
     await response.prepare(request)
     return response
-
-
-async def write(response: web.StreamResponse, chunk: bytes) -> None:
-    """Write, and wait while the client is slow.
-
-    Raises:
-        TimeoutError: it took nothing for a minute.
-        ConnectionError: it is gone.
-    """
-    async with asyncio.timeout(STUCK_S):
-        await response.write(chunk)
 
 
 def nothing_more() -> web.Response:

@@ -18,7 +18,7 @@ from k1_gateway.api import Api
 from k1_gateway.endpoints import Endpoint
 from k1_gateway.feed import Feed, Item, Waiting, sse_event
 from k1_gateway.parsing import LARGEST_EVENT_ID, from_text, read_question
-from k1_gateway.sse import last_event_id, open_stream, write
+from k1_gateway.sse import last_event_id, open_stream
 from k1_platform.service import STOPPING
 from k1_platform.tasks import end_tasks
 
@@ -67,9 +67,9 @@ async def _until_first_ends(*works: Coroutine[Any, Any, object]) -> None:
 
 async def _write(response: web.StreamResponse, waiting: Waiting) -> None:
     # A client that went away, or that takes nothing, ends its own stream and is no error of ours.
-    with suppress(ConnectionError, TimeoutError):
+    with suppress(ConnectionError):
         async for chunk in _chunks(waiting):
-            await write(response, chunk)
+            await response.write(chunk)
 
 
 async def _chunks(waiting: Waiting) -> AsyncIterator[bytes]:
