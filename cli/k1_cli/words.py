@@ -1,0 +1,37 @@
+"""Values as a person reads them: no Python, the right number, one value a line."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+_NOT_GIVEN: tuple[object, ...] = (None, "", [], {})
+
+
+def count_of(count: int, thing: str, things: str | None = None) -> str:
+    """`1 track`, `2 tracks`; `things` where the plural is not made with an s."""
+    return f"{count} {thing if count == 1 else things or f'{thing}s'}"
+
+
+def in_words(name: str) -> str:
+    """`rolled_back` as `rolled back`."""
+    return name.replace("_", " ")
+
+
+def value_words(value: object) -> str:
+    """`yes` and `no` for a truth value, commas between the items of a list."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(value_words(item) for item in cast("list[object]", value))
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[str, object]", value).items()
+        return ", ".join(f"{name} {value_words(item)}" for name, item in pairs if item not in _NOT_GIVEN)
+    return str(value)
+
+
+def field_lines(document: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """`name: value` for every field that has one; those of an inner object as `outer.name: value`."""
+    for name, value in document.items():
+        if isinstance(value, Mapping):
+            yield from field_lines(cast("Mapping[str, Any]", value), f"{prefix}{name}.")
+        elif not any(value is empty or value == empty for empty in _NOT_GIVEN):
+            yield f"{prefix}{name}: {value_words(value)}"
