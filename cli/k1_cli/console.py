@@ -33,9 +33,7 @@ class LiteralConsole(Console):
         return super().render_str(escape_controls(text, keep_lines=True), markup=False, emoji=False, **kept)
 
     @override
-    def render(
-        self, renderable: RenderableType, options: ConsoleOptions | None = None
-    ) -> Iterable[Segment]:
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Render anything; a text that was built elsewhere gets no control character through either."""
         for segment in super().render(renderable, options):
             if segment.control:

@@ -1,9 +1,21 @@
 """Values as a person reads them: no Python, the right number, one value a line."""
 
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
-_NOT_GIVEN: tuple[object, ...] = (None, "", [], {})
+_NOT_GIVEN: Final[tuple[object, ...]] = (None, "", [], {})
+_FOREIGN_BYTES: Final = re.compile("[\udc80-\udcff]+")
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+
+
+def readable(text: str) -> str:
+    """Text of an argument or a file name as proper Unicode.
+
+    Bytes that are not UTF-8 are read as Windows-1252, in which most such names were written: a byte E9 is an `é`.
+    """
+    known = _FOREIGN_BYTES.sub(lambda found: _from_windows(found[0]), text)
+    return _SURROGATES.sub("\ufffd", known)
 
 
 def count_of(count: int, thing: str, things: str | None = None) -> str:
@@ -35,3 +47,7 @@ def field_lines(document: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield from field_lines(cast("Mapping[str, Any]", value), f"{prefix}{name}.")
         elif not any(value is empty or value == empty for empty in _NOT_GIVEN):
             yield f"{prefix}{name}: {value_words(value)}"
+
+
+def _from_windows(foreign: str) -> str:
+    return foreign.encode("ascii", "surrogateescape").decode("cp1252", "replace")

@@ -8,6 +8,7 @@ see `dead_letter_relay`.
 
 import logging
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,9 +25,12 @@ from typing_extensions import override
 
 from k1_contracts import streams, subjects
 from k1_contracts.base import rfc3339
+from k1_contracts.escaping import escape_controls
 from k1_platform.errors import PermanentError, TransientError
 
 HEADER_PREFIX: Final = "k1-dlq-"
+_SENDABLE_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""Names of headers that can be sent on; a sender may have used others, and the letter must get through."""
 UNEXPECTED_ATTEMPTS: Final = 5
 """A failure nobody foresaw is most likely a bug: five tries tell."""
 _LONGEST_PAUSE_S: Final = 60.0
@@ -89,12 +93,16 @@ async def bury(
         "sequence": str(sequence),
         "subject": subjects.original(subject),
         "code": failure.code,
-        # A header is one line.
-        "reason": " ".join(failure.message.split())[:1000],
+        # A header is one line of UTF-8.
+        "reason": escape_controls(" ".join(failure.message.split()))[:1000],
         "attempts": str(attempts),
         "at": rfc3339(datetime.now(UTC)),
     }
-    kept = {name: value for name, value in headers.items() if not name.startswith((HEADER_PREFIX, "Nats-"))}
+    kept = {
+        name: value
+        for name, value in headers.items()
+        if _SENDABLE_NAME.fullmatch(name) and not name.startswith((HEADER_PREFIX, "Nats-"))
+    }
     marked = kept | {HEADER_PREFIX + name: value for name, value in about.items()}
     marked["Nats-Msg-Id"] = dead_letter_id(stream, durable, sequence)
     await client.jetstream().publish(
