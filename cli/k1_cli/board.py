@@ -75,10 +75,16 @@ class Board:
         if row is not None:
             self.rows[row.device_id] = _changed(row, change)
             if change.step is not None and change.step.status == "failed":
-                reason = f": {change.step.detail}" if change.step.detail else ""
-                told.append(f"{change.at:%H:%M:%S} {row.device_id} {change.step.step} failed{reason}")
+                told.append(f"{change.at:%H:%M:%S} {row.device_id} {failure_words(change.step)}")
         self.tail.extend(told)
         return told
+
+
+def failure_words(step: StepView) -> str:
+    """`activate failed: no answer`; a detail that names the step itself says it once."""
+    if step.detail and step.detail.startswith(f"{step.step} "):
+        return step.detail
+    return f"{step.step} failed{f': {step.detail}' if step.detail else ''}"
 
 
 def _log_text(line: LogLine) -> str:

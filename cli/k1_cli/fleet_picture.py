@@ -40,7 +40,11 @@ class FleetPicture:
 
 
 def _rows(states: Mapping[str, DeviceState]) -> Grid:
-    table = Grid(("device", "online", "plays", "holds", "now"), flexible=("device", "plays", "holds", "now"))
+    table = Grid(
+        ("device", "online", "plays", "holds", "now"),
+        flexible=("device", "plays", "holds", "now"),
+        middle=("device",),
+    )
     for state in states.values():
         online = Text("yes", style="green") if state.online else Text("no", style="red")
         held = " ".join(sha256[:8] for sha256 in state.staged)

@@ -13,7 +13,7 @@ import httpx
 
 from k1_cli.errors import CommandError
 from k1_cli.problems import describe_problem
-from k1_cli.words import readable
+from k1_cli.words import form_file_name, readable
 
 JsonObject = dict[str, Any]
 
@@ -111,7 +111,7 @@ class Gateway:
         """Stream the file up; `{track_id, job_id, status}`, also for a song that is there already."""
         with song.file.open("rb") as file:
             content = cast("BinaryIO", _CountedFile(file, on_bytes))
-            named = readable(song.file.name), content
+            named = form_file_name(song.file), content
             return self._request("POST", "/tracks/upload", data=song.fields(), files={"file": named})
 
     def track(self, track_id: str) -> JsonObject:

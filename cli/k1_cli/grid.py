@@ -29,14 +29,16 @@ class _Row:
 class Grid:
     """A table without lines.
 
-    Where it is too wide for the screen, ids become short ones, which every command takes, and then the cells of the
-    `flexible` columns are cut, the widest first.
+    Where it is too wide for the screen, empty columns go, ids become short ones, which every command takes, and then
+    the cells of the `flexible` columns are cut, the widest first.
     """
 
     heads: Sequence[str]
     flexible: Sequence[str] = ()
     right: Sequence[str] = ()
     """Columns of numbers."""
+    middle: Sequence[str] = ()
+    """Columns that are cut in the middle: ids of devices differ in their ends."""
     _rows: list[_Row] = field(default_factory=list[_Row], init=False)
 
     def add(self, *cells: str | Text, note: str = "") -> None:
@@ -47,43 +49,32 @@ class Grid:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         width = options.max_width if console.is_terminal else None
-        rows = self._rows
-        if width is not None and self._needed(rows) > width:
-            rows = _with_short_ids(rows)
-        widths = self._widths(rows, width)
-        yield self._line([Text(head, style="bold") for head in self.heads], widths)
+        heads, rows = self.heads, self._rows
+        if width is not None and _needed(heads, rows) > width:
+            heads, rows = _without_empty(heads, _with_short_ids(rows))
+        widths = self._widths(heads, rows, width)
+        yield self._line(heads, [Text(head, style="bold") for head in heads], widths)
         for row in rows:
-            yield self._line(row.cells, widths)
+            yield self._line(heads, row.cells, widths)
             if row.note is not None:
                 yield from _note_lines(console, row.note, width)
 
-    def _natural(self, rows: Sequence[_Row]) -> list[int]:
-        return [
-            max([len(head), *(row.cells[number].cell_len for row in rows)])
-            for number, head in enumerate(self.heads)
-        ]
-
-    def _needed(self, rows: Sequence[_Row]) -> int:
-        return sum(self._natural(rows)) + _BETWEEN * (len(self.heads) - 1)
-
-    def _widths(self, rows: Sequence[_Row], width: int | None) -> list[int]:
-        widths = self._natural(rows)
-        if width is None:
-            return widths
-        excess = self._needed(rows) - width
-        flexible = [number for number, head in enumerate(self.heads) if head in self.flexible]
+    def _widths(self, heads: Sequence[str], rows: Sequence[_Row], width: int | None) -> list[int]:
+        widths = _natural(heads, rows)
+        excess = 0 if width is None else _needed(heads, rows) - width
+        flexible = [number for number, head in enumerate(heads) if head in self.flexible]
         while excess > 0 and flexible:
             widest = max(flexible, key=lambda number: widths[number])
-            if widths[widest] <= max(_NARROWEST, len(self.heads[widest])):
+            if widths[widest] <= max(_NARROWEST, len(heads[widest])):
                 break
             widths[widest] -= 1
             excess -= 1
         return widths
 
-    def _line(self, cells: Iterable[Text], widths: Sequence[int]) -> Text:
+    def _line(self, heads: Sequence[str], cells: Iterable[Text], widths: Sequence[int]) -> Text:
         fitted = [
-            _fit(cell, width, right=head in self.right)
-            for head, cell, width in zip(self.heads, cells, widths, strict=True)
+            _fit(_cut_middle(cell, width) if head in self.middle else cell, width, right=head in self.right)
+            for head, cell, width in zip(heads, cells, widths, strict=True)
         ]
         line = Text(" " * _BETWEEN).join(fitted)
         line.rstrip()
@@ -97,6 +88,22 @@ def short_ids(ids: Iterable[str]) -> dict[str, str]:
     while len({name[:length] for name in whole}) < len(whole):
         length += 1
     return {name: name[:length] for name in whole}
+
+
+def _natural(heads: Sequence[str], rows: Sequence[_Row]) -> list[int]:
+    return [
+        max([len(head), *(row.cells[number].cell_len for row in rows)]) for number, head in enumerate(heads)
+    ]
+
+
+def _needed(heads: Sequence[str], rows: Sequence[_Row]) -> int:
+    return sum(_natural(heads, rows)) + _BETWEEN * (len(heads) - 1)
+
+
+def _without_empty(heads: Sequence[str], rows: Sequence[_Row]) -> tuple[Sequence[str], Sequence[_Row]]:
+    kept = [number for number in range(len(heads)) if any(row.cells[number].plain for row in rows)]
+    narrow = [_Row(tuple(row.cells[number] for number in kept), row.note) for row in rows]
+    return [heads[number] for number in kept], narrow
 
 
 def _with_short_ids(rows: Sequence[_Row]) -> list[_Row]:
@@ -115,6 +122,14 @@ def _text(cell: str | Text) -> Text:
         return Text(escape_controls(cell))
     plain = escape_controls(cell.plain)
     return cell if plain == cell.plain else Text(plain, style=cell.style)
+
+
+def _cut_middle(cell: Text, width: int) -> Text:
+    if cell.cell_len <= width:
+        return cell
+    ending = (width - 1) // 2
+    plain = cell.plain
+    return Text(f"{plain[: width - 1 - ending]}…{plain[len(plain) - ending :]}", style=cell.style)
 
 
 def _fit(cell: Text, width: int, *, right: bool) -> Text:

@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from k1_cli.board import OVER, Board, DeviceRow
+from k1_cli.board import OVER, Board, DeviceRow, failure_words
 from k1_cli.grid import Grid
 from k1_cli.words import in_words
 from k1_contracts.deployments import DeviceOutcome, StepName, StepView
@@ -64,23 +64,21 @@ def _is_troubled(row: DeviceRow) -> bool:
 def _trouble(row: DeviceRow) -> str:
     """`k1-07 rolled back: activate failed: no answer`."""
     failed = [step for step in row.steps.values() if step.status == "failed"]
-    reasons = [f"{step.step} failed{f': {step.detail}' if step.detail else ''}" for step in failed]
-    why = "; ".join(reasons) or row.reason
+    why = "; ".join(map(failure_words, failed)) or row.reason
     return f"{row.device_id} {in_words(row.outcome)}{f': {why}' if why else ''}"
 
 
-def _headline(board: Board, now: datetime) -> Text:
+def _headline(board: Board, now: datetime) -> Group:
     view = board.view
     end = view.ended_at or now
-    text = Text(f"{escape_controls(board.title)} version {view.version}  ")
+    text = Text(f"{escape_controls(board.title)} version {view.version}  ", no_wrap=False, overflow="fold")
     text.append(in_words(board.status), style=_COLOURS.get(board.status, "bold yellow"))
     text.append("  paused" if board.paused else "", style="bold yellow")
     text.append(f"  {max((end - view.created_at).total_seconds(), 0):.0f} s", style="dim")
     if board.status == "queued" and view.waits_for:
         text.append(f"  waits for {', '.join(view.waits_for)}", style="yellow")
-    if view.reason and board.status in OVER:
-        text.append(f"\n{escape_controls(view.reason)}")
-    return text
+    reason = [_wrapped(view.reason)] if view.reason and board.status in OVER else []
+    return Group(text, *reason)
 
 
 def _counts(board: Board) -> Table:
@@ -95,7 +93,7 @@ def _counts(board: Board) -> Table:
 
 
 def _device_table(rows: list[DeviceRow]) -> Grid:
-    table = Grid(("device", "batch", *_HEADS, "back", "now"), flexible=("device",))
+    table = Grid(("device", "batch", *_HEADS, "back", "now"), flexible=("device",), middle=("device",))
     for row in rows:
         steps = [_cell(row.steps.get(step), row.percent) for step in _COLUMNS]
         back = next((row.steps[step] for step in _BACK if step in row.steps), None)
@@ -137,4 +135,9 @@ def _cell(step: StepView | None, percent: float | None) -> Text:
 
 
 def _tail(board: Board) -> list[Text]:
-    return [Text(escape_controls(line), style="dim") for line in board.tail]
+    return [_wrapped(line, "dim") for line in board.tail]
+
+
+def _wrapped(line: str, style: str = "") -> Text:
+    """Shown whole: the live view would cut a line at the edge of the screen."""
+    return Text(escape_controls(line), style=style, no_wrap=False, overflow="fold")

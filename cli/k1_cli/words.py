@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final, cast
 
 _NOT_GIVEN: Final[tuple[object, ...]] = (None, "", [], {})
 _FOREIGN_BYTES: Final = re.compile("[\udc80-\udcff]+")
+_CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f]+")
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -16,6 +18,11 @@ def readable(text: str) -> str:
     """
     known = _FOREIGN_BYTES.sub(lambda found: _from_windows(found[0]), text)
     return _SURROGATES.sub("\ufffd", known)
+
+
+def form_file_name(file: Path) -> str:
+    """The name of a file as a form can carry it: readable, and without control characters."""
+    return _CONTROLS.sub(" ", readable(file.name))
 
 
 def count_of(count: int, thing: str, things: str | None = None) -> str:

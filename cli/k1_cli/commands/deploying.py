@@ -165,7 +165,7 @@ def _print_plan(plan: "DeploymentPlan") -> None:
 
     for check in plan.checks:
         results.print(f"the show: {_told(check)}")
-    table = Grid(("device", "batch", "runs", "changes"), flexible=("device", "runs"))
+    table = Grid(("device", "batch", "runs", "changes"), flexible=("device", "runs"), middle=("device",))
     for device in plan.devices:
         runs = f"{device.runs.track_id} v{device.runs.version}" if device.runs else "idle"
         troubled = "; ".join(_told(check) for check in device.checks if not check.passed)

@@ -107,7 +107,9 @@ def list_all(
     from k1_cli.grid import Grid
 
     table = Grid(
-        ("id", "online", "by", "group", "firmware", "runs"), flexible=("id", "group", "firmware", "runs")
+        ("id", "online", "by", "group", "firmware", "runs"),
+        flexible=("id", "group", "firmware", "runs"),
+        middle=("id", "group"),
     )
     for device in devices:
         table.add(*_cells(device), note="; ".join(_notes(device)))

@@ -8,6 +8,7 @@ from datetime import datetime
 from statistics import median
 from typing import Final, Literal
 
+from k1_cli.board import failure_words
 from k1_cli.timeline.axis import Axis, duration, make_axis
 from k1_cli.words import count_of, in_words
 from k1_contracts.deployments import (
@@ -219,10 +220,7 @@ def _log_lines(log: Sequence[LogLine]) -> list[tuple[datetime, str]]:
 
 def _failures(view: DeploymentView) -> list[tuple[datetime, str]]:
     return [
-        (
-            step.ended_at or step.started_at,
-            f"{device.device_id}: {step.step} failed{f': {step.detail}' if step.detail else ''}",
-        )
+        (step.ended_at or step.started_at, f"{device.device_id}: {failure_words(step)}")
         for device in view.devices
         for step in device.steps
         if step.status == "failed"

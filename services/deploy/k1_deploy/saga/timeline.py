@@ -160,11 +160,17 @@ def _text(entry: LogEntry) -> str | None:
         case Intent():
             return None
         case Outcome():
-            return f"{entry.step} failed: {entry.reason}" if entry.result == "failed" else None
+            return _failure(entry) if entry.result == "failed" else None
         case Unfit() | Alarmed() | Strayed() | Healed():
             return _of_device(entry)
         case _:
             return _of_deployment(entry)
+
+
+def _failure(entry: Outcome) -> str:
+    """A reason that names the step itself says it once."""
+    reason = entry.reason or "no reason given"
+    return reason if reason.startswith(f"{entry.step} ") else f"{entry.step} failed: {reason}"
 
 
 def _of_device(entry: Unfit | Alarmed | Strayed | Healed) -> str:
