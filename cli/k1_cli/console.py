@@ -24,7 +24,9 @@ class LiteralConsole(Console):
     """A console on which text is shown, never interpreted."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"markup": False, "emoji": False, "highlight": False, **options})
+        super().__init__(
+            **{"markup": False, "emoji": False, "highlight": False, "soft_wrap": True, **options}
+        )
 
     @override
     def render_str(self, text: str, **options: Any) -> Text:
@@ -42,8 +44,8 @@ class LiteralConsole(Console):
                 yield Segment(escape_controls(segment.text, keep_lines=True), segment.style)
 
 
-results = LiteralConsole(soft_wrap=True)
-messages = LiteralConsole(stderr=True, soft_wrap=True)
+results = LiteralConsole()
+messages = LiteralConsole(stderr=True)
 
 
 def accept_any_text() -> None:

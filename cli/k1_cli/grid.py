@@ -8,6 +8,7 @@ from typing import Final
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
+from k1_cli.words import cut_middle
 from k1_contracts.escaping import escape_controls
 
 _BETWEEN: Final = 2
@@ -127,9 +128,7 @@ def _text(cell: str | Text) -> Text:
 def _cut_middle(cell: Text, width: int) -> Text:
     if cell.cell_len <= width:
         return cell
-    ending = (width - 1) // 2
-    plain = cell.plain
-    return Text(f"{plain[: width - 1 - ending]}…{plain[len(plain) - ending :]}", style=cell.style)
+    return Text(cut_middle(cell.plain, width), style=cell.style)
 
 
 def _fit(cell: Text, width: int, *, right: bool) -> Text:

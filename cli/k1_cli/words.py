@@ -35,6 +35,14 @@ def in_words(name: str) -> str:
     return name.replace("_", " ")
 
 
+def cut_middle(name: str, longest: int) -> str:
+    """`k1-st…-0042`: names of devices differ in their ends."""
+    if len(name) <= longest:
+        return name
+    ending = (longest - 1) // 2
+    return f"{name[: longest - 1 - ending]}…{name[len(name) - ending :]}"
+
+
 def value_words(value: object) -> str:
     """`yes` and `no` for a truth value, commas between the items of a list."""
     if isinstance(value, bool):

@@ -6,7 +6,7 @@ from typing import Final
 
 from k1_cli.timeline.layout import Bar, Moment, Row, Timeline, Tone, lay_out
 from k1_cli.timeline.sheet import Sheet
-from k1_cli.words import in_words
+from k1_cli.words import cut_middle, in_words
 from k1_contracts.deployments import DeploymentView
 
 _WIDTH, _LEFT, _RIGHT, _EDGE = 13.0, 2.35, 1.55, 0.3
@@ -16,7 +16,7 @@ _LEAST_BAR = 0.035
 _LETTER = 0.075
 """About the width of a small letter."""
 _MOST_TICKS = 12
-_LONGEST_LINE, _LONGEST_TITLE, _LONGEST_LABEL = 140, 90, 26
+_LONGEST_LINE, _LONGEST_TITLE, _LONGEST_LABEL = 140, 90, 17
 _INK, _SOFT, _FAINT, _PAPER, _BAND = "#1c1b22", "#6d6a7c", "#dcdae4", "#fbfbfd", "#f1f0f6"
 _MOMENT_COLOUR = "#7a3fd1"
 _GREEN, _RED, _ORANGE, _BLUE = "#2f9a58", "#d6323f", "#c9790f", "#2a62c9"
@@ -110,7 +110,9 @@ class _Picture:
 
     def _row(self, row: Row, y: float) -> None:
         middle = y + _height(row) / 2
-        self._sheet.text((_LEFT - 0.12, middle), _cut(row.label, _LONGEST_LABEL), 8.5, _INK, align="right")
+        self._sheet.text(
+            (_LEFT - 0.12, middle), cut_middle(row.label, _LONGEST_LABEL), 8.5, _INK, align="right"
+        )
         outcome = in_words(row.outcome)
         self._sheet.text((_WIDTH - _RIGHT + 0.12, middle), outcome, 8.5, _WORDS.get(row.outcome, _SOFT))
         # Short bars last, so that a long one beside them does not hide them.
