@@ -44,9 +44,9 @@ def describe_problem(problem: JsonObject, status: int) -> str:
     faults = cast("list[JsonObject]", problem.get("errors") or [])
     if code in _INVALID and faults:
         return "; ".join(_fault_lines(faults))
-    if code == "deployment_blocked" and faults:
+    if code == "deployment_blocked":
         found = "".join(f"\n  {fault['name']}: {fault['message']}" for fault in faults)
-        return f"the deployment would not start:{found}\n{_BLOCKED_ADVICE} ({code})"
+        return f"the deployment would not start:{found or ' there is no device to take it'}\n{_BLOCKED_ADVICE} ({code})"
     sentence = problem.get("detail") or problem.get("title") or "no reason given"
     violations = cast("list[JsonObject]", problem.get("violations") or [])
     rules = [

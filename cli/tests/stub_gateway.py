@@ -56,6 +56,10 @@ class StubGateway:
         """`on("GET /tracks", (200, {...}))`."""
         self.answers[call] = answer if callable(answer) else lambda _: answer
 
+    def on_stream(self, call: str, raw: bytes) -> None:
+        """These bytes as they are."""
+        self.answers[call] = lambda _: (200, raw)
+
 
 @contextmanager
 def stub_gateway() -> Iterator[StubGateway]:
@@ -81,7 +85,7 @@ def stub_gateway() -> Iterator[StubGateway]:
             found = stub.answers.get(f"{self.command} {path}")
             nothing = {"code": "not_found", "detail": "There is nothing."}
             status, document = found(asked) if found else (404, nothing)
-            sent = json.dumps(document).encode()
+            sent = document if isinstance(document, bytes) else json.dumps(document).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(sent)))
             if status == 429:

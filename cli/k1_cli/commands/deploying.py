@@ -78,10 +78,10 @@ def deploy(
     moment = future_moment(at, datetime.now(UTC)) if at is not None else None
     strategy = strategy_of(canary, batch_size, max_failures, observe)
     with open_gateway(home) as gateway:
-        found = gateway.track(find_track(gateway, track))["track"]
+        track_id = find_track(gateway, track)
         order = order_of(
-            found["id"],
-            version or current_version(found),
+            track_id,
+            version or current_version(gateway.track(track_id)["track"]),
             device_ids=_every_id(gateway) if every else split_devices(devices) if devices else None,
             group=group,
             strategy=strategy,

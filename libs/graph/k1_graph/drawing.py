@@ -9,7 +9,6 @@ from typing import Any
 
 import networkx as nx
 
-from k1_contracts.escaping import escape_controls
 from k1_graph.graph import Graph, Node
 
 _BOX_WIDTH, _BOX_HEIGHT = 168.0, 48.0
@@ -164,7 +163,6 @@ def _mean(values: Sequence[float], default: float) -> float:
 
 
 def _short(name: str) -> str:
-    name = escape_controls(name)
     return name if len(name) <= _NAME_SHOWN else name[: _NAME_SHOWN - 1] + "…"
 
 
@@ -220,7 +218,7 @@ def _plot_box(axes: Any, layout: Layout, node: Node) -> None:
         )
     )
     middle = x + _BOX_WIDTH / 2
-    # A name may hold what matplotlib would take for mathematics.
-    look = {"ha": "center", "va": "center", "parse_math": False}
-    axes.text(middle, y + 17, _short(node.id), fontsize=9, weight="bold", color=_INK, **look)
-    axes.text(middle, y + 34, _caption(node), fontsize=7.5, color="#55526a", **look)
+    axes.text(
+        middle, y + 17, _short(node.id), ha="center", va="center", fontsize=9, weight="bold", color=_INK
+    )
+    axes.text(middle, y + 34, _caption(node), ha="center", va="center", fontsize=7.5, color="#55526a")

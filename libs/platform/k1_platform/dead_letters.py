@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.header import Header, decode_header
 from types import TracebackType
 from typing import Any, Final
 
@@ -76,6 +77,18 @@ def dead_letter_id(stream: str, durable: str, sequence: int) -> str:
     return f"dlq:{stream}:{durable}:{sequence}"
 
 
+def text_headers(headers: Mapping[str, str | Header]) -> dict[str, str]:
+    """Return the values as text: those of a stored message that are not ASCII come from nats-py as `Header`."""
+    return {
+        name: value if isinstance(value, str) else _header_text(value) for name, value in headers.items()
+    }
+
+
+def _header_text(value: Header) -> str:
+    raw = b"".join(part if isinstance(part, bytes) else part.encode() for part, _ in decode_header(value))
+    return raw.decode(errors="replace")
+
+
 async def bury(
     client: Client,
     *,
@@ -100,7 +113,7 @@ async def bury(
     }
     kept = {
         name: value
-        for name, value in headers.items()
+        for name, value in text_headers(headers).items()
         if _SENDABLE_NAME.fullmatch(name) and not name.startswith((HEADER_PREFIX, "Nats-"))
     }
     marked = kept | {HEADER_PREFIX + name: value for name, value in about.items()}
