@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Literal
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -23,9 +23,25 @@ from k1_contracts.escaping import escape_controls, to_safe_json
 class LiteralConsole(Console):
     """A console on which text is shown, never interpreted."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        stderr: bool = False,
+        file: IO[str] | None = None,
+        width: int | None = None,
+        force_terminal: bool | None = None,
+        color_system: Literal["auto"] | None = "auto",
+    ) -> None:
         super().__init__(
-            **{"markup": False, "emoji": False, "highlight": False, "soft_wrap": True, **options}
+            stderr=stderr,
+            file=file,
+            width=width,
+            force_terminal=force_terminal,
+            color_system=color_system,
+            markup=False,
+            emoji=False,
+            highlight=False,
+            soft_wrap=True,
         )
 
     @override

@@ -58,7 +58,8 @@ def sentence(board: Board) -> str:
 
 
 def _is_troubled(row: DeviceRow) -> bool:
-    return row.outcome in _TROUBLED or any(step.status == "failed" for step in row.steps.values())
+    """A step alone may have failed because another device's failure cut it off."""
+    return row.outcome in _TROUBLED or row.reason is not None
 
 
 def _trouble(row: DeviceRow) -> str:

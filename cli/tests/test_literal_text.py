@@ -221,6 +221,13 @@ def test_arguments_are_shown_literally(capfd: pytest.CaptureFixture[str]) -> Non
     assert is_clean(done.stderr)
 
 
+def test_a_home_that_is_not_utf8_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    """Before anything is written: the servers could not read the settings that name it."""
+    done = run_k1(capfd, "up", "--home", "/tmp/h\udce9me")
+    assert done.returncode == 2
+    assert "the name of the folder /tmp/h\\xe9me is not UTF-8" in done.stderr
+
+
 def test_no_other_console_is_made() -> None:
     """The consoles of `k1_cli.console` are the only way to a terminal: forgetting to escape is impossible."""
     forbidden = (" Console(", "from_markup(", "typer.echo(", "typer.secho(", "\n    print(")

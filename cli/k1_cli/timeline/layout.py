@@ -223,7 +223,7 @@ def _failures(view: DeploymentView) -> list[tuple[datetime, str]]:
         (step.ended_at or step.started_at, f"{device.device_id}: {failure_words(step)}")
         for device in view.devices
         for step in device.steps
-        if step.status == "failed"
+        if device.reason and step.status == "failed"  # without a reason it was cut off by what came next
     ]
 
 

@@ -91,6 +91,7 @@ class ActivateAt(Contract):
 
     when: Literal["time"] = "time"
     at: UtcTime
+    """In the future when it is ordered; otherwise the order is refused (`activation_in_the_past`)."""
 
 
 class ActivateOnDownbeat(Contract):

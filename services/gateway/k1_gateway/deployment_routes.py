@@ -67,7 +67,7 @@ DEPLOYMENT_ENDPOINTS: Final = (
             404: "`track_not_found`, `version_not_found`, `device_not_found`, `group_not_found`",
             409: "`bundle_missing`: simulate the graph first; `deployment_blocked`: it would not start, "
             "`errors` names every gate that did not pass",
-            422: "`invalid_body`: every fault is named; `gate_not_overridable`, `idempotency_key_reused`",
+            422: "`invalid_body`: every fault is named; `activation_in_the_past`, `gate_not_overridable`, `idempotency_key_reused`",
         },
         timeout_s=_PLAN_TIMEOUT_S,
     ),
