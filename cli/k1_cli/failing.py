@@ -25,7 +25,7 @@ def report(error: Exception, *, debug: bool) -> int:
     """
     if isinstance(error, typer.TyperException):
         return _report_usage(error)
-    if any(isinstance(cause, BrokenPipeError) for cause in _causes(error)):
+    if isinstance(error, BrokenPipeError):
         return _end_quietly()
     if debug:
         messages.print_exception()

@@ -58,6 +58,8 @@ def describe_problem(problem: JsonObject, status: int) -> str:
 def option_of(field: str) -> str:
     """`--canary` for `strategy.canary`, `--max-failures` for `body.strategy.max_failures.constrained-int`."""
     name = field.removeprefix("body.")
+    if name.startswith("graph."):
+        return f"--graph, {name.removeprefix('graph.')}"
     known = (option for path, option in _OPTIONS.items() if name == path or name.startswith(f"{path}."))
     return next(known, field)
 

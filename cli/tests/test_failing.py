@@ -124,6 +124,10 @@ def test_the_doctor_looks_at_the_disk(tmp_path: Path, monkeypatch: pytest.Monkey
             {"code": "invalid_parameter", "errors": [{"name": "status", "message": "unknown"}]},
             "--status: unknown",
         ),
+        (
+            {"code": "invalid_body", "errors": [{"name": "graph.nodes.0.type", "message": "Field required"}]},
+            "--graph, nodes.0.type: Field required",
+        ),
         ({"code": "invalid_form", "errors": [{"name": "tags", "message": "too many"}]}, "--tag: too many"),
         (
             {"code": "device_not_found", "detail": "There is no device x."},
