@@ -16,6 +16,7 @@ from k1_cli.errors import CommandError
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _DISK_ADVICE: Final = "the disk is full: free some space and try again; `./k1 doctor` tells how much there is"
+_DOCTOR: Final = "`./k1 doctor` looks for what may be wrong with this machine"
 
 
 def report(error: Exception, *, debug: bool) -> int:
@@ -44,16 +45,16 @@ def _report_usage(error: typer.TyperException) -> int:
 
 def _sentence(error: Exception) -> str:
     full = any(isinstance(cause, OSError) and cause.errno in _FULL for cause in _causes(error))
-    if isinstance(error, CommandError | StackError):
-        return f"{error}; {_DISK_ADVICE}" if full else str(error)
     if full:
-        return _DISK_ADVICE
+        known = f"{error}; " if isinstance(error, CommandError | StackError) else ""
+        return f"{known}{_DISK_ADVICE}"
+    if isinstance(error, StackError):
+        return f"{error}; {_DOCTOR}"
+    if isinstance(error, CommandError):
+        return str(error)
     kept = _keep_trace(error)
     details = f"the details are in {kept}" if kept else "--debug shows the details"
-    return (
-        f"something unexpected happened ({type(error).__name__}: {error}); {details}. "
-        "`./k1 doctor` looks for what may be wrong with this machine"
-    )
+    return f"something unexpected happened ({type(error).__name__}: {error}); {details}; {_DOCTOR}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -34,6 +34,7 @@ _TIMEOUT = httpx.Timeout(30.0, write=120.0)
 _SIMULATE_TIMEOUT = 90.0
 _POLL_SECONDS = 0.15
 _RETRY_AFTER_S = 5.0
+_LOOK = "`./k1 status` tells what does not run, `./k1 doctor` what this machine lacks"
 _TEXTS = frozenset({"json", "data", "params"})
 """What of a request holds text of a person."""
 _FINAL_JOB = frozenset({"completed", "failed", "cancelled"})
@@ -235,11 +236,14 @@ class Gateway:
         try:
             response = self._http.request(method, quote(readable(path)), **sent)
         except httpx.HTTPError as error:
-            raise CommandError(f"the gateway at {self._http.base_url} does not answer: {error}") from error
+            sentence = f"the gateway at {self._http.base_url} does not answer: {error}"
+            raise CommandError(f"{sentence}; {_LOOK}") from error
         if response.status_code == HTTPStatus.NOT_FOUND:
             raise NotFoundError(_problem(response))
         if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
             raise BusyError(_problem(response), _retry_after_s(response))
+        if response.is_server_error:
+            raise CommandError(f"{_problem(response)}; {_LOOK}")
         if response.is_error:
             raise CommandError(_problem(response))
         return cast("JsonObject", response.json())

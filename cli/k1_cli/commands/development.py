@@ -73,7 +73,7 @@ def doctor(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None
     else:
         for finding in findings:
             mark = Text("ok", style="green") if finding.ok else Text("bad", style="red")
-            results.print(mark, " " * (3 - len(mark)), finding.what, sep="")
+            results.print(mark, " " * (4 - len(mark)), finding.what, sep="")
             if not finding.ok:
                 results.print(f"    {finding.remedy}")
     if not all(finding.ok for finding in findings):

@@ -11,6 +11,7 @@ from k1_cli.checkout import DEFAULT_HOME
 from k1_cli.commands.songs import open_gateway
 from k1_cli.console import print_json, results
 from k1_cli.options import HomeOption, JsonOption
+from k1_cli.words import count_of
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -66,7 +67,7 @@ def add(
             results.print(str(path))
 
     add_devices(stack.bus, wanted, keep)
-    results.print(f"{len(ids)} added; keep the files secret")
+    results.print(f"{count_of(len(ids), 'device')} added; keep the files secret")
 
 
 @app.command()

@@ -55,7 +55,7 @@ def classify(error: BaseException, transient: tuple[type[Exception], ...], max_d
     if isinstance(error, PermanentError):
         return Failure(error.code, str(error), permanent=True, attempts_allowed=1)
     if isinstance(error, ValidationError):
-        where = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
+        where = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()[:5])
         return Failure("invalid_message", where, permanent=True, attempts_allowed=1)
     if isinstance(error, (TransientError, OSError, TimeoutError, NatsError, *transient)):
         return Failure("dependency_failed", repr(error), permanent=False, attempts_allowed=max_deliver)
@@ -79,9 +79,7 @@ def dead_letter_id(stream: str, durable: str, sequence: int) -> str:
 
 def text_headers(headers: Mapping[str, str | Header]) -> dict[str, str]:
     """Return the values as text: those of a stored message that are not ASCII come from nats-py as `Header`."""
-    return {
-        name: value if isinstance(value, str) else _header_text(value) for name, value in headers.items()
-    }
+    return {name: value if isinstance(value, str) else _header_text(value) for name, value in headers.items()}
 
 
 def _header_text(value: Header) -> str:
