@@ -103,7 +103,7 @@ def _upload_several(songs: list[Path], details: "Details", home: Path, *, wait: 
 def tracks(
     track: Annotated[
         str | None,
-        typer.Argument(help="One in detail: its id, its beginning or its title.", metavar="[TRACK]"),
+        typer.Argument(help="One in detail: its id, its beginning or its title.", metavar="TRACK"),
     ] = None,
     search: Annotated[str | None, typer.Option(help="In title, artist and tags.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200, help="How many at most.")] = _PAGE,
