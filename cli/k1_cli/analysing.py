@@ -6,8 +6,8 @@ from k1_analysis.engine import Analysis, EngineError, Progress, UnknownPresetErr
 from k1_analysis.engine.render import plot_map, render_clicks, write_beats
 from k1_cli.console import progress_bar
 from k1_cli.errors import CommandError
+from k1_cli.formatting import readable
 from k1_cli.outputs import writing
-from k1_cli.words import readable
 from k1_contracts.genesis import GenesisMap
 
 _FULL = 100.0

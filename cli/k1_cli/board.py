@@ -75,13 +75,13 @@ class Board:
         if row is not None:
             self.rows[row.device_id] = _changed(row, change)
             if change.step is not None and change.step.status == "failed":
-                told.append(f"{change.at:%H:%M:%S} {row.device_id} {failure_words(change.step)}")
+                told.append(f"{change.at:%H:%M:%S} {row.device_id} {describe_failure(change.step)}")
         self.tail.extend(told)
         return told
 
 
-def failure_words(step: StepView) -> str:
-    """`activate failed: no answer`; a detail that names the step itself says it once."""
+def describe_failure(step: StepView) -> str:
+    """Return `activate failed: no answer`; a detail that names the step itself stands alone."""
     if step.detail and step.detail.startswith(f"{step.step} "):
         return step.detail
     return f"{step.step} failed{f': {step.detail}' if step.detail else ''}"

@@ -9,9 +9,9 @@ from typing import Final
 
 from k1_cli.console import messages, results
 from k1_cli.errors import CommandError
+from k1_cli.formatting import count_of, readable
 from k1_cli.gateway import Gateway, JsonObject
 from k1_cli.uploading import Details, existing_note, follow, upload
-from k1_cli.words import count_of, readable
 
 AUDIO_SUFFIXES: Final = frozenset(
     [
@@ -52,13 +52,13 @@ class Outcome:
     result: JsonObject = field(default_factory=dict[str, object])
 
     def to_json(self) -> JsonObject:
-        """One item of `k1 upload --json`."""
+        """Return one item of `k1 upload --json`."""
         said = {"error": self.problem} if self.problem else {}
         return {"file": str(self.path), **(self.accepted or {}), **self.result, **said}
 
 
 def find_songs(paths: Iterable[Path]) -> Iterator[Candidate]:
-    """The files that are named, and the audio files of the folders and of the folders in them."""
+    """Yield the files that are named, and the audio files of the folders and of the folders in them."""
     for path in paths:
         if path.is_dir():
             found = sorted(_audio_files(path))
@@ -84,7 +84,7 @@ def upload_all(
 
 
 def sum_up(outcomes: Sequence[Outcome]) -> str:
-    """`3 songs: 1 queued, 1 existing, 1 failed`."""
+    """Return `3 songs: 1 queued, 1 existing, 1 failed`."""
     counts = Counter(
         "failed" if each.problem or each.accepted is None else each.accepted["status"] for each in outcomes
     )

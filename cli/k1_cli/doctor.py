@@ -118,7 +118,7 @@ def _disks(home: Path) -> list[Finding]:
 
 
 def disk_finding(name: str, place: Path) -> Finding:
-    """How much room a file system has, in bytes and in files."""
+    """Look at how much room a file system has, in bytes and in files."""
     free = shutil.disk_usage(place).free
     counted = os.statvfs(place)
     what = f"free disk for the {name} ({place}): {free / _GIB:.1f} GiB"

@@ -22,7 +22,7 @@ _DOCTOR: Final = "`./k1 doctor` looks for what may be wrong with this machine"
 def report(error: Exception, *, debug: bool) -> int:
     """Print the error in a sentence; return the exit code.
 
-    The stack trace of an error that nobody foresaw goes to a file; `--debug` shows that of any error.
+    The stack trace of an unexpected error goes to a file; `--debug` shows that of any error.
     """
     if isinstance(error, typer.TyperException):
         return _report_usage(error)
@@ -65,7 +65,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _keep_trace(error: Exception) -> str | None:
-    """The file that now holds the stack trace; None where none can be written."""
+    """Write the stack trace to a file; return its path, or None where none can be written."""
     try:
         descriptor, path = tempfile.mkstemp(prefix="k1-error-", suffix=".txt")
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
@@ -76,7 +76,7 @@ def _keep_trace(error: Exception) -> str | None:
 
 
 def _end_quietly() -> int:
-    """Whoever reads our output has seen enough (`| head`); what is left of it goes nowhere."""
+    """Discard what is left of the output: its reader (`| head`) has ended."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     return 1

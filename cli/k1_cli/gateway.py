@@ -12,8 +12,8 @@ from urllib.parse import quote
 import httpx
 
 from k1_cli.errors import CommandError
+from k1_cli.formatting import form_file_name, readable
 from k1_cli.problems import describe_problem
-from k1_cli.words import form_file_name, readable
 
 JsonObject = dict[str, Any]
 

@@ -1,4 +1,7 @@
-"""Tables for the terminal: rows under heads, never wider than the screen; through a pipe nothing is cut short."""
+"""Tables for the terminal: rows under heads, never wider than the screen; through a pipe nothing is cut short.
+
+For every command that lists something.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,7 +11,7 @@ from typing import Final
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
-from k1_cli.words import cut_middle
+from k1_cli.formatting import cut_middle
 from k1_contracts.escaping import escape_controls
 
 _BETWEEN: Final = 2
@@ -83,7 +86,7 @@ class Grid:
 
 
 def short_ids(ids: Iterable[str]) -> dict[str, str]:
-    """The shortest beginnings, of at least 18 characters, that tell these ids apart."""
+    """Return the shortest prefixes, of at least 18 characters, that are unique among these ids."""
     whole = sorted(set(ids))
     length = _SHORT_ID
     while len({name[:length] for name in whole}) < len(whole):

@@ -1,4 +1,4 @@
-"""Finds what a person means: a track by id, by the beginning of its id or by title; a deployment and a device alike."""
+"""Finds tracks, deployments and devices by id, by a unique prefix of the id, or by title; for every command."""
 
 import re
 import unicodedata
@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from k1_cli.errors import CommandError
+from k1_cli.formatting import display_name, readable
 from k1_cli.gateway import Gateway, JsonObject, NotFoundError
-from k1_cli.words import in_words, readable
 
 _TRACK_ID: Final = re.compile(r"trk_[0-9A-Z]{26}")
 _DEPLOYMENT_ID: Final = re.compile(r"dep_[0-9A-Z]{26}")
@@ -18,7 +18,7 @@ _MOST_CANDIDATES: Final = 10
 
 
 def find_track(gateway: Gateway, meant: str) -> str:
-    """The id of the track.
+    """Return the id of the track with this id, prefix of an id, or title.
 
     Raises:
         CommandError: none fits, or several do: they are listed.
@@ -35,7 +35,7 @@ def find_track(gateway: Gateway, meant: str) -> str:
 
 
 def find_deployment(gateway: Gateway, meant: str) -> str:
-    """The id of the deployment; the title of its song will do where that was deployed once.
+    """Return the id of the deployment with this id or prefix, or of the only one of a song with this title.
 
     Raises:
         CommandError: none fits, or several do: they are listed.
@@ -53,7 +53,7 @@ def find_deployment(gateway: Gateway, meant: str) -> str:
 
 
 def find_device(gateway: Gateway, meant: str) -> JsonObject:
-    """The device of this id, or the only one whose id begins so.
+    """Return the device of this id, or the only one whose id has this prefix.
 
     Raises:
         CommandError: none fits, or several do: they are listed.
@@ -70,12 +70,12 @@ def find_device(gateway: Gateway, meant: str) -> JsonObject:
 
 
 def song_titles(gateway: Gateway, track_ids: Sequence[str]) -> dict[str, str]:
-    """The titles of these tracks; one that is gone, or whose owner does not answer, has its id."""
+    """Return the title of each track; see `song_title`."""
     return {track_id: song_title(gateway, track_id) for track_id in dict.fromkeys(track_ids)}
 
 
 def song_title(gateway: Gateway, track_id: str) -> str:
-    """The title of a track, or its id where the title is not to be had."""
+    """Return the title of a track, or its id where it is gone or the catalogue does not answer."""
     try:
         return gateway.track(track_id)["track"]["title"]
     except CommandError:
@@ -128,7 +128,7 @@ def _track_line(track: JsonObject) -> str:
 
 
 def _deployment_line(item: JsonObject) -> str:
-    return f"{item['id']}  {item['created_at'][:16].replace('T', ' ')}  {in_words(item['status'])}"
+    return f"{item['id']}  {item['created_at'][:16].replace('T', ' ')}  {display_name(item['status'])}"
 
 
 def _folded(title: str) -> str:

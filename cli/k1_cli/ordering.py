@@ -44,7 +44,7 @@ def strategy_of(
 
 
 def future_moment(text: str, now: datetime) -> str:
-    """The time of `--at`, as the API takes it.
+    """Return the time of `--at`, as the API takes it.
 
     Raises:
         CommandError: it is no time, lacks its zone, or is past.

@@ -1,4 +1,4 @@
-"""Errors of the HTTP API in the words of the command line: fields of a request are options here."""
+"""Turns errors of the HTTP API into sentences of the command line, in which fields of a request are options."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
@@ -39,7 +39,7 @@ _BLOCKED_ADVICE: Final = (
 
 
 def describe_problem(problem: JsonObject, status: int) -> str:
-    """A problem document (RFC 9457) as what a person reads after `k1: `."""
+    """Return a problem document (RFC 9457) as the sentence that follows `k1: `."""
     code = problem.get("code", status)
     faults = cast("list[JsonObject]", problem.get("errors") or [])
     if code in _INVALID and faults:
@@ -56,7 +56,7 @@ def describe_problem(problem: JsonObject, status: int) -> str:
 
 
 def option_of(field: str) -> str:
-    """`--canary` for `strategy.canary`, `--max-failures` for `body.strategy.max_failures.constrained-int`."""
+    """Return `--canary` for `strategy.canary`, `--max-failures` for `body.strategy.max_failures.constrained-int`."""
     name = field.removeprefix("body.")
     if name.startswith("graph."):
         return f"--graph, {name.removeprefix('graph.')}"

@@ -20,9 +20,9 @@ from rich.live import Live
 from k1_cli.console import messages, print_json
 from k1_cli.errors import CommandError
 from k1_cli.fleet_picture import FleetPicture
+from k1_cli.formatting import count_of
 from k1_cli.provisioning import TRUSTED_KEYS, add_devices, make_folder, portions, write_credentials
 from k1_cli.running import RunningStack, need_stack
-from k1_cli.words import count_of
 from k1_contracts.devices import Transport
 from k1_contracts.fleet import DeviceCredential, DevicesAdded
 from k1_platform.settings import NatsSettings

@@ -1,17 +1,17 @@
-"""`k1 status` as tables."""
+"""Renders what `k1 status` found as tables."""
 
 from collections.abc import Iterator
 
 from rich.console import RenderableType
 from rich.text import Text
 
+from k1_cli.formatting import count_of
 from k1_cli.grid import Grid
 from k1_cli.status import StackStatus
-from k1_cli.words import count_of
 
 
 def status_tables(url: str, found: StackStatus) -> Iterator[RenderableType]:
-    """The address, servers and services, consumers, dead letters."""
+    """Yield the address, servers and services, consumers, dead letters."""
     yield url
     parts = Grid(("", "pid", "port", "ready", "version"), right=("pid", "port"))
     for part in found.servers:

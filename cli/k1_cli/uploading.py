@@ -8,8 +8,8 @@ from rich.progress import Progress, TaskID
 
 from k1_cli.console import messages, progress_bar
 from k1_cli.errors import CommandError
+from k1_cli.formatting import readable
 from k1_cli.gateway import BusyError, Gateway, JsonObject, Song
-from k1_cli.words import readable
 
 _FULL = 100.0
 _BUSY_PATIENCE_S = 600.0
@@ -27,13 +27,13 @@ class Details:
     priority: int | None
 
     def song(self, file: Path) -> Song:
-        """What goes with a file: without a title its own name."""
+        """Return what goes with a file; without a title its own name."""
         return Song(
             file, self.title or readable(file.stem), self.artist, self.tags, self.preset, self.priority
         )
 
     def not_in(self, stored: JsonObject) -> list[str]:
-        """What was said of the song itself, in words, and is not what the stored track has."""
+        """Return the names of the details that were given and differ from those of the stored track."""
         said = {"title": self.title, "artist": self.artist, "tags": list(self.tags)}
         return [name for name, value in said.items() if value and value != stored.get(name)]
 
@@ -95,7 +95,7 @@ def follow(gateway: Gateway, accepted: JsonObject) -> Analysed:
 
 
 def existing_note(gateway: Gateway, details: Details, accepted: JsonObject) -> str | None:
-    """What to say of bytes that are a track already: under which title, and that what was given did not change it."""
+    """Say of bytes that are a track already under which title, and that what was given did not change it."""
     if accepted["status"] != "existing":
         return None
     try:

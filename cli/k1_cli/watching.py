@@ -10,9 +10,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from k1_cli.board import OVER, Board, DeviceRow, failure_words
+from k1_cli.board import OVER, Board, DeviceRow, describe_failure
+from k1_cli.formatting import display_name
 from k1_cli.grid import Grid
-from k1_cli.words import in_words
 from k1_contracts.deployments import DeviceOutcome, StepName, StepView
 from k1_contracts.escaping import escape_controls
 
@@ -51,10 +51,10 @@ def render(board: Board, now: datetime) -> RenderableType:
 def sentence(board: Board) -> str:
     """How it ended, for a person: the status, the reason, and each device that is not as it should be."""
     view = board.view
-    counts = ", ".join(f"{count} {in_words(outcome)}" for outcome, count in sorted(board.counts.items()))
+    counts = ", ".join(f"{count} {display_name(outcome)}" for outcome, count in sorted(board.counts.items()))
     reason = f": {view.reason}" if view.reason else ""
     troubled = "".join(f"\n  {_trouble(row)}" for row in board.rows.values() if _is_troubled(row))
-    return f"{view.id} {in_words(board.status)}{reason} ({counts}){troubled}"
+    return f"{view.id} {display_name(board.status)}{reason} ({counts}){troubled}"
 
 
 def _is_troubled(row: DeviceRow) -> bool:
@@ -65,15 +65,15 @@ def _is_troubled(row: DeviceRow) -> bool:
 def _trouble(row: DeviceRow) -> str:
     """`k1-07 rolled back: activate failed: no answer`."""
     failed = [step for step in row.steps.values() if step.status == "failed"]
-    why = "; ".join(map(failure_words, failed)) or row.reason
-    return f"{row.device_id} {in_words(row.outcome)}{f': {why}' if why else ''}"
+    why = "; ".join(map(describe_failure, failed)) or row.reason
+    return f"{row.device_id} {display_name(row.outcome)}{f': {why}' if why else ''}"
 
 
 def _headline(board: Board, now: datetime) -> Group:
     view = board.view
     end = view.ended_at or now
     text = Text(f"{escape_controls(board.title)} version {view.version}  ", no_wrap=False, overflow="fold")
-    text.append(in_words(board.status), style=_COLOURS.get(board.status, "bold yellow"))
+    text.append(display_name(board.status), style=_COLOURS.get(board.status, "bold yellow"))
     text.append("  paused" if board.paused else "", style="bold yellow")
     text.append(f"  {max((end - view.created_at).total_seconds(), 0):.0f} s", style="dim")
     if board.status == "queued" and view.waits_for:
@@ -87,7 +87,7 @@ def _counts(board: Board) -> Table:
     done = sum(counts[outcome] for outcome in _DONE)
     line = Text()
     for outcome, count in sorted(counts.items()):
-        line.append(f"{count} {in_words(outcome)}  ", style=_COLOURS.get(outcome, "yellow"))
+        line.append(f"{count} {display_name(outcome)}  ", style=_COLOURS.get(outcome, "yellow"))
     grid = Table.grid(padding=(0, 1))
     grid.add_row(ProgressBar(total=max(len(board.rows), 1), completed=done, width=30), line)
     return grid
@@ -98,7 +98,7 @@ def _device_table(rows: list[DeviceRow]) -> Grid:
     for row in rows:
         steps = [_cell(row.steps.get(step), row.percent) for step in _COLUMNS]
         back = next((row.steps[step] for step in _BACK if step in row.steps), None)
-        outcome = Text(in_words(row.outcome), style=_COLOURS.get(row.outcome, "yellow"))
+        outcome = Text(display_name(row.outcome), style=_COLOURS.get(row.outcome, "yellow"))
         batch = str(row.batch) if row.batch else "-"
         table.add(row.device_id, batch, *steps, _cell(back, None), outcome, note=row.reason or "")
     return table
@@ -109,7 +109,7 @@ def _batch_table(board: Board) -> Group:
     table = Grid(("batch", "devices", "now"), flexible=("now",), right=("devices",))
     for batch, rows in _by_batch(board):
         counts = sorted(Counter(row.outcome for row in rows).items())
-        line = "  ".join(f"{count} {in_words(outcome)}" for outcome, count in counts)
+        line = "  ".join(f"{count} {display_name(outcome)}" for outcome, count in counts)
         table.add(str(batch) if batch else "-", str(len(rows)), line)
     troubled = [row for row in board.rows.values() if row.outcome in _TROUBLED]
     more = len(troubled) - _MOST_TROUBLED

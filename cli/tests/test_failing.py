@@ -39,7 +39,7 @@ def home(gateway: StubGateway, tmp_path: Path) -> Iterator[str]:
         yield str(root)
 
 
-def test_what_nobody_foresaw_is_a_sentence_and_a_file(
+def test_an_unexpected_error_is_a_sentence_and_a_file(
     capfd: pytest.CaptureFixture[str], gateway: StubGateway, home: str
 ) -> None:
     """No stack trace on the screen: it is in the file that is named; `./k1 doctor` is the next step."""

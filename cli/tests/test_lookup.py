@@ -1,4 +1,4 @@
-"""Tracks, deployments and devices by the beginning of an id or by title."""
+"""Tracks, deployments and devices by a prefix of an id or by title."""
 
 from typing import Any
 
@@ -65,11 +65,11 @@ def gateway() -> Any:
     ],
 )
 def test_a_track_is_found(gateway: Any, meant: str, found: str) -> None:
-    """By its id, by a beginning of it that no other has, by its title however it is written."""
+    """By its id, by a unique prefix of it, by its title however it is written."""
     assert find_track(gateway, meant) == found
 
 
-def test_a_whole_id_asks_nobody() -> None:
+def test_a_whole_id_is_not_looked_up() -> None:
     """The gateway itself says whether there is one."""
     assert find_track(None, A) == A  # type: ignore[arg-type]
     assert find_deployment(None, D) == D  # type: ignore[arg-type]
@@ -90,7 +90,7 @@ def test_the_candidates_are_listed(gateway: Any) -> None:
 
 
 def test_a_deployment_is_found(gateway: Any) -> None:
-    """By the beginning of its id, or by the title of a song that was deployed once."""
+    """By a prefix of its id, or by the title of a song that was deployed once."""
     assert find_deployment(gateway, E[:-1] + "B") == E
     assert find_deployment(gateway, "Night Drive") == D
     with pytest.raises(CommandError, match="2026-05-01 20:15  rolled back"):
@@ -102,7 +102,7 @@ def test_a_deployment_is_found(gateway: Any) -> None:
 
 
 def test_a_device_is_found(gateway: Any) -> None:
-    """A whole id goes before the beginning of another."""
+    """A whole id goes before a prefix of another."""
     assert find_device(gateway, "k1-01") == {"id": "k1-01"}
     assert find_device(gateway, "k2") == {"id": "k2-01"}
     with pytest.raises(CommandError, match="\n  k1-01\n  k1-011"):

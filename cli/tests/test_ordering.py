@@ -93,7 +93,7 @@ def test_a_wrong_name_is_named() -> None:
 
 
 def test_max_failures_is_a_count_or_a_share() -> None:
-    """Anything else is refused here, in the words of the option."""
+    """Anything else is refused here, and the option is named."""
     for wrong in ("x", "101%", "-1", "1.5", ""):
         with pytest.raises(CommandError, match=r"--max-failures: .*neither a count such as 2 nor a share"):
             strategy_of(None, None, wrong, None)

@@ -13,8 +13,8 @@ import typer
 from k1_cli.checkout import DEFAULT_HOME
 from k1_cli.console import print_json, results
 from k1_cli.errors import CommandError
+from k1_cli.formatting import count_of, field_lines
 from k1_cli.options import HomeOption, JsonOption
-from k1_cli.words import count_of, field_lines
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext

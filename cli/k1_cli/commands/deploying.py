@@ -12,8 +12,8 @@ from k1_cli.checkout import DEFAULT_HOME
 from k1_cli.commands.songs import TrackArgument, current_version, open_gateway
 from k1_cli.console import print_json, results
 from k1_cli.errors import CommandError
+from k1_cli.formatting import count_of
 from k1_cli.options import HomeOption, JsonOption
-from k1_cli.words import count_of
 
 if TYPE_CHECKING:
     from k1_cli.gateway import Gateway

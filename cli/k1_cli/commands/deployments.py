@@ -15,9 +15,7 @@ from k1_cli.options import HomeOption, JsonOption
 if TYPE_CHECKING:
     from k1_contracts.deployments import DeploymentPage, DeploymentSummary, DeploymentView
 
-IdArgument = Annotated[
-    str, typer.Argument(help="Its id, the beginning of it, or the song's title.", metavar="ID")
-]
+IdArgument = Annotated[str, typer.Argument(help="Its id, a prefix of it, or the song's title.", metavar="ID")]
 ReasonOption = Annotated[str | None, typer.Option(help="Why, for the audit trail.")]
 
 app = typer.Typer(help="Deployments: list, show, cancel, roll back, pause, resume.", no_args_is_help=True)
@@ -136,9 +134,9 @@ def _control(home: Path, deployment_id: str, action: str, reason: str | None) ->
 def _after_control(view: "DeploymentView", action: str) -> str:
     """The status that the deployment has now, and how to see more while it is on its way to another."""
     from k1_cli.board import OVER
-    from k1_cli.words import in_words
+    from k1_cli.formatting import display_name
 
-    state = f"{view.id}: {in_words(view.status)}{', paused' if view.paused else ''}"
+    state = f"{view.id}: {display_name(view.status)}{', paused' if view.paused else ''}"
     waits = action == "rollback" and view.status == "succeeded"
     if view.status in OVER and not waits:
         return state
@@ -147,8 +145,8 @@ def _after_control(view: "DeploymentView", action: str) -> str:
 
 
 def _print_page(found: "DeploymentPage", titles: dict[str, str]) -> None:
+    from k1_cli.formatting import count_of
     from k1_cli.grid import Grid
-    from k1_cli.words import count_of
 
     table = Grid(("id", "at", "status", "song", "devices"), flexible=("song", "devices"))
     for item in found.items:
@@ -161,12 +159,12 @@ def _print_page(found: "DeploymentPage", titles: dict[str, str]) -> None:
 
 
 def _cells(item: "DeploymentSummary", titles: dict[str, str]) -> tuple[str, ...]:
-    from k1_cli.words import in_words
+    from k1_cli.formatting import display_name
 
-    counts = ", ".join(f"{count} {in_words(outcome)}" for outcome, count in item.counts.items())
+    counts = ", ".join(f"{count} {display_name(outcome)}" for outcome, count in item.counts.items())
     paused = ", paused" if item.paused else ""
     at = f"{item.created_at:%m-%d %H:%M}"
-    return item.id, at, f"{in_words(item.status)}{paused}", titles[item.track_id], counts
+    return item.id, at, f"{display_name(item.status)}{paused}", titles[item.track_id], counts
 
 
 def _print_view(view: "DeploymentView", title: str) -> None:

@@ -10,8 +10,8 @@ import typer
 from k1_cli.checkout import DEFAULT_HOME
 from k1_cli.commands.songs import open_gateway
 from k1_cli.console import print_json, results
+from k1_cli.formatting import count_of
 from k1_cli.options import HomeOption, JsonOption
-from k1_cli.words import count_of
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -120,7 +120,7 @@ def list_all(
 
 @app.command()
 def show(
-    device_id: Annotated[str, typer.Argument(help="Its id, or the beginning of it.", metavar="ID")],
+    device_id: Annotated[str, typer.Argument(help="Its id, or a prefix of it.", metavar="ID")],
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
@@ -128,8 +128,8 @@ def show(
 
     Example: ./k1 devices show k1-01
     """
+    from k1_cli.formatting import field_lines
     from k1_cli.lookup import find_device
-    from k1_cli.words import field_lines
 
     with open_gateway(home) as gateway:
         device = find_device(gateway, device_id)

@@ -12,8 +12,8 @@ from k1_cli.checkout import DEFAULT_HOME
 from k1_cli.commands.songs import TrackArgument, VersionOption, current_version, open_gateway
 from k1_cli.console import print_json, results
 from k1_cli.errors import CommandError
+from k1_cli.formatting import count_of
 from k1_cli.options import HomeOption, JsonOption
-from k1_cli.words import count_of
 
 
 def simulate(
@@ -132,7 +132,7 @@ def _print_graph(document: dict[str, Any]) -> None:
     meta = document.get("meta", {})
     results.print(f"{document['name']} ({count_of(len(document['nodes']), 'node')})")
     if "confidence" in meta:
-        results.print(f"preset {meta.get('preset')}, confidence {meta['confidence']}")
+        results.print(f"preset {meta.get('preset', 'unknown')}, confidence {meta['confidence']}")
     for node in document["nodes"]:
         sources = ", ".join(f"{port} from {source}" for port, source in node.get("inputs", {}).items())
         results.print(f"  {node['id']}: {node['type']}{f' ({sources})' if sources else ''}")

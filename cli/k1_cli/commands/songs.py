@@ -22,7 +22,7 @@ _PAGE = 50
 TrackArgument = Annotated[
     str,
     typer.Argument(
-        help="The track: its id, the beginning of its id, or its title.", metavar="TRACK", show_default=False
+        help="The track: its id, a prefix of its id, or its title.", metavar="TRACK", show_default=False
     ),
 ]
 VersionOption = Annotated[int | None, typer.Option(help="The current version by default.", min=1)]
@@ -103,7 +103,7 @@ def _upload_several(songs: list[Path], details: "Details", home: Path, *, wait: 
 def tracks(
     track: Annotated[
         str | None,
-        typer.Argument(help="One in detail: its id, its beginning or its title.", metavar="TRACK"),
+        typer.Argument(help="One in detail: its id, a prefix of it, or its title.", metavar="TRACK"),
     ] = None,
     search: Annotated[str | None, typer.Option(help="In title, artist and tags.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200, help="How many at most.")] = _PAGE,
@@ -179,9 +179,9 @@ def _print(document: dict[str, Any], as_json: bool, sentence: str) -> None:
 
 
 def _print_page(page: dict[str, Any]) -> None:
+    from k1_cli.formatting import count_of
     from k1_cli.grid import Grid
     from k1_cli.summary import clock
-    from k1_cli.words import count_of
 
     table = Grid(
         ("id", "title", "artist", "length", "BPM", "status", "preset"),
@@ -193,15 +193,17 @@ def _print_page(page: dict[str, Any]) -> None:
         bpm = f"{track['bpm']:.1f}" if track.get("bpm") else ""
         named = track["id"], track["title"], track.get("artist") or ""
         table.add(*named, length, bpm, track["status"], track.get("preset") or "")
-    if page["items"]:
-        results.print(table)
+    if not page["items"]:
+        results.print("no tracks; `./k1 upload SONG` sends one")
+        return
+    results.print(table)
     shown = len(page["items"])
     total = count_of(page["total"], "track")
     results.print(total if shown == page["total"] else f"{shown} of {total}")
 
 
 def _print_detail(detail: dict[str, Any]) -> None:
-    from k1_cli.words import field_lines
+    from k1_cli.formatting import field_lines
 
     for line in field_lines(detail["track"]):
         results.print(line)

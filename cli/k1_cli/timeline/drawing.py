@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Final
 
+from k1_cli.formatting import cut_middle, display_name
 from k1_cli.timeline.layout import Bar, Moment, Row, Timeline, Tone, lay_out
 from k1_cli.timeline.sheet import Sheet
-from k1_cli.words import cut_middle, in_words
 from k1_contracts.deployments import DeploymentView
 
 _WIDTH, _LEFT, _RIGHT, _EDGE = 13.0, 2.35, 1.55, 0.3
@@ -113,7 +113,7 @@ class _Picture:
         self._sheet.text(
             (_LEFT - 0.12, middle), cut_middle(row.label, _LONGEST_LABEL), 8.5, _INK, align="right"
         )
-        outcome = in_words(row.outcome)
+        outcome = display_name(row.outcome)
         self._sheet.text((_WIDTH - _RIGHT + 0.12, middle), outcome, 8.5, _WORDS.get(row.outcome, _SOFT))
         # Short bars last, so that a long one beside them does not hide them.
         for bar in sorted(row.bars, key=lambda bar: bar.start - bar.end):

@@ -8,9 +8,9 @@ from datetime import datetime
 from statistics import median
 from typing import Final, Literal
 
-from k1_cli.board import failure_words
+from k1_cli.board import describe_failure
+from k1_cli.formatting import count_of, display_name
 from k1_cli.timeline.axis import Axis, duration, make_axis
-from k1_cli.words import count_of, in_words
 from k1_contracts.deployments import (
     DeploymentView,
     DeviceDeployment,
@@ -98,7 +98,7 @@ def lay_out(view: DeploymentView, title: str) -> Timeline:
     edges = [edge for row in rows for bar in row.bars for edge in (bar.start, bar.end)]
     others = [clock.end, *(moment.at for moment in moments), *(mark.at for mark in marks)]
     return Timeline(
-        title=f"{title} version {view.version}: {in_words(view.status)}",
+        title=f"{title} version {view.version}: {display_name(view.status)}",
         subtitle=_subtitle(view, clock),
         axis=make_axis([*edges, *others]),
         rows=rows,
@@ -220,7 +220,7 @@ def _log_lines(log: Sequence[LogLine]) -> list[tuple[datetime, str]]:
 
 def _failures(view: DeploymentView) -> list[tuple[datetime, str]]:
     return [
-        (step.ended_at or step.started_at, f"{device.device_id}: {failure_words(step)}")
+        (step.ended_at or step.started_at, f"{device.device_id}: {describe_failure(step)}")
         for device in view.devices
         for step in device.steps
         if device.reason and step.status == "failed"  # without a reason it was cut off by what came next

@@ -1,4 +1,4 @@
-"""Values as a person reads them: no Python, the right number, one value a line."""
+"""Formats values for people: no Python syntax, the right plural, one field a line; for every command."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 
 def readable(text: str) -> str:
-    """Text of an argument or a file name as proper Unicode.
+    """Return the text of an argument or a file name as proper Unicode.
 
     Bytes that are not UTF-8 are read as Windows-1252, in which most such names were written: a byte E9 is an `é`.
     """
@@ -21,47 +21,47 @@ def readable(text: str) -> str:
 
 
 def form_file_name(file: Path) -> str:
-    """The name of a file as a form can carry it: readable, and without control characters."""
+    """Return the name of a file as a form can carry it: readable, and without control characters."""
     return _CONTROLS.sub(" ", readable(file.name))
 
 
 def count_of(count: int, thing: str, things: str | None = None) -> str:
-    """`1 track`, `2 tracks`; `things` where the plural is not made with an s."""
+    """Return `1 track`, `2 tracks`; `things` where the plural is not made with an s."""
     return f"{count} {thing if count == 1 else things or f'{thing}s'}"
 
 
-def in_words(name: str) -> str:
-    """`rolled_back` as `rolled back`."""
+def display_name(name: str) -> str:
+    """Return `rolled back` for `rolled_back`."""
     return name.replace("_", " ")
 
 
 def cut_middle(name: str, longest: int) -> str:
-    """`k1-st…-0042`: names of devices differ in their ends."""
+    """Return `k1-st…-0042`: names of devices differ in their ends."""
     if len(name) <= longest:
         return name
     ending = (longest - 1) // 2
     return f"{name[: longest - 1 - ending]}…{name[len(name) - ending :]}"
 
 
-def value_words(value: object) -> str:
-    """`yes` and `no` for a truth value, commas between the items of a list."""
+def format_value(value: object) -> str:
+    """Return `yes` or `no` for a truth value, the items of a list with commas between."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return ", ".join(value_words(item) for item in cast("list[object]", value))
+        return ", ".join(format_value(item) for item in cast("list[object]", value))
     if isinstance(value, Mapping):
         pairs = cast("Mapping[str, object]", value).items()
-        return ", ".join(f"{name} {value_words(item)}" for name, item in pairs if item not in _NOT_GIVEN)
+        return ", ".join(f"{name} {format_value(item)}" for name, item in pairs if item not in _NOT_GIVEN)
     return str(value)
 
 
 def field_lines(document: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """`name: value` for every field that has one; those of an inner object as `outer.name: value`."""
+    """Yield `name: value` for every field that has one; those of an inner object as `outer.name: value`."""
     for name, value in document.items():
         if isinstance(value, Mapping):
             yield from field_lines(cast("Mapping[str, Any]", value), f"{prefix}{name}.")
         elif not any(value is empty or value == empty for empty in _NOT_GIVEN):
-            yield f"{prefix}{name}: {value_words(value)}"
+            yield f"{prefix}{name}: {format_value(value)}"
 
 
 def _from_windows(foreign: str) -> str:
