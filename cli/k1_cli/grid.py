@@ -14,8 +14,6 @@ from rich.text import Text
 from k1_cli.formatting import cut_middle
 from k1_contracts.escaping import escape_controls
 
-_BETWEEN: Final = 2
-"""Blanks between columns."""
 _NARROWEST: Final = 8
 _INDENT: Final = 2
 _ID: Final = re.compile(r"\b[a-z]{3}_[0-9A-Z]{26}\b")
@@ -43,6 +41,8 @@ class Grid:
     """Columns of numbers."""
     middle: Sequence[str] = ()
     """Columns that are cut in the middle: ids of devices differ in their ends."""
+    between: int = 2
+    """Blanks between columns."""
     _rows: list[_Row] = field(default_factory=list[_Row], init=False)
 
     def add(self, *cells: str | Text, note: str = "") -> None:
@@ -54,7 +54,7 @@ class Grid:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         width = options.max_width if console.is_terminal else None
         heads, rows = self.heads, self._rows
-        if width is not None and _needed(heads, rows) > width:
+        if width is not None and self._needed(heads, rows) > width:
             heads, rows = _without_empty(heads, _with_short_ids(rows))
         widths = self._widths(heads, rows, width)
         yield self._line(heads, [Text(head, style="bold") for head in heads], widths)
@@ -65,7 +65,7 @@ class Grid:
 
     def _widths(self, heads: Sequence[str], rows: Sequence[_Row], width: int | None) -> list[int]:
         widths = _natural(heads, rows)
-        excess = 0 if width is None else _needed(heads, rows) - width
+        excess = 0 if width is None else self._needed(heads, rows) - width
         flexible = [number for number, head in enumerate(heads) if head in self.flexible]
         while excess > 0 and flexible:
             widest = max(flexible, key=lambda number: widths[number])
@@ -80,9 +80,12 @@ class Grid:
             _fit(_cut_middle(cell, width) if head in self.middle else cell, width, right=head in self.right)
             for head, cell, width in zip(heads, cells, widths, strict=True)
         ]
-        line = Text(" " * _BETWEEN).join(fitted)
+        line = Text(" " * self.between).join(fitted)
         line.rstrip()
         return line
+
+    def _needed(self, heads: Sequence[str], rows: Sequence[_Row]) -> int:
+        return sum(_natural(heads, rows)) + self.between * (len(heads) - 1)
 
 
 def short_ids(ids: Iterable[str]) -> dict[str, str]:
@@ -98,10 +101,6 @@ def _natural(heads: Sequence[str], rows: Sequence[_Row]) -> list[int]:
     return [
         max([len(head), *(row.cells[number].cell_len for row in rows)]) for number, head in enumerate(heads)
     ]
-
-
-def _needed(heads: Sequence[str], rows: Sequence[_Row]) -> int:
-    return sum(_natural(heads, rows)) + _BETWEEN * (len(heads) - 1)
 
 
 def _without_empty(heads: Sequence[str], rows: Sequence[_Row]) -> tuple[Sequence[str], Sequence[_Row]]:

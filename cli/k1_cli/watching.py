@@ -94,7 +94,8 @@ def _counts(board: Board) -> Table:
 
 
 def _device_table(rows: list[DeviceRow]) -> Grid:
-    table = Grid(("device", "batch", *_HEADS, "back", "now"), flexible=("device",), middle=("device",))
+    heads = "device", "batch", *_HEADS, "back", "now"
+    table = Grid(heads, flexible=("device",), middle=("device",), between=1)
     for row in rows:
         steps = [_cell(row.steps.get(step), row.percent) for step in _COLUMNS]
         back = next((row.steps[step] for step in _BACK if step in row.steps), None)

@@ -185,7 +185,7 @@ def _print_page(page: dict[str, Any]) -> None:
 
     table = Grid(
         ("id", "title", "artist", "length", "BPM", "status", "preset"),
-        flexible=("title", "artist"),
+        flexible=("title", "artist", "preset"),
         right=("length", "BPM"),
     )
     for track in page["items"]:
