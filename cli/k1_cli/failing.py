@@ -49,7 +49,8 @@ def _sentence(error: Exception) -> str:
         known = f"{error}; " if isinstance(error, CommandError | StackError) else ""
         return f"{known}{_DISK_ADVICE}"
     if isinstance(error, StackError):
-        return f"{error}; {_DOCTOR}"
+        # Below the lines of a log that it quotes.
+        return f"{error}\n{_DOCTOR}" if "\n" in str(error) else f"{error}; {_DOCTOR}"
     if isinstance(error, CommandError):
         return str(error)
     kept = _keep_trace(error)
