@@ -6,6 +6,8 @@ from k1_analysis.engine import Analysis, EngineError, Progress, UnknownPresetErr
 from k1_analysis.engine.render import plot_map, render_clicks, write_beats
 from k1_cli.console import progress_bar
 from k1_cli.errors import CommandError
+from k1_cli.formatting import readable
+from k1_cli.outputs import writing
 from k1_contracts.genesis import GenesisMap
 
 _FULL = 100.0
@@ -28,7 +30,9 @@ def analyse(song: Path, preset: str | None) -> Analysis:
             def show(progress: Progress) -> None:
                 bar.update(task, description=progress.stage, completed=progress.percent)
 
-            return analyse_file(song, filename=song.name, preset=preset, progress=show)
+            done = analyse_file(song, filename=readable(song.name), preset=preset, progress=show)
+            bar.update(task, completed=_FULL)
+            return done
     except EngineError as error:
         raise CommandError(f"{song} cannot be analysed: {error.message} ({error.code})") from error
     except UnknownPresetError as error:
@@ -43,12 +47,12 @@ def write_renderings(
     Raises:
         CommandError: a file cannot be written.
     """
-    try:
-        if plot is not None:
+    if plot is not None:
+        with writing(plot):
             plot_map(genesis, song, plot)
-        if click is not None:
+    if click is not None:
+        with writing(click):
             render_clicks(song, genesis, click)
-        if beats is not None:
+    if beats is not None:
+        with writing(beats):
             write_beats(genesis, beats)
-    except OSError as error:
-        raise CommandError(f"cannot write {error.filename}: {error.strerror}") from error

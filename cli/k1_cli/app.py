@@ -1,4 +1,4 @@
-"""`k1`: the table of commands, and how an error reaches the person at the terminal."""
+"""`k1`: the table of commands."""
 
 import sys
 from typing import Annotated
@@ -17,9 +17,8 @@ from k1_cli.commands import (
     songs,
     stack,
 )
-from k1_cli.console import messages
-from k1_cli.embedded.errors import StackError
-from k1_cli.errors import CommandError
+from k1_cli.console import accept_any_text
+from k1_cli.failing import report
 
 app = typer.Typer(
     name="k1",
@@ -64,16 +63,15 @@ def take_debug(arguments: list[str]) -> tuple[bool, list[str]]:
 def main() -> None:
     """Run the command line: 0 when it worked, 1 when not, 2 for a usage error."""
     debug, arguments = take_debug(sys.argv[1:])
+    accept_any_text()
+    sys.exit(_run(arguments, debug=debug))
+
+
+def _run(arguments: list[str], *, debug: bool) -> int:
     try:
-        app(arguments, prog_name="k1")
-    except (CommandError, StackError) as error:
-        _fail(str(error), debug=debug)
+        # Not typer's own way of ending: it would print what is wrong with an argument as it is.
+        code: object = app(arguments, prog_name="k1", standalone_mode=False)
+        sys.stdout.flush()
     except Exception as error:  # noqa: BLE001  the last line of defence: a sentence, not a stack trace
-        _fail(f"{type(error).__name__}: {error} (--debug shows where)", debug=debug)
-
-
-def _fail(sentence: str, *, debug: bool) -> None:
-    if debug:
-        messages.print_exception()
-    messages.print(f"k1: {sentence}", style="red", markup=False)
-    sys.exit(1)
+        return report(error, debug=debug)
+    return code if isinstance(code, int) else 0

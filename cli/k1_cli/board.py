@@ -12,6 +12,7 @@ from k1_contracts.deployments import (
     DeploymentView,
     DeviceDeployment,
     DeviceOutcome,
+    LogLine,
     StepName,
     StepView,
 )
@@ -38,6 +39,8 @@ class Board:
     """Everything that is shown of one deployment."""
 
     view: DeploymentView
+    title: str
+    """Of the song."""
     status: DeploymentStatus = field(init=False)
     paused: bool = field(init=False)
     rows: dict[str, DeviceRow] = field(init=False)
@@ -58,7 +61,7 @@ class Board:
         self.view, self.status, self.paused = view, view.status, view.paused
         self.rows = {device.device_id: _row(device) for device in view.devices}
         self.tail.clear()
-        self.tail.extend(f"{line.at:%H:%M:%S} {line.text}" for line in view.log)
+        self.tail.extend(_log_text(line) for line in view.log)
 
     def take_change(self, change: DeploymentChange) -> list[str]:
         """One step of one device, or the status; returns the lines that it adds to the log."""
@@ -72,10 +75,21 @@ class Board:
         if row is not None:
             self.rows[row.device_id] = _changed(row, change)
             if change.step is not None and change.step.status == "failed":
-                reason = f": {change.step.detail}" if change.step.detail else ""
-                told.append(f"{change.at:%H:%M:%S} {row.device_id} {change.step.step} failed{reason}")
+                told.append(f"{change.at:%H:%M:%S} {row.device_id} {describe_failure(change.step)}")
         self.tail.extend(told)
         return told
+
+
+def describe_failure(step: StepView) -> str:
+    """Return `activate failed: no answer`; a detail that names the step itself stands alone."""
+    if step.detail and step.detail.startswith(f"{step.step} "):
+        return step.detail
+    return f"{step.step} failed{f': {step.detail}' if step.detail else ''}"
+
+
+def _log_text(line: LogLine) -> str:
+    device = f"{line.device_id} " if line.device_id else ""
+    return f"{line.at:%H:%M:%S} {device}{line.text}"
 
 
 def _row(device: DeviceDeployment) -> DeviceRow:

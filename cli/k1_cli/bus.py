@@ -42,7 +42,7 @@ async def connect_client(settings: NatsSettings) -> AsyncGenerator[Client]:
             yield client
     except (OSError, NatsError) as error:
         raise CommandError(
-            f"the NATS server of this stack does not answer ({type(error).__name__})"
+            f"the NATS server of this stack does not answer ({type(error).__name__}); `./k1 status` tells more"
         ) from error
 
 

@@ -6,6 +6,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,10 @@ from k1_cli.embedded.programs import program
 
 _GIB = 1024**3
 _LEAST_DISK = 2 * _GIB
+_LEAST_INODES = 10_000
 _LEAST_MEMORY = 1 * _GIB
 _LEAST_FILES = 256
+_MOVES = {"home": "--home or K1_HOME", "temporary files": "TMPDIR"}
 _LIBRARIES = ("essentia", "av", "numpy", "faststream", "asyncpg", "motor", "minio")
 
 
@@ -47,7 +50,7 @@ def examine(home: Path) -> list[Finding]:
         _server("nx-27017", lambda: program("nx-27017"), "--help"),
         _home(place),
         _database_user(place),
-        _disk(place),
+        *_disks(place),
         _memory(),
         _open_files(),
         _ports(),
@@ -104,11 +107,26 @@ def _database_user(home: Path) -> Finding:
     return Finding(f"database runs as {who}", ok=True, remedy="")
 
 
-def _disk(home: Path) -> Finding:
-    free = shutil.disk_usage(_nearest_existing(home)).free
-    return Finding(
-        f"free disk: {free / _GIB:.1f} GiB", free >= _LEAST_DISK, "free 2 GiB, or move the home elsewhere"
-    )
+def _disks(home: Path) -> list[Finding]:
+    """Of the home, and of the folder for temporary files (uploads pass through it) where that is another disk."""
+    temporary = Path(tempfile.gettempdir())
+    places = {"home": _nearest_existing(home), "temporary files": _nearest_existing(temporary)}
+    found: dict[int, Finding] = {}
+    for name, place in places.items():
+        found.setdefault(place.stat().st_dev, disk_finding(name, place))
+    return list(found.values())
+
+
+def disk_finding(name: str, place: Path) -> Finding:
+    """Look at how much room a file system has, in bytes and in files."""
+    free = shutil.disk_usage(place).free
+    counted = os.statvfs(place)
+    what = f"free disk for the {name} ({place}): {free / _GIB:.1f} GiB"
+    if counted.f_files and counted.f_favail < _LEAST_INODES:
+        remedy = f"this file system can hold {counted.f_favail} more files: delete some, or move the {name}"
+        return Finding(f"{what}, room for {counted.f_favail} files", ok=False, remedy=remedy)
+    remedy = f"free at least {_LEAST_DISK / _GIB:g} GiB on it, or move the {name} elsewhere ({_MOVES[name]})"
+    return Finding(what, free >= _LEAST_DISK, remedy)
 
 
 def _memory() -> Finding:

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Final
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from k1_cli.grid import Grid
+from k1_contracts.escaping import escape_controls
 from k1_simulator.device import DeviceState
 from k1_simulator.journal import Change
 
@@ -35,26 +36,30 @@ class FleetPicture:
     def draw(self, states: Mapping[str, DeviceState]) -> RenderableType:
         """Everything as it is now."""
         table = _rows(states) if len(states) <= MOST_ROWS else _counts(states)
-        return Group(table, *(Text(line, style="dim") for line in self._tail))
+        return Group(table, *(Text(escape_controls(line), style="dim") for line in self._tail))
 
 
-def _rows(states: Mapping[str, DeviceState]) -> Table:
-    table = Table("device", "online", "plays", "holds", "now", box=None, pad_edge=False)
+def _rows(states: Mapping[str, DeviceState]) -> Grid:
+    table = Grid(
+        ("device", "online", "plays", "holds", "now"),
+        flexible=("device", "plays", "holds", "now"),
+        middle=("device",),
+    )
     for state in states.values():
         online = Text("yes", style="green") if state.online else Text("no", style="red")
         held = " ".join(sha256[:8] for sha256 in state.staged)
-        table.add_row(state.device_id, online, plays(state), held, _doing(state))
+        table.add(state.device_id, online, plays(state), held, _doing(state))
     return table
 
 
-def _counts(states: Mapping[str, DeviceState]) -> Table:
-    table = Table("devices", "count", box=None, pad_edge=False)
+def _counts(states: Mapping[str, DeviceState]) -> Grid:
+    table = Grid(("devices", "count"), flexible=("devices",))
     online = sum(state.online for state in states.values())
-    table.add_row("online", f"{online} of {len(states)}")
+    table.add("online", f"{online} of {len(states)}")
     shows = Counter(f"play {plays(state)}" for state in states.values())
     busy = Counter(_doing(state).split(" ")[0] for state in states.values() if state.online and _doing(state))
     for words, count in (*shows.most_common(MOST_ROWS), *busy.most_common()):
-        table.add_row(words, str(count))
+        table.add(words, str(count))
     return table
 
 

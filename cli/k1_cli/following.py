@@ -13,6 +13,7 @@ from k1_cli.board import OVER, Board
 from k1_cli.console import messages
 from k1_cli.errors import CommandError
 from k1_cli.gateway import Gateway
+from k1_cli.lookup import song_title
 from k1_cli.watching import render
 from k1_contracts.deployments import DeploymentChange, DeploymentView
 
@@ -27,11 +28,12 @@ def follow(gateway: Gateway, deployment_id: str) -> Board:
     Raises:
         CommandError: there is no such deployment, or the gateway stays away.
     """
-    board = Board(DeploymentView.model_validate(gateway.deployment(deployment_id)))
+    view = DeploymentView.model_validate(gateway.deployment(deployment_id))
+    board = Board(view, song_title(gateway, view.track_id))
     if not messages.is_terminal:
         for line in board.tail:
-            messages.print(line, markup=False)
-        _follow(gateway, board, lambda line: messages.print(line, markup=False))
+            messages.print(line)
+        _follow(gateway, board, messages.print)
         return board
 
     def picture() -> RenderableType:

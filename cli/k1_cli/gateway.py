@@ -1,16 +1,19 @@
 """The gateway's HTTP API, as far as the commands use it."""
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, cast
+from urllib.parse import quote
 
 import httpx
 
 from k1_cli.errors import CommandError
+from k1_cli.formatting import form_file_name, readable
+from k1_cli.problems import describe_problem
 
 JsonObject = dict[str, Any]
 
@@ -19,9 +22,21 @@ class NotFoundError(CommandError):
     """The gateway knows nothing of that id."""
 
 
+class BusyError(CommandError):
+    """The gateway takes no more at the moment."""
+
+    def __init__(self, sentence: str, retry_after_s: float) -> None:
+        super().__init__(sentence)
+        self.retry_after_s = retry_after_s
+
+
 _TIMEOUT = httpx.Timeout(30.0, write=120.0)
 _SIMULATE_TIMEOUT = 90.0
 _POLL_SECONDS = 0.15
+_RETRY_AFTER_S = 5.0
+_LOOK = "`./k1 status` tells what does not run, `./k1 doctor` what this machine lacks"
+_TEXTS = frozenset({"json", "data", "params"})
+"""What of a request holds text of a person."""
 _FINAL_JOB = frozenset({"completed", "failed", "cancelled"})
 _FINAL_TRACK = frozenset({"ready", "warning", "failed"})
 _CATALOGUE_PATIENCE = 30.0
@@ -97,9 +112,8 @@ class Gateway:
         """Stream the file up; `{track_id, job_id, status}`, also for a song that is there already."""
         with song.file.open("rb") as file:
             content = cast("BinaryIO", _CountedFile(file, on_bytes))
-            return self._request(
-                "POST", "/tracks/upload", data=song.fields(), files={"file": (song.file.name, content)}
-            )
+            named = form_file_name(song.file), content
+            return self._request("POST", "/tracks/upload", data=song.fields(), files={"file": named})
 
     def track(self, track_id: str) -> JsonObject:
         """`{track, versions, ...}`."""
@@ -171,7 +185,7 @@ class Gateway:
                     response.read()
                     raise CommandError(_problem(response))
                 name = ""
-                for line in response.iter_lines():
+                for line in _lines(response.iter_bytes()):
                     field, _, value = line.partition(": ")
                     if field == "event":
                         name = value
@@ -218,15 +232,46 @@ class Gateway:
             time.sleep(_POLL_SECONDS)
 
     def _request(self, method: str, path: str, **arguments: Any) -> JsonObject:
+        sent = {name: _readable(value) if name in _TEXTS else value for name, value in arguments.items()}
         try:
-            response = self._http.request(method, path, **arguments)
+            response = self._http.request(method, quote(readable(path)), **sent)
         except httpx.HTTPError as error:
-            raise CommandError(f"the gateway at {self._http.base_url} does not answer: {error}") from error
+            sentence = f"the gateway at {self._http.base_url} does not answer: {error}"
+            raise CommandError(f"{sentence}; {_LOOK}") from error
         if response.status_code == HTTPStatus.NOT_FOUND:
             raise NotFoundError(_problem(response))
+        if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            raise BusyError(_problem(response), _retry_after_s(response))
+        if response.is_server_error:
+            raise CommandError(f"{_problem(response)}; {_LOOK}")
         if response.is_error:
             raise CommandError(_problem(response))
         return cast("JsonObject", response.json())
+
+
+def _readable(value: Any) -> Any:
+    """Every text in what is sent: arguments may hold bytes that are not UTF-8, which cannot be sent."""
+    if isinstance(value, str):
+        return readable(value)
+    if isinstance(value, dict):
+        return {name: _readable(item) for name, item in cast("JsonObject", value).items()}
+    if isinstance(value, list):
+        return [_readable(item) for item in cast("list[Any]", value)]
+    return value
+
+
+def _retry_after_s(response: httpx.Response) -> float:
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isdecimal() else _RETRY_AFTER_S
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
+    """The lines of an event stream: they end at line feeds alone, and U+2028 in a reason is no end."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line.removesuffix(b"\r").decode(errors="replace")
 
 
 def _problem(response: httpx.Response) -> str:
@@ -234,9 +279,4 @@ def _problem(response: httpx.Response) -> str:
         body = cast("JsonObject", response.json())
     except ValueError:
         return f"the gateway answered {response.status_code} to {response.request.url.path}"
-    sentence = body.get("detail") or body.get("title") or "no reason given"
-    violations = cast("list[JsonObject]", body.get("violations", []))
-    told = [f"\n  {v['severity']} {v['rule']}: {v['message']}. {v['fix']}" for v in violations]
-    if body.get("code") == "deployment_blocked":
-        told += [f"\n  {fault['name']}: {fault['message']}" for fault in body.get("errors", [])]
-    return f"{sentence} ({body.get('code', response.status_code)}){''.join(told)}"
+    return describe_problem(body, response.status_code)

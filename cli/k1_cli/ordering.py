@@ -1,12 +1,17 @@
 """From the options of `k1 deploy` to the body of `POST /deployments`; what is wrong in it the gateway says."""
 
 import getpass
+import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from k1_cli.errors import CommandError
 
 JsonObject = dict[str, Any]
+
+_MAX_FAILURES: Final = re.compile(r"[0-9]{1,6}|100%|[0-9]{1,2}%")
+_SOON: Final = timedelta(minutes=5)
 
 
 def login() -> str:
@@ -20,7 +25,15 @@ def login() -> str:
 def strategy_of(
     canary: int | None, batch_size: int | None, max_failures: str | None, observe: float | None
 ) -> JsonObject:
-    """Only what was given: the rest is the contract's default. `max_failures`: `3` or `10%`."""
+    """Only what was given: the rest is the contract's default. `max_failures`: `3` or `10%`.
+
+    Raises:
+        CommandError: `max_failures` is neither.
+    """
+    if max_failures is not None and not _MAX_FAILURES.fullmatch(max_failures):
+        raise CommandError(
+            f"--max-failures: {max_failures} is neither a count such as 2 nor a share such as 10%"
+        )
     given = {
         "canary": canary,
         "batch_size": batch_size,
@@ -28,6 +41,29 @@ def strategy_of(
         "observe_seconds": observe,
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def future_moment(text: str, now: datetime) -> str:
+    """Return the time of `--at`, as the API takes it.
+
+    Raises:
+        CommandError: it is no time, lacks its zone, or is past.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise CommandError(f"--at: {text} is no time; write it as {_example(now)}") from None
+    if moment.tzinfo is None:
+        raise CommandError(f"--at: {text} does not say in which time zone; write it as {_example(now)}")
+    if moment <= now:
+        raise CommandError(
+            f"--at: {text} is past, now it is {now:%Y-%m-%dT%H:%M:%SZ}; without --at it starts at once"
+        )
+    return text
+
+
+def _example(now: datetime) -> str:
+    return f"{now + _SOON:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def split_devices(text: str) -> list[str]:
@@ -43,7 +79,9 @@ def split_moment(text: str) -> tuple[str, str]:
     """
     track_id, at, started_at = text.partition("@")
     if not (track_id and at and started_at):
-        raise CommandError(f"{text} is no moment: write TRACK@TIME, the time when the track began to play")
+        raise CommandError(
+            f"--on-downbeat: {text} is no moment: write TRACK@TIME, the time when the track began to play"
+        )
     return track_id, started_at
 
 
@@ -56,7 +94,7 @@ def override_of(text: str) -> JsonObject:
     what, equals, reason = text.partition("=")
     gate, colon, device_id = what.partition(":")
     if not (gate and equals and reason) or (colon and not device_id):
-        raise CommandError(f"{text} is no override: write GATE=REASON, or GATE:DEVICE=REASON")
+        raise CommandError(f"--override: {text} is no override: write GATE=REASON, or GATE:DEVICE=REASON")
     return {"gate": gate, "reason": reason, **({"device_id": device_id} if device_id else {})}
 
 

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from k1_analysis.engine import EngineError
 from k1_analysis.engine.render import plot_map
 from k1_cli.errors import CommandError
+from k1_cli.outputs import writing
 from k1_contracts.genesis import GenesisMap
 from k1_platform.errors import TransientError
 from k1_platform.objects import ObjectMissingError, ObjectStore
@@ -26,11 +27,10 @@ def plot_track(environment: dict[str, str], audio_key: str, genesis: GenesisMap,
         song = Path(folder) / Path(audio_key).name
         try:
             asyncio.run(store.get_file(audio_key, song))
-            plot_map(genesis, song, out)
+            with writing(out):
+                plot_map(genesis, song, out)
         except (ObjectMissingError, TransientError, EngineError) as error:
             raise CommandError(f"cannot draw over {audio_key}: {error}") from error
-        except OSError as error:
-            raise CommandError(f"cannot write {out}: {error.strerror}") from error
         finally:
             store.close()
 

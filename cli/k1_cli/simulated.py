@@ -20,6 +20,7 @@ from rich.live import Live
 from k1_cli.console import messages, print_json
 from k1_cli.errors import CommandError
 from k1_cli.fleet_picture import FleetPicture
+from k1_cli.formatting import count_of
 from k1_cli.provisioning import TRUSTED_KEYS, add_devices, make_folder, portions, write_credentials
 from k1_cli.running import RunningStack, need_stack
 from k1_contracts.devices import Transport
@@ -139,7 +140,7 @@ async def _run(
 
 
 async def _watch(fleet: Fleet, picture: FleetPicture, ending: "asyncio.Task[bool]", *, drawn: bool) -> None:
-    messages.print(f"{len(fleet.states())} devices are online (Ctrl-C ends them)")
+    messages.print(f"{count_of(len(fleet.states()), 'device')} online (Ctrl-C ends them)")
     live = Live(
         get_renderable=lambda: picture.draw(fleet.states()),
         console=messages,
@@ -159,7 +160,7 @@ def _teller(picture: FleetPicture, *, as_json: bool) -> Callable[[Change], None]
         sys.stdout.flush()
 
     def print_words(change: Change) -> None:
-        messages.print(picture.words(change), markup=False)
+        messages.print(picture.words(change))
 
     if as_json:
         return print_change

@@ -3,21 +3,19 @@
 from collections.abc import Iterator
 from typing import Any
 
-from rich.table import Table
-
 from k1_cli.console import results
 
 JsonObject = dict[str, Any]
 
+_NAME_WIDTH = 11
+
 
 def print_summary(genesis: JsonObject) -> None:
     """Tempo, key, loudness, sections and warnings of a map (its JSON form)."""
-    table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in _rows(genesis):
-        table.add_row(name, value)
-    results.print(table)
+        results.print(f"{name:<{_NAME_WIDTH}}{value}")
     for warning in genesis["metadata"].get("warnings", []):
-        results.print(f"warning: {warning['message']} ({warning['code']})", style="yellow", markup=False)
+        results.print(f"warning: {warning['message']} ({warning['code']})", style="yellow")
 
 
 def _rows(genesis: JsonObject) -> Iterator[tuple[str, str]]:

@@ -7,11 +7,14 @@ from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
-from k1_cli.board import OVER, Board, DeviceRow
+from k1_cli.board import OVER, Board, DeviceRow, describe_failure
+from k1_cli.formatting import display_name
+from k1_cli.grid import Grid
 from k1_contracts.deployments import DeviceOutcome, StepName, StepView
+from k1_contracts.escaping import escape_controls
 
 MOST_ROWS: Final = 40
 _MOST_TROUBLED: Final = 15
@@ -46,25 +49,37 @@ def render(board: Board, now: datetime) -> RenderableType:
 
 
 def sentence(board: Board) -> str:
-    """How it ended, for a person."""
+    """How it ended, for a person: the status, the reason, and each device that is not as it should be."""
     view = board.view
-    counts = ", ".join(f"{count} {_words(outcome)}" for outcome, count in sorted(board.counts.items()))
+    counts = ", ".join(f"{count} {display_name(outcome)}" for outcome, count in sorted(board.counts.items()))
     reason = f": {view.reason}" if view.reason else ""
-    return f"{view.id} {_words(board.status)}{reason} ({counts})"
+    troubled = "".join(f"\n  {_trouble(row)}" for row in board.rows.values() if _is_troubled(row))
+    return f"{view.id} {display_name(board.status)}{reason} ({counts}){troubled}"
 
 
-def _headline(board: Board, now: datetime) -> Text:
+def _is_troubled(row: DeviceRow) -> bool:
+    """A step alone may have failed because another device's failure cut it off."""
+    return row.outcome in _TROUBLED or row.reason is not None
+
+
+def _trouble(row: DeviceRow) -> str:
+    """`k1-07 rolled back: activate failed: no answer`."""
+    failed = [step for step in row.steps.values() if step.status == "failed"]
+    why = "; ".join(map(describe_failure, failed)) or row.reason
+    return f"{row.device_id} {display_name(row.outcome)}{f': {why}' if why else ''}"
+
+
+def _headline(board: Board, now: datetime) -> Group:
     view = board.view
     end = view.ended_at or now
-    text = Text(f"{view.track_id} version {view.version}  ")
-    text.append(_words(board.status), style=_COLOURS.get(board.status, "bold yellow"))
+    text = Text(f"{escape_controls(board.title)} version {view.version}  ", no_wrap=False, overflow="fold")
+    text.append(display_name(board.status), style=_COLOURS.get(board.status, "bold yellow"))
     text.append("  paused" if board.paused else "", style="bold yellow")
     text.append(f"  {max((end - view.created_at).total_seconds(), 0):.0f} s", style="dim")
     if board.status == "queued" and view.waits_for:
         text.append(f"  waits for {', '.join(view.waits_for)}", style="yellow")
-    if view.reason and board.status in OVER:
-        text.append(f"\n{view.reason}")
-    return text
+    reason = [_wrapped(view.reason)] if view.reason and board.status in OVER else []
+    return Group(text, *reason)
 
 
 def _counts(board: Board) -> Table:
@@ -72,33 +87,31 @@ def _counts(board: Board) -> Table:
     done = sum(counts[outcome] for outcome in _DONE)
     line = Text()
     for outcome, count in sorted(counts.items()):
-        line.append(f"{count} {_words(outcome)}  ", style=_COLOURS.get(outcome, "yellow"))
+        line.append(f"{count} {display_name(outcome)}  ", style=_COLOURS.get(outcome, "yellow"))
     grid = Table.grid(padding=(0, 1))
     grid.add_row(ProgressBar(total=max(len(board.rows), 1), completed=done, width=30), line)
     return grid
 
 
-def _device_table(rows: list[DeviceRow]) -> Table:
-    device = Column("device", no_wrap=True)
-    heads = (*_HEADS, "back", "now", "")
-    table = Table(device, "batch", *heads, box=None, pad_edge=False, padding=(0, 1, 0, 0))
+def _device_table(rows: list[DeviceRow]) -> Grid:
+    heads = "device", "batch", *_HEADS, "back", "now"
+    table = Grid(heads, flexible=("device",), middle=("device",), between=1)
     for row in rows:
         steps = [_cell(row.steps.get(step), row.percent) for step in _COLUMNS]
         back = next((row.steps[step] for step in _BACK if step in row.steps), None)
-        outcome = Text(_words(row.outcome), style=_COLOURS.get(row.outcome, "yellow"))
+        outcome = Text(display_name(row.outcome), style=_COLOURS.get(row.outcome, "yellow"))
         batch = str(row.batch) if row.batch else "-"
-        table.add_row(row.device_id, batch, *steps, _cell(back, None), outcome, Text(row.reason or ""))
+        table.add(row.device_id, batch, *steps, _cell(back, None), outcome, note=row.reason or "")
     return table
 
 
 def _batch_table(board: Board) -> Group:
     """Too many devices for a row each: one a batch, and those in trouble."""
-    table = Table("batch", "devices", "now", box=None, pad_edge=False)
+    table = Grid(("batch", "devices", "now"), flexible=("now",), right=("devices",))
     for batch, rows in _by_batch(board):
-        line = Text()
-        for outcome, count in sorted(Counter(row.outcome for row in rows).items()):
-            line.append(f"{count} {_words(outcome)}  ", style=_COLOURS.get(outcome, "yellow"))
-        table.add_row(str(batch) if batch else "-", str(len(rows)), line)
+        counts = sorted(Counter(row.outcome for row in rows).items())
+        line = "  ".join(f"{count} {display_name(outcome)}" for outcome, count in counts)
+        table.add(str(batch) if batch else "-", str(len(rows)), line)
     troubled = [row for row in board.rows.values() if row.outcome in _TROUBLED]
     more = len(troubled) - _MOST_TROUBLED
     note = [Text(f"and {more} more", style="red")] if more > 0 else []
@@ -124,8 +137,9 @@ def _cell(step: StepView | None, percent: float | None) -> Text:
 
 
 def _tail(board: Board) -> list[Text]:
-    return [Text(line, style="dim") for line in board.tail]
+    return [_wrapped(line, "dim") for line in board.tail]
 
 
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+def _wrapped(line: str, style: str = "") -> Text:
+    """Shown whole: the live view would cut a line at the edge of the screen."""
+    return Text(escape_controls(line), style=style, no_wrap=False, overflow="fold")

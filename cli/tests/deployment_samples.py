@@ -138,6 +138,9 @@ def _gone_back(device: DeviceDeployment, faulty: bool) -> DeviceDeployment:
             }
         )
     steps = [s.model_copy(update={"ended_at": min(s.ended_at or at(12.4), at(12.4))}) for s in steps]
+    if device.batch == 2:
+        cut_off = {"status": "failed", "detail": "ended by what came next"}
+        steps = [s.model_copy(update=cut_off) if s.step == "observe" else s for s in steps]
     return device.model_copy(
         update={"outcome": "rolled_back", "steps": [*steps, step("rollback", 12.5, 12.9)]}
     )

@@ -1,11 +1,13 @@
 """From options to the body of `POST /deployments`."""
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from k1_cli.errors import CommandError
-from k1_cli.ordering import order_of, override_of, split_devices, split_moment, strategy_of
+from k1_cli.ordering import future_moment, order_of, override_of, split_devices, split_moment, strategy_of
 from k1_cli.provisioning import numbered, portions
 
 _name = st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True)
@@ -88,3 +90,35 @@ def test_no_device_is_left_out(names: list[str]) -> None:
 def test_a_wrong_name_is_named() -> None:
     with pytest.raises(CommandError, match="k1 a is no name"):
         portions(["k1-1", "k1 a"], mqtt=False, group=None, renew=False)
+
+
+def test_max_failures_is_a_count_or_a_share() -> None:
+    """Anything else is refused here, and the option is named."""
+    for wrong in ("x", "101%", "-1", "1.5", ""):
+        with pytest.raises(CommandError, match=r"--max-failures: .*neither a count such as 2 nor a share"):
+            strategy_of(None, None, wrong, None)
+
+
+NOW = datetime(2026, 5, 1, 20, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["2026-05-01T20:00:01Z", "2026-05-01T22:00:01+02:00", "2031-01-01T00:00Z"])
+def test_a_moment_to_come_is_taken(text: str) -> None:
+    assert future_moment(text, NOW) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("2026-05-01T20:00:00Z", "is past, now it is 2026-05-01T20:00:00Z; without --at it starts at once"),
+        ("2026-05-01T21:59:59+02:00", "is past"),
+        ("2031-01-01T00:00:00", "in which time zone; write it as 2026-05-01T20:05:00Z"),
+        ("tomorrow", "is no time; write it as 2026-05-01T20:05:00Z"),
+    ],
+)
+def test_a_moment_that_cannot_be_meant_is_refused(text: str, sentence: str) -> None:
+    """What is past would start at once, on a stage that does not expect it."""
+    with pytest.raises(CommandError) as refused:
+        future_moment(text, NOW)
+    assert str(refused.value).startswith(f"--at: {text} ")
+    assert sentence in str(refused.value)

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
+from k1_cli.console import LiteralConsole
 from k1_cli.errors import CommandError
 from k1_cli.fleet_picture import MOST_ROWS, FleetPicture
 from k1_cli.simulated import Plan, claimed, run_devices
@@ -25,12 +25,13 @@ def state(number: int, *, online: bool = True, received: int | None = None) -> D
 
 
 def drawn(states: list[DeviceState], *changes: Change) -> str:
-    console = Console(width=120, record=True, file=Path("/dev/null").open("w"))  # noqa: SIM115
+    console = LiteralConsole(width=120)
     picture = FleetPicture()
     for change in changes:
         picture.note(change)
-    console.print(picture.draw({one.device_id: one for one in states}))
-    return console.export_text()
+    with console.capture() as captured:
+        console.print(picture.draw({one.device_id: one for one in states}))
+    return captured.get()
 
 
 @pytest.mark.parametrize(("devices", "readings"), [(1, 1), (100, 1), (500, 5), (1000, 10), (5000, 10)])

@@ -241,7 +241,9 @@ def test_a_service_that_cannot_start_is_quoted(machine: Machine) -> None:
     code, out, err = machine.run("up", "--detach", ingest="die")
     assert (code, out) == (1, "")
     assert "ingest ended with code 1" in err
-    assert err.rstrip().endswith("no luck today")
+    quoted, hint = err.splitlines()[-2:]
+    assert quoted.endswith("no luck today")
+    assert hint.startswith("`./k1 doctor` looks for")
     assert find_stack(machine.home) is None
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cli.tests.deployment_samples import rollback, rollout, step, view
 from k1_cli.timeline.axis import LONG_S, duration, make_axis
 from k1_cli.timeline.drawing import draw_timeline
-from k1_cli.timeline.layout import MOST_ROWS, lay_out
+from k1_cli.timeline.layout import MOST_ROWS, Timeline, lay_out
 from k1_contracts.deployments import DeploymentView, DeviceDeployment
 
 STEPS = ("check", "stage", "activate", "verify", "observe", "commit", "discard", "rollback")
@@ -59,10 +59,23 @@ def _views(draw: st.DrawFn) -> DeploymentView:
     return view(devices, draw(st.sampled_from(STATUSES)), draw(st.floats(0, 500)), log)
 
 
+def laid_out(deployment: DeploymentView) -> Timeline:
+    return lay_out(deployment, "Night Drive")
+
+
+def test_it_is_called_as_the_song_and_lists_what_failed() -> None:
+    """A person knows a song by its title; a failure stands in the list with its device, in order of time."""
+    timeline = laid_out(rollback())
+    assert timeline.title == "Night Drive version 3: rolled back"
+    texts = [mark.text for mark in timeline.marks]
+    assert "k1-07: activate failed: no answer" in texts
+    assert [mark.at for mark in timeline.marks] == sorted(mark.at for mark in timeline.marks)
+
+
 @given(_views())
 def test_everything_has_its_place(deployment: DeploymentView) -> None:
     """Each device stands in one row; bars lie on the axis and those of one lane never overlap."""
-    timeline = lay_out(deployment)
+    timeline = laid_out(deployment)
     assert sum(row.devices for row in timeline.rows) == len(deployment.devices)
     outcomes = Counter[str]()
     for row in timeline.rows:
@@ -80,7 +93,7 @@ def test_everything_has_its_place(deployment: DeploymentView) -> None:
 def test_alone_a_device_shows_all_its_steps(deployment: DeploymentView) -> None:
     """One bar a step, with the step's own colour, unless it failed or still runs."""
     by_name = {device.device_id: device for device in deployment.devices}
-    for row in lay_out(deployment).rows:
+    for row in laid_out(deployment).rows:
         if (device := by_name.get(row.label)) is not None:
             tones = [s.step if s.status == "done" else s.status for s in device.steps]
             assert Counter(bar.tone for bar in row.bars) == Counter(tones)
@@ -110,7 +123,7 @@ def test_many_devices_share_rows() -> None:
     whole = rollout(100, canary=5, batch_size=25)
     devices = list(whole.devices)
     devices[40] = devices[40].model_copy(update={"outcome": "failed"})
-    rows = lay_out(whole.model_copy(update={"devices": devices})).rows
+    rows = laid_out(whole.model_copy(update={"devices": devices})).rows
     assert [(row.batch, row.label, row.outcome) for row in rows] == [
         (1, "5 devices", "committed"),
         (2, "25 devices", "committed"),
@@ -135,7 +148,7 @@ def test_each_batch_has_its_moment() -> None:
         )
     ]
     deployment = view(devices, "observing", 12, strategy={"canary": 1})
-    assert [(moment.at, moment.label) for moment in lay_out(deployment).moments] == [
+    assert [(moment.at, moment.label) for moment in laid_out(deployment).moments] == [
         (5.0, "canary ±2 ms"),
         (9.1, "batch 2 ±7.4 ms"),
     ]
@@ -145,14 +158,14 @@ def test_devices_are_in_the_order_a_person_counts() -> None:
     """`k1-9` before `k1-10`; those that were left out last."""
     names = [("k1-10", 1), ("k1-9", 1), ("k1-1", None), ("k1-2", 2)]
     devices = [DeviceDeployment(device_id=name, outcome="pending", batch=batch) for name, batch in names]
-    rows = lay_out(view(devices, "staging", 1)).rows
+    rows = laid_out(view(devices, "staging", 1)).rows
     assert [row.label for row in rows] == ["k1-9", "k1-10", "k1-2", "k1-1"]
 
 
 def test_a_clock_that_is_behind_does_not_break_the_picture() -> None:
     """A step that seems to begin before the deployment begins with it."""
     device = DeviceDeployment(device_id="k1", outcome="staged", batch=1, steps=[step("stage", -3, -1)])
-    (row,) = lay_out(view([device], "staging", 1)).rows
+    (row,) = laid_out(view([device], "staging", 1)).rows
     assert [(bar.start, bar.end) for bar in row.bars] == [(0.0, 0.0)]
 
 
@@ -178,7 +191,7 @@ def test_durations_read_well(seconds: float, text: str) -> None:
 )
 def test_it_can_be_drawn(deployment: DeploymentView) -> None:
     """A PNG of a size that a screen can show; what people wrote is no formula."""
-    picture = draw_timeline(deployment)
+    picture = draw_timeline(deployment, "Ke$ha [/x] $_{ \x1b[31m")
     assert picture.startswith(b"\x89PNG")
     width, height = struct.unpack(">II", picture[16:24])
     assert width == 1430

@@ -90,6 +90,25 @@ async def test_a_hopeless_message_is_buried_at_once(bus: Bus, durable: streams.D
     assert tries == [b'{"a": 1}']
 
 
+async def test_no_text_keeps_a_message_from_being_buried(
+    bus: Bus, durable: streams.Durable, jetstream
+) -> None:
+    """A reason with a name that is not UTF-8, a header that our client could not send: readable, in the stream."""
+
+    async def fail(_: NatsMessage) -> None:
+        raise PermanentError("bad_song", "caf\udce9 \x1b[31m [/x] été")
+
+    consume(bus.broker, durable, fail, workers=2)
+    await bus.broker.start()
+    headers = "NATS/1.0\r\nce-id: evt_1\r\nodd(name): x\r\nauthor: José\r\n\r\n".encode()
+    sizes = f"HPUB {durable.filters[0]} {len(headers)} {len(headers) + 2}\r\n"
+    await bus.client._send_command(sizes.encode() + headers + b"{}\r\n")
+    await bus.client.flush()
+    letter = await _letter_of(jetstream, durable.name)
+    assert letter.reason == "caf\\xe9 \\x1b[31m [/x] été"
+    assert (letter.headers["ce-id"], letter.headers["author"]) == ("evt_1", "José")
+
+
 async def test_a_failing_dependency_is_tried_to_the_end(
     bus: Bus, durable: streams.Durable, jetstream
 ) -> None:
@@ -126,10 +145,12 @@ async def test_a_passing_failure_leaves_no_letter(bus: Bus, durable: streams.Dur
 async def test_the_brokers_own_verdict_is_relayed(
     bus: Bus, durable: streams.Durable, jetstream: JetStreamContext
 ) -> None:
-    """A message whose consumer died at every try lands on the dead-letter stream through the advisory."""
+    """A message whose consumer died at every try lands on the dead-letter stream, with its headers as they were."""
     quick = replace(durable, name=f"{durable.name}-x", ack_wait=timedelta(seconds=0.2), max_deliver=1)
     await jetstream.add_consumer(quick.stream, consumer_config(quick))
-    await jetstream.publish(durable.filters[0], b'{"lost": true}', headers={"ce-id": "evt_2"})
+    await jetstream.publish(
+        durable.filters[0], b'{"lost": true}', headers={"ce-id": "evt_2", "author": "José"}
+    )
     taken = await jetstream.pull_subscribe_bind(durable=quick.name, stream=quick.stream)
     await taken.fetch(1, timeout=60)
     run_dead_letter_relay(bus)
@@ -139,6 +160,7 @@ async def test_the_brokers_own_verdict_is_relayed(
         await taken.fetch(1, timeout=1)
     letter = await _letter_of(jetstream, quick.name)
     assert (letter.code, letter.body, letter.headers["ce-id"]) == ("given_up", b'{"lost": true}', "evt_2")
+    assert letter.headers["author"] == "José"
     await jetstream.delete_consumer(quick.stream, quick.name)
 
 

@@ -13,6 +13,7 @@ import typer
 from k1_cli.checkout import DEFAULT_HOME
 from k1_cli.console import print_json, results
 from k1_cli.errors import CommandError
+from k1_cli.formatting import count_of, field_lines
 from k1_cli.options import HomeOption, JsonOption
 
 if TYPE_CHECKING:
@@ -41,21 +42,20 @@ def list_all(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> No
     if as_json:
         print_json({"total": len(letters), "items": [_to_json(letter) for letter in letters]})
         return
-    from rich.table import Table
+    if not letters:
+        results.print("no dead letters")
+        return
+    from k1_cli.grid import Grid
 
-    table = Table("number", "at", "subject", "durable", "attempts", "code", "reason")
+    table = Grid(
+        ("number", "at", "durable", "attempts", "code"),
+        flexible=("durable", "code"),
+        right=("number", "attempts"),
+    )
     for letter in letters:
-        cells = (
-            letter.number,
-            letter.at,
-            letter.subject,
-            letter.durable,
-            letter.attempts,
-            letter.code,
-            letter.reason,
-        )
-        table.add_row(*map(str, cells))
-    results.print(table if letters else "no dead letters")
+        cells = (letter.number, letter.at[:19], letter.durable, letter.attempts, letter.code)
+        table.add(*map(str, cells), note=f"{letter.subject}: {letter.reason}")
+    results.print(table)
 
 
 @app.command()
@@ -70,8 +70,8 @@ def show(number: Number, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = 
     if as_json:
         print_json(_to_json(letter))
         return
-    for name, value in _to_json(letter).items():
-        results.print(f"{name}: {value}", markup=False)
+    for line in field_lines(_to_json(letter)):
+        results.print(line)
 
 
 @app.command()
@@ -96,7 +96,7 @@ def redrive(
             await redrive_dead_letter(jetstream, each)
         return len(numbers)
 
-    results.print(f"redriven: {_ask(home, work)}")
+    results.print(f"redriven: {count_of(_ask(home, work), 'dead letter')}")
 
 
 @app.command()
@@ -113,7 +113,7 @@ def purge(
 
     _one_or_all(number, every=every)
     count = _ask(home, lambda jetstream: purge_dead_letters(jetstream, number))
-    results.print(f"deleted: {count}")
+    results.print(f"deleted: {count_of(count, 'dead letter')}")
 
 
 def _one_or_all(number: int | None, *, every: bool) -> None:

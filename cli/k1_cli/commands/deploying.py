@@ -2,15 +2,17 @@
 
 # ruff: noqa: PLC0415  a command imports its tools when it runs, so that --help is fast
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from k1_cli.checkout import DEFAULT_HOME
-from k1_cli.commands.songs import current_version, open_gateway
+from k1_cli.commands.songs import TrackArgument, current_version, open_gateway
 from k1_cli.console import print_json, results
 from k1_cli.errors import CommandError
+from k1_cli.formatting import count_of
 from k1_cli.options import HomeOption, JsonOption
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def deploy(
-    track_id: Annotated[str, typer.Argument(help="The track, as `k1 tracks` shows it.", metavar="TRACK")],
+    track: TrackArgument,
     *,
     version: Annotated[int | None, typer.Option(help="The current version by default.", min=1)] = None,
     devices: Annotated[str | None, typer.Option(help="Ids with commas between.")] = None,
@@ -36,7 +38,10 @@ def deploy(
         float | None, typer.Option(min=0, help="Watch each batch so many seconds; 10 by default.")
     ] = None,
     at: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Activate at 2026-01-31T20:00:00Z, say.")
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Activate at this time, 2031-01-31T20:00:00Z say; not one that is past."
+        ),
     ] = None,
     on_downbeat: Annotated[
         str | None,
@@ -63,20 +68,24 @@ def deploy(
 
     Example: ./k1 deploy trk_01JABCDEF --group stage --canary 1 --batch-size 10 --watch
     """
-    from k1_cli.ordering import login, order_of, split_devices, strategy_of
+    from k1_cli.lookup import find_track
+    from k1_cli.ordering import future_moment, login, order_of, split_devices, strategy_of
 
     if sum((devices is not None, group is not None, every)) != 1:
         raise typer.BadParameter("give one of --devices, --group and --all")
     if at is not None and on_downbeat is not None:
         raise typer.BadParameter("give --at or --on-downbeat")
+    moment = future_moment(at, datetime.now(UTC)) if at is not None else None
+    strategy = strategy_of(canary, batch_size, max_failures, observe)
     with open_gateway(home) as gateway:
+        track_id = find_track(gateway, track)
         order = order_of(
             track_id,
             version or current_version(gateway.track(track_id)["track"]),
             device_ids=_every_id(gateway) if every else split_devices(devices) if devices else None,
             group=group,
-            strategy=strategy_of(canary, batch_size, max_failures, observe),
-            activation=_activation(gateway, at, on_downbeat),
+            strategy=strategy,
+            activation=_activation(gateway, moment, on_downbeat),
             overrides=override or [],
             requested_by=requested_by or login(),
             dry_run=dry_run,
@@ -89,7 +98,9 @@ def deploy(
         elif as_json:
             print_json(answer)
         else:
-            results.print(f"{answer['deployment_id']}: {answer['status']}", markup=False)
+            deployment_id = answer["deployment_id"]
+            more = f"`./k1 deployments show {deployment_id}` tells how far it is"
+            results.print(f"{deployment_id}: {answer['status']}; {more}")
 
 
 def _every_id(gateway: "Gateway") -> list[str]:
@@ -102,15 +113,17 @@ def _every_id(gateway: "Gateway") -> list[str]:
 
 
 def _activation(gateway: "Gateway", at: str | None, on_downbeat: str | None) -> dict[str, Any] | None:
+    from k1_cli.lookup import find_track
     from k1_cli.ordering import split_moment
 
     if at is not None:
         return {"when": "time", "at": at}
     if on_downbeat is None:
         return None
-    track_id, started_at = split_moment(on_downbeat)
-    version = current_version(gateway.track(track_id)["track"])
-    return {"when": "downbeat", "track_id": track_id, "version": version, "started_at": started_at}
+    meant, started_at = split_moment(on_downbeat)
+    track = gateway.track(find_track(gateway, meant))["track"]
+    version = current_version(track)
+    return {"when": "downbeat", "track_id": track["id"], "version": version, "started_at": started_at}
 
 
 def _watch(gateway: "Gateway", deployment_id: str, png: Path | None, as_json: bool) -> None:
@@ -124,11 +137,11 @@ def _watch(gateway: "Gateway", deployment_id: str, png: Path | None, as_json: bo
         hint = f"`./k1 deployments cancel {deployment_id}` stops it"
         raise CommandError(f"not watching any more; the deployment goes on, {hint}") from error
     if png is not None:
-        draw(board.view, png)
+        draw(board.view, board.title, png)
     if as_json:
         print_json(board.view.model_dump(mode="json", exclude_none=True))
     else:
-        results.print(sentence(board), markup=False)
+        results.print(sentence(board))
     if board.view.status != "succeeded":
         raise typer.Exit(1)
 
@@ -146,21 +159,23 @@ def _show_plan(answer: dict[str, Any], as_json: bool) -> None:
 
 
 def _print_plan(plan: "DeploymentPlan") -> None:
-    from rich.table import Table
+    from rich.text import Text
+
+    from k1_cli.grid import Grid
 
     for check in plan.checks:
-        results.print(f"the show: {_told(check)}", markup=False)
-    table = Table("device", "batch", "runs", "changes", "gates")
+        results.print(f"the show: {_told(check)}")
+    table = Grid(("device", "batch", "runs", "changes"), flexible=("device", "runs"), middle=("device",))
     for device in plan.devices:
         runs = f"{device.runs.track_id} v{device.runs.version}" if device.runs else "idle"
         troubled = "; ".join(_told(check) for check in device.checks if not check.passed)
-        batch = str(device.batch) if device.batch else "[red]blocked[/]"
-        table.add_row(device.device_id, batch, runs, _changes(plan, device), troubled)
+        batch = str(device.batch) if device.batch else Text("blocked", style="red")
+        table.add(device.device_id, batch, runs, _changes(plan, device), note=troubled)
     results.print(table)
     for number, step in enumerate(plan.steps, start=1):
-        results.print(f"{number}. {step}", markup=False)
+        results.print(f"{number}. {step}")
     if plan.waits_for:
-        results.print(f"waits for {', '.join(plan.waits_for)}", markup=False)
+        results.print(f"waits for {', '.join(plan.waits_for)}")
     results.print("it would start" if plan.would_start else "it would not start")
 
 
@@ -169,7 +184,7 @@ def _changes(plan: "DeploymentPlan", device: "DevicePlan") -> str:
     impact = plan.impacts.get(device.runs.bundle_sha256) if device.runs else None
     if impact is None:
         return ""
-    return f"{count} nodes" if (count := len(impact.changed_nodes)) else "no node"
+    return count_of(len(impact.changed_nodes), "node") if impact.changed_nodes else "no node"
 
 
 def _told(check: "Check") -> str:

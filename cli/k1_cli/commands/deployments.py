@@ -3,20 +3,19 @@
 # ruff: noqa: PLC0415  a command imports its tools when it runs, so that --help is fast
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from k1_cli.checkout import DEFAULT_HOME
 from k1_cli.commands.songs import open_gateway
 from k1_cli.console import print_json, results
-from k1_cli.errors import CommandError
 from k1_cli.options import HomeOption, JsonOption
 
 if TYPE_CHECKING:
-    from k1_contracts.deployments import DeploymentSummary, DeploymentView
+    from k1_contracts.deployments import DeploymentPage, DeploymentSummary, DeploymentView
 
-IdArgument = Annotated[str, typer.Argument(help="As `k1 deployments list` shows it.", metavar="ID")]
+IdArgument = Annotated[str, typer.Argument(help="Its id, a prefix of it, or the song's title.", metavar="ID")]
 ReasonOption = Annotated[str | None, typer.Option(help="Why, for the audit trail.")]
 
 app = typer.Typer(help="Deployments: list, show, cancel, roll back, pause, resume.", no_args_is_help=True)
@@ -36,10 +35,19 @@ def list_all(
 
     Example: ./k1 deployments list --status rollback_pending
     """
-    asked = {"track_id": track, "device_id": device, "status": status}
+    from k1_cli.lookup import find_track, song_titles
+    from k1_contracts.deployments import DeploymentPage
+
     with open_gateway(home) as gateway:
+        track_id = find_track(gateway, track) if track else None
+        asked = {"track_id": track_id, "device_id": device, "status": status}
         page = gateway.deployments(limit=limit, **{name: value for name, value in asked.items() if value})
-    print_json(page) if as_json else _print_page(page)
+        if as_json:
+            print_json(page)
+            return
+        found = DeploymentPage.model_validate(page)
+        titles = song_titles(gateway, [item.track_id for item in found.items])
+    _print_page(found, titles)
 
 
 @app.command()
@@ -53,17 +61,19 @@ def show(
 
     Example: ./k1 deployments show dep_01JABCDEF --png timeline.png
     """
+    from k1_cli.lookup import find_deployment, song_title
     from k1_contracts.deployments import DeploymentView
 
     with open_gateway(home) as gateway:
-        document = gateway.deployment(deployment_id)
-    view = DeploymentView.model_validate(document)
+        document = gateway.deployment(find_deployment(gateway, deployment_id))
+        view = DeploymentView.model_validate(document)
+        title = song_title(gateway, view.track_id)
     if png is not None:
-        draw(view, png)
+        draw(view, title, png)
     if as_json:
         print_json(document)
     elif png is None:
-        _print_view(view)
+        _print_view(view, title)
 
 
 @app.command()
@@ -102,53 +112,66 @@ def resume(deployment_id: IdArgument, reason: ReasonOption = None, home: HomeOpt
     _control(home, deployment_id, "resume", reason)
 
 
-def draw(view: "DeploymentView", path: Path) -> None:
+def draw(view: "DeploymentView", title: str, path: Path) -> None:
     """The timeline as a PNG file; raises CommandError where it cannot be written."""
+    from k1_cli.outputs import write_output
     from k1_cli.timeline.drawing import draw_timeline
 
-    try:
-        path.write_bytes(draw_timeline(view))
-    except OSError as error:
-        raise CommandError(f"cannot write {path}: {error.strerror}") from error
+    write_output(path, draw_timeline(view, title))
 
 
 def _control(home: Path, deployment_id: str, action: str, reason: str | None) -> None:
+    from k1_cli.lookup import find_deployment
     from k1_cli.ordering import login
+    from k1_contracts.deployments import DeploymentView
 
     told = {"requested_by": login(), **({"reason": reason} if reason else {})}
     with open_gateway(home) as gateway:
-        view = gateway.control(deployment_id, action, told)
-    paused = ", paused" if view.get("paused") else ""
-    results.print(f"{view['id']}: {view['status']}{paused}", markup=False)
+        answer = gateway.control(find_deployment(gateway, deployment_id), action, told)
+    results.print(_after_control(DeploymentView.model_validate(answer), action))
 
 
-def _print_page(page: dict[str, Any]) -> None:
-    from rich.table import Column, Table
+def _after_control(view: "DeploymentView", action: str) -> str:
+    """The status that the deployment has now, and how to see more while it is on its way to another."""
+    from k1_cli.board import OVER
+    from k1_cli.formatting import display_name
 
-    from k1_contracts.deployments import DeploymentPage
+    state = f"{view.id}: {display_name(view.status)}{', paused' if view.paused else ''}"
+    waits = action == "rollback" and view.status == "succeeded"
+    if view.status in OVER and not waits:
+        return state
+    begun = ", the rollback has not begun yet" if waits else ""
+    return f"{state}{begun}; `./k1 deployments show {view.id}` tells how far it is"
 
-    found = DeploymentPage.model_validate(page)
-    at, status = Column("at", no_wrap=True), Column("status", no_wrap=True)
-    table = Table(Column("id", no_wrap=True), at, status, "devices")
+
+def _print_page(found: "DeploymentPage", titles: dict[str, str]) -> None:
+    from k1_cli.formatting import count_of
+    from k1_cli.grid import Grid
+
+    table = Grid(("id", "at", "status", "song", "devices"), flexible=("song", "devices"))
     for item in found.items:
-        table.add_row(*_cells(item))
-    results.print(table if found.items else "no deployments")
-    results.print(f"{len(found.items)} of {found.total}")
+        table.add(*_cells(item, titles), note=item.reason or "")
+    if found.items:
+        results.print(table)
+    total = count_of(found.total, "deployment")
+    shown = len(found.items)
+    results.print(total if shown == found.total else f"{shown} of {total}")
 
 
-def _cells(item: "DeploymentSummary") -> tuple[str, ...]:
-    counts = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in item.counts.items())
-    paused = " (paused)" if item.paused else ""
-    at = f"{item.created_at:%m-%d %H:%M:%S}"
-    status = f"{item.status.replace('_', ' ')}{paused}"
-    return (item.id, at, status, f"{counts}: {item.reason}" if item.reason else counts)
+def _cells(item: "DeploymentSummary", titles: dict[str, str]) -> tuple[str, ...]:
+    from k1_cli.formatting import display_name
+
+    counts = ", ".join(f"{count} {display_name(outcome)}" for outcome, count in item.counts.items())
+    paused = ", paused" if item.paused else ""
+    at = f"{item.created_at:%m-%d %H:%M}"
+    return item.id, at, f"{display_name(item.status)}{paused}", titles[item.track_id], counts
 
 
-def _print_view(view: "DeploymentView") -> None:
+def _print_view(view: "DeploymentView", title: str) -> None:
     from k1_cli.board import Board
     from k1_cli.watching import render
 
-    results.print(render(Board(view), view.ended_at or view.updated_at))
+    results.print(render(Board(view, title), view.ended_at or view.updated_at))
     for line in view.audit:
         detail = f": {line.detail}" if line.detail else ""
-        results.print(f"{line.at:%Y-%m-%d %H:%M:%S} {line.actor}: {line.action}{detail}", markup=False)
+        results.print(f"{line.at:%Y-%m-%d %H:%M:%S} {line.actor}: {line.action}{detail}")

@@ -63,6 +63,8 @@ def doctor(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None
 
     Example: ./k1 doctor
     """
+    from rich.text import Text
+
     from k1_cli.doctor import examine
 
     findings = examine(home)
@@ -70,9 +72,9 @@ def doctor(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None
         print_json({"healthy": all(f.ok for f in findings), "findings": [vars(f) for f in findings]})
     else:
         for finding in findings:
-            mark = "[green]ok[/]  " if finding.ok else "[red]bad[/] "
-            results.print(f"{mark} {finding.what}")
+            mark = Text("ok", style="green") if finding.ok else Text("bad", style="red")
+            results.print(mark, " " * (4 - len(mark)), finding.what, sep="")
             if not finding.ok:
-                results.print(f"     {finding.remedy}", markup=False)
+                results.print(f"    {finding.remedy}")
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)

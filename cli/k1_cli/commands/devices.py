@@ -10,9 +10,12 @@ import typer
 from k1_cli.checkout import DEFAULT_HOME
 from k1_cli.commands.songs import open_gateway
 from k1_cli.console import print_json, results
+from k1_cli.formatting import count_of
 from k1_cli.options import HomeOption, JsonOption
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from k1_cli.gateway import Gateway
     from k1_contracts.fleet import DevicesAdded, DeviceView
 
@@ -61,10 +64,10 @@ def add(
 
     def keep(added: "DevicesAdded") -> None:
         for path in write_credentials(added, folder)[:-1]:
-            results.print(str(path), markup=False)
+            results.print(str(path))
 
     add_devices(stack.bus, wanted, keep)
-    results.print(f"{len(ids)} added; keep the files secret", markup=False)
+    results.print(f"{count_of(len(ids), 'device')} added; keep the files secret")
 
 
 @app.command()
@@ -80,7 +83,7 @@ def revoke(
     from k1_cli.running import need_stack
 
     revoked = revoke_devices(need_stack(home).bus, device_ids)
-    results.print(f"revoked: {', '.join(revoked)}", markup=False)
+    results.print(f"revoked: {', '.join(revoked)}")
 
 
 @app.command("list")
@@ -99,18 +102,25 @@ def list_all(
     if as_json:
         print_json({"total": len(devices), "items": [_to_json(device) for device in devices]})
         return
-    from rich.table import Column, Table
+    if not devices:
+        results.print("no devices; add some with `./k1 devices add --count 4`")
+        return
+    from k1_cli.grid import Grid
 
-    table = Table(Column("id", no_wrap=True), "online", "by", "group", "firmware", "runs", "notes")
+    table = Grid(
+        ("id", "online", "by", "group", "firmware", "runs"),
+        flexible=("id", "group", "firmware", "runs"),
+        middle=("id", "group"),
+    )
     for device in devices:
-        table.add_row(*_cells(device))
-    results.print(table if devices else "no devices; add some with `./k1 devices add --count 4`")
+        table.add(*_cells(device), note="; ".join(_notes(device)))
+    results.print(table)
     results.print(f"{sum(device.online for device in devices)} of {len(devices)} online")
 
 
 @app.command()
 def show(
-    device_id: Annotated[str, typer.Argument(help="The device.", metavar="ID")],
+    device_id: Annotated[str, typer.Argument(help="Its id, or a prefix of it.", metavar="ID")],
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
@@ -118,15 +128,16 @@ def show(
 
     Example: ./k1 devices show k1-01
     """
+    from k1_cli.formatting import field_lines
+    from k1_cli.lookup import find_device
+
     with open_gateway(home) as gateway:
-        device = gateway.device(device_id)
+        device = find_device(gateway, device_id)
     if as_json:
         print_json(device)
         return
-    for name, value in device.items():
-        if value not in (None, [], ""):
-            told = f"{len(value)}: {', '.join(value)}" if name == "node_types" else value
-            results.print(f"{name}: {told}", markup=False)
+    for line in field_lines(device):
+        results.print(line)
 
 
 def all_devices(gateway: "Gateway", *, group: str | None = None, revoked: bool = False) -> "list[DeviceView]":
@@ -149,31 +160,36 @@ def _print_secrets(added: "DevicesAdded") -> None:
 
     for credential in added.credentials:
         name, text = file_of(credential)
-        results.print(f"{name}:\n{text}", markup=False)
-    results.print(f"{TRUSTED_KEYS}:\n{added.trusted_keys}", markup=False)
+        results.print(f"{name}:\n{text}")
+    results.print(f"{TRUSTED_KEYS}:\n{added.trusted_keys}")
 
 
-def _cells(device: "DeviceView") -> tuple[str, ...]:
+def _cells(device: "DeviceView") -> "tuple[str | Text, ...]":
+    from rich.text import Text
+
     running = device.running
     version = f" v{running.version}" if running and running.version else ""
-    runs = f"{_end(running.track_id or running.bundle_sha256)}{version}" if running else "idle"
-    notes = [alarm.message for alarm in device.alarms]
-    notes += [f"in {_end(device.deployment_id)}"] if device.deployment_id else []
-    notes += ["put right at its next hello"] if device.healing else []
-    notes += ["revoked"] if device.revoked_at else []
+    runs = f"{running.track_id or _end(running.bundle_sha256)}{version}" if running else "idle"
     return (
         device.id,
-        "[green]yes[/]" if device.online else "[red]no[/]",
+        Text("yes", style="green") if device.online else Text("no", style="red"),
         device.transport,
         device.group or "",
         device.firmware or "",
         runs,
-        "; ".join(notes),
     )
 
 
+def _notes(device: "DeviceView") -> list[str]:
+    notes = [alarm.message for alarm in device.alarms]
+    notes += [f"in {device.deployment_id}"] if device.deployment_id else []
+    notes += ["put right at its next hello"] if device.healing else []
+    notes += ["revoked"] if device.revoked_at else []
+    return notes
+
+
 def _end(name: str) -> str:
-    """Enough to tell one from another in a table; `show` has the whole."""
+    """Enough of a hash to tell one from another in a table; `show` has the whole."""
     return f"…{name[-6:]}"
 
 

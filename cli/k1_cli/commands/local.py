@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from k1_cli.console import print_json, results
+from k1_cli.console import print_json, print_written, results
 from k1_cli.errors import CommandError
 from k1_cli.options import JsonOption
 
@@ -33,9 +33,9 @@ def demo_song(
         raise CommandError(str(error)) from error
     except OSError as error:
         raise CommandError(f"cannot write {out}: {error.strerror}") from error
-    results.print(
-        f"{out}: {truth.duration:.1f} s at {truth.bpm:g} BPM; {len(truth.beats)} beats in {out.with_suffix('.json')}"
-    )
+    print_written(out)
+    print_written(out.with_suffix(".json"))
+    results.print(f"{truth.duration:.1f} s at {truth.bpm:g} BPM, {len(truth.beats)} beats")
 
 
 def analyze(

@@ -9,17 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from k1_cli.checkout import DEFAULT_HOME
-from k1_cli.commands.songs import current_version, open_gateway
+from k1_cli.commands.songs import TrackArgument, VersionOption, current_version, open_gateway
 from k1_cli.console import print_json, results
 from k1_cli.errors import CommandError
+from k1_cli.formatting import count_of
 from k1_cli.options import HomeOption, JsonOption
-
-TrackArgument = Annotated[str, typer.Argument(help="The track, as `k1 tracks` shows it.", metavar="ID")]
-VersionOption = Annotated[int | None, typer.Option(help="The current version by default.", min=1)]
 
 
 def simulate(
-    track_id: TrackArgument,
+    track: TrackArgument,
     *,
     graph: Annotated[
         Path | None, typer.Option(help="Try this graph (JSON) instead; nothing is saved.")
@@ -38,28 +36,31 @@ def simulate(
 
     Example: ./k1 simulate trk_01JABCDEF --html show.html
     """
+    from k1_cli.lookup import find_track
+    from k1_cli.outputs import write_output
+
     tried = _read_graph(graph) if graph is not None else None
     with open_gateway(home) as gateway:
-        track = gateway.track(track_id)["track"]
-        number = version or current_version(track)
-        done = gateway.simulate(track_id, number, tried)
+        found = gateway.track(find_track(gateway, track))["track"]
+        number = version or current_version(found)
+        done = gateway.simulate(found["id"], number, tried)
         if html is not None:
             from k1_cli.showing import audio_uri, simulation_page
 
             page = simulation_page(
                 gateway,
                 done,
-                tried or gateway.graph(track_id, number),
-                gateway.genesis(track_id, number),
-                title=track["title"],
-                audio=audio_url or audio_uri(track["audio"]["key"], _audio(home, track["audio"]["key"])),
+                tried or gateway.graph(found["id"], number),
+                gateway.genesis(found["id"], number),
+                title=found["title"],
+                audio=audio_url or audio_uri(found["audio"]["key"], _audio(home, found["audio"]["key"])),
             )
-            _write(html, page.encode())
+            write_output(html, page.encode())
     print_json(done) if as_json else _print_simulation(done)
 
 
 def graph(
-    track_id: TrackArgument,
+    track: TrackArgument,
     *,
     png: Annotated[Path | None, typer.Option(help="Draw the graph, to this PNG file.")] = None,
     version: VersionOption = None,
@@ -70,13 +71,16 @@ def graph(
 
     Example: ./k1 graph trk_01JABCDEF --png graph.png
     """
+    from k1_cli.lookup import find_track
+
     with open_gateway(home) as gateway:
-        number = version or current_version(gateway.track(track_id)["track"])
-        document = gateway.graph(track_id, number)
+        found = gateway.track(find_track(gateway, track))["track"]
+        document = gateway.graph(found["id"], version or current_version(found))
     if png is not None:
+        from k1_cli.outputs import write_output
         from k1_cli.showing import graph_picture
 
-        _write(png, graph_picture(document))
+        write_output(png, graph_picture(document))
     if as_json:
         print_json(document)
     elif png is None:
@@ -97,13 +101,6 @@ def _audio(home: Path, key: str) -> bytes:
     from k1_cli.running import need_stack
 
     return fetch_audio(need_stack(home).environment, key)
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise CommandError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _print_simulation(done: dict[str, Any]) -> None:
@@ -133,11 +130,11 @@ def _print_simulation(done: dict[str, Any]) -> None:
 
 def _print_graph(document: dict[str, Any]) -> None:
     meta = document.get("meta", {})
-    results.print(f"{document['name']} ({len(document['nodes'])} nodes)", markup=False)
+    results.print(f"{document['name']} ({count_of(len(document['nodes']), 'node')})")
     if "confidence" in meta:
-        results.print(f"preset {meta.get('preset')}, confidence {meta['confidence']}", markup=False)
+        results.print(f"preset {meta.get('preset', 'unknown')}, confidence {meta['confidence']}")
     for node in document["nodes"]:
         sources = ", ".join(f"{port} from {source}" for port, source in node.get("inputs", {}).items())
-        results.print(f"  {node['id']}: {node['type']}{f' ({sources})' if sources else ''}", markup=False)
+        results.print(f"  {node['id']}: {node['type']}{f' ({sources})' if sources else ''}")
     for reason in meta.get("reasons", []):
-        results.print(f"because: {reason['text']}", markup=False)
+        results.print(f"because: {reason['text']}")

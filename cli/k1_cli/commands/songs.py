@@ -9,22 +9,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from k1_cli.checkout import DEFAULT_HOME
-from k1_cli.console import print_json, results
+from k1_cli.console import messages, print_json, results
 from k1_cli.errors import CommandError
 from k1_cli.options import HomeOption, JsonOption
 
 if TYPE_CHECKING:
     from k1_cli.gateway import Gateway
+    from k1_cli.uploading import Details
 
 _PAGE = 50
-_ID_WIDTH = 30
-"""Ids are to be copied: never cut short."""
+
+TrackArgument = Annotated[
+    str,
+    typer.Argument(
+        help="The track: its id, a prefix of its id, or its title.", metavar="TRACK", show_default=False
+    ),
+]
+VersionOption = Annotated[int | None, typer.Option(help="The current version by default.", min=1)]
 
 
 def upload(
-    song: Annotated[Path, typer.Argument(help="An MP3, WAV, FLAC, OGG or M4A file up to 50 MB.")],
+    songs: Annotated[
+        list[Path],
+        typer.Argument(help="Audio files of up to 50 MB each, or folders of them.", metavar="SONG..."),
+    ],
     *,
-    title: Annotated[str | None, typer.Option(help="The file's name by default.")] = None,
+    title: Annotated[str | None, typer.Option(help="The file's name by default; for one file only.")] = None,
     artist: Annotated[str | None, typer.Option(help="Who made it.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="May be given several times.")] = None,
     preset: Annotated[str | None, typer.Option(help="edm, rock, orchestral, jazz or hiphop.")] = None,
@@ -33,25 +43,37 @@ def upload(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Send a song to the running stack.
+    """Send songs to the running stack. Of several, each has a line, and one that fails does not stop the others.
 
     Example: ./k1 upload song.mp3 --title "My song" --wait
     """
+    from k1_cli.uploading import Details
+
+    details = Details(title, artist, tuple(tag or ()), preset, priority)
+    if len(songs) == 1 and not songs[0].is_dir():
+        _upload_one(songs[0], details, home, wait=wait, as_json=as_json)
+        return
+    if title is not None:
+        raise typer.BadParameter("a title is for one file; without it each song is called as its file")
+    _upload_several(songs, details, home, wait=wait, as_json=as_json)
+
+
+def _upload_one(song: Path, details: "Details", home: Path, *, wait: bool, as_json: bool) -> None:
     from k1_cli import uploading
-    from k1_cli.gateway import Song
     from k1_cli.summary import print_summary
 
     if not song.is_file():
         raise CommandError(f"there is no file {song}")
-    what = Song(song, title or song.stem, artist, tuple(tag or ()), preset, priority)
     with open_gateway(home) as gateway:
+        accepted = uploading.upload(gateway, details.song(song))
+        note = uploading.existing_note(gateway, details, accepted)
         if not wait:
-            accepted = uploading.upload(gateway, what)
-            _print(
-                accepted, as_json, f"{accepted['track_id']}: {accepted['status']} (job {accepted['job_id']})"
-            )
+            note = note or f"`./k1 tracks {accepted['track_id']}` shows it"
+            _print(accepted, as_json, f"{accepted['track_id']}: {accepted['status']}; {note}")
             return
-        done = uploading.upload_and_follow(gateway, what)
+        if note is not None:
+            messages.print(note)
+        done = uploading.follow(gateway, accepted)
     if as_json:
         print_json(done.to_json())
     if done.failure is not None:
@@ -63,8 +85,26 @@ def upload(
         print_summary(done.genesis)
 
 
+def _upload_several(songs: list[Path], details: "Details", home: Path, *, wait: bool, as_json: bool) -> None:
+    from k1_cli.bulk_upload import find_songs, sum_up, upload_all
+
+    with open_gateway(home) as gateway:
+        outcomes = upload_all(gateway, list(find_songs(songs)), details, wait=wait, quiet=as_json)
+    failed = sum(outcome.problem is not None for outcome in outcomes)
+    if as_json:
+        items = [outcome.to_json() for outcome in outcomes]
+        print_json({"total": len(outcomes), "failed": failed, "items": items})
+    else:
+        results.print(sum_up(outcomes))
+    if failed:
+        raise typer.Exit(1)
+
+
 def tracks(
-    track_id: Annotated[str | None, typer.Argument(help="One track in detail.", metavar="[ID]")] = None,
+    track: Annotated[
+        str | None,
+        typer.Argument(help="One in detail: its id, a prefix of it, or its title.", metavar="TRACK"),
+    ] = None,
     search: Annotated[str | None, typer.Option(help="In title, artist and tags.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200, help="How many at most.")] = _PAGE,
     home: HomeOption = DEFAULT_HOME,
@@ -74,9 +114,11 @@ def tracks(
 
     Example: ./k1 tracks --search night
     """
+    from k1_cli.lookup import find_track
+
     with open_gateway(home) as gateway:
-        if track_id is not None:
-            detail = gateway.track(track_id)
+        if track is not None:
+            detail = gateway.track(find_track(gateway, track))
             print_json(detail) if as_json else _print_detail(detail)
             return
         page = gateway.tracks(limit=limit, **({"search": search} if search else {}))
@@ -84,8 +126,8 @@ def tracks(
 
 
 def genesis(
-    track_id: Annotated[str, typer.Argument(help="The track, as `k1 tracks` shows it.", metavar="ID")],
-    version: Annotated[int | None, typer.Option(help="The current version by default.", min=1)] = None,
+    track: TrackArgument,
+    version: VersionOption = None,
     out: Annotated[Path | None, typer.Option(help="Write the map to this JSON file.")] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Draw the map over the waveform, to this PNG file.")
@@ -96,18 +138,21 @@ def genesis(
 
     Example: ./k1 genesis trk_01JABCDEF --plot map.png
     """
+    from k1_cli.lookup import find_track
+    from k1_cli.outputs import write_output
+
     with open_gateway(home) as gateway:
-        track = gateway.track(track_id)["track"]
-        document = gateway.genesis(track_id, version or current_version(track))
+        found = gateway.track(find_track(gateway, track))["track"]
+        document = gateway.genesis(found["id"], version or current_version(found))
     if out is not None:
-        _write(out, json.dumps(document, ensure_ascii=False))
+        write_output(out, json.dumps(document, ensure_ascii=False).encode())
     if plot is not None:
         from k1_cli.pictures import plot_track
         from k1_cli.running import need_stack
         from k1_contracts.genesis import GenesisMap
 
         plot_track(
-            need_stack(home).environment, track["audio"]["key"], GenesisMap.model_validate(document), plot
+            need_stack(home).environment, found["audio"]["key"], GenesisMap.model_validate(document), plot
         )
     if out is None and plot is None:
         print_json(document)
@@ -121,13 +166,6 @@ def current_version(track: dict[str, Any]) -> int:
     return version
 
 
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text)
-    except OSError as error:
-        raise CommandError(f"cannot write {path}: {error.strerror}") from error
-
-
 def open_gateway(home: Path) -> "Gateway":
     """A client of the stack that runs on this home; raises CommandError when none does."""
     from k1_cli.gateway import Gateway
@@ -137,45 +175,38 @@ def open_gateway(home: Path) -> "Gateway":
 
 
 def _print(document: dict[str, Any], as_json: bool, sentence: str) -> None:
-    print_json(document) if as_json else results.print(sentence, markup=False)
+    print_json(document) if as_json else results.print(sentence)
 
 
 def _print_page(page: dict[str, Any]) -> None:
-    from rich.table import Column, Table
-
+    from k1_cli.formatting import count_of
+    from k1_cli.grid import Grid
     from k1_cli.summary import clock
 
-    table = Table(
-        Column("id", no_wrap=True, min_width=_ID_WIDTH),
-        "title",
-        "artist",
-        "length",
-        "BPM",
-        "status",
-        "preset",
+    table = Grid(
+        ("id", "title", "artist", "length", "BPM", "status", "preset"),
+        flexible=("title", "artist", "preset"),
+        right=("length", "BPM"),
     )
     for track in page["items"]:
         length = clock(track["duration_ms"]) if track.get("duration_ms") else ""
         bpm = f"{track['bpm']:.1f}" if track.get("bpm") else ""
-        cells = (
-            track["id"],
-            track["title"],
-            track.get("artist"),
-            length,
-            bpm,
-            track["status"],
-            track.get("preset"),
-        )
-        table.add_row(*(cell or "" for cell in cells))
+        named = track["id"], track["title"], track.get("artist") or ""
+        table.add(*named, length, bpm, track["status"], track.get("preset") or "")
+    if not page["items"]:
+        results.print("no tracks; `./k1 upload SONG` sends one")
+        return
     results.print(table)
-    results.print(f"{len(page['items'])} of {page['total']}")
+    shown = len(page["items"])
+    total = count_of(page["total"], "track")
+    results.print(total if shown == page["total"] else f"{shown} of {total}")
 
 
 def _print_detail(detail: dict[str, Any]) -> None:
-    track = detail["track"]
-    for name, value in track.items():
-        if value not in (None, [], ""):
-            results.print(f"{name}: {value}", markup=False)
+    from k1_cli.formatting import field_lines
+
+    for line in field_lines(detail["track"]):
+        results.print(line)
     for version in detail["versions"]:
         artefacts = ", ".join(a["name"] for a in version["artefacts"] if a["status"] == "present")
-        results.print(f"version {version['version']} ({version['created_at']}): {artefacts}", markup=False)
+        results.print(f"version {version['version']} ({version['created_at']}): {artefacts}")

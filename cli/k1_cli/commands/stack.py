@@ -9,7 +9,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -17,9 +17,6 @@ from k1_cli.checkout import DEFAULT_HOME
 from k1_cli.console import messages, print_json, results
 from k1_cli.errors import CommandError
 from k1_cli.options import HomeOption, JsonOption
-
-if TYPE_CHECKING:
-    from k1_cli.status import StackStatus
 
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PAUSE = 0.05
@@ -75,7 +72,7 @@ def _every_end_is_an_interrupt() -> Generator[None]:
 
 
 def _say(line: str) -> None:
-    messages.print(f"k1: {line}", markup=False)
+    messages.print(f"k1: {line}")
 
 
 def _up_in_the_background(home: Path, port: int | None, sim_devices: int) -> None:
@@ -138,36 +135,14 @@ def status(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None
     """
     from k1_cli.running import need_stack
     from k1_cli.status import read_status
+    from k1_cli.status_table import status_tables
 
     stack = need_stack(home)
     found = read_status(stack)
     if as_json:
         print_json(found.to_json())
     else:
-        _print_status(stack.url, found)
+        for part in status_tables(stack.url, found):
+            results.print(part)
     if not found.all_ready:
         raise typer.Exit(1)
-
-
-def _print_status(url: str, found: "StackStatus") -> None:
-    from rich.table import Table
-
-    parts = Table("", "pid", "port", "ready", "version", title=url, title_justify="left")
-    for part in found.servers:
-        parts.add_row(part.name, str(part.pid), str(part.port), _mark(part.ready), "")
-    for part in found.services:
-        parts.add_row(part.name, str(part.pid), str(part.port), _mark(part.ready), part.version or "")
-    for devices in found.simulated:
-        name = f"{devices.devices} simulated K1s"
-        parts.add_row(name, str(devices.pid or ""), "", _mark(devices.running), "")
-    results.print(parts)
-    consumers = Table("stream", "durable", "waiting", "in work")
-    for consumer in found.consumers:
-        consumers.add_row(consumer.stream, consumer.durable, str(consumer.pending), str(consumer.ack_pending))
-    results.print(consumers)
-    letters = "unknown" if found.dead_letters is None else str(found.dead_letters)
-    results.print(f"dead letters: {letters}")
-
-
-def _mark(ready: bool) -> str:
-    return "[green]yes[/]" if ready else "[red]no[/]"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Final
 
+from k1_cli.formatting import cut_middle, display_name
 from k1_cli.timeline.layout import Bar, Moment, Row, Timeline, Tone, lay_out
 from k1_cli.timeline.sheet import Sheet
 from k1_contracts.deployments import DeploymentView
@@ -15,7 +16,7 @@ _LEAST_BAR = 0.035
 _LETTER = 0.075
 """About the width of a small letter."""
 _MOST_TICKS = 12
-_LONGEST_LINE = 140
+_LONGEST_LINE, _LONGEST_TITLE, _LONGEST_LABEL = 140, 90, 17
 _INK, _SOFT, _FAINT, _PAPER, _BAND = "#1c1b22", "#6d6a7c", "#dcdae4", "#fbfbfd", "#f1f0f6"
 _MOMENT_COLOUR = "#7a3fd1"
 _GREEN, _RED, _ORANGE, _BLUE = "#2f9a58", "#d6323f", "#c9790f", "#2a62c9"
@@ -44,17 +45,17 @@ _WORDS: Final = {
 }
 
 
-def draw_timeline(view: DeploymentView) -> bytes:
-    """The deployment as PNG, also while it runs."""
-    return _Picture(view).draw()
+def draw_timeline(view: DeploymentView, title: str) -> bytes:
+    """The deployment as PNG, also while it runs; `title` is that of the song."""
+    return _Picture(view, title).draw()
 
 
 class _Picture:
     """One picture; everything is in inches from the left upper corner."""
 
-    def __init__(self, view: DeploymentView) -> None:
+    def __init__(self, view: DeploymentView, title: str) -> None:
         self._view = view
-        self._timeline: Timeline = lay_out(view)
+        self._timeline: Timeline = lay_out(view, title)
         self._levels = list(_levels(self._timeline.moments, self._x))
         self._top = _TITLE + _LEGEND + _MOMENT * (1 + max(self._levels, default=0)) + _MARKS
         self._bottom = self._top + sum(_height(row) for row in self._timeline.rows)
@@ -80,7 +81,7 @@ class _Picture:
     def _headline(self) -> None:
         colour = _WORDS.get(self._view.status, _INK)
         self._sheet.box((0, 0), (_WIDTH, 0.07), colour, round_by=0)
-        self._sheet.text((_EDGE, 0.35), self._timeline.title, 15, _INK, bold=True)
+        self._sheet.text((_EDGE, 0.35), _cut(self._timeline.title, _LONGEST_TITLE), 15, _INK, bold=True)
         for number, line in enumerate(self._timeline.subtitle.split("\n")[:2]):
             y = 0.62 + 0.22 * number
             self._sheet.text((_EDGE, y), _cut(line), 9.5, colour if number else _SOFT)
@@ -109,8 +110,10 @@ class _Picture:
 
     def _row(self, row: Row, y: float) -> None:
         middle = y + _height(row) / 2
-        self._sheet.text((_LEFT - 0.12, middle), row.label, 8.5, _INK, align="right")
-        outcome = row.outcome.replace("_", " ")
+        self._sheet.text(
+            (_LEFT - 0.12, middle), cut_middle(row.label, _LONGEST_LABEL), 8.5, _INK, align="right"
+        )
+        outcome = display_name(row.outcome)
         self._sheet.text((_WIDTH - _RIGHT + 0.12, middle), outcome, 8.5, _WORDS.get(row.outcome, _SOFT))
         # Short bars last, so that a long one beside them does not hide them.
         for bar in sorted(row.bars, key=lambda bar: bar.start - bar.end):
@@ -171,8 +174,8 @@ def _height(row: Row) -> float:
     return row.lanes * _LANE + _ROW_GAP
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST_LINE else text[: _LONGEST_LINE - 1] + "…"
+def _cut(text: str, longest: int = _LONGEST_LINE) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _levels(moments: tuple[Moment, ...], x_of: Callable[[float], float]) -> Iterator[int]:

@@ -8,6 +8,8 @@ from datetime import datetime
 from statistics import median
 from typing import Final, Literal
 
+from k1_cli.board import describe_failure
+from k1_cli.formatting import count_of, display_name
 from k1_cli.timeline.axis import Axis, duration, make_axis
 from k1_contracts.deployments import (
     DeploymentView,
@@ -87,16 +89,16 @@ class Timeline:
     marks: tuple[Mark, ...]
 
 
-def lay_out(view: DeploymentView) -> Timeline:
-    """The picture of a deployment, also of one that still runs or has not begun."""
+def lay_out(view: DeploymentView, title: str) -> Timeline:
+    """The picture of a deployment, also of one that still runs or has not begun; `title` is that of the song."""
     clock = _Clock(view)
     moments = tuple(_moments(view, clock))
-    marks = tuple(_marks(view.log, clock))
+    marks = tuple(_marks(view, clock))
     rows = tuple(_rows(view.devices, clock))
     edges = [edge for row in rows for bar in row.bars for edge in (bar.start, bar.end)]
     others = [clock.end, *(moment.at for moment in moments), *(mark.at for mark in marks)]
     return Timeline(
-        title=f"{view.track_id} version {view.version}: {view.status.replace('_', ' ')}",
+        title=f"{title} version {view.version}: {display_name(view.status)}",
         subtitle=_subtitle(view, clock),
         axis=make_axis([*edges, *others]),
         rows=rows,
@@ -140,7 +142,7 @@ def _rows(devices: Sequence[DeviceDeployment], clock: _Clock) -> Iterator[Row]:
 
 def _row(devices: Sequence[DeviceDeployment], clock: _Clock) -> Row:
     first = devices[0]
-    label = first.device_id if len(devices) == 1 else f"{len(devices)} devices"
+    label = first.device_id if len(devices) == 1 else count_of(len(devices), "device")
     bars = _in_lanes(_bars(devices, clock))
     return Row(label, first.batch, first.outcome, len(devices), tuple(bars))
 
@@ -198,25 +200,42 @@ def batch_name(view: DeploymentView, batch: int | None) -> str:
     return "canary" if view.strategy.canary and batch == 1 else f"batch {batch}"
 
 
-def _marks(log: Sequence[LogLine], clock: _Clock) -> Iterator[Mark]:
-    """The lines about the deployment as a whole, or all where there are none; the middle of many is left out."""
-    lines = [line for line in log if line.device_id is None] or list(log)
+def _marks(view: DeploymentView, clock: _Clock) -> Iterator[Mark]:
+    """What happened to the deployment as a whole and what failed on devices; the middle of many is left out."""
+    lines = sorted(_log_lines(view.log) + _failures(view), key=lambda line: line[0])
     numbered = list(enumerate(lines, start=1))
     half = _MOST_MARKS // 2
-    for number, line in numbered if len(lines) <= _MOST_MARKS else [*numbered[:half], *numbered[-half:]]:
-        at = clock.seconds(line.at)
-        text = f"{line.device_id}: {line.text}" if line.device_id else line.text
+    for number, (moment, text) in (
+        numbered if len(lines) <= _MOST_MARKS else [*numbered[:half], *numbered[-half:]]
+    ):
+        at = clock.seconds(moment)
         yield Mark(at, number, duration(at), text)
+
+
+def _log_lines(log: Sequence[LogLine]) -> list[tuple[datetime, str]]:
+    """Lines of devices where there are no others; what failed on them their steps tell."""
+    lines = [line for line in log if line.device_id is None] or list(log)
+    return [(line.at, f"{line.device_id}: {line.text}" if line.device_id else line.text) for line in lines]
+
+
+def _failures(view: DeploymentView) -> list[tuple[datetime, str]]:
+    return [
+        (step.ended_at or step.started_at, f"{device.device_id}: {describe_failure(step)}")
+        for device in view.devices
+        for step in device.steps
+        if device.reason and step.status == "failed"  # without a reason it was cut off by what came next
+    ]
 
 
 def _subtitle(view: DeploymentView, clock: _Clock) -> str:
     at = f"{view.created_at:%Y-%m-%d %H:%M:%S} UTC"
     parts = [
         view.id,
+        view.track_id,
         f"by {view.requested_by}",
         at,
         duration(clock.end),
-        f"{view.total} device{'' if view.total == 1 else 's'}",
+        count_of(view.total, "device"),
     ]
     return " · ".join(parts) + (f"\n{view.reason}" if view.reason else "")
 

@@ -1,11 +1,14 @@
 """A sheet of paper to draw on, in inches from the left upper corner."""
 
 import io
+import warnings
 from typing import Any, Literal
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
+
+from k1_contracts.escaping import escape_controls
 
 _ROUNDING = 0.03
 _DOTS_PER_INCH = 110
@@ -69,10 +72,13 @@ class Sheet:
         """One line, its middle at the height of `place`."""
         # A reason may hold what matplotlib would take for mathematics.
         look = {"ha": align, "va": "center", "weight": "bold" if bold else "normal", "parse_math": False}
-        self._axes.text(*place, text, size=size, color=colour, zorder=9, **look)
+        self._axes.text(*place, escape_controls(text), size=size, color=colour, zorder=9, **look)
 
     def png(self) -> bytes:
         """The sheet as PNG."""
         out = io.BytesIO()
-        self._figure.savefig(out, format="png", metadata={"Software": None})
+        with warnings.catch_warnings():
+            # A box stands for each letter that the font lacks; the person at the terminal cannot help that.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            self._figure.savefig(out, format="png", metadata={"Software": None})
         return out.getvalue()

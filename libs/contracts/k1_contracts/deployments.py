@@ -99,6 +99,7 @@ class ActivateAt(_Moment):
 
     when: Literal["time"] = "time"
     at: UtcTime
+    """In the future when it is ordered; otherwise the order is refused (`activation_in_the_past`)."""
 
 
 class ActivateOnDownbeat(_Moment):

@@ -7,12 +7,15 @@ import re
 from importlib import resources
 from urllib.parse import urlsplit
 
+from k1_contracts.escaping import escape_controls
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import FlashFinding, Photosensitivity
 from k1_graph.limits import FRAME_BUDGET_MS
 from k1_graph.simulate import Simulation
 from k1_graph.song import key_name
 
+_HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?")
+"""Anything else could end the source in the content security policy and begin another directive."""
 _AUDIO_SCHEMES = frozenset({"", "http", "https", "data", "blob"})
 
 Figure = tuple[str, str, str, str]
@@ -25,7 +28,7 @@ def render_simulation_html(
     """The page as one HTML document, which requests nothing but `audio`.
 
     `audio` is a data URI or a URL of the song; without it the strip plays silently. Open it with `#t=61.2` to begin
-    at that second. Raises ValueError for an audio address of another scheme.
+    at that second. Raises ValueError for an audio address of another scheme or an odd host.
     """
     data = {
         "duration_ms": genesis.global_metrics.duration_ms,
@@ -44,7 +47,7 @@ def render_simulation_html(
     page = resources.files("k1_graph").joinpath("data/simulation.html").read_text(encoding="utf-8")
     # "<" is escaped so that no text of a song can end the script element it stands in.
     embedded = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-    filling = {"TITLE": html.escape(title), "MEDIA": _media_source(audio), "DATA": embedded}
+    filling = {"TITLE": html.escape(escape_controls(title)), "MEDIA": _media_source(audio), "DATA": embedded}
     # In one pass, so that what is filled in is not searched for further places to fill.
     return re.sub(r"__(TITLE|MEDIA|DATA)__", lambda place: filling[place[1]], page)
 
@@ -58,7 +61,13 @@ def _media_source(audio: str | None) -> str:
         raise ValueError(f"audio must be a data URI or a URL, not {parts.scheme}:")
     if parts.scheme in {"data", "blob"}:
         return f"{parts.scheme}:"
-    return html.escape(f"{parts.scheme}://{parts.netloc}") if parts.netloc else "'self'"
+    if not parts.netloc:
+        return "'self'"
+    if not _HOST.fullmatch(parts.netloc):
+        raise ValueError(
+            f"the audio address must name a host by letters, digits, dots and a port, not {parts.netloc}"
+        )
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _facts(genesis: GenesisMap) -> str:

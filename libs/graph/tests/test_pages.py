@@ -1,11 +1,15 @@
 """The simulation page and the drawings."""
 
+import html
 import json
 import re
 import xml.etree.ElementTree as ET
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from k1_contracts.escaping import escape_controls
 from k1_graph.drawing import draw_graph_png, draw_graph_svg, lay_out
 from k1_graph.recommend import recommend
 from k1_graph.simulate import Simulation, simulate
@@ -15,11 +19,19 @@ from k1_graph.validator import compile_graph
 
 GENESIS = synthetic_map(3_000.0)
 GRAPH = compile_graph(recommend(GENESIS, "hiphop").graph)
+SIMULATION = simulate(GRAPH, GENESIS)
+texts = st.lists(
+    st.sampled_from(
+        ["$\\frac{", "$x$", "</title>", "&amp;", "[/x]", "__DATA__", "\x1b[31m", "\ufffe", "\udce9"]
+    )
+    | st.text(max_size=6),
+    max_size=4,
+).map("".join)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def simulation() -> Simulation:
-    return simulate(GRAPH, GENESIS)
+    return SIMULATION
 
 
 def policy(page: str) -> str:
@@ -45,6 +57,33 @@ def test_hostile_titles_and_texts_stay_text(simulation: Simulation) -> None:
     assert page.count("</script>") == 2
     data = json.loads(page.split('id="data">')[1].split("</script>")[0])
     assert data["audio"].endswith("</script>__TITLE__")
+
+
+@given(texts)
+@settings(max_examples=30)
+def test_a_title_of_any_text_is_shown(title: str) -> None:
+    """As it is: the page can be written as UTF-8, and no character is lost, acted on or read as a tag."""
+    page = render_simulation_html(SIMULATION, GENESIS, title=title)
+    head = page.encode().decode().partition("</title>")[0].partition("<title>")[2]
+    assert escape_controls(title) in html.unescape(head)
+    assert "<" not in head
+
+
+@pytest.mark.parametrize(
+    "audio",
+    [
+        "https://a; script-src *",
+        "https://a b/c",
+        "http://u:p@a/",
+        "https://a'/x",
+        "http://caf\udce9/",
+        "https://[x]/",
+    ],
+)
+def test_an_address_cannot_change_the_policy(audio: str) -> None:
+    """What does not look like a host is refused: it stands in the policy of the page."""
+    with pytest.raises(ValueError, match=r"host|IPv6|address"):
+        render_simulation_html(SIMULATION, GENESIS, title="Song", audio=audio)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 
 from k1_contracts import streams, subjects
-from k1_platform.dead_letters import HEADER_PREFIX
+from k1_platform.dead_letters import HEADER_PREFIX, text_headers
 
 _MESSAGE_ID: Final = "Nats-Msg-Id"
 _CONFIRM_TIMEOUT_S: Final = 5.0
@@ -107,7 +107,7 @@ async def purge_dead_letters(jetstream: JetStreamContext, number: int | None = N
 
 
 def _letter(message: RawStreamMsg) -> DeadLetter:
-    headers = message.headers or {}
+    headers = text_headers(message.headers or {})
     marks = {
         name.removeprefix(HEADER_PREFIX): value
         for name, value in headers.items()

@@ -8,9 +8,11 @@ see `dead_letter_relay`.
 
 import logging
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.header import Header, decode_header
 from types import TracebackType
 from typing import Any, Final
 
@@ -24,9 +26,12 @@ from typing_extensions import override
 
 from k1_contracts import streams, subjects
 from k1_contracts.base import rfc3339
+from k1_contracts.escaping import escape_controls
 from k1_platform.errors import PermanentError, TransientError
 
 HEADER_PREFIX: Final = "k1-dlq-"
+_SENDABLE_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""Names of headers that can be sent on; a sender may have used others, and the letter must get through."""
 UNEXPECTED_ATTEMPTS: Final = 5
 """A failure nobody foresaw is most likely a bug: five tries tell."""
 _LONGEST_PAUSE_S: Final = 60.0
@@ -50,7 +55,7 @@ def classify(error: BaseException, transient: tuple[type[Exception], ...], max_d
     if isinstance(error, PermanentError):
         return Failure(error.code, str(error), permanent=True, attempts_allowed=1)
     if isinstance(error, ValidationError):
-        where = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
+        where = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()[:5])
         return Failure("invalid_message", where, permanent=True, attempts_allowed=1)
     if isinstance(error, (TransientError, OSError, TimeoutError, NatsError, *transient)):
         return Failure("dependency_failed", repr(error), permanent=False, attempts_allowed=max_deliver)
@@ -72,6 +77,16 @@ def dead_letter_id(stream: str, durable: str, sequence: int) -> str:
     return f"dlq:{stream}:{durable}:{sequence}"
 
 
+def text_headers(headers: Mapping[str, str | Header]) -> dict[str, str]:
+    """Return the values as text: those of a stored message that are not ASCII come from nats-py as `Header`."""
+    return {name: value if isinstance(value, str) else _header_text(value) for name, value in headers.items()}
+
+
+def _header_text(value: Header) -> str:
+    raw = b"".join(part if isinstance(part, bytes) else part.encode() for part, _ in decode_header(value))
+    return raw.decode(errors="replace")
+
+
 async def bury(
     client: Client,
     *,
@@ -89,12 +104,16 @@ async def bury(
         "sequence": str(sequence),
         "subject": subjects.original(subject),
         "code": failure.code,
-        # A header is one line.
-        "reason": " ".join(failure.message.split())[:1000],
+        # A header is one line of UTF-8.
+        "reason": escape_controls(" ".join(failure.message.split()))[:1000],
         "attempts": str(attempts),
         "at": rfc3339(datetime.now(UTC)),
     }
-    kept = {name: value for name, value in headers.items() if not name.startswith((HEADER_PREFIX, "Nats-"))}
+    kept = {
+        name: value
+        for name, value in text_headers(headers).items()
+        if _SENDABLE_NAME.fullmatch(name) and not name.startswith((HEADER_PREFIX, "Nats-"))
+    }
     marked = kept | {HEADER_PREFIX + name: value for name, value in about.items()}
     marked["Nats-Msg-Id"] = dead_letter_id(stream, durable, sequence)
     await client.jetstream().publish(

@@ -1,6 +1,5 @@
 """JSON logs with trace ids, OpenTelemetry traces, Prometheus metrics."""
 
-import json
 import logging
 import sys
 from datetime import UTC, datetime
@@ -14,13 +13,14 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON
 
 from k1_contracts.base import rfc3339
+from k1_contracts.escaping import to_safe_json
 from k1_platform.settings import ObservabilitySettings
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line; `extra={...}` becomes fields."""
+    """One JSON object a line, safe to show in a terminal; `extra={...}` becomes fields."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class JsonFormatter(logging.Formatter):
         entry |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, default=str, ensure_ascii=False)
+        return to_safe_json(entry, default=str)
 
 
 def configure_logging(service: str, level: str) -> None:

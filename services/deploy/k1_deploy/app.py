@@ -91,7 +91,7 @@ async def wire(runtime: Runtime) -> None:
             clock=_now,
         ),
         orders=DeploymentQuestions(pool, runner.percents, _now),
-        planner=Planner(pool, watch.table, holdings, catalogue.get_bundle, catalogue.compare),
+        planner=Planner(pool, watch.table, holdings, catalogue.get_bundle, catalogue.compare, _now),
     )
     runtime.background(runner.run, "runner")
     runtime.background(healing.run, "healing")

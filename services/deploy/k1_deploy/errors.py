@@ -5,8 +5,10 @@ sent raises PermanentError and is dead-lettered; a question without an answer ra
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from http import HTTPStatus
 
+from k1_contracts.base import rfc3339
 from k1_contracts.deployments import DEPLOYMENT_MAX_DEVICES
 from k1_platform.errors import PermanentError, TransientError
 from k1_platform.rpc import AnswerError
@@ -80,6 +82,14 @@ def group_too_large(group: str, size: int) -> AnswerError:
 def gate_not_overridable(gate: str) -> AnswerError:
     message = f"The gate {gate} cannot be overridden: connect the device, or leave it out."
     return AnswerError("gate_not_overridable", message, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def activation_in_the_past(at: datetime, now: datetime) -> AnswerError:
+    message = (
+        f"The activation time {rfc3339(at)} is past, now it is {rfc3339(now)}; "
+        "give a later one, or activate now."
+    )
+    return AnswerError("activation_in_the_past", message, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
 def deployment_not_found(deployment_id: str) -> AnswerError:

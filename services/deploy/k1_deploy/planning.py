@@ -4,12 +4,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from k1_contracts.bundles import BundleInfo, CompareGraphs, GetBundle
 from k1_contracts.deployments import (
     DEPLOYMENT_MAX_DEVICES,
     OVERRIDABLE,
+    ActivateAt,
     DeploymentOrder,
     DeploymentPlan,
     DevicePlan,
@@ -61,6 +63,12 @@ def require_overridable(order: DeploymentOrder) -> None:
             raise errors.gate_not_overridable(each.gate)
 
 
+def require_future(order: DeploymentOrder, now: datetime) -> None:
+    """Raise AnswerError when an order is to be activated at a time that is past."""
+    if isinstance(order.activation, ActivateAt) and order.activation.at <= now:
+        raise errors.activation_in_the_past(order.activation.at, now)
+
+
 @dataclass(frozen=True, slots=True)
 class Planner:
     """Answers `rpc.deploy.deployment.plan`."""
@@ -70,10 +78,12 @@ class Planner:
     holdings: Holdings
     get_bundle: Callable[[GetBundle], Awaitable[BundleInfo]]
     compare: Callable[[CompareGraphs], Awaitable[GraphImpact]]
+    clock: Callable[[], datetime]
 
     async def plan(self, order: PlanDeployment) -> DeploymentPlan:
         """Look at everything and touch nothing; raises AnswerError for an order that cannot be meant."""
         require_overridable(order)
+        require_future(order, self.clock())
         async with self.pool.acquire() as connection:
             rows = await targets(connection, order)
             holders = await self.holdings.holders(connection, list(rows))

@@ -1,12 +1,12 @@
 """The dry run of a deployment, over real tables."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from k1_contracts.bundles import BundleInfo, CompareGraphs, GetBundle
-from k1_contracts.deployments import GateOverride, PlanDeployment, Strategy
+from k1_contracts.deployments import ActivateAt, GateOverride, PlanDeployment, Strategy
 from k1_contracts.devices import Presence
 from k1_contracts.graph import GraphImpact
 from k1_deploy.devices import device_store
@@ -82,7 +82,7 @@ async def planner(
         await device_store.insert_devices(connection, DEVICES, "nats", "stage", NOW)
         for device_id, active in zip(DEVICES, running, strict=True):
             await device_store.save_hello(connection, hello(device_id, active=active), NOW)
-    return Planner(pool, presence, holdings, catalogue.get_bundle, catalogue.compare)
+    return Planner(pool, presence, holdings, catalogue.get_bundle, catalogue.compare, lambda: NOW)
 
 
 def order(**changes: Any) -> PlanDeployment:
@@ -93,6 +93,13 @@ async def refused(planner: Planner, asked: PlanDeployment) -> tuple[str, int]:
     with pytest.raises(AnswerError) as found:
         await planner.plan(asked)
     return found.value.code, found.value.status
+
+
+async def test_a_moment_that_is_past_is_refused(planner: Planner) -> None:
+    """A deployment for eight o'clock that is ordered at nine would change the stage at once."""
+    assert await refused(planner, order(activation=ActivateAt(at=NOW))) == ("activation_in_the_past", 422)
+    later = order(activation=ActivateAt(at=NOW + timedelta(seconds=1)))
+    assert (await planner.plan(later)).would_start
 
 
 async def test_a_plan_in_which_all_is_well(planner: Planner, catalogue: FakeCatalogue) -> None:

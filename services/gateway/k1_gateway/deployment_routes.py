@@ -72,8 +72,8 @@ DEPLOYMENT_ENDPOINTS: Final = (
             404: "`track_not_found`, `version_not_found`, `genesis_missing`, `device_not_found`, `group_not_found`",
             409: "`bundle_missing`: simulate the graph first; `genesis_pending`: the analysis still runs; "
             "`deployment_blocked`: it would not start, `errors` names every gate that did not pass",
-            422: "`invalid_body`, `invalid_parameter`: every fault is named; `gate_not_overridable`, "
-            "`group_too_large`, `idempotency_key_reused`",
+            422: "`invalid_body`, `invalid_parameter`: every fault is named; `activation_in_the_past`, "
+            "`gate_not_overridable`, `group_too_large`, `idempotency_key_reused`",
         },
         timeout_s=_PLAN_TIMEOUT_S, limit="deployments",
     ),

@@ -1,5 +1,6 @@
 """Seeing and hearing a map: a plot, the song with clicks, a `.beats` file."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import scipy.io.wavfile
 
 from k1_analysis.engine.decode import decode
 from k1_analysis.engine.framing import SAMPLE_RATE_HZ, Floats, Seconds
+from k1_contracts.escaping import escape_controls
 from k1_contracts.genesis import GenesisMap, IntensityPoint
 
 _INK, _MUTED, _GRID = "#1f2430", "#7a8190", "#e4e6eb"
@@ -76,7 +78,10 @@ def plot_map(genesis: GenesisMap, audio: Floats | Path, out_png: Path) -> None:
     axes[0].set_xlim(0, duration_s)
     axes[-1].xaxis.set_major_formatter(lambda value, _: f"{int(value // 60)}:{int(value % 60):02d}")
     _draw_title(figure, genesis)
-    figure.savefig(out_png, format="png", metadata={"Software": None})
+    with warnings.catch_warnings():
+        # A box stands for each letter that the font lacks; who draws the map cannot help that.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(out_png, format="png", metadata={"Software": None})
 
 
 def render_clicks(path: Path, genesis: GenesisMap, out_wav: Path) -> None:
@@ -126,7 +131,9 @@ def _draw_title(figure: Any, genesis: GenesisMap) -> None:
         f"confidence {metrics.confidence or 0:.0%}",
         f"trackers agree {metrics.f_measure:.0%}",
     ]
-    figure.text(0.105, 0.955, genesis.metadata.filename[:90], fontsize=15, color=_INK, weight="bold")
+    # A name may hold what matplotlib would take for mathematics: `$`.
+    name = escape_controls(genesis.metadata.filename)[:90]
+    figure.text(0.105, 0.955, name, fontsize=15, color=_INK, weight="bold", parse_math=False)
     figure.text(0.105, 0.925, "   ·   ".join(facts), fontsize=11, color=_MUTED)
 
 

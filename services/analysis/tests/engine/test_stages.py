@@ -389,9 +389,10 @@ def _runs(pid: int) -> bool:
 
 
 def test_pictures_clicks_and_beats(tmp_path: Path, house: Path, house_analysis: Analysis) -> None:
-    """The plot is a PNG, the clicks a WAV of the song's length, the beats a file that reads back."""
+    """The plot is a PNG whatever the song is called, the clicks a WAV of its length, the beats read back."""
     genesis: GenesisMap = house_analysis.genesis
-    plot_map(genesis, house, tmp_path / "plot.png")
+    odd = genesis.metadata.model_copy(update={"filename": "Ke$ha $\\frac{$ [/x] \x1b[31m \udce9 日本語.wav"})
+    plot_map(genesis.model_copy(update={"metadata": odd}), house, tmp_path / "plot.png")
     render_clicks(house, genesis, tmp_path / "clicks.wav")
     write_beats(genesis, tmp_path / "song.beats")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")

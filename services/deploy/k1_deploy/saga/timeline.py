@@ -160,11 +160,17 @@ def _text(entry: LogEntry) -> str | None:
         case Intent():
             return None
         case Outcome():
-            return f"{entry.step} failed: {entry.reason}" if entry.result == "failed" else None
+            return _failure(entry) if entry.result == "failed" else None
         case Unfit() | Alarmed() | Strayed() | Healed():
             return _of_device(entry)
         case _:
             return _of_deployment(entry)
+
+
+def _failure(entry: Outcome) -> str:
+    """A reason that names the step itself says it once."""
+    reason = entry.reason or "no reason given"
+    return reason if reason.startswith(f"{entry.step} ") else f"{entry.step} failed: {reason}"
 
 
 def _of_device(entry: Unfit | Alarmed | Strayed | Healed) -> str:
@@ -182,10 +188,12 @@ def _of_device(entry: Unfit | Alarmed | Strayed | Healed) -> str:
 def _of_deployment(entry: Opened | Locked | Controlled | Became | TookOver | Closed) -> str:
     match entry:
         case Opened():
-            return f"ordered for {len(entry.device_ids)} devices"
+            return f"ordered for {_devices(entry.device_ids)}"
         case Locked():
-            gone = f", {len(entry.superseded)} belong to a later deployment" if entry.superseded else ""
-            return f"holds {len(entry.device_ids)} devices{gone}"
+            lost = len(entry.superseded)
+            belong = "belongs" if lost == 1 else "belong"
+            gone = f", {lost} {belong} to a later deployment" if lost else ""
+            return f"holds {_devices(entry.device_ids)}{gone}"
         case Controlled():
             return f"{entry.action} by {entry.by}{f': {entry.reason}' if entry.reason else ''}"
         case Became():
@@ -194,3 +202,7 @@ def _of_deployment(entry: Opened | Locked | Controlled | Became | TookOver | Clo
             return f"taken over by {entry.owner}"
         case Closed():
             return "the guard is over"
+
+
+def _devices(device_ids: Sequence[str]) -> str:
+    return "1 device" if len(device_ids) == 1 else f"{len(device_ids)} devices"

@@ -1,0 +1,137 @@
+"""`k1 upload` of several files and folders: a line each, a sum at the end; one bad file does not stop the others."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from k1_cli.console import messages, results
+from k1_cli.errors import CommandError
+from k1_cli.formatting import count_of, readable
+from k1_cli.gateway import Gateway, JsonObject
+from k1_cli.uploading import Details, existing_note, follow, upload
+
+AUDIO_SUFFIXES: Final = frozenset(
+    [
+        ".aac",
+        ".aif",
+        ".aiff",
+        ".flac",
+        ".m4a",
+        ".m4b",
+        ".mp2",
+        ".mp3",
+        ".mp4",
+        ".oga",
+        ".ogg",
+        ".opus",
+        ".wav",
+        ".wave",
+    ]
+)
+"""What is looked for in a folder; a file that is named is sent whatever it is called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A file to send, or what is wrong with a path that was given."""
+
+    path: Path
+    problem: str | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one file."""
+
+    path: Path
+    accepted: JsonObject | None = None
+    problem: str | None = None
+    result: JsonObject = field(default_factory=dict[str, object])
+
+    def to_json(self) -> JsonObject:
+        """Return one item of `k1 upload --json`."""
+        said = {"error": self.problem} if self.problem else {}
+        return {"file": str(self.path), **(self.accepted or {}), **self.result, **said}
+
+
+def find_songs(paths: Iterable[Path]) -> Iterator[Candidate]:
+    """Yield the files that are named, and the audio files of the folders and of the folders in them."""
+    for path in paths:
+        if path.is_dir():
+            found = sorted(_audio_files(path))
+            yield from (Candidate(file) for file in found)
+            if not found:
+                yield Candidate(path, f"there is no audio file in the folder {path}")
+        elif path.is_file():
+            yield Candidate(path)
+        else:
+            yield Candidate(path, f"there is no file {path}")
+
+
+def upload_all(
+    gateway: Gateway, candidates: Sequence[Candidate], details: Details, *, wait: bool, quiet: bool
+) -> list[Outcome]:
+    """Send all, then follow the analyses if wanted; `quiet` leaves the lines of what went well to the caller."""
+    outcomes = [_send(gateway, candidate, details, quiet=quiet) for candidate in candidates]
+    if wait:
+        for outcome in outcomes:
+            if outcome.accepted is not None:
+                _follow(gateway, outcome, outcome.accepted, quiet=quiet)
+    return outcomes
+
+
+def sum_up(outcomes: Sequence[Outcome]) -> str:
+    """Return `3 songs: 1 queued, 1 existing, 1 failed`."""
+    counts = Counter(
+        "failed" if each.problem or each.accepted is None else each.accepted["status"] for each in outcomes
+    )
+    parts = [f"{counts[status]} {status}" for status in ("queued", "existing", "failed") if counts[status]]
+    return f"{count_of(len(outcomes), 'song')}: {', '.join(parts)}"
+
+
+def _audio_files(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            path = Path(parent) / name
+            if path.suffix.lower() in AUDIO_SUFFIXES and not name.startswith(".") and path.is_file():
+                yield path
+
+
+def _send(gateway: Gateway, candidate: Candidate, details: Details, *, quiet: bool) -> Outcome:
+    outcome = Outcome(candidate.path, problem=candidate.problem)
+    if outcome.problem is None:
+        try:
+            outcome.accepted = upload(gateway, details.song(candidate.path))
+            note = existing_note(gateway, details, outcome.accepted)
+        except CommandError as error:
+            outcome.problem = str(error)
+        else:
+            about = note or readable(candidate.path.stem)
+            line = f"{outcome.accepted['track_id']} {outcome.accepted['status']:<8}  {about}"
+            _say(line, quiet=quiet)
+    if outcome.problem is not None:
+        messages.print(f"{candidate.path}: {outcome.problem}", style="red")
+    return outcome
+
+
+def _follow(gateway: Gateway, outcome: Outcome, accepted: JsonObject, *, quiet: bool) -> None:
+    try:
+        done = follow(gateway, accepted)
+    except CommandError as error:
+        outcome.problem = str(error)
+    else:
+        outcome.result, outcome.problem = done.to_json(), done.failure
+        if done.failure is None:
+            line = f"{accepted['track_id']} {done.track['status']:<8}  {outcome.result['bpm']:.1f} BPM  {done.track['title']}"
+            _say(line, quiet=quiet)
+    if outcome.problem is not None:
+        messages.print(f"{outcome.path}: {outcome.problem}", style="red")
+
+
+def _say(line: str, *, quiet: bool) -> None:
+    if not quiet:
+        results.print(line)

@@ -1,0 +1,68 @@
+"""Formats values for people: no Python syntax, the right plural, one field a line; for every command."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, cast
+
+_NOT_GIVEN: Final[tuple[object, ...]] = (None, "", [], {})
+_FOREIGN_BYTES: Final = re.compile("[\udc80-\udcff]+")
+_CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f]+")
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+
+
+def readable(text: str) -> str:
+    """Return the text of an argument or a file name as proper Unicode.
+
+    Bytes that are not UTF-8 are read as Windows-1252, in which most such names were written: a byte E9 is an `é`.
+    """
+    known = _FOREIGN_BYTES.sub(lambda found: _from_windows(found[0]), text)
+    return _SURROGATES.sub("\ufffd", known)
+
+
+def form_file_name(file: Path) -> str:
+    """Return the name of a file as a form can carry it: readable, and without control characters."""
+    return _CONTROLS.sub(" ", readable(file.name))
+
+
+def count_of(count: int, thing: str, things: str | None = None) -> str:
+    """Return `1 track`, `2 tracks`; `things` where the plural is not made with an s."""
+    return f"{count} {thing if count == 1 else things or f'{thing}s'}"
+
+
+def display_name(name: str) -> str:
+    """Return `rolled back` for `rolled_back`."""
+    return name.replace("_", " ")
+
+
+def cut_middle(name: str, longest: int) -> str:
+    """Return `k1-st…-0042`: names of devices differ in their ends."""
+    if len(name) <= longest:
+        return name
+    ending = (longest - 1) // 2
+    return f"{name[: longest - 1 - ending]}…{name[len(name) - ending :]}"
+
+
+def format_value(value: object) -> str:
+    """Return `yes` or `no` for a truth value, the items of a list with commas between."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(format_value(item) for item in cast("list[object]", value))
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[str, object]", value).items()
+        return ", ".join(f"{name} {format_value(item)}" for name, item in pairs if item not in _NOT_GIVEN)
+    return str(value)
+
+
+def field_lines(document: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield `name: value` for every field that has one; those of an inner object as `outer.name: value`."""
+    for name, value in document.items():
+        if isinstance(value, Mapping):
+            yield from field_lines(cast("Mapping[str, Any]", value), f"{prefix}{name}.")
+        elif not any(value is empty or value == empty for empty in _NOT_GIVEN):
+            yield f"{prefix}{name}: {format_value(value)}"
+
+
+def _from_windows(foreign: str) -> str:
+    return foreign.encode("ascii", "surrogateescape").decode("cp1252", "replace")

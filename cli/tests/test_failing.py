@@ -1,0 +1,211 @@
+"""What a person reads when something goes wrong, and what a script gets."""
+
+import errno
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.tests.deployment_samples import DEPLOYMENT
+from cli.tests.stub_gateway import StubGateway, home_of, run_k1, stub_gateway
+from k1_cli import analysing, uploading
+from k1_cli.console import LiteralConsole
+from k1_cli.doctor import disk_finding
+from k1_cli.errors import CommandError
+from k1_cli.failing import report
+from k1_cli.gateway import Gateway
+from k1_cli.outputs import write_output
+from k1_cli.problems import describe_problem
+
+TRACK = "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
+FULL = Path("/dev/full")
+
+
+@pytest.fixture
+def gateway() -> Iterator[StubGateway]:
+    with stub_gateway() as stub:
+        yield stub
+
+
+@pytest.fixture
+def home(gateway: StubGateway, tmp_path: Path) -> Iterator[str]:
+    with home_of(gateway, tmp_path / "home") as root:
+        yield str(root)
+
+
+def test_an_unexpected_error_is_a_sentence_and_a_file(
+    capfd: pytest.CaptureFixture[str], gateway: StubGateway, home: str
+) -> None:
+    """No stack trace on the screen: it is in the file that is named; `./k1 doctor` is the next step."""
+    gateway.on("GET /tracks", (200, {"items": "[/x]"}))
+    done = run_k1(capfd, "tracks", "--home", home)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "./k1 doctor" in done.stderr
+    (named,) = [word.strip("`,.;") for word in done.stderr.split() if "k1-error-" in word]
+    kept = Path(named)
+    assert "Traceback" in kept.read_text()
+    kept.unlink()
+
+
+def test_a_trace_that_cannot_be_kept_is_shown_by_debug(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.mkstemp", _refuse)
+    assert report(RuntimeError("why"), debug=False) == 1
+    assert "--debug shows the details" in capfd.readouterr().err
+
+
+def _refuse(**_: Any) -> Any:
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+def test_a_full_disk_says_what_to_do(capfd: pytest.CaptureFixture[str]) -> None:
+    """Whoever meets it: a file that was asked for, or any other."""
+    with pytest.raises(CommandError) as refused:
+        write_output(FULL, b"x")
+    for error in (refused.value, OSError(errno.ENOSPC, "No space left on device")):
+        assert report(error, debug=False) == 1
+        told = capfd.readouterr().err
+        assert (
+            "the disk is full: free some space and try again; `./k1 doctor` tells how much there is" in told
+        )
+        assert "k1-error-" not in told
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(gateway: StubGateway, home: str) -> None:
+    """`./k1 tracks --json | head -0`: nothing is said."""
+    gateway.on("GET /tracks", (200, {"total": 0, "items": ["x" * 1_000_000]}))
+    argv = [sys.executable, "-m", "k1_cli", "tracks", "--json", "--home", home]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(argv, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_the_doctor_looks_at_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How much room there is, for bytes and for files, and what to move where there is none."""
+    assert disk_finding("home", tmp_path).what.startswith(f"free disk for the home ({tmp_path}): ")
+    monkeypatch.setattr("k1_cli.doctor.shutil.disk_usage", lambda _: type("Usage", (), {"free": 1024}))
+    full = disk_finding("temporary files", tmp_path)
+    assert (full.ok, "TMPDIR" in full.remedy) == (False, True)
+    crowded = os.statvfs_result((4096, 4096, 9, 9, 9, 100, 5, 5, 0, 255))
+    monkeypatch.setattr("k1_cli.doctor.os.statvfs", lambda _: crowded)
+    assert "room for 5 files" in disk_finding("home", tmp_path).what
+
+
+def test_a_stack_that_fails_says_where_to_look(
+    capfd: pytest.CaptureFixture[str], gateway: StubGateway, home: str
+) -> None:
+    """An error of the server, and a gateway that is gone: `./k1 status` and `./k1 doctor` are the next steps."""
+    gateway.on("GET /tracks", (503, {"code": "dependency_unavailable", "detail": "The database is away."}))
+    told = run_k1(capfd, "tracks", "--home", home).stderr
+    assert told.startswith("k1: The database is away. (dependency_unavailable); `./k1 status` tells")
+    with (
+        pytest.raises(CommandError, match=r"does not answer: .*`\./k1 doctor`"),
+        Gateway("http://127.0.0.1:9") as gone,
+    ):
+        gone.tracks()
+
+
+@pytest.mark.parametrize(
+    ("problem", "sentence"),
+    [
+        (
+            {"code": "invalid_body", "errors": [{"name": "strategy.canary", "message": "too small"}]},
+            "--canary: too small",
+        ),
+        (
+            {
+                "code": "invalid_body",
+                "errors": [
+                    {"name": "body.strategy.max_failures.constrained-int", "message": "a count"},
+                    {"name": "body.strategy.max_failures.constrained-str", "message": "a share"},
+                    {"name": "overrides.0.reason", "message": "too short"},
+                ],
+            },
+            "--max-failures: a count, or a share; --override: too short",
+        ),
+        (
+            {"code": "invalid_parameter", "errors": [{"name": "status", "message": "unknown"}]},
+            "--status: unknown",
+        ),
+        (
+            {"code": "invalid_body", "errors": [{"name": "graph.nodes.0.type", "message": "Field required"}]},
+            "--graph, nodes.0.type: Field required",
+        ),
+        ({"code": "invalid_form", "errors": [{"name": "tags", "message": "too many"}]}, "--tag: too many"),
+        (
+            {"code": "device_not_found", "detail": "There is no device x."},
+            "There is no device x. (device_not_found)",
+        ),
+        ({"title": "Teapot"}, "Teapot (418)"),
+    ],
+)
+def test_errors_speak_of_options(problem: dict[str, Any], sentence: str) -> None:
+    """Who types `--canary` has never seen `strategy.canary`."""
+    assert describe_problem(problem, 418) == sentence
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What a person sees of progress bars."""
+    screen = io.StringIO()
+    console = LiteralConsole(file=screen, force_terminal=True, width=80, color_system=None)
+    monkeypatch.setattr("k1_cli.console.messages", console)
+    return screen
+
+
+def last_percent(screen: io.StringIO) -> str:
+    return screen.getvalue().replace("\r", " ").split(" %")[-2].split()[-1]
+
+
+def test_progress_ends_at_its_end(
+    drawn: io.StringIO, gateway: StubGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upload, an analysis that is followed and one in this process: the last that is seen is 100 %."""
+    song = tmp_path / "[x] :smile:.wav"
+    song.write_bytes(b"x" * 1000)
+    accepted = {"track_id": TRACK, "job_id": "job_1", "status": "queued"}
+    gateway.on("POST /tracks/upload", (202, accepted))
+    job = {
+        "status": "completed",
+        "stage": "store",
+        "percent": 92.0,
+        "track_id": TRACK,
+        "job_id": "job_1",
+        "version": 1,
+    }
+    gateway.on("GET /analysis/jobs/job_1", (200, job))
+    gateway.on(f"GET /tracks/{TRACK}", (200, {"track": {"id": TRACK, "status": "ready"}}))
+    gateway.on(f"GET /tracks/{TRACK}/versions/1/genesis", (200, {}))
+    details = uploading.Details(None, None, (), None, None)
+    with Gateway(gateway.url) as client:
+        uploading.upload(client, details.song(song))
+        assert last_percent(drawn) == "100"
+        assert "uploading [x] :smile:.wav" in drawn.getvalue()
+        drawn.truncate(0)
+        uploading.follow(client, accepted)
+        assert last_percent(drawn) == "100"
+    drawn.truncate(0)
+    monkeypatch.setattr(
+        analysing, "analyse_file", lambda *_, progress, **__: progress(analysing.Progress("map", 90.0))
+    )
+    analysing.analyse(song, None)
+    assert last_percent(drawn) == "100"
+
+
+def test_a_line_of_an_event_ends_at_a_line_feed_alone(gateway: StubGateway) -> None:
+    """A reason may hold what Python takes for the end of a line too."""
+    text = json.dumps({"reason": "a\u2028b\x85c\x0bd"}, ensure_ascii=False)
+    gateway.on_stream(f"GET /deployments/{DEPLOYMENT}/events", f"event: change\r\ndata: {text}\n\n".encode())
+    with Gateway(gateway.url) as client:
+        assert list(client.deployment_events(DEPLOYMENT)) == [("change", text)]

@@ -1,0 +1,127 @@
+"""Every table of the command line on a screen of 80 columns, with the longest values that there can be."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+
+from cli.tests.deployment_samples import DEPLOYMENT, TRACK, at, rollback, step
+from cli.tests.stub_gateway import StubGateway, home_of, run_k1, stub_gateway
+from k1_cli.board import Board
+from k1_cli.console import LiteralConsole
+from k1_cli.fleet_picture import FleetPicture
+from k1_cli.grid import short_ids
+from k1_cli.status import ConsumerStatus, ServerStatus, ServiceStatus, SimulatedStatus, StackStatus
+from k1_cli.status_table import status_tables
+from k1_cli.watching import render
+from k1_contracts.devices import RunningBundle
+from k1_simulator.device import DeviceState
+
+LONG = "W" * 40
+WHEN = "2026-05-01T20:15:30.000Z"
+
+
+def screen() -> LiteralConsole:
+    return LiteralConsole(width=80, force_terminal=True, color_system=None)
+
+
+def shown(*things: Any) -> list[str]:
+    console = screen()
+    with console.capture() as captured:
+        for thing in things:
+            console.print(thing)
+    return captured.get().splitlines()
+
+
+def fits(lines: list[str]) -> bool:
+    return max(map(cell_len, lines)) <= 80
+
+
+@pytest.fixture
+def gateway() -> Iterator[StubGateway]:
+    with stub_gateway() as stub:
+        yield stub
+
+
+@pytest.fixture
+def home(gateway: StubGateway, tmp_path: Any) -> Iterator[str]:
+    with home_of(gateway, tmp_path / "home") as root:
+        yield str(root)
+
+
+@pytest.mark.parametrize("command", ["songs tracks", "deployments deployments list", "devices devices list"])
+def test_what_is_listed_fits(
+    command: str,
+    gateway: StubGateway,
+    home: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A row a thing: nothing is broken over two lines, and each can be told from the others."""
+    tracks = [
+        {
+            "id": f"{TRACK[:16]}{end}{TRACK[17:]}", "title": f"{LONG} {end}", "artist": LONG, "duration_ms": 1_200_000,
+            "bpm": 174.03, "status": "processing", "preset": "edm_high_energy",
+        }
+        for end in "AB"
+    ]  # fmt: skip
+    summary = rollback().model_dump(mode="json", exclude_none=True)
+    summary |= {"status": "rollback_pending", "paused": True, "reason": "why " * 60}
+    devices = [
+        {
+            "id": f"{LONG[:-1]}{end}", "transport": "nats", "online": False, "group": LONG, "firmware": LONG,
+            "added_at": WHEN, "running": {"bundle_sha256": "a" * 64, "track_id": TRACK, "version": 1000},
+            "alarms": [{"code": "drift", "message": "drift " * 40}],
+        }
+        for end in "AB"
+    ]  # fmt: skip
+    gateway.on("GET /tracks", (200, {"total": 2, "items": tracks}))
+    gateway.on(f"GET /tracks/{TRACK}", (200, {"track": {"title": LONG}}))
+    gateway.on("GET /deployments", (200, {"total": 1, "items": [summary]}))
+    gateway.on("GET /devices", (200, {"total": 2, "items": devices}))
+    module, *arguments = command.split()
+    console = screen()
+    monkeypatch.setattr(f"k1_cli.commands.{module}.results", console)
+    with console.capture() as captured:
+        assert run_k1(capfd, *arguments, "--home", home).returncode == 0
+    lines = captured.get().splitlines()
+    assert fits(lines)
+    assert len(set(lines)) >= 3
+    starts = [line.split()[0] for line in lines[1:-1] if not line.startswith(" ")]
+    assert len(set(starts)) == len(starts)
+
+
+def test_the_live_view_fits() -> None:
+    """With a name, a transfer and an outcome as long as they can be."""
+    device = rollback().devices[0].model_copy(
+        update={
+            "device_id": LONG, "outcome": "rollback_pending", "percent": 100.0, "reason": "why " * 60,
+            "steps": [step("stage", 0, None, "running", attempt=2)],
+        }
+    )  # fmt: skip
+    board = Board(rollback().model_copy(update={"devices": [device], "waits_for": [DEPLOYMENT]}), LONG * 3)
+    lines = shown(render(board, at(5)))
+    assert fits(lines)
+    assert any("100 % 2." in line and "rollback pending" in line for line in lines)
+
+
+def test_the_status_and_the_simulated_devices_fit() -> None:
+    status = StackStatus(
+        (ServerStatus("postgres", 4_194_304, 65535, True),),
+        (ServiceStatus("telemetry", 4_194_304, 65535, False, "10.10.10"),),
+        (SimulatedStatus(4_194_304, 1000, True),),
+        (ConsumerStatus(LONG, LONG * 2, 1_000_000_000, 1_000_000),),
+        None,
+    )
+    assert fits(shown(*status_tables("http://127.0.0.1:65535", status)))
+    bundle = RunningBundle(bundle_sha256="a" * 64, track_id=TRACK, version=1000)
+    state = DeviceState(LONG, True, bundle, ("b" * 64, "c" * 64), 7, None, 42_000, None)
+    assert fits(shown(FleetPicture().draw({LONG: state})))
+
+
+def test_short_ids_differ() -> None:
+    """As long as is needed to tell them apart."""
+    assert short_ids([TRACK]) == {TRACK: TRACK[:18]}
+    pair = [f"{TRACK[:-1]}A", f"{TRACK[:-1]}B", TRACK[:5] + "Z" * 25]
+    assert set(short_ids(pair).values()) == {pair[0], pair[1], pair[2]}

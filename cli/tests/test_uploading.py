@@ -1,0 +1,137 @@
+"""`k1 upload` of one file, of several, of folders: over HTTP, against a gateway that answers as is needed."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.tests.stub_gateway import Answer, Asked, Done, StubGateway, home_of, run_k1, stub_gateway
+
+TRACK = "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
+ACCEPTED = {"track_id": TRACK, "job_id": "job_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD", "status": "queued"}
+
+
+class K1:
+    def __init__(self, capfd: pytest.CaptureFixture[str], home: Path) -> None:
+        self._capfd = capfd
+        self._home = home
+
+    def __call__(self, *arguments: str) -> Done:
+        return run_k1(self._capfd, *arguments, "--home", str(self._home))
+
+
+@pytest.fixture
+def gateway() -> Iterator[StubGateway]:
+    with stub_gateway() as stub:
+        stub.on("POST /tracks/upload", (202, ACCEPTED))
+        yield stub
+
+
+@pytest.fixture
+def k1(
+    capfd: pytest.CaptureFixture[str],
+    gateway: StubGateway,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[K1]:
+    folder = tmp_path / "songs"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    with home_of(gateway, tmp_path / "home") as home:
+        yield K1(capfd, home)
+
+
+def uploads(gateway: StubGateway) -> list[dict[str, tuple[str | None, bytes]]]:
+    return [asked.form for asked in gateway.asked if asked.path == "/tracks/upload"]
+
+
+def test_a_name_that_is_not_utf8_is_uploaded(k1: K1, gateway: StubGateway) -> None:
+    """With the title that the name means; also a title that was typed so."""
+    name = os.fsdecode(b"caf\xe9 \x1b[31m.wav")
+    Path(name).write_bytes(b"sound")
+    assert k1("upload", name).returncode == 0
+    assert k1("upload", name, "--title", os.fsdecode(b"na\xefve"), "--artist", "caf\u00e9").returncode == 0
+    first, second = uploads(gateway)
+    assert first["title"][1].decode() == "café \x1b[31m"
+    assert first["file"] == ("café  [31m.wav", b"sound")
+    assert second["title"][1].decode() == "naïve"
+    assert second["artist"][1].decode() == "café"
+
+
+def test_several_files_and_folders_have_a_line_each(k1: K1, gateway: StubGateway) -> None:
+    """A folder stands for the audio files in it and below; a bad one is named, the others are sent; code 1."""
+    (Path("album") / "live").mkdir(parents=True)
+    for name in (
+        "album/b.MP3",
+        "album/live/a.flac",
+        "album/cover.jpg",
+        "album/.hidden.wav",
+        "bad.wav",
+        "[x].ogg",
+    ):
+        Path(name).write_bytes(name.encode())
+    Path("empty").mkdir()
+
+    def answer(asked: Asked) -> Answer:
+        bad = asked.form["file"][0] == "bad.wav"
+        return (
+            (415, {"code": "unsupported_format", "detail": "The file is text."}) if bad else (202, ACCEPTED)
+        )
+
+    gateway.on("POST /tracks/upload", answer)
+    done = k1("upload", "album", "bad.wav", "absent.wav", "empty", "[x].ogg")
+    assert done.returncode == 1
+    assert [form["title"][1].decode() for form in uploads(gateway)] == ["b", "a", "bad", "[x]"]
+    assert done.stdout.splitlines() == [
+        f"{TRACK} queued    b",
+        f"{TRACK} queued    a",
+        f"{TRACK} queued    [x]",
+        "6 songs: 3 queued, 3 failed",
+    ]
+    assert done.stderr.splitlines() == [
+        "bad.wav: The file is text. (unsupported_format)",
+        "absent.wav: there is no file absent.wav",
+        "empty: there is no audio file in the folder empty",
+    ]
+
+
+def test_several_files_are_one_json_document(k1: K1) -> None:
+    Path("a.wav").write_bytes(b"a")
+    done = k1("upload", "a.wav", "absent.wav", "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["total"], report["failed"]) == (1, 2, 1)
+    assert report["items"][0] == {"file": "a.wav", **ACCEPTED}
+    assert report["items"][1] == {"file": "absent.wav", "error": "there is no file absent.wav"}
+
+
+def test_a_gateway_that_takes_no_more_is_waited_for(k1: K1, gateway: StubGateway) -> None:
+    """A folder of many songs is sent whole, however few may be sent at a time."""
+    Path("a.wav").write_bytes(b"a")
+    busy = (429, {"code": "too_many_requests", "detail": "Wait."})
+    gateway.on("POST /tracks/upload", lambda _: busy if len(uploads(gateway)) <= 2 else (202, ACCEPTED))
+    done = k1("upload", "a.wav", "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, ACCEPTED)
+    assert {form["file"][1] for form in uploads(gateway)} == {b"a"}
+
+
+def test_the_same_bytes_with_another_title_say_what_stays(k1: K1, gateway: StubGateway) -> None:
+    """Under which title they are stored, and that what was given changed nothing; silence where it is the same."""
+    Path("a.wav").write_bytes(b"a")
+    gateway.on("POST /tracks/upload", (200, {**ACCEPTED, "status": "existing"}))
+    gateway.on(
+        f"GET /tracks/{TRACK}", (200, {"track": {"id": TRACK, "title": "Night [x]", "tags": ["live"]}})
+    )
+    stored = 'these bytes are a track already, stored as "Night [x]"'
+    other = k1("upload", "a.wav", "--title", "Day", "--tag", "studio")
+    assert other.returncode == 0
+    assert f"{stored}; the title and tags that you gave changed nothing" in other.stdout
+    same = k1("upload", "a.wav", "--title", "Night [x]", "--tag", "live")
+    assert same.stdout == f"{TRACK}: existing; {stored}\n"
+
+
+def test_a_title_is_for_one_file(k1: K1) -> None:
+    for name in ("a.wav", "b.wav"):
+        Path(name).write_bytes(b"a")
+    assert k1("upload", "a.wav", "b.wav", "--title", "T").returncode == 2
