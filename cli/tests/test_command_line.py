@@ -215,3 +215,51 @@ def test_the_script_says_which_python_it_needs(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("k1: no Python 3.11, 3.12 or 3.13 found on the PATH")
+
+
+FAKE_PYTHON = """#!/bin/sh
+case "$*" in
+    -c*|*"pip --version") exit 0 ;;
+    *--requirement*) grep -o '^[a-z0-9]*' "${0%/bin/python}/requirements.txt" | tr '\\n' ' ' >>"$RECORD"
+        [ -z "${BROKEN-}" ] ;;
+    *pip*) ;;
+    *k1_cli*) echo >>"$RECORD" ;;
+esac
+"""
+
+
+def test_the_script_installs_what_the_command_needs(tmp_path: Path) -> None:
+    """Running needs less than testing; what is there is not installed again, and what broke off is."""
+    files = {
+        "k1": (ROOT / "k1").read_text(),
+        "requirements.lock": "one==1 \\\n    --hash=sha256:0\ntwo==2 ; python_version < '3' \\\n    --hash=sha256:0\n",
+        "requirements-development.txt": "# Comment\ntwo\n",
+        ".venv/bin/python": FAKE_PYTHON,
+        **{f"{name}/pyproject.toml": "" for name in ("libs/a", "services/b", "simulator", "cli")},
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+
+    def installed(*arguments: str, **environment: str) -> list[str]:
+        """What each run installed; a line is written when the command itself is reached."""
+        record = tmp_path / "record"
+        record.write_text("")
+        subprocess.run(
+            ["/bin/sh", tmp_path / "k1", *arguments],
+            check=False,
+            capture_output=True,
+            env={"PATH": os.defpath, "RECORD": str(record), **environment},
+        )
+        return record.read_text().splitlines()
+
+    assert installed("up", BROKEN="1") == ["one "], "the command is not reached"
+    assert installed("--debug", "up", "test") == ["one "]
+    assert installed("status") == [""]
+    assert installed("--debug", "test", "cli") == ["one two "]
+    assert installed("check") == [""]
+    assert installed("up") == [""]
+    (tmp_path / "requirements.lock").write_text(files["requirements.lock"].replace("==2", "==3"))
+    assert installed("up") == ["one two "], "an environment for tests stays one"
+    assert installed("test") == [""]
