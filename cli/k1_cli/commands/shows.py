@@ -44,15 +44,18 @@ def simulate(
         number = version or current_version(track)
         done = gateway.simulate(track_id, number, tried)
         if html is not None:
-            from k1_cli.showing import audio_uri, simulation_page
+            from k1_cli.page_audio import audio_uri
+            from k1_cli.showing import simulation_page
 
+            genesis, key = gateway.genesis(track_id, number), track["audio"]["key"]
+            seconds = genesis["global_metrics"]["duration_ms"] / 1000
             page = simulation_page(
                 gateway,
                 done,
                 tried or gateway.graph(track_id, number),
-                gateway.genesis(track_id, number),
+                genesis,
                 title=track["title"],
-                audio=audio_url or audio_uri(track["audio"]["key"], _audio(home, track["audio"]["key"])),
+                audio=audio_url or audio_uri(key, _audio(home, key), seconds),
             )
             _write(html, page.encode())
     print_json(done) if as_json else _print_simulation(done)
