@@ -45,6 +45,7 @@ def add(
 
     Example: ./k1 devices add --count 4 --group stage
     """
+    from k1_cli.listening import network_lines
     from k1_cli.provisioning import add_devices, make_folder, numbered, portions, write_credentials
     from k1_cli.running import need_stack
 
@@ -60,11 +61,13 @@ def add(
     make_folder(folder)
 
     def keep(added: "DevicesAdded") -> None:
-        for path in write_credentials(added, folder)[:-1]:
+        for path in write_credentials(added, folder):
             results.print(str(path), markup=False)
 
     add_devices(stack.bus, wanted, keep)
     results.print(f"{len(ids)} added; keep the files secret", markup=False)
+    for line in network_lines(stack.network, stack.device_servers):
+        results.print(line, markup=False)
 
 
 @app.command()
@@ -145,11 +148,14 @@ def all_devices(gateway: "Gateway", *, group: str | None = None, revoked: bool =
 
 
 def _print_secrets(added: "DevicesAdded") -> None:
-    from k1_cli.provisioning import TRUSTED_KEYS, file_of
+    from k1_cli.provisioning import SERVERS, TRUSTED_KEYS, file_of
+    from k1_contracts.fleet import DeviceServers
 
+    servers = added.servers or DeviceServers()
     for credential in added.credentials:
-        name, text = file_of(credential)
+        name, text = file_of(credential, servers)
         results.print(f"{name}:\n{text}", markup=False)
+    results.print(f"{SERVERS}:\n{servers.model_dump_json(indent=2)}\n", markup=False)
     results.print(f"{TRUSTED_KEYS}:\n{added.trusted_keys}", markup=False)
 
 
