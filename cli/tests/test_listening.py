@@ -1,11 +1,15 @@
 """`k1 up --listen`: what its options mean, before anything starts."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from k1_cli.embedded import StackError
+from k1_cli.embedded.home import Home
+from k1_cli.embedded.nats import NatsServer
 from k1_cli.embedded.network import Network, check_port
+from k1_cli.embedded.ports import free_port
 from k1_cli.errors import CommandError
 from k1_cli.listening import Listening
 from k1_platform.certificates import TlsFiles, ensure_certificates
@@ -77,6 +81,18 @@ def test_the_options_survive_the_way_into_the_background(tmp_path: Path) -> None
         *("--tls-ca", f"{tmp_path}/ca.pem"),
     ]
     assert Listening(ADDRESS, tls=False).arguments() == ["--listen", ADDRESS, "--no-tls"]
+
+
+def test_a_port_that_devices_know_is_never_replaced(tmp_path: Path) -> None:
+    """On a network a taken port is an error that names the way out."""
+    home = Home(tmp_path)
+    home.create()
+    with socket.create_server((ADDRESS, 0)) as other:
+        port = other.getsockname()[1]
+        home.remember_ports({"nats": port, "mqtt": free_port()})
+        server = NatsServer(home, Network("0.0.0.0", (ADDRESS,)))
+        with pytest.raises(StackError, match=rf"port {port} is taken.*as that of nats.*ports\.json"):
+            server.start()
 
 
 def test_a_port_that_does_not_exist_is_named() -> None:

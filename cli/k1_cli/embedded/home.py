@@ -57,6 +57,7 @@ class Home:
         self.keys = self.root / "keys"
         self.nats_keys = self.root / "nats-keys"
         self.state_file = self.root / "state.json"
+        self.ports_file = self.run / "ports.json"
         self._lock_file: int | None = None
 
     def create(self) -> None:
@@ -103,13 +104,12 @@ class Home:
 
     def remembered_ports(self) -> dict[str, int]:
         """The ports of the last run by server name, so that URLs stay the same from run to run."""
-        path = self.run / "ports.json"
+        path = self.ports_file
         return cast("dict[str, int]", json.loads(path.read_text())) if path.exists() else {}
 
     def remember_ports(self, ports: dict[str, int]) -> None:
         """Keep `ports` (a name may be new or known) for the next run."""
-        path = self.run / "ports.json"
-        write_whole(path, json.dumps(self.remembered_ports() | ports, indent=2))
+        write_whole(self.ports_file, json.dumps(self.remembered_ports() | ports, indent=2))
 
     def read_state(self) -> dict[str, Any] | None:
         """What the running supervisor wrote about itself, or None where none has."""

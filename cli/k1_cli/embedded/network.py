@@ -114,8 +114,8 @@ def check_names(address: str, names: Sequence[str]) -> None:
         )
 
 
-def check_port(port: int, address: str) -> None:
-    """Make sure that a server could listen on `port` now.
+def check_port(port: int, address: str, instead: str = "give another with --port") -> None:
+    """Make sure that a server could listen on `port` now. `instead`: what to do where it is taken.
 
     Raises:
         StackError: why it could not, and what to do.
@@ -126,7 +126,7 @@ def check_port(port: int, address: str) -> None:
         _bind(port, address)
     except OSError as error:
         reasons = {
-            errno.EADDRINUSE: f"port {port} is taken by another program on {address}; give another with --port",
+            errno.EADDRINUSE: f"port {port} is taken by another program on {address}; {instead}",
             errno.EACCES: f"port {port} needs more rights than you have; give one above 1023 with --port",
             errno.EADDRNOTAVAIL: f"{address} is no address of this machine; `ip address` lists them",
         }

@@ -91,7 +91,11 @@ class Server(ABC):
     def _choose_port(self, remembered: int | None) -> int:
         """The port of the last run where it is free. Devices on a network know no other."""
         if remembered is not None and not self.network.is_private:
-            network.check_port(remembered, self.network.address)
+            instead = (
+                f"devices know it as that of {self.name}, so end that program; or remove "
+                f"{self.home.ports_file} for new ports, and install the new server.json into the devices"
+            )
+            network.check_port(remembered, self.network.address, instead)
         return ports.free_port(remembered, self.network.address)
 
     def _wait(self) -> bool:
