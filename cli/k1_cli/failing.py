@@ -12,7 +12,7 @@ import typer
 
 from k1_cli.console import messages
 from k1_cli.embedded.errors import StackError
-from k1_cli.errors import CommandError
+from k1_cli.errors import CommandError, ExplainedError
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _DISK_ADVICE: Final = "the disk is full: free some space and try again; `./k1 doctor` tells how much there is"
@@ -44,6 +44,8 @@ def _report_usage(error: typer.TyperException) -> int:
 
 
 def _sentence(error: Exception) -> str:
+    if isinstance(error, ExplainedError):
+        return str(error)
     full = any(isinstance(cause, OSError) and cause.errno in _FULL for cause in _causes(error))
     if full:
         known = f"{error}; " if isinstance(error, CommandError | StackError) else ""

@@ -14,6 +14,7 @@ import httpx
 from k1_cli.errors import CommandError
 from k1_cli.formatting import form_file_name, readable
 from k1_cli.problems import describe_problem
+from k1_platform.tls import client_context
 
 JsonObject = dict[str, Any]
 
@@ -97,8 +98,9 @@ class Song:
 class Gateway:
     """A client of `/api/v1`; every failure is a CommandError with the server's own sentence."""
 
-    def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=f"{url}/api/v1", timeout=_TIMEOUT)
+    def __init__(self, url: str, ca: Path | None = None) -> None:
+        """`ca`: the CA of an https address; None for those that the system knows."""
+        self._http = httpx.Client(base_url=f"{url}/api/v1", timeout=_TIMEOUT, verify=client_context(ca))
 
     def __enter__(self) -> Self:
         return self

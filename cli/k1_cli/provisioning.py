@@ -4,17 +4,27 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from k1_cli.bus import ask, connect_client
 from k1_cli.errors import CommandError
 from k1_contracts import subjects
-from k1_contracts.fleet import AddDevices, DeviceCredential, DevicesAdded, DevicesRevoked, RevokeDevices
+from k1_contracts.fleet import (
+    AddDevices,
+    DeviceCredential,
+    DevicesAdded,
+    DeviceServers,
+    DevicesRevoked,
+    RevokeDevices,
+)
 from k1_platform.secret_files import write_whole
 from k1_platform.settings import NatsSettings
 
 TRUSTED_KEYS = "trusted-keys.json"
+SERVERS = "server.json"
+CA = "ca.pem"
 _AT_ONCE = 100
 """Credentials in one answer: they are a kilobyte each."""
 _LEAST_DIGITS = 2
@@ -93,23 +103,49 @@ def make_folder(folder: Path) -> None:
 
 
 def write_credentials(added: DevicesAdded, folder: Path) -> list[Path]:
-    """A file a device, mode 600, and the keys that bundles are signed with; returns the paths.
+    """Write a file a device, mode 600, and what all of them need; return the devices' paths.
 
-    NATS: `<id>.creds`, as NATS clients read it. MQTT: `<id>.mqtt.json`, `{user, password}`.
+    Beside them: the keys that bundles are signed with, where the servers are, and their CA where there is one.
     """
-    texts = {name: text for credential in added.credentials for name, text in [file_of(credential)]}
-    texts[TRUSTED_KEYS] = added.trusted_keys
-    for name, text in texts.items():
+    servers = added.servers or DeviceServers()
+    texts = {name: text for credential in added.credentials for name, text in [file_of(credential, servers)]}
+    shared = {TRUSTED_KEYS: added.trusted_keys, SERVERS: servers.model_dump_json(indent=2) + "\n"}
+    if servers.ca is not None:
+        shared[CA] = servers.ca
+    for name, text in {**shared, **texts}.items():
         write_whole(folder / name, text)
     return [folder / name for name in texts]
 
 
-def file_of(credential: DeviceCredential) -> tuple[str, str]:
-    """The name and the text of a device's file."""
+def file_of(credential: DeviceCredential, servers: DeviceServers) -> tuple[str, str]:
+    """Return the name and the text of a device's file.
+
+    NATS: `<id>.creds`, as NATS clients read it, with the address in comments. MQTT: `<id>.mqtt.json`.
+    """
     if credential.transport == "nats":
-        return f"{credential.device_id}.creds", credential.secret
-    told = {"user": credential.user or credential.device_id, "password": credential.secret}
-    return f"{credential.device_id}.mqtt.json", json.dumps(told, indent=2) + "\n"
+        return f"{credential.device_id}.creds", credential.secret + _comments(servers)
+    place = urlsplit(servers.mqtt_url or "")
+    document = {
+        "user": credential.user or credential.device_id,
+        "password": credential.secret,
+        "host": place.hostname,
+        "port": place.port,
+        "tls": place.scheme == "mqtts",
+        "ca": servers.ca,
+    }
+    return f"{credential.device_id}.mqtt.json", json.dumps(document, indent=2) + "\n"
+
+
+def _comments(servers: DeviceServers) -> str:
+    """Return lines for a person, which NATS clients skip."""
+    if servers.nats_url is None:
+        return ""
+    ca = (
+        f"# Its certificate leads back to the CA in {CA}, which lies beside this file.\n"
+        if servers.ca
+        else ""
+    )
+    return f"\n# The server is {servers.nats_url}\n{ca}"
 
 
 def _slices(device_ids: Sequence[str]) -> Iterator[list[str]]:

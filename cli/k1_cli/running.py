@@ -4,8 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from k1_cli.embedded import EmbeddedStack
 from k1_cli.embedded.home import Home
+from k1_cli.embedded.network import LOOPBACK, Network
 from k1_cli.errors import CommandError
+from k1_cli.hints import k1_command
+from k1_contracts.fleet import DeviceServers
 from k1_platform.settings import NatsSettings
 
 
@@ -15,7 +19,8 @@ class Part:
 
     name: str
     pid: int | None
-    port: int
+    port: int | None
+    """None: it listens on a socket file."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,19 @@ class RunningStack:
     servers: tuple[Part, ...]
     services: tuple[Part, ...]
     simulated: tuple[Simulated, ...]
+    network: Network
 
     @property
     def bus(self) -> NatsSettings:
         """How to reach its NATS as one of its services."""
         return NatsSettings.of(self.environment)
+
+    @property
+    def device_servers(self) -> DeviceServers:
+        """Where its devices connect."""
+        stack = EmbeddedStack(self.home.root, self.network)
+        stack.attach()
+        return stack.device_servers
 
 
 def find_stack(path: Path) -> RunningStack | None:
@@ -60,6 +73,7 @@ def find_stack(path: Path) -> RunningStack | None:
         servers=_parts(state["servers"]),
         services=_parts(state["services"]),
         simulated=tuple(Simulated(**row) for row in state.get("simulated", [])),
+        network=_network(state.get("network", {})),
     )
 
 
@@ -72,9 +86,14 @@ def need_stack(path: Path) -> RunningStack:
     found = find_stack(path)
     if found is None:
         raise CommandError(
-            f"nothing runs on {Home(path).root}; start it with `./k1 up`, or name another with --home"
+            f"nothing runs on {Home(path).root}; start it with {k1_command('up', path)}, or name another with --home"
         )
     return found
+
+
+def _network(row: dict[str, Any]) -> Network:
+    files = {name: Path(row[name]) for name in ("certificate", "ca") if row.get(name)}
+    return Network(row.get("address", LOOPBACK), tuple(row.get("names", ())), **files)
 
 
 def _parts(rows: list[dict[str, Any]]) -> tuple[Part, ...]:

@@ -5,9 +5,11 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from k1_cli.embedded import Home, StackError
+from k1_cli.embedded.network import Network, http_connection
 from k1_cli.embedded.ports import free_port
 from k1_cli.embedded.processes import Command, ManagedProcess, Spawn, spawn
 
@@ -42,26 +44,36 @@ class Readiness:
 class Service:
     """One service, run as `python -m k1_<name>` on a loopback port that it keeps over restarts."""
 
-    def __init__(self, home: Home, name: str, port: int) -> None:
+    def __init__(self, home: Home, name: str, port: int, network: Network | None = None) -> None:
+        """`network`: where it listens, by default on loopback."""
         self.name = name
         self.port = port
+        self.network = network or Network()
         self.process = ManagedProcess(home, name)
 
     @property
     def url(self) -> str:
         """Its base URL."""
-        return f"http://127.0.0.1:{self.port}"
+        return self.network.url("http", "https", self.port)
+
+    @property
+    def readiness(self) -> "Readiness":
+        """What its `/readyz` says now."""
+        return readiness(self.url, self.network.ca)
 
     def start(self, environment: Mapping[str, str], spawner: Spawn = spawn) -> None:
         """Start the process; `readiness` tells when it is of use."""
-        own = {f"K1_{self.name.upper()}_PORT": str(self.port), f"K1_{self.name.upper()}_HOST": "127.0.0.1"}
+        own = {"PORT": str(self.port), "HOST": self.network.address}
+        if self.network.certificate is not None:
+            own |= {"TLS_CERT": str(self.network.certificate), "TLS_KEY": str(self.network.key)}
+        own = {f"K1_{self.name.upper()}_{name}": value for name, value in own.items()}
         argv = (sys.executable, "-P", "-m", f"k1_{self.name}")
         self.process.start(Command(argv, {**environment, **own}), spawner)
 
 
-def readiness(port: int) -> Readiness:
-    """Ask the service on `port`; no answer is not ready."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PROBE_TIMEOUT)
+def readiness(url: str, ca: Path | None) -> Readiness:
+    """Ask the service at `url`; no answer is not ready."""
+    connection = http_connection(url, ca, _PROBE_TIMEOUT)
     try:
         connection.request("GET", "/readyz")
         response = connection.getresponse()
@@ -75,12 +87,15 @@ def readiness(port: int) -> Readiness:
     return Readiness(response.status == http.client.OK, body.get("version"), problems)
 
 
-def make_services(home: Home, gateway_port: int | None) -> list[Service]:
-    """All services on free ports: the given one for the gateway, else those of the last run where free."""
+def make_services(home: Home, gateway_port: int | None, network: Network) -> list[Service]:
+    """All services on free ports: the given one for the gateway, else those of the last run where free.
+
+    The gateway listens on the network, the others on loopback.
+    """
     remembered = home.remembered_ports()
-    services = [Service(home, name, free_port(remembered.get(name))) for name in NAMES]
-    if gateway_port is not None:
-        services[-1].port = gateway_port
+    services = [Service(home, name, free_port(remembered.get(name))) for name in NAMES[:-1]]
+    port = gateway_port or free_port(remembered.get(NAMES[-1]), network.address)
+    services.append(Service(home, NAMES[-1], port, network))
     home.remember_ports({service.name: service.port for service in services})
     return services
 

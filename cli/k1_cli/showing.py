@@ -1,7 +1,5 @@
 """Pages and pictures of a show, made here from what the gateway and the object store give."""
 
-import base64
-from pathlib import Path
 from typing import Any, cast
 
 from k1_cli.errors import CommandError
@@ -15,20 +13,6 @@ from k1_graph.simulation_page import render_simulation_html
 from k1_graph.validator import compile_graph
 
 JsonObject = dict[str, Any]
-
-_MEDIA = {
-    "mp3": "audio/mpeg",
-    "wav": "audio/wav",
-    "flac": "audio/flac",
-    "ogg": "audio/ogg",
-    "m4a": "audio/mp4",
-}
-
-
-def audio_uri(name: str, data: bytes) -> str:
-    """The song inside a page, as a data URI."""
-    media = _MEDIA.get(Path(name).suffix.lower().removeprefix("."), "audio/mpeg")
-    return f"data:{media};base64,{base64.b64encode(data).decode()}"
 
 
 def simulation_page(

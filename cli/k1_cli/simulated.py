@@ -15,16 +15,27 @@ from pathlib import Path
 from typing import Final
 
 import uvloop
+from pydantic import ValidationError
 from rich.live import Live
 
 from k1_cli.console import messages, print_json
+from k1_cli.embedded import Home
 from k1_cli.errors import CommandError
 from k1_cli.fleet_picture import FleetPicture
 from k1_cli.formatting import count_of
-from k1_cli.provisioning import TRUSTED_KEYS, add_devices, make_folder, portions, write_credentials
+from k1_cli.provisioning import (
+    CA,
+    SERVERS,
+    TRUSTED_KEYS,
+    add_devices,
+    make_folder,
+    portions,
+    write_credentials,
+)
 from k1_cli.running import RunningStack, need_stack
 from k1_contracts.devices import Transport
-from k1_contracts.fleet import DeviceCredential, DevicesAdded
+from k1_contracts.fleet import DeviceCredential, DevicesAdded, DeviceServers
+from k1_platform.secret_files import write_whole
 from k1_platform.settings import NatsSettings
 from k1_simulator.fault_file import FaultFileError, load_faults
 from k1_simulator.faults import FaultPlan
@@ -56,6 +67,8 @@ class Plan:
     group: str | None
     factory: bool
     renew: bool
+    credentials: Path | None = None
+    """A folder that `k1 devices add` wrote, for devices of a stack that may be on another machine."""
 
     @property
     def device_ids(self) -> list[str]:
@@ -77,15 +90,16 @@ def run_devices(home: Path, plan: Plan, *, as_json: bool) -> None:
     """
     if not _PREFIX.fullmatch(plan.prefix):
         raise CommandError(f"{plan.prefix} begins no device ids: 1 to 35 of A-Z a-z 0-9 - _")
-    stack = need_stack(home)
+    stack = None if plan.credentials else need_stack(home)
     try:
         faults = load_faults(plan.faults) if plan.faults else FaultPlan()
-        folder = stack.home.root / "devices"
+        folder = plan.credentials or Home(home).root / "devices"
         make_folder(folder)
         with claimed(folder, plan.prefix), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            identities = _identities(stack, plan)
+            identities = _identities(stack, plan, folder) if stack else _found_identities(folder)
+            servers = _servers(stack.device_servers if stack else _found_servers(folder), folder)
             _allow_many_connections()
-            runner.run(_run(stack, plan, identities, faults, as_json=as_json))
+            runner.run(_run(folder, servers, plan, identities, faults, as_json=as_json))
     except (FaultFileError, FleetError, KeysRefusedError) as error:
         raise CommandError(str(error)) from error
 
@@ -110,7 +124,13 @@ def claimed(folder: Path, prefix: str) -> Generator[None]:
 
 
 async def _run(
-    stack: RunningStack, plan: Plan, identities: Sequence[Identity], faults: FaultPlan, *, as_json: bool
+    folder: Path,
+    servers: Servers,
+    plan: Plan,
+    identities: Sequence[Identity],
+    faults: FaultPlan,
+    *,
+    as_json: bool,
 ) -> None:
     ended = asyncio.Event()
     for number in _ENDS:
@@ -118,8 +138,8 @@ async def _run(
     picture = FleetPicture()
     fleet = Fleet(
         identities,
-        servers=_servers(stack),
-        folder=stack.home.root / "devices",
+        servers=servers,
+        folder=folder,
         seed=plan.seed,
         faults=faults,
         factory=plan.factory,
@@ -167,9 +187,8 @@ def _teller(picture: FleetPicture, *, as_json: bool) -> Callable[[Change], None]
     return picture.note if messages.is_terminal else print_words
 
 
-def _identities(stack: RunningStack, plan: Plan) -> list[Identity]:
+def _identities(stack: RunningStack, plan: Plan, folder: Path) -> list[Identity]:
     """From the files that `k1 devices add` writes too; devices without one are added."""
-    folder = stack.home.root / "devices"
     missing = [name for name in plan.device_ids if not _file(folder, name, plan.transport).exists()]
     if missing:
         wanted = portions(missing, mqtt=plan.transport == "mqtt", group=plan.group, renew=plan.renew)
@@ -178,11 +197,41 @@ def _identities(stack: RunningStack, plan: Plan) -> list[Identity]:
             write_credentials(added, folder)
 
         add_devices(stack.bus, wanted, keep)
-    keys = (folder / TRUSTED_KEYS).read_text()
-    return [
-        Identity(device_id=name, credential=_credential(folder, name, plan.transport), trusted_keys=keys)
-        for name in plan.device_ids
+    return [_identity(folder, name, plan.transport) for name in plan.device_ids]
+
+
+def _found_identities(folder: Path) -> list[Identity]:
+    """The devices whose credentials are in the folder.
+
+    Raises:
+        CommandError: there is none.
+    """
+    transports: dict[Transport, str] = {"nats": ".creds", "mqtt": ".mqtt.json"}
+    found = [
+        _identity(folder, file.name.removesuffix(ending), transport)
+        for transport, ending in transports.items()
+        for file in sorted(folder.glob(f"*{ending}"))
     ]
+    if not found:
+        raise CommandError(f"{folder} holds no credentials; `./k1 devices add --out FOLDER` writes them")
+    return found
+
+
+def _found_servers(folder: Path) -> DeviceServers:
+    try:
+        return DeviceServers.model_validate_json((folder / SERVERS).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise CommandError(
+            f"{folder / SERVERS} does not say where the servers are; `./k1 devices add` writes it"
+        ) from error
+
+
+def _identity(folder: Path, device_id: str, transport: Transport) -> Identity:
+    return Identity(
+        device_id=device_id,
+        credential=_credential(folder, device_id, transport),
+        trusted_keys=(folder / TRUSTED_KEYS).read_text(),
+    )
 
 
 def _file(folder: Path, device_id: str, transport: Transport) -> Path:
@@ -199,10 +248,13 @@ def _credential(folder: Path, device_id: str, transport: Transport) -> DeviceCre
     )
 
 
-def _servers(stack: RunningStack) -> Servers:
-    """Addresses alone: a device has its own credential and is never given a service's."""
-    mqtt = stack.home.remembered_ports()["mqtt"]
-    return Servers(NatsSettings(url=stack.bus.url, creds=None), f"mqtt://127.0.0.1:{mqtt}")
+def _servers(told: DeviceServers, folder: Path) -> Servers:
+    """Addresses and the CA alone: a device has its own credential and is never given a service's."""
+    ca = None
+    if told.ca is not None:
+        ca = folder / CA
+        write_whole(ca, told.ca)
+    return Servers(NatsSettings(url=told.nats_url or "", creds=None, ca=ca), told.mqtt_url)
 
 
 def _allow_many_connections() -> None:

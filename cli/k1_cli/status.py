@@ -13,6 +13,7 @@ from k1_cli.embedded import EmbeddedStack
 from k1_cli.errors import CommandError
 from k1_cli.running import Part, RunningStack
 from k1_cli.services import readiness
+from k1_contracts.fleet import DeviceServers
 from k1_platform.dead_letter_queue import count_dead_letters
 from k1_platform.settings import NatsSettings
 
@@ -23,7 +24,8 @@ class ServerStatus:
 
     name: str
     pid: int | None
-    port: int
+    port: int | None
+    """None: it listens on a socket file."""
     ready: bool
 
 
@@ -33,7 +35,7 @@ class ServiceStatus:
 
     name: str
     pid: int | None
-    port: int
+    port: int | None
     ready: bool
     version: str | None
 
@@ -64,6 +66,8 @@ class StackStatus:
     servers: tuple[ServerStatus, ...]
     services: tuple[ServiceStatus, ...]
     simulated: tuple[SimulatedStatus, ...]
+    devices: DeviceServers
+    """Where devices connect."""
     consumers: tuple[ConsumerStatus, ...]
     dead_letters: int | None
     """None while the bus does not answer."""
@@ -75,21 +79,21 @@ class StackStatus:
 
     def to_json(self) -> dict[str, Any]:
         """The document of `k1 status --json`."""
-        return asdict(self)
+        return asdict(self) | {"devices": self.devices.model_dump()}
 
 
 def read_status(stack: RunningStack) -> StackStatus:
     """Ask every server and service at once, then the bus for its consumers."""
-    embedded = EmbeddedStack(stack.home.root)
+    embedded = EmbeddedStack(stack.home.root, stack.network)
+    embedded.attach()
     with ThreadPoolExecutor(len(stack.servers) + len(stack.services)) as pool:
 
         def server_status(part: Part) -> ServerStatus:
-            server = embedded.server(part.name)
-            server.attach()
-            return ServerStatus(part.name, part.pid, part.port, server.ready())
+            return ServerStatus(part.name, part.pid, part.port, embedded.server(part.name).ready())
 
         def service_status(part: Part) -> ServiceStatus:
-            answer = readiness(part.port)
+            own = stack.url if part.name == "gateway" else f"http://127.0.0.1:{part.port}"
+            answer = readiness(own, stack.network.ca)
             return ServiceStatus(part.name, part.pid, part.port, answer.ready, answer.version)
 
         servers = pool.map(server_status, stack.servers)
@@ -100,7 +104,7 @@ def read_status(stack: RunningStack) -> StackStatus:
         SimulatedStatus(each.pid, each.devices, each.pid is not None and psutil.pid_exists(each.pid))
         for each in stack.simulated
     )
-    return StackStatus(*answers, simulated, consumers, dead_letters)
+    return StackStatus(*answers, simulated, stack.device_servers, consumers, dead_letters)
 
 
 async def _read_bus(settings: NatsSettings) -> tuple[tuple[ConsumerStatus, ...], int | None]:

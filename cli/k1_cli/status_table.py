@@ -15,7 +15,7 @@ def status_tables(url: str, found: StackStatus) -> Iterator[RenderableType]:
     yield url
     parts = Grid(("", "pid", "port", "ready", "version"), right=("pid", "port"))
     for part in found.servers:
-        parts.add(part.name, str(part.pid or ""), str(part.port), _yes_or_no(part.ready), "")
+        parts.add(part.name, str(part.pid or ""), str(part.port or "socket"), _yes_or_no(part.ready), "")
     for part in found.services:
         parts.add(part.name, str(part.pid or ""), str(part.port), _yes_or_no(part.ready), part.version or "")
     for devices in found.simulated:

@@ -12,11 +12,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from k1_cli.embedded import EmbeddedStack, StackError
-from k1_cli.embedded.ports import is_free
+from k1_cli.embedded.network import Network, check_port
 from k1_cli.embedded.processes import Child, Command, spawn
 from k1_cli.embedded.server import Server
 from k1_cli.nursery import Nursery
-from k1_cli.services import DEVICE_KEEPER, PREPARATIONS, SIGNERS, Service, make_services, prepare, readiness
+from k1_cli.services import DEVICE_KEEPER, PREPARATIONS, SIGNERS, Service, make_services, prepare
 from k1_cli.simulation import SimulatedDevices
 from k1_platform.secret_files import write_whole
 
@@ -55,13 +55,16 @@ class Backoff:
 class Supervisor:
     """The whole system on one machine, owned by this process."""
 
-    def __init__(self, home: Path, *, port: int | None, simulated: int, say: Say) -> None:
+    def __init__(
+        self, home: Path, *, port: int | None, simulated: int, say: Say, network: Network | None = None
+    ) -> None:
         """`port`: the gateway's, or None for a free one; `simulated`: so many K1s are run beside the services.
 
-        `say` gets a line for the person who watches.
+        `say` gets a line for the person who watches. `network`: where the gateway, NATS, MQTT and the object store listen.
         """
         self._say = say
-        self._stack = EmbeddedStack(home)
+        self._network = network or Network()
+        self._stack = EmbeddedStack(home, self._network)
         self._home = self._stack.home
         self._port = port
         self._services: list[Service] = []
@@ -82,19 +85,20 @@ class Supervisor:
             HomeInUseError: a stack runs on this home already.
             StackError: something did not start.
         """
-        if self._port is not None and not is_free(self._port):
-            raise StackError(f"port {self._port} is taken by another program; give another with --port")
+        if self._port is not None:
+            check_port(self._port, self._network.address)
         begun = time.monotonic()
         self._home.create()
         self._nursery = Nursery(self._home.logs / "nursery.log")
         self._stack.start()
         self._say(f"servers ready after {time.monotonic() - begun:.1f} s")
-        self._services = make_services(self._home, self._port)
+        self._services = make_services(self._home, self._port, self._network)
         by_name = {service.name: service for service in self._services}
         self._environment = {
             **self._stack.urls.environment(),
             "K1_GATEWAY_INGEST_URL": by_name["ingest"].url,
             "K1_GATEWAY_SERVICE_URLS": json.dumps({s.name: s.url for s in self._services[:-1]}),
+            "K1_GATEWAY_ALLOWED_HOSTS": ",".join(self._network.every_name),
             "OMP_NUM_THREADS": "1",  # the services scale by processes
         }
         self._prepare()
@@ -120,8 +124,18 @@ class Supervisor:
         if name in SIGNERS:
             keys["K1_SIGNING_KEYS"] = str(self._home.keys)
         if name == DEVICE_KEEPER:
-            keys["K1_DEPLOY_NATS_KEYS"] = str(self._stack.urls.nats_deploy_keys)
+            keys |= self._environment_of_devices()
         return self._environment | keys
+
+    def _environment_of_devices(self) -> dict[str, str]:
+        servers, ca = self._stack.device_servers, self._network.ca
+        told = {
+            "NATS_KEYS": str(self._stack.urls.nats_deploy_keys),
+            "DEVICE_NATS_URL": servers.nats_url,
+            "DEVICE_MQTT_URL": servers.mqtt_url,
+            "DEVICE_CA": None if ca is None else str(ca),
+        }
+        return {f"K1_DEPLOY_{name}": value for name, value in told.items() if value is not None}
 
     def _spawn_fast(self, command: Command, log: Path) -> Child:
         if self._nursery is not None:
@@ -135,7 +149,7 @@ class Supervisor:
         deadline = time.monotonic() + _SERVICE_PATIENCE
         unready = list(self._services)
         while unready:
-            answers = {service.name: readiness(service.port) for service in unready}
+            answers = {service.name: service.readiness for service in unready}
             for service in unready:
                 if not service.process.alive:
                     raise StackError(self._obituary(service))
@@ -219,9 +233,19 @@ class Supervisor:
             "url": self.url,
             "version": version("k1-cli"),
             "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "network": {
+                "address": self._network.address,
+                "names": self._network.names,
+                "certificate": _text(self._network.certificate),
+                "ca": _text(self._network.ca),
+            },
             "environment": self._environment,
             "servers": [{"name": s.name, "pid": s.process.pid, "port": s.port} for s in self._stack.servers],
             "services": [{"name": s.name, "pid": s.process.pid, "port": s.port} for s in self._services],
             "simulated": [{"pid": d.process.pid, "devices": d.count} for d in self._simulated],
         }
         write_whole(self._home.state_file, json.dumps(state, indent=2))
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)

@@ -67,7 +67,7 @@ def test_every_command_explains_itself_with_an_example(k1: K1, command: str) -> 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("tracks",), "/home; start it with `./k1 up`"),
+        (("tracks",), "/home; start it with `./k1 up --home "),
         (("status", "--json"), "nothing runs on"),
         (("dlq", "list"), "nothing runs on"),
         (("genesis", "trk_1"), "nothing runs on"),
@@ -88,6 +88,17 @@ def test_every_command_explains_itself_with_an_example(k1: K1, command: str) -> 
             "cannot write no/such/folder/song.wav: No such file or directory",
         ),
         (("up", "--home", "/proc/nowhere"), "cannot write the home folder /proc/nowhere"),
+        (("up", "--home", "/proc/nowhere"), "`./k1 doctor --home /proc/nowhere` looks for what is wrong"),
+        (("up", "--name", "stage"), "give --listen, too"),
+        (("up", "--listen", "stage"), "stage is no IP address"),
+        (("up", "--listen", "192.0.2.1"), "192.0.2.1 is no address of this machine; `ip address` lists them"),
+        (("up", "--listen", "0.0.0.0"), "give its name or address with --name"),
+        (
+            ("up", "--listen", "127.0.0.2", "--name", "192.0.2.1"),
+            "192.0.2.1 leads to 192.0.2.1, not to this stack",
+        ),
+        (("up", "--listen", "127.0.0.2", "--tls-cert", "a"), "--tls-cert and --tls-key belong together"),
+        (("up", "--listen", "127.0.0.2", "--tls-cert", "a", "--tls-key", "b"), "a and b are no certificate"),
         (("up", "--detach", "--home", "/proc/nowhere"), "cannot write the home folder /proc/nowhere"),
     ],
 )
@@ -112,6 +123,7 @@ def test_debug_adds_the_stack_trace(k1: K1) -> None:
 def test_a_wrong_use_is_code_2(k1: K1) -> None:
     """An unknown command or a missing argument is a usage error."""
     assert k1("sing").returncode == 2
+    assert k1("up", "--port", "80000").returncode == 2
     assert k1("upload").returncode == 2
     assert k1("dlq", "purge").returncode == 2
     assert k1("dlq", "purge", "3", "--all").returncode == 2
@@ -126,10 +138,11 @@ def test_a_file_that_is_no_audio_is_refused_in_a_sentence(k1: K1, tmp_path: Path
     assert "(decode_failed)" in done.stderr
 
 
-def test_down_without_a_stack_is_fine(k1: K1) -> None:
-    """A script may always clean up."""
+def test_down_without_a_stack_says_so(k1: K1) -> None:
+    """Whoever stops the wrong home learns of it."""
     done = k1("down")
-    assert (done.returncode, done.stdout) == (0, "nothing runs here\n")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "nothing was stopped" in done.stderr
 
 
 def test_doctor_speaks_json(k1: K1) -> None:
@@ -194,7 +207,8 @@ def test_the_script_works_from_anywhere_through_a_symlink(tmp_path: Path) -> Non
     done = subprocess.run(
         [tmp_path / "two", "down", "--home", tmp_path], capture_output=True, text=True, check=False, cwd="/"
     )
-    assert (done.returncode, done.stdout) == (0, "nothing runs here\n"), done.stderr
+    assert (done.returncode, done.stdout) == (1, ""), done.stderr
+    assert done.stderr == f"k1: nothing runs on {tmp_path}, so nothing was stopped\n"
 
 
 def test_the_script_says_which_python_it_needs(tmp_path: Path) -> None:
@@ -215,3 +229,51 @@ def test_the_script_says_which_python_it_needs(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("k1: no Python 3.11, 3.12 or 3.13 found on the PATH")
+
+
+FAKE_PYTHON = """#!/bin/sh
+case "$*" in
+    -c*|*"pip --version") exit 0 ;;
+    *--requirement*) grep -o '^[a-z0-9]*' "${0%/bin/python}/requirements.txt" | tr '\\n' ' ' >>"$RECORD"
+        [ -z "${BROKEN-}" ] ;;
+    *pip*) ;;
+    *k1_cli*) echo >>"$RECORD" ;;
+esac
+"""
+
+
+def test_the_script_installs_what_the_command_needs(tmp_path: Path) -> None:
+    """Running needs less than testing; what is there is not installed again, and what broke off is."""
+    files = {
+        "k1": (ROOT / "k1").read_text(),
+        "requirements.lock": "one==1 \\\n    --hash=sha256:0\ntwo==2 ; python_version < '3' \\\n    --hash=sha256:0\n",
+        "requirements-development.txt": "# Comment\ntwo\n",
+        ".venv/bin/python": FAKE_PYTHON,
+        **{f"{name}/pyproject.toml": "" for name in ("libs/a", "services/b", "simulator", "cli")},
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+
+    def installed(*arguments: str, **environment: str) -> list[str]:
+        """What each run installed; a line is written when the command itself is reached."""
+        record = tmp_path / "record"
+        record.write_text("")
+        subprocess.run(
+            ["/bin/sh", tmp_path / "k1", *arguments],
+            check=False,
+            capture_output=True,
+            env={"PATH": os.defpath, "RECORD": str(record), **environment},
+        )
+        return record.read_text().splitlines()
+
+    assert installed("up", BROKEN="1") == ["one "], "the command is not reached"
+    assert installed("--debug", "up", "test") == ["one "]
+    assert installed("status") == [""]
+    assert installed("--debug", "test", "cli") == ["one two "]
+    assert installed("check") == [""]
+    assert installed("up") == [""]
+    (tmp_path / "requirements.lock").write_text(files["requirements.lock"].replace("==2", "==3"))
+    assert installed("up") == ["one two "], "an environment for tests stays one"
+    assert installed("test") == [""]

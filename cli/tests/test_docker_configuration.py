@@ -13,6 +13,7 @@ import yaml
 
 from k1_cli.embedded.ports import free_port
 from k1_cli.embedded.programs import program
+from k1_platform.certificates import ensure_certificates
 from k1_platform.nats_connection import connect_options
 from k1_platform.nats_keys import NatsKeys
 from k1_platform.provision import provision_bus
@@ -27,19 +28,22 @@ def compose() -> dict[str, Any]:
     return yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsSettings]:
-    """`docker/nats.conf` on free ports, beside the keys as compose puts them there."""
+@pytest.fixture(params=["nats.conf", "nats-tls.conf"])
+def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[NatsSettings]:
+    """A configuration of `docker/` on free ports, beside the keys and certificates as compose puts them there."""
+    tls = ensure_certificates(tmp_path / "tls", ["127.0.0.1"])
     keys = NatsKeys(tmp_path / "keys")
     command = [sys.executable, "-m", "k1_platform.nats_keys"]
     subprocess.run(command, env={"K1_NATS_KEYS": str(keys.folder)}, check=True, capture_output=True)
     port = free_port()
-    text = (CHECKOUT / "docker" / "nats.conf").read_text()
+    text = (CHECKOUT / "docker" / request.param).read_text()
+    secure = "tls" in request.param
     for inside, outside in {
         "0.0.0.0:4222": f"127.0.0.1:{port}",
         "0.0.0.0:8222": f"127.0.0.1:{free_port()}",
-        "0.0.0.0:1883": f"127.0.0.1:{free_port()}",
+        "0.0.0.0:8883" if secure else "0.0.0.0:1883": f"127.0.0.1:{free_port()}",
         '"/data': f'"{tmp_path}/data',
+        **({"/etc/nats/tls": str(tmp_path / "tls")} if secure else {}),
     }.items():
         assert inside in text
         text = text.replace(inside, outside)
@@ -47,7 +51,8 @@ def server(tmp_path: Path) -> Iterator[NatsSettings]:
     (tmp_path / "etc" / "nats.conf").write_text(text)
     shutil.copytree(keys.folder / "server", tmp_path / "etc" / "keys")
     process = subprocess.Popen([program("nats-server"), "-c", str(tmp_path / "etc" / "nats.conf")])
-    yield NatsSettings(url=f"nats://127.0.0.1:{port}", creds=keys.service_credentials)
+    scheme = "tls" if secure else "nats"
+    yield NatsSettings(url=f"{scheme}://127.0.0.1:{port}", creds=keys.service_credentials, ca=tls.ca)
     process.terminate()
     process.wait(60)
 
@@ -61,7 +66,8 @@ async def test_services_connect_and_provision(server: NatsSettings) -> None:
     assert await client.jetstream(timeout=60).streams_info()
     await client.close()
     with pytest.raises(nats.errors.Error, match="Authorization"):
-        await nats.connect(server.url, allow_reconnect=False, connect_timeout=60, error_cb=_ignore)
+        unknown = connect_options(NatsSettings(url=server.url, creds=None, ca=server.ca))
+        await nats.connect(**unknown, allow_reconnect=False, connect_timeout=60, error_cb=_ignore)
 
 
 async def _ignore(_: Exception) -> None:
@@ -84,3 +90,17 @@ def test_each_party_is_given_its_own_folder(compose: dict[str, Any]) -> None:
         name for name, s in compose["services"].items() if "K1_DEPLOY_NATS_KEYS" in s.get("environment", {})
     ]
     assert told == ["deploy"]
+
+
+def test_on_a_network_every_client_of_the_bus_trusts_the_ca(compose: dict[str, Any]) -> None:
+    """The file that lets devices in changes the bus for all that use it, and gives nobody the CA's key."""
+    listening = yaml.safe_load((CHECKOUT / "docker-compose.listen.yml").read_text())["services"]
+    users = {
+        name for name, each in compose["services"].items() if "K1_NATS_URL" in each.get("environment", {})
+    }
+    trusting = {name for name, each in listening.items() if "K1_NATS_CA" in each.get("environment", {})}
+    assert trusting == users - {"migrate", "migrate-deploy"}, "these two talk to databases alone"
+    for name in trusting:
+        assert listening[name]["environment"]["K1_NATS_URL"] == "tls://nats:4222"
+        assert "./tls/ca.pem:/etc/k1/ca.pem:ro" in listening[name]["volumes"]
+    assert not [name for name, each in listening.items() if "ca.key" in str(each)]

@@ -29,7 +29,7 @@ from k1_cli.services import NAMES
 from k1_cli.supervisor import Backoff
 
 STAND_IN = """
-import http.server, json, os, pathlib, signal, sys
+import http.server, json, os, pathlib, signal, ssl, sys
 name = "{name}"
 behaviour = os.environ.get("STAND_IN_" + name.upper(), "")
 if behaviour == "die":
@@ -37,7 +37,7 @@ if behaviour == "die":
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        told = sorted(variable for variable in os.environ if "KEYS" in variable)
+        told = sorted(variable for variable in os.environ if "KEYS" in variable or "_DEVICE_" in variable)
         answer = {{"status": "ready", "checks": {{}}, "version": "9.9", "told": told}}
         body = json.dumps(answer).encode()
         self.send_response(200)
@@ -46,8 +46,13 @@ class Answer(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
     def log_message(self, *_):
         pass
-port = int(os.environ["K1_" + name.upper() + "_PORT"])
-http.server.HTTPServer((os.environ["K1_" + name.upper() + "_HOST"], port), Answer).serve_forever()
+own = {{key: os.environ.get("K1_" + name.upper() + "_" + key) for key in ("PORT", "HOST", "TLS_CERT", "TLS_KEY")}}
+server = http.server.ThreadingHTTPServer((own["HOST"], int(own["PORT"])), Answer)
+if own["TLS_CERT"]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own["TLS_CERT"], own["TLS_KEY"])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
 """
 
 
@@ -131,7 +136,7 @@ def running(machine: Machine, *options: str) -> Iterator[subprocess.Popen[str]]:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
-            assert "is ready at http://127.0.0.1:" in line, process.stderr and process.stderr.read()
+            assert "is ready at http" in line, process.stderr and process.stderr.read()
             yield process
         finally:
             if process.poll() is None:
@@ -173,7 +178,12 @@ def test_what_dies_is_started_again(shared: Machine, name: str) -> None:
 def test_status_is_a_document_for_scripts(shared: Machine) -> None:
     """Servers, services, consumers and dead letters in the promised shape; exit code 0 when all is ready."""
     status = shared.status()
-    assert set(status) == {"servers", "services", "simulated", "consumers", "dead_letters"}
+    assert set(status) == {"servers", "services", "simulated", "devices", "consumers", "dead_letters"}
+    assert status["devices"] == {
+        "nats_url": f"nats://127.0.0.1:{status['servers'][0]['port']}",
+        "mqtt_url": f"mqtt://127.0.0.1:{shared.stack.home.remembered_ports()['mqtt']}",
+        "ca": None,
+    }
     assert [server["name"] for server in status["servers"]] == ["nats", "postgres", "mongo", "s3"]
     assert set(status["servers"][0]) == {"name", "pid", "port", "ready"}
     assert [service["name"] for service in status["services"]] == list(NAMES)
@@ -192,7 +202,7 @@ def test_who_is_told_where_keys_are(shared: Machine) -> None:
             told[name] = json.load(answer)["told"]
     assert told == {name: [] for name in NAMES} | {
         "catalogue": ["K1_SIGNING_KEYS"],
-        "deploy": ["K1_DEPLOY_NATS_KEYS"],
+        "deploy": ["K1_DEPLOY_DEVICE_MQTT_URL", "K1_DEPLOY_DEVICE_NATS_URL", "K1_DEPLOY_NATS_KEYS"],
     }
     assert not [name for name in shared.stack.environment if "KEYS" in name]
 
@@ -213,6 +223,22 @@ def test_simulated_devices_are_looked_after(machine: Machine) -> None:
     assert "simulated-devices starts again in 0.5 s" in err
 
 
+def test_a_stack_on_a_network(machine: Machine) -> None:
+    """`--listen`: the web address, NATS, MQTT and S3 speak TLS there; services and `status` trust the CA."""
+    with running(machine, "--listen", "127.0.0.2", "--name", "127.0.0.2"):
+        status, stack = machine.status(), machine.stack
+    assert stack.url.startswith("https://127.0.0.2:")
+    assert status["devices"] == {
+        "nats_url": f"tls://127.0.0.2:{stack.home.remembered_ports()['nats']}",
+        "mqtt_url": f"mqtts://127.0.0.2:{stack.home.remembered_ports()['mqtt']}",
+        "ca": (machine.home / "tls" / "ca.pem").read_text(),
+    }
+    wanted = {"K1_NATS_CA", "K1_S3_CA", "K1_S3_URL", "K1_S3_PUBLIC_URL", "K1_GATEWAY_ALLOWED_HOSTS"}
+    told = dict(sorted((name, stack.environment[name]) for name in wanted))
+    ca, s3 = str(machine.home / "tls" / "ca.pem"), f"https://127.0.0.2:{status['servers'][-1]['port']}"
+    assert list(told.values()) == ["127.0.0.2", ca, ca, s3, s3]
+
+
 def test_a_second_up_says_so(shared: Machine) -> None:
     """Neither way of starting touches the stack that runs."""
     for arguments in (("up",), ("up", "--detach")):
@@ -226,13 +252,15 @@ def test_detach_status_and_down(machine: Machine) -> None:
     """`up --detach` comes back when all is ready; `down` comes back when all has stopped; data stays."""
     port = free_port()
     code, out, err = machine.run("up", "--detach", "--port", str(port))
+    stops = f"./k1 down --home {machine.home}"
     assert (code, out) == (
         0,
-        f"K1 Song Analysis is ready at http://127.0.0.1:{port} (`./k1 down` stops it)\n",
+        f"K1 Song Analysis is ready at http://127.0.0.1:{port} (`{stops}` stops it)\n",
     ), err
     pids = machine.pids()
     code, out, err = machine.run("down")
     assert (code, out) == (0, "stopped\n"), err
+    assert machine.run("down")[:2] == (1, "")
     assert not [name for name, pid in pids.items() if alive(pid)]
 
 
@@ -241,9 +269,10 @@ def test_a_service_that_cannot_start_is_quoted(machine: Machine) -> None:
     code, out, err = machine.run("up", "--detach", ingest="die")
     assert (code, out) == (1, "")
     assert "ingest ended with code 1" in err
-    quoted, hint = err.splitlines()[-2:]
-    assert quoted.endswith("no luck today")
-    assert hint.startswith("`./k1 doctor` looks for")
+    assert err.splitlines()[-2:] == [
+        "no luck today",
+        f"`./k1 doctor --home {machine.home}` looks for what is wrong with this machine",
+    ]
     assert find_stack(machine.home) is None
 
 
@@ -277,6 +306,21 @@ def test_a_taken_port_is_named(machine: Machine) -> None:
         code, _, err = machine.run("up", "--port", str(port))
     assert code == 1
     assert f"port {port} is taken" in err
+    assert f"`./k1 doctor --home {machine.home}`" in err
+
+
+def test_a_full_disk_is_named(machine: Machine) -> None:
+    """An error of the system says what to do and where to look further."""
+    draft = machine.home / "run" / "ports.new"
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    draft.symlink_to("/dev/full")
+    code, _, err = machine.run("up")
+    draft.unlink()
+    assert code == 1
+    assert err.splitlines()[-1] == (
+        "k1: No space left on device; free some space, or choose a home on another disk with --home; "
+        f"`./k1 doctor --home {machine.home}` looks for what is wrong with this machine"
+    )
 
 
 def test_backoff_doubles_to_a_limit_and_forgets_after_a_quiet_minute() -> None:

@@ -131,4 +131,4 @@ def _link(identity: Identity, world: World) -> Open:
         return nats_link(identity.device_id, world.servers.nats, identity.credential)
     if world.servers.mqtt_url is None or identity.credential is None:
         raise LinkError(f"{identity.device_id} speaks MQTT, but no MQTT server is known")
-    return mqtt_link(identity.device_id, world.servers.mqtt_url, identity.credential)
+    return mqtt_link(identity.device_id, world.servers.mqtt_url, identity.credential, world.tls)

@@ -1,6 +1,7 @@
 """Many simulated devices in one process, for `k1 sim`, tests and benchmarks."""
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -8,6 +9,7 @@ from typing import Final, Self
 
 import aiohttp
 
+from k1_platform.tls import client_context
 from k1_simulator.device import Device, DeviceState
 from k1_simulator.factory import factory_bundle
 from k1_simulator.fault_box import FaultBox
@@ -69,17 +71,18 @@ class Fleet:
             FleetError: some have not within the time; all are stopped.
             LinkError: a device has no way to connect.
         """
-        connector = aiohttp.TCPConnector(limit=_HTTP_CONNECTIONS)
+        tls = client_context(self._servers.nats.ca)
+        connector = aiohttp.TCPConnector(limit=_HTTP_CONNECTIONS, ssl=tls)
         self._http = aiohttp.ClientSession(connector=connector, auto_decompress=False)
         try:
-            self._make_devices(self._http)
+            self._make_devices(self._http, tls)
             await self._start_devices(within_s)
         except BaseException:
             await self.stop()
             raise
 
-    def _make_devices(self, http: aiohttp.ClientSession) -> None:
-        world = World(self._servers, self._habits, self._seed, self._journal, http)
+    def _make_devices(self, http: aiohttp.ClientSession, tls: ssl.SSLContext) -> None:
+        world = World(self._servers, self._habits, self._seed, self._journal, http, tls)
         faults = self._faults.assigned([identity.device_id for identity in self._identities], self._seed)
         plain = Profile()
         for identity in self._identities:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import ssl
 from urllib.parse import urlsplit
 
 import aiomqtt
@@ -14,14 +15,14 @@ from k1_simulator.link import CHUNK_TIMEOUT_S, CONNECT_TIMEOUT_S, Heard, LinkErr
 
 _log = logging.getLogger(__name__)
 _KEEPALIVE_S = 10
-_DEFAULT_PORT = 1883
+_DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
-def mqtt_link(device_id: str, url: str, credential: DeviceCredential) -> Open:
-    """Connects as the device; the password is its token, the user name any."""
+def mqtt_link(device_id: str, url: str, credential: DeviceCredential, tls: ssl.SSLContext | None) -> Open:
+    """Connects as the device; the password is its token, the user name any. `tls`: for a URL of mqtts."""
 
     async def opened(heard: Heard) -> Session:
-        session = _MqttSession(device_id, url, credential)
+        session = _MqttSession(device_id, url, credential, tls)
         try:
             await session.connect(heard)
         except (OSError, aiomqtt.MqttError, TimeoutError) as error:
@@ -32,13 +33,16 @@ def mqtt_link(device_id: str, url: str, credential: DeviceCredential) -> Open:
 
 
 class _MqttSession:
-    def __init__(self, device_id: str, url: str, credential: DeviceCredential) -> None:
+    def __init__(
+        self, device_id: str, url: str, credential: DeviceCredential, tls: ssl.SSLContext | None
+    ) -> None:
         self._id = device_id
         place = urlsplit(url)
         will = DeviceBye(id=device_id, reason="the connection broke off")
         self._client = aiomqtt.Client(
             place.hostname or "127.0.0.1",
-            place.port or _DEFAULT_PORT,
+            place.port or _DEFAULT_PORTS[place.scheme],
+            tls_context=tls if place.scheme == "mqtts" else None,
             username=credential.user or device_id,
             password=credential.secret,
             identifier=device_id,

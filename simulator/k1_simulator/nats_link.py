@@ -23,6 +23,7 @@ from k1_simulator.link import CHUNK_TIMEOUT_S, CONNECT_TIMEOUT_S, Heard, LinkErr
 
 _log = logging.getLogger(__name__)
 _PING_S = 10
+_CLOSE_S = 1.0
 _LOOK_S = 1.0
 
 
@@ -112,9 +113,11 @@ class _NatsSession:
             await is_set_within(self._ended, _LOOK_S)
 
     async def close(self) -> None:
-        # What waits to be sent has nowhere to go; uvloop calls that a RuntimeError.
-        with suppress(OSError, RuntimeError):
-            await self._client.close()
+        # What waits to be sent has nowhere to go; uvloop calls that a RuntimeError. After a certificate was refused
+        # the client waits for ever for the end of the connection.
+        with suppress(OSError, RuntimeError, TimeoutError):
+            async with asyncio.timeout(_CLOSE_S):
+                await self._client.close()
 
     async def cut(self) -> None:
         # Over NATS a connection has no last word of its own: the device's is `bye`, which the device says.

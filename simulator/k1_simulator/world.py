@@ -1,6 +1,7 @@
 """What the devices of one process share."""
 
 import asyncio
+import ssl
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,7 +17,10 @@ _TRANSFERS_AT_ONCE: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Where they are. Devices without a credential of their own connect to NATS as `nats` says."""
+    """Where they are. Devices without a credential of their own connect to NATS as `nats` says.
+
+    The CA of `nats` also counts for MQTT and for bundles.
+    """
 
     nats: NatsSettings
     mqtt_url: str | None = None
@@ -41,6 +45,8 @@ class World:
     seed: int
     journal: Journal
     http: aiohttp.ClientSession
+    tls: ssl.SSLContext | None = None
+    """Whom the devices believe on mqtts:// URLs; None: nobody speaks TLS."""
     checks: SignatureChecks = field(default_factory=SignatureChecks)
     connecting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_CONNECTING_AT_ONCE))
     transferring: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_TRANSFERS_AT_ONCE))

@@ -1,9 +1,11 @@
 """Promises about the repository itself."""
 
+import ast
 import re
 import subprocess
+import sys
 import tomllib
-from importlib.metadata import distribution
+from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from k1_cli.app import app
+from tools import development_requirements
 
 ROOT = Path(__file__).parents[2]
 PROJECTS = sorted(
@@ -68,6 +71,49 @@ def test_the_lock_is_whole() -> None:
 def applies(requirement: str, extra: str) -> bool:
     marker = Requirement(requirement).marker
     return marker is None or marker.evaluate({"extra": extra})
+
+
+def test_what_running_needs_is_told_apart_from_what_tests_need() -> None:
+    """Whoever changes the lock runs tools/development_requirements.py: `./k1 up` installs all but what it writes."""
+    assert development_requirements.DOCUMENT.read_text() == development_requirements.document()
+
+
+def test_nothing_that_runs_imports_what_only_tests_have() -> None:
+    """Every import in our packages, also those inside functions, is of a package that `./k1 up` installs."""
+    left_out = set(development_requirements.DOCUMENT.read_text().splitlines())
+    missing = {
+        module: sorted(names)
+        for module, names in packages_distributions().items()
+        if {canonicalize_name(name) for name in names} <= left_out
+    }
+    imports = {(source, name) for source in _shipped() for name in _imported(source)}
+    assert {name for _, name in imports} >= {"numpy", "matplotlib", "typer", "av"}
+    assert [f"{source.name}: {name}" for source, name in imports if name in missing] == []
+    ours = {folder.name for project in PROJECTS for folder in project.parent.glob("k1_*")}
+    known = {*sys.stdlib_module_names, *packages_distributions(), *ours}
+    assert [f"{source.name}: {name}" for source, name in imports if name not in known] == []
+
+
+def _shipped() -> list[Path]:
+    """The modules of our packages but those of an extra, `testing` or `onnx`, which nothing else imports."""
+    extras = {
+        "k1_graph/testing.py",
+        "k1_graph/strategies.py",
+        "engine/testing.py",
+        "engine/activation_onnx.py",
+    }
+    sources = [source for project in PROJECTS for source in project.parent.glob("k1_*/**/*.py")]
+    return [source for source in sources if not source.as_posix().endswith(tuple(extras))]
+
+
+def _imported(source: Path) -> set[str]:
+    """The top packages that a module imports anywhere."""
+    nodes = list(ast.walk(ast.parse(source.read_text())))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {
+        node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level
+    }
+    return {name.partition(".")[0] for name in names}
 
 
 @pytest.mark.parametrize("project", PROJECTS, ids=lambda path: path.parent.name)

@@ -48,6 +48,7 @@ def add(
 
     Example: ./k1 devices add --count 4 --group stage
     """
+    from k1_cli.listening import network_lines
     from k1_cli.provisioning import add_devices, make_folder, numbered, portions, write_credentials
     from k1_cli.running import need_stack
 
@@ -63,11 +64,13 @@ def add(
     make_folder(folder)
 
     def keep(added: "DevicesAdded") -> None:
-        for path in write_credentials(added, folder)[:-1]:
+        for path in write_credentials(added, folder):
             results.print(str(path))
 
     add_devices(stack.bus, wanted, keep)
     results.print(f"{count_of(len(ids), 'device')} added; keep the files secret")
+    for line in network_lines(stack.network, stack.device_servers):
+        results.print(line)
 
 
 @app.command()
@@ -156,11 +159,14 @@ def all_devices(gateway: "Gateway", *, group: str | None = None, revoked: bool =
 
 
 def _print_secrets(added: "DevicesAdded") -> None:
-    from k1_cli.provisioning import TRUSTED_KEYS, file_of
+    from k1_cli.provisioning import SERVERS, TRUSTED_KEYS, file_of
+    from k1_contracts.fleet import DeviceServers
 
+    servers = added.servers or DeviceServers()
     for credential in added.credentials:
-        name, text = file_of(credential)
+        name, text = file_of(credential, servers)
         results.print(f"{name}:\n{text}")
+    results.print(f"{SERVERS}:\n{servers.model_dump_json(indent=2)}\n")
     results.print(f"{TRUSTED_KEYS}:\n{added.trusted_keys}")
 
 

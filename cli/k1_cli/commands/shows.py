@@ -45,15 +45,18 @@ def simulate(
         number = version or current_version(found)
         done = gateway.simulate(found["id"], number, tried)
         if html is not None:
-            from k1_cli.showing import audio_uri, simulation_page
+            from k1_cli.page_audio import audio_uri
+            from k1_cli.showing import simulation_page
 
+            genesis, key = gateway.genesis(found["id"], number), found["audio"]["key"]
+            seconds = genesis["global_metrics"]["duration_ms"] / 1000
             page = simulation_page(
                 gateway,
                 done,
                 tried or gateway.graph(found["id"], number),
-                gateway.genesis(found["id"], number),
+                genesis,
                 title=found["title"],
-                audio=audio_url or audio_uri(found["audio"]["key"], _audio(home, found["audio"]["key"])),
+                audio=audio_url or audio_uri(key, _audio(home, key), seconds),
             )
             write_output(html, page.encode())
     print_json(done) if as_json else _print_simulation(done)

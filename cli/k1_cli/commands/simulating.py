@@ -36,6 +36,13 @@ def sim(
         bool,
         typer.Option("--renew", help="Take over devices of these names: credentials from elsewhere end."),
     ] = False,
+    credentials: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Run the devices whose files `k1 devices add --out FOLDER` wrote; the stack may be on another machine.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for every change.")] = False,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
@@ -45,5 +52,15 @@ def sim(
     """
     from k1_cli.simulated import Plan, run_devices
 
-    plan = Plan(devices, transport.value, faults, seed, prefix, group, factory=factory, renew=renew)
+    plan = Plan(
+        devices,
+        transport.value,
+        faults,
+        seed,
+        prefix,
+        group,
+        factory=factory,
+        renew=renew,
+        credentials=credentials,
+    )
     run_devices(home, plan, as_json=as_json)

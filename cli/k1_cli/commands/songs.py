@@ -171,7 +171,8 @@ def open_gateway(home: Path) -> "Gateway":
     from k1_cli.gateway import Gateway
     from k1_cli.running import need_stack
 
-    return Gateway(need_stack(home).url)
+    stack = need_stack(home)
+    return Gateway(stack.url, stack.network.ca)
 
 
 def _print(document: dict[str, Any], as_json: bool, sentence: str) -> None:

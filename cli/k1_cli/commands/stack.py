@@ -2,6 +2,8 @@
 
 # ruff: noqa: PLC0415  a command imports its tools when it runs, so that --help is fast
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -9,26 +11,67 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from k1_cli.checkout import DEFAULT_HOME
 from k1_cli.console import messages, print_json, results
-from k1_cli.errors import CommandError
+from k1_cli.errors import CommandError, ExplainedError
+from k1_cli.hints import k1_command
 from k1_cli.options import HomeOption, JsonOption
+
+if TYPE_CHECKING:
+    from k1_cli.listening import Listening
 
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PAUSE = 0.05
 _STOP_PATIENCE = 60.0
 _SIMULATED = 4
+_MAKE_SPACE = "; free some space, or choose a home on another disk with --home"
 
 
 def up(
+    *,
     home: HomeOption = DEFAULT_HOME,
     port: Annotated[
-        int | None, typer.Option(help="The port of the web address; a free one by default.")
+        int | None,
+        typer.Option(min=1, max=65535, help="The port of the web address; a free one by default."),
     ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            envvar="K1_LISTEN",
+            metavar="ADDRESS",
+            help="Let others in: the IP address of this machine on which the web address, NATS, MQTT and the object "
+            "store listen, with TLS.",
+            show_default="127.0.0.1, this machine alone",
+        ),
+    ] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="K1_LISTEN_NAMES",
+            help="With --listen: how others call this machine; the first goes into URLs and credentials.",
+            show_default="the address",
+        ),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="K1_TLS_CERT", help="With --listen: your certificate (PEM); one is made by default."
+        ),
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(envvar="K1_TLS_KEY", help="Its private key (PEM).")] = None,
+    tls_ca: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="K1_TLS_CA", help="The CA certificate that devices need for it; none for a public CA."
+        ),
+    ] = None,
+    no_tls: Annotated[
+        bool, typer.Option("--no-tls", help="With --listen: plain text, passwords and songs included.")
+    ] = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Come back when all is ready; `k1 down` stops it.")
     ] = False,
@@ -39,14 +82,25 @@ def up(
 ) -> None:
     """Start the servers and every service, print the URL; Ctrl-C stops all.
 
-    Example: ./k1 up --port 8080
+    Example: ./k1 up --listen 192.168.1.5 --name stage.local --port 8443
     """
-    if detach:
-        _up_in_the_background(home, port, sim_devices)
-        return
+    from k1_cli.listening import Listening
+
+    listening = Listening(listen, tuple(name or ()), tls_cert, tls_key, tls_ca, tls=not no_tls)
+    for line in listening.warnings():
+        messages.print(f"k1: {line}", style="yellow")
+    with _failures_explained(home):
+        if detach:
+            _up_in_the_background(home, port, sim_devices, listening)
+        else:
+            _up_in_the_foreground(home, port, sim_devices, listening)
+
+
+def _up_in_the_foreground(home: Path, port: int | None, sim_devices: int, listening: "Listening") -> None:
     from k1_cli.supervisor import Supervisor
 
-    supervisor = Supervisor(home, port=port, simulated=sim_devices, say=_say)
+    network = listening.network(home)
+    supervisor = Supervisor(home, port=port, simulated=sim_devices, say=_say, network=network)
     with _every_end_is_an_interrupt():
         try:
             supervisor.start()
@@ -58,6 +112,47 @@ def up(
             for number in _ENDS:
                 signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
             supervisor.stop()
+
+
+@contextmanager
+def _failures_explained(home: Path) -> Generator[None]:
+    """Let every failure of a start say what to do next.
+
+    Raises:
+        ExplainedError: in place of any error.
+    """
+    from k1_cli.embedded.errors import HomeInUseError, StackError
+
+    try:
+        yield
+    except (ExplainedError, HomeInUseError):
+        raise
+    except (CommandError, StackError) as error:
+        raise ExplainedError(_with_doctor(str(error), home)) from error
+    except OSError as error:
+        raise ExplainedError(_with_doctor(_advice(error), home)) from error
+
+
+def _with_doctor(sentence: str, home: Path) -> str:
+    """Return the sentence and what looks further; below it where it ends with a log."""
+    if os.strerror(errno.ENOSPC) in sentence and _MAKE_SPACE not in sentence:
+        sentence += f"\nThe disk is full{_MAKE_SPACE}"
+    between = "\n" if "\n" in sentence else "; "
+    return f"{sentence}{between}{k1_command('doctor', home)} looks for what is wrong with this machine"
+
+
+def _advice(error: OSError) -> str:
+    """Return what happened to which file, and what to do."""
+    what = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+    advice = {
+        errno.ENOSPC: _MAKE_SPACE,
+        errno.EDQUOT: _MAKE_SPACE,
+        errno.EACCES: "; choose a home of your own with --home",
+        errno.EPERM: "; choose a home of your own with --home",
+        errno.EROFS: "; choose a home on another disk with --home",
+        errno.EMFILE: "; raise the limit of open files: ulimit -n 1024",
+    }
+    return what + advice.get(error.errno or 0, "")
 
 
 @contextmanager
@@ -75,17 +170,18 @@ def _say(line: str) -> None:
     messages.print(f"k1: {line}")
 
 
-def _up_in_the_background(home: Path, port: int | None, sim_devices: int) -> None:
+def _up_in_the_background(home: Path, port: int | None, sim_devices: int, listening: "Listening") -> None:
     from k1_cli.embedded.home import Home
     from k1_cli.running import find_stack
 
     place = Home(home)
     place.create()
     if place.is_locked():
-        raise CommandError(f"a stack already runs on {place.root}; `./k1 status` tells more")
+        raise CommandError(f"a stack already runs on {place.root}; {k1_command('status', home)} tells more")
     argv = [sys.executable, "-P", "-m", "k1_cli", "up", "--home", str(place.root)]
     argv += ["--sim-devices", str(sim_devices)]
     argv += [] if port is None else ["--port", str(port)]
+    argv += listening.arguments()
     log = place.logs / "supervisor.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -94,25 +190,29 @@ def _up_in_the_background(home: Path, port: int | None, sim_devices: int) -> Non
     while process.poll() is None:
         stack = find_stack(place.root)
         if stack is not None and stack.pid == process.pid:
-            results.print(f"K1 Song Analysis is ready at {stack.url} (`./k1 down` stops it)")
+            stops = k1_command("down", home)
+            results.print(f"K1 Song Analysis is ready at {stack.url} ({stops} stops it)")
             return
         time.sleep(_PAUSE)
-    raise CommandError(f"the stack did not start; {log} says:\n{log.read_text(errors='replace').strip()}")
+    told = log.read_text(errors="replace").strip()
+    if not told:
+        raise CommandError(f"the stack did not start and could not write {log}; is the disk full?")
+    raise ExplainedError(f"the stack did not start; {log} says:\n{told}")
 
 
 def down(home: HomeOption = DEFAULT_HOME) -> None:
-    """Stop the stack that runs on a home; nothing to do is fine too.
+    """Stop the stack that runs on a home. Fails when none does.
 
     Example: ./k1 down
     """
     import psutil
 
+    from k1_cli.embedded.home import Home
     from k1_cli.running import find_stack
 
     stack = find_stack(home)
     if stack is None:
-        results.print("nothing runs here")
-        return
+        raise CommandError(f"nothing runs on {Home(home).root}, so nothing was stopped")
     try:
         process = psutil.Process(stack.pid)
         process.send_signal(signal.SIGTERM)
@@ -133,6 +233,7 @@ def status(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None
 
     Example: ./k1 status --json
     """
+    from k1_cli.listening import network_lines
     from k1_cli.running import need_stack
     from k1_cli.status import read_status
     from k1_cli.status_table import status_tables
@@ -144,5 +245,7 @@ def status(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None
     else:
         for part in status_tables(stack.url, found):
             results.print(part)
+        for line in network_lines(stack.network, found.devices):
+            results.print(line)
     if not found.all_ready:
         raise typer.Exit(1)

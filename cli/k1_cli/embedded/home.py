@@ -11,6 +11,23 @@ from typing import Any, Self, cast
 from k1_cli.embedded.errors import HomeInUseError, StackError
 from k1_platform.secret_files import write_whole
 
+_OWNER_ONLY = 0o700
+_ENTRIES = frozenset(
+    (
+        "data",
+        "logs",
+        "run",
+        "keys",
+        "nats-keys",
+        "devices",
+        "tls",
+        "credentials.json",
+        "state.json",
+        "setup.lock",
+    )
+)
+"""What a home holds."""
+
 
 @dataclass(frozen=True)
 class Credentials:
@@ -40,19 +57,36 @@ class Home:
         self.keys = self.root / "keys"
         self.nats_keys = self.root / "nats-keys"
         self.state_file = self.root / "state.json"
+        self.ports_file = self.run / "ports.json"
         self._lock_file: int | None = None
 
     def create(self) -> None:
-        """Make the folders that every process needs.
+        """Make the folders that every process needs; nobody but their owner may look into the home.
 
         Raises:
-            StackError: the folder cannot be made or written.
+            StackError: the folder cannot be made, written or closed to others.
         """
         try:
-            for folder in (self.root, self.root / "data", self.logs, self.run):
-                folder.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(parents=True, exist_ok=True, mode=_OWNER_ONLY)
+            self._close_to_others()
+            for folder in (self.root / "data", self.logs, self.run):
+                folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise StackError(f"cannot write the home folder {self.root}: {error.strerror}") from error
+            raise StackError(
+                f"cannot write the home folder {self.root}: {error.strerror}; choose another with --home"
+            ) from error
+
+    def _close_to_others(self) -> None:
+        """Take all rights of others away. A folder that holds other things is left: it may be meant for others."""
+        if not self.root.stat().st_mode & 0o077:
+            return
+        foreign = sorted(entry.name for entry in self.root.iterdir() if entry.name not in _ENTRIES)
+        if foreign:
+            raise StackError(
+                f"other users may read {self.root}, which also holds {foreign[0]}; choose a folder of its own "
+                f"with --home, or close it to others: chmod 700 {self.root}"
+            )
+        self.root.chmod(_OWNER_ONLY)
 
     def data(self, name: str) -> Path:
         """The folder in which the server `name` keeps its data."""
@@ -70,13 +104,12 @@ class Home:
 
     def remembered_ports(self) -> dict[str, int]:
         """The ports of the last run by server name, so that URLs stay the same from run to run."""
-        path = self.run / "ports.json"
+        path = self.ports_file
         return cast("dict[str, int]", json.loads(path.read_text())) if path.exists() else {}
 
     def remember_ports(self, ports: dict[str, int]) -> None:
         """Keep `ports` (a name may be new or known) for the next run."""
-        path = self.run / "ports.json"
-        write_whole(path, json.dumps(self.remembered_ports() | ports, indent=2))
+        write_whole(self.ports_file, json.dumps(self.remembered_ports() | ports, indent=2))
 
     def read_state(self) -> dict[str, Any] | None:
         """What the running supervisor wrote about itself, or None where none has."""

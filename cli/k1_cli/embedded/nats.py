@@ -32,12 +32,12 @@ class NatsServer(Server):
     @property
     def url(self) -> str:
         """Without credentials: `keys` has them."""
-        return f"nats://127.0.0.1:{self.port}"
+        return self.network.url("nats", "tls", self.port_named("nats"))
 
     @property
     def mqtt_url(self) -> str:
         """The MQTT 3.1.1 listener, for devices; the password is a device's bearer token, the user name any."""
-        return f"mqtt://127.0.0.1:{self.port_named('mqtt')}"
+        return self.network.url("mqtt", "mqtts", self.port_named("mqtt"))
 
     @property
     def keys(self) -> NatsKeys:
@@ -47,7 +47,7 @@ class NatsServer(Server):
     @property
     def settings(self) -> NatsSettings:
         """How a service connects."""
-        return NatsSettings(url=self.url, creds=self.keys.service_credentials)
+        return NatsSettings(url=self.url, creds=self.keys.service_credentials, ca=self.network.ca)
 
     def prepare(self) -> None:
         """Make the keys where they are missing; write `nats.conf` anew, as it carries the ports."""
@@ -63,20 +63,28 @@ class NatsServer(Server):
 
     def answers(self) -> bool:
         """The server greets every connection with INFO; it does so once JetStream is up."""
-        with socket.create_connection(("127.0.0.1", self.port), _PROBE_TIMEOUT) as connection:
+        with socket.create_connection(
+            (self.network.host, self.port_named("nats")), _PROBE_TIMEOUT
+        ) as connection:
             return connection.recv(8192).startswith(b"INFO {")
 
     def _configuration(self, folder: Path, keys: NatsKeys) -> str:
         quoted = json.dumps  # NATS strings escape as JSON strings do
+        tls = ""
+        if self.network.certificate is not None:
+            certificate, key = quoted(str(self.network.certificate)), quoted(str(self.network.key))
+            tls = f'tls {{ cert_file: {certificate}, key_file: {key}, min_version: "1.2" }}'
         return f"""server_name: k1
-listen: "127.0.0.1:{self.port}"
+listen: {quoted(self.network.listener(self.port_named("nats")))}
+{tls}
 max_payload: {MAX_PAYLOAD}
 jetstream {{
   store_dir: {quoted(str(folder / "jetstream"))}
   sync_interval: {SYNC_INTERVAL}
 }}
 mqtt {{
-  listen: "127.0.0.1:{self.port_named("mqtt")}"
+  listen: {quoted(self.network.listener(self.port_named("mqtt")))}
+  {tls}
 }}
 resolver {{
   type: full

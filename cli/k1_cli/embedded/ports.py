@@ -1,43 +1,44 @@
-"""Loopback ports for the servers."""
+"""Ports for the servers."""
 
 import secrets
 import socket
 import sys
 from pathlib import Path
 
+from k1_cli.embedded.errors import StackError
+from k1_cli.embedded.network import LOOPBACK, check_port
+
 _FIRST = 15_000
 _TRIES = 1_000
 _reserved: dict[int, socket.socket] = {}
 
 
-def is_free(port: int) -> bool:
-    """Whether a server could listen on `port` of the loopback interface now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
+def is_free(port: int, address: str = LOOPBACK) -> bool:
+    """Whether a server could listen on `port` of the address now."""
+    try:
+        check_port(port, address)
+    except StackError:
+        return False
     return True
 
 
-def free_port(preferred: int | None = None) -> int:
-    """`preferred` when it is free, else another free port.
+def free_port(preferred: int | None = None, address: str = LOOPBACK) -> int:
+    """`preferred` when it is free, else another free port of the address.
 
     Ports inside the kernel's ephemeral range are left alone: a client that keeps reconnecting to a dead
     server there can be given that very port as its own, connect to itself and so keep the server out.
     Drawn at random and reserved while this process lives: a server listens seconds after its port was chosen, and
     stacks started together would race for it otherwise; no process gives the same twice.
     """
-    if preferred is not None and is_free(preferred):
+    if preferred is not None and is_free(preferred, address):
         _reserve(preferred)  # where another process has: it ran on the same home
         return preferred
     end = _first_ephemeral()
     for _ in range(_TRIES):
         port = _FIRST + secrets.randbelow(end - _FIRST)
-        if is_free(port) and _reserve(port):
+        if is_free(port, address) and _reserve(port):
             return port
-    raise OSError(f"hardly a free loopback port between {_FIRST} and {end}")
+    raise OSError(f"hardly a free port of {address} between {_FIRST} and {end}")
 
 
 def _reserve(port: int) -> bool:

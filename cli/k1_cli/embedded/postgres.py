@@ -15,7 +15,8 @@ from typing import ClassVar
 import psutil
 
 from k1_cli.embedded.errors import StackError
-from k1_cli.embedded.processes import Command, User, bound_to_us
+from k1_cli.embedded.network import LOOPBACK
+from k1_cli.embedded.processes import Command, User, bound_to_us, environment_of
 from k1_cli.embedded.server import Server
 from k1_platform.secret_files import write_whole
 
@@ -37,7 +38,7 @@ class PostgresServer(Server):
     def dsn(self) -> str:
         """Connection URL of the `k1` database."""
         password = self.home.credentials().postgres_password
-        return f"postgresql://{USER}:{password}@127.0.0.1:{self.port}/{DATABASE}"
+        return f"postgresql://{USER}:{password}@{LOOPBACK}:{self.port}/{DATABASE}"
 
     @property
     def cluster(self) -> Path:
@@ -74,7 +75,7 @@ class PostgresServer(Server):
 
     def command(self) -> Command:
         """SIGINT is PostgreSQL's fast shutdown: it ends the sessions and writes a checkpoint."""
-        options = ("-h", "127.0.0.1", "-p", str(self.port), "-c", "unix_socket_directories=")
+        options = ("-h", LOOPBACK, "-p", str(self.port), "-c", "unix_socket_directories=")
         return Command(
             (binary("postgres"), "-D", str(self.cluster), *options),
             stop_signal=signal.SIGINT,
@@ -84,13 +85,20 @@ class PostgresServer(Server):
     def answers(self) -> bool:
         """A server that takes sessions asks for a password; one that recovers or stops answers an error."""
         startup = struct.pack("!i", _PROTOCOL_3) + f"user\0{USER}\0database\0{DATABASE}\0\0".encode()
-        with socket.create_connection(("127.0.0.1", self.port), _PROBE_TIMEOUT) as connection:
+        with socket.create_connection((LOOPBACK, self.port_named("postgres")), _PROBE_TIMEOUT) as connection:
             connection.sendall(struct.pack("!i", len(startup) + 4) + startup)
             return connection.recv(1) == b"R"
 
     def _run_once(self, user: User | None, tool: str, *arguments: str, text: str = "") -> None:
         command = Command((binary(tool), *arguments), stop_signal=signal.SIGKILL, user=user)
-        done = subprocess.run(bound_to_us(command), input=text, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            bound_to_us(command),
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment_of(command),
+        )
         with self.process.log.open("a") as log:
             log.write(done.stdout + done.stderr)
         if done.returncode != 0:

@@ -23,6 +23,7 @@ from k1_cli.embedded.home import Home
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="k1-spawn")
 
 _TAIL_BYTES = 4_096
+_HARMLESS = frozenset({"PATH", "TZ", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR"})
 _LOG_LIMIT = 16 * 1024 * 1024
 _SAME_PROCESS_SECONDS = 1.0
 _PREDECESSOR_PATIENCE = 3.0
@@ -89,11 +90,19 @@ def _open_process(command: Command, log: Path) -> Child:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **command.environment},
+                env=environment_of(command),
                 start_new_session=True,
             )
         except OSError as error:
             raise StackError(f"cannot start {command.argv[0]}: {error}") from error
+
+
+def environment_of(command: Command) -> dict[str, str]:
+    """Return the variables of a child. Our own may hold secrets, which are not for processes of another user."""
+    inherited = {
+        name: value for name, value in os.environ.items() if command.user is None or name in _HARMLESS
+    }
+    return {**inherited, **command.environment}
 
 
 class ManagedProcess:

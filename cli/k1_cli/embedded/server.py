@@ -4,9 +4,10 @@ import time
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from k1_cli.embedded import ports
+from k1_cli.embedded import network, ports
 from k1_cli.embedded.errors import StackError
 from k1_cli.embedded.home import Home
+from k1_cli.embedded.network import Network
 from k1_cli.embedded.processes import Command, ManagedProcess
 
 _PORT_ATTEMPTS = 5
@@ -18,22 +19,24 @@ class Server(ABC):
 
     name: ClassVar[str]
     port_names: ClassVar[tuple[str, ...]]
-    """Names of its ports in `<home>/run/ports.json`; the first is the one that `port` gives."""
+    """Names of its ports in `<home>/run/ports.json`; the first is the one that `port` gives. None: it has a socket file."""
     start_patience: ClassVar[float] = 30.0
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, network: Network | None = None) -> None:
+        """`network`: where the server listens, by default on loopback."""
         self.home = home
+        self.network = network or Network()
         self.process = ManagedProcess(home, self.name)
         self._ports: dict[str, int] = {}
 
     @property
-    def port(self) -> int:
-        """The main port.
+    def port(self) -> int | None:
+        """The main port; None for a server that listens on a socket file.
 
         Raises:
             StackError: the server was never started, so it has none yet.
         """
-        return self.port_named(self.port_names[0])
+        return self.port_named(self.port_names[0]) if self.port_names else None
 
     def port_named(self, name: str) -> int:
         """One of the ports in `port_names`."""
@@ -70,18 +73,30 @@ class Server(ABC):
         for _ in range(_PORT_ATTEMPTS):
             if first_start:
                 remembered = self.home.remembered_ports()
-                self._ports = {name: ports.free_port(remembered.get(name)) for name in self.port_names}
+                self._ports = {name: self._choose_port(remembered.get(name)) for name in self.port_names}
             self.prepare()
             self.process.start(self.command())
             if self._wait():
                 return
-            lost_the_port = first_start and not all(ports.is_free(port) for port in self._ports.values())
+            lost_the_port = first_start and not all(
+                ports.is_free(port, self.network.address) for port in self._ports.values()
+            )
             if not lost_the_port:
                 break
         raise StackError(
             f"{self.name} ended with code {self.process.exit_code} while starting; "
             f"its log {self.process.log} ends with:\n{self.process.log_tail()}"
         )
+
+    def _choose_port(self, remembered: int | None) -> int:
+        """The port of the last run where it is free. Devices on a network know no other."""
+        if remembered is not None and not self.network.is_private:
+            instead = (
+                f"devices know it as that of {self.name}, so end that program; or remove "
+                f"{self.home.ports_file} for new ports, and install the new server.json into the devices"
+            )
+            network.check_port(remembered, self.network.address, instead)
+        return ports.free_port(remembered, self.network.address)
 
     def _wait(self) -> bool:
         """True when the server answers, False when its process has ended."""

@@ -10,9 +10,11 @@ from k1_cli.embedded.errors import StackError
 from k1_cli.embedded.home import Home
 from k1_cli.embedded.mongo import MongoServer
 from k1_cli.embedded.nats import NatsServer
+from k1_cli.embedded.network import Network
 from k1_cli.embedded.postgres import PostgresServer
 from k1_cli.embedded.s3 import S3Server
 from k1_cli.embedded.server import Server
+from k1_contracts.fleet import DeviceServers
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,15 @@ class StackUrls:
     s3_url: str
     s3_access_key: str
     s3_secret_key: str
+    ca: Path | None = None
+    """The CA of NATS, MQTT and S3 where they speak TLS."""
     s3_bucket: str = "k1-songs"
-
-    @property
-    def s3_public_url(self) -> str:
-        """Where a browser or a device finds the objects: here the same place."""
-        return self.s3_url
 
     def environment(self) -> dict[str, str]:
         """The variables from which every service reads its settings."""
+        own_ca = {} if self.ca is None else {"K1_NATS_CA": str(self.ca), "K1_S3_CA": str(self.ca)}
         return {
+            **own_ca,
             "K1_NATS_URL": self.nats_url,
             "K1_NATS_CREDS": str(self.nats_creds),
             "K1_POSTGRES_DSN": self.postgres_dsn,
@@ -46,7 +47,8 @@ class StackUrls:
             "K1_S3_ACCESS_KEY": self.s3_access_key,
             "K1_S3_SECRET_KEY": self.s3_secret_key,
             "K1_S3_BUCKET": self.s3_bucket,
-            "K1_S3_PUBLIC_URL": self.s3_public_url,
+            # Where a browser or a device finds the objects: here the same place.
+            "K1_S3_PUBLIC_URL": self.s3_url,
         }
 
 
@@ -56,13 +58,20 @@ class EmbeddedStack:
     Blocking; from a coroutine call its methods through `asyncio.to_thread`.
     """
 
-    def __init__(self, home: Path, *, allow_origin: str | None = None) -> None:
-        """Nothing starts here. `allow_origin`: the web page's origin, for the S3 server's CORS answer."""
+    def __init__(
+        self, home: Path, network: Network | None = None, *, allow_origin: str | None = None
+    ) -> None:
+        """Nothing starts here.
+
+        `network`: where NATS, MQTT and S3 listen, by default on loopback; the databases always do.
+        `allow_origin`: the web page's origin, for the S3 server's CORS answer.
+        """
         self.home = Home(home)
-        self._nats = NatsServer(self.home)
+        self.network = network or Network()
+        self._nats = NatsServer(self.home, self.network)
         self._postgres = PostgresServer(self.home)
         self._mongo = MongoServer(self.home)
-        self._s3 = S3Server(self.home, allow_origin)
+        self._s3 = S3Server(self.home, self.network, allow_origin=allow_origin)
 
     @property
     def servers(self) -> tuple[Server, ...]:
@@ -83,7 +92,22 @@ class EmbeddedStack:
             s3_url=self._s3.url,
             s3_access_key=keys.s3_access_key,
             s3_secret_key=keys.s3_secret_key,
+            ca=self.network.ca,
         )
+
+    @property
+    def device_servers(self) -> DeviceServers:
+        """Where devices connect. Raises StackError before the first start."""
+        return DeviceServers(
+            nats_url=self._nats.url,
+            mqtt_url=self._nats.mqtt_url,
+            ca=None if self.network.ca is None else self.network.ca.read_text(),
+        )
+
+    def attach(self) -> None:
+        """Take the ports of a stack that another process runs on this home, to ask its servers."""
+        for server in self.servers:
+            server.attach()
 
     def start(self) -> None:
         """Start all four at once and wait until each answers; what had started is stopped when one fails.

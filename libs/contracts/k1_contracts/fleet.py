@@ -75,10 +75,22 @@ class DeviceCredential(Contract):
     """NATS: the text of a credentials file; MQTT: the password."""
 
 
+class DeviceServers(Contract):
+    """Where devices connect, and whose certificates they trust there; installed with a credential."""
+
+    nats_url: str | None = None
+    """`nats://HOST:PORT`, or `tls://HOST:PORT`."""
+    mqtt_url: str | None = None
+    """`mqtt://HOST:PORT`, or `mqtts://HOST:PORT`."""
+    ca: str | None = None
+    """The CA certificate (PEM) that the servers' certificates lead back to; null: none of its own."""
+
+
 class DevicesAdded(Contract):
     credentials: list[DeviceCredential]
     trusted_keys: str
     """The JWK set of the keys that bundles are signed with, to be installed with the credential."""
+    servers: DeviceServers | None = None
 
 
 class RevokeDevices(Contract):

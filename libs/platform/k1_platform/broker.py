@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from faststream.nats import NatsBroker
 from faststream.nats.opentelemetry import NatsTelemetryMiddleware
-from faststream.nats.security import NatsJWT
+from faststream.nats.security import NatsJWT, NatsSecurity
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from opentelemetry.sdk.trace import TracerProvider
@@ -42,14 +42,18 @@ class BrokerOptions(TypedDict):
     """Keyword arguments for FastStream's `NatsBroker`."""
 
     servers: list[str]
-    security: NatsJWT | None
+    security: NatsSecurity | None
 
 
 def broker_options(settings: NatsSettings) -> BrokerOptions:
     """`connect_options` in FastStream's form."""
     options = connect_options(settings)
     token, sign = options["user_jwt_cb"], options["signature_cb"]
-    security = NatsJWT(token, sign) if token is not None and sign is not None else None
+    security: NatsSecurity | None = None
+    if token is not None and sign is not None:
+        security = NatsJWT(token, sign, ssl_context=options["tls"])
+    elif options["tls"] is not None:
+        security = NatsSecurity(ssl_context=options["tls"])
     return BrokerOptions(servers=options["servers"], security=security)
 
 

@@ -1,6 +1,8 @@
 """How every connection to NATS is made: where the servers are and who we are."""
 
 import base64
+import logging
+import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +13,15 @@ from nats.aio.client import Client
 
 from k1_platform.nats_jwt import KeyPair, NatsTokenError, parse_credentials
 from k1_platform.settings import NatsSettings
+from k1_platform.tls import client_context
+
+
+def _is_of_use(record: logging.LogRecord) -> bool:
+    """Whether asyncio's line says anything: nats-py moves to TLS in a way that makes it complain at each end."""
+    return not record.getMessage().startswith("returning true from eof_received()")
+
+
+logging.getLogger("asyncio").addFilter(_is_of_use)
 
 
 class CredentialsFileError(OSError):
@@ -26,6 +37,7 @@ class ConnectOptions(TypedDict):
     servers: list[str]
     user_jwt_cb: Callable[[], bytes] | None
     signature_cb: Callable[[str], bytes] | None
+    tls: ssl.SSLContext | None
 
 
 def connect_options(settings: NatsSettings) -> ConnectOptions:
@@ -33,10 +45,13 @@ def connect_options(settings: NatsSettings) -> ConnectOptions:
 
     Raises:
         CredentialsFileError: when connecting, not here.
+        OSError: the CA's certificate cannot be read.
     """
     servers, file = settings.url.split(","), settings.creds
+    secure = any(server.startswith("tls://") for server in servers)
+    tls = client_context(settings.ca) if secure else None
     if file is None:
-        return ConnectOptions(servers=servers, user_jwt_cb=None, signature_cb=None)
+        return ConnectOptions(servers=servers, user_jwt_cb=None, signature_cb=None, tls=tls)
 
     def token() -> bytes:
         return _read(file)[0].encode()
@@ -44,7 +59,7 @@ def connect_options(settings: NatsSettings) -> ConnectOptions:
     def sign(nonce: str) -> bytes:
         return base64.b64encode(_read(file)[1].sign(nonce.encode()))
 
-    return ConnectOptions(servers=servers, user_jwt_cb=token, signature_cb=sign)
+    return ConnectOptions(servers=servers, user_jwt_cb=token, signature_cb=sign, tls=tls)
 
 
 @asynccontextmanager

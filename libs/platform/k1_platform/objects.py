@@ -20,6 +20,7 @@ from k1_platform.bridge import ByteBridge
 from k1_platform.errors import TransientError
 from k1_platform.settings import ObjectStoreSettings
 from k1_platform.threads import in_executor
+from k1_platform.tls import client_context
 
 PART_SIZE: Final = 5 * 1024 * 1024
 """The smallest part that S3 allows: an upload of unknown length holds one in memory."""
@@ -66,6 +67,7 @@ def _client(settings: ObjectStoreSettings, url: str) -> Minio:
         region=settings.region,
         http_client=_XmlErrorsPool(
             maxsize=_THREADS,
+            ssl_context=client_context(settings.ca) if parts.scheme == "https" else None,
             timeout=urllib3.Timeout(connect=3, read=60),
             retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
         ),

@@ -23,6 +23,7 @@ from k1_platform.http_server import LimitedRunner, ServerLimits
 from k1_platform.observability import configure_logging, configure_tracing
 from k1_platform.settings import HttpSettings, NatsSettings, ObservabilitySettings
 from k1_platform.tasks import LEAVE_S, end_tasks
+from k1_platform.tls import server_context
 
 STOPPING: Final = web.AppKey("stopping", asyncio.Event)
 """Set in the application when the service ends: a response that would go on for long looks at it."""
@@ -119,7 +120,8 @@ async def _listen(runtime: Runtime, http: HttpSettings) -> None:
     runner = LimitedRunner(application, ServerLimits.of(http), access_log=None, handle_signals=False)
     await runner.setup()
     runtime.cleanup.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, http.host, http.port, backlog=512, shutdown_timeout=10)
+    context = server_context(http.tls_cert, http.tls_key) if http.tls_cert and http.tls_key else None
+    site = web.TCPSite(runner, http.host, http.port, backlog=512, shutdown_timeout=10, ssl_context=context)
     await site.start()
     _log.info("listening", extra={"addresses": [list(address) for address in runner.addresses]})
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -18,12 +18,20 @@ class NatsSettings(BaseSettings):
         default=None,
         description="The file of this service's credentials; without it the URL says who we are.",
     )
+    ca: Path | None = Field(
+        default=None,
+        description="The CA certificate (PEM) of the servers of tls:// URLs; without it the system's own CAs count.",
+    )
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
         """What another process with these variables would read."""
-        creds = environment.get("K1_NATS_CREDS")
-        return cls(url=environment["K1_NATS_URL"], creds=Path(creds) if creds else None)
+        creds, ca = environment.get("K1_NATS_CREDS"), environment.get("K1_NATS_CA")
+        return cls(
+            url=environment["K1_NATS_URL"],
+            creds=Path(creds) if creds else None,
+            ca=Path(ca) if ca else None,
+        )
 
 
 class NatsKeysSettings(BaseSettings):
@@ -33,6 +41,18 @@ class NatsKeysSettings(BaseSettings):
 
     nats_keys: Path = Field(
         default=Path("/var/lib/k1/nats"), description="The folder of the keys of the bus, see nats_keys.py."
+    )
+
+
+class TlsSettings(BaseSettings):
+    """K1_TLS and K1_TLS_NAMES: only the step that makes certificates is given them."""
+
+    model_config = SettingsConfigDict(env_prefix="K1_", frozen=True)
+
+    tls: Path = Field(default=Path("/var/lib/k1/tls"), description="The folder of certificates and keys.")
+    tls_names: str = Field(
+        default="localhost,127.0.0.1",
+        description="Host names and addresses by which clients reach the servers, comma-separated.",
     )
 
 
@@ -69,6 +89,10 @@ class ObjectStoreSettings(BaseSettings):
     secret_key: SecretStr = Field(default=SecretStr(""), description="S3 secret key.")
     bucket: str = Field(default="k1-songs", description="The bucket of songs and artefacts.")
     region: str = Field(default="us-east-1", description="The region that requests are signed for.")
+    ca: Path | None = Field(
+        default=None,
+        description="The CA certificate (PEM) of an https endpoint; without it the system's own CAs count.",
+    )
 
 
 class SigningSettings(BaseSettings):
@@ -118,3 +142,13 @@ class HttpSettings(BaseSettings):
         description="How long a connection is kept between two requests, in seconds; longer than a proxy before "
         "this service keeps it.",
     )
+    tls_cert: Path | None = Field(
+        default=None, description="Serve HTTPS with this certificate (PEM, with its chain) instead of HTTP."
+    )
+    tls_key: Path | None = Field(default=None, description="The private key of `tls_cert` (PEM).")
+
+    @model_validator(mode="after")
+    def _certificate_has_its_key(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key belong together: give both or neither")
+        return self

@@ -89,6 +89,7 @@ async def wire(runtime: Runtime) -> None:
             get_bundle=catalogue.get_bundle,
             trusted_keys=keys.get,
             clock=_now,
+            servers=settings.device_servers(),
         ),
         orders=DeploymentQuestions(pool, runner.percents, _now),
         planner=Planner(pool, watch.table, holdings, catalogue.get_bundle, catalogue.compare, _now),

@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from k1_contracts.fleet import DeviceServers
 from k1_platform.settings import HttpSettings
 
 
@@ -21,6 +22,16 @@ class DeploySettings(HttpSettings):
         description="The folder of the keys that mint and revoke devices' credentials, `deploy/` of those of the bus; "
         "without it devices cannot be added or revoked.",
     )
+    device_nats_url: str | None = Field(
+        default=None, description="Where devices reach NATS, tls://HOST:PORT; told with each credential."
+    )
+    device_mqtt_url: str | None = Field(
+        default=None, description="Where devices reach MQTT, mqtts://HOST:PORT; told with each credential."
+    )
+    device_ca: Path | None = Field(
+        default=None,
+        description="The CA certificate (PEM) that devices have to trust there; told with each credential.",
+    )
     lease_seconds: float = Field(
         default=5.0,
         ge=1,
@@ -32,3 +43,15 @@ class DeploySettings(HttpSettings):
         ge=0,
         description="How long after a success drift rolls a device back and the bundle before is kept on it.",
     )
+
+    def device_servers(self) -> DeviceServers:
+        """Return what is installed into a device beside its credential.
+
+        Raises:
+            OSError: the CA's certificate cannot be read.
+        """
+        return DeviceServers(
+            nats_url=self.device_nats_url,
+            mqtt_url=self.device_mqtt_url,
+            ca=None if self.device_ca is None else self.device_ca.read_text(encoding="ascii"),
+        )

@@ -7,7 +7,14 @@ import pytest
 
 from k1_contracts.bundles import BundleInfo, GetBundle
 from k1_contracts.devices import DeviceAlarm, Presence, Transport
-from k1_contracts.fleet import AddDevices, DeviceCredential, GetDevice, ListDevices, RevokeDevices
+from k1_contracts.fleet import (
+    AddDevices,
+    DeviceCredential,
+    DeviceServers,
+    GetDevice,
+    ListDevices,
+    RevokeDevices,
+)
 from k1_contracts.graph_queries import KeySet
 from k1_deploy.devices import device_store
 from k1_deploy.devices.device_questions import DeviceQuestions
@@ -59,6 +66,9 @@ def holdings() -> FixedHoldings:
     return FixedHoldings()
 
 
+SERVERS = DeviceServers(nats_url="tls://stage.example:4222", ca="a certificate")
+
+
 @pytest.fixture
 def questions(
     pool: Pool, presence: PresenceTable, holdings: FixedHoldings, credentials: FakeCredentials
@@ -70,7 +80,7 @@ def questions(
         return KeySet(keys=[], document=DOCUMENT)
 
     keeper = CredentialKeeper(pool, credentials)
-    return DeviceQuestions(pool, presence, holdings, keeper, get_bundle, trusted_keys, lambda: NOW)
+    return DeviceQuestions(pool, presence, holdings, keeper, get_bundle, trusted_keys, lambda: NOW, SERVERS)
 
 
 def add(
@@ -104,6 +114,7 @@ async def test_added_listed_and_read(questions: DeviceQuestions, pool: Pool) -> 
         ("a", "secret 2"),
     ]
     assert answer.trusted_keys == DOCUMENT
+    assert answer.servers == SERVERS
     page = await questions.list_devices(ListDevices())
     assert (page.total, [(device.id, device.group, device.online) for device in page.items]) == (
         2,
@@ -180,6 +191,7 @@ async def test_without_keys(pool: Pool, questions: DeviceQuestions) -> None:
         questions.get_bundle,
         questions.trusted_keys,
         questions.clock,
+        SERVERS,
     )
     assert await refused(bare.add_devices(add("a"))) == ("credentials_unavailable", 503)
     assert await refused(bare.revoke_devices(RevokeDevices(device_ids=["a"]))) == (

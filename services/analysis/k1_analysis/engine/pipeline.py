@@ -96,7 +96,7 @@ class _Heard:
 
 
 def warm_up() -> None:
-    """Import Essentia, load the weights and compile or load the numba code, so that the first song is fast."""
+    """Import Essentia and load the weights, so that the first song is fast."""
     essentia = load_essentia()
     essentia.BeatTrackerDegara()
     rng = np.random.default_rng(0)

@@ -2,14 +2,13 @@
 
 Model: Krebs, Böck and Widmer, "An efficient state-space model for joint tempo and meter tracking", ISMIR
 2015, without bars. A state is (interval between beats, frames since the last beat); the interval may change
-at beats only. A path's score is kept relative to the score of hearing no beat at all, so that only the states
-inside a beat region change from frame to frame and each frame costs a few hundred additions.
+at beats only. A path's score is kept relative to the score of hearing no beat at all: it changes inside beat regions
+only, so that a path is known by its tempo and the frame of its last beat.
 """
 
 from dataclasses import dataclass
 from functools import cache
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -69,55 +68,72 @@ def track_beats(activation: Floats, model: TempoModel, floor: float = 1e-3) -> S
     return frames / FRAME_RATE_HZ
 
 
-@numba.njit(cache=True)
 def decode_path(
     gain: NDArray[np.float64],
     intervals: NDArray[np.int64],
     log_transition: NDArray[np.float64],
     rows: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """Frames of the beats on the best path.
+    """Return the frames of the beats on the best path.
+
+    A beat leads to one at least `intervals[0]` frames later, so the beats of that many frames do not depend on each
+    other: they are scored as one block of arrays.
 
     Args:
         gain: (T,) log likelihood of a beat less that of no beat.
-        intervals: (I,) frames between beats.
+        intervals: (I,) frames between beats, rising.
         log_transition: (I, I) log probability of going from row to column.
         rows: (I, 2) the rows worth considering for each column.
-
-    A state's score lives in a ring of its tempo at the frame in which its beat began, modulo the interval, so
-    that nothing moves as time passes.
     """
-    frames, tempi = gain.shape[0], intervals.shape[0]
-    offset = np.zeros(tempi + 1, np.int64)
-    for i in range(tempi):
-        offset[i + 1] = offset[i] + intervals[i]
-    score = np.empty(offset[tempi])
-    for i in range(tempi):
-        score[offset[i] : offset[i + 1]] = -np.log(intervals[i])
-    came_from = np.zeros((frames, tempi), np.uint8)
-    leaving = np.empty(tempi)
-    for t in range(frames):
-        for i in range(tempi):
-            leaving[i] = score[offset[i] + t % intervals[i]]
-        for i in range(tempi):
-            best, best_row = -1e300, 0
-            for j in range(rows[i, 0], rows[i, 1]):
-                candidate = leaving[j] + log_transition[j, i]
-                if candidate > best:
-                    best, best_row = candidate, j
-            came_from[t, i] = best_row
-            score[offset[i] + t % intervals[i]] = best
-            for age in range(-(-intervals[i] // BEAT_REGION)):
-                score[offset[i] + (t - age) % intervals[i]] += gain[t]
-    final = np.argmax(score)
-    tempo = np.searchsorted(offset, final, side="right") - 1
-    age = (frames - 1 - (final - offset[tempo])) % intervals[tempo]
-    beat = frames - 1 - age
-    beats = np.empty(frames, np.int64)
-    count = 0
+    frames, longest, block = len(gain), int(intervals[-1]), int(intervals[0])
+    regions = -(-intervals // BEAT_REGION)
+    # Frame t is at t + longest: paths may begin before the song, and a block reaches beyond its end.
+    padded = np.concatenate([np.zeros(longest), gain, np.zeros(int(regions[-1]) + block)])
+    band = rows[:, :1] + np.arange((rows[:, 1] - rows[:, 0]).max())
+    columns = np.arange(len(intervals))
+    weight = log_transition[np.minimum(band, len(intervals) - 1), columns[:, None]]
+    weight[band >= rows[:, 1:]] = -np.inf
+    band = np.minimum(band, len(intervals) - 1)
+
+    # (longest, I): the scores of the paths by the frame in which their last beat began, the newest below.
+    score = np.tile(-np.log(intervals), (longest, 1))
+    _add_gains(score, padded, regions)
+    leaving_row = np.arange(block)[:, None] + longest - intervals
+    came_from = np.empty((frames, len(intervals)), np.uint8)
+    for begin in range(0, frames, block):
+        count = min(block, frames - begin)
+        candidates = score[leaving_row[:count], columns][:, band] + weight
+        chosen = candidates.argmax(axis=2)
+        came_from[begin : begin + count] = chosen + rows[:, 0]
+        entered = np.take_along_axis(candidates, chosen[:, :, None], axis=2)[:, :, 0]
+        _add_gains(entered, padded[begin + longest :], regions)
+        score = np.concatenate([score[count:], entered])
+    return _trace_back(score, intervals, came_from)
+
+
+def _add_gains(score: NDArray[np.float64], gain: NDArray[np.float64], regions: NDArray[np.int64]) -> None:
+    """Add to `score[b, i]` the gains of the `regions[i]` frames from b on, in the order of time."""
+    for age in range(int(regions[-1])):
+        score[:, np.searchsorted(regions, age, side="right") :] += gain[age : age + len(score), None]
+
+
+def _trace_back(
+    score: NDArray[np.float64], intervals: NDArray[np.int64], came_from: NDArray[np.uint8]
+) -> NDArray[np.int64]:
+    """Return the beats of the path that ends best, the first one first.
+
+    Args:
+        score: (L, I) by the frame of the last beat; the last row is that of the last frame.
+        intervals: (I,) frames between beats.
+        came_from: (T, I) the tempo before the beat, by the beat's frame and the tempo after it.
+    """
+    frames, age = len(came_from), np.arange(len(score))[::-1, None]
+    open_paths = np.where(age < intervals, score, -np.inf)
+    row, tempo = np.unravel_index(open_paths.argmax(), open_paths.shape)
+    beat = frames - len(score) + int(row)
+    beats: list[int] = []
     while beat >= 0:
-        beats[count] = beat
-        count += 1
+        beats.append(beat)
         tempo = came_from[beat, tempo]
-        beat -= intervals[tempo]
-    return beats[:count][::-1].copy()
+        beat -= int(intervals[tempo])
+    return np.array(beats[::-1], np.int64)

@@ -9,6 +9,7 @@ from k1_contracts.fleet import (
     AddDevices,
     DevicePage,
     DevicesAdded,
+    DeviceServers,
     DevicesRevoked,
     DeviceView,
     GetDevice,
@@ -43,6 +44,8 @@ class DeviceQuestions:
     get_bundle: Callable[[GetBundle], Awaitable[BundleInfo]]
     trusted_keys: Callable[[], Awaitable[KeySet]]
     clock: Callable[[], datetime]
+    servers: DeviceServers
+    """Where devices connect."""
 
     async def list_devices(self, question: ListDevices) -> DevicePage:
         """A page of devices."""
@@ -90,7 +93,8 @@ class DeviceQuestions:
         if question.renew:
             await keeper.push_revocations()
         document = keys.document or keys.model_dump_json(include={"keys"})
-        return DevicesAdded(credentials=[each.credential for each in minted], trusted_keys=document)
+        credentials = [each.credential for each in minted]
+        return DevicesAdded(credentials=credentials, trusted_keys=document, servers=self.servers)
 
     async def revoke_devices(self, question: RevokeDevices) -> DevicesRevoked:
         """Let devices connect no more; those that are connected are cut off. Again changes nothing."""

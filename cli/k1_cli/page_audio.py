@@ -1,0 +1,58 @@
+"""The song as a page holds it: small, of a kind that browsers play, and in time after every jump.
+
+AAC in MP4: its edit list says how many samples the encoder put before the song. Chromium plays it to the sample; an MP3
+it plays late by the encoder's delay, 25 ms, once a person has jumped, so an MP3 is encoded anew as well.
+"""
+
+import base64
+import io
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.error import FFmpegError
+
+from k1_cli.errors import CommandError
+
+_RATE_HZ: Final = 44_100
+_BITS_A_SECOND: Final = 128_000
+_SMALL_BYTES_A_SECOND: Final = 40_000
+
+
+def audio_uri(name: str, data: bytes, duration_s: float) -> str:
+    """Return the song inside a page, as a data URI: as it is if it is small AAC, else encoded anew.
+
+    Raises:
+        CommandError: it cannot be decoded.
+    """
+    small = len(data) <= duration_s * _SMALL_BYTES_A_SECOND
+    if Path(name).suffix.lower() != ".m4a" or not small:
+        data = _encode_aac(name, data)
+    return f"data:audio/mp4;base64,{base64.b64encode(data).decode()}"
+
+
+def _encode_aac(name: str, data: bytes) -> bytes:
+    written = io.BytesIO()
+    try:
+        with av.open(io.BytesIO(data), "r") as source, av.open(written, "w", format="mp4") as target:
+            stream = target.add_stream("aac", rate=_RATE_HZ, layout="stereo")
+            stream.bit_rate = _BITS_A_SECOND
+            stream.codec_context.open()
+            resampler = AudioResampler("fltp", "stereo", _RATE_HZ, stream.codec_context.frame_size)
+            frames: Iterator[AudioFrame] = source.decode(source.streams.audio[0])
+            written_samples = 0
+            for frame in chain(frames, [None]):
+                for part in resampler.resample(frame):
+                    # Counted here: an MP3's own times begin with the delay of its encoder.
+                    part.pts, part.time_base = written_samples, Fraction(1, _RATE_HZ)
+                    written_samples += part.samples
+                    target.mux(stream.encode(part))
+            target.mux(stream.encode(None))
+    except (FFmpegError, IndexError) as error:
+        raise CommandError(f"{name} cannot be put into a page: {error}; give --audio-url") from error
+    return written.getvalue()

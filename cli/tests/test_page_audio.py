@@ -1,0 +1,85 @@
+"""The song inside a page: small, and in time with the strip."""
+
+import base64
+import io
+
+import av
+import numpy as np
+import pytest
+from av.audio.frame import AudioFrame
+from numpy.typing import NDArray
+
+from k1_cli.errors import CommandError
+from k1_cli.page_audio import audio_uri
+
+RATE = 44_100
+SECONDS = 6
+CLICKS_S = (0.0, 0.5, 2.25, 5.75)
+
+
+def song() -> NDArray[np.float32]:
+    """Quiet noise with clicks at known times."""
+    samples = np.random.default_rng(1).normal(0, 0.003, RATE * SECONDS).astype(np.float32)
+    decay = np.exp(-np.arange(1500) / 200) * np.sin(np.arange(1500) * 0.5)
+    for at in CLICKS_S:
+        samples[int(at * RATE) :][:1500] += (0.8 * decay).astype(np.float32)
+    return samples
+
+
+def encoded(codec: str, container: str, sample_format: str) -> bytes:
+    """The song in a file of that kind, stereo."""
+    written = io.BytesIO()
+    with av.open(written, "w", format=container) as target:
+        stream = target.add_stream(codec, rate=RATE, layout="stereo")
+        frame = AudioFrame.from_ndarray(np.stack([song()] * 2), format="fltp", layout="stereo")
+        frame.sample_rate = RATE
+        stream.codec_context.open()
+        resampler = av.AudioResampler(sample_format, "stereo", RATE, stream.codec_context.frame_size or None)
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            target.mux(stream.encode(part))
+        target.mux(stream.encode(None))
+    return written.getvalue()
+
+
+def decoded(data: bytes) -> NDArray[np.float32]:
+    """What a player gets: mono samples from the song's begin on."""
+    with av.open(io.BytesIO(data)) as source:
+        resampler = av.AudioResampler("flt", "mono", RATE)
+        frames = [*source.decode(audio=0), None]
+        return np.concatenate([part.to_ndarray()[0] for f in frames for part in resampler.resample(f)])
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "container", "sample_format"),
+    [
+        ("a.wav", "pcm_s16le", "wav", "s16"),
+        ("a.mp3", "libmp3lame", "mp3", "s16p"),
+        ("a.flac", "flac", "flac", "s16"),
+    ],
+)
+def test_every_click_stays_where_it_is(name: str, codec: str, container: str, sample_format: str) -> None:
+    """The encoder's delay is not heard: clicks lie within a millisecond, whatever the song came as."""
+    original = encoded(codec, container, sample_format)
+    kind, _, text = audio_uri(name, original, SECONDS).partition(",")
+    assert kind == "data:audio/mp4;base64"
+    heard, reference = decoded(base64.b64decode(text)), song()
+    for at in CLICKS_S:
+        start = int(at * RATE)
+        wanted = reference[start : start + 1500]
+        padded = np.concatenate([np.zeros(1200, np.float32), heard])
+        found = np.correlate(padded[start : start + 1500 + 2400], wanted)
+        assert abs(int(found.argmax()) - 1200) <= RATE // 1000, at
+
+
+def test_a_long_wav_becomes_small_and_small_aac_stays() -> None:
+    """A tenth of a CD's rate; what is small already is not encoded a second time."""
+    wav = encoded("pcm_s16le", "wav", "s16")
+    small = base64.b64decode(audio_uri("a.wav", wav, SECONDS).partition(",")[2])
+    assert len(small) < len(wav) / 8
+    assert base64.b64decode(audio_uri("a.m4a", small, SECONDS).partition(",")[2]) == small
+
+
+def test_what_cannot_be_decoded_is_refused_in_a_sentence() -> None:
+    """And the way around it is named."""
+    with pytest.raises(CommandError, match=r"a\.wav cannot be put into a page.*--audio-url"):
+        audio_uri("a.wav", b"no audio at all", 1.0)

@@ -1,0 +1,137 @@
+"""Devices on a network: another address than loopback, with TLS, and a CA that provisioning installs."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import nats
+import pytest
+from pydantic import SecretStr
+
+from k1_cli.embedded import EmbeddedStack
+from k1_cli.listening import Listening
+from k1_cli.provisioning import write_credentials
+from k1_cli.simulated import Plan, run_devices
+from k1_contracts.devices import Transport
+from k1_contracts.fleet import DevicesAdded
+from k1_platform.device_credentials import load_device_keys, mint
+from k1_platform.nats_connection import connect_options
+from k1_platform.nats_jwt import KeyKind, KeyPair
+from k1_platform.objects import ObjectStore
+from k1_platform.provision import provision_bus
+from k1_platform.settings import NatsSettings, ObjectStoreSettings
+from k1_platform.tls import client_context
+from k1_simulator.fleet import Fleet
+from k1_simulator.identity import provisioned
+from k1_simulator.link import LinkError
+from k1_simulator.mqtt_link import mqtt_link
+from k1_simulator.nats_link import nats_link
+from k1_simulator.world import Habits, Servers
+from simulator.tests.commander import Commander
+from simulator.tests.conftest import stage_fields
+from simulator.tests.shows import KEY, bundle, jwk_set
+
+ADDRESS = "127.0.0.2"
+DEVICES: dict[str, Transport] = {"over-nats": "nats", "over-mqtt": "mqtt"}
+NO_HABITS = Habits(telemetry=False, reconnect_s=0.05)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
+    """Servers that listen on another address than 127.0.0.1, with the certificate that the first start makes."""
+    home = tmp_path_factory.mktemp("listening") / "home"
+    with EmbeddedStack(home, Listening(ADDRESS).network(home)) as running:
+        yield running
+
+
+def added(stack: EmbeddedStack) -> DevicesAdded:
+    """What deploy answers when devices are added."""
+    keys, now = load_device_keys(stack.urls.nats_deploy_keys), int(time.time())
+    return DevicesAdded(
+        credentials=[
+            mint(keys, name, transport, KeyPair.generate(KeyKind.USER), now).credential
+            for name, transport in DEVICES.items()
+        ],
+        trusted_keys=jwk_set(KEY),
+        servers=stack.device_servers,
+    )
+
+
+def servers_of(stack: EmbeddedStack, ca: Path | None) -> Servers:
+    told = stack.device_servers
+    return Servers(NatsSettings(url=told.nats_url or "", creds=None, ca=ca), told.mqtt_url)
+
+
+def object_store(stack: EmbeddedStack) -> ObjectStore:
+    urls = stack.urls
+    keys = {"access_key": SecretStr(urls.s3_access_key), "secret_key": SecretStr(urls.s3_secret_key)}
+    return ObjectStore(ObjectStoreSettings(url=urls.s3_url, public_url=None, ca=urls.ca, **keys))
+
+
+async def test_devices_get_a_bundle_over_tls(stack: EmbeddedStack, tmp_path: Path) -> None:
+    """Over NATS and over MQTT: connected, commanded, and the bundle fetched from its signed URL, all with the CA."""
+    client = await nats.connect(**connect_options(NatsSettings.of(stack.urls.environment())))
+    await provision_bus(client.jetstream(timeout=60))
+    commander, objects, made = Commander(client), object_store(stack), bundle(1)
+    await commander.start()
+    await objects.ensure_bucket()
+    await objects.put_bytes("bundles/1.k1b", made.data, "application/octet-stream")
+    stage = stage_fields(1, objects.signed_url("bundles/1.k1b", expires=timedelta(hours=1)))
+    assert stage["url"].startswith(f"https://{ADDRESS}:")
+    servers = servers_of(stack, stack.network.ca)
+    fleet = Fleet(provisioned(added(stack)), servers=servers, folder=tmp_path, habits=NO_HABITS)
+    async with fleet:
+        for name in DEVICES:
+            answer = await commander.call(name, "stage", f"stage-{name}", **stage)
+            assert (answer.status, answer.code) == ("done", None), answer
+    objects.close()
+    await client.close()
+
+
+async def test_a_device_without_the_ca_stays_out(stack: EmbeddedStack) -> None:
+    """A device that trusts the CAs of its system alone refuses the servers, and says why."""
+
+    async def heard(*_: object) -> None:
+        """No command comes."""
+
+    servers, (over_nats, over_mqtt) = servers_of(stack, None), added(stack).credentials
+    for link in (
+        nats_link(over_nats.device_id, servers.nats, over_nats),
+        mqtt_link(over_mqtt.device_id, servers.mqtt_url or "", over_mqtt, client_context(None)),
+    ):
+        with pytest.raises(LinkError, match="certificate verify failed"):
+            await link(heard)
+
+
+def test_the_simulator_runs_from_credential_files_alone(
+    stack: EmbeddedStack, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `devices add` writes says where the servers are and whom to trust, for both transports."""
+    write_credentials(added(stack), tmp_path)
+    online: list[str] = []
+
+    async def stay_until_online(fleet: Fleet, *_: object, **__: object) -> None:
+        online.extend(name for name, state in fleet.states().items() if state.online)
+
+    monkeypatch.setattr("k1_cli.simulated._watch", stay_until_online)
+    plan = Plan(0, "nats", None, 0, "k1", None, factory=False, renew=False, credentials=tmp_path)
+    run_devices(tmp_path / "no-home", plan, as_json=True)
+    assert sorted(online) == sorted(DEVICES)
+    assert stack.urls.nats_url in (tmp_path / "over-nats.creds").read_text()
+    assert not (tmp_path / "no-home").exists()
+
+
+def test_databases_stay_on_loopback(stack: EmbeddedStack) -> None:
+    """PostgreSQL and MongoDB cannot be reached by the address that is listened on."""
+    urls = stack.urls
+    assert "@127.0.0.1:" in urls.postgres_dsn
+    assert stack.server("mongo").port is None
+
+    async def refused() -> None:
+        port = stack.server("postgres").port
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(ADDRESS, port)
+
+    asyncio.run(refused())
