@@ -20,6 +20,7 @@ from k1_gateway.parsing import read_document, read_fields, read_question
 from k1_gateway.problems import ProblemError
 from k1_gateway.routes import ENDPOINTS
 from k1_platform.http_server import LIMITS, ServerLimits
+from k1_platform.settings import HttpSettings
 from tests.support.api_document import ApiDocument, Operation
 
 API = ApiDocument(make_document(ENDPOINTS))
@@ -170,7 +171,7 @@ async def refusal(endpoint: Endpoint, operation: Operation, sent: bytes) -> Prob
     payload.feed_data(sent)
     payload.feed_eof()
     app = web.Application()
-    app[LIMITS] = ServerLimits(receive_s=60.0, idle_s=60.0)
+    app[LIMITS] = ServerLimits.of(HttpSettings())
     headers = {"Content-Type": "application/json"}
     request = make_mocked_request(
         "POST", "/", headers, match_info=operation.path, payload=payload, app=app, client_max_size=2**20
