@@ -22,7 +22,7 @@ _ID_WIDTH = 30
 
 
 def upload(
-    song: Annotated[Path, typer.Argument(help="An MP3, WAV, FLAC, OGG or M4A file up to 50 MB.")],
+    song: Annotated[Path, typer.Argument(help="An MP3, MP2, WAV, AIFF, FLAC, OGG or M4A file up to 50 MB.")],
     *,
     title: Annotated[str | None, typer.Option(help="The file's name by default.")] = None,
     artist: Annotated[str | None, typer.Option(help="Who made it.")] = None,
