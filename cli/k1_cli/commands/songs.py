@@ -61,6 +61,7 @@ def upload(
             f"{done.job['track_id']} version {done.job['version']} after {done.elapsed_ms / 1000:.1f} s"
         )
         print_summary(done.genesis)
+        _print_same(done.same_recording_as)
 
 
 def tracks(
@@ -171,11 +172,17 @@ def _print_page(page: dict[str, Any]) -> None:
     results.print(f"{len(page['items'])} of {page['total']}")
 
 
+def _print_same(track_ids: list[str]) -> None:
+    for track_id in track_ids:
+        results.print(f"the same recording as {track_id} (./k1 tracks {track_id})", markup=False)
+
+
 def _print_detail(detail: dict[str, Any]) -> None:
     track = detail["track"]
     for name, value in track.items():
         if value not in (None, [], ""):
             results.print(f"{name}: {value}", markup=False)
+    _print_same(detail.get("same_recording_as", []))
     for version in detail["versions"]:
         artefacts = ", ".join(a["name"] for a in version["artefacts"] if a["status"] == "present")
         results.print(f"version {version['version']} ({version['created_at']}): {artefacts}", markup=False)
