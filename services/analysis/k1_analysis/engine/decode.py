@@ -17,6 +17,7 @@ from av.audio.frame import AudioFrame
 from k1_analysis.engine.errors import EngineError
 from k1_analysis.engine.framing import SAMPLE_RATE_HZ, Floats
 from k1_analysis.engine.limits import Limits
+from k1_analysis.engine.mixing import CancellationMeter
 from k1_analysis.engine.resample import cleaned, loudest, mono, resampled
 from k1_audio.reading import TOLERANCE_S, AudioReader, Losses, ReadError
 from k1_audio.start import Start
@@ -184,8 +185,14 @@ class Audio:
     decoded: Decoded
 
 
-def decode(path: Path, limits: Limits | None = None) -> Audio:
+def decode(path: Path, limits: Limits | None = None, channel: int | None = None) -> Audio:
     """The whole of `path` in memory: for plots and experiments; the pipeline streams instead."""
-    with AudioSource(path, limits or Limits()) as source:
-        samples = np.concatenate([block for block, _ in source.blocks()])
-        return Audio(samples, source.decoded())
+    meter, blocks = CancellationMeter(), list[Floats]()
+    with AudioSource(path, limits or Limits(), channel) as source:
+        for block, frames in source.blocks():
+            blocks.append(block)
+            for frame in frames:
+                meter.push(frame)
+        if channel is None and (stronger := meter.stronger_channel()) is not None:
+            return decode(path, limits, stronger)
+        return Audio(np.concatenate(blocks), source.decoded())
