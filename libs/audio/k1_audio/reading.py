@@ -35,7 +35,8 @@ _EXACT_FORMATS: Final = frozenset(
 """Containers whose declared length is counted by whoever wrote them."""
 _MOST_PLANES: Final = 8
 """Reading the planes of a frame with more channels through PyAV 18 crashes the interpreter."""
-_SHORTEST_GAP_S: Final = 0.02
+_SHORTEST_GAP_S: Final = 0.06
+"""Clocks jitter by less: Vorbis counts the samples of long and short blocks unevenly."""
 _LONGEST_GAP_S: Final = 10.0
 """A clock that jumps further is wrong: there is no music that long missing."""
 _DAMAGE_CHECKS: Final = {"flac": {"err_detect": "crccheck"}}

@@ -77,14 +77,14 @@ def _format(fmt: bytes) -> _Format:
 
 def _header(fmt: bytes, fact_samples: int | None, at: int, size: int, file_size: int) -> WavHeader:
     form = _format(fmt)
-    trusted = size <= _LARGEST_TRUSTED
+    trusted = 0 < size <= _LARGEST_TRUSTED
     return WavHeader(
         declared_s=_declared(form, size, fact_samples) if trusted else None,
         raw_format=_misread(form),
         rate_hz=form.rate_hz,
         channels=form.channels,
         data_at=at,
-        data_end=min(at + size, file_size) if trusted and size else file_size,
+        data_end=min(at + size, file_size) if trusted else file_size,
     )
 
 

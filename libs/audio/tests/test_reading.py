@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import soundfile
 from av.stream import Disposition
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -149,3 +150,18 @@ def test_frame_lengths_are_the_standards() -> None:
     headers = (b"\xff\xfb\x90\x00", b"\xff\xfb\x92\x00", b"\xff\xf3\x80\x00", b"\xff\xfd\xa4\x00")
     found = [header_at(header, 0) for header in headers]
     assert [header and header.length for header in found] == [417, 418, 208, 576]
+
+
+def test_a_clock_that_jitters_loses_nothing(tmp_path: Path) -> None:
+    """Vorbis counts its long and short blocks unevenly: no silence is put between them."""
+    rng = np.random.default_rng(2)
+    music = np.zeros(20 * files.RATE, np.float32)
+    for at in rng.integers(0, len(music) - 3000, 160):
+        music[at : at + 3000] += (0.4 * np.exp(-np.arange(3000) / 300) * rng.standard_normal(3000)).astype(
+            np.float32
+        )
+    content = io.BytesIO()
+    soundfile.write(content, music.clip(-1, 1), files.RATE, format="OGG", subtype="VORBIS")
+    found, reader = files.decoded(tmp_path / "song.ogg", content.getvalue())
+    assert len(found) == len(music)
+    assert not reader.losses.seconds
