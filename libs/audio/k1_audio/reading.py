@@ -4,50 +4,33 @@ Runs where a hostile file may crash the process: in a child.
 """
 
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final
 
-import av
-import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
-from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
-from av.stream import Disposition
 
-from k1_audio.slices import FileSlice
+from k1_audio.pieces import MOST_PLANES, cut, silence
+from k1_audio.source import ReadError, Source, declared_s, seconds
 from k1_audio.start import USUAL, Start, usual_start
-from k1_audio.survey import Part, Survey, survey
+from k1_audio.survey import Survey, survey
+
+__all__ = ["TOLERANCE_S", "AudioReader", "Losses", "ReadError", "StreamFacts"]
 
 TOLERANCE_S: Final = 1.0
 """A file may be this much longer than a limit: encoders pad their last frame."""
-# Playlists and the like would make libav open other files than the one it was given.
-_FORMATS: Final = (
-    "aac,ac3,adts,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,iff,loas,matroska,mov,mp3,mpc,mpc8,"
-    "mpeg,mpegts,ogg,oma,rm,tak,tta,voc,w64,wav,webm,wsd,wv"
-)
 _EXACT_FORMATS: Final = frozenset(
     {"aiff", "ape", "au", "caf", "flac", "matroska", "mov", "tak", "tta", "w64", "wav", "wv"}
 )
 """Containers whose declared length is counted by whoever wrote them."""
-_MOST_PLANES: Final = 8
-"""Reading the planes of a frame with more channels through PyAV 18 crashes the interpreter."""
 _SHORTEST_GAP_S: Final = 0.06
 """Clocks jitter by less: Vorbis counts the samples of long and short blocks unevenly."""
 _LONGEST_GAP_S: Final = 10.0
 """A clock that jumps further is wrong: there is no music that long missing."""
-_DAMAGE_CHECKS: Final = {"flac": {"err_detect": "crccheck"}}
-
-
-class ReadError(Exception):
-    """The file cannot be read."""
-
-    def __init__(self, code: Literal["decode_failed", "unsupported"], message: str) -> None:
-        super().__init__(message)
-        self.code: Literal["decode_failed", "unsupported"] = code
 
 
 @dataclass(slots=True)
@@ -94,7 +77,7 @@ class AudioReader:
             self.survey: Survey = survey(path)
         except OSError as error:
             raise ReadError("decode_failed", "The file cannot be opened.") from error
-        self._source = _Source(path, self.survey.parts[0])
+        self._source = Source(path, self.survey.parts[0])
         self.losses = Losses(seconds=self.survey.lost_s, shift_s=self.survey.lost_s)
         self.start: Start = self.survey.start or Start()
         self._skipped_by_libav = 0
@@ -111,43 +94,38 @@ class AudioReader:
 
     def frames(self) -> Iterator[AudioFrame]:
         """Yield the decoded frames, once; their clock is removed, because damaged files have a wrong one."""
-        skip: int | None = None
         left = self.survey.samples
+        skip: int | None = None
         for frame in self._all_frames():
-            if skip is None:
-                skip = self.start.skip
-            samples = frame.samples
-            if skip or (left is not None and samples - skip > left):
-                cut = _cut(frame, skip, left)
-                skip = max(0, skip - samples)
-                if cut is None:
-                    continue
-                frame = cut  # noqa: PLW2901  what is left of it
-            if left is not None:
-                left -= frame.samples
-            frame.pts = None
-            yield frame
+            skip = self.start.skip if skip is None else skip
+            piece = cut(frame, skip, left)
+            skip = max(0, skip - frame.samples)
+            if piece is None:
+                continue
+            left = None if left is None else left - piece.samples
+            piece.pts = None
+            yield piece
             if left == 0:
                 return
 
-    def longer_than(self, limit_s: float) -> float | None:
-        """Return the seconds that the file really holds if they exceed a limit, without decoding them.
+    def is_longer_than(self, limit_s: float) -> bool:
+        """Whether the file really holds more than a limit and TOLERANCE_S, found without decoding it.
 
         Packets are counted where the header declares too much or nothing: what it declares is only a hint.
         """
-        counted = self.survey.length_s
-        if counted is None:
+        length_s = self.survey.length_s
+        if length_s is None:
             declared = self.facts.declared_s
             if declared is not None and declared <= limit_s:
-                return None
-            counted = self._count(limit_s + TOLERANCE_S)
-        return counted if counted > limit_s + TOLERANCE_S else None
+                return False
+            length_s = self._count(limit_s + TOLERANCE_S)
+        return length_s > limit_s + TOLERANCE_S
 
     def _read_facts(self) -> StreamFacts:
         container, stream = self._source.container, self._source.stream
         context = stream.codec_context
         exact = self.survey.declared_s
-        hint = exact or self.survey.length_s or _declared_s(container, stream)
+        hint = exact or self.survey.length_s or declared_s(container, stream)
         named = container.format.name.split(",")[0]
         is_exact = exact is not None if self.survey.estimated else named in _EXACT_FORMATS
         return StreamFacts(
@@ -166,7 +144,7 @@ class AudioReader:
             if index:
                 self._source.close()
                 try:
-                    self._source = _Source(self._path, part)
+                    self._source = Source(self._path, part)
                 except ReadError:
                     self.losses.parts += 1
                     continue
@@ -183,7 +161,7 @@ class AudioReader:
                 frames = packet.decode()
             except FFmpegError:
                 self.losses.packets += 1
-                lost_s += _seconds(packet)
+                lost_s += seconds(packet)
                 continue
             for frame in frames:
                 channels = channels or frame.layout.nb_channels
@@ -215,116 +193,27 @@ class AudioReader:
             return
         self.losses.seconds += min(missing_s, _LONGEST_GAP_S)
         samples = round(missing_s * frame.sample_rate)
-        channels = frame.layout.nb_channels
-        if missing_s > _LONGEST_GAP_S or not samples or channels > _MOST_PLANES:
+        if missing_s > _LONGEST_GAP_S or not samples or frame.layout.nb_channels > MOST_PLANES:
             self.losses.shift_s += min(missing_s, _LONGEST_GAP_S)
             return
-        kind = frame.to_ndarray().dtype
-        shape = (channels, samples) if frame.format.is_planar else (1, samples * channels)
-        yield _like(frame, np.full(shape, 128 if kind == np.uint8 else 0, kind))
+        yield silence(frame, samples)
 
     def _count(self, enough_s: float) -> float:
         """Return the seconds in the packets of all parts, or a little more than enough."""
         total = 0.0
         for part in self.survey.parts:
             try:
-                source = _Source(self._path, part)
+                source = Source(self._path, part)
             except ReadError:
                 continue
             with closing(source):
                 for packet in source.packets():
-                    total += _seconds(packet)
+                    total += seconds(packet)
                     if total > enough_s:
                         return total
         return total
 
 
-class _Source:
-    """One part of a file, opened by libav."""
-
-    def __init__(self, path: Path, part: Part) -> None:
-        self._slice = FileSlice(path, part.first, part.end)
-        try:
-            self.container = self._open(part)
-        except (FFmpegError, ValueError) as error:
-            self._slice.close()
-            raise ReadError(
-                "decode_failed", f"The file is not audio that libav can read ({_reason(error)})."
-            ) from error
-        try:
-            self.stream = _default_stream(self.container)
-        except ReadError:
-            self.close()
-            raise
-
-    def _open(self, part: Part) -> InputContainer:
-        options = {"protocol_whitelist": "", "format_whitelist": f"{_FORMATS},s16le,s24le,s32le"}
-        return av.open(
-            self._slice, "r", format=part.format, metadata_errors="replace", options=options | part.options
-        )
-
-    def packets(self) -> Iterator["Packet[AudioStream]"]:
-        """Yield the stream's packets; a file that ends in the middle of one ends before it."""
-        with suppress(FFmpegError):
-            yield from self.container.demux(self.stream)
-
-    def close(self) -> None:
-        self.container.close()
-        self._slice.close()
-
-
-def _default_stream(container: InputContainer) -> AudioStream:
-    streams = container.streams.audio
-    if not streams:
-        raise ReadError("unsupported", "The file holds no audio stream.")
-    stream = next((each for each in streams if each.disposition & Disposition.default), streams[0])
-    context = stream.codec_context
-    context.thread_count = 1
-    context.options = _DAMAGE_CHECKS.get(context.codec.canonical_name, {})
-    return stream
-
-
-def _declared_s(container: InputContainer, stream: AudioStream) -> float | None:
-    if stream.duration is not None and stream.time_base is not None:
-        seconds = float(stream.duration * stream.time_base)
-    elif container.duration is not None:
-        seconds = container.duration / av.time_base
-    else:
-        return None
-    return seconds if seconds >= 0 else None
-
-
-def _seconds(packet: "Packet[AudioStream]") -> float:
-    if packet.duration is None:
-        return 0.0
-    return max(0.0, float(packet.duration * packet.time_base))
-
-
 def _is_absurd(frame: AudioFrame, channels: int) -> bool:
     """Whether a stream that had few channels suddenly has very many: a damaged header."""
-    return frame.layout.nb_channels > max(channels, _MOST_PLANES)
-
-
-def _cut(frame: AudioFrame, skip: int, left: int | None) -> AudioFrame | None:
-    """Return the samples behind `skip`, at most `left` of them; None when there are none."""
-    channels = frame.layout.nb_channels
-    end = frame.samples if left is None else min(frame.samples, skip + left)
-    if skip >= end:
-        return None
-    if channels > _MOST_PLANES:
-        return frame
-    samples = frame.to_ndarray()
-    width = 1 if frame.format.is_planar else channels
-    return _like(frame, np.ascontiguousarray(samples[:, skip * width : end * width]))
-
-
-def _like(frame: AudioFrame, samples: Any) -> AudioFrame:
-    """Return samples, shaped and typed as `to_ndarray` gives them, as a frame of the same kind."""
-    made = AudioFrame.from_ndarray(samples, format=frame.format.name, layout=frame.layout.name)
-    made.sample_rate = frame.sample_rate
-    return made
-
-
-def _reason(error: FFmpegError | ValueError) -> str:
-    """Return what libav says, without the path of the file, which is private."""
-    return error.strerror if isinstance(error, FFmpegError) and error.strerror else "unknown format"
+    return frame.layout.nb_channels > max(channels, MOST_PLANES)

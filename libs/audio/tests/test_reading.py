@@ -46,8 +46,8 @@ def test_only_what_is_there_can_be_too_long(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "song"
     path.write_bytes(files.encoded(kind))
     with closing(AudioReader(path)) as reader:
-        assert reader.longer_than(files.SECONDS) is None
-        assert reader.longer_than(files.SECONDS - 1.5) is not None
+        assert not reader.is_longer_than(files.SECONDS)
+        assert reader.is_longer_than(files.SECONDS - 1.5)
 
 
 def test_a_variable_rate_without_a_count_is_counted(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_variable_rate_without_a_count_is_counted(tmp_path: Path) -> None:
         output.mux(encoder.encode(None))
     found, reader = files.decoded(tmp_path / "vbr.mp3", stream.getvalue())
     assert reader.facts.declared_s == pytest.approx(5, abs=0.1)
-    assert reader.longer_than(5) is None
+    assert not reader.is_longer_than(5)
     assert len(found) == pytest.approx(5 * files.RATE, abs=2 * 1152)
 
 

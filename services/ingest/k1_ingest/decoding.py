@@ -74,6 +74,6 @@ def _require_music(reader: AudioReader) -> None:
 
 
 def _require_length(reader: AudioReader, job: ProbeJob) -> None:
-    if reader.longer_than(job.max_minutes * 60) is not None:
+    if reader.is_longer_than(job.max_minutes * 60):
         limit = f"{job.max_minutes:g} minute" + "s" * (job.max_minutes != 1)
         raise ProbeError("too_long", f"The song is longer than the limit of {limit}; shorten it.")

@@ -4,7 +4,7 @@ import resource
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from k1_analysis.engine.agreement import compare
@@ -88,6 +88,18 @@ def musical_warnings(rhythm: Rhythm, decoded: Decoded) -> list[Warned]:
             Warned("low_agreement", "Independent trackers disagree about the beats: check them by ear.")
         )
     return warnings
+
+
+def trusted(rhythm: Rhythm, trust: float) -> Rhythm:
+    """The same beats, with less confidence where the audio is damaged."""
+    if trust == 1:
+        return rhythm
+    return replace(
+        rhythm,
+        beat_confidence=rhythm.beat_confidence * trust,
+        track_confidence=rhythm.track_confidence * trust,
+        tempo_confidence=rhythm.tempo_confidence * trust,
+    )
 
 
 def measured(rhythm: Rhythm, duration_s: float, seconds: dict[str, float]) -> dict[str, Any]:

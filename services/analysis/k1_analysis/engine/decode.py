@@ -102,7 +102,7 @@ class AudioSource:
         self._samples = 0
         self._not_finite = 0
         self._peak = 0.0
-        if self._reader.longer_than(limit_s) is not None:
+        if self._reader.is_longer_than(limit_s):
             self.close()
             raise self._too_long()
 

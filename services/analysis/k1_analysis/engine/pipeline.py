@@ -6,7 +6,7 @@ never a whole song.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import file_digest
 from pathlib import Path
@@ -15,9 +15,9 @@ from typing import Any
 import av
 import numpy as np
 
-from k1_analysis.engine.account import Stopwatch, decoding_warnings, measured, musical_warnings
+from k1_analysis.engine.account import Stopwatch, decoding_warnings, measured, musical_warnings, trusted
 from k1_analysis.engine.activation import default_net
-from k1_analysis.engine.beats import Rhythm, find_rhythm, preview_beats
+from k1_analysis.engine.beats import find_rhythm, preview_beats
 from k1_analysis.engine.config import ENGINE, analysis_config
 from k1_analysis.engine.decode import AudioSource, Decoded
 from k1_analysis.engine.features import FeatureExtractor, Features, extract
@@ -202,7 +202,7 @@ def _understand(song: _Song, watch: Stopwatch, tell: ProgressListener) -> Findin
             sounding_s=sounding(quiet, duration_s),
             preset=song.preset,
         )
-        rhythm = _trusted(rhythm, heard.decoded.trust)
+        rhythm = trusted(rhythm, heard.decoded.trust)
     tell(Progress("sections", 85))
     with watch.stage("sections"):
         vocabulary = song.preset.sections if song.preset else ()
@@ -233,18 +233,6 @@ def _understand(song: _Song, watch: Stopwatch, tell: ProgressListener) -> Findin
         sections=sections,
         silences=quiet,
         warnings=warnings + musical_warnings(rhythm, heard.decoded),
-    )
-
-
-def _trusted(rhythm: Rhythm, trust: float) -> Rhythm:
-    """The same beats, with less confidence where the audio is damaged."""
-    if trust == 1:
-        return rhythm
-    return replace(
-        rhythm,
-        beat_confidence=rhythm.beat_confidence * trust,
-        track_confidence=rhythm.track_confidence * trust,
-        tempo_confidence=rhythm.tempo_confidence * trust,
     )
 
 
