@@ -15,6 +15,7 @@ from k1_analysis.engine.decode import decode
 from k1_analysis.engine.limits import Limits
 from k1_analysis.engine.mixing import CancellationMeter
 from k1_analysis.engine.resample import FRAME_SIZE
+from k1_analysis.summary import summarised
 
 BEATS = songs.steady(120.0, 12.0, offset_s=0.5)
 SONG = songs.song(BEATS)
@@ -72,6 +73,7 @@ def test_an_uncertain_offset_is_said_with_its_bound(tmp_path: Path) -> None:
     decoder = analysis.genesis.metadata.decoder
     assert decoder is not None
     assert decoder.offset_uncertain_ms == 25.1
+    assert summarised(analysis.genesis).pcm_sha256 == analysis.genesis.metadata.hashes.pcm_sha256
 
 
 def test_a_song_of_exactly_the_limit_is_analysed(tmp_path: Path) -> None:
