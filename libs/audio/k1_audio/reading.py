@@ -175,13 +175,13 @@ class AudioReader:
                 yield frame
 
     def _find_start(self, packet: "Packet[AudioStream]") -> None:
-        """Take the container's word for the encoder's delay, or guess where it has none."""
+        """Read the encoder's delay from the container, or guess it where there is none."""
         if self.survey.start is not None:
             return
         codec, rate_hz = self.facts.codec, self.facts.sample_rate_hz
         if packet.has_sidedata("skip_samples"):
-            told = bytes(packet.get_sidedata("skip_samples"))
-            self._skipped_by_libav = int.from_bytes(told[:4], "little")
+            skip = bytes(packet.get_sidedata("skip_samples"))
+            self._skipped_by_libav = int.from_bytes(skip[:4], "little")
         elif codec in USUAL and rate_hz:
             self.start = usual_start(codec, rate_hz)
 

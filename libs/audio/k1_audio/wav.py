@@ -22,7 +22,7 @@ class WavHeader:
     """What the chunks in front of the samples say."""
 
     declared_s: float | None
-    """Seconds of audio; None for an unknown length and for codecs whose bytes do not tell."""
+    """Seconds of audio; None for an unknown length and for codecs whose length does not follow from their bytes."""
     raw_format: str | None
     """libav's name of these samples where it would misread the header, else None."""
     rate_hz: int

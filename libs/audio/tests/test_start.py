@@ -15,7 +15,7 @@ MOST_MS = 2.0
 
 @pytest.mark.parametrize("kind", files.ENCODERS)
 def test_the_music_starts_where_it_was_recorded(tmp_path: Path, kind: str) -> None:
-    """Within 2 ms where the file tells; otherwise within the bound that is given."""
+    """Within 2 ms where the file says where it starts; otherwise within the bound that is given."""
     found, reader = files.decoded(tmp_path / "song", files.encoded(kind))
     off = files.offset_ms(found)
     assert (reader.start.bound_ms is None) == (kind in TELLING or kind == "ima adpcm")

@@ -130,7 +130,7 @@ def test_a_stream_recorded_late_is_whole(tmp_path: Path) -> None:
         pytest.param(PAD + HALF * SONG, PAD - HALF * SONG, id="the drums cancel, a chord does not"),
     ],
 )
-def test_channels_that_cancel_are_heard(tmp_path: Path, left: np.ndarray, right: np.ndarray) -> None:
+def test_channels_that_cancel_have_beats(tmp_path: Path, left: np.ndarray, right: np.ndarray) -> None:
     """What lies in the difference of the channels alone has beats and is not silence."""
     analysis = _analyse(songs.write(tmp_path / "song.wav", np.stack([left, right], axis=1)))
     _assert_beats(analysis)
