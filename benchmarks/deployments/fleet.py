@@ -16,6 +16,7 @@ from typing import Any
 import uvloop
 
 from k1_platform.settings import NatsSettings
+from k1_platform.threads import in_thread
 from k1_simulator.faults import FaultPlan, Slow
 from k1_simulator.fleet import Fleet
 from k1_simulator.identity import Identity
@@ -39,7 +40,7 @@ async def _run(fleet: Fleet) -> None:
     async with fleet:
         print("ready", flush=True)
         told = 0
-        while await asyncio.to_thread(sys.stdin.readline):
+        while await in_thread(sys.stdin.readline):
             moments = [each.monotonic_s for each in fleet.activations()[told:]]
             told += len(moments)
             print(json.dumps(moments), flush=True)

@@ -20,6 +20,7 @@ from k1_contracts.ids import new_id
 from k1_deploy.devices.link import DeviceLink
 from k1_deploy.driving.bundles import Bundles
 from k1_platform.objects import ObjectStore
+from k1_platform.threads import in_thread
 from k1_simulator.identity import device_names, provisioned
 from tests.chaos.session import Session
 from tests.chaos.world import World
@@ -75,14 +76,14 @@ async def measure(world: World, count: int, bytes_per_s: float | None) -> Measur
     """Deploy, roll back by hand, then the peer's turn on the same devices."""
     async with world.open() as session, _devices(world, session, count, bytes_per_s) as (device_ids, fleet):
         phases = await _roll_out(world, session, device_ids)
-        moments = await asyncio.to_thread(fleet.moments)
+        moments = await in_thread(fleet.moments)
         rolled_back_s = await _roll_back(session, phases.deployment_id)
         objects = ObjectStore(world.objects)
         link = DeviceLink(session.client)
         await link.start()
         peer = OneByOne(link, Bundles(session.pool, objects), world.old, world.new)
         peer_out_s = await peer.roll_out(device_ids)
-        peer_moments = await asyncio.to_thread(fleet.moments)
+        peer_moments = await in_thread(fleet.moments)
         peer_back_s = await peer.roll_back(device_ids)
         objects.close()
     return Measured(
@@ -111,13 +112,13 @@ async def _devices(
         "bytes_per_s": bytes_per_s,
     }
     plan.write_text(json.dumps(settings | {"identities": identities}))
-    fleet = await asyncio.to_thread(FleetProcess, plan)
+    fleet = await in_thread(FleetProcess, plan)
     try:
         known = "SELECT count(*) FROM deploy.devices WHERE id = ANY($1::text[]) AND expected_known"
         await _until(session, known, ids, count)
         yield ids, fleet
     finally:
-        await asyncio.to_thread(fleet.end)
+        await in_thread(fleet.end)
 
 
 @dataclass(frozen=True)

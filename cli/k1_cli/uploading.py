@@ -46,6 +46,7 @@ class Analysed:
     job: JsonObject
     genesis: JsonObject | None
     elapsed_ms: int
+    same_recording_as: list[str]
 
     def to_json(self) -> JsonObject:
         """The document of `k1 upload --wait --json`."""
@@ -57,6 +58,7 @@ class Analysed:
             "bpm": self.genesis["global_metrics"]["bpm"] if self.genesis else None,
             "beat_count": len(self.genesis["layers"]["rhythm"]["beat_grid_ms"]) if self.genesis else None,
             "elapsed_ms": self.elapsed_ms,
+            "same_recording_as": self.same_recording_as,
         }
 
     @property
@@ -87,11 +89,11 @@ def follow(gateway: Gateway, accepted: JsonObject) -> Analysed:
     with progress_bar() as progress:
         bar = progress.add_task("waiting for a worker", total=_FULL)
         job = gateway.wait_for_job(accepted["job_id"], lambda state: _show(progress, bar, state))
-        track = gateway.wait_for_track(accepted["track_id"])["track"]
+        detail = gateway.wait_for_track(accepted["track_id"])
     elapsed_ms = round((time.monotonic() - begun) * 1000)
     completed = job["status"] == "completed"
     genesis = gateway.genesis(accepted["track_id"], job["version"]) if completed else None
-    return Analysed(track, job, genesis, elapsed_ms)
+    return Analysed(detail["track"], job, genesis, elapsed_ms, detail.get("same_recording_as", []))
 
 
 def existing_note(gateway: Gateway, details: Details, accepted: JsonObject) -> str | None:

@@ -94,3 +94,15 @@ def test_after_all_that_a_song_is_analysed(system: System) -> None:
     """The worker still works."""
     accepted = system.uploaded(songs.song(20)).json()
     assert system.await_end(accepted["job_id"])["status"] == "completed"
+
+
+def test_the_same_audio_under_another_tag_is_the_same_recording(system: System) -> None:
+    """A second track, because its bytes differ; its detail names the first one, and the other way round."""
+    music = songs.mp3(91)
+    tagged = b"ID3\x03\0\0\0\0\x04\0" + bytes(512) + music
+    accepted = [system.uploaded(data, name).json() for data, name in ((music, "a.mp3"), (tagged, "b.mp3"))]
+    for each in accepted:
+        assert system.await_end(each["job_id"])["status"] == "completed"
+    first, second = (each["track_id"] for each in accepted)
+    assert system.track(second)["same_recording_as"] == [first]
+    assert system.track(first)["same_recording_as"] == [second]

@@ -31,7 +31,10 @@ VersionOption = Annotated[int | None, typer.Option(help="The current version by 
 def upload(
     songs: Annotated[
         list[Path],
-        typer.Argument(help="Audio files of up to 50 MB each, or folders of them.", metavar="SONG..."),
+        typer.Argument(
+            help="MP3, MP2, WAV, AIFF, FLAC, OGG or M4A files of up to 50 MB each, or folders.",
+            metavar="SONG...",
+        ),
     ],
     *,
     title: Annotated[str | None, typer.Option(help="The file's name by default; for one file only.")] = None,
@@ -83,6 +86,7 @@ def _upload_one(song: Path, details: "Details", home: Path, *, wait: bool, as_js
             f"{done.job['track_id']} version {done.job['version']} after {done.elapsed_ms / 1000:.1f} s"
         )
         print_summary(done.genesis)
+        _print_same(done.same_recording_as)
 
 
 def _upload_several(songs: list[Path], details: "Details", home: Path, *, wait: bool, as_json: bool) -> None:
@@ -203,11 +207,17 @@ def _print_page(page: dict[str, Any]) -> None:
     results.print(total if shown == page["total"] else f"{shown} of {total}")
 
 
+def _print_same(track_ids: list[str]) -> None:
+    for track_id in track_ids:
+        results.print(f"the same recording as {track_id} (`./k1 tracks {track_id}`)")
+
+
 def _print_detail(detail: dict[str, Any]) -> None:
     from k1_cli.formatting import field_lines
 
     for line in field_lines(detail["track"]):
         results.print(line)
+    _print_same(detail.get("same_recording_as", []))
     for version in detail["versions"]:
         artefacts = ", ".join(a["name"] for a in version["artefacts"] if a["status"] == "present")
         results.print(f"version {version['version']} ({version['created_at']}): {artefacts}")

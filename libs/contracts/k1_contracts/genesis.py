@@ -58,6 +58,8 @@ class Decoder(GenesisModel):
     channels: int = Field(gt=0)
     sample_offset: int = 0
     """Samples of encoder delay that the decoder removed."""
+    offset_uncertain_ms: Milliseconds | None = None
+    """How far all times may be off, where the file does not say how much its encoder added."""
     declared_ms: Milliseconds | None = None
     """The length that the container declares, if it does."""
 

@@ -168,6 +168,9 @@ class TrackDetail(Contract):
     versions: list[VersionSummary]
     deployments: list[TrackDeployment] = Field(default_factory=list[TrackDeployment])
     """The newest twenty, newest first."""
+    same_recording_as: list[TrackId] = Field(default_factory=list[TrackId])
+    """Other tracks whose decoded audio is the same to the sample, whatever their tags and names: at most twenty,
+    oldest first. Each is at `/api/v1/tracks/{track_id}`."""
 
 
 class VersionDetail(VersionSummary):

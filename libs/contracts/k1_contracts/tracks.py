@@ -96,3 +96,5 @@ class AnalysisSummary(Contract):
     integrated_lufs: float | None = None
     section_count: int = Field(ge=0)
     confidence: float | None = Field(default=None, ge=0, le=1)
+    pcm_sha256: Sha256 | None = None
+    """Of the decoded samples: the same for the same recording under other tags or in another lossless file."""

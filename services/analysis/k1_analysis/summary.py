@@ -20,6 +20,7 @@ def summarised(genesis: GenesisMap) -> AnalysisSummary:
         integrated_lufs=metrics.integrated_lufs,
         section_count=len(layers.annotations.sections),
         confidence=metrics.confidence,
+        pcm_sha256=genesis.metadata.hashes.pcm_sha256,
     )
 
 

@@ -10,6 +10,8 @@ from k1_contracts.queries import Artefact, Track
 from k1_contracts.tracks import AnalysisSummary, AudioRef
 from k1_platform.database import Connection
 
+MOST_SAME: Final = 20
+"""Other tracks with the same recording that are named."""
 _VERSION: Final = """
     SELECT version, status, created_at, engine, job_id, summary, warnings, map_sha256
     FROM catalogue.versions WHERE track_id = $1
@@ -39,6 +41,24 @@ async def find_track(connection: Connection, track_id: str) -> Track | None:
     if row is None:
         return None
     return Track.model_validate({**row, "audio": AudioRef.model_validate_json(row["audio"])})
+
+
+async def same_recordings(connection: Connection, track_id: str) -> list[str]:
+    """The other tracks of which a version was decoded to the same samples as one of this track's, oldest first."""
+    rows = await connection.fetch(
+        """
+        SELECT id FROM catalogue.tracks
+        WHERE id <> $1 AND id IN (
+            SELECT theirs.track_id FROM catalogue.versions AS mine
+            JOIN catalogue.versions AS theirs ON theirs.summary ->> 'pcm_sha256' = mine.summary ->> 'pcm_sha256'
+            WHERE mine.track_id = $1
+        )
+        ORDER BY created_at, id LIMIT $2
+        """,
+        track_id,
+        MOST_SAME,
+    )
+    return [row["id"] for row in rows]
 
 
 async def find_versions(connection: Connection, track_id: str) -> list[dict[str, Any]]:

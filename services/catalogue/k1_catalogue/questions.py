@@ -48,7 +48,7 @@ class Questions:
         return await list_tracks(self.pool, question)
 
     async def get_track(self, question: GetTrack) -> TrackDetail:
-        """A track, its versions with their artefacts and its newest deployments.
+        """A track, its versions with their artefacts, its newest deployments, and who else has its recording.
 
         The artefacts come without URLs: those are asked for by version.
         """
@@ -59,6 +59,7 @@ class Questions:
             versions = await details.find_versions(connection, question.track_id)
             kept = await details.artefacts_of_track(connection, question.track_id)
             deployed = await newest_deployments(connection, question.track_id)
+            same = await details.same_recordings(connection, question.track_id)
         return TrackDetail(
             track=track,
             versions=[
@@ -68,6 +69,7 @@ class Questions:
                 for fields in versions
             ],
             deployments=[each.shown() for each in deployed],
+            same_recording_as=same,
         )
 
     async def get_version(self, question: GetVersion) -> VersionDetail:

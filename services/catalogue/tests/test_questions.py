@@ -138,3 +138,19 @@ async def test_a_window_that_ends_before_it_begins(questions: Questions, song: S
     with pytest.raises(AnswerError, match="less than") as caught:
         await questions.get_genesis(GetGenesis(track_id=song.track_id, version=1, from_ms=5, to_ms=5))
     assert caught.value.status == 422
+
+
+async def test_the_same_recording_under_another_tag(
+    questions: Questions, intake: Intake, objects: ObjectStore, unique: str
+) -> None:
+    """Tracks whose decoded audio is the same name each other, oldest first; a track never names itself."""
+    pcm = hashlib.sha256(unique.encode()).hexdigest()
+    songs = [Song(), Song(), Song()]
+    for known, song in zip((pcm, pcm, hashlib.sha256(pcm.encode()).hexdigest()), songs, strict=True):
+        await intake.track_uploaded(event(song.uploaded()))
+        completed = await song.analysed(objects)
+        summary = completed.summary.model_copy(update={"pcm_sha256": known})
+        await intake.analysis_completed(event(completed.model_copy(update={"summary": summary})))
+    first, second, _ = songs
+    details = [await questions.get_track(GetTrack(track_id=song.track_id)) for song in songs]
+    assert [each.same_recording_as for each in details] == [[second.track_id], [first.track_id], []]

@@ -32,8 +32,8 @@ _UPLOAD_PROBLEMS: Final = {
     408: "`upload_timeout`",
     413: "`too_large`: over 50 MB",
     415: "`unsupported_format`: says what the file is",
-    422: "`invalid_form`, `empty_file`, `too_short`, `decode_failed`, `invalid_parameter`, "
-    "`idempotency_key_reused`",
+    422: "`invalid_form`, `empty_file`, `too_short`, `too_long`, `decode_failed`, "
+    "`invalid_parameter`, `idempotency_key_reused`",
     502: "`bad_gateway`",
     503: "`busy`, `dependency_unavailable`, `service_unavailable`: nothing was accepted, send it again",
 }
@@ -41,7 +41,7 @@ _UPLOAD_PROBLEMS: Final = {
 ENDPOINTS: Final = (
     Endpoint(
         "POST", "/tracks/upload", "uploadTrack", "Tracks",
-        "Upload a song: MP3, WAV, FLAC, OGG or M4A up to 50 MB; the same bytes again are the same track",
+        "Upload a song: MP3, MP2, WAV, AIFF, FLAC, OGG or M4A up to 50 MB; the same bytes again are the same track",
         upload,
         answers={
             202: ("Accepted; its analysis is queued", queries.UploadAccepted),

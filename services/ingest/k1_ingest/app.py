@@ -22,7 +22,7 @@ async def wire(runtime: Runtime, settings: IngestSettings) -> None:
     objects = ObjectStore(ObjectStoreSettings())
     runtime.cleanup.callback(objects.close)
     claims = await Claims.open(runtime.bus.jetstream)
-    prober = Prober(settings.probe_processes)
+    prober = Prober(settings.probe_processes, settings.max_minutes)
     prober.start()
     runtime.cleanup.callback(prober.close)
     announcer = Announcer(runtime.bus, claims, objects, _now)

@@ -1,27 +1,17 @@
 """A real decode of a song's first second; runs in a child process."""
 
-from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Final
 
-import av
-from av.audio.frame import AudioFrame
-from av.audio.stream import AudioStream
-from av.container import InputContainer
 from av.error import FFmpegError
 
+from k1_audio.reading import AudioReader, ReadError
+from k1_audio.survey import FORMATS
 from k1_ingest.facts import AudioFacts, ProbeJob
-from k1_ingest.sniffing import Container
 
 SHORTEST_S: Final = 1.0
 """Less than this is no song; decoding this much is also the proof that the file decodes."""
-_FORMATS: Final[dict[Container, str]] = {
-    "mp3": "mp3",
-    "wav": "wav",
-    "flac": "flac",
-    "ogg": "ogg",
-    "m4a": "mov",
-}
 _UNREADABLE: Final = "The file cannot be decoded; it may be damaged. Export it again and upload the new file."
 
 
@@ -34,73 +24,56 @@ class ProbeError(Exception):
 
 
 def probe_file(job: ProbeJob) -> AudioFacts:
-    """Open, find the audio stream, decode the first second.
+    """Open, find the audio stream, decode the first second, and measure what may be too long.
 
     Raises:
         ProbeError: with a refusal's code.
     """
     try:
-        container = av.open(
-            f"file:{job.path}",
-            metadata_errors="replace",
-            # Playlists and the like would make libav open other files than the one it was given.
-            options={"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS.values())},
+        reader = AudioReader(Path(job.path))
+    except ReadError as error:
+        no_audio = error.code == "unsupported"
+        message = "The file holds no audio; upload a song." if no_audio else _UNREADABLE
+        raise ProbeError("decode_failed", message) from error
+    with closing(reader):
+        _require_kind(reader, job)
+        _require_music(reader)
+        _require_length(reader, job)
+        facts = reader.facts
+        declared_s = facts.declared_s
+        return AudioFacts(
+            codec=facts.codec,
+            sample_rate_hz=facts.sample_rate_hz,
+            channels=facts.channels,
+            declared_ms=None if declared_s is None else round(declared_s * 1000, 1),
         )
-    except (FFmpegError, ValueError) as error:
-        raise ProbeError("decode_failed", _UNREADABLE) from error
-    with closing(container):
-        return _facts(container, job.container)
 
 
-def _facts(container: InputContainer, sniffed: Container) -> AudioFacts:
-    if _FORMATS[sniffed] not in container.format.name.split(","):
+def _require_kind(reader: AudioReader, job: ProbeJob) -> None:
+    found, kind = reader.facts.container, reader.survey.kind
+    if kind != job.container and (kind is not None or FORMATS[job.container] not in found.split(",")):
         message = (
-            f"The file starts like {sniffed} but is {container.format.long_name}; convert it to {sniffed}."
+            f"The file starts like {job.container} but is {kind or found}; convert it to {job.container}."
         )
         raise ProbeError("unsupported_format", message)
-    if not container.streams.audio:
-        raise ProbeError("decode_failed", "The file holds no audio; upload a song.")
-    stream = container.streams.audio[0]
-    stream.codec_context.thread_count = 1
+
+
+def _require_music(reader: AudioReader) -> None:
     decoded_s = 0.0
-    for frame in _frames(container, stream):
-        decoded_s += frame.samples / frame.sample_rate
-        if decoded_s >= SHORTEST_S:
-            break
+    try:
+        for frame in reader.frames():
+            decoded_s += frame.samples / frame.sample_rate
+            if decoded_s >= SHORTEST_S:
+                return
+    except (FFmpegError, ValueError) as error:
+        raise ProbeError("decode_failed", _UNREADABLE) from error
     if not decoded_s:
         raise ProbeError("decode_failed", _UNREADABLE)
-    if decoded_s < SHORTEST_S:
-        message = f"The file holds {decoded_s:.3f} s of audio; a song needs at least {SHORTEST_S:g} s."
-        raise ProbeError("too_short", message)
-    context = stream.codec_context
-    return AudioFacts(
-        codec=context.codec.canonical_name,
-        sample_rate_hz=context.sample_rate,
-        channels=context.channels,
-        declared_ms=_declared_ms(container, stream),
-    )
+    message = f"The file holds {decoded_s:.3f} s of audio; a song needs at least {SHORTEST_S:g} s."
+    raise ProbeError("too_short", message)
 
 
-def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
-    """Frames until the end or the first unreadable byte; single damaged packets are passed over."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, FFmpegError):
-            return
-        try:
-            frames = packet.decode()
-        except FFmpegError:
-            continue
-        yield from (frame for frame in frames if frame.samples and frame.sample_rate)
-
-
-def _declared_ms(container: InputContainer, stream: AudioStream) -> float | None:
-    if stream.duration is not None and stream.time_base is not None:
-        seconds = float(stream.duration * stream.time_base)
-    elif container.duration is not None:
-        seconds = container.duration / av.time_base
-    else:
-        return None
-    return round(seconds * 1000, 1) if seconds >= 0 else None
+def _require_length(reader: AudioReader, job: ProbeJob) -> None:
+    if reader.is_longer_than(job.max_minutes * 60):
+        limit = f"{job.max_minutes:g} minute" + "s" * (job.max_minutes != 1)
+        raise ProbeError("too_long", f"The song is longer than the limit of {limit}; shorten it.")

@@ -33,7 +33,9 @@ class UploadRefusedError(Exception):
 
 def unsupported_format(seen: str) -> UploadRefusedError:
     return UploadRefusedError(
-        "unsupported_format", 415, f"The file is {seen}; upload an MP3, WAV, FLAC, OGG or M4A file."
+        "unsupported_format",
+        415,
+        f"The file is {seen}; upload an MP3, MP2, WAV, AIFF, FLAC, OGG or M4A file.",
     )
 
 

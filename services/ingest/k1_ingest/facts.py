@@ -11,6 +11,7 @@ class ProbeJob:
 
     path: str
     container: Container
+    max_minutes: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +22,4 @@ class AudioFacts:
     sample_rate_hz: int
     channels: int
     declared_ms: float | None
+    """The length that the file declares: a hint."""

@@ -10,7 +10,6 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from k1_ingest.disposition import part_names
 from k1_ingest.errors import UploadRefusedError, malformed
 from k1_ingest.names import plain_text
-from k1_ingest.sniffing import HEAD_BYTES
 
 CHUNK_BYTES: Final = 64 * 1024
 _LONGEST_FIELD_BYTES: Final = 16 * 1024
@@ -46,16 +45,9 @@ class UploadForm:
         return _names(self._file)[1]
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The file's bytes; the first chunk has at least HEAD_BYTES when the file has."""
-        head = b""
-        while len(head) < HEAD_BYTES:
-            chunk = await self._chunk()
-            if not chunk:
-                break
-            head += chunk
-        while head:
-            yield head
-            head = await self._chunk()
+        """The file's bytes."""
+        while chunk := await self._chunk():
+            yield chunk
 
     async def read_rest(self) -> None:
         """Read the fields after the file."""

@@ -17,13 +17,14 @@ _TIMEOUT_S: Final = 30.0
 """A probe takes milliseconds; a good song must not be refused because the machine was busy."""
 _MEMORY_BYTES: Final = 512 * 1024 * 1024
 _RECYCLE_AFTER: Final = 500
-_REFUSALS: Final = {"unsupported_format": 415, "decode_failed": 422, "too_short": 422}
+_REFUSALS: Final = {"unsupported_format": 415, "decode_failed": 422, "too_short": 422, "too_long": 422}
 
 
 class Prober:
     """Probes files in warm child processes."""
 
-    def __init__(self, processes: int) -> None:
+    def __init__(self, processes: int, max_minutes: float) -> None:
+        self._max_minutes = max_minutes
         self._pool = ChildPool(
             _probe_in_child,
             size=processes,
@@ -44,13 +45,13 @@ class Prober:
             raise TransientError("no probe process runs")
 
     async def probe(self, path: str, container: Container) -> AudioFacts:
-        """Decode the start of the file.
+        """Decode the start of the file, and measure the rest of one that declares too much.
 
         Raises:
-            UploadRefusedError: `decode_failed`, `unsupported_format` or `too_short`.
+            UploadRefusedError: `decode_failed`, `unsupported_format`, `too_short` or `too_long`.
         """
         try:
-            facts: AudioFacts = await self._pool.run(ProbeJob(path, container))
+            facts: AudioFacts = await self._pool.run(ProbeJob(path, container, self._max_minutes))
         except WorkRaisedError as error:
             code = error.code if error.code in _REFUSALS else "decode_failed"
             raise UploadRefusedError(code, _REFUSALS[code], str(error)) from error

@@ -16,6 +16,11 @@ class IngestSettings(HttpSettings):
     max_bytes: int = Field(
         default=50_000_000, gt=0, description="The largest song accepted, in bytes; 50 MB are 50,000,000."
     )
+    max_minutes: float = Field(
+        default=20.0,
+        gt=0,
+        description="The longest song accepted, in minutes; keep it equal to K1_ANALYSIS_MAX_MINUTES.",
+    )
     concurrent_uploads: int = Field(
         # Each holds one of the object store's 16 threads while its bytes arrive.
         default=8,

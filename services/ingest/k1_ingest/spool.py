@@ -2,12 +2,16 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
 from hashlib import sha256
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from k1_ingest.errors import too_large
+
+_PIECE_BYTES: Final = 64 * 1024
 
 
 class Spool:
@@ -34,6 +38,15 @@ class Spool:
             raise too_large(self._limit)
         self._file.write(chunk)
         self._digest.update(chunk)
+
+    def view(self) -> mmap:
+        """What was written so far, which must be something; a context manager."""
+        return mmap(self._file.fileno(), self.size, access=ACCESS_READ)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield what was written so far."""
+        for at in range(0, self.size, _PIECE_BYTES):
+            yield os.pread(self._file.fileno(), min(_PIECE_BYTES, self.size - at), at)
 
     @property
     def sha256(self) -> str:

@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from k1_audio.kinds import bytes_wanted
 from k1_contracts.events import TrackUploaded
 from k1_contracts.ids import new_id
 from k1_contracts.queries import UploadAccepted
@@ -23,6 +24,7 @@ from k1_ingest.probing import Prober
 from k1_ingest.sniffing import CONTENT_TYPES, Container, container_of
 from k1_ingest.spool import Spool
 from k1_platform.objects import ObjectStore
+from k1_platform.threads import in_thread
 
 LONGEST_S: Final = 15 * 60.0
 """No upload takes longer; the sweep of orphaned objects relies on it."""
@@ -97,26 +99,21 @@ class Uploads:
         filename = plain_name(await form.filename())
         read_details(form.fields)  # what came before the file may already be wrong
         chunks = form.chunks()
-        head = await anext(chunks, b"")
-        if not head:
-            raise UploadRefusedError("empty_file", 422, "The file is empty; choose another one.")
-        song = _Song(form, filename, container_of(head), hashed_key)
         with Spool(self._spool_dir, self._max_bytes) as spool:
+            song = _Song(form, filename, await _read_kind(spool, chunks), hashed_key)
             try:
                 await self._objects.put_stream(
                     song.object_key,
-                    self._checked(song, spool, head, chunks),
+                    self._checked(song, spool, chunks),
                     CONTENT_TYPES[song.container],
                 )
             except _KnownBytesError as known:
                 return _receipt(known.claim, hashed_key)
             return await self._accept(song, spool)
 
-    async def _checked(
-        self, song: _Song, spool: Spool, head: bytes, chunks: AsyncIterator[bytes]
-    ) -> AsyncIterator[bytes]:
-        spool.write(head)
-        yield head
+    async def _checked(self, song: _Song, spool: Spool, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        for piece in spool.pieces():
+            yield piece
         async for chunk in chunks:
             spool.write(chunk)
             yield chunk
@@ -181,6 +178,22 @@ class Uploads:
             priority=details.priority,
             uploaded_at=self._clock(),
         )
+
+
+async def _read_kind(spool: Spool, chunks: AsyncIterator[bytes]) -> Container:
+    """Receive as much of a file as shows what it is: tags in front of the music may be long."""
+    wanted = 1
+    async for chunk in chunks:
+        spool.write(chunk)
+        if spool.size >= wanted:
+            with spool.view() as data:
+                wanted = bytes_wanted(data)
+        if spool.size >= wanted:
+            break
+    if not spool.size:
+        raise UploadRefusedError("empty_file", 422, "The file is empty; choose another one.")
+    with spool.view() as data:
+        return await in_thread(container_of, data)
 
 
 def _receipt(claim: Claim, hashed_key: str | None, *, made: bool = False) -> UploadAccepted:

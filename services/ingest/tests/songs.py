@@ -12,6 +12,8 @@ import soundfile
 RATE = 44_100
 ENCODERS = {
     "mp3": ("mp3", "libmp3lame"),
+    "mp2": ("mp2", "mp2"),
+    "aiff": ("aiff", "pcm_s16be"),
     "flac": ("flac", "flac"),
     "opus": ("ogg", "libopus"),
     "m4a": ("ipod", "aac"),

@@ -11,16 +11,20 @@ from k1_ingest.facts import AudioFacts, ProbeJob
 from k1_ingest.sniffing import Container, container_of
 from services.ingest.tests import songs
 
+MAX_MINUTES = 0.1
+
 
 def probe(path: Path, data: bytes, container: Container | None = None) -> AudioFacts:
     path.write_bytes(data)
-    return probe_file(ProbeJob(str(path), container or container_of(data[:4096])))
+    return probe_file(ProbeJob(str(path), container or container_of(data), MAX_MINUTES))
 
 
 @pytest.mark.parametrize(
     ("kind", "codec", "rate"),
     [
         ("mp3", "mp3", 44_100),
+        ("mp2", "mp2", 44_100),
+        ("aiff", "pcm_s16be", 44_100),
         ("flac", "flac", 44_100),
         ("opus", "opus", 48_000),
         ("vorbis", "vorbis", 44_100),
@@ -49,7 +53,7 @@ def test_unusual_waves_are_accepted(tmp_path: Path, shape: dict[str, int], facts
 
 def test_a_truncated_file_and_a_lying_header_are_accepted(tmp_path: Path) -> None:
     """What can be decoded is taken; the analysis measures the true length and warns."""
-    assert probe(tmp_path / "cut.mp3", songs.encoded("mp3", 10.0)[:30_000]).codec == "mp3"
+    assert probe(tmp_path / "cut.mp3", songs.encoded("mp3", 10.0)[:15_000]).codec == "mp3"
     assert probe(tmp_path / "lie.wav", songs.lying_wav()).channels == 1
 
 
@@ -64,6 +68,9 @@ def test_silence_is_accepted(tmp_path: Path) -> None:
     [
         (songs.wav(1 / songs.RATE), "wav", "too_short"),
         (songs.wav(0.5), "wav", "too_short"),
+        (songs.wav(8.0), "wav", "too_long"),
+        (songs.encoded("mp3", 8.0), "mp3", "too_long"),
+        (songs.encoded("opus", 8.0), "ogg", "too_long"),
         (b"ID3\x04\x00\x00\x00\x00\x00\x10" + b"no audio here, only words. " * 500, "mp3", "decode_failed"),
         (b"fLaC" + bytes(5000), "flac", "decode_failed"),
         (songs.encoded("m4a")[:4000], "m4a", "decode_failed"),
@@ -79,6 +86,15 @@ def test_what_cannot_be_decoded_is_refused(
     assert refused.value.code == code
 
 
+def test_the_padding_of_an_encoder_is_no_reason_to_refuse(tmp_path: Path) -> None:
+    """A song of exactly the limit is accepted, whatever its encoder added, and so is one that declares too much."""
+    assert probe(tmp_path / "six.mp3", songs.encoded("mp3", 60 * MAX_MINUTES)).codec == "mp3"
+    vbr = bytearray(songs.encoded("mp3", 3.0))
+    at = max(vbr.find(b"Xing"), vbr.find(b"Info"))
+    vbr[at + 8 : at + 12] = (99_999).to_bytes(4, "big")
+    assert probe(tmp_path / "stale.mp3", bytes(vbr)).declared_ms == pytest.approx(3000, abs=80)
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(songs.KINDS), st.integers(0, 15_000), st.binary(min_size=1, max_size=300))
 def test_damage_is_accepted_or_refused(tmp_path: Path, kind: str, where: int, damage: bytes) -> None:
@@ -91,4 +107,4 @@ def test_damage_is_accepted_or_refused(tmp_path: Path, kind: str, where: int, da
         code = error.code
     else:
         code = "accepted" if facts.sample_rate_hz > 0 and facts.channels > 0 else "nonsense"
-    assert code in {"accepted", "decode_failed", "unsupported_format", "too_short"}
+    assert code in {"accepted", "decode_failed", "unsupported_format", "too_short", "too_long"}

@@ -146,6 +146,7 @@ def test_an_idempotency_key_gives_the_first_answer_again(http: httpx.Client, see
         (songs.wav(1 / songs.RATE), 422, "too_short"),
         (b"ID3\x04\x00\x00\x00\x00\x00\x10" + b"words " * 2000, 422, "decode_failed"),
         (b"%PDF-1.7" + bytes(3_000_000), 415, "unsupported_format"),
+        (songs.wav(1.0, rate=8000, width=1)[:40] + b"\xff" * 4 + bytes(21 * 60 * 8000), 422, "too_long"),
     ],
 )
 async def test_what_is_no_song_is_refused_and_leaves_nothing(
@@ -157,6 +158,18 @@ async def test_what_is_no_song_is_refused_and_leaves_nothing(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.json()["message"].endswith(".")
     assert await stored(objects) == before
+
+
+async def test_the_kind_of_a_file_behind_a_long_tag_is_found(
+    http: httpx.Client, jetstream: JetStreamContext, objects: ObjectStore, seed: int
+) -> None:
+    """A ripper's FLAC with a cover in an ID3 tag is a FLAC, and every byte of it is stored."""
+    data = b"ID3\x03\0\0" + bytes([0, 24, 0, 0]) + bytes(24 << 14) + songs.encoded("flac", 2.0, seed)
+    answer = await asyncio.to_thread(upload, http, data, "song.flac")
+    assert answer.status_code == 202, answer.text
+    [(_, event)] = await announced(jetstream, answer.json()["track_id"])
+    assert (event.audio.container, event.audio.codec, event.audio.duration_ms) == ("flac", "flac", 2000.0)
+    assert await objects.get_bytes(event.audio.key) == data
 
 
 async def test_a_file_of_51_mb_is_refused_while_it_streams(http: httpx.Client, objects: ObjectStore) -> None:

@@ -4,19 +4,20 @@ import resource
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from k1_analysis.engine.agreement import compare
 from k1_analysis.engine.beats import Rhythm
 from k1_analysis.engine.decode import Decoded
-from k1_analysis.engine.features import Envelopes
 from k1_analysis.engine.genesis_map import Warned
 from k1_analysis.engine.rhythm import tempo
 
 DOUBTFUL_F_MEASURE = 0.8
 """Below this the trackers disagree so much that a person should look."""
 _SHORTEST_SONG_S = 5.0
+_SHORTEST_LOSS_S = 0.1
+"""Shorter gaps come of clocks that are rounded, not of damage."""
 
 
 @dataclass(slots=True)
@@ -43,8 +44,13 @@ def decoding_warnings(decoded: Decoded) -> list[Warned]:
                 f"The file declares {decoded.declared_s:.1f} s but holds {decoded.duration_s:.1f} s of audio.",
             )
         )
-    if decoded.damaged_packets:
-        warnings.append(Warned("damaged", f"{decoded.damaged_packets} damaged packets were skipped."))
+    if decoded.start.bound_ms is not None:
+        message = f"{decoded.start.reason} All times may be off by up to {decoded.start.bound_ms:g} ms."
+        warnings.append(Warned("offset_uncertain", message))
+    warnings += _loss_warnings(decoded)
+    if decoded.audio_streams > 1:
+        message = f"The file holds {decoded.audio_streams} audio streams; its default one was analysed."
+        warnings.append(Warned("several_streams", message))
     if decoded.not_finite:
         warnings.append(
             Warned(
@@ -55,11 +61,25 @@ def decoding_warnings(decoded: Decoded) -> list[Warned]:
     return warnings
 
 
-def musical_warnings(rhythm: Rhythm, envelopes: Envelopes, duration_s: float) -> list[Warned]:
-    if not float(envelopes.peak.max()):
+def _loss_warnings(decoded: Decoded) -> list[Warned]:
+    losses = decoded.losses
+    warnings: list[Warned] = []
+    if losses.packets or losses.seconds > _SHORTEST_LOSS_S:
+        message = f"The file is damaged: {losses.seconds:.1f} s of the music are lost."
+        if losses.shift_s > _SHORTEST_LOSS_S:
+            message += f" Later times may be up to {losses.shift_s:.1f} s early."
+        warnings.append(Warned("damaged", message))
+    if losses.parts:
+        message = f"{losses.parts} of the streams chained in the file could not be read and were left out."
+        warnings.append(Warned("left_out", message))
+    return warnings
+
+
+def musical_warnings(rhythm: Rhythm, decoded: Decoded) -> list[Warned]:
+    if not decoded.peak:
         return [Warned("silent", "The file holds nothing but digital silence.")]
     warnings: list[Warned] = []
-    if duration_s < _SHORTEST_SONG_S:
+    if decoded.duration_s < _SHORTEST_SONG_S:
         warnings.append(Warned("short", "The song is too short for a reliable beat."))
     if not len(rhythm.beats):
         warnings.append(Warned("no_beats", "No pulse was found: the beat grid is empty."))
@@ -68,6 +88,18 @@ def musical_warnings(rhythm: Rhythm, envelopes: Envelopes, duration_s: float) ->
             Warned("low_agreement", "Independent trackers disagree about the beats: check them by ear.")
         )
     return warnings
+
+
+def trusted(rhythm: Rhythm, trust: float) -> Rhythm:
+    """The same beats, with less confidence where the audio is damaged."""
+    if trust == 1:
+        return rhythm
+    return replace(
+        rhythm,
+        beat_confidence=rhythm.beat_confidence * trust,
+        track_confidence=rhythm.track_confidence * trust,
+        tempo_confidence=rhythm.tempo_confidence * trust,
+    )
 
 
 def measured(rhythm: Rhythm, duration_s: float, seconds: dict[str, float]) -> dict[str, Any]:

@@ -1,40 +1,36 @@
 """Any container and codec that libav reads, to mono float32 at 44.1 kHz.
 
 Essentia's own loaders are never used: they crash the interpreter on some files and keep the delay that
-encoders add. PyAV removes that delay, so time zero is the first sample that the producer rendered.
+encoders add. `k1_audio` removes that delay, so time zero is the first sample that the producer rendered.
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import av
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.audio.stream import AudioStream
-from av.container import InputContainer
-from av.error import FFmpegError
-from av.packet import Packet
 
 from k1_analysis.engine.errors import EngineError
 from k1_analysis.engine.framing import SAMPLE_RATE_HZ, Floats
 from k1_analysis.engine.limits import Limits
-from k1_analysis.engine.resample import cleaned, mono, resampled
-from k1_analysis.engine.riff import riff_seconds
+from k1_analysis.engine.mixing import CancellationMeter
+from k1_analysis.engine.resample import cleaned, loudest, mono, resampled
+from k1_audio.reading import TOLERANCE_S, AudioReader, Losses, ReadError
+from k1_audio.start import Start
 
 BLOCK = 10 * SAMPLE_RATE_HZ
 SHORTFALL_S = 1.0
 SHORTFALL_SHARE = 0.01
 """Decoding less than the container declares by more than both of these is called truncated."""
-# Playlists and the like would make libav open other files than the one it was given.
-_FORMATS = (
-    "aac,ac3,adts,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,iff,loas,matroska,mov,mp3,mpc,mpc8,"
-    "mpeg,mpegts,ogg,oma,rm,tak,tta,voc,w64,wav,webm,wsd,wv"
-)
+DAMAGE_WEIGHT = 3.0
+"""A third of the music lost leaves nothing to be confident of."""
+SHIFTED_S = 0.035
+"""Half the window in which a beat counts as found: beats behind a longer gap may lie beside the music."""
+SHIFTED_TRUST = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +42,19 @@ class Decoded:
     sample_rate_hz: int
     channels: int
     sample_offset: int
+    """Samples that were removed in front of the music."""
+    start: Start
+    """Whether the file says where its music starts."""
     declared_s: float | None
+    """What the file declares, if whoever wrote it had counted."""
     duration_s: float
     pcm_sha256: str
+    peak: float
+    """Of the loudest channel."""
     not_finite: int
     """Samples that were NaN, infinite or absurdly loud and were silenced."""
-    damaged_packets: int
+    losses: Losses
+    audio_streams: int
 
     @property
     def truncated(self) -> bool:
@@ -60,30 +63,53 @@ class Decoded:
         shortfall = self.declared_s - self.duration_s
         return shortfall > SHORTFALL_S and shortfall > SHORTFALL_SHARE * self.declared_s
 
+    @property
+    def damage(self) -> float:
+        """The share of the music that could not be decoded, 0..1."""
+        lost_s = self.losses.seconds + self.not_finite / max(1, self.channels) / SAMPLE_RATE_HZ
+        return min(1.0, lost_s / max(self.duration_s, lost_s, 1e-9))
+
+    @property
+    def trust(self) -> float:
+        """What a confidence in beats is worth on damaged audio, as a factor 0..1."""
+        kept = max(0.0, 1 - DAMAGE_WEIGHT * self.damage)
+        return min(kept, SHIFTED_TRUST) if self.losses.shift_s > SHIFTED_S else kept
+
 
 class AudioSource:
     """One file being decoded once, from first to last sample. A context manager.
 
+    Args:
+        path: the file.
+        limits: how much to accept.
+        channel: what the mono signal is: the mean of all channels, or this one.
+
     Raises:
         EngineError: `decode_failed` when libav cannot read the file, `unsupported` when it holds no audio
-            stream that can be decoded, `too_long` when it declares or yields more than the limit.
+            stream that can be decoded, `too_long` when it holds more than the limit.
     """
 
-    def __init__(self, path: Path, limits: Limits) -> None:
+    def __init__(self, path: Path, limits: Limits, channel: int | None = None) -> None:
         limit_s = limits.max_minutes * 60
-        self._limit = int(limit_s * SAMPLE_RATE_HZ)
-        self._container = _open(path)
-        self._stream = _audio_stream(self._container)
-        self.declared_s = riff_seconds(path) or _declared_seconds(self._container, self._stream)
+        self._limit = int((limit_s + TOLERANCE_S) * SAMPLE_RATE_HZ)
+        self._max_minutes = limits.max_minutes
+        self._channel = channel
+        try:
+            self._reader = AudioReader(path)
+        except ReadError as error:
+            raise EngineError(error.code, str(error)) from error
         self._digest = sha256()
         self._samples = 0
         self._not_finite = 0
-        self._damaged = 0
-        self._first_pts_s = 0.0
-        self._sample_rate_hz = self._stream.codec_context.sample_rate or SAMPLE_RATE_HZ
-        if self.declared_s is not None and self.declared_s > limit_s:
+        self._peak = 0.0
+        if self._reader.is_longer_than(limit_s):
             self.close()
-            raise _too_long(self.declared_s, limit_s)
+            raise self._too_long()
+
+    @property
+    def declared_s(self) -> float | None:
+        """How long the file is likely to be."""
+        return self._reader.facts.declared_s
 
     def __enter__(self) -> Self:
         return self
@@ -94,7 +120,7 @@ class AudioSource:
         self.close()
 
     def close(self) -> None:
-        self._container.close()
+        self._reader.close()
 
     def blocks(self) -> Iterator[tuple[Floats, list[AudioFrame]]]:
         """Yield mono blocks of BLOCK samples (the last is shorter) with the frames that they came from.
@@ -104,11 +130,12 @@ class AudioSource:
         frames: list[AudioFrame] = []
         parts: list[Floats] = []
         held = 0
-        for received in resampled(self._raw_frames()):
+        for received in resampled(self._reader.frames()):
             frame, damaged = cleaned(received)
             self._not_finite += damaged
+            self._peak = max(self._peak, loudest(frame))
             frames.append(frame)
-            parts.append(mono(frame))
+            parts.append(mono(frame, self._channel))
             held += len(parts[-1])
             while held >= BLOCK:
                 joined = np.concatenate(parts)
@@ -121,44 +148,33 @@ class AudioSource:
 
     def decoded(self) -> Decoded:
         """The account of the decoding, once `blocks` is exhausted."""
-        context = self._stream.codec_context
+        reader, facts = self._reader, self._reader.facts
         return Decoded(
-            codec=context.name,
-            container=self._container.format.name,
-            sample_rate_hz=self._sample_rate_hz,
-            channels=context.channels,
-            sample_offset=round(self._first_pts_s * self._sample_rate_hz),
-            declared_s=self.declared_s,
+            codec=facts.decoder,
+            container=facts.container,
+            sample_rate_hz=facts.sample_rate_hz or SAMPLE_RATE_HZ,
+            channels=facts.channels,
+            sample_offset=reader.removed,
+            start=reader.start,
+            declared_s=facts.declared_s if facts.exact else None,
             duration_s=self._samples / SAMPLE_RATE_HZ,
             pcm_sha256=self._digest.hexdigest(),
+            peak=self._peak,
             not_finite=self._not_finite,
-            damaged_packets=self._damaged,
+            losses=reader.losses,
+            audio_streams=facts.audio_streams,
         )
 
     def _finished(self, block: Floats) -> Floats:
         self._samples += len(block)
         self._digest.update(block.tobytes())
         if self._samples > self._limit:
-            raise _too_long(self._samples / SAMPLE_RATE_HZ, self._limit / SAMPLE_RATE_HZ)
+            raise self._too_long()
         return block
 
-    def _raw_frames(self) -> Iterator[AudioFrame]:
-        first = True
-        for packet in _packets(self._container, self._stream):
-            try:
-                frames = packet.decode()
-            except FFmpegError:
-                self._damaged += 1
-                continue
-            for frame in frames:
-                if not frame.samples:
-                    continue
-                if first:
-                    self._first_pts_s = max(0.0, frame.time or 0.0)
-                    self._sample_rate_hz = frame.sample_rate
-                    first = False
-                frame.pts = None  # gaps in the clock of a damaged file must not move later samples
-                yield frame
+    def _too_long(self) -> EngineError:
+        limit = f"{self._max_minutes:g} minute" + "s" * (self._max_minutes != 1)
+        return EngineError("too_long", f"The song is longer than the limit of {limit}; shorten it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,51 +185,14 @@ class Audio:
     decoded: Decoded
 
 
-def decode(path: Path, limits: Limits | None = None) -> Audio:
+def decode(path: Path, limits: Limits | None = None, channel: int | None = None) -> Audio:
     """The whole of `path` in memory: for plots and experiments; the pipeline streams instead."""
-    with AudioSource(path, limits or Limits()) as source:
-        samples = np.concatenate([block for block, _ in source.blocks()])
-        return Audio(samples, source.decoded())
-
-
-def _open(path: Path) -> InputContainer:
-    try:
-        return av.open(
-            f"file:{path}",
-            metadata_errors="replace",
-            options={"protocol_whitelist": "file", "format_whitelist": _FORMATS},
-        )
-    except (FFmpegError, ValueError) as error:
-        raise EngineError(
-            "decode_failed", f"The file is not audio that libav can read ({_reason(error)})."
-        ) from error
-
-
-def _reason(error: FFmpegError | ValueError) -> str:
-    """What libav says, without the path of the file, which is nobody's business."""
-    return error.strerror if isinstance(error, FFmpegError) and error.strerror else "unknown format"
-
-
-def _audio_stream(container: InputContainer) -> AudioStream:
-    if not container.streams.audio:
-        container.close()
-        raise EngineError("unsupported", "The file holds no audio stream.")
-    stream = container.streams.audio[0]
-    stream.codec_context.thread_count = 1
-    return stream
-
-
-def _declared_seconds(container: InputContainer, stream: AudioStream) -> float | None:
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    return None if container.duration is None else container.duration / av.time_base
-
-
-def _packets(container: InputContainer, stream: AudioStream) -> Iterator["Packet[AudioStream]"]:
-    # A file that ends in the middle of a packet raises here; what came before is still music.
-    with suppress(FFmpegError):
-        yield from container.demux(stream)
-
-
-def _too_long(seconds: float, limit: float) -> EngineError:
-    return EngineError("too_long", f"The song is longer ({seconds:.0f} s) than the limit of {limit:.0f} s.")
+    meter, blocks = CancellationMeter(), list[Floats]()
+    with AudioSource(path, limits or Limits(), channel) as source:
+        for block, frames in source.blocks():
+            blocks.append(block)
+            for frame in frames:
+                meter.push(frame)
+        if channel is None and (stronger := meter.stronger_channel()) is not None:
+            return decode(path, limits, stronger)
+        return Audio(np.concatenate(blocks), source.decoded())

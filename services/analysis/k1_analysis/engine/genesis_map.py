@@ -130,6 +130,7 @@ def _metadata(findings: Findings) -> JsonObject:
             "sample_rate_hz": decoded.sample_rate_hz,
             "channels": decoded.channels,
             "sample_offset": decoded.sample_offset,
+            "offset_uncertain_ms": decoded.start.bound_ms,
             "declared_ms": None if decoded.declared_s is None else milliseconds(decoded.declared_s),
         },
         "warnings": [asdict(warning) for warning in findings.warnings],

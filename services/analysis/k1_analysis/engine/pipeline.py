@@ -15,7 +15,7 @@ from typing import Any
 import av
 import numpy as np
 
-from k1_analysis.engine.account import Stopwatch, decoding_warnings, measured, musical_warnings
+from k1_analysis.engine.account import Stopwatch, decoding_warnings, measured, musical_warnings, trusted
 from k1_analysis.engine.activation import default_net
 from k1_analysis.engine.beats import find_rhythm, preview_beats
 from k1_analysis.engine.config import ENGINE, analysis_config
@@ -26,11 +26,12 @@ from k1_analysis.engine.genesis_map import Findings, Warned, beat_milliseconds, 
 from k1_analysis.engine.levels import silences, sounding
 from k1_analysis.engine.limits import Limits
 from k1_analysis.engine.loudness import Loudness, LoudnessMeter
+from k1_analysis.engine.mixing import CancellationMeter
 from k1_analysis.engine.presets import Preset, find_preset
 from k1_analysis.engine.rhythm import tempo
 from k1_analysis.engine.sections import find_sections
 from k1_analysis.engine.tonal import Tonal, TonalExtractor, beat_means
-from k1_analysis.engine.trackers import load_essentia
+from k1_analysis.engine.trackers import TrackerResults, load_essentia
 from k1_analysis.engine.tracking import QUICK, SLOW, Tracking, collected
 from k1_contracts.base import rfc3339
 from k1_contracts.genesis import GenesisMap
@@ -93,6 +94,8 @@ class _Heard:
     tonal: Tonal
     loudness: Loudness
     decoded: Decoded
+    stronger_channel: int | None
+    """The one to read instead of the mean, where that cancels."""
 
 
 def warm_up() -> None:
@@ -151,19 +154,42 @@ def analyse_file(
     return Analysis(validated, genesis_json, metrics, findings.warnings)
 
 
-def _understand(song: _Song, watch: Stopwatch, tell: ProgressListener) -> Findings:
-    """Everything that the map says. The features, which are big, live no longer than this call."""
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What all three processes learned from one mono signal."""
+
+    heard: _Heard
+    activation: Floats
+    trackers: TrackerResults
+    warnings: list[Warned]
+
+
+def _measure(song: _Song, watch: Stopwatch, tell: ProgressListener, channel: int | None = None) -> _Measured:
+    """Read the file once in each process: the mean of its channels, or one channel where the mean cancels.
+
+    Cancelling shows only at the end. Few songs do it, and those are read again; the others lose nothing.
+    """
     with (
-        AudioSource(song.path, song.limits) as source,
-        Tracking(song.path, song.limits, SLOW) as slow,
+        AudioSource(song.path, song.limits, channel) as source,
+        Tracking(song.path, song.limits, SLOW, channel) as slow,
     ):
         heard = _listen(source, watch, tell)
+        if channel is None and heard.stronger_channel is not None:
+            slow.stop()
+            return _measure(song, watch, lambda _: None, heard.stronger_channel)
         tell(Progress("beats", 50))
         with watch.stage("network"):
             activation = default_net()(heard.features.log_bands)
-        with watch.stage("wait for trackers"), Tracking(song.path, song.limits, QUICK) as quick:
-            trackers, tracker_warnings = collected(slow, quick)
-    warnings = decoding_warnings(heard.decoded) + tracker_warnings
+        with watch.stage("wait for trackers"), Tracking(song.path, song.limits, QUICK, channel) as quick:
+            trackers, warnings = collected(slow, quick)
+    return _Measured(heard, activation, trackers, warnings)
+
+
+def _understand(song: _Song, watch: Stopwatch, tell: ProgressListener) -> Findings:
+    """Everything that the map says. The features, which are big, live no longer than this call."""
+    measured_song = _measure(song, watch, tell)
+    heard, trackers = measured_song.heard, measured_song.trackers
+    warnings = decoding_warnings(heard.decoded) + measured_song.warnings
     tell(Progress("rhythm", 75))
     duration_s, envelopes = heard.decoded.duration_s, heard.features.envelopes
     quiet = silences(envelopes, duration_s)
@@ -171,11 +197,12 @@ def _understand(song: _Song, watch: Stopwatch, tell: ProgressListener) -> Findin
         rhythm = find_rhythm(
             heard.features,
             heard.tonal,
-            activation,
+            measured_song.activation,
             essentia={"degara": trackers.degara, "multifeature": trackers.multifeature},
             sounding_s=sounding(quiet, duration_s),
             preset=song.preset,
         )
+        rhythm = trusted(rhythm, heard.decoded.trust)
     tell(Progress("sections", 85))
     with watch.stage("sections"):
         vocabulary = song.preset.sections if song.preset else ()
@@ -205,13 +232,14 @@ def _understand(song: _Song, watch: Stopwatch, tell: ProgressListener) -> Findin
         danceability=trackers.danceability,
         sections=sections,
         silences=quiet,
-        warnings=warnings + musical_warnings(rhythm, envelopes, duration_s),
+        warnings=warnings + musical_warnings(rhythm, heard.decoded),
     )
 
 
 def _listen(source: AudioSource, watch: Stopwatch, tell: ProgressListener) -> _Heard:
     """Stream the file once through everything that looks at samples."""
     features, tonal, meter = FeatureExtractor(), TonalExtractor(), LoudnessMeter()
+    cancellation = CancellationMeter()
     opening: list[Floats] | None = []
     blocks = source.blocks()
     heard_s = 0.0
@@ -227,6 +255,7 @@ def _listen(source: AudioSource, watch: Stopwatch, tell: ProgressListener) -> _H
         with watch.stage("loudness"):
             for frame in frames:
                 meter.push(frame)
+                cancellation.push(frame)
         heard_s += len(block) / SAMPLE_RATE_HZ
         if opening is not None:
             opening.append(block)
@@ -238,7 +267,7 @@ def _listen(source: AudioSource, watch: Stopwatch, tell: ProgressListener) -> _H
         _give_preview(opening, watch, tell)
     with watch.stage("features"):
         found = features.finish()
-    return _Heard(found, tonal.finish(), meter.finish(), source.decoded())
+    return _Heard(found, tonal.finish(), meter.finish(), source.decoded(), cancellation.stronger_channel())
 
 
 def _give_preview(opening: list[Floats], watch: Stopwatch, tell: ProgressListener) -> None:

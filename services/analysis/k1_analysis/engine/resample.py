@@ -61,11 +61,23 @@ def cleaned(frame: AudioFrame) -> tuple[AudioFrame, int]:
     return _frame(silenced, frame.layout.name, frame.sample_rate), int(np.count_nonzero(~usable))
 
 
-def mono(frame: AudioFrame) -> Floats:
-    """(samples,) mean over the channels of an interleaved float32 frame."""
-    channels = frame.layout.nb_channels
-    interleaved = np.asarray(frame.to_ndarray(), np.float32).reshape(-1, channels)
-    return interleaved[:, 0].copy() if channels == 1 else interleaved.mean(axis=1, dtype=np.float32)
+def loudest(frame: AudioFrame) -> float:
+    """The peak of all channels of an interleaved float32 frame."""
+    samples = frame.to_ndarray()
+    return float(max(samples.max(), -samples.min())) if samples.size else 0.0
+
+
+def channels_of(frame: AudioFrame) -> Floats:
+    """(samples, channels) of an interleaved float32 frame."""
+    return np.asarray(frame.to_ndarray(), np.float32).reshape(-1, frame.layout.nb_channels)
+
+
+def mono(frame: AudioFrame, channel: int | None = None) -> Floats:
+    """(samples,) mean over the channels of an interleaved float32 frame, or one of them."""
+    interleaved = channels_of(frame)
+    if channel is not None or interleaved.shape[1] == 1:
+        return interleaved[:, channel or 0].copy()
+    return interleaved.mean(axis=1, dtype=np.float32)
 
 
 def mono_frame(frame: AudioFrame) -> AudioFrame:

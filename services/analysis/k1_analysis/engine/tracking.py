@@ -22,10 +22,12 @@ QUICK: Final[tuple[Measure, ...]] = ("degara", "key", "danceability")
 class Tracking:
     """Measures being taken of one file in a process of their own. A context manager."""
 
-    def __init__(self, path: Path, limits: Limits, measures: tuple[Measure, ...]) -> None:
+    def __init__(
+        self, path: Path, limits: Limits, measures: tuple[Measure, ...], channel: int | None = None
+    ) -> None:
         self._measures = measures
         self._timeout_s = limits.tracker_timeout_s
-        self._process = Companion(lambda: _track_file(path, limits, measures))
+        self._process = Companion(lambda: _track_file(path, limits, measures, channel))
 
     def __enter__(self) -> Self:
         return self
@@ -33,6 +35,10 @@ class Tracking:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the process, whatever it does. Safe to call twice."""
         self._process.stop()
 
     @property
@@ -62,6 +68,8 @@ def collected(slow: Tracking, quick: Tracking) -> tuple[TrackerResults, list[War
     return both, warnings + more
 
 
-def _track_file(path: Path, limits: Limits, measures: tuple[Measure, ...]) -> TrackerResults:
-    with AudioSource(path, limits) as source:
+def _track_file(
+    path: Path, limits: Limits, measures: tuple[Measure, ...], channel: int | None
+) -> TrackerResults:
+    with AudioSource(path, limits, channel) as source:
         return track((block for block, _ in source.blocks()), measures)

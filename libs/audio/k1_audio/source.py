@@ -1,0 +1,100 @@
+"""One part of a file, opened by libav. Runs where a hostile file may crash the process: in a child."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Literal
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Disposition
+
+from k1_audio.slices import FileSlice
+from k1_audio.survey import Part
+
+# Playlists and the like would make libav open other files than the one it was given.
+_FORMATS: Final = (
+    "aac,ac3,adts,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,iff,loas,matroska,mov,mp3,mpc,mpc8,"
+    "mpeg,mpegts,ogg,oma,rm,tak,tta,voc,w64,wav,webm,wsd,wv"
+)
+_DAMAGE_CHECKS: Final = {"flac": {"err_detect": "crccheck"}}
+
+
+class ReadError(Exception):
+    """The file cannot be read."""
+
+    def __init__(self, code: Literal["decode_failed", "unsupported"], message: str) -> None:
+        super().__init__(message)
+        self.code: Literal["decode_failed", "unsupported"] = code
+
+
+class Source:
+    """One part of a file, opened by libav."""
+
+    def __init__(self, path: Path, part: Part) -> None:
+        self._slice = FileSlice(path, part.first, part.end)
+        try:
+            self.container = self._open(part)
+        except (FFmpegError, ValueError) as error:
+            self._slice.close()
+            raise ReadError(
+                "decode_failed", f"The file is not audio that libav can read ({_reason(error)})."
+            ) from error
+        try:
+            self.stream = _default_stream(self.container)
+        except ReadError:
+            self.close()
+            raise
+
+    def _open(self, part: Part) -> InputContainer:
+        options = {"protocol_whitelist": "", "format_whitelist": f"{_FORMATS},s16le,s24le,s32le"}
+        return av.open(
+            self._slice, "r", format=part.format, metadata_errors="replace", options=options | part.options
+        )
+
+    def packets(self) -> Iterator["Packet[AudioStream]"]:
+        """Yield the stream's packets; a file that ends in the middle of one ends before it."""
+        with suppress(FFmpegError):
+            yield from self.container.demux(self.stream)
+
+    def close(self) -> None:
+        """Release the file."""
+        self.container.close()
+        self._slice.close()
+
+
+def _default_stream(container: InputContainer) -> AudioStream:
+    streams = container.streams.audio
+    if not streams:
+        raise ReadError("unsupported", "The file holds no audio stream.")
+    stream = next((each for each in streams if each.disposition & Disposition.default), streams[0])
+    context = stream.codec_context
+    context.thread_count = 1
+    context.options = _DAMAGE_CHECKS.get(context.codec.canonical_name, {})
+    return stream
+
+
+def declared_s(container: InputContainer, stream: AudioStream) -> float | None:
+    """Return the seconds that libav reads from the header, or guesses."""
+    if stream.duration is not None and stream.time_base is not None:
+        length_s = float(stream.duration * stream.time_base)
+    elif container.duration is not None:
+        length_s = container.duration / av.time_base
+    else:
+        return None
+    return length_s if length_s >= 0 else None
+
+
+def seconds(packet: "Packet[AudioStream]") -> float:
+    """Return the length of a packet, 0 where it is unknown."""
+    if packet.duration is None:
+        return 0.0
+    return max(0.0, float(packet.duration * packet.time_base))
+
+
+def _reason(error: FFmpegError | ValueError) -> str:
+    """Return what libav says, without the path of the file, which is private."""
+    return error.strerror if isinstance(error, FFmpegError) and error.strerror else "unknown format"

@@ -1,0 +1,14 @@
+"""Finding the tracks whose decoded audio is the same."""
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    op.execute("CREATE INDEX versions_pcm ON catalogue.versions ((summary ->> 'pcm_sha256'))")
+
+
+def downgrade() -> None:
+    op.execute("DROP INDEX catalogue.versions_pcm")
