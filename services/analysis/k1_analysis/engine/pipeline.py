@@ -21,6 +21,7 @@ from k1_analysis.engine.beats import find_rhythm, preview_beats
 from k1_analysis.engine.config import ENGINE, analysis_config
 from k1_analysis.engine.decode import AudioSource, Decoded
 from k1_analysis.engine.features import FeatureExtractor, Features, extract
+from k1_analysis.engine.finite import require_finite
 from k1_analysis.engine.framing import SAMPLE_RATE_HZ, Floats
 from k1_analysis.engine.genesis_map import Findings, Warned, beat_milliseconds, build_map, milliseconds
 from k1_analysis.engine.levels import silences, sounding
@@ -160,7 +161,7 @@ def _understand(song: _Song, watch: Stopwatch, tell: ProgressListener) -> Findin
         heard = _listen(source, watch, tell)
         tell(Progress("beats", 50))
         with watch.stage("network"):
-            activation = default_net()(heard.features.log_bands)
+            activation = require_finite("network", default_net()(heard.features.log_bands))
         with watch.stage("wait for trackers"), Tracking(song.path, song.limits, QUICK) as quick:
             trackers, tracker_warnings = collected(slow, quick)
     warnings = decoding_warnings(heard.decoded) + tracker_warnings
@@ -168,19 +169,20 @@ def _understand(song: _Song, watch: Stopwatch, tell: ProgressListener) -> Findin
     duration_s, envelopes = heard.decoded.duration_s, heard.features.envelopes
     quiet = silences(envelopes, duration_s)
     with watch.stage("rhythm"):
-        rhythm = find_rhythm(
+        found = find_rhythm(
             heard.features,
             heard.tonal,
             activation,
             essentia={"degara": trackers.degara, "multifeature": trackers.multifeature},
-            sounding_s=sounding(quiet, duration_s),
+            sounding=sounding(quiet, duration_s),
             preset=song.preset,
         )
+        rhythm = require_finite("rhythm", found)
     tell(Progress("sections", 85))
     with watch.stage("sections"):
         vocabulary = song.preset.sections if song.preset else ()
         downbeats = rhythm.beats[rhythm.bars.is_downbeat]
-        sections = find_sections(
+        found_sections = find_sections(
             heard.features,
             heard.tonal,
             downbeats,
@@ -188,6 +190,7 @@ def _understand(song: _Song, watch: Stopwatch, tell: ProgressListener) -> Findin
             electronic=rhythm.constant_tempo or "drop" in vocabulary,
             vocabulary=vocabulary,
         )
+        sections = require_finite("sections", found_sections)
     return Findings(
         filename=song.filename,
         audio_sha256=song.audio_sha256,
@@ -221,7 +224,7 @@ def _listen(source: AudioSource, watch: Stopwatch, tell: ProgressListener) -> _H
         if block is None:
             break
         with watch.stage("features"):
-            features.push(block)
+            features.push(require_finite("decode", block))
         with watch.stage("tonal"):
             tonal.push(block)
         with watch.stage("loudness"):
@@ -237,15 +240,16 @@ def _listen(source: AudioSource, watch: Stopwatch, tell: ProgressListener) -> _H
     if opening:
         _give_preview(opening, watch, tell)
     with watch.stage("features"):
-        found = features.finish()
-    return _Heard(found, tonal.finish(), meter.finish(), source.decoded())
+        found = require_finite("features", features.finish())
+    tones, loudness = require_finite("tonal", tonal.finish()), require_finite("loudness", meter.finish())
+    return _Heard(found, tones, loudness, source.decoded())
 
 
 def _give_preview(opening: list[Floats], watch: Stopwatch, tell: ProgressListener) -> None:
     with watch.stage("preview"):
         samples = np.concatenate(opening)
         features = extract(samples)
-        beats = preview_beats(features, default_net()(features.log_bands))
+        beats = require_finite("preview", preview_beats(features, default_net()(features.log_bands)))
         preview = Preview(
             analysed_ms=milliseconds(len(samples) / SAMPLE_RATE_HZ),
             bpm=round(tempo(beats), 2),
