@@ -4,7 +4,7 @@ Each beat gets evidence (low onsets, changes of harmony, bass and timbre, the ne
 Viterbi pass over the position in the bar finds the best reading for each metre; the best metre wins.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,10 +72,6 @@ class Bars:
             return "6/8"
         return "7/8" if self.beats_per_bar == 7 else f"{self.beats_per_bar}/4"  # noqa: PLR2004  sevens count quavers
 
-    def only(self, kept: NDArray[np.bool_]) -> "Bars":
-        """Return the same bars without some of the beats."""
-        return replace(self, is_downbeat=self.is_downbeat[kept])
-
 
 def find_bars(
     beats: Seconds,
@@ -124,10 +120,15 @@ def find_bars(
 
 
 def accents(beats: Seconds, numbers: NDArray[np.int64], log_bands: Floats) -> NDArray[np.bool_]:
-    """(n,) which beats are louder than the others and differ from them in nothing else, as in a click track.
+    """Return which beats are accented, as in a click track: (n,), all False for any other song.
 
-    One beat in three, four, five or seven is accented if what begins at it differs from what begins at the others by
-    ACCENT times the spread within the two, in which those others are alike.
+    One beat in three, four, five or seven is accented if it is louder than the others, and if the onset spectra of the
+    two kinds differ by ACCENT times their spread within each kind.
+
+    Args:
+        beats: (n,) rising times in seconds.
+        numbers: (n,) the place of each beat in the count.
+        log_bands: (T, 82) log spectrum.
     """
     none = np.zeros(len(beats), bool)
     frames = np.round(beats * FRAME_RATE_HZ).astype(int)[:, None] + _ONSET_FRAMES

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k1_analysis import engine
+from k1_analysis.engine import pipeline, trackers
 from k1_analysis.engine import testing as songs
 from k1_analysis.engine.activation import default_net
 from k1_analysis.engine.agreement import f_measure
@@ -18,7 +19,7 @@ from k1_analysis.engine.features import extract
 from k1_analysis.engine.finite import NotFiniteError, require_finite
 from k1_analysis.engine.levels import SILENCE_EDGE_S, Sounding, silences, sounding
 from k1_analysis.engine.rhythm import attack_curve, onset_curve
-from k1_analysis.engine.sections import find_sections
+from k1_analysis.engine.sections import Section, find_sections
 from k1_analysis.engine.tonal import TonalExtractor
 from k1_contracts.genesis import GenesisMap
 
@@ -136,7 +137,7 @@ def _found(samples: np.ndarray) -> _Found:
 
 
 @given(pieces)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_no_stage_gives_numbers_that_are_not_finite(song: list[Piece]) -> None:
     """Silence, DC, clipping, impulses, noise and the faintest signals, of any length: finite, no silent beats."""
     samples = np.concatenate([_piece(*piece) for piece in song])
@@ -170,3 +171,20 @@ def test_check_names_the_stage_and_the_field(bad: float) -> None:
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
     whole = ("text", None, 1, 0.5)
     assert require_finite("any", whole) is whole
+
+
+def test_stage_that_errs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number that is not finite ends the analysis where it was made, not in the JSON of the map."""
+    section = Section(0.0, 3.0, "section", np.nan)
+    monkeypatch.setattr(pipeline, "find_sections", lambda *_, **__: [section])
+    with pytest.raises(NotFiniteError, match="'sections' gave a number that is not finite: energy"):
+        engine.analyse_file(
+            songs.write(tmp_path / "song.wav", songs.song(songs.steady(120, 2))), filename="s"
+        )
+
+
+def test_tracker_that_answers_nan_gave_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer of Essentia that is not finite counts as none, as one that it refuses does."""
+    monkeypatch.setitem(trackers._MEASURES, "danceability", lambda *_: np.nan)
+    found = trackers.track([songs.song(songs.steady(120, 6))], ("danceability",))
+    assert (found.failed, found.danceability) == (("danceability",), 0.0)
