@@ -79,7 +79,10 @@ class GlobalMetrics(GenesisModel):
     duration_ms: float = Field(gt=0, allow_inf_nan=False)
     bpm: float = Field(ge=0, le=300, allow_inf_nan=False)
     f_measure: Unit
+    """Of the beats against `f_measure_reference`. With `consensus` it is no accuracy but an agreement of two trackers,
+    in which the drums judge the metrical level (see docs/genesis-map.md)."""
     cemgil: Unit
+    """The same by Cemgil's score, which rewards exact times."""
     dynamic_range: Finite
     """dB"""
     f_measure_reference: FMeasureReference
@@ -198,6 +201,7 @@ class Annotations(GenesisModel):
     drops: list[Milliseconds]
     """Where each drop starts."""
     silence: list[Span]
+    """Of half a second and more. No beat stands further inside than a point of the envelopes."""
 
 
 class Layers(GenesisModel):

@@ -83,10 +83,14 @@ def musical_warnings(rhythm: Rhythm, decoded: Decoded) -> list[Warned]:
         warnings.append(Warned("short", "The song is too short for a reliable beat."))
     if not len(rhythm.beats):
         warnings.append(Warned("no_beats", "No pulse was found: the beat grid is empty."))
+    elif rhythm.level_in_doubt:
+        warnings.append(Warned("level_in_doubt", _level_in_doubt(rhythm.bpm)))
     elif rhythm.agreement.f_measure < DOUBTFUL_F_MEASURE:
         warnings.append(
             Warned("low_agreement", "Independent trackers disagree about the beats: check them by ear.")
         )
+    if rhythm.tempi:
+        warnings.append(Warned("several_tempi", _several_tempi(rhythm.tempi, rhythm.bpm)))
     return warnings
 
 
@@ -99,6 +103,21 @@ def trusted(rhythm: Rhythm, trust: float) -> Rhythm:
         beat_confidence=rhythm.beat_confidence * trust,
         track_confidence=rhythm.track_confidence * trust,
         tempo_confidence=rhythm.tempo_confidence * trust,
+    )
+
+
+def _level_in_doubt(bpm: float) -> str:
+    return (
+        f"The drums mark only every other beat: {bpm / 2:.1f} BPM is as likely as {bpm:.1f}. "
+        "If it is the right one, choose the half tempo among the alternatives."
+    )
+
+
+def _several_tempi(tempi: tuple[float, ...], longest: float) -> str:
+    *others, last = (f"{bpm:.1f}" for bpm in tempi)
+    return (
+        f"The song has several tempi: {', '.join(others)} and {last} BPM. "
+        f"Its bpm is the one that lasts longest, {longest:.1f}."
     )
 
 

@@ -6,16 +6,19 @@ import numpy as np
 
 from k1_analysis.engine.agreement import Agreement, compare
 from k1_analysis.engine.committee import MemberName, Verdict, deliberate
-from k1_analysis.engine.confidence import beat_confidence, track_confidence
+from k1_analysis.engine.confidence import DOUBTFUL_LEVEL, beat_confidence, track_confidence
+from k1_analysis.engine.consensus import consensus, level_in_doubt
 from k1_analysis.engine.downbeats import Bars, find_bars
-from k1_analysis.engine.edges import without_edges
+from k1_analysis.engine.edges import Surroundings, without_edges
 from k1_analysis.engine.features import Features
-from k1_analysis.engine.framing import Floats, Seconds
+from k1_analysis.engine.framing import FRAME_RATE_HZ, Floats, Seconds
 from k1_analysis.engine.grid import Grid, fit_grid
+from k1_analysis.engine.levels import SILENCE_EDGE_S, Sounding, silences, sounding
 from k1_analysis.engine.metrical_level import settled
 from k1_analysis.engine.presets import Preset
-from k1_analysis.engine.pulse import at_full_speed, on_the_kick
+from k1_analysis.engine.pulse import at_full_speed, at_half_speed, halves, on_the_kick, quiet_between
 from k1_analysis.engine.rhythm import (
+    ATTACK_RATE_HZ,
     CLEAR_ATTACK,
     SAME_TEMPO,
     Alternative,
@@ -23,12 +26,16 @@ from k1_analysis.engine.rhythm import (
     attack_curve,
     onset_curve,
     reading_score,
+    readings,
     refine,
     rising,
     strength_at,
     tempo,
+    tempo_curve,
+    tempo_stability,
     with_first_beat,
 )
+from k1_analysis.engine.steady_tempi import distinct_tempi, main_tempo, steady_stretches
 from k1_analysis.engine.tonal import Tonal
 from k1_analysis.engine.viterbi import TempoModel, track_beats
 
@@ -65,21 +72,48 @@ class Rhythm:
     beat_confidence: Seconds
     track_confidence: float
     tempo_confidence: float
+    tempo_stability: float
+    tempo_curve: Seconds
+    """(N, 2) time in seconds and local tempo."""
     agreement: Agreement
-    """Of the chosen reading with the strongest member of another family."""
+    """With the strongest member of another family, as `consensus` weighs it."""
     alternatives: list[Alternative]
     constant_tempo: bool
+    level_in_doubt: bool
+    """Half the tempo is as good a reading."""
+    tempi: tuple[float, ...]
+    """Of a song with several, each once and in order of appearance; `bpm` is that which lasts longest."""
     verdict: Verdict
 
 
 def preview_beats(features: Features, activation: Floats) -> Seconds:
     """Beats from the network alone, refined in time: what a first look needs."""
-    return refine(
+    duration_s = len(activation) / FRAME_RATE_HZ
+    audible = sounding(silences(features.envelopes, duration_s), duration_s)
+    beats = refine(
         track_beats(activation[:, 0], NET_TEMPI),
         activation[:, 0],
         onset_curve(features.onsets),
         attack_curve(features.attack),
     )
+    return beats[audible.covers(beats)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Song:
+    """What is known of a song before its pulse is."""
+
+    features: Features
+    tonal: Tonal
+    activation: Floats
+    """(T,) of a beat."""
+    downbeat_activation: Floats
+    """(T,)"""
+    onsets: Floats
+    """`onset_curve`"""
+    attacks: Floats
+    """`attack_curve`"""
+    sounding: Sounding
 
 
 def find_rhythm(
@@ -88,7 +122,7 @@ def find_rhythm(
     activation: Floats,
     *,
     essentia: dict[MemberName, Seconds],
-    sounding_s: tuple[float, float],
+    sounding: Sounding,
     preset: Preset | None = None,
 ) -> Rhythm:
     """The rhythm of a song.
@@ -98,75 +132,125 @@ def find_rhythm(
         tonal: of the song.
         activation: (T, 2) the network's beat and downbeat probabilities.
         essentia: the beats of the other process's trackers, empty where there are none.
-        sounding_s: where the sound starts and ends; no beats are reported outside.
+        sounding: when the song sounds; no beats are reported in its silences.
         preset: what the person chose, or None: only then the metrical level and metre are biased.
     """
     curve = onset_curve(features.onsets)
+    attacks = attack_curve(features.attack)
+    song = _Song(features, tonal, activation[:, 0], activation[:, 1], curve, attacks, sounding)
     members: dict[MemberName, Seconds] = {
-        "net": settled(track_beats(activation[:, 0], NET_TEMPI), activation[:, 0], NET_TEMPI.inertia),
+        "net": settled(track_beats(song.activation, NET_TEMPI), song.activation, NET_TEMPI.inertia),
         "onsets": track_beats(curve / _ONSET_SCALE, ONSET_TEMPI, _ONSET_FLOOR),
         **essentia,
     }
-    start, end = sounding_s
-    verdict = deliberate({name: _inside(times, start, end) for name, times in members.items()})
-    chosen = verdict.beats[verdict.chosen] if verdict.chosen else np.empty(0)
-    if not _has_pulse(chosen, verdict, features, activation[:, 0]):
-        return _no_rhythm(features, tonal, activation, verdict)
-    attacks = attack_curve(features.attack)
-    pulse = _at_expected_level(_felt(chosen, verdict, features, activation[:, 0]), activation[:, 0], preset)
-    grid_times = refine(pulse, activation[:, 0], curve, attacks)
-    grid = _clock(grid_times, activation[:, 0])
-    beats = grid.times(start, end) if grid else with_first_beat(_inside(grid_times, start, end), start)
-    beats = without_edges(beats, curve, attacks, features.envelopes.rms)
+    counted: dict[MemberName, Seconds] = {name: _inside(times, sounding) for name, times in members.items()}
+    verdict = deliberate({name: times[sounding.covers(times)] for name, times in counted.items()})
+    chosen = counted[verdict.chosen] if verdict.chosen else np.empty(0)
+    if not _has_pulse(chosen, verdict, song):
+        return _no_rhythm(song, verdict)
+    pulse = _at_expected_level(_felt(chosen, verdict, song), song.activation, preset)
+    count = refine(pulse, song.activation, curve, attacks)
+    grid = _clock(count[sounding.covers(count)], song.activation)
+    if grid:
+        count = grid.times(sounding.start_s, sounding.end_s)
+    else:
+        count = with_first_beat(_inside(count, sounding), sounding.start_s)
+    around = Surroundings(curve, attacks, song.activation, features.envelopes.rms, tonal.chroma)
+    return _described(song, without_edges(count, around), grid, verdict, preset)
+
+
+def _described(
+    song: _Song, count: Seconds, grid: Grid | None, verdict: Verdict, preset: Preset | None
+) -> Rhythm:
+    """Everything about a pulse.
+
+    Args:
+        song: to which it belongs.
+        count: the pulse from the first to the last beat, through silences, which have no beats of the song.
+        grid: behind it, if it has one.
+        verdict: of the committee.
+        preset: what the person chose.
+    """
+    numbers = np.flatnonzero(song.sounding.covers(count))
+    beats = count[numbers]
+    if len(beats) < 2:  # noqa: PLR2004  an interval needs two beats
+        return _no_rhythm(song, verdict)
+    metres = preset.metres if preset else ()
+    bars = find_bars(
+        beats, song.features, song.tonal, song.downbeat_activation, expected=metres, numbers=numbers
+    )
+    strength, certainty = strength_at(beats, song.onsets), strength_at(beats, song.activation)
     independent = verdict.beats[verdict.independent] if verdict.independent else np.empty(0)
-    bars = find_bars(beats, features, tonal, activation[:, 1], preset.metres if preset else ())
-    strength, certainty = strength_at(beats, curve), strength_at(beats, activation[:, 0])
+    compared = halves(beats, song.features, song.activation)
+    doubtful = level_in_doubt(beats, compared, compound=bars.compound)
+    curve = tempo_curve(count)
+    stretches = [] if grid else steady_stretches(count)
     return Rhythm(
         beats=beats,
-        bpm=60 / grid.period_s if grid else tempo(beats),
+        bpm=60 / grid.period_s if grid else main_tempo(stretches) or tempo(count),
         bars=bars,
         strength=strength / max(float(np.percentile(strength, _STRENGTH_PERCENTILE)), 1e-9),
         beat_confidence=beat_confidence(beats, verdict, certainty),
-        track_confidence=track_confidence(verdict, certainty),
-        tempo_confidence=_tempo_confidence(beats, verdict),
-        agreement=compare(beats, independent),
+        track_confidence=track_confidence(verdict, certainty) * (DOUBTFUL_LEVEL if doubtful else 1),
+        tempo_confidence=_tempo_confidence(beats, verdict) * (0.5 if doubtful else 1),
+        tempo_stability=tempo_stability(count),
+        tempo_curve=curve[song.sounding.covers(curve[:, 0])],
+        agreement=consensus(
+            beats,
+            independent,
+            compared,
+            doubtful=doubtful,
+            quiet_between=quiet_between(beats, song.features, song.activation),
+        ),
         alternatives=alternatives(
-            beats, activation[:, 0], bars.is_downbeat if bars.beats_per_bar == _FELT_IN_ONE else None
+            count,
+            song.activation,
+            song.sounding,
+            beats[bars.is_downbeat] if bars.beats_per_bar == _FELT_IN_ONE else None,
         ),
         constant_tempo=grid is not None,
+        level_in_doubt=doubtful,
+        tempi=distinct_tempi(stretches),
         verdict=verdict,
     )
 
 
-def _inside(times: Seconds, start_s: float, end_s: float) -> Seconds:
-    # Half a hop of grace: a beat on the very first sample is often found a frame early.
-    return rising(times[(times >= start_s - 0.05) & (times <= end_s)])
+def _inside(times: Seconds, sounding: Sounding) -> Seconds:
+    """The times from the first to the last sound, silences between included."""
+    return rising(times[(times >= sounding.start_s - SILENCE_EDGE_S) & (times <= sounding.end_s)])
 
 
-def _has_pulse(beats: Seconds, verdict: Verdict, features: Features, activation: Floats) -> bool:
+def _has_pulse(beats: Seconds, verdict: Verdict, song: _Song) -> bool:
     """Whether anything beats: the members always answer, even to noise and drones."""
-    if not len(beats) or float(np.percentile(features.onsets.sum(axis=1), 99)) < _NO_ONSETS:
+    onsets = song.features.onsets.sum(axis=1)
+    onsets = onsets[song.sounding.covers(np.arange(len(onsets)) / FRAME_RATE_HZ)]
+    if not len(beats) or float(np.percentile(onsets, 99)) < _NO_ONSETS:
         return False
-    struck = float(np.mean(attack_curve(features.attack) > CLEAR_ATTACK))
+    audible = song.sounding.covers((np.arange(len(song.attacks)) - 1) / ATTACK_RATE_HZ)
+    struck = float(np.mean(song.attacks[audible] > CLEAR_ATTACK))
     if struck < _NO_ATTACKS and verdict.agreement < _SURE_AGREEMENT:
         return False
-    heard = float(np.median(strength_at(beats, activation)))
+    heard = float(np.median(strength_at(beats[song.sounding.covers(beats)], song.activation)))
     return heard >= _NO_ACTIVATION or verdict.agreement >= _NO_AGREEMENT
 
 
-def _no_rhythm(features: Features, tonal: Tonal, activation: Floats, verdict: Verdict) -> Rhythm:
+def _no_rhythm(song: _Song, verdict: Verdict) -> Rhythm:
     nothing = np.empty(0)
     return Rhythm(
         beats=nothing,
         bpm=0.0,
-        bars=find_bars(nothing, features, tonal, activation[:, 1]),
+        bars=find_bars(nothing, song.features, song.tonal, song.downbeat_activation),
         strength=np.empty(0, np.float32),
         beat_confidence=nothing,
         track_confidence=0.0,
         tempo_confidence=0.0,
+        tempo_stability=0.0,
+        tempo_curve=np.empty((0, 2)),
         agreement=compare(nothing, nothing),
         alternatives=[],
         constant_tempo=False,
+        level_in_doubt=False,
+        tempi=(),
         verdict=verdict,
     )
 
@@ -178,22 +262,21 @@ def _clock(beats: Seconds, activation: Floats) -> Grid | None:
     return None if grid is None or grid.strays(beats, sure) else grid
 
 
-def _felt(beats: Seconds, verdict: Verdict, features: Features, activation: Floats) -> Seconds:
+def _felt(beats: Seconds, verdict: Verdict, song: _Song) -> Seconds:
     """The pulse that the drums speak for."""
     others = [times for name, times in verdict.beats.items() if name != verdict.chosen]
-    return on_the_kick(at_full_speed(beats, features, activation), others, features)
+    level = at_half_speed(beats, song.features, song.activation)
+    return on_the_kick(at_full_speed(level, song.features, song.activation), others, song.features)
 
 
 def _at_expected_level(beats: Seconds, activation: Floats, preset: Preset | None) -> Seconds:
     """The beats, or their half or double where the preset's tempo range asks for it."""
     if preset is None or _fits(beats, preset):
         return beats
-    readings = [
-        other.beats
-        for other in alternatives(beats, activation)
-        if other.kind in {"half", "double"} and _fits(other.beats, preset)
+    fitting = [
+        times for kind, times in readings(beats) if kind in {"half", "double"} and _fits(times, preset)
     ]
-    return max(readings, key=lambda times: reading_score(times, activation), default=beats)
+    return max(fitting, key=lambda times: reading_score(times, activation), default=beats)
 
 
 def _fits(beats: Seconds, preset: Preset) -> bool:

@@ -17,6 +17,9 @@ from k1_analysis.engine.framing import Floats, Seconds
 
 TRACK_TABLE = ((0.0, 0.1), (0.3, 0.42), (0.45, 0.78), (0.6, 0.93), (0.75, 0.96), (0.9, 0.985))
 """(mean of the chosen member's mean information gain and the median activation at the beats, expected F-measure)."""
+DOUBTFUL_LEVEL = 5 / 6
+"""Factor for a song that may as well be felt at half the tempo: then every other beat is wrong and the F-measure 2/3,
+else 1."""
 BEAT_TABLE = ((0.0, 0.5), (0.3, 0.83), (0.5, 0.88), (0.8, 0.9), (0.95, 0.93), (1.0, 0.975))
 """(share of the committee's weight with a beat here, probability that the beat is right)."""
 

@@ -24,8 +24,17 @@ COMPOUND_RATIO = 1.3
 leaves out the first third, stays below; set on straight, swung and compound songs)."""
 EXPECTED_BONUS = 0.15
 """Added for the metres that the chosen preset expects."""
+FEWEST_BARS = 4
+"""A metre other than four is believed only if the song has this many of its bars."""
+ACCENT = 3.0
+"""Distance of the accented beats from the others, over the spread within both, from which an accent alone sets
+them apart. A click track has more than 10, songs with drums and harmony have less than 3 or the accent on the one."""
+_ACCENTED_METRES = (3, 4, 5, 7)
+"""Two is left out: every other beat of a backbeat is accented, and it is not the first."""
 _RESET_COST = 16.0
 """Log-odds against a bar that starts early, as after a cut."""
+_RESUME_COST = 2.0
+"""The same after a silence, where a song may well begin with a bar."""
 _WEIGHTS = {
     "low": 0.6,
     "mid": -0.3,
@@ -40,7 +49,9 @@ _WEIGHTS = {
 _ONSET_BANDS_HZ = {"low": (0.0, 120.0), "mid": (200.0, 2500.0), "high": (5000.0, 20_000.0)}
 _ONSET_FRAMES = np.arange(-4, 6)
 _NETWORK_FLOOR = 1e-3
+_LEAST_SPREAD = 1e-3
 _FEWEST_BEATS = 4
+_USUAL = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +78,9 @@ def find_bars(
     features: Features,
     tonal: Tonal,
     downbeat_activation: Floats,
+    *,
     expected: tuple[int, ...] = (),
+    numbers: NDArray[np.int64] | None = None,
 ) -> Bars:
     """The metre and the downbeats.
 
@@ -77,22 +90,64 @@ def find_bars(
         tonal: of the song.
         downbeat_activation: (T,) the network's second output.
         expected: beats a bar that the chosen preset favours.
+        numbers: (n,) the place of each beat in the count, rising; a silence leaves a gap. Without, they follow on
+            one another.
     """
     if len(beats) < _FEWEST_BEATS:
-        return Bars(np.zeros(len(beats), bool), 4, compound=False, score=0.0)
-    evidence = _evidence(beats, features, tonal, downbeat_activation)
+        return Bars(np.zeros(len(beats), bool), _USUAL, compound=False, score=0.0)
+    counted = np.arange(len(beats)) if numbers is None else numbers
+    accented = accents(beats, counted, features.log_bands)
+    # To the other clues, which were chosen on songs, a bright click is a snare.
+    evidence = (
+        _standardised(accented.astype(np.float64))
+        if accented.any()
+        else _evidence(beats, features, tonal, downbeat_activation)
+    )
     spread = float(evidence.std()) + 1e-9
     thirds = _thirds(beats, features)
     compound_bonus = COMPOUND_BONUS * max(0.0, np.log(thirds / COMPOUND_RATIO))
     readings: list[tuple[float, int, NDArray[np.int64]]] = []
     for metre, bonus in METRE_BONUS.items():
-        mean, positions = _best_positions(evidence, metre)
+        if metre != _USUAL and len(beats) < FEWEST_BARS * metre:
+            continue
+        mean, positions = _best_positions(evidence, metre, counted)
         favour = EXPECTED_BONUS if metre in expected else 0.0
         favour += compound_bonus if metre == 2 else 0.0  # noqa: PLR2004
         # A bar of `metre` beats that stand out perfectly scores 1, whatever the metre.
         readings.append((mean * np.sqrt(metre - 1) / spread + bonus + favour, metre, positions))
     score, metre, positions = max(readings, key=lambda reading: reading[0])
     return Bars(positions == 0, metre, thirds > COMPOUND_RATIO, float(score))
+
+
+def accents(beats: Seconds, numbers: NDArray[np.int64], log_bands: Floats) -> NDArray[np.bool_]:
+    """Return which beats are accented, as in a click track: (n,), all False for any other song.
+
+    One beat in three, four, five or seven is accented if it is louder than the others, and if the onset spectra of the
+    two kinds differ by ACCENT times their spread within each kind.
+
+    Args:
+        beats: (n,) rising times in seconds.
+        numbers: (n,) the place of each beat in the count.
+        log_bands: (T, 82) log spectrum.
+    """
+    none = np.zeros(len(beats), bool)
+    frames = np.round(beats * FRAME_RATE_HZ).astype(int)[:, None] + _ONSET_FRAMES
+    now, before = frames.clip(0, len(log_bands) - 1), (frames - 2).clip(0, len(log_bands) - 1)
+    rise = np.maximum(log_bands[now] - log_bands[before], 0).max(axis=1)
+    found: list[tuple[float, NDArray[np.bool_]]] = [(ACCENT, none)]
+    for metre in _ACCENTED_METRES:
+        if len(beats) < FEWEST_BARS * metre:
+            continue
+        for first in range(metre):
+            chosen = numbers % metre == first
+            if not 0 < chosen.sum() < len(beats):
+                continue
+            one, other = rise[chosen], rise[~chosen]
+            gap = float(((one.mean(axis=0) - other.mean(axis=0)) ** 2).sum())
+            spread = float(one.var(axis=0).sum() + other.var(axis=0).sum())
+            if one.mean() > other.mean():
+                found.append((gap / max(spread, _LEAST_SPREAD), chosen))
+    return max(found, key=lambda each: each[0])[1]
 
 
 def _evidence(beats: Seconds, features: Features, tonal: Tonal, downbeat_activation: Floats) -> Seconds:
@@ -148,17 +203,20 @@ def _standardised(values: Seconds) -> Seconds:
     return (values - values.mean()) / (spread if spread > 1e-9 else 1.0)  # noqa: PLR2004  a constant clue
 
 
-def _best_positions(evidence: Seconds, metre: int) -> tuple[float, NDArray[np.int64]]:
+def _best_positions(
+    evidence: Seconds, metre: int, numbers: NDArray[np.int64]
+) -> tuple[float, NDArray[np.int64]]:
     """(mean evidence of the best path, (n,) position in the bar of each beat)."""
     n = len(evidence)
     emission = np.repeat(-evidence[:, None] / (metre - 1), metre, axis=1)
     emission[:, 0] = evidence
     came_from = np.zeros((n, metre), np.int64)
-    onward = (np.arange(metre) - 1) % metre
+    steps = np.diff(numbers)
     score = emission[0].copy()
     for beat in range(1, n):
+        onward = (np.arange(metre) - steps[beat - 1]) % metre
         stay, best = score[onward], int(score.argmax())
-        jump = score[best] - _RESET_COST
+        jump = score[best] - (_RESET_COST if steps[beat - 1] == 1 else _RESUME_COST)
         came_from[beat] = np.where(stay >= jump, onward, best)
         score = np.maximum(stay, jump) + emission[beat]
     positions = np.empty(n, np.int64)

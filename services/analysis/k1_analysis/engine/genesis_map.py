@@ -1,6 +1,5 @@
 """Genesis map v4 from an engine's findings: rounding, envelopes and the canonical hash."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -14,9 +13,9 @@ from k1_analysis.engine.decode import Decoded
 from k1_analysis.engine.features import Envelopes
 from k1_analysis.engine.framing import Floats, Seconds
 from k1_analysis.engine.levels import dynamic_range_db, loudest_moments
-from k1_analysis.engine.loudness import Loudness
+from k1_analysis.engine.loudness import SHORT_TERM_S, Loudness
 from k1_analysis.engine.presets import Preset
-from k1_analysis.engine.rhythm import tempo, tempo_curve, tempo_stability
+from k1_analysis.engine.rhythm import tempo
 from k1_analysis.engine.sections import Section
 from k1_analysis.engine.tonal import PITCH_CLASSES
 from k1_analysis.engine.trackers import Key
@@ -148,7 +147,7 @@ def _global_metrics(findings: Findings) -> JsonObject:
         "f_measure_reference": "consensus",
         "dynamic_range": round(dynamic_range_db(envelopes), 2),
         "tempo_confidence": _unit(rhythm.tempo_confidence),
-        "tempo_stability": _unit(tempo_stability(rhythm.beats)),
+        "tempo_stability": _unit(rhythm.tempo_stability),
         "constant_tempo": rhythm.constant_tempo,
         "time_signature": rhythm.bars.time_signature,
         "key": findings.key.tonic if findings.key else "unknown",
@@ -172,7 +171,7 @@ def _rhythm(rhythm: Rhythm) -> JsonObject:
         "beat_confidence": _units(rhythm.beat_confidence),
         "tempo_curve": [
             {"time_ms": milliseconds(time), "bpm": round(min(bpm, 400.0), 2)}
-            for time, bpm in tempo_curve(rhythm.beats).tolist()
+            for time, bpm in rhythm.tempo_curve.tolist()
         ],
         "alternatives": [
             {
@@ -206,9 +205,11 @@ def _dynamics(findings: Findings) -> JsonObject:
     return {
         "rms": _points(envelopes.rms.clip(0, 1), "intensity", 4),
         "loudness_lufs": [
-            {"time_ms": round((index + 1) * 1000 / LOUDNESS_RATE_HZ, 1), "lufs": round(lufs, 2)}
+            {
+                "time_ms": round(SHORT_TERM_S * 1000 + index * 1000 / LOUDNESS_RATE_HZ, 1),
+                "lufs": round(lufs, 2),
+            }
             for index, lufs in enumerate(short_term)
-            if not math.isnan(lufs)
         ],
         "window_ms": 1000 / ENVELOPE_RATE_HZ,
         "peaks": [

@@ -1,6 +1,9 @@
 """Silence, dynamics and the loudest moments, from the level envelope."""
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from k1_analysis.engine.features import Envelopes
 from k1_analysis.engine.framing import Floats, Seconds
@@ -8,6 +11,9 @@ from k1_contracts.genesis import ENVELOPE_RATE_HZ
 
 SILENCE_DBFS = -60.0
 """Quieter than this is silence, unless the whole song is quiet."""
+SILENCE_EDGE_S = 1 / ENVELOPE_RATE_HZ
+"""How far a beat may stand inside a marked silence: its edges are known no finer than a point of the envelope, and
+the beat that ends it is often found a frame early."""
 _BELOW_LOUDEST_DB = 50.0
 _SHORTEST_SILENCE_S = 0.5
 _LOWEST_DBFS = -90.0
@@ -47,14 +53,34 @@ def silences(envelopes: Envelopes, duration_s: float) -> list[tuple[float, float
     ]
 
 
-def sounding(spans: list[tuple[float, float]], duration_s: float) -> tuple[float, float]:
-    """Where the sound starts and where it ends, from the silences; (0, 0) if nothing sounds."""
+@dataclass(frozen=True, slots=True)
+class Sounding:
+    """When a song sounds, in seconds: from `start_s` to `end_s`, less the silences between them."""
+
+    start_s: float
+    end_s: float
+    silences: list[tuple[float, float]]
+    """The silences that the map marks, in order."""
+
+    def covers(self, times: Seconds) -> NDArray[np.bool_]:
+        """Return which of the times lie in the sound, or within SILENCE_EDGE_S of it."""
+        inside = (times >= self.start_s - SILENCE_EDGE_S) & (times <= self.end_s + SILENCE_EDGE_S)
+        if not self.silences:
+            return inside
+        starts, ends = np.array(self.silences).T
+        last = np.searchsorted(starts, times) - 1
+        silent = (times > starts[last] + SILENCE_EDGE_S) & (times < ends[last] - SILENCE_EDGE_S)
+        return inside & ~((last >= 0) & silent)
+
+
+def sounding(spans: list[tuple[float, float]], duration_s: float) -> Sounding:
+    """Return when the song sounds, from its silences; from 0 to 0 if it never does."""
     start, end = 0.0, duration_s
     if spans and spans[0][0] == 0:
         start = spans[0][1]
     if spans and spans[-1][1] >= duration_s - 1 / ENVELOPE_RATE_HZ:
         end = spans[-1][0]
-    return (start, end) if end > start else (0.0, 0.0)
+    return Sounding(start, end, spans) if end > start else Sounding(0.0, 0.0, spans)
 
 
 def dynamic_range_db(envelopes: Envelopes) -> float:

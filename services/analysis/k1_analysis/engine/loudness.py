@@ -29,8 +29,8 @@ class Loudness:
     true_peak_dbtp: float | None
     """None for digital silence."""
     short_term_lufs: Floats
-    """(N,) the last three seconds at 10 points a second, not below SILENCE_LUFS; point i ends at (i + 1) / 10 s.
-    NaN until three seconds have been heard."""
+    """(N,) of the last three seconds, 10 points a second, not below SILENCE_LUFS: point i is of the SHORT_TERM_S
+    from i / 10 s. Empty for a song shorter than that."""
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class LoudnessMeter:
             integrated_lufs=_above(_number(self._last.get("lavfi.r128.I")), SILENCE_LUFS),
             range_lu=max(0.0, _number(self._last.get("lavfi.r128.LRA")) or 0.0),
             true_peak_dbtp=_decibels(max((peak for peak in peaks if peak is not None), default=0.0)),
-            short_term_lufs=_since_defined(self._short_term),
+            short_term_lufs=np.array(self._short_term[SHORT_TERM_S * LOUDNESS_RATE_HZ - 1 :], np.float32),
         )
 
     def _drain(self) -> None:
@@ -89,12 +89,6 @@ def _graph(frame: AudioFrame) -> Graph:
         upstream.link_to(downstream)
     graph.configure()
     return graph
-
-
-def _since_defined(short_term: list[float]) -> Floats:
-    series = np.array(short_term, np.float32)
-    series[: SHORT_TERM_S * LOUDNESS_RATE_HZ - 1] = np.nan
-    return series
 
 
 def _number(text: str | None) -> float | None:

@@ -21,6 +21,7 @@ from k1_analysis.engine.beats import find_rhythm, preview_beats
 from k1_analysis.engine.config import ENGINE, analysis_config
 from k1_analysis.engine.decode import AudioSource, Decoded
 from k1_analysis.engine.features import FeatureExtractor, Features, extract
+from k1_analysis.engine.finite import require_finite
 from k1_analysis.engine.framing import SAMPLE_RATE_HZ, Floats
 from k1_analysis.engine.genesis_map import Findings, Warned, beat_milliseconds, build_map, milliseconds
 from k1_analysis.engine.levels import silences, sounding
@@ -179,7 +180,7 @@ def _measure(song: _Song, watch: Stopwatch, tell: ProgressListener, channel: int
             return _measure(song, watch, lambda _: None, heard.stronger_channel)
         tell(Progress("beats", 50))
         with watch.stage("network"):
-            activation = default_net()(heard.features.log_bands)
+            activation = require_finite("network", default_net()(heard.features.log_bands))
         with watch.stage("wait for trackers"), Tracking(song.path, song.limits, QUICK, channel) as quick:
             trackers, warnings = collected(slow, quick)
     return _Measured(heard, activation, trackers, warnings)
@@ -194,20 +195,20 @@ def _understand(song: _Song, watch: Stopwatch, tell: ProgressListener) -> Findin
     duration_s, envelopes = heard.decoded.duration_s, heard.features.envelopes
     quiet = silences(envelopes, duration_s)
     with watch.stage("rhythm"):
-        rhythm = find_rhythm(
+        found = find_rhythm(
             heard.features,
             heard.tonal,
             measured_song.activation,
             essentia={"degara": trackers.degara, "multifeature": trackers.multifeature},
-            sounding_s=sounding(quiet, duration_s),
+            sounding=sounding(quiet, duration_s),
             preset=song.preset,
         )
-        rhythm = trusted(rhythm, heard.decoded.trust)
+        rhythm = trusted(require_finite("rhythm", found), heard.decoded.trust)
     tell(Progress("sections", 85))
     with watch.stage("sections"):
         vocabulary = song.preset.sections if song.preset else ()
         downbeats = rhythm.beats[rhythm.bars.is_downbeat]
-        sections = find_sections(
+        found_sections = find_sections(
             heard.features,
             heard.tonal,
             downbeats,
@@ -215,6 +216,7 @@ def _understand(song: _Song, watch: Stopwatch, tell: ProgressListener) -> Findin
             electronic=rhythm.constant_tempo or "drop" in vocabulary,
             vocabulary=vocabulary,
         )
+        sections = require_finite("sections", found_sections)
     return Findings(
         filename=song.filename,
         audio_sha256=song.audio_sha256,
@@ -249,7 +251,7 @@ def _listen(source: AudioSource, watch: Stopwatch, tell: ProgressListener) -> _H
         if block is None:
             break
         with watch.stage("features"):
-            features.push(block)
+            features.push(require_finite("decode", block))
         with watch.stage("tonal"):
             tonal.push(block)
         with watch.stage("loudness"):
@@ -266,15 +268,16 @@ def _listen(source: AudioSource, watch: Stopwatch, tell: ProgressListener) -> _H
     if opening:
         _give_preview(opening, watch, tell)
     with watch.stage("features"):
-        found = features.finish()
-    return _Heard(found, tonal.finish(), meter.finish(), source.decoded(), cancellation.stronger_channel())
+        found = require_finite("features", features.finish())
+    tones, loudness = require_finite("tonal", tonal.finish()), require_finite("loudness", meter.finish())
+    return _Heard(found, tones, loudness, source.decoded(), cancellation.stronger_channel())
 
 
 def _give_preview(opening: list[Floats], watch: Stopwatch, tell: ProgressListener) -> None:
     with watch.stage("preview"):
         samples = np.concatenate(opening)
         features = extract(samples)
-        beats = preview_beats(features, default_net()(features.log_bands))
+        beats = require_finite("preview", preview_beats(features, default_net()(features.log_bands)))
         preview = Preview(
             analysed_ms=milliseconds(len(samples) / SAMPLE_RATE_HZ),
             bpm=round(tempo(beats), 2),

@@ -1,7 +1,7 @@
 """From a tracker's beats to a grid: timing refined to the onsets, tempo, and other readings of the pulse."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d, uniform_filter1d
 from k1_analysis.engine.agreement import nearest
 from k1_analysis.engine.features import ATTACK_STEPS
 from k1_analysis.engine.framing import FRAME_RATE_HZ, Floats, Seconds
+from k1_analysis.engine.levels import Sounding
 
 SNAP_S = 0.03
 """Beats move to an onset no further away than this."""
@@ -31,6 +32,7 @@ _ATTACK_FLOOR = 0.01
 _TEMPO_BEATS = 8
 SAME_TEMPO = 0.04
 
+Number = TypeVar("Number", np.float32, np.float64)
 AlternativeKind = Literal["half", "double", "offbeat", "other"]
 
 
@@ -43,12 +45,21 @@ class Alternative:
     score: float
 
 
+def moving_mean(values: NDArray[Number], size: int) -> NDArray[Number]:
+    """Return the mean of `size` neighbours of each of the values (>= 0) along the first axis, never below 0.
+
+    The filter keeps a running sum, whose rounding errors leave it a little below 0 in silence after music: a root
+    or a logarithm of that would be NaN.
+    """
+    return np.maximum(uniform_filter1d(values, size, axis=0), 0)
+
+
 def onset_curve(onsets: Floats) -> Floats:
     """(T,) one onset function from (T, 4): each band above its mean, scaled to the last seconds' spread."""
-    above = np.maximum(onsets - 0.6 * uniform_filter1d(onsets, 200, axis=0), 0)
+    above = np.maximum(onsets - 0.6 * moving_mean(onsets, 200), 0)
     power = above**2
     floor = 1e-3 * np.sqrt(power.mean(axis=0, keepdims=True)) + 1e-9
-    scaled = above / (np.sqrt(uniform_filter1d(power, 800, axis=0)) + floor)
+    scaled = above / (np.sqrt(moving_mean(power, 800)) + floor)
     curve = scaled @ np.array([3, 1, 1, 1], np.float32)
     return (curve / np.sqrt((curve**2).mean() + 1e-9)).astype(np.float32)
 
@@ -59,7 +70,7 @@ def attack_curve(attack: Floats) -> Floats:
     The log makes a quiet attack count as much as a loud one; a floor below the loudest moment nearby keeps
     the noise of near silence out.
     """
-    power = uniform_filter1d(attack.astype(np.float64), _ATTACK_SMOOTHING)
+    power = moving_mean(attack.astype(np.float64), _ATTACK_SMOOTHING)
     floor = maximum_filter1d(power, 3 * ATTACK_RATE_HZ) * _ATTACK_FLOOR + 1e-12
     level = np.log(power + floor)
     rise = np.zeros(len(level), np.float32)
@@ -186,26 +197,28 @@ def reading_score(beats: Seconds, activation: Floats) -> float:
     return 2 * precision * recall / max(1e-9, precision + recall)
 
 
+def readings(beats: Seconds) -> list[tuple[AlternativeKind, Seconds]]:
+    """Return half tempo (both phases), double tempo and the offbeats; nothing of fewer than four beats."""
+    if len(beats) < 4:  # noqa: PLR2004  half of it must still be a pulse
+        return []
+    double = doubled(beats)
+    return [("half", beats[::2]), ("half", beats[1::2]), ("double", double), ("offbeat", double[1::2])]
+
+
 def alternatives(
-    beats: Seconds, activation: Floats, bar_starts: NDArray[np.bool_] | None = None
+    beats: Seconds, activation: Floats, sounding: Sounding, bar_lines: Seconds | None = None
 ) -> list[Alternative]:
-    """Half tempo (both phases), double tempo and the offbeats, each scored on the activation.
+    """The other readings of the beats, each scored on the activation.
 
     Args:
         beats: rising times in seconds.
         activation: (T,) probability of a beat in each frame.
-        bar_starts: (n,) which beats begin a bar, of a song whose bars may be felt as one beat each: a fast
-            three, of which nobody can hear whether it is written as 6/8.
+        sounding: when the song sounds; no reading has beats in its silences.
+        bar_lines: of a song whose bars may be felt as one beat each: a fast three, which sounds the same
+            whether it is written in 3/4 or in 6/8.
     """
-    if len(beats) < 4:  # noqa: PLR2004  half of it must still be a pulse
-        return []
-    double = doubled(beats)
-    readings: list[tuple[AlternativeKind, Seconds]] = [
-        ("half", beats[::2]),
-        ("half", beats[1::2]),
-        ("double", double),
-        ("offbeat", double[1::2]),
-    ]
-    if bar_starts is not None:
-        readings.append(("other", beats[bar_starts]))
-    return [Alternative(kind, times, reading_score(times, activation)) for kind, times in readings]
+    found = readings(beats)
+    if found and bar_lines is not None:
+        found.append(("other", bar_lines))
+    kept = [Alternative(kind, times[sounding.covers(times)], 0.0) for kind, times in found]
+    return [replace(other, score=reading_score(other.beats, activation)) for other in kept]

@@ -52,6 +52,40 @@ def steady(bpm: float, seconds: float, offset_s: float = 0.0) -> NDArray[np.floa
     return np.arange(offset_s, seconds, 60 / bpm)
 
 
+def struck(sound: NDArray[np.float64], times: NDArray[np.float64], seconds: float) -> Samples:
+    """Silence with one sound at each of the times."""
+    out = np.zeros(int(seconds * RATE))
+    for time in times:
+        _mix(out, sound, time)
+    return out.astype(np.float32)
+
+
+def drums(
+    bpm: float, seconds: float, *, kick: tuple[float, ...], snare: tuple[float, ...], hats: int
+) -> Samples:
+    """Bars of four from 0.5 s: kick and snare at their places (in beats), so many hats a beat."""
+    rng = np.random.default_rng(1)
+    bars = steady(bpm / 4, seconds - 1, 0.5)
+    hat = np.diff(rng.normal(0, 0.1, int(0.05 * RATE) + 1)) * _decaying(0.05, 90)
+    time = np.arange(int(0.2 * RATE)) / RATE
+    thump = 0.7 * np.sin(2 * np.pi * (50 * time + 4 * (1 - np.exp(-30 * time)))) * _decaying(0.2, 14)
+    crack = rng.normal(0, 0.28, int(0.15 * RATE)) * _decaying(0.15, 30)
+    out = struck(hat, steady(bpm * hats, seconds - 1, 0.5), seconds)
+    for sound, places in ((thump, kick), (crack, snare)):
+        out += struck(sound, (bars[:, None] + 60 / bpm * np.array(places)).ravel(), seconds)
+    return out.clip(-1, 1)
+
+
+def metronome(beats: NDArray[np.float64], seconds: float, accented: int = 4) -> Samples:
+    """A click at each beat, a higher and louder one at each that begins a bar."""
+    out = np.zeros(int(seconds * RATE), np.float32)
+    first = np.arange(len(beats)) % accented == 0
+    time = np.arange(int(0.02 * RATE)) / RATE
+    for hertz, level, times in ((1500, 0.8, beats[first]), (1000, 0.6, beats[~first])):
+        out += struck(level * np.sin(2 * np.pi * hertz * time) * _decaying(0.02, 200), times, seconds)
+    return out
+
+
 def write(path: Path, samples: NDArray[Any], rate: int = RATE, subtype: str | None = None) -> Path:
     """A file in the format of the path's suffix."""
     soundfile.write(path, samples, rate, subtype=subtype)

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from k1_analysis.engine.finite import NotFiniteError, require_finite
 from k1_analysis.engine.framing import SAMPLE_RATE_HZ, Floats, Seconds
 
 BIAS_S = 0.008
@@ -112,8 +113,11 @@ def track(blocks: Iterable[Floats], measures: tuple[Measure, ...] = MEASURES) ->
             continue
         for name in measures:
             try:
-                answers[name].append((span, _MEASURES[name](essentia, samples)))
-            except RuntimeError:  # what Essentia raises for whatever it cannot digest
+                answers[name].append((span, require_finite(name, _MEASURES[name](essentia, samples))))
+            except (
+                RuntimeError,
+                NotFiniteError,
+            ):  # the first is what Essentia raises for what it cannot digest
                 failed.add(name)
     return TrackerResults(
         degara=_joined(answers["degara"]),

@@ -22,7 +22,6 @@ from k1_analysis.engine import (
     agreement,
     committee,
     companion,
-    edges,
     framing,
     grid,
     metrical_level,
@@ -37,6 +36,7 @@ from k1_analysis.engine.activation_onnx import OnnxBeatNet
 from k1_analysis.engine.downbeats import Bars
 from k1_analysis.engine.features import extract, log_spectrogram
 from k1_analysis.engine.genesis_map import beat_milliseconds, milliseconds, seal
+from k1_analysis.engine.levels import Sounding
 from k1_analysis.engine.presets import find_preset, presets
 from k1_analysis.engine.render import plot_map, render_clicks, write_beats
 from k1_contracts.genesis import GenesisMap
@@ -124,8 +124,7 @@ def test_fast_three_offers_its_bars_as_beats() -> None:
     beats = np.arange(0.5, 30.0, 0.37)
     activation = np.zeros(3100, np.float32)
     activation[np.round(beats * 100).astype(int)] = 1
-    bar_starts = np.arange(len(beats)) % 3 == 0
-    readings = rhythm.alternatives(beats, activation, bar_starts)
+    readings = rhythm.alternatives(beats, activation, Sounding(0.0, 30.0, []), beats[::3])
     assert [other.kind for other in readings] == ["half", "half", "double", "offbeat", "other"]
     assert readings[-1].beats.tolist() == beats[::3].tolist()
 
@@ -436,43 +435,6 @@ def test_pictures_clicks_and_beats(tmp_path: Path, house: Path, house_analysis: 
     times, positions = np.loadtxt(tmp_path / "song.beats").T
     assert (times * 1000).tolist() == pytest.approx(genesis.layers.rhythm.beat_grid_ms)
     assert set(positions[4:].astype(int)) == {1, 2, 3, 4}
-
-
-def _edges(struck: list[bool], levels_db: list[float], beats: np.ndarray) -> list[float]:
-    """What `without_edges` keeps of beats two a second, each struck or not and with a level until the next."""
-    onsets = np.zeros(round(100 * (beats[-1] + 1)), np.float32)
-    attacks = np.zeros(3 * len(onsets), np.float32)
-    attacks[np.round(300 * beats[np.array(struck)] + 1).astype(int)] = 3
-    rms = np.repeat(10 ** (np.array(levels_db) / 20), 10).astype(np.float32)
-    return edges.without_edges(beats, onsets, attacks, rms).tolist()
-
-
-@pytest.mark.parametrize(
-    ("struck", "levels_db", "kept"),
-    [
-        ("01111110", [-60, -10, -10, -10, -10, -10, -12, -30], slice(1, 7)),
-        ("11110000", [-10, -10, -10, -10, -11, -11, -11, -11], slice(None)),
-        ("11111000", [-10, -10, -10, -10, -11, -11, -20, -30], slice(0, 6)),
-        ("00011111", [-25, -25, -20, -10, -10, -10, -10, -30], slice(None)),
-        ("00011100", [-50, -70, -50, -10, -10, -10, -20, -40], slice(3, 6)),
-        ("00000000", [-10, -10, -10, -10, -10, -20, -30, -40], slice(None)),
-    ],
-    ids=["noise and decay", "held chord", "chord, then decay", "soft opening", "both", "nothing struck"],
-)
-def test_beats_end_with_the_music(struck: str, levels_db: list[float], kept: slice) -> None:
-    """Noise before the first struck beat and the decay after the last have no beats; soft and held music has."""
-    beats = np.arange(8) / 2
-    assert _edges([mark == "1" for mark in struck], levels_db, beats) == beats[kept].tolist()
-
-
-@given(st.lists(st.tuples(st.booleans(), st.floats(-90, 0)), min_size=1, max_size=30))
-@settings(max_examples=50)
-def test_only_edges_are_taken_away(song: list[tuple[bool, float]]) -> None:
-    """What stays is one run of the beats, with every struck one in it."""
-    beats = np.arange(len(song)) / 2
-    kept = _edges([struck for struck, _ in song], [level for _, level in song], beats)
-    assert kept == beats[(beats >= kept[0]) & (beats <= kept[-1])].tolist()
-    assert {beat for beat, (struck, _) in zip(beats.tolist(), song, strict=True) if struck} <= set(kept)
 
 
 @pytest.mark.parametrize(
