@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import re
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -23,6 +24,7 @@ from k1_platform.settings import HttpSettings
 CONTENT_TYPE: Final = "application/problem+json"
 _HOST: Final = re.compile(r"([A-Za-z0-9_.\-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?")
 _LARGEST_PORT: Final = 65535
+_BACKLOG: Final = 512
 _QUIET_S: Final = 0.1
 _DISCARD_MOST_S: Final = 2.0
 _CODES: Final = {
@@ -94,14 +96,34 @@ def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) 
 
 
 class LimitedRunner(web.AppRunner):
-    """Runs an application within the limits; use it as an AppRunner."""
+    """Runs an application within the limits; use it as an AppRunner, with `listen` in place of a site."""
 
-    __slots__ = ("_limits",)
+    __slots__ = ("_limits", "_listening")
 
     def __init__(self, app: web.Application, limits: ServerLimits, **kwargs: Any) -> None:
         app[LIMITS] = limits
         self._limits = limits
+        self._listening: asyncio.Server | None = None
         super().__init__(app, keepalive_timeout=limits.idle_s, **kwargs)
+
+    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> list[Any]:
+        """Listen, and return the addresses. A site would leave asyncio's minute to a half-sent TLS handshake."""
+        assert self.server is not None, "call setup first"
+        self._listening = await asyncio.get_running_loop().create_server(
+            self.server,
+            host,
+            port,
+            ssl=tls,
+            ssl_handshake_timeout=self._limits.receive_s if tls is not None else None,
+            backlog=_BACKLOG,
+        )
+        return [each.getsockname() for each in self._listening.sockets]
+
+    @override
+    async def cleanup(self) -> None:
+        if self._listening is not None:
+            self._listening.close()
+        await super().cleanup()
 
     @override
     async def _make_server(self) -> web.Server:

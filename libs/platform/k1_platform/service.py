@@ -117,13 +117,14 @@ async def _listen(runtime: Runtime, http: HttpSettings) -> None:
     application.add_routes(runtime.routes)
     application[STOPPING] = asyncio.Event()
     application.on_shutdown.append(_stop_long_responses)
-    runner = LimitedRunner(application, ServerLimits.of(http), access_log=None, handle_signals=False)
+    runner = LimitedRunner(
+        application, ServerLimits.of(http), access_log=None, handle_signals=False, shutdown_timeout=10
+    )
     await runner.setup()
     runtime.cleanup.push_async_callback(runner.cleanup)
     context = server_context(http.tls_cert, http.tls_key) if http.tls_cert and http.tls_key else None
-    site = web.TCPSite(runner, http.host, http.port, backlog=512, shutdown_timeout=10, ssl_context=context)
-    await site.start()
-    _log.info("listening", extra={"addresses": [list(address) for address in runner.addresses]})
+    addresses = await runner.listen(http.host, http.port, context)
+    _log.info("listening", extra={"addresses": [list(address) for address in addresses]})
 
 
 async def _stop_long_responses(application: web.Application) -> None:

@@ -4,12 +4,16 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from pathlib import Path
+from ssl import SSLContext
 
 import pytest
 from aiohttp import web
 
+from k1_platform.certificates import ensure_certificates
 from k1_platform.http_body import body_chunks, read_body
 from k1_platform.http_server import LimitedRunner, ServerLimits
+from k1_platform.tls import client_context, server_context
 
 DONE = web.AppKey("done", asyncio.Event)
 PATIENCE_S = 60.0
@@ -83,15 +87,15 @@ def parsed(answer: bytes) -> tuple[int, dict[str, str], bytes]:
     return int(start.split()[1]), dict(line.split(": ", 1) for line in lines), body
 
 
-async def serve(limits: ServerLimits) -> AsyncIterator[Server]:
+async def serve(limits: ServerLimits, tls: SSLContext | None = None) -> AsyncIterator[Server]:
     app = web.Application(client_max_size=1000)
     app[DONE] = asyncio.Event()
     app.add_routes([web.post("/echo", echo), web.post("/count", count), web.get("/large", large)])
     app.add_routes([web.get("/bug", bug), web.get("/stream", stream)])
     runner = LimitedRunner(app, limits, access_log=None, handle_signals=False)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield Server(runner.addresses[0][1], app[DONE])
+    addresses = await runner.listen("127.0.0.1", 0, tls)
+    yield Server(addresses[0][1], app[DONE])
     await runner.cleanup()
 
 
@@ -123,6 +127,24 @@ async def test_what_is_half_sent_ends(impatient: Server, sent: bytes) -> None:
     assert status == 408
     if headers["Content-Type"] == "application/problem+json":
         assert json.loads(body)["code"] == "request_timeout"
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x02\x00\x01\x00"])
+async def test_a_half_sent_handshake_ends(tmp_path: Path, sent: bytes) -> None:
+    """Before TLS stands there is no answer, only the end; with it all is as without."""
+    files = ensure_certificates(tmp_path, ["127.0.0.1"])
+    async for server in serve(SHORT, server_context(files.certificate, files.key)):
+        reader, writer = await server.connect()
+        writer.write(sent)
+        async with asyncio.timeout(PATIENCE_S / 2):  # asyncio's own limit is a minute
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
+        writer.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=client_context(files.ca))
+        writer.write(b"GET / HTTP/1.1\r\nX: ")
+        async with asyncio.timeout(PATIENCE_S):
+            assert parsed(await reader.readuntil(b"\r\n\r\n"))[0] == 408
+        writer.close()
 
 
 async def test_bytes_that_trickle_in_do_not_help(impatient: Server) -> None:
