@@ -77,6 +77,8 @@ jetstream {{
 }}
 mqtt {{
   listen: "127.0.0.1:{self.port_named("mqtt")}"
+  reject_qos2_publish: true
+  downgrade_qos2_subscribe: true
 }}
 resolver {{
   type: full

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from k1_contracts.bundles import BundleInfo, BundleView, Compatibility, GetBundle
+from k1_contracts.devices import DeviceAlarm
 from k1_contracts.fleet import (
     AddDevices,
     DevicePage,
@@ -31,6 +32,11 @@ from k1_platform.device_credentials import MintedCredential
 OPERATOR = "operator"
 
 
+def no_alarms(_: str) -> list[DeviceAlarm]:
+    """There are no keys to watch the use of credentials with."""
+    return []
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceQuestions:
     """Answers from the tables, with presence."""
@@ -43,6 +49,8 @@ class DeviceQuestions:
     get_bundle: Callable[[GetBundle], Awaitable[BundleInfo]]
     trusted_keys: Callable[[], Awaitable[KeySet]]
     clock: Callable[[], datetime]
+    credential_alarms: Callable[[str], list[DeviceAlarm]] = no_alarms
+    """What is raised for the use of a device's credential."""
 
     async def list_devices(self, question: ListDevices) -> DevicePage:
         """A page of devices."""
@@ -88,7 +96,7 @@ class DeviceQuestions:
         async with self.pool.acquire() as connection, connection.transaction():
             await self._add(connection, question, ids, minted)
         if question.renew:
-            await keeper.push_revocations()
+            await keeper.cut_off(ids)
         document = keys.document or keys.model_dump_json(include={"keys"})
         return DevicesAdded(credentials=[each.credential for each in minted], trusted_keys=document)
 
@@ -103,7 +111,7 @@ class DeviceQuestions:
             await device_store.set_revoked(connection, ids, at)
             await credential_store.revoke_credentials(connection, ids, at)
             await device_store.write_audit(connection, ids, at=at, actor=OPERATOR, action="revoked")
-        await keeper.push_revocations()
+        await keeper.cut_off(ids)
         return DevicesRevoked(device_ids=ids)
 
     async def _add(
@@ -162,7 +170,7 @@ class DeviceQuestions:
                 "last_deployment_id": row.last_deployment_id,
                 "alarms": [
                     Notice(code=f"{alarm.kind}_{alarm.level}", message=alarm.reason)
-                    for alarm in self.presence.alarms(row.id)
+                    for alarm in [*self.presence.alarms(row.id), *self.credential_alarms(row.id)]
                 ],
                 "added_at": row.added_at,
                 "revoked_at": row.revoked_at,
