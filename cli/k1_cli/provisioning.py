@@ -95,7 +95,7 @@ def make_folder(folder: Path) -> None:
 def write_credentials(added: DevicesAdded, folder: Path) -> list[Path]:
     """A file a device, mode 600, and the keys that bundles are signed with; returns the paths.
 
-    NATS: `<id>.creds`, as NATS clients read it. MQTT: `<id>.mqtt.json`, `{user, password}`.
+    NATS: `<id>.creds`, as NATS clients read it. MQTT: `<id>.mqtt.json`, `{client_id, user, password}`.
     """
     texts = {name: text for credential in added.credentials for name, text in [file_of(credential)]}
     texts[TRUSTED_KEYS] = added.trusted_keys
@@ -108,7 +108,11 @@ def file_of(credential: DeviceCredential) -> tuple[str, str]:
     """The name and the text of a device's file."""
     if credential.transport == "nats":
         return f"{credential.device_id}.creds", credential.secret
-    told = {"user": credential.user or credential.device_id, "password": credential.secret}
+    told = {
+        "client_id": credential.client_id,
+        "user": credential.user or credential.device_id,
+        "password": credential.secret,
+    }
     return f"{credential.device_id}.mqtt.json", json.dumps(told, indent=2) + "\n"
 
 

@@ -10,6 +10,7 @@ import aiomqtt
 from k1_contracts import subjects
 from k1_contracts.devices import ChunkHeader, DeviceBye, FetchChunk
 from k1_contracts.fleet import DeviceCredential
+from k1_platform.device_credentials import mqtt_client_id
 from k1_simulator.link import CHUNK_TIMEOUT_S, CONNECT_TIMEOUT_S, Heard, LinkError, Open, Session
 
 _log = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ _DEFAULT_PORT = 1883
 
 
 def mqtt_link(device_id: str, url: str, credential: DeviceCredential) -> Open:
-    """Connects as the device; the password is its token, the user name any."""
+    """Connects as the device; the password is its token, the user name any, the client id that of the token."""
 
     async def opened(heard: Heard) -> Session:
         session = _MqttSession(device_id, url, credential)
@@ -41,7 +42,7 @@ class _MqttSession:
             place.port or _DEFAULT_PORT,
             username=credential.user or device_id,
             password=credential.secret,
-            identifier=device_id,
+            identifier=credential.client_id or mqtt_client_id(credential.secret),
             clean_session=True,
             keepalive=_KEEPALIVE_S,
             timeout=CONNECT_TIMEOUT_S,
