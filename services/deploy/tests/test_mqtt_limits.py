@@ -108,9 +108,7 @@ async def test_an_older_server_is_cleaned_and_limited(server: NatsServer, servic
         assert getattr(granted, "value", granted) == 0
 
 
-async def test_session_records_have_an_end(
-    server: NatsServer, services: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_session_records_have_an_end(server: NatsServer, services: Client) -> None:
     """The newest ones stay, and devices still connect when there are as many as there may be."""
     jetstream = services.jetstream(timeout=PATIENCE_S)
     await provision_bus(jetstream)
