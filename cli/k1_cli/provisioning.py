@@ -126,6 +126,7 @@ def file_of(credential: DeviceCredential, servers: DeviceServers) -> tuple[str, 
         return f"{credential.device_id}.creds", credential.secret + _comments(servers)
     place = urlsplit(servers.mqtt_url or "")
     document = {
+        "client_id": credential.client_id,
         "user": credential.user or credential.device_id,
         "password": credential.secret,
         "host": place.hostname,

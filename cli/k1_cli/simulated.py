@@ -244,7 +244,11 @@ def _credential(folder: Path, device_id: str, transport: Transport) -> DeviceCre
         return DeviceCredential(device_id=device_id, transport=transport, secret=text)
     kept = json.loads(text)
     return DeviceCredential(
-        device_id=device_id, transport=transport, user=kept["user"], secret=kept["password"]
+        device_id=device_id,
+        transport=transport,
+        user=kept["user"],
+        secret=kept["password"],
+        client_id=kept.get("client_id"),
     )
 
 

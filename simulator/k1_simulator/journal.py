@@ -32,7 +32,7 @@ class Change:
     unix_s: float
     device_id: str
     event: str
-    """`online`, `offline`, `plays`, `fault`, or verb and status of an answer such as `stage done`."""
+    """`online`, `offline`, `plays`, `fault`, `error`, or verb and status of an answer such as `stage done`."""
     detail: str | None = None
 
 

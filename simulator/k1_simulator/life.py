@@ -8,8 +8,10 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from k1_contracts import subjects
-from k1_contracts.devices import Activate, DeviceReply, Verb
+from k1_contracts.devices import Activate, DeviceError, DeviceReply, Verb
 from k1_platform.tasks import end_tasks
 from k1_simulator.clock import DeviceClock
 from k1_simulator.connection import Connection
@@ -111,6 +113,9 @@ class Life:
         await self.connection.say(subjects.telemetry(self._id), body)
 
     async def _heard(self, word: str, body: bytes, reply_to: str | None) -> None:
+        if word == subjects.DEVICE_ERROR_VERB:
+            self._note_error(body)
+            return
         verb = as_verb(word)
         if verb is None:
             _log.warning("unknown command", extra={"device": self._id, "verb": word})
@@ -124,6 +129,18 @@ class Life:
                 await self._fail_on_purpose(fault, verb, body, reply_to)
         except Exception:  # noqa: BLE001  a command that fails here must not end the device
             _log.exception("command not handled", extra={"device": self._id, "verb": verb})
+
+    def _note_error(self, body: bytes) -> None:
+        """Note what the services found wrong with a message of this device."""
+        try:
+            error = DeviceError.model_validate_json(body)
+        except ValidationError:
+            _log.warning("unreadable error", extra={"device": self._id})
+            return
+        _log.warning(
+            "message refused", extra={"device": self._id, "code": error.code, "reason": error.message}
+        )
+        self._parts.world.journal.note(self._id, "error", f"{error.subject}: {error.message}")
 
     async def _obey(self, verb: Verb, body: bytes, reply_to: str | None, *, mute: bool = False) -> None:
         if self._over:

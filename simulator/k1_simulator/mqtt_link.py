@@ -11,6 +11,7 @@ import aiomqtt
 from k1_contracts import subjects
 from k1_contracts.devices import ChunkHeader, DeviceBye, FetchChunk
 from k1_contracts.fleet import DeviceCredential
+from k1_platform.device_credentials import mqtt_client_id
 from k1_simulator.link import CHUNK_TIMEOUT_S, CONNECT_TIMEOUT_S, Heard, LinkError, Open, Session
 
 _log = logging.getLogger(__name__)
@@ -19,7 +20,10 @@ _DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
 def mqtt_link(device_id: str, url: str, credential: DeviceCredential, tls: ssl.SSLContext | None) -> Open:
-    """Connects as the device; the password is its token, the user name any. `tls`: for a URL of mqtts."""
+    """Connect as the device; the password is its token, the user name any, the client id that of the token.
+
+    `tls`: for a URL of mqtts.
+    """
 
     async def opened(heard: Heard) -> Session:
         session = _MqttSession(device_id, url, credential, tls)
@@ -45,7 +49,7 @@ class _MqttSession:
             tls_context=tls if place.scheme == "mqtts" else None,
             username=credential.user or device_id,
             password=credential.secret,
-            identifier=device_id,
+            identifier=credential.client_id or mqtt_client_id(credential.secret),
             clean_session=True,
             keepalive=_KEEPALIVE_S,
             timeout=CONNECT_TIMEOUT_S,

@@ -9,8 +9,13 @@ import pytest
 
 from k1_contracts import devices
 from k1_contracts.base import Contract
+from k1_deploy.devices.connections import MOST_CONNECTIONS
+from k1_deploy.gates import SPACE_MARGIN_BYTES
+from k1_graph.catalogue import catalogue
+from k1_platform.device_errors import BURST, PER_SECOND
 from k1_simulator import faults, fetching, link, memory
 from k1_simulator.fault_file import parse_faults
+from simulator.tests.document_tables import NAMED_PATTERNS, rows
 
 TEXT = (Path(__file__).parents[2] / "docs" / "device-link.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```json (\w+)\n(.*?)```", TEXT, re.DOTALL)
@@ -71,3 +76,77 @@ def test_the_numbers_are_those_of_the_code() -> None:
     assert "after four in a row" in TEXT
     assert f"wait up to {link.CHUNK_TIMEOUT_S:.0f} s" in TEXT
     assert all(f"{status}" in TEXT for status in (*sorted(fetching.GONE),))
+
+
+TABLES = re.findall(r"<!-- fields: (\w+) -->\n\|[^\n]*\|\n\|[ |-]*\|\n((?:\|[^\n]*\|\n)+)", TEXT)
+MESSAGES = (
+    *devices.COMMANDS.values(), devices.DeviceHello, devices.RunningBundle, devices.DeviceBye, devices.DeviceReply,
+    devices.DeviceCommand, devices.FetchChunk, devices.ChunkHeader, devices.TelemetrySample, devices.DeviceError,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "table"), TABLES, ids=[name for name, _ in TABLES])
+def test_a_table_has_the_fields_of_the_contract(name: str, table: str) -> None:
+    """Field, type and whether it is required, in their order; a command's own fields without the common ones."""
+    model = getattr(devices, name)
+    common = frozenset(devices.DeviceCommand.model_fields)
+    own = issubclass(model, devices.DeviceCommand) and model is not devices.DeviceCommand
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.strip().splitlines()]
+    assert [row[:3] for row in cells] == rows(model, common if own else frozenset())
+    assert all(row[3] for row in cells), "each field has a meaning"
+
+
+def test_every_message_has_a_table() -> None:
+    """But for commands without fields of their own, which the document says."""
+    common = set(devices.DeviceCommand.model_fields)
+    plain = {model for model in devices.COMMANDS.values() if set(model.model_fields) == common}
+    assert TEXT.count("No fields of its own.") == len(plain)
+    assert {name for name, _ in TABLES} == {model.__name__ for model in MESSAGES if model not in plain}
+
+
+def test_the_kinds_of_strings_are_those_of_the_contracts() -> None:
+    """With the pattern of each."""
+    for pattern, kind in NAMED_PATTERNS.items():
+        escaped = pattern.replace("|", "\\|")
+        assert f"| {kind} | `{escaped}` |" in TEXT
+
+
+def test_every_code_of_an_error_is_there() -> None:
+    """A row each, and an example of every message that a device sends or gets."""
+    for code in devices.DeviceErrorCode.__args__:  # type: ignore[attr-defined]
+        assert f"| `{code}` | " in TEXT, code
+    assert {model for model, _ in EXAMPLES} >= {
+        "DeviceHello", "DeviceBye", "DeviceReply", "FetchChunk", "ChunkHeader", "TelemetrySample", "DeviceError",
+    }  # fmt: skip
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    """Of messages, subscriptions, connections and errors, and the space that a deployment wants."""
+    kib = devices.DEVICE_MESSAGE_MAX_BYTES // 1024
+    assert f"| message to the server | {kib} KiB |" in TEXT
+    assert f"| subscriptions of a NATS connection | {devices.DEVICE_MAX_SUBSCRIPTIONS} |" in TEXT
+    assert f"| connections of a credential | {MOST_CONNECTIONS} |" in TEXT
+    assert f"the size of the bundle and {SPACE_MARGIN_BYTES // 1024} KiB more" in TEXT
+    assert (BURST, PER_SECOND) == (5, 1)
+    assert "gets five errors at once and then one a second" in TEXT
+
+
+def test_the_node_types_in_examples_are_of_the_catalogue() -> None:
+    """As bundles require them."""
+    named = {name for _, text in EXAMPLES for name in node_types(json.loads(text))}
+    assert named
+    assert named <= set(catalogue().nodes)
+
+
+def node_types(body: Any) -> set[str]:
+    return {*body.get("node_types", ()), *body.get("hello", {}).get("node_types", ())}
+
+
+@pytest.mark.parametrize("link_file", ["nats_link.py", "mqtt_link.py"])
+def test_the_minimal_device_stays_minimal(link_file: str) -> None:
+    """Fewer than 150 lines that are neither empty nor comments, with either link."""
+    folder = Path(__file__).parents[2] / "docs" / "minimal-device"
+    lines = [
+        line.strip() for name in ("device.py", link_file) for line in (folder / name).read_text().splitlines()
+    ]
+    assert len([line for line in lines if line and not line.startswith("#")]) < 150

@@ -4,7 +4,9 @@ import asyncio
 from contextlib import suppress
 from itertools import pairwise
 from typing import Any
+from urllib.parse import urlsplit
 
+import aiomqtt
 import nats.errors
 import nats.js.errors
 import pytest
@@ -446,3 +448,21 @@ async def test_a_hundred_devices_change_together(
     late = sorted(moment.at_ms - (moment.wanted_ms or 0) for moment in moments.values())
     assert late[0] > -2
     assert late[94] < 1000 + stall_ms
+
+
+async def test_nobody_takes_a_devices_place_by_its_id(
+    make_fleet: MakeFleet, commander: Commander, provisioned: Infrastructure, identities: Any, unique: str
+) -> None:
+    """Another device that uses this device's id as its MQTT client id does not cut it off."""
+    assert provisioned.stack is not None
+    device, other = f"a-{unique}", f"b-{unique}"
+    [identity] = identities([other], "mqtt")
+    place = urlsplit(provisioned.stack.urls.mqtt_url)
+    async with make_fleet([device], "mqtt") as fleet:
+        attacker = aiomqtt.Client(
+            place.hostname or "", place.port or 0, username=other, password=identity.credential.secret,
+            identifier=device, timeout=PATIENCE_S,
+        )  # fmt: skip
+        async with attacker:
+            assert (await commander.call(device, "ping", "still there")).status == "done"
+        assert fleet.state(device).online

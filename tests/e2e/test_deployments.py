@@ -6,8 +6,10 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -295,3 +297,56 @@ def test_the_generated_client_works(stage: System, tmp_path: Path) -> None:
     assert plan.bundle.track_id == accepted.track_id
     refused = calls["tracks.get_track"].sync_detailed("trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD", client=client)
     assert (refused.status_code, refused.parsed.code) == (404, "track_not_found")
+
+
+DEVICE_DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "minimal-device" / "device.py"
+MINIMAL: Final = {"nats": "mini-nats", "mqtt": "mini-mqtt"}
+
+
+@pytest.fixture
+def minimal_devices(stage: System, tmp_path: Path) -> Iterator[Path]:
+    """The device of the documents over NATS and over MQTT, as two processes; where their states are."""
+    ports = stage.stack.home.remembered_ports()
+    stage.cli("devices", "add", MINIMAL["nats"], "--out", str(tmp_path))
+    stage.cli("devices", "add", MINIMAL["mqtt"], "--mqtt", "--out", str(tmp_path))
+    with ExitStack() as processes:
+        for transport, device in MINIMAL.items():
+            folder = tmp_path / device
+            folder.mkdir()
+            file = tmp_path / f"{device}.{'creds' if transport == 'nats' else 'mqtt.json'}"
+            url = f"{transport}://127.0.0.1:{ports[transport]}"
+            command = [sys.executable, DEVICE_DOCUMENT, url, file, tmp_path / "trusted-keys.json", folder]
+            processes.callback(end, subprocess.Popen([*map(str, command)]))
+        yield tmp_path
+    stage.cli("devices", "revoke", *MINIMAL.values())
+    until(lambda: there(stage) == DEVICES, "the other tests find the devices that they know")
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    process.wait()
+
+
+def test_the_device_of_the_documents_takes_part(stage: System, track: str, minimal_devices: Path) -> None:
+    """Over NATS and MQTT: says hello, stages, activates, sends readings, and goes back when it is rolled back."""
+    ids = sorted(MINIMAL.values())
+    until(lambda: set(ids) <= set(there(stage)), "both are online")
+    sha256 = stage.get(f"/tracks/{track}/versions/1/bundle")["bundle"]["sha256"]
+    done = deployed(stage, track, "--devices", ",".join(ids), "--observe", "1", "--json")
+    deployment = json.loads(done.stdout)
+    assert (deployment["status"], deployment["counts"]) == ("succeeded", {"committed": 2})
+    for device in ids:
+        assert stage.get(f"/devices/{device}")["running"]["bundle_sha256"] == sha256
+        assert (
+            json.loads((minimal_devices / device / "state.json").read_text())["active"]["track_id"] == track
+        )
+        assert (minimal_devices / device / sha256).exists()
+    stage.cli("deployments", "rollback", deployment["id"])
+
+    def back() -> bool:
+        return all("running" not in stage.get(f"/devices/{device}") for device in ids)
+
+    until(back, "both run what they ran before")
+    until(lambda: set(ids) <= set(there(stage)), "both are still online")
+    for device in ids:
+        assert json.loads((minimal_devices / device / "state.json").read_text())["active"] is None

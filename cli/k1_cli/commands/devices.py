@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _PAGE = 1000
 _FOLDER = "devices"
 
-app = typer.Typer(help="The K1s: add, revoke, list, show.", no_args_is_help=True)
+app = typer.Typer(help="The K1s: add, revoke, list, show, watch.", no_args_is_help=True)
 
 
 @app.command()
@@ -141,6 +141,58 @@ def show(
         return
     for line in field_lines(device):
         results.print(line)
+
+
+@app.command()
+def watch(
+    device_id: Annotated[str, typer.Argument(help="The device.", metavar="ID")],
+    every: Annotated[
+        bool, typer.Option("--all", help="Every reading; by default one line a second.")
+    ] = False,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Show live what the device sends, what is sent to it and what is refused, until Ctrl-C.
+
+    Example: ./k1 devices watch k1-01
+    """
+    import asyncio
+    import sys
+
+    from pydantic import TypeAdapter, ValidationError
+
+    from k1_cli.bus import connect_client
+    from k1_cli.console import messages
+    from k1_cli.device_watch import ReadingThrottle, Seen, watching
+    from k1_cli.running import need_stack
+    from k1_contracts.devices import DeviceId
+
+    try:
+        TypeAdapter(DeviceId).validate_python(device_id)
+    except ValidationError as error:
+        raise typer.BadParameter(f"{device_id} is no device id: 1 to 40 of A-Z a-z 0-9 - _") from error
+    stack, throttle = need_stack(home), ReadingThrottle()
+
+    def show_message(seen: Seen) -> None:
+        shown = seen if every else throttle.take(seen)
+        if as_json and shown is not None:
+            print_json(shown.to_json())
+            sys.stdout.flush()
+        elif shown is not None:
+            results.print(shown.to_line(), style="red" if shown.refused else None)
+
+    async def run() -> None:
+        async with connect_client(stack.bus) as client, watching(client, device_id, show_message):
+            messages.print(f"watching {device_id}; Ctrl-C ends")
+            while client.is_connected:  # noqa: ASYNC110  there is no event for it
+                await asyncio.sleep(1)
+
+    try:
+        asyncio.run(run())
+    except KeyboardInterrupt:
+        return
+    messages.print("the NATS server of this stack is gone")
+    raise typer.Exit(1)
 
 
 def all_devices(gateway: "Gateway", *, group: str | None = None, revoked: bool = False) -> "list[DeviceView]":

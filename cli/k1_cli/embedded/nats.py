@@ -85,6 +85,8 @@ jetstream {{
 mqtt {{
   listen: {quoted(self.network.listener(self.port_named("mqtt")))}
   {tls}
+  reject_qos2_publish: true
+  downgrade_qos2_subscribe: true
 }}
 resolver {{
   type: full

@@ -25,6 +25,10 @@ ReplyStatus = Literal["accepted", "progress", "done", "refused", "failed"]
 FINAL_STATUSES: Final[frozenset[ReplyStatus]] = frozenset({"done", "refused", "failed"})
 
 CHUNK_MAX_BYTES: Final = 64 * 1024
+DEVICE_MESSAGE_MAX_BYTES: Final = 64 * 1024
+"""The longest message that a device may send; the server ends the connection of one that sends more."""
+DEVICE_MAX_SUBSCRIPTIONS: Final = 16
+"""Of one connection."""
 
 
 class RunningBundle(Contract):
@@ -202,6 +206,38 @@ class ChunkHeader(Contract):
     error: str | None = None
 
 
+DeviceErrorCode = Literal[
+    "invalid_json",
+    "invalid_field",
+    "too_many",
+    "wrong_id",
+    "unknown_device",
+    "revoked_device",
+    "unexpected_reply",
+    "client_id",
+    "credential_shared",
+]
+
+
+class DeviceError(Contract):
+    """What was wrong with a message or a connection of a device, for the author of its firmware.
+
+    On `command.<id>.error`. It is no command and gets no answer. At most one a second for a device, after a first few.
+    """
+
+    device_id: DeviceId
+    subject: str
+    """Where the device sent what is wrong, for example `device.k1-left.hello`."""
+    code: DeviceErrorCode
+    field: str | None = None
+    """The path to the wrong field, for example `active.bundle_sha256` or `3.seq` in a list of readings."""
+    message: Annotated[str, Field(max_length=500)]
+    """Why, and what to do."""
+    suppressed: int = Field(default=0, ge=0)
+    """Errors of this device since the one before that were not sent."""
+    at: UtcTime
+
+
 class TelemetrySample(Contract):
     """One reading: ten a second while a show plays, one a second otherwise."""
 
@@ -223,7 +259,8 @@ class TelemetryBody(RootModel[TelemetrySample | Annotated[list[TelemetrySample],
     """One reading, or several with the newest last."""
 
 
-AlarmKind = Literal["drift", "temperature", "fps", "silence"]
+AlarmKind = Literal["drift", "temperature", "fps", "silence", "credential"]
+"""`credential`: it is used by two connections, or not as the credential file says."""
 AlarmLevel = Literal["amber", "alert", "alarm"]
 
 

@@ -71,6 +71,8 @@ class DeviceCredential(Contract):
     transport: Transport
     user: str | None = None
     """MQTT user name."""
+    client_id: str | None = None
+    """MQTT client id, which others cannot guess: who connects with the client id of another cuts that one off."""
     secret: str
     """NATS: the text of a credentials file; MQTT: the password."""
 

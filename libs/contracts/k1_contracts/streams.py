@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from k1_contracts import subjects
+from k1_contracts.devices import DEVICE_MESSAGE_MAX_BYTES
 
 MIB = 1024 * 1024
 
@@ -22,6 +23,9 @@ class Stream:
     """Whether a publisher is told that its message is stored. The server tells it on whatever reply subject the
     message names, and asks no permission: where devices publish, one could make the server write to another's
     commands or to a key-value bucket. What a device says is not confirmed, it is said again."""
+    max_msgs_per_subject: int = -1
+    """So that one device cannot push out the messages of the others; -1 is no limit."""
+    max_msg_bytes: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +195,8 @@ STREAMS = (
         max_age=timedelta(days=1),
         max_bytes=256 * MIB,
         confirms=False,
+        max_msgs_per_subject=16,
+        max_msg_bytes=DEVICE_MESSAGE_MAX_BYTES,
     ),
     Stream(
         TELEMETRY,
@@ -199,6 +205,8 @@ STREAMS = (
         max_age=timedelta(hours=1),
         max_bytes=2048 * MIB,
         confirms=False,
+        max_msgs_per_subject=12_000,
+        max_msg_bytes=DEVICE_MESSAGE_MAX_BYTES,
     ),
     Stream(
         LIVE_TRACKS,

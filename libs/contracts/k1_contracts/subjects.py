@@ -59,6 +59,8 @@ DEVICE_HELLOS: Final = "device.*.hello"
 DEVICE_BYES: Final = "device.*.bye"
 DEVICE_REPLIES: Final = "device.*.reply"
 DEVICE_FETCHES: Final = "device.*.fetch"
+DEVICE_ERROR_VERB: Final = "error"
+"""After `command.<id>.`: what was wrong with a message of the device."""
 TELEMETRY_ANY: Final = "telemetry.*"
 LIVE_TRACKS_ANY: Final = "live.track.*"
 
@@ -92,7 +94,7 @@ def live_track(track_id: str) -> str:
 
 
 def command(device_id: str, verb: str) -> str:
-    """A command to one device, or `chunk`: the answer to its fetch."""
+    """A command to one device; `chunk`: the answer to its fetch; `error`: what was wrong with a message of it."""
     return f"command.{device_id}.{verb}"
 
 

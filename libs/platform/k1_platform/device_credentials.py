@@ -4,6 +4,8 @@ A device's token names it and says nothing of what it may: that follows from the
 it (see nats_claims.py), so that what devices may can change without new credentials.
 """
 
+import base64
+import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ from k1_platform import nats_claims
 from k1_platform.nats_jwt import KeyPair, credentials_text, encode
 from k1_platform.nats_keys import read_key
 
+_CLIENT_ID_LENGTH: Final = 23
+"""What every MQTT 3.1.1 server and client takes; 115 bits."""
 _DEVICE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
@@ -68,8 +72,24 @@ def mint(
     claims = nats_claims.device_claims(user.public_key, keys.account.account, device_id, issued_at)
     if transport == "mqtt":
         token = encode(claims, keys.device_mqtt)
-        told = DeviceCredential(device_id=device_id, transport=transport, user=device_id, secret=token)
+        told = DeviceCredential(
+            device_id=device_id,
+            transport=transport,
+            user=device_id,
+            secret=token,
+            client_id=mqtt_client_id(token),
+        )
     else:
         text = credentials_text(encode(claims, keys.device), user)
         told = DeviceCredential(device_id=device_id, transport=transport, secret=text)
     return MintedCredential(user.public_key, told)
+
+
+def mqtt_client_id(token: str) -> str:
+    """Return the MQTT client id that belongs to a token.
+
+    It follows from the token, which is secret, so that it is bound to the credential and nothing needs to be kept: a
+    credential file from before it named a client id has one too.
+    """
+    digest = hashlib.sha256(b"k1 mqtt client id\0" + token.encode()).digest()
+    return base64.b32encode(digest).decode().lower()[:_CLIENT_ID_LENGTH]

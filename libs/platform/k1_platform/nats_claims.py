@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from k1_contracts.devices import DEVICE_MAX_SUBSCRIPTIONS, DEVICE_MESSAGE_MAX_BYTES
 from k1_platform.nats_jwt import Claims
 
 PRELOAD_ISSUED_AT: Final = 1
@@ -28,8 +29,7 @@ _ACCOUNT_LIMITS: Final = _UNLIMITED | {
 }
 _JETSTREAM_LIMITS: Final = {"mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1}
 
-# A message holds up to 1000 readings of some 300 bytes; nothing that a device may say is longer than this.
-_DEVICE_LIMITS: Final = {"subs": 64, "data": -1, "payload": 512 * 1024}
+_DEVICE_LIMITS: Final = {"subs": DEVICE_MAX_SUBSCRIPTIONS, "data": -1, "payload": DEVICE_MESSAGE_MAX_BYTES}
 _ANSWER_WITHIN_NS: Final = 60 * 1_000_000_000
 """Staging answers after its transfer, so a device may take a while."""
 
@@ -81,9 +81,11 @@ def service_claims(user: str, account: str, issued_at: int) -> Claims:
 
 
 def account_keeper_claims(user: str, issued_at: int) -> Claims:
-    """A user of the system account who may read and replace accounts, and nothing else."""
+    """A user of the system account who may read and replace accounts, see and end connections, and nothing else."""
     publish = ["$SYS.REQ.CLAIMS.UPDATE", "$SYS.REQ.ACCOUNT.*.CLAIMS.LOOKUP"]
-    body = {"pub": {"allow": publish}, "sub": {"allow": ["_INBOX.>"]}, **_UNLIMITED}
+    publish += ["$SYS.REQ.SERVER.*.CONNZ", "$SYS.REQ.SERVER.*.KICK"]
+    subscribe = ["_INBOX.>", "$SYS.ACCOUNT.*.CONNECT", "$SYS.ACCOUNT.*.DISCONNECT"]
+    body = {"pub": {"allow": publish}, "sub": {"allow": subscribe}, **_UNLIMITED}
     return _claims(user, "account-keeper", issued_at, "user", body)
 
 

@@ -21,6 +21,7 @@ from nats.js.api import (
 from nats.js.errors import BucketNotFoundError, NotFoundError
 
 from k1_contracts import streams
+from k1_platform.mqtt_state import limit_mqtt_state
 from k1_platform.nats_connection import connect_options
 from k1_platform.objects import ObjectStore
 from k1_platform.observability import configure_logging
@@ -39,6 +40,8 @@ def stream_config(stream: streams.Stream) -> StreamConfig:
         storage=StorageType.FILE,
         max_age=stream.max_age.total_seconds(),
         max_bytes=stream.max_bytes,
+        max_msgs_per_subject=stream.max_msgs_per_subject,
+        max_msg_size=stream.max_msg_bytes,
         duplicate_window=stream.duplicate_window.total_seconds(),
         allow_direct=True,
         no_ack=not stream.confirms,
@@ -59,7 +62,7 @@ def consumer_config(durable: streams.Durable) -> ConsumerConfig:
 
 
 async def provision_bus(jetstream: JetStreamContext) -> None:
-    """Bring streams, durables and key-value buckets to what the contracts say."""
+    """Bring streams, durables and key-value buckets to what the contracts say, and limit the state of MQTT."""
     for stream in streams.STREAMS:
         config = stream_config(stream)
         try:
@@ -68,6 +71,7 @@ async def provision_bus(jetstream: JetStreamContext) -> None:
             await jetstream.add_stream(config)
         else:
             await jetstream.update_stream(config)
+    await limit_mqtt_state(jetstream)
     await asyncio.gather(
         *(jetstream.add_consumer(durable.stream, consumer_config(durable)) for durable in streams.DURABLES),
         *(_provision_bucket(jetstream, bucket) for bucket in streams.BUCKETS),

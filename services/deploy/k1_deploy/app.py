@@ -2,6 +2,7 @@
 
 import logging
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -13,8 +14,9 @@ from k1_deploy import store
 from k1_deploy.catalogue import Catalogue
 from k1_deploy.deployment_questions import DeploymentQuestions
 from k1_deploy.devices.chunks import BundleCache, Chunks
+from k1_deploy.devices.connection_watch import ConnectionWatch
 from k1_deploy.devices.credentials import DeviceCredentials
-from k1_deploy.devices.device_questions import DeviceQuestions
+from k1_deploy.devices.device_questions import DeviceQuestions, no_alarms
 from k1_deploy.devices.device_store import SCHEMA, DeviceRow
 from k1_deploy.devices.inventory import Inventory
 from k1_deploy.devices.link import DeviceLink
@@ -35,9 +37,13 @@ from k1_deploy.planning import Planner
 from k1_deploy.requests import Requests
 from k1_deploy.saga.entries import logged
 from k1_deploy.settings import DeploySettings
+from k1_platform.broker import Bus
 from k1_platform.database import Pool, check_database, open_pool
+from k1_platform.device_credentials import load_device_keys
+from k1_platform.device_errors import DeviceErrors
 from k1_platform.errors import TransientError
 from k1_platform.health import durable_check
+from k1_platform.mqtt_state import purge_sessions
 from k1_platform.nats_account import AccountRefusedError
 from k1_platform.objects import ObjectStore
 from k1_platform.outbox import OutboxRelay
@@ -60,7 +66,8 @@ async def wire(runtime: Runtime) -> None:
     objects = ObjectStore(ObjectStoreSettings())
     runtime.cleanup.callback(objects.close)
     bus, catalogue, holdings = runtime.bus, Catalogue(runtime.bus.broker), DeviceHoldings()
-    link = DeviceLink(bus.client)
+    device_errors = DeviceErrors(bus.client)
+    link = DeviceLink(bus.client, errors=device_errors)
     await link.start()
     watch = PresenceWatch(bus.client, bus.jetstream)
     await watch.start()
@@ -75,21 +82,24 @@ async def wire(runtime: Runtime) -> None:
         trust.heard(hello)
         healing.heard(hello.id)
 
-    consume_hellos(bus, Inventory(pool, on_hello), workers=settings.consumers)
+    consume_hellos(bus, Inventory(pool, device_errors, on_hello), workers=settings.consumers)
     requests = Requests(pool, catalogue.get_bundle, settings.guard_seconds)
     consume_orders(bus, requests, alarms, workers=settings.consumers)
-    answer_fetches(bus, Chunks(pool, bus.client, BundleCache(objects), holdings), workers=settings.consumers)
+    chunks = Chunks(pool, bus.client, BundleCache(objects), holdings, device_errors)
+    answer_fetches(bus, chunks, workers=settings.consumers)
+    connections = _connection_watch(runtime, settings.nats_keys, device_errors)
     answer_questions(
         bus,
         devices=DeviceQuestions(
             pool=pool,
             presence=watch.table,
             holdings=holdings,
-            keeper=await _credential_keeper(pool, settings.nats_keys),
+            keeper=await _credential_keeper(bus, pool, settings.nats_keys),
             get_bundle=catalogue.get_bundle,
             trusted_keys=keys.get,
             clock=_now,
             servers=settings.device_servers(),
+            credential_alarms=connections.alarms if connections else no_alarms,
         ),
         orders=DeploymentQuestions(pool, runner.percents, _now),
         planner=Planner(pool, watch.table, holdings, catalogue.get_bundle, catalogue.compare, _now),
@@ -124,12 +134,22 @@ def _opening(
     )
 
 
-async def _credential_keeper(pool: Pool, folder: Path | None) -> CredentialKeeper | None:
+def _connection_watch(runtime: Runtime, folder: Path | None, errors: DeviceErrors) -> ConnectionWatch | None:
+    """What sees who is connected as which device, if there are keys for it."""
+    if folder is None:
+        return None
+    watch = ConnectionWatch(NatsSettings().url, load_device_keys(folder), runtime.bus, errors)
+    runtime.background(watch.run, "connections")
+    return watch
+
+
+async def _credential_keeper(bus: Bus, pool: Pool, folder: Path | None) -> CredentialKeeper | None:
     """With the revocations brought to the bus, in case it was restored or this code lets devices do other things."""
     if folder is None:
         _log.warning("no K1_DEPLOY_NATS_KEYS: devices cannot be added or revoked")
         return None
-    keeper = CredentialKeeper(pool, DeviceCredentials(folder, NatsSettings().url))
+    credentials = DeviceCredentials(folder, NatsSettings().url)
+    keeper = CredentialKeeper(pool, credentials, partial(purge_sessions, bus.jetstream))
     try:
         await keeper.push_revocations()
     except (TransientError, AccountRefusedError) as error:

@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 from k1_contracts.base import rfc3339
 from k1_contracts.deployments import DEPLOYMENT_MAX_DEVICES
+from k1_platform.device_errors import Problem
 from k1_platform.errors import PermanentError, TransientError
 from k1_platform.rpc import AnswerError
 
@@ -22,8 +23,15 @@ class LeaseLostError(TransientError):
     """Another process may drive the deployment: this one must neither act nor write any more."""
 
 
-def foreign_hello(device_id: str, said: str) -> PermanentError:
-    return PermanentError("foreign_hello", f"device {device_id} said hello as {said!r}")
+def foreign_id(device_id: str, said: str) -> Problem:
+    message = f"The credential is of {device_id}, but the message names {said}. Use the id of the credential."
+    return Problem("wrong_id", message, "id")
+
+
+def hello_refused(error: PermanentError) -> Problem:
+    """What the device itself is to know of a hello that is a dead letter."""
+    code = "revoked_device" if error.code == "revoked_device" else "unknown_device"
+    return Problem(code, f"{error}; install the new credential on the device.")
 
 
 def hello_of_unknown(device_id: str) -> PermanentError:

@@ -10,6 +10,7 @@ from k1_contracts import subjects
 from k1_contracts.devices import (
     COMMANDS,
     DeviceCommand,
+    DeviceError,
     DeviceHello,
     DeviceReply,
     ReplyStatus,
@@ -45,6 +46,7 @@ class ScriptedDevice:
     def __init__(self, client: Client, device_id: str, script: Script) -> None:
         self.id = device_id
         self.commands: list[tuple[Verb, DeviceCommand]] = []
+        self.errors: list[DeviceError] = []
         self._client = client
         self._script = script
         self._inbox = ""
@@ -57,6 +59,9 @@ class ScriptedDevice:
 
     async def _commanded(self, message: Msg) -> None:
         verb: Any = message.subject.split(".")[2]
+        if verb == subjects.DEVICE_ERROR_VERB:
+            self.errors.append(DeviceError.model_validate_json(message.data))
+            return
         command = COMMANDS[verb].model_validate_json(message.data)
         self.commands.append((verb, command))
         self._inbox = message.reply

@@ -129,6 +129,8 @@ class StageDevice:
 
     async def _handle(self, message: Msg) -> None:
         verb: Any = message.subject.split(".")[2]
+        if verb == subjects.DEVICE_ERROR_VERB:
+            return
         command = COMMANDS[verb].model_validate_json(message.data)
         self.commands.append((verb, command))
         say = _Say(self, message.reply, verb, command)

@@ -20,6 +20,7 @@ from k1_deploy.devices.chunks import BundleCache, Chunks
 from k1_deploy.handlers import answer_fetches
 from k1_platform.broker import Bus
 from k1_platform.database import Pool
+from k1_platform.device_errors import DeviceErrors
 from k1_platform.nats_connection import connect_options
 from k1_platform.objects import ObjectStore
 from k1_platform.settings import NatsSettings
@@ -64,7 +65,7 @@ async def serving(
         await device_store.set_expected(connection, {unique: RunningBundle(bundle_sha256=SHA256)})
     client = await broker.connect()
     bus = Bus(broker, client, client.jetstream())
-    answer_fetches(bus, Chunks(pool, client, cache, holdings), workers=16)
+    answer_fetches(bus, Chunks(pool, client, cache, holdings, DeviceErrors(client)), workers=16)
     await broker.start()
     await settle(client)
     return unique

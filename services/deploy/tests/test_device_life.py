@@ -10,10 +10,11 @@ import nats
 import pytest
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from k1_contracts import streams, subjects
-from k1_contracts.devices import DeviceHello, DeviceReply, Presence, Trust
+from k1_contracts.devices import DeviceError, DeviceHello, DeviceReply, Presence, Trust
 from k1_contracts.fleet import (
     AddDevices,
     DeviceCredential,
@@ -148,9 +149,18 @@ async def test_presence_is_heard(bus: NatsBroker, unique: str, jetstream: JetStr
 async def test_hellos_that_nobody_should_have_sent(
     bus: NatsBroker, unique: str, jetstream: JetStreamContext
 ) -> None:
-    """Each ends as a dead letter with its reason, at once, and the next good one is kept."""
+    """The device gets to know each; of an unknown device it is a dead letter too; the next good one is kept."""
     await added(bus, unique)
     client = await bus.connect()
+    errors: list[tuple[str, str | None]] = []
+
+    async def take(message: Msg) -> None:
+        error = DeviceError.model_validate_json(message.data)
+        errors.append((error.code, error.field))
+
+    for device in (unique, f"{unique}-x"):
+        await client.subscribe(subjects.command(device, "error"), cb=take)
+    await client.flush()
     await client.publish(subjects.device(unique, "hello"), b"no hello")
     await say_hello(client, hello("another"), as_id=unique)
     await say_hello(client, hello(f"{unique}-x"))
@@ -162,10 +172,21 @@ async def test_hellos_that_nobody_should_have_sent(
     async def buried() -> bool:
         letters = await list_dead_letters(jetstream)
         codes = {letter.code for letter in letters if unique in letter.subject and letter.attempts == 1}
-        return codes == {"invalid_message", "foreign_hello", "unknown_device"}
+        return codes == {"unknown_device"}
+
+    async def reported() -> bool:
+        return sorted(errors) == [("invalid_json", None), ("unknown_device", None), ("wrong_id", "id")]
 
     await until(kept)
     await until(buried)
+    await until(reported)
+    await client.publish(subjects.device(unique, "reply"), b'{"command_id":1}')
+    await client.publish(subjects.device(unique, "fetch"), b'{"request_id":"r"}')
+
+    async def all_reported() -> bool:
+        return sorted(errors)[:2] == [("invalid_field", "bundle_sha256"), ("invalid_field", "command_id")]
+
+    await until(all_reported)
 
 
 async def test_an_unknown_device(bus: NatsBroker) -> None:

@@ -1,6 +1,7 @@
 """Answers about devices, from real tables."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -39,6 +40,7 @@ class FakeCredentials:
         self.minted = 0
         self.revoked: set[str] = set()
         self.fails = False
+        self.purged: list[str] = []
 
     def mint(self, device_id: str, transport: Transport) -> MintedCredential:
         self.minted += 1
@@ -49,6 +51,9 @@ class FakeCredentials:
         if self.fails:
             raise TransientError("the bus does not answer")
         self.revoked = set(public_keys)
+
+    async def purge_sessions(self, device_ids: Collection[str]) -> None:
+        self.purged += device_ids
 
 
 @pytest.fixture
@@ -79,7 +84,7 @@ def questions(
     async def trusted_keys() -> KeySet:
         return KeySet(keys=[], document=DOCUMENT)
 
-    keeper = CredentialKeeper(pool, credentials)
+    keeper = CredentialKeeper(pool, credentials, credentials.purge_sessions)
     return DeviceQuestions(pool, presence, holdings, keeper, get_bundle, trusted_keys, lambda: NOW, SERVERS)
 
 
@@ -252,3 +257,30 @@ async def test_who_could_run_a_bundle(
         "new": "offline",
     }
     assert all(bool(each.reason) == (each.status != "ok") for each in view.compatibility)
+
+
+async def test_sessions_of_who_is_cut_off_are_purged(
+    questions: DeviceQuestions, credentials: FakeCredentials
+) -> None:
+    """By revoking and by renewing, and not by adding."""
+    await questions.add_devices(add("a", "b"))
+    assert credentials.purged == []
+    await questions.add_devices(add("a", renew=True))
+    await questions.revoke_devices(RevokeDevices(device_ids=["b"]))
+    assert credentials.purged == ["a", "b"]
+
+
+async def test_the_use_of_its_credential_is_an_alarm_of_the_device(
+    questions: DeviceQuestions, pool: Pool
+) -> None:
+    """Whether the device is online or not."""
+    await questions.add_devices(add("a", "b"))
+    alarm = DeviceAlarm(
+        device_id="a", kind="credential", level="alert", state="raised", reason="twice", since=NOW, at=NOW
+    )
+    watched = replace(questions, credential_alarms=lambda device_id: [alarm] if device_id == "a" else [])
+    page = await watched.list_devices(ListDevices())
+    assert {view.id: [each.code for each in view.alarms] for view in page.items} == {
+        "a": ["credential_alert"],
+        "b": [],
+    }

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nats.aio.msg import Msg
-from pydantic import ValidationError
 
-from k1_contracts.devices import DeviceHello, RunningBundle
+from k1_contracts.devices import DeviceError, DeviceHello, RunningBundle
 from k1_deploy.devices import device_store
 from k1_deploy.devices.device_store import DeviceRow
 from k1_deploy.devices.inventory import Inventory
 from k1_platform.database import Connection, Pool
+from k1_platform.device_errors import DeviceErrors
 from k1_platform.errors import PermanentError
 from services.deploy.tests.devices import bundle, hello
 
@@ -45,12 +45,29 @@ def told() -> list[tuple[DeviceRow, DeviceHello]]:
     return []
 
 
+class RecordingClient:
+    """The connection to the devices: keeps the errors that were published."""
+
+    def __init__(self) -> None:
+        self.errors: list[tuple[str, DeviceError]] = []
+
+    async def publish(self, subject: str, payload: bytes) -> None:
+        self.errors.append((subject, DeviceError.model_validate_json(payload)))
+
+
 @pytest.fixture
-def inventory(pool: Pool, told: list[tuple[DeviceRow, DeviceHello]]) -> Inventory:
+def devices_link() -> RecordingClient:
+    return RecordingClient()
+
+
+@pytest.fixture
+def inventory(
+    pool: Pool, told: list[tuple[DeviceRow, DeviceHello]], devices_link: RecordingClient
+) -> Inventory:
     async def on_hello(device: DeviceRow, hello: DeviceHello) -> None:
         told.append((device, hello))
 
-    return Inventory(pool, on_hello)
+    return Inventory(pool, DeviceErrors(devices_link), on_hello)  # type: ignore[arg-type]
 
 
 async def row(connection: Connection, device_id: str = "a") -> DeviceRow:
@@ -108,31 +125,52 @@ async def test_redriven(inventory: Inventory, connection: Connection) -> None:
 @pytest.mark.parametrize(
     "refused",
     [
-        (hello("b"), "device.a.hello", "foreign_hello"),
         (hello("nobody"), "device.nobody.hello", "unknown_device"),
         (hello("c"), "device.c.hello", "revoked_device"),
     ],
 )
 async def test_whose_hello_is_refused(
-    inventory: Inventory, connection: Connection, told: list[Any], refused: tuple[DeviceHello, str, str]
+    inventory: Inventory,
+    connection: Connection,
+    told: list[Any],
+    devices_link: RecordingClient,
+    refused: tuple[DeviceHello, str, str],
 ) -> None:
-    """Another's, an unknown device's and a revoked one's: nothing changes, nobody is told, the letter is dead."""
+    """An unknown device's and a revoked one's: nothing changes, the device gets an error, the letter is dead."""
     body, subject, code = refused
     await device_store.set_revoked(connection, ["c"], NOW)
     before = await device_store.list_devices(connection, include_revoked=True)
     with pytest.raises(PermanentError) as found:
         await inventory.hello(said(body, subject=subject))
     assert found.value.code == code
+    [(to, error)] = devices_link.errors
+    assert (to, error.subject, error.code) == (f"command.{body.id}.error", subject, code)
+    assert "k1 devices add" in error.message
     assert await device_store.list_devices(connection, include_revoked=True) == before
     assert told == []
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=300) | st.just(b'{"id":"a"}') | st.just(hello("a").to_json()[:-20]))
-async def test_malformed(inventory: Inventory, data: bytes) -> None:
-    """Whatever is no hello is told from the others by its error, which makes it a dead letter at once."""
-    with pytest.raises(ValidationError):
-        await inventory.hello(Delivery("device.a.hello", data))  # type: ignore[arg-type]
+async def test_malformed(inventory: Inventory, told: list[Any], data: bytes) -> None:
+    """Whatever is no hello is done with: as a dead letter it would push out those of others."""
+    await inventory.hello(Delivery("device.a.hello", data))  # type: ignore[arg-type]
+    assert told == []
+
+
+async def test_the_device_gets_to_know_what_is_wrong(
+    inventory: Inventory, devices_link: RecordingClient
+) -> None:
+    """The field and why; of many wrong hellos a few, and how many there were between."""
+    await inventory.hello(said(hello("b"), subject="device.a.hello"))
+    wrong = hello("a").model_copy(update={"firmware": "one"}).to_json()
+    for _ in range(20):
+        await inventory.hello(Delivery("device.a.hello", wrong))  # type: ignore[arg-type]
+    assert {to for to, _ in devices_link.errors} == {"command.a.error"}
+    first, second, *more = [error for _, error in devices_link.errors]
+    assert (first.code, first.field, first.device_id) == ("wrong_id", "id", "a")
+    assert (second.code, second.field, second.subject) == ("invalid_field", "firmware", "device.a.hello")
+    assert 3 <= len(more) < 10
 
 
 async def test_groups_and_pages(connection: Connection) -> None:

@@ -1,7 +1,8 @@
 """The services' end of the device link, on a real server."""
 
 import asyncio
-import logging
+import itertools
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import nats
@@ -14,10 +15,11 @@ from k1_deploy.devices import link as link_module
 from k1_deploy.devices.clock import RoundTrip
 from k1_deploy.devices.link import PINGS, DeviceLink, PingLostError
 from k1_deploy.errors import DeviceUnreachable
+from k1_platform.device_errors import DeviceErrors, ErrorLimiter
 from k1_platform.nats_connection import connect_options
 from k1_platform.settings import NatsSettings
 from services.deploy.tests.devices import ScriptedDevice, bundle, hello
-from services.deploy.tests.links import settle
+from services.deploy.tests.links import settle, until
 from tests.support.infrastructure import Infrastructure
 
 SHA256 = bundle(1).bundle_sha256
@@ -37,6 +39,11 @@ async def devices(provisioned: Infrastructure) -> AsyncIterator[Client]:
     client = await nats.connect(**connect_options(NatsSettings()))
     yield client
     await client.close()
+
+
+def unlimited(client: Client) -> DeviceErrors:
+    """Reports every error: its clock makes a long step at each."""
+    return DeviceErrors(client, ErrorLimiter(itertools.count(step=100).__next__))
 
 
 def command(unique: str) -> Discard:
@@ -146,10 +153,15 @@ async def test_two_wait_for_one_command(link: DeviceLink, devices: Client, uniqu
     assert [reply.status for reply in await asyncio.gather(*calls)] == ["done", "done"]
 
 
-async def test_what_others_say_counts_for_nothing(
-    link: DeviceLink, devices: Client, unique: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Neither garbage, nor another device's word, nor an answer to something else ends a call."""
+async def test_what_others_say_counts_for_nothing(nats_client: Client, devices: Client, unique: str) -> None:
+    """Neither garbage, nor another device's word, nor an answer to something else ends a call.
+
+    Whoever sent it gets one error for each, whatever the number of processes.
+    """
+    link = DeviceLink(nats_client, errors=unlimited(nats_client))
+    second = DeviceLink(nats_client, errors=unlimited(nats_client))
+    await link.start()
+    await second.start()
     other = f"{unique}-other"
 
     async def hostile(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
@@ -165,14 +177,19 @@ async def test_what_others_say_counts_for_nothing(
         await device.later(good.model_copy(update={"command_id": "another"}))
         await device.later(device.reply(command, verb, "done"))
 
-    await ScriptedDevice(devices, unique, hostile).listen()
-    with caplog.at_level(logging.WARNING, "k1_deploy.devices.link"):
-        reply = await link.call(unique, "discard", command(unique), timeout_s=PATIENCE_S)
+    device = await ScriptedDevice(devices, unique, hostile).listen()
+    accomplice = await ScriptedDevice(devices, other, silent).listen()
+    reply = await link.call(unique, "discard", command(unique), timeout_s=PATIENCE_S)
     assert reply.status == "done"
-    records = [record for record in caplog.records if record.name == "k1_deploy.devices.link"]
-    reasons = [record.reason for record in records if record.device_id in (unique, other)]  # type: ignore[attr-defined]
-    assert reasons.count("it speaks for another device") == 3
-    assert "it answers discard with stage" in reasons
+    await until(lambda: len(device.errors) >= 17, "all are reported")
+    await until(lambda: len(accomplice.errors) >= 1, "all are reported")
+    await settle(nats_client)
+    await settle(devices)
+    codes = Counter(error.code for error in device.errors)
+    expected = {"invalid_json": 4, "too_many": 4, "invalid_field": 6, "wrong_id": 2, "unexpected_reply": 1}
+    assert codes == expected
+    assert [error.code for error in accomplice.errors] == ["wrong_id"]
+    assert {error.subject for error in device.errors} == {subjects.device(unique, "reply")}
 
 
 async def test_a_device_cannot_answer_for_another(link: DeviceLink, devices: Client, unique: str) -> None:

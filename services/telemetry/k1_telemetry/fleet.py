@@ -10,6 +10,7 @@ from k1_contracts.devices import DeviceAlarm, DeviceOffline, DeviceOnline, LiveE
 from k1_telemetry.alarms import Alarms
 from k1_telemetry.presence import SILENCE, STALE, Attendance, Sight, Stay
 from k1_telemetry.readings import Fault, Reading, decode, spread
+from k1_telemetry.refusals import Refused
 from k1_telemetry.sequences import Judgement, Numbering, Verdict
 
 Fact = DeviceOnline | DeviceOffline | DeviceAlarm
@@ -27,6 +28,8 @@ class Effects:
     present: dict[str, None] = field(default_factory=dict[str, None])
     """Devices whose presence changed."""
     gone: dict[str, None] = field(default_factory=dict[str, None])
+    refused: list[Refused] = field(default_factory=list[Refused])
+    """Messages in which something is wrong."""
 
 
 @dataclass(slots=True)
@@ -77,6 +80,8 @@ class Fleet:
         """A message of readings that reached the broker at `arrived`."""
         readings, faults = decode(data)
         self.counts.readings.update(faults)
+        if faults and not redelivered:
+            effects.refused.append(Refused(device_id, "telemetry", data))
         if not readings:
             return
         if self._attendance.sent_reading(device_id, arrived, now):

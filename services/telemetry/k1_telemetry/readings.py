@@ -63,11 +63,12 @@ def _one_by_one(data: bytes) -> tuple[Sequence[Reading], Mapping[Fault, int]]:
     items = cast("list[Any]", parsed) if isinstance(parsed, list) else [parsed]
     if len(items) > MOST_READINGS:
         return (), {"too_many": 1}
-    readings = [reading for item in items if (reading := _reading(item)) is not None]
+    readings = [reading for item in items if (reading := convert(item)) is not None]
     return readings, {"invalid": len(items) - len(readings)}
 
 
-def _reading(item: object) -> Reading | None:
+def convert(item: object) -> Reading | None:
+    """Return the reading of a JSON value; None when it is none."""
     try:
         reading = msgspec.convert(item, Reading)
     except (ValueError, RecursionError):

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from nats.aio.msg import Msg
@@ -11,12 +12,14 @@ from nats.aio.msg import Msg
 from k1_contracts import streams, subjects
 from k1_contracts.streams import Durable
 from k1_platform.broker import Bus
+from k1_platform.device_errors import DeviceErrors
 from k1_platform.pulling import Pulled, Puller, PullError
 from k1_platform.tasks import run_together
 from k1_telemetry.broker_clock import BrokerClock
 from k1_telemetry.fleet import Effects, Fleet
 from k1_telemetry.meters import Meters
 from k1_telemetry.presence import Sight
+from k1_telemetry.refusals import Refused, explain, wrong_bye
 from k1_telemetry.telling import Teller
 
 _BATCH: Final = 1000
@@ -37,6 +40,7 @@ class Shift:
 
     def __init__(self, bus: Bus, fleet: Fleet, teller: Teller, clock: BrokerClock, meters: Meters) -> None:
         """`clock` has been measured."""
+        self._errors = DeviceErrors(bus.client)
         self._bus, self._fleet, self._teller, self._clock, self._meters = bus, fleet, teller, clock, meters
         self._sight = Sight(clock.now())
         # What is judged first is told first, whichever stream it came by.
@@ -97,12 +101,14 @@ class Shift:
         )
 
     def _coming_or_going(self, message: Msg, effects: Effects) -> None:
-        """The subject says it all: the broker lets a device speak for itself alone; `deploy` reads the body."""
+        """The subject says it all: the broker lets a device speak for itself alone; `deploy` reads the hello."""
         _, device_id, word = subjects.original(message.subject).split(".")
         at = message.metadata.timestamp
         if not _DEVICE.match(device_id):
             return
         if word == "bye":
+            if wrong_bye(device_id, message.data):
+                effects.refused.append(Refused(device_id, word, message.data))
             self._fleet.take_bye(device_id, at, effects)
         else:
             self._fleet.take_hello(device_id, at, effects, now=self._clock.now())
@@ -123,7 +129,9 @@ class Shift:
     async def _tell(self) -> None:
         """What a shift could not tell to its end, the next one of the same fleet tells."""
         await self._teller.tell(self._fleet.untold, self._fleet)
-        self._fleet.untold = Effects()
+        refused, self._fleet.untold = self._fleet.untold.refused, Effects()
+        for message in refused:
+            await self._errors.report(message.device_id, message.subject, partial(explain, message))
 
     async def _measure(self) -> None:
         try:

@@ -33,7 +33,7 @@ async def test_what_a_shift_could_not_tell_the_next_one_tells() -> None:
     def shift() -> Shift:
         teller: Any = SimpleNamespace(tell=tell)
         clock: Any = SimpleNamespace(now=lambda: at(0))
-        bus: Any = None
+        bus: Any = SimpleNamespace(client=None)
         return Shift(bus, fleet, teller, clock, Meters(CollectorRegistry()))
 
     async def ack() -> None:

@@ -157,3 +157,24 @@ async def _until(
             if condition(presence and [(alarm.kind, alarm.level) for alarm in presence.alarms]):
                 return
             await asyncio.sleep(0.01)
+
+
+async def test_a_device_gets_to_know_what_is_wrong(
+    telemetry: RunningService, device: FakeDevice, heard: Heard
+) -> None:
+    """A wrong reading and a wrong bye each get an error with the field; the bye counts all the same."""
+    errors = subjects.command(device.id, "error")
+    await heard.listen(errors)
+
+    async def wrong_reading() -> None:
+        await device.send(fps=-1.0)
+
+    async def wrong_bye() -> None:
+        await device.say("hello")
+        await device.client.publish(subjects.device(device.id, "bye"), b'{"id":"another"}')
+
+    reading = await heard.fact(errors, wrong_reading, code="invalid_field")
+    assert (reading["subject"], reading["field"]) == (subjects.telemetry(device.id), "fps")
+    bye = await heard.fact(errors, wrong_bye, code="wrong_id")
+    assert (bye["subject"], bye["field"]) == (subjects.device(device.id, "bye"), "id")
+    await heard.fact(OFFLINE, device_id=device.id, reason="bye")

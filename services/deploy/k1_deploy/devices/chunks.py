@@ -10,7 +10,6 @@ from faststream.nats import NatsMessage
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from pydantic import ValidationError
 
 from k1_contracts import subjects
 from k1_contracts.bundles import bundle_key
@@ -18,6 +17,7 @@ from k1_contracts.devices import ChunkHeader, FetchChunk
 from k1_deploy.devices.device_store import get_devices
 from k1_deploy.holding import Holdings
 from k1_platform.database import TRANSIENT_ERRORS, Pool
+from k1_platform.device_errors import DeviceErrors, Problem, read
 from k1_platform.errors import TransientError
 from k1_platform.objects import ObjectMissingError, ObjectStore
 
@@ -65,29 +65,28 @@ class Chunks:
     client: Client
     bundles: BundleCache
     holdings: Holdings
+    errors: DeviceErrors
 
     async def fetch(self, message: NatsMessage) -> None:
-        """Send a part of a bundle, or why not. What is no request at all is passed over."""
+        """Send a part of a bundle, or why not. What is no request at all gets an error."""
         raw: Msg = message.raw_message
         device_id = raw.subject.split(".")[1]
-        try:
-            request = FetchChunk.model_validate_json(raw.data)
-        except ValidationError as error:
-            reason = error.errors(include_input=False)[0]["msg"]
-            _log.warning("fetch of a device ignored", extra={"device_id": device_id, "reason": reason})
+        request = read(FetchChunk, raw.data)
+        if isinstance(request, Problem):
+            await self.errors.report(device_id, raw.subject, lambda: request)
             return
-        data, problem = b"", None
+        data, refusal = b"", None
         try:
             data = await self._chunk(device_id, request)
         except ChunkRefusedError as refused:
-            problem = str(refused)
-            _log.info("chunk refused", extra={"device_id": device_id, "reason": problem})
+            refusal = str(refused)
+            _log.info("chunk refused", extra={"device_id": device_id, "reason": refusal})
         header = ChunkHeader(
             request_id=request.request_id,
             bundle_sha256=request.bundle_sha256,
             offset=request.offset,
             length=len(data),
-            error=problem,
+            error=refusal,
         )
         await self.client.publish(_reply_subject(device_id, raw.reply), header.to_json() + b"\n" + data)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from k1_contracts.bundles import BundleInfo, BundleView, Compatibility, GetBundle
+from k1_contracts.devices import DeviceAlarm
 from k1_contracts.fleet import (
     AddDevices,
     DevicePage,
@@ -32,6 +33,11 @@ from k1_platform.threads import in_thread
 OPERATOR = "operator"
 
 
+def no_alarms(_: str) -> list[DeviceAlarm]:
+    """There are no keys to watch the use of credentials with."""
+    return []
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceQuestions:
     """Answers from the tables, with presence."""
@@ -46,6 +52,8 @@ class DeviceQuestions:
     clock: Callable[[], datetime]
     servers: DeviceServers
     """Where devices connect."""
+    credential_alarms: Callable[[str], list[DeviceAlarm]] = no_alarms
+    """What is raised for the use of a device's credential."""
 
     async def list_devices(self, question: ListDevices) -> DevicePage:
         """A page of devices."""
@@ -91,7 +99,7 @@ class DeviceQuestions:
         async with self.pool.acquire() as connection, connection.transaction():
             await self._add(connection, question, ids, minted)
         if question.renew:
-            await keeper.push_revocations()
+            await keeper.cut_off(ids)
         document = keys.document or keys.model_dump_json(include={"keys"})
         credentials = [each.credential for each in minted]
         return DevicesAdded(credentials=credentials, trusted_keys=document, servers=self.servers)
@@ -107,7 +115,7 @@ class DeviceQuestions:
             await device_store.set_revoked(connection, ids, at)
             await credential_store.revoke_credentials(connection, ids, at)
             await device_store.write_audit(connection, ids, at=at, actor=OPERATOR, action="revoked")
-        await keeper.push_revocations()
+        await keeper.cut_off(ids)
         return DevicesRevoked(device_ids=ids)
 
     async def _add(
@@ -166,7 +174,7 @@ class DeviceQuestions:
                 "last_deployment_id": row.last_deployment_id,
                 "alarms": [
                     Notice(code=f"{alarm.kind}_{alarm.level}", message=alarm.reason)
-                    for alarm in self.presence.alarms(row.id)
+                    for alarm in [*self.presence.alarms(row.id), *self.credential_alarms(row.id)]
                 ],
                 "added_at": row.added_at,
                 "revoked_at": row.revoked_at,

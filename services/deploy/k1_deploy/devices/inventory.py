@@ -13,6 +13,8 @@ from k1_deploy import errors
 from k1_deploy.devices import device_store
 from k1_deploy.devices.device_store import DeviceRow
 from k1_platform.database import Pool
+from k1_platform.device_errors import DeviceErrors, Problem, read
+from k1_platform.errors import PermanentError
 
 OnHello = Callable[[DeviceRow, DeviceHello], Awaitable[None]]
 """Told of each hello that was kept, after the commit, with the device as it is known now. It should only take
@@ -25,20 +27,36 @@ class Inventory:
     """Keeps hellos; the newest counts, whatever the order in which they come."""
 
     pool: Pool
+    errors: DeviceErrors
     on_hello: OnHello
 
     async def hello(self, message: NatsMessage) -> None:
-        """A device has connected.
+        """Keep the hello of a device that has connected.
+
+        A malformed hello and one with the id of another device are the device's own fault: it gets an error, and the
+        message is done with. As dead letters they would let one device push out those of others.
 
         Raises:
-            pydantic.ValidationError: it is malformed.
-            PermanentError: its id is another's, or of a device that was never added or was revoked.
+            PermanentError: the device was never added or was revoked.
         """
         raw: Msg = message.raw_message
         device_id = subjects.original(raw.subject).split(".")[1]
-        hello = DeviceHello.model_validate_json(raw.data)
+        subject = subjects.device(device_id, "hello")
+        hello = read(DeviceHello, raw.data)
+        if isinstance(hello, Problem):
+            await self.errors.report(device_id, subject, lambda: hello)
+            return
         if hello.id != device_id:
-            raise errors.foreign_hello(device_id, hello.id)
+            await self.errors.report(device_id, subject, lambda: errors.foreign_id(device_id, hello.id))
+            return
+        try:
+            await self._keep(device_id, hello, raw)
+        except PermanentError as error:
+            problem = errors.hello_refused(error)
+            await self.errors.report(device_id, subject, lambda: problem)
+            raise
+
+    async def _keep(self, device_id: str, hello: DeviceHello, raw: Msg) -> None:
         async with self.pool.acquire() as connection, connection.transaction():
             device = await device_store.save_hello(connection, hello, raw.metadata.timestamp)
             if device is None:

@@ -2,11 +2,11 @@
 
 A device over NATS sends its first answer to the reply subject of the command and all later ones to
 `device.<id>.reply`, one over MQTT sends all there. Several processes hear the latter: an answer that nobody
-here waits for is another's, or late, and is passed over. Nothing that a device sends can end a subscription.
+here waits for is another's, or late, and is passed over. Nothing that a device sends can end a subscription; what is
+no valid answer is reported to the device, by one process.
 """
 
 import asyncio
-import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Generator
@@ -18,20 +18,20 @@ from nats.aio.client import NO_RESPONDERS_STATUS, Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.api import Header
-from pydantic import ValidationError
 
 from k1_contracts import subjects
 from k1_contracts.devices import FINAL_STATUSES, DeviceCommand, DeviceReply, Ping, Verb
 from k1_contracts.ids import new_id
 from k1_deploy.devices.clock import RoundTrip, best_offset_ms
-from k1_deploy.errors import DeviceUnreachable
+from k1_deploy.errors import DeviceUnreachable, foreign_id
+from k1_platform.device_errors import DeviceErrors, Problem, read
 
 PINGS: Final = 5
 """Round trips of one measurement of a clock."""
 PING_TIMEOUT_S: Final = 2.0
 MEASURED_AT_ONCE: Final = 32
 """More at a time would wait for each other in this process, and measure that."""
-_log = logging.getLogger(__name__)
+_JUDGES: Final = "deploy-replies"
 
 
 def _unix_ms() -> float:
@@ -56,10 +56,13 @@ class _Call:
 class DeviceLink:
     """Commands to devices; one for each process, over the process's own connection."""
 
-    def __init__(self, client: Client, clock: Callable[[], float] = _unix_ms) -> None:
-        """`clock`: ms since the epoch."""
+    def __init__(
+        self, client: Client, clock: Callable[[], float] = _unix_ms, errors: DeviceErrors | None = None
+    ) -> None:
+        """`clock`: ms since the epoch; `errors`: reports to devices, by default over `client`."""
         self._client = client
         self._clock = clock
+        self._errors = errors or DeviceErrors(client)
         self._inbox = client.new_inbox()
         self._by_token: dict[str, _Call] = {}
         self._by_command: defaultdict[tuple[str, str], list[_Call]] = defaultdict(list)
@@ -70,6 +73,7 @@ class DeviceLink:
         """Listen for answers for as long as the connection lives."""
         await self._client.subscribe(f"{self._inbox}.*", cb=self._answered)
         await self._client.subscribe(subjects.DEVICE_REPLIES, cb=self._replied)
+        await self._client.subscribe(subjects.DEVICE_REPLIES, queue=_JUDGES, cb=self._judge)
 
     async def call(
         self,
@@ -185,30 +189,48 @@ class DeviceLink:
         if (message.headers or {}).get(Header.STATUS) == NO_RESPONDERS_STATUS:
             call.answers.put_nowait((None, self._clock()))
             return
-        self._deliver(call.device_id, message.data)
+        at_ms = self._clock()
+        reply = await self._valid(call.device_id, message.data)
+        if reply is not None:
+            await self._deliver(call.device_id, reply, at_ms)
 
     async def _replied(self, message: Msg) -> None:
         """On `device.<id>.reply`, which only the device of that id may publish on."""
-        self._deliver(message.subject.split(".")[1], message.data)
-
-    def _deliver(self, device_id: str, data: bytes) -> None:
         at_ms = self._clock()
-        try:
-            reply = DeviceReply.model_validate_json(data)
-        except ValidationError as error:
-            first = error.errors(include_input=False)[0]
-            where = ".".join(map(str, first["loc"])) or "the body"
-            _ignored(device_id, f"{where}: {first['msg']}")
-            return
-        if reply.device_id != device_id or (reply.hello and reply.hello.id != device_id):
-            _ignored(device_id, "it speaks for another device")
-            return
+        device_id = message.subject.split(".")[1]
+        reply = read_reply(device_id, message.data)
+        if isinstance(reply, DeviceReply):
+            await self._deliver(device_id, reply, at_ms)
+
+    async def _judge(self, message: Msg) -> None:
+        """The same messages, each at one process only, so that the device gets one error."""
+        await self._valid(message.subject.split(".")[1], message.data)
+
+    async def _valid(self, device_id: str, data: bytes) -> DeviceReply | None:
+        """Return the answer, or report what is wrong with it."""
+        reply = read_reply(device_id, data)
+        if isinstance(reply, DeviceReply):
+            return reply
+        await self._errors.report(device_id, subjects.device(device_id, "reply"), lambda: reply)
+        return None
+
+    async def _deliver(self, device_id: str, reply: DeviceReply, at_ms: float) -> None:
         for call in self._by_command.get((device_id, reply.command_id), ()):
             if call.verb == reply.verb:
                 call.answers.put_nowait((reply, at_ms))
-            else:
-                _ignored(device_id, f"it answers {call.verb} with {reply.verb}")
+                continue
+            message = f"The command {call.command_id} is {call.verb}, but the answer's verb is {reply.verb}."
+            problem = Problem("unexpected_reply", f"{message} Answer with the verb of the command.", "verb")
+            await self._errors.report(device_id, subjects.device(device_id, "reply"), lambda p=problem: p)
 
 
-def _ignored(device_id: str, reason: str) -> None:
-    _log.warning("answer of a device ignored", extra={"device_id": device_id, "reason": reason})
+def read_reply(device_id: str, data: bytes) -> DeviceReply | Problem:
+    """Return the answer of this device, or what is wrong with it."""
+    reply = read(DeviceReply, data)
+    if isinstance(reply, Problem):
+        return reply
+    if reply.device_id != device_id:
+        return foreign_id(device_id, reply.device_id)
+    if reply.hello and reply.hello.id != device_id:
+        return foreign_id(device_id, reply.hello.id)
+    return reply

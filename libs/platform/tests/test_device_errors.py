@@ -1,0 +1,15 @@
+"""How often a device gets to know what was wrong."""
+
+from k1_platform.device_errors import BURST, ErrorLimiter
+
+
+def test_a_few_at_once_then_one_a_second() -> None:
+    """Each device has its own allowance; what was left out is counted and told with the next."""
+    now_s = 0.0
+    limiter = ErrorLimiter(lambda: now_s)
+    assert [limiter.allow("a") for _ in range(BURST + 3)] == [0] * BURST + [None] * 3
+    assert limiter.allow("b") == 0
+    now_s = 1.0
+    assert [limiter.allow("a") for _ in range(2)] == [3, None]
+    now_s = 1000.0
+    assert [limiter.allow("a") for _ in range(BURST + 1)] == [1] + [0] * (BURST - 1) + [None]
