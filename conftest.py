@@ -1,6 +1,7 @@
 """Fixtures of every test in the repository, and which tests share a worker."""
 
 import re
+from collections.abc import Generator
 from typing import Any, Final
 
 import pytest
@@ -51,6 +52,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """In the order in which groups are to begin; within them as they are, which is at random."""
     ranks = {group: rank for rank, group in enumerate(SLOWEST_FIRST)}
     items.sort(key=lambda item: ranks.get(group_of(item.nodeid), len(ranks)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Escape lone surrogates in what a test has logged: pytest-xdist ends a worker whose report holds one."""
+    report = yield
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
 
 
 class Scheduling(LoadScopeScheduling):
