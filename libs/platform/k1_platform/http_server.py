@@ -25,6 +25,8 @@ CONTENT_TYPE: Final = "application/problem+json"
 _HOST: Final = re.compile(r"([A-Za-z0-9_.\-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?")
 _LARGEST_PORT: Final = 65535
 _BACKLOG: Final = 512
+_LINGER_MOST_S: Final = 10.0
+"""How long the rest of a body is awaited that was refused before its end, so that its sender sees why."""
 _QUIET_S: Final = 0.1
 _DISCARD_MOST_S: Final = 2.0
 _CODES: Final = {
@@ -104,7 +106,8 @@ class LimitedRunner(web.AppRunner):
         app[LIMITS] = limits
         self._limits = limits
         self._listening: asyncio.Server | None = None
-        super().__init__(app, keepalive_timeout=limits.idle_s, **kwargs)
+        lingering_s = min(_LINGER_MOST_S, limits.receive_s)
+        super().__init__(app, keepalive_timeout=limits.idle_s, lingering_time=lingering_s, **kwargs)
 
     async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> list[Any]:
         """Listen, and return the addresses. A site would leave asyncio's minute to a half-sent TLS handshake."""

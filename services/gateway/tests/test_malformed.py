@@ -121,7 +121,7 @@ def statuses(answer: bytes) -> Iterator[tuple[int, str, bytes]]:
         answer = rest[length:]
 
 
-@settings(max_examples=1500, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(requests())
 def test_malformed_input_never_hurts(impatient: RunningService, data: bytes) -> None:
     """No 5xx but the one that names the absent owner, no error that is no problem, no connection left open."""
