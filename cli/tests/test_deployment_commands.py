@@ -29,6 +29,9 @@ from tests.support.service_process import RunningService, running_service
 
 GOLDEN = Path(__file__).parents[2] / "libs" / "contracts" / "tests" / "golden"
 KEYS = '{"keys": []}'
+SERVERS = fleet.DeviceServers(
+    nats_url="tls://10.0.0.1:4222", mqtt_url="mqtts://10.0.0.1:8883", ca="a certificate"
+)
 
 
 def golden(model: Any) -> Any:
@@ -165,10 +168,15 @@ class Deploy:
 
     def _add(self, question: fleet.AddDevices) -> Any:
         credentials = [
-            fleet.DeviceCredential(device_id=name, transport=question.transport, secret=f"secret of {name}")
+            fleet.DeviceCredential(
+                device_id=name,
+                transport=question.transport,
+                secret=f"secret of {name}",
+                client_id="secret id",
+            )
             for name in question.device_ids
         ]
-        return fleet.DevicesAdded(credentials=credentials, trusted_keys=KEYS)
+        return fleet.DevicesAdded(credentials=credentials, trusted_keys=KEYS, servers=SERVERS)
 
     def _revoke(self, question: fleet.RevokeDevices) -> Any:
         return fleet.DevicesRevoked(device_ids=question.device_ids)
@@ -195,9 +203,14 @@ async def test_credentials_are_files_for_their_owner_alone(k1: K1, deploy: Deplo
     done = await k1("devices", "add", "--count", "3", "--prefix", "left-", "--group", "stage")
     assert done.returncode == 0, done.stderr
     folder = k1.home.root / "devices"
-    names = ["left-01.creds", "left-02.creds", "left-03.creds", "trusted-keys.json"]
+    names = ["ca.pem", "left-01.creds", "left-02.creds", "left-03.creds", "server.json", "trusted-keys.json"]
     assert sorted(path.name for path in folder.iterdir()) == names
-    assert (folder / "left-02.creds").read_text() == "secret of left-02"
+    assert (
+        (folder / "left-02.creds")
+        .read_text()
+        .startswith("secret of left-02\n# The server is tls://10.0.0.1:4222")
+    )
+    assert "devices connect to NATS tls://10.0.0.1:4222" in done.stdout
     assert {mode(path) for path in folder.iterdir()} == {0o600}
     assert mode(folder) == 0o700
     assert "secret of" not in done.stdout + done.stderr
@@ -211,7 +224,15 @@ async def test_mqtt_has_user_and_password(k1: K1, deploy: Deploy, tmp_path: Path
     out = tmp_path / "some" / "where"
     done = await k1("devices", "add", "k1-a", "--mqtt", "--renew", "--out", str(out))
     assert done.returncode == 0, done.stderr
-    assert json.loads((out / "k1-a.mqtt.json").read_text()) == {"user": "k1-a", "password": "secret of k1-a"}
+    assert json.loads((out / "k1-a.mqtt.json").read_text()) == {
+        "client_id": "secret id",
+        "user": "k1-a",
+        "password": "secret of k1-a",
+        "host": "10.0.0.1",
+        "port": 8883,
+        "tls": True,
+        "ca": "a certificate",
+    }
     assert deploy.of(fleet.AddDevices) == [
         fleet.AddDevices(device_ids=["k1-a"], transport="mqtt", renew=True)
     ]

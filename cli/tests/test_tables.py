@@ -16,6 +16,7 @@ from k1_cli.status import ConsumerStatus, ServerStatus, ServiceStatus, Simulated
 from k1_cli.status_table import status_tables
 from k1_cli.watching import render
 from k1_contracts.devices import RunningBundle
+from k1_contracts.fleet import DeviceServers
 from k1_simulator.device import DeviceState
 
 LONG = "W" * 40
@@ -111,6 +112,7 @@ def test_the_status_and_the_simulated_devices_fit() -> None:
         (ServerStatus("postgres", 4_194_304, 65535, True),),
         (ServiceStatus("telemetry", 4_194_304, 65535, False, "10.10.10"),),
         (SimulatedStatus(4_194_304, 1000, True),),
+        DeviceServers(),
         (ConsumerStatus(LONG, LONG * 2, 1_000_000_000, 1_000_000),),
         None,
     )

@@ -9,7 +9,7 @@ NAMED_PATTERNS = {
     r"^[0-9a-f]{64}$": "SHA-256",
     r"^trk_[0-9A-HJKMNP-TV-Z]{26}$": "track id",
     r"^dep_[0-9A-HJKMNP-TV-Z]{26}$": "deployment id",
-    r"^\d{1,5}\.\d{1,5}\.\d{1,5}([-+][0-9A-Za-z.+-]{1,40})?$": "version",
+    r"^[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}([-+][0-9A-Za-z.+-]{1,40})?$": "version",
 }
 """What the document calls a string of such a pattern; it lists the patterns."""
 _MOST_VALUES = 7

@@ -55,7 +55,7 @@ def test_the_python_client_has_every_call(client: ModuleType) -> None:
 )
 def test_the_python_client_reads_answers_whole(client: ModuleType, name: str) -> None:
     """What it reads and writes again is what it was given."""
-    example = json.loads((GOLDEN / name / "v1.json").read_text("utf-8"))
+    example = json.loads(max((GOLDEN / name).glob("*.json")).read_text("utf-8"))
     model = getattr(importlib.import_module(f"{CLIENT}.models"), name)
     assert plain_times(model.from_dict(example).to_dict()) == plain_times(example)
 

@@ -51,6 +51,7 @@ def add(
     from k1_cli.listening import network_lines
     from k1_cli.provisioning import add_devices, make_folder, numbered, portions, write_credentials
     from k1_cli.running import need_stack
+    from k1_contracts.fleet import DeviceServers
 
     if bool(device_ids) == (count is not None):
         raise typer.BadParameter("give ids, or --count")
@@ -63,13 +64,17 @@ def add(
         return
     make_folder(folder)
 
+    servers = DeviceServers()
+
     def keep(added: "DevicesAdded") -> None:
+        nonlocal servers
+        servers = added.servers or servers
         for path in write_credentials(added, folder):
             results.print(str(path))
 
     add_devices(stack.bus, wanted, keep)
     results.print(f"{count_of(len(ids), 'device')} added; keep the files secret")
-    for line in network_lines(stack.network, stack.device_servers):
+    for line in network_lines(stack.network, servers):
         results.print(line)
 
 

@@ -81,10 +81,12 @@ def test_one_tracker_that_raises_takes_nothing_with_it(
 def test_process_that_dies_takes_only_its_own_answers(monkeypatch: pytest.MonkeyPatch, house: Path) -> None:
     """The other process's beats and key stay, and a warning names what is missing and why."""
 
-    def track_file(path: Path, limits: Limits, measures: tuple[trackers.Measure, ...]) -> Any:
+    def track_file(
+        path: Path, limits: Limits, measures: tuple[trackers.Measure, ...], channel: int | None
+    ) -> Any:
         if measures == tracking.SLOW:
             signal.pause()  # until it is killed, however long that takes
-        return _track_file(path, limits, measures)
+        return _track_file(path, limits, measures, channel)
 
     monkeypatch.setattr(tracking, "_track_file", track_file)
     with (
