@@ -4,8 +4,8 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -95,6 +95,17 @@ async def test_devices_get_a_bundle_over_tls(stack: EmbeddedStack, tmp_path: Pat
     await client.close()
 
 
+@contextmanager
+def devices_of_the_documents(stack: EmbeddedStack, folder: Path) -> Generator[None]:
+    """One process a transport, from the files that `devices add` writes."""
+    with ExitStack() as processes:
+        for file in write_credentials(added(stack), folder):
+            (state := folder / file.name.split(".")[0]).mkdir()
+            command = [sys.executable, DEVICE_DOCUMENT, file, state]
+            processes.callback(end, subprocess.Popen([*map(str, command)]))
+        yield
+
+
 async def test_the_device_of_the_documents_gets_a_bundle_over_tls(
     stack: EmbeddedStack, tmp_path: Path
 ) -> None:
@@ -108,11 +119,7 @@ async def test_the_device_of_the_documents_gets_a_bundle_over_tls(
     stage = stage_fields(1, objects.signed_url("bundles/1.k1b", expires=timedelta(hours=1)))
     hellos = await client.subscribe(subjects.DEVICE_HELLOS)
     await client.flush()
-    with ExitStack() as processes:
-        for file in write_credentials(added(stack), tmp_path):
-            (state := tmp_path / file.name.split(".")[0]).mkdir()
-            command = [sys.executable, DEVICE_DOCUMENT, file, state]
-            processes.callback(end, subprocess.Popen([*map(str, command)]))
+    with devices_of_the_documents(stack, tmp_path):
         said = {(await hellos.next_msg(PATIENCE_S)).subject for _ in DEVICES}
         assert said == {subjects.device(name, "hello") for name in DEVICES}
         for name in DEVICES:
