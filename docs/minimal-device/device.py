@@ -4,7 +4,7 @@
     python device.py k1-left.creds STATE_FOLDER    (over MQTT: k1-left.mqtt.json)
 
 Beside the credential lie `server.json` (addresses and CA) and `trusted-keys.json`, as `./k1 devices add` writes them.
-Left out: chunks over the link, going on with what a restart interrupted, the command trust.
+Left out: chunks over the link, going on with what a restart interrupted, the command trust. Ends when it is refused over NATS.
 """
 import asyncio, base64, hashlib, importlib, itertools, json, os, re, signal, ssl, sys, time, urllib.request
 from pathlib import Path
