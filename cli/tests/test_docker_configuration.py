@@ -11,6 +11,8 @@ import nats
 import pytest
 import yaml
 
+from k1_cli.embedded.home import Home
+from k1_cli.embedded.nats import NatsServer
 from k1_cli.embedded.ports import free_port
 from k1_cli.embedded.programs import program
 from k1_platform.certificates import ensure_certificates
@@ -68,6 +70,43 @@ async def test_services_connect_and_provision(server: NatsSettings) -> None:
     with pytest.raises(nats.errors.Error, match="Authorization"):
         unknown = connect_options(NatsSettings(url=server.url, creds=None, ca=server.ca))
         await nats.connect(**unknown, allow_reconnect=False, connect_timeout=60, error_cb=_ignore)
+
+
+def test_the_bus_has_the_same_limits_everywhere(tmp_path: Path) -> None:
+    """With and without TLS, in Docker and embedded: what differs is addresses, paths, TLS and the monitoring port."""
+    home = Home(tmp_path)
+    home.create()
+    home.remember_ports({"nats": 4222, "mqtt": 1883})
+    embedded = NatsServer(home)
+    embedded.attach()
+    embedded.prepare()
+    texts = [(CHECKOUT / "docker" / name).read_text() for name in ("nats.conf", "nats-tls.conf")]
+    started_text = (home.data("nats") / "nats.conf").read_text()
+    texts.append(started_text.removesuffix(embedded.keys.server_configuration.read_text()))
+    docker, docker_with_tls, started = [_limits(text) for text in texts]
+    assert docker == docker_with_tls == started
+    assert "mqtt.reject_qos2_publish: true" in docker
+
+
+def _limits(text: str) -> set[str]:
+    """Return the settings of a NATS configuration that have a value of their own everywhere, with their block."""
+    found, block = set[str](), ""
+    for line in map(str.strip, text.splitlines()):
+        if line.endswith("{"):
+            block = line.removesuffix("{").strip() + "."
+        elif line == "}":
+            block = ""
+        elif line and line.split()[0] not in {
+            "#",
+            "listen:",
+            "http:",
+            "tls",
+            "store_dir:",
+            "dir:",
+            "include",
+        }:
+            found.add(block + line)
+    return found
 
 
 async def _ignore(_: Exception) -> None:

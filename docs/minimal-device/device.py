@@ -1,12 +1,12 @@
 # fmt: off
 """A minimal K1: hello, staging, activation, rollback and telemetry. docs/device-link.md says why it does so.
 
-    python device.py nats://HOST:4222 k1-left.creds     trusted-keys.json STATE_FOLDER
-    python device.py mqtt://HOST:1883 k1-left.mqtt.json trusted-keys.json STATE_FOLDER
+    python device.py k1-left.creds STATE_FOLDER    (over MQTT: k1-left.mqtt.json)
 
-Left out: chunks over the link, going on with what a restart interrupted, the command trust, TLS.
+Beside the credential lie `server.json` (addresses and CA) and `trusted-keys.json`, as `./k1 devices add` writes them.
+Left out: chunks over the link, going on with what a restart interrupted, the command trust. Ends when it is refused over NATS.
 """
-import asyncio, base64, hashlib, importlib, itertools, json, os, re, signal, sys, time, urllib.request
+import asyncio, base64, hashlib, importlib, itertools, json, os, re, signal, ssl, sys, time, urllib.request
 from pathlib import Path
 
 DOCS = Path(__file__).parents[1]
@@ -16,18 +16,19 @@ NODE_TYPES = re.findall(r"^### (\w+)$", (DOCS / "graph-nodes.md").read_text(), r
 
 now_ms = lambda: time.monotonic() * 1000  # neither jumps nor stops; where it begins does not matter
 
-def fetch(url, size, chunk):
+def fetch(url, size, chunk, tls):
     data = b""
     while len(data) < size:
         request = urllib.request.Request(url, headers={"Range": f"bytes={len(data)}-{min(len(data) + chunk, size) - 1}"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=10, context=tls) as answer:
             whole = answer.status == 200 and "Content-Range" not in answer.headers
             data += answer.read()[len(data) if whole else 0 :]
     return data
 
 class Device:
-    def __init__(self, device_id, folder, keys):
+    def __init__(self, device_id, folder, keys, servers):
         self.id, self.folder, self.since_ms, self.busy, self.armed, self.tasks = device_id, folder, now_ms(), None, None, set()
+        self.nats_url, self.tls = servers["nats_url"], ssl.create_default_context(cadata=servers["ca"])  # no CA: the system's
         self.keys = {key["kid"]: base64.urlsafe_b64decode(key["x"] + "==") for key in keys["keys"]}
         self.state = {"active": None, "others": [], "fence": 0, "answers": {}}
         self.state |= json.loads(file.read_text()) if (file := folder / "state.json").exists() else {}
@@ -100,7 +101,7 @@ class Device:
         self.busy = True
         await answer("accepted")
         try:
-            data = await asyncio.to_thread(fetch, command["url"], command["size"], command["chunk_size"])
+            data = await asyncio.to_thread(fetch, command["url"], command["size"], command["chunk_size"], self.tls)
             if hashlib.sha256(data).hexdigest() != command["bundle_sha256"]:
                 return await answer("failed", code="hash_mismatch")
             open_bundle(data, next((key for kid, key in self.keys.items() if kid.encode() in data), b""))
@@ -137,13 +138,13 @@ class Device:
         self.save(others=[b for b in self.state["others"] if b != bundle])
         await answer("done")
 
-async def main(url, credential, keys, folder):
-    device = Device(Path(credential).name.split(".")[0], Path(folder), json.loads(Path(keys).read_text()))
-    link = importlib.import_module("mqtt_link" if url.startswith("mqtt") else "nats_link")
-    running = asyncio.create_task(link.run(url, Path(credential).read_text(), device))
+async def main(file, folder):
+    documents = [json.loads((file.parent / name).read_text()) for name in ("trusted-keys.json", "server.json")]
+    device = Device(file.name.split(".")[0], folder, *documents)
+    link = importlib.import_module("nats_link" if file.suffix == ".creds" else "mqtt_link")
+    running = asyncio.create_task(link.run(file.read_text(), device))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, running.cancel)
     await asyncio.wait([running])
 
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+if __name__ == "__main__": asyncio.run(main(*map(Path, sys.argv[1:])))

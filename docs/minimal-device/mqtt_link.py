@@ -1,15 +1,14 @@
 # fmt: off
 """The connection of the minimal device over MQTT 3.1.1; `text` is that of its `.mqtt.json` file."""
 import asyncio, json
-from urllib.parse import urlsplit
 import aiomqtt
 
-async def run(url, text, device):
-    login, address, bye = json.loads(text), urlsplit(url), json.dumps({"id": device.id})
+async def run(text, device):
+    login, bye = json.loads(text), json.dumps({"id": device.id})
     while True:
         try:
-            async with aiomqtt.Client(address.hostname, address.port, username=login["user"], password=login["password"],
-                                      identifier=login["client_id"], keepalive=10,
+            async with aiomqtt.Client(login["host"], login["port"], username=login["user"], password=login["password"],
+                                      identifier=login["client_id"], keepalive=10, tls_context=device.tls if login["tls"] else None,
                                       will=aiomqtt.Will(f"device/{device.id}/bye", bye)) as link:
                 device.publish = lambda topic, body: link.publish(topic, json.dumps(body))
                 await link.subscribe(f"command/{device.id}/#")

@@ -4,16 +4,16 @@ import base64, json, re
 import nats
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-async def run(url, text, device):
+async def run(text, device):
     token, seed = re.findall(r"^([A-Za-z0-9._-]{50,})$", text, re.M)
     key = Ed25519PrivateKey.from_private_bytes(base64.b32decode(seed + "=" * (-len(seed) % 8))[2:34])
     link = nats.NATS()
     device.publish = lambda topic, body: link.publish(topic.replace("/", "."), json.dumps(body).encode())
     async def heard(message):
         device.begin(device.command(message.subject.rsplit(".", 1)[1], message.data, message.reply))
-    await link.connect(url, user_jwt_cb=token.encode, signature_cb=lambda nonce: base64.b64encode(key.sign(nonce.encode())),
+    await link.connect(device.nats_url, user_jwt_cb=token.encode, signature_cb=lambda nonce: base64.b64encode(key.sign(nonce.encode())),
                        inbox_prefix=f"_INBOX.{device.id}", ping_interval=10, max_reconnect_attempts=-1,
-                       reconnected_cb=device.say_hello)
+                       tls=device.tls if device.nats_url.startswith("tls:") else None, reconnected_cb=device.say_hello)
     await link.subscribe(f"command.{device.id}.>", cb=heard)
     await link.flush()
     await device.say_hello()

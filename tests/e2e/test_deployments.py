@@ -306,7 +306,6 @@ MINIMAL: Final = {"nats": "mini-nats", "mqtt": "mini-mqtt"}
 @pytest.fixture
 def minimal_devices(stage: System, tmp_path: Path) -> Iterator[Path]:
     """The device of the documents over NATS and over MQTT, as two processes; where their states are."""
-    ports = stage.stack.home.remembered_ports()
     stage.cli("devices", "add", MINIMAL["nats"], "--out", str(tmp_path))
     stage.cli("devices", "add", MINIMAL["mqtt"], "--mqtt", "--out", str(tmp_path))
     with ExitStack() as processes:
@@ -314,8 +313,7 @@ def minimal_devices(stage: System, tmp_path: Path) -> Iterator[Path]:
             folder = tmp_path / device
             folder.mkdir()
             file = tmp_path / f"{device}.{'creds' if transport == 'nats' else 'mqtt.json'}"
-            url = f"{transport}://127.0.0.1:{ports[transport]}"
-            command = [sys.executable, DEVICE_DOCUMENT, url, file, tmp_path / "trusted-keys.json", folder]
+            command = [sys.executable, DEVICE_DOCUMENT, file, folder]
             processes.callback(end, subprocess.Popen([*map(str, command)]))
         yield tmp_path
     stage.cli("devices", "revoke", *MINIMAL.values())

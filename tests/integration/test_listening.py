@@ -1,8 +1,11 @@
 """Devices on a network: another address than loopback, with TLS, and a CA that provisioning installs."""
 
 import asyncio
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from k1_cli.embedded import EmbeddedStack
 from k1_cli.listening import Listening
 from k1_cli.provisioning import write_credentials
 from k1_cli.simulated import Plan, run_devices
+from k1_contracts import subjects
 from k1_contracts.devices import Transport
 from k1_contracts.fleet import DevicesAdded
 from k1_platform.device_credentials import load_device_keys, mint
@@ -29,12 +33,13 @@ from k1_simulator.link import LinkError
 from k1_simulator.mqtt_link import mqtt_link
 from k1_simulator.nats_link import nats_link
 from k1_simulator.world import Habits, Servers
-from simulator.tests.commander import Commander
+from simulator.tests.commander import PATIENCE_S, Commander
 from simulator.tests.conftest import stage_fields
 from simulator.tests.shows import KEY, bundle, jwk_set
 
 ADDRESS = "127.0.0.2"
 DEVICES: dict[str, Transport] = {"over-nats": "nats", "over-mqtt": "mqtt"}
+DEVICE_DOCUMENT = Path(__file__).parents[2] / "docs" / "minimal-device" / "device.py"
 NO_HABITS = Habits(telemetry=False, reconnect_s=0.05)
 
 
@@ -88,6 +93,46 @@ async def test_devices_get_a_bundle_over_tls(stack: EmbeddedStack, tmp_path: Pat
             assert (answer.status, answer.code) == ("done", None), answer
     objects.close()
     await client.close()
+
+
+@contextmanager
+def devices_of_the_documents(stack: EmbeddedStack, folder: Path) -> Generator[None]:
+    """One process a transport, from the files that `devices add` writes."""
+    with ExitStack() as processes:
+        for file in write_credentials(added(stack), folder):
+            (state := folder / file.name.split(".")[0]).mkdir()
+            command = [sys.executable, DEVICE_DOCUMENT, file, state]
+            processes.callback(end, subprocess.Popen([*map(str, command)]))
+        yield
+
+
+async def test_the_device_of_the_documents_gets_a_bundle_over_tls(
+    stack: EmbeddedStack, tmp_path: Path
+) -> None:
+    """It takes addresses and CA from the files of `devices add` alone, over NATS and over MQTT."""
+    client = await nats.connect(**connect_options(NatsSettings.of(stack.urls.environment())))
+    await provision_bus(client.jetstream(timeout=60))
+    commander, objects, made = Commander(client), object_store(stack), bundle(1)
+    await commander.start()
+    await objects.ensure_bucket()
+    await objects.put_bytes("bundles/1.k1b", made.data, "application/octet-stream")
+    stage = stage_fields(1, objects.signed_url("bundles/1.k1b", expires=timedelta(hours=1)))
+    hellos = await client.subscribe(subjects.DEVICE_HELLOS)
+    await client.flush()
+    with devices_of_the_documents(stack, tmp_path):
+        said = {(await hellos.next_msg(PATIENCE_S)).subject for _ in DEVICES}
+        assert said == {subjects.device(name, "hello") for name in DEVICES}
+        for name in DEVICES:
+            answer = await commander.call(name, "stage", f"stage-{name}", **stage)
+            assert (answer.status, answer.code) == ("done", None), answer
+            assert (tmp_path / name / stage["bundle_sha256"]).read_bytes() == made.data
+    objects.close()
+    await client.close()
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    process.wait()
 
 
 async def test_a_device_without_the_ca_stays_out(stack: EmbeddedStack) -> None:

@@ -1,5 +1,6 @@
 """The composition root: settings in, connections opened, handlers wired."""
 
+import asyncio
 import logging
 from datetime import UTC, datetime
 from functools import partial
@@ -18,6 +19,7 @@ from k1_deploy.devices.connection_watch import ConnectionWatch
 from k1_deploy.devices.credentials import DeviceCredentials
 from k1_deploy.devices.device_questions import DeviceQuestions, no_alarms
 from k1_deploy.devices.device_store import SCHEMA, DeviceRow
+from k1_deploy.devices.fetch_intake import FetchIntake
 from k1_deploy.devices.inventory import Inventory
 from k1_deploy.devices.link import DeviceLink
 from k1_deploy.devices.presence import PresenceWatch
@@ -32,7 +34,7 @@ from k1_deploy.driving.locks import DeviceHoldings
 from k1_deploy.driving.opening import Opening
 from k1_deploy.driving.runner import Runner
 from k1_deploy.driving.step_metrics import StepMetrics
-from k1_deploy.handlers import answer_fetches, answer_questions, consume_hellos, consume_orders
+from k1_deploy.handlers import answer_questions, consume_hellos, consume_orders
 from k1_deploy.planning import Planner
 from k1_deploy.requests import Requests
 from k1_deploy.saga.entries import logged
@@ -86,7 +88,7 @@ async def wire(runtime: Runtime) -> None:
     requests = Requests(pool, catalogue.get_bundle, settings.guard_seconds)
     consume_orders(bus, requests, alarms, workers=settings.consumers)
     chunks = Chunks(pool, bus.client, BundleCache(objects), holdings, device_errors)
-    answer_fetches(bus, chunks, workers=settings.consumers)
+    await FetchIntake(bus.client, chunks, device_errors, asyncio.Semaphore(settings.consumers)).start()
     connections = _connection_watch(runtime, settings.nats_keys, device_errors)
     answer_questions(
         bus,

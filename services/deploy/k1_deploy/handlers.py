@@ -1,14 +1,10 @@
 """The index of the service: every subject and what handles it."""
 
-import asyncio
 from typing import Any
-
-from faststream.nats import NatsMessage
 
 from k1_contracts import bundles, deployments, fleet, streams, subjects
 from k1_contracts import devices as link_messages
 from k1_deploy.deployment_questions import DeploymentQuestions
-from k1_deploy.devices.chunks import Chunks
 from k1_deploy.devices.device_questions import DeviceQuestions
 from k1_deploy.devices.inventory import Inventory
 from k1_deploy.driving.alarms import Alarms
@@ -17,8 +13,7 @@ from k1_deploy.requests import Requests
 from k1_platform.broker import Bus
 from k1_platform.consuming import Handler, consume, consume_table
 from k1_platform.database import TRANSIENT_ERRORS
-from k1_platform.rpc import ASK_TIMEOUT_S, answer, raw_body
-from k1_platform.tasks import contained
+from k1_platform.rpc import answer
 
 
 def consume_hellos(bus: Bus, inventory: Inventory, *, workers: int) -> None:
@@ -33,24 +28,6 @@ def consume_orders(bus: Bus, requests: Requests, alarms: Alarms, *, workers: int
         subjects.DEVICE_ALARM: Handler(link_messages.DeviceAlarm, alarms.raised),
     }
     consume_table(bus.broker, streams.DEPLOY, table, workers=workers)
-
-
-def answer_fetches(bus: Bus, chunks: Chunks, *, workers: int) -> None:
-    """Subscribe to what devices ask for: `device.*.fetch`, one process for each request."""
-    subscribe = bus.broker.subscriber(
-        # The reply is ours to address: FastStream would publish wherever the device says.
-        subjects.DEVICE_FETCHES,
-        queue="deploy",
-        max_workers=workers,
-        decoder=raw_body,
-        no_reply=True,
-    )
-
-    async def fetch(message: NatsMessage) -> None:
-        async with asyncio.timeout(ASK_TIMEOUT_S):  # the device asks again; a worker must not wait for ever
-            await contained(chunks.fetch(message))
-
-    subscribe(fetch)
 
 
 def answer_questions(

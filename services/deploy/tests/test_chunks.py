@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import nats
@@ -17,8 +18,7 @@ from k1_contracts.bundles import bundle_key
 from k1_contracts.devices import CHUNK_MAX_BYTES, FetchChunk, RunningBundle
 from k1_deploy.devices import device_store
 from k1_deploy.devices.chunks import BundleCache, Chunks
-from k1_deploy.handlers import answer_fetches
-from k1_platform.broker import Bus
+from k1_deploy.devices.fetch_intake import MOST_WAITING, FetchIntake
 from k1_platform.database import Pool
 from k1_platform.device_errors import DeviceErrors
 from k1_platform.nats_connection import connect_options
@@ -64,9 +64,9 @@ async def serving(
         await device_store.insert_devices(connection, [unique, f"{unique}-b"], "nats", None, NOW)
         await device_store.set_expected(connection, {unique: RunningBundle(bundle_sha256=SHA256)})
     client = await broker.connect()
-    bus = Bus(broker, client, client.jetstream())
-    answer_fetches(bus, Chunks(pool, client, cache, holdings, DeviceErrors(client)), workers=16)
-    await broker.start()
+    errors = DeviceErrors(client)
+    chunks = Chunks(pool, client, cache, holdings, errors)
+    await FetchIntake(client, chunks, errors, asyncio.Semaphore(16)).start()
     await settle(client)
     return unique
 
@@ -84,8 +84,10 @@ def request(offset: int = 0, length: int = CHUNK_MAX_BYTES, sha256: str = SHA256
     return FetchChunk(request_id=f"r{offset}", bundle_sha256=sha256, offset=offset, length=length)
 
 
-async def fetch(device: Client, device_id: str, wanted: FetchChunk) -> tuple[dict[str, object], bytes]:
-    answer = await device.request(subjects.device(device_id, "fetch"), wanted.to_json(), timeout=PATIENCE_S)
+async def fetch(
+    device: Client, device_id: str, wanted: FetchChunk, timeout_s: float = PATIENCE_S
+) -> tuple[dict[str, object], bytes]:
+    answer = await device.request(subjects.device(device_id, "fetch"), wanted.to_json(), timeout=timeout_s)
     return split(answer)
 
 
@@ -176,6 +178,31 @@ async def test_garbage_is_passed_over(device: Client, serving: str) -> None:
         await device.publish(subjects.device(serving, "fetch"), data, reply=device.new_inbox())
     header, data = await fetch(device, serving, request(0, 10))
     assert (header["length"], data) == (10, DATA[:10])
+
+
+async def test_a_device_that_asks_without_end_gets_its_share(device: Client, serving: str) -> None:
+    """Of very many requests at once some are answered and the others refused, with a reason; the next one is answered."""
+    answered: list[bytes] = []
+
+    async def note(message: Msg) -> None:
+        answered.append(message.data)
+
+    inbox = device.new_inbox()
+    await device.subscribe(inbox, cb=note)
+    errors = await device.subscribe(subjects.command(serving, "error"))
+    await settle(device)
+    for _ in range(2000):
+        await device.publish(subjects.device(serving, "fetch"), request(0, 10).to_json(), reply=inbox)
+    error = json.loads((await errors.next_msg(timeout=PATIENCE_S)).data)
+    assert (error["code"], error["subject"]) == ("too_many", subjects.device(serving, "fetch"))
+    assert f"More than {MOST_WAITING} requests" in error["message"]
+    data = b""
+    async with asyncio.timeout(PATIENCE_S):
+        while not data:  # it may come before those that wait are answered
+            with suppress(TimeoutError):
+                _, data = await fetch(device, serving, request(0, 20), timeout_s=0.5)
+    assert data == DATA[:20]
+    assert len(answered) < 2000
 
 
 async def test_a_hundred_devices_at_once(

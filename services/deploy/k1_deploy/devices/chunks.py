@@ -6,7 +6,6 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from faststream.nats import NatsMessage
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -67,20 +66,19 @@ class Chunks:
     holdings: Holdings
     errors: DeviceErrors
 
-    async def fetch(self, message: NatsMessage) -> None:
+    async def fetch(self, message: Msg) -> None:
         """Send a part of a bundle, or why not. What is no request at all gets an error."""
-        raw: Msg = message.raw_message
-        device_id = raw.subject.split(".")[1]
-        request = read(FetchChunk, raw.data)
+        device_id = message.subject.split(".")[1]
+        request = read(FetchChunk, message.data)
         if isinstance(request, Problem):
-            await self.errors.report(device_id, raw.subject, lambda: request)
+            await self.errors.report(device_id, message.subject, lambda: request)
             return
         data, refusal = b"", None
         try:
             data = await self._chunk(device_id, request)
         except ChunkRefusedError as refused:
             refusal = str(refused)
-            _log.info("chunk refused", extra={"device_id": device_id, "reason": refusal})
+            _log.debug("chunk refused", extra={"device_id": device_id, "reason": refusal})
         header = ChunkHeader(
             request_id=request.request_id,
             bundle_sha256=request.bundle_sha256,
@@ -88,7 +86,7 @@ class Chunks:
             length=len(data),
             error=refusal,
         )
-        await self.client.publish(_reply_subject(device_id, raw.reply), header.to_json() + b"\n" + data)
+        await self.client.publish(_reply_subject(device_id, message.reply), header.to_json() + b"\n" + data)
 
     async def _chunk(self, device_id: str, request: FetchChunk) -> bytes:
         try:
