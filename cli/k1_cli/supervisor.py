@@ -72,6 +72,7 @@ class Supervisor:
         self._environment: dict[str, str] = {}
         self._backoff: dict[str, Backoff] = {}
         self._nursery: Nursery | None = None
+        self._state_is_stale = False
 
     @property
     def url(self) -> str:
@@ -167,10 +168,12 @@ class Supervisor:
         """Start the simulated devices, then restart what dies, until this thread is interrupted."""
         for devices in self._simulated:
             self._restart(devices)
-        self._write_state()
+        self._renew_state()
         while True:
             for part in self._parts:
                 self._look_after(part)
+            if self._state_is_stale:
+                self._renew_state()
             self._bury_orphans()
             time.sleep(_WATCH_PAUSE)
 
@@ -188,7 +191,7 @@ class Supervisor:
         elif now >= backoff.next_start:
             self._restart(part)
             backoff.started(now)
-            self._write_state()
+            self._renew_state()
 
     def _bury_orphans(self) -> None:
         """Children of what was killed have become ours; without this they would stay as zombies."""
@@ -205,7 +208,7 @@ class Supervisor:
                 part.start(self._environment_of(part.name))
             else:
                 part.start()
-        except StackError as error:
+        except (StackError, OSError) as error:
             self._say(f"{part.name} did not start again: {error}")
 
     def _obituary(self, part: Part) -> str:
@@ -226,6 +229,19 @@ class Supervisor:
         for part in outward:
             part.process.stop()
         self._stack.stop()
+
+    def _renew_state(self) -> None:
+        """Write the state where that is possible: a full disk must not end what runs. It is tried until it works."""
+        was_stale, self._state_is_stale = self._state_is_stale, False
+        try:
+            self._write_state()
+        except OSError as error:
+            self._state_is_stale = True
+            if not was_stale:
+                file = self._home.state_file
+                self._say(
+                    f"{file} cannot be written: {error.strerror}; `./k1 status` is out of date until it can"
+                )
 
     def _write_state(self) -> None:
         state = {

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
@@ -173,6 +174,32 @@ def test_what_dies_is_started_again(shared: Machine, name: str) -> None:
     os.kill(before, signal.SIGKILL)
     wait_until(lambda: shared.pids().get(name, before) != before, f"{name} starts again")
     assert shared.ports() == ports
+
+
+def test_a_disk_that_is_full_ends_nothing(machine: Machine) -> None:
+    """What dies is started again although the state cannot be written; it is written as soon as that is possible."""
+    with running(machine):
+        stack = find_stack(machine.home)
+        assert stack is not None
+        state = stack.home.state_file
+        state.unlink()
+        state.mkdir()  # as root, too, no file can take its place
+        before = next(part.pid for part in stack.services if part.name == "ingest")
+        os.kill(before, signal.SIGKILL)
+        url = next(f"http://127.0.0.1:{part.port}" for part in stack.services if part.name == "ingest")
+        wait_until(lambda: not alive(before), "ingest is gone")
+        wait_until(lambda: answers(url), "ingest is back")
+        state.rmdir()
+        wait_until(state.is_file, "the state is written")
+        after = {part["name"]: part["pid"] for part in machine.status()["services"]}
+        assert after["ingest"] != before
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).is_success
+    except httpx.HTTPError:
+        return False
 
 
 def test_status_is_a_document_for_scripts(shared: Machine) -> None:
