@@ -1,4 +1,4 @@
-"""What is wrong with readings and byes: the reason names the field, whatever was sent."""
+"""Tests the errors for wrong readings and byes: the error names the field, whatever was sent."""
 
 import json
 import math
@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_telemetry.readings import MOST_READINGS, decode
-from k1_telemetry.refusals import Refused, explain, wrong_bye
+from k1_telemetry.fleet.effects import RejectedMessage
+from k1_telemetry.fleet.readings import MAX_READINGS, decode
+from k1_telemetry.message_errors import check_bye, explain
 
 READING = {
     "ts": 1.0,
@@ -22,8 +23,8 @@ READING = {
 }
 
 
-def telemetry(body: object) -> Refused:
-    return Refused("a", "telemetry", json.dumps(body).encode())
+def telemetry(body: object) -> RejectedMessage:
+    return RejectedMessage("a", "telemetry", json.dumps(body).encode())
 
 
 @pytest.mark.parametrize(
@@ -36,11 +37,11 @@ def telemetry(body: object) -> Refused:
         ({**READING, "drift_ms": math.nan}, "invalid_field", "drift_ms"),
         ([READING, {**READING, "temp_c": 900}], "invalid_field", "1.temp_c"),
         ([READING, 7], "invalid_field", "1"),
-        ([READING] * (MOST_READINGS + 1), "too_many", None),
+        ([READING] * (MAX_READINGS + 1), "too_many", None),
     ],
 )
-def test_the_wrong_field_is_named(body: object, code: str, field: str | None) -> None:
-    """With the index in a list of readings."""
+def test_the_error_names_the_wrong_field(body: object, code: str, field: str | None) -> None:
+    """In a list of readings, the field includes the index."""
     problem = explain(telemetry(body))
     assert (problem.code, problem.field) == (code, field)
 
@@ -49,12 +50,12 @@ def test_the_wrong_field_is_named(body: object, code: str, field: str | None) ->
     ("data", "code", "field"),
     [(b"", "invalid_json", None), (b"{}", "invalid_field", "id"), (b'{"id":"b"}', "wrong_id", "id")],
 )
-def test_wrong_byes(data: bytes, code: str, field: str | None) -> None:
-    """No JSON, no id, another's id."""
-    problem = wrong_bye("a", data)
+def test_wrong_byes_are_explained(data: bytes, code: str, field: str | None) -> None:
+    """The body is not JSON, has no id, or has the id of another device."""
+    problem = check_bye("a", data)
     assert problem is not None
     assert (problem.code, problem.field) == (code, field)
-    assert wrong_bye("a", b'{"id":"a"}') is None
+    assert check_bye("a", b'{"id":"a"}') is None
 
 
 values = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
@@ -66,8 +67,8 @@ readings = changes.map(lambda changed: READING | changed) | changes
     st.binary(max_size=60)
     | st.one_of(readings, st.lists(readings, max_size=3), values).map(json.dumps).map(str.encode)
 )
-def test_whatever_is_refused_has_a_reason(data: bytes) -> None:
-    """Every message that the decoder does not take whole is explained, and nothing raises."""
+def test_every_rejected_message_is_explained(data: bytes) -> None:
+    """Every message that the decoder does not accept completely is explained, and nothing raises."""
     _, faults = decode(data)
     if faults:
-        assert explain(Refused("a", "telemetry", data)).message
+        assert explain(RejectedMessage("a", "telemetry", data)).message

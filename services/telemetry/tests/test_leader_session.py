@@ -1,4 +1,4 @@
-"""A process that stands still, or is without a broker, loses nothing of what it had to tell."""
+"""Tests that a paused process, or one without a broker, loses no event and restores its state correctly."""
 
 import json
 from types import SimpleNamespace
@@ -13,55 +13,56 @@ from k1_contracts import streams
 from k1_contracts.devices import Presence
 from k1_platform.pulling import Pulled
 from k1_telemetry.broker_clock import BrokerClock
-from k1_telemetry.fleet import Effects, Fleet
-from k1_telemetry.leader import LeaseLostError
-from k1_telemetry.meters import Meters
-from k1_telemetry.shift import Shift
-from k1_telemetry.telling import read_presence
+from k1_telemetry.fleet.effects import Effects
+from k1_telemetry.fleet.fleet import Fleet
+from k1_telemetry.leader_lease import LeadershipLostError
+from k1_telemetry.leader_session import LeaderSession
+from k1_telemetry.metrics import Metrics
+from k1_telemetry.presence_bucket import read_presence
 from services.telemetry.tests.samples import at
 
 
-async def test_what_a_shift_could_not_tell_the_next_one_tells() -> None:
-    """The lease ran out meanwhile and came back: the device is online, and that is told, once."""
-    fleet, told, lost = Fleet(), list[Any](), True
+async def test_the_next_session_publishes_what_the_last_one_could_not() -> None:
+    """The lease expires and is acquired again: the event that the device is online is published once."""
+    fleet, published, lost = Fleet(), list[Any](), True
 
-    async def tell(effects: Effects, _: Fleet) -> None:
+    async def publish(effects: Effects, _: Fleet) -> None:
         if lost:
-            raise LeaseLostError("the lease was not renewed in time")
-        told.extend(effects.facts)
+            raise LeadershipLostError("the lease was not renewed in time")
+        published.extend(effects.events)
 
-    def shift() -> Shift:
-        teller: Any = SimpleNamespace(tell=tell)
+    def create_session() -> LeaderSession:
+        publisher: Any = SimpleNamespace(publish=publish)
         clock: Any = SimpleNamespace(now=lambda: at(0))
         bus: Any = SimpleNamespace(client=None)
-        return Shift(bus, fleet, teller, clock, Meters(CollectorRegistry()))
+        return LeaderSession(bus, fleet, publisher, clock, Metrics(CollectorRegistry()))
 
     async def ack() -> None:
         pass
 
     hello: Any = SimpleNamespace(ack=ack, subject="device.k1-a.hello")
 
-    def heard(_: Any, effects: Effects) -> None:
-        fleet.take_hello("k1-a", at(0), effects, now=at(0))
+    def handle_hello(_: Any, effects: Effects) -> None:
+        fleet.process_hello("k1-a", at(0), effects, now=at(0))
 
-    with pytest.raises(LeaseLostError):
-        await shift()._take(Pulled([hello], None), heard)
+    with pytest.raises(LeadershipLostError):
+        await create_session()._process(Pulled([hello], None), handle_hello)
     lost = False
-    again = shift()
+    next_session = create_session()
     for _ in range(2):
-        await again._take(Pulled([hello], None), heard)
-    assert [(fact.device_id, fact.at) for fact in told] == [("k1-a", at(0))]
+        await next_session._process(Pulled([hello], None), handle_hello)
+    assert [(event.device_id, event.at) for event in published] == [("k1-a", at(0))]
 
 
 class Watcher:
-    """A watcher whose entries come after some vain waits."""
+    """Simulates a watcher whose entries come after some timeouts."""
 
-    def __init__(self, vain: int, *entries: KeyValue.Entry | None) -> None:
-        self.vain, self.entries = vain, list(entries)
+    def __init__(self, timeouts: int, *entries: KeyValue.Entry | None) -> None:
+        self.timeouts, self.entries = timeouts, list(entries)
 
     async def updates(self, timeout: float) -> KeyValue.Entry | None:  # noqa: ASYNC109
-        if self.vain > 0 or not self.entries:
-            self.vain -= 1
+        if self.timeouts > 0 or not self.entries:
+            self.timeouts -= 1
             raise NatsTimeoutError
         return self.entries.pop(0)
 
@@ -82,11 +83,11 @@ def entry(presence: Presence) -> KeyValue.Entry:
 
 
 @pytest.mark.parametrize("ends", [True, False])
-@pytest.mark.parametrize("vain", [0, 1])
-async def test_presence_is_read_whole_though_it_comes_late(vain: int, ends: bool) -> None:
-    """One wait in vain is not the end of it, if the broker had yet to answer; two are, if it says no more."""
+@pytest.mark.parametrize("timeouts", [0, 1])
+async def test_presence_is_read_completely_although_it_comes_late(timeouts: int, ends: bool) -> None:
+    """One timeout is not the end, because the broker may be slow; two timeouts are the end."""
     present = [Presence(device_id=f"k1-{n}", online_since=at(0), last_seen=at(n)) for n in range(3)]
-    watcher = Watcher(vain, *map(entry, present), *([None] if ends else []))
+    watcher = Watcher(timeouts, *map(entry, present), *([None] if ends else []))
     flushed = 0
 
     async def flush() -> None:
@@ -103,11 +104,11 @@ async def test_presence_is_read_whole_though_it_comes_late(vain: int, ends: bool
         jetstream=SimpleNamespace(key_value=key_value), client=SimpleNamespace(flush=flush)
     )
     assert await read_presence(bus) == present
-    assert flushed == vain + (0 if ends else 2)
+    assert flushed == timeouts + (0 if ends else 2)
 
 
-async def test_a_time_that_was_told_too_late_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asked, and the process stood still: nobody knows of which moment the answer is."""
+async def test_a_late_response_does_not_count_as_the_brokers_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the process was paused during the request, the moment of the response is unknown."""
     now_s = 100.0
     monkeypatch.setattr("k1_telemetry.broker_clock.time", SimpleNamespace(monotonic=lambda: now_s))
     took_s = 10.0
