@@ -17,10 +17,10 @@ import uvloop
 
 from k1_platform.settings import NatsSettings
 from k1_platform.threads import in_thread
-from k1_simulator.faults import FaultPlan, Slow
+from k1_simulator.faults.models import FaultPlan, Slow
 from k1_simulator.fleet import Fleet
+from k1_simulator.fleet_context import BehaviourConfig, Servers
 from k1_simulator.identity import Identity
-from k1_simulator.world import Habits, Servers
 
 
 def _fleet(plan: dict[str, Any]) -> Fleet:
@@ -32,7 +32,7 @@ def _fleet(plan: dict[str, Any]) -> Fleet:
         folder=Path(plan["folder"]),
         factory=Path(plan["factory"]).read_bytes(),
         faults=FaultPlan(faults=[slow] if rate else []),
-        habits=Habits(telemetry=False),
+        behaviour=BehaviourConfig(telemetry=False),
     )
 
 

@@ -84,12 +84,17 @@ def upload_all(
 
 
 def sum_up(outcomes: Sequence[Outcome]) -> str:
-    """Return `3 songs: 1 queued, 1 existing, 1 failed`."""
-    counts = Counter(
-        "failed" if each.problem or each.accepted is None else each.accepted["status"] for each in outcomes
-    )
-    parts = [f"{counts[status]} {status}" for status in ("queued", "existing", "failed") if counts[status]]
+    """Return `3 songs: 1 queued, 1 existing, 1 failed`, or with which status those ended that were waited for."""
+    counts = Counter(_status(outcome) for outcome in outcomes)
+    failed = counts.pop("failed", 0)
+    parts = [f"{count} {status}" for status, count in counts.items()] + ([f"{failed} failed"] if failed else [])
     return f"{count_of(len(outcomes), 'song')}: {', '.join(parts)}"
+
+
+def _status(outcome: Outcome) -> str:
+    if outcome.problem or outcome.accepted is None:
+        return "failed"
+    return str(outcome.result.get("status", outcome.accepted["status"]))
 
 
 def _audio_files(folder: Path) -> Iterator[Path]:
@@ -128,6 +133,8 @@ def _follow(gateway: Gateway, outcome: Outcome, accepted: JsonObject, *, quiet: 
         if done.failure is None:
             line = f"{accepted['track_id']} {done.track['status']:<8}  {outcome.result['bpm']:.1f} BPM  {done.track['title']}"
             _say(line, quiet=quiet)
+            for track_id in done.same_recording_as:
+                _say(f"  the same recording as {track_id} (`./k1 tracks {track_id}`)", quiet=quiet)
     if outcome.problem is not None:
         messages.print(f"{outcome.path}: {outcome.problem}", style="red")
 

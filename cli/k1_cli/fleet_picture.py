@@ -11,7 +11,7 @@ from rich.text import Text
 from k1_cli.grid import Grid
 from k1_contracts.escaping import escape_controls
 from k1_simulator.device import DeviceState
-from k1_simulator.journal import Change
+from k1_simulator.event_log import Change
 
 MOST_ROWS: Final = 30
 _TAIL: Final = 8

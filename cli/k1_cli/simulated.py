@@ -37,13 +37,13 @@ from k1_contracts.devices import Transport
 from k1_contracts.fleet import DeviceCredential, DevicesAdded, DeviceServers
 from k1_platform.secret_files import write_whole
 from k1_platform.settings import NatsSettings
-from k1_simulator.fault_file import FaultFileError, load_faults
-from k1_simulator.faults import FaultPlan
+from k1_simulator.event_log import Change
+from k1_simulator.faults.fault_file import FaultFileError, load_faults
+from k1_simulator.faults.models import FaultPlan
 from k1_simulator.fleet import Fleet, FleetError
+from k1_simulator.fleet_context import BehaviourConfig, Servers
 from k1_simulator.identity import Identity, device_names
-from k1_simulator.journal import Change
-from k1_simulator.keys import KeysRefusedError
-from k1_simulator.world import Habits, Servers
+from k1_simulator.state_machine.keys import KeysRejectedError
 
 _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _MESSAGES_A_SECOND: Final = 1000
@@ -76,10 +76,10 @@ class Plan:
         return device_names(self.prefix, self.devices)
 
     @property
-    def habits(self) -> Habits:
+    def habits(self) -> BehaviourConfig:
         """More devices put more readings into a message, at most those of a second."""
         wanted = self.devices * _READINGS_MAX // _MESSAGES_A_SECOND
-        return Habits(readings_a_message=min(_READINGS_MAX, max(1, wanted)))
+        return BehaviourConfig(readings_a_message=min(_READINGS_MAX, max(1, wanted)))
 
 
 def run_devices(home: Path, plan: Plan, *, as_json: bool) -> None:
@@ -100,7 +100,7 @@ def run_devices(home: Path, plan: Plan, *, as_json: bool) -> None:
             servers = _servers(stack.device_servers if stack else _found_servers(folder), folder)
             _allow_many_connections()
             runner.run(_run(folder, servers, plan, identities, faults, as_json=as_json))
-    except (FaultFileError, FleetError, KeysRefusedError) as error:
+    except (FaultFileError, FleetError, KeysRejectedError) as error:
         raise CommandError(str(error)) from error
 
 
@@ -143,7 +143,7 @@ async def _run(
         seed=plan.seed,
         faults=faults,
         factory=plan.factory,
-        habits=plan.habits,
+        behaviour=plan.habits,
         on_change=_teller(picture, as_json=as_json),
     )
     starting = asyncio.create_task(fleet.start(_START_S))

@@ -24,7 +24,7 @@ from k1_cli.timeline.drawing import draw_timeline
 from k1_cli.watching import render, sentence
 from k1_contracts.deployments import LogLine
 from k1_contracts.escaping import escape_controls
-from k1_simulator.journal import Change
+from k1_simulator.event_log import Change
 
 HOSTILE = (
     "[/x]",

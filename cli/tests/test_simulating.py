@@ -10,7 +10,7 @@ from k1_cli.fleet_picture import MOST_ROWS, FleetPicture
 from k1_cli.simulated import Plan, claimed, run_devices
 from k1_contracts.devices import RunningBundle
 from k1_simulator.device import DeviceState
-from k1_simulator.journal import Change
+from k1_simulator.event_log import Change
 
 
 def plan(devices: int, prefix: str = "k1-sim") -> Plan:

@@ -1,6 +1,6 @@
-"""Simulated K1s: they behave on the bus as devices do, over real connections, with faults on request.
+"""Simulates K1 devices on real connections, with faults on request, for tests, benchmarks and `k1 sim`.
 
-`machine.py` decides what a device does with each command and is pure; `memory.py` is what it keeps over a
-restart. Around them `device.py` holds the connection, the disk, the clock and the timers of one device, and
-`fleet.py` many devices in one process. What goes wrong on request stands in `faults.py`.
+`fleet.py` runs many devices in one process; `device.py` and `device_runtime.py` run one. `state_machine` decides
+what a device does with each command and what it keeps over a restart; it is pure. `links` connects, `transfers`
+downloads bundles, `playback` plays shows, and `faults` injects faults.
 """

@@ -1,4 +1,4 @@
-"""Many simulated devices in one process, for `k1 sim`, tests and benchmarks."""
+"""Runs many simulated devices in one process, for `k1 sim`, tests and benchmarks."""
 
 import asyncio
 import ssl
@@ -11,13 +11,13 @@ import aiohttp
 
 from k1_platform.tls import client_context
 from k1_simulator.device import Device, DeviceState
-from k1_simulator.factory import factory_bundle
-from k1_simulator.fault_box import FaultBox
-from k1_simulator.faults import FaultPlan
+from k1_simulator.event_log import Activation, Change, EventLog, FlashContents
+from k1_simulator.factory_bundle import factory_bundle
+from k1_simulator.faults.fault_injector import FaultInjector
+from k1_simulator.faults.models import FaultPlan
+from k1_simulator.fleet_context import BehaviourConfig, FleetContext, Servers
 from k1_simulator.identity import Identity
-from k1_simulator.journal import Activation, Change, Holding, Journal
 from k1_simulator.profile import Profile
-from k1_simulator.world import Habits, Servers, World
 
 _HTTP_CONNECTIONS: Final = 64
 
@@ -27,9 +27,9 @@ class FleetError(Exception):
 
 
 class Fleet:
-    """Devices that keep their folders from run to run; the same seed and faults give the same behaviour.
+    """Runs devices that keep their folders from run to run; the same seed and faults give the same behaviour.
 
-    An asynchronous context manager: all are online inside, and all have said bye after it.
+    It is an asynchronous context manager: inside it all devices are online, and at the end all say bye.
     """
 
     def __init__(
@@ -41,16 +41,24 @@ class Fleet:
         seed: int = 0,
         faults: FaultPlan | None = None,
         factory: bool | bytes = False,
-        habits: Habits | None = None,
+        behaviour: BehaviourConfig | None = None,
         profiles: Mapping[str, Profile] | None = None,
         on_change: Callable[[Change], None] | None = None,
-        on_holding: Callable[[Holding], None] | None = None,
+        on_flash_change: Callable[[FlashContents], None] | None = None,
     ) -> None:
-        """Nothing starts here.
+        """Create a fleet without starting it.
 
-        `folder`: one folder a device within it. `factory`: at their first start devices run a bundle of their
-        own, or this one. `profiles`: devices that are not as `Profile()` is. `on_change` and `on_holding` are
-        called within the event loop, the latter after every start and every change of what is on a flash.
+        Args:
+            identities: the devices.
+            servers: the servers to which they connect.
+            folder: the parent of the devices' folders.
+            seed: the seed of all random behaviour.
+            faults: the faults to simulate.
+            factory: the bundle that devices run at their first start; True generates one.
+            behaviour: the behaviour of all devices.
+            profiles: the profiles of devices that differ from `Profile()`.
+            on_change: called in the event loop for each change of a device.
+            on_flash_change: called in the event loop after each start and after each change of a flash.
         """
         self._identities = identities
         self._servers = servers
@@ -58,17 +66,17 @@ class Fleet:
         self._seed = seed
         self._faults = faults or FaultPlan()
         self._factory = factory_bundle(seed) if factory is True else factory or None
-        self._habits = habits or Habits()
+        self._habits = behaviour or BehaviourConfig()
         self._profiles = profiles or {}
-        self._journal = Journal(on_change, on_holding)
+        self._journal = EventLog(on_change, on_flash_change)
         self._http: aiohttp.ClientSession | None = None
         self._devices: dict[str, Device] = {}
 
     async def start(self, within_s: float = 60.0) -> None:
-        """Start all and wait until all have said hello.
+        """Start all devices and wait until all have said hello.
 
         Raises:
-            FleetError: some have not within the time; all are stopped.
+            FleetError: some devices are not online in time; all are stopped.
             LinkError: a device has no way to connect.
         """
         tls = client_context(self._servers.nats.ca)
@@ -82,16 +90,16 @@ class Fleet:
             raise
 
     def _make_devices(self, http: aiohttp.ClientSession, tls: ssl.SSLContext) -> None:
-        world = World(self._servers, self._habits, self._seed, self._journal, http, tls)
-        faults = self._faults.assigned([identity.device_id for identity in self._identities], self._seed)
+        context = FleetContext(self._servers, self._habits, self._seed, self._journal, http, tls)
+        faults = self._faults.assign([identity.device_id for identity in self._identities], self._seed)
         plain = Profile()
         for identity in self._identities:
             self._devices[identity.device_id] = Device(
                 identity,
                 self._folder / identity.device_id,
-                world,
+                context,
                 profile=self._profiles.get(identity.device_id, plain),
-                faults=FaultBox(faults[identity.device_id]),
+                faults=FaultInjector(faults[identity.device_id]),
                 factory=self._factory,
             )
 
@@ -108,41 +116,41 @@ class Fleet:
             raise FleetError(f"{message}; {missing[0].device_id}: {why}") from error
 
     async def stop(self) -> None:
-        """Every device says bye; harmless when nothing runs."""
+        """Stop all devices with a bye; do nothing if none runs."""
         await asyncio.gather(*(device.stop() for device in self._devices.values()))
         if self._http is not None:
             await self._http.close()
             self._http = None
 
     async def kill(self, device_id: str) -> None:
-        """A power cut: the connection breaks without a bye, and the device is away until `restart`.
+        """Simulate a power cut: the connection breaks without a bye, and the device is offline until `restart`.
 
-        The server notices a moment later: what was sent to the device in between is lost without a word.
+        The server notices this a moment later, so messages sent to the device in between are lost.
         """
         await self._devices[device_id].kill()
 
     async def restart(self, device_id: str) -> None:
-        """Start a device with what its flash holds and wait for its hello; one that runs is killed first."""
+        """Start a device from its flash and wait for its hello; kill it first if it runs."""
         device = self._devices[device_id]
         await device.kill()
         await device.start()
         await device.online()
 
     def end_faults(self) -> None:
-        """Nothing goes wrong from now on; devices that a fault keeps away come back."""
+        """End all faults; devices that a fault keeps offline come back."""
         for device in self._devices.values():
             device.end_faults()
 
     def state(self, device_id: str) -> DeviceState:
-        """What one device is doing."""
+        """Return what one device is doing."""
         return self._devices[device_id].state()
 
     def states(self) -> dict[str, DeviceState]:
-        """What each device is doing, by id."""
+        """Return what each device is doing, by id."""
         return {device_id: device.state() for device_id, device in self._devices.items()}
 
     def activations(self) -> list[Activation]:
-        """When bundles began to run, on the devices' clocks and on the host's; the oldest first."""
+        """Return when bundles started to run, on the device clocks and the host clock, oldest first."""
         return list(self._journal.activations)
 
     async def __aenter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""What a simulated device is."""
+"""Describes the hardware and the capabilities of a simulated device."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,11 +19,11 @@ def _node_types() -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Of a device; by default one that runs everything which this version can build."""
+    """The profile of a device; the default runs everything that this version can build."""
 
     model: str = MODEL
     firmware: str = field(default_factory=_firmware)
     hardware: str = "esp32-s3"
     node_types: tuple[str, ...] = field(default_factory=_node_types)
     slot_bytes: int = BUNDLE_MAX_BYTES
-    """The largest bundle that a slot takes. A transfer has an area of its own, so one more always fits."""
+    """The largest bundle that fits a slot. A transfer has its own area, so it needs no free slot."""

@@ -1,4 +1,4 @@
-"""What a bundle must be before a device calls it staged."""
+"""Verifies a bundle before a device reports it as staged."""
 
 import asyncio
 from collections import OrderedDict
@@ -11,14 +11,14 @@ from k1_contracts.graph import BundleManifest
 from k1_graph.bundle.container import read_bundle
 from k1_graph.errors import BundleError, UnknownKeyError
 from k1_platform.threads import in_thread
-from k1_simulator.keys import public_keys
 from k1_simulator.profile import Profile
+from k1_simulator.state_machine.keys import public_keys
 
 _KEPT: Final = 64
 
 
 class StageError(Exception):
-    """A bundle that cannot be staged; `code` as in the answer."""
+    """A bundle cannot be staged; `code` is the code of the reply."""
 
     def __init__(self, code: ReplyCode, message: str) -> None:
         super().__init__(message)
@@ -26,7 +26,7 @@ class StageError(Exception):
 
 
 def check_signature(data: bytes, trusted: Mapping[str, str]) -> BundleManifest:
-    """The manifest of a bundle that a trusted key has signed and that can be decoded whole.
+    """Return the manifest of a bundle that a trusted key has signed and that can be decoded.
 
     Raises:
         StageError: `unknown_key` or `bad_signature`.
@@ -40,7 +40,7 @@ def check_signature(data: bytes, trusted: Mapping[str, str]) -> BundleManifest:
 
 
 def check_fits(manifest: BundleManifest, profile: Profile) -> None:
-    """Whether this device can run the bundle.
+    """Check that this device can run the bundle.
 
     Raises:
         StageError: `firmware_too_old` or `missing_nodes`.
@@ -59,22 +59,22 @@ def check_fits(manifest: BundleManifest, profile: Profile) -> None:
         raise StageError("missing_nodes", f"this device does not know {', '.join(missing)}")
 
 
-class SignatureChecks:
-    """Signatures checked once for all devices of a process: the same bytes and keys have the same outcome.
+class SignatureCache:
+    """Verifies each signature once for all devices of a process, because equal bytes and keys have equal results.
 
-    Decoding a bundle takes tens of milliseconds; each device of a thousand would wait for the others.
+    Decoding a bundle takes tens of milliseconds; each of a thousand devices would wait for the others.
     """
 
     def __init__(self) -> None:
         self._checks: OrderedDict[tuple[str, ...], asyncio.Task[BundleManifest]] = OrderedDict()
 
     async def manifest(self, sha256: str, data: bytes, trusted: Mapping[str, str]) -> BundleManifest:
-        """The manifest; `sha256` is the address that `data` was found to have. Raises as `check_signature`."""
+        """Return the manifest; `sha256` is the hash of `data`. Raises as `check_signature`."""
         key = (sha256, *sorted(trusted))
         if key not in self._checks:
             work = in_thread(check_signature, data, dict(trusted))
             self._checks[key] = asyncio.create_task(work)
             if len(self._checks) > _KEPT:
                 self._checks.popitem(last=False)
-        # One device that gives up must not end the check for the others.
+        # A device that gives up must not cancel the check for the others.
         return await asyncio.shield(self._checks[key])

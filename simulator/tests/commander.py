@@ -1,4 +1,4 @@
-"""The other end of the device link, as the service deploy is one."""
+"""Plays the service deploy at the other end of the device link."""
 
 import asyncio
 import time
@@ -12,19 +12,19 @@ from k1_contracts import subjects
 from k1_contracts.devices import COMMANDS, FINAL_STATUSES, DeviceReply, Verb
 
 PATIENCE_S = 120.0
-"""Ends a test that hangs; nothing is promised to come within it."""
+"""Ends a test that hangs; no promise is made about it."""
 
 
 class Commander:
-    """Sends commands and keeps every answer: how it came, and what it says."""
+    """Sends commands and records every reply, with the way it came."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._inbox = client.new_inbox()
         self._sent = 0
         self._news: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
-        self.heard: defaultdict[str, list[tuple[str, DeviceReply]]] = defaultdict(list)
-        """(`reply subject` or `topic`, answer) by command id."""
+        self.received: defaultdict[str, list[tuple[str, DeviceReply]]] = defaultdict(list)
+        """(`reply subject` or `topic`, reply) by command id."""
 
     async def start(self) -> None:
         await self._client.subscribe(f"{self._inbox}.*", cb=self._on_reply)
@@ -37,9 +37,9 @@ class Commander:
         self._note("topic", message)
 
     def _note(self, way: str, message: Msg) -> None:
-        if message.data:  # else nobody listens there
+        if message.data:  # without data there is no subscriber
             reply = DeviceReply.model_validate_json(message.data)
-            self.heard[reply.command_id].append((way, reply))
+            self.received[reply.command_id].append((way, reply))
             self._news[reply.command_id].set()
 
     async def send(self, device_id: str, verb: Verb, command_id: str, **fields: Any) -> None:
@@ -55,10 +55,10 @@ class Commander:
     async def answer(
         self, command_id: str, status: str | None = None, within_s: float = PATIENCE_S
     ) -> DeviceReply:
-        """The newest answer to a command once it is final, or once it has this status."""
+        """Wait for the final reply to a command, or for one with this status; return the newest."""
         deadline = time.monotonic() + within_s
         while True:
-            answers = [reply for _, reply in self.heard[command_id]]
+            answers = [reply for _, reply in self.received[command_id]]
             wanted = [r for r in answers if (r.status == status if status else r.status in FINAL_STATUSES)]
             if wanted:
                 return wanted[-1]
@@ -66,24 +66,24 @@ class Commander:
             try:
                 await asyncio.wait_for(self._news[command_id].wait(), deadline - time.monotonic())
             except TimeoutError:
-                raise AssertionError(f"{command_id} not {status or 'final'}; heard {answers}") from None
+                raise AssertionError(f"{command_id} not {status or 'final'}; received {answers}") from None
 
     async def call(self, device_id: str, verb: Verb, command_id: str, **fields: Any) -> DeviceReply:
-        """Send and wait for the final answer to this sending."""
+        """Send a command and wait for its final reply."""
         self.forget(command_id)
         await self.send(device_id, verb, command_id, **fields)
         return await self.answer(command_id)
 
     def forget(self, command_id: str) -> None:
-        """As if nothing had been answered."""
-        self.heard.pop(command_id, None)
+        """Forget the replies to a command."""
+        self.received.pop(command_id, None)
 
     def statuses(self, command_id: str) -> list[tuple[str, str]]:
-        """How and what was answered to a command, in order."""
-        return [(way, reply.status) for way, reply in self.heard[command_id]]
+        """Return the way and the status of each reply to a command, in order."""
+        return [(way, reply.status) for way, reply in self.received[command_id]]
 
     async def device_time(self, device_id: str) -> tuple[float, float, float]:
-        """What the device's clock showed (ms) at some moment between two of the host's monotonic clock (s)."""
+        """Return a time of the device's clock (ms), between two times of the host's monotonic clock (s)."""
         before = time.monotonic()
         reply = await self.call(device_id, "ping", f"ping {before}")
         assert reply.received_ms is not None

@@ -1,4 +1,4 @@
-"""Fleets of simulated devices on real servers."""
+"""Provides fleets of simulated devices on real servers."""
 
 import asyncio
 import time
@@ -17,8 +17,8 @@ from k1_platform.nats_jwt import KeyKind, KeyPair
 from k1_platform.objects import ObjectStore
 from k1_platform.settings import NatsSettings
 from k1_simulator.fleet import Fleet
+from k1_simulator.fleet_context import BehaviourConfig, Servers
 from k1_simulator.identity import Identity
-from k1_simulator.world import Habits, Servers
 from simulator.tests.commander import PATIENCE_S, Commander
 from simulator.tests.shows import KEY, bundle, jwk_set
 from tests.support.infrastructure import Infrastructure
@@ -28,7 +28,7 @@ MakeFleet = Callable[..., Fleet]
 
 @pytest.fixture
 def identities(provisioned: Infrastructure) -> Callable[[Sequence[str], Transport], list[Identity]]:
-    """Devices with credentials of their own, as deploy mints them."""
+    """Return a function that creates devices with credentials, as deploy does."""
     if provisioned.stack is None:
         pytest.skip("the keys of the bus are not at hand")
     keys = load_device_keys(provisioned.stack.urls.nats_deploy_keys)
@@ -53,7 +53,7 @@ async def make_fleet(
     identities: Callable[[Sequence[str], Transport], list[Identity]],
     tmp_path: Path,
 ) -> AsyncIterator[MakeFleet]:
-    """A fleet in the test's folder, not started; whatever runs at the end is stopped."""
+    """Return a function that creates stopped fleets in the test's folder; all are stopped at the end."""
     assert provisioned.stack is not None
     servers = Servers(
         NatsSettings(url=provisioned.environment["K1_NATS_URL"], creds=None), provisioned.stack.urls.mqtt_url
@@ -62,7 +62,7 @@ async def make_fleet(
 
         def made(device_ids: Sequence[str], transport: Transport = "nats", **options: Any) -> Fleet:
             options = {
-                "habits": Habits(telemetry=False, reconnect_s=0.05),
+                "behaviour": BehaviourConfig(telemetry=False, reconnect_s=0.05),
                 "folder": tmp_path / "devices",
             } | options
             fleet = Fleet(identities(device_ids, transport), servers=servers, **options)
@@ -74,7 +74,7 @@ async def make_fleet(
 
 @pytest.fixture
 async def commander(nats_client: Client) -> Commander:
-    """Deploy's end of the link."""
+    """Start the other end of the device link."""
     commander = Commander(nats_client)
     await commander.start()
     return commander
@@ -82,7 +82,7 @@ async def commander(nats_client: Client) -> Commander:
 
 @pytest.fixture
 async def store(objects: ObjectStore) -> Callable[[int], Any]:
-    """Puts the bundle of a seed into the object store: the fields of the `stage` for it."""
+    """Return a function that stores the bundle of a seed and returns the fields of its `stage` command."""
 
     async def stored(seed: int, chunk_size: int = 65536) -> dict[str, Any]:
         made = bundle(seed)
@@ -95,7 +95,7 @@ async def store(objects: ObjectStore) -> Callable[[int], Any]:
 
 
 def stage_fields(seed: int, url: str, chunk_size: int = 65536) -> dict[str, Any]:
-    """Of the bundle of a seed, to be had at this URL."""
+    """Return the fields of a `stage` command for the bundle of a seed at this URL."""
     made = bundle(seed)
     return {
         "bundle_sha256": made.sha256,
@@ -108,7 +108,7 @@ def stage_fields(seed: int, url: str, chunk_size: int = 65536) -> dict[str, Any]
 
 
 async def until(condition: Callable[[], Any], what: str, within_s: float = PATIENCE_S) -> Any:
-    """Wait for a condition to hold."""
+    """Wait until a condition is true and return its value."""
     deadline = time.monotonic() + within_s
     while not (found := condition()):
         assert time.monotonic() < deadline, f"not within {within_s:.0f} s: {what}"

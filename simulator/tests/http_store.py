@@ -1,22 +1,22 @@
-"""An object store that misbehaves on request, as a real HTTP server."""
+"""Runs an object store with faults, as a real HTTP server."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-Answer = Callable[[web.Request, int], Awaitable[web.StreamResponse]]
-"""(request, how many came before) -> response."""
+Respond = Callable[[web.Request, int], Awaitable[web.StreamResponse]]
+"""(request, number of earlier requests) -> response."""
 
 
 @asynccontextmanager
-async def http_store(answer: Answer) -> AsyncIterator[tuple[str, list[str]]]:
-    """The URL of one object, and the `Range` of every request so far."""
+async def http_store(respond: Respond) -> AsyncIterator[tuple[str, list[str]]]:
+    """Yield the URL of one object, and the list of the `Range` headers of all requests."""
     ranges: list[str] = []
 
     async def get(request: web.Request) -> web.StreamResponse:
         ranges.append(request.headers.get("Range", ""))
-        return await answer(request, len(ranges) - 1)
+        return await respond(request, len(ranges) - 1)
 
     app = web.Application()
     app.router.add_get("/bundle", get)
@@ -32,7 +32,7 @@ async def http_store(answer: Answer) -> AsyncIterator[tuple[str, list[str]]]:
 
 
 def part(request: web.Request, data: bytes, *, status: int = 206) -> web.Response:
-    """The range that was asked for."""
+    """Return the requested range."""
     first, last = (int(number) for number in request.headers["Range"].removeprefix("bytes=").split("-"))
     body = data[first : last + 1]
     header = f"bytes {first}-{first + len(body) - 1}/{len(data)}"

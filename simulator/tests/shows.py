@@ -1,4 +1,4 @@
-"""Bundles, keys and commands for tests."""
+"""Creates bundles, keys and commands for tests."""
 
 import base64
 import json
@@ -12,10 +12,10 @@ from k1_contracts.ids import derived_id
 from k1_graph.bundle.container import Bundle, build_bundle, key_id
 from k1_graph.recommend import recommend
 from k1_graph.testing import synthetic_map
-from k1_simulator.machine import Machine
-from k1_simulator.memory import HeldBundle, Memory
 from k1_simulator.profile import Profile
-from k1_simulator.turn import Answer, Effect
+from k1_simulator.state_machine.machine import Machine
+from k1_simulator.state_machine.memory import HeldBundle, Memory
+from k1_simulator.state_machine.transition import Effect, SendReply
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
@@ -24,7 +24,7 @@ DEVICE = "k1-test-0001"
 
 
 def jwk_set(*keys: Ed25519PrivateKey) -> str:
-    """What the catalogue says of the public halves."""
+    """Return the public keys as a JWK set, as the catalogue does."""
     return json.dumps(
         {"keys": [{"kid": kid(key), "x": x(key)} for key in keys]},
     )
@@ -40,19 +40,19 @@ def x(key: Ed25519PrivateKey) -> str:
 
 @cache
 def bundle(seed: int, key: Ed25519PrivateKey = KEY) -> Bundle:
-    """A show; other bytes for every seed."""
+    """Return a show; each seed gives other bytes."""
     genesis = synthetic_map(30_000.0, seed=seed)
     graph = recommend(genesis, "edm").graph
     return build_bundle(genesis=genesis, graph=graph, track_id=TRACK, track_version=1, key=key)
 
 
 def address(number: int) -> str:
-    """A bundle's, for machines that never see its bytes."""
+    """Return a SHA-256 for tests that need no bytes."""
     return f"{number:064x}"
 
 
 def fresh(**fields: Any) -> Machine:
-    """A device with a clean memory."""
+    """Return a device with an empty memory."""
     return Machine(Profile(), Memory(device_id=DEVICE, trusted={kid(KEY): x(KEY)}, **fields))
 
 
@@ -61,7 +61,7 @@ def held(number: int) -> HeldBundle:
 
 
 def command(verb: Verb, command_id: str = "c1", **fields: Any) -> bytes:
-    """The body of a command, checked."""
+    """Return the body of a valid command."""
     if verb == "stage":
         fields = {
             "size": 1000,
@@ -74,10 +74,10 @@ def command(verb: Verb, command_id: str = "c1", **fields: Any) -> bytes:
 
 
 def replies(effects: list[Effect]) -> list[DeviceReply]:
-    return [effect.reply for effect in effects if isinstance(effect, Answer)]
+    return [effect.reply for effect in effects if isinstance(effect, SendReply)]
 
 
 def reply(effects: list[Effect]) -> DeviceReply:
-    """The only answer."""
+    """Return the only reply."""
     (found,) = replies(effects)
     return found

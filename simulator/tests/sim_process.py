@@ -1,4 +1,4 @@
-"""A process of simulated devices, to be killed: `python -m simulator.tests.sim_process <options as JSON>`."""
+"""Runs a process of simulated devices that a test kills: `python -m simulator.tests.sim_process <options as JSON>`."""
 
 import asyncio
 import json
@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from k1_platform.settings import NatsSettings
-from k1_simulator.faults import FaultPlan
+from k1_simulator.event_log import Change
+from k1_simulator.faults.models import FaultPlan
 from k1_simulator.fleet import Fleet
+from k1_simulator.fleet_context import BehaviourConfig, Servers
 from k1_simulator.identity import Identity
-from k1_simulator.journal import Change
-from k1_simulator.world import Habits, Servers
 
 
-def tell(change: Change) -> None:
+def print_change(change: Change) -> None:
     print(json.dumps({"device": change.device_id, "event": change.event}), flush=True)
 
 
@@ -25,8 +25,8 @@ async def run(options: dict[str, Any]) -> None:
         folder=Path(options["folder"]),
         faults=FaultPlan.model_validate({"faults": options["faults"]}),
         factory=True,
-        habits=Habits(telemetry=False),
-        on_change=tell,
+        behaviour=BehaviourConfig(telemetry=False),
+        on_change=print_change,
     )
     async with fleet:
         await asyncio.Event().wait()

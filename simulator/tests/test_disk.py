@@ -1,11 +1,11 @@
-"""The flash of a device: what a crash or damage leaves."""
+"""Tests the flash of a device after crashes and damage."""
 
 from pathlib import Path
 
 import pytest
 
-from k1_simulator.disk import DeviceDisk
-from k1_simulator.memory import Memory
+from k1_simulator.state_machine.memory import Memory
+from k1_simulator.transfers.disk import DeviceDisk
 from simulator.tests.shows import DEVICE
 
 FRESH = Memory(device_id=DEVICE, trusted={"k": "x"})
@@ -19,21 +19,21 @@ def disk(tmp_path: Path) -> DeviceDisk:
 
 
 def two_bundles(disk: DeviceDisk) -> Memory:
-    """One runs, one is staged."""
+    """Store two bundles: one runs, one is staged."""
     active, other = disk.add_bundle(b"one"), disk.add_bundle(b"two")
     memory = FRESH.model_copy(update={"active": active, "others": (other,)})
     disk.save(memory)
     return memory
 
 
-def test_what_was_saved_is_there_after_a_restart(disk: DeviceDisk) -> None:
-    """Everything, in another process as well."""
+def test_saved_memory_is_loaded_after_a_restart(disk: DeviceDisk) -> None:
+    """Everything is loaded, also by another process."""
     memory = two_bundles(disk)
     assert DeviceDisk(disk.folder).load(FRESH) == memory
 
 
 def test_files_that_no_memory_names_are_deleted(disk: DeviceDisk) -> None:
-    """A part of a given-up bundle, a bundle without a slot; nothing else in the folder."""
+    """The part of an abandoned bundle and a bundle without a slot are deleted, and no other file."""
     memory = two_bundles(disk)
     (disk.folder / "notes.txt").write_text("mine")
     disk.partial("0" * 64).write_bytes(b"part")
@@ -41,7 +41,7 @@ def test_files_that_no_memory_names_are_deleted(disk: DeviceDisk) -> None:
     assert sorted(file.suffix for file in disk.folder.iterdir()) == [".json", ".k1b", ".txt"]
 
 
-def test_a_part_that_is_still_wanted_stays(disk: DeviceDisk) -> None:
+def test_a_part_that_is_still_needed_stays(disk: DeviceDisk) -> None:
     memory = two_bundles(disk).model_copy(update={"partial": "0" * 64})
     disk.partial("0" * 64).write_bytes(b"part")
     disk.save(memory)
@@ -52,7 +52,7 @@ def test_a_part_that_is_still_wanted_stays(disk: DeviceDisk) -> None:
 def test_a_crash_before_the_memory_is_replaced_keeps_the_old_one(
     disk: DeviceDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither half a file nor a missing bundle, whatever moment the crash has."""
+    """Whenever the crash happens, no file is half written and no bundle is missing."""
     memory = two_bundles(disk)
 
     def crash(*_: object) -> None:
@@ -66,7 +66,7 @@ def test_a_crash_before_the_memory_is_replaced_keeps_the_old_one(
 
 
 def test_a_bundle_that_no_memory_names_yet_is_not_held(disk: DeviceDisk) -> None:
-    """A crash between the file and the memory that names it."""
+    """This happens when the crash is between the file and the memory that names it."""
     memory = two_bundles(disk)
     disk.add_bundle(b"three")
     again = DeviceDisk(disk.folder)
@@ -75,8 +75,8 @@ def test_a_bundle_that_no_memory_names_yet_is_not_held(disk: DeviceDisk) -> None
 
 
 @pytest.mark.parametrize("damage", [b"", b"onx", None])
-def test_a_damaged_active_bundle_gives_way_to_the_other(disk: DeviceDisk, damage: bytes | None) -> None:
-    """Emptied, changed or gone: the device plays what is whole."""
+def test_the_other_bundle_replaces_a_damaged_active_one(disk: DeviceDisk, damage: bytes | None) -> None:
+    """If the file is empty, changed or missing, the device plays a complete bundle."""
     memory = two_bundles(disk)
     assert memory.active is not None
     file = disk.folder / f"{memory.active.bundle_sha256}.k1b"
@@ -90,8 +90,8 @@ def test_a_damaged_active_bundle_gives_way_to_the_other(disk: DeviceDisk, damage
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b'{"device_id": 5}', bytes(range(128, 178))])
-def test_a_state_that_cannot_be_read_is_a_device_that_begins_anew(disk: DeviceDisk, text: bytes) -> None:
-    """It starts, with the keys of its identity."""
+def test_a_device_with_an_unreadable_state_starts_with_a_new_one(disk: DeviceDisk, text: bytes) -> None:
+    """It starts with the keys of its identity."""
     two_bundles(disk)
     (disk.folder / "state.json").write_bytes(text)
     assert DeviceDisk(disk.folder).load(FRESH) == FRESH

@@ -1,4 +1,4 @@
-"""docs/device-link.md says what the contracts and the simulator do."""
+"""Tests that docs/device-link.md agrees with the contracts and the simulator."""
 
 import json
 import re
@@ -13,8 +13,11 @@ from k1_deploy.devices.connections import MOST_CONNECTIONS
 from k1_deploy.gates import SPACE_MARGIN_BYTES
 from k1_graph.catalogue import catalogue
 from k1_platform.device_errors import BURST, PER_SECOND
-from k1_simulator import faults, fetching, link, memory
-from k1_simulator.fault_file import parse_faults
+from k1_simulator.faults import models as faults
+from k1_simulator.faults.fault_file import parse_faults
+from k1_simulator.links import link
+from k1_simulator.state_machine import memory
+from k1_simulator.transfers import download
 from simulator.tests.document_tables import NAMED_PATTERNS, rows
 
 TEXT = (Path(__file__).parents[2] / "docs" / "device-link.md").read_text(encoding="utf-8")
@@ -23,14 +26,14 @@ EXAMPLES = re.findall(r"```json (\w+)\n(.*?)```", TEXT, re.DOTALL)
 
 @pytest.mark.parametrize(("model", "example"), EXAMPLES, ids=[model for model, _ in EXAMPLES])
 def test_examples_are_valid(model: str, example: str) -> None:
-    """Each fits its model, field by field, with nothing that the model does not know."""
+    """Each example fits its model, field by field, without unknown fields."""
     contract: type[Contract] = getattr(devices, model)
     body = json.loads(example)
     assert_within(body, json.loads(contract.model_validate(body).to_json()))
 
 
 def assert_within(given: Any, read: Any) -> None:
-    """All that was given was read; defaults may have been added."""
+    """Assert that all given values were read; defaults may be added."""
     if isinstance(given, dict):
         for key, value in given.items():
             assert_within(value, read[key])
@@ -38,8 +41,8 @@ def assert_within(given: Any, read: Any) -> None:
         assert given == read
 
 
-def test_every_verb_code_and_message_is_there() -> None:
-    """A section with an example a verb; every code of an answer; every field of a reading."""
+def test_every_verb_code_and_message_is_documented() -> None:
+    """There is a section with an example for each verb, each code of a reply and each field of a reading."""
     assert {model for model, _ in EXAMPLES} >= {model.__name__ for model in devices.COMMANDS.values()}
     for verb in devices.COMMANDS:
         assert f"### {verb}\n" in TEXT
@@ -49,33 +52,33 @@ def test_every_verb_code_and_message_is_there() -> None:
         assert f"`{field}`" in TEXT, field
 
 
-def test_every_fault_is_there_with_its_fields() -> None:
-    """A row a fault."""
-    common = {"fault", *faults.Fault.model_fields, *faults.Ailment.model_fields}
+def test_every_fault_is_documented_with_its_fields() -> None:
+    """Each fault has a row."""
+    common = {"fault", *faults.Fault.model_fields, *faults.TelemetryFault.model_fields}
     for fault in (
         kind for kind in vars(faults).values() if isinstance(kind, type) and issubclass(kind, faults.Fault)
     ):
         name = fault.model_fields.get("fault")
         if name is None:
             continue
-        (word,) = name.annotation.__args__  # type: ignore[union-attr]
-        row = next(line for line in TEXT.splitlines() if line.startswith(f"| `{word}` |"))
+        (fault_name,) = name.annotation.__args__  # type: ignore[union-attr]
+        row = next(line for line in TEXT.splitlines() if line.startswith(f"| `{fault_name}` |"))
         for field in set(fault.model_fields) - common:
-            assert f"`{field}`" in row, (word, field)
+            assert f"`{field}`" in row, (fault_name, field)
 
 
-def test_the_example_of_a_fault_file_is_one() -> None:
+def test_the_example_of_a_fault_file_is_valid() -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
     assert len(parse_faults(example).faults) == 3
 
 
-def test_the_numbers_are_those_of_the_code() -> None:
-    """Answers kept, tries, patience."""
+def test_the_numbers_agree_with_the_code() -> None:
+    """These are the kept replies, the retries and the timeouts."""
     assert f"at least the last {memory.ANSWERS_KEPT} commands" in TEXT
-    assert fetching.TRIES == 4
+    assert download.MAX_FAILURES == 4
     assert "after four in a row" in TEXT
     assert f"wait up to {link.CHUNK_TIMEOUT_S:.0f} s" in TEXT
-    assert all(f"{status}" in TEXT for status in (*sorted(fetching.GONE),))
+    assert all(f"{status}" in TEXT for status in (*sorted(download.PERMANENT_STATUSES),))
 
 
 TABLES = re.findall(r"<!-- fields: (\w+) -->\n\|[^\n]*\|\n\|[ |-]*\|\n((?:\|[^\n]*\|\n)+)", TEXT)
@@ -87,7 +90,7 @@ MESSAGES = (
 
 @pytest.mark.parametrize(("name", "table"), TABLES, ids=[name for name, _ in TABLES])
 def test_a_table_has_the_fields_of_the_contract(name: str, table: str) -> None:
-    """Field, type and whether it is required, in their order; a command's own fields without the common ones."""
+    """Fields, types and requirements are in the same order; a command's own fields without the common ones."""
     model = getattr(devices, name)
     common = frozenset(devices.DeviceCommand.model_fields)
     own = issubclass(model, devices.DeviceCommand) and model is not devices.DeviceCommand
@@ -97,22 +100,22 @@ def test_a_table_has_the_fields_of_the_contract(name: str, table: str) -> None:
 
 
 def test_every_message_has_a_table() -> None:
-    """But for commands without fields of their own, which the document says."""
+    """Commands without their own fields are the exception, and the document says so."""
     common = set(devices.DeviceCommand.model_fields)
     plain = {model for model in devices.COMMANDS.values() if set(model.model_fields) == common}
     assert TEXT.count("No fields of its own.") == len(plain)
     assert {name for name, _ in TABLES} == {model.__name__ for model in MESSAGES if model not in plain}
 
 
-def test_the_kinds_of_strings_are_those_of_the_contracts() -> None:
-    """With the pattern of each."""
+def test_the_kinds_of_strings_agree_with_the_contracts() -> None:
+    """Each has its pattern."""
     for pattern, kind in NAMED_PATTERNS.items():
         escaped = pattern.replace("|", "\\|")
         assert f"| {kind} | `{escaped}` |" in TEXT
 
 
-def test_every_code_of_an_error_is_there() -> None:
-    """A row each, and an example of every message that a device sends or gets."""
+def test_every_code_of_an_error_is_documented() -> None:
+    """Each code has a row, and each message that a device sends or gets has an example."""
     for code in devices.DeviceErrorCode.__args__:  # type: ignore[attr-defined]
         assert f"| `{code}` | " in TEXT, code
     assert {model for model, _ in EXAMPLES} >= {
@@ -120,8 +123,8 @@ def test_every_code_of_an_error_is_there() -> None:
     }  # fmt: skip
 
 
-def test_the_limits_are_those_of_the_code() -> None:
-    """Of messages, subscriptions, connections and errors, and the space that a deployment wants."""
+def test_the_limits_agree_with_the_code() -> None:
+    """These are the limits of messages, subscriptions, connections and errors, and the space that a deployment needs."""
     kib = devices.DEVICE_MESSAGE_MAX_BYTES // 1024
     assert f"| message to the server | {kib} KiB |" in TEXT
     assert f"| subscriptions of a NATS connection | {devices.DEVICE_MAX_SUBSCRIPTIONS} |" in TEXT
@@ -131,8 +134,8 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert "gets five errors at once and then one a second" in TEXT
 
 
-def test_the_node_types_in_examples_are_of_the_catalogue() -> None:
-    """As bundles require them."""
+def test_the_node_types_in_examples_are_in_the_catalogue() -> None:
+    """They are written as bundles require them."""
     named = {name for _, text in EXAMPLES for name in node_types(json.loads(text))}
     assert named
     assert named <= set(catalogue().nodes)
@@ -144,7 +147,7 @@ def node_types(body: Any) -> set[str]:
 
 @pytest.mark.parametrize("link_file", ["nats_link.py", "mqtt_link.py"])
 def test_the_minimal_device_stays_minimal(link_file: str) -> None:
-    """Fewer than 150 lines that are neither empty nor comments, with either link."""
+    """With either link it has fewer than 150 lines that are neither empty nor comments."""
     folder = Path(__file__).parents[2] / "docs" / "minimal-device"
     lines = [
         line.strip() for name in ("device.py", link_file) for line in (folder / name).read_text().splitlines()

@@ -1,4 +1,4 @@
-"""The file of faults, and whom and when they befall."""
+"""Tests the fault file, and which devices have a fault and when."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_simulator.fault_box import FaultBox
-from k1_simulator.fault_file import FaultFileError, load_faults, parse_faults
-from k1_simulator.faults import DriftRamp, DropAt, FaultPlan, LowFps, Mute, NoSpace, Offline, Reject
+from k1_simulator.faults.fault_file import FaultFileError, load_faults, parse_faults
+from k1_simulator.faults.fault_injector import FaultInjector
+from k1_simulator.faults.models import DriftRamp, DropAt, FaultPlan, LowFps, Mute, NoSpace, Offline, Reject
 from k1_simulator.identity import device_names
 
 EVERY_KIND = """
@@ -31,14 +31,14 @@ faults:
 """
 
 
-def test_every_kind_of_fault_can_be_written() -> None:
-    """Fourteen lines, fourteen faults in their order."""
+def test_every_kind_of_fault_can_be_parsed() -> None:
+    """Fourteen lines give fourteen faults in their order."""
     plan = parse_faults(EVERY_KIND)
     assert len(plan.faults) == 14
     assert plan.faults[7] == DropAt(fault="drop_at", byte=20000, repeat="always")
 
 
-def test_an_empty_file_is_no_fault() -> None:
+def test_an_empty_file_has_no_faults() -> None:
     assert parse_faults("# nothing yet\n") == FaultPlan()
 
 
@@ -56,22 +56,22 @@ def test_an_empty_file_is_no_fault() -> None:
         ("- 1\n", "f.yaml, line 1: "),
     ],
 )
-def test_a_wrong_file_is_told_with_its_line(text: str, message: str) -> None:
-    """File, line, field, reason."""
+def test_the_error_of_a_wrong_file_names_the_line(text: str, message: str) -> None:
+    """It has the file, the line, the field and the reason."""
     with pytest.raises(FaultFileError) as caught:
         parse_faults(text, "f.yaml")
     assert str(caught.value).startswith(message)
 
 
-def test_all_mistakes_are_told_at_once() -> None:
-    """A line each."""
+def test_all_mistakes_are_reported_at_once() -> None:
+    """Each has a line."""
     with pytest.raises(FaultFileError) as caught:
         parse_faults("faults:\n- {fault: drop_at}\n- {fault: low_fps, fps: many}\n")
     assert len(str(caught.value).splitlines()) == 2
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    """Absent, or not text."""
+def test_an_unreadable_file_is_an_error(tmp_path: Path) -> None:
+    """It is missing, or it is not text."""
     with pytest.raises(FaultFileError, match="cannot be read"):
         load_faults(tmp_path / "none.yaml")
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
@@ -81,13 +81,13 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 
 @given(st.text(max_size=200))
 def test_any_text_is_a_plan_or_a_clear_error(text: str) -> None:
-    """Nothing else is raised."""
+    """No other exception is raised."""
     with suppress(FaultFileError):
         parse_faults(text)
 
 
-def test_patterns_choose_devices() -> None:
-    """An id, a pattern, several."""
+def test_patterns_select_devices() -> None:
+    """An id, one pattern or several patterns select devices."""
     plan = parse_faults(EVERY_KIND)
     assert plan.faults[1].matches("k1-0001")
     assert not plan.faults[1].matches("k1-00010")
@@ -96,25 +96,27 @@ def test_patterns_choose_devices() -> None:
 
 @given(seed=st.integers(), share=st.floats(0, 1), count=st.integers(0, 60))
 def test_a_share_is_exact_and_the_same_for_the_same_seed(seed: int, share: float, count: int) -> None:
-    """Of so many devices that match, that part, rounded; drawn from the seed alone."""
+    """The share of the matching devices is rounded and depends only on the seed."""
     ids = device_names("k1", count)
     plan = FaultPlan(faults=[NoSpace(fault="no_space", share=share)])
-    given_to = plan.assigned(ids, seed)
+    given_to = plan.assign(ids, seed)
     assert sum(map(len, given_to.values())) == round(share * count)
-    assert given_to == plan.assigned(list(reversed(ids)), seed)
+    assert given_to == plan.assign(list(reversed(ids)), seed)
 
 
-def test_another_seed_chooses_other_devices() -> None:
-    """Of a hundred, the same ten twice would be a miracle."""
+def test_another_seed_selects_other_devices() -> None:
+    """Two seeds practically never select the same ten of a hundred."""
     plan = FaultPlan(faults=[NoSpace(fault="no_space", share=0.1)])
     ids = device_names("k1", 100)
-    chosen = [{one for one, faults in plan.assigned(ids, seed).items() if faults} for seed in (1, 2)]
+    chosen = [{one for one, faults in plan.assign(ids, seed).items() if faults} for seed in (1, 2)]
     assert chosen[0] != chosen[1]
 
 
-def test_once_is_once_and_always_is_always() -> None:
-    """A fault of `once` is gone when it has happened."""
-    box = FaultBox([Mute(fault="mute", step="ping"), Reject(fault="reject", step="stage", repeat="always")])
+def test_once_happens_once_and_always_happens_always() -> None:
+    """A fault of `once` is removed when it has happened."""
+    box = FaultInjector(
+        [Mute(fault="mute", step="ping"), Reject(fault="reject", step="stage", repeat="always")]
+    )
     assert [fault.fault for fault in (box.on_command("ping"),) if fault] == ["mute"]
     assert box.on_command("ping") is None
     assert [box.on_command("stage") for _ in range(3)] == [
@@ -123,19 +125,19 @@ def test_once_is_once_and_always_is_always() -> None:
 
 
 def test_a_fault_waits_for_its_step() -> None:
-    """`no_space` is of stage; what is at the start is no command's."""
-    box = FaultBox([Offline(fault="offline", step="start", for_s=1), NoSpace(fault="no_space")])
+    """`no_space` belongs to stage; a fault at the start belongs to no command."""
+    box = FaultInjector([Offline(fault="offline", step="start", for_s=1), NoSpace(fault="no_space")])
     assert box.on_command("activate") is None
     assert box.on_command("stage") == NoSpace(fault="no_space")
     assert box.take(Offline, lambda fault: fault.step == "start") is not None
 
 
-def test_ailments_come_with_the_start_or_the_activation() -> None:
-    """Each at its step, those of `once` one time."""
+def test_telemetry_faults_start_at_the_start_or_the_activation() -> None:
+    """Each starts at its step, those of `once` one time."""
     drift = DriftRamp(fault="drift_ramp")
     slow = LowFps(fault="low_fps", step="start", repeat="always")
-    box = FaultBox([drift, slow])
-    assert box.ailments("activate") == [drift]
-    assert box.ailments("activate") == []
-    assert box.ailments("start") == [slow]
-    assert box.ailments("start") == [slow]
+    box = FaultInjector([drift, slow])
+    assert box.telemetry_faults("activate") == [drift]
+    assert box.telemetry_faults("activate") == []
+    assert box.telemetry_faults("start") == [slow]
+    assert box.telemetry_faults("start") == [slow]

@@ -1,4 +1,4 @@
-"""`kill -9` of a process of devices, at any moment: what runs is whole, and the work goes on."""
+"""Tests `kill -9` of a process of devices at any time: what runs is complete, and the work continues."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from k1_contracts.devices import DeviceHello
-from k1_simulator.faults import FaultPlan, Slow
+from k1_simulator.faults.models import FaultPlan, Slow
 from k1_simulator.identity import Identity
 from simulator.tests.commander import Commander
 from simulator.tests.conftest import until
@@ -23,7 +23,7 @@ MakeIdentities = Callable[..., list[Identity]]
 
 
 class SimProcess:
-    """Options for processes that use the same folders, one after the other."""
+    """Runs processes that use the same folders, one after the other."""
 
     def __init__(self, identities: list[Identity], nats_url: str, folder: Path) -> None:
         self.folder = folder
@@ -58,7 +58,7 @@ class SimProcess:
 
 
 def _online(log: Path) -> set[str]:
-    """The devices that have been online, by the whole lines of a process's log."""
+    """Return the devices that have been online, by the complete lines of a process's log."""
     lines = log.read_text().split("\n")[:-1]
     changes = [json.loads(line) for line in lines if line.startswith('{"device"')]
     return {change["device"] for change in changes if change["event"] == "online"}
@@ -78,7 +78,7 @@ async def test_kill_in_the_middle_of_a_stage(  # noqa: PLR0917
     tmp_path: Path,
     unique: str,
 ) -> None:
-    """The new process goes on with the part that came, and answers the command of before; the show plays on."""
+    """The new process continues with the received part and replies to the earlier command; the show keeps playing."""
     sim = SimProcess(
         identities([unique], "nats"), provisioned.environment["K1_NATS_URL"], tmp_path / "devices"
     )
@@ -112,7 +112,7 @@ async def test_kill_at_any_moment_of_activations(  # noqa: PLR0917
     tmp_path: Path,
     unique: str,
 ) -> None:
-    """Ten devices change back and forth and the process dies, three times: each plays a whole bundle that it was given."""
+    """Ten devices change back and forth and the process is killed three times: each plays one of its complete bundles."""
     devices = [f"{unique}-{number}" for number in range(10)]
     sim = SimProcess(
         identities(devices, "nats"), provisioned.environment["K1_NATS_URL"], tmp_path / "devices"
@@ -124,10 +124,11 @@ async def test_kill_at_any_moment_of_activations(  # noqa: PLR0917
         for device in devices:
             assert (await commander.call(device, "stage", f"s {device}", **fields)).status == "done"
     wanted = {SHOW, factory.bundle_sha256}
-    for turn in range(3):
+    for round_number in range(3):
         async with sim.running():
             changing = [
-                asyncio.create_task(change(commander, device, sorted(wanted), turn)) for device in devices
+                asyncio.create_task(change(commander, device, sorted(wanted), round_number))
+                for device in devices
             ]
             await asyncio.sleep(rng.uniform(0.05, 0.3))
         for task in changing:
@@ -140,10 +141,10 @@ async def test_kill_at_any_moment_of_activations(  # noqa: PLR0917
             assert {hello.active.bundle_sha256, *hello.staged} == wanted
 
 
-async def change(commander: Commander, device: str, bundles: list[str], turn: int) -> None:
-    """Activate one bundle after the other, as fast as the device answers."""
+async def change(commander: Commander, device: str, bundles: list[str], round_number: int) -> None:
+    """Activate one bundle after the other, as fast as the device replies."""
     number = 0
     while True:
         number += 1
-        command_id = f"{turn} {number} {device}"
+        command_id = f"{round_number} {number} {device}"
         await commander.call(device, "activate", command_id, bundle_sha256=bundles[number % 2])

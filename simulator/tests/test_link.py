@@ -1,4 +1,4 @@
-"""Devices on a real bus and a real store, over NATS and over MQTT."""
+"""Tests devices on a real bus and a real store, over NATS and over MQTT."""
 
 import asyncio
 from contextlib import suppress
@@ -27,9 +27,9 @@ from k1_contracts.devices import (
 from k1_platform.settings import NatsSettings
 from k1_simulator.device import DeviceState
 from k1_simulator.fleet import Fleet, FleetError
+from k1_simulator.fleet_context import BehaviourConfig, Servers
 from k1_simulator.identity import anonymous
 from k1_simulator.profile import Profile
-from k1_simulator.world import Habits, Servers
 from simulator.tests.commander import PATIENCE_S, Commander
 from simulator.tests.conftest import MakeFleet, stage_fields, until
 from simulator.tests.shows import KEY, STRANGER, bundle, jwk_set, kid
@@ -42,8 +42,8 @@ both = pytest.mark.parametrize("transport", TRANSPORTS)
 
 @pytest.fixture
 def patient_link(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer to `fetch` is waited for, however busy the machine is."""
-    for module in ("k1_simulator.nats_link", "k1_simulator.mqtt_link"):
+    """Wait long for a response to `fetch`, because the machine may be busy."""
+    for module in ("k1_simulator.links.nats_link", "k1_simulator.links.mqtt_link"):
         monkeypatch.setattr(f"{module}.CHUNK_TIMEOUT_S", PATIENCE_S)
 
 
@@ -56,19 +56,19 @@ def active(state: DeviceState) -> str | None:
 
 
 async def listen(client: Client, subject: str) -> list[bytes]:
-    """What comes on a subject from now on."""
-    heard: list[bytes] = []
+    """Record what is published on a subject from now on."""
+    received: list[bytes] = []
 
     async def note(message: Any) -> None:
-        heard.append(message.data)
+        received.append(message.data)
 
     await client.subscribe(subject, cb=note)
     await client.flush()
-    return heard
+    return received
 
 
 async def newest(jetstream: JetStreamContext, subject: str) -> bytes:
-    """What the stream of devices has last on a subject; it may still be on its way."""
+    """Return the last message on a subject in the stream of devices; it may still be on its way."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             with suppress(nats.js.errors.NotFoundError, nats.errors.TimeoutError):
@@ -76,8 +76,8 @@ async def newest(jetstream: JetStreamContext, subject: str) -> bytes:
             await asyncio.sleep(0.01)
 
 
-async def until_nobody_answers(client: Client, device: str) -> None:
-    """By the server's word; until it has noticed that the device is gone a command may be lost."""
+async def wait_for_no_responders(client: Client, device: str) -> None:
+    """Wait until the server reports no responders; before that a command may be lost."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             with suppress(nats.errors.TimeoutError):
@@ -91,7 +91,7 @@ async def until_nobody_answers(client: Client, device: str) -> None:
 async def test_a_device_says_hello_and_bye(
     transport: Transport, make_fleet: MakeFleet, jetstream: JetStreamContext, unique: str
 ) -> None:
-    """Both land on the stream of devices, with nothing but what the contract says."""
+    """Both are stored in the stream of devices and contain only what the contract defines."""
     device = name(unique)
     async with make_fleet([device], transport, factory=True) as fleet:
         factory = active(fleet.state(device))
@@ -104,14 +104,14 @@ async def test_a_device_says_hello_and_bye(
 
 
 @both
-async def test_a_show_is_staged_activated_and_taken_back(
+async def test_a_show_is_staged_activated_and_deactivated(
     transport: Transport,
     make_fleet: MakeFleet,
     commander: Commander,
     store: Any,
     unique: str,
 ) -> None:
-    """From the store by HTTP Range, at a moment of the device's clock, and back to what ran before."""
+    """It comes from the store by HTTP Range, starts at a time of the device's clock, and the earlier show returns."""
     device, show = name(unique), bundle(1).sha256
     async with make_fleet([device], transport, factory=True) as fleet:
         before = active(fleet.state(device))
@@ -138,10 +138,10 @@ async def test_a_show_is_staged_activated_and_taken_back(
 @pytest.mark.parametrize(
     ("transport", "first"), [("nats", "reply subject"), ("mqtt", "topic")], ids=["nats", "mqtt"]
 )
-async def test_answers_take_the_way_of_the_transport(  # noqa: PLR0917
+async def test_replies_use_the_subjects_of_the_transport(  # noqa: PLR0917
     transport: Transport, first: str, make_fleet: MakeFleet, commander: Commander, store: Any, unique: str
 ) -> None:
-    """NATS: the first on the reply subject, later ones on the device's; MQTT has no reply subjects."""
+    """Over NATS the first reply uses the reply subject, later ones the device's; MQTT has no reply subjects."""
     progress = ("topic", "progress")  # of a transfer that takes its time
     device = name(unique)
     async with make_fleet([device], transport):
@@ -152,10 +152,10 @@ async def test_answers_take_the_way_of_the_transport(  # noqa: PLR0917
 
 @both
 @pytest.mark.usefixtures("patient_link")
-async def test_a_bundle_comes_over_the_link_where_http_does_not_work(
+async def test_a_bundle_comes_over_the_link_if_http_fails(
     transport: Transport, make_fleet: MakeFleet, commander: Commander, nats_client: Client, unique: str
 ) -> None:
-    """Chunk by chunk from whoever answers `fetch`, here after some lost and some wrong answers."""
+    """It comes in chunks from the responder of `fetch`, here after some lost and some wrong responses."""
     device, data = name(unique), bundle(1).data
     asked: list[int] = []
 
@@ -185,10 +185,10 @@ async def test_a_bundle_comes_over_the_link_where_http_does_not_work(
 
 @both
 @pytest.mark.usefixtures("patient_link")
-async def test_a_bundle_that_cannot_be_had_fails_with_both_reasons(
+async def test_an_unavailable_bundle_fails_with_both_reasons(
     transport: Transport, make_fleet: MakeFleet, commander: Commander, nats_client: Client, unique: str
 ) -> None:
-    """Neither HTTP nor the link: `fetch_failed`, and what was wrong with each."""
+    """If HTTP and the link fail, the reply is `fetch_failed` with both errors."""
     device = name(unique)
 
     async def refuse(message: Any) -> None:
@@ -206,15 +206,15 @@ async def test_a_bundle_that_cannot_be_had_fails_with_both_reasons(
     assert "link: no such bundle" in (failed.message or "")
 
 
-async def test_nobody_answers_for_a_device_that_is_away(
+async def test_a_command_to_an_offline_device_has_no_responder(
     make_fleet: MakeFleet, nats_client: Client, unique: str
 ) -> None:
-    """A command to a device after a power cut gets the server's word; after the restart it is answered."""
+    """After a power cut the server reports no responders; after the restart the device replies."""
     device, ping = name(unique), Ping(command_id="p").to_json()
     async with make_fleet([device]) as fleet:
         await fleet.kill(device)
         assert not fleet.state(device).online
-        await until_nobody_answers(nats_client, device)
+        await wait_for_no_responders(nats_client, device)
         await fleet.restart(device)
         assert (await nats_client.request(subjects.command(device, "ping"), ping, timeout=PATIENCE_S)).data
 
@@ -222,21 +222,21 @@ async def test_nobody_answers_for_a_device_that_is_away(
 async def test_the_last_will_of_an_mqtt_device_is_its_bye(
     make_fleet: MakeFleet, nats_client: Client, unique: str
 ) -> None:
-    """The server says it when the connection breaks off."""
+    """The server publishes it when the connection breaks."""
     device = name(unique)
     byes = await listen(nats_client, subjects.device(device, "bye"))
     async with make_fleet([device], "mqtt") as fleet:
         await fleet.kill(device)
         await until(lambda: byes, "the last will")
         assert DeviceBye.model_validate_json(byes[0]).reason == "the connection broke off"
-        await until_nobody_answers(nats_client, device)
+        await wait_for_no_responders(nats_client, device)
 
 
 @both
-async def test_a_restart_keeps_bundles_fence_and_answers(
+async def test_a_restart_keeps_bundles_fence_and_replies(
     transport: Transport, make_fleet: MakeFleet, commander: Commander, store: Any, unique: str
 ) -> None:
-    """The same command after it has no second effect and the same answer."""
+    """A command that is repeated after it has no second effect and the same reply."""
     device, show = name(unique), bundle(1).sha256
     async with make_fleet([device], transport, factory=True) as fleet:
         await commander.call(device, "stage", "s", **await store(1), fence=5)
@@ -252,13 +252,13 @@ async def test_a_restart_keeps_bundles_fence_and_answers(
 
 
 @both
-async def test_a_device_comes_back_when_the_server_does(
+async def test_a_device_reconnects_after_a_server_restart(
     transport: Transport,
     make_fleet: MakeFleet,
     provisioned: Infrastructure,
     unique: str,
 ) -> None:
-    """It tries until it is connected, and says hello again."""
+    """It retries until it is connected, and says hello again."""
     device = name(unique)
     stack = provisioned.stack
     assert stack is not None
@@ -271,8 +271,8 @@ async def test_a_device_comes_back_when_the_server_does(
     assert events == ["online", "offline", "online", "offline"]
 
 
-def assert_in_turn(readings: list[TelemetrySample]) -> None:
-    """Numbers rise by one, from the first that was heard: those before the connection was made are lost."""
+def assert_consecutive(readings: list[TelemetrySample]) -> None:
+    """Assert that the numbers rise by one; readings before the first connection are lost."""
     assert [reading.seq - readings[0].seq for reading in readings] == list(range(len(readings)))
 
 
@@ -285,9 +285,9 @@ async def test_readings_come_while_a_show_plays(  # noqa: PLR0917
     nats_client: Client,
     unique: str,
 ) -> None:
-    """At most one a second before and ten then; each number once, in order; the track is named; by the device's clock.
+    """A device sends at most one reading a second before the show and ten during it.
 
-    That they come no later is for simulated time to show: a busy machine leaves some out.
+    Each number comes once and in order, the track is named, and the times are on the device's clock.
     """
     device = name(unique)
     bodies = await listen(nats_client, subjects.telemetry(device))
@@ -299,7 +299,7 @@ async def test_readings_come_while_a_show_plays(  # noqa: PLR0917
             if not isinstance(one, list)
         ]
 
-    async with make_fleet([device], transport, habits=Habits()):
+    async with make_fleet([device], transport, behaviour=BehaviourConfig()):
         await until(lambda: len(readings()) >= 3, "idle readings")
         idle = readings()
         before_ms, *_ = await commander.device_time(device)
@@ -308,7 +308,7 @@ async def test_readings_come_while_a_show_plays(  # noqa: PLR0917
         await until(lambda: len([r for r in readings() if r.track_id]) >= 20, "readings of a show")
         seen = readings()
         now_ms, *_ = await commander.device_time(device)
-    assert_in_turn(readings())
+    assert_consecutive(readings())
     assert all(b.ts - a.ts > 999.9 for a, b in pairwise(idle))
     playing = [reading for reading in seen if reading.track_id]
     assert {reading.track_id for reading in playing} == {bundle(1).manifest.track_id}
@@ -318,15 +318,15 @@ async def test_readings_come_while_a_show_plays(  # noqa: PLR0917
 
 
 async def test_readings_may_share_a_message(make_fleet: MakeFleet, nats_client: Client, unique: str) -> None:
-    """Five readings, a tenth of a second apart, the newest last."""
+    """Five readings are a tenth of a second apart, the newest last."""
     device = name(unique)
     bodies = await listen(nats_client, subjects.telemetry(device))
-    async with make_fleet([device], factory=True, habits=Habits(readings_a_message=5)):
+    async with make_fleet([device], factory=True, behaviour=BehaviourConfig(readings_a_message=5)):
         await until(lambda: len(bodies) >= 3, "messages")
     packs = [TelemetryBody.model_validate_json(body).root for body in bodies]
     assert all(isinstance(pack, list) and len(pack) == 5 for pack in packs)
     flat = [reading for pack in packs if isinstance(pack, list) for reading in pack]
-    assert_in_turn(flat)
+    assert_consecutive(flat)
     for pack in packs:
         assert isinstance(pack, list)
         assert [reading.ts - pack[0].ts for reading in pack] == pytest.approx(
@@ -335,10 +335,10 @@ async def test_readings_may_share_a_message(make_fleet: MakeFleet, nats_client: 
     assert all(b.ts - a.ts > 99.9 for a, b in pairwise(flat))
 
 
-async def test_new_keys_are_trusted_on_the_word_of_the_old(
+async def test_new_keys_are_trusted_if_an_old_key_signed_them(
     make_fleet: MakeFleet, commander: Commander, store: Any, unique: str
 ) -> None:
-    """After it bundles of the old key are refused, over a restart as well."""
+    """After that, bundles of the old key are refused, also after a restart."""
     device, document = name(unique), jwk_set(STRANGER)
     async with make_fleet([device]) as fleet:
         signatures = {kid(KEY): KEY.sign(document.encode()).hex()}
@@ -351,10 +351,10 @@ async def test_new_keys_are_trusted_on_the_word_of_the_old(
         assert refused.hello.key_ids == [kid(STRANGER)]
 
 
-async def test_a_device_refuses_what_it_cannot_run(
+async def test_a_device_refuses_a_bundle_that_it_cannot_run(
     make_fleet: MakeFleet, commander: Commander, store: Any, unique: str
 ) -> None:
-    """Only the manifest tells, so it fails after the transfer; what ran still runs."""
+    """Only the manifest shows it, so it fails after the transfer; the active show still runs."""
     old, poor = f"{name(unique)}-old", f"{name(unique)}-poor"
     profiles = {old: Profile(firmware="0.9.0"), poor: Profile(node_types=("led_output",))}
     async with make_fleet([old, poor], profiles=profiles, factory=True) as fleet:
@@ -364,10 +364,10 @@ async def test_a_device_refuses_what_it_cannot_run(
         assert all(state.active and not state.staged for state in fleet.states().values())
 
 
-async def test_a_wrong_size_or_hash_is_found(
+async def test_a_wrong_size_or_hash_is_detected(
     make_fleet: MakeFleet, commander: Commander, store: Any, unique: str
 ) -> None:
-    """The stored object is longer than was said; it is another one than was said."""
+    """The stored object is longer than announced, or it is another object."""
     device = name(unique)
     async with make_fleet([device], factory=True) as fleet:
         fields = await store(1)
@@ -382,7 +382,7 @@ async def test_a_wrong_size_or_hash_is_found(
 async def test_hostile_commands_do_not_harm_a_device(
     transport: Transport, make_fleet: MakeFleet, commander: Commander, unique: str
 ) -> None:
-    """No JSON, unknown verbs, empty and huge bodies: it refuses what has a verb and goes on."""
+    """It refuses invalid JSON, unknown verbs, and empty and huge bodies, and continues."""
     device = name(unique)
     async with make_fleet([device], transport, factory=True) as fleet:
         for verb in ("stage", "info", "explode", "chunk", "discard"):
@@ -392,17 +392,17 @@ async def test_hostile_commands_do_not_harm_a_device(
         assert fleet.state(device).active
 
 
-async def test_a_device_without_a_credential_of_its_own(
+async def test_a_device_without_a_credential_uses_the_fleets_settings(
     provisioned: Infrastructure, tmp_path: Any, commander: Commander, unique: str
 ) -> None:
-    """It connects as the fleet's servers say, for load on a bus without device credentials."""
+    """This serves load tests on a bus without device credentials."""
     fleet = Fleet(anonymous([name(unique)], jwk_set(KEY)), servers=Servers(NatsSettings()), folder=tmp_path)
     async with fleet:
         assert (await commander.call(name(unique), "info", "i")).status == "done"
 
 
 async def test_a_fleet_that_cannot_connect_says_why(make_fleet: MakeFleet, unique: str) -> None:
-    """With the number of devices and the first reason, and nothing goes on running."""
+    """The error has the number of devices and the first reason, and nothing keeps running."""
     away = Servers(NatsSettings(url="nats://127.0.0.1:9", creds=None))
     fleet = make_fleet([name(unique)])
     fleet._servers = away
@@ -412,7 +412,7 @@ async def test_a_fleet_that_cannot_connect_says_why(make_fleet: MakeFleet, uniqu
 
 
 async def longest_pause(over: asyncio.Event) -> float:
-    """The longest time, in seconds, that this event loop let a timer wait, until `over` is set."""
+    """Return the longest time, in seconds, that this event loop delayed a timer, until `over` is set."""
     longest_s, loop = 0.0, asyncio.get_running_loop()
     while not over.is_set():
         due_s = loop.time() + 0.01
@@ -421,10 +421,10 @@ async def longest_pause(over: asyncio.Event) -> float:
     return longest_s
 
 
-async def test_a_hundred_devices_change_together(
+async def test_a_hundred_devices_activate_together(
     make_fleet: MakeFleet, commander: Commander, store: Any, unique: str
 ) -> None:
-    """Each at its moment by its own clock: none before it, and nearly all soon, unless the machine stands still."""
+    """None starts before its activation time on its own clock, and nearly all start soon after, unless the machine is paused."""
     devices = [f"{name(unique)}-{number}" for number in range(100)]
     async with make_fleet(devices) as fleet:
         fields = await store(1)
@@ -450,10 +450,10 @@ async def test_a_hundred_devices_change_together(
     assert late[94] < 1000 + stall_ms
 
 
-async def test_nobody_takes_a_devices_place_by_its_id(
+async def test_a_client_id_does_not_displace_a_device(
     make_fleet: MakeFleet, commander: Commander, provisioned: Infrastructure, identities: Any, unique: str
 ) -> None:
-    """Another device that uses this device's id as its MQTT client id does not cut it off."""
+    """Another device that uses this device's id as its MQTT client id does not disconnect it."""
     assert provisioned.stack is not None
     device, other = f"a-{unique}", f"b-{unique}"
     [identity] = identities([other], "mqtt")

@@ -1,12 +1,12 @@
-"""What a device does with each command, without a connection."""
+"""Tests what a device does with each command, without a connection."""
 
 import json
 
 import pytest
 
 from k1_contracts.devices import Verb
-from k1_simulator.machine import Machine
-from k1_simulator.turn import Arm, Disarm, StartTransfer, StopTransfer
+from k1_simulator.state_machine.machine import Machine
+from k1_simulator.state_machine.transition import Arm, Disarm, StartTransfer, StopTransfer
 from simulator.tests.shows import (
     DEVICE,
     KEY,
@@ -26,13 +26,13 @@ NOW = 5000.0
 
 
 def staged(machine: Machine, number: int, command_id: str = "s", **fields: object) -> None:
-    """Stage a bundle to its end."""
+    """Stage a bundle completely."""
     machine.receive("stage", command("stage", command_id, bundle_sha256=address(number), **fields), NOW)
     machine.transferred()
 
 
-def test_info_tells_what_the_device_is_and_holds() -> None:
-    """The hello of `info` names the device, its bundles and the keys that it trusts."""
+def test_info_describes_the_device_and_its_bundles() -> None:
+    """The hello of `info` names the device, its bundles and its trusted keys."""
     machine = fresh(active=held(1), others=(held(2),))
     answer = reply(machine.receive("info", command("info"), NOW))
     assert answer.status == "done"
@@ -46,8 +46,8 @@ def test_info_tells_what_the_device_is_and_holds() -> None:
     assert "led_output" in answer.hello.node_types or len(answer.hello.node_types) > 40
 
 
-def test_ping_tells_the_time_and_nothing_else() -> None:
-    """Both times are of the device clock; a second ping with the same id tells the new time."""
+def test_ping_returns_only_the_time() -> None:
+    """Both times are on the device clock; a second ping with the same id returns the new time."""
     machine = fresh()
     first = reply(machine.receive("ping", command("ping"), NOW))
     again = reply(machine.receive("ping", command("ping"), NOW + 7))
@@ -56,7 +56,7 @@ def test_ping_tells_the_time_and_nothing_else() -> None:
 
 
 def test_stage_is_accepted_fetched_and_done() -> None:
-    """`accepted` first, then the transfer, `progress` on the way, `done` with what the device holds."""
+    """It is `accepted` first, then the transfer runs with `progress`, then `done` has the bundles of the device."""
     machine = fresh(active=held(1))
     begun = machine.receive("stage", command("stage", bundle_sha256=address(2)), NOW)
     assert [answer.status for answer in replies(begun)] == ["accepted"]
@@ -74,8 +74,8 @@ def test_stage_is_accepted_fetched_and_done() -> None:
     assert (machine.memory.job, machine.memory.partial) == (None, None)
 
 
-def test_a_second_staged_bundle_takes_the_place_of_the_first() -> None:
-    """Two slots: the active bundle is never the one that goes."""
+def test_a_second_staged_bundle_replaces_the_first() -> None:
+    """There are two slots, and the active bundle is never removed."""
     machine = fresh(active=held(1))
     staged(machine, 2, "s2")
     staged(machine, 3, "s3")
@@ -83,16 +83,16 @@ def test_a_second_staged_bundle_takes_the_place_of_the_first() -> None:
     assert machine.memory.active == held(1)
 
 
-def test_a_bundle_that_is_here_is_done_at_once() -> None:
-    """Nothing is fetched twice."""
+def test_staging_a_stored_bundle_is_done_at_once() -> None:
+    """No bundle is downloaded twice."""
     machine = fresh(active=held(1), others=(held(2),))
     effects = machine.receive("stage", command("stage", bundle_sha256=address(2)), NOW)
     assert reply(effects).status == "done"
     assert len(effects) == 1
 
 
-def test_two_stages_of_one_bundle_are_one_transfer_with_two_answers() -> None:
-    """The later command's URL is used, and both commands are answered."""
+def test_two_stages_of_one_bundle_are_one_transfer_with_two_replies() -> None:
+    """The later command's URL is used, and both commands get a reply."""
     machine = fresh()
     machine.receive("stage", command("stage", "a", bundle_sha256=address(2)), NOW)
     effects = machine.receive(
@@ -105,8 +105,8 @@ def test_two_stages_of_one_bundle_are_one_transfer_with_two_answers() -> None:
     }
 
 
-def test_another_stage_meanwhile_is_busy_unless_its_fence_is_higher() -> None:
-    """The same commander is refused; a later one ends what the earlier began."""
+def test_a_second_stage_is_busy_unless_its_fence_is_higher() -> None:
+    """The same commander is refused; a later one ends the transfer of the earlier one."""
     machine = fresh()
     machine.receive("stage", command("stage", "a", bundle_sha256=address(2), fence=3), NOW)
     same = reply(machine.receive("stage", command("stage", "b", bundle_sha256=address(3), fence=3), NOW))
@@ -120,7 +120,7 @@ def test_another_stage_meanwhile_is_busy_unless_its_fence_is_higher() -> None:
 
 
 def test_a_bundle_larger_than_a_slot_is_refused() -> None:
-    """`no_space`, with both numbers, before a byte is fetched."""
+    """The reply is `no_space` with both sizes, before a byte is downloaded."""
     machine = fresh()
     answer = reply(machine.receive("stage", command("stage", bundle_sha256=address(2), size=10**9), NOW))
     assert (answer.status, answer.code) == ("refused", "no_space")
@@ -130,8 +130,8 @@ def test_a_bundle_larger_than_a_slot_is_refused() -> None:
 @pytest.mark.parametrize(
     ("code", "kept"), [("fetch_failed", True), ("hash_mismatch", False), ("unknown_key", False)]
 )
-def test_a_failed_transfer_keeps_only_bytes_that_are_of_use(code: str, kept: bool) -> None:
-    """After a broken line the next stage goes on; what has the wrong hash or signature is thrown away."""
+def test_a_failed_transfer_keeps_only_useful_bytes(code: str, kept: bool) -> None:
+    """After a broken connection the next stage continues; bytes with a wrong hash or signature are deleted."""
     machine = fresh(active=held(1))
     machine.receive("stage", command("stage", bundle_sha256=address(2)), NOW)
     answer = reply([e for e in machine.transfer_failed(code, "why") if not isinstance(e, StopTransfer)])  # type: ignore[arg-type]
@@ -140,8 +140,8 @@ def test_a_failed_transfer_keeps_only_bytes_that_are_of_use(code: str, kept: boo
     assert machine.memory.active == held(1)
 
 
-def test_activate_arms_and_runs_at_its_moment() -> None:
-    """`accepted` when armed; `done` with the moment; what ran before stays as the other bundle."""
+def test_activate_arms_and_runs_at_its_time() -> None:
+    """It is `accepted` when armed and `done` with its time; the earlier show stays as the other bundle."""
     machine = fresh(active=held(1), others=(held(2),))
     armed = machine.receive("activate", command("activate", bundle_sha256=address(2), at_ms=NOW + 50), NOW)
     assert reply(armed).status == "accepted"
@@ -161,8 +161,8 @@ def test_activate_without_a_time_or_with_a_past_one_runs_now() -> None:
     assert Arm(NOW) in machine.receive("activate", late, NOW)
 
 
-def test_activate_of_what_runs_is_done_since_then() -> None:
-    """A commander who lost the answer learns when it began."""
+def test_activating_the_active_bundle_returns_its_start() -> None:
+    """A commander that lost the reply learns when it started."""
     machine = fresh(others=(held(2),))
     machine.receive("activate", command("activate", bundle_sha256=address(2)), NOW)
     machine.activated(NOW)
@@ -172,8 +172,8 @@ def test_activate_of_what_runs_is_done_since_then() -> None:
     assert (answer.status, answer.at_ms) == ("done", NOW)
 
 
-def test_activate_of_what_is_not_here_is_refused() -> None:
-    """`not_staged`, also while it is still on its way."""
+def test_activating_a_missing_bundle_is_refused() -> None:
+    """The reply is `not_staged`, also during its transfer."""
     machine = fresh()
     machine.receive("stage", command("stage", "s", bundle_sha256=address(2)), NOW)
     answer = reply(machine.receive("activate", command("activate", bundle_sha256=address(2)), NOW))
@@ -181,8 +181,8 @@ def test_activate_of_what_is_not_here_is_refused() -> None:
 
 
 @pytest.mark.parametrize("at", ["NaN", "Infinity", "1e18"])
-def test_activate_at_no_time_is_refused(at: str) -> None:
-    """A moment that never comes is not armed."""
+def test_activating_at_an_impossible_time_is_refused(at: str) -> None:
+    """A time that never comes is not armed."""
     machine = fresh(others=(held(2),))
     body = json.dumps({"command_id": "c", "bundle_sha256": address(2)})[:-1] + f', "at_ms": {at}}}'
     answer = reply(machine.receive("activate", body.encode(), NOW))
@@ -190,7 +190,7 @@ def test_activate_at_no_time_is_refused(at: str) -> None:
 
 
 def test_deactivate_disarms_and_restores() -> None:
-    """The armed activation fails, and the device runs what it is told to."""
+    """The armed activation fails, and the device runs the bundle to restore."""
     machine = fresh(active=held(1), others=(held(2),))
     machine.receive("activate", command("activate", "a", bundle_sha256=address(2), at_ms=NOW + 50), NOW)
     effects = machine.receive("deactivate", command("deactivate", "d", restore=address(1)), NOW)
@@ -203,30 +203,30 @@ def test_deactivate_disarms_and_restores() -> None:
     assert machine.activated(NOW + 50) == []
 
 
-def test_deactivate_goes_back_and_keeps_what_ran() -> None:
-    """The bundle that is left stays staged."""
+def test_deactivate_restores_and_keeps_the_last_bundle() -> None:
+    """The deactivated bundle stays staged."""
     machine = fresh(active=held(2), others=(held(1),))
     machine.receive("deactivate", command("deactivate", restore=address(1), bundle_sha256=address(2)), NOW)
     assert (machine.memory.active, machine.memory.others) == (held(1), (held(2),))
 
 
-def test_deactivate_without_restore_is_the_idle_show() -> None:
+def test_deactivate_without_restore_starts_the_idle_show() -> None:
     """Both bundles stay on the device."""
     machine = fresh(active=held(2), others=(held(1),))
     machine.receive("deactivate", command("deactivate"), NOW)
     assert (machine.memory.active, machine.memory.others) == (None, (held(1), held(2)))
 
 
-def test_deactivate_to_what_is_not_here_changes_nothing() -> None:
-    """`unknown_bundle`."""
+def test_deactivate_to_a_missing_bundle_changes_nothing() -> None:
+    """The reply is `unknown_bundle`."""
     machine = fresh(active=held(2))
     answer = reply(machine.receive("deactivate", command("deactivate", restore=address(9)), NOW))
     assert (answer.status, answer.code) == ("refused", "unknown_bundle")
     assert machine.memory.active == held(2)
 
 
-def test_discard_forgets_a_bundle_but_not_the_one_that_runs() -> None:
-    """`still_active` for that one; one that was never here is done as well."""
+def test_discard_removes_any_bundle_but_the_active_one() -> None:
+    """The reply for the active one is `still_active`; an unknown one is done as well."""
     machine = fresh(active=held(1), others=(held(2),))
     refused = reply(machine.receive("discard", command("discard", "a", bundle_sha256=address(1)), NOW))
     assert (refused.status, refused.code) == ("refused", "still_active")
@@ -241,8 +241,8 @@ def test_discard_forgets_a_bundle_but_not_the_one_that_runs() -> None:
     assert machine.memory.held == (held(1),)
 
 
-def test_discard_ends_what_is_under_way_with_the_bundle() -> None:
-    """A transfer is left and its part forgotten; an armed activation fails."""
+def test_discard_ends_pending_work_with_the_bundle() -> None:
+    """A transfer is stopped and its part deleted; an armed activation fails."""
     machine = fresh(active=held(1))
     machine.receive("stage", command("stage", "s", bundle_sha256=address(2)), NOW)
     effects = machine.receive("discard", command("discard", "d", bundle_sha256=address(2)), NOW)
@@ -255,8 +255,8 @@ def test_discard_ends_what_is_under_way_with_the_bundle() -> None:
     assert machine.memory.held == (held(1),)
 
 
-def test_trust_takes_keys_that_a_trusted_key_signed() -> None:
-    """The set is replaced whole; one signature of a trusted key is enough."""
+def test_trust_accepts_keys_that_a_trusted_key_signed() -> None:
+    """The complete set is replaced; one signature of a trusted key is enough."""
     machine = fresh()
     document = jwk_set(STRANGER)
     good = KEY.sign(document.encode()).hex()
@@ -268,8 +268,8 @@ def test_trust_takes_keys_that_a_trusted_key_signed() -> None:
     assert list(machine.memory.trusted) == [kid(STRANGER)]
 
 
-def test_one_good_signature_is_enough() -> None:
-    """Another trusted key's may be wrong."""
+def test_one_valid_signature_is_enough() -> None:
+    """The signature of another trusted key may be wrong."""
     machine = fresh()
     machine.memory = machine.memory.model_copy(update={"trusted": {kid(k): x(k) for k in (STRANGER, KEY)}})
     document = jwk_set(STRANGER)
@@ -289,7 +289,7 @@ def test_one_good_signature_is_enough() -> None:
     ],
 )
 def test_trust_refuses_everything_else(document: str, signer: object, claimed: object, code: str) -> None:
-    """A stranger's word, a wrong signature, no key at all, no document, a key under a false name."""
+    """It refuses an unknown signer, a wrong signature, no key, no document and a key with a wrong id."""
     machine = fresh()
     signatures = {kid(claimed): signer.sign(document.encode()).hex()}  # type: ignore[attr-defined, arg-type]
     answer = reply(
@@ -300,7 +300,7 @@ def test_trust_refuses_everything_else(document: str, signer: object, claimed: o
 
 
 def test_a_lower_fence_is_refused_and_a_repetition_is_not() -> None:
-    """A replaced process gets `stale_fence`; the same command by its successor gets the answer of before."""
+    """A replaced process gets `stale_fence`; the same command from its successor gets the earlier reply."""
     machine = fresh(active=held(1))
     machine.receive("stage", command("stage", "s", bundle_sha256=address(2), fence=7), NOW)
     machine.transferred()
@@ -313,14 +313,14 @@ def test_a_lower_fence_is_refused_and_a_repetition_is_not() -> None:
     assert late.code == "stale_fence"
 
 
-def test_a_command_without_fence_is_not_judged_by_it() -> None:
-    """Fence 0 is nobody's."""
+def test_a_command_without_a_fence_is_accepted() -> None:
+    """Fence 0 belongs to no process."""
     machine = fresh(fence=7)
     assert reply(machine.receive("info", command("info"), NOW)).status == "done"
 
 
-def test_a_refused_command_is_judged_anew_when_it_comes_again() -> None:
-    """A successor repeats its predecessor's command id, whatever that one was answered."""
+def test_a_refused_command_is_checked_again_when_repeated() -> None:
+    """A successor repeats its predecessor's command id, whatever the reply was."""
     machine = fresh(active=held(1), others=(held(2),), fence=7)
     body = {"bundle_sha256": address(2)}
     assert (
@@ -330,7 +330,7 @@ def test_a_refused_command_is_judged_anew_when_it_comes_again() -> None:
 
 
 def test_a_command_after_its_deadline_is_refused() -> None:
-    """By the device's own clock; one that was begun in time is answered whenever it comes again."""
+    """The device's own clock counts; a command that started in time gets its reply at any time."""
     machine = fresh()
     late = reply(machine.receive("info", command("info", deadline_ms=NOW - 1), NOW))
     assert (late.status, late.code) == ("refused", "deadline_passed")
@@ -354,8 +354,8 @@ def test_a_command_after_its_deadline_is_refused() -> None:
         (b'{"command_id": "' + b"y" * 500 + b'"}', "y" * 80),
     ],
 )
-def test_what_is_no_command_gets_a_clear_refusal(body: bytes, command_id: str) -> None:
-    """Never an exception; with the command's id where one can be made out."""
+def test_an_invalid_command_gets_a_clear_refusal(body: bytes, command_id: str) -> None:
+    """No exception is raised, and the reply has the command's id if there is one."""
     machine = fresh(active=held(1))
     answer = reply(machine.receive("discard", body, NOW))
     assert (answer.status, answer.code, answer.command_id) == ("refused", "invalid_command", command_id)
@@ -364,7 +364,7 @@ def test_what_is_no_command_gets_a_clear_refusal(body: bytes, command_id: str) -
 
 
 def test_one_id_for_two_verbs_is_refused() -> None:
-    """The answer of a stage is not passed off as that of a discard."""
+    """The reply to a stage is not used for a discard."""
     machine = fresh()
     machine.receive("stage", command("stage", "x", bundle_sha256=address(2)), NOW)
     answer = reply(machine.receive("discard", command("discard", "x", bundle_sha256=address(2)), NOW))
@@ -373,7 +373,7 @@ def test_one_id_for_two_verbs_is_refused() -> None:
 
 @pytest.mark.parametrize("verb", ["stage", "activate", "deactivate", "discard"])
 def test_a_repetition_has_no_second_effect(verb: Verb) -> None:
-    """The newest answer again, and nothing else."""
+    """The newest reply is repeated, and nothing else happens."""
     machine = fresh(active=held(1), others=(held(2),))
     bodies: dict[str, bytes] = {
         "stage": command("stage", bundle_sha256=address(3)),
@@ -388,8 +388,8 @@ def test_a_repetition_has_no_second_effect(verb: Verb) -> None:
     assert machine.memory == before
 
 
-def test_after_a_restart_the_transfer_goes_on_and_the_armed_moment_is_lost() -> None:
-    """The clock began anew: `at_ms` of before means nothing, and the commander is told."""
+def test_after_a_restart_the_transfer_continues_and_the_armed_time_is_lost() -> None:
+    """The clock has started again, so the earlier `at_ms` is invalid, and the commander is informed."""
     machine = fresh(active=held(1), others=(held(2),))
     machine.receive("activate", command("activate", "a", bundle_sha256=address(2), at_ms=NOW + 9), NOW)
     restarted = Machine(machine.profile, machine.memory.model_validate_json(machine.memory.to_json()))

@@ -1,4 +1,4 @@
-"""What the NATS client leaves to its user: noticing every end of a connection."""
+"""Tests that the link notices every end of a NATS connection, which the client leaves to its user."""
 
 import asyncio
 import socket
@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlparse
 
 from k1_platform.settings import NatsSettings
-from k1_simulator.nats_link import nats_link
+from k1_simulator.links.nats_link import nats_link
 from tests.support.infrastructure import Infrastructure
 
 
 class Wire:
-    """Between a client and the server; can be cut as a machine that loses its power cuts it."""
+    """A proxy between a client and the server; it can be cut like a machine that loses its power."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
@@ -53,21 +53,21 @@ async def wire_to(settings: NatsSettings) -> AsyncIterator[tuple[Wire, NatsSetti
         yield wire, settings.model_copy(update={"url": f"nats://127.0.0.1:{port}"})
 
 
-async def test_a_connection_that_is_cut_while_it_speaks_ends(
+async def test_a_connection_that_is_cut_while_sending_is_closed(
     provisioned: Infrastructure, unique: str
 ) -> None:
-    """However much waits to be sent: the session is over, so that the device connects again."""
+    """However much data is pending, the session is closed, so the device reconnects."""
 
-    async def heard(_word: str, _body: bytes, _reply_to: str | None) -> None:
-        raise AssertionError("nobody commands")
+    async def received(_word: str, _body: bytes, _reply_to: str | None) -> None:
+        raise AssertionError("no command is expected")
 
     async with wire_to(NatsSettings.of(provisioned.environment)) as (wire, settings):
-        session = await nats_link(f"sim-{unique}", settings, None)(heard)
+        session = await nats_link(f"sim-{unique}", settings, None)(received)
 
         async def flood() -> None:
             while True:
                 for _ in range(3):
-                    await session.say(f"device.sim-{unique}.log", b"x" * 60_000)
+                    await session.publish(f"device.sim-{unique}.log", b"x" * 60_000)
                 await asyncio.sleep(0)
 
         flooding = asyncio.create_task(flood())
@@ -75,6 +75,6 @@ async def test_a_connection_that_is_cut_while_it_speaks_ends(
             await asyncio.sleep(0)
         wire.cut()
         async with asyncio.timeout(60):
-            await session.ended()
+            await session.wait_closed()
         flooding.cancel()
         await session.close()

@@ -1,4 +1,4 @@
-"""How a bundle comes to a device when the store or the line is not what it should be."""
+"""Tests how a bundle reaches a device when the store or the connection fails."""
 
 import asyncio
 import random
@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k1_contracts.devices import Stage
-from k1_simulator.faults import FaultPlan, Slow
-from k1_simulator.fetching import BrokenOffError, NoWayError, Transfer
+from k1_simulator.faults.models import FaultPlan, Slow
+from k1_simulator.transfers.download import Download, InterruptedDownloadError, SourceUnavailableError
 from k1_simulator.verification import StageError
 from simulator.tests.commander import Commander
 from simulator.tests.conftest import MakeFleet, stage_fields
@@ -31,14 +31,14 @@ def offsets(ranges: list[str]) -> list[int]:
 async def staged_from(
     answer: Any, make_fleet: MakeFleet, commander: Commander, device: str, **fields: Any
 ) -> Any:
-    """(the final answer, the offsets that were asked for)."""
+    """Stage from a store; return the final reply and the requested offsets."""
     async with http_store(answer) as (url, ranges), make_fleet([device], factory=True):
         reply = await commander.call(device, "stage", "s", **stage_fields(1, url, CHUNK) | fields)
         return reply, offsets(ranges)
 
 
-async def test_parts_are_asked_for_in_order(make_fleet: MakeFleet, commander: Commander, unique: str) -> None:
-    """Each once, of the size that the command said."""
+async def test_parts_are_requested_in_order(make_fleet: MakeFleet, commander: Commander, unique: str) -> None:
+    """Each part is requested once, with the size in the command."""
 
     async def answer(request: web.Request, _: int) -> web.Response:
         return part(request, DATA)
@@ -48,10 +48,10 @@ async def test_parts_are_asked_for_in_order(make_fleet: MakeFleet, commander: Co
     assert asked == list(range(0, len(DATA), CHUNK))
 
 
-async def test_a_cut_within_the_body_costs_one_part(
+async def test_an_interrupted_body_costs_one_part(
     make_fleet: MakeFleet, commander: Commander, unique: str
 ) -> None:
-    """The server promises a part and hangs up half-way: asked again from the same byte, nothing twice."""
+    """The server closes the connection in the middle of a part: the device continues at that byte, without repeats."""
 
     async def answer(request: web.Request, number: int) -> web.StreamResponse:
         whole = part(request, DATA)
@@ -73,10 +73,10 @@ async def test_a_cut_within_the_body_costs_one_part(
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
-async def test_a_store_in_trouble_is_asked_again(
+async def test_a_failing_store_is_retried(
     status: int, make_fleet: MakeFleet, commander: Commander, unique: str
 ) -> None:
-    """After a pause, any number of times, but four in a row."""
+    """It is retried after a pause, any number of times, but at most four in a row."""
 
     async def answer(request: web.Request, number: int) -> web.Response:
         return web.Response(status=status) if number in {0, 2, 3, 5, 7} else part(request, DATA)
@@ -86,10 +86,10 @@ async def test_a_store_in_trouble_is_asked_again(
     assert asked[:9] == [0, 0, CHUNK, CHUNK, CHUNK, *[2 * CHUNK] * 2, *[3 * CHUNK] * 2]
 
 
-async def test_a_store_that_says_200_to_a_range(
+async def test_a_store_that_responds_200_to_a_range(
     make_fleet: MakeFleet, commander: Commander, unique: str
 ) -> None:
-    """With Content-Range it is a part all the same; without one it is the whole, of which the rest is left out."""
+    """With Content-Range it is still a part; without it, it is the complete object, of which the rest is ignored."""
 
     async def answer(request: web.Request, number: int) -> web.Response:
         return part(request, DATA, status=200) if number % 2 == 0 else web.Response(body=DATA)
@@ -120,10 +120,10 @@ async def test_a_store_that_says_200_to_a_range(
     ],
     ids=["forbidden", "no range", "other range", "no number", "empty", "longer", "other bytes"],
 )
-async def test_a_store_that_gives_something_else(  # noqa: PLR0917
+async def test_a_store_that_sends_something_else(  # noqa: PLR0917
     make: Any, code: str, reason: str, make_fleet: MakeFleet, commander: Commander, unique: str
 ) -> None:  # fmt: skip
-    """It fails with what was wrong, and the device still plays what it played."""
+    """The transfer fails with the reason, and the device keeps playing the same show."""
 
     async def answer(request: web.Request, _: int) -> web.Response:
         return make(request)
@@ -138,17 +138,17 @@ async def test_a_store_that_gives_something_else(  # noqa: PLR0917
 @pytest.mark.parametrize(
     "url", ["", "no URL", "http://", "ftp://x/y", "http://[::1", "file:///etc/passwd", "http://\x00"]
 )
-async def test_a_url_of_no_use_fails_clearly(
+async def test_an_unusable_url_fails_clearly(
     url: str, make_fleet: MakeFleet, commander: Commander, unique: str
 ) -> None:
-    """Whatever stands there."""
+    """This holds for any text."""
     async with make_fleet([unique]):
         reply = await commander.call(unique, "stage", "s", **stage_fields(1, url))
     assert (reply.status, reply.code) == ("failed", "fetch_failed")
     assert reply.message
 
 
-async def test_a_store_that_goes_away_and_comes_back(  # noqa: PLR0917
+async def test_a_transfer_continues_after_restarts(  # noqa: PLR0917
     make_fleet: MakeFleet,
     commander: Commander,
     store: Any,
@@ -156,7 +156,7 @@ async def test_a_store_that_goes_away_and_comes_back(  # noqa: PLR0917
     tmp_path: Path,
     unique: str,
 ) -> None:
-    """The device stops, the process of the store is killed, both start again: the transfer goes on where it was."""
+    """The device stops, the store is killed, and both start again: the transfer continues where it was."""
     stack = provisioned.stack
     assert stack is not None
     # A second a chunk: the end is so far away that the kill comes before it.
@@ -183,10 +183,10 @@ ACTIONS = st.lists(st.sampled_from(["all", "some", "nothing", "cut", "error"]), 
 
 @settings(max_examples=100)
 @given(size=st.integers(1, 5000), chunk=st.integers(1, 5000), already=st.integers(0, 6000), actions=ACTIONS)
-def test_whatever_the_line_does_the_file_is_a_beginning_of_the_bundle(
+def test_whatever_the_source_does_the_file_is_a_prefix_of_the_bundle(
     size: int, chunk: int, already: int, actions: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:  # fmt: skip
-    """Never a wrong byte, a gap or a byte too many; whole when the transfer ends well."""
+    """It has no wrong byte, no gap and no extra byte, and is complete when the transfer succeeds."""
     data = random.Random(size).randbytes(size)
     file = tmp_path_factory.mktemp("flash") / "part"
     file.write_bytes((data + bytes(6000))[:already])
@@ -195,9 +195,9 @@ def test_whatever_the_line_does_the_file_is_a_beginning_of_the_bundle(
     async def way(offset: int, length: int) -> bytes:
         assert offset + length <= size
         if (action := next(plan, "all")) == "error":
-            raise NoWayError("gone")
+            raise SourceUnavailableError("gone")
         if action == "cut":
-            raise BrokenOffError("cut")
+            raise InterruptedDownloadError("cut")
         wanted = data[offset : offset + min(length, chunk)]
         return {"all": wanted, "some": wanted[: len(wanted) // 2], "nothing": b""}[action]
 
@@ -208,7 +208,7 @@ def test_whatever_the_line_does_the_file_is_a_beginning_of_the_bundle(
         assert received == file.stat().st_size
 
     fields = stage_fields(1, "http://x") | {"size": size, "chunk_size": chunk}
-    transfer = Transfer(
+    transfer = Download(
         Stage(command_id="s", **fields), file, tap, progressed, random.Random(1), first_pause_s=0
     )
     try:

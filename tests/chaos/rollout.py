@@ -16,11 +16,11 @@ from k1_contracts.devices import AlarmKind, DeviceAlarm
 from k1_contracts.fleet import AddDevices, DevicesAdded
 from k1_contracts.ids import new_id
 from k1_platform.settings import NatsSettings
-from k1_simulator.faults import DriftRamp, LowFps, Overheat
+from k1_simulator.event_log import Change, FlashContents
+from k1_simulator.faults.models import DriftRamp, LowFps, Overheat
 from k1_simulator.fleet import Fleet
+from k1_simulator.fleet_context import BehaviourConfig, Servers
 from k1_simulator.identity import Identity, provisioned
-from k1_simulator.journal import Change, Holding
-from k1_simulator.world import Habits, Servers
 from tests.chaos.mischief import RESTING, Mischief
 from tests.chaos.report import Report
 from tests.chaos.rest import unrest
@@ -120,9 +120,9 @@ class Rollout:
             seed=self.scenario.seed,
             faults=self.scenario.plan,
             factory=self.world.old.bundle.data,
-            habits=Habits(telemetry=False, reconnect_s=0.2),
+            behaviour=BehaviourConfig(telemetry=False, reconnect_s=0.2),
             on_change=self._changed,
-            on_holding=self._holds,
+            on_flash_change=self._holds,
         )
 
     async def _order(self, id_: str, show: Show, strategy: Strategy, device_ids: Sequence[str]) -> None:
@@ -152,7 +152,7 @@ class Rollout:
     def _changed(self, change: Change) -> None:
         self._tell(f"{change.device_id} {change.event} {change.detail or ''}")
 
-    def _holds(self, holding: Holding) -> None:
+    def _holds(self, holding: FlashContents) -> None:
         self.watch(holding)
         active, others = (holding.active or "nothing")[:8], " ".join(sha[:8] for sha in holding.others)
         self._tell(f"{holding.device_id} runs {active}, holds [{others}] by {holding.command_ids}")

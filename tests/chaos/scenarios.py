@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from k1_contracts.deployments import Strategy
 from k1_contracts.devices import COMMANDS
-from k1_simulator.faults import Ailment, AnyFault, FaultPlan, LieSuccess, Slow
+from k1_simulator.faults.models import AnyFault, FaultPlan, LieSuccess, Slow, TelemetryFault
 
 Kind = Literal["deploy", "handover", "stall", "nats", "postgres", "s3", "cancel", "rollback", "pause"]
 FAULTY_SHARE: Final = 0.1
@@ -81,7 +81,7 @@ class Scenario:
     @property
     def ailing(self) -> set[str]:
         """Devices of which an alarm is raised once they run the new bundle."""
-        return {str(fault.devices) for fault in self.faults if isinstance(fault, Ailment)}
+        return {str(fault.devices) for fault in self.faults if isinstance(fault, TelemetryFault)}
 
     @property
     def unsure(self) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from k1_contracts.deployments import ActivateNow, DeploymentView, DeviceDeployment, Strategy
 from k1_contracts.devices import RunningBundle
 from k1_simulator.device import DeviceState
-from k1_simulator.journal import Holding
+from k1_simulator.event_log import FlashContents
 from tests.chaos.deployments import Stage, reproduction
 from tests.chaos.scenarios import Scenario, draw
 from tests.chaos.verdict import Attempt, Evidence, FlashWatch, problems
@@ -131,9 +131,9 @@ def test_the_judge_sees_what_happened_on_the_way(tmp_path: Path) -> None:
     (tmp_path / "d0").mkdir()
     (tmp_path / "d0" / f"{OLD}.k1b").write_bytes(b"show")
     watch = FlashWatch(tmp_path)
-    watch(Holding("d0", OLD, ()))
-    watch(Holding("d0", OLD, (), ("c1",)))
+    watch(FlashContents("d0", OLD, ()))
+    watch(FlashContents("d0", OLD, (), ("c1",)))
     assert watch.all_problems() == []
-    watch(Holding("d0", None, (OLD,), ("c2",)))
-    watch(Holding("d0", OLD, (NEW,), ("c1",)))
+    watch(FlashContents("d0", None, (OLD,), ("c2",)))
+    watch(FlashContents("d0", OLD, (NEW,), ("c1",)))
     assert len(watch.all_problems()) == 3

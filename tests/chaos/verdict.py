@@ -8,7 +8,7 @@ from pathlib import Path
 from k1_contracts.deployments import ENDED, DeploymentView, Strategy
 from k1_deploy.saga.strategy import allowed_failures
 from k1_simulator.device import DeviceState
-from k1_simulator.journal import Holding
+from k1_simulator.event_log import FlashContents
 from tests.chaos.scenarios import Scenario
 
 
@@ -20,7 +20,7 @@ class FlashWatch:
     problems: list[str] = field(default_factory=list)
     effects: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def __call__(self, holding: Holding) -> None:
+    def __call__(self, holding: FlashContents) -> None:
         device_id = holding.device_id
         if holding.active is None:
             self.problems.append(f"{device_id} ran nothing after {holding.command_ids or 'a start'}")

@@ -28,11 +28,11 @@ from k1_platform.provision import provision_bus
 from k1_platform.settings import NatsSettings, ObjectStoreSettings
 from k1_platform.tls import client_context
 from k1_simulator.fleet import Fleet
+from k1_simulator.fleet_context import BehaviourConfig, Servers
 from k1_simulator.identity import provisioned
-from k1_simulator.link import LinkError
-from k1_simulator.mqtt_link import mqtt_link
-from k1_simulator.nats_link import nats_link
-from k1_simulator.world import Habits, Servers
+from k1_simulator.links.link import LinkError
+from k1_simulator.links.mqtt_link import mqtt_link
+from k1_simulator.links.nats_link import nats_link
 from simulator.tests.commander import PATIENCE_S, Commander
 from simulator.tests.conftest import stage_fields
 from simulator.tests.shows import KEY, bundle, jwk_set
@@ -40,7 +40,7 @@ from simulator.tests.shows import KEY, bundle, jwk_set
 ADDRESS = "127.0.0.2"
 DEVICES: dict[str, Transport] = {"over-nats": "nats", "over-mqtt": "mqtt"}
 DEVICE_DOCUMENT = Path(__file__).parents[2] / "docs" / "minimal-device" / "device.py"
-NO_HABITS = Habits(telemetry=False, reconnect_s=0.05)
+NO_HABITS = BehaviourConfig(telemetry=False, reconnect_s=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ async def test_devices_get_a_bundle_over_tls(stack: EmbeddedStack, tmp_path: Pat
     stage = stage_fields(1, objects.signed_url("bundles/1.k1b", expires=timedelta(hours=1)))
     assert stage["url"].startswith(f"https://{ADDRESS}:")
     servers = servers_of(stack, stack.network.ca)
-    fleet = Fleet(provisioned(added(stack)), servers=servers, folder=tmp_path, habits=NO_HABITS)
+    fleet = Fleet(provisioned(added(stack)), servers=servers, folder=tmp_path, behaviour=NO_HABITS)
     async with fleet:
         for name in DEVICES:
             answer = await commander.call(name, "stage", f"stage-{name}", **stage)

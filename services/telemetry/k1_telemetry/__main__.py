@@ -1,4 +1,4 @@
-"""`python -m k1_telemetry`."""
+"""Runs the telemetry service as `python -m k1_telemetry`."""
 
 from k1_telemetry.app import main
 

@@ -1,19 +1,19 @@
-"""The composition root of telemetry."""
+"""Starts the telemetry service and connects its parts."""
 
 from k1_contracts import streams
 from k1_platform.health import durable_check
 from k1_platform.service import Runtime, run_service
-from k1_telemetry.meters import Meters
+from k1_telemetry.leader_election import LeaderElection
+from k1_telemetry.metrics import Metrics
 from k1_telemetry.settings import TelemetrySettings
-from k1_telemetry.watch import Watch
 
 
 async def wire(runtime: Runtime) -> None:
-    """Watch the devices, or stand by for the process that does."""
+    """Start the leader election and add the readiness checks."""
     jetstream = runtime.bus.jetstream
     leaders = await jetstream.key_value(streams.LEADERS.name)
-    watch = Watch(runtime.bus, leaders, Meters(runtime.registry), runtime.about)
-    runtime.background(watch.run, "watch")
+    election = LeaderElection(runtime.bus, leaders, Metrics(runtime.registry), runtime.about)
+    runtime.background(election.run, "leader election")
     runtime.checks |= {
         "samples": durable_check(jetstream, streams.TELEMETRY_SAMPLES),
         "presence": durable_check(jetstream, streams.TELEMETRY_PRESENCE),
@@ -21,5 +21,5 @@ async def wire(runtime: Runtime) -> None:
 
 
 def main() -> None:
-    """Run until stopped."""
+    """Run the service until it is stopped."""
     run_service("telemetry", TelemetrySettings(), wire)

@@ -1,8 +1,8 @@
-"""The broker's clock as seen from here, by which all times in this service are told.
+"""Estimates the broker's clock for the telemetry service.
 
-Messages carry the time at which the broker stored them. To know how long ago that is, its clock is asked for
-as NTP does it: of a few answers, the one that was quickest counts. Neither this machine's clock nor a
-device's matters.
+All times in this service are on the broker's clock, because each message carries the time at which the broker
+stored it. The offset is measured as in NTP: of several requests, the one with the shortest round trip counts.
+The clocks of this machine and of the devices do not matter.
 """
 
 import json
@@ -16,40 +16,40 @@ from nats.errors import TimeoutError as NatsTimeoutError
 
 from k1_contracts.streams import Durable
 
-_KEPT: Final = 8
+_SAMPLE_COUNT: Final = 8
 _TIMEOUT_S: Final = 2.0
 
 
 class BrokerClock:
-    """Translates `time.monotonic` to the broker's time."""
+    """Converts `time.monotonic` to the broker's time."""
 
     def __init__(self, client: Client, durable: Durable) -> None:
-        """`durable`: whose state is asked for; the answer tells the time."""
+        """Create a clock that reads the broker's time from the state of `durable`."""
         self._client = client
         self._subject = f"$JS.API.CONSUMER.INFO.{durable.stream}.{durable.name}"
-        self._measured: deque[tuple[float, datetime]] = deque(maxlen=_KEPT)
+        self._samples: deque[tuple[float, datetime]] = deque(maxlen=_SAMPLE_COUNT)
 
     async def measure(self) -> None:
-        """Ask once.
+        """Request the broker's time once.
 
         Raises:
-            nats.errors.Error: no answer, or too late a one to tell much.
-            KeyError: there is no such durable.
+            nats.errors.Error: the broker did not respond, or the response took too long to be useful.
+            KeyError: the durable does not exist.
         """
         sent = time.monotonic()
-        answer = await self._client.request(self._subject, b"", timeout=_TIMEOUT_S)
+        response = await self._client.request(self._subject, b"", timeout=_TIMEOUT_S)
         received = time.monotonic()
-        if received - sent > _TIMEOUT_S:  # this process may have stood still meanwhile
+        if received - sent > _TIMEOUT_S:  # this process may have been paused in between
             raise NatsTimeoutError
-        told = datetime.fromisoformat(json.loads(answer.data)["ts"])
-        middle = (sent + received) / 2
-        self._measured.append((received - sent, told.astimezone(UTC) - timedelta(seconds=middle)))
+        broker_time = datetime.fromisoformat(json.loads(response.data)["ts"])
+        midpoint = (sent + received) / 2
+        self._samples.append((received - sent, broker_time.astimezone(UTC) - timedelta(seconds=midpoint)))
 
     def at(self, monotonic_s: float) -> datetime:
-        """The broker's time then; `measure` has succeeded once."""
-        _, origin = min(self._measured)
+        """Return the broker's time at a monotonic time; `measure` must have succeeded once."""
+        _, origin = min(self._samples)
         return origin + timedelta(seconds=monotonic_s)
 
     def now(self) -> datetime:
-        """The broker's time."""
+        """Return the broker's current time."""
         return self.at(time.monotonic())

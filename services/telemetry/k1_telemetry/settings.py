@@ -1,4 +1,4 @@
-"""What an operator may set; K1_TELEMETRY_*."""
+"""Defines the settings of the telemetry service, read from the environment."""
 
 from pydantic_settings import SettingsConfigDict
 
@@ -6,6 +6,6 @@ from k1_platform.settings import HttpSettings
 
 
 class TelemetrySettings(HttpSettings):
-    """K1_TELEMETRY_*."""
+    """Settings from the variables K1_TELEMETRY_*."""
 
     model_config = SettingsConfigDict(env_prefix="K1_TELEMETRY_", frozen=True)

@@ -1,4 +1,4 @@
-"""At most so many a second of each, and never without the newest: pure, with the time passed in."""
+"""Limits the rate of live samples for each device and always keeps the newest; pure, callers pass the time in."""
 
 from collections.abc import Iterator
 from typing import Final, Generic, TypeVar
@@ -6,18 +6,19 @@ from typing import Final, Generic, TypeVar
 LIVE_PER_SECOND: Final = 10
 _INTERVAL_S: Final = 1 / LIVE_PER_SECOND
 _TOLERANCE_S: Final = _INTERVAL_S / 2
-"""How early one may come: readings at just this rate pass although their times are never exact."""
-HELD_S: Final = 1.5 * _INTERVAL_S
+"""How early an item may come: readings at exactly the allowed rate pass although their times vary."""
+HOLD_S: Final = 1.5 * _INTERVAL_S
+"""How long an item is held before it may pass."""
 
 T = TypeVar("T")
 
 
 class Throttle(Generic[T]):
-    """Lets ten a second of a key pass, in any second at most one more.
+    """Passes ten items a second for each key; in any one second at most one more.
 
-    What comes too early is left out, but for the newest, which passes when nothing newer has come for a while.
-    It does not pass as soon as it might: then the next would come too early in its turn, and a device that was
-    held up once would be shown late for ever.
+    Items that come too early are dropped, except for the newest. The newest is held, and passes when no newer
+    item has come for `HOLD_S`. It does not pass at the first allowed moment: then the next item would be too
+    early as well, and a device that was delayed once would stay delayed.
     """
 
     def __init__(self) -> None:
@@ -25,7 +26,7 @@ class Throttle(Generic[T]):
         self._held: dict[str, tuple[float, T]] = {}
 
     def offer(self, key: str, item: T, now_s: float) -> bool:
-        """Whether the item passes now; otherwise `due` may give it later."""
+        """Return whether the item passes now; if not, it is held and `due` may return it later."""
         next_s = self._next_s.get(key, now_s)
         if now_s < next_s - _TOLERANCE_S:
             self._held[key] = now_s, item
@@ -35,13 +36,13 @@ class Throttle(Generic[T]):
         return True
 
     def due(self, now_s: float) -> Iterator[tuple[str, T]]:
-        """The held items that pass now."""
-        for key in [key for key, (since_s, _) in self._held.items() if now_s - since_s >= HELD_S]:
+        """Yield the held items that pass now, with their keys."""
+        for key in [key for key, (since_s, _) in self._held.items() if now_s - since_s >= HOLD_S]:
             item = self._held.pop(key)[1]
             if self.offer(key, item, now_s):
                 yield key, item
 
     def forget(self, key: str) -> None:
-        """A key that is not expected again soon; what it had waiting is dropped."""
+        """Remove a key that is not expected soon, and drop its held item."""
         self._next_s.pop(key, None)
         self._held.pop(key, None)

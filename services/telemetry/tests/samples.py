@@ -1,22 +1,22 @@
-"""Readings and times for tests."""
+"""Creates readings and times for the tests of telemetry."""
 
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from k1_telemetry.readings import Reading
+from k1_telemetry.fleet.readings import Reading
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 TRACK = "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
 
 
 def at(seconds: float) -> datetime:
-    """So long after noon."""
+    """Return the time this many seconds after noon."""
     return NOON + timedelta(seconds=seconds)
 
 
 def fields(seq: int = 0, ts: float = 0.0, **changes: Any) -> dict[str, Any]:
-    """A healthy reading as JSON has it."""
+    """Return the fields of a healthy reading, as in its JSON."""
     healthy = {
         "drift_ms": 1.5,
         "cpu_pct": 40.0,
@@ -29,10 +29,10 @@ def fields(seq: int = 0, ts: float = 0.0, **changes: Any) -> dict[str, Any]:
 
 
 def reading(seq: int = 0, ts: float = 0.0, **changes: Any) -> Reading:
-    """A healthy reading."""
+    """Return a healthy reading."""
     return Reading(**fields(seq, ts, **changes))
 
 
 def message(*readings: dict[str, Any]) -> bytes:
-    """As a device sends it: one reading alone, several as a list."""
+    """Return the message that a device sends: one reading as an object, several as a list."""
     return json.dumps(readings[0] if len(readings) == 1 else readings).encode()

@@ -1,4 +1,4 @@
-"""Levels on simulated time, at the exact boundaries."""
+"""Tests the alarms of a device on simulated time, at the exact boundaries."""
 
 from datetime import timedelta
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k1_contracts.devices import DeviceAlarm
-from k1_telemetry.alarms import CLEAR_AFTER, LONGEST_GAP, Alarms
+from k1_telemetry.fleet.alarms import CLEAR_AFTER, MAX_GAP, AlarmTracker
 from services.telemetry.tests.samples import TRACK, at, reading
 
 Change = tuple[float, str, str, str]
@@ -15,17 +15,17 @@ MICROSECOND = 1e-6
 
 
 def run(values: list[tuple[float, float]], name: str = "drift_ms") -> list[Change]:
-    """(seconds, value) of readings -> (seconds, kind, level, state) of what they changed."""
-    alarms = Alarms("k1-a")
+    """Apply readings given as (seconds, value); return the changes as (seconds, kind, level, state)."""
+    alarms = AlarmTracker("k1-a")
     changes: list[Change] = []
     for seconds, value in values:
-        seen = alarms.see(reading(**{name: value}), at(seconds))
-        changes.extend((seconds, alarm.kind, alarm.level, alarm.state) for alarm in seen)
+        changed = alarms.update(reading(**{name: value}), at(seconds))
+        changes.extend((seconds, alarm.kind, alarm.level, alarm.state) for alarm in changed)
     return changes
 
 
 def steadily(value: float, begin: float, end: float, rate: float = 10) -> list[tuple[float, float]]:
-    """Readings of one value at `rate` a second, the last exactly at `end`."""
+    """Return readings of one value at `rate` a second, the last exactly at `end`."""
     count = round((end - begin) * rate)
     return [(begin + number / rate, value) for number in range(count)] + [(end, value)]
 
@@ -43,22 +43,22 @@ def steadily(value: float, begin: float, end: float, rate: float = 10) -> list[t
         (1e308, ["amber", "alert", "alarm"]),
     ],
 )
-def test_drift_just_beyond_a_limit_reaches_it(sign: int, drift: float, levels: list[str]) -> None:
-    """Exactly the limit is not beyond it, in either direction."""
+def test_drift_just_over_a_threshold_raises_its_level(sign: int, drift: float, levels: list[str]) -> None:
+    """A value exactly at the threshold does not exceed it, in either direction."""
     assert [level for _, _, level, _ in run(steadily(sign * drift, 0, 6))] == levels
 
 
 @pytest.mark.parametrize("rate", [1, 10])
-def test_the_alarm_comes_after_exactly_five_seconds(rate: float) -> None:
-    """Not a microsecond before, whether the device sends ten a second or one."""
+def test_the_alarm_is_raised_after_exactly_five_seconds(rate: float) -> None:
+    """It is not raised a microsecond earlier, whether the device sends ten readings a second or one."""
     before = run([*steadily(101, 0, 4.9, rate), (5 - MICROSECOND, 101)])
     assert [level for _, _, level, _ in before] == ["amber", "alert"]
-    reached = run(steadily(101, 0, 5, rate))
-    assert reached[-1] == (5, "drift", "alarm", "raised")
+    after = run(steadily(101, 0, 5, rate))
+    assert after[-1] == (5, "drift", "alarm", "raised")
 
 
-def test_one_reading_within_the_limit_begins_it_anew() -> None:
-    """`for 5 s` means every reading of them."""
+def test_one_reading_within_the_threshold_restarts_the_timer() -> None:
+    """`for 5s` means that every reading of these seconds exceeds the threshold."""
     values = [*steadily(101, 0, 4.9), (4.95, 100.0), *steadily(101, 5, 9.9)]
     assert [level for _, _, level, _ in run(values)] == ["amber", "alert"]
     assert run([*values, (10.0, 101)])[-1] == (10.0, "drift", "alarm", "raised")
@@ -66,24 +66,24 @@ def test_one_reading_within_the_limit_begins_it_anew() -> None:
 
 @pytest.mark.parametrize(
     ("gap", "raised"),
-    [(LONGEST_GAP.total_seconds(), True), (LONGEST_GAP.total_seconds() + MICROSECOND, False)],
+    [(MAX_GAP.total_seconds(), True), (MAX_GAP.total_seconds() + MICROSECOND, False)],
 )
-def test_over_a_long_gap_nothing_is_known(gap: float, raised: bool) -> None:
-    """Two lost readings of an idle device are bridged; a longer hole begins the time anew."""
+def test_a_long_gap_restarts_the_timer(gap: float, raised: bool) -> None:
+    """Two lost readings of an idle device are tolerated; a longer gap restarts the time."""
     values = [*steadily(101, 0, 2), *steadily(101, 2 + gap, 5.2)]
     assert ("alarm" in [level for _, _, level, _ in run(values)]) is raised
 
 
-def test_a_value_that_swings_around_a_limit_is_told_once() -> None:
-    """For an hour: one amber, raised at the start and cleared when it is calm."""
+def test_a_value_that_swings_around_a_threshold_raises_one_alarm() -> None:
+    """After an hour there is one amber alarm, raised at the start and cleared when the value is steady."""
     swinging = [(second / 10, 20.5 if second % 2 else 12.0) for second in range(1, 36_000)]
     calm = steadily(3, 3600, 3603)
     changes = run([*swinging, *calm])
     assert [(level, state) for _, _, level, state in changes] == [("amber", "raised"), ("amber", "cleared")]
 
 
-def test_a_level_is_cleared_after_two_calm_seconds() -> None:
-    """At or below four fifths of the limit, for exactly so long."""
+def test_a_level_is_cleared_after_two_seconds_at_the_clear_threshold() -> None:
+    """The value must be at or below four fifths of the threshold for exactly this long."""
     hold = CLEAR_AFTER.total_seconds()
     raised = steadily(21, 0, 1)
     assert len(run([*raised, *steadily(16, 2, 1.9 + hold), (2 + hold - MICROSECOND, 16)])) == 1
@@ -91,8 +91,8 @@ def test_a_level_is_cleared_after_two_calm_seconds() -> None:
     assert len(run([*raised, *steadily(16.000001, 2, 60)])) == 1
 
 
-def test_levels_go_down_one_by_one() -> None:
-    """Each raised level is cleared by itself, the highest first to be left."""
+def test_levels_are_cleared_one_by_one() -> None:
+    """Each raised level is cleared separately, the highest first."""
     values = [*steadily(150, 0, 5), *steadily(60, 6, 9), *steadily(30, 10, 13), *steadily(0, 14, 17)]
     states = [(level, state) for _, _, level, state in run(values)]
     assert states == [
@@ -106,27 +106,27 @@ def test_levels_go_down_one_by_one() -> None:
 
 
 @pytest.mark.parametrize(("temperature", "raised"), [(80.0, False), (80.1, True)])
-def test_heat_is_told_at_once(temperature: float, raised: bool) -> None:
-    """One reading over 80 is enough; it is over at 75."""
+def test_a_high_temperature_raises_an_alarm_at_once(temperature: float, raised: bool) -> None:
+    """One reading over 80 is enough; 75 clears the alarm."""
     changes = run([(0, temperature), *steadily(75.0, 1, 3)], "temp_c")
     assert [state for *_, state in changes] == (["raised", "cleared"] if raised else [])
 
 
 @pytest.mark.parametrize(("fps", "raised"), [(24.0, False), (23.9, True)])
-def test_few_frames_for_five_seconds_are_an_alarm(fps: float, raised: bool) -> None:
-    """Low is bad here: exactly 24 is enough; it is over from 27 on."""
+def test_a_low_frame_rate_for_five_seconds_raises_an_alarm(fps: float, raised: bool) -> None:
+    """Low values exceed this threshold: exactly 24 raises no alarm, and 27 clears it."""
     changes = run([*steadily(fps, 0, 5), *steadily(26.9, 5.1, 9), *steadily(27, 9.1, 11.1)], "fps")
     expected = [(5.0, "fps", "alarm", "raised"), (11.1, "fps", "alarm", "cleared")]
     assert changes == (expected if raised else [])
 
 
-def test_an_alarm_says_all_that_is_known() -> None:
-    """What was reached, by which value, since when, and on which track; the reason is the documented one."""
-    alarms = Alarms("k1-a")
+def test_an_alarm_has_all_details() -> None:
+    """It has the level, the value, the time since when, the track, and the documented reason."""
+    alarms = AlarmTracker("k1-a")
     raised = [
         alarm
         for seconds, value in steadily(-150, 0, 5)
-        for alarm in alarms.see(reading(drift_ms=value, track_id=TRACK), at(seconds))
+        for alarm in alarms.update(reading(drift_ms=value, track_id=TRACK), at(seconds))
     ]
     expected = DeviceAlarm(
         device_id="k1-a",
@@ -142,23 +142,23 @@ def test_an_alarm_says_all_that_is_known() -> None:
     assert raised[-1] == expected
     assert [alarm.reason for alarm in raised[:2]] == ["drift_ms > 20", "drift_ms > 50"]
     assert alarms.raised == [expected]
-    cleared = alarms.end(at(6), "gone")
+    cleared = alarms.clear_all(at(6), "gone")
     assert [(a.level, a.state, a.since, a.at) for a in cleared] == [
         ("amber", "cleared", at(0), at(6)),
         ("alert", "cleared", at(0), at(6)),
         ("alarm", "cleared", at(0), at(6)),
     ]
-    assert (alarms.raised, alarms.end(at(7), "gone")) == ([], [])
+    assert (alarms.raised, alarms.clear_all(at(7), "gone")) == ([], [])
 
 
-def test_what_another_process_raised_is_not_raised_again() -> None:
-    """Rebuilt from presence, with the lower levels of the kind: nothing is told until something changes."""
-    before = Alarms("k1-a")
+def test_an_alarm_of_another_process_is_not_raised_again() -> None:
+    """Rebuilt from presence, with the lower levels of its kind, it raises nothing until the value changes."""
+    before = AlarmTracker("k1-a")
     for seconds, value in steadily(60, 0, 1):
-        before.see(reading(drift_ms=value), at(seconds))
-    after = Alarms("k1-a", before.raised)
-    assert [a for s, v in steadily(60, 10, 20) for a in after.see(reading(drift_ms=v), at(s))] == []
-    cleared = [a for s, v in steadily(0, 20.1, 23) for a in after.see(reading(drift_ms=v), at(s))]
+        before.update(reading(drift_ms=value), at(seconds))
+    after = AlarmTracker("k1-a", before.raised)
+    assert [a for s, v in steadily(60, 10, 20) for a in after.update(reading(drift_ms=v), at(s))] == []
+    cleared = [a for s, v in steadily(0, 20.1, 23) for a in after.update(reading(drift_ms=v), at(s))]
     assert [(a.level, a.state, a.since) for a in cleared] == [
         ("amber", "cleared", at(0)),
         ("alert", "cleared", at(0)),
@@ -175,14 +175,14 @@ values_and_gaps = st.lists(
 
 
 @given(values_and_gaps)
-def test_whatever_comes_levels_alternate_and_alarms_are_true(steps: list[tuple[float, int]]) -> None:
-    """Raised and cleared take turns in each level; an alarm is raised only where every reading of 5 s was beyond."""
-    alarms = Alarms("k1-a")
+def test_any_readings_alternate_each_level_and_raise_only_true_alarms(steps: list[tuple[float, int]]) -> None:
+    """Each level is raised and cleared alternately; an alarm needs 5 s in which every reading exceeds 100."""
+    alarms = AlarmTracker("k1-a")
     now, history, raised = at(0), [], set[str]()
     for value, gap_us in steps:
         now += timedelta(microseconds=gap_us)
         history.append((now, value))
-        for change in alarms.see(reading(drift_ms=value), now):
+        for change in alarms.update(reading(drift_ms=value), now):
             assert (change.state == "raised") is (change.level not in raised)
             (raised.add if change.state == "raised" else raised.discard)(change.level)
             if (change.level, change.state) == ("alarm", "raised"):

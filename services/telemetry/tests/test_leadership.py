@@ -1,4 +1,4 @@
-"""Two processes, one active: kills, pauses and a broker that restarts bring no false word about any device."""
+"""Tests two processes with one leader: kills, pauses and broker restarts cause no false event."""
 
 import asyncio
 import signal
@@ -25,21 +25,21 @@ from k1_contracts import streams, subjects
 from k1_contracts.devices import DeviceOffline
 from k1_platform.nats_connection import connect_options
 from k1_platform.provision import provision_bus
-from k1_telemetry.leader import TTL_S
-from k1_telemetry.watch import LEADER_KEY
-from services.telemetry.tests.conftest import PATIENCE_S, FakeDevice, Heard
+from k1_telemetry.leader_election import LEADER_KEY
+from k1_telemetry.leader_lease import TTL_S
+from services.telemetry.tests.conftest import PATIENCE_S, FakeDevice, MessageRecorder
 from tests.support.service_process import RunningService, log_entries, running_service
 
-Begin = Callable[..., "asyncio.Task[None]"]
+StartSending = Callable[..., "asyncio.Task[None]"]
 Start = Callable[[], RunningService]
 COUNT = 20
-FACTS = (subjects.DEVICE_ONLINE, subjects.DEVICE_OFFLINE, subjects.DEVICE_ALARM)
-ENDS_OF_A_SHIFT = {"no longer the leader", "the shift ended early"}
+EVENTS = (subjects.DEVICE_ONLINE, subjects.DEVICE_OFFLINE, subjects.DEVICE_ALARM)
+SESSION_END_MESSAGES = {"no longer the leader", "the leader session failed"}
 
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[NatsServer]:
-    """A broker of this test alone."""
+    """Run a broker for one test only."""
     home = Home(tmp_path / "broker")
     home.create()
     server = NatsServer(home)
@@ -50,7 +50,7 @@ def broker(tmp_path: Path) -> Iterator[NatsServer]:
 
 @pytest.fixture
 async def client(broker: NatsServer) -> AsyncIterator[Client]:
-    """A provisioned broker's client, which comes back when the broker does."""
+    """Return a client of a provisioned broker; it reconnects when the broker restarts."""
     client = await nats.connect(
         **connect_options(broker.settings), max_reconnect_attempts=-1, reconnect_time_wait=0.1
     )
@@ -61,49 +61,49 @@ async def client(broker: NatsServer) -> AsyncIterator[Client]:
 
 @pytest.fixture
 def start(broker: NatsServer, client: Client, tmp_path: Path) -> Iterator[Start]:
-    """Start one more process of the service."""
+    """Return a function that starts one more process of the service."""
     environment = {"K1_NATS_URL": broker.settings.url, "K1_NATS_CREDS": str(broker.settings.creds)}
     with ExitStack() as running:
         yield lambda: running.enter_context(running_service("telemetry", environment, tmp_path))
 
 
 @pytest.fixture
-async def fleet(client: Client, playing: Begin) -> list[FakeDevice]:
-    """Devices that send: half of them ten a second, half one a second; the first drifts."""
+async def fleet(client: Client, start_sending: StartSending) -> list[FakeDevice]:
+    """Start devices that send: half of them ten a second, half one a second; the first has drift."""
     devices = [FakeDevice(client, f"k1-{number}") for number in range(COUNT)]
     for number, device in enumerate(devices):
-        playing(device, rate=10 if number % 2 else 1, drift_ms=60.0 if number == 0 else 1.0)
+        start_sending(device, rate=10 if number % 2 else 1, drift_ms=60.0 if number == 0 else 1.0)
     return devices
 
 
 @pytest.fixture
-async def told(client: Client) -> Heard:
-    """Facts and live samples."""
-    heard = Heard(client)
-    await heard.listen("device.online", "device.offline", "device.alarm", "live.telemetry.*")
-    return heard
+async def recorder(client: Client) -> MessageRecorder:
+    """Record events and live samples."""
+    recorder = MessageRecorder(client)
+    await recorder.subscribe("device.online", "device.offline", "device.alarm", "live.telemetry.*")
+    return recorder
 
 
 @dataclass
-class Claim:
-    """A word about the lease: who takes or renews it, or None: it is given back."""
+class LeaseChange:
+    """A change of the lease: its holder acquires or renews it, or None for a release."""
 
     at_s: float
     holder: str | None
 
 
 @pytest.fixture
-async def claims(client: Client) -> list[Claim]:
-    """All of them, from before the first process on."""
-    heard: list[Claim] = []
+async def lease_changes(client: Client) -> list[LeaseChange]:
+    """Record all changes of the lease from before the first process starts."""
+    changes: list[LeaseChange] = []
 
-    async def note(message: Msg) -> None:
-        given_back = (message.headers or {}).get(KV_OP) == KV_DEL
-        heard.append(Claim(time.monotonic(), None if given_back else message.data.decode()))
+    async def record(message: Msg) -> None:
+        released = (message.headers or {}).get(KV_OP) == KV_DEL
+        changes.append(LeaseChange(time.monotonic(), None if released else message.data.decode()))
 
-    await client.subscribe(f"$KV.{streams.LEADERS.name}.{LEADER_KEY}", cb=note)
+    await client.subscribe(f"$KV.{streams.LEADERS.name}.{LEADER_KEY}", cb=record)
     await client.flush()
-    return heard
+    return changes
 
 
 async def role(service: RunningService) -> str:
@@ -111,65 +111,67 @@ async def role(service: RunningService) -> str:
         return (await http.get(f"{service.url}/readyz")).json()["role"]
 
 
-async def until_role(service: RunningService, wanted: str) -> None:
+async def wait_for_role(service: RunningService, wanted: str) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while await role(service) != wanted:
             await asyncio.sleep(0.02)
 
 
-async def leader_and_standby(*two: RunningService) -> tuple[RunningService, RunningService]:
-    """Which is which: a process that stood still for a while has lost the lease to the other."""
+async def leader_and_standby(*services: RunningService) -> tuple[RunningService, RunningService]:
+    """Return the leader and the standby; a process that was paused has lost the lease to the other."""
     async with asyncio.timeout(PATIENCE_S):
-        while sorted(roles := [await role(service) for service in two]) != ["leader", "standby"]:
+        while sorted(roles := [await role(service) for service in services]) != ["leader", "standby"]:
             await asyncio.sleep(0.02)
-    return two if roles[0] == "leader" else two[::-1]
+    return services if roles[0] == "leader" else services[::-1]
 
 
-async def all_online(told: Heard) -> None:
-    """Every device, and the first one's levels, were told."""
+async def wait_for_all_online(recorder: MessageRecorder) -> None:
+    """Wait for the online event of every device and the alarms of the first."""
 
     def online() -> set[str]:
-        return {fact["device_id"] for fact in told.of(subjects.DEVICE_ONLINE)}
+        return {event["device_id"] for event in recorder.of(subjects.DEVICE_ONLINE)}
 
     def levels() -> set[str]:
-        return {fact["level"] for fact in told.of(subjects.DEVICE_ALARM, device_id="k1-0")}
+        return {event["level"] for event in recorder.of(subjects.DEVICE_ALARM, device_id="k1-0")}
 
-    await told.until(lambda: len(online()) == COUNT, "all online")
-    await told.until(lambda: levels() >= {"amber", "alert"}, "amber and alert")
+    await recorder.wait_for(lambda: len(online()) == COUNT, "all online")
+    await recorder.wait_for(lambda: levels() >= {"amber", "alert"}, "amber and alert")
 
 
-async def only_the_beginning(told: Heard, broker_back: datetime | None = None) -> None:
-    """Nothing was told but that the devices came online, and the two levels.
+async def assert_only_first_events(recorder: MessageRecorder, broker_back: datetime | None = None) -> None:
+    """Assert that only the online events and the first two alarms were published.
 
-    Of a device of which the broker, while it was there, heard nothing for five seconds, because this machine
-    stood still, that is told as well; it must be true.
+    Silence is allowed if it is true: the running broker received no message of the device for five seconds,
+    because this machine was paused.
     """
-    facts = {subject: told.of(subject) for subject in FACTS}
-    silences = [DeviceOffline.model_validate(fact) for fact in facts[subjects.DEVICE_OFFLINE]]
-    heard = await taken_in(told.client) if silences else {}
+    events = {subject: recorder.of(subject) for subject in EVENTS}
+    silences = [DeviceOffline.model_validate(event) for event in events[subjects.DEVICE_OFFLINE]]
+    stored = await stored_times(recorder.client) if silences else {}
     for silence in silences:
         assert silence.reason == "silence"
         assert silence.last_seen is not None
         since = max(silence.last_seen, broker_back or silence.last_seen)
         assert silence.at - since >= timedelta(seconds=4.9)
         begin, end = since + timedelta(seconds=0.01), since + timedelta(seconds=4)
-        assert not [at for at in heard[silence.device_id] if begin < at < end]
+        assert not [at for at in stored[silence.device_id] if begin < at < end]
     excused = {silence.device_id for silence in silences}
-    online = [fact["device_id"] for fact in once(facts[subjects.DEVICE_ONLINE])]
+    online = [event["device_id"] for event in without_repeats(events[subjects.DEVICE_ONLINE])]
     assert sorted(set(online)) == sorted(f"k1-{number}" for number in range(COUNT))
     assert {device_id for device_id in online if online.count(device_id) > 1} <= excused
-    alarms = [fact for fact in once(facts[subjects.DEVICE_ALARM]) if fact["device_id"] not in excused]
+    alarms = [
+        event for event in without_repeats(events[subjects.DEVICE_ALARM]) if event["device_id"] not in excused
+    ]
     expected = [] if "k1-0" in excused else [("alert", "raised"), ("amber", "raised")]
     assert sorted((alarm["level"], alarm["state"]) for alarm in alarms) == expected
 
 
-def once(facts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without those that were told again, word for word, by a process that could not know that they were."""
-    return [fact for number, fact in enumerate(facts) if fact not in facts[:number]]
+def without_repeats(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the events without exact repeats; a new leader may publish an event that was already stored."""
+    return [event for number, event in enumerate(events) if event not in events[:number]]
 
 
-async def taken_in(client: Client) -> dict[str, list[datetime]]:
-    """When the broker stored the readings of each device."""
+async def stored_times(client: Client) -> dict[str, list[datetime]]:
+    """Return when the broker stored the readings of each device."""
     found: dict[str, list[datetime]] = {}
     readings = await client.jetstream(timeout=PATIENCE_S).pull_subscribe(
         subjects.TELEMETRY_ANY,
@@ -183,22 +185,22 @@ async def taken_in(client: Client) -> dict[str, list[datetime]]:
     return found
 
 
-async def samples_go_on(told: Heard) -> None:
-    """Live samples of every device come that the broker has heard from now on."""
+async def wait_for_new_samples(recorder: MessageRecorder) -> None:
+    """Wait for live samples of every device that the broker received from now on."""
     now = datetime.now(UTC)
 
-    def all_heard() -> bool:
-        live = [body for _, subject, body in told.messages if subject.startswith("live.")]
+    def all_received() -> bool:
+        live = [body for _, subject, body in recorder.messages if subject.startswith("live.")]
         newer = {body["device_id"] for body in live if datetime.fromisoformat(body["timestamp"]) > now}
         return len(newer) == COUNT
 
-    await told.until(all_heard, "samples of all devices")
+    await recorder.wait_for(all_received, "samples of all devices")
 
 
-async def nobody_taken_away(fleet: list[FakeDevice], for_s: float) -> None:
-    """No device's entry in the presence bucket is missing before it could run out by itself.
+async def assert_presence_kept(fleet: list[FakeDevice], for_s: float) -> None:
+    """Assert that no device's entry in the presence bucket disappears before it can expire.
 
-    That it is written often enough not to run out is for simulated time to show.
+    The tests on simulated time show that it is written often enough.
     """
     asked = time.monotonic()
     end = asked + for_s
@@ -214,8 +216,8 @@ async def nobody_taken_away(fleet: list[FakeDevice], for_s: float) -> None:
         await asyncio.sleep(0.05)
 
 
-async def said_again(device: FakeDevice, times: int) -> None:
-    """The entry of a device that sends is written anew again and again."""
+async def wait_for_presence_updates(device: FakeDevice, times: int) -> None:
+    """Wait until the entry of a device that sends was updated this many times."""
     seen: set[datetime] = set()
     async with asyncio.timeout(PATIENCE_S):
         while len(seen) <= times:
@@ -225,27 +227,29 @@ async def said_again(device: FakeDevice, times: int) -> None:
             await asyncio.sleep(0.05)
 
 
-async def all_present(fleet: list[FakeDevice]) -> None:
+async def wait_for_presence(fleet: list[FakeDevice]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while None in await asyncio.gather(*(device.presence() for device in fleet)):
             await asyncio.sleep(0.05)
 
 
 async def test_a_standby_takes_over_from_a_killed_leader(
-    start: Start, fleet: list[FakeDevice], told: Heard
+    start: Start, fleet: list[FakeDevice], recorder: MessageRecorder
 ) -> None:
-    """Without a fact too many and without taking anybody's presence away; how soon, `test_leader.py` shows."""
+    """It publishes no extra event and removes no presence; `test_leader_lease.py` tests how soon."""
     first = await asyncio.to_thread(start)
-    await all_online(told)
+    await wait_for_all_online(recorder)
     leader, standby = await leader_and_standby(first, await asyncio.to_thread(start))
-    await said_again(fleet[1], 2)
-    await all_present(fleet)
+    await wait_for_presence_updates(fleet[1], 2)
+    await wait_for_presence(fleet)
     leader.process.kill()
-    await asyncio.gather(until_role(standby, "leader"), nobody_taken_away(fleet, 5.5))
-    await samples_go_on(told)
-    await asyncio.sleep(5.5)  # Longer than a silence: what was not heard meanwhile would be told by now.
-    await all_present(fleet)
-    await only_the_beginning(told)
+    await asyncio.gather(wait_for_role(standby, "leader"), assert_presence_kept(fleet, 5.5))
+    await wait_for_new_samples(recorder)
+    await asyncio.sleep(
+        5.5
+    )  # Longer than the silence timeout: a missed message would have caused an event by now.
+    await wait_for_presence(fleet)
+    await assert_only_first_events(recorder)
     async with asyncio.timeout(PATIENCE_S):
         while await levels_in_presence(fleet[0]) != [("drift", "alert")]:
             await asyncio.sleep(0.05)
@@ -257,65 +261,65 @@ async def levels_in_presence(device: FakeDevice) -> list[tuple[str, str]] | None
 
 
 async def test_a_leader_that_stops_hands_over_at_once(
-    start: Start, fleet: list[FakeDevice], told: Heard, claims: list[Claim]
+    start: Start, fleet: list[FakeDevice], recorder: MessageRecorder, lease_changes: list[LeaseChange]
 ) -> None:
-    """The lease is given back, not waited for; nobody notices anything."""
+    """The lease is released before it expires, and no false event is published."""
     first = await asyncio.to_thread(start)
-    await all_online(told)
+    await wait_for_all_online(recorder)
     leader, standby = await leader_and_standby(first, await asyncio.to_thread(start))
     leader.process.terminate()
-    await until_role(standby, "leader")
-    await samples_go_on(told)
-    await only_the_beginning(told)
-    new = claims[-1].holder
-    earlier, later = next(pair for pair in pairwise(claims) if pair[1].holder == new != pair[0].holder)
-    # Nobody gives back what has run out, if it stood still for so long.
+    await wait_for_role(standby, "leader")
+    await wait_for_new_samples(recorder)
+    await assert_only_first_events(recorder)
+    new = lease_changes[-1].holder
+    earlier, later = next(pair for pair in pairwise(lease_changes) if pair[1].holder == new != pair[0].holder)
+    # A process that was paused for too long does not release an expired lease.
     assert earlier.holder is None or later.at_s - earlier.at_s >= TTL_S - 0.1
 
 
-async def test_a_leader_that_was_paused_says_nothing_more(
-    start: Start, fleet: list[FakeDevice], told: Heard
+async def test_a_paused_leader_publishes_nothing_more(
+    start: Start, fleet: list[FakeDevice], recorder: MessageRecorder
 ) -> None:
-    """When it wakes, another leads: it stands by, and each sample is told by one process only."""
+    """When it resumes, another process leads: it is a standby, and each sample is published only once."""
     paused = await asyncio.to_thread(start)
-    await all_online(told)
+    await wait_for_all_online(recorder)
     other = await asyncio.to_thread(start)
     paused.process.send_signal(signal.SIGSTOP)
     try:
-        await until_role(other, "leader")
+        await wait_for_role(other, "leader")
         await asyncio.sleep(3)
     finally:
         paused.process.send_signal(signal.SIGCONT)
     async with asyncio.timeout(PATIENCE_S):
-        while not {entry["message"] for entry in log_entries(paused.log)} & ENDS_OF_A_SHIFT:
+        while not {entry["message"] for entry in log_entries(paused.log)} & SESSION_END_MESSAGES:
             await asyncio.sleep(0.05)
     await leader_and_standby(paused, other)
-    await samples_go_on(told)
-    await only_the_beginning(told)
+    await wait_for_new_samples(recorder)
+    await assert_only_first_events(recorder)
     stamps = [
-        (body["device_id"], body["timestamp"]) for _, subject, body in told.messages if "live" in subject
+        (body["device_id"], body["timestamp"]) for _, subject, body in recorder.messages if "live" in subject
     ]
     assert len(stamps) == len(set(stamps))
 
 
-@pytest.mark.parametrize("away_s", [0.0, 8.0])
-async def test_a_broker_that_restarts_ends_nothing(
-    broker: NatsServer, start: Start, fleet: list[FakeDevice], told: Heard, away_s: float
+@pytest.mark.parametrize("outage_s", [0.0, 8.0])
+async def test_a_broker_restart_causes_no_silence(
+    broker: NatsServer, start: Start, fleet: list[FakeDevice], recorder: MessageRecorder, outage_s: float
 ) -> None:
-    """Neither a short nor a long absence of the broker is taken for the devices' silence."""
+    """Neither a short nor a long outage of the broker is taken for silence of the devices."""
     service = await asyncio.to_thread(start)
-    await all_online(told)
+    await wait_for_all_online(recorder)
     broker.kill()
-    await asyncio.sleep(away_s)
-    back = datetime.now(UTC)
+    await asyncio.sleep(outage_s)
+    restarted_at = datetime.now(UTC)
     await asyncio.to_thread(broker.start)
     async with asyncio.timeout(PATIENCE_S):
-        while not told.client.is_connected:
+        while not recorder.client.is_connected:
             await asyncio.sleep(0.02)
-    await samples_go_on(told)
-    await asyncio.sleep(5.5)  # Longer than a silence.
-    await only_the_beginning(told, back)
-    await until_role(service, "leader")
-    late = FakeDevice(told.client, "late")
-    await told.fact(subjects.DEVICE_ONLINE, lambda: late.say("hello"), device_id="late")
+    await wait_for_new_samples(recorder)
+    await asyncio.sleep(5.5)  # Longer than the silence timeout.
+    await assert_only_first_events(recorder, restarted_at)
+    await wait_for_role(service, "leader")
+    late = FakeDevice(recorder.client, "late")
+    await recorder.event(subjects.DEVICE_ONLINE, lambda: late.announce("hello"), device_id="late")
     assert service.process.poll() is None

@@ -1,4 +1,4 @@
-"""Who is online, on simulated time, at the exact boundaries."""
+"""Tests which devices are online, on simulated time, at the exact boundaries."""
 
 from datetime import timedelta
 
@@ -6,135 +6,146 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_telemetry.presence import BLIND, STALE, STREAMS_APART, Attendance, Sight, Stay
+from k1_telemetry.fleet.presence import (
+    MAX_AGE,
+    MAX_OUTAGE,
+    STREAM_ORDER_TOLERANCE,
+    PresenceTracker,
+    Session,
+    Watermark,
+)
 from services.telemetry.tests.samples import at
 
 K1 = "k1-a"
 MICROSECOND = 1e-6
 
 
-def sight(until: float, regained: float = 0) -> Sight:
-    """All up to `until` was read."""
-    seen = Sight(at(regained))
-    seen.until = at(until)
-    return seen
+def watermark_at(position: float, resumed_at: float = 0) -> Watermark:
+    """Return a watermark at `position`."""
+    watermark = Watermark(at(resumed_at))
+    watermark.position = at(position)
+    return watermark
 
 
-def test_online_at_the_first_word_and_told_once() -> None:
-    """A hello or a reading, whichever is first; the stay begins there and grows with each."""
-    attendance = Attendance()
-    assert attendance.said_hello(K1, at(1), at(1))
-    assert not attendance.sent_reading(K1, at(2), at(2))
-    assert not attendance.said_hello(K1, at(3), at(3))
-    assert attendance.get(K1) == Stay(K1, at(1), at(3))
-    assert attendance.sent_reading("k1-b", at(4), at(4))
-
-
-@pytest.mark.parametrize(("until", "gone"), [(15 - MICROSECOND, False), (15, True), (15 + MICROSECOND, True)])
-def test_offline_after_exactly_five_seconds(until: float, gone: bool) -> None:
-    """Counted from the last word, hello or reading; once."""
-    attendance = Attendance()
-    attendance.said_hello(K1, at(1), at(1))
-    attendance.sent_reading(K1, at(10), at(10))
-    assert bool(attendance.fell_silent(sight(until))) is gone
-    assert (attendance.get(K1) is None) is gone
-    assert attendance.fell_silent(sight(until)) == []
-
-
-def test_each_device_has_its_own_silence() -> None:
-    """Whoever came first is not silent because of it."""
-    attendance = Attendance()
-    for device, second in [("k1-a", 1), ("k1-b", 2), ("k1-a", 6)]:
-        attendance.sent_reading(device, at(second), at(second))
-    assert [stay.device_id for stay in attendance.fell_silent(sight(7))] == ["k1-b"]
-
-
-def test_a_word_that_came_late_shortens_no_stay() -> None:
-    """Out of order, it changes nothing."""
-    attendance = Attendance()
-    attendance.sent_reading(K1, at(10), at(10))
-    attendance.sent_reading(K1, at(7), at(10))
-    assert attendance.get(K1) == Stay(K1, at(10), at(10))
-
-
-@pytest.mark.parametrize(("late", "comes"), [(STALE, True), (STALE + timedelta(microseconds=1), False)])
-def test_what_was_read_too_late_brings_nobody_online(late: timedelta, comes: bool) -> None:
-    """It says nothing about now; whoever is online stays so by it."""
-    attendance = Attendance([Stay("k1-b", at(0), at(0))])
-    assert attendance.sent_reading(K1, at(1), at(1) + late) is comes
-    assert not attendance.sent_reading("k1-b", at(1), at(1) + late)
-    assert attendance.get("k1-b") == Stay("k1-b", at(0), at(1))
-
-
-def test_bye_ends_the_stay_until_the_next_word() -> None:
-    """Readings from about that time come from before it; a hello after it counts at once."""
-    attendance = Attendance()
-    attendance.sent_reading(K1, at(1), at(1))
-    assert attendance.said_bye(K1, at(2)) == Stay(K1, at(1), at(1))
-    assert attendance.said_bye(K1, at(2)) is None
-    assert not attendance.sent_reading(K1, at(2) + STREAMS_APART, at(3))
-    assert not attendance.said_hello(K1, at(1.5), at(3))
-    assert attendance.said_hello(K1, at(2.1), at(3))
-    attendance.said_bye(K1, at(4))
-    assert attendance.sent_reading(K1, at(4.000001) + STREAMS_APART, at(5))
-
-
-def test_a_bye_of_an_earlier_connection_ends_nothing() -> None:
-    """A last will may come when the device is back already."""
-    attendance = Attendance()
-    attendance.sent_reading(K1, at(10), at(10))
-    assert attendance.said_bye(K1, at(9)) is None
-    assert attendance.said_bye(K1, at(10) - STREAMS_APART) is not None
+def test_a_device_comes_online_once_with_its_first_message() -> None:
+    """The first hello or reading starts the session; each later one extends it."""
+    tracker = PresenceTracker()
+    assert tracker.record_hello(K1, at(1), at(1))
+    assert not tracker.record_reading(K1, at(2), at(2))
+    assert not tracker.record_hello(K1, at(3), at(3))
+    assert tracker.get(K1) == Session(K1, at(1), at(3))
+    assert tracker.record_reading("k1-b", at(4), at(4))
 
 
 @pytest.mark.parametrize(
-    ("jump", "silence_from"), [(BLIND, 0.0), (BLIND + timedelta(microseconds=1), 1.000001)]
+    ("position", "offline"), [(15 - MICROSECOND, False), (15, True), (15 + MICROSECOND, True)]
 )
-def test_a_time_of_blindness_is_held_against_nobody(jump: timedelta, silence_from: float) -> None:
-    """Where nothing could be heard for longer than a second, silence counts from when it could be again."""
-    seen = Sight(at(0))
-    seen.reaches(at(0) + jump)
-    assert (seen.until, seen.regained) == (at(0) + jump, at(silence_from))
-    attendance = Attendance([Stay(K1, at(-4), at(-4))])
-    seen.until = at(silence_from + 5 - MICROSECOND)
-    assert attendance.fell_silent(seen) == []
-    seen.until = at(silence_from + 5)
-    assert attendance.fell_silent(seen) == [Stay(K1, at(-4), at(-4))]
+def test_a_device_goes_offline_after_exactly_five_seconds(position: float, offline: bool) -> None:
+    """The time counts from the last hello or reading; the session ends once."""
+    tracker = PresenceTracker()
+    tracker.record_hello(K1, at(1), at(1))
+    tracker.record_reading(K1, at(10), at(10))
+    assert bool(tracker.expire_silent(watermark_at(position))) is offline
+    assert (tracker.get(K1) is None) is offline
+    assert tracker.expire_silent(watermark_at(position)) == []
 
 
-def test_sight_never_goes_back() -> None:
-    """Messages of two streams may come in any order."""
-    seen = Sight(at(5))
-    seen.reaches(at(4))
-    assert seen.until == at(5)
+def test_the_silence_of_each_device_is_counted_separately() -> None:
+    """The device that came_online online first is not silent if it still sends."""
+    tracker = PresenceTracker()
+    for device, second in [("k1-a", 1), ("k1-b", 2), ("k1-a", 6)]:
+        tracker.record_reading(device, at(second), at(second))
+    assert [session.device_id for session in tracker.expire_silent(watermark_at(7))] == ["k1-b"]
 
 
-words = st.tuples(
+def test_a_late_message_does_not_shorten_a_session() -> None:
+    """A message out of order changes nothing."""
+    tracker = PresenceTracker()
+    tracker.record_reading(K1, at(10), at(10))
+    tracker.record_reading(K1, at(7), at(10))
+    assert tracker.get(K1) == Session(K1, at(10), at(10))
+
+
+@pytest.mark.parametrize(
+    ("late", "comes_online"), [(MAX_AGE, True), (MAX_AGE + timedelta(microseconds=1), False)]
+)
+def test_an_old_message_brings_no_device_online(late: timedelta, comes_online: bool) -> None:
+    """It does not show the current state; it only extends the session of a device that is online."""
+    tracker = PresenceTracker([Session("k1-b", at(0), at(0))])
+    assert tracker.record_reading(K1, at(1), at(1) + late) is comes_online
+    assert not tracker.record_reading("k1-b", at(1), at(1) + late)
+    assert tracker.get("k1-b") == Session("k1-b", at(0), at(1))
+
+
+def test_a_bye_ends_the_session_until_the_next_message() -> None:
+    """Readings from about that time are taken as earlier; a hello after the bye counts at once."""
+    tracker = PresenceTracker()
+    tracker.record_reading(K1, at(1), at(1))
+    assert tracker.record_bye(K1, at(2)) == Session(K1, at(1), at(1))
+    assert tracker.record_bye(K1, at(2)) is None
+    assert not tracker.record_reading(K1, at(2) + STREAM_ORDER_TOLERANCE, at(3))
+    assert not tracker.record_hello(K1, at(1.5), at(3))
+    assert tracker.record_hello(K1, at(2.1), at(3))
+    tracker.record_bye(K1, at(4))
+    assert tracker.record_reading(K1, at(4.000001) + STREAM_ORDER_TOLERANCE, at(5))
+
+
+def test_a_bye_of_an_earlier_connection_ends_nothing() -> None:
+    """A last will may arrive when the device has already reconnected."""
+    tracker = PresenceTracker()
+    tracker.record_reading(K1, at(10), at(10))
+    assert tracker.record_bye(K1, at(9)) is None
+    assert tracker.record_bye(K1, at(10) - STREAM_ORDER_TOLERANCE) is not None
+
+
+@pytest.mark.parametrize(
+    ("jump", "silence_from"), [(MAX_OUTAGE, 0.0), (MAX_OUTAGE + timedelta(microseconds=1), 1.000001)]
+)
+def test_an_outage_counts_as_no_silence_of_a_device(jump: timedelta, silence_from: float) -> None:
+    """After over a second in which nothing could be consumed, silence counts from the end of the outage."""
+    watermark = Watermark(at(0))
+    watermark.advance(at(0) + jump)
+    assert (watermark.position, watermark.resumed_at) == (at(0) + jump, at(silence_from))
+    tracker = PresenceTracker([Session(K1, at(-4), at(-4))])
+    watermark.position = at(silence_from + 5 - MICROSECOND)
+    assert tracker.expire_silent(watermark) == []
+    watermark.position = at(silence_from + 5)
+    assert tracker.expire_silent(watermark) == [Session(K1, at(-4), at(-4))]
+
+
+def test_the_watermark_never_moves_back() -> None:
+    """The messages of two streams may come in any order."""
+    watermark = Watermark(at(5))
+    watermark.advance(at(4))
+    assert watermark.position == at(5)
+
+
+messages = st.tuples(
     st.sampled_from(["hello", "reading", "bye", "look"]), st.sampled_from("abc"), st.integers(0, 3_000_000)
 )
 
 
-@given(st.lists(words, max_size=100))
-def test_whatever_is_said_stays_begin_and_end_in_turn(said: list[tuple[str, str, int]]) -> None:
-    """Every device is told online and offline alternately, and only after five silent seconds without a bye."""
-    attendance, seen, online = Attendance(), Sight(at(0)), dict[str, object]()
+@given(st.lists(messages, max_size=100))
+def test_any_messages_start_and_end_sessions_alternately(sent: list[tuple[str, str, int]]) -> None:
+    """Each device goes online and offline alternately; without a bye it goes offline only after five silent seconds."""
+    tracker, watermark, online = PresenceTracker(), Watermark(at(0)), dict[str, object]()
     now = at(0)
-    for word, device, gap_us in said:
+    for kind, device, gap_us in sent:
         now += timedelta(microseconds=gap_us)
-        if word == "hello":
-            came = attendance.said_hello(device, now, now)
-        elif word == "reading":
-            came = attendance.sent_reading(device, now, now)
+        if kind == "hello":
+            came_online = tracker.record_hello(device, now, now)
+        elif kind == "reading":
+            came_online = tracker.record_reading(device, now, now)
         else:
-            came = False
-        if came:
+            came_online = False
+        if came_online:
             assert device not in online
-        if word == "bye":
-            assert (attendance.said_bye(device, now) is not None) is (device in online)
+        if kind == "bye":
+            assert (tracker.record_bye(device, now) is not None) is (device in online)
             online.pop(device, None)
-        elif word != "look" and (came or device in online):
+        elif kind != "look" and (came_online or device in online):
             online[device] = now
-        seen.reaches(now)
-        for stay in attendance.fell_silent(seen):
-            assert now - online.pop(stay.device_id) >= timedelta(seconds=5)
-        assert {stay.device_id for stay in attendance} == set(online)
+        watermark.advance(now)
+        for session in tracker.expire_silent(watermark):
+            assert now - online.pop(session.device_id) >= timedelta(seconds=5)
+        assert {session.device_id for session in tracker} == set(online)

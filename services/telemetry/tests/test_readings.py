@@ -1,4 +1,4 @@
-"""Decoding and the numbering of readings: bad ones are counted and left out, the rest is kept."""
+"""Tests decoding and sequence tracking: bad readings are counted and left out, the rest is kept."""
 
 import json
 from collections import Counter
@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k1_contracts.devices import TelemetrySample
-from k1_telemetry.readings import LONGEST_BYTES, MOST_READINGS, Reading, decode, spread
-from k1_telemetry.sequences import REMEMBERED, Numbering
+from k1_telemetry.fleet.readings import MAX_BYTES, MAX_READINGS, Reading, assign_times, decode
+from k1_telemetry.fleet.sequences import HISTORY_SIZE, SequenceTracker
 from services.telemetry.tests.samples import TRACK, at, fields, message, reading
 
 
-def test_one_reading_or_several() -> None:
-    """Fields that are not known are ignored; whole numbers are numbers."""
+def test_one_reading_or_a_list_is_decoded() -> None:
+    """Unknown fields are ignored; integers are accepted as numbers."""
     several = [fields(1, drift_ms=3, future={"a": [1]}), fields(2, track_id=TRACK, error="é" * 200)]
     assert decode(message(fields(7))) == ((reading(7),), {})
     assert decode(message(*several)) == (
@@ -50,8 +50,8 @@ def test_one_reading_or_several() -> None:
         {"error": "x" * 201},
     ],
 )
-def test_a_bad_reading_does_not_take_the_others_with_it(wrong: dict[str, Any]) -> None:
-    """Alone it is counted; in a list the ones around it are kept."""
+def test_a_bad_reading_does_not_invalidate_the_others(wrong: dict[str, Any]) -> None:
+    """A single bad reading is counted; in a list, the readings around it are kept."""
     bad = fields(1) | wrong
     assert decode(message(bad)) == ([], {"invalid": 1})
     assert decode(message(fields(0), bad, fields(2))) == ([reading(0), reading(2)], {"invalid": 1})
@@ -72,25 +72,25 @@ def test_a_bad_reading_does_not_take_the_others_with_it(wrong: dict[str, Any]) -
         (b'"text"', "invalid"),
         (b"{}", "invalid"),
         (b'{"ts": 1e400}', "invalid"),
-        (b" " * LONGEST_BYTES + b"1", "too_many"),
-        (json.dumps([fields()] * (MOST_READINGS + 1)).encode(), "too_many"),
-        (json.dumps([{}] * (MOST_READINGS + 1)).encode(), "too_many"),
+        (b" " * MAX_BYTES + b"1", "too_many"),
+        (json.dumps([fields()] * (MAX_READINGS + 1)).encode(), "too_many"),
+        (json.dumps([{}] * (MAX_READINGS + 1)).encode(), "too_many"),
     ],
 )
-def test_hostile_messages_are_one_fault(body: bytes, fault: str) -> None:
-    """Whatever is sent, reading it ends, quickly and with a name for what is wrong."""
+def test_a_hostile_message_is_one_fault(body: bytes, fault: str) -> None:
+    """Whatever is sent, decoding ends quickly and names the fault."""
     assert decode(body) == ([], {fault: 1}) or decode(body) == ((), {fault: 1})
 
 
-def test_the_most_that_is_allowed_is_read() -> None:
-    """A thousand readings."""
-    found, faults = decode(json.dumps([fields(n) for n in range(MOST_READINGS)]).encode())
-    assert (len(found), faults) == (MOST_READINGS, {})
+def test_the_maximum_number_of_readings_is_decoded() -> None:
+    """A message may have a thousand readings."""
+    found, faults = decode(json.dumps([fields(n) for n in range(MAX_READINGS)]).encode())
+    assert (len(found), faults) == (MAX_READINGS, {})
 
 
 @given(st.binary())
-def test_no_bytes_break_it(data: bytes) -> None:
-    """Readings or faults, never an exception."""
+def test_any_bytes_are_decoded_without_an_exception(data: bytes) -> None:
+    """Decoding returns readings or faults and never raises."""
     decode(data)
 
 
@@ -107,8 +107,8 @@ anything = st.recursive(
         st.dictionaries(st.sampled_from(sorted(fields(track_id=TRACK, error="x"))), anything), max_size=4
     )
 )
-def test_what_is_kept_is_a_sample_of_the_contract(changes: list[dict[str, Any]]) -> None:
-    """Whatever fields hold: every reading is kept or counted, and what is kept the contract takes as well."""
+def test_every_decoded_reading_is_valid_by_the_contract(changes: list[dict[str, Any]]) -> None:
+    """Whatever the fields hold, every reading is kept or counted, and the contract accepts each kept one."""
     items = [fields(number) | change for number, change in enumerate(changes)]
     found, faults = decode(json.dumps(items).encode())
     if faults.get("malformed"):  # A number with more digits than Python reads, or the like.
@@ -119,76 +119,83 @@ def test_what_is_kept_is_a_sample_of_the_contract(changes: list[dict[str, Any]])
         TelemetrySample.model_validate({name: getattr(kept, name) for name in Reading.__struct_fields__})
 
 
-def test_readings_of_one_message_are_spread_by_the_device_clock() -> None:
-    """The newest was taken when the message arrived, the others so long before as the device says."""
+def test_the_device_clock_gives_the_distances_within_one_message() -> None:
+    """The newest was taken when the message arrived, the others earlier by the device's own times."""
     readings = [reading(n, ts=1e12 + n * 100) for n in range(3)]
-    assert spread(readings, at(10), at(9)) == [at(9.8), at(9.9), at(10)]
-    assert spread(readings, at(10), None) == [at(9.8), at(9.9), at(10)]
+    assert assign_times(readings, at(10), at(9)) == [at(9.8), at(9.9), at(10)]
+    assert assign_times(readings, at(10), None) == [at(9.8), at(9.9), at(10)]
 
 
 @given(
     st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20),
     st.one_of(st.none(), st.integers(-20_000_000, 20_000_000)),
 )
-def test_no_device_clock_moves_a_reading_out_of_its_time(stamps: list[float], before_us: int | None) -> None:
-    """Never before the last message, never after the arrival, never backwards, at most five seconds apart."""
-    before = None if before_us is None else at(0) + timedelta(microseconds=before_us)
-    times = spread([reading(ts=ts) for ts in stamps], at(0), before)
-    newest = at(0) if before is None else max(at(0), before)
+def test_no_device_clock_moves_a_reading_out_of_its_interval(
+    stamps: list[float], previous_us: int | None
+) -> None:
+    """Times are not before the previous message, not after the arrival, not falling, and within five seconds."""
+    previous = None if previous_us is None else at(0) + timedelta(microseconds=previous_us)
+    times = assign_times([reading(ts=ts) for ts in stamps], at(0), previous)
+    newest = at(0) if previous is None else max(at(0), previous)
     assert times == sorted(times)
     assert times[-1] == newest
     assert times[0] >= newest - timedelta(seconds=5)
-    assert before is None or times[0] >= before
+    assert previous is None or times[0] >= previous
 
 
-def judged(*seen: tuple[int, float]) -> list[tuple[str, int]]:
-    """(seq, ts) of readings -> what they are and how many are missing before them."""
-    numbering = Numbering()
-    found = [numbering.judge(seq, ts, at(ts / 1000)) for seq, ts in seen]
-    return [(judgement.verdict, judgement.missing) for judgement in found]
+def classify_all(*readings: tuple[int, float]) -> list[tuple[str, int]]:
+    """Classify readings given as (seq, ts); return the status and the number of missing readings of each."""
+    tracker = SequenceTracker()
+    found = [tracker.classify(seq, ts, at(ts / 1000)) for seq, ts in readings]
+    return [(result.status, result.missing) for result in found]
 
 
 def test_gaps_are_counted() -> None:
-    """Each number that was left out, once."""
-    assert judged((5, 0), (6, 100), (9, 400), (10, 500)) == [("new", 0), ("new", 0), ("new", 2), ("new", 0)]
+    """Each skipped sequence number is counted once."""
+    assert classify_all((5, 0), (6, 100), (9, 400), (10, 500)) == [
+        ("new", 0),
+        ("new", 0),
+        ("new", 2),
+        ("new", 0),
+    ]
 
 
-def test_repeats_and_late_readings_are_told_apart() -> None:
-    """A late one fills a gap, with a time that fits; what comes once more is a repeat, a late one too."""
+def test_duplicates_and_late_readings_are_distinguished() -> None:
+    """A late reading fills a gap with a fitting time; a repeated reading is a duplicate, also if it was late."""
     seen = [(1, 100), (2, 200), (5, 500), (2, 200), (5, 500), (3, 300), (3, 300), (6, 600)]
-    verdicts = [verdict for verdict, _ in judged(*seen)]
-    assert verdicts == ["new", "new", "new", "duplicate", "duplicate", "late", "duplicate", "new"]
+    statuses = [status for status, _ in classify_all(*seen)]
+    assert statuses == ["new", "new", "new", "duplicate", "duplicate", "late", "duplicate", "new"]
 
 
 def test_a_number_that_fits_a_gap_with_a_time_that_does_not_is_a_restart() -> None:
-    """What was before the restart is no neighbour of what comes after it."""
+    """Readings from before the restart are not neighbours of readings after it."""
     seen = [(1, 100.0), (5, 500.0), (3, 50.0), (6, 350.0), (5, 250.0), (5, 250.0)]
-    verdicts = [verdict for verdict, _ in judged(*seen)]
-    assert verdicts == ["new", "new", "restarted", "new", "late", "duplicate"]
+    statuses = [status for status, _ in classify_all(*seen)]
+    assert statuses == ["new", "new", "restarted", "new", "late", "duplicate"]
 
 
 @pytest.mark.parametrize("ts", [0.0, 250.0, 1e12])
-def test_a_device_that_began_anew_counts_from_there(ts: float) -> None:
-    """Whether its clock began anew with it, stands within what was seen, or went on."""
+def test_a_restarted_device_is_tracked_from_its_new_numbers(ts: float) -> None:
+    """This holds whether its clock restarted, shows a time within the known range, or continued."""
     seen = [(number, number * 100.0) for number in range(30)]
     again = [(0, ts + 1), (1, ts + 101), (2, ts + 201)]
-    assert [verdict for verdict, _ in judged(*seen, *again)][30:] == ["restarted", "new", "new"]
+    assert [status for status, _ in classify_all(*seen, *again)][30:] == ["restarted", "new", "new"]
 
 
-def test_what_the_broker_delivers_again_is_late() -> None:
-    """However long ago it was, it is no restart."""
-    numbering = Numbering()
-    for number in range(REMEMBERED * 2):
-        numbering.judge(number, number, at(0))
-    assert numbering.judge(0, 0, at(0), redelivered=True).verdict == "late"
-    assert numbering.judge(REMEMBERED * 2, 1e6, at(0)).verdict == "new"
+def test_a_redelivered_reading_is_late() -> None:
+    """However old it is, it is not taken for a restart."""
+    tracker = SequenceTracker()
+    for number in range(HISTORY_SIZE * 2):
+        tracker.classify(number, number, at(0))
+    assert tracker.classify(0, 0, at(0), redelivered=True).status == "late"
+    assert tracker.classify(HISTORY_SIZE * 2, 1e6, at(0)).status == "new"
 
 
-def test_clocks_that_jump_are_noticed() -> None:
-    """Back, or more than a minute against the broker's time; not by a slow drift."""
-    numbering = Numbering()
+def test_clock_jumps_are_detected() -> None:
+    """A clock jumps if it goes back or by over a minute against the broker's time; slow drift is no jump."""
+    tracker = SequenceTracker()
     jumps = [
-        numbering.judge(seq, ts, at(seconds)).clock_jumped
+        tracker.classify(seq, ts, at(seconds)).clock_jumped
         for seq, ts, seconds in [
             (0, 0, 0),
             (1, 1000, 1),
@@ -202,14 +209,14 @@ def test_clocks_that_jump_are_noticed() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 300), st.floats(-1e6, 1e6)), max_size=300))
-def test_any_numbering_is_judged(seen: list[tuple[int, float]]) -> None:
-    """Without an exception, with little memory, and the same reading right after itself is a repeat."""
-    numbering = Numbering()
-    verdicts = Counter[str]()
+def test_any_sequence_is_classified(seen: list[tuple[int, float]]) -> None:
+    """Nothing raises, memory is bounded, and a reading repeated at once is a duplicate."""
+    tracker = SequenceTracker()
+    statuses = Counter[str]()
     for seq, ts in seen:
-        judgement = numbering.judge(seq, ts, at(0))
-        verdicts[judgement.verdict] += 1
-        assert judgement.missing >= 0
-        assert numbering.judge(seq, ts, at(0)).verdict == "duplicate"
-    assert sum(verdicts.values()) == len(seen)
-    assert len(numbering._recent) <= REMEMBERED
+        result = tracker.classify(seq, ts, at(0))
+        statuses[result.status] += 1
+        assert result.missing >= 0
+        assert tracker.classify(seq, ts, at(0)).status == "duplicate"
+    assert sum(statuses.values()) == len(seen)
+    assert len(tracker._recent) <= HISTORY_SIZE

@@ -1,4 +1,4 @@
-"""The service as a real process."""
+"""Tests the service as a real process."""
 
 import time
 from pathlib import Path
@@ -12,16 +12,18 @@ from tests.support.service_process import RunningService, running_service
 
 
 def _ready(service: RunningService) -> dict[str, Any]:
-    """What it says once it is ready: a check that takes too long fails for the moment."""
+    """Wait until the service is ready and return its response; a check that takes too long may fail first."""
     deadline = time.monotonic() + PATIENCE_S
-    while (told := httpx.get(f"{service.url}/readyz", timeout=PATIENCE_S)).status_code != httpx.codes.OK:
-        assert time.monotonic() < deadline, told.text
+    while (response := httpx.get(f"{service.url}/readyz", timeout=PATIENCE_S)).status_code != httpx.codes.OK:
+        assert time.monotonic() < deadline, response.text
         time.sleep(0.1)
-    return told.json()
+    return response.json()
 
 
-def test_it_is_ready_counted_and_ends_cleanly(provisioned: Infrastructure, tmp_path: Path) -> None:
-    """It connects to the broker, says so, serves metrics, and SIGTERM ends it with code 0."""
+def test_the_service_becomes_ready_serves_metrics_and_stops_cleanly(
+    provisioned: Infrastructure, tmp_path: Path
+) -> None:
+    """It connects to the broker, reports that it is ready, serves metrics, and exits with code 0 on SIGTERM."""
     with running_service("telemetry", provisioned.environment, tmp_path) as service:
         ready = _ready(service)
         metrics = httpx.get(f"{service.url}/metrics", timeout=PATIENCE_S).text

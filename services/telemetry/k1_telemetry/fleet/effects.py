@@ -1,0 +1,41 @@
+"""Defines what the fleet's changes cause: the events, entries, live data and errors to be published."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from k1_contracts import subjects
+from k1_contracts.devices import DeviceAlarm, DeviceOffline, DeviceOnline, LiveEvent, LiveSample
+
+FleetEvent = DeviceOnline | DeviceOffline | DeviceAlarm
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedMessage:
+    """A message of a device that contains an error."""
+
+    device_id: str
+    kind: Literal["telemetry", "bye"]
+    data: bytes
+
+    @property
+    def subject(self) -> str:
+        """Return the subject on which the device published the message."""
+        if self.kind == "telemetry":
+            return subjects.telemetry(self.device_id)
+        return subjects.device(self.device_id, self.kind)
+
+
+@dataclass(slots=True)
+class Effects:
+    """Collects what is to be published, in order."""
+
+    live_samples: list[LiveSample] = field(default_factory=list[LiveSample])
+    events: list[FleetEvent] = field(default_factory=list[FleetEvent])
+    live_events: list[tuple[str, LiveEvent]] = field(default_factory=list[tuple[str, LiveEvent]])
+    """Events for the live feeds of tracks, each with the id of its track."""
+    presence_changed: dict[str, None] = field(default_factory=dict[str, None])
+    """Ids of devices whose presence entry is to be written."""
+    presence_removed: dict[str, None] = field(default_factory=dict[str, None])
+    """Ids of devices whose presence entry is to be removed."""
+    rejected: list[RejectedMessage] = field(default_factory=list[RejectedMessage])
+    """Messages for which the device gets an error."""

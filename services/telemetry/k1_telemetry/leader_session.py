@@ -1,0 +1,124 @@
+"""Runs the work of the leader while it holds the lease: consume, update the fleet, publish, acknowledge."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+from nats.aio.msg import Msg
+
+from k1_contracts import streams
+from k1_contracts.streams import Durable
+from k1_platform.broker import Bus
+from k1_platform.device_errors import DeviceErrors
+from k1_platform.pulling import Pulled, Puller, PullError
+from k1_platform.tasks import run_together
+from k1_telemetry.broker_clock import BrokerClock
+from k1_telemetry.fleet.effects import Effects
+from k1_telemetry.fleet.fleet import Fleet
+from k1_telemetry.fleet.presence import Watermark
+from k1_telemetry.handlers import Handler, MessageHandlers
+from k1_telemetry.message_errors import explain
+from k1_telemetry.metrics import Metrics
+from k1_telemetry.publisher import EventPublisher
+
+_BATCH_SIZE: Final = 1000
+_PULL_EXPIRY_S: Final = 0.1
+"""How long a pull request for readings stays open; this bounds how late a silence is noticed."""
+_SILENCE_CHECK_INTERVAL_S: Final = 0.1
+_HELD_SAMPLES_INTERVAL_S: Final = 0.02
+_CLOCK_INTERVAL_S: Final = 2.0
+_RETRY_DELAY_S: Final = 0.25
+_log = logging.getLogger(__name__)
+
+
+class LeaderSession:
+    """Does the leader's work from acquiring the lease to losing it."""
+
+    def __init__(
+        self, bus: Bus, fleet: Fleet, publisher: EventPublisher, clock: BrokerClock, metrics: Metrics
+    ) -> None:
+        """Create a session; `clock` must have been measured."""
+        self._device_errors = DeviceErrors(bus.client)
+        self._handlers = MessageHandlers(fleet, clock, metrics)
+        self._bus, self._fleet, self._publisher = bus, fleet, publisher
+        self._clock, self._metrics = clock, metrics
+        self._watermark = Watermark(clock.now())
+        # Effects are published in the order in which they arise, whichever stream they come from.
+        self._lock = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Run until an exception: LeadershipLostError, or an error of the broker."""
+        await self._publisher.refresh_presence(self._fleet, all_devices=True)
+        await run_together(
+            *(self._consume(durable, handler) for durable, handler in self._handlers.subscriptions()),
+            _every(_SILENCE_CHECK_INTERVAL_S, self._check_silence),
+            _every(_HELD_SAMPLES_INTERVAL_S, self._publisher.publish_held_samples),
+            _every(_CLOCK_INTERVAL_S, self._measure_clock),
+        )
+
+    async def _consume(self, durable: Durable, handler: Handler) -> None:
+        async with Puller(
+            self._bus.client, durable.stream, durable.name, batch=_BATCH_SIZE, open_s=_PULL_EXPIRY_S
+        ) as puller:
+            while True:
+                try:
+                    pulled = await puller.next()
+                except PullError as error:
+                    _log.warning(
+                        "cannot pull messages", extra={"durable": durable.name, "reason": str(error)}
+                    )
+                    await asyncio.sleep(_RETRY_DELAY_S)
+                else:
+                    await self._process(pulled, handler)
+                    if durable is streams.TELEMETRY_SAMPLES:
+                        self._advance_watermark(pulled)
+
+    async def _process(self, pulled: Pulled, handler: Handler) -> None:
+        async with self._lock:
+            for message in pulled.messages:
+                self._handle(message, handler, self._fleet.unpublished)
+            await self._publish()
+        for message in pulled.messages:
+            await message.ack()
+        self._metrics.add_counts(self._fleet.counts)
+
+    def _handle(self, message: Msg, handler: Handler, effects: Effects) -> None:
+        try:
+            handler(message, effects)
+        except Exception:  # noqa: BLE001  one message must not stop the work for all other devices
+            self._metrics.failures.inc()
+            _log.exception("cannot handle a message", extra={"subject": message.subject})
+
+    def _advance_watermark(self, pulled: Pulled) -> None:
+        if pulled.messages:
+            self._watermark.advance(max(message.metadata.timestamp for message in pulled.messages))
+        if pulled.all_until_s is not None:
+            self._watermark.advance(self._clock.at(pulled.all_until_s))
+
+    async def _check_silence(self) -> None:
+        async with self._lock:
+            self._fleet.detect_silence(self._watermark, self._fleet.unpublished)
+            await self._publish()
+            await self._publisher.refresh_presence(self._fleet)
+        self._metrics.update_gauges(self._fleet)
+
+    async def _publish(self) -> None:
+        """Publish the pending effects; what fails stays pending for the next session with this fleet."""
+        await self._publisher.publish(self._fleet.unpublished, self._fleet)
+        rejected, self._fleet.unpublished = self._fleet.unpublished.rejected, Effects()
+        for message in rejected:
+            await self._device_errors.report(message.device_id, message.subject, partial(explain, message))
+
+    async def _measure_clock(self) -> None:
+        try:
+            await self._clock.measure()
+        except Exception as error:  # noqa: BLE001  the earlier measurements are still valid
+            _log.warning("cannot measure the broker's clock", extra={"reason": repr(error)})
+
+
+async def _every(interval_s: float, work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await work()
+        await asyncio.sleep(interval_s)

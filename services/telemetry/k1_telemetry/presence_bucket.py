@@ -1,0 +1,59 @@
+"""Reads the PRESENCE bucket for a new leader, and names its keys for the publisher."""
+
+import logging
+from typing import Final
+
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js.kv import KeyValue
+
+from k1_contracts import streams
+from k1_contracts.devices import Presence
+from k1_platform.broker import Bus
+
+_READ_TIMEOUT_S: Final = 0.5
+_READ_ATTEMPTS: Final = 2
+_log = logging.getLogger(__name__)
+
+
+def presence_subject(device_id: str) -> str:
+    """Return the subject to which a device's entry is written."""
+    return f"$KV.{streams.PRESENCE.name}.{device_id}"
+
+
+async def read_presence(bus: Bus) -> list[Presence]:
+    """Return the devices that are online; skip entries that cannot be read, because they expire.
+
+    Raises:
+        nats.errors.Error: the broker does not respond.
+    """
+    bucket = await bus.jetstream.key_value(streams.PRESENCE.name)
+    watcher = await bucket.watchall(ignore_deletes=True)
+    found: list[Presence] = []
+    try:
+        while (entry := await _next_entry(bus, watcher)) is not None:
+            try:
+                found.append(Presence.model_validate_json(entry.value or b""))
+            except ValueError as error:
+                _log.warning(
+                    "cannot read a presence entry", extra={"device": entry.key, "reason": str(error)}
+                )
+    finally:
+        await watcher.stop()
+    return found
+
+
+async def _next_entry(bus: Bus, watcher: KeyValue.KeyWatcher) -> KeyValue.Entry | None:
+    """Return the next entry, or None after the last.
+
+    The watcher marks the end, but the mark is lost if an entry expires at that moment. Then the end is assumed
+    when no entry came although the broker responded.
+    """
+    for _ in range(_READ_ATTEMPTS):
+        try:
+            entry = await watcher.updates(timeout=_READ_TIMEOUT_S)
+        except NatsTimeoutError:
+            await bus.client.flush()
+        else:
+            return entry if isinstance(entry, KeyValue.Entry) else None
+    _log.warning("the presence bucket did not mark the end of its entries")
+    return None

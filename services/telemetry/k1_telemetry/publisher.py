@@ -1,0 +1,164 @@
+"""Publishes what the fleet's changes cause: events, presence entries and live data.
+
+Events are retried until the stream has stored them. Presence is written again at intervals. Live data may be lost.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections import OrderedDict
+from typing import Final
+
+from nats.js.kv import KV_DEL, KV_OP
+
+from k1_contracts import streams, subjects
+from k1_contracts.base import rfc3339
+from k1_contracts.devices import DeviceAlarm, DeviceOffline, DeviceOnline, LiveSample
+from k1_platform.broker import Bus, make_event, publish_event
+from k1_platform.errors import TransientError
+from k1_telemetry.fleet.effects import Effects, FleetEvent
+from k1_telemetry.fleet.fleet import Fleet
+from k1_telemetry.leader_lease import LeaderLease
+from k1_telemetry.metrics import Metrics
+from k1_telemetry.presence_bucket import presence_subject
+from k1_telemetry.throttle import Throttle
+
+SOURCE: Final = "telemetry"
+PRESENCE_REFRESH_S: Final = 1.5
+"""Presence entries live for six seconds, so a standby that takes over within four finds every device online."""
+_MAX_RETRY_DELAY_S: Final = 2.0
+_MAX_CONCURRENT_DEVICES: Final = 256
+_SUBJECTS: Final[dict[type[FleetEvent], str]] = {
+    DeviceOnline: subjects.DEVICE_ONLINE,
+    DeviceOffline: subjects.DEVICE_OFFLINE,
+    DeviceAlarm: subjects.DEVICE_ALARM,
+}
+_log = logging.getLogger(__name__)
+
+
+class EventPublisher:
+    """Publishes for the leader; every publish requires the lease."""
+
+    def __init__(self, bus: Bus, lease: LeaderLease, metrics: Metrics, rng: random.Random) -> None:
+        """Create a publisher; `rng` adds jitter to the retries."""
+        self._bus, self._lease, self._metrics, self._rng = bus, lease, metrics, rng
+        self._throttle = Throttle[LiveSample]()
+        self._presence_written_s: OrderedDict[str, float] = OrderedDict()
+
+    async def publish(self, effects: Effects, fleet: Fleet) -> None:
+        """Publish all effects; return when every event is stored.
+
+        The same effects may be published again, because the id of an event makes it idempotent.
+
+        Raises:
+            LeadershipLostError: some effects may not be published; the new leader publishes its own.
+        """
+        self._lease.require()
+        samples, effects.live_samples = effects.live_samples, []  # live data is not published twice
+        for sample in samples:
+            await self._publish_or_hold(sample)
+        await self._publish_events(effects.events)
+        for device_id in effects.presence_removed:
+            await self._remove_presence(device_id)
+        for device_id in effects.presence_changed:
+            await self._write_presence(fleet, device_id)
+        for track_id, event in effects.live_events:
+            await self._bus.client.publish(subjects.live_track(track_id), event.to_json())
+
+    async def publish_held_samples(self) -> None:
+        """Publish the newest samples that the throttle held and now passes."""
+        for _, sample in self._throttle.due(time.monotonic()):
+            self._lease.require()
+            await self._publish_live(sample)
+
+    async def refresh_presence(self, fleet: Fleet, *, all_devices: bool = False) -> None:
+        """Write the presence entries that are due, or schedule all devices first, so that no entry expires.
+
+        Raises:
+            LeadershipLostError: nothing more may be published.
+        """
+        self._lease.require()
+        if not self._bus.client.is_connected:
+            return
+        if all_devices:
+            self._presence_written_s = OrderedDict.fromkeys(fleet.online_devices(), 0.0)
+        due_s = time.monotonic() - PRESENCE_REFRESH_S
+        for device_id in [device_id for device_id, at_s in self._presence_written_s.items() if at_s <= due_s]:
+            await self._write_presence(fleet, device_id)
+
+    async def _publish_or_hold(self, sample: LiveSample) -> None:
+        if self._throttle.offer(sample.device_id, sample, time.monotonic()):
+            await self._publish_live(sample)
+        else:
+            self._metrics.live.labels("held").inc()
+
+    async def _publish_live(self, sample: LiveSample) -> None:
+        body = sample.to_json()
+        await self._bus.client.publish(subjects.live_telemetry(sample.device_id), body)
+        if sample.track_id is not None:
+            await self._bus.client.publish(subjects.live_track(sample.track_id), body)
+        self._metrics.live.labels("published").inc()
+
+    async def _write_presence(self, fleet: Fleet, device_id: str) -> None:
+        presence = fleet.presence(device_id)
+        if presence is None:
+            return
+        # No acknowledgement is awaited: a lost entry is written again at the next refresh.
+        await self._bus.client.publish(presence_subject(device_id), presence.to_json())
+        self._presence_written_s[device_id] = time.monotonic()
+        self._presence_written_s.move_to_end(device_id)
+
+    async def _remove_presence(self, device_id: str) -> None:
+        self._throttle.forget(device_id)
+        self._presence_written_s.pop(device_id, None)
+        await self._bus.client.publish(presence_subject(device_id), b"", headers={KV_OP: KV_DEL})
+
+    async def _publish_events(self, events: list[FleetEvent]) -> None:
+        """Publish the events of one device in order, and those of different devices concurrently."""
+        by_device: dict[str, list[FleetEvent]] = {}
+        for event in events:
+            by_device.setdefault(event.device_id, []).append(event)
+        semaphore = asyncio.Semaphore(_MAX_CONCURRENT_DEVICES)
+
+        async def publish_in_order(device_events: list[FleetEvent]) -> None:
+            async with semaphore:
+                for event in device_events:
+                    await self._publish_event(event)
+
+        if len(by_device) == 1:
+            await publish_in_order(events)
+        elif by_device:
+            await asyncio.gather(*map(publish_in_order, by_device.values()))
+
+    async def _publish_event(self, event: FleetEvent) -> None:
+        subject = _SUBJECTS[type(event)]
+        envelope, body = make_event(
+            subject,
+            event,
+            source=SOURCE,
+            about=event.device_id,
+            key=_idempotency_key(event),
+            clock=lambda: event.at,
+        )
+        delay_s = 0.1
+        while True:
+            self._lease.require()
+            try:
+                await publish_event(self._bus.broker, subject, envelope, body, stream=streams.EVENTS)
+            except TransientError as error:
+                _log.warning("event not stored yet", extra={"subject": subject, "reason": str(error)})
+                await asyncio.sleep(delay_s * self._rng.uniform(0.7, 1.3))
+                delay_s = min(delay_s * 2, _MAX_RETRY_DELAY_S)
+            else:
+                self._metrics.events.labels(subject).inc()
+                return
+
+
+def _idempotency_key(event: FleetEvent) -> str:
+    """Return a key that is the same whenever, and by whichever process, the same change is published."""
+    if isinstance(event, DeviceOnline):
+        return f"{event.device_id}:{event.at.isoformat()}"
+    if isinstance(event, DeviceOffline):
+        return f"{event.device_id}:{event.last_seen and event.last_seen.isoformat()}"
+    return f"{event.device_id}:{event.kind}:{event.level}:{event.state}:{rfc3339(event.since)}"

@@ -1,0 +1,1 @@
+"""Describes the faults that devices simulate on request, and injects them."""

@@ -1,0 +1,1 @@
+"""Connects simulated devices to the NATS or MQTT server."""

@@ -1,0 +1,1 @@
+"""Decides what a device does with each command; pure, without connection, disk or clock."""

@@ -1,0 +1,1 @@
+"""Downloads and stores bundles for a simulated device."""
