@@ -16,6 +16,7 @@ from k1_analysis.engine.limits import Limits
 from k1_analysis.engine.mixing import CancellationMeter
 from k1_analysis.engine.resample import FRAME_SIZE
 from k1_analysis.summary import summarised
+from k1_contracts.tracks import INTEGRITY_WARNING
 
 BEATS = songs.steady(120.0, 12.0, offset_s=0.5)
 SONG = songs.song(BEATS)
@@ -171,7 +172,7 @@ def test_only_cancelling_replaces_the_mean() -> None:
     ("codec", "name"), [("flac", "song.flac"), ("libmp3lame", "song.mp3"), ("aac", "song.m4a")]
 )
 def test_heavy_damage_leaves_no_confidence(tmp_path: Path, codec: str, name: str) -> None:
-    """A tenth of the bytes overwritten gives a map that trusts neither its beats nor itself."""
+    """A tenth of the bytes overwritten gives a map that trusts neither its beats nor itself, and no ready track."""
     content = np.frombuffer(
         songs.encode(tmp_path / f"made-{name}", SONG, codec, songs.RATE).read_bytes(), np.uint8
     ).copy()
@@ -183,3 +184,4 @@ def test_heavy_damage_leaves_no_confidence(tmp_path: Path, codec: str, name: str
     assert "damaged" in _codes(analysis)
     assert (analysis.genesis.global_metrics.confidence or 0) < 0.5
     assert max(analysis.genesis.layers.rhythm.beat_confidence or [0]) <= 0.5
+    assert (summarised(analysis.genesis).integrity or 0) < INTEGRITY_WARNING
