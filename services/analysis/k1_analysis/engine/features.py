@@ -240,7 +240,9 @@ def _levels(magnitude: Floats, windows: Floats) -> Floats:
         band = magnitude[:, first:last]
         out[:, column] = scale * np.einsum("ij,ij->i", band, band)
     centre = windows[:, (WINDOW - HOP) // 2 : (WINDOW + HOP) // 2]
-    out[:, 3] = np.einsum("ij,ij->i", centre, centre) / centre.shape[1]
+    # A constant offset is no sound: silence beside music that was recorded with one is silence.
+    moving = centre - windows.mean(axis=1, keepdims=True)
+    out[:, 3] = np.einsum("ij,ij->i", moving, moving) / moving.shape[1]
     out[:, 4] = np.abs(centre).max(axis=1)
     return out
 
