@@ -71,7 +71,7 @@ class Source:
 def _default_stream(container: InputContainer) -> AudioStream:
     streams = container.streams.audio
     if not streams:
-        raise ReadError("unsupported", "The file holds no audio stream.")
+        raise ReadError("unsupported", "The file holds no audio; upload a song.")
     stream = next((each for each in streams if each.disposition & Disposition.default), streams[0])
     context = stream.codec_context
     if context.codec_tag in _ENCRYPTED:
