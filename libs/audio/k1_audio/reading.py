@@ -191,8 +191,8 @@ class AudioReader:
         """Count what no frame follows: packets without sound, and Ogg pages behind a hole too long for libav."""
         stream = self._source.stream
         if self.survey.kind == "ogg" and stream.duration is not None and stream.time_base is not None:
-            end_s = float(((stream.start_time or 0) + stream.duration) * stream.time_base)
-            missing_s = max(missing_s, end_s - reached_s)
+            # The clock of the last page, whatever the first one's was.
+            missing_s = max(missing_s, float(stream.duration * stream.time_base) - reached_s)
         if missing_s > _SHORTEST_MISSING_END_S:
             # A damaged clock may say anything.
             lost_s = min(missing_s, self.facts.declared_s or _LONGEST_GAP_S)

@@ -168,6 +168,13 @@ def test_only_cancelling_replaces_the_mean() -> None:
     assert _meter(np.stack([0.8 * song, -song], axis=1)) == 1
 
 
+def test_a_song_that_cancels_in_part_is_not_read_from_the_mean() -> None:
+    """A short song whose second half cancels would have no beats there."""
+    song = np.concatenate([SONG, SONG])[: 24 * songs.RATE]
+    other = np.concatenate([song[: 12 * songs.RATE], -song[12 * songs.RATE :]])
+    assert _meter(np.stack([song, other], axis=1)) is not None
+
+
 @pytest.mark.parametrize(
     ("codec", "name"), [("flac", "song.flac"), ("libmp3lame", "song.mp3"), ("aac", "song.m4a")]
 )
