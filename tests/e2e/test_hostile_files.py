@@ -98,7 +98,7 @@ def test_a_damaged_song_is_not_ready(system: System) -> None:
     answer = system.uploaded(bytes(data), "damaged.mp3")
     assert system.await_end(answer.json()["job_id"])["status"] == "completed"
     detail = system.track(answer.json()["track_id"])
-    assert detail["status"] == "warning"
+    assert detail["track"]["status"] == "warning"
     assert "damaged" in [notice["code"] for notice in detail["versions"][0]["warnings"]]
 
 
