@@ -252,7 +252,8 @@ def _levels(magnitude: Floats, windows: Floats) -> Floats:
 def _without_offset(power: Floats, means: Floats) -> Floats:
     """Return the power around a constant offset, which is no sound: beside it silence is silence."""
     offset = uniform_filter1d(means, _OFFSET_FRAMES, mode="nearest")
-    return np.maximum(power - 2 * offset * means + offset**2, 0)
+    # Where silence follows music, the mean of both is no offset: removing it may only make a frame quieter.
+    return np.minimum(power, np.maximum(power - 2 * offset * means + offset**2, 0))
 
 
 def _attack(windows: Floats) -> Floats:
