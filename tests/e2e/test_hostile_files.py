@@ -90,6 +90,18 @@ def test_names_are_kept_but_never_paths(system: System, name: str, kept: str) ->
     assert system.track(answer.json()["track_id"])["track"]["filename"] == kept
 
 
+def test_a_damaged_song_is_not_ready(system: System) -> None:
+    """However well the trackers agree: its status is `warning`, which the deployment gate asks about."""
+    data = bytearray(songs.mp3(18, seconds=20))
+    third = len(data) // 3
+    data[third : 2 * third] = np.random.default_rng(5).bytes(third)
+    answer = system.uploaded(bytes(data), "damaged.mp3")
+    assert system.await_end(answer.json()["job_id"])["status"] == "completed"
+    detail = system.track(answer.json()["track_id"])
+    assert detail["track"]["status"] == "warning"
+    assert "damaged" in [notice["code"] for notice in detail["versions"][0]["warnings"]]
+
+
 def test_after_all_that_a_song_is_analysed(system: System) -> None:
     """The worker still works."""
     accepted = system.uploaded(songs.song(20)).json()

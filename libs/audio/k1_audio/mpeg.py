@@ -150,7 +150,7 @@ def _reaches(data: Bytes, at: int, goal: int, end: int) -> bool:
 
 
 def frames(data: Bytes, first: int, end: int) -> Iterator[Frame]:
-    """Yield every frame from the first one on, across damage, as far as the search for the next one may go."""
+    """Yield every frame from the first one on, across damage."""
     kind = header_at(data, first)
     at, searched = first, 0
     while kind is not None and at < end:
@@ -158,7 +158,7 @@ def frames(data: Bytes, first: int, end: int) -> Iterator[Frame]:
             yield frame
             at = frame.end
         at = leading_end(data, at)
-        for match in _SYNC.finditer(data, at, min(end, at + SEARCHED_BYTES)):
+        for match in _SYNC.finditer(data, at, end):
             searched += 1
             header = header_at(data, match.start())
             if header and header.continues(kind) and is_stream(data, match.start(), end):

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Literal
 
 from k1_audio.info_tag import InfoTag, read_info_tag
-from k1_audio.mpeg import Frame, FrameHeader, candidates, chain, find_start, frames
+from k1_audio.mpeg import Frame, FrameHeader, candidates, chain, find_first, find_start, frames
 from k1_audio.start import Start, cut_start, usual_start
 from k1_audio.tags import Bytes, audio_end, leading_end
 
@@ -51,7 +51,12 @@ def read_mpeg(data: Bytes) -> MpegStream | None:
         count, size, last = count + 1, size + frame.header.length, frame.end
     frame_s = header.samples / header.rate_hz
     start = _start(data, first, tag)
-    exact = tag is not None and tag.delay is not None and tag.frames == count
+    exact = (
+        tag is not None
+        and tag.delay is not None
+        and tag.frames == count
+        and not _is_followed(data, last, end)
+    )
     samples = _samples(tag, count, header.samples) if exact and tag else None
     return MpegStream(
         kind="mp2" if header.layer == 2 else "mp3",  # noqa: PLR2004
@@ -61,9 +66,21 @@ def read_mpeg(data: Bytes) -> MpegStream | None:
         start=start,
         samples=samples,
         counted_s=count * frame_s,
-        lost_s=gaps / size * count * frame_s if size else 0.0,
+        lost_s=_lost_frames(tag, count, gaps / size * count if size else 0.0) * frame_s,
         declared_s=_missing(tag, count, end - first.at, header),
     )
+
+
+def _lost_frames(tag: InfoTag | None, count: int, by_bytes: float) -> float:
+    """Return how many frames are gone: no more than the file says it had, whatever lies between the others."""
+    if tag is None or tag.frames is None or tag.frames < count:
+        return by_bytes
+    return min(by_bytes, tag.frames - count)
+
+
+def _is_followed(data: Bytes, at: int, end: int) -> bool:
+    """Whether another stream follows, such as one of another rate: libav reads on, and nothing is cut off."""
+    return find_first(data, at, end) is not None
 
 
 def _first_frame(data: Bytes, at: int, end: int) -> tuple[Frame, InfoTag | None]:

@@ -16,8 +16,9 @@ from av.packet import Packet
 
 from k1_audio.pieces import MOST_PLANES, cut, silence
 from k1_audio.source import ReadError, Source, declared_s, seconds
-from k1_audio.start import USUAL, Start, usual_start
+from k1_audio.start import Start, has_delay, usual_start
 from k1_audio.survey import Survey, survey
+from k1_audio.tags import leading_end
 
 __all__ = ["TOLERANCE_S", "AudioReader", "Losses", "ReadError", "StreamFacts"]
 
@@ -29,6 +30,10 @@ _EXACT_FORMATS: Final = frozenset(
 """Containers whose declared length is counted by whoever wrote them."""
 _SHORTEST_GAP_S: Final = 0.06
 """Clocks jitter by less: Vorbis counts the samples of long and short blocks unevenly."""
+_SHORTEST_EXACT_GAP_S: Final = 0.002
+_EXACT_CLOCKS: Final = frozenset({"flac", "alac"})
+"""Codecs whose frames are short and whose clocks count samples: many small gaps add up."""
+_SHORTEST_MISSING_END_S: Final = 0.5
 _LONGEST_GAP_S: Final = 10.0
 """A clock that jumps further is wrong: there is no music that long missing."""
 
@@ -128,6 +133,8 @@ class AudioReader:
         hint = exact or self.survey.length_s or declared_s(container, stream)
         named = container.format.name.split(",")[0]
         is_exact = exact is not None if self.survey.estimated else named in _EXACT_FORMATS
+        if stream.duration is None and len(container.streams) > 1:
+            is_exact = False  # The container's length is that of its longest stream, such as a video.
         return StreamFacts(
             container=container.format.name if self.survey.kind != "wav" else "wav",
             codec=context.codec.canonical_name,
@@ -152,14 +159,19 @@ class AudioReader:
 
     def _part_frames(self, *, is_first: bool) -> Iterator[AudioFrame]:
         expected_s: float | None = None
+        end_s = 0.0
         channels = 0
         lost_s = 0.0
         for number, packet in enumerate(self._source.packets()):
             if is_first and not number:
                 self._find_start(packet)
+            if packet.pts is not None:
+                end_s = max(end_s, float(packet.pts * packet.time_base) + seconds(packet))
             try:
                 frames = packet.decode()
             except FFmpegError:
+                if leading_end(bytes(packet)):
+                    continue  # A tag between songs that were joined is no music.
                 self.losses.packets += 1
                 lost_s += seconds(packet)
                 continue
@@ -173,6 +185,18 @@ class AudioReader:
                 at_s = frame.time if frame.time is not None else expected_s or 0.0
                 expected_s = at_s + frame.samples / frame.sample_rate
                 yield frame
+        self._count_missing_end(end_s - (expected_s or 0.0), lost_s, expected_s or 0.0)
+
+    def _count_missing_end(self, missing_s: float, lost_s: float, reached_s: float) -> None:
+        """Count what no frame follows: packets without sound, and Ogg pages behind a hole too long for libav."""
+        stream = self._source.stream
+        if self.survey.kind == "ogg" and stream.duration is not None and stream.time_base is not None:
+            # The clock of the last page, whatever the first one's was.
+            missing_s = max(missing_s, float(stream.duration * stream.time_base) - reached_s)
+        if missing_s > _SHORTEST_MISSING_END_S:
+            # A damaged clock may say anything.
+            lost_s = min(missing_s, self.facts.declared_s or _LONGEST_GAP_S)
+        self.losses.seconds += lost_s
 
     def _find_start(self, packet: "Packet[AudioStream]") -> None:
         """Read the encoder's delay from the container, or guess it where there is none."""
@@ -182,13 +206,14 @@ class AudioReader:
         if packet.has_sidedata("skip_samples"):
             skip = bytes(packet.get_sidedata("skip_samples"))
             self._skipped_by_libav = int.from_bytes(skip[:4], "little")
-        elif codec in USUAL and rate_hz:
+        elif rate_hz and has_delay(codec, lossy=self._source.stream.codec_context.codec.lossy):
             self.start = usual_start(codec, rate_hz)
 
     def _missing(self, frame: AudioFrame, expected_s: float, lost_s: float) -> Iterator[AudioFrame]:
         """Yield silence in place of what was lost before a frame, so that the rest keeps its place."""
         gap_s = frame.time - expected_s if frame.time is not None else 0.0
-        missing_s = gap_s if gap_s > _SHORTEST_GAP_S else lost_s
+        exact = self.facts.codec in _EXACT_CLOCKS
+        missing_s = gap_s if gap_s > (_SHORTEST_EXACT_GAP_S if exact else _SHORTEST_GAP_S) else lost_s
         if not missing_s:
             return
         self.losses.seconds += min(missing_s, _LONGEST_GAP_S)

@@ -20,6 +20,8 @@ _FORMATS: Final = (
     "aac,ac3,adts,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,iff,loas,matroska,mov,mp3,mpc,mpc8,"
     "mpeg,mpegts,ogg,oma,rm,tak,tta,voc,w64,wav,webm,wsd,wv"
 )
+_ENCRYPTED: Final = frozenset({"drms", "enca"})
+"""What MP4 calls audio whose content is encrypted (FairPlay, common encryption)."""
 _DAMAGE_CHECKS: Final = {"flac": {"err_detect": "crccheck"}}
 
 
@@ -69,9 +71,13 @@ class Source:
 def _default_stream(container: InputContainer) -> AudioStream:
     streams = container.streams.audio
     if not streams:
-        raise ReadError("unsupported", "The file holds no audio stream.")
+        raise ReadError("unsupported", "The file holds no audio; upload a song.")
     stream = next((each for each in streams if each.disposition & Disposition.default), streams[0])
     context = stream.codec_context
+    if context.codec_tag in _ENCRYPTED:
+        raise ReadError(
+            "unsupported", "The file is copy-protected and cannot be decoded; use an unprotected copy."
+        )
     context.thread_count = 1
     context.options = _DAMAGE_CHECKS.get(context.codec.canonical_name, {})
     return stream

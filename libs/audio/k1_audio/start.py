@@ -39,16 +39,21 @@ USUAL: Final = {
     "wmav2": _Usual(0, 2048),
 }
 """Codecs that cannot begin without a delay, by libav's canonical name."""
+_UNKNOWN: Final = _Usual(0, 2048)
+"""Every other lossy codec: speech codecs look ahead, filter banks overlap, and none says by how much."""
+_WITHOUT_DELAY: Final = frozenset({"vorbis", "opus", "wavpack", "gsm", "gsm_ms"})
+_WITHOUT_DELAY_PREFIXES: Final = ("pcm_", "adpcm_", "dsd_")
+"""Codecs that lose quality but no time, or whose containers always say how much."""
+
+
+def has_delay(codec: str, *, lossy: bool) -> bool:
+    """Return whether a codec, by libav's canonical name, puts samples before the music."""
+    return lossy and codec not in _WITHOUT_DELAY and not codec.startswith(_WITHOUT_DELAY_PREFIXES)
 
 
 def usual_start(codec: str, rate_hz: int, reason: str | None = None) -> Start:
-    """Return the best guess for a file that does not say how much its encoder added.
-
-    A codec without such a delay starts at its first sample.
-    """
-    usual = USUAL.get(codec)
-    if usual is None:
-        return Start()
+    """Return the best guess for a file that does not say how much its encoder added."""
+    usual = USUAL.get(codec, _UNKNOWN)
     bound_ms = _upwards(1000 * usual.reach / rate_hz)
     usual_ms = round(1000 * usual.skip / rate_hz, 1)
     why = reason or "The file does not say how many samples its encoder added in front of the music."

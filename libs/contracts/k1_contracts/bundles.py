@@ -48,6 +48,8 @@ class BundleInfo(Contract):
     photosensitivity_passed: bool | None = None
     """None: not known."""
     f_measure: float
+    integrity: float | None = None
+    """Of the audio: 1 where all of it was decoded, less where some was lost."""
     track_status: Literal["ready", "warning"]
 
 

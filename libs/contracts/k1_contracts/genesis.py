@@ -62,6 +62,8 @@ class Decoder(GenesisModel):
     """How far all times may be off, where the file does not say how much its encoder added."""
     declared_ms: Milliseconds | None = None
     """The length that the container declares, if it does."""
+    integrity: Unit | None = None
+    """What beats found in this audio can be relied on for: 1 where all of it was decoded, less where some was lost."""
 
 
 class Metadata(GenesisModel):

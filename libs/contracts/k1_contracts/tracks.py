@@ -35,6 +35,8 @@ DEFAULT_PRIORITY = 5
 
 F_MEASURE_WARNING = 0.80
 """Below it a track's status is `warning`."""
+INTEGRITY_WARNING = 0.85
+"""Below it a track's status is `warning`: more than a twentieth of the audio, or the place of a part, is lost."""
 
 
 class AudioRef(Contract):
@@ -96,5 +98,7 @@ class AnalysisSummary(Contract):
     integrated_lufs: float | None = None
     section_count: int = Field(ge=0)
     confidence: float | None = Field(default=None, ge=0, le=1)
+    integrity: float | None = Field(default=None, ge=0, le=1)
+    """Of the audio: 1 where all of it was decoded, less where some was lost."""
     pcm_sha256: Sha256 | None = None
     """Of the decoded samples: the same for the same recording under other tags or in another lossless file."""

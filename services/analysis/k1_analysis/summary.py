@@ -7,6 +7,7 @@ from k1_contracts.tracks import AnalysisSummary, Notice
 def summarised(genesis: GenesisMap) -> AnalysisSummary:
     """What a list shows of a map."""
     metrics, layers = genesis.global_metrics, genesis.layers
+    decoder = genesis.metadata.decoder
     return AnalysisSummary(
         duration_ms=metrics.duration_ms,
         bpm=metrics.bpm,
@@ -20,6 +21,7 @@ def summarised(genesis: GenesisMap) -> AnalysisSummary:
         integrated_lufs=metrics.integrated_lufs,
         section_count=len(layers.annotations.sections),
         confidence=metrics.confidence,
+        integrity=decoder.integrity if decoder else None,
         pcm_sha256=genesis.metadata.hashes.pcm_sha256,
     )
 

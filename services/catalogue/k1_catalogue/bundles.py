@@ -69,6 +69,7 @@ class Bundles:
             risk=cost.risk,
             photosensitivity_passed=await self._photosensitivity_passed(found),
             f_measure=found.fields["summary"].f_measure,
+            integrity=found.fields["summary"].integrity,
             track_status=found.fields["status"],
         )
 

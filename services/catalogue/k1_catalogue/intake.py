@@ -152,7 +152,7 @@ async def _save(connection: Connection, job: Job, fact: JobFact, outcome: _Outco
 
 async def _save_outcome(connection: Connection, job: Job, fact: AnalysisCompleted, outcome: _Outcome) -> None:
     result, show = outcome.result, outcome.show
-    status = version_status(job.status, fact.summary.f_measure)
+    status = version_status(job.status, fact.summary)
     told = fact.model_copy(update={"warnings": [*fact.warnings, *show.warnings]})
     map_sha256 = result.genesis.metadata.hashes.map_sha256
     await store.save_result(connection, told, status, map_sha256, (*result.artefacts, *show.artefacts))

@@ -19,7 +19,14 @@ from typing import Final, Self
 
 from k1_catalogue.errors import IllegalTransitionError
 from k1_contracts.events import AnalysisCancelled, AnalysisCompleted, AnalysisFailed, AnalysisStarted
-from k1_contracts.tracks import F_MEASURE_WARNING, JobStatus, Notice, TrackStatus
+from k1_contracts.tracks import (
+    F_MEASURE_WARNING,
+    INTEGRITY_WARNING,
+    AnalysisSummary,
+    JobStatus,
+    Notice,
+    TrackStatus,
+)
 
 JobFact = AnalysisStarted | AnalysisCompleted | AnalysisFailed | AnalysisCancelled
 
@@ -113,15 +120,21 @@ def receive(job: Job, fact: JobFact) -> Job:
             return job.cancel(fact) if job.may_become("cancelled") else job
 
 
-def version_status(job: JobStatus, f_measure: float | None) -> TrackStatus:
-    """A version's status; `f_measure` is known once the job has completed."""
+def version_status(job: JobStatus, summary: AnalysisSummary | None) -> TrackStatus:
+    """Return a version's status; the summary is known once the job has completed."""
     match job:
         case "queued" | "processing":
             return "processing"
         case "completed":
-            return "warning" if f_measure is not None and f_measure < F_MEASURE_WARNING else "ready"
+            return "warning" if summary is not None and _is_doubtful(summary) else "ready"
         case "failed" | "cancelled":
             return "failed"
+
+
+def _is_doubtful(summary: AnalysisSummary) -> bool:
+    """Return whether a person should look before the beats are used."""
+    damaged = summary.integrity is not None and summary.integrity < INTEGRITY_WARNING
+    return damaged or summary.f_measure < F_MEASURE_WARNING
 
 
 @dataclass(frozen=True, slots=True)

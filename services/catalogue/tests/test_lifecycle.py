@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from k1_catalogue.errors import IllegalTransitionError
 from k1_catalogue.lifecycle import Job, JobFact, TrackState, receive, track_state, version_status
-from k1_contracts.tracks import TrackStatus
+from k1_contracts.tracks import JobStatus, TrackStatus
 from services.catalogue.tests.songs import Song
 
 SONG = Song()
@@ -89,19 +89,22 @@ def test_illegal_transitions_raise(facts: list[JobFact], method: str, fact: JobF
 
 
 @pytest.mark.parametrize(
-    ("job", "f_measure", "status"),
+    ("job", "summary", "status"),
     [
         ("queued", None, "processing"),
         ("processing", None, "processing"),
-        ("completed", 0.80, "ready"),
-        ("completed", 0.799, "warning"),
+        ("completed", {"f_measure": 0.80}, "ready"),
+        ("completed", {"f_measure": 0.799}, "warning"),
+        ("completed", {"f_measure": 1.0, "integrity": 0.849}, "warning"),
+        ("completed", {"f_measure": 1.0, "integrity": 0.85}, "ready"),
         ("failed", None, "failed"),
         ("cancelled", None, "failed"),
     ],
 )
-def test_version_status(job: str, f_measure: float | None, status: TrackStatus) -> None:
-    """A version is ready from an F-measure of 0.80 on, with a warning below it."""
-    assert status == version_status(job, f_measure)  # pyright: ignore[reportArgumentType]
+def test_version_status(job: JobStatus, summary: dict[str, float] | None, status: TrackStatus) -> None:
+    """A version is ready if its trackers agree to 0.80 or more and nearly all of its audio was decoded."""
+    known = summary and SONG.completed().summary.model_copy(update=summary)
+    assert status == version_status(job, known or None)
 
 
 @pytest.mark.parametrize(

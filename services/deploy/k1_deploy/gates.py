@@ -11,7 +11,7 @@ from k1_contracts.bundles import BundleInfo
 from k1_contracts.deployments import OVERRIDABLE, Check, Gate, GateOverride
 from k1_contracts.devices import DeviceHello
 from k1_contracts.firmware import FirmwareVersion
-from k1_contracts.tracks import F_MEASURE_WARNING
+from k1_contracts.tracks import F_MEASURE_WARNING, INTEGRITY_WARNING
 from k1_deploy.devices.device_store import DeviceRow
 
 SPACE_MARGIN_BYTES: Final = 64 * 1024
@@ -80,6 +80,11 @@ def _check(gate: Gate, reason: str | None, overridden: Collection[str]) -> Check
 
 
 def _track_status(info: BundleInfo) -> str | None:
+    if info.integrity is not None and info.integrity < INTEGRITY_WARNING:
+        return (
+            "Parts of the audio could not be decoded, so beats may be missing or misplaced: "
+            "upload an undamaged file, or listen to the beats and override."
+        )
     # A low F-measure makes the status a warning as well; it has a gate of its own.
     if info.track_status == "ready" or info.f_measure < F_MEASURE_WARNING:
         return None

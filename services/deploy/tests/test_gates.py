@@ -57,6 +57,9 @@ def test_a_good_show_on_a_good_device() -> None:
         ({"f_measure": 0.79, "track_status": "warning"}, ["f_measure"]),
         ({"f_measure": 0.80}, []),
         ({"track_status": "warning"}, ["track_status"]),
+        ({"integrity": 0.84, "track_status": "warning"}, ["track_status"]),
+        ({"integrity": 0.84, "f_measure": 0.79, "track_status": "warning"}, ["track_status", "f_measure"]),
+        ({"integrity": 0.85}, []),
     ],
 )
 def test_what_the_show_fails(changes: dict[str, Any], gates: list[Gate]) -> None:

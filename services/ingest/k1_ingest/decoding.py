@@ -32,8 +32,7 @@ def probe_file(job: ProbeJob) -> AudioFacts:
     try:
         reader = AudioReader(Path(job.path))
     except ReadError as error:
-        no_audio = error.code == "unsupported"
-        message = "The file holds no audio; upload a song." if no_audio else _UNREADABLE
+        message = str(error) if error.code == "unsupported" else _UNREADABLE
         raise ProbeError("decode_failed", message) from error
     with closing(reader):
         _require_kind(reader, job)

@@ -57,6 +57,14 @@ def test_a_truncated_file_and_a_lying_header_are_accepted(tmp_path: Path) -> Non
     assert probe(tmp_path / "lie.wav", songs.lying_wav()).channels == 1
 
 
+def test_a_copy_protected_file_is_refused_by_name(tmp_path: Path) -> None:
+    """Its owner is not sent looking for damage."""
+    data = songs.encoded("m4a", 2.0)
+    at = data.index(b"mp4a", data.index(b"stsd"))
+    with pytest.raises(ProbeError, match="copy-protected"):
+        probe(tmp_path / "song.m4p", data[:at] + b"drms" + data[at + 4 :])
+
+
 def test_silence_is_accepted(tmp_path: Path) -> None:
     """Silence decodes; that it has no beats is for the analysis to say."""
     silent = songs.wav()[:44] + bytes(2 * songs.RATE * 2)

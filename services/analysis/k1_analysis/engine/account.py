@@ -65,7 +65,8 @@ def _loss_warnings(decoded: Decoded) -> list[Warned]:
     losses = decoded.losses
     warnings: list[Warned] = []
     if losses.packets or losses.seconds > _SHORTEST_LOSS_S:
-        message = f"The file is damaged: {losses.seconds:.1f} s of the music are lost."
+        length = f"{losses.seconds:.1f} s" if losses.seconds > _SHORTEST_LOSS_S else "less than 0.1 s"
+        message = f"The file is damaged: {length} of the music are lost."
         if losses.shift_s > _SHORTEST_LOSS_S:
             message += f" Later times may be up to {losses.shift_s:.1f} s early."
         warnings.append(Warned("damaged", message))
@@ -76,7 +77,7 @@ def _loss_warnings(decoded: Decoded) -> list[Warned]:
 
 
 def musical_warnings(rhythm: Rhythm, decoded: Decoded) -> list[Warned]:
-    if not decoded.peak:
+    if not decoded.peak and not decoded.damage:
         return [Warned("silent", "The file holds nothing but digital silence.")]
     warnings: list[Warned] = []
     if decoded.duration_s < _SHORTEST_SONG_S:

@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 import scipy.fft
-from scipy.ndimage import maximum_filter1d
+from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from k1_analysis.engine.framing import (
     FRAME_RATE_HZ,
@@ -44,6 +44,8 @@ on peaks above -18 dBFS."""
 _BLOCK = 1000
 _SUPERFLUX_LAG = 2
 _SUPERFLUX_BANDS = 3
+_OFFSET_FRAMES = 100
+"""A second: slower than any tone."""
 _EPSILON = 1e-10
 
 
@@ -135,6 +137,7 @@ class FeatureExtractor:
         _play_louder(log_bands, float(levels[:, 4].max()))
         onsets, flux = _onsets(log_bands)
         starts = np.arange(0, len(levels), FRAMES_PER_POINT)
+        levels[:, 3] = _without_offset(levels[:, 3], levels[:, 5])
         points = np.sqrt(point_means(levels[:, :4]))
         envelopes = Envelopes(
             bands=points[:, :3],
@@ -230,9 +233,9 @@ def _onsets(log_bands: Floats) -> tuple[Floats, Floats]:
 
 
 def _levels(magnitude: Floats, windows: Floats) -> Floats:
-    """(frames, 5): power in three bands; power and peak of the hop-sized centre of each window."""
+    """(frames, 6): power in three bands; power, peak and mean of the hop-sized centre of each window."""
     frequencies = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE_HZ)
-    out = np.empty((len(magnitude), 5), np.float32)
+    out = np.empty((len(magnitude), 6), np.float32)
     # Parseval for a one-sided spectrum of a windowed frame.
     scale = 2 / (WINDOW * float((_window() ** 2).sum()))
     for column, (low, high) in enumerate(ENVELOPE_BANDS_HZ):
@@ -242,7 +245,15 @@ def _levels(magnitude: Floats, windows: Floats) -> Floats:
     centre = windows[:, (WINDOW - HOP) // 2 : (WINDOW + HOP) // 2]
     out[:, 3] = np.einsum("ij,ij->i", centre, centre) / centre.shape[1]
     out[:, 4] = np.abs(centre).max(axis=1)
+    out[:, 5] = centre.mean(axis=1)
     return out
+
+
+def _without_offset(power: Floats, means: Floats) -> Floats:
+    """Return the power around a constant offset, which is no sound: beside it silence is silence."""
+    offset = uniform_filter1d(means, _OFFSET_FRAMES, mode="nearest")
+    # Where silence follows music, the mean of both is no offset: removing it may only make a frame quieter.
+    return np.minimum(power, np.maximum(power - 2 * offset * means + offset**2, 0))
 
 
 def _attack(windows: Floats) -> Floats:

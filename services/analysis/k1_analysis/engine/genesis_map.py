@@ -131,6 +131,7 @@ def _metadata(findings: Findings) -> JsonObject:
             "sample_offset": decoded.sample_offset,
             "offset_uncertain_ms": decoded.start.bound_ms,
             "declared_ms": None if decoded.declared_s is None else milliseconds(decoded.declared_s),
+            "integrity": _unit(decoded.trust),
         },
         "warnings": [asdict(warning) for warning in findings.warnings],
     }

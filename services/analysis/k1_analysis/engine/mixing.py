@@ -19,12 +19,12 @@ STRUCK = 2.0
 """Power that grows by this factor is struck; tones that beat against each other stay below."""
 _SPAN = 4
 """Hops over which power is compared: 40 ms, longer than the beating of two notes of a chord."""
-_BLOCK_FRAMES = 10
+_BLOCK_FRAMES = 5
 
 
 @dataclass(slots=True)
 class CancellationMeter:
-    """Compares the onsets in the mean of the channels with those in the channels, ten seconds at a time."""
+    """Compares the onsets in the mean of the channels with those in the channels, five seconds at a time."""
 
     _channels: list[Floats] = field(default_factory=list[Floats])
     _mean: list[float] = field(default_factory=list[float])

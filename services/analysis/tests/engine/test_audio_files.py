@@ -16,6 +16,7 @@ from k1_analysis.engine.limits import Limits
 from k1_analysis.engine.mixing import CancellationMeter
 from k1_analysis.engine.resample import FRAME_SIZE
 from k1_analysis.summary import summarised
+from k1_contracts.tracks import INTEGRITY_WARNING
 
 BEATS = songs.steady(120.0, 12.0, offset_s=0.5)
 SONG = songs.song(BEATS)
@@ -167,11 +168,18 @@ def test_only_cancelling_replaces_the_mean() -> None:
     assert _meter(np.stack([0.8 * song, -song], axis=1)) == 1
 
 
+def test_a_song_that_cancels_in_part_is_not_read_from_the_mean() -> None:
+    """A short song whose second half cancels would have no beats there."""
+    song = np.concatenate([SONG, SONG])[: 24 * songs.RATE]
+    other = np.concatenate([song[: 12 * songs.RATE], -song[12 * songs.RATE :]])
+    assert _meter(np.stack([song, other], axis=1)) is not None
+
+
 @pytest.mark.parametrize(
     ("codec", "name"), [("flac", "song.flac"), ("libmp3lame", "song.mp3"), ("aac", "song.m4a")]
 )
 def test_heavy_damage_leaves_no_confidence(tmp_path: Path, codec: str, name: str) -> None:
-    """A tenth of the bytes overwritten gives a map that trusts neither its beats nor itself."""
+    """A tenth of the bytes overwritten gives a map that trusts neither its beats nor itself, and no ready track."""
     content = np.frombuffer(
         songs.encode(tmp_path / f"made-{name}", SONG, codec, songs.RATE).read_bytes(), np.uint8
     ).copy()
@@ -183,3 +191,4 @@ def test_heavy_damage_leaves_no_confidence(tmp_path: Path, codec: str, name: str
     assert "damaged" in _codes(analysis)
     assert (analysis.genesis.global_metrics.confidence or 0) < 0.5
     assert max(analysis.genesis.layers.rhythm.beat_confidence or [0]) <= 0.5
+    assert (summarised(analysis.genesis).integrity or 0) < INTEGRITY_WARNING

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -50,6 +51,27 @@ def _with_silence(at_s: float, length_s: float) -> tuple[np.ndarray, np.ndarray,
     samples = np.concatenate([music[:cut], np.zeros(int(length_s * SECOND), np.float32), music[cut:]])
     moved = np.where(at_s <= MUSIC_BEATS, MUSIC_BEATS + length_s, MUSIC_BEATS)
     return samples, moved, moved[::4]
+
+
+def test_a_constant_offset_is_no_sound(tmp_path: Path) -> None:
+    """Cheap sound cards record one: silence is marked beside it, and has no beats."""
+    samples, beats, _ = _with_silence(21.0, 6.0)
+    genesis = engine.analyse_file(
+        songs.write(tmp_path / "song.wav", 0.5 * samples + 0.3), filename="song"
+    ).genesis
+    assert [silence.start_ms for silence in genesis.layers.annotations.silence] == [
+        pytest.approx(21_000, abs=300)
+    ]
+    assert not _silent_beats(genesis)
+    assert f_measure(beats, np.array(genesis.layers.rhythm.beat_grid_ms) / 1000) > 0.95
+
+
+def test_samples_that_had_to_be_silenced_are_not_called_silence(tmp_path: Path) -> None:
+    """The map of a file of NaN says that it is damaged."""
+    path = tmp_path / "song.wav"
+    soundfile.write(path, np.full(6 * SECOND, np.nan), SECOND, subtype="FLOAT")
+    codes = [warning.code for warning in engine.analyse_file(path, filename="song").genesis.metadata.warnings]
+    assert codes == ["not_finite", "no_beats"]
 
 
 @pytest.mark.parametrize(
