@@ -87,7 +87,9 @@ def sum_up(outcomes: Sequence[Outcome]) -> str:
     """Return `3 songs: 1 queued, 1 existing, 1 failed`, or with which status those ended that were waited for."""
     counts = Counter(_status(outcome) for outcome in outcomes)
     failed = counts.pop("failed", 0)
-    parts = [f"{count} {status}" for status, count in counts.items()] + ([f"{failed} failed"] if failed else [])
+    parts = [f"{count} {status}" for status, count in counts.items()] + (
+        [f"{failed} failed"] if failed else []
+    )
     return f"{count_of(len(outcomes), 'song')}: {', '.join(parts)}"
 
 
