@@ -57,6 +57,8 @@ _SURE_AGREEMENT = 0.35
 _SURE_ACTIVATION = 0.5
 """Activation from which a beat's place is the song's, not the tracker's."""
 _STRENGTH_PERCENTILE = 95
+_FEWEST_BEATS = 3
+"""Two sounds, such as the clicks at both ends of a recording of nothing, make no pulse."""
 _FELT_IN_ONE = 3
 """Beats of a bar that may be felt as one."""
 
@@ -173,7 +175,7 @@ def _described(
     """
     numbers = np.flatnonzero(song.sounding.covers(count))
     beats = count[numbers]
-    if len(beats) < 2:  # noqa: PLR2004  an interval needs two beats
+    if len(beats) < _FEWEST_BEATS:
         return _no_rhythm(song, verdict)
     metres = preset.metres if preset else ()
     bars = find_bars(

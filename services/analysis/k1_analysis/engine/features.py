@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 import scipy.fft
-from scipy.ndimage import maximum_filter1d, uniform_filter1d
+from scipy.ndimage import maximum_filter1d
 
 from k1_analysis.engine.framing import (
     FRAME_RATE_HZ,
@@ -44,8 +44,8 @@ on peaks above -18 dBFS."""
 _BLOCK = 1000
 _SUPERFLUX_LAG = 2
 _SUPERFLUX_BANDS = 3
-_OFFSET_FRAMES = 100
-"""A second: slower than any tone."""
+_ROUNDING = 1e-6
+"""What float32 leaves of a power that an offset was taken from."""
 _EPSILON = 1e-10
 
 
@@ -251,9 +251,11 @@ def _levels(magnitude: Floats, windows: Floats) -> Floats:
 
 def _without_offset(power: Floats, means: Floats) -> Floats:
     """Return the power around a constant offset, which is no sound: beside it silence is silence."""
-    offset = uniform_filter1d(means, _OFFSET_FRAMES, mode="nearest")
-    # Where silence follows music, the mean of both is no offset: removing it may only make a frame quieter.
-    return np.minimum(power, np.maximum(power - 2 * offset * means + offset**2, 0))
+    offset = float(np.median(means))
+    left = power - 2 * offset * means + offset**2
+    left[left < _ROUNDING * power] = 0
+    # Digital silence put beside music with an offset has none: removing it may only make a frame quieter.
+    return np.minimum(power, left)
 
 
 def _attack(windows: Floats) -> Floats:

@@ -66,6 +66,12 @@ def test_a_constant_offset_is_no_sound(tmp_path: Path) -> None:
     assert f_measure(beats, np.array(genesis.layers.rhythm.beat_grid_ms) / 1000) > 0.95
 
 
+def test_nothing_but_an_offset_has_no_beats(tmp_path: Path) -> None:
+    """What rounding leaves of it is no music."""
+    path = songs.write(tmp_path / "song.wav", np.full(20 * SECOND, 0.5, np.float32))
+    assert not engine.analyse_file(path, filename="song").genesis.layers.rhythm.beat_grid_ms
+
+
 def test_samples_that_had_to_be_silenced_are_not_called_silence(tmp_path: Path) -> None:
     """The map of a file of NaN says that it is damaged."""
     path = tmp_path / "song.wav"
