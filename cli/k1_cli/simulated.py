@@ -23,6 +23,7 @@ from k1_cli.embedded import Home
 from k1_cli.errors import CommandError
 from k1_cli.fleet_picture import FleetPicture
 from k1_cli.formatting import count_of
+from k1_cli.hints import k1_command
 from k1_cli.provisioning import (
     CA,
     SERVERS,
@@ -213,7 +214,9 @@ def _found_identities(folder: Path) -> list[Identity]:
         for file in sorted(folder.glob(f"*{ending}"))
     ]
     if not found:
-        raise CommandError(f"{folder} holds no credentials; `./k1 devices add --out FOLDER` writes them")
+        raise CommandError(
+            f"{folder} holds no credentials; {k1_command('devices add --out FOLDER')} writes them"
+        )
     return found
 
 
@@ -222,7 +225,7 @@ def _found_servers(folder: Path) -> DeviceServers:
         return DeviceServers.model_validate_json((folder / SERVERS).read_bytes())
     except (OSError, ValidationError) as error:
         raise CommandError(
-            f"{folder / SERVERS} does not say where the servers are; `./k1 devices add` writes it"
+            f"{folder / SERVERS} does not say where the servers are; {k1_command('devices add')} writes it"
         ) from error
 
 

@@ -15,6 +15,7 @@ from k1_cli.embedded import EmbeddedStack, StackError
 from k1_cli.embedded.network import Network, check_port
 from k1_cli.embedded.processes import Child, Command, spawn
 from k1_cli.embedded.server import Server
+from k1_cli.hints import k1_command
 from k1_cli.nursery import Nursery
 from k1_cli.services import DEVICE_KEEPER, PREPARATIONS, SIGNERS, Service, make_services, prepare
 from k1_cli.simulation import SimulatedDevices
@@ -240,7 +241,7 @@ class Supervisor:
             if not was_stale:
                 file = self._home.state_file
                 self._say(
-                    f"{file} cannot be written: {error.strerror}; `./k1 status` is out of date until it can"
+                    f"{file} cannot be written: {error.strerror}; {k1_command('status')} is out of date until it can"
                 )
 
     def _write_state(self) -> None:

@@ -62,6 +62,8 @@ def test_every_command_explains_itself_with_an_example(k1: K1, command: str) -> 
     done = k1(*command.split(), "--help")
     assert done.returncode == 0
     assert f"Example: ./k1 {command}" in done.stdout
+    assert "...]" not in done.stdout
+    assert "...}" not in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,9 @@ def test_a_stack_that_fails_says_where_to_look(
     """An error of the server, and a gateway that is gone: `./k1 status` and `./k1 doctor` are the next steps."""
     gateway.on("GET /tracks", (503, {"code": "dependency_unavailable", "detail": "The database is away."}))
     told = run_k1(capfd, "tracks", "--home", home).stderr
-    assert told.startswith("k1: The database is away. (dependency_unavailable); `./k1 status` tells")
+    assert told.startswith(
+        f"k1: The database is away. (dependency_unavailable); `./k1 status --home {home}` tells"
+    )
     with (
         pytest.raises(CommandError, match=r"does not answer: .*`\./k1 doctor`"),
         Gateway("http://127.0.0.1:9") as gone,

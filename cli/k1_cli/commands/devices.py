@@ -11,6 +11,7 @@ from k1_cli.checkout import DEFAULT_HOME
 from k1_cli.commands.songs import open_gateway
 from k1_cli.console import print_json, results
 from k1_cli.formatting import count_of
+from k1_cli.hints import k1_command
 from k1_cli.options import HomeOption, JsonOption
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ app = typer.Typer(help="The K1s: add, revoke, list, show, watch.", no_args_is_he
 @app.command()
 def add(
     device_ids: Annotated[
-        list[str] | None, typer.Argument(help="Ids: 1 to 40 of A-Z a-z 0-9 - _", metavar="[ID]...")
+        list[str] | None, typer.Argument(help="Ids: 1 to 40 of A-Z a-z 0-9 - _", metavar="ID")
     ] = None,
     *,
     count: Annotated[int | None, typer.Option(min=1, help="Make so many ids: k1-01, k1-02 ...")] = None,
@@ -80,7 +81,7 @@ def add(
 
 @app.command()
 def revoke(
-    device_ids: Annotated[list[str], typer.Argument(help="Which devices.", metavar="ID...")],
+    device_ids: Annotated[list[str], typer.Argument(help="Which devices.", metavar="ID")],
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Take the credentials of devices away; who is connected with one is cut off at once.
@@ -111,7 +112,7 @@ def list_all(
         print_json({"total": len(devices), "items": [_to_json(device) for device in devices]})
         return
     if not devices:
-        results.print("no devices; add some with `./k1 devices add --count 4`")
+        results.print(f"no devices; add some with {k1_command('devices add --count 4')}")
         return
     from k1_cli.grid import Grid
 
