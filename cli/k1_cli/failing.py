@@ -13,7 +13,7 @@ import typer
 from k1_cli.console import messages
 from k1_cli.embedded.errors import StackError
 from k1_cli.errors import CommandError, ExplainedError
-from k1_cli.hints import k1_command
+from k1_cli.hints import k1_command, typed_commands
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -29,7 +29,7 @@ def report(error: Exception, *, debug: bool) -> int:
         return _end_quietly()
     if debug:
         messages.print_exception()
-    messages.print(f"k1: {_sentence(error)}", style="red")
+    messages.print(f"k1: {typed_commands(_sentence(error))}", style="red")
     return 1
 
 

@@ -77,6 +77,7 @@ def test_every_command_explains_itself_with_an_example(k1: K1, command: str) -> 
         (("graph", "trk_1"), "nothing runs on"),
         (("simulate", "trk_1", "--html", "show.html"), "nothing runs on"),
         (("simulate", "trk_1", "--graph", "absent.json"), "cannot read absent.json: No such file"),
+        (("simulate", "trk_1", "--graph", "song.wav"), "song.wav is not JSON: it is not UTF-8 text"),
         (("devices", "list"), "nothing runs on"),
         (("devices", "add", "k1-1"), "nothing runs on"),
         (("devices", "add", "k1.1"), "k1.1 is no name of a device or group"),
@@ -107,6 +108,7 @@ def test_every_command_explains_itself_with_an_example(k1: K1, command: str) -> 
 )
 def test_an_error_is_one_sentence_and_a_code(k1: K1, arguments: Sequence[str], sentence: str) -> None:
     """Exit code 1, one line on standard error, nothing on standard output, no stack trace."""
+    Path("song.wav").write_bytes(b"RIFF\x88")
     done = k1(*arguments)
     assert done.returncode == 1
     assert done.stdout == ""

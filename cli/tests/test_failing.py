@@ -118,6 +118,19 @@ def test_a_stack_that_fails_says_where_to_look(
         gone.tracks()
 
 
+def test_commands_that_a_service_names_can_be_typed(
+    capfd: pytest.CaptureFixture[str], gateway: StubGateway, home: str
+) -> None:
+    """A service knows neither how the command is called here nor the home."""
+    detail = "There is no device x; `k1 devices list` lists them."
+    gateway.on("GET /tracks", (404, {"code": "device_not_found", "detail": detail}))
+    told = run_k1(capfd, "tracks", "--home", home).stderr
+    assert (
+        told
+        == f"k1: There is no device x; `./k1 devices list --home {home}` lists them. (device_not_found)\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("problem", "sentence"),
     [
@@ -148,6 +161,16 @@ def test_a_stack_that_fails_says_where_to_look(
         (
             {"code": "device_not_found", "detail": "There is no device x."},
             "There is no device x. (device_not_found)",
+        ),
+        (
+            {
+                "code": "invalid_body",
+                "errors": [
+                    {"name": "overrides.0.reason", "message": "String should have at least 10 characters"},
+                    {"name": "preset", "message": "Input should be 'edm' or 'rock'"},
+                ],
+            },
+            "--override: the text should have at least 10 characters; --preset: it should be 'edm' or 'rock'",
         ),
         ({"title": "Teapot"}, "Teapot (418)"),
     ],

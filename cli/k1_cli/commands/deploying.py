@@ -13,7 +13,7 @@ from k1_cli.commands.songs import TrackArgument, current_version, open_gateway
 from k1_cli.console import print_json, results
 from k1_cli.errors import CommandError
 from k1_cli.formatting import count_of
-from k1_cli.hints import k1_command
+from k1_cli.hints import k1_command, typed_commands
 from k1_cli.options import HomeOption, JsonOption
 
 if TYPE_CHECKING:
@@ -192,4 +192,4 @@ def _told(check: "Check") -> str:
     if check.passed:
         return f"{check.gate} passes"
     verdict = "overridden" if check.overridden else "FAILS"
-    return f"{check.gate} {verdict}{f': {check.reason}' if check.reason else ''}"
+    return f"{check.gate} {verdict}{f': {typed_commands(check.reason)}' if check.reason else ''}"

@@ -11,7 +11,7 @@ from k1_cli.checkout import DEFAULT_HOME
 from k1_cli.commands.songs import open_gateway
 from k1_cli.console import print_json, results
 from k1_cli.formatting import count_of
-from k1_cli.hints import k1_command
+from k1_cli.hints import k1_command, typed_commands
 from k1_cli.options import HomeOption, JsonOption
 
 if TYPE_CHECKING:
@@ -170,6 +170,8 @@ def watch(
     from k1_cli.bus import connect_client
     from k1_cli.console import messages
     from k1_cli.device_watch import ReadingThrottle, Seen, watching
+    from k1_cli.errors import CommandError
+    from k1_cli.gateway import NotFoundError
     from k1_cli.running import need_stack
     from k1_contracts.devices import DeviceId
 
@@ -186,6 +188,14 @@ def watch(
             sys.stdout.flush()
         elif shown is not None:
             results.print(shown.to_line(), style="red" if shown.refused else None)
+
+    with open_gateway(home) as gateway:
+        try:
+            gateway.device(device_id)
+        except NotFoundError:
+            messages.print(f"there is no device {device_id} so far; {k1_command('devices list')} lists them")
+        except CommandError as error:  # watching is for finding out what does not work
+            messages.print(f"whether there is a device {device_id} is not known: {error}")
 
     async def run() -> None:
         async with connect_client(stack.bus) as client, watching(client, device_id, show_message):
@@ -245,7 +255,7 @@ def _cells(device: "DeviceView") -> "tuple[str | Text, ...]":
 
 
 def _notes(device: "DeviceView") -> list[str]:
-    notes = [alarm.message for alarm in device.alarms]
+    notes = [typed_commands(alarm.message) for alarm in device.alarms]
     notes += [f"in {device.deployment_id}"] if device.deployment_id else []
     notes += ["put right at its next hello"] if device.healing else []
     notes += ["revoked"] if device.revoked_at else []
