@@ -117,6 +117,19 @@ def test_an_error_is_one_sentence_and_a_code(k1: K1, arguments: Sequence[str], s
     assert done.stderr.count("\n") == 1
 
 
+def test_an_interrupt_is_no_stack_trace(tmp_path: Path) -> None:
+    """Also in the first second, in which the command is imported."""
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
+    done = subprocess.run(
+        [sys.executable, "-m", "k1_cli", "tracks"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_debug_adds_the_stack_trace(k1: K1) -> None:
     """The same sentence, after the trace that a developer wants."""
     done = k1("analyze", "absent.mp3", "--debug")

@@ -353,6 +353,16 @@ def test_detach_status_and_down(machine: Machine) -> None:
     assert not [name for name, pid in pids.items() if alive(pid)]
 
 
+def test_ctrl_c_stops_what_detach_was_starting(machine: Machine) -> None:
+    """Nobody who interrupts a start expects it to go on out of sight."""
+    with machine.start("up", "--detach") as starting:
+        wait_until(lambda: Home(machine.home).is_locked(), "the stack begins to start")
+        starting.send_signal(signal.SIGINT)
+        out, err = starting.communicate(timeout=PATIENCE_S)
+    assert (starting.returncode, out, err) == (1, "", "k1: interrupted: what had started was stopped\n")
+    assert not Home(machine.home).is_locked()
+
+
 def test_a_service_that_cannot_start_is_quoted(machine: Machine) -> None:
     """The error names the service and repeats its own last words; nothing stays behind."""
     code, out, err = machine.run("up", "--detach", ingest="die")

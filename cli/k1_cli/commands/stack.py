@@ -193,13 +193,18 @@ def _up_in_the_background(home: Path, port: int | None, sim_devices: int, listen
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
-    while process.poll() is None:
-        stack = find_stack(place.root)
-        if stack is not None and stack.pid == process.pid:
-            stops = k1_command("down", home)
-            results.print(f"K1 Song Analysis is ready at {stack.url} ({stops} stops it)")
-            return
-        time.sleep(_PAUSE)
+    try:
+        while process.poll() is None:
+            stack = find_stack(place.root)
+            if stack is not None and stack.pid == process.pid:
+                stops = k1_command("down", home)
+                results.print(f"K1 Song Analysis is ready at {stack.url} ({stops} stops it)")
+                return
+            time.sleep(_PAUSE)
+    except KeyboardInterrupt as error:
+        process.terminate()
+        process.wait()
+        raise ExplainedError("interrupted: what had started was stopped") from error
     told = log.read_text(errors="replace").strip()
     if not told:
         raise CommandError(f"the stack did not start and could not write {log}; is the disk full?")
