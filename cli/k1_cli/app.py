@@ -1,6 +1,7 @@
 """`k1`: the table of commands."""
 
 import sys
+from contextvars import copy_context
 from typing import Annotated
 
 import typer
@@ -64,7 +65,8 @@ def main() -> None:
     """Run the command line: 0 when it worked, 1 when not, 2 for a usage error."""
     debug, arguments = take_debug(sys.argv[1:])
     accept_any_text()
-    sys.exit(_run(arguments, debug=debug))
+    # In a context of its own: the home that hints name is that of this command alone.
+    sys.exit(copy_context().run(_run, arguments, debug=debug))
 
 
 def _run(arguments: list[str], *, debug: bool) -> int:

@@ -9,8 +9,9 @@ from typing import Final
 
 from k1_cli.console import messages, results
 from k1_cli.errors import CommandError
-from k1_cli.formatting import count_of, readable
+from k1_cli.formatting import count_of, one_line
 from k1_cli.gateway import Gateway, JsonObject
+from k1_cli.summary import same_recording_line
 from k1_cli.uploading import Details, existing_note, follow, upload
 
 AUDIO_SUFFIXES: Final = frozenset(
@@ -60,15 +61,13 @@ class Outcome:
 def find_songs(paths: Iterable[Path]) -> Iterator[Candidate]:
     """Yield the files that are named, and the audio files of the folders and of the folders in them."""
     for path in paths:
-        if path.is_dir():
-            found = sorted(_audio_files(path))
-            yield from (Candidate(file) for file in found)
-            if not found:
-                yield Candidate(path, f"there is no audio file in the folder {path}")
-        elif path.is_file():
-            yield Candidate(path)
-        else:
-            yield Candidate(path, f"there is no file {path}")
+        if not path.is_dir():
+            yield _candidate(path)
+            continue
+        found = sorted(_in_folder(path), key=lambda candidate: candidate.path)
+        yield from found
+        if not found:
+            yield Candidate(path, "there is no audio file in this folder")
 
 
 def upload_all(
@@ -99,13 +98,22 @@ def _status(outcome: Outcome) -> str:
     return str(outcome.result.get("status", outcome.accepted["status"]))
 
 
-def _audio_files(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
+def _in_folder(folder: Path) -> Iterator[Candidate]:
+    """Yield what is called like an audio file, and the folders that cannot be read."""
+    closed: list[OSError] = []
+    for parent, folders, files in os.walk(folder, onerror=closed.append):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
-            path = Path(parent) / name
-            if path.suffix.lower() in AUDIO_SUFFIXES and not name.startswith(".") and path.is_file():
-                yield path
+            if Path(name).suffix.lower() in AUDIO_SUFFIXES and not name.startswith("."):
+                yield _candidate(Path(parent) / name)
+    for error in closed:
+        yield Candidate(Path(str(error.filename)), f"this folder cannot be read: {error.strerror}")
+
+
+def _candidate(path: Path) -> Candidate:
+    if path.is_file():
+        return Candidate(path)
+    return Candidate(path, "this is not a file" if path.exists() else "there is no such file")
 
 
 def _send(gateway: Gateway, candidate: Candidate, details: Details, *, quiet: bool) -> Outcome:
@@ -117,11 +125,10 @@ def _send(gateway: Gateway, candidate: Candidate, details: Details, *, quiet: bo
         except CommandError as error:
             outcome.problem = str(error)
         else:
-            about = note or readable(candidate.path.stem)
+            about = one_line(candidate.path.stem) + (f": {note}" if note else "")
             line = f"{outcome.accepted['track_id']} {outcome.accepted['status']:<8}  {about}"
             _say(line, quiet=quiet)
-    if outcome.problem is not None:
-        messages.print(f"{candidate.path}: {outcome.problem}", style="red")
+    _print_problem(outcome)
     return outcome
 
 
@@ -133,12 +140,19 @@ def _follow(gateway: Gateway, outcome: Outcome, accepted: JsonObject, *, quiet: 
     else:
         outcome.result, outcome.problem = done.to_json(), done.failure
         if done.failure is None:
-            line = f"{accepted['track_id']} {done.track['status']:<8}  {outcome.result['bpm']:.1f} BPM  {done.track['title']}"
+            tempo = f"{outcome.result['bpm']:.1f} BPM" if outcome.result["bpm"] else "no tempo"
+            line = (
+                f"{accepted['track_id']} {done.track['status']:<8}  {tempo}  {one_line(done.track['title'])}"
+            )
             _say(line, quiet=quiet)
             for track_id in done.same_recording_as:
-                _say(f"  the same recording as {track_id} (`./k1 tracks {track_id}`)", quiet=quiet)
+                _say(f"  {same_recording_line(track_id)}", quiet=quiet)
+    _print_problem(outcome)
+
+
+def _print_problem(outcome: Outcome) -> None:
     if outcome.problem is not None:
-        messages.print(f"{outcome.path}: {outcome.problem}", style="red")
+        messages.print(f"{one_line(outcome.path)}: {outcome.problem}", style="red")
 
 
 def _say(line: str, *, quiet: bool) -> None:

@@ -11,6 +11,7 @@ from nats.js import JetStreamContext
 from pydantic import BaseModel
 
 from k1_cli.errors import CommandError
+from k1_cli.hints import k1_command
 from k1_contracts.base import Contract
 from k1_contracts.queries import Answer
 from k1_platform.nats_connection import connect_briefly
@@ -42,7 +43,8 @@ async def connect_client(settings: NatsSettings) -> AsyncGenerator[Client]:
             yield client
     except (OSError, NatsError) as error:
         raise CommandError(
-            f"the NATS server of this stack does not answer ({type(error).__name__}); `./k1 status` tells more"
+            f"the NATS server of this stack does not answer ({type(error).__name__}); "
+            f"{k1_command('status')} tells more"
         ) from error
 
 
@@ -56,7 +58,7 @@ async def ask(client: Client, subject: str, question: Contract, answer: type[A])
     try:
         reply = await client.request(subject, question.to_json(), timeout=_ANSWER_SECONDS)
     except NoRespondersError as error:
-        raise CommandError(f"the {owner} service does not run; `./k1 status` tells more") from error
+        raise CommandError(f"the {owner} service does not run; {k1_command('status')} tells more") from error
     except TimeoutError as error:
         raise CommandError(f"the {owner} service did not answer within {_ANSWER_SECONDS} s") from error
     told = Answer[answer].model_validate_json(reply.data)

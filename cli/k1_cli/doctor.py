@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from k1_cli.embedded.disk import ADVISED_BYTES
 from k1_cli.embedded.errors import StackError
 from k1_cli.embedded.home import Home
 from k1_cli.embedded.ports import free_port
@@ -20,7 +21,6 @@ from k1_cli.embedded.postgres import account_for, binary
 from k1_cli.embedded.programs import program
 
 _GIB = 1024**3
-_LEAST_DISK = 2 * _GIB
 _LEAST_INODES = 10_000
 _LEAST_MEMORY = 1 * _GIB
 _LEAST_FILES = 256
@@ -125,8 +125,10 @@ def disk_finding(name: str, place: Path) -> Finding:
     if counted.f_files and counted.f_favail < _LEAST_INODES:
         remedy = f"this file system can hold {counted.f_favail} more files: delete some, or move the {name}"
         return Finding(f"{what}, room for {counted.f_favail} files", ok=False, remedy=remedy)
-    remedy = f"free at least {_LEAST_DISK / _GIB:g} GiB on it, or move the {name} elsewhere ({_MOVES[name]})"
-    return Finding(what, free >= _LEAST_DISK, remedy)
+    remedy = (
+        f"free at least {ADVISED_BYTES / _GIB:g} GiB on it, or move the {name} elsewhere ({_MOVES[name]})"
+    )
+    return Finding(what, free >= ADVISED_BYTES, remedy)
 
 
 def _memory() -> Finding:

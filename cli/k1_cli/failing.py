@@ -13,10 +13,9 @@ import typer
 from k1_cli.console import messages
 from k1_cli.embedded.errors import StackError
 from k1_cli.errors import CommandError, ExplainedError
+from k1_cli.hints import k1_command, typed_commands
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-_DISK_ADVICE: Final = "the disk is full: free some space and try again; `./k1 doctor` tells how much there is"
-_DOCTOR: Final = "`./k1 doctor` looks for what may be wrong with this machine"
 
 
 def report(error: Exception, *, debug: bool) -> int:
@@ -30,7 +29,7 @@ def report(error: Exception, *, debug: bool) -> int:
         return _end_quietly()
     if debug:
         messages.print_exception()
-    messages.print(f"k1: {_sentence(error)}", style="red")
+    messages.print(f"k1: {typed_commands(_sentence(error))}", style="red")
     return 1
 
 
@@ -49,15 +48,19 @@ def _sentence(error: Exception) -> str:
     full = any(isinstance(cause, OSError) and cause.errno in _FULL for cause in _causes(error))
     if full:
         known = f"{error}; " if isinstance(error, CommandError | StackError) else ""
-        return f"{known}{_DISK_ADVICE}"
+        return f"{known}the disk is full: free some space and try again; {k1_command('doctor')} tells how much there is"
     if isinstance(error, StackError):
         # Below the lines of a log that it quotes.
-        return f"{error}\n{_DOCTOR}" if "\n" in str(error) else f"{error}; {_DOCTOR}"
+        return f"{error}\n{_doctor()}" if "\n" in str(error) else f"{error}; {_doctor()}"
     if isinstance(error, CommandError):
         return str(error)
     kept = _keep_trace(error)
     details = f"the details are in {kept}" if kept else "--debug shows the details"
-    return f"something unexpected happened ({type(error).__name__}: {error}); {details}; {_DOCTOR}"
+    return f"something unexpected happened ({type(error).__name__}: {error}); {details}; {_doctor()}"
+
+
+def _doctor() -> str:
+    return f"{k1_command('doctor')} looks for what may be wrong with this machine"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

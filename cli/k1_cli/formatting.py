@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
+from k1_contracts.escaping import escape_controls
+
 _NOT_GIVEN: Final[tuple[object, ...]] = (None, "", [], {})
 _FOREIGN_BYTES: Final = re.compile("[\udc80-\udcff]+")
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f]+")
@@ -18,6 +20,11 @@ def readable(text: str) -> str:
     """
     known = _FOREIGN_BYTES.sub(lambda found: _from_windows(found[0]), text)
     return _SURROGATES.sub("\ufffd", known)
+
+
+def one_line(text: str | Path) -> str:
+    r"""Return a title, a name or a path for the middle of a line: readable, with `\n` for a line feed in it."""
+    return escape_controls(readable(str(text)))
 
 
 def form_file_name(file: Path) -> str:

@@ -13,6 +13,7 @@ import httpx
 
 from k1_cli.errors import CommandError
 from k1_cli.formatting import form_file_name, readable
+from k1_cli.hints import k1_command
 from k1_cli.problems import describe_problem
 from k1_platform.tls import client_context
 
@@ -35,7 +36,6 @@ _TIMEOUT = httpx.Timeout(30.0, write=120.0)
 _SIMULATE_TIMEOUT = 90.0
 _POLL_SECONDS = 0.15
 _RETRY_AFTER_S = 5.0
-_LOOK = "`./k1 status` tells what does not run, `./k1 doctor` what this machine lacks"
 _TEXTS = frozenset({"json", "data", "params"})
 """What of a request holds text of a person."""
 _FINAL_JOB = frozenset({"completed", "failed", "cancelled"})
@@ -229,7 +229,7 @@ class Gateway:
             if time.monotonic() > deadline:
                 raise CommandError(
                     f"{track_id} is still {found['track']['status']} {_CATALOGUE_PATIENCE:.0f} s after its job ended; "
-                    "see `./k1 status` and `./k1 dlq list`"
+                    f"see {k1_command('status')} and {k1_command('dlq list')}"
                 )
             time.sleep(_POLL_SECONDS)
 
@@ -239,16 +239,20 @@ class Gateway:
             response = self._http.request(method, quote(readable(path)), **sent)
         except httpx.HTTPError as error:
             sentence = f"the gateway at {self._http.base_url} does not answer: {error}"
-            raise CommandError(f"{sentence}; {_LOOK}") from error
+            raise CommandError(f"{sentence}; {_where_to_look()}") from error
         if response.status_code == HTTPStatus.NOT_FOUND:
             raise NotFoundError(_problem(response))
         if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
             raise BusyError(_problem(response), _retry_after_s(response))
         if response.is_server_error:
-            raise CommandError(f"{_problem(response)}; {_LOOK}")
+            raise CommandError(f"{_problem(response)}; {_where_to_look()}")
         if response.is_error:
             raise CommandError(_problem(response))
         return cast("JsonObject", response.json())
+
+
+def _where_to_look() -> str:
+    return f"{k1_command('status')} tells what does not run, {k1_command('doctor')} what this machine lacks"
 
 
 def _readable(value: Any) -> Any:

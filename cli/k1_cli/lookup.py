@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from k1_cli.errors import CommandError
-from k1_cli.formatting import display_name, readable
+from k1_cli.formatting import display_name, one_line, readable
 from k1_cli.gateway import Gateway, JsonObject, NotFoundError
+from k1_cli.hints import k1_command
 
 _TRACK_ID: Final = re.compile(r"trk_[0-9A-Z]{26}")
 _DEPLOYMENT_ID: Final = re.compile(r"dep_[0-9A-Z]{26}")
@@ -30,7 +31,9 @@ def find_track(gateway: Gateway, meant: str) -> str:
     found = found or [track for track in tracks if _folded(track["title"]) == _folded(meant)]
     if not found:
         alike = [track for track in tracks if _folded(meant) in _folded(track["title"])]
-        raise _none("track", meant, [_track_line(track) for track in alike], "`./k1 tracks` lists them")
+        raise _none(
+            "track", meant, [_track_line(track) for track in alike], f"{k1_command('tracks')} lists them"
+        )
     return _only(found, meant, _track_line)["id"]
 
 
@@ -42,13 +45,21 @@ def find_deployment(gateway: Gateway, meant: str) -> str:
     """
     if _DEPLOYMENT_ID.fullmatch(meant):
         return meant
-    hint = "`./k1 deployments list` lists them"
+    hint = f"{k1_command('deployments list')} lists them"
     if meant.startswith("dep_"):
         found = [item for item in _all_deployments(gateway) if item["id"].startswith(meant)]
+        if not found:
+            raise _none("deployment", meant, [], hint)
     else:
-        found = list(_all_deployments(gateway, track_id=find_track(gateway, meant)))
-    if not found:
-        raise _none("deployment", meant, [], hint)
+        try:
+            track_id = find_track(gateway, meant)
+        except NotFoundError as error:
+            raise NotFoundError(
+                f"{_quoted(meant)} is neither a deployment nor its song: {error}; {hint}"
+            ) from error
+        found = list(_all_deployments(gateway, track_id=track_id))
+        if not found:
+            raise NotFoundError(f"{_quoted(meant)} was never deployed; {hint}")
     return _only(found, meant, _deployment_line)["id"]
 
 
@@ -65,7 +76,7 @@ def find_device(gateway: Gateway, meant: str) -> JsonObject:
             pass
     found = [device for device in _all_devices(gateway) if device["id"].startswith(meant)]
     if not found:
-        raise _none("device", meant, [], "`./k1 devices list` lists them")
+        raise _none("device", meant, [], f"{k1_command('devices list')} lists them")
     return _only(found, meant, lambda device: device["id"])
 
 
@@ -108,14 +119,18 @@ def _by_offset(read: Callable[[int], JsonObject]) -> Iterator[JsonObject]:
 def _only(found: Sequence[JsonObject], meant: str, line: Callable[[JsonObject], str]) -> JsonObject:
     if len(found) > 1:
         raise CommandError(
-            f"{meant} may be any of these; give more of the id:{_listed(list(map(line, found)))}"
+            f"{_quoted(meant)} may be any of these; give more of the id:{_listed(list(map(line, found)))}"
         )
     return found[0]
 
 
 def _none(kind: str, meant: str, alike: Sequence[str], hint: str) -> NotFoundError:
     near = f"; near it are:{_listed(alike)}" if alike else f"; {hint}"
-    return NotFoundError(f"there is no {kind} {meant}{near}")
+    return NotFoundError(f"there is no {kind} {_quoted(meant)}{near}")
+
+
+def _quoted(meant: str) -> str:
+    return f'"{one_line(meant)}"'
 
 
 def _listed(lines: Sequence[str]) -> str:
@@ -124,7 +139,7 @@ def _listed(lines: Sequence[str]) -> str:
 
 
 def _track_line(track: JsonObject) -> str:
-    return f"{track['id']}  {track['title']}"
+    return f"{track['id']}  {one_line(track['title'])}"
 
 
 def _deployment_line(item: JsonObject) -> str:

@@ -6,14 +6,16 @@ from typing import Annotated
 import typer
 
 from k1_cli.checkout import DEFAULT_HOME
+from k1_cli.hints import use_home
 
 
-def _in_utf8(home: Path) -> Path:
-    """The servers' own settings files name the home, and they are UTF-8."""
+def _take_home(home: Path) -> Path:
+    """Refuse a name that is not UTF-8, as the servers' settings files name the home; hints name it from here on."""
     try:
         str(home).encode()
     except UnicodeEncodeError as error:
         raise typer.BadParameter(f"the name of the folder {home} is not UTF-8; choose another one") from error
+    use_home(home)
     return home
 
 
@@ -22,7 +24,7 @@ HomeOption = Annotated[
     typer.Option(
         "--home",
         envvar="K1_HOME",
-        callback=_in_utf8,
+        callback=_take_home,
         help="The folder of the stack: data, logs, credentials.",
         show_default=str(DEFAULT_HOME),
     ),

@@ -1,5 +1,6 @@
 """Turns errors of the HTTP API into sentences of the command line, in which fields of a request are options."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -31,6 +32,8 @@ _OPTIONS: Final[Mapping[str, str]] = {
     "status": "--status",
     "graph": "--graph",
 }
+_NAMES: Final[Mapping[str, str]] = {"String": "the text", "List": "the list", "Input": "it"}
+_A_TYPE: Final = re.compile(rf"^(?:{'|'.join(_NAMES)})(?= should)")
 _INVALID: Final = frozenset({"invalid_body", "invalid_parameter", "invalid_form"})
 _BLOCKED_ADVICE: Final = (
     "Mend that, leave these devices out, let --max-failures allow for them, or pass a gate with "
@@ -68,6 +71,7 @@ def _fault_lines(faults: Sequence[JsonObject]) -> Iterator[str]:
     """Each option once: what may be a number or a text is refused as both."""
     by_option: dict[str, list[str]] = {}
     for fault in faults:
-        by_option.setdefault(option_of(fault["name"]), []).append(fault["message"])
+        sentence = _A_TYPE.sub(lambda found: _NAMES[found[0]], fault["message"])
+        by_option.setdefault(option_of(fault["name"]), []).append(sentence)
     for option, messages in by_option.items():
         yield f"{option}: {', or '.join(dict.fromkeys(messages))}"

@@ -2,7 +2,6 @@
 
 import asyncio
 import fcntl
-import json
 import os
 import re
 import resource
@@ -15,18 +14,16 @@ from pathlib import Path
 from typing import Final
 
 import uvloop
-from pydantic import ValidationError
 from rich.live import Live
 
 from k1_cli.console import messages, print_json
+from k1_cli.credential_files import credential_file, found_identities, found_servers, read_identity
 from k1_cli.embedded import Home
 from k1_cli.errors import CommandError
 from k1_cli.fleet_picture import FleetPicture
 from k1_cli.formatting import count_of
 from k1_cli.provisioning import (
     CA,
-    SERVERS,
-    TRUSTED_KEYS,
     add_devices,
     make_folder,
     portions,
@@ -34,7 +31,7 @@ from k1_cli.provisioning import (
 )
 from k1_cli.running import RunningStack, need_stack
 from k1_contracts.devices import Transport
-from k1_contracts.fleet import DeviceCredential, DevicesAdded, DeviceServers
+from k1_contracts.fleet import DevicesAdded, DeviceServers
 from k1_platform.secret_files import write_whole
 from k1_platform.settings import NatsSettings
 from k1_simulator.event_log import Change
@@ -94,10 +91,13 @@ def run_devices(home: Path, plan: Plan, *, as_json: bool) -> None:
     try:
         faults = load_faults(plan.faults) if plan.faults else FaultPlan()
         folder = plan.credentials or Home(home).root / "devices"
-        make_folder(folder)
+        if stack is not None:
+            make_folder(folder)
+        elif not folder.is_dir():
+            raise CommandError(f"there is no folder {folder}")
         with claimed(folder, plan.prefix), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            identities = _identities(stack, plan, folder) if stack else _found_identities(folder)
-            servers = _servers(stack.device_servers if stack else _found_servers(folder), folder)
+            identities = _identities(stack, plan, folder) if stack else found_identities(folder)
+            servers = _servers(stack.device_servers if stack else found_servers(folder), folder)
             _allow_many_connections()
             runner.run(_run(folder, servers, plan, identities, faults, as_json=as_json))
     except (FaultFileError, FleetError, KeysRejectedError) as error:
@@ -189,7 +189,7 @@ def _teller(picture: FleetPicture, *, as_json: bool) -> Callable[[Change], None]
 
 def _identities(stack: RunningStack, plan: Plan, folder: Path) -> list[Identity]:
     """From the files that `k1 devices add` writes too; devices without one are added."""
-    missing = [name for name in plan.device_ids if not _file(folder, name, plan.transport).exists()]
+    missing = [name for name in plan.device_ids if not credential_file(folder, name, plan.transport).exists()]
     if missing:
         wanted = portions(missing, mqtt=plan.transport == "mqtt", group=plan.group, renew=plan.renew)
 
@@ -197,59 +197,7 @@ def _identities(stack: RunningStack, plan: Plan, folder: Path) -> list[Identity]
             write_credentials(added, folder)
 
         add_devices(stack.bus, wanted, keep)
-    return [_identity(folder, name, plan.transport) for name in plan.device_ids]
-
-
-def _found_identities(folder: Path) -> list[Identity]:
-    """The devices whose credentials are in the folder.
-
-    Raises:
-        CommandError: there is none.
-    """
-    transports: dict[Transport, str] = {"nats": ".creds", "mqtt": ".mqtt.json"}
-    found = [
-        _identity(folder, file.name.removesuffix(ending), transport)
-        for transport, ending in transports.items()
-        for file in sorted(folder.glob(f"*{ending}"))
-    ]
-    if not found:
-        raise CommandError(f"{folder} holds no credentials; `./k1 devices add --out FOLDER` writes them")
-    return found
-
-
-def _found_servers(folder: Path) -> DeviceServers:
-    try:
-        return DeviceServers.model_validate_json((folder / SERVERS).read_bytes())
-    except (OSError, ValidationError) as error:
-        raise CommandError(
-            f"{folder / SERVERS} does not say where the servers are; `./k1 devices add` writes it"
-        ) from error
-
-
-def _identity(folder: Path, device_id: str, transport: Transport) -> Identity:
-    return Identity(
-        device_id=device_id,
-        credential=_credential(folder, device_id, transport),
-        trusted_keys=(folder / TRUSTED_KEYS).read_text(),
-    )
-
-
-def _file(folder: Path, device_id: str, transport: Transport) -> Path:
-    return folder / (f"{device_id}.creds" if transport == "nats" else f"{device_id}.mqtt.json")
-
-
-def _credential(folder: Path, device_id: str, transport: Transport) -> DeviceCredential:
-    text = _file(folder, device_id, transport).read_text()
-    if transport == "nats":
-        return DeviceCredential(device_id=device_id, transport=transport, secret=text)
-    kept = json.loads(text)
-    return DeviceCredential(
-        device_id=device_id,
-        transport=transport,
-        user=kept["user"],
-        secret=kept["password"],
-        client_id=kept.get("client_id"),
-    )
+    return [read_identity(folder, name, plan.transport) for name in plan.device_ids]
 
 
 def _servers(told: DeviceServers, folder: Path) -> Servers:

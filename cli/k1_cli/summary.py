@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from k1_cli.console import results
+from k1_cli.hints import k1_command
 
 JsonObject = dict[str, Any]
 
@@ -22,7 +23,7 @@ def _rows(genesis: JsonObject) -> Iterator[tuple[str, str]]:
     metrics = genesis["global_metrics"]
     rhythm = genesis["layers"]["rhythm"]
     yield "duration", clock(metrics["duration_ms"])
-    yield "tempo", f"{metrics['bpm']:.2f} BPM in {metrics['time_signature']}"
+    yield "tempo", f"{metrics['bpm']:.2f} BPM in {metrics['time_signature']}" if metrics["bpm"] else "none"
     yield "beats", f"{len(rhythm['beat_grid_ms'])}, of which downbeats {len(rhythm['downbeat_ms'])}"
     yield "key", f"{metrics['key']} {metrics['scale']} (strength {metrics['key_strength']:.2f})"
     loudness = metrics["integrated_lufs"]
@@ -31,6 +32,11 @@ def _rows(genesis: JsonObject) -> Iterator[tuple[str, str]]:
     for section in genesis["layers"]["annotations"]["sections"]:
         span = f"{clock(section['start_ms'])} to {clock(section['end_ms'])}"
         yield "section", f"{span}  {section['label']} (energy {section['energy']:.2f})"
+
+
+def same_recording_line(track_id: str) -> str:
+    """Return the line that names a track of the same recording."""
+    return f"the same recording as {track_id} ({k1_command(f'tracks {track_id}')})"
 
 
 def clock(milliseconds: float) -> str:

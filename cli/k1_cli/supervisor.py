@@ -12,9 +12,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from k1_cli.embedded import EmbeddedStack, StackError
+from k1_cli.embedded.disk import DiskWatch
 from k1_cli.embedded.network import Network, check_port
 from k1_cli.embedded.processes import Child, Command, spawn
 from k1_cli.embedded.server import Server
+from k1_cli.hints import k1_command
 from k1_cli.nursery import Nursery
 from k1_cli.services import DEVICE_KEEPER, PREPARATIONS, SIGNERS, Service, make_services, prepare
 from k1_cli.simulation import SimulatedDevices
@@ -73,6 +75,7 @@ class Supervisor:
         self._backoff: dict[str, Backoff] = {}
         self._nursery: Nursery | None = None
         self._state_is_stale = False
+        self._disk = DiskWatch(self._home.root, on_full=self._report_full_disk, on_room=self._restart_nats)
 
     @property
     def url(self) -> str:
@@ -175,6 +178,7 @@ class Supervisor:
             if self._state_is_stale:
                 self._renew_state()
             self._bury_orphans()
+            self._disk.check()
             time.sleep(_WATCH_PAUSE)
 
     @property
@@ -211,6 +215,18 @@ class Supervisor:
         except (StackError, OSError) as error:
             self._say(f"{part.name} did not start again: {error}")
 
+    def _report_full_disk(self) -> None:
+        self._say(f"the disk of {self._home.root} is full: nothing new is taken in until there is room")
+
+    def _restart_nats(self) -> None:
+        """Start NATS again: it stores nothing more in a stream whose write failed once, whatever room there is now."""
+        self._say(
+            f"the disk of {self._home.root} has room again: nats starts again, which stored nothing without room"
+        )
+        self._stack.server("nats").stop()
+        self._restart(self._stack.server("nats"))
+        self._renew_state()
+
     def _obituary(self, part: Part) -> str:
         return (
             f"{part.name} ended with code {part.process.exit_code}; "
@@ -240,7 +256,7 @@ class Supervisor:
             if not was_stale:
                 file = self._home.state_file
                 self._say(
-                    f"{file} cannot be written: {error.strerror}; `./k1 status` is out of date until it can"
+                    f"{file} cannot be written: {error.strerror}; {k1_command('status')} is out of date until it can"
                 )
 
     def _write_state(self) -> None:

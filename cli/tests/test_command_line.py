@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -62,6 +63,8 @@ def test_every_command_explains_itself_with_an_example(k1: K1, command: str) -> 
     done = k1(*command.split(), "--help")
     assert done.returncode == 0
     assert f"Example: ./k1 {command}" in done.stdout
+    assert "...]" not in done.stdout
+    assert "...}" not in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -74,6 +77,7 @@ def test_every_command_explains_itself_with_an_example(k1: K1, command: str) -> 
         (("graph", "trk_1"), "nothing runs on"),
         (("simulate", "trk_1", "--html", "show.html"), "nothing runs on"),
         (("simulate", "trk_1", "--graph", "absent.json"), "cannot read absent.json: No such file"),
+        (("simulate", "trk_1", "--graph", "song.wav"), "song.wav is not JSON: it is not UTF-8 text"),
         (("devices", "list"), "nothing runs on"),
         (("devices", "add", "k1-1"), "nothing runs on"),
         (("devices", "add", "k1.1"), "k1.1 is no name of a device or group"),
@@ -104,12 +108,26 @@ def test_every_command_explains_itself_with_an_example(k1: K1, command: str) -> 
 )
 def test_an_error_is_one_sentence_and_a_code(k1: K1, arguments: Sequence[str], sentence: str) -> None:
     """Exit code 1, one line on standard error, nothing on standard output, no stack trace."""
+    Path("song.wav").write_bytes(b"RIFF\x88")
     done = k1(*arguments)
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.startswith("k1: ")
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_an_interrupt_is_no_stack_trace(tmp_path: Path) -> None:
+    """Also in the first second, in which the command is imported."""
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
+    done = subprocess.run(
+        [sys.executable, "-m", "k1_cli", "tracks"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def test_debug_adds_the_stack_trace(k1: K1) -> None:
@@ -234,7 +252,9 @@ def test_the_script_says_which_python_it_needs(tmp_path: Path) -> None:
 FAKE_PYTHON = """#!/bin/sh
 case "$*" in
     -c*|*"pip --version") exit 0 ;;
-    *--requirement*) grep -o '^[a-z0-9]*' "${0%/bin/python}/requirements.txt" | tr '\\n' ' ' >>"$RECORD"
+    *--requirement*)
+        echo 'Collecting python-dateutil==2.9 (from a lock)'; echo 'WARNING: odd' >&2; printf 'ERROR: cut off' >&2
+        grep -o '^[a-z0-9]*' "${0%/bin/python}/requirements.txt" | tr '\\n' ' ' >>"$RECORD"
         [ -z "${BROKEN-}" ] ;;
     *pip*) ;;
     *k1_cli*) echo >>"$RECORD" ;;
@@ -242,8 +262,8 @@ esac
 """
 
 
-def test_the_script_installs_what_the_command_needs(tmp_path: Path) -> None:
-    """Running needs less than testing; what is there is not installed again, and what broke off is."""
+def make_checkout(folder: Path) -> dict[str, str]:
+    """What the script needs, with a Python that only writes down what it is asked for."""
     files = {
         "k1": (ROOT / "k1").read_text(),
         "requirements.lock": "one==1 \\\n    --hash=sha256:0\ntwo==2 ; python_version < '3' \\\n    --hash=sha256:0\n",
@@ -252,9 +272,41 @@ def test_the_script_installs_what_the_command_needs(tmp_path: Path) -> None:
         **{f"{name}/pyproject.toml": "" for name in ("libs/a", "services/b", "simulator", "cli")},
     }
     for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-        (tmp_path / name).chmod(0o755)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    return files
+
+
+def test_warnings_of_pip_stand_on_lines_of_their_own(tmp_path: Path) -> None:
+    """On a terminal the progress is written over, and nothing runs into it; through a pipe nothing is lost."""
+    make_checkout(tmp_path)
+    ours, theirs = pty.openpty()
+    command = ["/bin/sh", str(tmp_path / "k1"), "status"]
+    environment = {"PATH": os.defpath, "RECORD": os.devnull}
+    subprocess.run(command, check=True, env=environment, stderr=theirs)
+    os.close(theirs)
+    shown = b"".join(iter(lambda: _read_terminal(ours), b"")).decode()
+    os.close(ours)
+    assert "\r\x1b[KWARNING: odd\r\n" in shown
+    assert "\r\x1b[KERROR: cut off\r\n" in shown
+    assert "\rk1: fetching 1 of 1 packages: python-dateutil\x1b[K" in shown
+    (tmp_path / ".venv" / ".k1-stamp").unlink()
+    piped = subprocess.run(command, check=True, env=environment, capture_output=True, text=True)
+    assert "WARNING: odd\nERROR: cut off\n" in piped.stderr
+    assert "\x1b" not in piped.stderr
+
+
+def _read_terminal(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # what Linux says of a terminal that everybody has left
+        return b""
+
+
+def test_the_script_installs_what_the_command_needs(tmp_path: Path) -> None:
+    """Running needs less than testing; what is there is not installed again, and what broke off is."""
+    files = make_checkout(tmp_path)
 
     def installed(*arguments: str, **environment: str) -> list[str]:
         """What each run installed; a line is written when the command itself is reached."""

@@ -262,10 +262,8 @@ async def test_what_deploy_refuses_is_one_sentence(k1: K1, deploy: Deploy, tmp_p
 
 async def test_without_deploy_it_is_said(k1: K1) -> None:
     done = await k1("devices", "revoke", "k1-a")
-    assert (done.returncode, done.stderr) == (
-        1,
-        "k1: the deploy service does not run; `./k1 status` tells more\n",
-    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("k1: the deploy service does not run; `./k1 status --home ")
 
 
 async def test_devices_are_revoked(k1: K1, deploy: Deploy) -> None:

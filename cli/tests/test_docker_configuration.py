@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 from k1_cli.embedded.home import Home
-from k1_cli.embedded.nats import NatsServer
+from k1_cli.embedded.nats import MAX_FILE_STORE, NatsServer
 from k1_cli.embedded.ports import free_port
 from k1_cli.embedded.programs import program
+from k1_contracts import streams
 from k1_platform.certificates import ensure_certificates
 from k1_platform.nats_connection import connect_options
 from k1_platform.nats_keys import NatsKeys
@@ -85,7 +86,14 @@ def test_the_bus_has_the_same_limits_everywhere(tmp_path: Path) -> None:
     texts.append(started_text.removesuffix(embedded.keys.server_configuration.read_text()))
     docker, docker_with_tls, started = [_limits(text) for text in texts]
     assert docker == docker_with_tls == started
-    assert "mqtt.reject_qos2_publish: true" in docker
+    assert {"mqtt.reject_qos2_publish: true", f"jetstream.max_file_store: {MAX_FILE_STORE}"} <= docker
+
+
+def test_the_streams_fit_into_what_the_bus_may_store() -> None:
+    """The server reserves the limit of each stream and refuses what does not fit, however small the streams are."""
+    limits = [*streams.STREAMS, *streams.BUCKETS]
+    of_mqtt = 64 * streams.MIB
+    assert sum(limit.max_bytes for limit in limits) + of_mqtt <= MAX_FILE_STORE
 
 
 def _limits(text: str) -> set[str]:

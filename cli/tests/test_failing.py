@@ -108,12 +108,27 @@ def test_a_stack_that_fails_says_where_to_look(
     """An error of the server, and a gateway that is gone: `./k1 status` and `./k1 doctor` are the next steps."""
     gateway.on("GET /tracks", (503, {"code": "dependency_unavailable", "detail": "The database is away."}))
     told = run_k1(capfd, "tracks", "--home", home).stderr
-    assert told.startswith("k1: The database is away. (dependency_unavailable); `./k1 status` tells")
+    assert told.startswith(
+        f"k1: The database is away. (dependency_unavailable); `./k1 status --home {home}` tells"
+    )
     with (
         pytest.raises(CommandError, match=r"does not answer: .*`\./k1 doctor`"),
         Gateway("http://127.0.0.1:9") as gone,
     ):
         gone.tracks()
+
+
+def test_commands_that_a_service_names_can_be_typed(
+    capfd: pytest.CaptureFixture[str], gateway: StubGateway, home: str
+) -> None:
+    """A service knows neither how the command is called here nor the home."""
+    detail = "There is no device x; `k1 devices list` lists them."
+    gateway.on("GET /tracks", (404, {"code": "device_not_found", "detail": detail}))
+    told = run_k1(capfd, "tracks", "--home", home).stderr
+    assert (
+        told
+        == f"k1: There is no device x; `./k1 devices list --home {home}` lists them. (device_not_found)\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -146,6 +161,16 @@ def test_a_stack_that_fails_says_where_to_look(
         (
             {"code": "device_not_found", "detail": "There is no device x."},
             "There is no device x. (device_not_found)",
+        ),
+        (
+            {
+                "code": "invalid_body",
+                "errors": [
+                    {"name": "overrides.0.reason", "message": "String should have at least 10 characters"},
+                    {"name": "preset", "message": "Input should be 'edm' or 'rock'"},
+                ],
+            },
+            "--override: the text should have at least 10 characters; --preset: it should be 'edm' or 'rock'",
         ),
         ({"title": "Teapot"}, "Teapot (418)"),
     ],

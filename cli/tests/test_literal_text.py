@@ -249,3 +249,15 @@ def test_a_wish_for_markup_is_not_heeded(tmp_path: Path) -> None:
         )
         file.seek(0)
         assert file.read() == "[red]:smile:[/red]\n"
+
+
+def test_every_hint_is_made_in_one_place() -> None:
+    """A command that a message suggests names the home, and `k1_cli.hints` knows it: no other code writes `./k1 ...`."""
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in sorted((ROOT / "cli" / "k1_cli").rglob("*.py"))
+        if path.name != "hints.py"
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if "`./k1 " in line
+    ]
+    assert found == []

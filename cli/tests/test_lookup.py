@@ -83,9 +83,9 @@ def test_the_candidates_are_listed(gateway: Any) -> None:
     gateway.titles[A] = "Same"
     with pytest.raises(CommandError, match="may be any of these"):
         find_track(gateway, "same")
-    with pytest.raises(NotFoundError, match=f"there is no track caf; near it are:\n  {B}"):
+    with pytest.raises(NotFoundError, match=f'there is no track "caf"; near it are:\n  {B}'):
         find_track(gateway, "caf")
-    with pytest.raises(NotFoundError, match=r"there is no track zzz; `\./k1 tracks` lists them"):
+    with pytest.raises(NotFoundError, match=r'there is no track "zzz"; `\./k1 tracks` lists them'):
         find_track(gateway, "zzz")
 
 
@@ -97,8 +97,14 @@ def test_a_deployment_is_found(gateway: Any) -> None:
         find_deployment(gateway, D[:-1])
     with pytest.raises(CommandError, match="may be any of these"):
         find_deployment(gateway, B)
-    with pytest.raises(NotFoundError, match="there is no deployment Same"):
+    with pytest.raises(
+        NotFoundError, match=r'"Same" was never deployed; `\./k1 deployments list` lists them'
+    ):
         find_deployment(gateway, "Same")
+    with pytest.raises(
+        NotFoundError, match='"zzz" is neither a deployment nor its song: there is no track "zzz"'
+    ):
+        find_deployment(gateway, "zzz")
 
 
 def test_a_device_is_found(gateway: Any) -> None:
@@ -107,7 +113,7 @@ def test_a_device_is_found(gateway: Any) -> None:
     assert find_device(gateway, "k2") == {"id": "k2-01"}
     with pytest.raises(CommandError, match="\n  k1-01\n  k1-011"):
         find_device(gateway, "k1")
-    with pytest.raises(NotFoundError, match=r"there is no device x y"):
+    with pytest.raises(NotFoundError, match=r'there is no device "x y"'):
         find_device(gateway, "x y")
 
 

@@ -1,5 +1,7 @@
 """`k1 sim` without a stack: plan, claim, picture. With one it runs in tests/e2e/test_deployments.py."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,3 +88,32 @@ def test_many_devices_are_counted() -> None:
     assert f"{MOST_ROWS * 2}" in next(line for line in text.splitlines() if "idle" in line)
     assert "10" in next(line for line in text.splitlines() if "fetches" in line)
     assert len(text.splitlines()) < 10
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        ({}, "{folder} holds no credentials"),
+        ({"a.creds": "broken"}, "{folder}/trusted-keys.json cannot be read"),
+        (
+            {"trusted-keys.json": "{}", "a.creds": "broken"},
+            "{folder}/a.creds is no credential; `./k1 devices add --renew a`",
+        ),
+        ({"trusted-keys.json": "{}", "a.mqtt.json": "broken"}, "{folder}/a.mqtt.json is no credential"),
+        ({"trusted-keys.json": "{}", "a.mqtt.json": "{}"}, "{folder}/a.mqtt.json is no credential"),
+        ({"trusted-keys.json": "{}", "a.mqtt.json": "[]"}, "{folder}/a.mqtt.json is no credential"),
+    ],
+)
+def test_files_that_are_none_are_named(tmp_path: Path, files: dict[str, str], sentence: str) -> None:
+    """Which file it is, and what makes a new one: never a stack trace."""
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(CommandError, match=re.escape(sentence.format(folder=tmp_path))):
+        run_devices(tmp_path, replace(plan(1), credentials=tmp_path), as_json=False)
+
+
+def test_a_folder_of_credentials_is_not_made(tmp_path: Path) -> None:
+    """A mistyped path is an error, and leaves nothing behind."""
+    with pytest.raises(CommandError, match="there is no folder"):
+        run_devices(tmp_path, replace(plan(1), credentials=tmp_path / "typo"), as_json=False)
+    assert not (tmp_path / "typo").exists()

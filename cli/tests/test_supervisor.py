@@ -6,6 +6,7 @@ be told to die.
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,13 +16,15 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import psutil
 import pytest
 
 from k1_cli import migrations
+from k1_cli.embedded import EmbeddedStack, StackError
+from k1_cli.embedded.disk import DiskWatch
 from k1_cli.embedded.home import Home
 from k1_cli.embedded.ports import free_port
 from k1_cli.embedded.processes import Command, ManagedProcess
@@ -88,16 +91,16 @@ class Machine:
         for module in migrations.MODULES:
             (self._packages / f"{module.replace('.', '/')}.py").touch()
 
-    def start(self, *arguments: str, **behaviour: str) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: str, stderr: IO[str] | int = subprocess.PIPE, **behaviour: str
+    ) -> subprocess.Popen[str]:
         # Other tests of this process point K1_* at servers of their own.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("K1_")}
         environment["PYTHONPATH"] = str(self._packages)
         environment |= {f"STAND_IN_{name.upper()}": value for name, value in behaviour.items()}
         argv = [sys.executable, "-m", "k1_cli", *arguments, "--home", str(self.home)]
         argv += ["--sim-devices", "0"] if "up" in arguments and "--sim-devices" not in arguments else []
-        return subprocess.Popen(
-            argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-        )
+        return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment)
 
     def run(self, *arguments: str, **behaviour: str) -> tuple[int, str, str]:
         with self.start(*arguments, **behaviour) as process:
@@ -131,9 +134,11 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
 
 
 @contextmanager
-def running(machine: Machine, *options: str) -> Iterator[subprocess.Popen[str]]:
+def running(
+    machine: Machine, *options: str, stderr: IO[str] | int = subprocess.PIPE
+) -> Iterator[subprocess.Popen[str]]:
     """`k1 up` in the foreground, ready."""
-    with machine.start("up", *options) as process:
+    with machine.start("up", *options, stderr=stderr) as process:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
@@ -193,6 +198,60 @@ def test_a_disk_that_is_full_ends_nothing(machine: Machine) -> None:
         wait_until(state.is_file, "the state is written")
         after = {part["name"]: part["pid"] for part in machine.status()["services"]}
         assert after["ingest"] != before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_messages_that_cannot_be_written_end_nothing(machine: Machine) -> None:
+    """A detached stack writes its messages to a log, which a full disk refuses: it starts, restarts and stops."""
+    with Path("/dev/full").open("w") as full, running(machine, stderr=full) as up:
+        before = machine.pids()["ingest"]
+        os.kill(before, signal.SIGKILL)
+        wait_until(lambda: machine.pids().get("ingest", before) != before, "ingest starts again")
+        up.send_signal(signal.SIGTERM)
+        up.communicate(timeout=PATIENCE_S)
+
+
+def test_a_disk_without_room_is_refused_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is written, with what is free, what is needed and what to do."""
+    free = shutil.disk_usage(tmp_path)._replace(free=100_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
+    with pytest.raises(StackError) as refused:
+        EmbeddedStack(tmp_path / "home").start()
+    assert str(refused.value) == (
+        f"the disk of {tmp_path / 'home'} has 100 MB free and a start needs 256 MB; free some space, "
+        "or choose a home on another disk with --home"
+    )
+    assert not list((tmp_path / "home").rglob("*.json"))
+
+
+def test_a_disk_that_fills_up_is_noticed_and_so_is_its_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each once: a disk that is nearly full does not restart anything again and again."""
+    seen: list[str] = []
+    watch = DiskWatch(tmp_path, on_full=lambda: seen.append("full"), on_room=lambda: seen.append("room"))
+    usage = shutil.disk_usage(tmp_path)
+    for free in (
+        10**9,
+        10_000_000,
+        1_000_000,
+        0,
+        5_000_000,
+        3_000_000,
+        63_000_000,
+        10**9,
+        63_000_000,
+        0,
+        10**8,
+    ):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: usage._replace(free=free))
+        watch.check()
+        seen.append(str(free))
+    events = [entry if entry.isalpha() else "" for entry in seen]
+    assert [e for e in events if e] == ["full", "room", "full", "room"]
+    assert [seen[seen.index("full") + 1], seen[seen.index("room") + 1]] == ["1000000", "1000000000"]
 
 
 def answers(url: str) -> bool:
@@ -267,11 +326,14 @@ def test_a_stack_on_a_network(machine: Machine) -> None:
 
 
 def test_a_second_up_says_so(shared: Machine) -> None:
-    """Neither way of starting touches the stack that runs."""
+    """Neither way of starting touches the stack that runs; both say how to see it and how to stop it."""
+    home = shared.home
     for arguments in (("up",), ("up", "--detach")):
-        code, _, err = shared.run(*arguments)
-        assert code == 1
-        assert "already runs" in err
+        assert shared.run(*arguments) == (
+            1,
+            "",
+            f"k1: a stack already runs on {home}; `./k1 status --home {home}` shows it, `./k1 down --home {home}` stops it\n",
+        )
     assert shared.stack.servers
 
 
@@ -289,6 +351,16 @@ def test_detach_status_and_down(machine: Machine) -> None:
     assert (code, out) == (0, "stopped\n"), err
     assert machine.run("down")[:2] == (1, "")
     assert not [name for name, pid in pids.items() if alive(pid)]
+
+
+def test_ctrl_c_stops_what_detach_was_starting(machine: Machine) -> None:
+    """Nobody who interrupts a start expects it to go on out of sight."""
+    with machine.start("up", "--detach") as starting:
+        wait_until(lambda: Home(machine.home).is_locked(), "the stack begins to start")
+        starting.send_signal(signal.SIGINT)
+        out, err = starting.communicate(timeout=PATIENCE_S)
+    assert (starting.returncode, out, err) == (1, "", "k1: interrupted: what had started was stopped\n")
+    assert not Home(machine.home).is_locked()
 
 
 def test_a_service_that_cannot_start_is_quoted(machine: Machine) -> None:

@@ -1,5 +1,6 @@
 """`k1 upload` of one file, of several, of folders: over HTTP, against a gateway that answers as is needed."""
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -93,9 +94,74 @@ def test_several_files_and_folders_have_a_line_each(k1: K1, gateway: StubGateway
     ]
     assert done.stderr.splitlines() == [
         "bad.wav: The file is text. (unsupported_format)",
-        "absent.wav: there is no file absent.wav",
-        "empty: there is no audio file in the folder empty",
+        "absent.wav: there is no such file",
+        "empty: there is no audio file in this folder",
     ]
+
+
+def test_a_line_is_one_line_and_names_the_file(k1: K1, gateway: StubGateway) -> None:
+    """Whatever the file is called, also when its bytes are a track already; a silent song has no tempo of 0."""
+    fake = f"a\n{TRACK} ready     120.0 BPM"
+    for name in (f"{fake}.wav", f"{fake}.bad.wav"):
+        Path(name).write_bytes(b"a")
+    Path("linked.wav").symlink_to("nowhere.wav")
+
+    def answer(asked: Asked) -> Answer:
+        bad = ".bad" in (asked.form["file"][0] or "")
+        return (
+            (400, {"code": "empty_file", "detail": "Empty."})
+            if bad
+            else (200, {**ACCEPTED, "status": "existing"})
+        )
+
+    gateway.on("POST /tracks/upload", answer)
+    gateway.on(f"GET /tracks/{TRACK}", (200, {"track": {"id": TRACK, "title": "Night", "status": "warning"}}))
+    gateway.on(
+        f"GET /analysis/jobs/{ACCEPTED['job_id']}", (200, {**ACCEPTED, "status": "completed", "version": 1})
+    )
+    silent = {"global_metrics": {"bpm": 0.0}, "layers": {"rhythm": {"beat_grid_ms": []}}}
+    gateway.on(f"GET /tracks/{TRACK}/versions/1/genesis", (200, silent))
+    done = k1("upload", ".", "--wait")
+    shown = fake.replace("\n", "\\n")
+    assert done.stdout.splitlines() == [
+        f'{TRACK} existing  {shown}: these bytes are a track already, stored as "Night"',
+        f"{TRACK} warning   no tempo  Night",
+        "3 songs: 1 warning, 2 failed",
+    ]
+    assert done.stderr.splitlines() == [
+        f"{shown}.bad.wav: Empty. (empty_file)",
+        "linked.wav: there is no such file",
+    ]
+
+
+def test_a_folder_that_cannot_be_read_is_named(k1: K1, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Songs that are left out without a word are songs that are missed on stage."""
+    (Path("album") / "closed").mkdir(parents=True)
+    (Path("album") / "a.wav").write_bytes(b"a")
+    real = os.scandir
+
+    def refuse(path: str | Path) -> object:
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    done = k1("upload", "album")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "album/closed: this folder cannot be read: Permission denied\n",
+    )
+
+
+def test_hints_name_the_home_of_the_command(k1: K1, gateway: StubGateway, tmp_path: Path) -> None:
+    """So that they can be typed as they stand, after success as after failure."""
+    Path("a.wav").write_bytes(b"a")
+    home = tmp_path / "home"
+    assert f"`./k1 tracks {TRACK} --home {home}`" in k1("upload", "a.wav").stdout
+    gateway.on("POST /tracks/upload", (502, {"code": "dependency_unavailable", "detail": "Later."}))
+    told = k1("upload", "a.wav").stderr
+    assert f"`./k1 status --home {home}`" in told
+    assert f"`./k1 doctor --home {home}`" in told
 
 
 def test_several_files_are_one_json_document(k1: K1) -> None:
@@ -104,7 +170,7 @@ def test_several_files_are_one_json_document(k1: K1) -> None:
     report = json.loads(done.stdout)
     assert (done.returncode, report["total"], report["failed"]) == (1, 2, 1)
     assert report["items"][0] == {"file": "a.wav", **ACCEPTED}
-    assert report["items"][1] == {"file": "absent.wav", "error": "there is no file absent.wav"}
+    assert report["items"][1] == {"file": "absent.wav", "error": "there is no such file"}
 
 
 def test_a_gateway_that_takes_no_more_is_waited_for(k1: K1, gateway: StubGateway) -> None:

@@ -71,11 +71,13 @@ def test_all_mistakes_are_reported_at_once() -> None:
 
 
 def test_an_unreadable_file_is_an_error(tmp_path: Path) -> None:
-    """It is missing, or it is not text."""
-    with pytest.raises(FaultFileError, match="cannot be read"):
-        load_faults(tmp_path / "none.yaml")
-    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(FaultFileError, match="cannot be read"):
+    """It is missing, or it is not text; the file is named once."""
+    absent = tmp_path / "none.yaml"
+    with pytest.raises(FaultFileError) as caught:
+        load_faults(absent)
+    assert str(caught.value) == f"{absent} cannot be read: No such file or directory"
+    (tmp_path / "bytes.yaml").write_bytes(b"a: \xff\xfe\x00")
+    with pytest.raises(FaultFileError, match=r"bytes\.yaml is not UTF-8 text: byte 3 is 0xff$"):
         load_faults(tmp_path / "bytes.yaml")
 
 

@@ -13,6 +13,7 @@ from k1_cli.commands.songs import TrackArgument, current_version, open_gateway
 from k1_cli.console import print_json, results
 from k1_cli.errors import CommandError
 from k1_cli.formatting import count_of
+from k1_cli.hints import k1_command, typed_commands
 from k1_cli.options import HomeOption, JsonOption
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def deploy(
             print_json(answer)
         else:
             deployment_id = answer["deployment_id"]
-            more = f"`./k1 deployments show {deployment_id}` tells how far it is"
+            more = f"{k1_command(f'deployments show {deployment_id}')} tells how far it is"
             results.print(f"{deployment_id}: {answer['status']}; {more}")
 
 
@@ -108,7 +109,7 @@ def _every_id(gateway: "Gateway") -> list[str]:
 
     ids = [device.id for device in all_devices(gateway)]
     if not ids:
-        raise CommandError("there are no devices; add some with `./k1 devices add --count 4`")
+        raise CommandError(f"there are no devices; add some with {k1_command('devices add --count 4')}")
     return ids
 
 
@@ -134,7 +135,7 @@ def _watch(gateway: "Gateway", deployment_id: str, png: Path | None, as_json: bo
     try:
         board = follow(gateway, deployment_id)
     except KeyboardInterrupt as error:
-        hint = f"`./k1 deployments cancel {deployment_id}` stops it"
+        hint = f"{k1_command(f'deployments cancel {deployment_id}')} stops it"
         raise CommandError(f"not watching any more; the deployment goes on, {hint}") from error
     if png is not None:
         draw(board.view, board.title, png)
@@ -191,4 +192,4 @@ def _told(check: "Check") -> str:
     if check.passed:
         return f"{check.gate} passes"
     verdict = "overridden" if check.overridden else "FAILS"
-    return f"{check.gate} {verdict}{f': {check.reason}' if check.reason else ''}"
+    return f"{check.gate} {verdict}{f': {typed_commands(check.reason)}' if check.reason else ''}"

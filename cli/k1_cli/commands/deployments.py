@@ -10,6 +10,7 @@ import typer
 from k1_cli.checkout import DEFAULT_HOME
 from k1_cli.commands.songs import open_gateway
 from k1_cli.console import print_json, results
+from k1_cli.hints import k1_command
 from k1_cli.options import HomeOption, JsonOption
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def _after_control(view: "DeploymentView", action: str) -> str:
     if view.status in OVER and not waits:
         return state
     begun = ", the rollback has not begun yet" if waits else ""
-    return f"{state}{begun}; `./k1 deployments show {view.id}` tells how far it is"
+    return f"{state}{begun}; {k1_command(f'deployments show {view.id}')} tells how far it is"
 
 
 def _print_page(found: "DeploymentPage", titles: dict[str, str]) -> None:

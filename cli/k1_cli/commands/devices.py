@@ -11,6 +11,7 @@ from k1_cli.checkout import DEFAULT_HOME
 from k1_cli.commands.songs import open_gateway
 from k1_cli.console import print_json, results
 from k1_cli.formatting import count_of
+from k1_cli.hints import k1_command, typed_commands
 from k1_cli.options import HomeOption, JsonOption
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ app = typer.Typer(help="The K1s: add, revoke, list, show, watch.", no_args_is_he
 @app.command()
 def add(
     device_ids: Annotated[
-        list[str] | None, typer.Argument(help="Ids: 1 to 40 of A-Z a-z 0-9 - _", metavar="[ID]...")
+        list[str] | None, typer.Argument(help="Ids: 1 to 40 of A-Z a-z 0-9 - _", metavar="ID")
     ] = None,
     *,
     count: Annotated[int | None, typer.Option(min=1, help="Make so many ids: k1-01, k1-02 ...")] = None,
@@ -80,7 +81,7 @@ def add(
 
 @app.command()
 def revoke(
-    device_ids: Annotated[list[str], typer.Argument(help="Which devices.", metavar="ID...")],
+    device_ids: Annotated[list[str], typer.Argument(help="Which devices.", metavar="ID")],
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Take the credentials of devices away; who is connected with one is cut off at once.
@@ -111,7 +112,7 @@ def list_all(
         print_json({"total": len(devices), "items": [_to_json(device) for device in devices]})
         return
     if not devices:
-        results.print("no devices; add some with `./k1 devices add --count 4`")
+        results.print(f"no devices; add some with {k1_command('devices add --count 4')}")
         return
     from k1_cli.grid import Grid
 
@@ -169,6 +170,8 @@ def watch(
     from k1_cli.bus import connect_client
     from k1_cli.console import messages
     from k1_cli.device_watch import ReadingThrottle, Seen, watching
+    from k1_cli.errors import CommandError
+    from k1_cli.gateway import NotFoundError
     from k1_cli.running import need_stack
     from k1_contracts.devices import DeviceId
 
@@ -185,6 +188,14 @@ def watch(
             sys.stdout.flush()
         elif shown is not None:
             results.print(shown.to_line(), style="red" if shown.refused else None)
+
+    with open_gateway(home) as gateway:
+        try:
+            gateway.device(device_id)
+        except NotFoundError:
+            messages.print(f"there is no device {device_id} so far; {k1_command('devices list')} lists them")
+        except CommandError as error:  # watching is for finding out what does not work
+            messages.print(f"whether there is a device {device_id} is not known: {error}")
 
     async def run() -> None:
         async with connect_client(stack.bus) as client, watching(client, device_id, show_message):
@@ -244,7 +255,7 @@ def _cells(device: "DeviceView") -> "tuple[str | Text, ...]":
 
 
 def _notes(device: "DeviceView") -> list[str]:
-    notes = [alarm.message for alarm in device.alarms]
+    notes = [typed_commands(alarm.message) for alarm in device.alarms]
     notes += [f"in {device.deployment_id}"] if device.deployment_id else []
     notes += ["put right at its next hello"] if device.healing else []
     notes += ["revoked"] if device.revoked_at else []

@@ -95,6 +95,8 @@ def _read_graph(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CommandError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{path} is not JSON: it is not UTF-8 text") from error
     except ValueError as error:
         raise CommandError(f"{path} is not JSON: {error}") from error
 

@@ -11,6 +11,7 @@ import typer
 from k1_cli.checkout import DEFAULT_HOME
 from k1_cli.console import messages, print_json, results
 from k1_cli.errors import CommandError
+from k1_cli.hints import k1_command
 from k1_cli.options import HomeOption, JsonOption
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def upload(
         list[Path],
         typer.Argument(
             help="MP3, MP2, WAV, AIFF, FLAC, OGG or M4A files of up to 50 MB each, or folders.",
-            metavar="SONG...",
+            metavar="SONG",
         ),
     ],
     *,
@@ -71,7 +72,7 @@ def _upload_one(song: Path, details: "Details", home: Path, *, wait: bool, as_js
         accepted = uploading.upload(gateway, details.song(song))
         note = uploading.existing_note(gateway, details, accepted)
         if not wait:
-            note = note or f"`./k1 tracks {accepted['track_id']}` shows it"
+            note = note or k1_command(f"tracks {accepted['track_id']}") + " shows it"
             _print(accepted, as_json, f"{accepted['track_id']}: {accepted['status']}; {note}")
             return
         if note is not None:
@@ -199,7 +200,7 @@ def _print_page(page: dict[str, Any]) -> None:
         named = track["id"], track["title"], track.get("artist") or ""
         table.add(*named, length, bpm, track["status"], track.get("preset") or "")
     if not page["items"]:
-        results.print("no tracks; `./k1 upload SONG` sends one")
+        results.print(f"no tracks; {k1_command('upload SONG')} sends one")
         return
     results.print(table)
     shown = len(page["items"])
@@ -208,8 +209,10 @@ def _print_page(page: dict[str, Any]) -> None:
 
 
 def _print_same(track_ids: list[str]) -> None:
+    from k1_cli.summary import same_recording_line
+
     for track_id in track_ids:
-        results.print(f"the same recording as {track_id} (`./k1 tracks {track_id}`)")
+        results.print(same_recording_line(track_id))
 
 
 def _print_detail(detail: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +17,7 @@ import typer
 
 from k1_cli.checkout import DEFAULT_HOME
 from k1_cli.console import messages, print_json, results
+from k1_cli.embedded.disk import MAKE_SPACE
 from k1_cli.errors import CommandError, ExplainedError
 from k1_cli.hints import k1_command
 from k1_cli.options import HomeOption, JsonOption
@@ -28,7 +29,6 @@ _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PAUSE = 0.05
 _STOP_PATIENCE = 60.0
 _SIMULATED = 4
-_MAKE_SPACE = "; free some space, or choose a home on another disk with --home"
 
 
 def up(
@@ -125,8 +125,11 @@ def _failures_explained(home: Path) -> Generator[None]:
 
     try:
         yield
-    except (ExplainedError, HomeInUseError):
+    except ExplainedError:
         raise
+    except HomeInUseError as error:
+        shows, stops = k1_command("status", home), k1_command("down", home)
+        raise ExplainedError(f"{error}; {shows} shows it, {stops} stops it") from error
     except (CommandError, StackError) as error:
         raise ExplainedError(_with_doctor(str(error), home)) from error
     except OSError as error:
@@ -135,8 +138,8 @@ def _failures_explained(home: Path) -> Generator[None]:
 
 def _with_doctor(sentence: str, home: Path) -> str:
     """Return the sentence and what looks further; below it where it ends with a log."""
-    if os.strerror(errno.ENOSPC) in sentence and _MAKE_SPACE not in sentence:
-        sentence += f"\nThe disk is full{_MAKE_SPACE}"
+    if os.strerror(errno.ENOSPC) in sentence and MAKE_SPACE not in sentence:
+        sentence += f"\nThe disk is full{MAKE_SPACE}"
     between = "\n" if "\n" in sentence else "; "
     return f"{sentence}{between}{k1_command('doctor', home)} looks for what is wrong with this machine"
 
@@ -145,8 +148,8 @@ def _advice(error: OSError) -> str:
     """Return what happened to which file, and what to do."""
     what = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
     advice = {
-        errno.ENOSPC: _MAKE_SPACE,
-        errno.EDQUOT: _MAKE_SPACE,
+        errno.ENOSPC: MAKE_SPACE,
+        errno.EDQUOT: MAKE_SPACE,
         errno.EACCES: "; choose a home of your own with --home",
         errno.EPERM: "; choose a home of your own with --home",
         errno.EROFS: "; choose a home on another disk with --home",
@@ -167,17 +170,20 @@ def _every_end_is_an_interrupt() -> Generator[None]:
 
 
 def _say(line: str) -> None:
-    messages.print(f"k1: {line}")
+    """Tell whoever watches; what runs goes on where that is impossible, as with a log on a full disk."""
+    with suppress(OSError):
+        messages.print(f"k1: {line}")
 
 
 def _up_in_the_background(home: Path, port: int | None, sim_devices: int, listening: "Listening") -> None:
+    from k1_cli.embedded.errors import HomeInUseError
     from k1_cli.embedded.home import Home
     from k1_cli.running import find_stack
 
     place = Home(home)
     place.create()
     if place.is_locked():
-        raise CommandError(f"a stack already runs on {place.root}; {k1_command('status', home)} tells more")
+        raise HomeInUseError(f"a stack already runs on {place.root}")
     argv = [sys.executable, "-P", "-m", "k1_cli", "up", "--home", str(place.root)]
     argv += ["--sim-devices", str(sim_devices)]
     argv += [] if port is None else ["--port", str(port)]
@@ -187,13 +193,18 @@ def _up_in_the_background(home: Path, port: int | None, sim_devices: int, listen
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
-    while process.poll() is None:
-        stack = find_stack(place.root)
-        if stack is not None and stack.pid == process.pid:
-            stops = k1_command("down", home)
-            results.print(f"K1 Song Analysis is ready at {stack.url} ({stops} stops it)")
-            return
-        time.sleep(_PAUSE)
+    try:
+        while process.poll() is None:
+            stack = find_stack(place.root)
+            if stack is not None and stack.pid == process.pid:
+                stops = k1_command("down", home)
+                results.print(f"K1 Song Analysis is ready at {stack.url} ({stops} stops it)")
+                return
+            time.sleep(_PAUSE)
+    except KeyboardInterrupt as error:
+        process.terminate()
+        process.wait()
+        raise ExplainedError("interrupted: what had started was stopped") from error
     told = log.read_text(errors="replace").strip()
     if not told:
         raise CommandError(f"the stack did not start and could not write {log}; is the disk full?")

@@ -14,6 +14,11 @@ from k1_platform.settings import NatsSettings
 
 MAX_PAYLOAD = 8 * 1024 * 1024
 
+MAX_FILE_STORE = 8 * 1024**3
+"""What all streams together may grow to. Without it the server takes three quarters of what the disk has free, and
+refuses every stream whose limit does not fit in there: with less than 8 GB free nothing started, also on a home whose
+streams hold a few megabytes."""
+
 # How often messages are forced to the disk. A killed server loses no confirmed message at any setting (the
 # kernel has them), only the last acknowledgements of consumers, which are delivered again; this is about
 # power cuts. One second costs nothing measurable; `always` halves the rate of publishers that wait for
@@ -80,6 +85,7 @@ listen: {quoted(self.network.listener(self.port_named("nats")))}
 max_payload: {MAX_PAYLOAD}
 jetstream {{
   store_dir: {quoted(str(folder / "jetstream"))}
+  max_file_store: {MAX_FILE_STORE}
   sync_interval: {SYNC_INTERVAL}
 }}
 mqtt {{

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from k1_cli.embedded.disk import check_room
 from k1_cli.embedded.errors import StackError
 from k1_cli.embedded.home import Home
 from k1_cli.embedded.mongo import MongoServer
@@ -117,6 +118,7 @@ class EmbeddedStack:
             StackError: a server did not start.
         """
         self.home.create()
+        check_room(self.home.root)
         self.home.lock()
         self.home.credentials()
         try:

@@ -27,8 +27,12 @@ def load_faults(path: Path) -> FaultPlan:
     """
     try:
         return parse_faults(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise FaultFileError(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        raise FaultFileError(f"{path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise FaultFileError(
+            f"{path} is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}"
+        ) from error
 
 
 def parse_faults(text: str, name: str = "faults") -> FaultPlan:
