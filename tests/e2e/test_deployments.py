@@ -28,7 +28,8 @@ pytestmark = pytest.mark.e2e
 DEVICES = ["demo-0001", "demo-0002", "demo-0003"]
 CALLS: Final = (
     *("tracks.upload_track", "tracks.get_track", "tracks.list_tracks", "tracks.get_genesis"),
-    "deployments.request_deployment",
+    *("graphs.get_graph", "graphs.put_graph", "graphs.simulate_graph", "analysis.get_job"),
+    *("deployments.request_deployment", "deployments.get_deployment", "deployments.rollback_deployment"),
 )
 HELD_UP: Final = re.compile(
     r"did not answer|is not connected|deadline_passed|clock could not be measured|did not say what it holds|\bsilen"
@@ -261,7 +262,7 @@ def test_every_read_answers_as_documented(stage: System, track: str) -> None:
 
 
 def test_the_generated_client_works(stage: System, tmp_path: Path) -> None:
-    """A client that openapi-python-client made uploads a song, waits until it is ready, finds it and plans a show."""
+    """A client that openapi-python-client made: upload, find, edit the graph, simulate, deploy and roll back."""
     client_module = python_client(tmp_path)
     client = client_module.Client(f"{stage.url}/api/v1", timeout=httpx.Timeout(PATIENCE_S))
     calls = {name: import_module(f"{CLIENT}.api.{name}") for name in CALLS}
@@ -297,6 +298,30 @@ def test_the_generated_client_works(stage: System, tmp_path: Path) -> None:
     assert plan.bundle.track_id == accepted.track_id
     refused = calls["tracks.get_track"].sync_detailed("trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD", client=client)
     assert (refused.status_code, refused.parsed.code) == (404, "track_not_found")
+    job = calls["analysis.get_job"].sync(accepted.job_id, client=client)
+    assert (job.track_id, job.status) == (accepted.track_id, models.JobStatus.COMPLETED)
+    show = accepted.track_id, 1
+    read = calls["graphs.get_graph"].sync_detailed(*show, client=client)
+    edit = {"client": client, "body": read.parsed}
+    stale = calls["graphs.put_graph"].sync_detailed(*show, **edit, if_match='"stale"')
+    assert (stale.status_code, stale.parsed.code) == (412, "graph_changed")
+    saved = calls["graphs.put_graph"].sync(*show, **edit, if_match=read.headers["ETag"])
+    assert saved.validation.ok
+    simulated = calls["graphs.simulate_graph"].sync(*show, client=client, body=models.SimulateBody())
+    assert isinstance(simulated, models.Simulated)
+
+    order.dry_run = False
+    deployment = calls["deployments.request_deployment"].sync(client=client, body=order).deployment_id
+
+    def ended() -> Any:
+        found = calls["deployments.get_deployment"].sync(deployment, client=client)
+        return found if found.status in {"succeeded", "failed", "rolled_back"} else None
+
+    end = until(ended, "the deployment has ended")
+    assert end.status is models.DeploymentStatus.SUCCEEDED or HELD_UP.search(str(end.to_dict())), end
+    undone = calls["deployments.rollback_deployment"].sync_detailed(deployment, client=client)
+    if end.status is models.DeploymentStatus.SUCCEEDED:
+        assert (undone.status_code, undone.parsed.id) == (200, deployment)
 
 
 DEVICE_DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "minimal-device" / "device.py"

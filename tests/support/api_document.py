@@ -52,8 +52,12 @@ class ApiDocument:
         for pattern, template in self._paths:
             operations = self.document["paths"][template]
             item = operations.get(method.lower()) or (operations.get("get") if method == "HEAD" else None)
-            if (match := pattern.fullmatch(path)) and item is not None:
+            if (match := pattern.fullmatch(path)) is None:
+                continue
+            if item is not None:
                 return Operation(item, match.groupdict())
+            if "{" not in template:
+                return None  # a literal path is never a value of another path's field
         return None
 
     def response(self, operation: Operation | None, status: int) -> Json | None:

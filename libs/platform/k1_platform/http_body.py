@@ -9,6 +9,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from k1_platform.http_server import LIMITS, abandon_body
 
+_ENCODINGS: Final = frozenset({"identity", "gzip", "deflate"})
+"""Which the server decodes; any other would reach the reader as it is, to be taken for the content."""
 _STRIKES: Final = 2
 """The time of a pause is waited for in parts: when this process itself was held up, data may wait to be read."""
 
@@ -20,6 +22,7 @@ async def read_body(request: web.Request) -> bytes:
         web.HTTPRequestTimeout: it did not.
         web.HTTPRequestEntityTooLarge: it is larger than the application's `client_max_size`.
         web.HTTPBadRequest: it breaks the rules of its encoding.
+        web.HTTPUnsupportedMediaType: its encoding is none of those that are decoded here.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + request.app[LIMITS].receive_s
@@ -35,6 +38,7 @@ async def read_body(request: web.Request) -> bytes:
 
 async def body_chunks(request: web.Request) -> AsyncIterator[bytes]:
     """Yield the body as it arrives; only its pauses are limited. Raises as `read_body` does."""
+    _check_encoding(request)
     pause_s, strikes = request.app[LIMITS].receive_s / _STRIKES, 0
     while True:
         try:
@@ -52,6 +56,16 @@ async def body_chunks(request: web.Request) -> AsyncIterator[bytes]:
             return
         strikes = 0
         yield chunk
+
+
+def _check_encoding(request: web.Request) -> None:
+    given = ", ".join(request.headers.getall("Content-Encoding", ["identity"])).strip().lower()
+    if given not in _ENCODINGS:
+        known = ", ".join(sorted(_ENCODINGS - {"identity"}))
+        raise web.HTTPUnsupportedMediaType(
+            reason=f"The body's Content-Encoding must be one of {known}, or left out",
+            headers={"Accept-Encoding": known},
+        )
 
 
 def _late() -> web.HTTPRequestTimeout:

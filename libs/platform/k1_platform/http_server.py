@@ -22,6 +22,8 @@ from typing_extensions import override
 from k1_platform.settings import HttpSettings
 
 CONTENT_TYPE: Final = "application/problem+json"
+_SINGLE: Final = ("Origin", "Sec-Fetch-Site", "Idempotency-Key", "Last-Event-ID")
+"""Headers of one value: of two, a check and a proxy before it may each read another one."""
 _HOST: Final = re.compile(r"([A-Za-z0-9_.\-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?")
 _LARGEST_PORT: Final = 65535
 _BACKLOG: Final = 512
@@ -36,6 +38,7 @@ _CODES: Final = {
     408: "request_timeout",
     413: "body_too_large",
     414: "uri_too_long",
+    415: "unsupported_media_type",
     417: "expectation_failed",
     431: "headers_too_large",
 }
@@ -183,6 +186,9 @@ def _fault(request: web.BaseRequest) -> str | None:
             f"{name}{value}".encode()
         except UnicodeEncodeError:
             return f"The header {json.dumps(name)} is not UTF-8"
+    for name in _SINGLE:
+        if len(request.headers.getall(name, ())) > 1:
+            return f"The header {name} may stand only once"
     host = _HOST.fullmatch(request.headers.get("Host", ""))
     if host is None or (host[2] and int(host[2][1:] or 0) > _LARGEST_PORT):
         return "The header Host is no name or address with a port"

@@ -96,6 +96,11 @@ class Endpoint:
     """Whose allowance a request uses up."""
 
     @property
+    def is_literal(self) -> bool:
+        """Whether the path is one address, without a field."""
+        return "{" not in self.path
+
+    @property
     def status(self) -> int:
         """Of the first answer."""
         return next(iter(self.answers))

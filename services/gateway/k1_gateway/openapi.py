@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable
+from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -17,12 +18,10 @@ from k1_contracts.json_schema import COMPONENT_REF
 from k1_gateway.endpoints import BASE_PATH, SHARED, SHARED_RESPONSES, Endpoint
 from k1_gateway.openapi_schemas import body_name, fields_of, make_schemas, share_types
 from k1_gateway.parsing import COMMA_LISTS, LARGEST_EVENT_ID, LONGEST_KEY
-from k1_gateway.problems import CONTENT_TYPE, Problem
+from k1_gateway.problems import CONTENT_TYPE, PASSING, Problem
 from k1_gateway.routes import ENDPOINTS
 
 _PATH_FIELD: Final = re.compile(r"{(\w+)}")
-_PASSING: Final = (429, 503)
-"""Problems that time mends."""
 _EVENT_STREAM: Final = "text/event-stream"
 _HEADERS: Final = {
     "RequestId": {
@@ -44,7 +43,16 @@ _HEADERS: Final = {
         "description": "Seconds after which to try again.",
         "schema": {"type": "integer", "minimum": 0},
     },
+    "RateLimitPolicy": {
+        "description": "The allowance of this caller: `q` requests in `w` seconds.",
+        "schema": {"type": "string", "pattern": '^"[a-z]+";q=[0-9]+;w=[0-9]+$'},
+    },
+    "RateLimit": {
+        "description": "What is left of it: `r` requests, and all of them again after `t` seconds.",
+        "schema": {"type": "string", "pattern": '^"[a-z]+";r=[0-9]+;t=[0-9]+$'},
+    },
 }
+_ALLOWANCE: Final = ("RateLimit-Policy", "RateLimit")
 Json = dict[str, Any]
 
 
@@ -156,7 +164,9 @@ def _request_content(endpoint: Endpoint) -> Json:
 
 def _answer(endpoint: Endpoint, description: str, model: type[BaseModel] | None) -> Json:
     tagged = model is not None and (endpoint.cacheable or endpoint.takes_match)
-    answer: Json = {"description": description, "headers": _response_headers(*(["ETag"] if tagged else []))}
+    limited = endpoint.limit is not None and endpoint.media_type != _EVENT_STREAM
+    names = [*(["ETag"] if tagged else []), *(_ALLOWANCE if limited else [])]
+    answer: Json = {"description": description, "headers": _response_headers(*names)}
     if model is not None:
         answer["content"] = {endpoint.media_type: {"schema": _body_schema(endpoint, model)}}
     return answer
@@ -173,7 +183,10 @@ def _body_schema(endpoint: Endpoint, model: type[BaseModel]) -> Json:
 def _problem_response(status: int, text: str) -> Json:
     return {
         "description": text,
-        "headers": _response_headers(*(["Retry-After"] if status in _PASSING else [])),
+        "headers": _response_headers(
+            *(["Retry-After"] if status in {*PASSING, HTTPStatus.TOO_MANY_REQUESTS} else []),
+            *(_ALLOWANCE if status == HTTPStatus.TOO_MANY_REQUESTS else []),
+        ),
         "content": {CONTENT_TYPE: {"schema": _ref(Problem.__name__)}},
     }
 

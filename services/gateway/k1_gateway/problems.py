@@ -16,6 +16,8 @@ from k1_platform.rpc import AnswerError
 
 CONTENT_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 5
+PASSING: Final = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
+"""Problems that time mends: each says when to come back."""
 _log = logging.getLogger(__name__)
 
 
@@ -82,7 +84,7 @@ def problem_response(error: ProblemError) -> web.Response:
         violations=error.violations or None,
     )
     headers = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store", **error.headers}
-    if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if error.status in PASSING:
         headers.setdefault("Retry-After", str(RETRY_AFTER_S))
     return web.Response(
         body=problem.model_dump_json(exclude_none=True).encode(), status=error.status, headers=headers
@@ -128,6 +130,9 @@ def _from_aiohttp(request: web.Request, error: web.HTTPException) -> ProblemErro
         return ProblemError("request_timeout", error.status, detail)
     if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return ProblemError("body_too_large", error.status, "The body may have at most 1 MiB; send less.")
+    if error.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
+        accepted = {"Accept-Encoding": error.headers["Accept-Encoding"]}
+        return ProblemError("unsupported_media_type", error.status, f"{error.reason}.", headers=accepted)
     return ProblemError(
         "bad_request", error.status, f"The request cannot be read: {json.dumps(error.reason)}."
     )

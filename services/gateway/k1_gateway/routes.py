@@ -31,7 +31,7 @@ _UPLOAD_PROBLEMS: Final = {
     400: "`malformed_upload`, `upload_interrupted`",
     408: "`upload_timeout`",
     413: "`too_large`: over 50 MB",
-    415: "`unsupported_format`: says what the file is",
+    415: "`unsupported_format`: says what the file is; `unsupported_media_type`: the encoding of the body",
     422: "`invalid_form`, `empty_file`, `too_short`, `too_long`, `decode_failed`, "
     "`invalid_parameter`, `idempotency_key_reused`",
     502: "`bad_gateway`",
@@ -207,6 +207,17 @@ ENDPOINTS: Final = (
 )  # fmt: skip
 
 
+def _refusal(path: str) -> web.RouteDef:
+    """Return the answer to the other methods of a literal path, which no path with a field may take for its value."""
+    methods = {endpoint.method for endpoint in ENDPOINTS if endpoint.path == path}
+    allowed = methods | ({"HEAD"} if "GET" in methods else set[str]())
+
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPMethodNotAllowed(request.method, allowed)
+
+    return web.route("*", BASE_PATH + path, refuse)
+
+
 def make_routes(api: Api) -> list[web.RouteDef]:
     """The table as aiohttp's routes, and the readable page."""
 
@@ -222,4 +233,10 @@ def make_routes(api: Api) -> list[web.RouteDef]:
 
         return web.route(endpoint.method, BASE_PATH + endpoint.path, handle)
 
-    return [*map(route, ENDPOINTS), web.get("/docs", documents.page), web.get("/", documents.home)]
+    literal = dict.fromkeys(endpoint.path for endpoint in ENDPOINTS if endpoint.is_literal)
+    return [
+        *map(route, ENDPOINTS),
+        *map(_refusal, literal),
+        web.get("/docs", documents.page),
+        web.get("/", documents.home),
+    ]

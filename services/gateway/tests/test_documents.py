@@ -53,7 +53,7 @@ def test_the_document_is_valid() -> None:
 
 def test_documented_and_served_are_the_same() -> None:
     """No path without its documentation, none documented that is not served; the page stands beside them."""
-    served = {(route.method, route.path) for route in make_routes(api=None)}
+    served = {(route.method, route.path) for route in make_routes(api=None) if route.method != "*"}
     documented = {
         (method.upper(), BASE_PATH + path)
         for path, operations in DOCUMENT["paths"].items()

@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 
 from k1_contracts import queries
 from k1_gateway.caching import content_tag, held_tags
+from k1_gateway.endpoints import SHARED_RESPONSES
+from k1_gateway.openapi import make_document
 from k1_gateway.parsing import read_question
-from k1_gateway.problems import Problem, ProblemError
+from k1_gateway.problems import RETRY_AFTER_S, Problem, ProblemError, problem_response
+from k1_gateway.routes import ENDPOINTS
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import ORIGIN, PATIENCE_S
 
@@ -52,6 +55,16 @@ async def test_every_error_is_a_problem(
 async def test_405_says_what_is_allowed(http: httpx.AsyncClient) -> None:
     """As RFC 9110 wants it."""
     assert (await http.put(f"{API}/tracks")).headers["Allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("path", sorted({each.path for each in ENDPOINTS if each.is_literal}))
+async def test_a_literal_path_is_no_id(http: httpx.AsyncClient, path: str) -> None:
+    """`GET /tracks/upload` does not look for a track `upload`: 405 with the methods that the path itself takes."""
+    methods = {each.method for each in ENDPOINTS if each.path == path}
+    allowed = methods | ({"HEAD"} if "GET" in methods else set())
+    for method in {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"} - allowed:
+        answer = await http.request(method, API + path)
+        assert (answer.status_code, answer.headers["Allow"]) == (405, ", ".join(sorted(allowed)))
 
 
 async def test_every_fault_is_named_at_once(http: httpx.AsyncClient) -> None:
@@ -184,3 +197,12 @@ def test_a_signed_url_is_good_for_half_an_hour_more() -> None:
     assert content_tag(signed, 0) != content_tag(signed, 1800)
     assert content_tag(signed, 0) != content_tag(signed.replace(b'"n":1', b'"n":2'), 0)
     assert content_tag(plain, 0) == content_tag(plain, 99_999)
+
+
+@pytest.mark.parametrize("status", [503, 504])
+def test_a_passing_problem_says_when_to_come_back(status: int) -> None:
+    """Retry-After is there when an owner is away and when it does not answer in time."""
+    answer = problem_response(ProblemError("service_timeout", status, "Try again."))
+    assert answer.headers["Retry-After"] == str(RETRY_AFTER_S)
+    responses = make_document(ENDPOINTS)["components"]["responses"]
+    assert "Retry-After" in responses[SHARED_RESPONSES[status]]["headers"]

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from k1_contracts import queries, subjects
 from k1_gateway import rate_limits
+from k1_gateway.openapi import make_document
 from k1_gateway.problems import ProblemError
 from k1_gateway.rate_limits import RateLimits, network_of
+from k1_gateway.routes import ENDPOINTS
 from k1_gateway.settings import Allowance, GatewaySettings
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import PATIENCE_S, Owners
@@ -154,3 +156,15 @@ async def test_a_gateway_limits_its_callers(owners: Owners, provisioned: Infrast
             for _ in range(20):
                 undone = await http.post(f"/deployments/{samples.DEPLOYMENT}/rollback")
                 assert undone.status_code == 200
+
+
+def test_the_document_describes_the_allowance() -> None:
+    """A client learns from the OpenAPI document that a limited call says how much is left."""
+    paths = make_document(ENDPOINTS)["paths"]
+    limited = [each for each in ENDPOINTS if each.limit and each.media_type == "application/json"]
+    for endpoint in limited:
+        responses = paths[endpoint.path][endpoint.method.lower()]["responses"]
+        described = responses[str(endpoint.status)]["headers"]
+        assert {"RateLimit", "RateLimit-Policy"} <= set(described), endpoint.name
+        assert "429" in responses
+    assert len(limited) > 3
