@@ -32,13 +32,14 @@ from k1_platform.nats_jwt import parse_credentials
 from k1_platform.nats_keys import NatsKeys
 from k1_platform.settings import NatsSettings
 
+ODD_NAME = "a home é 日 [x] 'q' \"d\" $x %s \\ #;&{}"
 NAMES = ("nats", "postgres", "mongo", "s3")
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
-    """One running stack in a folder with a space in its name and, as pytest makes them, mode 700."""
-    with EmbeddedStack(tmp_path_factory.mktemp("home") / "a home") as running:
+    """One running stack in a folder with an odd name and, as pytest makes them, mode 700."""
+    with EmbeddedStack(tmp_path_factory.mktemp("home") / ODD_NAME) as running:
         yield running
 
 
