@@ -16,8 +16,7 @@ MAX_PAYLOAD = 8 * 1024 * 1024
 
 MAX_FILE_STORE = 8 * 1024**3
 """What all streams together may grow to. Without it the server takes three quarters of what the disk has free, and
-refuses every stream whose limit does not fit in there: with less than 8 GB free nothing started, also on a home whose
-streams hold a few megabytes."""
+refuses every stream whose limit does not fit in there: on a disk of 3 GB nothing started."""
 
 # How often messages are forced to the disk. A killed server loses no confirmed message at any setting (the
 # kernel has them), only the last acknowledgements of consumers, which are delivered again; this is about
