@@ -25,6 +25,7 @@ HomeOption = Annotated[
         "--home",
         envvar="K1_HOME",
         callback=_take_home,
+        file_okay=False,
         help="The folder of the stack: data, logs, credentials.",
         show_default=str(DEFAULT_HOME),
     ),

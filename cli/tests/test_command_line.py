@@ -142,6 +142,9 @@ def test_a_wrong_use_is_code_2(k1: K1) -> None:
     """An unknown command or a missing argument is a usage error."""
     assert k1("sing").returncode == 2
     assert k1("up", "--port", "80000").returncode == 2
+    Path("file").touch()
+    refused = k1("tracks", "--home", "file")
+    assert (refused.returncode, "Invalid value for '--home'" in refused.stderr) == (2, True)
     assert k1("upload").returncode == 2
     assert k1("dlq", "purge").returncode == 2
     assert k1("dlq", "purge", "3", "--all").returncode == 2

