@@ -170,5 +170,4 @@ def test_every_subscriber_answers_or_settles() -> None:
         "libs/platform/k1_platform/consuming.py",
         "libs/platform/k1_platform/rpc.py",
         "libs/platform/k1_platform/rpc_documents.py",
-        "services/deploy/k1_deploy/handlers.py",  # devices' fetches, which deploy addresses itself
     }
