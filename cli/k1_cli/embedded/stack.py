@@ -131,7 +131,9 @@ class EmbeddedStack:
         self.home.remember_ports({name: s.port_named(name) for s in self.servers for name in s.port_names})
 
     def stop(self) -> None:
-        """Stop the servers cleanly, last started first; harmless when nothing runs."""
+        """Stop the servers cleanly, last started first; nothing where this home is not ours to stop."""
+        if not self.home.claimed:
+            return
         try:
             for server in reversed(self.servers):
                 server.stop()
