@@ -1,8 +1,11 @@
 """What docker compose mounts, tried with the embedded stack's own server: Docker itself is not needed here."""
 
+import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import nats
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from k1_cli.embedded.home import Home
 from k1_cli.embedded.nats import MAX_FILE_STORE, NatsServer
@@ -23,6 +27,7 @@ from k1_platform.provision import provision_bus
 from k1_platform.settings import NatsSettings
 
 CHECKOUT = Path(__file__).parents[2]
+SERVICES = sorted(path.parent.name for path in CHECKOUT.glob("services/*/pyproject.toml"))
 FOLDERS = {"nats-root", "nats-server", "nats-services", "nats-deploy"}
 
 
@@ -151,3 +156,54 @@ def test_on_a_network_every_client_of_the_bus_trusts_the_ca(compose: dict[str, A
         assert listening[name]["environment"]["K1_NATS_URL"] == "tls://nats:4222"
         assert "./tls/ca.pem:/etc/k1/ca.pem:ro" in listening[name]["volumes"]
     assert not [name for name, each in listening.items() if "ca.key" in str(each)]
+
+
+def test_every_image_is_built_from_the_one_dockerfile(compose: dict[str, Any]) -> None:
+    """One build for each service, with its name as the argument; what runs once uses the image of a service."""
+    built: dict[str, str] = {}
+    for service in compose["services"].values():
+        if build := service.get("build"):
+            assert build["dockerfile"] == "docker/Dockerfile"
+            assert service["image"] == f"k1-{build['args']['SERVICE']}"
+            built[service["image"]] = build["args"]["SERVICE"]
+    assert sorted(built.values()) == SERVICES
+    assert list(CHECKOUT.glob("services/*/Dockerfile*")) == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_image_has_the_libraries_that_its_service_needs(service: str, tmp_path: Path) -> None:
+    """The Dockerfile's own command finds all of them, also those that another library needs, and no other."""
+    text = (CHECKOUT / "docker" / "Dockerfile").read_text().replace("\\\n", " ")
+    (command,) = re.findall(r"^RUN (sed .*)$", text, re.MULTILINE)
+    project = tmp_path / "services" / service
+    project.mkdir(parents=True)
+    shutil.copy(CHECKOUT / "services" / service / "pyproject.toml", project)
+    environment = {"SERVICE": service, "PATH": os.environ["PATH"]}
+    subprocess.run(["/bin/sh", "-e", "-c", command], cwd=tmp_path, env=environment, check=True)
+
+    waiting, needed = [CHECKOUT / "services" / service], set[str]()
+    while waiting:
+        libraries = _own_libraries(waiting.pop()) - needed
+        needed |= libraries
+        waiting += [CHECKOUT / "libs" / name for name in libraries]
+    assert set((tmp_path / "libraries.txt").read_text().split()) == needed
+    assert set((tmp_path / "own-folders.txt").read_text().split()) == {f"./libs/{name}" for name in needed}
+    copied = set(re.findall(r"^COPY libs/(\w+)/pyproject.toml", text, re.MULTILINE))
+    assert copied == {path.parent.name for path in CHECKOUT.glob("libs/*/pyproject.toml")}
+
+
+def _own_libraries(folder: Path) -> set[str]:
+    """Return the names, without `k1-`, of our libraries that a project depends on."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    names = {Requirement(line).name for line in project["dependencies"]}
+    return {name.removeprefix("k1-") for name in names if name.startswith("k1-")}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_container_listens_where_compose_looks(service: str) -> None:
+    """The address of each service is set by its own prefix; its port is the one of the health check."""
+    text = (CHECKOUT / "docker" / "Dockerfile").read_text()
+    prefix = f"K1_{service.upper()}_"
+    assert f"{prefix}HOST=0.0.0.0 {prefix}PORT=8080" in text
+    assert "EXPOSE 8080" in text
+    assert "http://127.0.0.1:8080/livez" in text
