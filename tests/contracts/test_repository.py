@@ -11,13 +11,19 @@ from typing import Any
 
 import pytest
 import typer
+import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from k1_cli.app import app
+from k1_cli.commands import development
 from tools import development_requirements
 
 ROOT = Path(__file__).parents[2]
+MARKDOWN_COLUMNS = 120
+_UNBREAKABLE = re.compile(r"^(?:[*-] )?!?\[[^\]]*\]\([^)]*\)$|^\S+$")
+"""A line that is one link, picture or word."""
 PROJECTS = sorted(
     p for folder in ("libs", "services", "simulator", "cli") for p in (ROOT / folder).rglob("pyproject.toml")
 )
@@ -124,7 +130,7 @@ def test_every_package_says_its_licence(project: Path) -> None:
 
 def test_the_documents_link_to_what_exists() -> None:
     """Relative links in the documents lead somewhere."""
-    documents = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
     broken = [
         f"{document.name}: {target}"
         for document in documents
@@ -132,6 +138,62 @@ def test_the_documents_link_to_what_exists() -> None:
         if not (document.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_markdown_is_wrapped() -> None:
+    """At 120 columns, but for tables, code and what has no place to break; generated documents are left out."""
+    generated = {"docs/graph-nodes.md"}
+    documents = [path for path in _tracked() if path.suffix == ".md" and path.is_file()]
+    long = [
+        f"{name}:{number}"
+        for path in documents
+        if (name := path.relative_to(ROOT).as_posix()) not in generated
+        for number, line in _prose(path.read_text(encoding="utf-8"))
+        if len(line) > MARKDOWN_COLUMNS and re.search(r"\s", _UNBREAKABLE.sub("", line.strip()))
+    ]
+    assert len(documents) > 40
+    assert long == []
+
+
+def _prose(text: str) -> list[tuple[int, str]]:
+    """Return the numbered lines of a Markdown text that belong neither to a table nor to a block of code."""
+    fenced = False
+    lines: list[tuple[int, str]] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.lstrip().startswith("```"):
+            fenced = not fenced
+        elif not fenced and not line.lstrip().startswith("|"):
+            lines.append((number, line))
+    return lines
+
+
+def test_the_checks_before_a_commit_are_those_of_k1_check() -> None:
+    """The hooks call the same tools with the same arguments, from the project's environment."""
+    (source,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert source["repo"] == "local", "a hook of another repository would be downloaded"
+    hooks = {hook["id"]: hook["entry"] for hook in source["hooks"] if "stages" not in hook}
+    wanted = {
+        name: f".venv/bin/{' '.join(command).removesuffix(' .')}"
+        for name, command in development._CHECKS.items()
+    }
+    assert {name: entry.removesuffix(" --force-exclude") for name, entry in hooks.items()} == wanted
+
+
+def test_the_workflows_are_closed_and_pinned() -> None:
+    """No permission by default, every action by its commit, every supported Python, and one command."""
+    text = (ROOT / ".github/workflows/ci.yml").read_text()
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] == {}
+    actions = re.findall(r"uses: (.*)", text)
+    assert actions
+    assert [each for each in actions if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v[\d.]+", each)] == []
+    (job,) = workflow["jobs"].values()
+    assert ".ci/run" in [step.get("run") for step in job["steps"]]
+    supported = SpecifierSet(
+        tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    )
+    versions = [f"3.{minor}" for minor in range(30)]
+    assert job["strategy"]["matrix"]["python"] == [each for each in versions if each in supported]
 
 
 def test_no_large_or_secret_files_are_tracked() -> None:
@@ -143,9 +205,9 @@ def test_no_large_or_secret_files_are_tracked() -> None:
 
 
 def test_the_documents_name_commands_and_options_that_exist() -> None:
-    """Every `./k1 ...` line of the README and the operations guide parses as far as its command and options."""
+    """Every `./k1 ...` line of the guides parses as far as its command and options."""
     unknown: list[str] = []
-    for document in ("README.md", "docs/operations.md"):
+    for document in ("README.md", "CONTRIBUTING.md", "docs/operations.md"):
         for line in re.findall(r"\./k1 ([^`#\n]+)", (ROOT / document).read_text(encoding="utf-8")):
             words = line.split()
             command: Any = typer.main.get_command(app)
