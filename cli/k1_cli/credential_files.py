@@ -2,24 +2,21 @@
 
 import json
 from pathlib import Path
-from typing import Final
 
 from pydantic import ValidationError
 
 from k1_cli.errors import CommandError
 from k1_cli.hints import k1_command
-from k1_cli.provisioning import SERVERS, TRUSTED_KEYS
+from k1_cli.provisioning import ENDINGS, SERVERS, TRUSTED_KEYS
 from k1_contracts.devices import Transport
 from k1_contracts.fleet import DeviceCredential, DeviceServers
 from k1_platform.nats_jwt import parse_credentials
 from k1_simulator.identity import Identity
 
-_ENDINGS: Final[dict[Transport, str]] = {"nats": ".creds", "mqtt": ".mqtt.json"}
-
 
 def credential_file(folder: Path, device_id: str, transport: Transport) -> Path:
     """Return where the credential of a device is kept."""
-    return folder / f"{device_id}{_ENDINGS[transport]}"
+    return folder / f"{device_id}{ENDINGS[transport]}"
 
 
 def read_identity(folder: Path, device_id: str, transport: Transport) -> Identity:
@@ -52,7 +49,7 @@ def found_identities(folder: Path) -> list[Identity]:
     """
     found = [
         read_identity(folder, file.name.removesuffix(ending), transport)
-        for transport, ending in _ENDINGS.items()
+        for transport, ending in ENDINGS.items()
         for file in sorted(folder.glob(f"*{ending}"))
     ]
     if not found:

@@ -1,4 +1,4 @@
-"""What `k1 up --listen` asks for, checked, and what the person at the terminal is told about it."""
+"""What `k1 up --listen` asks for, checked, and the lines about it for the person at the terminal."""
 
 import contextlib
 import ssl

@@ -9,10 +9,10 @@ from k1_cli.errors import CommandError
 from k1_cli.formatting import display_name, one_line, readable
 from k1_cli.gateway import Gateway, JsonObject, NotFoundError
 from k1_cli.hints import k1_command
+from k1_contracts.devices import DEVICE_ID
 
 _TRACK_ID: Final = re.compile(r"trk_[0-9A-Z]{26}")
 _DEPLOYMENT_ID: Final = re.compile(r"dep_[0-9A-Z]{26}")
-_DEVICE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _PAGE: Final = 200
 _DEVICE_PAGE: Final = 1000
 _MOST_CANDIDATES: Final = 10
@@ -69,15 +69,20 @@ def find_device(gateway: Gateway, meant: str) -> JsonObject:
     Raises:
         CommandError: none fits, or several do: they are listed.
     """
-    if _DEVICE_ID.fullmatch(meant):
+    if DEVICE_ID.fullmatch(meant):
         try:
             return gateway.device(meant)
         except NotFoundError:
             pass
-    found = [device for device in _all_devices(gateway) if device["id"].startswith(meant)]
+    found = [device for device in all_devices(gateway) if device["id"].startswith(meant)]
     if not found:
         raise _none("device", meant, [], f"{k1_command('devices list')} lists them")
     return _only(found, meant, lambda device: device["id"])
+
+
+def all_devices(gateway: Gateway, **query: str | bool) -> Iterator[JsonObject]:
+    """Yield the devices that fit the query, read page by page."""
+    yield from _by_offset(lambda offset: gateway.devices(limit=_DEVICE_PAGE, offset=offset, **query))
 
 
 def song_titles(gateway: Gateway, track_ids: Sequence[str]) -> dict[str, str]:
@@ -105,15 +110,13 @@ def _all_deployments(gateway: Gateway, **query: str) -> Iterator[JsonObject]:
     yield from _by_offset(lambda offset: gateway.deployments(limit=_PAGE, offset=offset, **query))
 
 
-def _all_devices(gateway: Gateway) -> Iterator[JsonObject]:
-    yield from _by_offset(lambda offset: gateway.devices(limit=_DEVICE_PAGE, offset=offset))
-
-
 def _by_offset(read: Callable[[int], JsonObject]) -> Iterator[JsonObject]:
     offset = 0
-    while items := read(offset)["items"]:
+    while items := (page := read(offset))["items"]:
         yield from items
         offset += len(items)
+        if offset >= page["total"]:
+            return
 
 
 def _only(found: Sequence[JsonObject], meant: str, line: Callable[[JsonObject], str]) -> JsonObject:

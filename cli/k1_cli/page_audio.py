@@ -1,7 +1,7 @@
 """The song as a page holds it: small, of a kind that browsers play, and in time after every jump.
 
 AAC in MP4: its edit list says how many samples the encoder put before the song. Chromium plays it to the sample; an MP3
-it plays late by the encoder's delay, 25 ms, once a person has jumped, so an MP3 is encoded anew as well. The song is
+it plays late by the encoder's delay, 25 ms, once a person has jumped, so an MP3 is encoded again as well. The song is
 read as the engine reads it, so that the page agrees with the map.
 """
 
@@ -29,7 +29,7 @@ _SMALL_BYTES_A_SECOND: Final = 40_000
 
 
 def audio_uri(name: str, data: bytes, duration_s: float) -> str:
-    """Return the song inside a page, as a data URI: as it is if it is small AAC, else encoded anew.
+    """Return the song inside a page, as a data URI: as it is if it is small AAC, else encoded again.
 
     Raises:
         CommandError: it cannot be decoded.

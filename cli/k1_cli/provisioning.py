@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from k1_cli.bus import ask, connect_client
 from k1_cli.errors import CommandError
 from k1_contracts import subjects
+from k1_contracts.devices import Transport
 from k1_contracts.fleet import (
     AddDevices,
     DeviceCredential,
@@ -25,6 +27,8 @@ from k1_platform.settings import NatsSettings
 TRUSTED_KEYS = "trusted-keys.json"
 SERVERS = "server.json"
 CA = "ca.pem"
+ENDINGS: Final[dict[Transport, str]] = {"nats": ".creds", "mqtt": ".mqtt.json"}
+"""What the name of a device's credential file ends with, after its id."""
 _AT_ONCE = 100
 """Credentials in one answer: they are a kilobyte each."""
 _LEAST_DIGITS = 2
@@ -122,8 +126,9 @@ def file_of(credential: DeviceCredential, servers: DeviceServers) -> tuple[str, 
 
     NATS: `<id>.creds`, as NATS clients read it, with the address in comments. MQTT: `<id>.mqtt.json`.
     """
+    name = f"{credential.device_id}{ENDINGS[credential.transport]}"
     if credential.transport == "nats":
-        return f"{credential.device_id}.creds", credential.secret + _comments(servers)
+        return name, credential.secret + _comments(servers)
     place = urlsplit(servers.mqtt_url or "")
     document = {
         "client_id": credential.client_id,
@@ -134,7 +139,7 @@ def file_of(credential: DeviceCredential, servers: DeviceServers) -> tuple[str, 
         "tls": place.scheme == "mqtts",
         "ca": servers.ca,
     }
-    return f"{credential.device_id}.mqtt.json", json.dumps(document, indent=2) + "\n"
+    return name, json.dumps(document, indent=2) + "\n"
 
 
 def _comments(servers: DeviceServers) -> str:

@@ -200,13 +200,13 @@ def _identities(stack: RunningStack, plan: Plan, folder: Path) -> list[Identity]
     return [read_identity(folder, name, plan.transport) for name in plan.device_ids]
 
 
-def _servers(told: DeviceServers, folder: Path) -> Servers:
+def _servers(addresses: DeviceServers, folder: Path) -> Servers:
     """Addresses and the CA alone: a device has its own credential and is never given a service's."""
     ca = None
-    if told.ca is not None:
+    if addresses.ca is not None:
         ca = folder / CA
-        write_whole(ca, told.ca)
-    return Servers(NatsSettings(url=told.nats_url or "", creds=None, ca=ca), told.mqtt_url)
+        write_whole(ca, addresses.ca)
+    return Servers(NatsSettings(url=addresses.nats_url or "", creds=None, ca=ca), addresses.mqtt_url)
 
 
 def _allow_many_connections() -> None:

@@ -6,14 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli.tests.deployment_samples import DEPLOYMENT
-from cli.tests.stub_gateway import StubGateway, home_of, run_k1, stub_gateway
+from cli.tests.stub_gateway import StubGateway, run_k1
 from k1_cli import analysing, uploading
 from k1_cli.console import LiteralConsole
 from k1_cli.doctor import disk_finding
@@ -25,18 +24,6 @@ from k1_cli.problems import describe_problem
 
 TRACK = "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
 FULL = Path("/dev/full")
-
-
-@pytest.fixture
-def gateway() -> Iterator[StubGateway]:
-    with stub_gateway() as stub:
-        yield stub
-
-
-@pytest.fixture
-def home(gateway: StubGateway, tmp_path: Path) -> Iterator[str]:
-    with home_of(gateway, tmp_path / "home") as root:
-        yield str(root)
 
 
 def test_an_unexpected_error_is_a_sentence_and_a_file(

@@ -36,10 +36,11 @@ class FakeGateway:
         made = [
             {"id": name, "created_at": "2026-05-01T20:15:30.000Z", "status": "rolled_back"} for name in ids
         ]
-        return {"items": made[offset : offset + 1]}
+        return {"total": len(made), "items": made[offset : offset + 1]}
 
     def devices(self, offset: int = 0, **_: Any) -> Any:
-        return {"items": [{"id": name} for name in ("k1-01", "k1-011", "k2-01")][offset:]}
+        made = [{"id": name} for name in ("k1-01", "k1-011", "k2-01")]
+        return {"total": len(made), "items": made[offset:]}
 
     def device(self, device_id: str) -> Any:
         if device_id != "k1-01":

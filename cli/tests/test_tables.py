@@ -1,13 +1,12 @@
 """Every table of the command line on a screen of 80 columns, with the longest values that there can be."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from rich.cells import cell_len
 
 from cli.tests.deployment_samples import DEPLOYMENT, TRACK, at, rollback, step
-from cli.tests.stub_gateway import StubGateway, home_of, run_k1, stub_gateway
+from cli.tests.stub_gateway import StubGateway, run_k1
 from k1_cli.board import Board
 from k1_cli.console import LiteralConsole
 from k1_cli.fleet_picture import FleetPicture
@@ -37,18 +36,6 @@ def shown(*things: Any) -> list[str]:
 
 def fits(lines: list[str]) -> bool:
     return max(map(cell_len, lines)) <= 80
-
-
-@pytest.fixture
-def gateway() -> Iterator[StubGateway]:
-    with stub_gateway() as stub:
-        yield stub
-
-
-@pytest.fixture
-def home(gateway: StubGateway, tmp_path: Any) -> Iterator[str]:
-    with home_of(gateway, tmp_path / "home") as root:
-        yield str(root)
 
 
 @pytest.mark.parametrize("command", ["songs tracks", "deployments deployments list", "devices devices list"])

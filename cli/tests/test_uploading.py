@@ -3,12 +3,11 @@
 import errno
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from cli.tests.stub_gateway import Answer, Asked, Done, StubGateway, home_of, run_k1, stub_gateway
+from cli.tests.stub_gateway import Answer, Asked, Done, StubGateway, run_k1
 from k1_cli.bulk_upload import Outcome, sum_up
 
 TRACK = "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
@@ -25,24 +24,23 @@ class K1:
 
 
 @pytest.fixture
-def gateway() -> Iterator[StubGateway]:
-    with stub_gateway() as stub:
-        stub.on("POST /tracks/upload", (202, ACCEPTED))
-        yield stub
+def gateway(gateway: StubGateway) -> StubGateway:
+    """One that takes every song."""
+    gateway.on("POST /tracks/upload", (202, ACCEPTED))
+    return gateway
 
 
 @pytest.fixture
 def k1(
     capfd: pytest.CaptureFixture[str],
-    gateway: StubGateway,
+    home: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[K1]:
+) -> K1:
     folder = tmp_path / "songs"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    with home_of(gateway, tmp_path / "home") as home:
-        yield K1(capfd, home)
+    return K1(capfd, Path(home))
 
 
 def uploads(gateway: StubGateway) -> list[dict[str, tuple[str | None, bytes]]]:

@@ -4,13 +4,15 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import nats
 import pytest
+from nats.aio.client import Client
 from pydantic import SecretStr
 
 from k1_cli.embedded import EmbeddedStack
@@ -40,7 +42,7 @@ from simulator.tests.shows import KEY, bundle, jwk_set
 ADDRESS = "127.0.0.2"
 DEVICES: dict[str, Transport] = {"over-nats": "nats", "over-mqtt": "mqtt"}
 DEVICE_DOCUMENT = Path(__file__).parents[2] / "docs" / "minimal-device" / "device.py"
-NO_HABITS = BehaviourConfig(telemetry=False, reconnect_s=0.05)
+NO_TELEMETRY = BehaviourConfig(telemetry=False, reconnect_s=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -75,24 +77,44 @@ def object_store(stack: EmbeddedStack) -> ObjectStore:
     return ObjectStore(ObjectStoreSettings(url=urls.s3_url, public_url=None, ca=urls.ca, **keys))
 
 
-async def test_devices_get_a_bundle_over_tls(stack: EmbeddedStack, tmp_path: Path) -> None:
-    """Over NATS and over MQTT: connected, commanded, and the bundle fetched from its signed URL, all with the CA."""
+@asynccontextmanager
+async def connected(stack: EmbeddedStack) -> AsyncGenerator[Client]:
+    """A connection of the services to a bus that is provisioned."""
     client = await nats.connect(**connect_options(NatsSettings.of(stack.urls.environment())))
     await provision_bus(client.jetstream(timeout=60))
-    commander, objects, made = Commander(client), object_store(stack), bundle(1)
-    await commander.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def bundle_to_stage(stack: EmbeddedStack) -> AsyncGenerator[dict[str, Any]]:
+    """The fields of a command that stages bundle 1, which is in the store."""
+    objects = object_store(stack)
     await objects.ensure_bucket()
-    await objects.put_bytes("bundles/1.k1b", made.data, "application/octet-stream")
-    stage = stage_fields(1, objects.signed_url("bundles/1.k1b", expires=timedelta(hours=1)))
-    assert stage["url"].startswith(f"https://{ADDRESS}:")
+    await objects.put_bytes("bundles/1.k1b", bundle(1).data, "application/octet-stream")
+    try:
+        yield stage_fields(1, objects.signed_url("bundles/1.k1b", expires=timedelta(hours=1)))
+    finally:
+        objects.close()
+
+
+async def stage_on_all(client: Client, stage: dict[str, Any]) -> None:
+    commander = Commander(client)
+    await commander.start()
+    for name in DEVICES:
+        answer = await commander.call(name, "stage", f"stage-{name}", **stage)
+        assert (answer.status, answer.code) == ("done", None), answer
+
+
+async def test_devices_get_a_bundle_over_tls(stack: EmbeddedStack, tmp_path: Path) -> None:
+    """Over NATS and over MQTT: connected, commanded, and the bundle fetched from its signed URL, all with the CA."""
     servers = servers_of(stack, stack.network.ca)
-    fleet = Fleet(provisioned(added(stack)), servers=servers, folder=tmp_path, behaviour=NO_HABITS)
-    async with fleet:
-        for name in DEVICES:
-            answer = await commander.call(name, "stage", f"stage-{name}", **stage)
-            assert (answer.status, answer.code) == ("done", None), answer
-    objects.close()
-    await client.close()
+    fleet = Fleet(provisioned(added(stack)), servers=servers, folder=tmp_path, behaviour=NO_TELEMETRY)
+    async with connected(stack) as client, bundle_to_stage(stack) as stage, fleet:
+        assert stage["url"].startswith(f"https://{ADDRESS}:")
+        await stage_on_all(client, stage)
 
 
 @contextmanager
@@ -110,24 +132,15 @@ async def test_the_device_of_the_documents_gets_a_bundle_over_tls(
     stack: EmbeddedStack, tmp_path: Path
 ) -> None:
     """It takes addresses and CA from the files of `devices add` alone, over NATS and over MQTT."""
-    client = await nats.connect(**connect_options(NatsSettings.of(stack.urls.environment())))
-    await provision_bus(client.jetstream(timeout=60))
-    commander, objects, made = Commander(client), object_store(stack), bundle(1)
-    await commander.start()
-    await objects.ensure_bucket()
-    await objects.put_bytes("bundles/1.k1b", made.data, "application/octet-stream")
-    stage = stage_fields(1, objects.signed_url("bundles/1.k1b", expires=timedelta(hours=1)))
-    hellos = await client.subscribe(subjects.DEVICE_HELLOS)
-    await client.flush()
-    with devices_of_the_documents(stack, tmp_path):
-        said = {(await hellos.next_msg(PATIENCE_S)).subject for _ in DEVICES}
-        assert said == {subjects.device(name, "hello") for name in DEVICES}
-        for name in DEVICES:
-            answer = await commander.call(name, "stage", f"stage-{name}", **stage)
-            assert (answer.status, answer.code) == ("done", None), answer
-            assert (tmp_path / name / stage["bundle_sha256"]).read_bytes() == made.data
-    objects.close()
-    await client.close()
+    async with connected(stack) as client, bundle_to_stage(stack) as stage:
+        hellos = await client.subscribe(subjects.DEVICE_HELLOS)
+        await client.flush()
+        with devices_of_the_documents(stack, tmp_path):
+            said = {(await hellos.next_msg(PATIENCE_S)).subject for _ in DEVICES}
+            assert said == {subjects.device(name, "hello") for name in DEVICES}
+            await stage_on_all(client, stage)
+            for name in DEVICES:
+                assert (tmp_path / name / stage["bundle_sha256"]).read_bytes() == bundle(1).data
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:

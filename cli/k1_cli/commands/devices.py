@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from k1_cli.gateway import Gateway
     from k1_contracts.fleet import DevicesAdded, DeviceView
 
-_PAGE = 1000
 _FOLDER = "devices"
 
 app = typer.Typer(help="The K1s: add, revoke, list, show, watch.", no_args_is_help=True)
@@ -212,18 +211,13 @@ def watch(
 
 
 def all_devices(gateway: "Gateway", *, group: str | None = None, revoked: bool = False) -> "list[DeviceView]":
-    """Page by page."""
-    from k1_contracts.fleet import DevicePage
+    """Return all devices, or those of a group."""
+    from k1_cli import lookup
+    from k1_contracts.fleet import DeviceView
 
-    query: dict[str, str | int | bool] = {"limit": _PAGE, "include_revoked": revoked}
-    if group is not None:
-        query["group"] = group
-    found: list[DeviceView] = []
-    while True:
-        page = DevicePage.model_validate(gateway.devices(offset=len(found), **query))
-        found += page.items
-        if not page.items or len(found) >= page.total:
-            return found
+    of_group = {} if group is None else {"group": group}
+    found = lookup.all_devices(gateway, include_revoked=revoked, **of_group)
+    return [DeviceView.model_validate(device) for device in found]
 
 
 def _print_secrets(added: "DevicesAdded") -> None:

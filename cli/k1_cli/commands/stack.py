@@ -170,7 +170,7 @@ def _every_end_is_an_interrupt() -> Generator[None]:
 
 
 def _say(line: str) -> None:
-    """Tell whoever watches; what runs goes on where that is impossible, as with a log on a full disk."""
+    """Print a line for the person who watches; what runs goes on where that is impossible, as on a full disk."""
     with suppress(OSError):
         messages.print(f"k1: {line}")
 
@@ -183,7 +183,7 @@ def _up_in_the_background(home: Path, port: int | None, sim_devices: int, listen
     place = Home(home)
     place.create()
     if place.is_locked():
-        raise HomeInUseError(f"a stack already runs on {place.root}")
+        raise HomeInUseError(place.root)
     argv = [sys.executable, "-P", "-m", "k1_cli", "up", "--home", str(place.root)]
     argv += ["--sim-devices", str(sim_devices)]
     argv += [] if port is None else ["--port", str(port)]

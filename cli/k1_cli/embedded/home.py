@@ -61,7 +61,7 @@ class Home:
         self._lock_file: int | None = None
 
     def create(self) -> None:
-        """Make the folders that every process needs; nobody but their owner may look into the home.
+        """Make the folders that every process needs; only their owner may look into the home.
 
         Raises:
             StackError: the folder cannot be made, written or closed to others.
@@ -129,7 +129,7 @@ class Home:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
-            raise HomeInUseError(f"a stack already runs on {self.root}") from error
+            raise HomeInUseError(self.root) from error
         self._lock_file = descriptor
 
     @property

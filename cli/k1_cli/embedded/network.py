@@ -130,8 +130,8 @@ def check_port(port: int, address: str, instead: str = "give another with --port
             errno.EACCES: f"port {port} needs more rights than you have; give one above 1023 with --port",
             errno.EADDRNOTAVAIL: f"{address} is no address of this machine; `ip address` lists them",
         }
-        told = reasons.get(error.errno or 0, f"cannot listen on {address}, port {port}: {error.strerror}")
-        raise StackError(told) from error
+        reason = reasons.get(error.errno or 0, f"cannot listen on {address}, port {port}: {error.strerror}")
+        raise StackError(reason) from error
 
 
 def _bind(port: int, address: str) -> None:

@@ -5,6 +5,7 @@ milliseconds **on the device's own clock**, which may start anywhere (at boot, s
 offset by `ping` and translate.
 """
 
+import re
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, RootModel, StringConstraints
@@ -13,7 +14,9 @@ from k1_contracts.base import Contract, JsonObject, UtcTime
 from k1_contracts.events import Version
 from k1_contracts.ids import DeploymentId, Sha256, TrackId
 
-DeviceId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
+DEVICE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
+"""A whole device id, for `fullmatch`: what can be a token of a subject and a level of an MQTT topic."""
+DeviceId = Annotated[str, StringConstraints(pattern=f"^{DEVICE_ID.pattern}$")]
 """A subject token and an MQTT level."""
 Firmware = Annotated[
     str, StringConstraints(pattern=r"^[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}([-+][0-9A-Za-z.+-]{1,40})?$")

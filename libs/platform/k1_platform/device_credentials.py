@@ -7,12 +7,11 @@ it (see nats_claims.py), so that what devices may can change without new credent
 import base64
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from k1_contracts.devices import Transport
+from k1_contracts.devices import DEVICE_ID, Transport
 from k1_contracts.fleet import DeviceCredential
 from k1_platform import nats_claims
 from k1_platform.nats_jwt import KeyPair, credentials_text, encode
@@ -20,7 +19,6 @@ from k1_platform.nats_keys import read_key
 
 _CLIENT_ID_LENGTH: Final = 23
 """What every MQTT 3.1.1 server and client takes; 115 bits."""
-_DEVICE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ def mint(
     Raises:
         ValueError: the id is none; as a part of subjects it must never be anything else.
     """
-    if not _DEVICE_ID.fullmatch(device_id):
+    if not DEVICE_ID.fullmatch(device_id):
         raise ValueError(f"{device_id!r} is no device id: 1 to 40 of A-Z a-z 0-9 - _")
     claims = nats_claims.device_claims(user.public_key, keys.account.account, device_id, issued_at)
     if transport == "mqtt":

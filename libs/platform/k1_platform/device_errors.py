@@ -1,4 +1,4 @@
-"""Tells devices what was wrong with what they sent; for the services that read messages of devices.
+"""Reports to devices what was wrong with what they sent; for the services that read messages of devices.
 
 An error goes to `command.<id>.error`, which the device may subscribe to over NATS and MQTT alike and may not publish on.
 """

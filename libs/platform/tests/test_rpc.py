@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -10,7 +10,6 @@ from faststream.nats import NatsBroker
 from nats.aio.msg import Msg
 from pydantic import BaseModel
 
-from k1_cli.embedded.home import Home
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts.base import Contract
 from k1_contracts.queries import Answer
@@ -91,16 +90,6 @@ EXPECTED = {
     "hangs": ("service_timeout", 504),
     "deaf": ("service_timeout", 504),
 }
-
-
-@pytest.fixture(scope="module")
-def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    home = Home(tmp_path_factory.mktemp("home"))
-    home.create()
-    server = NatsServer(home)
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture

@@ -2,12 +2,11 @@
 
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from faststream.nats import NatsBroker
 
-from k1_cli.embedded.home import Home
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts.base import Contract
 from k1_platform.broker import Bus, broker_options, connect
@@ -33,16 +32,6 @@ async def page(question: GetPage) -> Document:
     if question.etag == tag:
         return Document(tag, None)
     return await document(tag, json.dumps({"page": os.urandom(question.size // 2).hex()}).encode())
-
-
-@pytest.fixture(scope="module")
-def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    home = Home(tmp_path_factory.mktemp("home"))
-    home.create()
-    server = NatsServer(home)
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture

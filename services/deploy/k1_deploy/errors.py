@@ -44,11 +44,6 @@ def hello_of_revoked(device_id: str) -> PermanentError:
     return PermanentError("revoked_device", message)
 
 
-def device_not_found(device_id: str) -> AnswerError:
-    message = f"There is no device {device_id}; `k1 devices list` lists them."
-    return AnswerError("device_not_found", message, HTTPStatus.NOT_FOUND)
-
-
 def devices_not_found(device_ids: Sequence[str]) -> AnswerError:
     message = f"There is no device {_some(device_ids)}; `k1 devices list` lists them."
     return AnswerError("device_not_found", message, HTTPStatus.NOT_FOUND)

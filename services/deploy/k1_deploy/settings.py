@@ -23,14 +23,14 @@ class DeploySettings(HttpSettings):
         "without it devices cannot be added or revoked.",
     )
     device_nats_url: str | None = Field(
-        default=None, description="Where devices reach NATS, tls://HOST:PORT; told with each credential."
+        default=None, description="Where devices reach NATS, tls://HOST:PORT; sent with each credential."
     )
     device_mqtt_url: str | None = Field(
-        default=None, description="Where devices reach MQTT, mqtts://HOST:PORT; told with each credential."
+        default=None, description="Where devices reach MQTT, mqtts://HOST:PORT; sent with each credential."
     )
     device_ca: Path | None = Field(
         default=None,
-        description="The CA certificate (PEM) that devices have to trust there; told with each credential.",
+        description="The CA certificate (PEM) that devices have to trust there; sent with each credential.",
     )
     lease_seconds: float = Field(
         default=5.0,

@@ -1,8 +1,8 @@
 """Devices' connections to a real server, for tests of what they may."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,6 @@ import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from k1_cli.embedded.home import Home
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts.fleet import DeviceCredential
 from k1_deploy.devices.credentials import DeviceCredentials
@@ -22,18 +21,6 @@ from k1_platform.settings import NatsSettings
 
 PATIENCE_S = 60
 """Only ends a hung test."""
-
-
-@contextmanager
-def running_server(root: Path) -> Iterator[NatsServer]:
-    home = Home(root)
-    home.create()
-    server = NatsServer(home)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
 
 
 async def provision_server(server: NatsServer) -> None:

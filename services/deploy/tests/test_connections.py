@@ -33,15 +33,8 @@ from k1_platform.broker import Bus, broker_options
 from k1_platform.device_credentials import load_device_keys
 from k1_platform.device_errors import DeviceErrors
 from k1_platform.nats_connection import connect_options
-from services.deploy.tests.links import (
-    of,
-    over_mqtt,
-    over_nats,
-    provision_server,
-    running_server,
-    settle,
-    until,
-)
+from services.deploy.tests.links import of, over_mqtt, over_nats, provision_server, settle, until
+from tests.support.nats_server import running_nats_server
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -126,7 +119,7 @@ def test_a_client_id_that_is_not_the_credentials() -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    with running_server(tmp_path_factory.mktemp("home")) as running:
+    with running_nats_server(tmp_path_factory.mktemp("home")) as running:
         asyncio.run(provision_server(running))
         yield running
 

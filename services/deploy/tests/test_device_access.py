@@ -32,10 +32,10 @@ from services.deploy.tests.links import (
     provision_server,
     refused_mqtt,
     refused_nats,
-    running_server,
     settle,
     until,
 )
+from tests.support.nats_server import running_nats_server
 
 OWN = (
     subjects.device("A", "hello"), subjects.device("A", "bye"), subjects.device("A", "reply"),
@@ -65,7 +65,7 @@ OVERHEARD = (
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    with running_server(tmp_path_factory.mktemp("home")) as running:
+    with running_nats_server(tmp_path_factory.mktemp("home")) as running:
         asyncio.run(provision_server(running))
         yield running
 

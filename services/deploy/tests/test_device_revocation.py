@@ -28,9 +28,9 @@ from services.deploy.tests.links import (
     provision_server,
     refused_mqtt,
     refused_nats,
-    running_server,
     settle,
 )
+from tests.support.nats_server import running_nats_server
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[NatsServer]:
     """A server that a test may stop and kill."""
-    with running_server(tmp_path / "home") as running:
+    with running_nats_server(tmp_path / "home") as running:
         asyncio.run(provision_server(running))
         yield running
 

@@ -18,16 +18,8 @@ from k1_contracts.fleet import DeviceCredential
 from k1_platform import mqtt_state
 from k1_platform.nats_connection import connect_options
 from k1_platform.provision import provision_bus
-from services.deploy.tests.links import (
-    PATIENCE_S,
-    of,
-    over_mqtt,
-    over_nats,
-    provision_server,
-    running_server,
-    settle,
-    until,
-)
+from services.deploy.tests.links import PATIENCE_S, of, over_mqtt, over_nats, provision_server, settle, until
+from tests.support.nats_server import running_nats_server
 
 SESSIONS = 30
 """Of the attack; without limits each leaves two consumers and a record for ever."""
@@ -37,7 +29,7 @@ REFUSED = 0x80
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[NatsServer]:
     """As the tests look at all that is stored, each has its own."""
-    with running_server(tmp_path) as running:
+    with running_nats_server(tmp_path) as running:
         yield running
 
 

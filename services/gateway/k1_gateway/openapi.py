@@ -18,8 +18,9 @@ from k1_contracts.json_schema import COMPONENT_REF
 from k1_gateway.endpoints import BASE_PATH, SHARED, SHARED_RESPONSES, Endpoint
 from k1_gateway.openapi_schemas import body_name, fields_of, make_schemas, share_types
 from k1_gateway.parsing import COMMA_LISTS, LARGEST_EVENT_ID, LONGEST_KEY
-from k1_gateway.problems import CONTENT_TYPE, PASSING, Problem
+from k1_gateway.problems import PASSING, Problem
 from k1_gateway.routes import ENDPOINTS
+from k1_platform.http_server import CONTENT_TYPE
 
 _PATH_FIELD: Final = re.compile(r"{(\w+)}")
 _EVENT_STREAM: Final = "text/event-stream"

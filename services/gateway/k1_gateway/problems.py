@@ -12,9 +12,9 @@ from opentelemetry import trace
 from pydantic import BaseModel
 
 from k1_contracts.graph import Violation
+from k1_platform.http_server import CONTENT_TYPE
 from k1_platform.rpc import AnswerError
 
-CONTENT_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 5
 PASSING: Final = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 """Problems that time mends: each says when to come back."""

@@ -21,7 +21,7 @@ _MOST_KEPT: Final = 10_000
 _IPV6_NETWORK_BITS: Final = 64
 _MINUTE_S: Final = 60.0
 _ROUNDING: Final = 1e-6
-"""Of sums of floats: whoever waited as long as told is not refused for a billionth."""
+"""Of sums of floats: a caller that waited for Retry-After is not refused for a billionth."""
 
 
 @dataclass(slots=True)
@@ -108,7 +108,7 @@ class RateLimits:
 
 
 def network_of(remote: str | None) -> tuple[str, bool]:
-    """Return whom an address stands for, and whether that is this machine; one IPv6 network is one caller."""
+    """Return the caller that an address stands for, and whether it is this machine; an IPv6 network is one caller."""
     try:
         address = ip_address((remote or "").partition("%")[0])
     except ValueError:

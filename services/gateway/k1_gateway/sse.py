@@ -1,4 +1,4 @@
-"""Server-sent events: how every stream is opened, and told to stop.
+"""Server-sent events: how every stream is opened, and how its client is made to stop.
 
 An EventSource connects again whenever a stream ends; only 204 stops it. So the last event of a stream that has an end
 carries the id `end`, and who comes back with that id gets 204.

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from k1_cli.embedded.home import Home
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts import queries, streams, subjects
 from k1_contracts.devices import LiveEvent, LiveSample
@@ -32,6 +31,7 @@ from k1_platform.rpc import AnswerError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import PATIENCE_S, Owners
 from tests.support.infrastructure import Infrastructure
+from tests.support.nats_server import running_nats_server
 from tests.support.service_process import RunningService, running_service
 
 FIELDS = {"timestamp", "device_id", "drift_ms", "cpu_pct", "temp_c", "fps", "error"}
@@ -326,12 +326,8 @@ async def test_a_gateway_that_ends_ends_its_streams(
 @pytest.fixture
 def own_nats(tmp_path: Path) -> Iterator[NatsServer]:
     """A broker that a test may kill."""
-    home = Home(tmp_path / "own")
-    home.create()
-    server = NatsServer(home)
-    server.start()
-    yield server
-    server.stop()
+    with running_nats_server(tmp_path / "own") as server:
+        yield server
 
 
 async def test_a_broker_that_restarts_loses_nothing(

@@ -16,7 +16,6 @@ from nats.js import JetStreamContext
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
-from k1_cli.embedded.home import Home
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts.events import TrackUploaded
 from k1_contracts.ids import new_id
@@ -33,6 +32,7 @@ from services.ingest.tests import songs
 from services.ingest.tests.conftest import PATIENCE_S
 from services.ingest.tests.test_upload import announced, in_progress, stored, until, upload
 from tests.support.infrastructure import Infrastructure
+from tests.support.nats_server import running_nats_server
 from tests.support.service_process import running_service
 
 NOW = datetime(2126, 5, 1, 12, tzinfo=UTC)
@@ -188,12 +188,8 @@ def _answer(connection: socket.socket) -> bytes:
 @pytest.fixture
 def own_nats(tmp_path: Path) -> Iterator[NatsServer]:
     """A broker that a test may kill."""
-    home = Home(tmp_path / "nats")
-    home.create()
-    server = NatsServer(home)
-    server.start()
-    yield server
-    server.stop()
+    with running_nats_server(tmp_path / "nats") as server:
+        yield server
 
 
 async def _provision(server: NatsServer) -> None:

@@ -4,14 +4,13 @@
 leader session publishes the effects afterwards.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from nats.aio.msg import Msg
 
 from k1_contracts import streams, subjects
+from k1_contracts.devices import DEVICE_ID
 from k1_contracts.streams import Durable
 from k1_telemetry.broker_clock import BrokerClock
 from k1_telemetry.fleet.effects import Effects, RejectedMessage
@@ -20,8 +19,6 @@ from k1_telemetry.message_errors import check_bye
 from k1_telemetry.metrics import Metrics
 
 Handler = Callable[[Msg, Effects], None]
-
-_DEVICE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class MessageHandlers:
     def handle_readings(self, message: Msg, effects: Effects) -> None:
         """Pass the readings of one message to the fleet and measure their lag."""
         device_id = subjects.original(message.subject).partition(".")[2]
-        if not _DEVICE_ID.match(device_id):
+        if not DEVICE_ID.fullmatch(device_id):
             self.fleet.counts.readings["malformed"] += 1
             return
         metadata, now = message.metadata, self.clock.now()
@@ -59,7 +56,7 @@ class MessageHandlers:
         """
         _, device_id, announcement = subjects.original(message.subject).split(".")
         at = message.metadata.timestamp
-        if not _DEVICE_ID.match(device_id):
+        if not DEVICE_ID.fullmatch(device_id):
             return
         if announcement == "bye":
             if check_bye(device_id, message.data):

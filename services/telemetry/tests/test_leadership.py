@@ -19,7 +19,6 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig
 from nats.js.kv import KV_DEL, KV_OP
 
-from k1_cli.embedded.home import Home
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts import streams, subjects
 from k1_contracts.devices import DeviceOffline
@@ -28,6 +27,7 @@ from k1_platform.provision import provision_bus
 from k1_telemetry.leader_election import LEADER_KEY
 from k1_telemetry.leader_lease import TTL_S
 from services.telemetry.tests.conftest import PATIENCE_S, FakeDevice, MessageRecorder
+from tests.support.nats_server import running_nats_server
 from tests.support.service_process import RunningService, log_entries, running_service
 
 StartSending = Callable[..., "asyncio.Task[None]"]
@@ -40,12 +40,8 @@ SESSION_END_MESSAGES = {"no longer the leader", "the leader session failed"}
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[NatsServer]:
     """Run a broker for one test only."""
-    home = Home(tmp_path / "broker")
-    home.create()
-    server = NatsServer(home)
-    server.start()
-    yield server
-    server.stop()
+    with running_nats_server(tmp_path / "broker") as server:
+        yield server
 
 
 @pytest.fixture

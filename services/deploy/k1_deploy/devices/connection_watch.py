@@ -1,4 +1,4 @@
-"""Watches who is connected as which device, by what the server tells the system account; raises alarms.
+"""Watches who is connected as which device, by the events of the system account; raises alarms.
 
 The server announces every connection and its end. What it announced while this process was away is read from its list
 of connections, now and then. Several processes of deploy see the same and publish the same events, which the stream
@@ -8,7 +8,6 @@ keeps once.
 import asyncio
 import json
 import logging
-import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from nats.errors import Error as NatsError
 
 from k1_contracts import subjects
 from k1_contracts.base import rfc3339
-from k1_contracts.devices import DeviceAlarm
+from k1_contracts.devices import DEVICE_ID, DeviceAlarm
 from k1_contracts.streams import EVENTS
 from k1_deploy.devices.connections import MOST_CONNECTIONS, Connection, ConnectionTable
 from k1_platform.broker import Bus, make_event, publish_event
@@ -39,7 +38,6 @@ _PAGE: Final = 1024
 _ANSWER_S: Final = 2.0
 _OTHER_SERVERS_S: Final = 0.3
 _TAKEN_OVER: Final = "Duplicate Client ID"
-_DEVICE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _log = logging.getLogger(__name__)
 
 
@@ -145,8 +143,8 @@ class ConnectionWatch:
 
     def _announced(self, event: dict[str, Any]) -> Connection | None:
         client = event["client"]
-        told = {"cid": client["id"], "ip": client.get("host"), "mqtt_client": client.get("client_id")}
-        return self._connection(event["server"]["id"], client | told)
+        known = {"cid": client["id"], "ip": client.get("host"), "mqtt_client": client.get("client_id")}
+        return self._connection(event["server"]["id"], client | known)
 
     def _connection(self, server_id: str, info: dict[str, Any]) -> Connection | None:
         """Return the connection of a device; None for one of a service."""
@@ -158,7 +156,7 @@ class ConnectionWatch:
         is_mqtt = claims["iss"] == self._account.device_mqtt
         if not is_mqtt and claims["iss"] != self._account.device:
             return None
-        if not _DEVICE_ID.fullmatch(claims["name"]):
+        if not DEVICE_ID.fullmatch(claims["name"]):
             return None
         return Connection(
             server_id=server_id,
