@@ -6,7 +6,19 @@ revoked on the command line alone (`k1 devices`), never over HTTP.
 
 from typing import Final
 
-from k1_contracts import bundles, deployments, fleet, subjects
+from k1_contracts import subjects
+from k1_contracts.messages.bundles import BundleView, GetBundle
+from k1_contracts.messages.deployment_queries import (
+    ControlDeployment,
+    DeploymentAccepted,
+    DeploymentPage,
+    DeploymentPlan,
+    DeploymentView,
+    GetDeployment,
+    ListDeployments,
+    PlanDeployment,
+)
+from k1_contracts.messages.devices import DevicePage, DeviceView, GetDevice, ListDevices
 from k1_gateway.deploying import DeploymentBody, request_deployment
 from k1_gateway.endpoints import AWAY, BODY_PROBLEMS, INVALID, NO_VERSION, STREAM_END, Endpoint
 from k1_gateway.live import deployment_events
@@ -20,9 +32,9 @@ _PLAN_TIMEOUT_S: Final = 20.0
 def _control(action: str, summary: str) -> Endpoint:
     return Endpoint(
         "POST", f"/deployments/{{deployment_id}}/{action}", f"{action}Deployment", "Deployments", summary,
-        relay, subject=subjects.RPC_DEPLOYMENT_CONTROL, question=deployments.ControlDeployment,
+        relay, subject=subjects.RPC_DEPLOYMENT_CONTROL, question=ControlDeployment,
         body=("requested_by", "reason"), fixed={"action": action},
-        answers={200: ("The deployment as it is now", deployments.DeploymentView)},
+        answers={200: ("The deployment as it is now", DeploymentView)},
         problems={
             **BODY_PROBLEMS, **_NO_DEPLOYMENT,
             409: "`deployment_state`: there is nothing of the kind to do now",
@@ -35,22 +47,22 @@ def _control(action: str, summary: str) -> Endpoint:
 DEPLOYMENT_ENDPOINTS: Final = (
     Endpoint(
         "GET", "/devices", "listDevices", "Devices", "The devices, with their presence and what they run",
-        relay, subject=subjects.RPC_DEVICE_LIST, question=fleet.ListDevices,
+        relay, subject=subjects.RPC_DEVICE_LIST, question=ListDevices,
         query=("group", "include_revoked", "limit", "offset"),
-        answers={200: ("Devices", fleet.DevicePage)}, problems={**INVALID, **AWAY},
+        answers={200: ("Devices", DevicePage)}, problems={**INVALID, **AWAY},
     ),
     Endpoint(
         "GET", "/devices/{device_id}", "getDevice", "Devices",
         "A device: firmware, node types, free flash, presence, what it runs and should run",
-        relay, subject=subjects.RPC_DEVICE_GET, question=fleet.GetDevice,
-        answers={200: ("The device", fleet.DeviceView)},
+        relay, subject=subjects.RPC_DEVICE_GET, question=GetDevice,
+        answers={200: ("The device", DeviceView)},
         problems={404: "`device_not_found`", **INVALID, **AWAY},
     ),
     Endpoint(
         "GET", "/tracks/{track_id}/versions/{version}/bundle", "getBundle", "Deployments",
         "The signed bundle of a version, what it costs, and which devices could run it",
-        relay, subject=subjects.RPC_BUNDLE_GET, question=bundles.GetBundle,
-        answers={200: ("The bundle", bundles.BundleView)},
+        relay, subject=subjects.RPC_BUNDLE_GET, question=GetBundle,
+        answers={200: ("The bundle", BundleView)},
         problems={
             **NO_VERSION,
             404: "`track_not_found`, `version_not_found` or `genesis_missing`",
@@ -61,11 +73,11 @@ DEPLOYMENT_ENDPOINTS: Final = (
         "POST", "/deployments", "requestDeployment", "Deployments",
         "Put a version on devices, by id or by group, in batches that go back together when one fails. "
         "`requested_by` is taken at its word: there is no sign-in",
-        request_deployment, subject=subjects.RPC_DEPLOYMENT_PLAN, question=deployments.PlanDeployment,
+        request_deployment, subject=subjects.RPC_DEPLOYMENT_PLAN, question=PlanDeployment,
         document=("order", DeploymentBody), takes_key=True,
         answers={
-            202: ("Accepted; it can be looked at now", deployments.DeploymentAccepted),
-            200: ("With `dry_run`: what would happen", deployments.DeploymentPlan),
+            202: ("Accepted; it can be looked at now", DeploymentAccepted),
+            200: ("With `dry_run`: what would happen", DeploymentPlan),
         },
         problems={
             **BODY_PROBLEMS, **AWAY,
@@ -79,21 +91,21 @@ DEPLOYMENT_ENDPOINTS: Final = (
     ),
     Endpoint(
         "GET", "/deployments", "listDeployments", "Deployments", "The deployments, newest first",
-        relay, subject=subjects.RPC_DEPLOYMENT_LIST, question=deployments.ListDeployments,
+        relay, subject=subjects.RPC_DEPLOYMENT_LIST, question=ListDeployments,
         query=("track_id", "device_id", "status", "limit", "offset"),
-        answers={200: ("Deployments", deployments.DeploymentPage)}, problems={**INVALID, **AWAY},
+        answers={200: ("Deployments", DeploymentPage)}, problems={**INVALID, **AWAY},
     ),
     Endpoint(
         "GET", "/deployments/{deployment_id}", "getDeployment", "Deployments",
         "A deployment: status, each device's steps with their times, log, who did what",
-        relay, subject=subjects.RPC_DEPLOYMENT_GET, question=deployments.GetDeployment,
-        answers={200: ("The deployment", deployments.DeploymentView)}, problems=_NO_DEPLOYMENT,
+        relay, subject=subjects.RPC_DEPLOYMENT_GET, question=GetDeployment,
+        answers={200: ("The deployment", DeploymentView)}, problems=_NO_DEPLOYMENT,
     ),
     Endpoint(
         "GET", "/deployments/{deployment_id}/events", "watchDeployment", "Deployments",
         "A deployment as server-sent events: `deployment` (DeploymentView) at both ends, "
         "`change` (DeploymentChange) between; the last has the id `end`",
-        deployment_events, subject=subjects.RPC_DEPLOYMENT_GET, question=deployments.GetDeployment,
+        deployment_events, subject=subjects.RPC_DEPLOYMENT_GET, question=GetDeployment,
         answers={200: ("The stream; it ends with the deployment", DeploymentStreamEvent), **STREAM_END},
         problems=_NO_DEPLOYMENT, media_type="text/event-stream", takes_last_id=True, limit="streams",
     ),

@@ -4,7 +4,7 @@ import json
 
 from aiohttp import web
 
-from k1_contracts.graph_queries import GetGraph, GraphSaved, GraphView, PutGraph
+from k1_contracts.messages.graphs import GetGraph, GraphSaved, GraphView, PutGraph
 from k1_gateway.api import Api
 from k1_gateway.caching import held_tags, strongly_tagged, wanted_tags
 from k1_gateway.endpoints import Endpoint

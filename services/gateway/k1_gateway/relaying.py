@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from k1_contracts.queries import GetGenesis
+from k1_contracts.messages.tracks import GetGenesis
 from k1_gateway.api import Api
 from k1_gateway.caching import cacheable, held_tags, not_modified, tagged
 from k1_gateway.endpoints import Endpoint

@@ -4,9 +4,43 @@ from typing import Final
 
 from aiohttp import web
 
-from k1_contracts import graph_queries, queries, subjects
+from k1_contracts import subjects
 from k1_contracts.genesis import GenesisView
 from k1_contracts.graph import GraphDocument
+from k1_contracts.messages.analysis import (
+    AnalysisAccepted,
+    GetJob,
+    JobPage,
+    JobView,
+    ListJobs,
+    ListWorkers,
+    RequestTrackAnalysis,
+    WorkerList,
+)
+from k1_contracts.messages.graphs import (
+    GetGraph,
+    GraphSaved,
+    KeySet,
+    ListKeys,
+    ListNodes,
+    ListPresets,
+    NodeCatalogue,
+    PresetList,
+    PutGraph,
+    Simulate,
+    Simulated,
+)
+from k1_contracts.messages.tracks import (
+    ArtefactList,
+    GetGenesis,
+    GetTrack,
+    GetVersion,
+    ListTracks,
+    TrackDetail,
+    TrackPage,
+    UploadAccepted,
+    VersionDetail,
+)
 from k1_gateway import documents
 from k1_gateway.api import Api
 from k1_gateway.deployment_routes import DEPLOYMENT_ENDPOINTS
@@ -44,33 +78,33 @@ ENDPOINTS: Final = (
         "Upload a song: MP3, MP2, WAV, AIFF, FLAC, OGG or M4A up to 50 MB; the same bytes again are the same track",
         upload,
         answers={
-            202: ("Accepted; its analysis is queued", queries.UploadAccepted),
-            200: ("These bytes are a track already", queries.UploadAccepted),
+            202: ("Accepted; its analysis is queued", UploadAccepted),
+            200: ("These bytes are a track already", UploadAccepted),
         },
         problems=_UPLOAD_PROBLEMS, form=UploadForm, takes_key=True, limit="uploads",
     ),
     Endpoint(
         "GET", "/tracks", "listTracks", "Tracks", "List and search tracks",
-        relay, subject=subjects.RPC_TRACK_LIST, question=queries.ListTracks,
+        relay, subject=subjects.RPC_TRACK_LIST, question=ListTracks,
         query=("status", "preset", "search", "sort", "limit", "offset", "cursor"),
-        answers={200: ("A page of tracks", queries.TrackPage)},
+        answers={200: ("A page of tracks", TrackPage)},
         problems={422: "`invalid_parameter`, `invalid_cursor`", **AWAY}, cacheable=True,
     ),
     Endpoint(
         "GET", "/tracks/{track_id}", "getTrack", "Tracks", "A track with its versions",
-        relay, subject=subjects.RPC_TRACK_GET, question=queries.GetTrack,
-        answers={200: ("The track", queries.TrackDetail)}, problems=_NO_TRACK, cacheable=True,
+        relay, subject=subjects.RPC_TRACK_GET, question=GetTrack,
+        answers={200: ("The track", TrackDetail)}, problems=_NO_TRACK, cacheable=True,
     ),
     Endpoint(
         "GET", "/tracks/{track_id}/versions/{version}", "getVersion", "Tracks",
         "A version: metadata, metrics, artefacts",
-        relay, subject=subjects.RPC_VERSION_GET, question=queries.GetVersion,
-        answers={200: ("The version", queries.VersionDetail)}, problems=NO_VERSION, cacheable=True,
+        relay, subject=subjects.RPC_VERSION_GET, question=GetVersion,
+        answers={200: ("The version", VersionDetail)}, problems=NO_VERSION, cacheable=True,
     ),
     Endpoint(
         "GET", "/tracks/{track_id}/versions/{version}/genesis", "getGenesis", "Tracks",
         "The Genesis map, or a slice of it downsampled for a chart",
-        genesis, subject=subjects.RPC_GENESIS_GET, question=queries.GetGenesis,
+        genesis, subject=subjects.RPC_GENESIS_GET, question=GetGenesis,
         query=("layers", "from_ms", "to_ms", "max_points"),
         answers={200: ("The map, version 4; a slice lacks the layers that were not asked for", GenesisView)},
         problems={
@@ -85,13 +119,13 @@ ENDPOINTS: Final = (
     Endpoint(
         "GET", "/tracks/{track_id}/versions/{version}/artefacts", "listArtefacts", "Artefacts",
         "Every artefact of a version: signed URLs, small JSON inline, missing ones named",
-        relay, subject=subjects.RPC_ARTEFACT_LIST, question=queries.GetVersion,
-        answers={200: ("The artefacts", queries.ArtefactList)}, problems=NO_VERSION, cacheable=True,
+        relay, subject=subjects.RPC_ARTEFACT_LIST, question=GetVersion,
+        answers={200: ("The artefacts", ArtefactList)}, problems=NO_VERSION, cacheable=True,
     ),
     Endpoint(
         "GET", "/tracks/{track_id}/versions/{version}/graph", "getGraph", "Graphs",
         "The graph of a version: recommended, with its reasons in `meta`, or edited",
-        get_graph, subject=subjects.RPC_GRAPH_GET, question=graph_queries.GetGraph,
+        get_graph, subject=subjects.RPC_GRAPH_GET, question=GetGraph,
         answers={200: ("The graph", GraphDocument)},
         problems={
             409: "`genesis_pending`: the analysis still runs",
@@ -103,9 +137,9 @@ ENDPOINTS: Final = (
     Endpoint(
         "PUT", "/tracks/{track_id}/versions/{version}/graph", "putGraph", "Graphs",
         "Edit the graph. What only a run can tell is missing from then on until the graph is simulated",
-        put_graph, subject=subjects.RPC_GRAPH_PUT, question=graph_queries.PutGraph,
+        put_graph, subject=subjects.RPC_GRAPH_PUT, question=PutGraph,
         document=("graph", GraphDocument), takes_match=True,
-        answers={200: ("Kept, and what it means", graph_queries.GraphSaved)},
+        answers={200: ("Kept, and what it means", GraphSaved)},
         problems={
             **BODY_PROBLEMS, **_NO_MAP,
             412: "`graph_changed`: somebody edited it since; read it again",
@@ -116,8 +150,8 @@ ENDPOINTS: Final = (
     Endpoint(
         "POST", "/tracks/{track_id}/versions/{version}/simulate", "simulateGraph", "Graphs",
         "Run the graph over the whole song; `graph` is one to try without saving it",
-        relay, subject=subjects.RPC_GRAPH_SIMULATE, question=graph_queries.Simulate, body=("graph",),
-        answers={200: ("What it costs and shows", graph_queries.Simulated)},
+        relay, subject=subjects.RPC_GRAPH_SIMULATE, question=Simulate, body=("graph",),
+        answers={200: ("What it costs and shows", Simulated)},
         problems={
             **BODY_PROBLEMS, **_NO_MAP,
             404: "`track_not_found`, `version_not_found`, `genesis_missing`, `graph_missing`, `artefact_missing`",
@@ -130,25 +164,25 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         "GET", "/presets", "listPresets", "Graphs", "The presets with the templates of their graphs",
-        relay, subject=subjects.RPC_PRESET_LIST, question=graph_queries.ListPresets,
-        answers={200: ("Presets", graph_queries.PresetList)}, problems={**INVALID, **AWAY}, cacheable=True,
+        relay, subject=subjects.RPC_PRESET_LIST, question=ListPresets,
+        answers={200: ("Presets", PresetList)}, problems={**INVALID, **AWAY}, cacheable=True,
     ),
     Endpoint(
         "GET", "/graph/nodes", "listNodes", "Graphs", "Every node type: ports, parameters, cost and state",
-        relay, subject=subjects.RPC_NODE_LIST, question=graph_queries.ListNodes,
-        answers={200: ("The node catalogue", graph_queries.NodeCatalogue)},
+        relay, subject=subjects.RPC_NODE_LIST, question=ListNodes,
+        answers={200: ("The node catalogue", NodeCatalogue)},
         problems={**INVALID, **AWAY}, cacheable=True,
     ),
     Endpoint(
         "GET", "/keys", "listKeys", "Graphs", "The public keys of bundles as a JWK set, the newest first",
-        relay, subject=subjects.RPC_KEY_LIST, question=graph_queries.ListKeys,
-        answers={200: ("Keys", graph_queries.KeySet)}, problems={**INVALID, **AWAY}, cacheable=True,
+        relay, subject=subjects.RPC_KEY_LIST, question=ListKeys,
+        answers={200: ("Keys", KeySet)}, problems={**INVALID, **AWAY}, cacheable=True,
     ),
     Endpoint(
         "POST", "/tracks/{track_id}/analysis", "requestAnalysis", "Analysis", "Analyse a track again",
-        relay, subject=subjects.RPC_ANALYSIS_REQUEST, question=queries.RequestTrackAnalysis,
+        relay, subject=subjects.RPC_ANALYSIS_REQUEST, question=RequestTrackAnalysis,
         body=("preset", "priority"), takes_key=True,
-        answers={202: ("Queued", queries.AnalysisAccepted)},
+        answers={202: ("Queued", AnalysisAccepted)},
         problems={
             **BODY_PROBLEMS, **_NO_TRACK, 422: "`invalid_parameter`, `invalid_body`, `idempotency_key_reused`",
         },
@@ -156,32 +190,32 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         "GET", "/analysis/jobs", "listJobs", "Analysis", "The newest jobs",
-        relay, subject=subjects.RPC_JOB_LIST, question=queries.ListJobs, query=("status", "limit"),
-        answers={200: ("Jobs", queries.JobPage)}, problems={**INVALID, **AWAY},
+        relay, subject=subjects.RPC_JOB_LIST, question=ListJobs, query=("status", "limit"),
+        answers={200: ("Jobs", JobPage)}, problems={**INVALID, **AWAY},
     ),
     Endpoint(
         "GET", "/analysis/jobs/{job_id}", "getJob", "Analysis", "A job: status, stage, percent",
-        relay, subject=subjects.RPC_JOB_GET, question=queries.GetJob,
-        answers={200: ("The job", queries.JobView)}, problems=_NO_JOB,
+        relay, subject=subjects.RPC_JOB_GET, question=GetJob,
+        answers={200: ("The job", JobView)}, problems=_NO_JOB,
     ),
     Endpoint(
         "DELETE", "/analysis/jobs/{job_id}", "cancelJob", "Analysis", "Cancel a job, waiting or running",
-        relay, subject=subjects.RPC_JOB_CANCEL, question=queries.GetJob,
-        answers={200: ("The job as it is now", queries.JobView)},
+        relay, subject=subjects.RPC_JOB_CANCEL, question=GetJob,
+        answers={200: ("The job as it is now", JobView)},
         problems={409: "`job_ended`: it is too late", **_NO_JOB}, takes_key=True,
     ),
     Endpoint(
         "GET", "/analysis/jobs/{job_id}/events", "watchJob", "Analysis",
         "A job's progress as server-sent events: `job` (JobView) at both ends, `progress` (JobProgress) between; "
         "the last has the id `end`",
-        job_events, subject=subjects.RPC_JOB_GET, question=queries.GetJob,
+        job_events, subject=subjects.RPC_JOB_GET, question=GetJob,
         answers={200: ("The stream; it ends with the job", JobStreamEvent), **STREAM_END}, problems=_NO_JOB,
         media_type="text/event-stream", takes_last_id=True, limit="streams",
     ),
     Endpoint(
         "GET", "/analysis/workers", "listWorkers", "Analysis", "The analysis workers and the queue",
-        relay, subject=subjects.RPC_WORKER_LIST, question=queries.ListWorkers,
-        answers={200: ("Workers", queries.WorkerList)}, problems={**INVALID, **AWAY},
+        relay, subject=subjects.RPC_WORKER_LIST, question=ListWorkers,
+        answers={200: ("Workers", WorkerList)}, problems={**INVALID, **AWAY},
     ),
     *DEPLOYMENT_ENDPOINTS,
     Endpoint(

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from k1_contracts.base import Contract, rfc3339
 from k1_contracts.ids import TrackId
-from k1_contracts.queries import GetTrack
+from k1_contracts.messages.tracks import GetTrack
 from k1_gateway.api import Api
 from k1_gateway.endpoints import Endpoint
 from k1_gateway.feed import Feed, Item, Waiting, sse_event

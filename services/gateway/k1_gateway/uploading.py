@@ -9,7 +9,7 @@ from aiohttp import web
 from opentelemetry import propagate
 from pydantic import BaseModel, Field, ValidationError
 
-from k1_contracts.queries import UploadAccepted
+from k1_contracts.messages.tracks import UploadAccepted
 from k1_contracts.tracks import DEFAULT_PRIORITY, Preset, Priority, Title
 from k1_gateway.api import Api
 from k1_gateway.endpoints import Endpoint

@@ -14,10 +14,29 @@ from nats.js import JetStreamContext
 from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 
-from k1_contracts import bundles, deployments, fleet, streams, subjects
+from k1_contracts import streams, subjects
 from k1_contracts.base import rfc3339
 from k1_contracts.envelope import Envelope
 from k1_contracts.ids import derived_id
+from k1_contracts.messages.bundles import BundleView, GetBundle
+from k1_contracts.messages.deployment_queries import (
+    Check,
+    ControlDeployment,
+    DeploymentPage,
+    DeploymentPlan,
+    DeploymentView,
+    DevicePlan,
+    GetDeployment,
+    ListDeployments,
+    PlanDeployment,
+)
+from k1_contracts.messages.deployments import (
+    DEPLOYMENT_MAX_DEVICES,
+    DeploymentChange,
+    DeploymentOrder,
+    RequestDeployment,
+)
+from k1_contracts.messages.devices import DevicePage, DeviceView, GetDevice, ListDevices
 from k1_gateway.deploying import DeploymentBody
 from k1_platform.rpc import AnswerError
 from services.gateway.tests import samples
@@ -43,13 +62,13 @@ class Orders:
         self._taken = taken
         """The sequence of the last message that does not count any more."""
 
-    async def next(self) -> tuple[Envelope, deployments.RequestDeployment]:
+    async def next(self) -> tuple[Envelope, RequestDeployment]:
         async with asyncio.timeout(PATIENCE_S):
             while (message := await self._find(self._taken)) is None:
                 await asyncio.sleep(0.01)
         assert message.seq
         self._taken = message.seq
-        body = deployments.RequestDeployment.model_validate_json(message.data or b"")
+        body = RequestDeployment.model_validate_json(message.data or b"")
         return Envelope.from_headers(message.headers or {}), body
 
     async def count(self) -> int:
@@ -89,34 +108,32 @@ def deploy(owners: Owners) -> Owners:
         (
             "/devices?group=stage&include_revoked=true&limit=1000&offset=3",
             subjects.RPC_DEVICE_LIST,
-            fleet.DevicePage,
-            fleet.ListDevices(group="stage", include_revoked=True, limit=1000, offset=3),
+            DevicePage,
+            ListDevices(group="stage", include_revoked=True, limit=1000, offset=3),
         ),
         (
             "/devices/k1-stage-left",
             subjects.RPC_DEVICE_GET,
-            fleet.DeviceView,
-            fleet.GetDevice(device_id="k1-stage-left"),
+            DeviceView,
+            GetDevice(device_id="k1-stage-left"),
         ),
         (
             f"/tracks/{samples.TRACK}/versions/3/bundle",
             subjects.RPC_BUNDLE_GET,
-            bundles.BundleView,
-            bundles.GetBundle(track_id=samples.TRACK, version=3),
+            BundleView,
+            GetBundle(track_id=samples.TRACK, version=3),
         ),
         (
             f"/deployments?track_id={samples.TRACK}&device_id=k1-a&status=staging&limit=7&offset=1",
             subjects.RPC_DEPLOYMENT_LIST,
-            deployments.DeploymentPage,
-            deployments.ListDeployments(
-                track_id=samples.TRACK, device_id="k1-a", status="staging", limit=7, offset=1
-            ),
+            DeploymentPage,
+            ListDeployments(track_id=samples.TRACK, device_id="k1-a", status="staging", limit=7, offset=1),
         ),
         (
             f"/deployments/{samples.DEPLOYMENT}",
             subjects.RPC_DEPLOYMENT_GET,
-            deployments.DeploymentView,
-            deployments.GetDeployment(deployment_id=samples.DEPLOYMENT),
+            DeploymentView,
+            GetDeployment(deployment_id=samples.DEPLOYMENT),
         ),
     ],
 )
@@ -189,10 +206,10 @@ async def test_an_order_is_checked_told_and_answered(
     envelope, command = await orders.next()
     assert command.deployment_id == answer.json()["deployment_id"] == envelope.subject
     assert envelope.id == derived_id("evt", subjects.DEPLOY_REQUESTED, command.deployment_id)
-    order = deployments.DeploymentOrder.model_validate(asked)
-    assert deploy.asked[0] == deployments.PlanDeployment.model_validate(asked)
-    assert deployments.DeploymentOrder.model_validate(command.model_dump()) == order
-    assert deploy.asked[1] == deployments.GetDeployment(deployment_id=command.deployment_id)
+    order = DeploymentOrder.model_validate(asked)
+    assert deploy.asked[0] == PlanDeployment.model_validate(asked)
+    assert DeploymentOrder.model_validate(command.model_dump()) == order
+    assert deploy.asked[1] == GetDeployment(deployment_id=command.deployment_id)
 
 
 async def test_a_device_named_twice_is_one(http: httpx.AsyncClient, deploy: Owners, orders: Orders) -> None:
@@ -226,7 +243,7 @@ async def test_a_dry_run_changes_nothing(http: httpx.AsyncClient, deploy: Owners
         deploy.says(subjects.RPC_DEPLOYMENT_PLAN, plan)
         answer = await http.post(URL, json={**ORDER, "dry_run": True})
         assert answer.status_code == 200
-        assert deployments.DeploymentPlan.model_validate_json(answer.content) == plan
+        assert DeploymentPlan.model_validate_json(answer.content) == plan
         satisfies(answer.json(), "DeploymentPlan")
     assert [question.with_impacts for question in deploy.asked] == [True, True]
     assert await orders.count() == 0
@@ -236,13 +253,13 @@ async def test_every_gate_that_holds_it_up_is_named(
     http: httpx.AsyncClient, deploy: Owners, orders: Orders
 ) -> None:
     """409; what passed or was overridden is not among them."""
-    check = deployments.Check
+    check = Check
     show = [
         check(gate="photosensitivity", passed=False, reason="Flashes five times a second"),
         check(gate="f_measure", passed=False, overridden=True, reason="F-measure .7"),
     ]
     mine = [check(gate="presence", passed=False, reason="It is offline"), check(gate="nodes", passed=True)]
-    device = deployments.DevicePlan(device_id="k1-a", checks=mine)
+    device = DevicePlan(device_id="k1-a", checks=mine)
     deploy.says(subjects.RPC_DEPLOYMENT_PLAN, samples.plan(would_start=False, checks=show, devices=[device]))
     answer = await http.post(URL, json=ORDER)
     assert (answer.status_code, answer.json()["code"]) == (409, "deployment_blocked")
@@ -290,7 +307,7 @@ async def test_an_order_that_never_arrived_is_sent_again(
     from k1_gateway.deploying import _digest
 
     reserved = idempotency.Reserved(
-        deployment_id=samples.DEPLOYMENT, order_sha256=_digest(deployments.DeploymentOrder(**ORDER))
+        deployment_id=samples.DEPLOYMENT, order_sha256=_digest(DeploymentOrder(**ORDER))
     )
     await idempotency.reserve(jetstream, unique, reserved)
     owners.says(subjects.RPC_DEPLOYMENT_PLAN, samples.plan())
@@ -301,7 +318,7 @@ async def test_an_order_that_never_arrived_is_sent_again(
     assert (await answering).json()["deployment_id"] == command.deployment_id == samples.DEPLOYMENT
 
 
-_MANY = [f"k1-{number}" for number in range(deployments.DEPLOYMENT_MAX_DEVICES + 1)]
+_MANY = [f"k1-{number}" for number in range(DEPLOYMENT_MAX_DEVICES + 1)]
 HOSTILE: list[tuple[Any, int, str, str]] = [
     ("[" * 200_000, 400, "malformed_json", "JSON"),
     ('{"track_id": ' + '{"a":' * 5000 + "1" + "}" * 5001, 400, "malformed_json", "JSON"),
@@ -353,7 +370,7 @@ async def test_two_thousand_devices_are_taken(
     http: httpx.AsyncClient, deploy: Owners, orders: Orders
 ) -> None:
     """With ids of the greatest length."""
-    ids = [f"k1-{number:037}" for number in range(deployments.DEPLOYMENT_MAX_DEVICES)]
+    ids = [f"k1-{number:037}" for number in range(DEPLOYMENT_MAX_DEVICES)]
     assert (await http.post(URL, json={**ORDER, "device_ids": ids})).status_code == 202
     assert (await orders.next())[1].device_ids == ids
 
@@ -367,7 +384,7 @@ async def test_a_deployment_is_controlled(http: httpx.AsyncClient, owners: Owner
         answer = await http.post(f"{ONE}/{action}", json=body)
         assert answer.status_code == 200, answer.text
         satisfies(answer.json(), "DeploymentView")
-    question = deployments.ControlDeployment
+    question = ControlDeployment
     assert owners.asked == [
         question(deployment_id=samples.DEPLOYMENT, action=action, **told),  # type: ignore[arg-type]
         question(deployment_id=samples.DEPLOYMENT, action=action),  # type: ignore[arg-type]
@@ -406,7 +423,7 @@ async def _next_change(owners: Owners, seen: int) -> None:
     status: Any = {1: "committing", 2: "succeeded"}.get(seen)
     if status is None:
         return
-    change = deployments.DeploymentChange(deployment_id=samples.DEPLOYMENT, status=status, at=samples.NOW)
+    change = DeploymentChange(deployment_id=samples.DEPLOYMENT, status=status, at=samples.NOW)
     await owners.bus.client.publish(subjects.live_deployment(samples.DEPLOYMENT), change.to_json())
     if status == "succeeded":
         # Not before: the gateway also looks by itself now and then, and could end the stream without this news.
@@ -453,5 +470,5 @@ def test_an_order_says_what_the_body_said(body: dict[str, Any]) -> None:
         return
     order = DeploymentBody.model_validate_json(json.dumps(body), strict=True, extra="forbid").order()
     said = {**body, "device_ids": list(dict.fromkeys(body.get("device_ids", []))) or None}
-    assert order == deployments.DeploymentOrder.model_validate(said)
-    assert deployments.DeploymentOrder.model_validate_json(order.to_json()) == order
+    assert order == DeploymentOrder.model_validate(said)
+    assert DeploymentOrder.model_validate_json(order.to_json()) == order

@@ -9,7 +9,7 @@ from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_contracts import queries
+from k1_contracts.messages.tracks import ListTracks
 from k1_gateway.caching import content_tag, held_tags
 from k1_gateway.endpoints import SHARED_RESPONSES
 from k1_gateway.openapi import make_document
@@ -173,7 +173,7 @@ def test_any_query_is_a_question_or_a_list_of_faults(pairs: list[tuple[str, str]
     query = "&".join(f"{name}={value}" for name, value in pairs)
     request = make_mocked_request("GET", f"/tracks?{query}")
     try:
-        question = read_question(request, queries.ListTracks, query=_QUERY)
+        question = read_question(request, ListTracks, query=_QUERY)
     except ProblemError as problem:
         named = {fault.name for fault in problem.errors}
     else:

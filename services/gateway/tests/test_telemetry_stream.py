@@ -20,9 +20,10 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from k1_cli.embedded.nats import NatsServer
-from k1_contracts import queries, streams, subjects
-from k1_contracts.devices import LiveEvent, LiveSample
+from k1_contracts import streams, subjects
 from k1_contracts.ids import new_id
+from k1_contracts.messages.telemetry import LiveEvent, LiveSample
+from k1_contracts.messages.tracks import TrackDetail
 from k1_gateway import telemetry_stream
 from k1_gateway.feed import Item, Waiting, parse
 from k1_platform.nats_connection import connect_options
@@ -90,7 +91,7 @@ async def watching(http: httpx.AsyncClient, track: str, **options: Any) -> Async
 def track(owners: Owners) -> str:
     """A track of this test alone."""
     detail = (samples.GOLDEN / "TrackDetail" / "v1.json").read_text()
-    owners.says(subjects.RPC_TRACK_GET, queries.TrackDetail.model_validate_json(detail))
+    owners.says(subjects.RPC_TRACK_GET, TrackDetail.model_validate_json(detail))
     return new_id("trk")
 
 
