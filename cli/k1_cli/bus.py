@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from k1_cli.errors import CommandError
 from k1_cli.hints import k1_command
 from k1_contracts.base import Contract
-from k1_contracts.rpc import Answer
+from k1_contracts.rpc import Response
 from k1_platform.nats_connection import connect_briefly
 from k1_platform.settings import NatsSettings
 
@@ -61,7 +61,7 @@ async def ask(client: Client, subject: str, question: Contract, answer: type[A])
         raise CommandError(f"the {owner} service does not run; {k1_command('status')} tells more") from error
     except TimeoutError as error:
         raise CommandError(f"the {owner} service did not answer within {_ANSWER_SECONDS} s") from error
-    told = Answer[answer].model_validate_json(reply.data)
+    told = Response[answer].model_validate_json(reply.data)
     if told.error is not None:
         raise CommandError(f"{told.error.message} ({told.error.code})")
     assert told.result is not None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from k1_contracts import streams
+from k1_contracts.durables import DEPLOY, DEPLOY_DEVICES
 from k1_contracts.messages.deployments import ENDED
 from k1_simulator.device import DeviceState
 from tests.chaos.scenarios import Scenario
@@ -51,7 +51,7 @@ def _restless(state: DeviceState, expected: str | None, *, closed: bool) -> str 
 
 async def _undelivered(session: Session) -> str | None:
     jetstream = session.client.jetstream()
-    for durable in (streams.DEPLOY, streams.DEPLOY_DEVICES):
+    for durable in (DEPLOY, DEPLOY_DEVICES):
         info = await jetstream.consumer_info(durable.stream, durable.name)
         if count := (info.num_pending or 0) + (info.num_ack_pending or 0):
             return f"{count} messages for {durable.name}"

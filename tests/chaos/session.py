@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from k1_contracts import streams, subjects
 from k1_contracts.base import Contract
 from k1_contracts.messages.deployment_queries import DeploymentView, GetDeployment
-from k1_contracts.rpc import Answer
+from k1_contracts.rpc import Response
 from k1_platform.broker import make_event
 from k1_platform.database import DATABASE_ERRORS, Pool
 from k1_platform.dead_letter_queue import DeadLetter, list_dead_letters
@@ -36,7 +36,7 @@ class Session:
         while True:
             with suppress(nats.errors.Error, TimeoutError, OSError):
                 reply = await self.client.request(subject, question.model_dump_json().encode(), timeout=5)
-                told = Answer[answer].model_validate_json(reply.data)
+                told = Response[answer].model_validate_json(reply.data)
                 if told.error is None or told.error.status < 500:
                     return told.result or told.error
             assert time.monotonic() < deadline, f"nobody answers {subject}"

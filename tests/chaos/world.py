@@ -20,10 +20,11 @@ from pydantic import SecretStr
 
 from k1_cli.embedded.stack import EmbeddedStack
 from k1_cli.nursery import Nursery
-from k1_contracts import streams, subjects
+from k1_contracts import subjects
+from k1_contracts.durables import DEPLOY, DEPLOY_DEVICES
 from k1_contracts.messages.bundles import BundleInfo, GetBundle
 from k1_contracts.messages.graphs import KeySet, PublicKey
-from k1_contracts.rpc import Answer
+from k1_contracts.rpc import Response
 from k1_deploy.driving.bundles import remember_bundle
 from k1_deploy.migrate import migrate
 from k1_graph.bundle.container import key_id
@@ -113,7 +114,7 @@ class World:
         jetstream = client.jetstream(timeout=60)
         try:
             await asyncio.gather(provision_bus(jetstream), objects.ensure_bucket())
-            for durable in (streams.DEPLOY, streams.DEPLOY_DEVICES):
+            for durable in (DEPLOY, DEPLOY_DEVICES):
                 config = consumer_config(replace(durable, ack_wait=ACK_WAIT))
                 await jetstream.add_consumer(durable.stream, config)
             for show in self.shows:
@@ -171,10 +172,10 @@ class World:
     async def _tell_bundle(self, message: Msg) -> None:
         question = GetBundle.model_validate_json(message.data)
         [info] = [s.info for s in self.shows if s.info.bundle.track_id == question.track_id]
-        await message.respond(Answer[BundleInfo](result=info).model_dump_json(exclude_none=True).encode())
+        await message.respond(Response[BundleInfo](result=info).model_dump_json(exclude_none=True).encode())
 
     async def _tell_keys(self, message: Msg) -> None:
-        await message.respond(Answer[KeySet](result=self.keys).model_dump_json(exclude_none=True).encode())
+        await message.respond(Response[KeySet](result=self.keys).model_dump_json(exclude_none=True).encode())
 
 
 async def _passed_over(_: Exception) -> None:

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry, generate_latest
 
 from k1_contracts import streams, subjects
+from k1_contracts.durables import Durable
 from k1_contracts.ids import new_id
 from k1_platform import dead_letters
 from k1_platform.broker import Bus, connect, make_broker
@@ -41,9 +42,9 @@ async def bus(provisioned: object) -> AsyncIterator[Bus]:
 
 
 @pytest.fixture
-async def durable(jetstream: JetStreamContext, unique: str, monkeypatch) -> AsyncIterator[streams.Durable]:
+async def durable(jetstream: JetStreamContext, unique: str, monkeypatch) -> AsyncIterator[Durable]:
     """A durable of its own on EVENTS, with its own redrive subject through the catalogue's."""
-    made = streams.Durable(
+    made = Durable(
         streams.EVENTS, f"t-{unique}", (f"track.t{unique}",), ack_wait=timedelta(minutes=5), max_deliver=3
     )
     monkeypatch.setitem(dead_letters._max_deliver, made.name, made.max_deliver)
@@ -55,7 +56,7 @@ async def durable(jetstream: JetStreamContext, unique: str, monkeypatch) -> Asyn
 Function = Callable[[NatsMessage], Awaitable[None]]
 
 
-async def _consume_one(bus: Bus, durable: streams.Durable, function: Function, body: bytes) -> None:
+async def _consume_one(bus: Bus, durable: Durable, function: Function, body: bytes) -> None:
     consume(bus.broker, durable, function, workers=2)
     await bus.broker.start()
     headers = {"ce-id": "evt_1", "Nats-Msg-Id": new_id("evt")}
@@ -71,7 +72,7 @@ async def _letter_of(jetstream: JetStreamContext, durable: str) -> DeadLetter:
             await asyncio.sleep(0.02)
 
 
-async def test_a_hopeless_message_is_buried_at_once(bus: Bus, durable: streams.Durable, jetstream) -> None:
+async def test_a_hopeless_message_is_buried_at_once(bus: Bus, durable: Durable, jetstream) -> None:
     """A permanent error: one try, then a dead letter with the bytes, the headers and the reason."""
     tries: list[bytes] = []
 
@@ -90,9 +91,7 @@ async def test_a_hopeless_message_is_buried_at_once(bus: Bus, durable: streams.D
     assert tries == [b'{"a": 1}']
 
 
-async def test_no_text_keeps_a_message_from_being_buried(
-    bus: Bus, durable: streams.Durable, jetstream
-) -> None:
+async def test_no_text_keeps_a_message_from_being_buried(bus: Bus, durable: Durable, jetstream) -> None:
     """A reason with a name that is not UTF-8, a header that our client could not send: readable, in the stream."""
 
     async def fail(_: NatsMessage) -> None:
@@ -109,9 +108,7 @@ async def test_no_text_keeps_a_message_from_being_buried(
     assert (letter.headers["ce-id"], letter.headers["author"]) == ("evt_1", "José")
 
 
-async def test_a_failing_dependency_is_tried_to_the_end(
-    bus: Bus, durable: streams.Durable, jetstream
-) -> None:
+async def test_a_failing_dependency_is_tried_to_the_end(bus: Bus, durable: Durable, jetstream) -> None:
     """A transient error: as many tries as the durable allows, then a dead letter."""
     tries = 0
 
@@ -125,7 +122,7 @@ async def test_a_failing_dependency_is_tried_to_the_end(
     assert (letter.code, letter.attempts, tries) == ("dependency_failed", 3, 3)
 
 
-async def test_a_passing_failure_leaves_no_letter(bus: Bus, durable: streams.Durable, jetstream) -> None:
+async def test_a_passing_failure_leaves_no_letter(bus: Bus, durable: Durable, jetstream) -> None:
     """A message that succeeds at its second try is done."""
     tries = 0
     done = asyncio.Event()
@@ -143,7 +140,7 @@ async def test_a_passing_failure_leaves_no_letter(bus: Bus, durable: streams.Dur
 
 
 async def test_the_brokers_own_verdict_is_relayed(
-    bus: Bus, durable: streams.Durable, jetstream: JetStreamContext
+    bus: Bus, durable: Durable, jetstream: JetStreamContext
 ) -> None:
     """A message whose consumer died at every try lands on the dead-letter stream, with its headers as they were."""
     quick = replace(durable, name=f"{durable.name}-x", ack_wait=timedelta(seconds=0.2), max_deliver=1)

@@ -4,7 +4,8 @@ import asyncio
 
 from nats.js import JetStreamContext
 
-from k1_contracts import streams
+from k1_contracts import durables, streams
+from k1_contracts.durables import DURABLES
 from k1_platform.provision import provision, provision_bus
 
 
@@ -14,8 +15,8 @@ async def test_provisioning_again_changes_nothing(jetstream: JetStreamContext) -
     await provision()
     for stream in streams.STREAMS:
         info = await jetstream.stream_info(stream.name)
-        assert tuple(info.config.subjects or ()) == stream.subjects
-    for durable in streams.DURABLES:
+        assert tuple(info.config.subjects or ()) == durables.stream_subjects(stream)
+    for durable in DURABLES:
         info = await jetstream.consumer_info(durable.stream, durable.name)
         assert info.config.max_deliver == durable.max_deliver
         assert info.config.filter_subjects == durable.filter_subjects

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from k1_cli.running import RunningStack, need_stack
-from k1_contracts import streams
+from k1_contracts.durables import DURABLES
 from k1_platform.dead_letter_queue import DeadLetter, list_dead_letters
 from k1_platform.nats_connection import connect_options
 from tests.support.checked_http import check_gateway
@@ -192,7 +192,7 @@ class System:
             client = await nats.connect(**connect_options(self.stack.bus))
             try:
                 jetstream = client.jetstream(timeout=PATIENCE_S)
-                infos = [await jetstream.consumer_info(d.stream, d.name) for d in streams.DURABLES]
+                infos = [await jetstream.consumer_info(d.stream, d.name) for d in DURABLES]
                 return {
                     info.name: count
                     for info in infos

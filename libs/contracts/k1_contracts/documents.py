@@ -1,7 +1,7 @@
-"""The contracts as documents: JSON Schemas and AsyncAPI 3, generated from the models.
+"""Generates the JSON Schemas and the AsyncAPI 3 document from the message descriptors.
 
-`python -m k1_contracts.documents` writes them beside this module; a test fails when the
-committed ones differ from what the models say.
+`python -m k1_contracts.documents` writes them beside this module. A test fails when the committed ones differ from
+what the models say.
 """
 
 import json
@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from k1_contracts.descriptors import DocumentQuery, Message, StreamMessage
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.json_schema import PlainJsonSchema, component_schemas
-from k1_contracts.registry import MESSAGES, Message
+from k1_contracts.registry import MESSAGES
 
 DOCUMENTS: Final = Path(__file__).parent / "generated"
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -30,12 +31,21 @@ _CE_HEADERS: Final = {
         "Nats-Msg-Id": {"type": "string"},
     },
 }
+_DOCUMENT_HEADERS: Final = {
+    "type": "object",
+    "required": ["k1-status"],
+    "properties": {
+        "k1-status": {"type": "string", "description": "200, 304, or the status of an error."},
+        "k1-etag": {"type": "string", "description": "The tag of the content, without quotes."},
+        "content-encoding": {"const": "gzip"},
+    },
+}
 
 
 def json_schemas() -> dict[str, dict[str, Any]]:
-    """File name -> JSON Schema of each message body and of the Genesis map."""
+    """Return file name -> JSON Schema of each message body and of the Genesis map."""
     models: list[type[BaseModel]] = [GenesisMap, *(message.model for message in MESSAGES)]
-    models += [message.answer for message in MESSAGES if message.answer]
+    models += [message.response_model for message in MESSAGES if message.response_model]
     return {
         f"{model.__name__}.schema.json": {"$schema": _DRAFT, **_schema(model)}
         for model in sorted(set(models), key=lambda model: model.__name__)
@@ -48,16 +58,18 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
 
 def asyncapi() -> dict[str, Any]:
     """Return the AsyncAPI 3.1 document of the bus."""
-    bodies = {message.model for message in MESSAGES} | {m.answer for m in MESSAGES if m.answer}
+    bodies = {message.model for message in MESSAGES} | {
+        m.response_model for m in MESSAGES if m.response_model
+    }
     schemas = component_schemas(sorted(bodies, key=lambda model: model.__name__))
     return {
         "asyncapi": "3.1.0",
         "info": {
             "title": "K1 Song Analysis",
             "version": "1.0.0",
-            "description": "Events are CloudEvents 1.0 in NATS binary mode. Facts and commands stand on"
-            " JetStream streams, questions are core NATS request/reply with a queue group a service,"
-            " live data is core NATS and may be lost.",
+            "description": "Events are CloudEvents 1.0 in NATS binary mode. JetStream streams keep events and"
+            " commands. Queries are core NATS request/reply with a queue group for each service."
+            " Live data is core NATS and may be lost.",
             "license": {"name": "AGPL-3.0-or-later"},
         },
         "defaultContentType": "application/json",
@@ -75,11 +87,11 @@ def asyncapi() -> dict[str, Any]:
     }
 
 
-def _channel_id(message: Message) -> str:
+def _channel_id(message: Message[Any]) -> str:
     return message.subject.replace(".", "-").replace("{", "").replace("}", "")
 
 
-def _channel(message: Message) -> dict[str, Any]:
+def _channel(message: Message[Any]) -> dict[str, Any]:
     names = [part[1:-1] for part in _braced(message.subject)]
     channel: dict[str, Any] = {
         "address": message.subject,
@@ -88,60 +100,70 @@ def _channel(message: Message) -> dict[str, Any]:
     }
     if names:
         channel["parameters"] = {name: {"description": f"The {name}"} for name in names}
-    if message.answer:
-        channel["messages"][f"{message.answer.__name__}Answer"] = {
-            "payload": {
-                "type": "object",
-                "description": "Exactly one of result and error.",
-                "properties": {
-                    "result": {"$ref": f"#/components/schemas/{message.answer.__name__}"},
-                    "error": {
-                        "type": "object",
-                        "required": ["code", "message", "status"],
-                        "properties": {
-                            "code": {"type": "string"},
-                            "message": {"type": "string"},
-                            "status": {"type": "integer"},
-                        },
-                    },
-                },
-            }
-        }
+    if message.response_model:
+        channel["messages"][f"{message.response_model.__name__}Answer"] = _response(message)
     return channel
+
+
+def _response(message: Message[Any]) -> dict[str, Any]:
+    assert message.response_model is not None
+    schema = {"$ref": f"#/components/schemas/{message.response_model.__name__}"}
+    if isinstance(message, DocumentQuery):
+        return {
+            "summary": "The document, gzip-compressed; empty with status 304; an error as in other responses",
+            "headers": _DOCUMENT_HEADERS,
+            "payload": schema,
+        }
+    error = {
+        "type": "object",
+        "required": ["code", "message", "status"],
+        "properties": {
+            "code": {"type": "string"},
+            "message": {"type": "string"},
+            "status": {"type": "integer"},
+        },
+    }
+    return {
+        "payload": {
+            "type": "object",
+            "description": "Exactly one of result and error.",
+            "properties": {"result": schema, "error": error},
+        }
+    }
 
 
 def _braced(subject: str) -> list[str]:
     return ["{" + rest.split("}")[0] + "}" for rest in subject.split("{")[1:]]
 
 
-def _message(message: Message) -> dict[str, Any]:
+def _message(message: Message[Any]) -> dict[str, Any]:
     body: dict[str, Any] = {
         "name": message.name,
         "summary": message.summary,
         "payload": {"$ref": f"#/components/schemas/{message.name}"},
     }
-    if message.stream and message.kind in {"fact", "command"}:
+    if isinstance(message, StreamMessage):
         body["traits"] = [{"$ref": "#/components/messageTraits/cloudevent"}]
     return body
 
 
-def _operation(message: Message, verb: str) -> dict[str, Any]:
+def _operation(message: Message[Any], verb: str) -> dict[str, Any]:
     channel = f"#/channels/{_channel_id(message)}"
     operation: dict[str, Any] = {
         "action": verb,
         "channel": {"$ref": channel},
         "messages": [{"$ref": f"{channel}/messages/{message.name}"}],
     }
-    if message.answer:
+    if message.response_model:
         operation["reply"] = {
             "channel": {"$ref": channel},
-            "messages": [{"$ref": f"{channel}/messages/{message.answer.__name__}Answer"}],
+            "messages": [{"$ref": f"{channel}/messages/{message.response_model.__name__}Answer"}],
         }
     return operation
 
 
 def documents() -> dict[str, str]:
-    """Relative path -> text of every generated document."""
+    """Return relative path -> text of every generated document."""
     texts = {f"schemas/{name}": schema for name, schema in json_schemas().items()}
     texts["asyncapi.json"] = asyncapi()
     return {name: json.dumps(value, indent=1, sort_keys=True) + "\n" for name, value in texts.items()}

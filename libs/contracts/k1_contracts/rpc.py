@@ -26,7 +26,7 @@ class RpcError(Contract):
 T = TypeVar("T", bound=BaseModel)
 
 
-class Answer(BaseModel, Generic[T]):
+class Response(BaseModel, Generic[T]):
     """Exactly one of a result and an error."""
 
     model_config = ConfigDict(frozen=True)

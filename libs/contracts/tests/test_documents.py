@@ -12,7 +12,7 @@ from k1_contracts.json_schema import PlainJsonSchema
 from k1_contracts.messages.tracks import TrackPage
 from k1_contracts.registry import MESSAGES
 
-MODELS = {model for message in MESSAGES for model in (message.model, message.answer) if model}
+MODELS = {model for message in MESSAGES for model in (message.model, message.response_model) if model}
 
 
 def contracts(base: type[Contract] = Contract) -> Iterator[type[Contract]]:

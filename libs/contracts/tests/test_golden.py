@@ -13,7 +13,7 @@ from k1_contracts.registry import MESSAGES
 
 GOLDEN = Path(__file__).parent / "golden"
 MODELS = {message.name: message.model for message in MESSAGES} | {
-    message.answer.__name__: message.answer for message in MESSAGES if message.answer
+    message.response_model.__name__: message.response_model for message in MESSAGES if message.response_model
 }
 MODELS["GenesisMap"] = GenesisMap
 EXAMPLES = sorted(GOLDEN.glob("*/*.json"))

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from k1_contracts import streams, subjects
+from k1_contracts import durables, streams, subjects
 from k1_contracts.base import Contract, UtcTime
+from k1_contracts.durables import DURABLES, redrive_filter
 from k1_contracts.envelope import Envelope, EnvelopeError, envelope_for
 from k1_contracts.genesis import Rhythm
 from k1_contracts.ids import TrackId, derived_id, new_id
@@ -79,9 +80,9 @@ def test_subjects_of_dead_letters_lead_back() -> None:
 
 def test_every_durable_can_be_redriven() -> None:
     """Each durable's redrive subject is stored by its own stream, and by no other."""
-    homes = {stream.name: stream.subjects for stream in streams.STREAMS}
-    for durable in streams.DURABLES:
-        subject = streams.redrive_filter(durable.name)
+    homes = {stream.name: durables.stream_subjects(stream) for stream in streams.STREAMS}
+    for durable in DURABLES:
+        subject = redrive_filter(durable.name)
         assert [name for name, subjects_ in homes.items() if subject in subjects_] == [durable.stream]
 
 

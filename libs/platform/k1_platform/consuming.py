@@ -14,8 +14,8 @@ from nats.aio.msg import Msg
 
 from k1_contracts import subjects
 from k1_contracts.base import Contract
+from k1_contracts.durables import Durable
 from k1_contracts.envelope import Envelope, EnvelopeError
-from k1_contracts.streams import Durable
 from k1_platform.errors import PermanentError
 from k1_platform.tasks import contained
 

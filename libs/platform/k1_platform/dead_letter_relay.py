@@ -14,6 +14,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from k1_contracts import streams
+from k1_contracts.durables import DEAD_LETTER_RELAY
 from k1_platform.broker import Bus
 from k1_platform.consuming import consume
 from k1_platform.dead_letters import Failure, bury
@@ -29,7 +30,7 @@ def run_dead_letter_relay(bus: Bus) -> None:
     async def relay(message: NatsMessage) -> None:
         await _relay(bus, message.body)
 
-    consume(bus.broker, streams.DEAD_LETTER_RELAY, relay, workers=1)
+    consume(bus.broker, DEAD_LETTER_RELAY, relay, workers=1)
 
 
 async def _relay(bus: Bus, body: bytes) -> None:

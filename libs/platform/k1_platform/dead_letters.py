@@ -26,6 +26,7 @@ from typing_extensions import override
 
 from k1_contracts import streams, subjects
 from k1_contracts.base import rfc3339
+from k1_contracts.durables import DURABLES
 from k1_contracts.escaping import escape_controls
 from k1_platform.errors import PermanentError, TransientError
 
@@ -37,7 +38,7 @@ UNEXPECTED_ATTEMPTS: Final = 5
 _LONGEST_PAUSE_S: Final = 60.0
 
 _log = logging.getLogger(__name__)
-_max_deliver: Final = {durable.name: durable.max_deliver for durable in streams.DURABLES}
+_max_deliver: Final = {durable.name: durable.max_deliver for durable in DURABLES}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from aiohttp import web
 from nats.js import JetStreamContext
 from prometheus_client import CollectorRegistry, generate_latest
 
-from k1_contracts.streams import Durable
+from k1_contracts.durables import Durable
 from k1_platform.broker import Bus
 from k1_platform.errors import TransientError
 

@@ -21,6 +21,7 @@ from nats.js.api import (
 from nats.js.errors import BucketNotFoundError, NotFoundError
 
 from k1_contracts import streams
+from k1_contracts.durables import DURABLES, Durable, stream_subjects
 from k1_platform.mqtt_state import limit_mqtt_state
 from k1_platform.nats_connection import connect_options
 from k1_platform.objects import ObjectStore
@@ -35,7 +36,7 @@ def stream_config(stream: streams.Stream) -> StreamConfig:
     return StreamConfig(
         name=stream.name,
         description=stream.description,
-        subjects=list(stream.subjects),
+        subjects=list(stream_subjects(stream)),
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
         max_age=stream.max_age.total_seconds(),
@@ -48,7 +49,7 @@ def stream_config(stream: streams.Stream) -> StreamConfig:
     )
 
 
-def consumer_config(durable: streams.Durable) -> ConsumerConfig:
+def consumer_config(durable: Durable) -> ConsumerConfig:
     """The server's form of a durable."""
     return ConsumerConfig(
         durable_name=durable.name,
@@ -73,7 +74,7 @@ async def provision_bus(jetstream: JetStreamContext) -> None:
             await jetstream.update_stream(config)
     await limit_mqtt_state(jetstream)
     await asyncio.gather(
-        *(jetstream.add_consumer(durable.stream, consumer_config(durable)) for durable in streams.DURABLES),
+        *(jetstream.add_consumer(durable.stream, consumer_config(durable)) for durable in DURABLES),
         *(_provision_bucket(jetstream, bucket) for bucket in streams.BUCKETS),
     )
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from k1_contracts.base import Contract
 from k1_contracts.graph import Violation
-from k1_contracts.rpc import Answer, RpcError
+from k1_contracts.rpc import Response, RpcError
 from k1_platform.errors import TransientError
 from k1_platform.tasks import contained
 
@@ -56,7 +56,7 @@ async def ask(
             or `service_timeout` (504) when the answer does not come in time.
     """
     reply = await ask_raw(broker, subject, question, timeout_s=timeout_s)
-    parsed = Answer[answer].model_validate_json(reply.body)
+    parsed = Response[answer].model_validate_json(reply.body)
     if parsed.error:
         raise AnswerError.of(parsed.error)
     assert parsed.result is not None
@@ -158,7 +158,7 @@ def max_body(message: NatsMessage) -> int:
     return client.max_payload - _ROOM_FOR_HEADERS
 
 
-def refusal(subject: str, error: Exception, transient: tuple[type[Exception], ...]) -> Answer[Any]:
+def refusal(subject: str, error: Exception, transient: tuple[type[Exception], ...]) -> Response[Any]:
     """The answer to a question that ended in `error`; what nobody foresaw is logged."""
     if isinstance(error, AnswerError):
         problem = RpcError(
@@ -175,7 +175,7 @@ def refusal(subject: str, error: Exception, transient: tuple[type[Exception], ..
     else:
         _log.error("question failed", extra={"subject": subject}, exc_info=error)
         problem = RpcError(code="internal_error", message="The service failed; it was logged.", status=500)
-    return Answer(error=problem)
+    return Response(error=problem)
 
 
 async def raw_body(message: Any) -> Any:

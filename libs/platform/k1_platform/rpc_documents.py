@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 from faststream.nats import NatsBroker, NatsMessage, NatsResponse
 
 from k1_contracts.base import Contract
-from k1_contracts.rpc import Answer
+from k1_contracts.rpc import Response
 from k1_platform.broker import Bus
 from k1_platform.rpc import (
     ASK_TIMEOUT_S,
@@ -106,7 +106,7 @@ async def ask_document(
         return Document(reply.headers[ETAG], None)
     if status == HTTPStatus.OK:
         return Document(reply.headers[ETAG], reply.body)
-    error = Answer[Contract].model_validate_json(reply.body).error
+    error = Response[Contract].model_validate_json(reply.body).error
     assert error is not None
     raise AnswerError(error.code, error.message, error.status)
 
@@ -121,7 +121,7 @@ def _require_room(found: Document, room: int) -> None:
         raise AnswerError("slice_too_large", message, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
-def _error_response(refused: Answer[Any]) -> NatsResponse:
+def _error_response(refused: Response[Any]) -> NatsResponse:
     assert refused.error is not None
     body = refused.model_dump_json(exclude_none=True).encode()
     return NatsResponse(body, headers={STATUS: str(refused.error.status)})

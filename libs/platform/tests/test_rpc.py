@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts.base import Contract
-from k1_contracts.rpc import Answer
+from k1_contracts.rpc import Response
 from k1_platform.broker import Bus, broker_options, connect
 from k1_platform.rpc import TIMEOUT_HEADER, AnswerError, answer, ask
 from k1_platform.rpc_documents import Document, answer_document, ask_document
@@ -115,7 +115,7 @@ async def query(bus: Bus, subject: str, how: str) -> Any:
 @pytest.mark.parametrize("how", EXPECTED)
 async def test_every_query_gets_a_response(bus: Bus, how: str) -> None:
     """The responder says what went wrong, before its caller gives up, and the next query finds it well."""
-    error = Answer[Word].model_validate_json((await query(bus, SUBJECT, how)).body).error
+    error = Response[Word].model_validate_json((await query(bus, SUBJECT, how)).body).error
     assert error is not None
     assert (error.code, error.status) == EXPECTED[how]
     assert await ask(bus.broker, SUBJECT, Misbehave(how="well"), Word, timeout_s=60) == Word()
@@ -124,7 +124,7 @@ async def test_every_query_gets_a_response(bus: Bus, how: str) -> None:
 @pytest.mark.parametrize("how", [how for how in EXPECTED if how != "surrogate"])
 async def test_so_does_every_query_for_a_document(bus: Bus, how: str) -> None:
     """The same for documents."""
-    error = Answer[Word].model_validate_json((await query(bus, DOCUMENT, how)).body).error
+    error = Response[Word].model_validate_json((await query(bus, DOCUMENT, how)).body).error
     assert error is not None
     code, status = EXPECTED[how]
     assert (error.code, error.status) == ("slice_too_large" if how == "large" else code, status)

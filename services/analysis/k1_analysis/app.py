@@ -12,7 +12,8 @@ from k1_analysis.preset_list import list_presets
 from k1_analysis.runner import JobRunner
 from k1_analysis.settings import AnalysisSettings
 from k1_analysis.worker import Worker
-from k1_contracts import streams, subjects
+from k1_contracts import subjects
+from k1_contracts.durables import ANALYSIS_INTAKE, ANALYSIS_LANES
 from k1_contracts.messages.analysis import ListWorkers
 from k1_contracts.messages.graphs import ListPresets, SimulateGraph
 from k1_platform.children import ChildPool, Limits
@@ -83,7 +84,7 @@ async def wire(runtime: Runtime, settings: AnalysisSettings) -> None:
     )
     presence = Presence(bus.jetstream, queue, worker, settings.pod)
 
-    consume_table(bus.broker, streams.ANALYSIS_INTAKE, intake_table(bus.jetstream), workers=16)
+    consume_table(bus.broker, ANALYSIS_INTAKE, intake_table(bus.jetstream), workers=16)
     answer(bus.broker, subjects.RPC_WORKER_LIST, ListWorkers, presence.list)
     answer(bus.broker, subjects.RPC_PRESET_LIST, ListPresets, list_presets)
     answer(bus.broker, subjects.RPC_GRAPH_RUN, SimulateGraph, GraphRuns(objects, graph_child).run)
@@ -91,7 +92,7 @@ async def wire(runtime: Runtime, settings: AnalysisSettings) -> None:
     runtime.background(worker.run, "worker", leave_s=settings.stop_timeout_s + LEAVE_S)
 
     runtime.checks["object store"] = objects.check
-    for durable in (streams.ANALYSIS_INTAKE, *streams.ANALYSIS_LANES):
+    for durable in (ANALYSIS_INTAKE, *ANALYSIS_LANES):
         runtime.checks[f"durable {durable.name}"] = durable_check(bus.jetstream, durable)
     busy = Gauge("k1_analysis_busy_slots", "Slots that analyse a song", registry=runtime.registry)
     busy.set_function(lambda: sum(slot.job_id is not None for slot in worker.slots))

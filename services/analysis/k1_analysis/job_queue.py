@@ -18,8 +18,8 @@ from nats.js import JetStreamContext
 from opentelemetry import propagate
 
 from k1_contracts import streams, subjects
+from k1_contracts.durables import ANALYSIS_LANES, Durable
 from k1_contracts.messages.analysis import AnalysisJob
-from k1_contracts.streams import Durable
 from k1_platform.tasks import is_set_within
 
 _LOOK_AGAIN_S: Final = 1.0
@@ -55,7 +55,7 @@ class JobQueue:
         async with self._one_looks:
             while True:
                 self._announced.clear()
-                for lane in streams.ANALYSIS_LANES:
+                for lane in ANALYSIS_LANES:
                     message = await self._next_of(lane)
                     if message is not None:
                         return message
@@ -77,7 +77,7 @@ class JobQueue:
 
     async def depth(self) -> int:
         """How many jobs wait."""
-        lanes = [self._jetstream.consumer_info(lane.stream, lane.name) for lane in streams.ANALYSIS_LANES]
+        lanes = [self._jetstream.consumer_info(lane.stream, lane.name) for lane in ANALYSIS_LANES]
         return sum((info.num_pending or 0) for info in await asyncio.gather(*lanes))
 
 

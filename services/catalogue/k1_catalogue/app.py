@@ -18,6 +18,7 @@ from k1_catalogue.settings import CatalogueSettings
 from k1_catalogue.show_files import ShowFiles
 from k1_catalogue.store import SCHEMA
 from k1_contracts import streams, subjects
+from k1_contracts.durables import CATALOGUE
 from k1_contracts.messages.graphs import GraphSimulated, SimulateGraph
 from k1_platform.database import check_database, open_pool
 from k1_platform.health import durable_check
@@ -80,5 +81,5 @@ async def wire(runtime: Runtime) -> None:
         "postgres": lambda: check_database(pool),
         "mongo": maps.check,
         "objects": objects.check,
-        "durable": durable_check(jetstream, streams.CATALOGUE),
+        "durable": durable_check(jetstream, CATALOGUE),
     }

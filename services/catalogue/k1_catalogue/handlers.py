@@ -9,7 +9,8 @@ from k1_catalogue.intake import Intake
 from k1_catalogue.job_questions import JobQuestions
 from k1_catalogue.questions import Questions
 from k1_catalogue.reference import Reference
-from k1_contracts import streams, subjects
+from k1_contracts import subjects
+from k1_contracts.durables import CATALOGUE
 from k1_contracts.messages.analysis import (
     AnalysisCancelled,
     AnalysisCompleted,
@@ -48,7 +49,7 @@ def consume_facts(bus: Bus, intake: Intake, deployed: DeploymentIntake, *, worke
         subjects.DEPLOY_ROLLED_BACK: Handler(DeployRolledBack, deployed.record),
         subjects.DEPLOY_FAILED: Handler(DeployFailed, deployed.record),
     }
-    consume_table(bus.broker, streams.CATALOGUE, table, workers=workers)
+    consume_table(bus.broker, CATALOGUE, table, workers=workers)
 
 
 def answer_questions(

@@ -7,6 +7,7 @@ from faststream.nats import NatsBroker
 from nats.js import JetStreamContext
 
 from k1_contracts import streams, subjects
+from k1_contracts.durables import CATALOGUE
 from k1_platform.objects import ObjectStore
 from k1_platform.provision import consumer_config
 from services.catalogue.tests.bus import has_status, tell, until
@@ -25,7 +26,7 @@ async def test_killed_between_the_two_databases(
     """`kill -9` after the map was written and before it was told of: redelivered, and ready exactly once."""
     song = Song()
     blocker = await asyncpg.connect(nothing_told.environment["K1_POSTGRES_DSN"])
-    impatient = consumer_config(streams.CATALOGUE)
+    impatient = consumer_config(CATALOGUE)
     impatient.ack_wait = 3
     await jetstream.add_consumer(streams.EVENTS, impatient)
     try:
@@ -49,7 +50,7 @@ async def test_killed_between_the_two_databases(
             )
             assert tuple(counted or ()) == (2, 1)
     finally:
-        await jetstream.add_consumer(streams.EVENTS, consumer_config(streams.CATALOGUE))
+        await jetstream.add_consumer(streams.EVENTS, consumer_config(CATALOGUE))
         await blocker.close()
 
 

@@ -9,7 +9,7 @@ from random import Random
 
 from prometheus_client import Gauge
 
-from k1_contracts import streams
+from k1_contracts.durables import DEPLOY, DEPLOY_DEVICES
 from k1_contracts.messages.device_link import DeviceHello
 from k1_deploy import store
 from k1_deploy.catalogue import Catalogue
@@ -115,8 +115,8 @@ async def wire(runtime: Runtime) -> None:
     runtime.checks |= {
         "postgres": lambda: check_database(pool),
         "objects": objects.check,
-        "deploy": durable_check(bus.jetstream, streams.DEPLOY),
-        "deploy-devices": durable_check(bus.jetstream, streams.DEPLOY_DEVICES),
+        "deploy": durable_check(bus.jetstream, DEPLOY),
+        "deploy-devices": durable_check(bus.jetstream, DEPLOY_DEVICES),
     }
 
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from k1_contracts import streams, subjects
+from k1_contracts import subjects
+from k1_contracts.durables import DEPLOY, DEPLOY_DEVICES
 from k1_contracts.messages.bundles import GetBundle
 from k1_contracts.messages.deployment_queries import (
     ControlDeployment,
@@ -27,7 +28,7 @@ from k1_platform.rpc import answer
 
 def consume_hellos(bus: Bus, inventory: Inventory, *, workers: int) -> None:
     """Subscribe to what devices say when they connect: `device.*.hello`, without an envelope."""
-    consume(bus.broker, streams.DEPLOY_DEVICES, inventory.hello, workers=workers)
+    consume(bus.broker, DEPLOY_DEVICES, inventory.hello, workers=workers)
 
 
 def consume_orders(bus: Bus, requests: Requests, alarms: Alarms, *, workers: int) -> None:
@@ -36,7 +37,7 @@ def consume_orders(bus: Bus, requests: Requests, alarms: Alarms, *, workers: int
         subjects.DEPLOY_REQUESTED: Handler(RequestDeployment, requests.requested),
         subjects.DEVICE_ALARM: Handler(DeviceAlarm, alarms.raised),
     }
-    consume_table(bus.broker, streams.DEPLOY, table, workers=workers)
+    consume_table(bus.broker, DEPLOY, table, workers=workers)
 
 
 def answer_questions(

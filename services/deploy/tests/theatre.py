@@ -17,6 +17,7 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
 from k1_contracts import streams, subjects
+from k1_contracts.durables import DEPLOY_DEVICES
 from k1_contracts.ids import new_id
 from k1_contracts.messages.bundles import BundleInfo, BundleRef, GetBundle
 from k1_contracts.messages.deployment_queries import ControlDeployment, DeploymentView, GetDeployment
@@ -24,7 +25,7 @@ from k1_contracts.messages.deployments import RequestDeployment
 from k1_contracts.messages.device_link import RunningBundle
 from k1_contracts.messages.graphs import KeySet, PublicKey
 from k1_contracts.messages.telemetry import DeviceAlarm
-from k1_contracts.rpc import Answer, RpcError
+from k1_contracts.rpc import Response, RpcError
 from k1_deploy import store
 from k1_deploy.devices import device_store
 from k1_deploy.saga.entries import Intent, LogEntry, Outcome, logged
@@ -90,7 +91,7 @@ class Theatre:
 
     async def until_hellos_are_done(self) -> None:
         """Until the service has also asked the catalogue for keys, where it had to."""
-        durable, jetstream = streams.DEPLOY_DEVICES, self.client.jetstream(timeout=PATIENCE_S)
+        durable, jetstream = DEPLOY_DEVICES, self.client.jetstream(timeout=PATIENCE_S)
 
         async def handled() -> bool:
             info = await jetstream.consumer_info(durable.stream, durable.name)
@@ -231,8 +232,8 @@ class Theatre:
             error = RpcError(
                 code="track_not_found", message=f"There is no track {question.track_id}.", status=404
             )
-            return Answer[BundleInfo](error=error).model_dump_json().encode()
-        return Answer[BundleInfo](result=info).model_dump_json(exclude_none=True).encode()
+            return Response[BundleInfo](error=error).model_dump_json().encode()
+        return Response[BundleInfo](result=info).model_dump_json(exclude_none=True).encode()
 
     def list_downbeats(self) -> list[float]:
         if self.downbeats_ms is not None:
@@ -244,7 +245,7 @@ class Theatre:
         keys = [PublicKey(kid=kid, x="x") for kid in self.key_ids]
         document = json.dumps({"keys": [{"kid": kid} for kid in self.key_ids]})
         told = KeySet(keys=keys, document=document, signatures=dict.fromkeys(self.key_ids, "aa"))
-        return Answer[KeySet](result=told).model_dump_json(exclude_none=True).encode()
+        return Response[KeySet](result=told).model_dump_json(exclude_none=True).encode()
 
 
 def running(info: BundleInfo) -> RunningBundle:

@@ -6,7 +6,7 @@ from typing import Final
 import aiohttp
 
 from k1_contracts.base import Contract
-from k1_contracts.rpc import Answer
+from k1_contracts.rpc import Response
 from k1_gateway.edge import Edge
 from k1_gateway.rate_limits import RateLimits
 from k1_gateway.settings import GatewaySettings
@@ -37,6 +37,6 @@ class Api:
         reply = (await ask_raw(self.bus.broker, subject, question, timeout_s=timeout_s)).body
         if reply.startswith(_RESULT):
             return reply[len(_RESULT) : -1]
-        error = Answer[Contract].model_validate_json(reply).error
+        error = Response[Contract].model_validate_json(reply).error
         assert error is not None, "an answer without a result holds an error"
         raise AnswerError.of(error)

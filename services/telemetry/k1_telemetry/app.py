@@ -1,6 +1,7 @@
 """Starts the telemetry service and connects its parts."""
 
 from k1_contracts import streams
+from k1_contracts.durables import TELEMETRY_PRESENCE, TELEMETRY_SAMPLES
 from k1_platform.health import durable_check
 from k1_platform.service import Runtime, run_service
 from k1_telemetry.leader_election import LeaderElection
@@ -15,8 +16,8 @@ async def wire(runtime: Runtime) -> None:
     election = LeaderElection(runtime.bus, leaders, Metrics(runtime.registry), runtime.about)
     runtime.background(election.run, "leader election")
     runtime.checks |= {
-        "samples": durable_check(jetstream, streams.TELEMETRY_SAMPLES),
-        "presence": durable_check(jetstream, streams.TELEMETRY_PRESENCE),
+        "samples": durable_check(jetstream, TELEMETRY_SAMPLES),
+        "presence": durable_check(jetstream, TELEMETRY_PRESENCE),
     }
 
 

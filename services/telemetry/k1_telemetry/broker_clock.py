@@ -14,7 +14,7 @@ from typing import Final
 from nats.aio.client import Client
 from nats.errors import TimeoutError as NatsTimeoutError
 
-from k1_contracts.streams import Durable
+from k1_contracts.durables import Durable
 
 _SAMPLE_COUNT: Final = 8
 _TIMEOUT_S: Final = 2.0

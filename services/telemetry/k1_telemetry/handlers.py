@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from nats.aio.msg import Msg
 
-from k1_contracts import streams, subjects
+from k1_contracts import subjects
+from k1_contracts.durables import TELEMETRY_PRESENCE, TELEMETRY_SAMPLES, Durable
 from k1_contracts.messages.device_link import DEVICE_ID
-from k1_contracts.streams import Durable
 from k1_telemetry.broker_clock import BrokerClock
 from k1_telemetry.fleet.effects import Effects, RejectedMessage
 from k1_telemetry.fleet.fleet import Fleet
@@ -32,8 +32,8 @@ class MessageHandlers:
     def subscriptions(self) -> tuple[tuple[Durable, Handler], ...]:
         """Return each durable that telemetry consumes, with its handler."""
         return (
-            (streams.TELEMETRY_SAMPLES, self.handle_readings),  # telemetry.<id>
-            (streams.TELEMETRY_PRESENCE, self.handle_announcement),  # device.<id>.hello, device.<id>.bye
+            (TELEMETRY_SAMPLES, self.handle_readings),  # telemetry.<id>
+            (TELEMETRY_PRESENCE, self.handle_announcement),  # device.<id>.hello, device.<id>.bye
         )
 
     def handle_readings(self, message: Msg, effects: Effects) -> None:

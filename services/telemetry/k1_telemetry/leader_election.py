@@ -8,7 +8,7 @@ from typing import Final
 
 from nats.js.kv import KeyValue
 
-from k1_contracts import streams
+from k1_contracts.durables import TELEMETRY_SAMPLES
 from k1_platform.broker import Bus
 from k1_platform.tasks import run_together
 from k1_telemetry.broker_clock import BrokerClock
@@ -33,7 +33,7 @@ class LeaderElection:
         """Start as a standby; `about` is shown by the readiness endpoint, and its `role` is kept current."""
         self._bus, self._metrics, self._about = bus, metrics, about
         self._lease = LeaderLease(leaders, LEADER_KEY, bus.client.new_inbox())
-        self._clock = BrokerClock(bus.client, streams.TELEMETRY_SAMPLES)
+        self._clock = BrokerClock(bus.client, TELEMETRY_SAMPLES)
         self._fleet: Fleet | None = None
         self._become_standby()
 

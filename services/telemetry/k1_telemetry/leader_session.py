@@ -8,8 +8,7 @@ from typing import Final
 
 from nats.aio.msg import Msg
 
-from k1_contracts import streams
-from k1_contracts.streams import Durable
+from k1_contracts.durables import TELEMETRY_SAMPLES, Durable
 from k1_platform.broker import Bus
 from k1_platform.device_errors import DeviceErrors
 from k1_platform.pulling import Pulled, Puller, PullError
@@ -72,7 +71,7 @@ class LeaderSession:
                     await asyncio.sleep(_RETRY_DELAY_S)
                 else:
                     await self._process(pulled, handler)
-                    if durable is streams.TELEMETRY_SAMPLES:
+                    if durable is TELEMETRY_SAMPLES:
                         self._advance_watermark(pulled)
 
     async def _process(self, pulled: Pulled, handler: Handler) -> None:

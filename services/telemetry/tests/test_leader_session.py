@@ -10,6 +10,7 @@ from nats.js.kv import KeyValue
 from prometheus_client import CollectorRegistry
 
 from k1_contracts import streams
+from k1_contracts.durables import TELEMETRY_SAMPLES
 from k1_contracts.messages.telemetry import Presence
 from k1_platform.pulling import Pulled
 from k1_telemetry.broker_clock import BrokerClock
@@ -119,7 +120,7 @@ async def test_a_late_response_does_not_count_as_the_brokers_time(monkeypatch: p
         return SimpleNamespace(data=json.dumps({"ts": at(now_s).isoformat()}).encode())
 
     client: Any = SimpleNamespace(request=request)
-    clock = BrokerClock(client, streams.TELEMETRY_SAMPLES)
+    clock = BrokerClock(client, TELEMETRY_SAMPLES)
     with pytest.raises(NatsTimeoutError):
         await clock.measure()
     took_s = 0.0

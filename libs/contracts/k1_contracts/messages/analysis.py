@@ -1,10 +1,14 @@
 """Defines the commands, events and queries about analysis jobs and workers."""
 
+from typing import Final
+
 from pydantic import Field
 
 from k1_contracts.base import Contract, UtcTime
+from k1_contracts.descriptors import Command, Event, LiveMessage, Query, QueuedCommand
 from k1_contracts.ids import JobId, TrackId
 from k1_contracts.rpc import Limit
+from k1_contracts.streams import ANALYSIS_WORK, EVENTS
 from k1_contracts.tracks import (
     DEFAULT_PRIORITY,
     AnalysisSummary,
@@ -175,3 +179,94 @@ class WorkerList(Contract):
     total: int
     queue_depth: int
     workers: list[WorkerSlot]
+
+
+def _job_id(message: AnalysisStarted | AnalysisCompleted | AnalysisFailed | AnalysisCancelled) -> str:
+    return message.job_id
+
+
+def _track_id(message: AnalysisStarted | AnalysisCompleted | AnalysisFailed | AnalysisCancelled) -> str:
+    return message.track_id
+
+
+ANALYSIS_REQUESTED: Final = Command(
+    "analysis.requested",
+    RequestAnalysis,
+    summary="Analyse a track again",
+    senders=("catalogue",),
+    receivers=("analysis",),
+    stream=EVENTS,
+    subject_id=lambda command: command.job_id,
+    time=lambda command: command.requested_at,
+)
+ANALYSIS_QUEUED: Final = QueuedCommand(
+    "work.analysis.p{priority}",
+    AnalysisJob,
+    summary="A job waits for a worker; one subject a priority",
+    senders=("analysis",),
+    receivers=("analysis",),
+    stream=ANALYSIS_WORK,
+)
+ANALYSIS_STARTED: Final = Event(
+    "analysis.started",
+    AnalysisStarted,
+    summary="A worker took the job",
+    senders=("analysis",),
+    receivers=("catalogue",),
+    stream=EVENTS,
+    subject_id=_track_id,
+    time=lambda event: event.started_at,
+    key=_job_id,
+)
+ANALYSIS_COMPLETED: Final = Event(
+    "analysis.completed",
+    AnalysisCompleted,
+    summary="The artefacts of a version lie in the object store",
+    senders=("analysis",),
+    receivers=("catalogue",),
+    stream=EVENTS,
+    subject_id=_track_id,
+    time=lambda event: event.completed_at,
+    key=_job_id,
+)
+ANALYSIS_FAILED: Final = Event(
+    "analysis.failed",
+    AnalysisFailed,
+    summary="A job ended without a map",
+    senders=("analysis",),
+    receivers=("catalogue",),
+    stream=EVENTS,
+    subject_id=_track_id,
+    time=lambda event: event.failed_at,
+    key=_job_id,
+)
+ANALYSIS_CANCELLED: Final = Event(
+    "analysis.cancelled",
+    AnalysisCancelled,
+    summary="A person cancelled the job",
+    senders=("analysis",),
+    receivers=("catalogue",),
+    stream=EVENTS,
+    subject_id=_track_id,
+    time=lambda event: event.cancelled_at,
+    key=_job_id,
+)
+JOB_PROGRESSED: Final = LiveMessage(
+    "live.job.{job_id}",
+    JobProgress,
+    summary="How far a job is",
+    senders=("analysis",),
+    receivers=("gateway",),
+)
+JOB_LIST: Final = Query("rpc.catalogue.job.list", ListJobs, JobPage, summary="The newest jobs")
+JOB_GET: Final = Query("rpc.catalogue.job.get", GetJob, JobView, summary="One job")
+JOB_CANCEL: Final = Query("rpc.catalogue.job.cancel", GetJob, JobView, summary="Cancel a job")
+ANALYSIS_REQUEST: Final = Query(
+    "rpc.catalogue.analysis.request",
+    RequestTrackAnalysis,
+    AnalysisAccepted,
+    summary="Ask for another analysis of a track",
+)
+WORKER_LIST: Final = Query(
+    "rpc.analysis.worker.list", ListWorkers, WorkerList, summary="The analysis workers"
+)

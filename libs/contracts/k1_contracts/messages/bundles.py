@@ -1,9 +1,10 @@
 """Defines bundles and the queries about them."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from k1_contracts.base import Contract
-from k1_contracts.graph import BundleManifest, RuntimeEstimate, RuntimeRisk
+from k1_contracts.descriptors import Query
+from k1_contracts.graph import BundleManifest, GraphImpact, RuntimeEstimate, RuntimeRisk
 from k1_contracts.ids import Sha256, TrackId
 from k1_contracts.messages.device_link import DeviceId, RunningBundle
 from k1_contracts.tracks import Version
@@ -68,3 +69,22 @@ class BundleView(Contract):
     runtime_estimate: RuntimeEstimate
     bundle: BundleRef
     compatibility: list[Compatibility]
+
+
+BUNDLE_INFO: Final = Query(
+    "rpc.catalogue.bundle.get",
+    GetBundle,
+    BundleInfo,
+    summary="The bundle of a version and what the gates look at",
+    senders=("deploy",),
+)
+GRAPH_COMPARE: Final = Query(
+    "rpc.catalogue.graph.compare",
+    CompareGraphs,
+    GraphImpact,
+    summary="What changes for a device that runs another bundle",
+    senders=("deploy",),
+)
+BUNDLE_GET: Final = Query(
+    "rpc.deploy.bundle.get", GetBundle, BundleView, summary="A bundle and the devices that could run it"
+)

@@ -1,10 +1,11 @@
 """Defines the queries about deployments: plans, lists, views and control."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
 from k1_contracts.base import NO_NUL, Contract, UtcTime
+from k1_contracts.descriptors import Query
 from k1_contracts.graph import GraphImpact
 from k1_contracts.ids import DeploymentId, Sha256, TrackId
 from k1_contracts.messages.bundles import BundleRef
@@ -153,3 +154,20 @@ class ControlDeployment(Contract):
 class DeploymentAccepted(Contract):
     deployment_id: DeploymentId
     status: Literal["queued"] = "queued"
+
+
+DEPLOYMENT_PLAN: Final = Query(
+    "rpc.deploy.deployment.plan", PlanDeployment, DeploymentPlan, summary="What a deployment would do"
+)
+DEPLOYMENT_LIST: Final = Query(
+    "rpc.deploy.deployment.list", ListDeployments, DeploymentPage, summary="The newest deployments"
+)
+DEPLOYMENT_GET: Final = Query(
+    "rpc.deploy.deployment.get", GetDeployment, DeploymentView, summary="One deployment"
+)
+DEPLOYMENT_CONTROL: Final = Query(
+    "rpc.deploy.deployment.control",
+    ControlDeployment,
+    DeploymentView,
+    summary="Cancel, roll back, pause or resume",
+)

@@ -1,13 +1,16 @@
 """Defines a deployment: its vocabulary, the command that starts one and the events it publishes."""
 
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
 from k1_contracts.base import NOT_BLANK, Contract, JsonObject, UtcTime
+from k1_contracts.descriptors import Command, Event, LiveMessage
 from k1_contracts.ids import DeploymentId, Sha256, TrackId
 from k1_contracts.messages.device_link import DeviceId
 from k1_contracts.messages.devices import Group
+from k1_contracts.streams import EVENTS
 from k1_contracts.tracks import Version
 
 DeploymentStatus = Literal[
@@ -228,3 +231,70 @@ class DeploymentChange(Contract):
     step: StepView | None = None
     percent: float | None = None
     at: UtcTime
+
+
+def _deployment_id(event: DeployEvent) -> str:
+    return event.deployment_id
+
+
+def _at(event: DeployEvent) -> datetime:
+    return event.at
+
+
+DEPLOY_REQUESTED: Final = Command(
+    "deploy.requested",
+    RequestDeployment,
+    summary="Put a version on devices",
+    senders=("gateway",),
+    receivers=("deploy",),
+    stream=EVENTS,
+    subject_id=lambda command: command.deployment_id,
+    time=lambda command: command.requested_at,
+)
+DEPLOY_PROGRESSED: Final = Event(
+    "deploy.progressed",
+    DeployProgressed,
+    summary="The status of a deployment changed",
+    senders=("deploy",),
+    receivers=("catalogue",),
+    stream=EVENTS,
+    subject_id=_deployment_id,
+    time=_at,
+)
+DEPLOY_SUCCEEDED: Final = Event(
+    "deploy.succeeded",
+    DeploySucceeded,
+    summary="The devices run the new bundle",
+    senders=("deploy",),
+    receivers=("catalogue",),
+    stream=EVENTS,
+    subject_id=_deployment_id,
+    time=_at,
+)
+DEPLOY_ROLLED_BACK: Final = Event(
+    "deploy.rolled_back",
+    DeployRolledBack,
+    summary="The devices run what they ran before",
+    senders=("deploy",),
+    receivers=("catalogue",),
+    stream=EVENTS,
+    subject_id=_deployment_id,
+    time=_at,
+)
+DEPLOY_FAILED: Final = Event(
+    "deploy.failed",
+    DeployFailed,
+    summary="It ended before anything changed",
+    senders=("deploy",),
+    receivers=("catalogue",),
+    stream=EVENTS,
+    subject_id=_deployment_id,
+    time=_at,
+)
+DEPLOYMENT_CHANGED: Final = LiveMessage(
+    "live.deploy.{deployment_id}",
+    DeploymentChange,
+    summary="Steps of a deployment",
+    senders=("deploy",),
+    receivers=("gateway",),
+)

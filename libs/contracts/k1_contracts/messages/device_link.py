@@ -11,7 +11,9 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints
 
 from k1_contracts.base import Contract, UtcTime
+from k1_contracts.descriptors import DeviceMessage, M
 from k1_contracts.ids import DeploymentId, Sha256, TrackId
+from k1_contracts.streams import DEVICES
 from k1_contracts.tracks import Version
 
 DEVICE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
@@ -235,3 +237,59 @@ class DeviceError(Contract):
     suppressed: int = Field(default=0, ge=0)
     """Errors of this device since the one before that were not sent."""
     at: UtcTime
+
+
+DEVICE_HELLO: Final = DeviceMessage(
+    "device.{device_id}.hello",
+    DeviceHello,
+    summary="At every connection",
+    senders=("device",),
+    receivers=("deploy", "telemetry"),
+    stream=DEVICES,
+)
+DEVICE_BYE: Final = DeviceMessage(
+    "device.{device_id}.bye",
+    DeviceBye,
+    summary="A clean end, or the last will",
+    senders=("device",),
+    receivers=("telemetry",),
+    stream=DEVICES,
+)
+DEVICE_REPLY: Final = DeviceMessage(
+    "device.{device_id}.reply",
+    DeviceReply,
+    summary="An answer to a command",
+    senders=("device",),
+    receivers=("deploy",),
+)
+DEVICE_FETCH: Final = DeviceMessage(
+    "device.{device_id}.fetch",
+    FetchChunk,
+    summary="A part of a bundle, please",
+    senders=("device",),
+    receivers=("deploy",),
+)
+
+
+def _command(verb: str, model: type[M], summary: str) -> DeviceMessage[M]:
+    subject = f"command.{{device_id}}.{verb}"
+    return DeviceMessage(subject, model, summary=summary, senders=("deploy",), receivers=("device",))
+
+
+COMMAND_INFO: Final = _command("info", Info, "Say what you are and hold")
+COMMAND_PING: Final = _command("ping", Ping, "Measure the clock")
+COMMAND_STAGE: Final = _command("stage", Stage, "Fetch and check a bundle")
+COMMAND_ACTIVATE: Final = _command("activate", Activate, "Run a staged bundle from a moment on")
+COMMAND_DEACTIVATE: Final = _command("deactivate", Deactivate, "Run again what ran before")
+COMMAND_DISCARD: Final = _command("discard", Discard, "Delete a bundle that does not run")
+COMMAND_TRUST: Final = _command("trust", Trust, "Replace the trusted keys")
+COMMAND_CHUNK: Final = _command(
+    "chunk", ChunkHeader, "The head of a part of a bundle; a newline and the bytes follow"
+)
+DEVICE_ERROR: Final = DeviceMessage(
+    "command.{device_id}.error",
+    DeviceError,
+    summary="What was wrong with a message of the device",
+    senders=("deploy", "telemetry"),
+    receivers=("device",),
+)

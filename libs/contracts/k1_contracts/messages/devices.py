@@ -1,10 +1,11 @@
 """Defines the devices as their operator sees them, and the queries that list, add and revoke them."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
 from k1_contracts.base import Contract, UtcTime
+from k1_contracts.descriptors import Query
 from k1_contracts.ids import DeploymentId, Sha256
 from k1_contracts.messages.device_link import DeviceId, RunningBundle, Transport
 from k1_contracts.tracks import Notice
@@ -101,3 +102,17 @@ class RevokeDevices(Contract):
 
 class DevicesRevoked(Contract):
     device_ids: list[DeviceId]
+
+
+DEVICE_LIST: Final = Query("rpc.deploy.device.list", ListDevices, DevicePage, summary="The devices")
+DEVICE_GET: Final = Query("rpc.deploy.device.get", GetDevice, DeviceView, summary="One device")
+DEVICE_ADD: Final = Query(
+    "rpc.deploy.device.add", AddDevices, DevicesAdded, summary="Provision devices", senders=("k1",)
+)
+DEVICE_REVOKE: Final = Query(
+    "rpc.deploy.device.revoke",
+    RevokeDevices,
+    DevicesRevoked,
+    summary="Revoke devices' credentials",
+    senders=("k1",),
+)

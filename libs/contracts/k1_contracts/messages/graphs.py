@@ -1,10 +1,11 @@
 """Defines the queries about graphs, presets, node types and keys."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, JsonValue
 
 from k1_contracts.base import Contract, JsonObject, UtcTime
+from k1_contracts.descriptors import Query
 from k1_contracts.graph import (
     ExecutorScale,
     GraphContract,
@@ -218,3 +219,24 @@ class KeySet(Contract):
     signatures: dict[str, str] = Field(default_factory=dict[str, str])
     """Ed25519 over the document's UTF-8 bytes, hex, by the `kid` of every listed key: a device that trusts
     one of them accepts the others."""
+
+
+GRAPH_GET: Final = Query("rpc.catalogue.graph.get", GetGraph, GraphView, summary="The graph of a version")
+GRAPH_PUT: Final = Query("rpc.catalogue.graph.put", PutGraph, GraphSaved, summary="Edit the graph")
+GRAPH_SIMULATE: Final = Query(
+    "rpc.catalogue.graph.simulate", Simulate, Simulated, summary="Run a graph over the map of a version"
+)
+GRAPH_RUN: Final = Query(
+    "rpc.analysis.graph.simulate",
+    SimulateGraph,
+    GraphSimulated,
+    summary="Run a graph over a stored map, in a worker's child",
+    senders=("catalogue",),
+)
+NODE_LIST: Final = Query("rpc.catalogue.node.list", ListNodes, NodeCatalogue, summary="The node catalogue")
+PRESET_LIST: Final = Query(
+    "rpc.analysis.preset.list", ListPresets, PresetList, summary="The presets with their templates"
+)
+KEY_LIST: Final = Query(
+    "rpc.catalogue.key.list", ListKeys, KeySet, summary="The public keys that bundles are signed with"
+)

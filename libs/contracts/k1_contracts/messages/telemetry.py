@@ -1,12 +1,15 @@
 """Defines the readings of devices, their presence, their alarms and the live feed."""
 
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, RootModel
 
-from k1_contracts.base import Contract, JsonObject, UtcTime
+from k1_contracts.base import Contract, JsonObject, UtcTime, rfc3339
+from k1_contracts.descriptors import DeviceMessage, Event, LiveMessage
 from k1_contracts.ids import TrackId
 from k1_contracts.messages.device_link import DeviceId
+from k1_contracts.streams import EVENTS, LIVE_TRACKS, TELEMETRY
 
 
 class TelemetrySample(Contract):
@@ -101,3 +104,67 @@ class LiveEvent(Contract):
 
 class LiveItem(RootModel[LiveSample | LiveEvent]):
     """One thing on the live feed of a track."""
+
+
+def _device_id(event: DeviceOnline | DeviceOffline | DeviceAlarm) -> str:
+    return event.device_id
+
+
+def _at(event: DeviceOnline | DeviceOffline | DeviceAlarm) -> datetime:
+    return event.at
+
+
+DEVICE_ONLINE: Final = Event(
+    "device.online",
+    DeviceOnline,
+    summary="A device is there",
+    senders=("telemetry",),
+    stream=EVENTS,
+    subject_id=_device_id,
+    time=_at,
+    key=lambda event: f"{event.device_id}:{event.at.isoformat()}",
+)
+DEVICE_OFFLINE: Final = Event(
+    "device.offline",
+    DeviceOffline,
+    summary="A device is gone",
+    senders=("telemetry",),
+    stream=EVENTS,
+    subject_id=_device_id,
+    time=_at,
+    key=lambda event: f"{event.device_id}:{event.last_seen and event.last_seen.isoformat()}",
+)
+DEVICE_ALARM: Final = Event(
+    "device.alarm",
+    DeviceAlarm,
+    summary="A level was reached or left",
+    senders=("telemetry", "deploy"),
+    receivers=("deploy",),
+    stream=EVENTS,
+    subject_id=_device_id,
+    time=_at,
+    key=lambda event: f"{event.device_id}:{event.kind}:{event.level}:{event.state}:{rfc3339(event.since)}",
+)
+DEVICE_READINGS: Final = DeviceMessage(
+    "telemetry.{device_id}",
+    TelemetryBody,
+    summary="Readings of one device",
+    senders=("device",),
+    receivers=("telemetry",),
+    stream=TELEMETRY,
+)
+LIVE_READING: Final = LiveMessage(
+    "live.telemetry.{device_id}",
+    LiveSample,
+    summary="The newest reading of a device",
+    senders=("telemetry",),
+    receivers=("gateway",),
+)
+LIVE_TRACK: Final = LiveMessage(
+    "live.track.{track_id}",
+    LiveItem,
+    summary="Readings and events of the devices that play a track",
+    senders=("telemetry", "deploy"),
+    receivers=("gateway",),
+    stream=LIVE_TRACKS,
+)

@@ -1,13 +1,16 @@
 """Defines the event and the queries about tracks, their versions and artefacts."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from k1_contracts.base import Contract, JsonObject, UtcTime
+from k1_contracts.descriptors import DocumentQuery, Event, Query
+from k1_contracts.genesis import GenesisView
 from k1_contracts.ids import ArtefactId, JobId, TrackId
 from k1_contracts.messages.deployments import TrackDeployment
 from k1_contracts.rpc import Cursor, Limit, Offset
+from k1_contracts.streams import EVENTS
 from k1_contracts.tracks import (
     DEFAULT_PRIORITY,
     AnalysisSummary,
@@ -161,3 +164,28 @@ class UploadAccepted(Contract):
     track_id: TrackId
     job_id: JobId
     status: Literal["queued", "existing"]
+
+
+TRACK_UPLOADED: Final = Event(
+    "track.uploaded",
+    TrackUploaded,
+    summary="A song lies complete in the object store",
+    senders=("ingest",),
+    receivers=("analysis", "catalogue"),
+    stream=EVENTS,
+    subject_id=lambda event: event.track_id,
+    time=lambda event: event.uploaded_at,
+)
+TRACK_LIST: Final = Query("rpc.catalogue.track.list", ListTracks, TrackPage, summary="A page of tracks")
+TRACK_GET: Final = Query("rpc.catalogue.track.get", GetTrack, TrackDetail, summary="A track and its versions")
+VERSION_GET: Final = Query("rpc.catalogue.version.get", GetVersion, VersionDetail, summary="One version")
+ARTEFACT_LIST: Final = Query(
+    "rpc.catalogue.artefact.list", GetVersion, ArtefactList, summary="A version's artefacts"
+)
+GENESIS_GET: Final = DocumentQuery(
+    "rpc.catalogue.genesis.get",
+    GetGenesis,
+    GenesisView,
+    summary="The Genesis map of a version, or a slice of it",
+    senders=("gateway", "deploy"),
+)

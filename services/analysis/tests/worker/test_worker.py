@@ -24,6 +24,7 @@ from k1_analysis.runner import _ANALYSED_PERCENT as GRAPH_BEGINS_AT
 from k1_analysis.runner import JobRunner
 from k1_analysis.worker import Worker
 from k1_contracts import streams, subjects
+from k1_contracts.durables import ANALYSIS_INTAKE, ANALYSIS_LANES, Durable
 from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import (
     AnalysisCancelled,
@@ -130,7 +131,7 @@ async def bus(provisioned: object, patient: None) -> AsyncIterator[Bus]:
 
 async def allow_for_an_answer(bus: Bus, seconds: float | None) -> None:
     """How long a worker may say nothing of a job before another gets it; None: as provisioned."""
-    for lane in streams.ANALYSIS_LANES:
+    for lane in ANALYSIS_LANES:
         config = consumer_config(lane)
         config.ack_wait = seconds or config.ack_wait
         await bus.jetstream.add_consumer(lane.stream, config)
@@ -390,7 +391,7 @@ async def test_a_poison_job_is_buried_and_the_worker_goes_on(bench: Bench, uniqu
     assert [(letter.durable, letter.code) for letter in letters] == [("analysis-p5", "invalid_message")]
 
 
-async def _unsettled(jetstream: JetStreamContext, durable: streams.Durable) -> int:
+async def _unsettled(jetstream: JetStreamContext, durable: Durable) -> int:
     info = await jetstream.consumer_info(durable.stream, durable.name)
     return (info.num_pending or 0) + (info.num_ack_pending or 0)
 
@@ -400,7 +401,7 @@ async def test_uploads_and_requests_become_waiting_jobs_once(
 ) -> None:
     """Both intake subjects put a job on the lane of its priority; the same one delivered twice waits once."""
     request = RequestAnalysis.model_validate((await bench.job("fine x", priority=9)).model_dump())
-    consume_table(bench.bus.broker, streams.ANALYSIS_INTAKE, intake_table(jetstream), workers=2)
+    consume_table(bench.bus.broker, ANALYSIS_INTAKE, intake_table(jetstream), workers=2)
     await bench.bus.broker.start()
     envelope, body = make_event(
         subjects.ANALYSIS_REQUESTED, request, source="catalogue", about=request.track_id
@@ -409,7 +410,7 @@ async def test_uploads_and_requests_become_waiting_jobs_once(
         again = envelope.model_copy(update={"id": event_id})
         await publish_event(bench.bus.broker, subjects.ANALYSIS_REQUESTED, again, body, stream=streams.EVENTS)
     async with asyncio.timeout(PATIENCE_S):
-        while await _unsettled(jetstream, streams.ANALYSIS_INTAKE):
+        while await _unsettled(jetstream, ANALYSIS_INTAKE):
             await asyncio.sleep(0.01)
     assert await bench.queue.depth() == 1
     waiting = await jetstream.get_last_msg(streams.ANALYSIS_WORK, subjects.analysis_job(9))
