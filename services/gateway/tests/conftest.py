@@ -10,9 +10,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
 from k1_contracts import bundles, deployments, fleet, graph_queries, queries, subjects
-from k1_platform.broker import Bus, connect, make_broker
-from k1_platform.rpc import answer
-from k1_platform.rpc_documents import Document, answer_document
+from k1_platform.nats.client import Bus, connect, make_broker
+from k1_platform.nats.rpc import respond
+from k1_platform.nats.rpc_documents import Document, respond_with_document
 from k1_platform.settings import NatsSettings
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
@@ -91,8 +91,8 @@ class Owners:
 
     def subscribe(self) -> None:
         for subject, model in QUESTIONS.items():
-            answer(self.bus.broker, subject, model, self._answering(subject))
-        answer_document(
+            respond(self.bus.broker, subject, model, self._answering(subject))
+        respond_with_document(
             self.bus, subjects.RPC_GENESIS_GET, queries.GetGenesis, self._answering(subjects.RPC_GENESIS_GET)
         )
 
