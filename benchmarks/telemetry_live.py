@@ -25,8 +25,8 @@ from k1_cli.embedded.home import Home
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts import subjects
 from k1_contracts.ids import new_id
-from k1_platform.nats_connection import connect_options
-from k1_platform.provision import provision_bus
+from k1_platform.nats.connection import connect_options
+from k1_platform.nats.provision import provision_bus
 from tests.support.service_process import RunningService, running_service
 
 RATE = 10

@@ -15,8 +15,8 @@ from typing import Any
 
 import uvloop
 
+from k1_platform.processes.threads import in_thread
 from k1_platform.settings import NatsSettings
-from k1_platform.threads import in_thread
 from k1_simulator.faults.models import FaultPlan, Slow
 from k1_simulator.fleet import Fleet
 from k1_simulator.fleet_context import BehaviourConfig, Servers

@@ -20,8 +20,8 @@ from k1_contracts.messages.deployments import RequestDeployment, Strategy
 from k1_contracts.messages.devices import AddDevices, DevicesAdded
 from k1_deploy.devices.link import DeviceLink
 from k1_deploy.driving.bundles import Bundles
-from k1_platform.objects import ObjectStore
-from k1_platform.threads import in_thread
+from k1_platform.processes.threads import in_thread
+from k1_platform.storage.objects import ObjectStore
 from k1_simulator.identity import device_names, provisioned
 from tests.chaos.session import Session
 from tests.chaos.world import World

@@ -14,7 +14,7 @@ from k1_cli.errors import CommandError
 from k1_cli.hints import k1_command
 from k1_contracts.base import Contract
 from k1_contracts.rpc import Response
-from k1_platform.nats_connection import connect_briefly
+from k1_platform.nats.connection import one_shot_connection
 from k1_platform.settings import NatsSettings
 
 _TIMEOUT_SECONDS = 10
@@ -39,7 +39,7 @@ async def connect_client(settings: NatsSettings) -> AsyncGenerator[Client]:
         CommandError: the server does not answer, at the start or within the block.
     """
     try:
-        async with connect_briefly(settings, _TIMEOUT_SECONDS) as client:
+        async with one_shot_connection(settings, _TIMEOUT_SECONDS) as client:
             yield client
     except (OSError, NatsError) as error:
         raise CommandError(

@@ -10,7 +10,7 @@ from k1_cli.hints import k1_command
 from k1_cli.provisioning import ENDINGS, SERVERS, TRUSTED_KEYS
 from k1_contracts.messages.device_link import Transport
 from k1_contracts.messages.devices import DeviceCredential, DeviceServers
-from k1_platform.nats_jwt import parse_credentials
+from k1_platform.auth.jwt import parse_credentials
 from k1_simulator.identity import Identity
 
 

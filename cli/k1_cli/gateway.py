@@ -15,7 +15,7 @@ from k1_cli.errors import CommandError
 from k1_cli.formatting import form_file_name, readable
 from k1_cli.hints import k1_command
 from k1_cli.problems import describe_problem
-from k1_platform.tls import client_context
+from k1_platform.auth.tls import client_context
 
 JsonObject = dict[str, Any]
 

@@ -10,7 +10,7 @@ from k1_cli.embedded.home import Home
 from k1_cli.embedded.network import Network, check_names, checked_address
 from k1_cli.errors import CommandError
 from k1_contracts.messages.devices import DeviceServers
-from k1_platform.tls import client_context, server_context
+from k1_platform.auth.tls import client_context, server_context
 
 TLS_FOLDER: Final = "tls"
 _PLAIN_TEXT: Final = "WARNING: plain text on a network: who is on it can read songs and credentials and send commands; leave --no-tls out"
@@ -75,7 +75,7 @@ class Listening:
             return Network(
                 address, self.names, self.certificate.absolute(), self.key.absolute(), _absolute(self.ca)
             )
-        from k1_platform.certificates import ensure_certificates  # noqa: PLC0415  slow to import, seldom needed
+        from k1_platform.auth.certificates import ensure_certificates  # noqa: PLC0415  slow to import, seldom needed
 
         try:
             made = ensure_certificates(place.root / TLS_FOLDER, (*plain.every_name, "localhost", "127.0.0.1"))

@@ -26,10 +26,10 @@ from k1_cli.embedded.processes import Child, Command, bound_to_us
 
 SHARED_MODULES: Final = (
     "k1_platform.service",
-    "k1_platform.objects",
-    "k1_platform.database",
-    "k1_platform.outbox",
-    "k1_platform.inbox",
+    "k1_platform.storage.objects",
+    "k1_platform.postgres.pool",
+    "k1_platform.postgres.outbox",
+    "k1_platform.postgres.inbox",
 )
 _PR_SET_CHILD_SUBREAPER = 36
 _PAUSE = 0.001

@@ -12,8 +12,8 @@ from k1_cli.errors import CommandError
 from k1_cli.outputs import writing
 from k1_contracts.genesis import GenesisMap
 from k1_platform.errors import TransientError
-from k1_platform.objects import ObjectMissingError, ObjectStore
 from k1_platform.settings import ObjectStoreSettings
+from k1_platform.storage.objects import ObjectNotFoundError, ObjectStore
 
 
 def plot_track(environment: dict[str, str], audio_key: str, genesis: GenesisMap, out: Path) -> None:
@@ -29,7 +29,7 @@ def plot_track(environment: dict[str, str], audio_key: str, genesis: GenesisMap,
             asyncio.run(store.get_file(audio_key, song))
             with writing(out):
                 plot_map(genesis, song, out)
-        except (ObjectMissingError, TransientError, EngineError) as error:
+        except (ObjectNotFoundError, TransientError, EngineError) as error:
             raise CommandError(f"cannot draw over {audio_key}: {error}") from error
         finally:
             store.close()
@@ -44,7 +44,7 @@ def fetch_audio(environment: dict[str, str], audio_key: str) -> bytes:
     store = _open_store(environment)
     try:
         return asyncio.run(store.get_bytes(audio_key))
-    except (ObjectMissingError, TransientError) as error:
+    except (ObjectNotFoundError, TransientError) as error:
         raise CommandError(f"cannot fetch {audio_key}: {error}") from error
     finally:
         store.close()

@@ -21,7 +21,7 @@ from k1_contracts.messages.devices import (
     DevicesRevoked,
     RevokeDevices,
 )
-from k1_platform.secret_files import write_whole
+from k1_platform.auth.secret_files import write_atomically
 from k1_platform.settings import NatsSettings
 
 TRUSTED_KEYS = "trusted-keys.json"
@@ -100,7 +100,7 @@ def make_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_whole(folder / ".writable", "")
+        write_atomically(folder / ".writable", "")
         (folder / ".writable").unlink()
     except OSError as error:
         raise CommandError(f"cannot write to {folder}: {error.strerror}; nothing was added") from error
@@ -117,7 +117,7 @@ def write_credentials(added: DevicesAdded, folder: Path) -> list[Path]:
     if servers.ca is not None:
         shared[CA] = servers.ca
     for name, text in {**shared, **texts}.items():
-        write_whole(folder / name, text)
+        write_atomically(folder / name, text)
     return [folder / name for name in texts]
 
 

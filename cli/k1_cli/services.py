@@ -19,7 +19,7 @@ NAMES = ("telemetry", "deploy", "catalogue", "analysis", "ingest", "gateway")
 PREPARATIONS = {
     "provision": "k1_platform.provision",
     "migrate": "k1_cli.migrations",
-    "signing": "k1_platform.signing",
+    "signing": "k1_platform.auth.signing",
 }
 """Modules that run once before the services: bus and buckets, database schemas, first key. All are idempotent."""
 

@@ -32,7 +32,7 @@ from k1_cli.provisioning import (
 from k1_cli.running import RunningStack, need_stack
 from k1_contracts.messages.device_link import Transport
 from k1_contracts.messages.devices import DevicesAdded, DeviceServers
-from k1_platform.secret_files import write_whole
+from k1_platform.auth.secret_files import write_atomically
 from k1_platform.settings import NatsSettings
 from k1_simulator.event_log import Change
 from k1_simulator.faults.fault_file import FaultFileError, load_faults
@@ -205,7 +205,7 @@ def _servers(addresses: DeviceServers, folder: Path) -> Servers:
     ca = None
     if addresses.ca is not None:
         ca = folder / CA
-        write_whole(ca, addresses.ca)
+        write_atomically(ca, addresses.ca)
     return Servers(NatsSettings(url=addresses.nats_url or "", creds=None, ca=ca), addresses.mqtt_url)
 
 

@@ -20,7 +20,7 @@ from k1_cli.hints import k1_command
 from k1_cli.nursery import Nursery
 from k1_cli.services import DEVICE_KEEPER, PREPARATIONS, SIGNERS, Service, make_services, prepare
 from k1_cli.simulation import SimulatedDevices
-from k1_platform.secret_files import write_whole
+from k1_platform.auth.secret_files import write_atomically
 
 _SERVICE_PATIENCE = 60.0
 _READY_PAUSE = 0.05
@@ -276,7 +276,7 @@ class Supervisor:
             "services": [{"name": s.name, "pid": s.process.pid, "port": s.port} for s in self._services],
             "simulated": [{"pid": d.process.pid, "devices": d.count} for d in self._simulated],
         }
-        write_whole(self._home.state_file, json.dumps(state, indent=2))
+        write_atomically(self._home.state_file, json.dumps(state, indent=2))
 
 
 def _text(path: Path | None) -> str | None:

@@ -17,7 +17,7 @@ import pytest
 
 from k1_cli.app import main
 from k1_cli.embedded.home import Home
-from k1_platform.secret_files import write_whole
+from k1_platform.auth.secret_files import write_atomically
 
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 Answer = tuple[int, Any]
@@ -125,7 +125,7 @@ def home_of(stub: StubGateway, folder: Path) -> Iterator[Path]:
         "simulated": [],
         "environment": {},
     }
-    write_whole(home.state_file, json.dumps(state))
+    write_atomically(home.state_file, json.dumps(state))
     yield home.root
     home.unlock()
 

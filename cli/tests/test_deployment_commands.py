@@ -43,9 +43,9 @@ from k1_contracts.messages.devices import (
     RevokeDevices,
 )
 from k1_contracts.messages.tracks import GetTrack, TrackDetail
-from k1_platform.broker import Bus, connect, make_broker
-from k1_platform.rpc import AnswerError, answer
-from k1_platform.secret_files import write_whole
+from k1_platform.auth.secret_files import write_atomically
+from k1_platform.nats.client import Bus, connect, make_broker
+from k1_platform.nats.rpc import QueryError, respond
 from k1_platform.settings import NatsSettings
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
@@ -116,7 +116,7 @@ def k1(gateway: RunningService, provisioned: Infrastructure, tmp_path: Path) -> 
         "services": [],
         "simulated": [],
     }
-    write_whole(home.state_file, json.dumps(state | {"environment": provisioned.environment}))
+    write_atomically(home.state_file, json.dumps(state | {"environment": provisioned.environment}))
     yield K1(home)
     home.unlock()
 
@@ -129,7 +129,7 @@ class Deploy:
     view: DeploymentView | None = None
     would_start: bool = True
     devices: list[DeviceView] = field(default_factory=list)
-    refusal: AnswerError | None = None
+    refusal: QueryError | None = None
     asked: list[Any] = field(default_factory=list)
 
     def subscribe(self) -> None:
@@ -145,7 +145,7 @@ class Deploy:
             (subject.RPC_DEVICE_ADD, AddDevices, self._add),
             (subject.RPC_DEVICE_REVOKE, RevokeDevices, self._revoke),
         ):
-            answer(self.bus.broker, name, model, self._noted(function))
+            respond(self.bus.broker, name, model, self._noted(function))
 
     def _noted(self, function: Any) -> Any:
         async def reply(question: Any) -> Any:
@@ -173,7 +173,7 @@ class Deploy:
 
     def _get(self, question: Any) -> Any:
         if self.view is None:
-            raise AnswerError("deployment_not_found", "There is no such deployment.", 404)
+            raise QueryError("deployment_not_found", "There is no such deployment.", 404)
         return self.view.model_copy(update={"id": question.deployment_id})
 
     def _list(self, _: Any) -> Any:
@@ -265,7 +265,7 @@ async def test_secrets_are_printed_only_when_asked_for(k1: K1, deploy: Deploy) -
 
 async def test_what_deploy_refuses_is_one_sentence(k1: K1, deploy: Deploy, tmp_path: Path) -> None:
     """Its own; no file is left. A folder that cannot be written to is found out before anything is asked."""
-    deploy.refusal = AnswerError("device_exists", "There is a device k1-a already.", 409)
+    deploy.refusal = QueryError("device_exists", "There is a device k1-a already.", 409)
     done = await k1("devices", "add", "k1-a")
     assert (done.returncode, done.stderr) == (1, "k1: There is a device k1-a already. (device_exists)\n")
     assert list((k1.home.root / "devices").iterdir()) == []

@@ -20,10 +20,10 @@ from k1_cli.embedded.nats import MAX_FILE_STORE, NatsServer
 from k1_cli.embedded.ports import free_port
 from k1_cli.embedded.programs import program
 from k1_contracts import streams
-from k1_platform.certificates import ensure_certificates
-from k1_platform.nats_connection import connect_options
-from k1_platform.nats_keys import NatsKeys
-from k1_platform.provision import provision_bus
+from k1_platform.auth.certificates import ensure_certificates
+from k1_platform.auth.nkeys import NatsKeys
+from k1_platform.nats.connection import connect_options
+from k1_platform.nats.provision import provision_bus
 from k1_platform.settings import NatsSettings
 
 CHECKOUT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[NatsSetti
     """A configuration of `docker/` on free ports, beside the keys and certificates as compose puts them there."""
     tls = ensure_certificates(tmp_path / "tls", ["127.0.0.1"])
     keys = NatsKeys(tmp_path / "keys")
-    command = [sys.executable, "-m", "k1_platform.nats_keys"]
+    command = [sys.executable, "-m", "k1_platform.auth.nkeys"]
     subprocess.run(command, env={"K1_NATS_KEYS": str(keys.folder)}, check=True, capture_output=True)
     port = free_port()
     text = (CHECKOUT / "docker" / request.param).read_text()

@@ -29,9 +29,9 @@ from pymongo import MongoClient
 from k1_cli.embedded import EmbeddedStack, HomeInUseError, StackError, launch
 from k1_cli.embedded.ports import free_port, is_free
 from k1_cli.embedded.postgres import binary
-from k1_platform.nats_connection import connect_options
-from k1_platform.nats_jwt import parse_credentials
-from k1_platform.nats_keys import NatsKeys
+from k1_platform.auth.jwt import parse_credentials
+from k1_platform.auth.nkeys import NatsKeys
+from k1_platform.nats.connection import connect_options
 from k1_platform.settings import NatsSettings
 
 ODD_NAME = "a home é 日 [x] 'q' \"d\" $x %s \\ #;&{}"

@@ -12,7 +12,7 @@ from k1_cli.embedded.network import Network, check_port
 from k1_cli.embedded.ports import free_port
 from k1_cli.errors import CommandError
 from k1_cli.listening import Listening
-from k1_platform.certificates import TlsFiles, ensure_certificates
+from k1_platform.auth.certificates import TlsFiles, ensure_certificates
 
 ADDRESS = "127.0.0.2"
 

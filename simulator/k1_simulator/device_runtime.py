@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from k1_contracts import subjects
 from k1_contracts.messages.device_link import Activate, DeviceError, DeviceReply, Verb
-from k1_platform.tasks import end_tasks
+from k1_platform.processes.tasks import cancel_tasks
 from k1_simulator.event_log import Activation, FlashContents
 from k1_simulator.faults.fault_injector import CommandFault, FaultInjector
 from k1_simulator.faults.models import (
@@ -109,7 +109,7 @@ class DeviceRuntime:
         self.transfers.stop()
         self.connection.reject_new_sessions()
         while self._tasks:
-            await end_tasks(self._tasks, _CANCEL_AGAIN_S)
+            await cancel_tasks(self._tasks, _CANCEL_AGAIN_S)
             await asyncio.sleep(0)  # their callbacks remove them from the set
         await self.connection.end(bye=bye)
 

@@ -9,7 +9,7 @@ from typing import Final, Self
 
 import aiohttp
 
-from k1_platform.tls import client_context
+from k1_platform.auth.tls import client_context
 from k1_simulator.device import Device, DeviceState
 from k1_simulator.event_log import Activation, Change, EventLog, FlashContents
 from k1_simulator.factory_bundle import factory_bundle

@@ -10,7 +10,7 @@ from k1_contracts.graph import BundleManifest
 from k1_contracts.messages.device_link import ReplyCode
 from k1_graph.bundle.container import read_bundle
 from k1_graph.errors import BundleError, UnknownKeyError
-from k1_platform.threads import in_thread
+from k1_platform.processes.threads import in_thread
 from k1_simulator.profile import Profile
 from k1_simulator.state_machine.keys import public_keys
 

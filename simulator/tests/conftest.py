@@ -12,10 +12,10 @@ import pytest
 from nats.aio.client import Client
 
 from k1_contracts.messages.device_link import Transport
-from k1_platform.device_credentials import load_device_keys, mint
-from k1_platform.nats_jwt import KeyKind, KeyPair
-from k1_platform.objects import ObjectStore
+from k1_platform.auth.device_credentials import load_device_keys, mint
+from k1_platform.auth.jwt import KeyKind, KeyPair
 from k1_platform.settings import NatsSettings
+from k1_platform.storage.objects import ObjectStore
 from k1_simulator.fleet import Fleet
 from k1_simulator.fleet_context import BehaviourConfig, Servers
 from k1_simulator.identity import Identity

@@ -28,7 +28,7 @@ from k1_contracts.streams import DEVICE_MESSAGE_MAX_BYTES
 from k1_deploy.devices.connections import MOST_CONNECTIONS
 from k1_deploy.gates import SPACE_MARGIN_BYTES
 from k1_graph.catalogue import catalogue
-from k1_platform.device_errors import BURST, PER_SECOND
+from k1_platform.nats.device_errors import BURST, PER_SECOND
 from k1_simulator.faults import models as faults
 from k1_simulator.faults.fault_file import parse_faults
 from k1_simulator.links import link

@@ -16,9 +16,9 @@ from k1_contracts import streams, subjects
 from k1_contracts.base import Contract
 from k1_contracts.messages.deployment_queries import DeploymentView, GetDeployment
 from k1_contracts.rpc import Response
-from k1_platform.broker import make_event
-from k1_platform.database import DATABASE_ERRORS, Pool
-from k1_platform.dead_letter_queue import DeadLetter, list_dead_letters
+from k1_platform.nats.client import make_event
+from k1_platform.nats.dead_letters.queue import DeadLetter, list_dead_letters
+from k1_platform.postgres.pool import DATABASE_ERRORS, Pool
 
 PATIENCE_S: Final = 300.0
 

@@ -12,7 +12,7 @@ import httpx
 import nats
 import pytest
 
-from k1_platform.nats_connection import connect_options
+from k1_platform.nats.connection import connect_options
 from tests.support import songs
 from tests.support.system import PATIENCE_S, System, until
 

@@ -28,12 +28,12 @@ from k1_contracts.rpc import Response
 from k1_deploy.driving.bundles import remember_bundle
 from k1_deploy.migrate import migrate
 from k1_graph.bundle.container import key_id
-from k1_platform.database import open_pool
-from k1_platform.nats_connection import connect_options
-from k1_platform.objects import ObjectStore
-from k1_platform.provision import consumer_config, provision_bus
+from k1_platform.auth.signing import ensure_key, load_keys
+from k1_platform.nats.connection import connect_options
+from k1_platform.nats.provision import consumer_config, provision_bus
+from k1_platform.postgres.pool import open_pool
 from k1_platform.settings import NatsSettings, ObjectStoreSettings, PostgresSettings
-from k1_platform.signing import ensure_key, load_keys
+from k1_platform.storage.objects import ObjectStore
 from tests.chaos.processes import DeployProcess
 from tests.chaos.session import Session
 from tests.chaos.shows import make_show

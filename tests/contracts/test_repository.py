@@ -229,7 +229,7 @@ def test_every_subscriber_answers_or_settles() -> None:
         if "tests" not in path.parts and "broker.subscriber(" in path.read_text()
     }
     assert calling == {
-        "libs/platform/k1_platform/consuming.py",
-        "libs/platform/k1_platform/rpc.py",
-        "libs/platform/k1_platform/rpc_documents.py",
+        "libs/platform/k1_platform/nats/consumers.py",
+        "libs/platform/k1_platform/nats/rpc.py",
+        "libs/platform/k1_platform/nats/rpc_documents.py",
     }

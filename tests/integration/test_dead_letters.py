@@ -14,21 +14,22 @@ from prometheus_client import CollectorRegistry, generate_latest
 from k1_contracts import streams, subjects
 from k1_contracts.durables import Durable
 from k1_contracts.ids import new_id
-from k1_platform import dead_letters
-from k1_platform.broker import Bus, connect, make_broker
-from k1_platform.consuming import consume
-from k1_platform.dead_letter_queue import (
+from k1_platform.errors import PermanentError, TransientError
+from k1_platform.nats.client import Bus, connect, make_broker
+from k1_platform.nats.consumers import consume
+from k1_platform.nats.dead_letters import middleware
+from k1_platform.nats.dead_letters.message import HEADER_PREFIX, Failure, publish_dead_letter
+from k1_platform.nats.dead_letters.queue import (
     DeadLetter,
-    DeadLetterMissingError,
+    DeadLetterNotFoundError,
     count_dead_letters,
     list_dead_letters,
     purge_dead_letters,
     redrive_dead_letter,
     show_dead_letter,
 )
-from k1_platform.dead_letter_relay import run_dead_letter_relay
-from k1_platform.errors import PermanentError, TransientError
-from k1_platform.provision import consumer_config
+from k1_platform.nats.dead_letters.relay import subscribe_dead_letter_relay
+from k1_platform.nats.provision import consumer_config
 from k1_platform.settings import NatsSettings
 
 
@@ -47,7 +48,7 @@ async def durable(jetstream: JetStreamContext, unique: str, monkeypatch) -> Asyn
     made = Durable(
         streams.EVENTS, f"t-{unique}", (f"track.t{unique}",), ack_wait=timedelta(minutes=5), max_deliver=3
     )
-    monkeypatch.setitem(dead_letters._max_deliver, made.name, made.max_deliver)
+    monkeypatch.setitem(middleware._max_deliver, made.name, made.max_deliver)
     await jetstream.add_consumer(made.stream, consumer_config(made))
     yield made
     await jetstream.delete_consumer(made.stream, made.name)
@@ -150,7 +151,7 @@ async def test_the_brokers_own_verdict_is_relayed(
     )
     taken = await jetstream.pull_subscribe_bind(durable=quick.name, stream=quick.stream)
     await taken.fetch(1, timeout=60)
-    run_dead_letter_relay(bus)
+    subscribe_dead_letter_relay(bus)
     await bus.broker.start()
     # The server notices the expired delivery when the consumer is asked again.
     with pytest.raises(TimeoutError):
@@ -171,8 +172,8 @@ async def test_redriving_reaches_only_the_durable_that_failed(
     """A dead letter comes back on its durable's own redrive subject, and is gone; also where nothing is confirmed."""
     # Other tests of this process may have left letters of the durable.
     await jetstream.purge_stream(streams.DEAD_LETTERS)
-    failure = dead_letters.Failure("bad", "why", permanent=True, attempts_allowed=1)
-    await dead_letters.bury(
+    failure = Failure("bad", "why", permanent=True, attempts_allowed=1)
+    await publish_dead_letter(
         jetstream._nc,
         data=b"{}",
         headers={"ce-id": "evt_3"},
@@ -184,17 +185,17 @@ async def test_redriving_reaches_only_the_durable_that_failed(
     await redrive_dead_letter(jetstream, letter.number)
     again = await jetstream.get_last_msg(stream, f"redrive.{durable}.{subject}")
     assert (again.data, again.headers["ce-id"]) == (b"{}", "evt_3")
-    assert not [name for name in again.headers if name.startswith(dead_letters.HEADER_PREFIX)]
-    with pytest.raises(DeadLetterMissingError, match="k1 dlq list"):
+    assert not [name for name in again.headers if name.startswith(HEADER_PREFIX)]
+    with pytest.raises(DeadLetterNotFoundError, match="k1 dlq list"):
         await show_dead_letter(jetstream, letter.number)
     await jetstream.purge_stream(stream, subject="redrive.>")
 
 
 async def test_purging_empties_the_stream(jetstream: JetStreamContext) -> None:
     """Purge tells how many went."""
-    failure = dead_letters.Failure("bad", "why", permanent=True, attempts_allowed=1)
+    failure = Failure("bad", "why", permanent=True, attempts_allowed=1)
     for sequence in (100, 101):
-        await dead_letters.bury(
+        await publish_dead_letter(
             jetstream._nc,
             data=b"{}",
             headers={},

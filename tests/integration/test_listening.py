@@ -22,13 +22,13 @@ from k1_cli.simulated import Plan, run_devices
 from k1_contracts import subjects
 from k1_contracts.messages.device_link import Transport
 from k1_contracts.messages.devices import DevicesAdded
-from k1_platform.device_credentials import load_device_keys, mint
-from k1_platform.nats_connection import connect_options
-from k1_platform.nats_jwt import KeyKind, KeyPair
-from k1_platform.objects import ObjectStore
-from k1_platform.provision import provision_bus
+from k1_platform.auth.device_credentials import load_device_keys, mint
+from k1_platform.auth.jwt import KeyKind, KeyPair
+from k1_platform.auth.tls import client_context
+from k1_platform.nats.connection import connect_options
+from k1_platform.nats.provision import provision_bus
 from k1_platform.settings import NatsSettings, ObjectStoreSettings
-from k1_platform.tls import client_context
+from k1_platform.storage.objects import ObjectStore
 from k1_simulator.fleet import Fleet
 from k1_simulator.fleet_context import BehaviourConfig, Servers
 from k1_simulator.identity import provisioned

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from k1_platform.errors import TransientError
-from k1_platform.objects import ObjectMissingError, ObjectStore
 from k1_platform.settings import ObjectStoreSettings
+from k1_platform.storage.objects import ObjectNotFoundError, ObjectStore
 
 
 async def _chunks(data: bytes, size: int = 300_000) -> AsyncIterator[bytes]:
@@ -43,7 +43,7 @@ async def test_a_stream_that_breaks_leaves_nothing(objects: ObjectStore, unique:
 
 async def test_a_missing_object_is_told_apart_from_a_failing_store(objects: ObjectStore, unique: str) -> None:
     """Nothing under the key is an answer; no store at all is a failure worth another try."""
-    with pytest.raises(ObjectMissingError):
+    with pytest.raises(ObjectNotFoundError):
         await objects.get_bytes(f"t/{unique}")
     await objects.delete(f"t/{unique}")
     nowhere = ObjectStore(ObjectStoreSettings(url="http://127.0.0.1:9"))

@@ -11,10 +11,10 @@ from prometheus_client import CollectorRegistry
 from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import AnalysisCancelled
 from k1_contracts.streams import EVENTS
-from k1_platform.broker import connect, make_broker, make_event
-from k1_platform.database import Pool, open_pool
-from k1_platform.inbox import first_time
-from k1_platform.outbox import OutboxRelay, enqueue
+from k1_platform.nats.client import connect, make_broker, make_event
+from k1_platform.postgres.inbox import mark_handled
+from k1_platform.postgres.outbox import OutboxRelay, enqueue
+from k1_platform.postgres.pool import Pool, open_pool
 from k1_platform.settings import NatsSettings, PostgresSettings
 
 
@@ -119,10 +119,10 @@ async def test_an_effect_happens_once(pool: Pool, schema: str) -> None:
     async with pool.acquire() as connection:
         with pytest.raises(ZeroDivisionError):
             async with connection.transaction():
-                assert await first_time(connection, schema, "c", "evt_1")
+                assert await mark_handled(connection, schema, "c", "evt_1")
                 raise ZeroDivisionError
         async with connection.transaction():
-            assert await first_time(connection, schema, "c", "evt_1")
+            assert await mark_handled(connection, schema, "c", "evt_1")
         async with connection.transaction():
-            assert not await first_time(connection, schema, "c", "evt_1")
-            assert await first_time(connection, schema, "other", "evt_1")
+            assert not await mark_handled(connection, schema, "c", "evt_1")
+            assert await mark_handled(connection, schema, "other", "evt_1")

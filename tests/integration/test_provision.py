@@ -6,7 +6,8 @@ from nats.js import JetStreamContext
 
 from k1_contracts import durables, streams
 from k1_contracts.durables import DURABLES
-from k1_platform.provision import provision, provision_bus
+from k1_platform.nats.provision import provision_bus
+from k1_platform.provision import provision
 
 
 async def test_provisioning_again_changes_nothing(jetstream: JetStreamContext) -> None:

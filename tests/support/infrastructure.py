@@ -18,11 +18,11 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from k1_cli.embedded.stack import EmbeddedStack
-from k1_platform.nats_connection import connect_options
-from k1_platform.objects import ObjectStore
+from k1_platform.auth.signing import ensure_key
+from k1_platform.nats.connection import connect_options
 from k1_platform.provision import provision
 from k1_platform.settings import NatsSettings, ObjectStoreSettings
-from k1_platform.signing import ensure_key
+from k1_platform.storage.objects import ObjectStore
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ import pytest
 
 from k1_cli.running import RunningStack, need_stack
 from k1_contracts.durables import DURABLES
-from k1_platform.dead_letter_queue import DeadLetter, list_dead_letters
-from k1_platform.nats_connection import connect_options
+from k1_platform.nats.connection import connect_options
+from k1_platform.nats.dead_letters.queue import DeadLetter, list_dead_letters
 from tests.support.checked_http import check_gateway
 
 PATIENCE_S = 120.0

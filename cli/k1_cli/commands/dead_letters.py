@@ -19,7 +19,7 @@ from k1_cli.options import HomeOption, JsonOption
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
 
-    from k1_platform.dead_letter_queue import DeadLetter
+    from k1_platform.nats.dead_letters.queue import DeadLetter
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ def list_all(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> No
 
     Example: ./k1 dlq list
     """
-    from k1_platform.dead_letter_queue import list_dead_letters
+    from k1_platform.nats.dead_letters.queue import list_dead_letters
 
     letters = _ask(home, list_dead_letters)
     if as_json:
@@ -64,7 +64,7 @@ def show(number: Number, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = 
 
     Example: ./k1 dlq show 3
     """
-    from k1_platform.dead_letter_queue import show_dead_letter
+    from k1_platform.nats.dead_letters.queue import show_dead_letter
 
     letter = _ask(home, lambda jetstream: show_dead_letter(jetstream, number))
     if as_json:
@@ -84,7 +84,7 @@ def redrive(
 
     Example: ./k1 dlq redrive 3
     """
-    from k1_platform.dead_letter_queue import list_dead_letters, redrive_dead_letter
+    from k1_platform.nats.dead_letters.queue import list_dead_letters, redrive_dead_letter
 
     _one_or_all(number, every=every)
 
@@ -109,7 +109,7 @@ def purge(
 
     Example: ./k1 dlq purge --all
     """
-    from k1_platform.dead_letter_queue import purge_dead_letters
+    from k1_platform.nats.dead_letters.queue import purge_dead_letters
 
     _one_or_all(number, every=every)
     count = _ask(home, lambda jetstream: purge_dead_letters(jetstream, number))
@@ -124,7 +124,7 @@ def _one_or_all(number: int | None, *, every: bool) -> None:
 def _ask(home: Path, question: "Callable[[JetStreamContext], Awaitable[T]]") -> T:
     from k1_cli.bus import connect_bus
     from k1_cli.running import need_stack
-    from k1_platform.dead_letter_queue import DeadLetterMissingError
+    from k1_platform.nats.dead_letters.queue import DeadLetterNotFoundError
 
     settings = need_stack(home).bus
 
@@ -134,7 +134,7 @@ def _ask(home: Path, question: "Callable[[JetStreamContext], Awaitable[T]]") -> 
 
     try:
         return asyncio.run(asked())
-    except DeadLetterMissingError as error:
+    except DeadLetterNotFoundError as error:
         raise CommandError(str(error)) from error
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from k1_cli.embedded.errors import HomeInUseError, StackError
-from k1_platform.secret_files import write_whole
+from k1_platform.auth.secret_files import write_atomically
 
 _OWNER_ONLY = 0o700
 _ENTRIES = frozenset(
@@ -99,7 +99,7 @@ class Home:
             kept = json.loads(path.read_text())
             return Credentials(**{field.name: kept[field.name] for field in fields(Credentials)})
         made = Credentials.generate()
-        write_whole(path, json.dumps(vars(made), indent=2))
+        write_atomically(path, json.dumps(vars(made), indent=2))
         return made
 
     def remembered_ports(self) -> dict[str, int]:
@@ -109,7 +109,7 @@ class Home:
 
     def remember_ports(self, ports: dict[str, int]) -> None:
         """Keep `ports` (a name may be new or known) for the next run."""
-        write_whole(self.ports_file, json.dumps(self.remembered_ports() | ports, indent=2))
+        write_atomically(self.ports_file, json.dumps(self.remembered_ports() | ports, indent=2))
 
     def read_state(self) -> dict[str, Any] | None:
         """What the running supervisor wrote about itself, or None where none has."""

@@ -8,8 +8,8 @@ from typing import ClassVar, Final
 from k1_cli.embedded.processes import Command
 from k1_cli.embedded.programs import program
 from k1_cli.embedded.server import Server
-from k1_platform.nats_keys import NatsKeys, ensure_nats_keys
-from k1_platform.secret_files import write_whole
+from k1_platform.auth.nkeys import NatsKeys, ensure_nats_keys
+from k1_platform.auth.secret_files import write_atomically
 from k1_platform.settings import NatsSettings
 
 MAX_PAYLOAD = 8 * 1024 * 1024
@@ -60,7 +60,7 @@ class NatsServer(Server):
         folder = self.home.data(self.name)
         folder.mkdir(exist_ok=True)
         _keep_streams_without_operator(folder / "jetstream" / "jetstream", keys.account)
-        write_whole(folder / "nats.conf", self._configuration(folder, keys))
+        write_atomically(folder / "nats.conf", self._configuration(folder, keys))
 
     def command(self) -> Command:
         """The configuration file says everything."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from k1_cli.embedded.errors import StackError
-from k1_platform.tls import client_context
+from k1_platform.auth.tls import client_context
 
 LOOPBACK = "127.0.0.1"
 _HIGHEST_PORT = 65_535

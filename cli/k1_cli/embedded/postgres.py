@@ -18,7 +18,7 @@ from k1_cli.embedded.errors import StackError
 from k1_cli.embedded.network import LOOPBACK
 from k1_cli.embedded.processes import Command, User, bound_to_us, environment_of
 from k1_cli.embedded.server import Server
-from k1_platform.secret_files import write_whole
+from k1_platform.auth.secret_files import write_atomically
 
 USER = "k1"
 DATABASE = "k1"
@@ -61,7 +61,7 @@ class PostgresServer(Server):
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True, mode=0o700)
         password_file = self.home.run / "postgres-password"
-        write_whole(password_file, self.home.credentials().postgres_password)
+        write_atomically(password_file, self.home.credentials().postgres_password)
         user = account_for(draft)
         if user is not None:
             os.chown(draft, user.uid, user.gid)

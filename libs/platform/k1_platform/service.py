@@ -16,14 +16,16 @@ from opentelemetry.instrumentation.aiohttp_server import AioHttpServerInstrument
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry, Info
 
-from k1_platform.broker import Bus, connect, make_broker
-from k1_platform.dead_letter_relay import run_dead_letter_relay
-from k1_platform.health import Check, health_routes, nats_check
-from k1_platform.http_server import LimitedRunner, ServerLimits
-from k1_platform.observability import configure_logging, configure_tracing
+from k1_platform.auth.tls import server_context
+from k1_platform.http.server import LimitedRunner, ServerLimits
+from k1_platform.nats.client import Bus, connect, make_broker
+from k1_platform.nats.dead_letters.relay import subscribe_dead_letter_relay
+from k1_platform.nats.health import nats_check
+from k1_platform.observability.health import Check, health_routes
+from k1_platform.observability.logging import configure_logging
+from k1_platform.observability.tracing import configure_tracing
+from k1_platform.processes.tasks import CANCEL_INTERVAL_S, cancel_tasks
 from k1_platform.settings import HttpSettings, NatsSettings, ObservabilitySettings
-from k1_platform.tasks import LEAVE_S, end_tasks
-from k1_platform.tls import server_context
 
 STOPPING: Final = web.AppKey("stopping", asyncio.Event)
 """Set in the application when the service ends: a response that would go on for long looks at it."""
@@ -49,13 +51,13 @@ class Runtime:
     """What health answers tell beside name and version, as it is at that moment."""
     works: list[tuple[str, Work, float]] = field(default_factory=list[tuple[str, Work, float]])
 
-    def background(self, work: Work, name: str, *, leave_s: float = LEAVE_S) -> None:
+    def background(self, work: Work, name: str, *, cancel_interval_s: float = CANCEL_INTERVAL_S) -> None:
         """Run `work` from when the broker has started until shortly before it stops.
 
-        The service ends when it fails. It is cancelled at the end, and again after `leave_s`, and may use the broker to
+        The service ends when it fails. It is cancelled at the end, and again after `cancel_interval_s`, and may use the broker to
         finish.
         """
-        self.works.append((name, work, leave_s))
+        self.works.append((name, work, cancel_interval_s))
 
 
 Wire = Callable[[Runtime], Awaitable[None]]
@@ -99,12 +101,12 @@ async def _start(
     runtime = Runtime(name, release, registry, tracer_provider, await connect(broker), cleanup=cleanup)
     runtime.checks["nats"] = nats_check(runtime.bus)
     await wire(runtime)
-    run_dead_letter_relay(runtime.bus)
+    subscribe_dead_letter_relay(runtime.bus)
     # Pushed after what `wire` opened, so ended before it: no message is taken while the stores close.
     cleanup.push_async_callback(broker.stop)
     await broker.start()
-    for work_name, work, leave_s in runtime.works:
-        _run_in_background(work_name, work, leave_s, cleanup)
+    for work_name, work, cancel_interval_s in runtime.works:
+        _run_in_background(work_name, work, cancel_interval_s, cleanup)
     runtime.about.update(name=name, version=release)
     await _listen(runtime, http)
 
@@ -131,11 +133,11 @@ async def _stop_long_responses(application: web.Application) -> None:
     application[STOPPING].set()
 
 
-def _run_in_background(name: str, work: Work, leave_s: float, cleanup: AsyncExitStack) -> None:
+def _run_in_background(name: str, work: Work, cancel_interval_s: float, cleanup: AsyncExitStack) -> None:
     task = asyncio.create_task(work(), name=name)
     task.add_done_callback(lambda done: _ended(name, done))
 
-    cleanup.push_async_callback(end_tasks, [task], leave_s)
+    cleanup.push_async_callback(cancel_tasks, [task], cancel_interval_s)
 
 
 def _ended(name: str, task: "asyncio.Future[None]") -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from k1_platform.certificates import TlsFiles, ensure_certificates
+from k1_platform.auth.certificates import TlsFiles, ensure_certificates
 from k1_platform.settings import HttpSettings
 
 

@@ -1,6 +1,6 @@
 """How often a device gets to know what was wrong."""
 
-from k1_platform.device_errors import BURST, ErrorLimiter
+from k1_platform.nats.device_errors import BURST, ErrorLimiter
 
 
 def test_a_few_at_once_then_one_a_second() -> None:

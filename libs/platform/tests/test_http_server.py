@@ -12,10 +12,10 @@ from ssl import SSLContext
 import pytest
 from aiohttp import web
 
-from k1_platform.certificates import ensure_certificates
-from k1_platform.http_body import body_chunks, read_body
-from k1_platform.http_server import LimitedRunner, ServerLimits
-from k1_platform.tls import client_context, server_context
+from k1_platform.auth.certificates import ensure_certificates
+from k1_platform.auth.tls import client_context, server_context
+from k1_platform.http.body import iter_body, read_body
+from k1_platform.http.server import LimitedRunner, ServerLimits
 
 DONE = web.AppKey("done", asyncio.Event)
 PATIENCE_S = 60.0
@@ -30,7 +30,7 @@ async def echo(request: web.Request) -> web.Response:
 
 
 async def count(request: web.Request) -> web.Response:
-    sizes = [len(chunk) async for chunk in body_chunks(request)]
+    sizes = [len(chunk) async for chunk in iter_body(request)]
     return web.Response(text=str(sum(sizes)))
 
 

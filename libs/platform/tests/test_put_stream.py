@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from k1_platform.errors import TransientError
-from k1_platform.objects import ObjectStore
 from k1_platform.settings import ObjectStoreSettings
+from k1_platform.storage.objects import ObjectStore
 
 
 async def test_a_store_that_is_gone_ends_the_stream_before_its_end() -> None:

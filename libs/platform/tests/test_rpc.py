@@ -13,10 +13,10 @@ from pydantic import BaseModel
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts.base import Contract
 from k1_contracts.rpc import Response
-from k1_platform.broker import Bus, broker_options, connect
-from k1_platform.rpc import TIMEOUT_HEADER, AnswerError, answer, ask
-from k1_platform.rpc_documents import Document, answer_document, ask_document
-from k1_platform.threads import in_thread
+from k1_platform.nats.client import Bus, broker_options, connect
+from k1_platform.nats.rpc import TIMEOUT_HEADER, QueryError, request, respond
+from k1_platform.nats.rpc_documents import Document, request_document, respond_with_document
+from k1_platform.processes.threads import in_thread
 
 SUBJECT, DOCUMENT = "rpc.test.word.get", "rpc.test.document.get"
 
@@ -97,8 +97,8 @@ async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
     """A broker with one worker for each subject: a handler that keeps it would stop all others."""
     broker = NatsBroker(**broker_options(nats_server.settings), logger=None)
     bus = await connect(broker)
-    answer(bus.broker, SUBJECT, Misbehave, handle, workers=1)
-    answer_document(bus, DOCUMENT, Misbehave, handle_document, workers=1)
+    respond(bus.broker, SUBJECT, Misbehave, handle, workers=1)
+    respond_with_document(bus, DOCUMENT, Misbehave, handle_document, workers=1)
     await broker.start()
     released[:] = [asyncio.Event()]
     yield bus
@@ -118,7 +118,7 @@ async def test_every_query_gets_a_response(bus: Bus, how: str) -> None:
     error = Response[Word].model_validate_json((await query(bus, SUBJECT, how)).body).error
     assert error is not None
     assert (error.code, error.status) == EXPECTED[how]
-    assert await ask(bus.broker, SUBJECT, Misbehave(how="well"), Word, timeout_s=60) == Word()
+    assert await request(bus.broker, SUBJECT, Misbehave(how="well"), Word, timeout_s=60) == Word()
 
 
 @pytest.mark.parametrize("how", [how for how in EXPECTED if how != "surrogate"])
@@ -128,7 +128,7 @@ async def test_so_does_every_query_for_a_document(bus: Bus, how: str) -> None:
     assert error is not None
     code, status = EXPECTED[how]
     assert (error.code, error.status) == ("slice_too_large" if how == "large" else code, status)
-    assert await ask_document(bus.broker, DOCUMENT, Misbehave(how="well"), timeout_s=60)
+    assert await request_document(bus.broker, DOCUMENT, Misbehave(how="well"), timeout_s=60)
 
 
 async def test_the_caller_says_how_long_it_waits(bus: Bus) -> None:
@@ -141,8 +141,8 @@ async def test_the_caller_says_how_long_it_waits(bus: Bus) -> None:
 
     await bus.client.subscribe("rpc.test.patience.get", cb=respond)
     await bus.client.flush()
-    with pytest.raises(AnswerError, match="Gone"):
-        await ask(bus.broker, "rpc.test.patience.get", Misbehave(how="well"), Word, timeout_s=42.5)
+    with pytest.raises(QueryError, match="Gone"):
+        await request(bus.broker, "rpc.test.patience.get", Misbehave(how="well"), Word, timeout_s=42.5)
     assert seen == ["42500"]
 
 

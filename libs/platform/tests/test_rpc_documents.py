@@ -9,10 +9,15 @@ from faststream.nats import NatsBroker
 
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts.base import Contract
-from k1_platform.broker import Bus, broker_options, connect
 from k1_platform.errors import TransientError
-from k1_platform.rpc import AnswerError
-from k1_platform.rpc_documents import Document, answer_document, ask_document, document
+from k1_platform.nats.client import Bus, broker_options, connect
+from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.rpc_documents import (
+    Document,
+    compress_document,
+    request_document,
+    respond_with_document,
+)
 
 SUBJECT = "rpc.test.page.get"
 
@@ -25,13 +30,13 @@ class GetPage(Contract):
 async def page(question: GetPage) -> Document:
     """A document of noise, so that compressing does not make it small."""
     if question.size == 0:
-        raise AnswerError("page_not_found", "There is no such page.", 404)
+        raise QueryError("page_not_found", "There is no such page.", 404)
     if question.size < 0:
         raise TransientError("the printer is away")
     tag = f"page-{question.size}"
     if question.etag == tag:
         return Document(tag, None)
-    return await document(tag, json.dumps({"page": os.urandom(question.size // 2).hex()}).encode())
+    return await compress_document(tag, json.dumps({"page": os.urandom(question.size // 2).hex()}).encode())
 
 
 @pytest.fixture
@@ -39,7 +44,7 @@ async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
     """A broker that answers `SUBJECT`."""
     broker = NatsBroker(**broker_options(nats_server.settings), logger=None)
     bus = await connect(broker)
-    answer_document(bus, SUBJECT, GetPage, page)
+    respond_with_document(bus, SUBJECT, GetPage, page)
     await broker.start()
     yield bus
     await broker.stop()
@@ -47,14 +52,14 @@ async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
 
 async def test_a_document_arrives_whole_with_its_tag(bus: Bus) -> None:
     """What was answered is what is read, and the tag belongs to it."""
-    found = await ask_document(bus.broker, SUBJECT, GetPage(size=300_000), timeout_s=60)
+    found = await request_document(bus.broker, SUBJECT, GetPage(size=300_000), timeout_s=60)
     assert found.etag == "page-300000"
     assert len(json.loads(found.json())["page"]) == 300_000
 
 
 async def test_content_that_the_asker_holds_is_not_sent_again(bus: Bus) -> None:
     """The same tag again is `not modified`: no body travels."""
-    found = await ask_document(bus.broker, SUBJECT, GetPage(size=2000, etag="page-2000"), timeout_s=60)
+    found = await request_document(bus.broker, SUBJECT, GetPage(size=2000, etag="page-2000"), timeout_s=60)
     assert found == Document("page-2000", None)
 
 
@@ -68,13 +73,13 @@ async def test_content_that_the_asker_holds_is_not_sent_again(bus: Bus) -> None:
 )
 async def test_errors_arrive_as_errors(bus: Bus, size: int, code: str, status: int) -> None:
     """The owner's refusals, a dependency that is away and a document too large each have their code."""
-    with pytest.raises(AnswerError) as caught:
-        await ask_document(bus.broker, SUBJECT, GetPage(size=size), timeout_s=60)
+    with pytest.raises(QueryError) as caught:
+        await request_document(bus.broker, SUBJECT, GetPage(size=size), timeout_s=60)
     assert (caught.value.code, caught.value.status) == (code, status)
 
 
 async def test_an_absent_owner_is_told(bus: Bus) -> None:
     """Nobody listening is an error at once, not a timeout."""
-    with pytest.raises(AnswerError) as caught:
-        await ask_document(bus.broker, "rpc.nobody.page.get", GetPage(size=10), timeout_s=60)
+    with pytest.raises(QueryError) as caught:
+        await request_document(bus.broker, "rpc.nobody.page.get", GetPage(size=10), timeout_s=60)
     assert caught.value.code == "service_unavailable"

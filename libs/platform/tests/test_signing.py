@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from k1_platform.signing import SigningKeyError, add_key, ensure_key, load_keys
+from k1_platform.auth.signing import SigningKeyError, add_key, ensure_key, load_keys
 
 
 def raw(key: Ed25519PublicKey) -> bytes:
@@ -21,7 +21,7 @@ def raw(key: Ed25519PublicKey) -> bytes:
 
 def run(folder: Path, *arguments: str) -> None:
     environment = {**os.environ, "K1_SIGNING_KEYS": str(folder)}
-    command = [sys.executable, "-m", "k1_platform.signing", *arguments]
+    command = [sys.executable, "-m", "k1_platform.auth.signing", *arguments]
     subprocess.run(command, env=environment, check=True, capture_output=True)
 
 
@@ -61,7 +61,7 @@ def test_a_withdrawn_key_is_gone(tmp_path: Path) -> None:
 def test_without_a_key_the_error_says_how_to_make_one(tmp_path: Path) -> None:
     """An empty folder and one that is not there."""
     for folder in (tmp_path, tmp_path / "none"):
-        with pytest.raises(SigningKeyError, match=r"python -m k1_platform\.signing"):
+        with pytest.raises(SigningKeyError, match=r"python -m k1_platform\.auth\.signing"):
             load_keys(folder)
 
 

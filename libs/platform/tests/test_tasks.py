@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from k1_platform.tasks import end_tasks, is_set_within, run_together
+from k1_platform.processes.tasks import cancel_tasks, is_set_within, run_together
 
 AGAIN_S = 0.05
 
@@ -29,13 +29,13 @@ async def begun(deafness: int) -> asyncio.Task[None]:
 async def test_a_task_that_loses_cancellations_ends() -> None:
     tasks = [await begun(0), await begun(2)]
     async with asyncio.timeout(60):
-        await end_tasks(tasks, AGAIN_S)
+        await cancel_tasks(tasks, AGAIN_S)
     assert all(task.cancelled() for task in tasks)
 
 
 async def test_who_ends_tasks_and_is_cancelled_meanwhile_ends_them_first() -> None:
     task = await begun(2)
-    ending = asyncio.create_task(end_tasks([task], AGAIN_S))
+    ending = asyncio.create_task(cancel_tasks([task], AGAIN_S))
     await asyncio.sleep(0)
     ending.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -54,17 +54,17 @@ async def test_the_first_to_fail_ends_the_others() -> None:
         raise LookupError("no")
 
     with pytest.raises(LookupError, match="no"):
-        await run_together(goes_on(), fails(), again_s=AGAIN_S)
+        await run_together(goes_on(), fails(), interval_s=AGAIN_S)
     assert other[0] is not None
     assert other[0].cancelled()
 
 
 async def test_together_they_end_when_told_to() -> None:
     """However deaf, and however often it is said."""
-    running = asyncio.create_task(run_together(stubborn(2), stubborn(0), again_s=AGAIN_S))
+    running = asyncio.create_task(run_together(stubborn(2), stubborn(0), interval_s=AGAIN_S))
     await asyncio.sleep(0.01)
     async with asyncio.timeout(60):
-        await end_tasks([running], AGAIN_S)
+        await cancel_tasks([running], AGAIN_S)
     assert running.cancelled()
 
 

@@ -16,23 +16,24 @@ from k1_contracts import subjects
 from k1_contracts.durables import ANALYSIS_INTAKE, ANALYSIS_LANES
 from k1_contracts.messages.analysis import ListWorkers
 from k1_contracts.messages.graphs import ListPresets, SimulateGraph
-from k1_platform.children import ChildPool, Limits
-from k1_platform.consuming import consume_table
-from k1_platform.health import durable_check
-from k1_platform.objects import ObjectStore
-from k1_platform.rpc import answer
+from k1_platform.nats.consumers import consume_table
+from k1_platform.nats.health import durable_check
+from k1_platform.nats.rpc import respond
+from k1_platform.processes.tasks import CANCEL_INTERVAL_S
+from k1_platform.processes.worker_pool import WorkerPool
+from k1_platform.processes.worker_process import WorkerLimits
 from k1_platform.service import Runtime
 from k1_platform.settings import ObjectStoreSettings
-from k1_platform.tasks import LEAVE_S
+from k1_platform.storage.objects import ObjectStore
 
 _MIB = 1024 * 1024
 _PRELOAD = ("k1_analysis.child_work", "k1_analysis.engine.pipeline")
 """What the one fork server of this process imports, for every child to share."""
 
 
-def make_children(settings: AnalysisSettings) -> ChildPool:
+def make_children(settings: AnalysisSettings) -> WorkerPool:
     """The processes in which songs are analysed and their shows made."""
-    return ChildPool(
+    return WorkerPool(
         work,
         size=settings.slots,
         limits=_limits(settings, settings.job_timeout_s),
@@ -42,10 +43,10 @@ def make_children(settings: AnalysisSettings) -> ChildPool:
     )
 
 
-def make_graph_child(settings: AnalysisSettings) -> ChildPool:
+def make_graph_child(settings: AnalysisSettings) -> WorkerPool:
     """The process in which the graphs are run that a person waits for; it never sees audio."""
     limits = _limits(settings, settings.simulate_timeout_s)
-    return ChildPool(
+    return WorkerPool(
         run_graph,
         size=1,
         limits=limits,
@@ -54,8 +55,8 @@ def make_graph_child(settings: AnalysisSettings) -> ChildPool:
     )
 
 
-def _limits(settings: AnalysisSettings, timeout_s: float) -> Limits:
-    return Limits(
+def _limits(settings: AnalysisSettings, timeout_s: float) -> WorkerLimits:
+    return WorkerLimits(
         timeout_s=timeout_s,
         memory_bytes=settings.memory_mib * _MIB,
         address_space_bytes=settings.address_space_mib * _MIB,
@@ -85,11 +86,11 @@ async def wire(runtime: Runtime, settings: AnalysisSettings) -> None:
     presence = Presence(bus.jetstream, queue, worker, settings.pod)
 
     consume_table(bus.broker, ANALYSIS_INTAKE, intake_table(bus.jetstream), workers=16)
-    answer(bus.broker, subjects.RPC_WORKER_LIST, ListWorkers, presence.list)
-    answer(bus.broker, subjects.RPC_PRESET_LIST, ListPresets, list_presets)
-    answer(bus.broker, subjects.RPC_GRAPH_RUN, SimulateGraph, GraphRuns(objects, graph_child).run)
+    respond(bus.broker, subjects.RPC_WORKER_LIST, ListWorkers, presence.list)
+    respond(bus.broker, subjects.RPC_PRESET_LIST, ListPresets, list_presets)
+    respond(bus.broker, subjects.RPC_GRAPH_RUN, SimulateGraph, GraphRuns(objects, graph_child).run)
     runtime.background(presence.tell, "presence")
-    runtime.background(worker.run, "worker", leave_s=settings.stop_timeout_s + LEAVE_S)
+    runtime.background(worker.run, "worker", cancel_interval_s=settings.stop_timeout_s + CANCEL_INTERVAL_S)
 
     runtime.checks["object store"] = objects.check
     for durable in (ANALYSIS_INTAKE, *ANALYSIS_LANES):

@@ -12,10 +12,11 @@ from k1_analysis.child_work import RunJob
 from k1_analysis.job import MANIFEST, content_type
 from k1_analysis.show import Run, show_identity
 from k1_contracts.messages.graphs import GraphSimulated, SimulateGraph
-from k1_platform.children import ChildFailedError, ChildPool, WorkRaisedError
-from k1_platform.objects import ObjectMissingError, ObjectStore
-from k1_platform.rpc import AnswerError
-from k1_platform.threads import in_thread
+from k1_platform.nats.rpc import QueryError
+from k1_platform.processes.threads import in_thread
+from k1_platform.processes.worker_pool import WorkerPool
+from k1_platform.processes.worker_process import WorkerFailedError, WorkError
+from k1_platform.storage.objects import ObjectNotFoundError, ObjectStore
 
 _BUSY: Final = 503
 _log = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ _log = logging.getLogger(__name__)
 class GraphRuns:
     """Answers SimulateGraph. The same map and graph are run once: their files lie under the hash of both."""
 
-    def __init__(self, objects: ObjectStore, children: ChildPool) -> None:
+    def __init__(self, objects: ObjectStore, children: WorkerPool) -> None:
         self._objects = objects
         self._children = children
 
@@ -38,7 +39,7 @@ class GraphRuns:
         prefix = run_prefix(question)
         try:
             done = await self._objects.get_bytes(f"{prefix}/{MANIFEST}")
-        except ObjectMissingError:
+        except ObjectNotFoundError:
             return await self._run(question, prefix)
         return GraphSimulated.model_validate_json(done)
 
@@ -68,23 +69,23 @@ class GraphRuns:
     async def _fetch(self, question: SimulateGraph, path: Path) -> None:
         try:
             data = await self._objects.get_bytes(question.genesis_key)
-        except ObjectMissingError as error:
+        except ObjectNotFoundError as error:
             message = "The map is no longer in the object store; analyse the song again."
-            raise AnswerError("artefact_missing", message, 404) from error
+            raise QueryError("artefact_missing", message, 404) from error
         if sha256(data).hexdigest() != question.genesis_sha256:
             message = "The map in the object store is not the one that was analysed; analyse the song again."
-            raise AnswerError("artefact_differs", message, 409)
+            raise QueryError("artefact_differs", message, 409)
         await in_thread(path.write_bytes, data)
 
     async def _in_child(self, job: RunJob) -> Run:
         try:
             return await self._children.run(job)
-        except WorkRaisedError as error:
+        except WorkError as error:
             _log.exception("a graph failed", extra={"trace": error.trace})
-            raise AnswerError("simulation_failed", f"The graph cannot be run: {error}", 422) from error
-        except ChildFailedError as error:
+            raise QueryError("simulation_failed", f"The graph cannot be run: {error}", 422) from error
+        except WorkerFailedError as error:
             message = f"The simulation ended early: {error}. Try again, or with a smaller graph."
-            raise AnswerError("simulation_failed", message, _BUSY) from error
+            raise QueryError("simulation_failed", message, _BUSY) from error
 
 
 def run_prefix(question: SimulateGraph) -> str:

@@ -7,16 +7,16 @@ from k1_analysis.job_queue import put_job
 from k1_contracts import subjects
 from k1_contracts.messages.analysis import RequestAnalysis
 from k1_contracts.messages.tracks import TrackUploaded
-from k1_platform.consuming import Event, Handler
+from k1_platform.nats.consumers import Delivery, Handler
 
 
 def intake_table(jetstream: JetStreamContext) -> dict[str, Handler[TrackUploaded] | Handler[RequestAnalysis]]:
     """Subject -> handler of the durable `analysis-intake`."""
 
-    async def on_track_uploaded(event: Event[TrackUploaded]) -> None:
+    async def on_track_uploaded(event: Delivery[TrackUploaded]) -> None:
         await put_job(jetstream, job_of_upload(event.body))
 
-    async def on_analysis_requested(event: Event[RequestAnalysis]) -> None:
+    async def on_analysis_requested(event: Delivery[RequestAnalysis]) -> None:
         await put_job(jetstream, job_of_request(event.body))
 
     return {

@@ -20,7 +20,7 @@ from opentelemetry import propagate
 from k1_contracts import streams, subjects
 from k1_contracts.durables import ANALYSIS_LANES, Durable
 from k1_contracts.messages.analysis import AnalysisJob
-from k1_platform.tasks import is_set_within
+from k1_platform.processes.tasks import is_set_within
 
 _LOOK_AGAIN_S: Final = 1.0
 """Redelivered and redriven jobs are announced by nobody."""

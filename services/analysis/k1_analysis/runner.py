@@ -24,8 +24,9 @@ from k1_analysis.job import (
 from k1_analysis.show import show_identity
 from k1_contracts.messages.analysis import AnalysisCompleted, AnalysisJob, BeatPreview
 from k1_contracts.tracks import Notice
-from k1_platform.children import ChildFailedError, ChildPool, WorkRaisedError
-from k1_platform.objects import ObjectMissingError, ObjectStore
+from k1_platform.processes.worker_pool import WorkerPool
+from k1_platform.processes.worker_process import WorkerFailedError, WorkError
+from k1_platform.storage.objects import ObjectNotFoundError, ObjectStore
 
 Report = Callable[[str, float, BeatPreview | None], None]
 
@@ -38,7 +39,7 @@ _log = logging.getLogger(__name__)
 class JobRunner:
     """What every slot of a worker shares: the object store and the children."""
 
-    def __init__(self, objects: ObjectStore, children: ChildPool, max_minutes: float) -> None:
+    def __init__(self, objects: ObjectStore, children: WorkerPool, max_minutes: float) -> None:
         self._objects = objects
         self._children = children
         self._max_minutes = max_minutes
@@ -70,7 +71,7 @@ class JobRunner:
     async def _made_before(self, prefix: str) -> Made | None:
         try:
             return Made.from_json(await self._objects.get_bytes(f"{prefix}/{MANIFEST}"))
-        except ObjectMissingError:
+        except ObjectNotFoundError:
             return None
 
     async def _make(self, job: AnalysisJob, prefix: str, report: Report) -> tuple[Made, str]:
@@ -81,7 +82,7 @@ class JobRunner:
             report("fetch", 0.0, None)
             try:
                 await self._objects.get_file(job.audio.key, audio)
-            except ObjectMissingError as error:
+            except ObjectNotFoundError as error:
                 raise JobFailedError(
                     "audio_missing", "The song is no longer in the object store; upload it again."
                 ) from error
@@ -108,10 +109,10 @@ class JobRunner:
         report("graph", _ANALYSED_PERCENT, None)
         try:
             return await self._children.run(ShowJob(scratch, job.preset), on_progress)
-        except WorkRaisedError as error:
+        except WorkError as error:
             _log.exception("no show was made", extra={"job_id": job.job_id, "trace": error.trace})
             reason = str(error)
-        except ChildFailedError as error:
+        except WorkerFailedError as error:
             _log.warning("no show was made", extra={"job_id": job.job_id, "code": error.code})
             reason = str(error)
         message = f"The map is good, but no light show could be made of it: {reason}. Analyse the song again."
@@ -139,12 +140,12 @@ class JobRunner:
             attempt += 1
             try:
                 return await self._children.run(engine_job, on_progress)
-            except WorkRaisedError as error:
+            except WorkError as error:
                 if error.code is None:
                     _log.exception("the engine failed", extra={"job_id": job.job_id, "trace": error.trace})
                 code = error.code or "crashed"
                 raise JobFailedError(code, str(error), stage=stage, attempts=attempt) from error
-            except ChildFailedError as error:
+            except WorkerFailedError as error:
                 _log.warning(
                     "a child failed", extra={"job_id": job.job_id, "code": error.code, "try": attempt}
                 )

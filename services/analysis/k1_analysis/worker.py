@@ -24,10 +24,11 @@ from k1_analysis.runner import JobRunner
 from k1_contracts import streams, subjects
 from k1_contracts.base import Contract
 from k1_contracts.messages.analysis import AnalysisCancelled, AnalysisCompleted, AnalysisFailed, AnalysisJob
-from k1_platform.broker import Bus, make_event, publish_event
-from k1_platform.dead_letters import Failure, bury, pause_before_retry
 from k1_platform.errors import TransientError
-from k1_platform.tasks import end_tasks
+from k1_platform.nats.client import Bus, make_event, publish_event
+from k1_platform.nats.dead_letters.message import Failure, publish_dead_letter
+from k1_platform.nats.dead_letters.middleware import pause_before_retry
+from k1_platform.processes.tasks import cancel_tasks
 
 _HEARTBEAT_S: Final = 3.0
 """Well inside the lanes' ack_wait."""
@@ -91,9 +92,9 @@ class Worker:
 
     async def _drain(self, tasks: dict[asyncio.Task[None], Slot]) -> None:
         self._stopping = True
-        await end_tasks([task for task, slot in tasks.items() if slot.job_id is None], _AGAIN_S)
+        await cancel_tasks([task for task, slot in tasks.items() if slot.job_id is None], _AGAIN_S)
         _, late = await asyncio.wait(tasks, timeout=self._stop_timeout_s)
-        await end_tasks(late)
+        await cancel_tasks(late)
 
     async def _work(self, slot: Slot) -> None:
         while not self._stopping:
@@ -202,7 +203,7 @@ class Worker:
 
     async def _bury(self, message: Msg, error: ValidationError) -> None:
         metadata = message.metadata
-        await bury(
+        await publish_dead_letter(
             self._bus.client,
             data=message.data,
             headers=message.headers or {},

@@ -5,7 +5,7 @@ from typing import Final
 
 from k1_catalogue.app import wire
 from k1_catalogue.settings import CatalogueSettings
-from k1_platform.database import TRANSIENT_ERRORS
+from k1_platform.postgres.pool import TRANSIENT_ERRORS
 from k1_platform.service import run_service
 
 _OBJECTS_BETWEEN_COLLECTIONS: Final = 200_000

@@ -20,15 +20,15 @@ from k1_catalogue.store import SCHEMA
 from k1_contracts import streams, subjects
 from k1_contracts.durables import CATALOGUE
 from k1_contracts.messages.graphs import GraphSimulated, SimulateGraph
-from k1_platform.database import check_database, open_pool
-from k1_platform.health import durable_check
-from k1_platform.objects import ObjectStore
-from k1_platform.outbox import OutboxRelay
-from k1_platform.rpc import ask
+from k1_platform.auth.signing import load_keys
+from k1_platform.nats.health import durable_check
+from k1_platform.nats.rpc import request
+from k1_platform.postgres.maintenance import Maintenance
+from k1_platform.postgres.outbox import OutboxRelay
+from k1_platform.postgres.pool import check_database, open_pool
 from k1_platform.service import Runtime
 from k1_platform.settings import MongoSettings, ObjectStoreSettings, PostgresSettings, SigningSettings
-from k1_platform.signing import load_keys
-from k1_platform.upkeep import Upkeep
+from k1_platform.storage.objects import ObjectStore
 
 _RUN_TIMEOUT_S = 60.0
 """More than a worker allows a run, so that the worker's own word arrives."""
@@ -51,7 +51,9 @@ async def wire(runtime: Runtime) -> None:
     shows = ShowFiles(pool, objects, keys.signing)
 
     async def run_graph(question: SimulateGraph) -> GraphSimulated:
-        return await ask(broker, subjects.RPC_GRAPH_RUN, question, GraphSimulated, timeout_s=_RUN_TIMEOUT_S)
+        return await request(
+            broker, subjects.RPC_GRAPH_RUN, question, GraphSimulated, timeout_s=_RUN_TIMEOUT_S
+        )
 
     jobs = JobQuestions(
         pool=pool,
@@ -75,7 +77,7 @@ async def wire(runtime: Runtime) -> None:
     )
     runtime.background(OutboxRelay(pool, broker, SCHEMA).run, "outbox relay")
     counted = Gauge("k1_catalogue_jobs", "Analysis jobs by status", ["status"], registry=runtime.registry)
-    upkeep = Upkeep(pool, SCHEMA, runtime.registry, counted, jobs_table.count_by_status)
+    upkeep = Maintenance(pool, SCHEMA, runtime.registry, counted, jobs_table.count_by_status)
     runtime.background(upkeep.run, "upkeep")
     runtime.checks |= {
         "postgres": lambda: check_database(pool),

@@ -16,8 +16,8 @@ from k1_contracts.messages.analysis import AnalysisCompleted
 from k1_contracts.messages.tracks import Artefact
 from k1_contracts.tracks import ArtefactRef, ArtefactType
 from k1_platform.errors import PermanentError
-from k1_platform.objects import ObjectMissingError, ObjectStore
-from k1_platform.threads import in_thread
+from k1_platform.processes.threads import in_thread
+from k1_platform.storage.objects import ObjectNotFoundError, ObjectStore
 
 INLINE_BYTES: Final = 64 * 1024
 """JSON shorter than this is part of the answer itself."""
@@ -106,7 +106,7 @@ async def read_artefact(objects: ObjectStore, ref: ArtefactRef) -> bytes:
     """The bytes of an artefact; raises PermanentError when they are missing or not the ones told of."""
     try:
         data = await objects.get_bytes(ref.key)
-    except ObjectMissingError as error:
+    except ObjectNotFoundError as error:
         raise PermanentError("artefact_missing", f"there is no object {ref.key}") from error
     found = hashlib.sha256(data).hexdigest()
     if found != ref.sha256:

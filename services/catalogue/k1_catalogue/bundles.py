@@ -19,9 +19,9 @@ from k1_graph.errors import BundleError, GraphInvalidError
 from k1_graph.estimate import estimate
 from k1_graph.graph import Graph
 from k1_graph.validator import compile_graph
-from k1_platform.database import Pool
-from k1_platform.objects import ObjectMissingError, ObjectStore
-from k1_platform.threads import in_thread
+from k1_platform.postgres.pool import Pool
+from k1_platform.processes.threads import in_thread
+from k1_platform.storage.objects import ObjectNotFoundError, ObjectStore
 
 _HEADS: Final = 256
 """Bundles whose manifest and graph are kept at hand, some 10 KiB each; a bundle never changes."""
@@ -57,7 +57,7 @@ class Bundles:
         sha256 = bundle.artefact.sha256 or ""
         try:
             head = await self._head(sha256, bundle.key)
-        except (ObjectMissingError, BundleError) as error:
+        except (ObjectNotFoundError, BundleError) as error:
             raise errors.bundle_missing(track_id, version) from error
         cost = await in_thread(_estimate, head.graph)
         size = bundle.artefact.size_bytes or 0
@@ -82,7 +82,7 @@ class Bundles:
         running = question.running
         try:
             head = await self._head(running.bundle_sha256, bundle_key(running.bundle_sha256))
-        except (ObjectMissingError, BundleError) as error:
+        except (ObjectNotFoundError, BundleError) as error:
             raise errors.bundle_unknown(running.bundle_sha256) from error
         before = Baseline(head.graph.model_dump_json(exclude_none=True), _name(running, track_id))
         return await in_thread(_impact, found.graph.document, before)
@@ -118,7 +118,7 @@ class Bundles:
                 return VisualReport.model_validate(report.artefact.inline_json).photosensitivity.passed
             data = await self.objects.get_bytes(report.key)
             return VisualReport.model_validate_json(data).photosensitivity.passed
-        except (ObjectMissingError, ValidationError):
+        except (ObjectNotFoundError, ValidationError):
             return None
 
 

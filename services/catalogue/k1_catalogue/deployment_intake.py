@@ -6,10 +6,10 @@ from k1_catalogue import store
 from k1_catalogue.deployment_store import find_deployment, save_deployment
 from k1_catalogue.deployments import DeployFact, receive
 from k1_catalogue.intake import CONSUMER
-from k1_platform.consuming import Event
-from k1_platform.database import Pool
 from k1_platform.errors import PermanentError, TransientError
-from k1_platform.inbox import first_time
+from k1_platform.nats.consumers import Delivery
+from k1_platform.postgres.inbox import mark_handled
+from k1_platform.postgres.pool import Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class DeploymentIntake:
 
     pool: Pool
 
-    async def record(self, event: Event[DeployFact]) -> None:
+    async def record(self, event: Delivery[DeployFact]) -> None:
         """Put a fact to what is known of its deployment.
 
         Raises:
@@ -27,7 +27,7 @@ class DeploymentIntake:
         """
         fact = event.body
         async with self.pool.acquire() as connection, connection.transaction():
-            if not await first_time(connection, store.SCHEMA, CONSUMER, event.envelope.id):
+            if not await mark_handled(connection, store.SCHEMA, CONSUMER, event.envelope.id):
                 return
             # Two facts of one deployment wait for each other here.
             if await store.lock_track(connection, fact.track_id) is None:

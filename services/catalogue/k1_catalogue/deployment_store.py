@@ -7,7 +7,7 @@ import asyncpg
 
 from k1_catalogue.deployments import Deployment
 from k1_catalogue.store import storable
-from k1_platform.database import Connection
+from k1_platform.postgres.pool import Connection
 
 NEWEST: Final = 20
 

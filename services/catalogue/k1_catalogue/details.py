@@ -8,7 +8,7 @@ import asyncpg
 
 from k1_contracts.messages.tracks import Artefact, Track
 from k1_contracts.tracks import AnalysisSummary, AudioRef
-from k1_platform.database import Connection
+from k1_platform.postgres.pool import Connection
 
 MOST_SAME: Final = 20
 """Other tracks with the same recording that are named."""

@@ -8,83 +8,83 @@ from collections.abc import Sequence
 from http import HTTPStatus
 
 from k1_contracts.graph import Violation
-from k1_platform.rpc import AnswerError
+from k1_platform.nats.rpc import QueryError
 
 
 class IllegalTransitionError(Exception):
     """A job was told to become what it cannot become from where it is."""
 
 
-def track_not_found(track_id: str) -> AnswerError:
-    return AnswerError("track_not_found", f"There is no track {track_id}.", HTTPStatus.NOT_FOUND)
+def track_not_found(track_id: str) -> QueryError:
+    return QueryError("track_not_found", f"There is no track {track_id}.", HTTPStatus.NOT_FOUND)
 
 
-def version_not_found(track_id: str, version: int) -> AnswerError:
+def version_not_found(track_id: str, version: int) -> QueryError:
     message = f"Track {track_id} has no version {version}; the track's detail lists its versions."
-    return AnswerError("version_not_found", message, HTTPStatus.NOT_FOUND)
+    return QueryError("version_not_found", message, HTTPStatus.NOT_FOUND)
 
 
-def job_not_found(job_id: str) -> AnswerError:
-    return AnswerError("job_not_found", f"There is no job {job_id}.", HTTPStatus.NOT_FOUND)
+def job_not_found(job_id: str) -> QueryError:
+    return QueryError("job_not_found", f"There is no job {job_id}.", HTTPStatus.NOT_FOUND)
 
 
-def job_ended(job_id: str, status: str) -> AnswerError:
+def job_ended(job_id: str, status: str) -> QueryError:
     message = f"Job {job_id} is {status} already; only a job that waits or runs can be cancelled."
-    return AnswerError("job_ended", message, HTTPStatus.CONFLICT)
+    return QueryError("job_ended", message, HTTPStatus.CONFLICT)
 
 
-def genesis_pending(track_id: str, version: int) -> AnswerError:
+def genesis_pending(track_id: str, version: int) -> QueryError:
     message = f"Version {version} of {track_id} is still being analysed; ask again when its job has ended."
-    return AnswerError("genesis_pending", message, HTTPStatus.CONFLICT)
+    return QueryError("genesis_pending", message, HTTPStatus.CONFLICT)
 
 
-def genesis_missing(track_id: str, version: int) -> AnswerError:
+def genesis_missing(track_id: str, version: int) -> QueryError:
     message = f"Version {version} of {track_id} has no map, because its analysis did not complete."
-    return AnswerError("genesis_missing", message, HTTPStatus.NOT_FOUND)
+    return QueryError("genesis_missing", message, HTTPStatus.NOT_FOUND)
 
 
-def empty_window(from_ms: float, to_ms: float) -> AnswerError:
+def empty_window(from_ms: float, to_ms: float) -> QueryError:
     message = f"from_ms ({from_ms:g}) must be less than to_ms ({to_ms:g})."
-    return AnswerError("invalid_request", message, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return QueryError("invalid_request", message, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
-def invalid_cursor() -> AnswerError:
+def invalid_cursor() -> QueryError:
     message = "The cursor is not one of this list and sort; start again without it."
-    return AnswerError("invalid_cursor", message, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return QueryError("invalid_cursor", message, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
-def idempotency_key_reused(key: str) -> AnswerError:
+def idempotency_key_reused(key: str) -> QueryError:
     message = f"The idempotency key {key!r} was used for another request on this track; use a new one."
-    return AnswerError("idempotency_key_reused", message, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return QueryError("idempotency_key_reused", message, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
-def graph_missing(track_id: str, version: int) -> AnswerError:
+def graph_missing(track_id: str, version: int) -> QueryError:
     message = f"Version {version} of {track_id} has no graph; put one, or analyse the song again."
-    return AnswerError("graph_missing", message, HTTPStatus.NOT_FOUND)
+    return QueryError("graph_missing", message, HTTPStatus.NOT_FOUND)
 
 
-def graph_invalid(message: str, violations: Sequence[Violation]) -> AnswerError:
-    return AnswerError("graph_invalid", message, HTTPStatus.UNPROCESSABLE_ENTITY, violations=violations)
+def graph_invalid(message: str, violations: Sequence[Violation]) -> QueryError:
+    return QueryError("graph_invalid", message, HTTPStatus.UNPROCESSABLE_ENTITY, violations=violations)
 
 
-def graph_changed() -> AnswerError:
+def graph_changed() -> QueryError:
     message = "The graph is not the one that you hold any more; read it again and repeat your change on it."
-    return AnswerError("graph_changed", message, HTTPStatus.PRECONDITION_FAILED)
+    return QueryError("graph_changed", message, HTTPStatus.PRECONDITION_FAILED)
 
 
-def graph_changed_meanwhile() -> AnswerError:
+def graph_changed_meanwhile() -> QueryError:
     message = "The graph was edited while it was being simulated; simulate it again."
-    return AnswerError("graph_changed", message, HTTPStatus.CONFLICT)
+    return QueryError("graph_changed", message, HTTPStatus.CONFLICT)
 
 
-def bundle_missing(track_id: str, version: int) -> AnswerError:
+def bundle_missing(track_id: str, version: int) -> QueryError:
     message = (
         f"Version {version} of {track_id} has no bundle, because its graph was edited or could not be packed: "
         "simulate the version, which makes one."
     )
-    return AnswerError("bundle_missing", message, HTTPStatus.CONFLICT)
+    return QueryError("bundle_missing", message, HTTPStatus.CONFLICT)
 
 
-def bundle_unknown(sha256: str) -> AnswerError:
+def bundle_unknown(sha256: str) -> QueryError:
     message = f"There is no bundle {sha256} here, so nothing is known of its graph."
-    return AnswerError("bundle_unknown", message, HTTPStatus.NOT_FOUND)
+    return QueryError("bundle_unknown", message, HTTPStatus.NOT_FOUND)

@@ -9,7 +9,7 @@ from typing import Final
 from k1_catalogue.store import StoredArtefact, insert_artefacts
 from k1_contracts.messages.graphs import GraphSource
 from k1_contracts.tracks import ArtefactType
-from k1_platform.database import Connection
+from k1_platform.postgres.pool import Connection
 
 _GRAPH: Final = "revision, source, document, etag, created_at"
 _ETAG_DIGITS: Final = 32

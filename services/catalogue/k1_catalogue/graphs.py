@@ -39,10 +39,10 @@ from k1_contracts.tracks import ArtefactRef, StoredFile
 from k1_graph.errors import GraphError, GraphInvalidError
 from k1_graph.graph import Graph
 from k1_graph.validator import parse_graph
-from k1_platform.database import Connection, Pool
-from k1_platform.objects import ObjectStore
-from k1_platform.rpc import AnswerError
-from k1_platform.threads import in_thread
+from k1_platform.nats.rpc import QueryError
+from k1_platform.postgres.pool import Connection, Pool
+from k1_platform.processes.threads import in_thread
+from k1_platform.storage.objects import ObjectStore
 
 RunGraph = Callable[[SimulateGraph], Awaitable[GraphSimulated]]
 """Asks a worker to run a graph; raises AnswerError."""
@@ -152,9 +152,7 @@ class Graphs:
         try:
             return await self.shows.bundle(checked, document, track_id, version)
         except GraphError as error:
-            raise AnswerError(
-                "bundle_failed", f"No bundle can be made of this graph: {error}", 422
-            ) from error
+            raise QueryError("bundle_failed", f"No bundle can be made of this graph: {error}", 422) from error
 
     async def _save_run(
         self, question: Simulate, held: StoredGraph, artefacts: Sequence[StoredArtefact]

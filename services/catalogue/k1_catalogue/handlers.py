@@ -29,11 +29,11 @@ from k1_contracts.messages.deployments import (
 )
 from k1_contracts.messages.graphs import GetGraph, ListKeys, ListNodes, PutGraph, Simulate
 from k1_contracts.messages.tracks import GetGenesis, GetTrack, GetVersion, ListTracks, TrackUploaded
-from k1_platform.broker import Bus
-from k1_platform.consuming import Handler, consume_table
-from k1_platform.database import TRANSIENT_ERRORS
-from k1_platform.rpc import answer
-from k1_platform.rpc_documents import answer_document
+from k1_platform.nats.client import Bus
+from k1_platform.nats.consumers import Handler, consume_table
+from k1_platform.nats.rpc import respond
+from k1_platform.nats.rpc_documents import respond_with_document
+from k1_platform.postgres.pool import TRANSIENT_ERRORS
 
 
 def consume_facts(bus: Bus, intake: Intake, deployed: DeploymentIntake, *, workers: int) -> None:
@@ -80,7 +80,7 @@ def answer_questions(
         subjects.RPC_GRAPH_COMPARE: (CompareGraphs, bundles.compare),
     }
     for subject, (model, function) in table.items():
-        answer(bus.broker, subject, model, function, transient=TRANSIENT_ERRORS)
-    answer_document(
+        respond(bus.broker, subject, model, function, transient=TRANSIENT_ERRORS)
+    respond_with_document(
         bus, subjects.RPC_GENESIS_GET, GetGenesis, questions.get_genesis, transient=TRANSIENT_ERRORS
     )

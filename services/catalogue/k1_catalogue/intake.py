@@ -23,11 +23,11 @@ from k1_contracts.messages.analysis import (
     AnalysisStarted,
 )
 from k1_contracts.messages.tracks import TrackUploaded
-from k1_platform.consuming import Event
-from k1_platform.database import Connection, Pool
 from k1_platform.errors import PermanentError, TransientError
-from k1_platform.inbox import first_time
-from k1_platform.objects import ObjectStore
+from k1_platform.nats.consumers import Delivery
+from k1_platform.postgres.inbox import mark_handled
+from k1_platform.postgres.pool import Connection, Pool
+from k1_platform.storage.objects import ObjectStore
 
 CONSUMER: Final = CATALOGUE.name
 _log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Intake:
     objects: ObjectStore
     shows: ShowFiles
 
-    async def track_uploaded(self, event: Event[TrackUploaded]) -> None:
+    async def track_uploaded(self, event: Delivery[TrackUploaded]) -> None:
         """A new track with its first version and job; one that is known already stays as it is."""
         fact = event.body
         order = store.JobOrder(
@@ -55,7 +55,7 @@ class Intake:
             created_at=fact.uploaded_at,
         )
         async with self.pool.acquire() as connection, connection.transaction():
-            if not await first_time(connection, store.SCHEMA, CONSUMER, event.envelope.id):
+            if not await mark_handled(connection, store.SCHEMA, CONSUMER, event.envelope.id):
                 return
             if not await store.insert_track(connection, fact):
                 _log.info("track uploaded again", extra={"track_id": fact.track_id})
@@ -70,19 +70,19 @@ class Intake:
                 detail=fact.filename,
             )
 
-    async def analysis_started(self, event: Event[AnalysisStarted]) -> None:
+    async def analysis_started(self, event: Delivery[AnalysisStarted]) -> None:
         """A worker took the job."""
         await self._record(event.body, event.envelope.id)
 
-    async def analysis_failed(self, event: Event[AnalysisFailed]) -> None:
+    async def analysis_failed(self, event: Delivery[AnalysisFailed]) -> None:
         """The job ended without a map."""
         await self._record(event.body, event.envelope.id)
 
-    async def analysis_cancelled(self, event: Event[AnalysisCancelled]) -> None:
+    async def analysis_cancelled(self, event: Delivery[AnalysisCancelled]) -> None:
         """A person cancelled the job."""
         await self._record(event.body, event.envelope.id)
 
-    async def analysis_completed(self, event: Event[AnalysisCompleted]) -> None:
+    async def analysis_completed(self, event: Delivery[AnalysisCompleted]) -> None:
         """Store the map, then tell of it.
 
         MongoDB comes first: a process that dies in between leaves a map that nothing points to, and the
@@ -109,7 +109,7 @@ class Intake:
     async def _record(self, fact: JobFact, event_id: str | None, outcome: "_Outcome | None" = None) -> None:
         """Apply a fact to its job, version and track; without an event id the inbox is left alone."""
         async with self.pool.acquire() as connection, connection.transaction():
-            if event_id and not await first_time(connection, store.SCHEMA, CONSUMER, event_id):
+            if event_id and not await mark_handled(connection, store.SCHEMA, CONSUMER, event_id):
                 return
             await store.lock_track(connection, fact.track_id)
             job = _known(await store.find_job(connection, fact.job_id), fact)

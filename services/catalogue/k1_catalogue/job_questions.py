@@ -25,9 +25,9 @@ from k1_contracts.messages.analysis import (
     RequestAnalysis,
     RequestTrackAnalysis,
 )
-from k1_platform.broker import make_event
-from k1_platform.database import Connection, Pool
-from k1_platform.outbox import enqueue
+from k1_platform.nats.client import make_event
+from k1_platform.postgres.outbox import enqueue
+from k1_platform.postgres.pool import Connection, Pool
 
 
 @dataclass(frozen=True, slots=True)

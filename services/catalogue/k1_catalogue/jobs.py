@@ -12,7 +12,7 @@ from k1_catalogue.estimates import Running, Speed, Waiting, measure_speed
 from k1_contracts.base import rfc3339
 from k1_contracts.messages.analysis import AnalysisAccepted, JobView
 from k1_contracts.tracks import JobStatus, Notice, Preset
-from k1_platform.database import Connection
+from k1_platform.postgres.pool import Connection
 
 _SAMPLES: Final = 20
 """So many of the latest analyses tell how fast the workers are."""

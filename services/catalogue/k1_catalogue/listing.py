@@ -12,7 +12,7 @@ import asyncpg
 from k1_catalogue.cursors import Cursor, read_cursor, write_cursor
 from k1_catalogue.search import WEIGHTS, Search, parse_search
 from k1_contracts.messages.tracks import ListTracks, TrackPage, TrackSort, TrackSummary
-from k1_platform.database import Connection, Pool
+from k1_platform.postgres.pool import Connection, Pool
 
 SEARCH_MOST: Final = 1000
 _COLUMNS: Final = (

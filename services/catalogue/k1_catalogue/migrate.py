@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from k1_platform.migrating import Migrations, main
+from k1_platform.postgres.migrations import Migrations, main
 
 MIGRATIONS: Final = Migrations("catalogue", Path(__file__).with_name("migrations"))
 migrate = MIGRATIONS.run

@@ -27,10 +27,10 @@ from k1_contracts.messages.tracks import (
     VersionDetail,
     VersionSummary,
 )
-from k1_platform.database import Connection, Pool
-from k1_platform.objects import ObjectStore
-from k1_platform.rpc_documents import Document, document
-from k1_platform.threads import in_thread
+from k1_platform.nats.rpc_documents import Document, compress_document
+from k1_platform.postgres.pool import Connection, Pool
+from k1_platform.processes.threads import in_thread
+from k1_platform.storage.objects import ObjectStore
 
 URL_LIFETIME: Final = timedelta(hours=1)
 
@@ -109,7 +109,7 @@ class Questions:
         found = await self.maps.get(question.track_id, question.version)
         if found is None:
             raise errors.genesis_missing(question.track_id, question.version)
-        return await document(etag, await in_thread(render, found, asked))
+        return await compress_document(etag, await in_thread(render, found, asked))
 
     def _signed(self, kept: Iterable[details.KeptArtefact]) -> list[Artefact]:
         return [

@@ -16,9 +16,9 @@ from k1_contracts.graph import GraphDocument
 from k1_contracts.messages.analysis import AnalysisCompleted
 from k1_contracts.tracks import Notice
 from k1_graph.validator import compile_graph
-from k1_platform.database import Pool
-from k1_platform.objects import ObjectStore
-from k1_platform.threads import in_thread
+from k1_platform.postgres.pool import Pool
+from k1_platform.processes.threads import in_thread
+from k1_platform.storage.objects import ObjectStore
 
 _log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from k1_catalogue.search import index_text
 from k1_contracts.messages.analysis import AnalysisAccepted, AnalysisCompleted
 from k1_contracts.messages.tracks import TrackUploaded
 from k1_contracts.tracks import ArtefactRef, AudioRef, Notice, Preset, TrackStatus
-from k1_platform.database import Connection
+from k1_platform.postgres.pool import Connection
 
 SCHEMA: Final = "catalogue"
 

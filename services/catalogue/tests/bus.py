@@ -9,10 +9,10 @@ from faststream.nats import NatsBroker
 from k1_contracts import streams, subjects
 from k1_contracts.base import Contract
 from k1_contracts.messages.tracks import GetTrack, TrackDetail
-from k1_platform.broker import make_event, publish_event
-from k1_platform.objects import ObjectStore
-from k1_platform.rpc import AnswerError
-from k1_platform.rpc import ask as ask_once
+from k1_platform.nats.client import make_event, publish_event
+from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.rpc import request as ask_once
+from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.conftest import PATIENCE_S
 from services.catalogue.tests.songs import Song
 
@@ -44,6 +44,6 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 async def has_status(bus: NatsBroker, song: Song, status: str) -> bool:
     try:
         detail = await ask(bus, subjects.RPC_TRACK_GET, GetTrack(track_id=song.track_id), TrackDetail)
-    except AnswerError:
+    except QueryError:
         return False
     return detail.track.status == status

@@ -23,13 +23,13 @@ from k1_catalogue.migrate import migrate
 from k1_catalogue.questions import Questions
 from k1_catalogue.show_files import ShowFiles
 from k1_contracts import streams
-from k1_platform import broker as platform_broker
-from k1_platform.broker import broker_options
-from k1_platform.database import Pool, open_pool
-from k1_platform.nats_connection import connect_options
-from k1_platform.objects import ObjectStore
+from k1_platform.auth.signing import KeyRing, load_keys
+from k1_platform.nats import client as platform_broker
+from k1_platform.nats.client import broker_options
+from k1_platform.nats.connection import connect_options
+from k1_platform.postgres.pool import Pool, open_pool
 from k1_platform.settings import MongoSettings, NatsSettings, PostgresSettings
-from k1_platform.signing import KeyRing, load_keys
+from k1_platform.storage.objects import ObjectStore
 from tests.support.infrastructure import Infrastructure
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)

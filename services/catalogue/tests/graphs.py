@@ -10,7 +10,7 @@ from k1_contracts.messages.graphs import GraphSimulated, SimulateGraph
 from k1_contracts.tracks import StoredFile
 from k1_graph.simulate import simulate
 from k1_graph.validator import compile_graph
-from k1_platform.objects import ObjectStore
+from k1_platform.storage.objects import ObjectStore
 
 GRAPH: Final[dict[str, Any]] = {
     "name": "plain_pulse",

@@ -18,18 +18,18 @@ from k1_contracts.messages.analysis import (
 )
 from k1_contracts.messages.tracks import TrackUploaded
 from k1_contracts.tracks import AnalysisSummary, ArtefactRef, AudioRef, Notice
-from k1_platform.broker import make_event
-from k1_platform.consuming import Event
-from k1_platform.objects import ObjectStore
+from k1_platform.nats.client import make_event
+from k1_platform.nats.consumers import Delivery
+from k1_platform.storage.objects import ObjectStore
 
 UPLOADED = datetime(2026, 3, 1, 11, 0, 0, tzinfo=UTC)
 AUDIO_SHA = hashlib.sha256(b"audio").hexdigest()
 
 
-def event(body: Contract, *, told: int = 1) -> Event[Any]:
+def event(body: Contract, *, told: int = 1) -> Delivery[Any]:
     """A fact as it arrives; the same fact told with another number is another event."""
     envelope, _ = make_event("test", body, source="test", about=f"{told}{body.model_dump_json()}")
-    return Event(envelope, body, "test")
+    return Delivery(envelope, body, "test")
 
 
 def genesis(seconds: float = 20.0, *, f_measure: float = 0.95, seed: int = 0) -> dict[str, Any]:

@@ -16,10 +16,10 @@ from k1_contracts.messages.graphs import PutGraph, Simulate
 from k1_contracts.messages.tracks import GetVersion
 from k1_graph.bundle.container import read_bundle, read_head
 from k1_graph.errors import BundleError
-from k1_platform.database import Pool
-from k1_platform.objects import ObjectStore
-from k1_platform.rpc import AnswerError
-from k1_platform.signing import KeyRing
+from k1_platform.auth.signing import KeyRing
+from k1_platform.nats.rpc import QueryError
+from k1_platform.postgres.pool import Pool
+from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.conftest import NOW
 from services.catalogue.tests.graphs import GRAPH, Worker, edited
 from services.catalogue.tests.songs import Song, event, genesis
@@ -57,7 +57,7 @@ def running(info: BundleInfo) -> RunningBundle:
 
 
 async def refused(bundles: Bundles, question: GetBundle) -> tuple[str, int]:
-    with pytest.raises(AnswerError) as found:
+    with pytest.raises(QueryError) as found:
         await bundles.get_bundle(question)
     return found.value.code, found.value.status
 
@@ -144,7 +144,7 @@ async def test_what_changes_on_a_device(
     unnamed = RunningBundle(bundle_sha256=old.bundle.sha256)
     again = await bundles.compare(question.model_copy(update={"running": unnamed}))
     assert again.against == f"the bundle {old.bundle.sha256[:12]}"
-    with pytest.raises(AnswerError) as refused:
+    with pytest.raises(QueryError) as refused:
         await bundles.compare(question.model_copy(update={"running": RunningBundle(bundle_sha256="0" * 64)}))
     assert (refused.value.code, refused.value.status) == ("bundle_unknown", 404)
 

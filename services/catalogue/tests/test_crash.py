@@ -8,8 +8,8 @@ from nats.js import JetStreamContext
 
 from k1_contracts import streams, subjects
 from k1_contracts.durables import CATALOGUE
-from k1_platform.objects import ObjectStore
-from k1_platform.provision import consumer_config
+from k1_platform.nats.provision import consumer_config
+from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.bus import has_status, tell, until
 from services.catalogue.tests.songs import Song
 from tests.support.infrastructure import Infrastructure

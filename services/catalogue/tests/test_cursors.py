@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from k1_catalogue.cursors import Cursor, read_cursor, write_cursor
 from k1_contracts.ids import new_id
-from k1_platform.rpc import AnswerError
+from k1_platform.nats.rpc import QueryError
 
 TRACK = new_id("trk")
 
@@ -30,14 +30,14 @@ def test_figures_survive_exactly(figure: float) -> None:
 @given(st.one_of(st.text(), st.binary().map(bytes.hex)))
 def test_anything_else_is_refused(text: str) -> None:
     """Nonsense is a clear error of the asker, never one of the service."""
-    with pytest.raises(AnswerError) as caught:
+    with pytest.raises(QueryError) as caught:
         read_cursor(text, "newest")
     assert caught.value.code == "invalid_cursor"
 
 
 def test_a_cursor_belongs_to_its_sort() -> None:
     """Going on with another sort would skip rows in silence."""
-    with pytest.raises(AnswerError):
+    with pytest.raises(QueryError):
         read_cursor(write_cursor(Cursor(walk="duration", key=1, id=TRACK)), "f_measure")
-    with pytest.raises(AnswerError):
+    with pytest.raises(QueryError):
         read_cursor(write_cursor(Cursor(walk="newest", key=1, id=None)), "newest")

@@ -24,8 +24,8 @@ from k1_contracts.messages.deployments import (
     DeviceResult,
 )
 from k1_contracts.messages.tracks import GetTrack
-from k1_platform.database import Pool
 from k1_platform.errors import PermanentError, TransientError
+from k1_platform.postgres.pool import Pool
 from services.catalogue.tests.songs import Song, event
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)

@@ -28,10 +28,10 @@ from k1_contracts.messages.graphs import (
 from k1_contracts.messages.tracks import Artefact, GetVersion
 from k1_graph.bundle.container import BundleContents, key_id, read_bundle
 from k1_graph.catalogue import catalogue
-from k1_platform.database import Pool
-from k1_platform.objects import ObjectStore
-from k1_platform.rpc import AnswerError
-from k1_platform.signing import KeyRing, add_key, ensure_key, load_keys
+from k1_platform.auth.signing import KeyRing, add_key, ensure_key, load_keys
+from k1_platform.nats.rpc import QueryError
+from k1_platform.postgres.pool import Pool
+from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.conftest import NOW, PATIENCE_S
 from services.catalogue.tests.graphs import GRAPH, Worker, edited
 from services.catalogue.tests.songs import Song, event, genesis
@@ -154,7 +154,7 @@ async def test_a_graph_that_cannot_be_used_costs_only_the_show(
     assert await state(pool, song) == ("ready", 1, "ready", "completed")
     warnings = await pool.fetchval("SELECT warnings::text FROM catalogue.versions")
     assert "bundle_failed" in warnings
-    with pytest.raises(AnswerError) as absent:
+    with pytest.raises(QueryError) as absent:
         await graphs.get_graph(get(song))
     assert (absent.value.code, absent.value.status) == ("graph_missing", 404)
     assert (await graphs.put_graph(put(song, GRAPH))).revision == 1
@@ -168,7 +168,7 @@ async def test_an_empty_graph_is_refused_whatever_else_it_holds(graphs: Graphs, 
         graphs.put_graph(put(song, empty)),
         graphs.simulate(Simulate(track_id=song.track_id, version=1, graph=empty)),
     ):
-        with pytest.raises(AnswerError) as refused:
+        with pytest.raises(QueryError) as refused:
             await answering
         assert (refused.value.code, refused.value.status) == ("graph_invalid", 422)
 
@@ -181,14 +181,14 @@ async def test_a_broken_graph_is_refused_with_every_fault(
     broken = edited(-5)
     broken["nodes"][2]["inputs"]["index"] = "nobody"
     broken["nodes"].append({"id": "Loud!", "type": "Blare"})
-    with pytest.raises(AnswerError) as refused:
+    with pytest.raises(QueryError) as refused:
         await graphs.put_graph(put(song, broken))
     assert (refused.value.code, refused.value.status) == ("graph_invalid", 422)
     rules = {violation.rule for violation in refused.value.violations}
     assert {"node_id", "unknown_type"} <= rules
     assert len([v for v in refused.value.violations if v.severity == "error"]) >= 4
     for nonsense in (None, [], "graph", 7, {}):
-        with pytest.raises(AnswerError, match="nothing was changed"):
+        with pytest.raises(QueryError, match="nothing was changed"):
             await graphs.put_graph(put(song, nonsense))
     assert (await graphs.get_graph(get(song))).revision == 1
     assert {n: a.sha256 for n, a in (await listed(questions, song)).items()} == {
@@ -228,7 +228,7 @@ async def test_of_edits_at_once_one_wins(graphs: Graphs, song: Song) -> None:
     edits = [graphs.put_graph(put(song, edited(400 + n), tag)) for n in range(8)]
     ends = await asyncio.gather(*edits, return_exceptions=True)
     won = [end for end in ends if isinstance(end, GraphSaved)]
-    lost = [end for end in ends if isinstance(end, AnswerError)]
+    lost = [end for end in ends if isinstance(end, QueryError)]
     assert (len(won), {(end.code, end.status) for end in lost}) == (1, {("graph_changed", 412)})
     view = await graphs.get_graph(get(song))
     assert (view.revision, view.etag) == (2, won[0].etag)
@@ -274,7 +274,7 @@ async def test_a_tried_graph_changes_nothing(
     assert {n: a.sha256 for n, a in (await listed(questions, song)).items()} == {
         n: a.sha256 for n, a in before.items()
     }
-    with pytest.raises(AnswerError) as refused:
+    with pytest.raises(QueryError) as refused:
         await graphs.simulate(Simulate(track_id=song.track_id, version=1, graph={"nodes": 3}))
     assert (refused.value.code, len(worker.asked)) == ("graph_invalid", 1)
 
@@ -284,7 +284,7 @@ async def test_a_run_of_a_graph_that_was_edited_meanwhile_is_not_kept(
 ) -> None:
     """A bundle of the old graph must never pass for one of the new."""
     worker.meanwhile = lambda: graphs.put_graph(put(song, edited(500)))
-    with pytest.raises(AnswerError) as refused:
+    with pytest.raises(QueryError) as refused:
         await graphs.simulate(Simulate(track_id=song.track_id, version=1))
     assert (refused.value.code, refused.value.status) == ("graph_changed", 409)
     assert (await listed(questions, song))["bundle.k1b"].status == "missing"
@@ -300,17 +300,17 @@ async def test_without_a_map_there_is_nothing_to_edit(intake: Intake, graphs: Gr
         lambda: graphs.simulate(Simulate(track_id=song.track_id, version=song.version)),
     )
     for ask in asked:
-        with pytest.raises(AnswerError) as pending:
+        with pytest.raises(QueryError) as pending:
             await ask()
         assert (pending.value.code, pending.value.status) == ("genesis_pending", 409)
     await intake.analysis_failed(event(song.failed()))
     for ask in asked:
-        with pytest.raises(AnswerError) as missing:
+        with pytest.raises(QueryError) as missing:
             await ask()
         assert (missing.value.code, missing.value.status) == ("genesis_missing", 404)
     song = Song()
     for ask in asked:
-        with pytest.raises(AnswerError) as unknown:
+        with pytest.raises(QueryError) as unknown:
             await ask()
         assert unknown.value.code == "track_not_found"
 

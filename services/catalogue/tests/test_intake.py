@@ -10,9 +10,9 @@ from k1_catalogue.intake import Intake
 from k1_catalogue.maps import GenesisMaps
 from k1_catalogue.packing import expand
 from k1_contracts.ids import new_id
-from k1_platform.database import Pool
 from k1_platform.errors import PermanentError, TransientError
-from k1_platform.objects import ObjectStore
+from k1_platform.postgres.pool import Pool
+from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.songs import Song, event, genesis
 
 

@@ -18,9 +18,9 @@ from k1_contracts.messages.analysis import (
     RequestAnalysis,
     RequestTrackAnalysis,
 )
-from k1_platform.database import Pool
-from k1_platform.objects import ObjectStore
-from k1_platform.rpc import AnswerError
+from k1_platform.nats.rpc import QueryError
+from k1_platform.postgres.pool import Pool
+from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.conftest import NOW
 from services.catalogue.tests.songs import UPLOADED, Song, event
 
@@ -102,7 +102,7 @@ async def test_cancelling(job_questions: JobQuestions, intake: Intake, jetstream
     entry = await (await jetstream.key_value(streams.JOB_CANCELS.name)).get(song.job_id)
     assert entry.value == b"2026-03-01T12:00:00.000Z"
     await intake.analysis_cancelled(event(song.cancelled()))
-    with pytest.raises(AnswerError) as caught:
+    with pytest.raises(QueryError) as caught:
         await job_questions.cancel_job(GetJob(job_id=song.job_id))
     assert (caught.value.code, caught.value.status) == ("job_ended", 409)
 
@@ -162,7 +162,7 @@ async def test_the_same_key_is_the_same_request(
     answers.append(await job_questions.request_analysis(request))
     assert len({answer.model_dump_json() for answer in answers}) == 1
     assert await pool.fetchval("SELECT count(*) FROM catalogue.outbox") == 1
-    with pytest.raises(AnswerError) as caught:
+    with pytest.raises(QueryError) as caught:
         await job_questions.request_analysis(request.model_copy(update={"priority": 1}))
     assert (caught.value.code, caught.value.status) == ("idempotency_key_reused", 422)
 
@@ -175,6 +175,6 @@ async def test_what_is_not_there(job_questions: JobQuestions) -> None:
         (job_questions.cancel_job(job), "job_not_found"),
         (job_questions.request_analysis(track), "track_not_found"),
     ):
-        with pytest.raises(AnswerError) as caught:
+        with pytest.raises(QueryError) as caught:
             await ask
         assert (caught.value.code, caught.value.status) == (code, 404)

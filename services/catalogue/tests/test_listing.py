@@ -8,8 +8,8 @@ import pytest
 from k1_catalogue.intake import Intake
 from k1_catalogue.listing import list_tracks
 from k1_contracts.messages.tracks import ListTracks, TrackPage, TrackSort
-from k1_platform.database import Pool
-from k1_platform.rpc import AnswerError
+from k1_platform.nats.rpc import QueryError
+from k1_platform.postgres.pool import Pool
 from services.catalogue.tests.songs import UPLOADED, Song, event
 
 SONGS: list[tuple[str, str | None, list[str]]] = [
@@ -182,6 +182,6 @@ async def test_a_foreign_cursor_is_refused(tracks: Pool) -> None:
     """Whoever changes the sort has to begin again."""
     cursor = (await list_tracks(tracks, ListTracks(limit=1))).next_cursor
     for question in (ListTracks(sort="duration", cursor=cursor), ListTracks(search="night", cursor=cursor)):
-        with pytest.raises(AnswerError) as caught:
+        with pytest.raises(QueryError) as caught:
             await list_tracks(tracks, question)
         assert caught.value.status == 422

@@ -12,8 +12,8 @@ from k1_catalogue.questions import Questions
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.ids import new_id
 from k1_contracts.messages.tracks import GetGenesis, GetTrack, GetVersion
-from k1_platform.objects import ObjectStore
-from k1_platform.rpc import AnswerError
+from k1_platform.nats.rpc import QueryError
+from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.conftest import PATIENCE_S
 from services.catalogue.tests.songs import Song, event, genesis
 
@@ -52,11 +52,11 @@ async def test_a_version_that_is_still_analysed(questions: Questions, intake: In
     await intake.track_uploaded(event(song.uploaded()))
     version = await questions.get_version(GetVersion(track_id=song.track_id, version=1))
     assert (version.status, version.metrics, version.artefacts) == ("processing", None, [])
-    with pytest.raises(AnswerError) as caught:
+    with pytest.raises(QueryError) as caught:
         await questions.get_genesis(GetGenesis(track_id=song.track_id, version=1))
     assert (caught.value.code, caught.value.status) == ("genesis_pending", 409)
     await intake.analysis_failed(event(song.failed()))
-    with pytest.raises(AnswerError) as caught:
+    with pytest.raises(QueryError) as caught:
         await questions.get_genesis(GetGenesis(track_id=song.track_id, version=1))
     assert (caught.value.code, caught.value.status) == ("genesis_missing", 404)
 
@@ -128,14 +128,14 @@ async def test_what_is_not_there(questions: Questions, song: Song) -> None:
         (questions.list_artefacts(GetVersion(**beyond)), "version_not_found"),
         (questions.get_genesis(GetGenesis(**beyond)), "version_not_found"),
     ):
-        with pytest.raises(AnswerError) as caught:
+        with pytest.raises(QueryError) as caught:
             await ask
         assert (caught.value.code, caught.value.status) == (code, 404)
 
 
 async def test_a_window_that_ends_before_it_begins(questions: Questions, song: Song) -> None:
     """Is refused with what to do."""
-    with pytest.raises(AnswerError, match="less than") as caught:
+    with pytest.raises(QueryError, match="less than") as caught:
         await questions.get_genesis(GetGenesis(track_id=song.track_id, version=1, from_ms=5, to_ms=5))
     assert caught.value.status == 422
 

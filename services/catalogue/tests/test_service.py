@@ -20,9 +20,9 @@ from k1_contracts.messages.analysis import (
 )
 from k1_contracts.messages.deployments import DeploySucceeded
 from k1_contracts.messages.tracks import GetGenesis, GetTrack, ListTracks, TrackDetail, TrackPage
-from k1_platform.dead_letter_queue import DeadLetter, list_dead_letters
-from k1_platform.objects import ObjectStore
-from k1_platform.rpc_documents import ask_document
+from k1_platform.nats.dead_letters.queue import DeadLetter, list_dead_letters
+from k1_platform.nats.rpc_documents import request_document
+from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.bus import ask, has_status, tell, tell_all, until
 from services.catalogue.tests.conftest import PATIENCE_S
 from services.catalogue.tests.songs import Song, genesis
@@ -66,10 +66,10 @@ async def test_from_the_bus_and_back(
     page = await ask(bus, subjects.RPC_TRACK_LIST, ListTracks(search="night drive", limit=200), TrackPage)
     assert song.track_id in {item.id for item in page.items}
     asked = GetGenesis(track_id=song.track_id, version=1)
-    found = await ask_document(bus, subjects.RPC_GENESIS_GET, asked, timeout_s=PATIENCE_S)
+    found = await request_document(bus, subjects.RPC_GENESIS_GET, asked, timeout_s=PATIENCE_S)
     assert genesis() == json.loads(found.json())
     known = asked.model_copy(update={"etag": found.etag})
-    again = await ask_document(bus, subjects.RPC_GENESIS_GET, known, timeout_s=PATIENCE_S)
+    again = await request_document(bus, subjects.RPC_GENESIS_GET, known, timeout_s=PATIENCE_S)
     assert again.body is None
 
 

@@ -39,19 +39,19 @@ from k1_deploy.planning import Planner
 from k1_deploy.requests import Requests
 from k1_deploy.saga.entries import logged
 from k1_deploy.settings import DeploySettings
-from k1_platform.broker import Bus
-from k1_platform.database import Pool, check_database, open_pool
-from k1_platform.device_credentials import load_device_keys
-from k1_platform.device_errors import DeviceErrors
+from k1_platform.auth.device_credentials import load_device_keys
 from k1_platform.errors import TransientError
-from k1_platform.health import durable_check
-from k1_platform.mqtt_state import purge_sessions
-from k1_platform.nats_account import AccountRefusedError
-from k1_platform.objects import ObjectStore
-from k1_platform.outbox import OutboxRelay
+from k1_platform.nats.accounts import AccountRejectedError
+from k1_platform.nats.client import Bus
+from k1_platform.nats.device_errors import DeviceErrors
+from k1_platform.nats.health import durable_check
+from k1_platform.nats.mqtt_state import purge_sessions
+from k1_platform.postgres.maintenance import Maintenance
+from k1_platform.postgres.outbox import OutboxRelay
+from k1_platform.postgres.pool import Pool, check_database, open_pool
 from k1_platform.service import Runtime
 from k1_platform.settings import NatsSettings, ObjectStoreSettings, PostgresSettings
-from k1_platform.upkeep import Upkeep
+from k1_platform.storage.objects import ObjectStore
 
 _log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ async def wire(runtime: Runtime) -> None:
     runtime.background(runner.run, "runner")
     runtime.background(healing.run, "healing")
     counted = Gauge("k1_deploy_deployments", "Deployments by status", ["status"], registry=runtime.registry)
-    upkeep = Upkeep(pool, SCHEMA, runtime.registry, counted, store.count_by_status)
+    upkeep = Maintenance(pool, SCHEMA, runtime.registry, counted, store.count_by_status)
     runtime.background(upkeep.run, "upkeep")
     runtime.background(OutboxRelay(pool, bus.broker, SCHEMA).run, "outbox relay")
     runtime.checks |= {
@@ -154,6 +154,6 @@ async def _credential_keeper(bus: Bus, pool: Pool, folder: Path | None) -> Crede
     keeper = CredentialKeeper(pool, credentials, partial(purge_sessions, bus.jetstream))
     try:
         await keeper.push_revocations()
-    except (TransientError, AccountRefusedError) as error:
+    except (TransientError, AccountRejectedError) as error:
         _log.warning("revocations not brought to the bus", extra={"reason": str(error)})
     return keeper

@@ -25,8 +25,8 @@ from k1_deploy.saga.signals import ControlSignal, may_control
 from k1_deploy.saga.state import State
 from k1_deploy.saga.timeline import device_views, log_lines
 from k1_deploy.saga.transitions import fold
-from k1_platform.database import Connection, Pool
-from k1_platform.threads import in_thread
+from k1_platform.postgres.pool import Connection, Pool
+from k1_platform.processes.threads import in_thread
 
 TAKEN_WITHIN_S: Final = 3.0
 """How long a control waits for its effect to be in the answer."""

@@ -20,10 +20,10 @@ from k1_deploy.devices.inventory import Inventory
 from k1_deploy.driving.alarms import Alarms
 from k1_deploy.planning import Planner
 from k1_deploy.requests import Requests
-from k1_platform.broker import Bus
-from k1_platform.consuming import Handler, consume, consume_table
-from k1_platform.database import TRANSIENT_ERRORS
-from k1_platform.rpc import answer
+from k1_platform.nats.client import Bus
+from k1_platform.nats.consumers import Handler, consume, consume_table
+from k1_platform.nats.rpc import respond
+from k1_platform.postgres.pool import TRANSIENT_ERRORS
 
 
 def consume_hellos(bus: Bus, inventory: Inventory, *, workers: int) -> None:
@@ -56,4 +56,4 @@ def answer_questions(
         subjects.RPC_DEVICE_REVOKE: (RevokeDevices, devices.revoke_devices),
     }
     for subject, (model, function) in table.items():
-        answer(bus.broker, subject, model, function, transient=TRANSIENT_ERRORS)
+        respond(bus.broker, subject, model, function, transient=TRANSIENT_ERRORS)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from k1_platform.database import Connection
+from k1_platform.postgres.pool import Connection
 
 
 class Holdings(Protocol):

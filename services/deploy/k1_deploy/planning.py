@@ -25,8 +25,8 @@ from k1_deploy.gates import device_checks, passed, show_checks
 from k1_deploy.holding import Holdings
 from k1_deploy.plan_words import steps_in_words
 from k1_deploy.saga.strategy import allowed_failures, batches
-from k1_platform.database import Connection, Pool
-from k1_platform.rpc import AnswerError
+from k1_platform.nats.rpc import QueryError
+from k1_platform.postgres.pool import Connection, Pool
 
 COMPARED_AT_ONCE: Final = 8
 _log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class Planner:
             try:
                 async with turns:
                     return await self.compare(question)
-            except AnswerError as error:  # a plan is of use without it
+            except QueryError as error:  # a plan is of use without it
                 _log.info("no impact", extra={"bundle": bundle.bundle_sha256, "reason": str(error)})
                 return None
 

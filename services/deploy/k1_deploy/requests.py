@@ -19,11 +19,11 @@ from k1_deploy.planning import require_overridable, targets
 from k1_deploy.saga.entries import Opened, logged
 from k1_deploy.saga.state import Stop
 from k1_deploy.saga.transitions import fold
-from k1_platform.consuming import Event
-from k1_platform.database import Connection, Pool
 from k1_platform.errors import TransientError
-from k1_platform.inbox import first_time
-from k1_platform.rpc import AnswerError
+from k1_platform.nats.consumers import Delivery
+from k1_platform.nats.rpc import QueryError
+from k1_platform.postgres.inbox import mark_handled
+from k1_platform.postgres.pool import Connection, Pool
 
 CONSUMER: Final = DEPLOY.name
 
@@ -36,7 +36,7 @@ class Requests:
     get_bundle: Callable[[GetBundle], Awaitable[BundleInfo]]
     guard_s: float
 
-    async def requested(self, event: Event[RequestDeployment]) -> None:
+    async def requested(self, event: Delivery[RequestDeployment]) -> None:
         """Open it once, however often the request comes.
 
         Raises:
@@ -45,13 +45,13 @@ class Requests:
         request = event.body
         found = await self._bundle(request)
         async with self.pool.acquire() as connection, connection.transaction():
-            if await first_time(connection, device_store.SCHEMA, CONSUMER, event.envelope.id):
+            if await mark_handled(connection, device_store.SCHEMA, CONSUMER, event.envelope.id):
                 await self._open(connection, request, found, event.envelope.traceparent)
 
     async def _bundle(self, request: RequestDeployment) -> BundleInfo | Stop:
         try:
             return await self.get_bundle(GetBundle(track_id=request.track_id, version=request.version))
-        except AnswerError as error:
+        except QueryError as error:
             if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise TransientError(f"the catalogue does not tell of the bundle: {error}") from error
             return Stop(error.code, str(error))
@@ -88,7 +88,7 @@ async def _targets(connection: Connection, request: RequestDeployment) -> tuple[
     try:
         require_overridable(request)
         return list(await targets(connection, request)), None
-    except AnswerError as error:
+    except QueryError as error:
         return list(dict.fromkeys(request.device_ids or [])), Stop(error.code, str(error))
 
 

@@ -20,8 +20,8 @@ from k1_deploy.devices import device_store
 from k1_deploy.driving.leases import notify
 from k1_deploy.saga.entries import LogEntry, read_log, to_json
 from k1_deploy.saga.state import NEXT, State
-from k1_platform.database import Connection
-from k1_platform.threads import in_thread
+from k1_platform.postgres.pool import Connection
+from k1_platform.processes.threads import in_thread
 
 _SUMMARY: Final = (
     "id, track_id, version, status, paused, reason, request ->> 'requested_by' AS requested_by,"

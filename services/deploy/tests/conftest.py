@@ -10,8 +10,8 @@ from faststream.nats import NatsBroker
 from pydantic import SecretStr
 
 from k1_deploy.migrate import migrate
-from k1_platform.broker import broker_options
-from k1_platform.database import Pool, open_pool
+from k1_platform.nats.client import broker_options
+from k1_platform.postgres.pool import Pool, open_pool
 from k1_platform.settings import NatsSettings, PostgresSettings
 from tests.support.infrastructure import Infrastructure
 

@@ -26,8 +26,8 @@ from k1_deploy.driving.runner import Runner
 from k1_deploy.driving.step_metrics import StepMetrics
 from k1_deploy.requests import Requests
 from k1_deploy.saga.entries import logged
-from k1_platform.broker import make_event
-from k1_platform.consuming import Event
+from k1_platform.nats.client import make_event
+from k1_platform.nats.consumers import Delivery
 from services.deploy.tests.theatre import Theatre, until
 
 
@@ -111,7 +111,7 @@ async def request(theatre: Theatre, device_ids: Sequence[str], **changes: Any) -
         }
     )
     envelope, _ = make_event(subjects.DEPLOY_REQUESTED, body, source="test", about=body.deployment_id)
-    event = Event(envelope, body, subjects.DEPLOY_REQUESTED)
+    event = Delivery(envelope, body, subjects.DEPLOY_REQUESTED)
     await Requests(theatre.pool, get_bundle, guard_s=0.0).requested(event)
     return body.deployment_id
 

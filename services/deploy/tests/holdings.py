@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from k1_platform.database import Connection
+from k1_platform.postgres.pool import Connection
 
 
 class FixedHoldings:

@@ -14,9 +14,9 @@ from nats.errors import Error as NatsError
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts.messages.devices import DeviceCredential
 from k1_deploy.devices.credentials import DeviceCredentials
-from k1_platform.nats_connection import connect_options
-from k1_platform.nats_jwt import KeyPair, credentials_text
-from k1_platform.provision import provision_bus
+from k1_platform.auth.jwt import KeyPair, credentials_text
+from k1_platform.nats.connection import connect_options
+from k1_platform.nats.provision import provision_bus
 from k1_platform.settings import NatsSettings
 
 PATIENCE_S = 60

@@ -19,11 +19,11 @@ from k1_contracts.messages.device_link import CHUNK_MAX_BYTES, FetchChunk, Runni
 from k1_deploy.devices import device_store
 from k1_deploy.devices.chunks import BundleCache, Chunks
 from k1_deploy.devices.fetch_intake import MOST_WAITING, FetchIntake
-from k1_platform.database import Pool
-from k1_platform.device_errors import DeviceErrors
-from k1_platform.nats_connection import connect_options
-from k1_platform.objects import ObjectStore
+from k1_platform.nats.connection import connect_options
+from k1_platform.nats.device_errors import DeviceErrors
+from k1_platform.postgres.pool import Pool
 from k1_platform.settings import NatsSettings
+from k1_platform.storage.objects import ObjectStore
 from services.deploy.tests.holdings import FixedHoldings
 from services.deploy.tests.links import settle
 

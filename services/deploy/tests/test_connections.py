@@ -30,10 +30,10 @@ from k1_deploy.devices.connections import (
     Connection,
     ConnectionTable,
 )
-from k1_platform.broker import Bus, broker_options
-from k1_platform.device_credentials import load_device_keys
-from k1_platform.device_errors import DeviceErrors
-from k1_platform.nats_connection import connect_options
+from k1_platform.auth.device_credentials import load_device_keys
+from k1_platform.nats.client import Bus, broker_options
+from k1_platform.nats.connection import connect_options
+from k1_platform.nats.device_errors import DeviceErrors
 from services.deploy.tests.links import of, over_mqtt, over_nats, provision_server, settle, until
 from tests.support.nats_server import running_nats_server
 

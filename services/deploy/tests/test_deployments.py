@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from k1_contracts.envelope import Envelope
-from k1_platform.rpc import AnswerError
+from k1_platform.nats.rpc import QueryError
 from services.deploy.tests.links import settle
 from services.deploy.tests.theatre import PATIENCE_S, Theatre, open_theatre, running, until
 from tests.support.infrastructure import Infrastructure
@@ -273,7 +273,7 @@ async def test_two_deployments_to_one_device_follow_each_other(theatre: Theatre)
     async def waits() -> bool:
         try:
             return (await theatre.get(second)).waits_for == [first]
-        except AnswerError:  # it was not opened yet
+        except QueryError:  # it was not opened yet
             return False
 
     await until(waits, "the second waits for the first")

@@ -16,12 +16,12 @@ from k1_cli.embedded.nats import NatsServer
 from k1_contracts import subjects
 from k1_contracts.messages.devices import DeviceCredential
 from k1_deploy.devices.credentials import DeviceCredentials
-from k1_platform.device_credentials import load_device_keys
-from k1_platform.nats_account import AccountRefusedError
-from k1_platform.nats_claims import device_claims
-from k1_platform.nats_connection import connect_options
-from k1_platform.nats_jwt import KeyKind, KeyPair, encode, parse_credentials
-from k1_platform.nats_keys import ensure_nats_keys
+from k1_platform.auth.claims import device_claims
+from k1_platform.auth.device_credentials import load_device_keys
+from k1_platform.auth.jwt import KeyKind, KeyPair, encode, parse_credentials
+from k1_platform.auth.nkeys import ensure_nats_keys
+from k1_platform.nats.accounts import AccountRejectedError
+from k1_platform.nats.connection import connect_options
 from services.deploy.tests.links import (
     PATIENCE_S,
     Link,
@@ -305,7 +305,7 @@ async def test_a_device_cannot_give_itself_more(server: NatsServer, tmp_path: Pa
     token, user = parse_credentials(stranger.mint("A", "nats").credential.secret)
     assert await refused_nats(server, token, user, tmp_path)
     assert await refused_mqtt(server, stranger.mint("A", "mqtt").credential)
-    with pytest.raises(AccountRefusedError, match="does not know the user"):
+    with pytest.raises(AccountRejectedError, match="does not know the user"):
         await stranger.revoke([])
     keys = load_device_keys(server.keys.deploy)
     claims = device_claims(user.public_key, keys.account.account, "A", 1)

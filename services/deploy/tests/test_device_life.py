@@ -26,9 +26,9 @@ from k1_contracts.messages.devices import (
 )
 from k1_contracts.messages.graphs import KeySet, ListKeys, PublicKey
 from k1_contracts.messages.telemetry import Presence
-from k1_platform.dead_letter_queue import list_dead_letters
-from k1_platform.nats_connection import connect_options
-from k1_platform.rpc import AnswerError, answer, ask
+from k1_platform.nats.connection import connect_options
+from k1_platform.nats.dead_letters.queue import list_dead_letters
+from k1_platform.nats.rpc import QueryError, request, respond
 from k1_platform.settings import NatsSettings
 from services.deploy.tests.devices import bundle, hello
 from services.deploy.tests.links import settle
@@ -56,7 +56,7 @@ async def bus(service: None, broker: NatsBroker) -> NatsBroker:
     async def list_keys(_: ListKeys) -> KeySet:
         return KEYS
 
-    answer(broker, subjects.RPC_KEY_LIST, ListKeys, list_keys)
+    respond(broker, subjects.RPC_KEY_LIST, ListKeys, list_keys)
     await broker.start()
     await settle(await broker.connect())
     return broker
@@ -85,12 +85,12 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 async def added(bus: NatsBroker, device_id: str) -> DevicesAdded:
     question = AddDevices(device_ids=[device_id])
-    return await ask(bus, subjects.RPC_DEVICE_ADD, question, DevicesAdded, timeout_s=PATIENCE_S)
+    return await request(bus, subjects.RPC_DEVICE_ADD, question, DevicesAdded, timeout_s=PATIENCE_S)
 
 
 async def view(bus: NatsBroker, device_id: str) -> DeviceView:
     question = GetDevice(device_id=device_id)
-    return await ask(bus, subjects.RPC_DEVICE_GET, question, DeviceView, timeout_s=PATIENCE_S)
+    return await request(bus, subjects.RPC_DEVICE_GET, question, DeviceView, timeout_s=PATIENCE_S)
 
 
 async def say_hello(client: Client, body: DeviceHello, as_id: str | None = None) -> None:
@@ -100,10 +100,10 @@ async def say_hello(client: Client, body: DeviceHello, as_id: str | None = None)
 
 async def test_added_heard_told_and_revoked(bus: NatsBroker, unique: str, tmp_path: Path) -> None:
     """Its credential lets it in, its hello is kept, it is told of new keys, and once revoked it is cut off."""
-    answer = await added(bus, unique)
-    assert answer.trusted_keys == KEYS.document
+    respond = await added(bus, unique)
+    assert respond.trusted_keys == KEYS.document
     told: asyncio.Queue[Trust] = asyncio.Queue()
-    async with connected(answer.credentials[0], tmp_path) as device:
+    async with connected(respond.credentials[0], tmp_path) as device:
 
         async def obey(message: nats.aio.msg.Msg) -> None:
             command = Trust.model_validate_json(message.data)
@@ -122,7 +122,7 @@ async def test_added_heard_told_and_revoked(bus: NatsBroker, unique: str, tmp_pa
         assert (await view(bus, unique)).expected == bundle(1)
         assert (await asyncio.wait_for(told.get(), PATIENCE_S)).keys_document == KEYS.document
         revoke = RevokeDevices(device_ids=[unique])
-        assert await ask(bus, subjects.RPC_DEVICE_REVOKE, revoke, DevicesRevoked, timeout_s=PATIENCE_S)
+        assert await request(bus, subjects.RPC_DEVICE_REVOKE, revoke, DevicesRevoked, timeout_s=PATIENCE_S)
 
         async def cut_off() -> bool:
             return device.is_closed
@@ -192,6 +192,6 @@ async def test_hellos_that_nobody_should_have_sent(
 
 async def test_an_unknown_device(bus: NatsBroker) -> None:
     """The owner's own error reaches who asks."""
-    with pytest.raises(AnswerError) as refused:
+    with pytest.raises(QueryError) as refused:
         await view(bus, "nobody")
     assert (refused.value.code, refused.value.status) == ("device_not_found", 404)

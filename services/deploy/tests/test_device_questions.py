@@ -22,10 +22,10 @@ from k1_deploy.devices import device_store
 from k1_deploy.devices.device_questions import DeviceQuestions
 from k1_deploy.devices.presence import PresenceTable
 from k1_deploy.devices.revoking import CredentialKeeper
-from k1_platform.database import Pool
-from k1_platform.device_credentials import MintedCredential
+from k1_platform.auth.device_credentials import MintedCredential
 from k1_platform.errors import TransientError
-from k1_platform.rpc import AnswerError
+from k1_platform.nats.rpc import QueryError
+from k1_platform.postgres.pool import Pool
 from services.deploy.tests.bundles import bundle_info
 from services.deploy.tests.devices import bundle, hello
 from services.deploy.tests.holdings import FixedHoldings
@@ -102,7 +102,7 @@ async def say(pool: Pool, *hellos: device_store.DeviceHello) -> None:
 
 
 async def refused(awaitable: object) -> tuple[str, int]:
-    with pytest.raises(AnswerError) as found:
+    with pytest.raises(QueryError) as found:
         await awaitable  # type: ignore[misc]
     return found.value.code, found.value.status
 

@@ -14,12 +14,12 @@ import pytest
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts.messages.devices import DeviceCredential
 from k1_deploy.devices.credentials import DeviceCredentials
-from k1_platform import nats_account
+from k1_platform.auth.jwt import KeyKind, KeyPair, decode, parse_credentials
+from k1_platform.auth.nkeys import ensure_nats_keys
 from k1_platform.errors import TransientError
-from k1_platform.nats_account import AccountRefusedError
-from k1_platform.nats_connection import connect_options
-from k1_platform.nats_jwt import KeyKind, KeyPair, decode, parse_credentials
-from k1_platform.nats_keys import ensure_nats_keys
+from k1_platform.nats import accounts
+from k1_platform.nats.accounts import AccountRejectedError
+from k1_platform.nats.connection import connect_options
 from services.deploy.tests.links import (
     PATIENCE_S,
     of,
@@ -36,7 +36,7 @@ from tests.support.nats_server import running_nats_server
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine's server is not a server that is down."""
-    monkeypatch.setattr(nats_account, "_TIMEOUT_S", PATIENCE_S)
+    monkeypatch.setattr(accounts, "_TIMEOUT_S", PATIENCE_S)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ async def refused(server: NatsServer, credential: DeviceCredential, folder: Path
 def replace_account(server: NatsServer) -> None:
     """As operations does it."""
     environment = {"K1_NATS_KEYS": str(server.keys.folder), "K1_NATS_URL": server.url}
-    subprocess.run([sys.executable, "-m", "k1_platform.nats_account"], env=environment, check=True)
+    subprocess.run([sys.executable, "-m", "k1_platform.nats.accounts"], env=environment, check=True)
 
 
 async def test_a_connected_device_is_cut_off_at_once(server: NatsServer, tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ async def test_everything_that_deploy_holds_made_anew(server: NatsServer, tmp_pa
     assert [await refused(server, one.credential, tmp_path) for one in (a, stolen.mint("B", "mqtt"))] == [
         True
     ] * 2
-    with pytest.raises(AccountRefusedError, match="another operator key"):
+    with pytest.raises(AccountRejectedError, match="another operator key"):
         await stolen.revoke([])
     await of(server).revoke([a.public_key])
     assert not await refused(server, of(server).mint("A", "nats").credential, tmp_path)

@@ -13,9 +13,9 @@ from k1_contracts.messages.device_link import DeviceError, DeviceHello, RunningB
 from k1_deploy.devices import device_store
 from k1_deploy.devices.device_store import DeviceRow
 from k1_deploy.devices.inventory import Inventory
-from k1_platform.database import Connection, Pool
-from k1_platform.device_errors import DeviceErrors
 from k1_platform.errors import PermanentError
+from k1_platform.nats.device_errors import DeviceErrors
+from k1_platform.postgres.pool import Connection, Pool
 from services.deploy.tests.devices import bundle, hello
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)

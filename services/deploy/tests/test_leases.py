@@ -20,8 +20,8 @@ from k1_deploy.errors import LeaseLostError
 from k1_deploy.saga.entries import Became, Controlled, Locked, LogEntry, Opened, Outcome, logged
 from k1_deploy.saga.signals import ControlSignal
 from k1_deploy.saga.transitions import fold
-from k1_platform.database import Pool
-from k1_platform.rpc import AnswerError
+from k1_platform.nats.rpc import QueryError
+from k1_platform.postgres.pool import Pool
 from services.deploy.tests.bundles import bundle_info
 from services.deploy.tests.devices import hello
 
@@ -274,7 +274,7 @@ async def test_a_pause_that_nobody_has_taken_yet_can_be_resumed(pool: Pool) -> N
     deployment_id = await add(pool, ["a"])
     questions = DeploymentQuestions(pool, lambda _: {}, lambda: datetime.now(UTC))
     resume = ControlDeployment(deployment_id=deployment_id, action="resume")
-    with pytest.raises(AnswerError, match="nothing to resume"):
+    with pytest.raises(QueryError, match="nothing to resume"):
         await questions.control(resume)
     await questions.control(ControlDeployment(deployment_id=deployment_id, action="pause"))
     await questions.control(resume)

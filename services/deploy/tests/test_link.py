@@ -15,8 +15,8 @@ from k1_deploy.devices import link as link_module
 from k1_deploy.devices.clock import RoundTrip
 from k1_deploy.devices.link import PINGS, DeviceLink, PingLostError
 from k1_deploy.errors import DeviceUnreachable
-from k1_platform.device_errors import DeviceErrors, ErrorLimiter
-from k1_platform.nats_connection import connect_options
+from k1_platform.nats.connection import connect_options
+from k1_platform.nats.device_errors import DeviceErrors, ErrorLimiter
 from k1_platform.settings import NatsSettings
 from services.deploy.tests.devices import ScriptedDevice, bundle, hello
 from services.deploy.tests.links import settle, until

@@ -16,9 +16,9 @@ from k1_cli.embedded.nats import NatsServer
 from k1_contracts.messages.device_link import DEVICE_MAX_SUBSCRIPTIONS
 from k1_contracts.messages.devices import DeviceCredential
 from k1_contracts.streams import DEVICE_MESSAGE_MAX_BYTES
-from k1_platform import mqtt_state
-from k1_platform.nats_connection import connect_options
-from k1_platform.provision import provision_bus
+from k1_platform.nats import mqtt_state
+from k1_platform.nats.connection import connect_options
+from k1_platform.nats.provision import provision_bus
 from services.deploy.tests.links import PATIENCE_S, of, over_mqtt, over_nats, provision_server, settle, until
 from tests.support.nats_server import running_nats_server
 

@@ -13,8 +13,8 @@ from k1_contracts.messages.telemetry import Presence
 from k1_deploy.devices import device_store
 from k1_deploy.devices.presence import PresenceTable
 from k1_deploy.planning import Planner
-from k1_platform.database import Pool
-from k1_platform.rpc import AnswerError
+from k1_platform.nats.rpc import QueryError
+from k1_platform.postgres.pool import Pool
 from services.deploy.tests.bundles import bundle_info
 from services.deploy.tests.devices import bundle, hello
 from services.deploy.tests.holdings import FixedHoldings
@@ -33,13 +33,13 @@ class FakeCatalogue:
 
     async def get_bundle(self, question: GetBundle) -> BundleInfo:
         if question.version != 1:
-            raise AnswerError("bundle_missing", "simulate it", 409)
+            raise QueryError("bundle_missing", "simulate it", 409)
         return self.info
 
     async def compare(self, question: CompareGraphs) -> GraphImpact:
         self.compared.append(question)
         if question.running.bundle_sha256 == bundle(9).bundle_sha256:
-            raise AnswerError("bundle_unknown", "nothing is known of it", 404)
+            raise QueryError("bundle_unknown", "nothing is known of it", 404)
         return impact(question.running.version or 0)
 
 
@@ -91,7 +91,7 @@ def order(**changes: Any) -> PlanDeployment:
 
 
 async def refused(planner: Planner, asked: PlanDeployment) -> tuple[str, int]:
-    with pytest.raises(AnswerError) as found:
+    with pytest.raises(QueryError) as found:
         await planner.plan(asked)
     return found.value.code, found.value.status
 

@@ -10,8 +10,8 @@ import pytest
 from k1_deploy.driving import runner as module
 from k1_deploy.driving.opening import Opening
 from k1_deploy.driving.runner import Runner
-from k1_platform.database import TRANSIENT_ERRORS, Pool
-from k1_platform.dead_letters import classify
+from k1_platform.nats.dead_letters.middleware import classify
+from k1_platform.postgres.pool import TRANSIENT_ERRORS, Pool
 
 DYING = [
     ConnectionRefusedError("away"),

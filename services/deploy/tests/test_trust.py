@@ -12,8 +12,8 @@ from k1_contracts.messages.graphs import KeySet, PublicKey
 from k1_deploy.devices import trust
 from k1_deploy.devices.link import DeviceLink
 from k1_deploy.devices.trust import KEYS_KEPT_S, TrustedKeys, TrustKeeper
-from k1_platform.nats_connection import connect_options
-from k1_platform.rpc import AnswerError
+from k1_platform.nats.connection import connect_options
+from k1_platform.nats.rpc import QueryError
 from k1_platform.settings import NatsSettings
 from services.deploy.tests.devices import ScriptedDevice, hello
 
@@ -34,7 +34,7 @@ class Catalogue:
         self.asked += 1
         await asyncio.sleep(0)
         if self.away:
-            raise AnswerError("service_unavailable", "not running", 503)
+            raise QueryError("service_unavailable", "not running", 503)
         return KEYS
 
 

@@ -29,12 +29,12 @@ from k1_contracts.rpc import Response, RpcError
 from k1_deploy import store
 from k1_deploy.devices import device_store
 from k1_deploy.saga.entries import Intent, LogEntry, Outcome, logged
-from k1_platform.broker import broker_options, make_event, publish_event
-from k1_platform.database import Pool, open_pool
-from k1_platform.nats_connection import connect_options
-from k1_platform.objects import ObjectStore
-from k1_platform.rpc import AnswerError, ask
+from k1_platform.nats.client import broker_options, make_event, publish_event
+from k1_platform.nats.connection import connect_options
+from k1_platform.nats.rpc import QueryError, request
+from k1_platform.postgres.pool import Pool, open_pool
 from k1_platform.settings import NatsSettings, ObjectStoreSettings, PostgresSettings
+from k1_platform.storage.objects import ObjectStore
 from services.deploy.tests.bundles import bundle_info
 from services.deploy.tests.links import settle
 from services.deploy.tests.stage_devices import KEY_ID, StageDevice
@@ -98,9 +98,7 @@ class Theatre:
             return info.num_pending == 0 and info.num_ack_pending == 0
 
         await until(handled, "every hello was handled")
-        with suppress(
-            AnswerError
-        ):  # there is none; what the service asked before it answers has come by then
+        with suppress(QueryError):  # there is none; what the service asked before it answers has come by then
             await self.get(new_id("dep"))
         await settle(self.client)
 
@@ -137,14 +135,14 @@ class Theatre:
     async def get(self, deployment_id: str) -> DeploymentView:
         question = GetDeployment(deployment_id=deployment_id)
         subject = subjects.RPC_DEPLOYMENT_GET
-        return await ask(self.broker, subject, question, DeploymentView, timeout_s=PATIENCE_S)
+        return await request(self.broker, subject, question, DeploymentView, timeout_s=PATIENCE_S)
 
     async def control(self, deployment_id: str, action: str) -> DeploymentView:
         question = ControlDeployment.model_validate(
             {"deployment_id": deployment_id, "action": action, "requested_by": "anna"}
         )
         subject = subjects.RPC_DEPLOYMENT_CONTROL
-        return await ask(self.broker, subject, question, DeploymentView, timeout_s=PATIENCE_S)
+        return await request(self.broker, subject, question, DeploymentView, timeout_s=PATIENCE_S)
 
     async def status(self, deployment_id: str) -> str | None:
         return await self.pool.fetchval("SELECT status FROM deploy.deployments WHERE id = $1", deployment_id)

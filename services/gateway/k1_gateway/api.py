@@ -10,8 +10,8 @@ from k1_contracts.rpc import Response
 from k1_gateway.edge import Edge
 from k1_gateway.rate_limits import RateLimits
 from k1_gateway.settings import GatewaySettings
-from k1_platform.broker import Bus
-from k1_platform.rpc import ASK_TIMEOUT_S, AnswerError, ask_raw
+from k1_platform.nats.client import Bus
+from k1_platform.nats.rpc import REQUEST_TIMEOUT_S, QueryError, request_raw
 
 _RESULT: Final = b'{"result":'
 
@@ -28,15 +28,15 @@ class Api:
     description: bytes
     """The OpenAPI document."""
 
-    async def ask(self, subject: str, question: Contract, timeout_s: float = ASK_TIMEOUT_S) -> bytes:
+    async def ask(self, subject: str, question: Contract, timeout_s: float = REQUEST_TIMEOUT_S) -> bytes:
         """The JSON of the owner's result as it wrote it: parsing and writing it anew would only cost time.
 
         Raises:
             AnswerError: the owner's error, or that it did not answer.
         """
-        reply = (await ask_raw(self.bus.broker, subject, question, timeout_s=timeout_s)).body
+        reply = (await request_raw(self.bus.broker, subject, question, timeout_s=timeout_s)).body
         if reply.startswith(_RESULT):
             return reply[len(_RESULT) : -1]
         error = Response[Contract].model_validate_json(reply).error
         assert error is not None, "an answer without a result holds an error"
-        raise AnswerError.of(error)
+        raise QueryError.of(error)

@@ -28,9 +28,9 @@ from k1_gateway.idempotency import Reserved, require_same
 from k1_gateway.parsing import idempotency_key, read_document
 from k1_gateway.problems import Fault, ProblemError
 from k1_gateway.relaying import fresh
-from k1_platform.broker import make_event, publish_event
 from k1_platform.errors import TransientError
-from k1_platform.rpc import AnswerError
+from k1_platform.nats.client import make_event, publish_event
+from k1_platform.nats.rpc import QueryError
 
 _CREATED_WITHIN_S: Final = 5.0
 _LOOK_EVERY_S: Final = 0.02
@@ -132,7 +132,7 @@ async def _await_creation(api: Api, deployment_id: str) -> None:
 async def _is_created(api: Api, deployment_id: str) -> bool:
     try:
         await api.ask(subjects.RPC_DEPLOYMENT_GET, GetDeployment(deployment_id=deployment_id))
-    except AnswerError:
+    except QueryError:
         return False
     return True
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from k1_contracts.base import Contract
 from k1_gateway.api import Api
 from k1_gateway.rate_limits import Kind
-from k1_platform.rpc import ASK_TIMEOUT_S
+from k1_platform.nats.rpc import REQUEST_TIMEOUT_S
 
 BASE_PATH = "/api/v1"
 Respond = Callable[[Api, web.Request, "Endpoint"], Awaitable[web.StreamResponse]]
@@ -88,7 +88,7 @@ class Endpoint:
     """Whether `If-Match` guards against lost updates."""
     takes_last_id: bool = False
     """Whether `Last-Event-ID` says where the client stands in the stream."""
-    timeout_s: float = ASK_TIMEOUT_S
+    timeout_s: float = REQUEST_TIMEOUT_S
     """How long the owner may take."""
     media_type: str = "application/json"
     """Of an answer with a body; of `text/event-stream`, the model is one event of the stream."""

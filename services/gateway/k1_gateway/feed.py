@@ -13,10 +13,10 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from k1_contracts import subjects
 from k1_contracts.streams import LIVE_TRACKS
-from k1_platform.broker import Bus
 from k1_platform.errors import TransientError
-from k1_platform.pulling import Puller
-from k1_platform.tasks import is_set_within
+from k1_platform.nats.client import Bus
+from k1_platform.nats.pull_consumer import PullConsumer
+from k1_platform.processes.tasks import is_set_within
 
 MOST_WAITING: Final = 500
 """Things that wait for one client: five seconds of ten devices."""
@@ -140,7 +140,7 @@ class Feed:
         return (await jetstream.add_consumer(LIVE_TRACKS, config)).name
 
     async def _follow(self, consumer: str) -> None:
-        async with Puller(self._bus.client, LIVE_TRACKS, consumer) as puller:
+        async with PullConsumer(self._bus.client, LIVE_TRACKS, consumer) as puller:
             try:
                 while True:
                     for message in (await puller.next()).messages:

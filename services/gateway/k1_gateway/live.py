@@ -21,7 +21,7 @@ from k1_gateway.api import Api
 from k1_gateway.endpoints import Endpoint, Respond
 from k1_gateway.parsing import read_question
 from k1_gateway.sse import END, last_event_id, nothing_more, open_stream
-from k1_platform.rpc import AnswerError
+from k1_platform.nats.rpc import QueryError
 from k1_platform.service import STOPPING
 
 _ALL_DONE: Final = 100.0
@@ -119,7 +119,7 @@ async def _look(api: Api, endpoint: Endpoint, question: Contract, known: bytes) 
     """The view now; while its owner is away, as it was."""
     try:
         return await api.ask(endpoint.subject, question)
-    except AnswerError:
+    except QueryError:
         return known
 
 

@@ -20,7 +20,7 @@ from k1_gateway.openapi_schemas import body_name, fields_of, make_schemas, share
 from k1_gateway.parsing import COMMA_LISTS, LARGEST_EVENT_ID, LONGEST_KEY
 from k1_gateway.problems import PASSING, Problem
 from k1_gateway.routes import ENDPOINTS
-from k1_platform.http_server import CONTENT_TYPE
+from k1_platform.http.server import PROBLEM_CONTENT_TYPE
 
 _PATH_FIELD: Final = re.compile(r"{(\w+)}")
 _EVENT_STREAM: Final = "text/event-stream"
@@ -188,7 +188,7 @@ def _problem_response(status: int, text: str) -> Json:
             *(["Retry-After"] if status in {*PASSING, HTTPStatus.TOO_MANY_REQUESTS} else []),
             *(_ALLOWANCE if status == HTTPStatus.TOO_MANY_REQUESTS else []),
         ),
-        "content": {CONTENT_TYPE: {"schema": _ref(Problem.__name__)}},
+        "content": {PROBLEM_CONTENT_TYPE: {"schema": _ref(Problem.__name__)}},
     }
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from k1_contracts.base import Contract
 from k1_gateway.json_body import MalformedJsonError, UnusableJsonError, parse_json
 from k1_gateway.problems import Fault, ProblemError
-from k1_platform.http_body import read_body
+from k1_platform.http.body import read_body
 
 Q = TypeVar("Q", bound=Contract)
 COMMA_LISTS: Final = frozenset({"layers"})

@@ -12,8 +12,8 @@ from opentelemetry import trace
 from pydantic import BaseModel
 
 from k1_contracts.graph import Violation
-from k1_platform.http_server import CONTENT_TYPE
-from k1_platform.rpc import AnswerError
+from k1_platform.http.server import PROBLEM_CONTENT_TYPE
+from k1_platform.nats.rpc import QueryError
 
 RETRY_AFTER_S: Final = 5
 PASSING: Final = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
@@ -83,7 +83,7 @@ def problem_response(error: ProblemError) -> web.Response:
         errors=error.errors or None,
         violations=error.violations or None,
     )
-    headers = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store", **error.headers}
+    headers = {"Content-Type": PROBLEM_CONTENT_TYPE, "Cache-Control": "no-store", **error.headers}
     if error.status in PASSING:
         headers.setdefault("Retry-After", str(RETRY_AFTER_S))
     return web.Response(
@@ -98,7 +98,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return await handler(request)
     except ProblemError as error:
         return problem_response(error)
-    except AnswerError as error:
+    except QueryError as error:
         problem = ProblemError(error.code, error.status, str(error), violations=error.violations)
         return problem_response(problem)
     except web.HTTPException as error:

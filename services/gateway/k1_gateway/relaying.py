@@ -7,8 +7,8 @@ from k1_gateway.api import Api
 from k1_gateway.caching import cacheable, held_tags, not_modified, tagged
 from k1_gateway.endpoints import Endpoint
 from k1_gateway.parsing import idempotency_key, read_fields, read_question
-from k1_platform.rpc_documents import ask_document
-from k1_platform.threads import in_thread
+from k1_platform.nats.rpc_documents import request_document
+from k1_platform.processes.threads import in_thread
 
 
 async def relay(api: Api, request: web.Request, endpoint: Endpoint) -> web.Response:
@@ -36,7 +36,7 @@ async def genesis(api: Api, request: web.Request, endpoint: Endpoint) -> web.Res
     held = held_tags(request)
     extra = {"etag": held[0] if held else None}
     question = read_question(request, GetGenesis, query=endpoint.query, extra=extra)
-    found = await ask_document(api.bus.broker, endpoint.subject, question)
+    found = await request_document(api.bus.broker, endpoint.subject, question)
     if found.body is None:
         return not_modified(found.etag)
     headers = {**tagged(found.etag), "Vary": "Accept-Encoding"}

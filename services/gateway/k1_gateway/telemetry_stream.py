@@ -19,8 +19,8 @@ from k1_gateway.endpoints import Endpoint
 from k1_gateway.feed import Feed, Item, Waiting, sse_event
 from k1_gateway.parsing import LARGEST_EVENT_ID, from_text, read_question
 from k1_gateway.sse import last_event_id, open_stream
+from k1_platform.processes.tasks import cancel_tasks
 from k1_platform.service import STOPPING
-from k1_platform.tasks import end_tasks
 
 HEARTBEAT_S: Final = 15.0
 _AGAIN_S: Final = 1.0
@@ -59,7 +59,7 @@ async def _until_first_ends(*works: Coroutine[Any, Any, object]) -> None:
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await end_tasks(tasks, _AGAIN_S)
+        await cancel_tasks(tasks, _AGAIN_S)
     for task in tasks:
         if not task.cancelled() and (error := task.exception()):
             _log.error("the stream ended early", exc_info=error)

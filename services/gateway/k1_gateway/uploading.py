@@ -15,7 +15,7 @@ from k1_gateway.api import Api
 from k1_gateway.endpoints import Endpoint
 from k1_gateway.parsing import idempotency_key
 from k1_gateway.problems import Fault, ProblemError
-from k1_platform.http_body import body_chunks
+from k1_platform.http.body import iter_body
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=3, sock_read=120)
 _STATUSES: Final = {"queued": 202, "existing": 200}
@@ -62,7 +62,7 @@ class _Body:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         try:
-            async for chunk in body_chunks(self._request):
+            async for chunk in iter_body(self._request):
                 yield chunk
         except Exception as error:
             self.error = error

@@ -21,9 +21,9 @@ from k1_contracts.messages.deployment_queries import (
 from k1_contracts.messages.devices import GetDevice, ListDevices
 from k1_contracts.messages.graphs import GetGraph, ListKeys, ListNodes, ListPresets, PutGraph, Simulate
 from k1_contracts.messages.tracks import GetGenesis, GetTrack, GetVersion, ListTracks
-from k1_platform.broker import Bus, connect, make_broker
-from k1_platform.rpc import answer
-from k1_platform.rpc_documents import Document, answer_document
+from k1_platform.nats.client import Bus, connect, make_broker
+from k1_platform.nats.rpc import respond
+from k1_platform.nats.rpc_documents import Document, respond_with_document
 from k1_platform.settings import NatsSettings
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
@@ -102,8 +102,8 @@ class Owners:
 
     def subscribe(self) -> None:
         for subject, model in QUESTIONS.items():
-            answer(self.bus.broker, subject, model, self._answering(subject))
-        answer_document(
+            respond(self.bus.broker, subject, model, self._answering(subject))
+        respond_with_document(
             self.bus, subjects.RPC_GENESIS_GET, GetGenesis, self._answering(subjects.RPC_GENESIS_GET)
         )
 

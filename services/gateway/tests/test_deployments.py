@@ -38,7 +38,7 @@ from k1_contracts.messages.deployments import (
 )
 from k1_contracts.messages.devices import DevicePage, DeviceView, GetDevice, ListDevices
 from k1_gateway.deploying import DeploymentBody
-from k1_platform.rpc import AnswerError
+from k1_platform.nats.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import PATIENCE_S, Owners
 from services.gateway.tests.test_documents import DOCUMENT
@@ -47,7 +47,7 @@ API = "/api/v1"
 URL = f"{API}/deployments"
 ONE = f"{URL}/{samples.DEPLOYMENT}"
 ORDER: dict[str, Any] = {"track_id": samples.TRACK, "version": 3, "device_ids": ["k1-a", "k1-b"]}
-UNKNOWN = AnswerError("deployment_not_found", "There is no such deployment.", 404)
+UNKNOWN = QueryError("deployment_not_found", "There is no such deployment.", 404)
 
 
 def satisfies(body: object, schema: str) -> None:
@@ -152,18 +152,18 @@ async def test_each_read_asks_deploy(
 @pytest.mark.parametrize(
     ("path", "subject", "error"),
     [
-        ("/devices/k1-z", subjects.RPC_DEVICE_GET, AnswerError("device_not_found", "No such device.", 404)),
+        ("/devices/k1-z", subjects.RPC_DEVICE_GET, QueryError("device_not_found", "No such device.", 404)),
         (f"/deployments/{samples.DEPLOYMENT}", subjects.RPC_DEPLOYMENT_GET, UNKNOWN),
         (f"/deployments/{samples.DEPLOYMENT}/events", subjects.RPC_DEPLOYMENT_GET, UNKNOWN),
         (
             f"/tracks/{samples.TRACK}/versions/1/bundle",
             subjects.RPC_BUNDLE_GET,
-            AnswerError("bundle_missing", "Simulate the graph first.", 409),
+            QueryError("bundle_missing", "Simulate the graph first.", 409),
         ),
     ],
 )
 async def test_what_deploy_refuses_is_a_problem(
-    http: httpx.AsyncClient, owners: Owners, path: str, subject: str, error: AnswerError
+    http: httpx.AsyncClient, owners: Owners, path: str, subject: str, error: QueryError
 ) -> None:
     """Its code, its sentence, its status."""
     owners.says(subject, error)

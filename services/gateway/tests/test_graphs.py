@@ -9,7 +9,7 @@ import pytest
 from k1_contracts import subjects
 from k1_contracts.graph import Violation
 from k1_contracts.messages.graphs import GetGraph, KeySet, NodeCatalogue, PresetList, PutGraph, Simulate
-from k1_platform.rpc import AnswerError
+from k1_platform.nats.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import ORIGIN, Owners
 from services.gateway.tests.test_documents import DOCUMENT
@@ -61,7 +61,7 @@ async def test_a_refused_graph_names_every_violation(http: httpx.AsyncClient, ow
     ]
     owners.says(
         subjects.RPC_GRAPH_PUT,
-        AnswerError("graph_invalid", "The graph breaks 2 rules.", 422, violations=violations),
+        QueryError("graph_invalid", "The graph breaks 2 rules.", 422, violations=violations),
     )
     answer = await http.put(f"{URL}/graph", json={"nodes": 7})
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
@@ -74,7 +74,7 @@ async def test_a_refused_graph_names_every_violation(http: httpx.AsyncClient, ow
 @pytest.mark.parametrize("body", ["null", "[]", '"text"', "7", "{}", ""])
 async def test_any_json_is_left_to_the_validator(http: httpx.AsyncClient, owners: Owners, body: str) -> None:
     """So that one voice says what is wrong; no body is null."""
-    owners.says(subjects.RPC_GRAPH_PUT, AnswerError("graph_invalid", "The graph is none.", 422))
+    owners.says(subjects.RPC_GRAPH_PUT, QueryError("graph_invalid", "The graph is none.", 422))
     headers = {"Content-Type": "application/json"}
     answer = await http.put(f"{URL}/graph", content=body, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (422, "graph_invalid")

@@ -8,7 +8,7 @@ import httpx
 
 from k1_contracts import subjects
 from k1_contracts.messages.analysis import JobProgress
-from k1_platform.rpc import AnswerError
+from k1_platform.nats.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import PATIENCE_S, Owners
 from tests.support.infrastructure import Infrastructure
@@ -86,7 +86,7 @@ async def test_what_goes_on_again_has_no_end_yet(http: httpx.AsyncClient, owners
 
 async def test_an_unknown_job_is_a_problem(http: httpx.AsyncClient, owners: Owners) -> None:
     """Not a stream that never says anything."""
-    owners.says(subjects.RPC_JOB_GET, AnswerError("job_not_found", "There is no such job.", 404))
+    owners.says(subjects.RPC_JOB_GET, QueryError("job_not_found", "There is no such job.", 404))
     answer = await http.get(URL)
     assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
 

@@ -19,7 +19,7 @@ from k1_gateway.openapi import make_document
 from k1_gateway.parsing import read_document, read_fields, read_question
 from k1_gateway.problems import ProblemError
 from k1_gateway.routes import ENDPOINTS
-from k1_platform.http_server import LIMITS, ServerLimits
+from k1_platform.http.server import LIMITS, ServerLimits
 from k1_platform.settings import HttpSettings
 from tests.support.api_document import ApiDocument, Operation
 

@@ -16,8 +16,8 @@ from k1_contracts.messages.analysis import (
     RequestTrackAnalysis,
 )
 from k1_contracts.messages.tracks import GetGenesis, GetTrack, GetVersion, ListTracks, TrackPage
-from k1_platform.rpc import AnswerError
-from k1_platform.rpc_documents import document
+from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.rpc_documents import compress_document
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners
 
@@ -73,7 +73,7 @@ async def test_each_read_asks_its_owner(
 
 async def test_an_owners_error_becomes_a_problem(http: httpx.AsyncClient, owners: Owners) -> None:
     """With the owner's code, sentence and status."""
-    owners.says(subjects.RPC_TRACK_GET, AnswerError("track_not_found", "There is no such track.", 404))
+    owners.says(subjects.RPC_TRACK_GET, QueryError("track_not_found", "There is no such track.", 404))
     answer = await http.get(f"{API}/tracks/{TRACK}")
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
     assert answer.json() == {
@@ -126,7 +126,7 @@ async def test_a_fresh_signature_is_not_new_content(http: httpx.AsyncClient, own
 async def test_the_map_comes_compressed_or_plain(http: httpx.AsyncClient, owners: Owners) -> None:
     """The owner's gzip is passed on untouched to those who take it, and opened for the rest."""
     content = samples.genesis("rhythm", "dynamics")
-    owners.says(subjects.RPC_GENESIS_GET, await document("tag1", content))
+    owners.says(subjects.RPC_GENESIS_GET, await compress_document("tag1", content))
     url = f"{API}/tracks/{TRACK}/versions/1/genesis"
     query = {"layers": "rhythm,dynamics", "from_ms": "0", "to_ms": "1000.5", "max_points": "10"}
     packed = await http.get(url, params=query, headers={"Accept-Encoding": "gzip"})
@@ -165,13 +165,13 @@ async def test_a_job_is_cancelled(http: httpx.AsyncClient, owners: Owners) -> No
 
 async def test_head_is_answered_wherever_get_is(http: httpx.AsyncClient, owners: Owners) -> None:
     """With the same status and headers and without the body; streams send their head at once."""
-    owners.says(subjects.RPC_GENESIS_GET, await document("tag1", samples.genesis("rhythm")))
+    owners.says(subjects.RPC_GENESIS_GET, await compress_document("tag1", samples.genesis("rhythm")))
     for subject, result in (
         (subjects.RPC_TRACK_LIST, samples.page()),
         (subjects.RPC_GRAPH_GET, samples.graph()),
         (subjects.RPC_JOB_GET, samples.job()),
         (subjects.RPC_DEPLOYMENT_GET, samples.deployment()),
-        (subjects.RPC_TRACK_GET, AnswerError("track_not_found", "There is no such track.", 404)),
+        (subjects.RPC_TRACK_GET, QueryError("track_not_found", "There is no such track.", 404)),
     ):
         owners.says(subject, result)
     version = f"{API}/tracks/{TRACK}/versions/1"

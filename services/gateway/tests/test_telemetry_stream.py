@@ -26,9 +26,9 @@ from k1_contracts.messages.telemetry import LiveEvent, LiveSample
 from k1_contracts.messages.tracks import TrackDetail
 from k1_gateway import telemetry_stream
 from k1_gateway.feed import Item, Waiting, parse
-from k1_platform.nats_connection import connect_options
-from k1_platform.provision import provision_bus
-from k1_platform.rpc import AnswerError
+from k1_platform.nats.connection import connect_options
+from k1_platform.nats.provision import provision_bus
+from k1_platform.nats.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import PATIENCE_S, Owners
 from tests.support.infrastructure import Infrastructure
@@ -214,7 +214,7 @@ async def test_unknown_tracks_and_wrong_ids_are_problems(
     for last in ("yesterday", "-1", "1e3", str(2**70)):
         answer = await http.get(f"/api/v1/tracks/{track}/telemetry/stream", headers={"Last-Event-ID": last})
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_parameter")
-    owners.says(subjects.RPC_TRACK_GET, AnswerError("track_not_found", "There is no such track.", 404))
+    owners.says(subjects.RPC_TRACK_GET, QueryError("track_not_found", "There is no such track.", 404))
     answer = await http.get(f"/api/v1/tracks/{track}/telemetry/stream")
     assert (answer.status_code, answer.json()["code"]) == (404, "track_not_found")
 

@@ -14,9 +14,9 @@ from typing import Final
 
 from k1_contracts import streams, subjects
 from k1_ingest.claims import Claim, Claims, Found, Pending
-from k1_platform.broker import Bus, make_event, publish_event
 from k1_platform.errors import TransientError
-from k1_platform.objects import ObjectStore
+from k1_platform.nats.client import Bus, make_event, publish_event
+from k1_platform.storage.objects import ObjectStore
 
 ORPHAN_AGE: Final = timedelta(minutes=30)
 """Older than any upload can be: what is then unclaimed was left by a crash."""

@@ -8,9 +8,9 @@ from k1_ingest.handlers import UploadHandler
 from k1_ingest.probing import Prober
 from k1_ingest.settings import IngestSettings
 from k1_ingest.uploads import Uploads
-from k1_platform.objects import ObjectStore
 from k1_platform.service import Runtime, run_service
 from k1_platform.settings import ObjectStoreSettings
+from k1_platform.storage.objects import ObjectStore
 
 
 def _now() -> datetime:

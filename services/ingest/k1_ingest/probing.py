@@ -10,8 +10,9 @@ from typing import Any, Final
 from k1_ingest.errors import UploadRefusedError
 from k1_ingest.facts import AudioFacts, ProbeJob
 from k1_ingest.sniffing import Container
-from k1_platform.children import ChildFailedError, ChildPool, Limits, WorkRaisedError
 from k1_platform.errors import TransientError
+from k1_platform.processes.worker_pool import WorkerPool
+from k1_platform.processes.worker_process import WorkerFailedError, WorkerLimits, WorkError
 
 _TIMEOUT_S: Final = 30.0
 """A probe takes milliseconds; a good song must not be refused because the machine was busy."""
@@ -25,10 +26,10 @@ class Prober:
 
     def __init__(self, processes: int, max_minutes: float) -> None:
         self._max_minutes = max_minutes
-        self._pool = ChildPool(
+        self._pool = WorkerPool(
             _probe_in_child,
             size=processes,
-            limits=Limits(timeout_s=_TIMEOUT_S, memory_bytes=_MEMORY_BYTES),
+            limits=WorkerLimits(timeout_s=_TIMEOUT_S, memory_bytes=_MEMORY_BYTES),
             recycle_after=_RECYCLE_AFTER,
             warm_up=_warm_up,
         )
@@ -52,10 +53,10 @@ class Prober:
         """
         try:
             facts: AudioFacts = await self._pool.run(ProbeJob(path, container, self._max_minutes))
-        except WorkRaisedError as error:
+        except WorkError as error:
             code = error.code if error.code in _REFUSALS else "decode_failed"
             raise UploadRefusedError(code, _REFUSALS[code], str(error)) from error
-        except ChildFailedError as error:
+        except WorkerFailedError as error:
             message = f"The file cannot be decoded safely ({error}); export it again and upload the new file."
             raise UploadRefusedError("decode_failed", 422, message) from error
         return facts

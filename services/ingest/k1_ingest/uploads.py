@@ -22,8 +22,8 @@ from k1_ingest.names import plain_name, stem
 from k1_ingest.probing import Prober
 from k1_ingest.sniffing import CONTENT_TYPES, Container, container_of
 from k1_ingest.spool import Spool
-from k1_platform.objects import ObjectStore
-from k1_platform.threads import in_thread
+from k1_platform.processes.threads import in_thread
+from k1_platform.storage.objects import ObjectStore
 
 LONGEST_S: Final = 15 * 60.0
 """No upload takes longer; the sweep of orphaned objects relies on it."""

@@ -22,12 +22,12 @@ from k1_contracts.messages.tracks import TrackUploaded
 from k1_contracts.tracks import AudioRef
 from k1_ingest.announcing import ORPHAN_AGE, Announcer
 from k1_ingest.claims import Claim, Claims, Pending
-from k1_platform import broker as platform_broker
-from k1_platform.broker import connect, make_broker
-from k1_platform.nats_connection import connect_options
-from k1_platform.objects import ObjectStore
-from k1_platform.provision import provision_bus
+from k1_platform.nats import client as platform_broker
+from k1_platform.nats.client import connect, make_broker
+from k1_platform.nats.connection import connect_options
+from k1_platform.nats.provision import provision_bus
 from k1_platform.settings import NatsSettings
+from k1_platform.storage.objects import ObjectStore
 from services.ingest.tests import songs
 from services.ingest.tests.conftest import PATIENCE_S
 from services.ingest.tests.test_upload import announced, in_progress, stored, until, upload

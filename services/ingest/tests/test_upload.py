@@ -23,7 +23,7 @@ from k1_contracts.envelope import Envelope
 from k1_contracts.messages.tracks import TrackUploaded
 from k1_ingest.claims import Claims
 from k1_ingest.settings import IngestSettings
-from k1_platform.objects import ObjectStore
+from k1_platform.storage.objects import ObjectStore
 from services.ingest.tests import songs
 from services.ingest.tests.conftest import PATIENCE_S
 from tests.support.service_process import RunningService

@@ -2,7 +2,7 @@
 
 from k1_contracts import streams
 from k1_contracts.durables import TELEMETRY_PRESENCE, TELEMETRY_SAMPLES
-from k1_platform.health import durable_check
+from k1_platform.nats.health import durable_check
 from k1_platform.service import Runtime, run_service
 from k1_telemetry.leader_election import LeaderElection
 from k1_telemetry.metrics import Metrics

@@ -9,8 +9,8 @@ from typing import Final
 from nats.js.kv import KeyValue
 
 from k1_contracts.durables import TELEMETRY_SAMPLES
-from k1_platform.broker import Bus
-from k1_platform.tasks import run_together
+from k1_platform.nats.client import Bus
+from k1_platform.processes.tasks import run_together
 from k1_telemetry.broker_clock import BrokerClock
 from k1_telemetry.fleet.fleet import Fleet
 from k1_telemetry.leader_lease import LeaderLease, LeadershipLostError

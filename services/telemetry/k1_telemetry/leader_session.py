@@ -9,10 +9,10 @@ from typing import Final
 from nats.aio.msg import Msg
 
 from k1_contracts.durables import TELEMETRY_SAMPLES, Durable
-from k1_platform.broker import Bus
-from k1_platform.device_errors import DeviceErrors
-from k1_platform.pulling import Pulled, Puller, PullError
-from k1_platform.tasks import run_together
+from k1_platform.nats.client import Bus
+from k1_platform.nats.device_errors import DeviceErrors
+from k1_platform.nats.pull_consumer import PullConsumer, PullError, PullResult
+from k1_platform.processes.tasks import run_together
 from k1_telemetry.broker_clock import BrokerClock
 from k1_telemetry.fleet.effects import Effects
 from k1_telemetry.fleet.fleet import Fleet
@@ -58,7 +58,7 @@ class LeaderSession:
         )
 
     async def _consume(self, durable: Durable, handler: Handler) -> None:
-        async with Puller(
+        async with PullConsumer(
             self._bus.client, durable.stream, durable.name, batch=_BATCH_SIZE, open_s=_PULL_EXPIRY_S
         ) as puller:
             while True:
@@ -74,7 +74,7 @@ class LeaderSession:
                     if durable is TELEMETRY_SAMPLES:
                         self._advance_watermark(pulled)
 
-    async def _process(self, pulled: Pulled, handler: Handler) -> None:
+    async def _process(self, pulled: PullResult, handler: Handler) -> None:
         async with self._lock:
             for message in pulled.messages:
                 self._handle(message, handler, self._fleet.unpublished)
@@ -90,11 +90,11 @@ class LeaderSession:
             self._metrics.failures.inc()
             _log.exception("cannot handle a message", extra={"subject": message.subject})
 
-    def _advance_watermark(self, pulled: Pulled) -> None:
+    def _advance_watermark(self, pulled: PullResult) -> None:
         if pulled.messages:
             self._watermark.advance(max(message.metadata.timestamp for message in pulled.messages))
-        if pulled.all_until_s is not None:
-            self._watermark.advance(self._clock.at(pulled.all_until_s))
+        if pulled.complete_until_s is not None:
+            self._watermark.advance(self._clock.at(pulled.complete_until_s))
 
     async def _check_silence(self) -> None:
         async with self._lock:

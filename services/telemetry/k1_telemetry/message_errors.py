@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from k1_contracts.messages.device_link import DeviceBye
-from k1_platform.device_errors import Problem, read
+from k1_platform.nats.device_errors import MessageError, parse_device_message
 from k1_telemetry.fleet.effects import RejectedMessage
 from k1_telemetry.fleet.readings import MAX_BYTES, MAX_READINGS, Reading, to_reading
 
@@ -19,7 +19,7 @@ _FIELD: Final = re.compile(r"at `\$\.(\w+)`|field `(\w+)`")
 _FLOAT_FIELDS: Final = ("ts", "drift_ms", "cpu_pct", "temp_c", "fps")
 
 
-def explain(message: RejectedMessage) -> Problem:
+def explain(message: RejectedMessage) -> MessageError:
     """Return what is wrong with a message and how to correct it."""
     if message.kind == "telemetry":
         return _explain_readings(message.data)
@@ -28,27 +28,29 @@ def explain(message: RejectedMessage) -> Problem:
     return problem
 
 
-def check_bye(device_id: str, data: bytes) -> Problem | None:
+def check_bye(device_id: str, data: bytes) -> MessageError | None:
     """Return what is wrong with a bye, or None; a wrong bye still takes the device offline."""
-    bye = read(DeviceBye, data)
-    if isinstance(bye, Problem):
+    bye = parse_device_message(DeviceBye, data)
+    if isinstance(bye, MessageError):
         return bye
     if bye.id != device_id:
-        return Problem("wrong_id", f"The credential is of {device_id}, but the bye names {bye.id}.", "id")
+        return MessageError(
+            "wrong_id", f"The credential is of {device_id}, but the bye names {bye.id}.", "id"
+        )
     return None
 
 
-def _explain_readings(data: bytes) -> Problem:
+def _explain_readings(data: bytes) -> MessageError:
     """Return what is wrong with a message that `readings.decode` did not accept completely."""
     if len(data) > MAX_BYTES:
-        return Problem("too_many", f"The message has {len(data)} bytes; send it in several.")
+        return MessageError("too_many", f"The message has {len(data)} bytes; send it in several.")
     try:
         parsed: object = json.loads(data)
     except (ValueError, RecursionError) as error:
-        return Problem("invalid_json", f"The body is no JSON: {error}. Correct the message.")
+        return MessageError("invalid_json", f"The body is no JSON: {error}. Correct the message.")
     items = cast("list[Any]", parsed) if isinstance(parsed, list) else [parsed]
     if len(items) > MAX_READINGS:
-        return Problem(
+        return MessageError(
             "too_many", f"{len(items)} readings; a message takes {MAX_READINGS}: send them sooner."
         )
     index = next((number for number, item in enumerate(items) if to_reading(item) is None), 0)
@@ -56,19 +58,19 @@ def _explain_readings(data: bytes) -> Problem:
     if not isinstance(parsed, list):
         return problem
     field = f"{index}.{problem.field}" if problem.field else str(index)
-    return Problem(problem.code, f"reading {index}: {problem.message}", field)
+    return MessageError(problem.code, f"reading {index}: {problem.message}", field)
 
 
-def _explain_reading(item: object) -> Problem:
+def _explain_reading(item: object) -> MessageError:
     """Return what is wrong with one reading, using the decoder that rejected it."""
     try:
         reading = msgspec.convert(item, Reading)
     except (ValueError, RecursionError) as error:
         text = str(error)
         field = _FIELD.search(text)
-        return Problem(
+        return MessageError(
             "invalid_field", f"{text}. Correct the reading.", field[1] or field[2] if field else None
         )
     wrong = [name for name in _FLOAT_FIELDS if not math.isfinite(getattr(reading, name))]
     message = f"{', '.join(wrong)}: JSON has no NaN and no Infinity. Leave the reading out."
-    return Problem("invalid_field", message, wrong[0] if wrong else None)
+    return MessageError("invalid_field", message, wrong[0] if wrong else None)

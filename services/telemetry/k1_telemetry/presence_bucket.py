@@ -8,7 +8,7 @@ from nats.js.kv import KeyValue
 
 from k1_contracts import streams
 from k1_contracts.messages.telemetry import Presence
-from k1_platform.broker import Bus
+from k1_platform.nats.client import Bus
 
 _READ_TIMEOUT_S: Final = 0.5
 _READ_ATTEMPTS: Final = 2

@@ -15,8 +15,8 @@ from nats.js.kv import KV_DEL, KV_OP
 from k1_contracts import streams, subjects
 from k1_contracts.base import rfc3339
 from k1_contracts.messages.telemetry import DeviceAlarm, DeviceOffline, DeviceOnline, LiveSample
-from k1_platform.broker import Bus, make_event, publish_event
 from k1_platform.errors import TransientError
+from k1_platform.nats.client import Bus, make_event, publish_event
 from k1_telemetry.fleet.effects import Effects, FleetEvent
 from k1_telemetry.fleet.fleet import Fleet
 from k1_telemetry.leader_lease import LeaderLease

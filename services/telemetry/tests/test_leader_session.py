@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from k1_contracts import streams
 from k1_contracts.durables import TELEMETRY_SAMPLES
 from k1_contracts.messages.telemetry import Presence
-from k1_platform.pulling import Pulled
+from k1_platform.nats.pull_consumer import PullResult
 from k1_telemetry.broker_clock import BrokerClock
 from k1_telemetry.fleet.effects import Effects
 from k1_telemetry.fleet.fleet import Fleet
@@ -47,11 +47,11 @@ async def test_the_next_session_publishes_what_the_last_one_could_not() -> None:
         fleet.process_hello("k1-a", at(0), effects, now=at(0))
 
     with pytest.raises(LeadershipLostError):
-        await create_session()._process(Pulled([hello], None), handle_hello)
+        await create_session()._process(PullResult([hello], None), handle_hello)
     lost = False
     next_session = create_session()
     for _ in range(2):
-        await next_session._process(Pulled([hello], None), handle_hello)
+        await next_session._process(PullResult([hello], None), handle_hello)
     assert [(event.device_id, event.at) for event in published] == [("k1-a", at(0))]
 
 

@@ -22,8 +22,8 @@ from nats.js.kv import KV_DEL, KV_OP
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts import streams, subjects
 from k1_contracts.messages.telemetry import DeviceOffline
-from k1_platform.nats_connection import connect_options
-from k1_platform.provision import provision_bus
+from k1_platform.nats.connection import connect_options
+from k1_platform.nats.provision import provision_bus
 from k1_telemetry.leader_election import LEADER_KEY
 from k1_telemetry.leader_lease import TTL_S
 from services.telemetry.tests.conftest import PATIENCE_S, FakeDevice, MessageRecorder

@@ -11,7 +11,7 @@ import aiomqtt
 from k1_contracts import subjects
 from k1_contracts.messages.device_link import ChunkHeader, DeviceBye, FetchChunk
 from k1_contracts.messages.devices import DeviceCredential
-from k1_platform.device_credentials import mqtt_client_id
+from k1_platform.auth.device_credentials import mqtt_client_id
 from k1_simulator.links.link import (
     CHUNK_TIMEOUT_S,
     CONNECT_TIMEOUT_S,

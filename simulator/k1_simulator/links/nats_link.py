@@ -15,10 +15,10 @@ from nats.errors import NoRespondersError, UnexpectedEOF
 from k1_contracts import subjects
 from k1_contracts.messages.device_link import FetchChunk
 from k1_contracts.messages.devices import DeviceCredential
-from k1_platform.nats_connection import connect_options
-from k1_platform.nats_jwt import parse_credentials
+from k1_platform.auth.jwt import parse_credentials
+from k1_platform.nats.connection import connect_options
+from k1_platform.processes.tasks import is_set_within
 from k1_platform.settings import NatsSettings
-from k1_platform.tasks import is_set_within
 from k1_simulator.links.link import (
     CHUNK_TIMEOUT_S,
     CONNECT_TIMEOUT_S,

@@ -11,15 +11,16 @@ from k1_contracts.graph import GraphDocument
 from k1_contracts.messages.graphs import SimulateGraph
 from k1_graph.recommend import recommend
 from k1_graph.testing import synthetic_map
-from k1_platform.children import ChildPool, Limits
-from k1_platform.objects import ObjectStore
-from k1_platform.rpc import AnswerError
+from k1_platform.nats.rpc import QueryError
+from k1_platform.processes.worker_pool import WorkerPool
+from k1_platform.processes.worker_process import WorkerLimits
+from k1_platform.storage.objects import ObjectStore
 
 
 @pytest.fixture
 async def runs(objects: ObjectStore) -> AsyncIterator[GraphRuns]:
-    limits = Limits(timeout_s=600, memory_bytes=1 << 30)
-    children = ChildPool(
+    limits = WorkerLimits(timeout_s=600, memory_bytes=1 << 30)
+    children = WorkerPool(
         run_graph, size=1, limits=limits, recycle_after=50, preload=["k1_analysis.child_work"]
     )
     children.start()
@@ -76,10 +77,10 @@ async def test_a_map_that_is_gone_or_another_is_refused(
 ) -> None:
     """With what to do."""
     asked = await question(objects, unique)
-    with pytest.raises(AnswerError, match="not the one") as differs:
+    with pytest.raises(QueryError, match="not the one") as differs:
         await runs.run(asked.model_copy(update={"genesis_sha256": "0" * 64}))
     await objects.delete(asked.genesis_key)
-    with pytest.raises(AnswerError, match="analyse the song again") as gone:
+    with pytest.raises(QueryError, match="analyse the song again") as gone:
         await runs.run(asked)
     assert (differs.value.code, gone.value.code) == ("artefact_differs", "artefact_missing")
 
@@ -90,7 +91,7 @@ async def test_a_graph_that_cannot_run_is_an_answer(
     """The child raises, the person reads why, and the next run works."""
     asked = await question(objects, unique)
     broken = asked.graph.model_copy(update={"nodes": asked.graph.nodes[:1]})
-    with pytest.raises(AnswerError, match="cannot be run") as refused:
+    with pytest.raises(QueryError, match="cannot be run") as refused:
         await runs.run(asked.model_copy(update={"graph": broken}))
     assert (refused.value.code, refused.value.status) == ("simulation_failed", 422)
     assert (await runs.run(asked)).files

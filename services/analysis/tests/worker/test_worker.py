@@ -37,14 +37,16 @@ from k1_contracts.messages.analysis import (
     RequestAnalysis,
 )
 from k1_contracts.tracks import AudioRef
-from k1_platform import broker, children
-from k1_platform.broker import Bus, connect, make_broker, make_event, publish_event
-from k1_platform.children import ChildPool, Limits
-from k1_platform.consuming import consume_table
-from k1_platform.dead_letter_queue import list_dead_letters
-from k1_platform.objects import ObjectStore
-from k1_platform.provision import consumer_config
+from k1_platform.nats import client
+from k1_platform.nats.client import Bus, connect, make_broker, make_event, publish_event
+from k1_platform.nats.consumers import consume_table
+from k1_platform.nats.dead_letters.queue import list_dead_letters
+from k1_platform.nats.provision import consumer_config
+from k1_platform.processes import worker_process
+from k1_platform.processes.worker_pool import WorkerPool
+from k1_platform.processes.worker_process import WorkerLimits
 from k1_platform.settings import NatsSettings
+from k1_platform.storage.objects import ObjectStore
 
 sys.path.insert(0, str(Path(__file__).parent))
 from instructed import instructed
@@ -110,7 +112,7 @@ async def until(condition: Callable[[], bool]) -> None:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that waits for a broker that a busy machine holds up, instead of giving the job back."""
     monkeypatch.setattr(job_queue, "_REQUEST_TIMEOUT_S", PATIENCE_S)
-    monkeypatch.setattr(broker, "PUBLISH_TIMEOUT_S", PATIENCE_S)
+    monkeypatch.setattr(client, "PUBLISH_TIMEOUT_S", PATIENCE_S)
 
 
 @pytest.fixture
@@ -155,8 +157,8 @@ async def bench(bus: Bus, objects: ObjectStore) -> Bench:
 @asynccontextmanager
 async def working(bench: Bench, *, slots: int = 1, timeout_s: float = NEVER_S) -> AsyncIterator[Worker]:
     """A worker takes jobs for as long as this lasts."""
-    limits = Limits(timeout_s=timeout_s, memory_bytes=1 << 30)
-    pool = ChildPool(
+    limits = WorkerLimits(timeout_s=timeout_s, memory_bytes=1 << 30)
+    pool = WorkerPool(
         instructed, size=slots, limits=limits, recycle_after=50, preload=["k1_analysis.child_work"]
     )
     pool.start()
@@ -259,7 +261,7 @@ async def test_a_show_that_fails_costs_only_the_show(
 ) -> None:
     """The map is there with a warning that says what to do; the next analysis of the song tries again."""
     clock = Clock()
-    monkeypatch.setattr(children, "time", clock)
+    monkeypatch.setattr(worker_process, "time", clock)
 
     async def hear(message) -> None:
         progress = JobProgress.model_validate_json(message.data)

@@ -15,10 +15,10 @@ from k1_contracts.messages.bundles import bundle_key
 from k1_contracts.messages.device_link import ChunkHeader, FetchChunk
 from k1_deploy.devices.device_store import get_devices
 from k1_deploy.holding import Holdings
-from k1_platform.database import TRANSIENT_ERRORS, Pool
-from k1_platform.device_errors import DeviceErrors, Problem, read
 from k1_platform.errors import TransientError
-from k1_platform.objects import ObjectMissingError, ObjectStore
+from k1_platform.nats.device_errors import DeviceErrors, MessageError, parse_device_message
+from k1_platform.postgres.pool import TRANSIENT_ERRORS, Pool
+from k1_platform.storage.objects import ObjectNotFoundError, ObjectStore
 
 CACHE_BYTES: Final = 32 * 1024 * 1024
 _log = logging.getLogger(__name__)
@@ -69,8 +69,8 @@ class Chunks:
     async def fetch(self, message: Msg) -> None:
         """Send a part of a bundle, or why not. What is no request at all gets an error."""
         device_id = message.subject.split(".")[1]
-        request = read(FetchChunk, message.data)
-        if isinstance(request, Problem):
+        request = parse_device_message(FetchChunk, message.data)
+        if isinstance(request, MessageError):
             await self.errors.report(device_id, message.subject, lambda: request)
             return
         data, refusal = b"", None
@@ -93,7 +93,7 @@ class Chunks:
             if not await self._may_have(device_id, request.bundle_sha256):
                 raise ChunkRefusedError("This device was not told to stage this bundle.")
             bundle = await self.bundles.get(request.bundle_sha256)
-        except ObjectMissingError as error:
+        except ObjectNotFoundError as error:
             raise ChunkRefusedError("There is no such bundle in the store.") from error
         except (TransientError, OSError, TimeoutError, NatsError, *TRANSIENT_ERRORS) as error:
             raise ChunkRefusedError("The store does not answer; ask again in a moment.") from error

@@ -24,12 +24,12 @@ from k1_contracts.messages.device_link import DEVICE_ID
 from k1_contracts.messages.telemetry import DeviceAlarm
 from k1_contracts.streams import EVENTS
 from k1_deploy.devices.connections import MOST_CONNECTIONS, Connection, ConnectionTable
-from k1_platform.broker import Bus, make_event, publish_event
-from k1_platform.device_credentials import DeviceKeys, mqtt_client_id
-from k1_platform.device_errors import DeviceErrors, Problem
+from k1_platform.auth.device_credentials import DeviceKeys, mqtt_client_id
+from k1_platform.auth.jwt import NatsTokenError, decode
 from k1_platform.errors import TransientError
-from k1_platform.nats_connection import connect_options
-from k1_platform.nats_jwt import NatsTokenError, decode
+from k1_platform.nats.client import Bus, make_event, publish_event
+from k1_platform.nats.connection import connect_options
+from k1_platform.nats.device_errors import DeviceErrors, MessageError
 from k1_platform.settings import NatsSettings
 
 LOOK_EVERY_S: Final = 1.0
@@ -128,7 +128,7 @@ class ConnectionWatch:
                 if code == "client_id"
                 else "Is this device twice?"
             )
-            problem = Problem(code, f"{alarm.reason}. {what}")
+            problem = MessageError(code, f"{alarm.reason}. {what}")
             await self._errors.report(alarm.device_id, "the connection", lambda: problem)
 
     async def _connection_began(self, message: Msg) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from k1_platform.database import Connection
+from k1_platform.postgres.pool import Connection
 
 
 async def insert_credentials(connection: Connection, public_keys: Mapping[str, str], at: datetime) -> None:

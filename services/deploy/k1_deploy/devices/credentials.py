@@ -5,9 +5,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 from k1_contracts.messages.device_link import Transport
-from k1_platform.device_credentials import MintedCredential, load_device_keys, mint
-from k1_platform.nats_account import replace_account
-from k1_platform.nats_jwt import KeyKind, KeyPair
+from k1_platform.auth.device_credentials import MintedCredential, load_device_keys, mint
+from k1_platform.auth.jwt import KeyKind, KeyPair
+from k1_platform.nats.accounts import replace_account
 
 
 class DeviceCredentials:

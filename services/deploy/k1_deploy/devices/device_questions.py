@@ -26,9 +26,9 @@ from k1_deploy.devices.presence import PresenceTable
 from k1_deploy.devices.revoking import CredentialKeeper
 from k1_deploy.gates import compatibility, device_checks
 from k1_deploy.holding import Holdings
-from k1_platform.database import Connection, Pool
-from k1_platform.device_credentials import MintedCredential
-from k1_platform.threads import in_thread
+from k1_platform.auth.device_credentials import MintedCredential
+from k1_platform.postgres.pool import Connection, Pool
+from k1_platform.processes.threads import in_thread
 
 OPERATOR = "operator"
 

@@ -9,7 +9,7 @@ from typing import Final
 import asyncpg
 
 from k1_contracts.messages.device_link import DeviceHello, RunningBundle, Transport
-from k1_platform.database import Connection
+from k1_platform.postgres.pool import Connection
 
 SCHEMA: Final = "deploy"
 

@@ -11,9 +11,9 @@ from nats.aio.msg import Msg
 
 from k1_contracts import subjects
 from k1_deploy.devices.chunks import Chunks
-from k1_platform.device_errors import DeviceErrors, Problem
-from k1_platform.rpc import ASK_TIMEOUT_S
-from k1_platform.tasks import contained
+from k1_platform.nats.device_errors import DeviceErrors, MessageError
+from k1_platform.nats.rpc import REQUEST_TIMEOUT_S
+from k1_platform.processes.tasks import contain_exits
 
 MOST_WAITING: Final = 8
 """Requests of one device that may wait for their answers; a device that follows the document has one."""
@@ -43,7 +43,7 @@ class FetchIntake:
         device_id = message.subject.split(".")[1]
         if self._waiting[device_id] >= MOST_WAITING:
             text = f"More than {MOST_WAITING} requests wait for their answers. Ask for one chunk after the other."
-            await self.errors.report(device_id, message.subject, lambda: Problem("too_many", text))
+            await self.errors.report(device_id, message.subject, lambda: MessageError("too_many", text))
             return
         self._waiting[device_id] += 1
         task = asyncio.create_task(self._answer(device_id, message))
@@ -52,8 +52,8 @@ class FetchIntake:
 
     async def _answer(self, device_id: str, message: Msg) -> None:
         try:
-            async with self.workers, asyncio.timeout(ASK_TIMEOUT_S):  # a worker must not wait for ever
-                await contained(self.chunks.fetch(message))
+            async with self.workers, asyncio.timeout(REQUEST_TIMEOUT_S):  # a worker must not wait for ever
+                await contain_exits(self.chunks.fetch(message))
         except Exception as error:  # noqa: BLE001  the device asks again
             _log.warning("chunk not sent", extra={"device_id": device_id, "reason": repr(error)})
         finally:

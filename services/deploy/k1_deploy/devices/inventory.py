@@ -12,9 +12,9 @@ from k1_contracts.messages.device_link import DeviceHello
 from k1_deploy import errors
 from k1_deploy.devices import device_store
 from k1_deploy.devices.device_store import DeviceRow
-from k1_platform.database import Pool
-from k1_platform.device_errors import DeviceErrors, Problem, read
 from k1_platform.errors import PermanentError
+from k1_platform.nats.device_errors import DeviceErrors, MessageError, parse_device_message
+from k1_platform.postgres.pool import Pool
 
 OnHello = Callable[[DeviceRow, DeviceHello], Awaitable[None]]
 """Told of each hello that was kept, after the commit, with the device as it is known now. It should only take
@@ -42,8 +42,8 @@ class Inventory:
         raw: Msg = message.raw_message
         device_id = subjects.original(raw.subject).split(".")[1]
         subject = subjects.device(device_id, "hello")
-        hello = read(DeviceHello, raw.data)
-        if isinstance(hello, Problem):
+        hello = parse_device_message(DeviceHello, raw.data)
+        if isinstance(hello, MessageError):
             await self.errors.report(device_id, subject, lambda: hello)
             return
         if hello.id != device_id:

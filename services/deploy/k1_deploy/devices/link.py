@@ -24,7 +24,7 @@ from k1_contracts.ids import new_id
 from k1_contracts.messages.device_link import FINAL_STATUSES, DeviceCommand, DeviceReply, Ping, Verb
 from k1_deploy.devices.clock import RoundTrip, best_offset_ms
 from k1_deploy.errors import DeviceUnreachable, foreign_id
-from k1_platform.device_errors import DeviceErrors, Problem, read
+from k1_platform.nats.device_errors import DeviceErrors, MessageError, parse_device_message
 
 PINGS: Final = 5
 """Round trips of one measurement of a clock."""
@@ -220,14 +220,16 @@ class DeviceLink:
                 call.answers.put_nowait((reply, at_ms))
                 continue
             message = f"The command {call.command_id} is {call.verb}, but the answer's verb is {reply.verb}."
-            problem = Problem("unexpected_reply", f"{message} Answer with the verb of the command.", "verb")
+            problem = MessageError(
+                "unexpected_reply", f"{message} Answer with the verb of the command.", "verb"
+            )
             await self._errors.report(device_id, subjects.device(device_id, "reply"), lambda p=problem: p)
 
 
-def read_reply(device_id: str, data: bytes) -> DeviceReply | Problem:
+def read_reply(device_id: str, data: bytes) -> DeviceReply | MessageError:
     """Return the answer of this device, or what is wrong with it."""
-    reply = read(DeviceReply, data)
-    if isinstance(reply, Problem):
+    reply = parse_device_message(DeviceReply, data)
+    if isinstance(reply, MessageError):
         return reply
     if reply.device_id != device_id:
         return foreign_id(device_id, reply.device_id)

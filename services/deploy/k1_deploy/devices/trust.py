@@ -11,7 +11,7 @@ from k1_contracts.messages.device_link import DeviceHello, Trust
 from k1_contracts.messages.graphs import KeySet
 from k1_deploy.devices.link import DeviceLink
 from k1_deploy.errors import DeviceUnreachable
-from k1_platform.rpc import AnswerError
+from k1_platform.nats.rpc import QueryError
 
 TOLD_AT_ONCE: Final = 32
 TIMEOUT_S: Final = 10.0
@@ -76,7 +76,7 @@ class TrustKeeper:
                 keys = await self._keys.get(wanted)
                 if keys.document and set(hello.key_ids) != {key.kid for key in keys.keys}:
                     await self._tell(hello.id, keys.document, keys.signatures)
-        except (AnswerError, DeviceUnreachable) as error:
+        except (QueryError, DeviceUnreachable) as error:
             _log.warning("keys not told", extra={"device_id": hello.id, "reason": str(error)})
 
     async def _tell(self, device_id: str, document: str, signatures: dict[str, str]) -> None:

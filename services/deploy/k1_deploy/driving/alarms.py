@@ -9,9 +9,9 @@ from k1_deploy.devices.device_store import DeviceRow
 from k1_deploy.driving import mailbox
 from k1_deploy.requests import CONSUMER
 from k1_deploy.saga.signals import AlarmSignal, HelloSignal
-from k1_platform.consuming import Event
-from k1_platform.database import Pool
-from k1_platform.inbox import first_time
+from k1_platform.nats.consumers import Delivery
+from k1_platform.postgres.inbox import mark_handled
+from k1_platform.postgres.pool import Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Alarms:
                 signal = HelloSignal(device_id=device.id, said_at=device.hello_at)
                 await mailbox.add_signal(connection, deployment_id, signal)
 
-    async def raised(self, event: Event[DeviceAlarm]) -> None:
+    async def raised(self, event: Delivery[DeviceAlarm]) -> None:
         """Leave a signal with each deployment that has not closed."""
         alarm = event.body
         if alarm.state != "raised" or (alarm.level != "alarm" and alarm.kind != "silence"):
@@ -38,7 +38,7 @@ class Alarms:
             device_id=alarm.device_id, alarm=alarm.kind, reason=alarm.reason, raised_at=alarm.at
         )
         async with self.pool.acquire() as connection, connection.transaction():
-            if not await first_time(connection, device_store.SCHEMA, CONSUMER, event.envelope.id):
+            if not await mark_handled(connection, device_store.SCHEMA, CONSUMER, event.envelope.id):
                 return
             for deployment_id in await mailbox.watching(connection, alarm.device_id):
                 await mailbox.add_signal(connection, deployment_id, signal)

@@ -6,8 +6,8 @@ from typing import Final
 
 from k1_contracts.messages.bundles import BundleInfo
 from k1_contracts.messages.device_link import CHUNK_MAX_BYTES, RunningBundle, Stage
-from k1_platform.database import Connection, Pool
-from k1_platform.objects import ObjectStore
+from k1_platform.postgres.pool import Connection, Pool
+from k1_platform.storage.objects import ObjectStore
 
 URL_EXPIRES: Final = timedelta(hours=1)
 """A device that was cut off goes on with the same URL."""

@@ -32,8 +32,8 @@ from k1_deploy.saga.steps import (
     is_parked,
     next_steps,
 )
-from k1_platform.database import Pool
-from k1_platform.tasks import end_tasks, is_set_within
+from k1_platform.postgres.pool import Pool
+from k1_platform.processes.tasks import cancel_tasks, is_set_within
 
 _POLL_S: Final = 1.0
 """How long it waits for others' devices before it asks again; it is told of most changes at once."""
@@ -94,7 +94,7 @@ class Driver:
                 await writing
             return await driving
         finally:
-            await end_tasks({writing, driving, *self._works.values()})
+            await cancel_tasks({writing, driving, *self._works.values()})
 
     async def _drive(self) -> datetime | None:
         lease = self.journal.lease
@@ -151,7 +151,7 @@ class Driver:
     async def _reconcile(self, due: Sequence[Work]) -> None:
         """What is not due any more ends before anything else begins: it may be about the same device."""
         by_key = {_key(step): step for step in due}
-        await end_tasks([self._works[key] for key in self._works.keys() - by_key.keys()])
+        await cancel_tasks([self._works[key] for key in self._works.keys() - by_key.keys()])
         for key, step in by_key.items():
             if key not in self._works:
                 task = asyncio.create_task(self._work(step), name=":".join(key))

@@ -20,8 +20,8 @@ from k1_deploy.driving.commands import Commands, Sender
 from k1_deploy.errors import DeviceUnreachable
 from k1_deploy.saga.signals import HealedSignal
 from k1_deploy.saga.verdicts import discarded
-from k1_platform.database import DATABASE_ERRORS, Connection, Pool
-from k1_platform.tasks import end_tasks, is_set_within
+from k1_platform.postgres.pool import DATABASE_ERRORS, Connection, Pool
+from k1_platform.processes.tasks import cancel_tasks, is_set_within
 
 LOOK_S: Final = 5.0
 HELD_S: Final = 120.0
@@ -58,7 +58,7 @@ class Healing:
                 await is_set_within(self._wake, LOOK_S)
                 self._wake.clear()
         finally:
-            await end_tasks(self._healing.values())
+            await cancel_tasks(self._healing.values())
 
     async def _look(self) -> None:
         try:

@@ -19,9 +19,9 @@ from k1_deploy.driving.leases import Lease, fenced
 from k1_deploy.saga.entries import Became, Controlled, LogEntry
 from k1_deploy.saga.state import State
 from k1_deploy.saga.transitions import admit
-from k1_platform.broker import make_event
-from k1_platform.database import Connection, Pool
-from k1_platform.outbox import enqueue
+from k1_platform.nats.client import make_event
+from k1_platform.postgres.outbox import enqueue
+from k1_platform.postgres.pool import Connection, Pool
 
 Written = Callable[[State, State, Sequence[LogEntry]], None]
 """Told after each commit: the state before, the state after, the entries between."""

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from k1_deploy.errors import LeaseLostError
-from k1_platform.database import Connection
+from k1_platform.postgres.pool import Connection
 
 _HELD: Final = 0.9
 """The part of a lease after which its holder stops, before the database would give the deployment to another."""

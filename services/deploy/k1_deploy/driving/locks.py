@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from k1_deploy.driving.leases import Lease, new_fence, notify
-from k1_platform.database import Connection, Pool
+from k1_platform.postgres.pool import Connection, Pool
 
 HEALING: Final = "healing"
 """Among the blockers of a deployment: a device is being put right."""

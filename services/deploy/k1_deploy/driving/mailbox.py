@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from k1_deploy.driving.leases import notify
 from k1_deploy.saga.signals import Signal, read_signal
-from k1_platform.database import Connection
+from k1_platform.postgres.pool import Connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from k1_deploy.errors import LeaseLostError
 from k1_deploy.saga.entries import LogEntry
 from k1_deploy.saga.state import State
 from k1_deploy.saga.transitions import fold
-from k1_platform.database import Pool
+from k1_platform.postgres.pool import Pool
 
 STAGED_AT_ONCE = 64
 COMMANDED_AT_ONCE = 256

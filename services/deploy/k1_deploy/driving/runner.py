@@ -21,8 +21,8 @@ from k1_deploy.driving.driver import Driver
 from k1_deploy.driving.leases import CHANNEL, Lease
 from k1_deploy.driving.opening import Opening
 from k1_deploy.errors import LeaseLostError
-from k1_platform.database import DATABASE_ERRORS, Connection, Pool
-from k1_platform.tasks import end_tasks, is_set_within
+from k1_platform.postgres.pool import DATABASE_ERRORS, Connection, Pool
+from k1_platform.processes.tasks import cancel_tasks, is_set_within
 
 RENEWALS: Final = 5
 """In the time that a lease lasts."""
@@ -162,6 +162,6 @@ class Runner:
 
     async def _hand_over(self) -> None:
         driven = list(self._driven.values())
-        await end_tasks(each.task for each in driven)
+        await cancel_tasks(each.task for each in driven)
         for each in driven:
             await self._release(each.lease, self.clock())

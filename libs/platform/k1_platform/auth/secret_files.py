@@ -1,0 +1,33 @@
+"""Files of secrets: one process at a time writes to their folder, and each is there whole or not at all."""
+
+import fcntl
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+PRIVATE: Final = 0o600
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Generator[None]:
+    """Keep other processes out of the folder, which is made where it is missing."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def write_atomically(file: Path, text: str, mode: int = PRIVATE) -> None:
+    """Write by way of `<stem>.new` beside it, and to the disk."""
+    draft = file.with_suffix(".new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "w") as opened:
+        opened.write(text)
+        opened.flush()
+        os.fsync(opened.fileno())
+    draft.replace(file)

@@ -1,0 +1,121 @@
+"""What happens to a message whose handler failed.
+
+Worth another try: it comes back after a growing pause. Hopeless, or tried too often: its
+original bytes, headers and the reason go to the dead-letter stream, then it is terminated.
+When even that is not possible (the process died), the broker's own advisory is the backstop:
+see `dead_letter_relay`.
+"""
+
+import logging
+import random
+from types import TracebackType
+from typing import Any, Final
+
+from faststream import BaseMiddleware, ContextRepo
+from faststream.exceptions import HandlerException, NackMessage, RejectMessage
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from pydantic import ValidationError
+from typing_extensions import override
+
+from k1_contracts.durables import DURABLES
+from k1_platform.errors import PermanentError, TransientError
+from k1_platform.nats.dead_letters.message import Failure, publish_dead_letter
+
+UNEXPECTED_ATTEMPTS: Final = 5
+"""A failure nobody foresaw is most likely a bug: five tries tell."""
+_LONGEST_PAUSE_S: Final = 60.0
+
+_log = logging.getLogger(__name__)
+_max_deliver: Final = {durable.name: durable.max_deliver for durable in DURABLES}
+
+
+def classify(error: BaseException, transient: tuple[type[Exception], ...], max_deliver: int) -> Failure:
+    """Decide whether the message may succeed later, and how often to try."""
+    if isinstance(error, PermanentError):
+        return Failure(error.code, str(error), permanent=True, attempts_allowed=1)
+    if isinstance(error, ValidationError):
+        where = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()[:5])
+        return Failure("invalid_message", where, permanent=True, attempts_allowed=1)
+    if isinstance(error, (TransientError, OSError, TimeoutError, NatsError, *transient)):
+        return Failure("dependency_failed", repr(error), permanent=False, attempts_allowed=max_deliver)
+    return Failure(
+        "unexpected_error",
+        repr(error),
+        permanent=False,
+        attempts_allowed=min(UNEXPECTED_ATTEMPTS, max_deliver),
+    )
+
+
+def pause_before_retry(attempt: int, rng: random.Random) -> float:
+    """Seconds until the next delivery: exponential from 0.2 s to a minute, with jitter."""
+    return min(_LONGEST_PAUSE_S, 0.2 * 2 ** min(attempt - 1, 16)) * rng.uniform(0.7, 1.3)
+
+
+class DeadLetterMiddleware:
+    """Builds the middleware of each message; hand it to the broker."""
+
+    def __init__(self, *, service: str, transient: tuple[type[Exception], ...] = ()) -> None:
+        self._service = service
+        self._transient = transient
+        self._rng = random.Random()  # noqa: S311  jitter is no secret
+
+    def __call__(self, msg: Any, /, *, context: ContextRepo) -> "_MessageMiddleware":
+        return _MessageMiddleware(msg, context=context, transient=self._transient, rng=self._rng)
+
+
+class _MessageMiddleware(BaseMiddleware[Any, Any]):
+    def __init__(
+        self, msg: Any, /, *, context: ContextRepo, transient: tuple[type[Exception], ...], rng: random.Random
+    ) -> None:
+        super().__init__(msg, context=context)
+        self._transient = transient
+        self._rng = rng
+
+    @override
+    async def after_processed(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_val: BaseException | None = None,
+        exc_tb: TracebackType | None = None,
+    ) -> bool | None:
+        message: Any = self.msg
+        expected = exc_val is None or isinstance(exc_val, HandlerException)
+        if expected or not isinstance(exc_val, Exception) or not _from_stream(message):
+            return False
+        raise await self._verdict(message, exc_val)
+
+    async def _verdict(self, message: Msg, error: Exception) -> HandlerException:
+        metadata = message.metadata
+        failure = classify(error, self._transient, _max_deliver.get(metadata.consumer, 1))
+        attempts = metadata.num_delivered
+        origin = (metadata.stream, metadata.consumer, metadata.sequence.stream, message.subject)
+        if attempts < failure.attempts_allowed:
+            pause = pause_before_retry(attempts, self._rng)
+            _log.warning(
+                "delivery failed, trying again",
+                extra={"origin": origin, "code": failure.code, "reason": failure.message, "pause_s": pause},
+            )
+            return NackMessage(delay=pause)
+        _log.error(
+            "message given up",
+            extra={"origin": origin, "code": failure.code, "reason": failure.message},
+            exc_info=error,
+        )
+        try:
+            await publish_dead_letter(
+                message._client,  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  the message's own connection
+                data=message.data,
+                headers=message.headers or {},
+                origin=origin,
+                failure=failure,
+                attempts=attempts,
+            )
+        except (NatsError, OSError, TimeoutError):
+            # Not buried, so not terminated: it comes back, or the advisory's relay finds it.
+            return NackMessage(delay=pause_before_retry(attempts, self._rng))
+        return RejectMessage()
+
+
+def _from_stream(message: Any) -> bool:
+    return isinstance(message, Msg) and (message.reply or "").startswith("$JS.ACK.")

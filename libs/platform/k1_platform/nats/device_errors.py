@@ -1,0 +1,134 @@
+"""Reports to devices what was wrong with what they sent; for the services that read messages of devices.
+
+An error goes to `command.<id>.error`, which the device may subscribe to over NATS and MQTT alike and may not publish on.
+"""
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, TypeVar
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from pydantic import ValidationError
+
+from k1_contracts import subjects
+from k1_contracts.base import Contract
+from k1_contracts.messages.device_link import DeviceError, DeviceErrorCode
+from k1_contracts.streams import DEVICE_MESSAGE_MAX_BYTES
+
+BURST: Final = 5
+"""Errors that a device gets at once."""
+PER_SECOND: Final = 1.0
+"""Errors that it gets in the long run."""
+MOST_DEVICES: Final = 10_000
+_MESSAGE_MAX: Final = 500
+_WHAT_TO_DO: Final = "Correct the message and send it again."
+_log = logging.getLogger(__name__)
+M = TypeVar("M", bound=Contract)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageError:
+    """What is wrong with a message."""
+
+    code: DeviceErrorCode
+    message: str
+    field: str | None = None
+
+    @classmethod
+    def of(cls, error: ValidationError) -> "MessageError":
+        """Return the first thing that a contract model refused."""
+        first = error.errors(include_input=False, include_url=False)[0]
+        if first["type"] == "json_invalid":
+            return cls("invalid_json", f"The body is no JSON: {first['msg']}. {_WHAT_TO_DO}")
+        field = ".".join(map(str, first["loc"]))
+        return cls("invalid_field", f"{field or 'the body'}: {first['msg']}. {_WHAT_TO_DO}", field or None)
+
+
+def parse_device_message(model: type[M], data: bytes) -> M | MessageError:
+    """Return the message of a device, or what is wrong with it."""
+    if len(data) > DEVICE_MESSAGE_MAX_BYTES:
+        return MessageError("too_many", f"{len(data)} bytes; a message takes {DEVICE_MESSAGE_MAX_BYTES}.")
+    try:
+        return model.model_validate_json(data)
+    except ValidationError as error:
+        return MessageError.of(error)
+
+
+@dataclass(slots=True)
+class _Allowance:
+    """Errors that a device may still get, and how many it did not get."""
+
+    left: float
+    at_s: float
+    suppressed: int = 0
+
+
+class ErrorLimiter:
+    """Limits the errors of each device; pure but for its clock."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock`: monotonic, in s."""
+        self._clock = clock
+        self._devices: OrderedDict[str, _Allowance] = OrderedDict()
+
+    def allow(self, device_id: str) -> int | None:
+        """Return how many errors were suppressed before this one; None when this one is suppressed too."""
+        now_s = self._clock()
+        allowance = self._devices.setdefault(device_id, _Allowance(BURST, now_s))
+        self._devices.move_to_end(device_id)
+        if len(self._devices) > MOST_DEVICES:
+            self._devices.popitem(last=False)
+        allowance.left = min(BURST, allowance.left + (now_s - allowance.at_s) * PER_SECOND)
+        allowance.at_s = now_s
+        if allowance.left < 1:
+            allowance.suppressed += 1
+            return None
+        allowance.left -= 1
+        suppressed, allowance.suppressed = allowance.suppressed, 0
+        return suppressed
+
+
+class DeviceErrors:
+    """Publishes errors to devices over the service's own connection."""
+
+    def __init__(self, client: Client, limiter: ErrorLimiter | None = None) -> None:
+        self._client = client
+        self._limiter = limiter or ErrorLimiter()
+
+    async def report(self, device_id: str, subject: str, find: Callable[[], MessageError]) -> None:
+        """Publish what was wrong with a message on `subject`, unless the device got too many errors lately.
+
+        `find` is called only then, as finding the reason may cost more than reading the message did.
+        """
+        suppressed = self._limiter.allow(device_id)
+        if suppressed is None:
+            return
+        problem = find()
+        _log.warning(
+            "message of a device refused",
+            extra={
+                "device_id": device_id,
+                "subject": subject,
+                "code": problem.code,
+                "reason": problem.message,
+            },
+        )
+        error = DeviceError(
+            device_id=device_id,
+            subject=subject,
+            code=problem.code,
+            field=problem.field,
+            message=problem.message[:_MESSAGE_MAX],
+            suppressed=suppressed,
+            at=datetime.now(UTC),
+        )
+        to = subjects.command(device_id, subjects.DEVICE_ERROR_VERB)
+        try:
+            await self._client.publish(to, error.to_json())
+        except (NatsError, OSError) as failure:
+            _log.warning("error not sent", extra={"device_id": device_id, "reason": repr(failure)})

@@ -1,0 +1,83 @@
+"""Creates or updates the streams, durables and key-value buckets that the contracts define."""
+
+import asyncio
+
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    KeyValueConfig,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+from nats.js.errors import BucketNotFoundError, NotFoundError
+
+from k1_contracts import streams
+from k1_contracts.durables import DURABLES, Durable
+from k1_platform.nats.mqtt_state import limit_mqtt_state
+
+
+def stream_config(stream: streams.Stream) -> StreamConfig:
+    """The server's form of a stream."""
+    return StreamConfig(
+        name=stream.name,
+        description=stream.description,
+        subjects=list(stream.subjects),
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        max_age=stream.max_age.total_seconds(),
+        max_bytes=stream.max_bytes,
+        max_msgs_per_subject=stream.max_msgs_per_subject,
+        max_msg_size=stream.max_msg_bytes,
+        duplicate_window=stream.duplicate_window.total_seconds(),
+        allow_direct=True,
+        no_ack=not stream.confirms,
+    )
+
+
+def consumer_config(durable: Durable) -> ConsumerConfig:
+    """The server's form of a durable."""
+    return ConsumerConfig(
+        durable_name=durable.name,
+        filter_subjects=durable.filter_subjects,
+        ack_policy=AckPolicy.EXPLICIT,
+        deliver_policy=DeliverPolicy.ALL,
+        ack_wait=durable.ack_wait.total_seconds(),
+        max_deliver=durable.max_deliver,
+        max_ack_pending=durable.max_ack_pending,
+    )
+
+
+async def provision_bus(jetstream: JetStreamContext) -> None:
+    """Bring streams, durables and key-value buckets to what the contracts say, and limit the state of MQTT."""
+    for stream in streams.STREAMS:
+        config = stream_config(stream)
+        try:
+            await jetstream.stream_info(stream.name)
+        except NotFoundError:
+            await jetstream.add_stream(config)
+        else:
+            await jetstream.update_stream(config)
+    await limit_mqtt_state(jetstream)
+    await asyncio.gather(
+        *(jetstream.add_consumer(durable.stream, consumer_config(durable)) for durable in DURABLES),
+        *(_provision_bucket(jetstream, bucket) for bucket in streams.BUCKETS),
+    )
+
+
+async def _provision_bucket(jetstream: JetStreamContext, bucket: streams.Bucket) -> None:
+    try:
+        await jetstream.key_value(bucket.name)
+    except BucketNotFoundError:
+        await jetstream.create_key_value(
+            KeyValueConfig(
+                bucket=bucket.name,
+                description=bucket.description,
+                history=1,
+                ttl=bucket.ttl.total_seconds() if bucket.ttl else None,
+                max_bytes=bucket.max_bytes,
+                direct=True,
+            )
+        )

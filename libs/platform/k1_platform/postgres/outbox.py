@@ -1,0 +1,112 @@
+"""State and the events that tell of it, in one transaction.
+
+`enqueue` writes an event beside the state it tells of; the relay publishes what was
+committed, in order, and deletes it once the stream has acknowledged. A crash between the two
+publishes again, which the stream and the consumers' inboxes recognise by the event's id.
+"""
+
+import asyncio
+import json
+import logging
+from typing import Final
+
+import asyncpg
+from faststream.nats import NatsBroker
+from opentelemetry import context, propagate
+
+from k1_contracts.envelope import Envelope
+from k1_platform.nats.client import PUBLISH_TIMEOUT_S
+from k1_platform.postgres.pool import DATABASE_ERRORS, Connection, Pool
+from k1_platform.processes.tasks import is_set_within
+
+POLL_S: Final = 1.0
+BATCH: Final = 500
+_log = logging.getLogger(__name__)
+
+
+async def enqueue(
+    connection: Connection, schema: str, envelope: Envelope, body: bytes, *, subject: str, stream: str
+) -> None:
+    """Add an event to the outbox; call it inside the transaction that changes the state."""
+    headers = envelope.headers()
+    propagate.inject(headers)
+    await connection.execute(
+        f"INSERT INTO {schema}.outbox (stream, subject, headers, body) VALUES ($1, $2, $3, $4)",  # noqa: S608  the schema is a constant of ours
+        stream,
+        subject,
+        json.dumps(headers),
+        body,
+    )
+    await connection.execute(f"NOTIFY {schema}_outbox")
+
+
+class OutboxRelay:
+    """Publishes a schema's outbox; of several processes one at a time does, which keeps the order."""
+
+    def __init__(self, pool: Pool, broker: NatsBroker, schema: str) -> None:
+        self._pool = pool
+        self._broker = broker
+        self._schema = schema
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Relay until cancelled; a lost database or broker only delays."""
+        while True:
+            try:
+                await self._listen_and_relay()
+            except DATABASE_ERRORS as error:
+                _log.warning("outbox relay pauses", extra={"reason": repr(error)})
+                await asyncio.sleep(POLL_S)
+
+    async def _listen_and_relay(self) -> None:
+        async with self._pool.acquire() as connection:
+            await connection.add_listener(f"{self._schema}_outbox", self._notified)
+            try:
+                while True:
+                    while await self._relay_batch(connection) == BATCH:
+                        pass
+                    await is_set_within(self._wake, POLL_S)
+                    self._wake.clear()
+            finally:
+                if not connection.is_closed():
+                    await connection.remove_listener(f"{self._schema}_outbox", self._notified)
+
+    def _notified(self, *_: object) -> None:
+        self._wake.set()
+
+    async def _relay_batch(self, connection: Connection) -> int:
+        async with connection.transaction():
+            lock = "SELECT pg_try_advisory_xact_lock(hashtext($1))"
+            if not await connection.fetchval(lock, f"{self._schema}.outbox"):
+                return 0
+            rows = await connection.fetch(
+                f"SELECT id, stream, subject, headers, body FROM {self._schema}.outbox"  # noqa: S608
+                " ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED",
+                BATCH,
+            )
+            outcomes = await asyncio.gather(*(self._publish(row) for row in rows), return_exceptions=True)
+            sent = [
+                row["id"] for row, outcome in zip(rows, outcomes, strict=True) if not _failed(row, outcome)
+            ]
+            await connection.execute(f"DELETE FROM {self._schema}.outbox WHERE id = ANY($1)", sent)  # noqa: S608
+            return len(sent)
+
+    async def _publish(self, row: asyncpg.Record) -> None:
+        headers: dict[str, str] = json.loads(row["headers"])
+        token = context.attach(propagate.extract(headers))
+        try:
+            await self._broker.publish(
+                row["body"],
+                row["subject"],
+                headers=headers,
+                stream=row["stream"],
+                timeout=PUBLISH_TIMEOUT_S,
+            )
+        finally:
+            context.detach(token)
+
+
+def _failed(row: asyncpg.Record, outcome: BaseException | None) -> bool:
+    if outcome is not None:
+        _log.warning("event not published yet", extra={"subject": row["subject"], "reason": repr(outcome)})
+    return outcome is not None

@@ -1,0 +1,108 @@
+"""A pool of long-lived worker processes."""
+
+import asyncio
+import logging
+import multiprocessing
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from k1_platform.processes.worker_process import Work, WorkerFailedError, WorkerLimits, WorkerProcess
+
+_log = logging.getLogger(__name__)
+
+
+class WorkerPool:
+    """A fixed number of warm children; a dead or worn one is replaced in the background.
+
+    A process has one fork server: pools of one process name the same modules in `preload`.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        *,
+        size: int,
+        limits: WorkerLimits,
+        recycle_after: int,
+        warm_up: Callable[[], None] | None = None,
+        preload: Sequence[str] = (),
+    ) -> None:
+        self._make: Callable[[], WorkerProcess] = lambda: WorkerProcess(work, warm_up, limits)
+        self._size = size
+        self._recycle_after = recycle_after
+        self._preload = list(preload)
+        self._idle: asyncio.Queue[WorkerProcess] = asyncio.Queue()
+        self._all: set[WorkerProcess] = set()
+        self._starting: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @property
+    def warm(self) -> int:
+        """How many children wait for a job."""
+        return self._idle.qsize()
+
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of the children that live."""
+        return [child.pid for child in self._all if child.pid and child.alive]
+
+    def start(self) -> None:
+        """Begin to start the children; jobs wait for the first that is warm."""
+        if self._preload:
+            multiprocessing.get_context("forkserver").set_forkserver_preload(self._preload)
+        for _ in range(self._size):
+            self._replace()
+
+    def close(self) -> None:
+        """Kill every child."""
+        self._closed = True
+        for task in self._starting:
+            task.cancel()
+        for child in self._all:
+            child.kill()
+
+    async def run(self, job: object, on_progress: Callable[[Any], None] | None = None) -> Any:
+        """Run a job in the next idle child; raises as `Child.run` does."""
+        child = await self._take()
+        try:
+            return await child.run(job, on_progress)
+        finally:
+            self._give_back(child)
+
+    async def _take(self) -> WorkerProcess:
+        while True:
+            child = await self._idle.get()
+            if child.alive:
+                return child
+            self._give_back(child)
+
+    def _give_back(self, child: WorkerProcess) -> None:
+        if self._closed:
+            return
+        if child.alive and child.jobs_done < self._recycle_after:
+            self._idle.put_nowait(child)
+            return
+        child.kill()
+        self._all.discard(child)
+        self._replace()
+
+    def _replace(self) -> None:
+        task = asyncio.ensure_future(self._start_one())
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+
+    async def _start_one(self) -> None:
+        pause = 0.5
+        while True:
+            child = self._make()
+            self._all.add(child)
+            try:
+                await child.start()
+            except WorkerFailedError as error:
+                self._all.discard(child)
+                _log.error("a child did not start", extra={"reason": str(error)})
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 30.0)
+            else:
+                self._idle.put_nowait(child)
+                return

@@ -1,0 +1,203 @@
+"""The S3 object store through the `minio` client, whose blocking calls run in threads."""
+
+import asyncio
+import io
+import logging
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Literal, ParamSpec, TypeVar, cast
+from urllib.parse import urlsplit
+
+import urllib3
+from minio import Minio
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from typing_extensions import override
+
+from k1_platform.auth.tls import client_context
+from k1_platform.errors import TransientError
+from k1_platform.processes.threads import in_executor
+from k1_platform.settings import ObjectStoreSettings
+from k1_platform.storage.stream_adapter import StreamAdapter
+
+PART_SIZE: Final = 5 * 1024 * 1024
+"""The smallest part that S3 allows: an upload of unknown length holds one in memory."""
+_THREADS: Final = 16
+
+_log = logging.getLogger(__name__)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class ObjectNotFoundError(Exception):
+    """There is no object under this key."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What the store knows of an object."""
+
+    key: str
+    size_bytes: int
+    content_type: str
+
+
+class _XmlErrorsPool(urllib3.PoolManager):
+    """Some S3 servers send their error documents as text/xml, which minio does not take for XML."""
+
+    @override
+    def urlopen(
+        self, method: str, url: str, redirect: bool = True, **kwargs: Any
+    ) -> urllib3.BaseHTTPResponse:
+        response = super().urlopen(method, url, redirect=redirect, **kwargs)
+        if response.headers.get("content-type", "").startswith("text/xml"):
+            response.headers["content-type"] = "application/xml"
+        return response
+
+
+def _client(settings: ObjectStoreSettings, url: str) -> Minio:
+    parts = urlsplit(url)
+    return Minio(
+        parts.netloc,
+        access_key=settings.access_key.get_secret_value(),
+        secret_key=settings.secret_key.get_secret_value(),
+        secure=parts.scheme == "https",
+        region=settings.region,
+        http_client=_XmlErrorsPool(
+            maxsize=_THREADS,
+            ssl_context=client_context(settings.ca) if parts.scheme == "https" else None,
+            timeout=urllib3.Timeout(connect=3, read=60),
+            retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
+        ),
+    )
+
+
+class ObjectStore:
+    """One bucket. Every failure of the store itself is a TransientError."""
+
+    def __init__(self, settings: ObjectStoreSettings) -> None:
+        self._bucket = settings.bucket
+        self._minio = _client(settings, settings.url)
+        # A signed URL is only good for the host that it was signed for.
+        self._signer = _client(settings, settings.public_url or settings.url)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="objects")
+
+    def close(self) -> None:
+        """Give the threads back."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def ensure_bucket(self) -> None:
+        """Create the bucket when it is not there."""
+
+        def make() -> None:
+            if not self._minio.bucket_exists(self._bucket):
+                self._minio.make_bucket(self._bucket)
+
+        await self._call(make)
+
+    async def check(self) -> None:
+        """Raise unless the bucket answers; for readiness."""
+        if not await self._call(self._minio.bucket_exists, self._bucket):
+            raise TransientError(f"the bucket {self._bucket} does not exist; run k1_platform.provision")
+
+    async def put_bytes(self, key: str, data: bytes, content_type: str) -> None:
+        """Store `data` under `key`, replacing what was there."""
+        await self._call(
+            self._minio.put_object,
+            self._bucket,
+            key,
+            io.BytesIO(data),
+            len(data),
+            content_type=content_type,
+        )
+
+    async def put_stream(self, key: str, chunks: AsyncIterator[bytes], content_type: str) -> None:
+        """Store a stream of unknown length; at most a part and a few chunks are in memory.
+
+        An exception of `chunks` stops the upload, so nothing appears under `key`, and is raised again.
+        """
+        bridge = StreamAdapter(asyncio.get_running_loop())
+        upload = asyncio.create_task(
+            self._call(
+                self._minio.put_object,
+                self._bucket,
+                key,
+                cast("BinaryIO", bridge),  # minio only ever reads from it
+                -1,
+                content_type=content_type,
+                part_size=PART_SIZE,
+                num_parallel_uploads=1,  # each part under way is held in memory
+            )
+        )
+        upload.add_done_callback(lambda _: bridge.reader_ended())
+        try:
+            async for chunk in chunks:
+                await bridge.put(chunk)
+                if upload.done():  # before the end: the store failed, so the rest need not come
+                    break
+            await bridge.end()
+        except BaseException as error:
+            bridge.fail(error)
+            await asyncio.gather(upload, return_exceptions=True)
+            raise
+        await upload
+
+    async def get_bytes(self, key: str) -> bytes:
+        """The whole object."""
+        return await self.get_range(key, 0, 0)
+
+    async def get_range(self, key: str, offset: int, length: int) -> bytes:
+        """`length` bytes from `offset` on, fewer at the object's end; a length of 0 means to the end."""
+
+        def read() -> bytes:
+            response = self._minio.get_object(self._bucket, key, offset, length)
+            try:
+                return response.read()
+            finally:
+                response.close()
+                response.release_conn()
+
+        return await self._call(read)
+
+    async def get_file(self, key: str, path: Path) -> None:
+        """Write the object to `path`."""
+        await self._call(self._minio.fget_object, self._bucket, key, str(path))
+
+    async def stat(self, key: str) -> ObjectInfo:
+        """Size and type of an object."""
+        found = await self._call(self._minio.stat_object, self._bucket, key)
+        return ObjectInfo(key, found.size or 0, found.content_type or "application/octet-stream")
+
+    async def exists(self, key: str) -> bool:
+        """Whether there is an object under this key."""
+        try:
+            await self.stat(key)
+        except ObjectNotFoundError:
+            return False
+        return True
+
+    async def delete(self, key: str) -> None:
+        """Remove an object; removing one that is not there is no error."""
+        await self._call(self._minio.remove_object, self._bucket, key)
+
+    def signed_url(self, key: str, *, method: Literal["GET", "PUT"] = "GET", expires: timedelta) -> str:
+        """A URL that works without credentials until it expires; computed here, nothing is asked."""
+        return self._signer.get_presigned_url(method, self._bucket, key, expires=expires)
+
+    async def _call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await in_executor(self._threads, function, *args, **kwargs)
+        except S3Error as error:
+            if error.code in {"NoSuchKey", "NoSuchObject", "NotFound"}:
+                raise ObjectNotFoundError(str(error.object_name)) from error
+            raise TransientError(f"object store: {error.code}: {error.message}") from error
+        except (
+            InvalidResponseError,
+            ServerError,
+            MinioException,
+            urllib3.exceptions.HTTPError,
+            OSError,
+        ) as error:
+            raise TransientError(f"object store: {error!r}") from error
