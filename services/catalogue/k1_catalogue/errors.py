@@ -1,6 +1,6 @@
 """The errors of the catalogue.
 
-A query that cannot be answered raises AnswerError; each function here returns one, with its own code. An event that
+A query without an answer fails with an error that has a code; each function here returns one such error. An event that
 came too early raises the platform's TransientError and is delivered again. An event whose artefacts are wrong raises
 PermanentError and becomes a dead letter.
 """

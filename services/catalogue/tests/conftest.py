@@ -16,6 +16,7 @@ from nats.js import JetStreamContext
 from pydantic import SecretStr
 
 from k1_catalogue.deployments.store import newest_deployments
+from k1_catalogue.graphs.queries import GraphQueries
 from k1_catalogue.graphs.show_builder import ShowBuilder
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.jobs.queries import JobQueries
@@ -31,6 +32,7 @@ from k1_platform.nats_connection import connect_options
 from k1_platform.objects import ObjectStore
 from k1_platform.settings import MongoSettings, NatsSettings, PostgresSettings
 from k1_platform.signing import KeyRing, load_keys
+from services.catalogue.tests.graph_samples import InProcessWorker
 from tests.support.infrastructure import Infrastructure
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -136,6 +138,18 @@ def shows(pool: Pool, objects: ObjectStore, keys: KeyRing) -> ShowBuilder:
 def job_events(pool: Pool, maps: MapStore, objects: ObjectStore, shows: ShowBuilder) -> JobEventHandlers:
     """The handlers of the events of uploads and analyses."""
     return JobEventHandlers(pool, maps, objects, shows)
+
+
+@pytest.fixture
+def worker(objects: ObjectStore) -> InProcessWorker:
+    """A worker that runs graphs in this process."""
+    return InProcessWorker(objects)
+
+
+@pytest.fixture
+def graphs(pool: Pool, objects: ObjectStore, shows: ShowBuilder, worker: InProcessWorker) -> GraphQueries:
+    """The queries about graphs, at noon."""
+    return GraphQueries(pool, objects, shows, worker.run, lambda: NOW)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_contracts.base import Contract
 from k1_contracts.events import (
     AnalysisCancelled,
@@ -215,3 +216,22 @@ class Song:
             sha256=hashlib.sha256(data).hexdigest(),
             content_type="application/json",
         )
+
+
+async def upload(job_events: JobEventHandlers, seconds: float = 0, **fields: Any) -> Song:
+    """Return a new song after its upload, `seconds` after UPLOADED; `fields` are those of the event."""
+    song = Song(uploaded_at=UPLOADED + timedelta(seconds=seconds))
+    await job_events.handle_track_uploaded(message(song.uploaded(**fields)))
+    return song
+
+
+async def analyse(
+    job_events: JobEventHandlers,
+    objects: ObjectStore,
+    content: dict[str, Any] | None = None,
+    graph: dict[str, Any] | None = None,
+) -> Song:
+    """Return a new song after its upload and analysis; `content` is its map as a JSON value."""
+    song = await upload(job_events)
+    await job_events.handle_completed(message(await song.analysed(objects, content, graph)))
+    return song

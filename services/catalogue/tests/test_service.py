@@ -70,9 +70,9 @@ async def test_queries_after_the_events_of_a_song(
     page = await request(bus, subjects.RPC_TRACK_LIST, ListTracks(search="night drive", limit=200), TrackPage)
     assert song.track_id in {item.id for item in page.items}
     query = GetGenesis(track_id=song.track_id, version=1)
-    letters_of_job = await ask_document(bus, subjects.RPC_GENESIS_GET, query, timeout_s=PATIENCE_S)
-    assert genesis() == json.loads(letters_of_job.json())
-    known = query.model_copy(update={"etag": letters_of_job.etag})
+    document = await ask_document(bus, subjects.RPC_GENESIS_GET, query, timeout_s=PATIENCE_S)
+    assert genesis() == json.loads(document.json())
+    known = query.model_copy(update={"etag": document.etag})
     again = await ask_document(bus, subjects.RPC_GENESIS_GET, known, timeout_s=PATIENCE_S)
     assert again.body is None
 

@@ -41,7 +41,7 @@ from k1_platform.objects import ObjectStore
 from k1_platform.threads import in_thread
 
 RunGraph = Callable[[SimulateGraph], Awaitable[GraphSimulated]]
-"""Runs a graph on a worker; raises AnswerError."""
+"""Runs a graph on a worker; raises the error of the worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ def _parse(raw: JsonValue) -> tuple[GraphDocument, Graph]:
 
 
 def _require_match(current: GraphRevision | None, if_match: Sequence[str] | None) -> None:
-    """Raise AnswerError unless one of the entity tags is the current one, or there is no condition."""
+    """Raise `graph_changed` unless one of the entity tags is the current one, or there is no condition."""
     if if_match is None or (current is not None and (current.etag in if_match or "*" in if_match)):
         return
     raise errors.graph_changed()

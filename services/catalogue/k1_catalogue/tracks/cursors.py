@@ -44,7 +44,7 @@ def write_cursor(cursor: Cursor) -> str:
 
 
 def read_cursor(text: str, order: ListOrder) -> Cursor:
-    """Return the cursor in `text`; raise AnswerError `invalid_cursor` if it is not one of a list in this order."""
+    """Return the cursor in `text`; raise `invalid_cursor` if it is not one of a list in this order."""
     try:
         cursor = Cursor.model_validate_json(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         _ = cursor.time

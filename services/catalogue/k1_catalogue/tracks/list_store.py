@@ -54,7 +54,7 @@ class _Filter:
 
 
 async def list_tracks(pool: Pool, query: ListTracks) -> TrackPage:
-    """Return one page; raise AnswerError `invalid_cursor` for a cursor of another list or sort."""
+    """Return one page; raise `invalid_cursor` for a cursor of another list or sort."""
     search = parse_search(query.search)
     async with pool.acquire() as connection:
         if search is not None:

@@ -36,7 +36,7 @@ NewestDeployments = Callable[[Connection, str], Awaitable[Sequence[TrackDeployme
 
 @dataclass(frozen=True, slots=True)
 class TrackQueries:
-    """Answers from the stores; raises AnswerError with its own code for each thing that is absent."""
+    """Answers from the stores; each thing that is absent is an error with its own code."""
 
     pool: Pool
     maps: MapStore

@@ -9,7 +9,7 @@ from k1_platform.database import Connection
 
 
 async def require_version(connection: Connection, track_id: str, version: int) -> dict[str, Any]:
-    """Return the fields of a version; raise AnswerError if there is no such track or version."""
+    """Return the fields of a version; raise `track_not_found` or `version_not_found`."""
     fields = await store.find_version(connection, track_id, version)
     if fields is not None:
         return fields
@@ -19,7 +19,7 @@ async def require_version(connection: Connection, track_id: str, version: int) -
 
 
 def require_map(fields: Mapping[str, Any], track_id: str) -> None:
-    """Raise AnswerError unless the analysis of this version has completed."""
+    """Raise `genesis_pending` or `genesis_missing` unless the analysis of this version has completed."""
     if fields["map_sha256"] is None:
         pending = fields["status"] == "processing"
         raise (errors.genesis_pending if pending else errors.genesis_missing)(track_id, fields["version"])

@@ -1,12 +1,9 @@
 """Tests of the queries that precede a deployment, with real stores."""
 
-from typing import Any
-
 import pytest
 
 from k1_catalogue.deployments.bundle_queries import BundleQueries
 from k1_catalogue.graphs.queries import GraphQueries
-from k1_catalogue.graphs.show_builder import ShowBuilder
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts.bundles import BundleInfo, CompareGraphs, GetBundle
@@ -20,31 +17,20 @@ from k1_platform.database import Pool
 from k1_platform.objects import ObjectStore
 from k1_platform.rpc import AnswerError
 from k1_platform.signing import KeyRing
-from services.catalogue.tests.conftest import NOW
-from services.catalogue.tests.graph_samples import GRAPH, InProcessWorker, edited_graph
-from services.catalogue.tests.song_samples import Song, genesis, message
+from services.catalogue.tests.graph_samples import GRAPH, edited_graph
+from services.catalogue.tests.song_samples import Song, analyse, genesis, upload
 
 
 @pytest.fixture
 def bundles(pool: Pool, objects: ObjectStore) -> BundleQueries:
+    """The queries about bundles."""
     return BundleQueries(pool, objects)
 
 
 @pytest.fixture
-def graphs(pool: Pool, objects: ObjectStore, shows: ShowBuilder) -> GraphQueries:
-    return GraphQueries(pool, objects, shows, InProcessWorker(objects).run, lambda: NOW)
-
-
-@pytest.fixture
 async def song(job_events: JobEventHandlers, objects: ObjectStore) -> Song:
-    return await analysed(job_events, objects)
-
-
-async def analysed(job_events: JobEventHandlers, objects: ObjectStore, **changes: Any) -> Song:
-    song = Song()
-    await job_events.handle_track_uploaded(message(song.uploaded()))
-    await job_events.handle_completed(message(await song.analysed(objects, **({"graph": GRAPH} | changes))))
-    return song
+    """An analysed song with a graph."""
+    return await analyse(job_events, objects, graph=GRAPH)
 
 
 def get_bundle(song: Song) -> GetBundle:
@@ -98,7 +84,7 @@ async def test_a_warning_status(
     bundles: BundleQueries, job_events: JobEventHandlers, objects: ObjectStore
 ) -> None:
     """A low F-measure makes the version's status a warning; deploy decides what follows."""
-    song = await analysed(job_events, objects, content=genesis(f_measure=0.5))
+    song = await analyse(job_events, objects, genesis(f_measure=0.5), GRAPH)
     info = await bundles.get_bundle(get_bundle(song))
     assert (info.f_measure, info.track_status) == (0.5, "warning")
 
@@ -113,10 +99,9 @@ async def test_reasons_for_a_missing_bundle(
     """Each reason has its own code: unknown track, unknown version, not analysed yet, edited since, no graph."""
     assert await error_of(bundles, GetBundle(track_id=new_id("trk"), version=1)) == ("track_not_found", 404)
     assert await error_of(bundles, GetBundle(track_id=song.track_id, version=9)) == ("version_not_found", 404)
-    queued = Song()
-    await job_events.handle_track_uploaded(message(queued.uploaded()))
+    queued = await upload(job_events)
     assert await error_of(bundles, get_bundle(queued)) == ("genesis_pending", 409)
-    without_graph = await analysed(job_events, objects, graph=None)
+    without_graph = await analyse(job_events, objects)
     assert await error_of(bundles, get_bundle(without_graph)) == ("bundle_missing", 409)
     await graphs.put_graph(PutGraph(track_id=song.track_id, version=1, graph=edited_graph(77)))
     assert await error_of(bundles, get_bundle(song)) == ("bundle_missing", 409)
@@ -150,7 +135,7 @@ async def test_changes_on_a_device(
     found = await bundles.compare_graphs(query)
     assert [(change.node, change.param) for change in found.changed_params] == [("pulse", "decay_ms")]
     assert (found.changed_nodes, found.against) == (["colour", "fill", "pulse", "strip"], "version 1")
-    other = await analysed(job_events, objects)
+    other = await analyse(job_events, objects, graph=GRAPH)
     elsewhere = await bundles.compare_graphs(
         CompareGraphs(track_id=other.track_id, version=1, running=running_bundle(old))
     )

@@ -26,7 +26,7 @@ from k1_contracts.ids import new_id
 from k1_contracts.queries import GetTrack
 from k1_platform.database import Pool
 from k1_platform.errors import PermanentError, TransientError
-from services.catalogue.tests.song_samples import Song, message
+from services.catalogue.tests.song_samples import Song, message, upload
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 DEPLOYMENT = "dep_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
@@ -133,9 +133,7 @@ def deployment_events(pool: Pool) -> DeploymentEventHandlers:
 
 @pytest.fixture
 async def song(job_events: JobEventHandlers) -> Song:
-    song = Song()
-    await job_events.handle_track_uploaded(message(song.uploaded()))
-    return song
+    return await upload(job_events)
 
 
 def of_track(song: Song, event: DeploymentEvent, deployment_id: str = DEPLOYMENT) -> Any:
@@ -176,8 +174,7 @@ async def test_a_deployment_of_another_track(
     song: Song,
 ) -> None:
     """Its event is a permanent error and changes nothing."""
-    other = Song()
-    await job_events.handle_track_uploaded(message(other.uploaded()))
+    other = await upload(job_events)
     await deployment_events.handle_event(message(of_track(song, ROLLED_BACK[0])))
     with pytest.raises(PermanentError, match="is one of"):
         await deployment_events.handle_event(message(of_track(other, ROLLED_BACK[1])))

@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from k1_catalogue.graphs.queries import GraphQueries
 from k1_catalogue.graphs.reference_queries import ReferenceQueries
-from k1_catalogue.graphs.show_builder import ShowBuilder
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts.graph import GraphImpact
@@ -28,31 +27,18 @@ from k1_platform.database import Pool
 from k1_platform.objects import ObjectStore
 from k1_platform.rpc import AnswerError
 from k1_platform.signing import KeyRing, add_key, ensure_key, load_keys
-from services.catalogue.tests.conftest import NOW, PATIENCE_S
+from services.catalogue.tests.conftest import PATIENCE_S
 from services.catalogue.tests.graph_samples import GRAPH, InProcessWorker, edited_graph
 from services.catalogue.tests.job_tables import insert_reanalysis, read_status
-from services.catalogue.tests.song_samples import Song, genesis, message
+from services.catalogue.tests.song_samples import Song, analyse, genesis, message, upload
 
 RUN = {"graph.executor.scale.json", "visual.report.json", "preview.png", "preview.bin", "bundle.k1b"}
 
 
 @pytest.fixture
-def worker(objects: ObjectStore) -> InProcessWorker:
-    return InProcessWorker(objects)
-
-
-@pytest.fixture
-def graphs(pool: Pool, objects: ObjectStore, shows: ShowBuilder, worker: InProcessWorker) -> GraphQueries:
-    return GraphQueries(pool, objects, shows, worker.run, lambda: NOW)
-
-
-@pytest.fixture
 async def song(job_events: JobEventHandlers, objects: ObjectStore) -> Song:
     """An analysed song with a graph."""
-    song = Song()
-    await job_events.handle_track_uploaded(message(song.uploaded()))
-    await job_events.handle_completed(message(await song.analysed(objects, graph=GRAPH)))
-    return song
+    return await analyse(job_events, objects, graph=GRAPH)
 
 
 async def artefacts_by_name(track_queries: TrackQueries, song: Song) -> dict[str, Artefact]:
@@ -118,8 +104,7 @@ async def test_a_repeated_completion_adds_no_second_graph(
     job_events: JobEventHandlers, objects: ObjectStore, pool: Pool
 ) -> None:
     """A repeated completion adds no second graph and no second artefact."""
-    song = Song()
-    await job_events.handle_track_uploaded(message(song.uploaded()))
+    song = await upload(job_events)
     event = await song.analysed(objects, graph=GRAPH)
     await job_events.handle_completed(message(event))
     await job_events.handle_completed(message(event, number=2))
@@ -146,9 +131,7 @@ async def test_an_invalid_graph_loses_only_the_show(
     job_events: JobEventHandlers, graphs: GraphQueries, objects: ObjectStore, pool: Pool
 ) -> None:
     """The map is ready, with a warning; a person can still put another graph."""
-    song = Song()
-    await job_events.handle_track_uploaded(message(song.uploaded()))
-    await job_events.handle_completed(message(await song.analysed(objects, graph={"name": "x", "nodes": []})))
+    song = await analyse(job_events, objects, graph={"name": "x", "nodes": []})
     assert await read_status(pool, song) == ("ready", 1, "ready", "completed")
     warnings = await pool.fetchval("SELECT warnings::text FROM catalogue.versions")
     assert "bundle_failed" in warnings
@@ -292,8 +275,7 @@ async def test_a_version_without_a_map_has_no_graph(
     job_events: JobEventHandlers, graphs: GraphQueries
 ) -> None:
     """A running analysis, a failed one and an unknown track each have their own code."""
-    song = Song()
-    await job_events.handle_track_uploaded(message(song.uploaded()))
+    song = await upload(job_events)
     queries = (
         lambda: graphs.get_graph(get(song)),
         lambda: graphs.put_graph(put(song, GRAPH)),
@@ -320,9 +302,7 @@ async def test_an_error_in_signing_loses_only_the_show(
 ) -> None:
     """The map is recorded nevertheless, with a warning."""
     broken = replace(job_events, shows=replace(job_events.shows, key=cast("Ed25519PrivateKey", "no key")))
-    song = Song()
-    await broken.handle_track_uploaded(message(song.uploaded()))
-    await broken.handle_completed(message(await song.analysed(objects, graph=GRAPH)))
+    song = await analyse(broken, objects, graph=GRAPH)
     assert await read_status(pool, song) == ("ready", 1, "ready", "completed")
     assert "bundle_failed" in await pool.fetchval("SELECT warnings::text FROM catalogue.versions")
 

@@ -13,7 +13,7 @@ from k1_platform.database import Pool
 from k1_platform.errors import PermanentError, TransientError
 from k1_platform.objects import ObjectStore
 from services.catalogue.tests.job_tables import insert_reanalysis, read_status, read_totals
-from services.catalogue.tests.song_samples import Song, genesis, message
+from services.catalogue.tests.song_samples import Song, analyse, genesis, message, upload
 
 
 async def test_from_upload_to_ready(
@@ -40,9 +40,7 @@ async def test_low_agreement_is_a_warning(
     job_events: JobEventHandlers, pool: Pool, objects: ObjectStore
 ) -> None:
     """An F-measure below 0.80 makes the status a warning."""
-    song = Song()
-    await job_events.handle_track_uploaded(message(song.uploaded()))
-    await job_events.handle_completed(message(await song.analysed(objects, genesis(f_measure=0.7))))
+    song = await analyse(job_events, objects, genesis(f_measure=0.7))
     assert await read_status(pool, song) == ("warning", 1, "warning", "completed")
 
 
@@ -66,8 +64,7 @@ async def test_repeated_and_concurrent_deliveries(
 
 async def test_two_events_about_one_upload(job_events: JobEventHandlers, pool: Pool) -> None:
     """Two events about the same upload give one track with one version."""
-    song = Song()
-    await job_events.handle_track_uploaded(message(song.uploaded()))
+    song = await upload(job_events)
     await job_events.handle_track_uploaded(message(song.uploaded(title="Another"), number=2))
     rows = await pool.fetch("SELECT title FROM catalogue.tracks JOIN catalogue.versions ON track_id = id")
     assert [row["title"] for row in rows] == ["Night Drive"]
@@ -93,9 +90,7 @@ async def test_an_event_before_the_upload_is_transient(
 
 async def test_late_events(job_events: JobEventHandlers, pool: Pool, objects: ObjectStore) -> None:
     """Started, failed and cancelled after completed change nothing but the worker of the job."""
-    song = Song()
-    await job_events.handle_track_uploaded(message(song.uploaded()))
-    await job_events.handle_completed(message(await song.analysed(objects)))
+    song = await analyse(job_events, objects)
     await job_events.handle_started(message(song.started()))
     await job_events.handle_failed(message(song.failed()))
     await job_events.handle_cancelled(message(song.cancelled()))
@@ -105,8 +100,7 @@ async def test_late_events(job_events: JobEventHandlers, pool: Pool, objects: Ob
 
 async def test_cancelled_while_it_runs(job_events: JobEventHandlers, pool: Pool) -> None:
     """The job is cancelled; the track has no map, so it counts as failed."""
-    song = Song()
-    await job_events.handle_track_uploaded(message(song.uploaded()))
+    song = await upload(job_events)
     await job_events.handle_started(message(song.started()))
     await job_events.handle_cancelled(message(song.cancelled()))
     assert await read_status(pool, song) == ("failed", None, "failed", "cancelled")
@@ -116,9 +110,7 @@ async def test_a_failed_reanalysis_leaves_the_track_as_it_was(
     job_events: JobEventHandlers, pool: Pool, objects: ObjectStore
 ) -> None:
     """The version in use, its figures and the status stay while the reanalysis runs and after it fails."""
-    song = Song()
-    await job_events.handle_track_uploaded(message(song.uploaded()))
-    await job_events.handle_completed(message(await song.analysed(objects)))
+    song = await analyse(job_events, objects)
     again = await insert_reanalysis(pool, song)
     await job_events.handle_started(message(again.started()))
     assert await read_status(pool, again) == ("ready", 1, "processing", "processing")
@@ -131,9 +123,7 @@ async def test_a_reanalysis_replaces_the_version_in_use(
     job_events: JobEventHandlers, pool: Pool, objects: ObjectStore
 ) -> None:
     """The newest map is in use, and the older one stays readable."""
-    song = Song()
-    await job_events.handle_track_uploaded(message(song.uploaded()))
-    await job_events.handle_completed(message(await song.analysed(objects)))
+    song = await analyse(job_events, objects)
     again = await insert_reanalysis(pool, song)
     await job_events.handle_completed(message(await again.analysed(objects, genesis(f_measure=0.5, seed=2))))
     assert await read_status(pool, again) == ("warning", 2, "warning", "completed")
@@ -159,8 +149,7 @@ async def test_a_completion_without_a_usable_map(
     job_events: JobEventHandlers, pool: Pool, objects: ObjectStore, fault: str, code: str
 ) -> None:
     """The job fails with the reason, and the error is permanent, so that the message becomes a dead letter."""
-    song = Song()
-    await job_events.handle_track_uploaded(message(song.uploaded()))
+    song = await upload(job_events)
     content = invalid(genesis()) if fault == "beats that do not rise" else genesis()
     event = await song.analysed(objects, content)
     match fault:
@@ -213,8 +202,7 @@ async def test_a_map_without_its_row_is_recorded_on_redelivery(
 
 async def test_a_completion_of_another_job(job_events: JobEventHandlers, pool: Pool) -> None:
     """An event that names another version than its job is a permanent error, not a transient one."""
-    song = Song()
-    await job_events.handle_track_uploaded(message(song.uploaded()))
+    song = await upload(job_events)
     with pytest.raises(PermanentError) as caught:
         await job_events.handle_started(message(song.reanalysis(song.job_id, 2).started()))
     assert caught.value.code == "job_mismatch"

@@ -17,18 +17,12 @@ from k1_platform.database import Pool
 from k1_platform.objects import ObjectStore
 from k1_platform.rpc import AnswerError
 from services.catalogue.tests.conftest import NOW
-from services.catalogue.tests.song_samples import UPLOADED, Song, message
-
-
-async def uploaded(job_events: JobEventHandlers, number: int = 0, **fields: object) -> Song:
-    song = Song(uploaded_at=UPLOADED + timedelta(seconds=number))
-    await job_events.handle_track_uploaded(message(song.uploaded(**fields)))
-    return song
+from services.catalogue.tests.song_samples import message, upload
 
 
 async def test_the_queue(job_queries: JobQueries, job_events: JobEventHandlers) -> None:
     """The queue is ordered by priority, then by age; without a completed analysis there are no estimates."""
-    songs = [await uploaded(job_events, n, priority=p) for n, p in enumerate((5, 5, 9, 1))]
+    songs = [await upload(job_events, n, priority=p) for n, p in enumerate((5, 5, 9, 1))]
     views = [await job_queries.get_job(GetJob(job_id=song.job_id)) for song in songs]
     assert [view.queue_position for view in views] == [2, 3, 1, 4]
     assert {view.estimated_seconds_remaining for view in views} == {None}
@@ -39,7 +33,7 @@ async def test_estimates_come_from_the_latest_analyses(
     job_queries: JobQueries, job_events: JobEventHandlers, objects: ObjectStore
 ) -> None:
     """At 2 s for 20 s of audio, the estimates add the rest of the running job and the jobs ahead."""
-    done, running, first, second = [await uploaded(job_events, number) for number in range(4)]
+    done, running, first, second = [await upload(job_events, number) for number in range(4)]
     await job_events.handle_completed(message(await done.analysed(objects)))
     started = running.started().model_copy(update={"started_at": NOW - timedelta(seconds=0.5)})
     await job_events.handle_started(message(started))
@@ -54,7 +48,7 @@ async def test_progress_of_a_running_job(
     job_queries: JobQueries, job_events: JobEventHandlers, jetstream: JetStreamContext
 ) -> None:
     """A running job shows the last progress of its worker; a queued job does not."""
-    song = await uploaded(job_events)
+    song = await upload(job_events)
     progress = JobProgress(
         job_id=song.job_id, track_id=song.track_id, stage="beats", percent=40, message="4 of 10", at=NOW
     )
@@ -71,7 +65,7 @@ async def test_progress_of_a_running_job(
 
 async def test_a_failed_job_has_its_error(job_queries: JobQueries, job_events: JobEventHandlers) -> None:
     """The view has the error code, and the log has the message."""
-    song = await uploaded(job_events)
+    song = await upload(job_events)
     await job_events.handle_failed(message(song.failed()))
     view = await job_queries.get_job(GetJob(job_id=song.job_id))
     assert view.error is not None
@@ -81,7 +75,7 @@ async def test_a_failed_job_has_its_error(job_queries: JobQueries, job_events: J
 
 async def test_jobs_newest_first(job_queries: JobQueries, job_events: JobEventHandlers) -> None:
     """The page also has the number of all jobs with that status."""
-    songs = [await uploaded(job_events, number) for number in range(3)]
+    songs = [await upload(job_events, number) for number in range(3)]
     await job_events.handle_failed(message(songs[1].failed()))
     page = await job_queries.list_jobs(ListJobs(limit=2))
     assert (page.total, [view.job_id for view in page.items]) == (3, [songs[2].job_id, songs[1].job_id])
@@ -93,7 +87,7 @@ async def test_cancelling(
     job_queries: JobQueries, job_events: JobEventHandlers, jetstream: JetStreamContext
 ) -> None:
     """The request goes into the bucket; after the event of the workers a second request is an error."""
-    song = await uploaded(job_events)
+    song = await upload(job_events)
     view = await job_queries.cancel_job(GetJob(job_id=song.job_id))
     assert view.status == "queued"
     entry = await (await jetstream.key_value(streams.JOB_CANCELS.name)).get(song.job_id)
@@ -108,7 +102,7 @@ async def test_requesting_another_analysis(
     job_queries: JobQueries, job_events: JobEventHandlers, pool: Pool, objects: ObjectStore
 ) -> None:
     """The next version, its job and the command to the workers are added together; the track stays ready."""
-    song = await uploaded(job_events, preset="edm")
+    song = await upload(job_events, preset="edm")
     await job_events.handle_completed(message(await song.analysed(objects)))
     request = RequestTrackAnalysis(track_id=song.track_id, preset="rock", priority=8)
     accepted = await job_queries.request_analysis(request)
@@ -132,7 +126,7 @@ async def test_concurrent_requests_get_different_versions(
     job_queries: JobQueries, job_events: JobEventHandlers
 ) -> None:
     """Concurrent requests get different version numbers."""
-    song = await uploaded(job_events)
+    song = await upload(job_events)
     request = RequestTrackAnalysis(track_id=song.track_id)
     accepted = await asyncio.gather(*(job_queries.request_analysis(request) for _ in range(5)))
     assert sorted(each.version for each in accepted) == [2, 3, 4, 5, 6]
@@ -142,7 +136,7 @@ async def test_a_failed_track_is_processing_again(
     job_queries: JobQueries, job_events: JobEventHandlers, pool: Pool
 ) -> None:
     """A track without any map waits for the new analysis."""
-    song = await uploaded(job_events)
+    song = await upload(job_events)
     await job_events.handle_failed(message(song.failed()))
     await job_queries.request_analysis(RequestTrackAnalysis(track_id=song.track_id))
     assert await pool.fetchval("SELECT status FROM catalogue.tracks") == "processing"
@@ -152,10 +146,10 @@ async def test_requests_with_the_same_idempotency_key(
     job_queries: JobQueries, job_events: JobEventHandlers, pool: Pool
 ) -> None:
     """Repeated and concurrent requests with one key make one job and get the same response."""
-    song = await uploaded(job_events)
+    song = await upload(job_events)
     request = RequestTrackAnalysis(track_id=song.track_id, idempotency_key="once")
     responses = await asyncio.gather(*(job_queries.request_analysis(request) for _ in range(3)))
-    await uploaded(job_events, 1, priority=10)
+    await upload(job_events, 1, priority=10)
     responses.append(await job_queries.request_analysis(request))
     assert len({response.model_dump_json() for response in responses}) == 1
     assert await pool.fetchval("SELECT count(*) FROM catalogue.outbox") == 1

@@ -1,6 +1,5 @@
 """Tests of the lists of tracks, with a real PostgreSQL server."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from k1_catalogue.tracks.list_store import list_tracks
 from k1_contracts.queries import ListTracks, TrackPage, TrackSort
 from k1_platform.database import Pool
 from k1_platform.rpc import AnswerError
-from services.catalogue.tests.song_samples import UPLOADED, Song, message
+from services.catalogue.tests.song_samples import upload
 
 SONGS: list[tuple[str, str | None, list[str]]] = [
     ("Midnight City", "M83", ["synth pop", "night"]),
@@ -59,11 +58,8 @@ SEARCHES: dict[str, set[str]] = {
 async def tracks(pool: Pool, job_events: JobEventHandlers) -> Pool:
     """Seven tracks, a second apart."""
     for number, (title, artist, tags) in enumerate(SONGS):
-        song = Song(uploaded_at=UPLOADED + timedelta(seconds=number))
         preset = "edm" if number % 2 else None
-        await job_events.handle_track_uploaded(
-            message(song.uploaded(title=title, artist=artist, tags=tags, preset=preset))
-        )
+        await upload(job_events, number, title=title, artist=artist, tags=tags, preset=preset)
     return pool
 
 
@@ -108,9 +104,7 @@ async def test_cursors_lead_to_every_track_once(tracks: Pool, sort: TrackSort, l
 async def test_cursors_are_stable_when_tracks_are_added(tracks: Pool, job_events: JobEventHandlers) -> None:
     """Unlike an offset, a cursor does not show a track twice when one is added before it."""
     first = await list_tracks(tracks, ListTracks(limit=3))
-    await job_events.handle_track_uploaded(
-        message(Song(uploaded_at=UPLOADED + timedelta(hours=1)).uploaded())
-    )
+    await upload(job_events, 3600)
     second = await list_tracks(tracks, ListTracks(limit=3, cursor=first.next_cursor))
     assert not set(titles(first)) & set(titles(second))
 
@@ -161,11 +155,9 @@ async def test_search(tracks: Pool) -> None:
 
 async def test_the_best_match_comes_first(tracks: Pool, job_events: JobEventHandlers) -> None:
     """A whole word ranks before the beginning of a word, and that before a tag; another sort is used if requested."""
-    await job_events.handle_track_uploaded(message(Song().uploaded(title="Call it a night", artist=None)))
+    await upload(job_events, title="Call it a night", artist=None)
     await tracks.execute("DELETE FROM catalogue.tracks WHERE title = 'Midnight City'")
-    await job_events.handle_track_uploaded(
-        message(Song().uploaded(title="Sleep", artist=None, tags=["tonights"]))
-    )
+    await upload(job_events, title="Sleep", artist=None, tags=["tonights"])
     assert await list_titles(tracks, search="night") == ["Call it a night", "Nightcall", "Sleep"]
     assert (await list_titles(tracks, search="night", sort="newest")) == await list_titles(
         tracks, search="night"

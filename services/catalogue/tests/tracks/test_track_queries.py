@@ -15,14 +15,13 @@ from k1_contracts.queries import GetGenesis, GetTrack, GetVersion
 from k1_platform.objects import ObjectStore
 from k1_platform.rpc import AnswerError
 from services.catalogue.tests.conftest import PATIENCE_S
-from services.catalogue.tests.song_samples import Song, genesis, message
+from services.catalogue.tests.song_samples import Song, genesis, message, upload
 
 
 @pytest.fixture
 async def song(job_events: JobEventHandlers, objects: ObjectStore) -> Song:
     """A song that is ready."""
-    song = Song()
-    await job_events.handle_track_uploaded(message(song.uploaded(tags=["synth"], preset="edm")))
+    song = await upload(job_events, tags=["synth"], preset="edm")
     await job_events.handle_started(message(song.started()))
     await job_events.handle_completed(message(await song.analysed(objects)))
     return song
@@ -50,8 +49,7 @@ async def test_a_version_that_is_still_analysed(
     track_queries: TrackQueries, job_events: JobEventHandlers
 ) -> None:
     """The version is there, without figures; its map is pending, not missing."""
-    song = Song()
-    await job_events.handle_track_uploaded(message(song.uploaded()))
+    song = await upload(job_events)
     version = await track_queries.get_version(GetVersion(track_id=song.track_id, version=1))
     assert (version.status, version.metrics, version.artefacts) == ("processing", None, [])
     with pytest.raises(AnswerError) as caught:
