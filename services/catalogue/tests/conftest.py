@@ -119,7 +119,8 @@ async def maps(infrastructure: Infrastructure, monkeypatch: pytest.MonkeyPatch) 
 def patient_client(url: str, **options: Any) -> AsyncIOMotorClient[dict[str, Any]]:
     """Return a client with long timeouts."""
     timeouts = ("serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS")
-    return AsyncIOMotorClient(url, **options | dict.fromkeys(timeouts, 1000 * PATIENCE_S))
+    patient: dict[str, Any] = options | dict.fromkeys(timeouts, 1000 * PATIENCE_S)
+    return AsyncIOMotorClient(url, **patient)
 
 
 @pytest.fixture(scope="session")

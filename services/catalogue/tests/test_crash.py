@@ -55,7 +55,8 @@ async def test_killed_between_the_two_databases(
 
 async def _is_blocked_by(blocker: asyncpg.Connection) -> bool:
     """Return whether a catalogue waits for a lock of this connection."""
-    return await blocker.fetchval(
+    found: bool | None = await blocker.fetchval(
         "SELECT EXISTS (SELECT 1 FROM pg_stat_activity"
         " WHERE application_name = 'k1-catalogue' AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
     )
+    return bool(found)

@@ -103,8 +103,8 @@ def test_illegal_transitions_raise(events: list[JobEvent], method: str, event: J
 )
 def test_version_status(job: JobStatus, summary: dict[str, float] | None, status: TrackStatus) -> None:
     """A version is ready if its trackers agree to 0.80 or more and nearly all of its audio was decoded."""
-    known = summary and SONG.completed().summary.model_copy(update=summary)
-    assert status == version_status(job, known or None)
+    known = SONG.completed().summary.model_copy(update=summary) if summary else None
+    assert status == version_status(job, known)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Tests of the slices of a map."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ from services.catalogue.tests.song_samples import genesis
 LAYERS = genesis()["layers"]
 
 
-def cut(requested: Slice) -> dict[str, dict[str, list[dict[str, float]]]]:
+def cut(requested: Slice) -> dict[str, Any]:
     return expand(
         cut_layers(unpack({n: pack(v) if n != "rhythm" else v for n, v in LAYERS.items()}), requested)
     )
@@ -58,8 +60,10 @@ def test_max_points_limits_curves_but_not_beats() -> None:
 )
 def test_downsampling_keeps_the_extremes(values: list[float], max_points: int) -> None:
     """The result has at most the requested number of points, all from the curve, in order, with its extremes."""
-    times = np.arange(len(values)) * 50.0
-    thinned = downsample(Table({"time_ms": times, "intensity": np.array(values)}), max_points)
+    times = np.arange(len(values), dtype=np.float64) * 50.0
+    thinned = downsample(
+        Table({"time_ms": times, "intensity": np.array(values, dtype=np.float64)}), max_points
+    )
     points = [(point["time_ms"], point["intensity"]) for point in thinned.points()]
     assert len(points) <= max_points
     assert points == sorted(set(points))
