@@ -1,10 +1,6 @@
-"""The catalogue: tracks, their versions, the jobs that make them, and the Genesis maps.
+"""The catalogue service: tracks, their versions, the jobs that make them, Genesis maps, graphs and deployments.
 
-Facts come in on the durable `catalogue` and change PostgreSQL (schema `catalogue`) and MongoDB
-(`genesis_maps`); questions come in on `rpc.catalogue.*` and are answered from there.
-`handlers.py` is the index: every subject and what handles it. The rules of jobs, versions and
-tracks are pure functions in `lifecycle.py`, those of shows in `shows.py`, of deployments in
-`deployments.py`; SQL stands in `store.py`, `deployment_store.py`,
-`jobs.py`, `listing.py` and `graph_store.py`, MongoDB in `maps.py`, and everything is put together in
-`app.py`.
+`handlers.py` lists every event that the catalogue consumes and every query that it answers. Each folder holds one
+capability: its handlers and queries, its rules as pure functions, and its SQL in a module named `store`. The tables
+are in the PostgreSQL schema `catalogue`, the maps in the MongoDB collection `genesis_maps`.
 """

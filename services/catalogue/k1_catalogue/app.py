@@ -1,22 +1,25 @@
-"""The composition root: settings in, connections opened, handlers wired."""
+"""Starts the catalogue service: opens the stores and connects the parts."""
 
+import gc
 from datetime import UTC, datetime
+from typing import Final
 
 from prometheus_client import Gauge
 
-from k1_catalogue import jobs as jobs_table
-from k1_catalogue.bundles import Bundles
-from k1_catalogue.deployment_intake import DeploymentIntake
-from k1_catalogue.graphs import Graphs
-from k1_catalogue.handlers import answer_questions, consume_facts
-from k1_catalogue.intake import Intake
-from k1_catalogue.job_questions import JobQuestions
-from k1_catalogue.maps import GenesisMaps
-from k1_catalogue.questions import Questions
-from k1_catalogue.reference import Reference
+from k1_catalogue.database import SCHEMA
+from k1_catalogue.deployments.bundle_queries import BundleQueries
+from k1_catalogue.deployments.event_handlers import DeploymentEventHandlers
+from k1_catalogue.deployments.store import newest_deployments
+from k1_catalogue.graphs.queries import GraphQueries
+from k1_catalogue.graphs.reference_queries import ReferenceQueries
+from k1_catalogue.graphs.show_builder import ShowBuilder
+from k1_catalogue.handlers import consume_events, serve_queries
+from k1_catalogue.jobs.event_handlers import JobEventHandlers
+from k1_catalogue.jobs.queries import JobQueries
+from k1_catalogue.jobs.store import count_by_status
+from k1_catalogue.maps.store import MapStore
 from k1_catalogue.settings import CatalogueSettings
-from k1_catalogue.show_files import ShowFiles
-from k1_catalogue.store import SCHEMA
+from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts import streams, subjects
 from k1_contracts.durables import CATALOGUE
 from k1_contracts.messages.graphs import GraphSimulated, SimulateGraph
@@ -25,13 +28,18 @@ from k1_platform.nats.health import durable_check
 from k1_platform.nats.rpc import request
 from k1_platform.postgres.maintenance import Maintenance
 from k1_platform.postgres.outbox import OutboxRelay
-from k1_platform.postgres.pool import check_database, open_pool
-from k1_platform.service import Runtime
+from k1_platform.postgres.pool import TRANSIENT_ERRORS, check_database, open_pool
+from k1_platform.service import Runtime, run_service
 from k1_platform.settings import MongoSettings, ObjectStoreSettings, PostgresSettings, SigningSettings
 from k1_platform.storage.objects import ObjectStore
 
-_RUN_TIMEOUT_S = 60.0
-"""More than a worker allows a run, so that the worker's own word arrives."""
+_RUN_TIMEOUT_S: Final = 60.0
+"""Longer than a worker allows for a run, so that the worker's own error arrives."""
+_GC_THRESHOLD: Final = 200_000
+"""Objects between garbage collections. Validating a 4-minute map creates 80,000 objects at once.
+
+That takes 0.2 s with Python's default of 700 and 0.05 s with this. Other queries wait during the validation.
+"""
 
 
 def _now() -> datetime:
@@ -39,45 +47,43 @@ def _now() -> datetime:
 
 
 async def wire(runtime: Runtime) -> None:
-    """Open the stores, then register what is consumed, answered, published and checked."""
+    """Open the stores, register the handlers, start the background tasks and add the readiness checks."""
     pool = await open_pool(PostgresSettings(), runtime.name)
     runtime.cleanup.push_async_callback(pool.close)
-    maps = GenesisMaps(MongoSettings())
+    maps = MapStore.connect(MongoSettings())
     runtime.cleanup.callback(maps.close)
     objects = ObjectStore(ObjectStoreSettings())
     runtime.cleanup.callback(objects.close)
     jetstream, broker = runtime.bus.jetstream, runtime.bus.broker
     keys = load_keys(SigningSettings().signing_keys)
-    shows = ShowFiles(pool, objects, keys.signing)
+    shows = ShowBuilder(pool, objects, keys.signing)
 
-    async def run_graph(question: SimulateGraph) -> GraphSimulated:
-        return await request(
-            broker, subjects.RPC_GRAPH_RUN, question, GraphSimulated, timeout_s=_RUN_TIMEOUT_S
-        )
+    async def run_graph(query: SimulateGraph) -> GraphSimulated:
+        return await request(broker, subjects.RPC_GRAPH_RUN, query, GraphSimulated, timeout_s=_RUN_TIMEOUT_S)
 
-    jobs = JobQuestions(
+    jobs = JobQueries(
         pool=pool,
         progress=await jetstream.key_value(streams.JOB_PROGRESS.name),
         cancels=await jetstream.key_value(streams.JOB_CANCELS.name),
         clock=_now,
     )
-    consume_facts(
+    consume_events(
         runtime.bus,
-        Intake(pool, maps, objects, shows),
-        DeploymentIntake(pool),
+        jobs=JobEventHandlers(pool, maps, objects, shows),
+        deployments=DeploymentEventHandlers(pool),
         workers=CatalogueSettings().consumers,
     )
-    answer_questions(
+    serve_queries(
         runtime.bus,
-        questions=Questions(pool, maps, objects),
+        tracks=TrackQueries(pool, maps, objects, newest_deployments),
         jobs=jobs,
-        graphs=Graphs(pool, objects, shows, run_graph, _now),
-        bundles=Bundles(pool, objects),
-        reference=Reference.of(keys.private),
+        graphs=GraphQueries(pool, objects, shows, run_graph, _now),
+        bundles=BundleQueries(pool, objects),
+        reference=ReferenceQueries.of(keys.private),
     )
     runtime.background(OutboxRelay(pool, broker, SCHEMA).run, "outbox relay")
-    counted = Gauge("k1_catalogue_jobs", "Analysis jobs by status", ["status"], registry=runtime.registry)
-    upkeep = Maintenance(pool, SCHEMA, runtime.registry, counted, jobs_table.count_by_status)
+    job_gauge = Gauge("k1_catalogue_jobs", "Analysis jobs by status", ["status"], registry=runtime.registry)
+    upkeep = Maintenance(pool, SCHEMA, runtime.registry, job_gauge, count_by_status)
     runtime.background(upkeep.run, "upkeep")
     runtime.checks |= {
         "postgres": lambda: check_database(pool),
@@ -85,3 +91,9 @@ async def wire(runtime: Runtime) -> None:
         "objects": objects.check,
         "durable": durable_check(jetstream, CATALOGUE),
     }
+
+
+def main() -> None:
+    """Run the service until it is stopped."""
+    gc.set_threshold(_GC_THRESHOLD)
+    run_service("catalogue", CatalogueSettings(), wire, transient=TRANSIENT_ERRORS)

@@ -1,7 +1,8 @@
-"""What can go wrong in the catalogue.
+"""The errors of the catalogue.
 
-A fact that came too early raises the platform's TransientError and comes again; one whose artefacts
-are wrong raises PermanentError and is dead-lettered; a question without an answer raises AnswerError.
+A query without an answer fails with an error that has a code; each function here returns one such error. An event that
+came too early raises the platform's TransientError and is delivered again. An event whose artefacts are wrong raises
+PermanentError and becomes a dead letter.
 """
 
 from collections.abc import Sequence
@@ -9,10 +10,6 @@ from http import HTTPStatus
 
 from k1_contracts.graph import Violation
 from k1_platform.nats.rpc import QueryError
-
-
-class IllegalTransitionError(Exception):
-    """A job was told to become what it cannot become from where it is."""
 
 
 def track_not_found(track_id: str) -> QueryError:
@@ -29,12 +26,12 @@ def job_not_found(job_id: str) -> QueryError:
 
 
 def job_ended(job_id: str, status: str) -> QueryError:
-    message = f"Job {job_id} is {status} already; only a job that waits or runs can be cancelled."
+    message = f"Job {job_id} is {status} already; only a queued or running job can be cancelled."
     return QueryError("job_ended", message, HTTPStatus.CONFLICT)
 
 
 def genesis_pending(track_id: str, version: int) -> QueryError:
-    message = f"Version {version} of {track_id} is still being analysed; ask again when its job has ended."
+    message = f"Version {version} of {track_id} is still being analysed; try again when its job has ended."
     return QueryError("genesis_pending", message, HTTPStatus.CONFLICT)
 
 
@@ -49,7 +46,7 @@ def empty_window(from_ms: float, to_ms: float) -> QueryError:
 
 
 def invalid_cursor() -> QueryError:
-    message = "The cursor is not one of this list and sort; start again without it."
+    message = "The cursor does not belong to this list and sort; start again without a cursor."
     return QueryError("invalid_cursor", message, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
@@ -68,13 +65,18 @@ def graph_invalid(message: str, violations: Sequence[Violation]) -> QueryError:
 
 
 def graph_changed() -> QueryError:
-    message = "The graph is not the one that you hold any more; read it again and repeat your change on it."
+    message = "The graph has changed since you read it; read it again and repeat your change."
     return QueryError("graph_changed", message, HTTPStatus.PRECONDITION_FAILED)
 
 
-def graph_changed_meanwhile() -> QueryError:
+def graph_changed_during_simulation() -> QueryError:
     message = "The graph was edited while it was being simulated; simulate it again."
     return QueryError("graph_changed", message, HTTPStatus.CONFLICT)
+
+
+def bundle_failed(reason: Exception) -> QueryError:
+    message = f"No bundle can be made of this graph: {reason}"
+    return QueryError("bundle_failed", message, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
 def bundle_missing(track_id: str, version: int) -> QueryError:
@@ -86,5 +88,5 @@ def bundle_missing(track_id: str, version: int) -> QueryError:
 
 
 def bundle_unknown(sha256: str) -> QueryError:
-    message = f"There is no bundle {sha256} here, so nothing is known of its graph."
+    message = f"There is no bundle {sha256} here, so its graph is not known."
     return QueryError("bundle_unknown", message, HTTPStatus.NOT_FOUND)

@@ -1,14 +1,14 @@
-"""The index of the service: every subject and what handles it."""
+"""The index of the catalogue: every event that it consumes and every query that it answers."""
 
 from typing import Any
 
-from k1_catalogue.bundles import Bundles
-from k1_catalogue.deployment_intake import DeploymentIntake
-from k1_catalogue.graphs import Graphs
-from k1_catalogue.intake import Intake
-from k1_catalogue.job_questions import JobQuestions
-from k1_catalogue.questions import Questions
-from k1_catalogue.reference import Reference
+from k1_catalogue.deployments.bundle_queries import BundleQueries
+from k1_catalogue.deployments.event_handlers import DeploymentEventHandlers
+from k1_catalogue.graphs.queries import GraphQueries
+from k1_catalogue.graphs.reference_queries import ReferenceQueries
+from k1_catalogue.jobs.event_handlers import JobEventHandlers
+from k1_catalogue.jobs.queries import JobQueries
+from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts import subjects
 from k1_contracts.durables import CATALOGUE
 from k1_contracts.messages.analysis import (
@@ -36,37 +36,39 @@ from k1_platform.nats.rpc_documents import respond_with_document
 from k1_platform.postgres.pool import TRANSIENT_ERRORS
 
 
-def consume_facts(bus: Bus, intake: Intake, deployed: DeploymentIntake, *, workers: int) -> None:
-    """Subscribe to the facts that change the catalogue."""
+def consume_events(
+    bus: Bus, *, jobs: JobEventHandlers, deployments: DeploymentEventHandlers, workers: int
+) -> None:
+    """Consume the events on the durable `catalogue`, at most `workers` at a time."""
     table: dict[str, Handler[Any]] = {
-        subjects.TRACK_UPLOADED: Handler(TrackUploaded, intake.track_uploaded),
-        subjects.ANALYSIS_STARTED: Handler(AnalysisStarted, intake.analysis_started),
-        subjects.ANALYSIS_COMPLETED: Handler(AnalysisCompleted, intake.analysis_completed),
-        subjects.ANALYSIS_FAILED: Handler(AnalysisFailed, intake.analysis_failed),
-        subjects.ANALYSIS_CANCELLED: Handler(AnalysisCancelled, intake.analysis_cancelled),
-        subjects.DEPLOY_PROGRESSED: Handler(DeployProgressed, deployed.record),
-        subjects.DEPLOY_SUCCEEDED: Handler(DeploySucceeded, deployed.record),
-        subjects.DEPLOY_ROLLED_BACK: Handler(DeployRolledBack, deployed.record),
-        subjects.DEPLOY_FAILED: Handler(DeployFailed, deployed.record),
+        subjects.TRACK_UPLOADED: Handler(TrackUploaded, jobs.handle_track_uploaded),
+        subjects.ANALYSIS_STARTED: Handler(AnalysisStarted, jobs.handle_started),
+        subjects.ANALYSIS_COMPLETED: Handler(AnalysisCompleted, jobs.handle_completed),
+        subjects.ANALYSIS_FAILED: Handler(AnalysisFailed, jobs.handle_failed),
+        subjects.ANALYSIS_CANCELLED: Handler(AnalysisCancelled, jobs.handle_cancelled),
+        subjects.DEPLOY_PROGRESSED: Handler(DeployProgressed, deployments.handle_event),
+        subjects.DEPLOY_SUCCEEDED: Handler(DeploySucceeded, deployments.handle_event),
+        subjects.DEPLOY_ROLLED_BACK: Handler(DeployRolledBack, deployments.handle_event),
+        subjects.DEPLOY_FAILED: Handler(DeployFailed, deployments.handle_event),
     }
     consume_table(bus.broker, CATALOGUE, table, workers=workers)
 
 
-def answer_questions(
+def serve_queries(
     bus: Bus,
     *,
-    questions: Questions,
-    jobs: JobQuestions,
-    graphs: Graphs,
-    bundles: Bundles,
-    reference: Reference,
+    tracks: TrackQueries,
+    jobs: JobQueries,
+    graphs: GraphQueries,
+    bundles: BundleQueries,
+    reference: ReferenceQueries,
 ) -> None:
-    """Subscribe to the questions of the gateway and of deploy."""
+    """Answer the queries of the gateway and of deploy."""
     table: dict[str, tuple[type[Any], Any]] = {
-        subjects.RPC_TRACK_LIST: (ListTracks, questions.list_tracks),
-        subjects.RPC_TRACK_GET: (GetTrack, questions.get_track),
-        subjects.RPC_VERSION_GET: (GetVersion, questions.get_version),
-        subjects.RPC_ARTEFACT_LIST: (GetVersion, questions.list_artefacts),
+        subjects.RPC_TRACK_LIST: (ListTracks, tracks.list_tracks),
+        subjects.RPC_TRACK_GET: (GetTrack, tracks.get_track),
+        subjects.RPC_VERSION_GET: (GetVersion, tracks.get_version),
+        subjects.RPC_ARTEFACT_LIST: (GetVersion, tracks.list_artefacts),
         subjects.RPC_JOB_LIST: (ListJobs, jobs.list_jobs),
         subjects.RPC_JOB_GET: (GetJob, jobs.get_job),
         subjects.RPC_JOB_CANCEL: (GetJob, jobs.cancel_job),
@@ -74,13 +76,14 @@ def answer_questions(
         subjects.RPC_GRAPH_GET: (GetGraph, graphs.get_graph),
         subjects.RPC_GRAPH_PUT: (PutGraph, graphs.put_graph),
         subjects.RPC_GRAPH_SIMULATE: (Simulate, graphs.simulate),
-        subjects.RPC_NODE_LIST: (ListNodes, reference.list_nodes),
+        subjects.RPC_NODE_LIST: (ListNodes, reference.list_node_types),
         subjects.RPC_KEY_LIST: (ListKeys, reference.list_keys),
         subjects.RPC_BUNDLE_INFO: (GetBundle, bundles.get_bundle),
-        subjects.RPC_GRAPH_COMPARE: (CompareGraphs, bundles.compare),
+        subjects.RPC_GRAPH_COMPARE: (CompareGraphs, bundles.compare_graphs),
     }
     for subject, (model, function) in table.items():
         respond(bus.broker, subject, model, function, transient=TRANSIENT_ERRORS)
+    # The only query whose response is a document: compressed, and with an entity tag.
     respond_with_document(
-        bus, subjects.RPC_GENESIS_GET, GetGenesis, questions.get_genesis, transient=TRANSIENT_ERRORS
+        bus, subjects.RPC_GENESIS_GET, GetGenesis, tracks.get_genesis, transient=TRANSIENT_ERRORS
     )

@@ -1,4 +1,4 @@
-"""Brings the schema `catalogue` up or down: `python -m k1_catalogue.migrate [up|down]`."""
+"""Migrates the schema `catalogue` up or down: `python -m k1_catalogue.migrate [up|down]`."""
 
 from pathlib import Path
 from typing import Final

@@ -1,4 +1,4 @@
-"""The catalogue's stores on real servers, migrated once and emptied for each test that asks for them."""
+"""Fixtures: the stores of the catalogue on real servers, migrated once and emptied for each test that uses them."""
 
 import asyncio
 import uuid
@@ -15,13 +15,15 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from nats.js import JetStreamContext
 from pydantic import SecretStr
 
-from k1_catalogue import maps as catalogue_maps
-from k1_catalogue.intake import Intake
-from k1_catalogue.job_questions import JobQuestions
-from k1_catalogue.maps import GenesisMaps
+from k1_catalogue.deployments.store import newest_deployments
+from k1_catalogue.graphs.queries import GraphQueries
+from k1_catalogue.graphs.show_builder import ShowBuilder
+from k1_catalogue.jobs.event_handlers import JobEventHandlers
+from k1_catalogue.jobs.queries import JobQueries
+from k1_catalogue.maps import store as map_store
+from k1_catalogue.maps.store import MapStore
 from k1_catalogue.migrate import migrate
-from k1_catalogue.questions import Questions
-from k1_catalogue.show_files import ShowFiles
+from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts import streams
 from k1_platform.auth.signing import KeyRing, load_keys
 from k1_platform.nats import client as platform_broker
@@ -30,16 +32,17 @@ from k1_platform.nats.connection import connect_options
 from k1_platform.postgres.pool import Pool, open_pool
 from k1_platform.settings import MongoSettings, NatsSettings, PostgresSettings
 from k1_platform.storage.objects import ObjectStore
+from services.catalogue.tests.graph_samples import InProcessWorker
 from tests.support.infrastructure import Infrastructure
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 PATIENCE_S = 120.0
-"""For what takes a moment, however busy the machine."""
+"""The limit for operations that are short, also on a busy machine."""
 
 
 @pytest.fixture(scope="session")
 def database(provisioned: Infrastructure) -> Iterator[PostgresSettings]:
-    """A database of these tests alone, which they may empty."""
+    """A database for these tests only, which they may empty."""
     dsn = provisioned.environment["K1_POSTGRES_DSN"]
     name = f"catalogue_{uuid.uuid4().hex}"
     asyncio.run(execute(dsn, f"CREATE DATABASE {name}"))
@@ -50,35 +53,36 @@ def database(provisioned: Infrastructure) -> Iterator[PostgresSettings]:
 
 
 async def execute(dsn: str, statement: str) -> None:
+    """Execute one statement on a new connection."""
     connection = await asyncpg.connect(dsn)
     await connection.execute(statement)
     await connection.close()
 
 
 async def drop_database(dsn: str, name: str) -> None:
-    """Also where the server has not noticed yet that the last connection to it has ended."""
+    """Drop a database, even if the server still counts a closed connection to it."""
     await execute(dsn, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
 def migrated(provisioned: Infrastructure) -> Infrastructure:
-    """Servers whose database has the schema, for services as processes."""
+    """Servers whose database has the schema, for tests that run the service as a process."""
     asyncio.run(migrate(PostgresSettings()))
     return provisioned
 
 
 @pytest.fixture(scope="module")
-def nothing_told(migrated: Infrastructure) -> Infrastructure:
-    """Servers on which a catalogue has nothing to catch up with.
+def empty_streams(migrated: Infrastructure) -> Infrastructure:
+    """Servers without stored events.
 
-    Tests of other services tell facts of tracks that nobody uploaded: a catalogue that met them would have its hands
-    full of messages that come again and again.
+    Tests of other services publish events about tracks that were never uploaded. A catalogue would receive these events
+    again and again, which slows it down.
     """
-    asyncio.run(_forget_facts())
+    asyncio.run(_purge_events())
     return migrated
 
 
-async def _forget_facts() -> None:
+async def _purge_events() -> None:
     client = await nats.connect(**connect_options(NatsSettings()))
     await client.jetstream(timeout=PATIENCE_S).purge_stream(streams.EVENTS)
     await client.close()
@@ -86,7 +90,7 @@ async def _forget_facts() -> None:
 
 @pytest.fixture
 async def bus(migrated: Infrastructure, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NatsBroker]:
-    """The other services' end of the bus."""
+    """A client of the bus, as other services use it."""
     monkeypatch.setattr(platform_broker, "PUBLISH_TIMEOUT_S", PATIENCE_S)
     async with NatsBroker(**broker_options(NatsSettings.of(migrated.environment)), logger=None) as broker:
         yield broker
@@ -94,7 +98,7 @@ async def bus(migrated: Infrastructure, monkeypatch: pytest.MonkeyPatch) -> Asyn
 
 @pytest.fixture
 async def pool(database: PostgresSettings) -> AsyncIterator[Pool]:
-    """Connections to an empty catalogue."""
+    """Connections to a database with empty tables."""
     async with await open_pool(database, "test") as pool:
         await pool.execute(
             "TRUNCATE catalogue.tracks, catalogue.audit, catalogue.totals, catalogue.inbox, catalogue.outbox"
@@ -104,17 +108,19 @@ async def pool(database: PostgresSettings) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-async def maps(infrastructure: Infrastructure, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[GenesisMaps]:
-    """The collection of maps, on a server that a busy machine may hold up."""
-    monkeypatch.setattr(catalogue_maps, "AsyncIOMotorClient", patient_client)
-    maps = GenesisMaps(MongoSettings())
+async def maps(infrastructure: Infrastructure, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MapStore]:
+    """The store of maps, with long timeouts for a busy machine."""
+    monkeypatch.setattr(map_store, "AsyncIOMotorClient", patient_client)
+    maps = MapStore.connect(MongoSettings())
     yield maps
     maps.close()
 
 
 def patient_client(url: str, **options: Any) -> AsyncIOMotorClient[dict[str, Any]]:
+    """Return a client with long timeouts."""
     timeouts = ("serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS")
-    return AsyncIOMotorClient(url, **options | dict.fromkeys(timeouts, 1000 * PATIENCE_S))
+    patient: dict[str, Any] = options | dict.fromkeys(timeouts, 1000 * PATIENCE_S)
+    return AsyncIOMotorClient(url, **patient)
 
 
 @pytest.fixture(scope="session")
@@ -124,27 +130,39 @@ def keys(provisioned: Infrastructure) -> KeyRing:
 
 
 @pytest.fixture
-def shows(pool: Pool, objects: ObjectStore, keys: KeyRing) -> ShowFiles:
-    """What makes impacts and bundles."""
-    return ShowFiles(pool, objects, keys.signing)
+def shows(pool: Pool, objects: ObjectStore, keys: KeyRing) -> ShowBuilder:
+    """The builder of impact reports and bundles."""
+    return ShowBuilder(pool, objects, keys.signing)
 
 
 @pytest.fixture
-def intake(pool: Pool, maps: GenesisMaps, objects: ObjectStore, shows: ShowFiles) -> Intake:
-    """What applies facts."""
-    return Intake(pool, maps, objects, shows)
+def job_events(pool: Pool, maps: MapStore, objects: ObjectStore, shows: ShowBuilder) -> JobEventHandlers:
+    """The handlers of the events of uploads and analyses."""
+    return JobEventHandlers(pool, maps, objects, shows)
 
 
 @pytest.fixture
-def questions(pool: Pool, maps: GenesisMaps, objects: ObjectStore) -> Questions:
-    """Answers about tracks."""
-    return Questions(pool, maps, objects)
+def worker(objects: ObjectStore) -> InProcessWorker:
+    """A worker that runs graphs in this process."""
+    return InProcessWorker(objects)
 
 
 @pytest.fixture
-async def job_questions(pool: Pool, jetstream: JetStreamContext) -> JobQuestions:
-    """Answers about jobs, at noon."""
-    return JobQuestions(
+def graphs(pool: Pool, objects: ObjectStore, shows: ShowBuilder, worker: InProcessWorker) -> GraphQueries:
+    """The queries about graphs, at noon."""
+    return GraphQueries(pool, objects, shows, worker.run, lambda: NOW)
+
+
+@pytest.fixture
+def track_queries(pool: Pool, maps: MapStore, objects: ObjectStore) -> TrackQueries:
+    """The queries about tracks."""
+    return TrackQueries(pool, maps, objects, newest_deployments)
+
+
+@pytest.fixture
+async def job_queries(pool: Pool, jetstream: JetStreamContext) -> JobQueries:
+    """The queries about jobs, at noon."""
+    return JobQueries(
         pool=pool,
         progress=await jetstream.key_value(streams.JOB_PROGRESS.name),
         cancels=await jetstream.key_value(streams.JOB_CANCELS.name),

@@ -1,4 +1,4 @@
-"""The catalogue killed at the worst moment."""
+"""Tests of the catalogue killed between its writes to MongoDB and to PostgreSQL."""
 
 from pathlib import Path
 
@@ -10,38 +10,38 @@ from k1_contracts import streams, subjects
 from k1_contracts.durables import CATALOGUE
 from k1_platform.nats.provision import consumer_config
 from k1_platform.storage.objects import ObjectStore
-from services.catalogue.tests.bus import has_status, tell, until
-from services.catalogue.tests.songs import Song
+from services.catalogue.tests.service_client import has_status, publish, until
+from services.catalogue.tests.song_samples import Song
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import running_service
 
 
 async def test_killed_between_the_two_databases(
-    nothing_told: Infrastructure,
+    empty_streams: Infrastructure,
     bus: NatsBroker,
     objects: ObjectStore,
     jetstream: JetStreamContext,
     tmp_path: Path,
 ) -> None:
-    """`kill -9` after the map was written and before it was told of: redelivered, and ready exactly once."""
+    """After `kill -9` between the map and its row, the event is redelivered and the track is ready exactly once."""
     song = Song()
-    blocker = await asyncpg.connect(nothing_told.environment["K1_POSTGRES_DSN"])
-    impatient = consumer_config(CATALOGUE)
-    impatient.ack_wait = 3
-    await jetstream.add_consumer(streams.EVENTS, impatient)
+    blocker = await asyncpg.connect(empty_streams.environment["K1_POSTGRES_DSN"])
+    short_ack_wait = consumer_config(CATALOGUE)
+    short_ack_wait.ack_wait = 3
+    await jetstream.add_consumer(streams.EVENTS, short_ack_wait)
     try:
-        with running_service("catalogue", nothing_told.environment, tmp_path) as first:
-            await tell(bus, subjects.TRACK_UPLOADED, song.uploaded(), song.track_id)
+        with running_service("catalogue", empty_streams.environment, tmp_path) as first:
+            await publish(bus, subjects.TRACK_UPLOADED, song.uploaded(), song.track_id)
             await until(lambda: has_status(bus, song, "processing"))
             transaction = blocker.transaction()
             await transaction.start()
             await blocker.execute("SELECT 1 FROM catalogue.tracks WHERE id = $1 FOR UPDATE", song.track_id)
-            await tell(bus, subjects.ANALYSIS_COMPLETED, await song.analysed(objects), song.job_id)
-            await until(lambda: _waits_for(blocker))
+            await publish(bus, subjects.ANALYSIS_COMPLETED, await song.analysed(objects), song.job_id)
+            await until(lambda: _is_blocked_by(blocker))
             first.process.kill()
             first.process.wait()
         await transaction.rollback()
-        with running_service("catalogue", nothing_told.environment, tmp_path):
+        with running_service("catalogue", empty_streams.environment, tmp_path):
             await until(lambda: has_status(bus, song, "ready"))
             counted = await blocker.fetchrow(
                 "SELECT (SELECT count(*) FROM catalogue.artefacts WHERE track_id = $1),"
@@ -54,9 +54,10 @@ async def test_killed_between_the_two_databases(
         await blocker.close()
 
 
-async def _waits_for(blocker: asyncpg.Connection) -> bool:
-    """Whether a catalogue waits for what this connection has locked."""
-    return await blocker.fetchval(
+async def _is_blocked_by(blocker: asyncpg.Connection) -> bool:
+    """Return whether a catalogue waits for a lock of this connection."""
+    found: bool | None = await blocker.fetchval(
         "SELECT EXISTS (SELECT 1 FROM pg_stat_activity"
         " WHERE application_name = 'k1-catalogue' AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
     )
+    return bool(found)

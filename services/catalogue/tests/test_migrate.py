@@ -1,4 +1,4 @@
-"""Migrations on a real PostgreSQL."""
+"""Tests of the migrations on a real PostgreSQL server."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ TABLES = {
 
 @pytest.fixture
 async def settings(infrastructure: Infrastructure, unique: str) -> AsyncIterator[PostgresSettings]:
-    """A database of its own."""
+    """A database for one test."""
     dsn = infrastructure.environment["K1_POSTGRES_DSN"]
     await execute(dsn, f"CREATE DATABASE k1_{unique}")
     yield PostgresSettings(dsn=SecretStr(f"{dsn.rpartition('/')[0]}/k1_{unique}"))
@@ -52,7 +52,7 @@ async def functions(settings: PostgresSettings) -> int:
 
 
 async def test_up_down_up(settings: PostgresSettings) -> None:
-    """Every migration can be taken back and made again; what is taken back leaves nothing behind."""
+    """Every migration can be reverted and repeated; reverting leaves nothing behind."""
     await migrate(settings, "up")
     assert await tables(settings) >= TABLES
     await migrate(settings, "down")
@@ -61,8 +61,8 @@ async def test_up_down_up(settings: PostgresSettings) -> None:
     assert await tables(settings) >= TABLES
 
 
-async def test_several_at_once(settings: PostgresSettings) -> None:
-    """Pods that start together may all migrate: one does it, the others find it done."""
+async def test_concurrent_migrations(settings: PostgresSettings) -> None:
+    """Processes that start together may all migrate: one does it, the others find it done."""
     await asyncio.gather(*(migrate(settings, "up") for _ in range(4)))
     await migrate(settings, "up")
     assert await tables(settings) >= TABLES

@@ -1,4 +1,4 @@
-"""The catalogue as a real process on a real bus."""
+"""Tests of the catalogue as a process with real servers."""
 
 import asyncio
 import json
@@ -23,31 +23,31 @@ from k1_contracts.messages.tracks import GetGenesis, GetTrack, ListTracks, Track
 from k1_platform.nats.dead_letters.queue import DeadLetter, list_dead_letters
 from k1_platform.nats.rpc_documents import request_document
 from k1_platform.storage.objects import ObjectStore
-from services.catalogue.tests.bus import ask, has_status, tell, tell_all, until
 from services.catalogue.tests.conftest import PATIENCE_S
-from services.catalogue.tests.songs import Song, genesis
+from services.catalogue.tests.service_client import has_status, publish, publish_analysis, request, until
+from services.catalogue.tests.song_samples import Song, genesis
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
 
 
 @pytest.fixture(scope="module")
 def catalogue(
-    nothing_told: Infrastructure, tmp_path_factory: pytest.TempPathFactory
+    empty_streams: Infrastructure, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningService]:
-    """A running catalogue."""
+    """A running catalogue process."""
     folder = tmp_path_factory.mktemp("catalogue")
-    with running_service("catalogue", nothing_told.environment, folder) as running:
+    with running_service("catalogue", empty_streams.environment, folder) as running:
         yield running
 
 
-async def test_it_is_ready_and_measured(catalogue: RunningService) -> None:
-    """Readiness asks every dependency; the gauges are among the metrics, and follow."""
+async def test_readiness_and_metrics(catalogue: RunningService) -> None:
+    """Readiness checks every dependency; the metrics have the gauges, which follow the tables."""
     async with httpx.AsyncClient(base_url=catalogue.url, timeout=PATIENCE_S) as http:
 
         async def ready() -> bool:
-            answer = await http.get("/readyz")
-            assert set(answer.json()["checks"]) == {"nats", "postgres", "mongo", "objects", "durable"}
-            return answer.status_code == 200 and set(answer.json()["checks"].values()) == {"ok"}
+            response = await http.get("/readyz")
+            assert set(response.json()["checks"]) == {"nats", "postgres", "mongo", "objects", "durable"}
+            return response.status_code == 200 and set(response.json()["checks"].values()) == {"ok"}
 
         async def all_published() -> bool:
             return "k1_catalogue_outbox_events 0.0" in (await http.get("/metrics")).text
@@ -56,67 +56,69 @@ async def test_it_is_ready_and_measured(catalogue: RunningService) -> None:
         await until(all_published)
 
 
-async def test_from_the_bus_and_back(
+async def test_queries_after_the_events_of_a_song(
     catalogue: RunningService, bus: NatsBroker, objects: ObjectStore
 ) -> None:
-    """Facts told on the stream are answered from: the track, its list entry and its map."""
+    """After the events on the stream, the queries return the track, its list entry and its map."""
     song = Song()
-    await tell_all(bus, song, objects)
+    await publish_analysis(bus, song, objects)
     await until(lambda: has_status(bus, song, "ready"))
-    page = await ask(bus, subjects.RPC_TRACK_LIST, ListTracks(search="night drive", limit=200), TrackPage)
+    page = await request(bus, subjects.RPC_TRACK_LIST, ListTracks(search="night drive", limit=200), TrackPage)
     assert song.track_id in {item.id for item in page.items}
-    asked = GetGenesis(track_id=song.track_id, version=1)
-    found = await request_document(bus, subjects.RPC_GENESIS_GET, asked, timeout_s=PATIENCE_S)
-    assert genesis() == json.loads(found.json())
-    known = asked.model_copy(update={"etag": found.etag})
+    query = GetGenesis(track_id=song.track_id, version=1)
+    document = await request_document(bus, subjects.RPC_GENESIS_GET, query, timeout_s=PATIENCE_S)
+    assert genesis() == json.loads(document.json())
+    known = query.model_copy(update={"etag": document.etag})
     again = await request_document(bus, subjects.RPC_GENESIS_GET, known, timeout_s=PATIENCE_S)
     assert again.body is None
 
 
 def succeeded(song: Song) -> DeploySucceeded:
-    """A deployment of the song."""
+    """Return the event of a deployment of the song."""
     return DeploySucceeded(
         deployment_id=new_id("dep"), track_id=song.track_id, version=1, at=song.uploaded_at, devices=[]
     )
 
 
-async def test_a_deployment_reaches_its_track(
+async def test_a_track_lists_a_deployment_after_its_event(
     catalogue: RunningService, bus: NatsBroker, objects: ObjectStore
 ) -> None:
-    """What deploy tells on the stream stands on the track's page."""
+    """The detail of a track lists a deployment after its event on the stream."""
     song = Song()
-    await tell_all(bus, song, objects)
-    told = succeeded(song)
-    await tell(bus, subjects.DEPLOY_SUCCEEDED, told, told.deployment_id)
+    await publish_analysis(bus, song, objects)
+    event = succeeded(song)
+    await publish(bus, subjects.DEPLOY_SUCCEEDED, event, event.deployment_id)
 
-    async def listed() -> bool:
-        detail = await ask(bus, subjects.RPC_TRACK_GET, GetTrack(track_id=song.track_id), TrackDetail)
-        return [(each.id, each.status) for each in detail.deployments] == [(told.deployment_id, "succeeded")]
+    async def is_listed() -> bool:
+        detail = await request(bus, subjects.RPC_TRACK_GET, GetTrack(track_id=song.track_id), TrackDetail)
+        return [(each.id, each.status) for each in detail.deployments] == [(event.deployment_id, "succeeded")]
 
     await until(lambda: has_status(bus, song, "ready"))
-    await until(listed)
+    await until(is_listed)
 
 
-async def test_facts_of_unknown_tracks_hold_up_no_other(
+async def test_events_of_unknown_tracks_do_not_block_others(
     catalogue: RunningService, bus: NatsBroker, objects: ObjectStore
 ) -> None:
-    """They come again and again, hundreds of them, and a song is catalogued meanwhile."""
-    strangers = [succeeded(Song()) for _ in range(300)]
-    await asyncio.gather(*(tell(bus, subjects.DEPLOY_SUCCEEDED, one, one.deployment_id) for one in strangers))
+    """Hundreds of such events are redelivered, and a song is processed meanwhile."""
+    unknown = [succeeded(Song()) for _ in range(300)]
+    await asyncio.gather(
+        *(publish(bus, subjects.DEPLOY_SUCCEEDED, event, event.deployment_id) for event in unknown)
+    )
     song = Song()
-    await tell_all(bus, song, objects)
+    await publish_analysis(bus, song, objects)
     await until(lambda: has_status(bus, song, "ready"))
 
 
-async def test_a_request_reaches_the_workers(
+async def test_a_requested_analysis_is_published_as_command(
     catalogue: RunningService, bus: NatsBroker, objects: ObjectStore, jetstream: JetStreamContext
 ) -> None:
-    """The outbox publishes the command, and the job waits."""
+    """The outbox publishes the command, and the job is queued."""
     song = Song()
-    await tell_all(bus, song, objects)
+    await publish_analysis(bus, song, objects)
     await until(lambda: has_status(bus, song, "ready"))
     subscription = await jetstream.subscribe(subjects.ANALYSIS_REQUESTED, stream=streams.EVENTS)
-    accepted = await ask(
+    accepted = await request(
         bus, subjects.RPC_ANALYSIS_REQUEST, RequestTrackAnalysis(track_id=song.track_id), AnalysisAccepted
     )
     while True:
@@ -125,26 +127,26 @@ async def test_a_request_reaches_the_workers(
         if command.job_id == accepted.job_id:
             break
     assert (command.track_id, command.version) == (song.track_id, 2)
-    view = await ask(bus, subjects.RPC_JOB_GET, GetJob(job_id=accepted.job_id), JobView)
+    view = await request(bus, subjects.RPC_JOB_GET, GetJob(job_id=accepted.job_id), JobView)
     assert view.status == "queued"
     await subscription.unsubscribe()
 
 
-async def test_a_poisonous_completion_is_dead_lettered(
+async def test_an_invalid_completion_becomes_a_dead_letter(
     catalogue: RunningService, bus: NatsBroker, objects: ObjectStore, jetstream: JetStreamContext
 ) -> None:
-    """A map that is none ends the job as failed, and the message waits with its reason to be driven anew."""
+    """An invalid map fails the job, and the message becomes a dead letter with the reason."""
     song = Song()
-    await tell(bus, subjects.TRACK_UPLOADED, song.uploaded(), song.track_id)
-    spoilt = song.completed([await song.artefact(objects, "genesis_map", "track.genesis.json", b"{}")])
-    await tell(bus, subjects.ANALYSIS_COMPLETED, spoilt, song.job_id)
-    found: list[DeadLetter] = []
+    await publish(bus, subjects.TRACK_UPLOADED, song.uploaded(), song.track_id)
+    invalid = song.completed([await song.artefact(objects, "genesis_map", "track.genesis.json", b"{}")])
+    await publish(bus, subjects.ANALYSIS_COMPLETED, invalid, song.job_id)
+    letters_of_job: list[DeadLetter] = []
 
-    async def buried() -> bool:
+    async def is_dead_letter() -> bool:
         letters = await list_dead_letters(jetstream)
-        found.extend(letter for letter in letters if song.job_id.encode() in letter.body)
-        return bool(found)
+        letters_of_job.extend(letter for letter in letters if song.job_id.encode() in letter.body)
+        return bool(letters_of_job)
 
-    await until(buried)
-    assert found[0].code == "genesis_invalid"
+    await until(is_dead_letter)
+    assert letters_of_job[0].code == "genesis_invalid"
     await until(lambda: has_status(bus, song, "failed"))

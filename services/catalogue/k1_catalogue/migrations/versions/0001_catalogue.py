@@ -1,4 +1,4 @@
-"""Tracks, versions, jobs, artefacts, audit, totals, inbox and outbox."""
+"""The tables of tracks, versions, jobs, artefacts, audit, totals, inbox and outbox."""
 
 from alembic import op
 
@@ -32,10 +32,10 @@ UP = (
     "CREATE INDEX tracks_preset ON catalogue.tracks (preset, created_at, id)",
     "CREATE INDEX tracks_f_measure ON catalogue.tracks (coalesce(f_measure, -1), id)",
     "CREATE INDEX tracks_duration ON catalogue.tracks (coalesce(duration_ms, -1), id)",
-    # Failed tracks have no figures: without these, they stand at the far end of the two above.
+    # Failed tracks have no figures, so without these indexes a query for them would scan the two above to the end.
     "CREATE INDEX tracks_status_f_measure ON catalogue.tracks (status, coalesce(f_measure, -1), id)",
     "CREATE INDEX tracks_status_duration ON catalogue.tracks (status, coalesce(duration_ms, -1), id)",
-    # Without fastupdate a search never has to read a list of entries that were not merged yet.
+    # Without fastupdate a search never reads a list of entries that are not merged yet.
     "CREATE INDEX tracks_search ON catalogue.tracks USING gin (search) WITH (fastupdate = off)",
     """
     CREATE TABLE catalogue.versions (
@@ -137,7 +137,7 @@ UP = (
     END
     $$
     """,
-    # Deferred to the commit, so that the few rows of totals are locked for an instant only.
+    # Deferred to the commit, so that the few rows of totals are locked only briefly.
     *(
         f"""
         CREATE CONSTRAINT TRIGGER count_{table} AFTER INSERT OR DELETE OR UPDATE OF status, preset

@@ -1,4 +1,4 @@
-"""Every graph that a version has had: the recommended one and its edits."""
+"""The table of graph revisions: the recommended graph of a version and its edits."""
 
 from alembic import op
 

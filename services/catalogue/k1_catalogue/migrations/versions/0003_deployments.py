@@ -1,4 +1,4 @@
-"""The deployments of tracks, as deploy tells of them."""
+"""The table of the deployments of tracks."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""Finding the tracks whose decoded audio is the same."""
+"""An index to find tracks with the same decoded audio."""
 
 from alembic import op
 

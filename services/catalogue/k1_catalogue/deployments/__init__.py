@@ -1,0 +1,1 @@
+"""Deployments of tracks, and the bundle queries of the deploy service."""

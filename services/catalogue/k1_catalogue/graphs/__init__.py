@@ -1,0 +1,1 @@
+"""Graphs of versions: edits, simulations, reports and signed bundles."""

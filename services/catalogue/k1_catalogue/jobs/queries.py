@@ -1,0 +1,236 @@
+"""Answers the queries about jobs: lists and views with estimates, cancelling, and requesting a new analysis."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+from nats.js.errors import KeyNotFoundError
+from nats.js.kv import KeyValue
+
+from k1_catalogue import errors
+from k1_catalogue.database import SCHEMA, without_nul
+from k1_catalogue.jobs import store
+from k1_catalogue.jobs.estimates import (
+    AnalysisSpeed,
+    QueuePlace,
+    RunningJob,
+    queued_job_seconds,
+    running_job_seconds,
+)
+from k1_catalogue.jobs.lifecycle import ENDED
+from k1_catalogue.jobs.store import NewJob
+from k1_catalogue.tracks import store as track_store
+from k1_catalogue.tracks.audit_store import read_job_log, write_audit_entry
+from k1_catalogue.tracks.status import track_state
+from k1_catalogue.tracks.store import AnalysisInput
+from k1_catalogue.tracks.totals_store import count_rows
+from k1_contracts import streams, subjects
+from k1_contracts.base import rfc3339
+from k1_contracts.ids import new_id
+from k1_contracts.messages.analysis import (
+    AnalysisAccepted,
+    GetJob,
+    JobPage,
+    JobProgress,
+    JobView,
+    ListJobs,
+    RequestAnalysis,
+    RequestTrackAnalysis,
+)
+from k1_platform.nats.client import make_event
+from k1_platform.postgres.outbox import enqueue
+from k1_platform.postgres.pool import Connection, Pool
+
+
+@dataclass(frozen=True, slots=True)
+class JobQueries:
+    """Answers from the tables and from the progress that the workers write into a bucket."""
+
+    pool: Pool
+    progress: KeyValue
+    cancels: KeyValue
+    clock: Callable[[], datetime]
+
+    async def list_jobs(self, query: ListJobs) -> JobPage:
+        """Return the newest jobs."""
+        async with self.pool.acquire() as connection:
+            rows = await store.newest_job_rows(connection, query.status, query.limit)
+            total = await count_rows(connection, "jobs", query.status)
+            views = await self._estimated_views(connection, rows)
+        return JobPage(total=total, items=await asyncio.gather(*map(self._with_progress, views)))
+
+    async def get_job(self, query: GetJob) -> JobView:
+        """Return one job with the last lines of its log."""
+        async with self.pool.acquire() as connection:
+            row = await store.find_job_row(connection, query.job_id)
+            if row is None:
+                raise errors.job_not_found(query.job_id)
+            [view] = await self._estimated_views(connection, [row])
+            log = await read_job_log(connection, query.job_id)
+        return await self._with_progress(view.model_copy(update={"log_tail": log}))
+
+    async def cancel_job(self, query: GetJob) -> JobView:
+        """Ask the workers to stop a job; its status changes when a worker confirms with an event."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            job = await store.find_job(connection, query.job_id)
+            if job is None:
+                raise errors.job_not_found(query.job_id)
+            if job.status in ENDED:
+                raise errors.job_ended(job.id, job.status)
+            at = self.clock()
+            await write_audit_entry(
+                connection, job.track_id, at=at, actor="person", action="cancel requested", job_id=job.id
+            )
+            await self.cancels.put(job.id, rfc3339(at).encode())
+        return await self.get_job(query)
+
+    async def request_analysis(self, query: RequestTrackAnalysis) -> AnalysisAccepted:
+        """Add a version and a job, and enqueue the command to the workers, in one transaction."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            source = await track_store.lock_track(connection, query.track_id)
+            if source is None:
+                raise errors.track_not_found(query.track_id)
+            earlier = await _earlier_response(connection, query)
+            if earlier is not None:
+                return earlier
+            version = await track_store.next_version(connection, query.track_id)
+            job = _new_job(query, source, version, self.clock())
+            await _insert_job(connection, job)
+            await _enqueue_command(connection, job, source)
+            accepted = await self._accepted(connection, job)
+            await store.save_accepted(connection, job.id, accepted)
+            return accepted
+
+    async def _accepted(self, connection: Connection, job: NewJob) -> AnalysisAccepted:
+        place = (await store.queue_places(connection, [job.id]))[job.id]
+        running = await store.running_jobs(connection, self.clock())
+        return AnalysisAccepted(
+            job_id=job.id,
+            version=job.version,
+            queue_position=place.position,
+            estimated_seconds=queued_job_seconds(place, running, await store.analysis_speed(connection)),
+        )
+
+    async def _estimated_views(self, connection: Connection, rows: list[asyncpg.Record]) -> list[JobView]:
+        """Return the views of `rows`; those that have not ended have their place and estimate."""
+        views = [store.to_job_view(row) for row in rows]
+        queued = [each.job_id for each in views if each.status == "queued"]
+        if not queued and all(each.status in ENDED for each in views):
+            return views
+        now = self.clock()
+        queue = _Queue(
+            places=await store.queue_places(connection, queued) if queued else {},
+            running=await store.running_jobs(connection, now),
+            speed=await store.analysis_speed(connection),
+        )
+        lengths = {row["id"]: row["audio_ms"] for row in rows}
+        return [_with_estimate(each, lengths[each.job_id], queue, now) for each in views]
+
+    async def _with_progress(self, view: JobView) -> JobView:
+        if view.status != "processing":
+            return view
+        try:
+            entry = await self.progress.get(view.job_id)
+        except KeyNotFoundError:
+            return view
+        progress = JobProgress.model_validate_json(entry.value or b"")
+        lines = [f"{rfc3339(progress.at)} {progress.stage}: {progress.message}"] if progress.message else []
+        update = {
+            "stage": progress.stage,
+            "percent": progress.percent,
+            "progress": progress,
+            "log_tail": [*view.log_tail, *lines],
+        }
+        return view.model_copy(update=update)
+
+
+@dataclass(frozen=True, slots=True)
+class _Queue:
+    places: dict[str, QueuePlace]
+    running: list[RunningJob]
+    speed: AnalysisSpeed | None
+
+
+def _with_estimate(view: JobView, audio_ms: float | None, queue: _Queue, now: datetime) -> JobView:
+    if view.status == "processing" and view.started_at is not None:
+        job = RunningJob(audio_ms, (now - view.started_at).total_seconds())
+        return view.model_copy(update={"estimated_seconds_remaining": running_job_seconds(job, queue.speed)})
+    place = queue.places.get(view.job_id)
+    if place is None:
+        return view
+    seconds = queued_job_seconds(place, queue.running, queue.speed)
+    return view.model_copy(update={"queue_position": place.position, "estimated_seconds_remaining": seconds})
+
+
+async def _earlier_response(connection: Connection, query: RequestTrackAnalysis) -> AnalysisAccepted | None:
+    """Return the response to an earlier request with the same idempotency key."""
+    key = query.idempotency_key
+    if key is None:
+        return None
+    earlier = await store.find_earlier_request(connection, query.track_id, without_nul(key))
+    if earlier is None:
+        return None
+    if earlier.priority != query.priority or (query.preset and query.preset != earlier.preset):
+        raise errors.idempotency_key_reused(key)
+    return earlier.accepted
+
+
+def _new_job(query: RequestTrackAnalysis, source: AnalysisInput, version: int, at: datetime) -> NewJob:
+    key = query.idempotency_key
+    return NewJob(
+        id=new_id("job"),
+        track_id=query.track_id,
+        version=version,
+        priority=query.priority,
+        preset=query.preset or source.preset,
+        audio_ms=source.audio.duration_ms,
+        created_at=at,
+        idempotency_key=without_nul(key) if key is not None else None,
+    )
+
+
+async def _insert_job(connection: Connection, job: NewJob) -> None:
+    await track_store.insert_version(connection, job.track_id, job.version, job.id, job.created_at)
+    await store.insert_job(connection, job)
+    state = track_state(await track_store.version_statuses(connection, job.track_id))
+    await track_store.save_track_state(connection, job.track_id, state, job.created_at)
+    await write_audit_entry(
+        connection,
+        job.track_id,
+        at=job.created_at,
+        actor="person",
+        action="analysis requested",
+        detail=f"version {job.version}",
+        job_id=job.id,
+    )
+
+
+async def _enqueue_command(connection: Connection, job: NewJob, source: AnalysisInput) -> None:
+    """Write the command to the workers into the outbox."""
+    command = RequestAnalysis(
+        job_id=job.id,
+        track_id=job.track_id,
+        version=job.version,
+        audio=source.audio,
+        filename=source.filename,
+        preset=job.preset,
+        priority=job.priority,
+        requested_at=job.created_at,
+    )
+    envelope, body = make_event(
+        subjects.ANALYSIS_REQUESTED,
+        command,
+        source="catalogue",
+        about=job.id,
+        clock=lambda: job.created_at,
+    )
+    await enqueue(
+        connection,
+        SCHEMA,
+        envelope,
+        body,
+        subject=subjects.ANALYSIS_REQUESTED,
+        stream=streams.EVENTS,
+    )

@@ -1,0 +1,223 @@
+"""The table `jobs`: jobs, their queue, and the requests that made them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import asyncpg
+
+from k1_catalogue.database import without_nul
+from k1_catalogue.jobs.estimates import AnalysisSpeed, QueuePlace, RunningJob, measure_speed
+from k1_catalogue.jobs.lifecycle import Job
+from k1_catalogue.tracks import totals_store
+from k1_contracts.messages.analysis import AnalysisAccepted, JobView
+from k1_contracts.tracks import JobStatus, Notice, Preset
+from k1_platform.postgres.pool import Connection
+
+_SPEED_SAMPLES: Final = 20
+"""The number of latest analyses whose median speed the estimates use."""
+
+_VIEW: Final = """
+    SELECT j.id, j.track_id, j.version, j.status, j.priority, j.audio_ms, j.error, j.elapsed_ms,
+           j.created_at, j.started_at, j.ended_at, v.warnings
+    FROM catalogue.jobs AS j JOIN catalogue.versions AS v USING (track_id, version)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be added for a new version of a track."""
+
+    id: str
+    track_id: str
+    version: int
+    priority: int
+    preset: Preset | None
+    audio_ms: float | None
+    created_at: datetime
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierRequest:
+    """An earlier request with the same idempotency key, and the response to it."""
+
+    priority: int
+    preset: Preset | None
+    accepted: AnalysisAccepted
+
+
+async def insert_job(connection: Connection, new: NewJob) -> None:
+    """Add a queued job; its version must exist."""
+    await connection.execute(
+        """
+        INSERT INTO catalogue.jobs
+            (id, track_id, version, status, priority, preset, audio_ms, created_at, idempotency_key)
+        VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8)
+        """,
+        new.id,
+        new.track_id,
+        new.version,
+        new.priority,
+        new.preset,
+        new.audio_ms,
+        new.created_at,
+        new.idempotency_key,
+    )
+
+
+async def find_job(connection: Connection, job_id: str) -> Job | None:
+    """Return the state of a job; None if there is no such job."""
+    row = await connection.fetchrow(
+        """
+        SELECT id, track_id, version, status, attempt, worker_id, engine,
+               started_at, ended_at, error, elapsed_ms, reused
+        FROM catalogue.jobs WHERE id = $1
+        """,
+        job_id,
+    )
+    if row is None:
+        return None
+    fields: dict[str, Any] = {**row, "error": _error(row)}
+    return Job(**fields)
+
+
+async def save_job(connection: Connection, job: Job) -> None:
+    """Write the state of a job."""
+    error = job.error and Notice(code=job.error.code, message=without_nul(job.error.message))
+    await connection.execute(
+        """
+        UPDATE catalogue.jobs SET status = $2, attempt = $3, worker_id = $4, engine = $5,
+            started_at = $6, ended_at = $7, error = $8, elapsed_ms = $9, reused = $10
+        WHERE id = $1
+        """,
+        job.id,
+        job.status,
+        job.attempt,
+        job.worker_id,
+        job.engine,
+        job.started_at,
+        job.ended_at,
+        error.model_dump_json() if error else None,
+        job.elapsed_ms,
+        job.reused,
+    )
+
+
+async def save_audio_length(connection: Connection, job_id: str, audio_ms: float) -> None:
+    """Write the length of the decoded audio, in ms, in place of the length that the file names."""
+    await connection.execute("UPDATE catalogue.jobs SET audio_ms = $2 WHERE id = $1", job_id, audio_ms)
+
+
+async def save_accepted(connection: Connection, job_id: str, accepted: AnalysisAccepted) -> None:
+    """Write the response to a request, for later requests with the same idempotency key."""
+    await connection.execute(
+        "UPDATE catalogue.jobs SET accepted = $2 WHERE id = $1", job_id, accepted.model_dump_json()
+    )
+
+
+async def find_job_row(connection: Connection, job_id: str) -> asyncpg.Record | None:
+    """Return the row of one job, for `to_job_view`."""
+    return await connection.fetchrow(f"{_VIEW} WHERE j.id = $1", job_id)
+
+
+async def newest_job_rows(
+    connection: Connection, status: JobStatus | None, limit: int
+) -> list[asyncpg.Record]:
+    """Return the rows of the newest jobs of one status or of all, for `to_job_view`."""
+    if status is None:
+        return await connection.fetch(f"{_VIEW} ORDER BY j.created_at DESC, j.id DESC LIMIT $1", limit)
+    return await connection.fetch(
+        f"{_VIEW} WHERE j.status = $1 ORDER BY j.created_at DESC, j.id DESC LIMIT $2", status, limit
+    )
+
+
+def to_job_view(row: asyncpg.Record) -> JobView:
+    """Return the view of a job, without its place in the queue and its progress."""
+    return JobView(
+        job_id=row["id"],
+        track_id=row["track_id"],
+        version=row["version"],
+        status=row["status"],
+        percent=100 if row["status"] == "completed" else 0,
+        priority=row["priority"],
+        warnings=json.loads(row["warnings"]),
+        error=_error(row),
+        elapsed_ms=row["elapsed_ms"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+    )
+
+
+async def count_by_status(connection: Connection) -> dict[str, int]:
+    """Return how many jobs there are of each status."""
+    return await totals_store.count_by_status(connection, "jobs")
+
+
+async def queue_places(connection: Connection, job_ids: Sequence[str]) -> dict[str, QueuePlace]:
+    """Return the places of these jobs in the queue, by priority, then by age; only queued jobs have one."""
+    rows = await connection.fetch(
+        """
+        SELECT id, audio_ms, place, ahead_ms, ahead_unknown
+        FROM (
+            SELECT id, audio_ms, row_number() OVER queue AS place,
+                   coalesce(sum(audio_ms) OVER before, 0) AS ahead_ms,
+                   count(*) FILTER (WHERE audio_ms IS NULL) OVER before AS ahead_unknown
+            FROM catalogue.jobs WHERE status = 'queued'
+            WINDOW queue AS (ORDER BY priority DESC, created_at, id),
+                   before AS (queue ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+        ) AS queued
+        WHERE id = ANY($1)
+        """,
+        list(job_ids),
+    )
+    return {
+        row["id"]: QueuePlace(row["place"], row["audio_ms"], row["ahead_ms"], row["ahead_unknown"])
+        for row in rows
+    }
+
+
+async def running_jobs(connection: Connection, now: datetime) -> list[RunningJob]:
+    """Return the jobs that workers are processing."""
+    rows = await connection.fetch(
+        "SELECT audio_ms, started_at FROM catalogue.jobs WHERE status = 'processing'"
+    )
+    return [RunningJob(row["audio_ms"], (now - row["started_at"]).total_seconds()) for row in rows]
+
+
+async def analysis_speed(connection: Connection) -> AnalysisSpeed | None:
+    """Return the speed of the latest analyses; None before the first."""
+    rows = await connection.fetch(
+        """
+        SELECT elapsed_ms, audio_ms FROM catalogue.jobs
+        WHERE status = 'completed' AND NOT reused AND audio_ms > 0
+        ORDER BY ended_at DESC LIMIT $1
+        """,
+        _SPEED_SAMPLES,
+    )
+    return measure_speed([(row["elapsed_ms"], row["audio_ms"]) for row in rows])
+
+
+async def find_earlier_request(
+    connection: Connection, track_id: str, idempotency_key: str
+) -> EarlierRequest | None:
+    """Return the request on this track that had this idempotency key; None if there was none."""
+    row = await connection.fetchrow(
+        """
+        SELECT priority, preset, accepted FROM catalogue.jobs
+        WHERE track_id = $1 AND idempotency_key = $2
+        """,
+        track_id,
+        idempotency_key,
+    )
+    if row is None:
+        return None
+    accepted = AnalysisAccepted.model_validate_json(row["accepted"])
+    return EarlierRequest(row["priority"], row["preset"], accepted)
+
+
+def _error(row: asyncpg.Record) -> Notice | None:
+    return Notice.model_validate_json(row["error"]) if row["error"] else None

@@ -1,0 +1,1 @@
+"""Genesis maps: their storage in MongoDB, and slices of them."""

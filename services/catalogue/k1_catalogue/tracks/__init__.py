@@ -1,0 +1,1 @@
+"""Tracks, their versions and artefacts: the tables that every other capability builds on."""

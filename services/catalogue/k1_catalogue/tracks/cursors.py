@@ -1,0 +1,55 @@
+"""Opaque cursors, which say where the next page of a list begins. Pure."""
+
+import base64
+import binascii
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from k1_catalogue.errors import invalid_cursor
+from k1_contracts.ids import TrackId
+from k1_contracts.messages.tracks import TrackSort
+
+ListOrder = TrackSort | Literal["search"]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Cursor(BaseModel):
+    """The sort key and the id of the last row of a page; in a search, `key` is the number of rows before the next.
+
+    The field names are in the cursors that clients hold. `walk` is the order of the list.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    walk: ListOrder
+    key: Annotated[float, Field(allow_inf_nan=False, ge=-1, le=2**53)]
+    id: TrackId | None = None
+
+    @classmethod
+    def at_time(cls, order: ListOrder, time: datetime, last_id: str) -> Self:
+        """Return a cursor whose key is a time, to the microsecond."""
+        return cls(walk=order, key=(time - _EPOCH) // timedelta(microseconds=1), id=last_id)
+
+    @property
+    def time(self) -> datetime:
+        """Return the key of a cursor that `at_time` made."""
+        return _EPOCH + timedelta(microseconds=self.key)
+
+
+def write_cursor(cursor: Cursor) -> str:
+    """Return the cursor as URL-safe text."""
+    return base64.urlsafe_b64encode(cursor.model_dump_json().encode()).decode().rstrip("=")
+
+
+def read_cursor(text: str, order: ListOrder) -> Cursor:
+    """Return the cursor in `text`; raise `invalid_cursor` if it is not one of a list in this order."""
+    try:
+        cursor = Cursor.model_validate_json(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        _ = cursor.time
+    except (ValidationError, binascii.Error, ValueError, OverflowError) as error:
+        raise invalid_cursor() from error
+    if cursor.walk != order or (cursor.id is None) != (order == "search"):
+        raise invalid_cursor()
+    return cursor

@@ -1,0 +1,131 @@
+"""Answers the queries about tracks, versions, artefacts and Genesis maps."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from k1_catalogue import errors
+from k1_catalogue.maps.map_json import map_etag, render_map
+from k1_catalogue.maps.slicing import Slice
+from k1_catalogue.maps.store import MapStore
+from k1_catalogue.tracks import artefact_store, store
+from k1_catalogue.tracks.artefact_store import StoredArtefact
+from k1_catalogue.tracks.artefacts import URL_LIFETIME, with_missing
+from k1_catalogue.tracks.list_store import list_tracks
+from k1_catalogue.tracks.version_checks import require_map, require_version
+from k1_contracts.messages.deployments import TrackDeployment
+from k1_contracts.messages.tracks import (
+    Artefact,
+    ArtefactList,
+    GetGenesis,
+    GetTrack,
+    GetVersion,
+    ListTracks,
+    TrackDetail,
+    TrackPage,
+    VersionDetail,
+    VersionSummary,
+)
+from k1_platform.nats.rpc_documents import Document, compress_document
+from k1_platform.postgres.pool import Connection, Pool
+from k1_platform.processes.threads import in_thread
+from k1_platform.storage.objects import ObjectStore
+
+NewestDeployments = Callable[[Connection, str], Awaitable[Sequence[TrackDeployment]]]
+"""Returns the newest deployments of a track, newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackQueries:
+    """Answers from the stores; each thing that is absent is an error with its own code."""
+
+    pool: Pool
+    maps: MapStore
+    objects: ObjectStore
+    newest_deployments: NewestDeployments
+
+    async def list_tracks(self, query: ListTracks) -> TrackPage:
+        """Return a page of tracks."""
+        return await list_tracks(self.pool, query)
+
+    async def get_track(self, query: GetTrack) -> TrackDetail:
+        """Return a track, its versions with their artefacts, its newest deployments, and its other recordings.
+
+        The artefacts have no URLs; `get_version` and `list_artefacts` return those.
+        """
+        track_id = query.track_id
+        async with self.pool.acquire() as connection:
+            track = await store.find_track(connection, track_id)
+            if track is None:
+                raise errors.track_not_found(track_id)
+            versions = await store.find_versions(connection, track_id)
+            artefacts = await artefact_store.artefacts_of_track(connection, track_id)
+            deployments = await self.newest_deployments(connection, track_id)
+            same = await store.same_recordings(connection, track_id)
+        return TrackDetail(
+            track=track,
+            versions=[
+                VersionSummary(
+                    **fields,
+                    artefacts=[each.artefact for each in artefacts if each.version == fields["version"]],
+                )
+                for fields in versions
+            ],
+            deployments=list(deployments),
+            same_recording_as=same,
+        )
+
+    async def get_version(self, query: GetVersion) -> VersionDetail:
+        """Return a version with the URLs of its artefacts and the metadata and figures of its map."""
+        async with self.pool.acquire() as connection:
+            fields = await require_version(connection, query.track_id, query.version)
+            artefacts = await artefact_store.artefacts_of_version(
+                connection, query.track_id, query.version, inline=False
+            )
+        head = await self.maps.get_head(query.track_id, query.version) if fields["map_sha256"] else None
+        return VersionDetail(
+            **fields,
+            track_id=query.track_id,
+            artefacts=self._with_urls(artefacts),
+            metadata=head.metadata if head else None,
+            metrics=head.global_metrics if head else None,
+        )
+
+    async def list_artefacts(self, query: GetVersion) -> ArtefactList:
+        """Return all artefacts of a version: signed URLs, the content of small ones, and which are missing."""
+        async with self.pool.acquire() as connection:
+            await require_version(connection, query.track_id, query.version)
+            artefacts = await artefact_store.artefacts_of_version(
+                connection, query.track_id, query.version, inline=True
+            )
+        return ArtefactList(artefacts=with_missing(self._with_urls(artefacts)))
+
+    async def get_genesis(self, query: GetGenesis) -> Document:
+        """Return the Genesis map of a version, or the requested slice of it."""
+        requested = _requested_slice(query)
+        async with self.pool.acquire() as connection:
+            fields = await require_version(connection, query.track_id, query.version)
+        require_map(fields, query.track_id)
+        etag = map_etag(fields["map_sha256"], requested)
+        if query.etag == etag:
+            return Document(etag, None)
+        stored = await self.maps.get(query.track_id, query.version)
+        if stored is None:
+            raise errors.genesis_missing(query.track_id, query.version)
+        return await compress_document(etag, await in_thread(render_map, stored, requested))
+
+    def _with_urls(self, artefacts: Iterable[StoredArtefact]) -> list[Artefact]:
+        return [
+            each.artefact.model_copy(update={"url": self.objects.signed_url(each.key, expires=URL_LIFETIME)})
+            for each in artefacts
+        ]
+
+
+def _requested_slice(query: GetGenesis) -> Slice:
+    if query.from_ms is not None and query.to_ms is not None and query.from_ms >= query.to_ms:
+        raise errors.empty_window(query.from_ms, query.to_ms)
+    return Slice(
+        layers=tuple(sorted(set(query.layers))) if query.layers is not None else None,
+        from_ms=query.from_ms,
+        to_ms=query.to_ms,
+        max_points=query.max_points,
+    )

@@ -1,0 +1,215 @@
+"""The tables `tracks` and `versions`: one function for each read or change.
+
+Functions that write run in their caller's transaction. A transaction locks its track first (`lock_track`), so the
+changes of one track follow each other. It writes tracks before jobs, so that all transactions lock the counters in the
+same order.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import asyncpg
+
+from k1_catalogue.database import without_nul
+from k1_catalogue.tracks.search import index_text
+from k1_catalogue.tracks.status import TrackState
+from k1_contracts.messages.analysis import AnalysisCompleted
+from k1_contracts.messages.tracks import Track, TrackUploaded
+from k1_contracts.tracks import AnalysisSummary, AudioRef, Preset, TrackStatus
+from k1_platform.postgres.pool import Connection
+
+MAX_SAME_RECORDINGS: Final = 20
+"""Other tracks with the same recording that a track's detail names."""
+_VERSION: Final = """
+    SELECT version, status, created_at, engine, job_id, summary, warnings, map_sha256
+    FROM catalogue.versions WHERE track_id = $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisInput:
+    """The part of a track that an analysis needs."""
+
+    audio: AudioRef
+    filename: str
+    preset: Preset | None
+
+
+async def insert_track(connection: Connection, event: TrackUploaded) -> bool:
+    """Add a track; return False if it exists already."""
+    title, artist = without_nul(event.title), without_nul(event.artist) if event.artist else None
+    tags = [without_nul(tag) for tag in event.tags]
+    status = await connection.execute(
+        """
+        INSERT INTO catalogue.tracks
+            (id, title, artist, tags, preset, filename, audio, search, status, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::tsvector, 'processing', $9, $9)
+        ON CONFLICT (id) DO NOTHING
+        """,
+        event.track_id,
+        title,
+        artist,
+        tags,
+        event.preset,
+        without_nul(event.filename),
+        event.audio.model_dump_json(),
+        index_text(title, artist, tags),
+        event.uploaded_at,
+    )
+    return status == "INSERT 0 1"
+
+
+async def lock_track(connection: Connection, track_id: str) -> AnalysisInput | None:
+    """Keep other transactions from changing this track; return None if there is no such track."""
+    row = await connection.fetchrow(
+        "SELECT audio, filename, preset FROM catalogue.tracks WHERE id = $1 FOR UPDATE", track_id
+    )
+    if row is None:
+        return None
+    return AnalysisInput(AudioRef.model_validate_json(row["audio"]), row["filename"], row["preset"])
+
+
+async def insert_version(
+    connection: Connection, track_id: str, version: int, job_id: str, created_at: datetime
+) -> None:
+    """Add a version that its job is still to make."""
+    await connection.execute(
+        """
+        INSERT INTO catalogue.versions (track_id, version, job_id, status, created_at)
+        VALUES ($1, $2, $3, 'processing', $4)
+        """,
+        track_id,
+        version,
+        job_id,
+        created_at,
+    )
+
+
+async def next_version(connection: Connection, track_id: str) -> int:
+    """Return the number of a track's next version."""
+    latest = await connection.fetchval(
+        "SELECT max(version) FROM catalogue.versions WHERE track_id = $1", track_id
+    )
+    return (latest or 0) + 1
+
+
+async def save_version_status(
+    connection: Connection, track_id: str, version: int, status: TrackStatus
+) -> None:
+    """Write the status of a version."""
+    await connection.execute(
+        "UPDATE catalogue.versions SET status = $3 WHERE track_id = $1 AND version = $2",
+        track_id,
+        version,
+        status,
+    )
+
+
+async def save_version_result(
+    connection: Connection, event: AnalysisCompleted, status: TrackStatus, map_sha256: str
+) -> None:
+    """Write the result of a version's analysis."""
+    await connection.execute(
+        """
+        UPDATE catalogue.versions SET status = $3, engine = $4, summary = $5, warnings = $6, map_sha256 = $7
+        WHERE track_id = $1 AND version = $2
+        """,
+        event.track_id,
+        event.version,
+        status,
+        event.engine,
+        event.summary.model_dump_json(),
+        f"[{','.join(notice.model_dump_json() for notice in event.warnings)}]",
+        map_sha256,
+    )
+
+
+async def version_statuses(connection: Connection, track_id: str) -> dict[int, TrackStatus]:
+    """Return the status of each version of a track."""
+    rows = await connection.fetch(
+        "SELECT version, status FROM catalogue.versions WHERE track_id = $1", track_id
+    )
+    return {row["version"]: row["status"] for row in rows}
+
+
+async def save_track_state(connection: Connection, track_id: str, state: TrackState, at: datetime) -> None:
+    """Write a track's status and the figures of the version in use; `at` is the time of the change."""
+    await connection.execute(
+        """
+        UPDATE catalogue.tracks AS t SET
+            status = $2,
+            current_version = $3,
+            duration_ms = (v.summary ->> 'duration_ms')::double precision,
+            bpm = (v.summary ->> 'bpm')::double precision,
+            f_measure = (v.summary ->> 'f_measure')::double precision,
+            updated_at = greatest(t.updated_at, $4)
+        FROM (SELECT 1) AS always
+        LEFT JOIN catalogue.versions AS v ON v.track_id = $1 AND v.version = $3
+        WHERE t.id = $1
+        """,
+        track_id,
+        state.status,
+        state.current_version,
+        at,
+    )
+
+
+async def set_updated_at(connection: Connection, track_id: str, at: datetime) -> None:
+    """Record that a track was changed at `at`."""
+    await connection.execute(
+        "UPDATE catalogue.tracks SET updated_at = greatest(updated_at, $2) WHERE id = $1", track_id, at
+    )
+
+
+async def find_track(connection: Connection, track_id: str) -> Track | None:
+    """Return a track's own fields; None if there is no such track."""
+    row = await connection.fetchrow(
+        """
+        SELECT id, title, artist, duration_ms, bpm, f_measure, status, preset, tags, current_version,
+               created_at, updated_at, filename, audio
+        FROM catalogue.tracks WHERE id = $1
+        """,
+        track_id,
+    )
+    if row is None:
+        return None
+    return Track.model_validate({**row, "audio": AudioRef.model_validate_json(row["audio"])})
+
+
+async def same_recordings(connection: Connection, track_id: str) -> list[str]:
+    """Return the other tracks that have a version with the same decoded samples as one of this track's.
+
+    The oldest track comes first.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT id FROM catalogue.tracks
+        WHERE id <> $1 AND id IN (
+            SELECT theirs.track_id FROM catalogue.versions AS mine
+            JOIN catalogue.versions AS theirs ON theirs.summary ->> 'pcm_sha256' = mine.summary ->> 'pcm_sha256'
+            WHERE mine.track_id = $1
+        )
+        ORDER BY created_at, id LIMIT $2
+        """,
+        track_id,
+        MAX_SAME_RECORDINGS,
+    )
+    return [row["id"] for row in rows]
+
+
+async def find_versions(connection: Connection, track_id: str) -> list[dict[str, Any]]:
+    """Return the fields of a VersionSummary, without artefacts, of each version, newest first."""
+    return [_version(row) for row in await connection.fetch(f"{_VERSION} ORDER BY version DESC", track_id)]
+
+
+async def find_version(connection: Connection, track_id: str, version: int) -> dict[str, Any] | None:
+    """Return the same fields of one version, and `map_sha256`, which is None as long as there is no map."""
+    row = await connection.fetchrow(f"{_VERSION} AND version = $2", track_id, version)
+    return _version(row) if row else None
+
+
+def _version(row: asyncpg.Record) -> dict[str, Any]:
+    summary = AnalysisSummary.model_validate_json(row["summary"]) if row["summary"] else None
+    return {**row, "summary": summary, "warnings": json.loads(row["warnings"])}
