@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
 
-from k1_cli.running import RunningStack, need_stack
+from k1_cli.stack.running_stack import RunningStack, need_stack
 
 
 def k1(*arguments: str) -> str:

@@ -8,18 +8,18 @@ import typer
 
 from k1_cli.commands import (
     dead_letters,
-    deploying,
+    deploy,
     deployments,
     development,
     devices,
     local,
     shows,
-    simulating,
+    sim,
     songs,
     stack,
 )
-from k1_cli.console import accept_any_text
-from k1_cli.failing import report
+from k1_cli.error_report import report
+from k1_cli.output.console import accept_any_text
 
 app = typer.Typer(
     name="k1",
@@ -37,9 +37,9 @@ for command in (songs.upload, songs.tracks, songs.genesis):
 for command in (shows.simulate, shows.graph):
     app.command(rich_help_panel="Shows")(command)
 app.add_typer(devices.app, name="devices", rich_help_panel="Devices")
-app.command(rich_help_panel="Devices")(deploying.deploy)
+app.command(rich_help_panel="Devices")(deploy.deploy)
 app.add_typer(deployments.app, name="deployments", rich_help_panel="Devices")
-app.command(rich_help_panel="Devices")(simulating.sim)
+app.command(rich_help_panel="Devices")(sim.sim)
 for command in (local.analyze, local.demo_song):
     app.command(rich_help_panel="Without servers")(command)
 app.command(rich_help_panel="Development", context_settings=development.PASS_ARGUMENTS_ON)(development.test)

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from k1_cli.app import main
-from k1_cli.embedded.home import Home
+from k1_cli.stack.embedded.home import Home
 from k1_platform.secret_files import write_whole
 
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k1_cli.demo import synth
-from k1_cli.demo.arrangement import render
-from k1_cli.demo.song import Song, form
-from k1_cli.demo_song import write_demo_song
+from k1_cli.songs.demo import synth
+from k1_cli.songs.demo.arrangement import render
+from k1_cli.songs.demo.song import Song, form
+from k1_cli.songs.demo.wav_file import write_demo_song
 
 tempi = st.floats(60, 200, allow_nan=False)
 lengths = st.floats(25, 900, allow_nan=False)

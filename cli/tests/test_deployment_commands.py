@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
 from cli.tests.deployment_samples import DEPLOYMENT, TRACK, at, rollout, step, view
-from k1_cli.embedded.home import Home
+from k1_cli.stack.embedded.home import Home
 from k1_contracts import deployments, fleet, queries, subjects
 from k1_contracts.deployments import DeviceDeployment
 from k1_platform.broker import Bus, connect, make_broker

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_cli.device_watch import ReadingThrottle, Seen, seen
+from k1_cli.devices.message_watch import ReadingThrottle, Seen, seen
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 

@@ -15,10 +15,10 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from k1_cli.embedded.home import Home
-from k1_cli.embedded.nats import MAX_FILE_STORE, NatsServer
-from k1_cli.embedded.ports import free_port
-from k1_cli.embedded.programs import program
+from k1_cli.stack.embedded.home import Home
+from k1_cli.stack.embedded.ports import free_port
+from k1_cli.stack.embedded.programs import program
+from k1_cli.stack.embedded.servers.nats import MAX_FILE_STORE, NatsServer
 from k1_contracts import streams
 from k1_platform.certificates import ensure_certificates
 from k1_platform.nats_connection import connect_options

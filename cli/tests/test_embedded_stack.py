@@ -26,9 +26,11 @@ from minio import Minio
 from nats.js.api import StreamConfig
 from pymongo import MongoClient
 
-from k1_cli.embedded import EmbeddedStack, HomeInUseError, StackError, launch
-from k1_cli.embedded.ports import free_port, is_free
-from k1_cli.embedded.postgres import binary
+from k1_cli.stack.embedded import launch
+from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
+from k1_cli.stack.embedded.errors import HomeInUseError, StackError
+from k1_cli.stack.embedded.ports import free_port, is_free
+from k1_cli.stack.embedded.servers.postgres import binary
 from k1_platform.nats_connection import connect_options
 from k1_platform.nats_jwt import parse_credentials
 from k1_platform.nats_keys import NatsKeys
@@ -312,7 +314,7 @@ def test_stop_leaves_nothing_and_a_second_start_finds_everything(tmp_path: Path)
 OWNER = """
 import sys
 from pathlib import Path
-from k1_cli.embedded import EmbeddedStack
+from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
 stack = EmbeddedStack(Path(sys.argv[1]))
 stack.start()
 print(*(server.process.pid for server in stack.servers), flush=True)
@@ -356,7 +358,7 @@ def test_free_ports_differ_and_stay_clear_of_the_ephemeral_range() -> None:
 
 def test_a_port_chosen_by_another_process_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also before its server listens, and until that process ends."""
-    program = "from k1_cli.embedded.ports import free_port; print(free_port(), flush=True); input()"
+    program = "from k1_cli.stack.embedded.ports import free_port; print(free_port(), flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:

@@ -13,14 +13,14 @@ import pytest
 
 from cli.tests.deployment_samples import DEPLOYMENT
 from cli.tests.stub_gateway import StubGateway, run_k1
-from k1_cli import analysing, uploading
-from k1_cli.console import LiteralConsole
-from k1_cli.doctor import disk_finding
+from k1_cli.api.client import Gateway
+from k1_cli.api.problems import describe_problem
+from k1_cli.error_report import report
 from k1_cli.errors import CommandError
-from k1_cli.failing import report
-from k1_cli.gateway import Gateway
-from k1_cli.outputs import write_output
-from k1_cli.problems import describe_problem
+from k1_cli.output.console import LiteralConsole
+from k1_cli.output.files import write_output
+from k1_cli.songs import local_analysis, upload
+from k1_cli.stack.doctor import disk_finding
 
 TRACK = "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
 FULL = Path("/dev/full")
@@ -81,11 +81,11 @@ def test_a_reader_that_has_seen_enough_is_no_error(gateway: StubGateway, home: s
 def test_the_doctor_looks_at_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """How much room there is, for bytes and for files, and what to move where there is none."""
     assert disk_finding("home", tmp_path).what.startswith(f"free disk for the home ({tmp_path}): ")
-    monkeypatch.setattr("k1_cli.doctor.shutil.disk_usage", lambda _: type("Usage", (), {"free": 1024}))
+    monkeypatch.setattr("k1_cli.stack.doctor.shutil.disk_usage", lambda _: type("Usage", (), {"free": 1024}))
     full = disk_finding("temporary files", tmp_path)
     assert (full.ok, "TMPDIR" in full.remedy) == (False, True)
     crowded = os.statvfs_result((4096, 4096, 9, 9, 9, 100, 5, 5, 0, 255))
-    monkeypatch.setattr("k1_cli.doctor.os.statvfs", lambda _: crowded)
+    monkeypatch.setattr("k1_cli.stack.doctor.os.statvfs", lambda _: crowded)
     assert "room for 5 files" in disk_finding("home", tmp_path).what
 
 
@@ -172,7 +172,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What a person sees of progress bars."""
     screen = io.StringIO()
     console = LiteralConsole(file=screen, force_terminal=True, width=80, color_system=None)
-    monkeypatch.setattr("k1_cli.console.messages", console)
+    monkeypatch.setattr("k1_cli.output.console.messages", console)
     return screen
 
 
@@ -199,19 +199,21 @@ def test_progress_ends_at_its_end(
     gateway.on("GET /analysis/jobs/job_1", (200, job))
     gateway.on(f"GET /tracks/{TRACK}", (200, {"track": {"id": TRACK, "status": "ready"}}))
     gateway.on(f"GET /tracks/{TRACK}/versions/1/genesis", (200, {}))
-    details = uploading.Details(None, None, (), None, None)
+    details = upload.Details(None, None, (), None, None)
     with Gateway(gateway.url) as client:
-        uploading.upload(client, details.song(song))
+        upload.upload(client, details.song(song))
         assert last_percent(drawn) == "100"
         assert "uploading [x] :smile:.wav" in drawn.getvalue()
         drawn.truncate(0)
-        uploading.follow(client, accepted)
+        upload.follow(client, accepted)
         assert last_percent(drawn) == "100"
     drawn.truncate(0)
     monkeypatch.setattr(
-        analysing, "analyse_file", lambda *_, progress, **__: progress(analysing.Progress("map", 90.0))
+        local_analysis,
+        "analyse_file",
+        lambda *_, progress, **__: progress(local_analysis.Progress("map", 90.0)),
     )
-    analysing.analyse(song, None)
+    local_analysis.analyse(song, None)
     assert last_percent(drawn) == "100"
 
 

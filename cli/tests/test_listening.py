@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from k1_cli.embedded import StackError
-from k1_cli.embedded.home import Home
-from k1_cli.embedded.nats import NatsServer
-from k1_cli.embedded.network import Network, check_port
-from k1_cli.embedded.ports import free_port
 from k1_cli.errors import CommandError
-from k1_cli.listening import Listening
+from k1_cli.stack.embedded.errors import StackError
+from k1_cli.stack.embedded.home import Home
+from k1_cli.stack.embedded.network import Network, check_port
+from k1_cli.stack.embedded.ports import free_port
+from k1_cli.stack.embedded.servers.nats import NatsServer
+from k1_cli.stack.listen_options import Listening
 from k1_platform.certificates import TlsFiles, ensure_certificates
 
 ADDRESS = "127.0.0.2"

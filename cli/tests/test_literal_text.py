@@ -14,14 +14,14 @@ from rich.text import Text
 
 from cli.tests.deployment_samples import DEPLOYMENT, TRACK, at, rollback
 from cli.tests.stub_gateway import StubGateway, home_of, run_k1, stub_gateway
-from k1_cli.board import Board
 from k1_cli.checkout import ROOT
-from k1_cli.console import LiteralConsole, print_json
-from k1_cli.failing import report
-from k1_cli.fleet_picture import FleetPicture
-from k1_cli.grid import Grid
-from k1_cli.timeline.drawing import draw_timeline
-from k1_cli.watching import render, sentence
+from k1_cli.deployments.live_view import Board
+from k1_cli.deployments.rendering import render, sentence
+from k1_cli.deployments.timeline.drawing import draw_timeline
+from k1_cli.error_report import report
+from k1_cli.output.console import LiteralConsole, print_json
+from k1_cli.output.table import Grid
+from k1_cli.simulator.fleet_view import FleetPicture
 from k1_contracts.deployments import LogLine
 from k1_contracts.escaping import escape_controls
 from k1_simulator.event_log import Change
@@ -229,7 +229,7 @@ def test_a_home_that_is_not_utf8_is_refused(capfd: pytest.CaptureFixture[str]) -
 
 
 def test_no_other_console_is_made() -> None:
-    """The consoles of `k1_cli.console` are the only way to a terminal: forgetting to escape is impossible."""
+    """The consoles of `k1_cli.output.console` are the only way to a terminal: forgetting to escape is impossible."""
     forbidden = (" Console(", "from_markup(", "typer.echo(", "typer.secho(", "\n    print(")
     found = [
         f"{path.relative_to(ROOT)}: {way}"
@@ -252,7 +252,7 @@ def test_a_wish_for_markup_is_not_heeded(tmp_path: Path) -> None:
 
 
 def test_every_hint_is_made_in_one_place() -> None:
-    """A command that a message suggests names the home, and `k1_cli.hints` knows it: no other code writes `./k1 ...`."""
+    """A command that a message suggests names the home, and `k1_cli.output.hints` knows it: no other code writes `./k1 ...`."""
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in sorted((ROOT / "cli" / "k1_cli").rglob("*.py"))

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from k1_cli.api.client import NotFoundError
+from k1_cli.api.lookup import find_deployment, find_device, find_track, song_titles
 from k1_cli.errors import CommandError
-from k1_cli.gateway import NotFoundError
-from k1_cli.lookup import find_deployment, find_device, find_track, song_titles
 
 A, B, C = (f"trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9{end}" for end in ("AA", "AB", "CC"))
 D, E = (f"dep_01K9Z6Q3T4V8W2X0Y1Z5A7B9{end}" for end in ("AA", "AB"))

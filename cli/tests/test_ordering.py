@@ -6,9 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from k1_cli.deployments.deployment_request import (
+    future_moment,
+    order_of,
+    override_of,
+    split_devices,
+    split_moment,
+    strategy_of,
+)
+from k1_cli.devices.provisioning import numbered, portions
 from k1_cli.errors import CommandError
-from k1_cli.ordering import future_moment, order_of, override_of, split_devices, split_moment, strategy_of
-from k1_cli.provisioning import numbered, portions
 
 _name = st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True)
 _word = st.from_regex(r"[a-z_]{1,20}", fullmatch=True)

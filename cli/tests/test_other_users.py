@@ -13,8 +13,9 @@ from typing import Any
 import psutil
 import pytest
 
-from k1_cli.embedded import EmbeddedStack, StackError
-from k1_cli.embedded.home import Home
+from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
+from k1_cli.stack.embedded.errors import StackError
+from k1_cli.stack.embedded.home import Home
 
 ATTEMPT = """
 import json, os, socket, sys

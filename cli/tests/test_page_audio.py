@@ -10,7 +10,7 @@ from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from k1_cli.errors import CommandError
-from k1_cli.page_audio import audio_uri
+from k1_cli.songs.page_audio import audio_uri
 
 RATE = 44_100
 SECONDS = 6

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from k1_cli.embedded.home import Home
-from k1_cli.embedded.processes import Command, ManagedProcess
+from k1_cli.stack.embedded.home import Home
+from k1_cli.stack.embedded.processes import Command, ManagedProcess
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from k1_cli.console import LiteralConsole
 from k1_cli.errors import CommandError
-from k1_cli.fleet_picture import MOST_ROWS, FleetPicture
-from k1_cli.simulated import Plan, claimed, run_devices
+from k1_cli.output.console import LiteralConsole
+from k1_cli.simulator.fleet_runner import Plan, claimed, run_devices
+from k1_cli.simulator.fleet_view import MOST_ROWS, FleetPicture
 from k1_contracts.devices import RunningBundle
 from k1_simulator.device import DeviceState
 from k1_simulator.event_log import Change

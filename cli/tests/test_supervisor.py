@@ -22,15 +22,16 @@ import httpx
 import psutil
 import pytest
 
-from k1_cli import migrations
-from k1_cli.embedded import EmbeddedStack, StackError
-from k1_cli.embedded.disk import DiskWatch
-from k1_cli.embedded.home import Home
-from k1_cli.embedded.ports import free_port
-from k1_cli.embedded.processes import Command, ManagedProcess
-from k1_cli.running import RunningStack, find_stack
-from k1_cli.services import NAMES
-from k1_cli.supervisor import Backoff
+from k1_cli.stack import migrations
+from k1_cli.stack.embedded.disk import DiskWatch
+from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
+from k1_cli.stack.embedded.errors import StackError
+from k1_cli.stack.embedded.home import Home
+from k1_cli.stack.embedded.ports import free_port
+from k1_cli.stack.embedded.processes import Command, ManagedProcess
+from k1_cli.stack.running_stack import RunningStack, find_stack
+from k1_cli.stack.services import NAMES
+from k1_cli.stack.supervisor import Backoff
 
 STAND_IN = """
 import http.server, json, os, pathlib, signal, ssl, sys
@@ -447,9 +448,9 @@ def test_backoff_doubles_to_a_limit_and_forgets_after_a_quiet_minute() -> None:
 NURSERY = """
 import json, os, sys, time
 from pathlib import Path
-from k1_cli.embedded import StackError
-from k1_cli.embedded.processes import Command
-from k1_cli.nursery import Nursery
+from k1_cli.stack.embedded.errors import StackError
+from k1_cli.stack.embedded.processes import Command
+from k1_cli.stack.zygote import Nursery
 folder, deadline = Path(sys.argv[1]), time.monotonic() + 120
 nursery = Nursery(folder / "nursery.log")
 def run(module, **environment):

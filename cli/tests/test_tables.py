@@ -7,13 +7,13 @@ from rich.cells import cell_len
 
 from cli.tests.deployment_samples import DEPLOYMENT, TRACK, at, rollback, step
 from cli.tests.stub_gateway import StubGateway, run_k1
-from k1_cli.board import Board
-from k1_cli.console import LiteralConsole
-from k1_cli.fleet_picture import FleetPicture
-from k1_cli.grid import short_ids
-from k1_cli.status import ConsumerStatus, ServerStatus, ServiceStatus, SimulatedStatus, StackStatus
-from k1_cli.status_table import status_tables
-from k1_cli.watching import render
+from k1_cli.deployments.live_view import Board
+from k1_cli.deployments.rendering import render
+from k1_cli.output.console import LiteralConsole
+from k1_cli.output.table import short_ids
+from k1_cli.simulator.fleet_view import FleetPicture
+from k1_cli.stack.status import ConsumerStatus, ServerStatus, ServiceStatus, SimulatedStatus, StackStatus
+from k1_cli.stack.status_table import status_tables
 from k1_contracts.devices import RunningBundle
 from k1_contracts.fleet import DeviceServers
 from k1_simulator.device import DeviceState

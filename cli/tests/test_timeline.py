@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.tests.deployment_samples import rollback, rollout, step, view
-from k1_cli.timeline.axis import LONG_S, duration, make_axis
-from k1_cli.timeline.drawing import draw_timeline
-from k1_cli.timeline.layout import MOST_ROWS, Timeline, lay_out
+from k1_cli.deployments.timeline.axis import LONG_S, duration, make_axis
+from k1_cli.deployments.timeline.drawing import draw_timeline
+from k1_cli.deployments.timeline.layout import MOST_ROWS, Timeline, lay_out
 from k1_contracts.deployments import DeploymentView, DeviceDeployment
 
 STEPS = ("check", "stage", "activate", "verify", "observe", "commit", "discard", "rollback")

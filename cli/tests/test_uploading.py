@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.tests.stub_gateway import Answer, Asked, Done, StubGateway, run_k1
-from k1_cli.bulk_upload import Outcome, sum_up
+from k1_cli.songs.bulk_upload import Outcome, sum_up
 
 TRACK = "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
 ACCEPTED = {"track_id": TRACK, "job_id": "job_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD", "status": "queued"}

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from cli.tests.deployment_samples import DEPLOYMENT, at, rollback, rollout, step, view
-from k1_cli.board import Board
-from k1_cli.console import LiteralConsole
-from k1_cli.watching import MOST_ROWS, render, sentence
+from k1_cli.deployments.live_view import Board
+from k1_cli.deployments.rendering import MOST_ROWS, render, sentence
+from k1_cli.output.console import LiteralConsole
 from k1_contracts.deployments import DeploymentChange, DeploymentView, DeviceDeployment, LogLine
 
 

@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from k1_cli.embedded.processes import Child, Command
-from k1_cli.nursery import Nursery
+from k1_cli.stack.embedded.processes import Child, Command
+from k1_cli.stack.zygote import Nursery
 
 
 @dataclass

@@ -18,8 +18,8 @@ import nats
 from nats.aio.msg import Msg
 from pydantic import SecretStr
 
-from k1_cli.embedded.stack import EmbeddedStack
-from k1_cli.nursery import Nursery
+from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
+from k1_cli.stack.zygote import Nursery
 from k1_contracts import streams, subjects
 from k1_contracts.bundles import BundleInfo, GetBundle
 from k1_contracts.graph_queries import KeySet, PublicKey

@@ -15,10 +15,10 @@ import pytest
 from nats.aio.client import Client
 from pydantic import SecretStr
 
-from k1_cli.embedded import EmbeddedStack
-from k1_cli.listening import Listening
-from k1_cli.provisioning import write_credentials
-from k1_cli.simulated import Plan, run_devices
+from k1_cli.devices.provisioning import write_credentials
+from k1_cli.simulator.fleet_runner import Plan, run_devices
+from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
+from k1_cli.stack.listen_options import Listening
 from k1_contracts import subjects
 from k1_contracts.devices import Transport
 from k1_contracts.fleet import DevicesAdded
@@ -173,7 +173,7 @@ def test_the_simulator_runs_from_credential_files_alone(
     async def stay_until_online(fleet: Fleet, *_: object, **__: object) -> None:
         online.extend(name for name, state in fleet.states().items() if state.online)
 
-    monkeypatch.setattr("k1_cli.simulated._watch", stay_until_online)
+    monkeypatch.setattr("k1_cli.simulator.fleet_runner._watch", stay_until_online)
     plan = Plan(0, "nats", None, 0, "k1", None, factory=False, renew=False, credentials=tmp_path)
     run_devices(tmp_path / "no-home", plan, as_json=True)
     assert sorted(online) == sorted(DEVICES)

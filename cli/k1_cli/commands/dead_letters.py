@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from k1_cli.checkout import DEFAULT_HOME
-from k1_cli.console import print_json, results
+from k1_cli.commands.common import HomeOption, JsonOption
 from k1_cli.errors import CommandError
-from k1_cli.formatting import count_of, field_lines
-from k1_cli.options import HomeOption, JsonOption
+from k1_cli.output.console import print_json, results
+from k1_cli.output.formatting import count_of, field_lines
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
@@ -45,7 +45,7 @@ def list_all(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> No
     if not letters:
         results.print("no dead letters")
         return
-    from k1_cli.grid import Grid
+    from k1_cli.output.table import Grid
 
     table = Grid(
         ("number", "at", "durable", "attempts", "code"),
@@ -122,8 +122,8 @@ def _one_or_all(number: int | None, *, every: bool) -> None:
 
 
 def _ask(home: Path, question: "Callable[[JetStreamContext], Awaitable[T]]") -> T:
-    from k1_cli.bus import connect_bus
-    from k1_cli.running import need_stack
+    from k1_cli.stack.nats_client import connect_bus
+    from k1_cli.stack.running_stack import need_stack
     from k1_platform.dead_letter_queue import DeadLetterMissingError
 
     settings = need_stack(home).bus

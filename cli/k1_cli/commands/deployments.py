@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from k1_cli.checkout import DEFAULT_HOME
-from k1_cli.commands.songs import open_gateway
-from k1_cli.console import print_json, results
-from k1_cli.hints import k1_command
-from k1_cli.options import HomeOption, JsonOption
+from k1_cli.commands.common import HomeOption, JsonOption, open_gateway
+from k1_cli.output.console import print_json, results
+from k1_cli.output.hints import k1_command
 
 if TYPE_CHECKING:
     from k1_contracts.deployments import DeploymentPage, DeploymentSummary, DeploymentView
@@ -36,7 +35,7 @@ def list_all(
 
     Example: ./k1 deployments list --status rollback_pending
     """
-    from k1_cli.lookup import find_track, song_titles
+    from k1_cli.api.lookup import find_track, song_titles
     from k1_contracts.deployments import DeploymentPage
 
     with open_gateway(home) as gateway:
@@ -62,7 +61,7 @@ def show(
 
     Example: ./k1 deployments show dep_01JABCDEF --png timeline.png
     """
-    from k1_cli.lookup import find_deployment, song_title
+    from k1_cli.api.lookup import find_deployment, song_title
     from k1_contracts.deployments import DeploymentView
 
     with open_gateway(home) as gateway:
@@ -70,7 +69,9 @@ def show(
         view = DeploymentView.model_validate(document)
         title = song_title(gateway, view.track_id)
     if png is not None:
-        draw(view, title, png)
+        from k1_cli.deployments.timeline.drawing import write_timeline
+
+        write_timeline(view, title, png)
     if as_json:
         print_json(document)
     elif png is None:
@@ -113,17 +114,9 @@ def resume(deployment_id: IdArgument, reason: ReasonOption = None, home: HomeOpt
     _control(home, deployment_id, "resume", reason)
 
 
-def draw(view: "DeploymentView", title: str, path: Path) -> None:
-    """The timeline as a PNG file; raises CommandError where it cannot be written."""
-    from k1_cli.outputs import write_output
-    from k1_cli.timeline.drawing import draw_timeline
-
-    write_output(path, draw_timeline(view, title))
-
-
 def _control(home: Path, deployment_id: str, action: str, reason: str | None) -> None:
-    from k1_cli.lookup import find_deployment
-    from k1_cli.ordering import login
+    from k1_cli.api.lookup import find_deployment
+    from k1_cli.deployments.deployment_request import login
     from k1_contracts.deployments import DeploymentView
 
     told = {"requested_by": login(), **({"reason": reason} if reason else {})}
@@ -134,8 +127,8 @@ def _control(home: Path, deployment_id: str, action: str, reason: str | None) ->
 
 def _after_control(view: "DeploymentView", action: str) -> str:
     """The status that the deployment has now, and how to see more while it is on its way to another."""
-    from k1_cli.board import OVER
-    from k1_cli.formatting import display_name
+    from k1_cli.deployments.live_view import OVER
+    from k1_cli.output.formatting import display_name
 
     state = f"{view.id}: {display_name(view.status)}{', paused' if view.paused else ''}"
     waits = action == "rollback" and view.status == "succeeded"
@@ -146,8 +139,8 @@ def _after_control(view: "DeploymentView", action: str) -> str:
 
 
 def _print_page(found: "DeploymentPage", titles: dict[str, str]) -> None:
-    from k1_cli.formatting import count_of
-    from k1_cli.grid import Grid
+    from k1_cli.output.formatting import count_of
+    from k1_cli.output.table import Grid
 
     table = Grid(("id", "at", "status", "song", "devices"), flexible=("song", "devices"))
     for item in found.items:
@@ -160,7 +153,7 @@ def _print_page(found: "DeploymentPage", titles: dict[str, str]) -> None:
 
 
 def _cells(item: "DeploymentSummary", titles: dict[str, str]) -> tuple[str, ...]:
-    from k1_cli.formatting import display_name
+    from k1_cli.output.formatting import display_name
 
     counts = ", ".join(f"{count} {display_name(outcome)}" for outcome, count in item.counts.items())
     paused = ", paused" if item.paused else ""
@@ -169,8 +162,8 @@ def _cells(item: "DeploymentSummary", titles: dict[str, str]) -> tuple[str, ...]
 
 
 def _print_view(view: "DeploymentView", title: str) -> None:
-    from k1_cli.board import Board
-    from k1_cli.watching import render
+    from k1_cli.deployments.live_view import Board
+    from k1_cli.deployments.rendering import render
 
     results.print(render(Board(view, title), view.ended_at or view.updated_at))
     for line in view.audit:

@@ -10,8 +10,8 @@ from typing import Final
 import typer
 
 from k1_cli.checkout import DEFAULT_HOME, ROOT
-from k1_cli.console import messages, print_json, results
-from k1_cli.options import HomeOption, JsonOption
+from k1_cli.commands.common import HomeOption, JsonOption
+from k1_cli.output.console import messages, print_json, results
 
 PASS_ARGUMENTS_ON: Final = {
     "allow_extra_args": True,
@@ -65,7 +65,7 @@ def doctor(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None
     """
     from rich.text import Text
 
-    from k1_cli.doctor import examine
+    from k1_cli.stack.doctor import examine
 
     findings = examine(home)
     if as_json:

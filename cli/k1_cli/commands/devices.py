@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from k1_cli.checkout import DEFAULT_HOME
-from k1_cli.commands.songs import open_gateway
-from k1_cli.console import print_json, results
-from k1_cli.formatting import count_of
-from k1_cli.hints import k1_command, typed_commands
-from k1_cli.options import HomeOption, JsonOption
+from k1_cli.commands.common import HomeOption, JsonOption, open_gateway
+from k1_cli.output.console import print_json, results
+from k1_cli.output.formatting import count_of
+from k1_cli.output.hints import k1_command, typed_commands
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from k1_cli.gateway import Gateway
     from k1_contracts.fleet import DevicesAdded, DeviceView
 
 _FOLDER = "devices"
@@ -48,9 +46,9 @@ def add(
 
     Example: ./k1 devices add --count 4 --group stage
     """
-    from k1_cli.listening import network_lines
-    from k1_cli.provisioning import add_devices, make_folder, numbered, portions, write_credentials
-    from k1_cli.running import need_stack
+    from k1_cli.devices.provisioning import add_devices, make_folder, numbered, portions, write_credentials
+    from k1_cli.stack.listen_options import network_lines
+    from k1_cli.stack.running_stack import need_stack
     from k1_contracts.fleet import DeviceServers
 
     if bool(device_ids) == (count is not None):
@@ -87,8 +85,8 @@ def revoke(
 
     Example: ./k1 devices revoke k1-03
     """
-    from k1_cli.provisioning import revoke_devices
-    from k1_cli.running import need_stack
+    from k1_cli.devices.provisioning import revoke_devices
+    from k1_cli.stack.running_stack import need_stack
 
     revoked = revoke_devices(need_stack(home).bus, device_ids)
     results.print(f"revoked: {', '.join(revoked)}")
@@ -105,15 +103,17 @@ def list_all(
 
     Example: ./k1 devices list --group stage
     """
+    from k1_cli.api.lookup import list_devices
+
     with open_gateway(home) as gateway:
-        devices = all_devices(gateway, group=group, revoked=revoked)
+        devices = list_devices(gateway, group=group, revoked=revoked)
     if as_json:
         print_json({"total": len(devices), "items": [_to_json(device) for device in devices]})
         return
     if not devices:
         results.print(f"no devices; add some with {k1_command('devices add --count 4')}")
         return
-    from k1_cli.grid import Grid
+    from k1_cli.output.table import Grid
 
     table = Grid(
         ("id", "online", "by", "group", "firmware", "runs"),
@@ -136,8 +136,8 @@ def show(
 
     Example: ./k1 devices show k1-01
     """
-    from k1_cli.formatting import field_lines
-    from k1_cli.lookup import find_device
+    from k1_cli.api.lookup import find_device
+    from k1_cli.output.formatting import field_lines
 
     with open_gateway(home) as gateway:
         device = find_device(gateway, device_id)
@@ -166,12 +166,12 @@ def watch(
 
     from pydantic import TypeAdapter, ValidationError
 
-    from k1_cli.bus import connect_client
-    from k1_cli.console import messages
-    from k1_cli.device_watch import ReadingThrottle, Seen, watching
+    from k1_cli.api.client import NotFoundError
+    from k1_cli.devices.message_watch import ReadingThrottle, Seen, watching
     from k1_cli.errors import CommandError
-    from k1_cli.gateway import NotFoundError
-    from k1_cli.running import need_stack
+    from k1_cli.output.console import messages
+    from k1_cli.stack.nats_client import connect_client
+    from k1_cli.stack.running_stack import need_stack
     from k1_contracts.devices import DeviceId
 
     try:
@@ -210,18 +210,8 @@ def watch(
     raise typer.Exit(1)
 
 
-def all_devices(gateway: "Gateway", *, group: str | None = None, revoked: bool = False) -> "list[DeviceView]":
-    """Return all devices, or those of a group."""
-    from k1_cli import lookup
-    from k1_contracts.fleet import DeviceView
-
-    of_group = {} if group is None else {"group": group}
-    found = lookup.all_devices(gateway, include_revoked=revoked, **of_group)
-    return [DeviceView.model_validate(device) for device in found]
-
-
 def _print_secrets(added: "DevicesAdded") -> None:
-    from k1_cli.provisioning import SERVERS, TRUSTED_KEYS, file_of
+    from k1_cli.devices.provisioning import SERVERS, TRUSTED_KEYS, file_of
     from k1_contracts.fleet import DeviceServers
 
     servers = added.servers or DeviceServers()

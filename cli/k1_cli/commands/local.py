@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from k1_cli.console import print_json, print_written, results
+from k1_cli.commands.common import JsonOption
 from k1_cli.errors import CommandError
-from k1_cli.options import JsonOption
+from k1_cli.output.console import print_json, print_written, results
 
 
 def demo_song(
@@ -23,7 +23,7 @@ def demo_song(
 
     Example: ./k1 demo-song demo.wav --bpm 128
     """
-    from k1_cli.demo_song import write_demo_song
+    from k1_cli.songs.demo.wav_file import write_demo_song
 
     if out.suffix.lower() != ".wav":
         raise CommandError(f"{out} must end in .wav, as it is a WAV file that is written")
@@ -57,8 +57,8 @@ def analyze(
 
     Example: ./k1 analyze song.wav --json > map.json
     """
-    from k1_cli.analysing import analyse, write_renderings
-    from k1_cli.summary import print_summary
+    from k1_cli.songs.local_analysis import analyse, write_renderings
+    from k1_cli.songs.map_summary import print_summary
 
     analysis = analyse(song, preset)
     write_renderings(song, analysis.genesis, plot=plot, click=click, beats=beats)

@@ -9,11 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from k1_cli.checkout import DEFAULT_HOME
-from k1_cli.commands.songs import TrackArgument, VersionOption, current_version, open_gateway
-from k1_cli.console import print_json, results
+from k1_cli.commands.common import HomeOption, JsonOption, TrackArgument, VersionOption, open_gateway
 from k1_cli.errors import CommandError
-from k1_cli.formatting import count_of
-from k1_cli.options import HomeOption, JsonOption
+from k1_cli.output.console import print_json, results
+from k1_cli.output.formatting import count_of
 
 
 def simulate(
@@ -36,8 +35,8 @@ def simulate(
 
     Example: ./k1 simulate trk_01JABCDEF --html show.html
     """
-    from k1_cli.lookup import find_track
-    from k1_cli.outputs import write_output
+    from k1_cli.api.lookup import current_version, find_track
+    from k1_cli.output.files import write_output
 
     tried = _read_graph(graph) if graph is not None else None
     with open_gateway(home) as gateway:
@@ -45,8 +44,8 @@ def simulate(
         number = version or current_version(found)
         done = gateway.simulate(found["id"], number, tried)
         if html is not None:
-            from k1_cli.page_audio import audio_uri
-            from k1_cli.showing import simulation_page
+            from k1_cli.songs.page_audio import audio_uri
+            from k1_cli.songs.show_page import simulation_page
 
             genesis, key = gateway.genesis(found["id"], number), found["audio"]["key"]
             seconds = genesis["global_metrics"]["duration_ms"] / 1000
@@ -74,14 +73,14 @@ def graph(
 
     Example: ./k1 graph trk_01JABCDEF --png graph.png
     """
-    from k1_cli.lookup import find_track
+    from k1_cli.api.lookup import current_version, find_track
 
     with open_gateway(home) as gateway:
         found = gateway.track(find_track(gateway, track))["track"]
         document = gateway.graph(found["id"], version or current_version(found))
     if png is not None:
-        from k1_cli.outputs import write_output
-        from k1_cli.showing import graph_picture
+        from k1_cli.output.files import write_output
+        from k1_cli.songs.show_page import graph_picture
 
         write_output(png, graph_picture(document))
     if as_json:
@@ -102,8 +101,8 @@ def _read_graph(path: Path) -> Any:
 
 
 def _audio(home: Path, key: str) -> bytes:
-    from k1_cli.pictures import fetch_audio
-    from k1_cli.running import need_stack
+    from k1_cli.songs.stored_audio import fetch_audio
+    from k1_cli.stack.running_stack import need_stack
 
     return fetch_audio(need_stack(home).environment, key)
 

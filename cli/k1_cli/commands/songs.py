@@ -9,24 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from k1_cli.checkout import DEFAULT_HOME
-from k1_cli.console import messages, print_json, results
+from k1_cli.commands.common import HomeOption, JsonOption, TrackArgument, VersionOption, open_gateway
 from k1_cli.errors import CommandError
-from k1_cli.hints import k1_command
-from k1_cli.options import HomeOption, JsonOption
+from k1_cli.output.console import messages, print_json, results
+from k1_cli.output.hints import k1_command
 
 if TYPE_CHECKING:
-    from k1_cli.gateway import Gateway
-    from k1_cli.uploading import Details
+    from k1_cli.songs.upload import Details
 
 _PAGE = 50
-
-TrackArgument = Annotated[
-    str,
-    typer.Argument(
-        help="The track: its id, a prefix of its id, or its title.", metavar="TRACK", show_default=False
-    ),
-]
-VersionOption = Annotated[int | None, typer.Option(help="The current version by default.", min=1)]
 
 
 def upload(
@@ -51,7 +42,7 @@ def upload(
 
     Example: ./k1 upload song.mp3 --title "My song" --wait
     """
-    from k1_cli.uploading import Details
+    from k1_cli.songs.upload import Details
 
     details = Details(title, artist, tuple(tag or ()), preset, priority)
     if len(songs) == 1 and not songs[0].is_dir():
@@ -63,21 +54,21 @@ def upload(
 
 
 def _upload_one(song: Path, details: "Details", home: Path, *, wait: bool, as_json: bool) -> None:
-    from k1_cli import uploading
-    from k1_cli.summary import print_summary
+    from k1_cli.songs import upload
+    from k1_cli.songs.map_summary import print_summary
 
     if not song.is_file():
         raise CommandError(f"there is no file {song}")
     with open_gateway(home) as gateway:
-        accepted = uploading.upload(gateway, details.song(song))
-        note = uploading.existing_note(gateway, details, accepted)
+        accepted = upload.upload(gateway, details.song(song))
+        note = upload.existing_note(gateway, details, accepted)
         if not wait:
             note = note or k1_command(f"tracks {accepted['track_id']}") + " shows it"
             _print(accepted, as_json, f"{accepted['track_id']}: {accepted['status']}; {note}")
             return
         if note is not None:
             messages.print(note)
-        done = uploading.follow(gateway, accepted)
+        done = upload.follow(gateway, accepted)
     if as_json:
         print_json(done.to_json())
     if done.failure is not None:
@@ -91,7 +82,7 @@ def _upload_one(song: Path, details: "Details", home: Path, *, wait: bool, as_js
 
 
 def _upload_several(songs: list[Path], details: "Details", home: Path, *, wait: bool, as_json: bool) -> None:
-    from k1_cli.bulk_upload import find_songs, sum_up, upload_all
+    from k1_cli.songs.bulk_upload import find_songs, sum_up, upload_all
 
     with open_gateway(home) as gateway:
         outcomes = upload_all(gateway, list(find_songs(songs)), details, wait=wait, quiet=as_json)
@@ -119,7 +110,7 @@ def tracks(
 
     Example: ./k1 tracks --search night
     """
-    from k1_cli.lookup import find_track
+    from k1_cli.api.lookup import find_track
 
     with open_gateway(home) as gateway:
         if track is not None:
@@ -143,8 +134,8 @@ def genesis(
 
     Example: ./k1 genesis trk_01JABCDEF --plot map.png
     """
-    from k1_cli.lookup import find_track
-    from k1_cli.outputs import write_output
+    from k1_cli.api.lookup import current_version, find_track
+    from k1_cli.output.files import write_output
 
     with open_gateway(home) as gateway:
         found = gateway.track(find_track(gateway, track))["track"]
@@ -152,8 +143,8 @@ def genesis(
     if out is not None:
         write_output(out, json.dumps(document, ensure_ascii=False).encode())
     if plot is not None:
-        from k1_cli.pictures import plot_track
-        from k1_cli.running import need_stack
+        from k1_cli.songs.stored_audio import plot_track
+        from k1_cli.stack.running_stack import need_stack
         from k1_contracts.genesis import GenesisMap
 
         plot_track(
@@ -163,31 +154,14 @@ def genesis(
         print_json(document)
 
 
-def current_version(track: dict[str, Any]) -> int:
-    """The version in use; raises CommandError while there is none."""
-    version: int | None = track.get("current_version")
-    if version is None:
-        raise CommandError(f"{track['id']} has no map yet: its status is {track['status']}")
-    return version
-
-
-def open_gateway(home: Path) -> "Gateway":
-    """A client of the stack that runs on this home; raises CommandError when none does."""
-    from k1_cli.gateway import Gateway
-    from k1_cli.running import need_stack
-
-    stack = need_stack(home)
-    return Gateway(stack.url, stack.network.ca)
-
-
 def _print(document: dict[str, Any], as_json: bool, sentence: str) -> None:
     print_json(document) if as_json else results.print(sentence)
 
 
 def _print_page(page: dict[str, Any]) -> None:
-    from k1_cli.formatting import count_of
-    from k1_cli.grid import Grid
-    from k1_cli.summary import clock
+    from k1_cli.output.formatting import count_of
+    from k1_cli.output.table import Grid
+    from k1_cli.songs.map_summary import clock
 
     table = Grid(
         ("id", "title", "artist", "length", "BPM", "status", "preset"),
@@ -209,14 +183,14 @@ def _print_page(page: dict[str, Any]) -> None:
 
 
 def _print_same(track_ids: list[str]) -> None:
-    from k1_cli.summary import same_recording_line
+    from k1_cli.songs.map_summary import same_recording_line
 
     for track_id in track_ids:
         results.print(same_recording_line(track_id))
 
 
 def _print_detail(detail: dict[str, Any]) -> None:
-    from k1_cli.formatting import field_lines
+    from k1_cli.output.formatting import field_lines
 
     for line in field_lines(detail["track"]):
         results.print(line)

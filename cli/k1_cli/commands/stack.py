@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from k1_cli.checkout import DEFAULT_HOME
-from k1_cli.console import messages, print_json, results
-from k1_cli.embedded.disk import MAKE_SPACE
+from k1_cli.commands.common import HomeOption, JsonOption
 from k1_cli.errors import CommandError, ExplainedError
-from k1_cli.hints import k1_command
-from k1_cli.options import HomeOption, JsonOption
+from k1_cli.output.console import messages, print_json, results
+from k1_cli.output.hints import k1_command
+from k1_cli.stack.embedded.disk import MAKE_SPACE
 
 if TYPE_CHECKING:
-    from k1_cli.listening import Listening
+    from k1_cli.stack.listen_options import Listening
 
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PAUSE = 0.05
@@ -84,7 +84,7 @@ def up(
 
     Example: ./k1 up --listen 192.168.1.5 --name stage.local --port 8443
     """
-    from k1_cli.listening import Listening
+    from k1_cli.stack.listen_options import Listening
 
     listening = Listening(listen, tuple(name or ()), tls_cert, tls_key, tls_ca, tls=not no_tls)
     for line in listening.warnings():
@@ -97,7 +97,7 @@ def up(
 
 
 def _up_in_the_foreground(home: Path, port: int | None, sim_devices: int, listening: "Listening") -> None:
-    from k1_cli.supervisor import Supervisor
+    from k1_cli.stack.supervisor import Supervisor
 
     network = listening.network(home)
     supervisor = Supervisor(home, port=port, simulated=sim_devices, say=_say, network=network)
@@ -121,7 +121,7 @@ def _failures_explained(home: Path) -> Generator[None]:
     Raises:
         ExplainedError: in place of any error.
     """
-    from k1_cli.embedded.errors import HomeInUseError, StackError
+    from k1_cli.stack.embedded.errors import HomeInUseError, StackError
 
     try:
         yield
@@ -176,9 +176,9 @@ def _say(line: str) -> None:
 
 
 def _up_in_the_background(home: Path, port: int | None, sim_devices: int, listening: "Listening") -> None:
-    from k1_cli.embedded.errors import HomeInUseError
-    from k1_cli.embedded.home import Home
-    from k1_cli.running import find_stack
+    from k1_cli.stack.embedded.errors import HomeInUseError
+    from k1_cli.stack.embedded.home import Home
+    from k1_cli.stack.running_stack import find_stack
 
     place = Home(home)
     place.create()
@@ -218,8 +218,8 @@ def down(home: HomeOption = DEFAULT_HOME) -> None:
     """
     import psutil
 
-    from k1_cli.embedded.home import Home
-    from k1_cli.running import find_stack
+    from k1_cli.stack.embedded.home import Home
+    from k1_cli.stack.running_stack import find_stack
 
     stack = find_stack(home)
     if stack is None:
@@ -244,10 +244,10 @@ def status(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None
 
     Example: ./k1 status --json
     """
-    from k1_cli.listening import network_lines
-    from k1_cli.running import need_stack
-    from k1_cli.status import read_status
-    from k1_cli.status_table import status_tables
+    from k1_cli.stack.listen_options import network_lines
+    from k1_cli.stack.running_stack import need_stack
+    from k1_cli.stack.status import read_status
+    from k1_cli.stack.status_table import status_tables
 
     stack = need_stack(home)
     found = read_status(stack)

@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 
-from k1_cli.embedded.nats import NatsServer
+from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.devices import DEVICE_MAX_SUBSCRIPTIONS, DEVICE_MESSAGE_MAX_BYTES
 from k1_contracts.fleet import DeviceCredential
 from k1_platform import mqtt_state

