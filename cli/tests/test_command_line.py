@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_cli.app import main, take_debug
+from k1_cli.app import main, split_debug_option
 from k1_cli.checkout import ROOT
 
 COMMANDS = (
@@ -214,7 +214,7 @@ def test_the_tests_get_their_arguments_untouched(k1: K1) -> None:
 @given(st.lists(st.sampled_from(["--debug", "test", "upload", "x", "--json"]), max_size=6))
 def test_debug_is_ours_before_test_and_pytests_after(arguments: list[str]) -> None:
     """Nothing else is lost or moved."""
-    debug, kept = take_debug(arguments)
+    debug, kept = split_debug_option(arguments)
     ours = arguments[: arguments.index("test")] if "test" in arguments else arguments
     assert debug == ("--debug" in ours)
     assert [argument for argument in ours if argument != "--debug"] + arguments[len(ours) :] == kept

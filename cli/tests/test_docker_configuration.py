@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 
 from k1_cli.stack.embedded.home import Home
 from k1_cli.stack.embedded.ports import free_port
-from k1_cli.stack.embedded.programs import program
+from k1_cli.stack.embedded.programs import find_program
 from k1_cli.stack.embedded.servers.nats import MAX_FILE_STORE, NatsServer
 from k1_contracts import streams
 from k1_platform.certificates import ensure_certificates
@@ -58,7 +58,7 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[NatsSetti
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "nats.conf").write_text(text)
     shutil.copytree(keys.folder / "server", tmp_path / "etc" / "keys")
-    process = subprocess.Popen([program("nats-server"), "-c", str(tmp_path / "etc" / "nats.conf")])
+    process = subprocess.Popen([find_program("nats-server"), "-c", str(tmp_path / "etc" / "nats.conf")])
     scheme = "tls" if secure else "nats"
     yield NatsSettings(url=f"{scheme}://127.0.0.1:{port}", creds=keys.service_credentials, ca=tls.ca)
     process.terminate()

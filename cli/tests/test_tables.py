@@ -7,11 +7,11 @@ from rich.cells import cell_len
 
 from cli.tests.deployment_samples import DEPLOYMENT, TRACK, at, rollback, step
 from cli.tests.stub_gateway import StubGateway, run_k1
-from k1_cli.deployments.live_view import Board
+from k1_cli.deployments.live_view import LiveView
 from k1_cli.deployments.rendering import render
 from k1_cli.output.console import LiteralConsole
 from k1_cli.output.table import short_ids
-from k1_cli.simulator.fleet_view import FleetPicture
+from k1_cli.simulator.fleet_view import FleetView
 from k1_cli.stack.status import ConsumerStatus, ServerStatus, ServiceStatus, SimulatedStatus, StackStatus
 from k1_cli.stack.status_table import status_tables
 from k1_contracts.devices import RunningBundle
@@ -88,8 +88,8 @@ def test_the_live_view_fits() -> None:
             "steps": [step("stage", 0, None, "running", attempt=2)],
         }
     )  # fmt: skip
-    board = Board(rollback().model_copy(update={"devices": [device], "waits_for": [DEPLOYMENT]}), LONG * 3)
-    lines = shown(render(board, at(5)))
+    live = LiveView(rollback().model_copy(update={"devices": [device], "waits_for": [DEPLOYMENT]}), LONG * 3)
+    lines = shown(render(live, at(5)))
     assert fits(lines)
     assert any("100 % 2." in line and "rollback pending" in line for line in lines)
 
@@ -106,7 +106,7 @@ def test_the_status_and_the_simulated_devices_fit() -> None:
     assert fits(shown(*status_tables("http://127.0.0.1:65535", status)))
     bundle = RunningBundle(bundle_sha256="a" * 64, track_id=TRACK, version=1000)
     state = DeviceState(LONG, True, bundle, ("b" * 64, "c" * 64), 7, None, 42_000, None)
-    assert fits(shown(FleetPicture().draw({LONG: state})))
+    assert fits(shown(FleetView().draw({LONG: state})))
 
 
 def test_short_ids_differ() -> None:

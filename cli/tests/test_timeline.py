@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cli.tests.deployment_samples import rollback, rollout, step, view
 from k1_cli.deployments.timeline.axis import LONG_S, duration, make_axis
 from k1_cli.deployments.timeline.drawing import draw_timeline
-from k1_cli.deployments.timeline.layout import MOST_ROWS, Timeline, lay_out
+from k1_cli.deployments.timeline.layout import MAX_ROWS, Timeline, lay_out
 from k1_contracts.deployments import DeploymentView, DeviceDeployment
 
 STEPS = ("check", "stage", "activate", "verify", "observe", "commit", "discard", "rollback")
@@ -41,7 +41,7 @@ def _steps(draw: st.DrawFn):
 
 @st.composite
 def _views(draw: st.DrawFn) -> DeploymentView:
-    count = draw(st.integers(0, 4) | st.integers(MOST_ROWS - 1, MOST_ROWS + 20))
+    count = draw(st.integers(0, 4) | st.integers(MAX_ROWS - 1, MAX_ROWS + 20))
     kinds = [
         (
             draw(st.sampled_from(OUTCOMES)),
@@ -85,8 +85,8 @@ def test_everything_has_its_place(deployment: DeploymentView) -> None:
             bars = sorted((bar.start, bar.end) for bar in row.bars if bar.lane == lane)
             assert all(before[1] <= after[0] for before, after in itertools.pairwise(bars))
     assert outcomes == Counter(device.outcome for device in deployment.devices)
-    assert all(0 <= thing.at <= timeline.axis.span for thing in (*timeline.moments, *timeline.marks))
-    assert len(timeline.rows) <= MOST_ROWS
+    assert all(0 <= thing.at <= timeline.axis.span for thing in (*timeline.activations, *timeline.marks))
+    assert len(timeline.rows) <= MAX_ROWS
 
 
 @given(_views())
@@ -96,7 +96,7 @@ def test_alone_a_device_shows_all_its_steps(deployment: DeploymentView) -> None:
     for row in laid_out(deployment).rows:
         if (device := by_name.get(row.label)) is not None:
             tones = [s.step if s.status == "done" else s.status for s in device.steps]
-            assert Counter(bar.tone for bar in row.bars) == Counter(tones)
+            assert Counter(bar.style for bar in row.bars) == Counter(tones)
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=40), st.lists(st.floats(0, 1), max_size=10))
@@ -148,7 +148,7 @@ def test_each_batch_has_its_moment() -> None:
         )
     ]
     deployment = view(devices, "observing", 12, strategy={"canary": 1})
-    assert [(moment.at, moment.label) for moment in laid_out(deployment).moments] == [
+    assert [(activation.at, activation.label) for activation in laid_out(deployment).activations] == [
         (5.0, "canary ±2 ms"),
         (9.1, "batch 2 ±7.4 ms"),
     ]

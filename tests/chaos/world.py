@@ -19,7 +19,7 @@ from nats.aio.msg import Msg
 from pydantic import SecretStr
 
 from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
-from k1_cli.stack.zygote import Nursery
+from k1_cli.stack.zygote import Zygote
 from k1_contracts import streams, subjects
 from k1_contracts.bundles import BundleInfo, GetBundle
 from k1_contracts.graph_queries import KeySet, PublicKey
@@ -47,7 +47,7 @@ class World:
 
     folder: Path
     stack: EmbeddedStack = field(init=False)
-    nursery: Nursery = field(init=False)
+    nursery: Zygote = field(init=False)
     deploys: list[DeployProcess] = field(default_factory=list)
     _started: int = 0
 
@@ -66,7 +66,7 @@ class World:
         return cls(Path(tempfile.mkdtemp(prefix="k1-chaos-", dir=memory if memory.is_dir() else None)))
 
     def start(self) -> None:
-        self.nursery = Nursery(self.folder / "nursery.log")
+        self.nursery = Zygote(self.folder / "nursery.log")
         self.stack.start()
         asyncio.run(self._prepare())
 

@@ -18,7 +18,7 @@ import nats
 import psutil
 import pytest
 
-from k1_cli.stack.running_stack import RunningStack, need_stack
+from k1_cli.stack.running_stack import RunningStack, require_stack
 from k1_contracts import streams
 from k1_platform.dead_letter_queue import DeadLetter, list_dead_letters
 from k1_platform.nats_connection import connect_options
@@ -54,7 +54,7 @@ class System:
     @property
     def stack(self) -> RunningStack:
         """As the supervisor last wrote it down."""
-        return need_stack(self.home)
+        return require_stack(self.home)
 
     @property
     def url(self) -> str:

@@ -1,4 +1,4 @@
-"""The gateway's HTTP API, as far as the commands use it."""
+"""A client of the gateway's HTTP API, with the calls that the commands need."""
 
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -13,19 +13,18 @@ import httpx
 
 from k1_cli.api.problems import describe_problem
 from k1_cli.errors import CommandError
+from k1_cli.json_types import JsonObject
 from k1_cli.output.formatting import form_file_name, readable
 from k1_cli.output.hints import k1_command
 from k1_platform.tls import client_context
 
-JsonObject = dict[str, Any]
-
 
 class NotFoundError(CommandError):
-    """The gateway knows nothing of that id."""
+    """The gateway does not know that id."""
 
 
 class BusyError(CommandError):
-    """The gateway takes no more at the moment."""
+    """The gateway accepts no more requests at the moment; try again after `retry_after_s` seconds."""
 
     def __init__(self, sentence: str, retry_after_s: float) -> None:
         super().__init__(sentence)
@@ -36,19 +35,19 @@ _TIMEOUT = httpx.Timeout(30.0, write=120.0)
 _SIMULATE_TIMEOUT = 90.0
 _POLL_SECONDS = 0.15
 _RETRY_AFTER_S = 5.0
-_TEXTS = frozenset({"json", "data", "params"})
-"""What of a request holds text of a person."""
+_TEXT_ARGUMENTS = frozenset({"json", "data", "params"})
+"""The parts of a request that hold text from a person."""
 _FINAL_JOB = frozenset({"completed", "failed", "cancelled"})
 _FINAL_TRACK = frozenset({"ready", "warning", "failed"})
 _CATALOGUE_PATIENCE = 30.0
-_FIRST_HEARD_PATIENCE = 15.0
+_JOB_PATIENCE = 15.0
 
 OnBytes = Callable[[int], None]
 OnJob = Callable[[JsonObject], None]
 
 
 class _CountedFile:
-    """A file that tells how much of it has been read."""
+    """A file that calls `on_bytes` with the size of each chunk that is read."""
 
     def __init__(self, file: BinaryIO, on_bytes: OnBytes) -> None:
         self._file = file
@@ -73,8 +72,8 @@ class _CountedFile:
 
 
 @dataclass(frozen=True)
-class Song:
-    """What goes with an upload."""
+class SongUpload:
+    """A song to upload: the file and its form fields."""
 
     file: Path
     title: str
@@ -84,7 +83,7 @@ class Song:
     priority: int | None = None
 
     def fields(self) -> dict[str, str]:
-        """The form fields beside the file."""
+        """Return the form fields, without the file."""
         given = {
             "title": self.title,
             "artist": self.artist,
@@ -95,11 +94,11 @@ class Song:
         return {name: value for name, value in given.items() if value is not None}
 
 
-class Gateway:
-    """A client of `/api/v1`; every failure is a CommandError with the server's own sentence."""
+class GatewayClient:
+    """A client of `/api/v1`; every failure raises a CommandError with the server's sentence."""
 
     def __init__(self, url: str, ca: Path | None = None) -> None:
-        """`ca`: the CA of an https address; None for those that the system knows."""
+        """`ca`: the CA of an https address; None where the system trusts its certificate."""
         self._http = httpx.Client(base_url=f"{url}/api/v1", timeout=_TIMEOUT, verify=client_context(ca))
 
     def __enter__(self) -> Self:
@@ -110,75 +109,79 @@ class Gateway:
     ) -> None:
         self._http.close()
 
-    def upload(self, song: Song, on_bytes: OnBytes) -> JsonObject:
-        """Stream the file up; `{track_id, job_id, status}`, also for a song that is there already."""
+    def upload(self, song: SongUpload, on_bytes: OnBytes) -> JsonObject:
+        """Upload the file as a stream; return `{track_id, job_id, status}`, also for a song that is stored already."""
         with song.file.open("rb") as file:
             content = cast("BinaryIO", _CountedFile(file, on_bytes))
             named = form_file_name(song.file), content
             return self._request("POST", "/tracks/upload", data=song.fields(), files={"file": named})
 
     def track(self, track_id: str) -> JsonObject:
-        """`{track, versions, ...}`."""
+        """Return a track as `{track, versions, ...}`."""
         return self._request("GET", f"/tracks/{track_id}")
 
     def tracks(self, **query: str | int) -> JsonObject:
-        """`{total, items}`."""
+        """Return a page of tracks as `{total, items}`."""
         return self._request("GET", "/tracks", params=query)
 
     def genesis(self, track_id: str, version: int) -> JsonObject:
-        """The whole Genesis map of one version."""
+        """Return the whole Genesis map of one version."""
         return self._request("GET", f"/tracks/{track_id}/versions/{version}/genesis")
 
     def artefacts(self, track_id: str, version: int) -> list[JsonObject]:
-        """All artefacts of a version, the present ones with signed URLs."""
+        """Return all artefacts of a version; those that are present have signed URLs."""
         return self._request("GET", f"/tracks/{track_id}/versions/{version}/artefacts")["artefacts"]
 
     def graph(self, track_id: str, version: int) -> JsonObject:
-        """The graph document of a version."""
+        """Return the graph document of a version."""
         return self._request("GET", f"/tracks/{track_id}/versions/{version}/graph")
 
     def simulate(self, track_id: str, version: int, graph: object | None) -> JsonObject:
-        """Run the version's graph, or one to try, over its map."""
+        """Run the version's graph, or the given one, over its map; return the report."""
         body = {} if graph is None else {"graph": graph}
         path = f"/tracks/{track_id}/versions/{version}/simulate"
         return self._request("POST", path, json=body, timeout=_SIMULATE_TIMEOUT)
 
     def fetch(self, url: str) -> bytes:
-        """What lies behind a signed URL."""
+        """Return the object behind a signed URL.
+
+        Raises:
+            CommandError: the object store does not return it.
+        """
         try:
             return self._http.get(url).raise_for_status().content
         except httpx.HTTPError as error:
             raise CommandError(f"the object store does not give {url.partition('?')[0]}: {error}") from error
 
     def devices(self, **query: str | int | bool) -> JsonObject:
-        """`{total, items}`."""
+        """Return a page of devices as `{total, items}`."""
         return self._request("GET", "/devices", params=query)
 
     def device(self, device_id: str) -> JsonObject:
-        """One device."""
+        """Return one device."""
         return self._request("GET", f"/devices/{device_id}")
 
-    def deploy(self, order: JsonObject) -> JsonObject:
-        """`{deployment_id, status}`, or the plan of a dry run."""
-        return self._request("POST", "/deployments", json=order)
+    def deploy(self, request: JsonObject) -> JsonObject:
+        """Start a deployment; return `{deployment_id, status}`, or the plan of a dry run."""
+        return self._request("POST", "/deployments", json=request)
 
     def deployments(self, **query: str | int) -> JsonObject:
-        """`{total, items}`, newest first."""
+        """Return a page of deployments as `{total, items}`, newest first."""
         return self._request("GET", "/deployments", params=query)
 
     def deployment(self, deployment_id: str) -> JsonObject:
-        """One deployment with its devices' steps."""
+        """Return one deployment with the steps of its devices."""
         return self._request("GET", f"/deployments/{deployment_id}")
 
-    def control(self, deployment_id: str, action: str, told: JsonObject) -> JsonObject:
-        """Cancel, roll back, pause or resume; the deployment as it is then."""
-        return self._request("POST", f"/deployments/{deployment_id}/{action}", json=told)
+    def control(self, deployment_id: str, action: str, body: JsonObject) -> JsonObject:
+        """Cancel, roll back, pause or resume a deployment; return its new state."""
+        return self._request("POST", f"/deployments/{deployment_id}/{action}", json=body)
 
     def deployment_events(self, deployment_id: str) -> Generator[tuple[str, str]]:
-        """Name and JSON of each event until the deployment ends, or until the gateway does.
+        """Yield the name and JSON of each event until the deployment ends or the gateway stops.
 
         Raises:
-            ConnectionError: the stream broke off.
+            ConnectionError: the stream was interrupted.
         """
         path = f"/deployments/{deployment_id}/events"
         try:
@@ -197,30 +200,34 @@ class Gateway:
             raise ConnectionError(str(error)) from error
 
     def job(self, job_id: str) -> JsonObject:
-        """Status, stage and percent of a job."""
+        """Return the status, stage and percent of a job."""
         return self._request("GET", f"/analysis/jobs/{job_id}")
 
     def wait_for_job(self, job_id: str, on_job: OnJob) -> JsonObject:
-        """Follow a job to its end, showing each state on the way.
+        """Wait until a job has ended and return it; call `on_job` with each state on the way.
 
-        An upload is answered as soon as it is safe, which may be before the catalogue has heard of its job.
+        The gateway answers an upload as soon as it is safe, which may be before the catalogue knows the job.
         """
-        unheard_until = time.monotonic() + _FIRST_HEARD_PATIENCE
+        unknown_until = time.monotonic() + _JOB_PATIENCE
         while True:
             try:
                 job = self.job(job_id)
             except NotFoundError:
-                if time.monotonic() > unheard_until:
+                if time.monotonic() > unknown_until:
                     raise
             else:
-                unheard_until = 0.0
+                unknown_until = 0.0
                 on_job(job)
                 if job["status"] in _FINAL_JOB:
                     return job
             time.sleep(_POLL_SECONDS)
 
     def wait_for_track(self, track_id: str) -> JsonObject:
-        """The track once the catalogue has heard of its analysis, a moment after the job's end."""
+        """Return the track once the catalogue knows the result of its analysis, a moment after the job's end.
+
+        Raises:
+            CommandError: the catalogue does not know it in time.
+        """
         deadline = time.monotonic() + _CATALOGUE_PATIENCE
         while True:
             found = self.track(track_id)
@@ -234,29 +241,31 @@ class Gateway:
             time.sleep(_POLL_SECONDS)
 
     def _request(self, method: str, path: str, **arguments: Any) -> JsonObject:
-        sent = {name: _readable(value) if name in _TEXTS else value for name, value in arguments.items()}
+        sent = {
+            name: _readable(value) if name in _TEXT_ARGUMENTS else value for name, value in arguments.items()
+        }
         try:
             response = self._http.request(method, quote(readable(path)), **sent)
         except httpx.HTTPError as error:
             sentence = f"the gateway at {self._http.base_url} does not answer: {error}"
-            raise CommandError(f"{sentence}; {_where_to_look()}") from error
+            raise CommandError(f"{sentence}; {_next_steps()}") from error
         if response.status_code == HTTPStatus.NOT_FOUND:
             raise NotFoundError(_problem(response))
         if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
             raise BusyError(_problem(response), _retry_after_s(response))
         if response.is_server_error:
-            raise CommandError(f"{_problem(response)}; {_where_to_look()}")
+            raise CommandError(f"{_problem(response)}; {_next_steps()}")
         if response.is_error:
             raise CommandError(_problem(response))
         return cast("JsonObject", response.json())
 
 
-def _where_to_look() -> str:
+def _next_steps() -> str:
     return f"{k1_command('status')} tells what does not run, {k1_command('doctor')} what this machine lacks"
 
 
 def _readable(value: Any) -> Any:
-    """Every text in what is sent: arguments may hold bytes that are not UTF-8, which cannot be sent."""
+    """Return the value with every text made readable: arguments may hold bytes that are not UTF-8."""
     if isinstance(value, str):
         return readable(value)
     if isinstance(value, dict):
@@ -272,7 +281,7 @@ def _retry_after_s(response: httpx.Response) -> float:
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
-    """The lines of an event stream: they end at line feeds alone, and U+2028 in a reason is no end."""
+    """Yield the lines of an event stream. Only a line feed ends a line: a reason may contain U+2028."""
     rest = b""
     for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")

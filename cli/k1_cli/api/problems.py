@@ -1,10 +1,10 @@
-"""Turns errors of the HTTP API into sentences of the command line, in which fields of a request are options."""
+"""Turns errors of the HTTP API into sentences for the terminal, which name options instead of request fields."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Final, cast
 
-JsonObject = dict[str, Any]
+from k1_cli.json_types import JsonObject
 
 _OPTIONS: Final[Mapping[str, str]] = {
     "strategy.canary": "--canary",
@@ -32,9 +32,9 @@ _OPTIONS: Final[Mapping[str, str]] = {
     "status": "--status",
     "graph": "--graph",
 }
-_NAMES: Final[Mapping[str, str]] = {"String": "the text", "List": "the list", "Input": "it"}
-_A_TYPE: Final = re.compile(rf"^(?:{'|'.join(_NAMES)})(?= should)")
-_INVALID: Final = frozenset({"invalid_body", "invalid_parameter", "invalid_form"})
+_TYPE_NAMES: Final[Mapping[str, str]] = {"String": "the text", "List": "the list", "Input": "it"}
+_LEADING_TYPE: Final = re.compile(rf"^(?:{'|'.join(_TYPE_NAMES)})(?= should)")
+_INVALID_REQUEST: Final = frozenset({"invalid_body", "invalid_parameter", "invalid_form"})
 _BLOCKED_ADVICE: Final = (
     "Mend that, leave these devices out, let --max-failures allow for them, or pass a gate with "
     "--override GATE=REASON"
@@ -42,13 +42,13 @@ _BLOCKED_ADVICE: Final = (
 
 
 def describe_problem(problem: JsonObject, status: int) -> str:
-    """Return a problem document (RFC 9457) as the sentence that follows `k1: `."""
+    """Return a problem document (RFC 9457) as the sentence that is printed after `k1: `."""
     code = problem.get("code", status)
-    faults = cast("list[JsonObject]", problem.get("errors") or [])
-    if code in _INVALID and faults:
-        return "; ".join(_fault_lines(faults))
+    errors = cast("list[JsonObject]", problem.get("errors") or [])
+    if code in _INVALID_REQUEST and errors:
+        return "; ".join(_error_lines(errors))
     if code == "deployment_blocked":
-        found = "".join(f"\n  {fault['name']}: {fault['message']}" for fault in faults)
+        found = "".join(f"\n  {error['name']}: {error['message']}" for error in errors)
         return f"the deployment would not start:{found or ' there is no device to take it'}\n{_BLOCKED_ADVICE} ({code})"
     sentence = problem.get("detail") or problem.get("title") or "no reason given"
     violations = cast("list[JsonObject]", problem.get("violations") or [])
@@ -59,7 +59,10 @@ def describe_problem(problem: JsonObject, status: int) -> str:
 
 
 def option_of(field: str) -> str:
-    """Return `--canary` for `strategy.canary`, `--max-failures` for `body.strategy.max_failures.constrained-int`."""
+    """Return the option of a request field.
+
+    `--canary` for `strategy.canary`, `--max-failures` for `body.strategy.max_failures.constrained-int`.
+    """
     name = field.removeprefix("body.")
     if name.startswith("graph."):
         return f"--graph, {name.removeprefix('graph.')}"
@@ -67,11 +70,11 @@ def option_of(field: str) -> str:
     return next(known, field)
 
 
-def _fault_lines(faults: Sequence[JsonObject]) -> Iterator[str]:
-    """Each option once: what may be a number or a text is refused as both."""
+def _error_lines(errors: Sequence[JsonObject]) -> Iterator[str]:
+    """Yield one line per option: a field that may be a number or a text has an error for each type."""
     by_option: dict[str, list[str]] = {}
-    for fault in faults:
-        sentence = _A_TYPE.sub(lambda found: _NAMES[found[0]], fault["message"])
-        by_option.setdefault(option_of(fault["name"]), []).append(sentence)
+    for error in errors:
+        sentence = _LEADING_TYPE.sub(lambda found: _TYPE_NAMES[found[0]], error["message"])
+        by_option.setdefault(option_of(error["name"]), []).append(sentence)
     for option, messages in by_option.items():
         yield f"{option}: {', or '.join(dict.fromkeys(messages))}"

@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from k1_cli.checkout import DEFAULT_HOME
-from k1_cli.output.hints import use_home
+from k1_cli.output.hints import set_home
 
 if TYPE_CHECKING:
-    from k1_cli.api.client import Gateway
+    from k1_cli.api.client import GatewayClient
 
 
-def _take_home(home: Path) -> Path:
-    """Refuse a name that is not UTF-8, as the servers' settings files name the home; hints name it from here on."""
+def _accept_home(home: Path) -> Path:
+    """Set the home for hints and return it.
+
+    Raises:
+        BadParameter: the name is not UTF-8, but the settings files of the servers contain it.
+    """
     try:
         str(home).encode()
     except UnicodeEncodeError as error:
         raise typer.BadParameter(f"the name of the folder {home} is not UTF-8; choose another one") from error
-    use_home(home)
+    set_home(home)
     return home
 
 
@@ -29,7 +33,7 @@ HomeOption = Annotated[
     typer.Option(
         "--home",
         envvar="K1_HOME",
-        callback=_take_home,
+        callback=_accept_home,
         file_okay=False,
         help="The folder of the stack: data, logs, credentials.",
         show_default=str(DEFAULT_HOME),
@@ -42,13 +46,17 @@ TrackArgument = Annotated[
         help="The track: its id, a prefix of its id, or its title.", metavar="TRACK", show_default=False
     ),
 ]
-VersionOption = Annotated[int | None, typer.Option(help="The current version by default.", min=1)]
+VersionOption = Annotated[int | None, typer.Option(help="The version; the current one by default.", min=1)]
 
 
-def open_gateway(home: Path) -> "Gateway":
-    """A client of the stack that runs on this home; raises CommandError when none does."""
-    from k1_cli.api.client import Gateway
-    from k1_cli.stack.running_stack import need_stack
+def open_gateway(home: Path) -> "GatewayClient":
+    """Return a client of the gateway of the stack that runs on this home.
 
-    stack = need_stack(home)
-    return Gateway(stack.url, stack.network.ca)
+    Raises:
+        CommandError: no stack runs on it.
+    """
+    from k1_cli.api.client import GatewayClient
+    from k1_cli.stack.running_stack import require_stack
+
+    stack = require_stack(home)
+    return GatewayClient(stack.url, stack.network.ca)

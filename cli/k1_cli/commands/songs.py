@@ -1,4 +1,4 @@
-"""`k1 upload`, `k1 tracks`, `k1 genesis`: songs in a running stack."""
+"""The commands `k1 upload`, `k1 tracks` and `k1 genesis`: songs in a running stack."""
 
 # ruff: noqa: PLC0415  a command imports its tools when it runs, so that --help is fast
 
@@ -15,7 +15,7 @@ from k1_cli.output.console import messages, print_json, results
 from k1_cli.output.hints import k1_command
 
 if TYPE_CHECKING:
-    from k1_cli.songs.upload import Details
+    from k1_cli.songs.song_upload import SongDetails
 
 _PAGE = 50
 
@@ -29,22 +29,24 @@ def upload(
         ),
     ],
     *,
-    title: Annotated[str | None, typer.Option(help="The file's name by default; for one file only.")] = None,
-    artist: Annotated[str | None, typer.Option(help="Who made it.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="May be given several times.")] = None,
+    title: Annotated[
+        str | None, typer.Option(help="The title; the file name by default; for one file only.")
+    ] = None,
+    artist: Annotated[str | None, typer.Option(help="The artist.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="A tag; may be repeated.")] = None,
     preset: Annotated[str | None, typer.Option(help="edm, rock, orchestral, jazz or hiphop.")] = None,
     priority: Annotated[int | None, typer.Option(min=1, max=10, help="10 goes first.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Follow the analysis and print a summary.")] = False,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Send songs to the running stack. Of several, each has a line, and one that fails does not stop the others.
+    """Upload songs to the running stack. Several songs get one line each; one that fails does not stop the others.
 
     Example: ./k1 upload song.mp3 --title "My song" --wait
     """
-    from k1_cli.songs.upload import Details
+    from k1_cli.songs.song_upload import SongDetails
 
-    details = Details(title, artist, tuple(tag or ()), preset, priority)
+    details = SongDetails(title, artist, tuple(tag or ()), preset, priority)
     if len(songs) == 1 and not songs[0].is_dir():
         _upload_one(songs[0], details, home, wait=wait, as_json=as_json)
         return
@@ -53,22 +55,22 @@ def upload(
     _upload_several(songs, details, home, wait=wait, as_json=as_json)
 
 
-def _upload_one(song: Path, details: "Details", home: Path, *, wait: bool, as_json: bool) -> None:
-    from k1_cli.songs import upload
+def _upload_one(song: Path, details: "SongDetails", home: Path, *, wait: bool, as_json: bool) -> None:
+    from k1_cli.songs import song_upload
     from k1_cli.songs.map_summary import print_summary
 
     if not song.is_file():
         raise CommandError(f"there is no file {song}")
     with open_gateway(home) as gateway:
-        accepted = upload.upload(gateway, details.song(song))
-        note = upload.existing_note(gateway, details, accepted)
+        accepted = song_upload.upload_song(gateway, details.song(song))
+        note = song_upload.existing_note(gateway, details, accepted)
         if not wait:
             note = note or k1_command(f"tracks {accepted['track_id']}") + " shows it"
             _print(accepted, as_json, f"{accepted['track_id']}: {accepted['status']}; {note}")
             return
         if note is not None:
             messages.print(note)
-        done = upload.follow(gateway, accepted)
+        done = song_upload.follow_analysis(gateway, accepted)
     if as_json:
         print_json(done.to_json())
     if done.failure is not None:
@@ -78,11 +80,13 @@ def _upload_one(song: Path, details: "Details", home: Path, *, wait: bool, as_js
             f"{done.job['track_id']} version {done.job['version']} after {done.elapsed_ms / 1000:.1f} s"
         )
         print_summary(done.genesis)
-        _print_same(done.same_recording_as)
+        _print_same_recordings(done.same_recording_as)
 
 
-def _upload_several(songs: list[Path], details: "Details", home: Path, *, wait: bool, as_json: bool) -> None:
-    from k1_cli.songs.bulk_upload import find_songs, sum_up, upload_all
+def _upload_several(
+    songs: list[Path], details: "SongDetails", home: Path, *, wait: bool, as_json: bool
+) -> None:
+    from k1_cli.songs.bulk_upload import find_songs, summarise, upload_all
 
     with open_gateway(home) as gateway:
         outcomes = upload_all(gateway, list(find_songs(songs)), details, wait=wait, quiet=as_json)
@@ -91,7 +95,7 @@ def _upload_several(songs: list[Path], details: "Details", home: Path, *, wait: 
         items = [outcome.to_json() for outcome in outcomes]
         print_json({"total": len(outcomes), "failed": failed, "items": items})
     else:
-        results.print(sum_up(outcomes))
+        results.print(summarise(outcomes))
     if failed:
         raise typer.Exit(1)
 
@@ -99,9 +103,11 @@ def _upload_several(songs: list[Path], details: "Details", home: Path, *, wait: 
 def tracks(
     track: Annotated[
         str | None,
-        typer.Argument(help="One in detail: its id, a prefix of it, or its title.", metavar="TRACK"),
+        typer.Argument(help="Show this track: its id, a prefix of it, or its title.", metavar="TRACK"),
     ] = None,
-    search: Annotated[str | None, typer.Option(help="In title, artist and tags.")] = None,
+    search: Annotated[
+        str | None, typer.Option(help="Only tracks with this text in title, artist or tags.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=200, help="How many at most.")] = _PAGE,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
@@ -130,7 +136,7 @@ def genesis(
     ] = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """The Genesis map of a track: to standard output, to a file, or as a picture.
+    """Write the Genesis map of a track to standard output, to a file, or as a picture.
 
     Example: ./k1 genesis trk_01JABCDEF --plot map.png
     """
@@ -144,11 +150,11 @@ def genesis(
         write_output(out, json.dumps(document, ensure_ascii=False).encode())
     if plot is not None:
         from k1_cli.songs.stored_audio import plot_track
-        from k1_cli.stack.running_stack import need_stack
+        from k1_cli.stack.running_stack import require_stack
         from k1_contracts.genesis import GenesisMap
 
         plot_track(
-            need_stack(home).environment, found["audio"]["key"], GenesisMap.model_validate(document), plot
+            require_stack(home).environment, found["audio"]["key"], GenesisMap.model_validate(document), plot
         )
     if out is None and plot is None:
         print_json(document)
@@ -160,16 +166,16 @@ def _print(document: dict[str, Any], as_json: bool, sentence: str) -> None:
 
 def _print_page(page: dict[str, Any]) -> None:
     from k1_cli.output.formatting import count_of
-    from k1_cli.output.table import Grid
-    from k1_cli.songs.map_summary import clock
+    from k1_cli.output.table import TextTable
+    from k1_cli.songs.map_summary import format_time
 
-    table = Grid(
+    table = TextTable(
         ("id", "title", "artist", "length", "BPM", "status", "preset"),
         flexible=("title", "artist", "preset"),
-        right=("length", "BPM"),
+        right_aligned=("length", "BPM"),
     )
     for track in page["items"]:
-        length = clock(track["duration_ms"]) if track.get("duration_ms") else ""
+        length = format_time(track["duration_ms"]) if track.get("duration_ms") else ""
         bpm = f"{track['bpm']:.1f}" if track.get("bpm") else ""
         named = track["id"], track["title"], track.get("artist") or ""
         table.add(*named, length, bpm, track["status"], track.get("preset") or "")
@@ -182,7 +188,7 @@ def _print_page(page: dict[str, Any]) -> None:
     results.print(total if shown == page["total"] else f"{shown} of {total}")
 
 
-def _print_same(track_ids: list[str]) -> None:
+def _print_same_recordings(track_ids: list[str]) -> None:
     from k1_cli.songs.map_summary import same_recording_line
 
     for track_id in track_ids:
@@ -194,7 +200,7 @@ def _print_detail(detail: dict[str, Any]) -> None:
 
     for line in field_lines(detail["track"]):
         results.print(line)
-    _print_same(detail.get("same_recording_as", []))
+    _print_same_recordings(detail.get("same_recording_as", []))
     for version in detail["versions"]:
         artefacts = ", ".join(a["name"] for a in version["artefacts"] if a["status"] == "present")
         results.print(f"version {version['version']} ({version['created_at']}): {artefacts}")

@@ -1,31 +1,32 @@
-"""From the options of `k1 deploy` to the body of `POST /deployments`; what is wrong in it the gateway says."""
+"""Builds the body of `POST /deployments` from the options of `k1 deploy`; the gateway validates its content."""
 
 import getpass
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from k1_cli.errors import CommandError
-
-JsonObject = dict[str, Any]
+from k1_cli.json_types import JsonObject
 
 _MAX_FAILURES: Final = re.compile(r"[0-9]{1,6}|100%|[0-9]{1,2}%")
 _SOON: Final = timedelta(minutes=5)
 
 
-def login() -> str:
-    """Who asks, for the audit trail; in a container the account may have no name."""
+def login_name() -> str:
+    """Return the user name for the audit trail; `operator` where the account has none, as in a container."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
         return "operator"
 
 
-def strategy_of(
+def build_strategy(
     canary: int | None, batch_size: int | None, max_failures: str | None, observe: float | None
 ) -> JsonObject:
-    """Only what was given: the rest is the contract's default. `max_failures`: `3` or `10%`.
+    """Return the rollout strategy with the given options only; the contract has defaults for the others.
+
+    `max_failures`: a count such as `3` or a share such as `10%`.
 
     Raises:
         CommandError: `max_failures` is neither.
@@ -43,11 +44,11 @@ def strategy_of(
     return {name: value for name, value in given.items() if value is not None}
 
 
-def future_moment(text: str, now: datetime) -> str:
-    """Return the time of `--at`, as the API takes it.
+def check_activation_time(text: str, now: datetime) -> str:
+    """Return the text of `--at` unchanged after checking it.
 
     Raises:
-        CommandError: it is no time, lacks its zone, or is past.
+        CommandError: it is no time, has no time zone, or is past.
     """
     try:
         moment = datetime.fromisoformat(text)
@@ -66,16 +67,16 @@ def _example(now: datetime) -> str:
     return f"{now + _SOON:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def split_devices(text: str) -> list[str]:
-    """`a,b`."""
+def split_device_ids(text: str) -> list[str]:
+    """Return the ids in a list such as `a,b`."""
     return [name for name in (part.strip() for part in text.split(",")) if name]
 
 
-def split_moment(text: str) -> tuple[str, str]:
-    """`TRACK@STARTED_AT`: the track that plays, and when its beginning was played.
+def parse_downbeat(text: str) -> tuple[str, str]:
+    """Return the track and its start time from `TRACK@TIME`: the track that plays, and when it began to play.
 
     Raises:
-        CommandError: it is not of this form.
+        CommandError: the text has another form.
     """
     track_id, at, started_at = text.partition("@")
     if not (track_id and at and started_at):
@@ -85,20 +86,20 @@ def split_moment(text: str) -> tuple[str, str]:
     return track_id, started_at
 
 
-def override_of(text: str) -> JsonObject:
-    """`gate=reason` for every device, `gate:device=reason` for one.
+def parse_override(text: str) -> JsonObject:
+    """Return the override in `GATE=REASON` for every device, or in `GATE:DEVICE=REASON` for one.
 
     Raises:
-        CommandError: it is not of this form.
+        CommandError: the text has another form.
     """
-    what, equals, reason = text.partition("=")
-    gate, colon, device_id = what.partition(":")
+    target, equals, reason = text.partition("=")
+    gate, colon, device_id = target.partition(":")
     if not (gate and equals and reason) or (colon and not device_id):
         raise CommandError(f"--override: {text} is no override: write GATE=REASON, or GATE:DEVICE=REASON")
     return {"gate": gate, "reason": reason, **({"device_id": device_id} if device_id else {})}
 
 
-def order_of(
+def build_request(
     track_id: str,
     version: int,
     *,
@@ -110,14 +111,18 @@ def order_of(
     requested_by: str,
     dry_run: bool,
 ) -> JsonObject:
-    """The body; raises CommandError for an override that is none."""
+    """Return the body of the request.
+
+    Raises:
+        CommandError: an override has the wrong form.
+    """
     return {
         "track_id": track_id,
         "version": version,
         **({"group": group} if device_ids is None else {"device_ids": list(device_ids)}),
         "strategy": strategy,
         **({"activation": activation} if activation else {}),
-        "overrides": [override_of(text) for text in overrides],
+        "overrides": [parse_override(text) for text in overrides],
         "requested_by": requested_by,
         **({"dry_run": True} if dry_run else {}),
     }

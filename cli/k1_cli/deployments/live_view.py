@@ -1,4 +1,4 @@
-"""The state of a deployment as it is watched: the view at the start, then change by change."""
+"""The state of a deployment while it is watched: a full view first, then one change after another."""
 
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ from k1_contracts.deployments import (
     StepView,
 )
 
-OVER: Final = ENDED | {"rollback_pending"}
-"""Nobody waits longer: what is pending is put right when the device comes back."""
-_TAIL: Final = 8
+FINISHED: Final = ENDED | {"rollback_pending"}
+"""The statuses at which a watch ends; a pending rollback happens when the device comes back."""
+_LOG_TAIL_SIZE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceRow:
-    """One device: its newest state of each step."""
+    """One device with the newest state of each of its steps."""
 
     device_id: str
     outcome: DeviceOutcome
@@ -35,53 +35,53 @@ class DeviceRow:
 
 
 @dataclass
-class Board:
-    """Everything that is shown of one deployment."""
+class LiveView:
+    """Everything that a watch shows of one deployment."""
 
     view: DeploymentView
     title: str
-    """Of the song."""
+    """The title of the song."""
     status: DeploymentStatus = field(init=False)
     paused: bool = field(init=False)
     rows: dict[str, DeviceRow] = field(init=False)
-    tail: deque[str] = field(init=False)
-    """The newest lines of the log, and what the changes since then told."""
+    log_tail: deque[str] = field(init=False)
+    """The newest lines of the event log, including the lines of the changes since the last full view."""
 
     def __post_init__(self) -> None:
-        self.tail = deque(maxlen=_TAIL)
-        self.take_view(self.view)
+        self.log_tail = deque(maxlen=_LOG_TAIL_SIZE)
+        self.replace(self.view)
 
     @property
     def counts(self) -> Counter[DeviceOutcome]:
-        """Devices by outcome."""
+        """The number of devices by outcome."""
         return Counter(row.outcome for row in self.rows.values())
 
-    def take_view(self, view: DeploymentView) -> None:
-        """All of it anew."""
+    def replace(self, view: DeploymentView) -> None:
+        """Replace the whole state by a full view."""
         self.view, self.status, self.paused = view, view.status, view.paused
-        self.rows = {device.device_id: _row(device) for device in view.devices}
-        self.tail.clear()
-        self.tail.extend(_log_text(line) for line in view.log)
+        self.rows = {device.device_id: _to_row(device) for device in view.devices}
+        self.log_tail.clear()
+        self.log_tail.extend(_log_text(line) for line in view.log)
 
-    def take_change(self, change: DeploymentChange) -> list[str]:
-        """One step of one device, or the status; returns the lines that it adds to the log."""
-        told: list[str] = []
+    def apply(self, change: DeploymentChange) -> list[str]:
+        """Apply a change of one step of one device, or of the status; return the lines that it adds to the log."""
+        lines: list[str] = []
         if change.status != self.status:
-            told.append(f"{change.at:%H:%M:%S} {change.status.replace('_', ' ')}")
+            lines.append(f"{change.at:%H:%M:%S} {change.status.replace('_', ' ')}")
         if change.paused != self.paused:
-            told.append(f"{change.at:%H:%M:%S} {'paused' if change.paused else 'resumed'}")
+            lines.append(f"{change.at:%H:%M:%S} {'paused' if change.paused else 'resumed'}")
         self.status, self.paused = change.status, change.paused
         row = self.rows.get(change.device_id or "")
         if row is not None:
-            self.rows[row.device_id] = _changed(row, change)
+            self.rows[row.device_id] = _update_row(row, change)
             if change.step is not None and change.step.status == "failed":
-                told.append(f"{change.at:%H:%M:%S} {row.device_id} {describe_failure(change.step)}")
-        self.tail.extend(told)
-        return told
+                lines.append(f"{change.at:%H:%M:%S} {row.device_id} {describe_failure(change.step)}")
+        self.log_tail.extend(lines)
+        return lines
 
 
 def describe_failure(step: StepView) -> str:
-    """Return `activate failed: no answer`; a detail that names the step itself stands alone."""
+    """Return `activate failed: no answer`, or the detail alone where it names the step itself."""
     if step.detail and step.detail.startswith(f"{step.step} "):
         return step.detail
     return f"{step.step} failed{f': {step.detail}' if step.detail else ''}"
@@ -92,7 +92,7 @@ def _log_text(line: LogLine) -> str:
     return f"{line.at:%H:%M:%S} {device}{line.text}"
 
 
-def _row(device: DeviceDeployment) -> DeviceRow:
+def _to_row(device: DeviceDeployment) -> DeviceRow:
     return DeviceRow(
         device.device_id,
         device.outcome,
@@ -103,7 +103,7 @@ def _row(device: DeviceDeployment) -> DeviceRow:
     )
 
 
-def _changed(row: DeviceRow, change: DeploymentChange) -> DeviceRow:
+def _update_row(row: DeviceRow, change: DeploymentChange) -> DeviceRow:
     step = change.step
     failed = step.detail if step is not None and step.status == "failed" else None
     return DeviceRow(

@@ -1,4 +1,4 @@
-"""Following a deployment to its end: live where a person watches, a line a change where none does."""
+"""Watches a deployment until it ends: a live view on a terminal, one line per change elsewhere."""
 
 import time
 from collections.abc import Callable, Generator
@@ -9,9 +9,9 @@ from typing import Final
 from rich.console import RenderableType
 from rich.live import Live
 
-from k1_cli.api.client import Gateway
+from k1_cli.api.client import GatewayClient
 from k1_cli.api.lookup import song_title
-from k1_cli.deployments.live_view import OVER, Board
+from k1_cli.deployments.live_view import FINISHED, LiveView
 from k1_cli.deployments.rendering import render
 from k1_cli.errors import CommandError
 from k1_cli.output.console import messages
@@ -22,51 +22,51 @@ _PAUSE_S: Final = 0.5
 _REFRESHES: Final = 8.0
 
 
-def follow(gateway: Gateway, deployment_id: str) -> Board:
-    """Show the deployment until it ends; returns its last state.
+def watch_deployment(gateway: GatewayClient, deployment_id: str) -> LiveView:
+    """Show the deployment until it ends and return its last state.
 
     Raises:
-        CommandError: there is no such deployment, or the gateway stays away.
+        CommandError: there is no such deployment, or the gateway does not come back.
     """
     view = DeploymentView.model_validate(gateway.deployment(deployment_id))
-    board = Board(view, song_title(gateway, view.track_id))
+    live = LiveView(view, song_title(gateway, view.track_id))
     if not messages.is_terminal:
-        for line in board.tail:
+        for line in live.log_tail:
             messages.print(line)
-        _follow(gateway, board, messages.print)
-        return board
+        _apply_events(gateway, live, messages.print)
+        return live
 
     def picture() -> RenderableType:
-        return render(board, datetime.now(UTC))
+        return render(live, datetime.now(UTC))
 
     with Live(get_renderable=picture, console=messages, refresh_per_second=_REFRESHES):
-        _follow(gateway, board, lambda _: None)
-    return board
+        _apply_events(gateway, live, lambda _: None)
+    return live
 
 
-def _follow(gateway: Gateway, board: Board, tell: Callable[[str], None]) -> None:
-    with closing(_events(gateway, board.view.id)) as events:
+def _apply_events(gateway: GatewayClient, live: LiveView, print_line: Callable[[str], None]) -> None:
+    with closing(_events(gateway, live.view.id)) as events:
         for name, body in events:
             if name == "deployment":
-                board.take_view(DeploymentView.model_validate_json(body))
+                live.replace(DeploymentView.model_validate_json(body))
             else:
-                for line in board.take_change(DeploymentChange.model_validate_json(body)):
-                    tell(line)
-            if _is_behind(board):
-                board.take_view(DeploymentView.model_validate(gateway.deployment(board.view.id)))
-            if board.view.status in OVER:
+                for line in live.apply(DeploymentChange.model_validate_json(body)):
+                    print_line(line)
+            if _is_behind(live):
+                live.replace(DeploymentView.model_validate(gateway.deployment(live.view.id)))
+            if live.view.status in FINISHED:
                 return
 
 
-def _is_behind(board: Board) -> bool:
-    """Changes tell of steps; the batches are known from the staging on, and the reason at the end."""
-    if board.status in OVER:
-        return board.view.status not in OVER
-    return board.status == "staging" and board.view.status in {"queued", "checking"}
+def _is_behind(live: LiveView) -> bool:
+    """Return whether a full view is needed: changes hold steps, but neither the batches nor the final reason."""
+    if live.status in FINISHED:
+        return live.view.status not in FINISHED
+    return live.status == "staging" and live.view.status in {"queued", "checking"}
 
 
-def _events(gateway: Gateway, deployment_id: str) -> Generator[tuple[str, str]]:
-    """Of one stream after another: a gateway that is restarted ends its streams."""
+def _events(gateway: GatewayClient, deployment_id: str) -> Generator[tuple[str, str]]:
+    """Yield the events of one stream after another, because a gateway that restarts ends its streams."""
     lost_until = time.monotonic() + _PATIENCE_S
     while True:
         try:

@@ -1,11 +1,11 @@
-"""Reads the files that `k1 devices add` wrote, for the simulated devices of this machine or of another."""
+"""Reads the credential files that `k1 devices add` wrote, for simulated devices on this or another machine."""
 
 import json
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from k1_cli.devices.provisioning import ENDINGS, SERVERS, TRUSTED_KEYS
+from k1_cli.devices.provisioning import CREDENTIAL_SUFFIXES, SERVERS_FILE, TRUSTED_KEYS_FILE
 from k1_cli.errors import CommandError
 from k1_cli.output.hints import k1_command
 from k1_contracts.devices import Transport
@@ -14,42 +14,42 @@ from k1_platform.nats_jwt import parse_credentials
 from k1_simulator.identity import Identity
 
 
-def credential_file(folder: Path, device_id: str, transport: Transport) -> Path:
-    """Return where the credential of a device is kept."""
-    return folder / f"{device_id}{ENDINGS[transport]}"
+def credential_path(folder: Path, device_id: str, transport: Transport) -> Path:
+    """Return the path of a device's credential file."""
+    return folder / f"{device_id}{CREDENTIAL_SUFFIXES[transport]}"
 
 
 def read_identity(folder: Path, device_id: str, transport: Transport) -> Identity:
     """Return a device's credential and the keys that it trusts.
 
     Raises:
-        CommandError: a file is missing or is not what `k1 devices add` wrote.
+        CommandError: a file is missing or has another format than `k1 devices add` writes.
     """
-    trusted = folder / TRUSTED_KEYS
+    trusted = folder / TRUSTED_KEYS_FILE
     try:
         trusted_keys = trusted.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise CommandError(
             f"{trusted} cannot be read; {k1_command('devices add --out FOLDER')} writes it"
         ) from error
-    file = credential_file(folder, device_id, transport)
+    file = credential_path(folder, device_id, transport)
     try:
         credential = _parse(file.read_text(encoding="utf-8"), device_id, transport)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        makes = k1_command(f"devices add --renew {device_id}")
-        raise CommandError(f"{file} is no credential; {makes} makes a new one") from error
+        command = k1_command(f"devices add --renew {device_id}")
+        raise CommandError(f"{file} is no credential; {command} makes a new one") from error
     return Identity(device_id=device_id, credential=credential, trusted_keys=trusted_keys)
 
 
-def found_identities(folder: Path) -> list[Identity]:
-    """Return the devices whose credentials are in the folder.
+def read_identities(folder: Path) -> list[Identity]:
+    """Return the identities of all devices whose credentials are in the folder.
 
     Raises:
-        CommandError: there is none, or one cannot be read.
+        CommandError: there is no credential, or one cannot be read.
     """
     found = [
         read_identity(folder, file.name.removesuffix(ending), transport)
-        for transport, ending in ENDINGS.items()
+        for transport, ending in CREDENTIAL_SUFFIXES.items()
         for file in sorted(folder.glob(f"*{ending}"))
     ]
     if not found:
@@ -59,17 +59,17 @@ def found_identities(folder: Path) -> list[Identity]:
     return found
 
 
-def found_servers(folder: Path) -> DeviceServers:
-    """Return where the devices of the folder connect.
+def read_servers(folder: Path) -> DeviceServers:
+    """Return the addresses to which the devices of the folder connect.
 
     Raises:
-        CommandError: the file that says so is missing or wrong.
+        CommandError: the file with the addresses is missing or wrong.
     """
     try:
-        return DeviceServers.model_validate_json((folder / SERVERS).read_bytes())
+        return DeviceServers.model_validate_json((folder / SERVERS_FILE).read_bytes())
     except (OSError, ValidationError) as error:
         raise CommandError(
-            f"{folder / SERVERS} does not say where the servers are; {k1_command('devices add')} writes it"
+            f"{folder / SERVERS_FILE} does not say where the servers are; {k1_command('devices add')} writes it"
         ) from error
 
 
@@ -77,11 +77,11 @@ def _parse(text: str, device_id: str, transport: Transport) -> DeviceCredential:
     if transport == "nats":
         parse_credentials(text)
         return DeviceCredential(device_id=device_id, transport=transport, secret=text)
-    kept = json.loads(text)
+    document = json.loads(text)
     return DeviceCredential(
         device_id=device_id,
         transport=transport,
-        user=kept["user"],
-        secret=kept["password"],
-        client_id=kept.get("client_id"),
+        user=document["user"],
+        secret=document["password"],
+        client_id=document.get("client_id"),
     )

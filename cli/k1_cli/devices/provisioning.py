@@ -1,4 +1,7 @@
-"""Adding and revoking devices: asked of deploy over the bus, never over HTTP, as credentials are secrets."""
+"""Adds and revokes devices and writes their credential files.
+
+Requests go to deploy over NATS and never over HTTP, because credentials are secrets.
+"""
 
 import asyncio
 import json
@@ -10,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from k1_cli.errors import CommandError
-from k1_cli.stack.nats_client import ask, connect_client
+from k1_cli.stack.nats_client import connect_nats, request
 from k1_contracts import subjects
 from k1_contracts.devices import Transport
 from k1_contracts.fleet import (
@@ -24,33 +27,35 @@ from k1_contracts.fleet import (
 from k1_platform.secret_files import write_whole
 from k1_platform.settings import NatsSettings
 
-TRUSTED_KEYS = "trusted-keys.json"
-SERVERS = "server.json"
-CA = "ca.pem"
-ENDINGS: Final[dict[Transport, str]] = {"nats": ".creds", "mqtt": ".mqtt.json"}
-"""What the name of a device's credential file ends with, after its id."""
-_AT_ONCE = 100
-"""Credentials in one answer: they are a kilobyte each."""
-_LEAST_DIGITS = 2
+TRUSTED_KEYS_FILE = "trusted-keys.json"
+SERVERS_FILE = "server.json"
+CA_FILE = "ca.pem"
+CREDENTIAL_SUFFIXES: Final[dict[Transport, str]] = {"nats": ".creds", "mqtt": ".mqtt.json"}
+"""The suffix of a credential file after the id of the device, by transport."""
+_BATCH_SIZE = 100
+"""The number of credentials in one response; each takes about a kilobyte."""
+_MIN_DIGITS = 2
 
 
-def numbered(prefix: str, count: int) -> list[str]:
-    """`k1-01`, `k1-02` ...: as many digits as the last one needs, at least two."""
-    digits = max(_LEAST_DIGITS, len(str(count)))
+def numbered_ids(prefix: str, count: int) -> list[str]:
+    """Return ids such as `k1-01`, `k1-02`, with as many digits as the last one needs, at least two."""
+    digits = max(_MIN_DIGITS, len(str(count)))
     return [f"{prefix}{number:0{digits}}" for number in range(1, count + 1)]
 
 
-def portions(device_ids: Sequence[str], *, mqtt: bool, group: str | None, renew: bool) -> list[AddDevices]:
-    """What to ask for these devices, a hundred at a time.
+def build_requests(
+    device_ids: Sequence[str], *, mqtt: bool, group: str | None, renew: bool
+) -> list[AddDevices]:
+    """Return the requests that add these devices, up to a hundred in each.
 
     Raises:
-        CommandError: an id or the group is none.
+        CommandError: an id or the group has a wrong format.
     """
     transport = "mqtt" if mqtt else "nats"
     try:
         return [
-            AddDevices(device_ids=some, transport=transport, group=group, renew=renew)
-            for some in _slices(device_ids)
+            AddDevices(device_ids=ids, transport=transport, group=group, renew=renew)
+            for ids in _slices(device_ids)
         ]
     except ValidationError as error:
         wrong = error.errors()[0]["input"]
@@ -58,45 +63,47 @@ def portions(device_ids: Sequence[str], *, mqtt: bool, group: str | None, renew:
 
 
 def add_devices(
-    settings: NatsSettings, wanted: Sequence[AddDevices], keep: Callable[[DevicesAdded], None]
+    settings: NatsSettings, requests: Sequence[AddDevices], on_added: Callable[[DevicesAdded], None]
 ) -> None:
-    """One credential for each device; `keep` gets each portion at once, as there is no other copy.
+    """Add devices; `on_added` gets the credentials of each request at once, because there is no other copy.
 
     Raises:
-        CommandError: deploy's own sentence; what `keep` got before stays valid.
+        CommandError: deploy refused, with deploy's sentence; what `on_added` got before stays valid.
     """
 
     async def add() -> None:
-        async with connect_client(settings) as client:
-            for part in wanted:
-                keep(await ask(client, subjects.RPC_DEVICE_ADD, part, DevicesAdded))
+        async with connect_nats(settings) as client:
+            for each in requests:
+                on_added(await request(client, subjects.RPC_DEVICE_ADD, each, DevicesAdded))
 
     asyncio.run(add())
 
 
 def revoke_devices(settings: NatsSettings, device_ids: Sequence[str]) -> list[str]:
-    """Take the credentials of these devices away; whoever is connected with one is cut off at once.
+    """Revoke the credentials of these devices and return their ids; connected devices are disconnected at once.
 
     Raises:
-        CommandError: an id is none, or deploy's own sentence.
+        CommandError: an id has a wrong format, or deploy refused, with deploy's sentence.
     """
     try:
-        question = RevokeDevices(device_ids=list(device_ids))
+        query = RevokeDevices(device_ids=list(device_ids))
     except ValidationError as error:
         raise CommandError(f"{error.errors()[0]['input']} is no id of a device") from error
 
     async def revoke() -> list[str]:
-        async with connect_client(settings) as client:
-            return (await ask(client, subjects.RPC_DEVICE_REVOKE, question, DevicesRevoked)).device_ids
+        async with connect_nats(settings) as client:
+            return (await request(client, subjects.RPC_DEVICE_REVOKE, query, DevicesRevoked)).device_ids
 
     return asyncio.run(revoke())
 
 
-def make_folder(folder: Path) -> None:
-    """A folder for secrets, made before there are any: a credential that cannot be written is lost.
+def create_secret_folder(folder: Path) -> None:
+    """Create a folder for secrets and check that it can be written to.
+
+    Call it before a request: a credential that cannot be written is lost.
 
     Raises:
-        CommandError: it cannot be made or written to.
+        CommandError: the folder cannot be created or written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -107,26 +114,30 @@ def make_folder(folder: Path) -> None:
 
 
 def write_credentials(added: DevicesAdded, folder: Path) -> list[Path]:
-    """Write a file a device, mode 600, and what all of them need; return the devices' paths.
+    """Write one file per device, mode 600, and the files that all devices need; return the paths of the devices' files.
 
-    Beside them: the keys that bundles are signed with, where the servers are, and their CA where there is one.
+    The shared files are the keys that sign bundles, the addresses of the servers, and their CA where there is one.
     """
     servers = added.servers or DeviceServers()
-    texts = {name: text for credential in added.credentials for name, text in [file_of(credential, servers)]}
-    shared = {TRUSTED_KEYS: added.trusted_keys, SERVERS: servers.model_dump_json(indent=2) + "\n"}
+    texts = {
+        name: text
+        for credential in added.credentials
+        for name, text in [credential_document(credential, servers)]
+    }
+    shared = {TRUSTED_KEYS_FILE: added.trusted_keys, SERVERS_FILE: servers.model_dump_json(indent=2) + "\n"}
     if servers.ca is not None:
-        shared[CA] = servers.ca
+        shared[CA_FILE] = servers.ca
     for name, text in {**shared, **texts}.items():
         write_whole(folder / name, text)
     return [folder / name for name in texts]
 
 
-def file_of(credential: DeviceCredential, servers: DeviceServers) -> tuple[str, str]:
-    """Return the name and the text of a device's file.
+def credential_document(credential: DeviceCredential, servers: DeviceServers) -> tuple[str, str]:
+    """Return the name and the text of a device's credential file.
 
-    NATS: `<id>.creds`, as NATS clients read it, with the address in comments. MQTT: `<id>.mqtt.json`.
+    For NATS `<id>.creds` in the format of NATS clients, with the address in comments; for MQTT `<id>.mqtt.json`.
     """
-    name = f"{credential.device_id}{ENDINGS[credential.transport]}"
+    name = f"{credential.device_id}{CREDENTIAL_SUFFIXES[credential.transport]}"
     if credential.transport == "nats":
         return name, credential.secret + _comments(servers)
     place = urlsplit(servers.mqtt_url or "")
@@ -143,11 +154,11 @@ def file_of(credential: DeviceCredential, servers: DeviceServers) -> tuple[str, 
 
 
 def _comments(servers: DeviceServers) -> str:
-    """Return lines for a person, which NATS clients skip."""
+    """Return comment lines for a person; NATS clients skip them."""
     if servers.nats_url is None:
         return ""
     ca = (
-        f"# Its certificate leads back to the CA in {CA}, which lies beside this file.\n"
+        f"# Its certificate leads back to the CA in {CA_FILE}, which lies beside this file.\n"
         if servers.ca
         else ""
     )
@@ -155,5 +166,5 @@ def _comments(servers: DeviceServers) -> str:
 
 
 def _slices(device_ids: Sequence[str]) -> Iterator[list[str]]:
-    for start in range(0, len(device_ids), _AT_ONCE):
-        yield list(device_ids[start : start + _AT_ONCE])
+    for start in range(0, len(device_ids), _BATCH_SIZE):
+        yield list(device_ids[start : start + _BATCH_SIZE])

@@ -1,8 +1,7 @@
-"""Output: results go to standard output, everything about them to standard error.
+"""The two consoles: `results` writes to standard output, `messages` to standard error.
 
-Both consoles show every text as it is. What rich would read as markup (`[/x]`), as an emoji code (`:smile:`) or pass
-on to the terminal as a control sequence is text from outside more often than not, so no call can turn that on: colours
-are given as `rich.text.Text` with a style.
+Both print every text literally. Titles, file names and reasons come from outside, so no call can turn on markup
+(`[/x]`), emoji codes (`:smile:`) or control sequences. For a colour, pass a `rich.text.Text` with a style.
 """
 
 import sys
@@ -21,7 +20,7 @@ from k1_contracts.escaping import escape_controls, to_safe_json
 
 
 class LiteralConsole(Console):
-    """A console on which text is shown, never interpreted."""
+    """A console that prints text and never interprets it."""
 
     def __init__(
         self,
@@ -46,13 +45,13 @@ class LiteralConsole(Console):
 
     @override
     def render_str(self, text: str, **options: Any) -> Text:
-        """Make a string renderable: whatever a caller asks for, there is no markup and no emoji code in it."""
+        """Return the string as a text without markup and emoji codes, whatever the caller asks for."""
         kept = {name: value for name, value in options.items() if name in {"style", "justify", "overflow"}}
         return super().render_str(escape_controls(text, keep_lines=True), markup=False, emoji=False, **kept)
 
     @override
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Render anything; a text that was built elsewhere gets no control character through either."""
+        """Yield the segments of anything renderable, with control characters escaped also in ready-made texts."""
         for segment in super().render(renderable, options):
             if segment.control:
                 yield segment
@@ -65,24 +64,24 @@ messages = LiteralConsole(stderr=True)
 
 
 def accept_any_text() -> None:
-    """Let standard output and error take what their encoding lacks, as an escape; otherwise printing it raises."""
+    """Make standard output and error escape characters that their encoding lacks; otherwise printing them raises."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document for a script: compact, UTF-8, no colours, on standard output."""
+    """Print one JSON document for a script on standard output: compact, UTF-8, no colours."""
     sys.stdout.write(to_safe_json(value) + "\n")
 
 
 def print_written(path: Path) -> None:
-    """Say that a file was written."""
+    """Print that a file was written."""
     messages.print(f"wrote {path}")
 
 
 def progress_bar() -> Progress:
-    """A bar in percent with the name of what happens; silent where no person watches."""
+    """Return a progress bar in percent with a description; it prints nothing where standard error is no terminal."""
     return Progress(
         TextColumn("{task.description}", justify="left", markup=False),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""Files that a command writes because it was asked to: each is named when it is there."""
+"""Writes the output files of commands and prints the name of each one."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -9,11 +9,11 @@ from k1_cli.output.console import print_written
 
 
 @contextmanager
-def writing(path: Path) -> Generator[None]:
-    """Name the file when the block has written it.
+def report_written(path: Path) -> Generator[None]:
+    """Print the name of the file after the block has written it.
 
     Raises:
-        CommandError: it cannot be written.
+        CommandError: the file cannot be written.
     """
     try:
         yield
@@ -23,6 +23,6 @@ def writing(path: Path) -> Generator[None]:
 
 
 def write_output(path: Path, data: bytes) -> None:
-    """Write the file and name it; raises as `writing` does."""
-    with writing(path):
+    """Write the file and print its name; raises as `report_written` does."""
+    with report_written(path):
         path.write_bytes(data)

@@ -1,4 +1,4 @@
-"""Formats values for people: no Python syntax, the right plural, one field a line; for every command."""
+"""Formats values for people: no Python syntax, the right plural, one field per line; for every command."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -16,24 +16,24 @@ _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 def readable(text: str) -> str:
     """Return the text of an argument or a file name as proper Unicode.
 
-    Bytes that are not UTF-8 are read as Windows-1252, in which most such names were written: a byte E9 is an `é`.
+    Bytes that are not UTF-8 are decoded as Windows-1252, the usual encoding of such names: a byte E9 is an `é`.
     """
     known = _FOREIGN_BYTES.sub(lambda found: _from_windows(found[0]), text)
     return _SURROGATES.sub("\ufffd", known)
 
 
 def one_line(text: str | Path) -> str:
-    r"""Return a title, a name or a path for the middle of a line: readable, with `\n` for a line feed in it."""
+    r"""Return a title, a name or a path for use within a line: readable, with line feeds written as `\n`."""
     return escape_controls(readable(str(text)))
 
 
 def form_file_name(file: Path) -> str:
-    """Return the name of a file as a form can carry it: readable, and without control characters."""
+    """Return the name of a file for a form field: readable, and without control characters."""
     return _CONTROLS.sub(" ", readable(file.name))
 
 
 def count_of(count: int, thing: str, things: str | None = None) -> str:
-    """Return `1 track`, `2 tracks`; `things` where the plural is not made with an s."""
+    """Return `1 track` or `2 tracks`; give `things` where the plural is not formed with an s."""
     return f"{count} {thing if count == 1 else things or f'{thing}s'}"
 
 
@@ -43,7 +43,7 @@ def display_name(name: str) -> str:
 
 
 def cut_middle(name: str, longest: int) -> str:
-    """Return `k1-st…-0042`: names of devices differ in their ends."""
+    """Return `k1-st…-0042`: cut in the middle, because names of devices differ at their ends."""
     if len(name) <= longest:
         return name
     ending = (longest - 1) // 2
@@ -51,7 +51,7 @@ def cut_middle(name: str, longest: int) -> str:
 
 
 def format_value(value: object) -> str:
-    """Return `yes` or `no` for a truth value, the items of a list with commas between."""
+    """Return `yes` or `no` for a boolean, the items of a list separated by commas, else the text of the value."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
@@ -63,7 +63,7 @@ def format_value(value: object) -> str:
 
 
 def field_lines(document: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Yield `name: value` for every field that has one; those of an inner object as `outer.name: value`."""
+    """Yield `name: value` for every field with a value; for those of an inner object `outer.name: value`."""
     for name, value in document.items():
         if isinstance(value, Mapping):
             yield from field_lines(cast("Mapping[str, Any]", value), f"{prefix}{name}.")

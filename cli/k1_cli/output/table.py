@@ -1,7 +1,4 @@
-"""Tables for the terminal: rows under heads, never wider than the screen; through a pipe nothing is cut short.
-
-For every command that lists something.
-"""
+"""Text tables for every command that lists something: never wider than the terminal; through a pipe nothing is cut."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +15,7 @@ _NARROWEST: Final = 8
 _INDENT: Final = 2
 _ID: Final = re.compile(r"\b[a-z]{3}_[0-9A-Z]{26}\b")
 _SHORT_ID: Final = 18
-"""Characters of a short id: the type, ten of the time and four at random."""
+"""Length of a short id in characters: the type, ten of the time and four random ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,64 +25,68 @@ class _Row:
 
 
 @dataclass
-class Grid:
+class TextTable:
     """A table without lines.
 
-    Where it is too wide for the screen, empty columns go, ids become short ones, which every command takes, and then
-    the cells of the `flexible` columns are cut, the widest first.
+    Where it is too wide for the terminal, it drops empty columns, shortens ids (every command accepts a prefix) and
+    then cuts the cells of the `flexible` columns, the widest first.
     """
 
-    heads: Sequence[str]
+    headers: Sequence[str]
     flexible: Sequence[str] = ()
-    right: Sequence[str] = ()
+    right_aligned: Sequence[str] = ()
     """Columns of numbers."""
-    middle: Sequence[str] = ()
-    """Columns that are cut in the middle: ids of devices differ in their ends."""
-    between: int = 2
-    """Blanks between columns."""
+    cut_in_middle: Sequence[str] = ()
+    """Columns that are cut in the middle: ids of devices differ at their ends."""
+    column_gap: int = 2
+    """Spaces between columns."""
     _rows: list[_Row] = field(default_factory=list[_Row], init=False)
 
     def add(self, *cells: str | Text, note: str = "") -> None:
-        """Add a row; the note stands below it, however long it is."""
-        made = tuple(_text(cell) for cell in cells)
-        assert len(made) == len(self.heads), "one cell a head"
-        self._rows.append(_Row(made, _text(note) if note else None))
+        """Add a row; the note is printed below it, however long it is."""
+        made = tuple(_to_text(cell) for cell in cells)
+        assert len(made) == len(self.headers), "one cell per header"
+        self._rows.append(_Row(made, _to_text(note) if note else None))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         width = options.max_width if console.is_terminal else None
-        heads, rows = self.heads, self._rows
-        if width is not None and self._needed(heads, rows) > width:
-            heads, rows = _without_empty(heads, _with_short_ids(rows))
-        widths = self._widths(heads, rows, width)
-        yield self._line(heads, [Text(head, style="bold") for head in heads], widths)
+        headers, rows = self.headers, self._rows
+        if width is not None and self._required_width(headers, rows) > width:
+            headers, rows = _without_empty(headers, _with_short_ids(rows))
+        widths = self._widths(headers, rows, width)
+        yield self._line(headers, [Text(header, style="bold") for header in headers], widths)
         for row in rows:
-            yield self._line(heads, row.cells, widths)
+            yield self._line(headers, row.cells, widths)
             if row.note is not None:
                 yield from _note_lines(console, row.note, width)
 
-    def _widths(self, heads: Sequence[str], rows: Sequence[_Row], width: int | None) -> list[int]:
-        widths = _natural(heads, rows)
-        excess = 0 if width is None else self._needed(heads, rows) - width
-        flexible = [number for number, head in enumerate(heads) if head in self.flexible]
+    def _widths(self, headers: Sequence[str], rows: Sequence[_Row], width: int | None) -> list[int]:
+        widths = _natural_widths(headers, rows)
+        excess = 0 if width is None else self._required_width(headers, rows) - width
+        flexible = [number for number, header in enumerate(headers) if header in self.flexible]
         while excess > 0 and flexible:
             widest = max(flexible, key=lambda number: widths[number])
-            if widths[widest] <= max(_NARROWEST, len(heads[widest])):
+            if widths[widest] <= max(_NARROWEST, len(headers[widest])):
                 break
             widths[widest] -= 1
             excess -= 1
         return widths
 
-    def _line(self, heads: Sequence[str], cells: Iterable[Text], widths: Sequence[int]) -> Text:
+    def _line(self, headers: Sequence[str], cells: Iterable[Text], widths: Sequence[int]) -> Text:
         fitted = [
-            _fit(_cut_middle(cell, width) if head in self.middle else cell, width, right=head in self.right)
-            for head, cell, width in zip(heads, cells, widths, strict=True)
+            _fit(
+                _cut_middle(cell, width) if header in self.cut_in_middle else cell,
+                width,
+                right=header in self.right_aligned,
+            )
+            for header, cell, width in zip(headers, cells, widths, strict=True)
         ]
-        line = Text(" " * self.between).join(fitted)
+        line = Text(" " * self.column_gap).join(fitted)
         line.rstrip()
         return line
 
-    def _needed(self, heads: Sequence[str], rows: Sequence[_Row]) -> int:
-        return sum(_natural(heads, rows)) + self.between * (len(heads) - 1)
+    def _required_width(self, headers: Sequence[str], rows: Sequence[_Row]) -> int:
+        return sum(_natural_widths(headers, rows)) + self.column_gap * (len(headers) - 1)
 
 
 def short_ids(ids: Iterable[str]) -> dict[str, str]:
@@ -97,16 +98,17 @@ def short_ids(ids: Iterable[str]) -> dict[str, str]:
     return {name: name[:length] for name in whole}
 
 
-def _natural(heads: Sequence[str], rows: Sequence[_Row]) -> list[int]:
+def _natural_widths(headers: Sequence[str], rows: Sequence[_Row]) -> list[int]:
     return [
-        max([len(head), *(row.cells[number].cell_len for row in rows)]) for number, head in enumerate(heads)
+        max([len(header), *(row.cells[number].cell_len for row in rows)])
+        for number, header in enumerate(headers)
     ]
 
 
-def _without_empty(heads: Sequence[str], rows: Sequence[_Row]) -> tuple[Sequence[str], Sequence[_Row]]:
-    kept = [number for number in range(len(heads)) if any(row.cells[number].plain for row in rows)]
+def _without_empty(headers: Sequence[str], rows: Sequence[_Row]) -> tuple[Sequence[str], Sequence[_Row]]:
+    kept = [number for number in range(len(headers)) if any(row.cells[number].plain for row in rows)]
     narrow = [_Row(tuple(row.cells[number] for number in kept), row.note) for row in rows]
-    return [heads[number] for number in kept], narrow
+    return [headers[number] for number in kept], narrow
 
 
 def _with_short_ids(rows: Sequence[_Row]) -> list[_Row]:
@@ -119,8 +121,8 @@ def _shorten(cell: Text, short: dict[str, str]) -> Text:
     return cell if plain == cell.plain else Text(plain, style=cell.style)
 
 
-def _text(cell: str | Text) -> Text:
-    """Escaped before it is measured, so that the columns stand upright."""
+def _to_text(cell: str | Text) -> Text:
+    """Return the cell as an escaped text; escaped before it is measured, so that the columns are aligned."""
     if isinstance(cell, str):
         return Text(escape_controls(cell))
     plain = escape_controls(cell.plain)

@@ -1,4 +1,4 @@
-"""`k1 analyze`: the engine in this process, under a progress bar."""
+"""Analyses a song in this process with a progress bar and writes pictures of its map; for `k1 analyze`."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from k1_analysis.engine import Analysis, EngineError, Progress, UnknownPresetErr
 from k1_analysis.engine.render import plot_map, render_clicks, write_beats
 from k1_cli.errors import CommandError
 from k1_cli.output.console import progress_bar
-from k1_cli.output.files import writing
+from k1_cli.output.files import report_written
 from k1_cli.output.formatting import readable
 from k1_contracts.genesis import GenesisMap
 
@@ -14,10 +14,10 @@ _FULL = 100.0
 
 
 def analyse(song: Path, preset: str | None) -> Analysis:
-    """Analyse one file.
+    """Analyse one file with a progress bar.
 
     Raises:
-        CommandError: there is no such file or preset, or the file holds no song.
+        CommandError: there is no such file or preset, or the file contains no song.
     """
     if not song.is_file():
         raise CommandError(f"there is no file {song}")
@@ -42,17 +42,17 @@ def analyse(song: Path, preset: str | None) -> Analysis:
 def write_renderings(
     song: Path, genesis: GenesisMap, *, plot: Path | None, click: Path | None, beats: Path | None
 ) -> None:
-    """Write those that are asked for: a picture, the song with clicks, the beats as text.
+    """Write the outputs that have a path: a picture, the song with clicks, the beats as text.
 
     Raises:
         CommandError: a file cannot be written.
     """
     if plot is not None:
-        with writing(plot):
+        with report_written(plot):
             plot_map(genesis, song, plot)
     if click is not None:
-        with writing(click):
+        with report_written(click):
             render_clicks(song, genesis, click)
     if beats is not None:
-        with writing(beats):
+        with report_written(beats):
             write_beats(genesis, beats)

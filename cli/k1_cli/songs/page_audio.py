@@ -1,8 +1,8 @@
-"""The song as a page holds it: small, of a kind that browsers play, and in time after every jump.
+"""Encodes a song for an HTML page: small, in a format that browsers play, and in time after every seek.
 
-AAC in MP4: its edit list says how many samples the encoder put before the song. Chromium plays it to the sample; an MP3
-it plays late by the encoder's delay, 25 ms, once a person has jumped, so an MP3 is encoded again as well. The song is
-read as the engine reads it, so that the page agrees with the map.
+The format is AAC in MP4: its edit list says how many samples the encoder put before the song. Chromium plays it
+accurate to the sample. After a seek it plays an MP3 late by the encoder's delay of 25 ms, so MP3 is re-encoded too.
+The song is decoded by the engine's reader, so that the page agrees with the map.
 """
 
 import base64
@@ -24,18 +24,18 @@ from k1_audio.reading import AudioReader, ReadError
 from k1_cli.errors import CommandError
 
 _RATE_HZ: Final = 44_100
-_BITS_A_SECOND: Final = 128_000
-_SMALL_BYTES_A_SECOND: Final = 40_000
+_BIT_RATE: Final = 128_000
+_SMALL_BYTES_PER_SECOND: Final = 40_000
 
 
 def audio_uri(name: str, data: bytes, duration_s: float) -> str:
-    """Return the song inside a page, as a data URI: as it is if it is small AAC, else encoded again.
+    """Return the song as a data URI for a page: unchanged if it is small AAC, else re-encoded.
 
     Raises:
-        CommandError: it cannot be decoded.
+        CommandError: the song cannot be decoded.
     """
     suffix = Path(name).suffix.lower()
-    small = suffix == ".m4a" and len(data) <= duration_s * _SMALL_BYTES_A_SECOND
+    small = suffix == ".m4a" and len(data) <= duration_s * _SMALL_BYTES_PER_SECOND
     with NamedTemporaryFile(suffix=suffix) as file:
         file.write(data)
         file.flush()
@@ -43,7 +43,7 @@ def audio_uri(name: str, data: bytes, duration_s: float) -> str:
             with closing(AudioReader(Path(file.name))) as reader:
                 frames = reader.frames()
                 first = next(frames, None)
-                # A browser knows the delay that the container names, and not the usual one that the engine removes.
+                # A browser skips the delay that the container states, but not the usual one that the engine removes.
                 if not small or reader.start.skip:
                     data = _encode_aac(chain([first] if first else [], frames))
         except (FFmpegError, ReadError, ValueError) as error:
@@ -55,7 +55,7 @@ def _encode_aac(frames: Iterable[AudioFrame]) -> bytes:
     written = io.BytesIO()
     with av.open(written, "w", format="mp4") as target:
         stream = target.add_stream("aac", rate=_RATE_HZ, layout="stereo")
-        stream.bit_rate = _BITS_A_SECOND
+        stream.bit_rate = _BIT_RATE
         stream.codec_context.open()
         resampler = AudioResampler("fltp", "stereo", _RATE_HZ, stream.codec_context.frame_size)
         written_samples = 0

@@ -1,9 +1,10 @@
-"""Pages and pictures of a show, made here from what the gateway and the object store give."""
+"""Builds the page of a simulated show and the picture of a graph from what the gateway returns."""
 
-from typing import Any, cast
+from typing import cast
 
-from k1_cli.api.client import Gateway
+from k1_cli.api.client import GatewayClient
 from k1_cli.errors import CommandError
+from k1_cli.json_types import JsonObject
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import ExecutorScale, GraphDocument, VisualReport
 from k1_graph.drawing import draw_graph_png
@@ -12,16 +13,20 @@ from k1_graph.simulate import Simulation
 from k1_graph.simulation_page import render_simulation_html
 from k1_graph.validator import compile_graph
 
-JsonObject = dict[str, Any]
 
-
-def simulation_page(
-    gateway: Gateway, done: JsonObject, graph: JsonObject, genesis: JsonObject, *, title: str, audio: str
+def build_simulation_page(
+    gateway: GatewayClient,
+    done: JsonObject,
+    graph: JsonObject,
+    genesis: JsonObject,
+    *,
+    title: str,
+    audio: str,
 ) -> str:
-    """The page of a simulation; `audio` is a data URI or an address.
+    """Return the HTML page of a simulation; `audio` is a data URI or an address.
 
     Raises:
-        CommandError: the previews cannot be fetched, or `audio` is no address of a song.
+        CommandError: the previews cannot be fetched, or `audio` is no valid address.
     """
     urls = {artefact["name"]: cast("str", artefact["url"]) for artefact in done["artefacts"]}
     simulation = Simulation(
@@ -39,6 +44,6 @@ def simulation_page(
         raise CommandError(str(error)) from error
 
 
-def graph_picture(graph: JsonObject) -> bytes:
-    """The graph drawn in layers, as PNG."""
+def draw_graph(graph: JsonObject) -> bytes:
+    """Return the graph drawn in layers, as PNG."""
     return draw_graph_png(compile_graph(GraphDocument.model_validate(graph)))

@@ -1,4 +1,4 @@
-"""A track's audio, fetched from the running stack, and its map drawn over it."""
+"""Fetches the audio of a track from the running stack, and draws its map over the waveform."""
 
 import asyncio
 import tempfile
@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from k1_analysis.engine import EngineError
 from k1_analysis.engine.render import plot_map
 from k1_cli.errors import CommandError
-from k1_cli.output.files import writing
+from k1_cli.output.files import report_written
 from k1_contracts.genesis import GenesisMap
 from k1_platform.errors import TransientError
 from k1_platform.objects import ObjectMissingError, ObjectStore
@@ -17,17 +17,17 @@ from k1_platform.settings import ObjectStoreSettings
 
 
 def plot_track(environment: dict[str, str], audio_key: str, genesis: GenesisMap, out: Path) -> None:
-    """Draw `genesis` over the audio that the stack keeps under `audio_key`, as a PNG.
+    """Draw `genesis` over the audio that is stored under `audio_key`, and write it as a PNG file.
 
     Raises:
-        CommandError: the audio cannot be fetched or decoded, or the picture not written.
+        CommandError: the audio cannot be fetched or decoded, or the picture cannot be written.
     """
     store = _open_store(environment)
     with tempfile.TemporaryDirectory() as folder:
         song = Path(folder) / Path(audio_key).name
         try:
             asyncio.run(store.get_file(audio_key, song))
-            with writing(out):
+            with report_written(out):
                 plot_map(genesis, song, out)
         except (ObjectMissingError, TransientError, EngineError) as error:
             raise CommandError(f"cannot draw over {audio_key}: {error}") from error
@@ -36,10 +36,10 @@ def plot_track(environment: dict[str, str], audio_key: str, genesis: GenesisMap,
 
 
 def fetch_audio(environment: dict[str, str], audio_key: str) -> bytes:
-    """The audio that the stack keeps under `audio_key`.
+    """Return the audio that is stored under `audio_key`.
 
     Raises:
-        CommandError: it cannot be fetched.
+        CommandError: the audio cannot be fetched.
     """
     store = _open_store(environment)
     try:

@@ -1,4 +1,4 @@
-"""What a machine needs to run the stack, looked at one by one."""
+"""Checks one by one what a machine needs to run the stack; for `k1 doctor`."""
 
 import importlib
 import os
@@ -17,20 +17,20 @@ from k1_cli.stack.embedded.disk import ADVISED_BYTES
 from k1_cli.stack.embedded.errors import StackError
 from k1_cli.stack.embedded.home import Home
 from k1_cli.stack.embedded.ports import free_port
-from k1_cli.stack.embedded.programs import program
-from k1_cli.stack.embedded.servers.postgres import account_for, binary
+from k1_cli.stack.embedded.programs import find_program
+from k1_cli.stack.embedded.servers.postgres import postgres_binary, server_account
 
 _GIB = 1024**3
-_LEAST_INODES = 10_000
-_LEAST_MEMORY = 1 * _GIB
-_LEAST_FILES = 256
-_MOVES = {"home": "--home or K1_HOME", "temporary files": "TMPDIR"}
+_MIN_INODES = 10_000
+_MIN_MEMORY = 1 * _GIB
+_MIN_FILES = 256
+_RELOCATION = {"home": "--home or K1_HOME", "temporary files": "TMPDIR"}
 _LIBRARIES = ("essentia", "av", "numpy", "faststream", "asyncpg", "motor", "minio")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at; `remedy` is what to do when it is not `ok`."""
+    """The result of one check; `remedy` says what to do when it is not `ok`."""
 
     what: str
     ok: bool
@@ -38,16 +38,16 @@ class Finding:
 
 
 def examine(home: Path) -> list[Finding]:
-    """Everything, in the order in which it matters."""
+    """Run all checks and return their results, the most important first."""
     place = Home(home).root
     return [
         _system(),
         _python(),
         *(_library(name) for name in _LIBRARIES),
-        _server("nats-server", lambda: program("nats-server")),
-        _server("postgres", lambda: binary("postgres")),
-        _server("rclone", lambda: program("rclone")),
-        _server("nx-27017", lambda: program("nx-27017"), "--help"),
+        _server("nats-server", lambda: find_program("nats-server")),
+        _server("postgres", lambda: postgres_binary("postgres")),
+        _server("rclone", lambda: find_program("rclone")),
+        _server("nx-27017", lambda: find_program("nx-27017"), "--help"),
         _home(place),
         _database_user(place),
         *_disks(place),
@@ -100,7 +100,7 @@ def _home(home: Path) -> Finding:
 
 def _database_user(home: Path) -> Finding:
     try:
-        user = account_for(_nearest_existing(home))
+        user = server_account(_nearest_existing(home))
     except StackError as error:
         return Finding("database user", ok=False, remedy=str(error))
     who = "you" if user is None else f"user {user.uid}, as PostgreSQL refuses root"
@@ -108,7 +108,7 @@ def _database_user(home: Path) -> Finding:
 
 
 def _disks(home: Path) -> list[Finding]:
-    """Of the home, and of the folder for temporary files (uploads pass through it) where that is another disk."""
+    """Check the disk of the home, and that of the temporary folder where it is another one: uploads pass through it."""
     temporary = Path(tempfile.gettempdir())
     places = {"home": _nearest_existing(home), "temporary files": _nearest_existing(temporary)}
     found: dict[int, Finding] = {}
@@ -118,23 +118,21 @@ def _disks(home: Path) -> list[Finding]:
 
 
 def disk_finding(name: str, place: Path) -> Finding:
-    """Look at how much room a file system has, in bytes and in files."""
+    """Check how much space a file system has, in bytes and in files."""
     free = shutil.disk_usage(place).free
     counted = os.statvfs(place)
     what = f"free disk for the {name} ({place}): {free / _GIB:.1f} GiB"
-    if counted.f_files and counted.f_favail < _LEAST_INODES:
+    if counted.f_files and counted.f_favail < _MIN_INODES:
         remedy = f"this file system can hold {counted.f_favail} more files: delete some, or move the {name}"
         return Finding(f"{what}, room for {counted.f_favail} files", ok=False, remedy=remedy)
-    remedy = (
-        f"free at least {ADVISED_BYTES / _GIB:g} GiB on it, or move the {name} elsewhere ({_MOVES[name]})"
-    )
+    remedy = f"free at least {ADVISED_BYTES / _GIB:g} GiB on it, or move the {name} elsewhere ({_RELOCATION[name]})"
     return Finding(what, free >= ADVISED_BYTES, remedy)
 
 
 def _memory() -> Finding:
     free = psutil.virtual_memory().available
     return Finding(
-        f"free memory: {free / _GIB:.1f} GiB", free >= _LEAST_MEMORY, "close something: 1 GiB is needed"
+        f"free memory: {free / _GIB:.1f} GiB", free >= _MIN_MEMORY, "close something: 1 GiB is needed"
     )
 
 
@@ -142,7 +140,7 @@ def _open_files() -> Finding:
     import resource  # noqa: PLC0415  not on every system
 
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return Finding(f"open files: at most {limit}", limit >= _LEAST_FILES, "raise it: ulimit -n 1024")
+    return Finding(f"open files: at most {limit}", limit >= _MIN_FILES, "raise it: ulimit -n 1024")
 
 
 def _ports() -> Finding:

@@ -1,4 +1,4 @@
-"""What `k1 up --listen` asks for, checked, and the lines about it for the person at the terminal."""
+"""The options of `k1 up --listen`: checks them, makes certificates, and describes the result to a person."""
 
 import contextlib
 import ssl
@@ -8,7 +8,7 @@ from typing import Final
 
 from k1_cli.errors import CommandError
 from k1_cli.stack.embedded.home import Home
-from k1_cli.stack.embedded.network import Network, check_names, checked_address
+from k1_cli.stack.embedded.network import Network, check_host_names, parse_listen_address
 from k1_contracts.fleet import DeviceServers
 from k1_platform.tls import client_context, server_context
 
@@ -17,8 +17,8 @@ _PLAIN_TEXT: Final = "WARNING: plain text on a network: who is on it can read so
 
 
 @dataclass(frozen=True)
-class Listening:
-    """The options of `k1 up`, as given."""
+class ListenOptions:
+    """The network options of `k1 up`, as given."""
 
     address: str | None = None
     names: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ class Listening:
         """Refuse options that do not belong together.
 
         Raises:
-            CommandError: which ones.
+            CommandError: it names the options.
         """
         if self.address is None and (self.names or self.certificate or self.key or self.ca or not self.tls):
             raise CommandError(
@@ -47,15 +47,17 @@ class Listening:
             raise CommandError("--no-tls leaves no use for --tls-cert: give one of them")
 
     def arguments(self) -> list[str]:
-        """Return the options as another `k1 up` takes them."""
+        """Return the options as command-line arguments for another `k1 up`."""
         files = {"--tls-cert": self.certificate, "--tls-key": self.key, "--tls-ca": self.ca}
         given = [] if self.address is None else ["--listen", self.address]
-        given += [word for name in self.names for word in ("--name", name)]
-        given += [word for option, path in files.items() if path for word in (option, str(path.absolute()))]
+        given += [argument for name in self.names for argument in ("--name", name)]
+        given += [
+            argument for option, path in files.items() if path for argument in (option, str(path.absolute()))
+        ]
         return given + ([] if self.tls else ["--no-tls"])
 
     def network(self, home: Path) -> Network:
-        """Return where to listen; makes certificates where TLS is wanted and none were given.
+        """Return where to listen; make certificates where TLS is requested and none were given.
 
         Raises:
             StackError: the address or a name does not lead to this machine.
@@ -63,13 +65,13 @@ class Listening:
         """
         if self.address is None:
             return Network()
-        address = checked_address(self.address)
-        check_names(address, self.names)
+        address = parse_listen_address(self.address)
+        check_host_names(address, self.names)
         plain = Network(address, self.names)
         if not self.tls:
             return plain
-        place = Home(home)
-        place.create()
+        home_folder = Home(home)
+        home_folder.create()
         if self.certificate is not None and self.key is not None:
             _check_certificate(self.certificate, self.key, self.ca, plain.host)
             return Network(
@@ -78,19 +80,23 @@ class Listening:
         from k1_platform.certificates import ensure_certificates  # noqa: PLC0415  slow to import, seldom needed
 
         try:
-            made = ensure_certificates(place.root / TLS_FOLDER, (*plain.every_name, "localhost", "127.0.0.1"))
+            made = ensure_certificates(
+                home_folder.root / TLS_FOLDER, (*plain.all_names, "localhost", "127.0.0.1")
+            )
         except (OSError, ValueError) as error:
-            raise CommandError(f"cannot make certificates in {place.root / TLS_FOLDER}: {error}") from error
+            raise CommandError(
+                f"cannot make certificates in {home_folder.root / TLS_FOLDER}: {error}"
+            ) from error
         return Network(address, self.names, made.certificate, made.key, made.ca)
 
     def warnings(self) -> list[str]:
-        """Return what the person who starts the stack must know."""
+        """Return the warnings for the person who starts the stack."""
         plain = self.address is not None and not self.tls and not Network(self.address).is_private
         return [_PLAIN_TEXT] if plain else []
 
 
 def network_lines(network: Network, servers: DeviceServers) -> list[str]:
-    """Return where devices connect, a line each."""
+    """Return the lines that say where devices connect."""
     lines = [f"devices connect to NATS {servers.nats_url}", f"devices connect to MQTT {servers.mqtt_url}"]
     if network.ca is not None:
         lines.append(f"and trust the CA {network.ca}")
@@ -100,7 +106,7 @@ def network_lines(network: Network, servers: DeviceServers) -> list[str]:
 
 
 def _check_certificate(certificate: Path, key: Path, ca: Path | None, host: str) -> None:
-    """Make sure that a client that trusts the CA accepts the certificate: it speaks to itself over two buffers.
+    """Check that a client that trusts the CA accepts the certificate, by a TLS handshake over two memory buffers.
 
     Raises:
         CommandError: a file cannot be used, or a client would refuse the certificate.

@@ -1,4 +1,4 @@
-"""Brings the schemas of all services up: one process, as importing what they share takes longer than they do."""
+"""Migrates the database schemas of all services in one process, because the imports take longer than the work."""
 
 import runpy
 from typing import Final

@@ -1,4 +1,4 @@
-"""A connection to the running stack's NATS, for commands."""
+"""Connects commands to the NATS server of the running stack and sends requests to its services."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -18,25 +18,25 @@ from k1_platform.nats_connection import connect_briefly
 from k1_platform.settings import NatsSettings
 
 _TIMEOUT_SECONDS = 10
-"""A server that is not there is told of at once; one that is busy is waited for."""
-_ANSWER_SECONDS = 30
+"""For a server that is busy; one that does not run is an error at once."""
+_RESPONSE_SECONDS = 30
 
-A = TypeVar("A", bound=BaseModel)
+ResponseT = TypeVar("ResponseT", bound=BaseModel)
 
 
 @asynccontextmanager
-async def connect_bus(settings: NatsSettings) -> AsyncGenerator[JetStreamContext]:
-    """JetStream while the block runs; raises as `connect_client` does."""
-    async with connect_client(settings) as client:
+async def connect_jetstream(settings: NatsSettings) -> AsyncGenerator[JetStreamContext]:
+    """Open a JetStream context while the block runs; raises as `connect_nats` does."""
+    async with connect_nats(settings) as client:
         yield client.jetstream(timeout=_TIMEOUT_SECONDS)
 
 
 @asynccontextmanager
-async def connect_client(settings: NatsSettings) -> AsyncGenerator[Client]:
-    """A connection while the block runs.
+async def connect_nats(settings: NatsSettings) -> AsyncGenerator[Client]:
+    """Open a connection while the block runs.
 
     Raises:
-        CommandError: the server does not answer, at the start or within the block.
+        CommandError: the server does not answer, at the start or during the block.
     """
     try:
         async with connect_briefly(settings, _TIMEOUT_SECONDS) as client:
@@ -48,21 +48,21 @@ async def connect_client(settings: NatsSettings) -> AsyncGenerator[Client]:
         ) from error
 
 
-async def ask(client: Client, subject: str, question: Contract, answer: type[A]) -> A:
-    """Ask the owner of `rpc.<owner>...`.
+async def request(client: Client, subject: str, query: Contract, response: type[ResponseT]) -> ResponseT:
+    """Send a query to the owner of `rpc.<owner>...` and return its response.
 
     Raises:
-        CommandError: the owner's own sentence, or that it does not run or answer.
+        CommandError: the owner refused, with its sentence, or it does not run or answer.
     """
     owner = subject.split(".")[1]
     try:
-        reply = await client.request(subject, question.to_json(), timeout=_ANSWER_SECONDS)
+        reply = await client.request(subject, query.to_json(), timeout=_RESPONSE_SECONDS)
     except NoRespondersError as error:
         raise CommandError(f"the {owner} service does not run; {k1_command('status')} tells more") from error
     except TimeoutError as error:
-        raise CommandError(f"the {owner} service did not answer within {_ANSWER_SECONDS} s") from error
-    told = Answer[answer].model_validate_json(reply.data)
-    if told.error is not None:
-        raise CommandError(f"{told.error.message} ({told.error.code})")
-    assert told.result is not None
-    return told.result
+        raise CommandError(f"the {owner} service did not answer within {_RESPONSE_SECONDS} s") from error
+    envelope = Answer[response].model_validate_json(reply.data)
+    if envelope.error is not None:
+        raise CommandError(f"{envelope.error.message} ({envelope.error.code})")
+    assert envelope.result is not None
+    return envelope.result

@@ -1,4 +1,4 @@
-"""Finding the stack that another process runs on a home."""
+"""Finds the stack that another process runs on a home, through the state file of its supervisor."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,18 +14,18 @@ from k1_platform.settings import NatsSettings
 
 
 @dataclass(frozen=True)
-class Part:
-    """A server or service as the supervisor last wrote it down."""
+class RunningProcess:
+    """A server or service, as the supervisor last recorded it."""
 
     name: str
     pid: int | None
     port: int | None
-    """None: it listens on a socket file."""
+    """None for a server that listens on a socket file."""
 
 
 @dataclass(frozen=True)
-class Simulated:
-    """A process of simulated devices; it has no port."""
+class RunningFleet:
+    """A process that runs simulated devices; it has no port."""
 
     pid: int | None
     devices: int
@@ -33,33 +33,33 @@ class Simulated:
 
 @dataclass(frozen=True)
 class RunningStack:
-    """What `<home>/state.json` says of a stack that is up."""
+    """A running stack as `<home>/state.json` describes it."""
 
     home: Home
     pid: int
     url: str
     version: str
     environment: dict[str, str]
-    servers: tuple[Part, ...]
-    services: tuple[Part, ...]
-    simulated: tuple[Simulated, ...]
+    servers: tuple[RunningProcess, ...]
+    services: tuple[RunningProcess, ...]
+    simulated: tuple[RunningFleet, ...]
     network: Network
 
     @property
     def bus(self) -> NatsSettings:
-        """How to reach its NATS as one of its services."""
+        """The settings with which a service connects to its NATS server."""
         return NatsSettings.of(self.environment)
 
     @property
     def device_servers(self) -> DeviceServers:
-        """Where its devices connect."""
+        """The addresses to which its devices connect."""
         stack = EmbeddedStack(self.home.root, self.network)
         stack.attach()
         return stack.device_servers
 
 
 def find_stack(path: Path) -> RunningStack | None:
-    """The stack that is up on this home, or None. One that still starts or already stops is not up."""
+    """Return the stack that runs on this home, or None; one that is still starting or already stopping does not run."""
     home = Home(path)
     state = home.read_state()
     if state is None or not home.is_locked():
@@ -70,18 +70,18 @@ def find_stack(path: Path) -> RunningStack | None:
         url=state["url"],
         version=state["version"],
         environment=cast("dict[str, str]", state["environment"]),
-        servers=_parts(state["servers"]),
-        services=_parts(state["services"]),
-        simulated=tuple(Simulated(**row) for row in state.get("simulated", [])),
+        servers=_processes(state["servers"]),
+        services=_processes(state["services"]),
+        simulated=tuple(RunningFleet(**row) for row in state.get("simulated", [])),
         network=_network(state.get("network", {})),
     )
 
 
-def need_stack(path: Path) -> RunningStack:
-    """The stack that is up on this home.
+def require_stack(path: Path) -> RunningStack:
+    """Return the stack that runs on this home.
 
     Raises:
-        CommandError: there is none.
+        CommandError: no stack runs on it.
     """
     found = find_stack(path)
     if found is None:
@@ -96,5 +96,5 @@ def _network(row: dict[str, Any]) -> Network:
     return Network(row.get("address", LOOPBACK), tuple(row.get("names", ())), **files)
 
 
-def _parts(rows: list[dict[str, Any]]) -> tuple[Part, ...]:
-    return tuple(Part(row["name"], row["pid"], row["port"]) for row in rows)
+def _processes(rows: list[dict[str, Any]]) -> tuple[RunningProcess, ...]:
+    return tuple(RunningProcess(row["name"], row["pid"], row["port"]) for row in rows)

@@ -1,4 +1,4 @@
-"""The six services as child processes, and the steps that come before them."""
+"""Runs the six services as child processes, and the preparations that come before them."""
 
 import http.client
 import json
@@ -12,30 +12,30 @@ from k1_cli.stack.embedded.errors import StackError
 from k1_cli.stack.embedded.home import Home
 from k1_cli.stack.embedded.network import Network, http_connection
 from k1_cli.stack.embedded.ports import free_port
-from k1_cli.stack.embedded.processes import Command, ManagedProcess, Spawn, spawn
+from k1_cli.stack.embedded.processes import Command, ManagedProcess, Spawner, spawn
 
-NAMES = ("telemetry", "deploy", "catalogue", "analysis", "ingest", "gateway")
-"""In the order of starting; they stop in reverse, the public edge first."""
+SERVICE_NAMES = ("telemetry", "deploy", "catalogue", "analysis", "ingest", "gateway")
+"""The services in the order of starting; they stop in reverse, the gateway first."""
 
 PREPARATIONS = {
     "provision": "k1_platform.provision",
     "migrate": "k1_cli.stack.migrations",
     "signing": "k1_platform.signing",
 }
-"""Modules that run once before the services: bus and buckets, database schemas, first key. All are idempotent."""
+"""Modules that run once before the services: streams and buckets, database schemas, first key. All are idempotent."""
 
-SIGNERS = frozenset({"signing", "catalogue"})
-"""Who is told where the signing keys are; nobody else is."""
+SIGNING_SERVICES = frozenset({"signing", "catalogue"})
+"""Only these processes get the path of the signing keys."""
 
-DEVICE_KEEPER = "deploy"
-"""Who is told where the keys are that mint and revoke the devices' credentials; nobody else is."""
+DEVICE_KEY_SERVICE = "deploy"
+"""Only this service gets the path of the keys that create and revoke the credentials of devices."""
 
 _PROBE_TIMEOUT = 3.0
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """What `/readyz` said."""
+    """The response of `/readyz`."""
 
     ready: bool
     version: str | None = None
@@ -43,10 +43,10 @@ class Readiness:
 
 
 class Service:
-    """One service, run as `python -m k1_<name>` on a loopback port that it keeps over restarts."""
+    """One service, which runs as `python -m k1_<name>` on a port that it keeps across restarts."""
 
     def __init__(self, home: Home, name: str, port: int, network: Network | None = None) -> None:
-        """`network`: where it listens, by default on loopback."""
+        """`network`: where the service listens, by default on loopback."""
         self.name = name
         self.port = port
         self.network = network or Network()
@@ -54,16 +54,16 @@ class Service:
 
     @property
     def url(self) -> str:
-        """Its base URL."""
+        """The base URL."""
         return self.network.url("http", "https", self.port)
 
     @property
     def readiness(self) -> "Readiness":
-        """What its `/readyz` says now."""
-        return readiness(self.url, self.network.ca)
+        """The current response of its `/readyz`."""
+        return probe_readiness(self.url, self.network.ca)
 
-    def start(self, environment: Mapping[str, str], spawner: Spawn = spawn) -> None:
-        """Start the process; `readiness` tells when it is of use."""
+    def start(self, environment: Mapping[str, str], spawner: Spawner = spawn) -> None:
+        """Start the process without waiting; `readiness` says when the service is ready."""
         own = {"PORT": str(self.port), "HOST": self.network.address}
         if self.network.certificate is not None:
             own |= {"TLS_CERT": str(self.network.certificate), "TLS_KEY": str(self.network.key)}
@@ -72,8 +72,8 @@ class Service:
         self.process.start(Command(argv, {**environment, **own}), spawner)
 
 
-def readiness(url: str, ca: Path | None) -> Readiness:
-    """Ask the service at `url`; no answer is not ready."""
+def probe_readiness(url: str, ca: Path | None) -> Readiness:
+    """Return whether the service at `url` is ready; without a response it is not."""
     connection = http_connection(url, ca, _PROBE_TIMEOUT)
     try:
         connection.request("GET", "/readyz")
@@ -89,23 +89,23 @@ def readiness(url: str, ca: Path | None) -> Readiness:
 
 
 def make_services(home: Home, gateway_port: int | None, network: Network) -> list[Service]:
-    """All services on free ports: the given one for the gateway, else those of the last run where free.
+    """Return all services with their ports: `gateway_port` if given, else those of the last run that are free.
 
     The gateway listens on the network, the others on loopback.
     """
     remembered = home.remembered_ports()
-    services = [Service(home, name, free_port(remembered.get(name))) for name in NAMES[:-1]]
-    port = gateway_port or free_port(remembered.get(NAMES[-1]), network.address)
-    services.append(Service(home, NAMES[-1], port, network))
+    services = [Service(home, name, free_port(remembered.get(name))) for name in SERVICE_NAMES[:-1]]
+    port = gateway_port or free_port(remembered.get(SERVICE_NAMES[-1]), network.address)
+    services.append(Service(home, SERVICE_NAMES[-1], port, network))
     home.remember_ports({service.name: service.port for service in services})
     return services
 
 
-def prepare(home: Home, name: str, environment: Mapping[str, str], spawner: Spawn = spawn) -> None:
-    """Run one of PREPARATIONS to its end.
+def run_preparation(home: Home, name: str, environment: Mapping[str, str], spawner: Spawner = spawn) -> None:
+    """Run one of PREPARATIONS and wait for its end.
 
     Raises:
-        StackError: it failed; the message carries the end of its log.
+        StackError: it failed; the message contains the end of its log.
     """
     process = ManagedProcess(home, name)
     process.start(Command((sys.executable, "-P", "-m", PREPARATIONS[name]), environment), spawner)

@@ -1,4 +1,4 @@
-"""The simulated K1s that `k1 up` runs beside the services: `k1 sim` as a child."""
+"""Runs `k1 sim` as a child process: the simulated K1s that `k1 up` starts beside the services."""
 
 import sys
 from typing import Final
@@ -7,12 +7,12 @@ from k1_cli.stack.embedded.home import Home
 from k1_cli.stack.embedded.processes import Command, ManagedProcess
 
 PREFIX: Final = "demo"
-"""Their ids are `demo-0001` ...; those of a `k1 sim` that somebody starts beside it are others."""
+"""The prefix of their ids (`demo-0001` ...), which differs from the default prefix of `k1 sim`."""
 GROUP: Final = "demo"
 
 
 class SimulatedDevices:
-    """One process with all of them; what each holds is kept under the home."""
+    """One process with all simulated devices; their contents are stored under the home."""
 
     name = "simulated-devices"
 
@@ -25,9 +25,9 @@ class SimulatedDevices:
         """Start the process; the devices come online a moment later.
 
         Raises:
-            StackError: it cannot be started.
+            StackError: the process cannot be started.
         """
-        own = (
+        options = (
             "--devices",
             str(self.count),
             "--prefix",
@@ -37,4 +37,4 @@ class SimulatedDevices:
             "--home",
             str(self._home.root),
         )
-        self.process.start(Command((sys.executable, "-P", "-m", "k1_cli", "sim", *own)))
+        self.process.start(Command((sys.executable, "-P", "-m", "k1_cli", "sim", *options)))

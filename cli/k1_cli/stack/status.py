@@ -1,4 +1,4 @@
-"""What `k1 status` asks a running stack."""
+"""Reads the status of a running stack: servers, services, simulated devices, consumers; for `k1 status`."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -10,9 +10,9 @@ from nats.js.api import ConsumerInfo
 
 from k1_cli.errors import CommandError
 from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
-from k1_cli.stack.nats_client import connect_bus
-from k1_cli.stack.running_stack import Part, RunningStack
-from k1_cli.stack.services import readiness
+from k1_cli.stack.nats_client import connect_jetstream
+from k1_cli.stack.running_stack import RunningProcess, RunningStack
+from k1_cli.stack.services import probe_readiness
 from k1_contracts.fleet import DeviceServers
 from k1_platform.dead_letter_queue import count_dead_letters
 from k1_platform.settings import NatsSettings
@@ -20,18 +20,18 @@ from k1_platform.settings import NatsSettings
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """A server: does it answer its protocol?"""
+    """A server; `ready` says whether it statuses its protocol."""
 
     name: str
     pid: int | None
     port: int | None
-    """None: it listens on a socket file."""
+    """None for a server that listens on a socket file."""
     ready: bool
 
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """A service: what its `/readyz` says."""
+    """A service; `ready` and `version` come from its `/readyz`."""
 
     name: str
     pid: int | None
@@ -42,7 +42,7 @@ class ServiceStatus:
 
 @dataclass(frozen=True)
 class ConsumerStatus:
-    """A durable: messages that wait for it, and those handed out and not yet settled."""
+    """A durable with the number of its pending messages and of those that it has not acknowledged yet."""
 
     stream: str
     durable: str
@@ -52,7 +52,7 @@ class ConsumerStatus:
 
 @dataclass(frozen=True)
 class SimulatedStatus:
-    """Simulated devices: does their process run? They are no part of what must be ready."""
+    """A process of simulated devices; it does not count for `all_ready`."""
 
     pid: int | None
     devices: int
@@ -61,59 +61,59 @@ class SimulatedStatus:
 
 @dataclass(frozen=True)
 class StackStatus:
-    """All of it at one moment."""
+    """The status of the whole stack at one moment."""
 
     servers: tuple[ServerStatus, ...]
     services: tuple[ServiceStatus, ...]
     simulated: tuple[SimulatedStatus, ...]
     devices: DeviceServers
-    """Where devices connect."""
+    """The addresses to which devices connect."""
     consumers: tuple[ConsumerStatus, ...]
     dead_letters: int | None
-    """None while the bus does not answer."""
+    """The number of dead letters; None while NATS does not answer."""
 
     @property
     def all_ready(self) -> bool:
-        """Whether every server and service is."""
+        """Whether every server and every service is ready."""
         return all(part.ready for part in (*self.servers, *self.services))
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `k1 status --json`."""
+        """Return the document of `k1 status --json`."""
         return asdict(self) | {"devices": self.devices.model_dump()}
 
 
 def read_status(stack: RunningStack) -> StackStatus:
-    """Ask every server and service at once, then the bus for its consumers."""
+    """Probe all servers and services in parallel, then read the consumers and the dead letters from NATS."""
     embedded = EmbeddedStack(stack.home.root, stack.network)
     embedded.attach()
     with ThreadPoolExecutor(len(stack.servers) + len(stack.services)) as pool:
 
-        def server_status(part: Part) -> ServerStatus:
+        def server_status(part: RunningProcess) -> ServerStatus:
             return ServerStatus(part.name, part.pid, part.port, embedded.server(part.name).ready())
 
-        def service_status(part: Part) -> ServiceStatus:
-            own = stack.url if part.name == "gateway" else f"http://127.0.0.1:{part.port}"
-            answer = readiness(own, stack.network.ca)
-            return ServiceStatus(part.name, part.pid, part.port, answer.ready, answer.version)
+        def service_status(part: RunningProcess) -> ServiceStatus:
+            url = stack.url if part.name == "gateway" else f"http://127.0.0.1:{part.port}"
+            readiness = probe_readiness(url, stack.network.ca)
+            return ServiceStatus(part.name, part.pid, part.port, readiness.ready, readiness.version)
 
         servers = pool.map(server_status, stack.servers)
         services = pool.map(service_status, stack.services)
-        answers = tuple(servers), tuple(services)
-    consumers, dead_letters = asyncio.run(_read_bus(stack.bus))
+        statuses = tuple(servers), tuple(services)
+    consumers, dead_letters = asyncio.run(_read_consumers(stack.bus))
     simulated = tuple(
         SimulatedStatus(each.pid, each.devices, each.pid is not None and psutil.pid_exists(each.pid))
         for each in stack.simulated
     )
-    return StackStatus(*answers, simulated, stack.device_servers, consumers, dead_letters)
+    return StackStatus(*statuses, simulated, stack.device_servers, consumers, dead_letters)
 
 
-async def _read_bus(settings: NatsSettings) -> tuple[tuple[ConsumerStatus, ...], int | None]:
+async def _read_consumers(settings: NatsSettings) -> tuple[tuple[ConsumerStatus, ...], int | None]:
     try:
-        async with connect_bus(settings) as jetstream:
+        async with connect_jetstream(settings) as jetstream:
             infos = [
                 info
                 for stream in await jetstream.streams_info()
-                if not (stream.config.name or "").startswith("$")  # the server's own, for MQTT sessions
+                if not (stream.config.name or "").startswith("$")  # NATS creates these for MQTT sessions
                 for info in await jetstream.consumers_info(stream.config.name or "")
                 if info.config.durable_name
             ]

@@ -1,4 +1,4 @@
-"""Renders what `k1 status` found as tables."""
+"""Renders the status of a stack as tables; for `k1 status`."""
 
 from collections.abc import Iterator
 
@@ -6,14 +6,14 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from k1_cli.output.formatting import count_of
-from k1_cli.output.table import Grid
+from k1_cli.output.table import TextTable
 from k1_cli.stack.status import StackStatus
 
 
 def status_tables(url: str, found: StackStatus) -> Iterator[RenderableType]:
-    """Yield the address, servers and services, consumers, dead letters."""
+    """Yield the address, the servers and services, the consumers and the number of dead letters."""
     yield url
-    parts = Grid(("", "pid", "port", "ready", "version"), right=("pid", "port"))
+    parts = TextTable(("", "pid", "port", "ready", "version"), right_aligned=("pid", "port"))
     for part in found.servers:
         parts.add(part.name, str(part.pid or ""), str(part.port or "socket"), _yes_or_no(part.ready), "")
     for part in found.services:
@@ -23,10 +23,10 @@ def status_tables(url: str, found: StackStatus) -> Iterator[RenderableType]:
         parts.add(name, str(devices.pid or ""), "", _yes_or_no(devices.running), "")
     yield parts
     yield ""
-    consumers = Grid(
+    consumers = TextTable(
         ("stream", "durable", "waiting", "in work"),
         flexible=("stream", "durable"),
-        right=("waiting", "in work"),
+        right_aligned=("waiting", "in work"),
     )
     for consumer in found.consumers:
         consumers.add(consumer.stream, consumer.durable, str(consumer.pending), str(consumer.ack_pending))

@@ -1,9 +1,8 @@
-"""Starting the services fast: one process imports what they share, then forks each of them.
+"""Starts the services fast: a zygote process imports their shared modules once and forks each service.
 
-Importing FastStream, aiohttp and OpenTelemetry costs every service more than a second of processor time; ten
-such seconds at each `k1 up` are most of the wait on two cores. The nursery pays once. It only serves the
-start: its children pass to the supervisor at once, it ends when all run, and a service that must be restarted
-later is started as anywhere else, with `python -m`.
+Importing FastStream, aiohttp and OpenTelemetry costs each service more than a second of processor time, which is most
+of the wait for `k1 up` on two cores. The zygote is used for the start only: its children become children of the
+supervisor at once, it ends when all run, and a later restart of a service uses `python -m`.
 """
 
 import contextlib
@@ -22,7 +21,7 @@ from typing import Final, NoReturn
 
 from k1_cli.stack.embedded.errors import StackError
 from k1_cli.stack.embedded.launch import PR_SET_PDEATHSIG
-from k1_cli.stack.embedded.processes import Child, Command, bound_to_us
+from k1_cli.stack.embedded.processes import Child, Command, launch_command
 
 SHARED_MODULES: Final = (
     "k1_platform.service",
@@ -35,15 +34,15 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PAUSE = 0.001
 
 
-class Adopted:
-    """A process that was forked elsewhere and is now our child: what `Popen` would be for it."""
+class AdoptedProcess:
+    """A process that the zygote forked and that is now a child of this process; works as `subprocess.Popen` does."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._code: int | None = None
 
     def poll(self) -> int | None:
-        """The exit code, a negative signal number, or None while it runs."""
+        """Return the exit code, a negative signal number, or None while it runs."""
         if self._code is None:
             with contextlib.suppress(ChildProcessError):
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
@@ -52,7 +51,11 @@ class Adopted:
         return self._code
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the end, or raise subprocess.TimeoutExpired."""
+        """Wait for the end and return the exit code.
+
+        Raises:
+            subprocess.TimeoutExpired: it still runs after `timeout` seconds.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
         while (code := self.poll()) is None:
             if deadline is not None and time.monotonic() > deadline:
@@ -61,22 +64,22 @@ class Adopted:
         return code
 
     def send_signal(self, number: int) -> None:
-        """Signal it, unless it has ended."""
+        """Send it a signal, unless it has ended."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
 
-class Nursery:
-    """The supervisor's side: commands in, children out."""
+class Zygote:
+    """The zygote as the supervisor uses it: gets commands, returns started children."""
 
     def __init__(self, log: Path) -> None:
-        """Begin importing; `log` takes what goes wrong there."""
-        # Orphans of our children come to us: that is how a fork of the nursery becomes our child.
+        """Start the zygote, which begins to import; its errors go to `log`."""
+        # As a subreaper we inherit the orphans of our children: so a fork of the zygote becomes our child.
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         command = Command((sys.executable, "-P", "-m", "k1_cli.stack.zygote"))
         with log.open("wb") as errors:
             self._process = subprocess.Popen(
-                bound_to_us(command),
+                launch_command(command),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -84,15 +87,15 @@ class Nursery:
                 start_new_session=True,
                 env={**os.environ, "OMP_NUM_THREADS": "1"},
             )
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     def spawn(self, command: Command, log: Path) -> Child:
-        """Start `python -m MODULE`, which must be what `command` says.
+        """Start a command of the form `python -m MODULE`.
 
         Raises:
-            StackError: the nursery has failed; start the command in the plain way instead.
+            StackError: the zygote has ended; start the command without it.
         """
-        order = {
+        request = {
             "module": command.argv[-1],
             "environment": dict(command.environment),
             "log": str(log),
@@ -102,36 +105,39 @@ class Nursery:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
-        with self._turn:
+        with self._lock:
             try:
-                stdin.write(json.dumps(order) + "\n")
+                stdin.write(json.dumps(request) + "\n")
                 stdin.flush()
-                return Adopted(int(stdout.readline()))
+                return AdoptedProcess(int(stdout.readline()))
             except (OSError, ValueError) as error:
-                raise StackError("the nursery has ended") from error
+                raise StackError("the zygote has ended") from error
 
     def close(self) -> None:
-        """End it; its children stay. Harmless when it has ended."""
+        """End the zygote; its children stay. Harmless when it has ended already."""
         self._process.kill()
         self._process.communicate()
 
 
 def main() -> None:
-    """The nursery itself: import, then fork for each order that comes in; the fork returns and runs."""
+    """Run the zygote: import the shared modules, then fork for each request; the fork runs the requested module."""
     for name in SHARED_MODULES:
         importlib.import_module(name)
     if threading.active_count() > 1:
         sys.exit("a shared module starts a thread: forking is not safe any more")
     gc.collect()
-    gc.freeze()  # so that the collector does not touch, and thereby copy, the pages that all share
+    gc.freeze()  # else the collector writes to the shared pages and so copies them
     for line in sys.stdin:
-        order = json.loads(line)
+        request = json.loads(line)
         if first_parent := _fork_twice():
-            _become(first_parent=first_parent, **order)
+            _run_module(first_parent=first_parent, **request)
 
 
 def _fork_twice() -> int | None:
-    """In the grandchild, which leads a session of its own, its parent: that ends at once, so it is adopted."""
+    """Fork a grandchild that leads a new session; return in it the id of its parent, and None in the zygote.
+
+    The parent in between ends at once, so that the supervisor becomes the parent of the grandchild.
+    """
     reading, writing = os.pipe()
     if os.fork() == 0:
         between = os.getpid()
@@ -148,20 +154,20 @@ def _fork_twice() -> int | None:
     return None
 
 
-def _become(
+def _run_module(
     *, first_parent: int, module: str, environment: dict[str, str], log: str, death_signal: int, parent: int
 ) -> NoReturn:
     while os.getppid() == first_parent:
         time.sleep(_PAUSE)
-    # Only now: a change of parent would fire the signal.
+    # Not earlier: a change of parent would trigger the signal.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
     if os.getppid() != parent:
         sys.exit("the supervisor has ended")
-    nothing, output = (
+    null, output = (
         os.open(os.devnull, os.O_RDONLY),
         os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
     )
-    for source, target in ((nothing, 0), (output, 1), (output, 2)):
+    for source, target in ((null, 0), (output, 1), (output, 2)):
         os.dup2(source, target)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     os.environ.update(environment)

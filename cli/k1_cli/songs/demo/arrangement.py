@@ -1,4 +1,4 @@
-"""Who plays what in which section, and the mix."""
+"""Renders a demo song: which instruments play in each section, and the mix."""
 
 from collections.abc import Callable
 from typing import Final
@@ -6,28 +6,28 @@ from typing import Final
 import numpy as np
 
 from k1_cli.songs.demo import synth
-from k1_cli.songs.demo.song import BEATS_PER_BAR, Bar, Song
+from k1_cli.songs.demo.song import BEATS_PER_BAR, Bar, DemoSong
 from k1_cli.songs.demo.synth import SAMPLE_RATE_HZ, Sound
 
 _STEPS = 16
 """Sixteenths in a bar."""
 _BASS_LINE: Final = ((2, 2), (6, 2), (10, 2), (13, 1), (14, 2))
-"""Start and length in sixteenths: between the kicks."""
+"""Start and length of each note in sixteenths, between the kicks."""
 _LEAD_RHYTHM: Final = (0, 3, 6, 8, 11, 14)
 _DRIVING: Final = frozenset({"intro", "build", "drop", "outro"})
 _PEAK = 10.0 ** (-1.0 / 20.0)
 """-1 dBFS."""
 
 
-def render(song: Song) -> Sound:
-    """The song as `(2, samples)` float32 with its peak at -1 dBFS; the same song gives the same samples."""
+def render(song: DemoSong) -> Sound:
+    """Return the song as `(2, samples)` float32 with its peak at -1 dBFS; the same song gives the same samples."""
     return _Mixer(song).mix()
 
 
 class _Mixer:
-    """Three buses: drums, music that ducks under the kick, and what goes through the hall."""
+    """Mixes three buses: drums, music that is ducked by the kick, and sends to the reverb."""
 
-    def __init__(self, song: Song) -> None:
+    def __init__(self, song: DemoSong) -> None:
         self._song = song
         self._rng = np.random.default_rng(song.seed)
         self._drums = np.zeros((2, song.samples), np.float32)

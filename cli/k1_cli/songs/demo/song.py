@@ -1,4 +1,4 @@
-"""The plan of a demo song: form, harmony and melody from a seed, and so the exact beats and sections."""
+"""The composition of a demo song: form, harmony and melody from a seed, with its exact beats and sections."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ BEATS_PER_BAR: Final = 4
 LEAD_IN_S: Final = 0.25
 """Silence before the first beat."""
 TAIL_S: Final = 2.0
-"""Room for the last echo."""
-SLOWEST_BPM, FASTEST_BPM = 60.0, 200.0
-LONGEST_S: Final = 900.0
+"""Time for the last echo."""
+MIN_BPM, MAX_BPM = 60.0, 200.0
+MAX_LENGTH_S: Final = 900.0
 
 Label = Literal["intro", "build", "drop", "breakdown", "outro"]
 _FORM: Final[tuple[tuple[Label, int], ...]] = (
     ("intro", 4), ("build", 4), ("drop", 8), ("breakdown", 4), ("drop", 8), ("outro", 4),
 )  # fmt: skip
-_SHORTEST_BARS = len(_FORM)
+_MIN_BARS = len(_FORM)
 
 _MINOR_PROGRESSIONS: Final = (  # degrees of the minor scale, one a bar
     ((0, 3, 7), (-4, 0, 3), (3, 7, 10), (-2, 2, 5)),
@@ -41,8 +41,8 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Truth:
-    """What an analysis should find. Times in seconds from the first sample; `duration` of the recording."""
+class GroundTruth:
+    """The correct result of an analysis. Times are seconds from the first sample; `duration` is of the recording."""
 
     bpm: float
     time_signature: str
@@ -58,7 +58,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of the form: where it stands in the song and in its section."""
+    """One bar of the form, with its position in the song and in its section."""
 
     number: int
     label: Label
@@ -73,9 +73,9 @@ class Bar:
 
 
 def form(bars: int) -> tuple[tuple[Label, int], ...]:
-    """Share `bars` out among the sections: in proportion, at least one each."""
+    """Distribute `bars` among the sections in proportion to the form, at least one each."""
     weights = np.array([length for _, length in _FORM])
-    spare = bars - _SHORTEST_BARS
+    spare = bars - _MIN_BARS
     exact = spare * weights / weights.sum()
     lengths = 1 + exact.astype(int)
     for neediest in np.argsort(exact.astype(int) - exact, kind="stable")[: bars - int(lengths.sum())]:
@@ -83,25 +83,23 @@ def form(bars: int) -> tuple[tuple[Label, int], ...]:
     return tuple((label, int(length)) for (label, _), length in zip(_FORM, lengths, strict=True))
 
 
-class Song:
-    """The plan of one song."""
+class DemoSong:
+    """The composition of one song."""
 
     def __init__(self, *, bpm: float = 126.0, seconds: float = 60.0, seed: int = 1) -> None:
-        """Plan a song of whole bars, as near to `seconds` as they come.
+        """Compose a song of whole bars, with a length as near to `seconds` as possible.
 
         Raises:
-            ValueError: a tempo or length that this song cannot have; the message says which it can.
+            ValueError: the song cannot have that tempo or length; the message gives the limits.
         """
-        if not SLOWEST_BPM <= bpm <= FASTEST_BPM:
-            raise ValueError(
-                f"the tempo must lie between {SLOWEST_BPM:.0f} and {FASTEST_BPM:.0f} BPM, not {bpm:g}"
-            )
+        if not MIN_BPM <= bpm <= MAX_BPM:
+            raise ValueError(f"the tempo must lie between {MIN_BPM:.0f} and {MAX_BPM:.0f} BPM, not {bpm:g}")
         self.bpm, self.seed = bpm, seed
         self.beat_s = 60.0 / bpm
-        shortest_s = _SHORTEST_BARS * BEATS_PER_BAR * self.beat_s
-        if not shortest_s <= seconds <= LONGEST_S:
+        shortest_s = _MIN_BARS * BEATS_PER_BAR * self.beat_s
+        if not shortest_s <= seconds <= MAX_LENGTH_S:
             raise ValueError(
-                f"at {bpm:g} BPM the song can last {shortest_s:.1f} to {LONGEST_S:.0f} s, not {seconds:g}"
+                f"at {bpm:g} BPM the song can last {shortest_s:.1f} to {MAX_LENGTH_S:.0f} s, not {seconds:g}"
             )
         self.bar_s = BEATS_PER_BAR * self.beat_s
         self.form = form(round(seconds / self.bar_s))
@@ -121,8 +119,8 @@ class Song:
                 number += 1
 
     @property
-    def truth(self) -> Truth:
-        """The exact answer."""
+    def ground_truth(self) -> GroundTruth:
+        """The exact beats, downbeats and sections."""
         count = sum(length for _, length in self.form)
         beats = tuple(self.time(beat / BEATS_PER_BAR) for beat in range(count * BEATS_PER_BAR))
         sections: list[Section] = []
@@ -130,7 +128,7 @@ class Song:
         for label, length in self.form:
             sections.append(Section(self.time(bar), self.time(bar + length), label))
             bar += length
-        return Truth(
+        return GroundTruth(
             bpm=self.bpm,
             time_signature="4/4",
             key=_NOTE_NAMES[self.root % 12],
@@ -144,11 +142,11 @@ class Song:
         )
 
     def time(self, bar: float) -> float:
-        """Seconds at which a bar, or a fraction of one, begins."""
+        """Return the time in seconds at which a bar, or a fraction of one, begins."""
         return round(LEAD_IN_S + bar * self.bar_s, 6)
 
     @property
     def samples(self) -> int:
-        """Length of the recording."""
+        """The length of the recording in samples."""
         bars = sum(length for _, length in self.form)
         return round((LEAD_IN_S + bars * self.bar_s + TAIL_S) * SAMPLE_RATE_HZ)

@@ -1,6 +1,6 @@
-"""Instruments and effects of the demo song: plain numpy, float32, 44.1 kHz.
+"""Instruments and effects of the demo song in numpy: float32 at 44.1 kHz.
 
-A sound is a `(samples,)` array for one voice or `(2, samples)` for stereo, at a peak of about 1.
+A sound is an array of shape `(samples,)` for mono or `(2, samples)` for stereo, with a peak of about 1.
 """
 
 from functools import cache
@@ -19,18 +19,18 @@ _BLOCK = 1 << 18
 
 
 def seconds(duration_s: float) -> Sound:
-    """Time in seconds from 0, one value a sample."""
+    """Return the time in seconds of each sample, from 0."""
     return np.arange(round(duration_s * SAMPLE_RATE_HZ), dtype=np.float32) / np.float32(SAMPLE_RATE_HZ)
 
 
 def frequency(note: float) -> float:
-    """Hertz of a MIDI note; 69 is the A of 440 Hz."""
+    """Return the frequency in Hz of a MIDI note; 69 is the A of 440 Hz."""
     return float(440.0 * 2.0 ** ((note - 69.0) / 12.0))
 
 
 @cache
 def _saw_cycle(harmonics: int) -> Sound:
-    """One cycle of a sawtooth that ends softly at its highest harmonic, so that it never aliases."""
+    """Return one cycle of a sawtooth whose harmonics fade out towards the highest one, so that it never aliases."""
     phase = np.arange(_TABLE_SIZE, dtype=np.float64) / _TABLE_SIZE
     cycle = np.zeros(_TABLE_SIZE)
     for harmonic in range(1, harmonics + 1):
@@ -40,14 +40,14 @@ def _saw_cycle(harmonics: int) -> Sound:
 
 
 def saw(pitch_hz: float, duration_s: float, *, cutoff_hz: float, phase: float = 0.0) -> Sound:
-    """A sawtooth with nothing above `cutoff_hz`."""
+    """Return a sawtooth without harmonics above `cutoff_hz`."""
     harmonics = int(np.clip(min(cutoff_hz, _NYQUIST_HZ * 0.9) / pitch_hz, 1, _HIGHEST_HARMONIC))
     position = (phase + pitch_hz * np.arange(round(duration_s * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ) % 1.0
     return _saw_cycle(harmonics)[(position * _TABLE_SIZE).astype(np.int32)]
 
 
 def super_saw(pitch_hz: float, duration_s: float, *, cutoff_hz: float, rng: np.random.Generator) -> Sound:
-    """Five detuned sawtooths spread over the stereo field."""
+    """Return five detuned sawtooths spread over the stereo field."""
     left_right = np.zeros((2, round(duration_s * SAMPLE_RATE_HZ)), np.float32)
     for detune, pan in ((-0.11, 0.1), (-0.05, 0.8), (0.0, 0.5), (0.06, 0.2), (0.12, 0.9)):
         voice = saw(pitch_hz * 2.0 ** (detune / 12.0), duration_s, cutoff_hz=cutoff_hz, phase=rng.random())
@@ -57,7 +57,7 @@ def super_saw(pitch_hz: float, duration_s: float, *, cutoff_hz: float, rng: np.r
 
 
 def decay(duration_s: float, time_constant_s: float) -> Sound:
-    """A falling exponential with a click-free first millisecond."""
+    """Return a falling exponential with a click-free first millisecond."""
     time = seconds(duration_s)
     return np.exp(-time / np.float32(time_constant_s)) * np.minimum(
         time * np.float32(1000.0), np.float32(1.0)
@@ -65,14 +65,14 @@ def decay(duration_s: float, time_constant_s: float) -> Sound:
 
 
 def swell(duration_s: float, edge_s: float) -> Sound:
-    """One, with raised-cosine edges."""
+    """Return an envelope of 1 with raised-cosine edges."""
     time = seconds(duration_s)
     edge = np.minimum(time, np.float32(duration_s) - time) / np.float32(edge_s)
     return (0.5 - 0.5 * np.cos(np.pi * np.clip(edge, 0.0, 1.0))).astype(np.float32)
 
 
 def noise(duration_s: float, low_hz: float, high_hz: float, rng: np.random.Generator) -> Sound:
-    """White noise between two frequencies."""
+    """Return white noise between two frequencies."""
     spectrum = np.fft.rfft(rng.standard_normal(max(2, round(duration_s * SAMPLE_RATE_HZ))))
     bins = np.fft.rfftfreq(max(2, round(duration_s * SAMPLE_RATE_HZ)), 1 / SAMPLE_RATE_HZ)
     spectrum[(bins < low_hz) | (bins > high_hz)] = 0.0
@@ -81,7 +81,7 @@ def noise(duration_s: float, low_hz: float, high_hz: float, rng: np.random.Gener
 
 
 def kick() -> Sound:
-    """A sine that falls from 190 to 48 Hz, with a click."""
+    """Return a kick drum: a sine that falls from 190 to 48 Hz, with a click."""
     time = seconds(0.34)
     phase = 2.0 * np.pi * (48.0 * time + (190.0 - 48.0) * 0.032 * (1.0 - np.exp(-time / 0.032)))
     body = np.sin(phase) * np.exp(-time / 0.13)
@@ -90,7 +90,7 @@ def kick() -> Sound:
 
 
 def clap(rng: np.random.Generator) -> Sound:
-    """Three short bursts of noise and a longer one."""
+    """Return a hand clap: three bursts of noise, of which the last is longer."""
     sound = np.zeros(round(0.25 * SAMPLE_RATE_HZ), np.float32)
     for start_s, length_s in ((0.0, 0.008), (0.009, 0.008), (0.018, 0.2)):
         burst = noise(length_s, 900.0, 7_000.0, rng) * decay(length_s, length_s / 3.5)
@@ -100,32 +100,32 @@ def clap(rng: np.random.Generator) -> Sound:
 
 
 def hat(duration_s: float, rng: np.random.Generator) -> Sound:
-    """Closed when short, open when long."""
+    """Return a hi-hat: closed when it is short, open when it is long."""
     return noise(duration_s, 7_000.0, 16_000.0, rng) * decay(duration_s, duration_s / 4.0)
 
 
 def snare(rng: np.random.Generator) -> Sound:
-    """A tuned body under a burst of noise."""
+    """Return a snare drum: a tuned body with a burst of noise."""
     body = np.sin(2.0 * np.pi * 185.0 * seconds(0.16)) * decay(0.16, 0.04)
     return (0.6 * body + 0.7 * noise(0.16, 1_500.0, 10_000.0, rng) * decay(0.16, 0.05)).astype(np.float32)
 
 
 def pluck(pitch_hz: float, duration_s: float) -> Sound:
-    """A bright attack that darkens, as a plucked string does."""
+    """Return a plucked string: a bright attack that gets darker."""
     bright = saw(pitch_hz, duration_s, cutoff_hz=9_000.0) * decay(duration_s, 0.05)
     dark = saw(pitch_hz, duration_s, cutoff_hz=1_800.0) * decay(duration_s, 0.16)
     return (0.5 * (bright + dark)).astype(np.float32)
 
 
 def bass(pitch_hz: float, duration_s: float) -> Sound:
-    """A dark sawtooth on a sine an octave of weight below it."""
+    """Return a bass note: a dark sawtooth with a sine of the same pitch."""
     weight = np.sin(2.0 * np.pi * pitch_hz * seconds(duration_s)).astype(np.float32)
     growl = saw(pitch_hz, duration_s, cutoff_hz=900.0)
     return ((0.7 * weight + 0.4 * growl) * swell(duration_s, 0.006)).astype(np.float32)
 
 
 def reverb(sound: Sound, response: Sound) -> Sound:
-    """`sound` through the impulse response of a room, cut to its own length (overlap-add)."""
+    """Return `sound` convolved with the impulse response of a room, at its original length (overlap-add)."""
     hop = _BLOCK - response.shape[-1]
     transfer = np.fft.rfft(response, _BLOCK)
     wet = np.zeros((2, sound.shape[-1] + _BLOCK), np.float32)
@@ -136,14 +136,14 @@ def reverb(sound: Sound, response: Sound) -> Sound:
 
 
 def hall(rng: np.random.Generator, duration_s: float = 1.6) -> Sound:
-    """The impulse response of a room: noise that dies away, different on each side."""
+    """Return the impulse response of a room: decaying noise, different on each side."""
     sides = [noise(duration_s, 250.0, 7_000.0, rng) * decay(duration_s, duration_s / 5.0) for _ in range(2)]
     response = np.stack(sides)
     return (response / np.sqrt(np.sum(response**2, axis=1, keepdims=True))).astype(np.float32)
 
 
 def ping_pong(sound: Sound, step_s: float, *, count: int = 5, feedback: float = 0.45) -> Sound:
-    """Echoes of `sound` that change sides."""
+    """Return echoes of `sound` that alternate between the sides."""
     step = round(step_s * SAMPLE_RATE_HZ)
     wet = np.zeros_like(sound)
     for echo in range(1, count + 1):

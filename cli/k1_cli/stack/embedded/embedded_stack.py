@@ -1,4 +1,8 @@
-"""The four servers together, as one thing to start, kill parts of, and stop."""
+"""Starts, stops, kills and restarts the four embedded servers together.
+
+with EmbeddedStack(Path(".k1")) as stack:
+    environment = stack.urls.environment()   # the variables that the services read
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -6,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from k1_cli.stack.embedded.disk import check_room
+from k1_cli.stack.embedded.disk import require_free_space
 from k1_cli.stack.embedded.errors import StackError
 from k1_cli.stack.embedded.home import Home
 from k1_cli.stack.embedded.network import Network
@@ -20,7 +24,7 @@ from k1_contracts.fleet import DeviceServers
 
 @dataclass(frozen=True)
 class StackUrls:
-    """How to reach the servers of a running stack."""
+    """The addresses and credentials of the servers of a running stack."""
 
     nats_url: str
     nats_creds: Path
@@ -36,10 +40,10 @@ class StackUrls:
     s3_bucket: str = "k1-songs"
 
     def environment(self) -> dict[str, str]:
-        """The variables from which every service reads its settings."""
-        own_ca = {} if self.ca is None else {"K1_NATS_CA": str(self.ca), "K1_S3_CA": str(self.ca)}
+        """Return the variables from which every service reads its settings."""
+        ca = {} if self.ca is None else {"K1_NATS_CA": str(self.ca), "K1_S3_CA": str(self.ca)}
         return {
-            **own_ca,
+            **ca,
             "K1_NATS_URL": self.nats_url,
             "K1_NATS_CREDS": str(self.nats_creds),
             "K1_POSTGRES_DSN": self.postgres_dsn,
@@ -48,24 +52,24 @@ class StackUrls:
             "K1_S3_ACCESS_KEY": self.s3_access_key,
             "K1_S3_SECRET_KEY": self.s3_secret_key,
             "K1_S3_BUCKET": self.s3_bucket,
-            # Where a browser or a device finds the objects: here the same place.
+            # The address for browsers and devices; in this stack the same one.
             "K1_S3_PUBLIC_URL": self.s3_url,
         }
 
 
 class EmbeddedStack:
-    """Real servers under `home`, on loopback ports that stay the same over `kill` and `restart`.
+    """Real servers with their data under `home`, on ports that stay the same across `kill` and `restart`.
 
-    Blocking; from a coroutine call its methods through `asyncio.to_thread`.
+    All methods block; from a coroutine call them in a thread.
     """
 
     def __init__(
         self, home: Path, network: Network | None = None, *, allow_origin: str | None = None
     ) -> None:
-        """Nothing starts here.
+        """Prepare without starting anything.
 
-        `network`: where NATS, MQTT and S3 listen, by default on loopback; the databases always do.
-        `allow_origin`: the web page's origin, for the S3 server's CORS answer.
+        `network`: where NATS, MQTT and S3 listen, by default on loopback; the databases always listen on loopback.
+        `allow_origin`: the origin of a web page that may read objects, for the CORS headers of the S3 server.
         """
         self.home = Home(home)
         self.network = network or Network()
@@ -76,12 +80,16 @@ class EmbeddedStack:
 
     @property
     def servers(self) -> tuple[Server, ...]:
-        """In the order of starting; they stop in reverse."""
+        """The servers in the order of starting; they stop in reverse."""
         return (self._nats, self._postgres, self._mongo, self._s3)
 
     @property
     def urls(self) -> StackUrls:
-        """Raises StackError before the first start."""
+        """The addresses and credentials of the servers.
+
+        Raises:
+            StackError: the servers were never started, so they have no ports yet.
+        """
         keys = self.home.credentials()
         return StackUrls(
             nats_url=self._nats.url,
@@ -98,7 +106,11 @@ class EmbeddedStack:
 
     @property
     def device_servers(self) -> DeviceServers:
-        """Where devices connect. Raises StackError before the first start."""
+        """The addresses to which devices connect.
+
+        Raises:
+            StackError: the servers were never started, so they have no ports yet.
+        """
         return DeviceServers(
             nats_url=self._nats.url,
             mqtt_url=self._nats.mqtt_url,
@@ -106,19 +118,19 @@ class EmbeddedStack:
         )
 
     def attach(self) -> None:
-        """Take the ports of a stack that another process runs on this home, to ask its servers."""
+        """Use the ports of a stack that another process runs on this home, to probe its servers."""
         for server in self.servers:
             server.attach()
 
     def start(self) -> None:
-        """Start all four at once and wait until each answers; what had started is stopped when one fails.
+        """Start all four servers in parallel and wait until each answers; when one fails, stop the others.
 
         Raises:
             HomeInUseError: another process runs a stack on this home.
             StackError: a server did not start.
         """
         self.home.create()
-        check_room(self.home.root)
+        require_free_space(self.home.root)
         self.home.lock()
         self.home.credentials()
         try:
@@ -131,8 +143,8 @@ class EmbeddedStack:
         self.home.remember_ports({name: s.port_named(name) for s in self.servers for name in s.port_names})
 
     def stop(self) -> None:
-        """Stop the servers cleanly, last started first; nothing where this home is not ours to stop."""
-        if not self.home.claimed:
+        """Stop the servers cleanly in reverse order; do nothing where this process does not hold the lock."""
+        if not self.home.holds_lock:
             return
         try:
             for server in reversed(self.servers):
@@ -141,18 +153,22 @@ class EmbeddedStack:
             self.home.unlock()
 
     def server(self, name: str) -> Server:
-        """One of `nats`, `postgres`, `mongo`, `s3`."""
+        """Return the server of this name: `nats`, `postgres`, `mongo` or `s3`.
+
+        Raises:
+            StackError: there is no server of this name.
+        """
         for server in self.servers:
             if server.name == name:
                 return server
         raise StackError(f"no server is called {name!r}; there are {', '.join(s.name for s in self.servers)}")
 
     def kill(self, name: str) -> None:
-        """`kill -9` one server, as a crash would."""
+        """Kill one server with SIGKILL, as in a crash."""
         self.server(name).kill()
 
     def restart(self, name: str) -> None:
-        """Start one server again on its old port, stopping it first where it still runs."""
+        """Restart one server on its port; stop it first where it still runs."""
         server = self.server(name)
         server.stop()
         server.start()

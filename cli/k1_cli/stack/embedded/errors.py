@@ -1,4 +1,4 @@
-"""What can go wrong with the embedded servers, each with a sentence for the person who ran the command."""
+"""Errors of the embedded servers; each message is a sentence for the person at the terminal."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ class StackError(Exception):
 
 
 class HomeInUseError(StackError):
-    """Another process runs a stack on the same home folder."""
+    """Another process runs a stack on the same home."""
 
     def __init__(self, home: Path) -> None:
         super().__init__(f"a stack already runs on {home}")

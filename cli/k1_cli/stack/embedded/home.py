@@ -1,4 +1,4 @@
-"""The home folder of one stack: its paths, its credentials, its remembered ports and its lock."""
+"""The home folder of one stack: its paths, credentials, remembered ports, state file and lock."""
 
 import fcntl
 import json
@@ -26,12 +26,12 @@ _ENTRIES = frozenset(
         "setup.lock",
     )
 )
-"""What a home holds."""
+"""The entries of a home folder."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """Passwords and keys made once for each home; none of them is known outside it."""
+    """Passwords and keys, generated once for each home and stored only in it."""
 
     postgres_password: str
     s3_access_key: str
@@ -39,7 +39,7 @@ class Credentials:
 
     @classmethod
     def generate(cls) -> Self:
-        """Fresh random credentials."""
+        """Return new random credentials."""
         return cls(
             postgres_password=secrets.token_hex(16),
             s3_access_key=f"k1{secrets.token_hex(9)}",
@@ -48,7 +48,7 @@ class Credentials:
 
 
 class Home:
-    """Where one stack keeps everything: `data/`, `logs/`, `run/`, `keys/`, `nats-keys/` and `credentials.json` (mode 600)."""
+    """The folder of one stack: `data/`, `logs/`, `run/`, `keys/`, `nats-keys/` and `credentials.json` (mode 600)."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.expanduser().resolve()
@@ -61,14 +61,14 @@ class Home:
         self._lock_file: int | None = None
 
     def create(self) -> None:
-        """Make the folders that every process needs; only their owner may look into the home.
+        """Create the folders that every process needs; only their owner can read the home.
 
         Raises:
-            StackError: the folder cannot be made, written or closed to others.
+            StackError: the folder cannot be created, written or closed to other users.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=_OWNER_ONLY)
-            self._close_to_others()
+            self._remove_rights_of_others()
             for folder in (self.root / "data", self.logs, self.run):
                 folder.mkdir(exist_ok=True)
         except OSError as error:
@@ -76,8 +76,8 @@ class Home:
                 f"cannot write the home folder {self.root}: {error.strerror}; choose another with --home"
             ) from error
 
-    def _close_to_others(self) -> None:
-        """Take all rights of others away. A folder that holds other things is left: it may be meant for others."""
+    def _remove_rights_of_others(self) -> None:
+        """Remove all rights of other users, but refuse a folder with foreign files: it may be shared on purpose."""
         if not self.root.stat().st_mode & 0o077:
             return
         foreign = sorted(entry.name for entry in self.root.iterdir() if entry.name not in _ENTRIES)
@@ -89,37 +89,37 @@ class Home:
         self.root.chmod(_OWNER_ONLY)
 
     def data(self, name: str) -> Path:
-        """The folder in which the server `name` keeps its data."""
+        """Return the data folder of the server `name`."""
         return self.root / "data" / name
 
     def credentials(self) -> Credentials:
-        """This home's credentials, made at the first call."""
+        """Return the credentials of this home; the first call generates them."""
         path = self.root / "credentials.json"
         if path.exists():
-            kept = json.loads(path.read_text())
-            return Credentials(**{field.name: kept[field.name] for field in fields(Credentials)})
+            stored = json.loads(path.read_text())
+            return Credentials(**{field.name: stored[field.name] for field in fields(Credentials)})
         made = Credentials.generate()
         write_whole(path, json.dumps(vars(made), indent=2))
         return made
 
     def remembered_ports(self) -> dict[str, int]:
-        """The ports of the last run by server name, so that URLs stay the same from run to run."""
+        """Return the ports of the last run by name, so that URLs stay the same from run to run."""
         path = self.ports_file
         return cast("dict[str, int]", json.loads(path.read_text())) if path.exists() else {}
 
     def remember_ports(self, ports: dict[str, int]) -> None:
-        """Keep `ports` (a name may be new or known) for the next run."""
+        """Add `ports` to the stored ones, or replace those of the same name, for the next run."""
         write_whole(self.ports_file, json.dumps(self.remembered_ports() | ports, indent=2))
 
     def read_state(self) -> dict[str, Any] | None:
-        """What the running supervisor wrote about itself, or None where none has."""
+        """Return the state that the running supervisor wrote, or None where there is none."""
         try:
             return cast("dict[str, Any]", json.loads(self.state_file.read_text()))
         except FileNotFoundError:
             return None
 
     def lock(self) -> None:
-        """Claim the home for this process; the claim ends with `unlock` or with the process.
+        """Lock the home for this process; the lock ends with `unlock` or with the process.
 
         Raises:
             HomeInUseError: another stack runs on this home.
@@ -133,18 +133,18 @@ class Home:
         self._lock_file = descriptor
 
     @property
-    def claimed(self) -> bool:
+    def holds_lock(self) -> bool:
         """Whether this object holds the lock."""
         return self._lock_file is not None
 
     def unlock(self) -> None:
-        """Give the home up; harmless when it was never claimed."""
+        """Release the lock; harmless when it is not held."""
         if self._lock_file is not None:
             os.close(self._lock_file)
             self._lock_file = None
 
     def is_locked(self) -> bool:
-        """Whether a live process runs a stack on this home."""
+        """Return whether a live process runs a stack on this home."""
         if not self.run.exists():
             return False
         try:

@@ -1,7 +1,7 @@
-"""Stands between the supervisor and a server: ties the two lives together, gives up root, becomes the server.
+"""Launches a server for the supervisor: sets a death signal, gives up root where asked, then execs the server.
 
-Run as a plain script (`python -I -S launch.py SIGNAL PARENT UID GID COMMAND...`), because doing this after a
-fork of a threaded Python process (`preexec_fn`) is not safe. UID and GID are -1 to stay who we are.
+It runs as a plain script (`python -I -S launch.py SIGNAL PARENT UID GID COMMAND...`), because this is not safe after a
+fork of a threaded Python process (`preexec_fn`). UID and GID are -1 to keep the current user.
 """
 
 import ctypes
@@ -33,26 +33,26 @@ class _CapabilitySets(ctypes.Structure):
 
 
 def give_up_root(libc: ctypes.CDLL, uid: int, gid: int) -> None:
-    """Become `uid`, keeping only the right to read through folders that are closed to it.
+    """Change to `uid`, and keep only the capability to read folders that are closed to that user.
 
-    PostgreSQL refuses to run as root, yet root's home and its temporary folders have mode 700. Where even
-    that right cannot be kept, the server still works as long as its folders are open to `uid`.
+    PostgreSQL refuses to run as root, but root's home and temporary folders have mode 700. Where the capability cannot
+    be kept, the server still works as long as its folders are open to `uid`.
     """
     libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)
     for capability in (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE):
-        # access(), by which PostgreSQL looks for its own programs, forgets capabilities unless this bit is set.
-        if _hold(libc, 1 << capability | 1 << CAP_SETPCAP):
+        # access(), with which PostgreSQL looks for its programs, ignores capabilities unless this bit is set.
+        if _keep_capabilities(libc, 1 << capability | 1 << CAP_SETPCAP):
             libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
-        if _hold(libc, 1 << capability):
+        if _keep_capabilities(libc, 1 << capability):
             libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0)
             return
 
 
-def _hold(libc: ctypes.CDLL, capabilities: int) -> bool:
-    """Keep these capabilities and no others, if this process may."""
+def _keep_capabilities(libc: ctypes.CDLL, capabilities: int) -> bool:
+    """Keep these capabilities and drop all others; return whether that was permitted."""
     header = _CapabilityHeader(CAPABILITY_VERSION_3, 0)
     sets = (_CapabilitySets * 2)()
     sets[0].effective = sets[0].permitted = sets[0].inheritable = capabilities
@@ -60,21 +60,21 @@ def _hold(libc: ctypes.CDLL, capabilities: int) -> bool:
 
 
 def main(arguments: list[str]) -> None:
-    """Read the arguments named above and exec the command; exits with 1 when the parent is already gone."""
+    """Read the arguments described above and exec the command; exit with 1 when the parent has already ended."""
     death_signal, parent, uid, gid = (int(value) for value in arguments[:4])
     command = arguments[4:]
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         if uid != -1:
             give_up_root(libc, uid, gid)
-        # A change of user clears the death signal, so this comes last; then look whether it came too late.
+        # A change of user clears the death signal, so it is set last. Then check that the parent still runs.
         libc.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
         if os.getppid() != parent:
             sys.exit(1)
     elif uid != -1:
         os.setgid(gid)
         os.setuid(uid)
-    os.execvp(command[0], command)  # noqa: S606  replacing ourselves is the point; there is no shell
+    os.execvp(command[0], command)  # noqa: S606  this process is to be replaced; there is no shell
 
 
 if __name__ == "__main__":

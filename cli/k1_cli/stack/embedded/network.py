@@ -1,4 +1,4 @@
-"""Where a stack listens and by which address others reach it: loopback, or a network that devices are on."""
+"""The network of a stack: the address on which it listens, and the names and certificates by which others reach it."""
 
 import contextlib
 import errno
@@ -19,31 +19,31 @@ _HIGHEST_PORT = 65_535
 
 @dataclass(frozen=True)
 class Network:
-    """The address that the gateway, NATS, MQTT and the object store listen on; the databases stay on loopback."""
+    """Where the gateway, NATS, MQTT and the object store listen; the databases stay on loopback."""
 
     address: str = LOOPBACK
     names: tuple[str, ...] = ()
-    """Host names and addresses by which others reach this machine; the first stands in URLs."""
+    """Host names and addresses by which others reach this machine; the first one is used in URLs."""
     certificate: Path | None = None
-    """TLS is spoken where there is one; plain text otherwise."""
+    """With a certificate the servers use TLS, without one plain text."""
     key: Path | None = None
     ca: Path | None = None
-    """The CA that clients have to trust; None where the systems' own CAs know the certificate."""
+    """The CA that clients have to trust; None for a certificate of a public CA."""
 
     @property
     def host(self) -> str:
-        """What stands in URLs."""
+        """The host in URLs."""
         return self.names[0] if self.names else self.address
 
     @property
-    def every_name(self) -> tuple[str, ...]:
-        """The names and the address, as far as others can use it."""
+    def all_names(self) -> tuple[str, ...]:
+        """The names, and the address where others can use it."""
         own = () if _is_any(self.address) else (self.address,)
         return tuple(dict.fromkeys((*self.names, *own)))
 
     @property
     def is_private(self) -> bool:
-        """Whether only this machine can reach it."""
+        """Whether only this machine can reach the servers."""
         return ipaddress.ip_address(self.address).is_loopback
 
     def url(self, scheme: str, secure_scheme: str, port: int) -> str:
@@ -52,12 +52,12 @@ class Network:
         return f"{chosen}://{bracketed(self.host)}:{port}"
 
     def listener(self, port: int) -> str:
-        """Return `address:port` as servers' configurations have it."""
+        """Return `address:port` in the form of server configurations."""
         return f"{bracketed(self.address)}:{port}"
 
 
 def http_connection(url: str, ca: Path | None, timeout_s: float) -> http.client.HTTPConnection:
-    """Return a connection to probe a server of this machine with; nothing is sent yet."""
+    """Return a connection for probing a server of this machine; nothing is sent yet."""
     place = urlsplit(url)
     assert place.hostname is not None
     if place.scheme == "https":
@@ -68,12 +68,12 @@ def http_connection(url: str, ca: Path | None, timeout_s: float) -> http.client.
 
 
 def bracketed(host: str) -> str:
-    """Return the host as it stands before a port: IPv6 addresses in brackets."""
+    """Return the host in the form used before a port: IPv6 addresses in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
-def checked_address(address: str) -> str:
-    """Return an address to listen on as it is usually written.
+def parse_listen_address(address: str) -> str:
+    """Return an address to listen on in its usual notation.
 
     Raises:
         StackError: it is no IP address of this machine.
@@ -84,15 +84,15 @@ def checked_address(address: str) -> str:
         raise StackError(
             f"{address} is no IP address; listen on one of this machine, which `ip address` lists, or on 0.0.0.0"
         ) from error
-    check_port(0, str(found))
+    require_free_port(0, str(found))
     return str(found)
 
 
-def check_names(address: str, names: Sequence[str]) -> None:
-    """Make sure that this machine's own services reach the servers by the first name.
+def check_host_names(address: str, names: Sequence[str]) -> None:
+    """Check that the services on this machine reach the servers by the first name.
 
     Raises:
-        StackError: there is no name although all addresses are listened on, or the name leads elsewhere.
+        StackError: there is no name although the servers listen on all addresses, or the name leads elsewhere.
     """
     if not names:
         if _is_any(address):
@@ -114,11 +114,11 @@ def check_names(address: str, names: Sequence[str]) -> None:
         )
 
 
-def check_port(port: int, address: str, instead: str = "give another with --port") -> None:
-    """Make sure that a server could listen on `port` now. `instead`: what to do where it is taken.
+def require_free_port(port: int, address: str, instead: str = "give another with --port") -> None:
+    """Check that a server could listen on `port` now; `instead` says what to do where it is taken.
 
     Raises:
-        StackError: why it could not, and what to do.
+        StackError: it could not; the message says why, and what to do.
     """
     if not 0 <= port <= _HIGHEST_PORT:
         raise StackError(f"there is no port {port}; give one from 1 to {_HIGHEST_PORT}")

@@ -1,4 +1,4 @@
-"""Ports for the servers."""
+"""Chooses free ports for the servers and reserves them for this process."""
 
 import secrets
 import socket
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from k1_cli.stack.embedded.errors import StackError
-from k1_cli.stack.embedded.network import LOOPBACK, check_port
+from k1_cli.stack.embedded.network import LOOPBACK, require_free_port
 
 _FIRST = 15_000
 _TRIES = 1_000
@@ -14,24 +14,24 @@ _reserved: dict[int, socket.socket] = {}
 
 
 def is_free(port: int, address: str = LOOPBACK) -> bool:
-    """Whether a server could listen on `port` of the address now."""
+    """Return whether a server could listen on `port` of the address now."""
     try:
-        check_port(port, address)
+        require_free_port(port, address)
     except StackError:
         return False
     return True
 
 
 def free_port(preferred: int | None = None, address: str = LOOPBACK) -> int:
-    """`preferred` when it is free, else another free port of the address.
+    """Return `preferred` when it is free, else another free port of the address.
 
-    Ports inside the kernel's ephemeral range are left alone: a client that keeps reconnecting to a dead
-    server there can be given that very port as its own, connect to itself and so keep the server out.
-    Drawn at random and reserved while this process lives: a server listens seconds after its port was chosen, and
-    stacks started together would race for it otherwise; no process gives the same twice.
+    Ports of the kernel's ephemeral range are not used: a client that keeps reconnecting to a stopped server could get
+    the server's port as its local port, connect to itself and so block the server.
+    The port is random and reserved while this process lives: a server listens seconds after its port was chosen, and
+    stacks that start together would otherwise choose the same one. A process never returns a port twice.
     """
     if preferred is not None and is_free(preferred, address):
-        _reserve(preferred)  # where another process has: it ran on the same home
+        _reserve(preferred)  # it may fail: another process on the same home may have reserved it
         return preferred
     end = _first_ephemeral()
     for _ in range(_TRIES):
@@ -42,17 +42,17 @@ def free_port(preferred: int | None = None, address: str = LOOPBACK) -> int:
 
 
 def _reserve(port: int) -> bool:
-    """Whether it is this process's from now on; another's is reserved until that ends."""
+    """Reserve a port until this process ends; return False where it is reserved already, here or by another one."""
     if port in _reserved:
         return False
     if sys.platform == "linux":
-        mark = socket.socket(socket.AF_UNIX)
+        reservation = socket.socket(socket.AF_UNIX)
         try:
-            mark.bind(f"\0k1-port-{port}")  # a name without a file: the kernel takes it back with the process
+            reservation.bind(f"\0k1-port-{port}")  # an abstract name: the kernel frees it with the process
         except OSError:
-            mark.close()
+            reservation.close()
             return False
-        _reserved[port] = mark
+        _reserved[port] = reservation
     return True
 
 

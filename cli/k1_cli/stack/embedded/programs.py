@@ -1,4 +1,4 @@
-"""Where the servers' programs are."""
+"""Finds the programs of the servers."""
 
 import shutil
 import sys
@@ -7,11 +7,11 @@ from pathlib import Path
 from k1_cli.stack.embedded.errors import StackError
 
 
-def program(name: str) -> str:
-    """The path of a program that a wheel put beside this Python.
+def find_program(name: str) -> str:
+    """Return the path of a program that a wheel installed beside this Python, else of one on the PATH.
 
     Raises:
-        StackError: it is not there.
+        StackError: it is not installed.
     """
     beside = Path(sys.executable).parent / name
     found = str(beside) if beside.exists() else shutil.which(name)

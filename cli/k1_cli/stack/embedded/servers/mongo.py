@@ -1,4 +1,4 @@
-"""The MongoDB wire protocol: a real `mongod` where the PATH has one, else `nx-27017` over SQLite."""
+"""The MongoDB server: a real `mongod` where the PATH has one, else `nx-27017`, which stores in SQLite."""
 
 import hashlib
 import os
@@ -19,44 +19,44 @@ from k1_cli.stack.embedded.servers.server import Server
 
 DATABASE = "k1"
 
-_LONGEST_SOCKET_PATH = 107
+_MAX_SOCKET_PATH = 107
 _OP_MSG = 2013
 _REPLY_HEADER = 16
 _PROBE_TIMEOUT = 1.0
 
 
 class MongoServer(Server):
-    """Listens on a socket file that only this user can reach: `nx-27017` knows no passwords."""
+    """A server on a socket file that only this user can reach, because `nx-27017` has no passwords."""
 
     name: ClassVar[str] = "mongo"
     port_names: ClassVar[tuple[str, ...]] = ()
 
     @property
     def url(self) -> str:
-        """Connection URL with the default database."""
+        """The connection URL with the default database."""
         return f"mongodb://{quote(str(self.socket_file), safe='')}/{DATABASE}"
 
     @property
     def socket_file(self) -> Path:
-        """In the home, or in a folder of the temporary folder where the home's path is too long for the kernel."""
-        near = self.home.run / "mongo.sock"
-        if len(os.fsencode(near)) <= _LONGEST_SOCKET_PATH:
-            return near
+        """The socket file in the home, or in a temporary folder where the path is too long for the kernel."""
+        in_home = self.home.run / "mongo.sock"
+        if len(os.fsencode(in_home)) <= _MAX_SOCKET_PATH:
+            return in_home
         digest = hashlib.sha256(os.fsencode(self.home.root)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"k1-{digest}" / near.name
+        return Path(tempfile.gettempdir()) / f"k1-{digest}" / in_home.name
 
     @property
     def _folder(self) -> Path:
-        """One folder for each engine; a home stays with the engine that it began with."""
+        """The data folder; each engine has one, and a home keeps the engine that it started with."""
         root = self.home.data(self.name)
         begun_with_nx = (root / "nx").exists()
         return root / ("mongod" if shutil.which("mongod") and not begun_with_nx else "nx")
 
     def prepare(self) -> None:
-        """Make the data folder and the socket's; forget the socket that a killed server left.
+        """Create the folders of the data and the socket; remove the socket file that a killed server left.
 
         Raises:
-            StackError: another user could have put a socket of theirs in its place.
+            StackError: another user could replace the socket.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         place = self.socket_file.parent
@@ -69,21 +69,21 @@ class MongoServer(Server):
         self.socket_file.unlink(missing_ok=True)
 
     def command(self) -> Command:
-        """Either engine; both write their log to standard output."""
+        """Return the command of the engine in use; both engines log to standard output."""
         place, folder = str(self.socket_file), str(self._folder)
         if self._folder.name == "mongod":
             return Command(("mongod", "--dbpath", folder, "--bind_ip", place, "--filePermissions", "0600"))
         return Command((sys.executable, "-P", nx_socket.__file__, place, folder))
 
     def stop(self) -> None:
-        """Stop cleanly, and remove the socket file with a folder of its own."""
+        """Stop cleanly, and remove the socket file, with its folder where that is a temporary one."""
         super().stop()
         self.socket_file.unlink(missing_ok=True)
         if self.socket_file.parent != self.home.run:
             shutil.rmtree(self.socket_file.parent, ignore_errors=True)
 
     def answers(self) -> bool:
-        """Whether `hello` gets a reply."""
+        """Return whether the command `hello` gets a reply."""
         request = hello()
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(_PROBE_TIMEOUT)
@@ -93,7 +93,7 @@ class MongoServer(Server):
 
 
 def hello() -> bytes:
-    """An OP_MSG with the document `{hello: 1, $db: "admin"}`."""
+    """Return an OP_MSG with the document `{hello: 1, $db: "admin"}`."""
     fields = b"\x10hello\0" + struct.pack("<i", 1) + b"\x02$db\0" + struct.pack("<i", 6) + b"admin\0" + b"\0"
     document = struct.pack("<i", len(fields) + 4) + fields
     message = struct.pack("<iiiI", 1, 0, _OP_MSG, 0) + b"\0" + document

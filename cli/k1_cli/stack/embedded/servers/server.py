@@ -1,4 +1,4 @@
-"""What the four servers have in common: ports, a command, a readiness probe, and the order start-wait-stop."""
+"""The base class of the embedded servers: ports, start, readiness probe and stop."""
 
 import time
 from abc import ABC, abstractmethod
@@ -15,11 +15,11 @@ _PROBE_PAUSE = 0.01
 
 
 class Server(ABC):
-    """One server of the stack. Its ports are chosen at the first start and kept until the object goes."""
+    """One server of the stack. Its ports are chosen at the first start and kept for the life of the object."""
 
     name: ClassVar[str]
     port_names: ClassVar[tuple[str, ...]]
-    """Names of its ports in `<home>/run/ports.json`; the first is the one that `port` gives. None: it has a socket file."""
+    """The names of its ports in `<home>/run/ports.json`, the main port first; empty for a server with a socket file."""
     start_patience: ClassVar[float] = 30.0
 
     def __init__(self, home: Home, network: Network | None = None) -> None:
@@ -39,33 +39,37 @@ class Server(ABC):
         return self.port_named(self.port_names[0]) if self.port_names else None
 
     def port_named(self, name: str) -> int:
-        """One of the ports in `port_names`."""
+        """Return the port of this name, one of `port_names`.
+
+        Raises:
+            StackError: the server was never started, so it has no ports yet.
+        """
         if name not in self._ports:
             raise StackError(f"{self.name} has no port before its first start")
         return self._ports[name]
 
     def attach(self) -> None:
-        """Take the ports of a stack that another process runs on this home, to ask its servers."""
+        """Use the ports of a stack that another process runs on this home, to probe its servers."""
         remembered = self.home.remembered_ports()
         self._ports = {name: remembered[name] for name in self.port_names}
 
     @abstractmethod
     def prepare(self) -> None:
-        """Make what the server needs on disk; called before every start, so it repairs as well."""
+        """Create or repair what the server needs on disk; called before every start."""
 
     @abstractmethod
     def command(self) -> Command:
-        """How to run it, on the ports chosen."""
+        """Return the command that runs the server on its ports."""
 
     @abstractmethod
     def answers(self) -> bool:
-        """Whether the server answers its protocol now. Errors of the connection mean no."""
+        """Return whether the server answers its protocol now; an OSError means that it does not."""
 
     def start(self) -> None:
-        """Start and wait until the server answers.
+        """Start the server and wait until it answers.
 
         Raises:
-            StackError: it ended or did not answer in time; the message carries the end of its log.
+            StackError: it ended or did not answer in time; the message contains the end of its log.
         """
         if self.process.alive:
             return
@@ -76,7 +80,7 @@ class Server(ABC):
                 self._ports = {name: self._choose_port(remembered.get(name)) for name in self.port_names}
             self.prepare()
             self.process.start(self.command())
-            if self._wait():
+            if self._wait_until_ready():
                 return
             lost_the_port = first_start and not all(
                 ports.is_free(port, self.network.address) for port in self._ports.values()
@@ -89,17 +93,21 @@ class Server(ABC):
         )
 
     def _choose_port(self, remembered: int | None) -> int:
-        """The port of the last run where it is free. Devices on a network know no other."""
+        """Return the port of the last run where it is free; on a network it must be, because devices use it."""
         if remembered is not None and not self.network.is_private:
             instead = (
                 f"devices know it as that of {self.name}, so end that program; or remove "
                 f"{self.home.ports_file} for new ports, and install the new server.json into the devices"
             )
-            network.check_port(remembered, self.network.address, instead)
+            network.require_free_port(remembered, self.network.address, instead)
         return ports.free_port(remembered, self.network.address)
 
-    def _wait(self) -> bool:
-        """True when the server answers, False when its process has ended."""
+    def _wait_until_ready(self) -> bool:
+        """Return True when the server answers, False when its process has ended.
+
+        Raises:
+            StackError: it did not answer in time.
+        """
         deadline = time.monotonic() + self.start_patience
         while time.monotonic() < deadline:
             if not self.process.alive:
@@ -117,16 +125,16 @@ class Server(ABC):
         )
 
     def ready(self) -> bool:
-        """Whether it answers, whoever started it."""
+        """Return whether the server answers, also when another process started it."""
         try:
             return self.answers()
         except OSError:
             return False
 
     def stop(self) -> None:
-        """Stop cleanly; harmless when it does not run."""
+        """Stop the server cleanly; harmless when it does not run."""
         self.process.stop()
 
     def kill(self) -> None:
-        """`kill -9`, as a crash would."""
+        """Kill the server with SIGKILL, as in a crash."""
         self.process.kill()

@@ -1,4 +1,4 @@
-"""`k1 upload`: send a song, follow its analysis, sum up the result."""
+"""Uploads one song and follows its analysis, with progress bars; for `k1 upload`."""
 
 import time
 from dataclasses import dataclass
@@ -6,19 +6,20 @@ from pathlib import Path
 
 from rich.progress import Progress, TaskID
 
-from k1_cli.api.client import BusyError, Gateway, JsonObject, Song
+from k1_cli.api.client import BusyError, GatewayClient, SongUpload
 from k1_cli.errors import CommandError
+from k1_cli.json_types import JsonObject
 from k1_cli.output.console import messages, progress_bar
 from k1_cli.output.formatting import readable
 
 _FULL = 100.0
 _BUSY_PATIENCE_S = 600.0
-_LONGEST_PAUSE_S = 60.0
+_MAX_PAUSE_S = 60.0
 
 
 @dataclass(frozen=True)
-class Details:
-    """What a person says of the songs of one command."""
+class SongDetails:
+    """The details that a person gave for the songs of one command."""
 
     title: str | None
     artist: str | None
@@ -26,21 +27,21 @@ class Details:
     preset: str | None
     priority: int | None
 
-    def song(self, file: Path) -> Song:
-        """Return what goes with a file; without a title its own name."""
-        return Song(
+    def song(self, file: Path) -> SongUpload:
+        """Return the upload of a file; without a title, the file name is the title."""
+        return SongUpload(
             file, self.title or readable(file.stem), self.artist, self.tags, self.preset, self.priority
         )
 
-    def not_in(self, stored: JsonObject) -> list[str]:
-        """Return the names of the details that were given and differ from those of the stored track."""
-        said = {"title": self.title, "artist": self.artist, "tags": list(self.tags)}
-        return [name for name, value in said.items() if value and value != stored.get(name)]
+    def differing_from(self, stored: JsonObject) -> list[str]:
+        """Return the names of the given details that differ from those of the stored track."""
+        given = {"title": self.title, "artist": self.artist, "tags": list(self.tags)}
+        return [name for name, value in given.items() if value and value != stored.get(name)]
 
 
 @dataclass(frozen=True)
-class Analysed:
-    """An upload followed to its end. `genesis` is None when the analysis failed."""
+class AnalysedUpload:
+    """An upload whose analysis has ended; `genesis` is None when the analysis failed."""
 
     track: JsonObject
     job: JsonObject
@@ -49,7 +50,7 @@ class Analysed:
     same_recording_as: list[str]
 
     def to_json(self) -> JsonObject:
-        """The document of `k1 upload --wait --json`."""
+        """Return the document of `k1 upload --wait --json`."""
         return {
             "track_id": self.job["track_id"],
             "job_id": self.job["job_id"],
@@ -63,7 +64,7 @@ class Analysed:
 
     @property
     def failure(self) -> str | None:
-        """Why there is no map, in the analysis' own words."""
+        """The reason why there is no map, as the analysis reported it; None when there is one."""
         if self.genesis is not None:
             return None
         error = self.job.get("error") or {}
@@ -71,20 +72,20 @@ class Analysed:
         return f"the analysis {self.job['status']}: {reason} ({error.get('code', 'unknown')})"
 
 
-def upload(gateway: Gateway, song: Song) -> JsonObject:
-    """Send the file under a progress bar; `{track_id, job_id, status}`.
+def upload_song(gateway: GatewayClient, song: SongUpload) -> JsonObject:
+    """Upload the file with a progress bar; return `{track_id, job_id, status}`.
 
-    A gateway that takes no more at the moment is waited for.
+    Waits while the gateway accepts no more uploads.
 
     Raises:
-        CommandError: the file cannot be read, or the gateway's own sentence.
+        CommandError: the file cannot be read, or the gateway refused, with the gateway's sentence.
     """
     with progress_bar() as progress:
         return _send(gateway, song, progress)
 
 
-def follow(gateway: Gateway, accepted: JsonObject) -> Analysed:
-    """Wait for the map of an accepted song under a progress bar."""
+def follow_analysis(gateway: GatewayClient, accepted: JsonObject) -> AnalysedUpload:
+    """Wait for the map of an accepted song with a progress bar."""
     begun = time.monotonic()
     with progress_bar() as progress:
         bar = progress.add_task("waiting for a worker", total=_FULL)
@@ -93,26 +94,29 @@ def follow(gateway: Gateway, accepted: JsonObject) -> Analysed:
     elapsed_ms = round((time.monotonic() - begun) * 1000)
     completed = job["status"] == "completed"
     genesis = gateway.genesis(accepted["track_id"], job["version"]) if completed else None
-    return Analysed(detail["track"], job, genesis, elapsed_ms, detail.get("same_recording_as", []))
+    return AnalysedUpload(detail["track"], job, genesis, elapsed_ms, detail.get("same_recording_as", []))
 
 
-def existing_note(gateway: Gateway, details: Details, accepted: JsonObject) -> str | None:
-    """Say of bytes that are a track already under which title, and that what was given did not change it."""
+def existing_note(gateway: GatewayClient, details: SongDetails, accepted: JsonObject) -> str | None:
+    """Return a note where the bytes are a track already: its title, and which given details were ignored.
+
+    Return None for a new track.
+    """
     if accepted["status"] != "existing":
         return None
     try:
         stored = gateway.track(accepted["track_id"])["track"]
-    except CommandError:  # the catalogue may not have taken it in yet
+    except CommandError:  # the catalogue may not know it yet
         return "these bytes are a track already"
     note = f'these bytes are a track already, stored as "{stored["title"]}"'
-    ignored = details.not_in(stored)
+    ignored = details.differing_from(stored)
     if not ignored:
         return note
-    given = " and ".join(ignored)
-    return f"{note}; the {given} that you gave changed nothing: a stored track cannot be changed yet"
+    names = " and ".join(ignored)
+    return f"{note}; the {names} that you gave changed nothing: a stored track cannot be changed yet"
 
 
-def _send(gateway: Gateway, song: Song, progress: Progress) -> JsonObject:
+def _send(gateway: GatewayClient, song: SongUpload, progress: Progress) -> JsonObject:
     deadline = time.monotonic() + _BUSY_PATIENCE_S
     try:
         size = song.file.stat().st_size
@@ -124,7 +128,7 @@ def _send(gateway: Gateway, song: Song, progress: Progress) -> JsonObject:
                 if time.monotonic() + busy.retry_after_s > deadline:
                     raise
                 messages.print(f"the gateway takes no more for {busy.retry_after_s:g} s: waiting")
-                time.sleep(min(busy.retry_after_s, _LONGEST_PAUSE_S))
+                time.sleep(min(busy.retry_after_s, _MAX_PAUSE_S))
                 progress.reset(bar)
             else:
                 progress.update(bar, completed=size)

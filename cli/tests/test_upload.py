@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.tests.stub_gateway import Answer, Asked, Done, StubGateway, run_k1
-from k1_cli.songs.bulk_upload import Outcome, sum_up
+from k1_cli.songs.bulk_upload import UploadOutcome, summarise
 
 TRACK = "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
 ACCEPTED = {"track_id": TRACK, "job_id": "job_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD", "status": "queued"}
@@ -204,6 +204,10 @@ def test_a_title_is_for_one_file(k1: K1) -> None:
 
 def test_the_sum_names_what_became_of_the_songs() -> None:
     """With the status that was waited for; without waiting, that they were taken."""
-    waited = Outcome(Path("a.wav"), accepted=ACCEPTED, result={"status": "ready"})
-    outcomes = [Outcome(Path("b.wav"), problem="no audio"), waited, Outcome(Path("c.wav"), accepted=ACCEPTED)]
-    assert sum_up(outcomes) == "3 songs: 1 ready, 1 queued, 1 failed"
+    waited = UploadOutcome(Path("a.wav"), accepted=ACCEPTED, result={"status": "ready"})
+    outcomes = [
+        UploadOutcome(Path("b.wav"), problem="no audio"),
+        waited,
+        UploadOutcome(Path("c.wav"), accepted=ACCEPTED),
+    ]
+    assert summarise(outcomes) == "3 songs: 1 ready, 1 queued, 1 failed"

@@ -1,4 +1,4 @@
-"""A sheet of paper to draw on, in inches from the left upper corner."""
+"""A canvas for lines, boxes and text; coordinates are inches from the upper left corner."""
 
 import io
 import warnings
@@ -14,8 +14,8 @@ _ROUNDING = 0.03
 _DOTS_PER_INCH = 110
 
 
-class Sheet:
-    """Lines, boxes and words; what is drawn on a higher `layer` covers the others."""
+class Canvas:
+    """A picture of a fixed size; what is drawn on a higher `layer` covers what is on lower ones."""
 
     def __init__(self, width: float, height: float, colour: str) -> None:
         self._figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, facecolor=colour)
@@ -27,7 +27,7 @@ class Sheet:
     def line(
         self, x: float, *, top: float, bottom: float, colour: str, width: float = 0.8, layer: int = 1
     ) -> None:
-        """Upright."""
+        """Draw a vertical line."""
         ends = (x, x), (top, bottom)
         self._axes.plot(*ends, color=colour, linewidth=width, zorder=layer, solid_capstyle="butt")
 
@@ -42,7 +42,7 @@ class Sheet:
         round_by: float = _ROUNDING,
         layer: int = 0,
     ) -> None:
-        """From its left upper corner."""
+        """Draw a box from its upper left corner."""
         (x, y), (width, height) = corner, size
         rounding = min(round_by, width / 2, height / 2)
         self._axes.add_patch(
@@ -69,16 +69,16 @@ class Sheet:
         align: Literal["left", "center", "right"] = "left",
         bold: bool = False,
     ) -> None:
-        """One line, its middle at the height of `place`."""
-        # A reason may hold what matplotlib would take for mathematics.
-        look = {"ha": align, "va": "center", "weight": "bold" if bold else "normal", "parse_math": False}
-        self._axes.text(*place, escape_controls(text), size=size, color=colour, zorder=9, **look)
+        """Draw one line of text, vertically centred at `place`."""
+        # A reason may contain what matplotlib would parse as mathematics.
+        style = {"ha": align, "va": "center", "weight": "bold" if bold else "normal", "parse_math": False}
+        self._axes.text(*place, escape_controls(text), size=size, color=colour, zorder=9, **style)
 
     def png(self) -> bytes:
-        """The sheet as PNG."""
+        """Return the picture as PNG."""
         out = io.BytesIO()
         with warnings.catch_warnings():
-            # A box stands for each letter that the font lacks; the person at the terminal cannot help that.
+            # Letters that the font lacks are drawn as boxes; a warning would not help the person at the terminal.
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             self._figure.savefig(out, format="png", metadata={"Software": None})
         return out.getvalue()

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k1_cli.deployments.deployment_request import (
-    future_moment,
-    order_of,
-    override_of,
-    split_devices,
-    split_moment,
-    strategy_of,
+    build_request,
+    build_strategy,
+    check_activation_time,
+    parse_downbeat,
+    parse_override,
+    split_device_ids,
 )
-from k1_cli.devices.provisioning import numbered, portions
+from k1_cli.devices.provisioning import build_requests, numbered_ids
 from k1_cli.errors import CommandError
 
 _name = st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True)
@@ -24,8 +24,12 @@ _word = st.from_regex(r"[a-z_]{1,20}", fullmatch=True)
 @given(_word, _name, st.text(min_size=1))
 def test_an_override_is_read_back(gate: str, device: str, reason: str) -> None:
     """The first `=` ends the gate: the reason may hold anything."""
-    assert override_of(f"{gate}={reason}") == {"gate": gate, "reason": reason}
-    assert override_of(f"{gate}:{device}={reason}") == {"gate": gate, "device_id": device, "reason": reason}
+    assert parse_override(f"{gate}={reason}") == {"gate": gate, "reason": reason}
+    assert parse_override(f"{gate}:{device}={reason}") == {
+        "gate": gate,
+        "device_id": device,
+        "reason": reason,
+    }
 
 
 @pytest.mark.parametrize(
@@ -33,38 +37,38 @@ def test_an_override_is_read_back(gate: str, device: str, reason: str) -> None:
 )
 def test_what_is_no_override_is_explained(text: str) -> None:
     with pytest.raises(CommandError, match="GATE=REASON"):
-        override_of(text)
+        parse_override(text)
 
 
 @given(st.lists(_name))
 def test_devices_are_split_at_commas(names: list[str]) -> None:
     """Spaces and empty places do not matter."""
-    assert split_devices(" , ".join(names) + ",") == names
+    assert split_device_ids(" , ".join(names) + ",") == names
 
 
 @pytest.mark.parametrize("text", ["", "trk_1", "trk_1@", "@20:00"])
 def test_a_moment_has_track_and_time(text: str) -> None:
-    assert split_moment("trk_1@2026-05-01T20:00:00Z") == ("trk_1", "2026-05-01T20:00:00Z")
+    assert parse_downbeat("trk_1@2026-05-01T20:00:00Z") == ("trk_1", "2026-05-01T20:00:00Z")
     with pytest.raises(CommandError, match="TRACK@TIME"):
-        split_moment(text)
+        parse_downbeat(text)
 
 
 def test_only_what_was_given_is_sent() -> None:
     """Defaults have one home, the contract; a count of failures is a number, a share a text."""
-    assert strategy_of(None, None, None, None) == {}
-    assert strategy_of(0, 5, "2", 0.0) == {
+    assert build_strategy(None, None, None, None) == {}
+    assert build_strategy(0, 5, "2", 0.0) == {
         "canary": 0,
         "batch_size": 5,
         "max_failures": 2,
         "observe_seconds": 0.0,
     }
-    assert strategy_of(None, None, "10%", None) == {"max_failures": "10%"}
+    assert build_strategy(None, None, "10%", None) == {"max_failures": "10%"}
 
 
 def test_devices_or_a_group() -> None:
     """Never both; `dry_run` only where it was asked for."""
     common = {"strategy": {}, "activation": None, "overrides": ["nodes=I know them"], "requested_by": "ada"}
-    some = order_of("trk", 1, device_ids=["a"], group=None, dry_run=False, **common)  # type: ignore[arg-type]
+    some = build_request("trk", 1, device_ids=["a"], group=None, dry_run=False, **common)  # type: ignore[arg-type]
     assert some == {
         "track_id": "trk",
         "version": 1,
@@ -73,14 +77,14 @@ def test_devices_or_a_group() -> None:
         "overrides": [{"gate": "nodes", "reason": "I know them"}],
         "requested_by": "ada",
     }
-    group = order_of("trk", 1, device_ids=None, group="stage", dry_run=True, **common)  # type: ignore[arg-type]
+    group = build_request("trk", 1, device_ids=None, group="stage", dry_run=True, **common)  # type: ignore[arg-type]
     assert (group["group"], group["dry_run"], "device_ids" in group) == ("stage", True, False)
 
 
 @given(st.integers(1, 1200))
 def test_numbered_devices_sort_as_they_count(count: int) -> None:
     """With leading zeros; every one once."""
-    names = numbered("k1-", count)
+    names = numbered_ids("k1-", count)
     assert sorted(names) == names
     assert len(set(names)) == count
     assert {len(name) for name in names} == {len(names[0])}
@@ -89,21 +93,21 @@ def test_numbered_devices_sort_as_they_count(count: int) -> None:
 @given(st.lists(_name, min_size=1, max_size=350))
 def test_no_device_is_left_out(names: list[str]) -> None:
     """Portions small enough for one answer, in order."""
-    parts = portions(names, mqtt=True, group=None, renew=False)
+    parts = build_requests(names, mqtt=True, group=None, renew=False)
     assert [name for part in parts for name in part.device_ids] == names
     assert max(len(part.device_ids) for part in parts) <= 100
 
 
 def test_a_wrong_name_is_named() -> None:
     with pytest.raises(CommandError, match="k1 a is no name"):
-        portions(["k1-1", "k1 a"], mqtt=False, group=None, renew=False)
+        build_requests(["k1-1", "k1 a"], mqtt=False, group=None, renew=False)
 
 
 def test_max_failures_is_a_count_or_a_share() -> None:
     """Anything else is refused here, and the option is named."""
     for wrong in ("x", "101%", "-1", "1.5", ""):
         with pytest.raises(CommandError, match=r"--max-failures: .*neither a count such as 2 nor a share"):
-            strategy_of(None, None, wrong, None)
+            build_strategy(None, None, wrong, None)
 
 
 NOW = datetime(2026, 5, 1, 20, 0, 0, tzinfo=UTC)
@@ -111,7 +115,7 @@ NOW = datetime(2026, 5, 1, 20, 0, 0, tzinfo=UTC)
 
 @pytest.mark.parametrize("text", ["2026-05-01T20:00:01Z", "2026-05-01T22:00:01+02:00", "2031-01-01T00:00Z"])
 def test_a_moment_to_come_is_taken(text: str) -> None:
-    assert future_moment(text, NOW) == text
+    assert check_activation_time(text, NOW) == text
 
 
 @pytest.mark.parametrize(
@@ -126,6 +130,6 @@ def test_a_moment_to_come_is_taken(text: str) -> None:
 def test_a_moment_that_cannot_be_meant_is_refused(text: str, sentence: str) -> None:
     """What is past would start at once, on a stage that does not expect it."""
     with pytest.raises(CommandError) as refused:
-        future_moment(text, NOW)
+        check_activation_time(text, NOW)
     assert str(refused.value).startswith(f"--at: {text} ")
     assert sentence in str(refused.value)

@@ -13,13 +13,13 @@ import pytest
 
 from cli.tests.deployment_samples import DEPLOYMENT
 from cli.tests.stub_gateway import StubGateway, run_k1
-from k1_cli.api.client import Gateway
+from k1_cli.api.client import GatewayClient
 from k1_cli.api.problems import describe_problem
-from k1_cli.error_report import report
+from k1_cli.error_report import report_error
 from k1_cli.errors import CommandError
 from k1_cli.output.console import LiteralConsole
 from k1_cli.output.files import write_output
-from k1_cli.songs import local_analysis, upload
+from k1_cli.songs import local_analysis, song_upload
 from k1_cli.stack.doctor import disk_finding
 
 TRACK = "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
@@ -45,7 +45,7 @@ def test_a_trace_that_cannot_be_kept_is_shown_by_debug(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.mkstemp", _refuse)
-    assert report(RuntimeError("why"), debug=False) == 1
+    assert report_error(RuntimeError("why"), debug=False) == 1
     assert "--debug shows the details" in capfd.readouterr().err
 
 
@@ -59,7 +59,7 @@ def test_a_full_disk_says_what_to_do(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(CommandError) as refused:
         write_output(FULL, b"x")
     for error in (refused.value, OSError(errno.ENOSPC, "No space left on device")):
-        assert report(error, debug=False) == 1
+        assert report_error(error, debug=False) == 1
         told = capfd.readouterr().err
         assert (
             "the disk is full: free some space and try again; `./k1 doctor` tells how much there is" in told
@@ -100,7 +100,7 @@ def test_a_stack_that_fails_says_where_to_look(
     )
     with (
         pytest.raises(CommandError, match=r"does not answer: .*`\./k1 doctor`"),
-        Gateway("http://127.0.0.1:9") as gone,
+        GatewayClient("http://127.0.0.1:9") as gone,
     ):
         gone.tracks()
 
@@ -199,13 +199,13 @@ def test_progress_ends_at_its_end(
     gateway.on("GET /analysis/jobs/job_1", (200, job))
     gateway.on(f"GET /tracks/{TRACK}", (200, {"track": {"id": TRACK, "status": "ready"}}))
     gateway.on(f"GET /tracks/{TRACK}/versions/1/genesis", (200, {}))
-    details = upload.Details(None, None, (), None, None)
-    with Gateway(gateway.url) as client:
-        upload.upload(client, details.song(song))
+    details = song_upload.SongDetails(None, None, (), None, None)
+    with GatewayClient(gateway.url) as client:
+        song_upload.upload_song(client, details.song(song))
         assert last_percent(drawn) == "100"
         assert "uploading [x] :smile:.wav" in drawn.getvalue()
         drawn.truncate(0)
-        upload.follow(client, accepted)
+        song_upload.follow_analysis(client, accepted)
         assert last_percent(drawn) == "100"
     drawn.truncate(0)
     monkeypatch.setattr(
@@ -221,5 +221,5 @@ def test_a_line_of_an_event_ends_at_a_line_feed_alone(gateway: StubGateway) -> N
     """A reason may hold what Python takes for the end of a line too."""
     text = json.dumps({"reason": "a\u2028b\x85c\x0bd"}, ensure_ascii=False)
     gateway.on_stream(f"GET /deployments/{DEPLOYMENT}/events", f"event: change\r\ndata: {text}\n\n".encode())
-    with Gateway(gateway.url) as client:
+    with GatewayClient(gateway.url) as client:
         assert list(client.deployment_events(DEPLOYMENT)) == [("change", text)]

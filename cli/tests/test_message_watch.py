@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_cli.devices.message_watch import ReadingThrottle, Seen, seen
+from k1_cli.devices.message_watch import ObservedMessage, ReadingThrottle, parse_message
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 
 
 def line(subject: str, body: object) -> str:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    found = seen("a", subject, data, NOW)
+    found = parse_message("a", subject, data, NOW)
     assert found is not None
     return found.to_line()
 
@@ -49,8 +49,8 @@ def test_a_line(subject: str, body: object, expected: str) -> None:
 
 def test_events_of_other_devices_are_left_out() -> None:
     """They come on the same subject."""
-    assert seen("a", "device.alarm", b'{"device_id":"b"}', NOW) is None
-    assert seen("a", "device.online", b"[]", NOW) is None
+    assert parse_message("a", "device.alarm", b'{"device_id":"b"}', NOW) is None
+    assert parse_message("a", "device.online", b"[]", NOW) is None
 
 
 def test_one_reading_a_second() -> None:
@@ -58,10 +58,10 @@ def test_one_reading_a_second() -> None:
     throttle = ReadingThrottle()
 
     def take(after_ms: int, subject: str = "telemetry.a", data: bytes = b"{}") -> int | None:
-        found = seen("a", subject, data, NOW + timedelta(milliseconds=after_ms))
+        found = parse_message("a", subject, data, NOW + timedelta(milliseconds=after_ms))
         assert found is not None
-        passed = throttle.take(found)
-        return passed.more if passed else None
+        passed = throttle.apply(found)
+        return passed.skipped if passed else None
 
     assert [take(100 * n) for n in range(11)] == [0] + [None] * 9 + [9]
     assert take(1100, "device.a.bye") == 0
@@ -83,7 +83,7 @@ subjects = st.sampled_from(
 @given(subjects, bodies)
 def test_no_message_reaches_the_terminal_raw(subject: str, data: bytes) -> None:
     """Whatever a device sends: one printable line, and one JSON document."""
-    found = seen("a", subject, data, NOW)
-    assert isinstance(found, Seen)
+    found = parse_message("a", subject, data, NOW)
+    assert isinstance(found, ObservedMessage)
     assert found.to_line().isprintable()
     json.loads(json.dumps(found.to_json()))

@@ -8,15 +8,15 @@ import pytest
 
 from k1_cli.errors import CommandError
 from k1_cli.output.console import LiteralConsole
-from k1_cli.simulator.fleet_runner import Plan, claimed, run_devices
-from k1_cli.simulator.fleet_view import MOST_ROWS, FleetPicture
+from k1_cli.simulator.fleet_runner import FleetOptions, lock_prefix, run_devices
+from k1_cli.simulator.fleet_view import MAX_ROWS, FleetView
 from k1_contracts.devices import RunningBundle
 from k1_simulator.device import DeviceState
 from k1_simulator.event_log import Change
 
 
-def plan(devices: int, prefix: str = "k1-sim") -> Plan:
-    return Plan(devices, "nats", None, 0, prefix, None, factory=False, renew=False)
+def options(devices: int, prefix: str = "k1-sim") -> FleetOptions:
+    return FleetOptions(devices, "nats", None, 0, prefix, None, factory=False, renew=False)
 
 
 def state(number: int, *, online: bool = True, received: int | None = None) -> DeviceState:
@@ -28,42 +28,42 @@ def state(number: int, *, online: bool = True, received: int | None = None) -> D
 
 def drawn(states: list[DeviceState], *changes: Change) -> str:
     console = LiteralConsole(width=120)
-    picture = FleetPicture()
+    view = FleetView()
     for change in changes:
-        picture.note(change)
+        view.add_change(change)
     with console.capture() as captured:
-        console.print(picture.draw({one.device_id: one for one in states}))
+        console.print(view.draw({one.device_id: one for one in states}))
     return captured.get()
 
 
 @pytest.mark.parametrize(("devices", "readings"), [(1, 1), (100, 1), (500, 5), (1000, 10), (5000, 10)])
 def test_many_devices_share_messages(devices: int, readings: int) -> None:
     """A process sends some thousand messages a second, and holds no reading back for more than a second."""
-    assert plan(devices).habits.readings_a_message == readings
+    assert options(devices).behaviour.readings_a_message == readings
 
 
 def test_devices_of_a_prefix_run_once(tmp_path: Path) -> None:
     """A second process is told so; after the first ended it may."""
     with (
-        claimed(tmp_path, "k1-sim"),
-        claimed(tmp_path, "other"),
+        lock_prefix(tmp_path, "k1-sim"),
+        lock_prefix(tmp_path, "other"),
         pytest.raises(CommandError, match="run already"),
-        claimed(tmp_path, "k1-sim"),
+        lock_prefix(tmp_path, "k1-sim"),
     ):
         pass
-    with claimed(tmp_path, "k1-sim"):
+    with lock_prefix(tmp_path, "k1-sim"):
         pass
 
 
 def test_without_a_stack_there_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="nothing runs on"):
-        run_devices(tmp_path, plan(1), as_json=False)
+        run_devices(tmp_path, options(1), as_json=False)
 
 
 @pytest.mark.parametrize("prefix", ["", "../x", "a b", "x" * 36, "a.b"])
 def test_a_prefix_begins_device_ids(tmp_path: Path, prefix: str) -> None:
     with pytest.raises(CommandError, match="begins no device ids"):
-        run_devices(tmp_path, plan(1, prefix), as_json=False)
+        run_devices(tmp_path, options(1, prefix), as_json=False)
 
 
 def test_a_few_devices_have_a_row_each() -> None:
@@ -82,10 +82,10 @@ def test_a_few_devices_have_a_row_each() -> None:
 
 def test_many_devices_are_counted() -> None:
     """Shows and doings with their numbers, in a few lines."""
-    states = [state(number, received=1000 if number < 10 else None) for number in range(MOST_ROWS * 4)]
+    states = [state(number, received=1000 if number < 10 else None) for number in range(MAX_ROWS * 4)]
     text = drawn(states)
-    assert f"{MOST_ROWS * 4} of {MOST_ROWS * 4}" in text
-    assert f"{MOST_ROWS * 2}" in next(line for line in text.splitlines() if "idle" in line)
+    assert f"{MAX_ROWS * 4} of {MAX_ROWS * 4}" in text
+    assert f"{MAX_ROWS * 2}" in next(line for line in text.splitlines() if "idle" in line)
     assert "10" in next(line for line in text.splitlines() if "fetches" in line)
     assert len(text.splitlines()) < 10
 
@@ -109,11 +109,11 @@ def test_files_that_are_none_are_named(tmp_path: Path, files: dict[str, str], se
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     with pytest.raises(CommandError, match=re.escape(sentence.format(folder=tmp_path))):
-        run_devices(tmp_path, replace(plan(1), credentials=tmp_path), as_json=False)
+        run_devices(tmp_path, replace(options(1), credentials=tmp_path), as_json=False)
 
 
 def test_a_folder_of_credentials_is_not_made(tmp_path: Path) -> None:
     """A mistyped path is an error, and leaves nothing behind."""
     with pytest.raises(CommandError, match="there is no folder"):
-        run_devices(tmp_path, replace(plan(1), credentials=tmp_path / "typo"), as_json=False)
+        run_devices(tmp_path, replace(options(1), credentials=tmp_path / "typo"), as_json=False)
     assert not (tmp_path / "typo").exists()

@@ -8,22 +8,22 @@ import pytest
 from k1_cli.errors import CommandError
 from k1_cli.stack.embedded.errors import StackError
 from k1_cli.stack.embedded.home import Home
-from k1_cli.stack.embedded.network import Network, check_port
+from k1_cli.stack.embedded.network import Network, require_free_port
 from k1_cli.stack.embedded.ports import free_port
 from k1_cli.stack.embedded.servers.nats import NatsServer
-from k1_cli.stack.listen_options import Listening
+from k1_cli.stack.listen_options import ListenOptions
 from k1_platform.certificates import TlsFiles, ensure_certificates
 
 ADDRESS = "127.0.0.2"
 
 
-def with_certificate(files: TlsFiles, ca: Path | None, *names: str) -> Listening:
-    return Listening(ADDRESS, names, files.certificate, files.key, ca)
+def with_certificate(files: TlsFiles, ca: Path | None, *names: str) -> ListenOptions:
+    return ListenOptions(ADDRESS, names, files.certificate, files.key, ca)
 
 
 def test_without_an_address_everything_stays_on_loopback(tmp_path: Path) -> None:
     """No option, no change: plain text that only this machine can reach."""
-    network = Listening().network(tmp_path)
+    network = ListenOptions().network(tmp_path)
     assert network == Network()
     assert network.is_private
     assert (network.url("nats", "tls", 1), network.listener(1)) == ("nats://127.0.0.1:1", "127.0.0.1:1")
@@ -50,19 +50,19 @@ def test_a_certificate_that_clients_would_refuse_is_refused_before(tmp_path: Pat
 
 def test_plain_text_on_a_network_is_warned_of() -> None:
     """Not on loopback, and not with TLS."""
-    [line] = Listening("192.0.2.1", tls=False).warnings()
+    [line] = ListenOptions("192.0.2.1", tls=False).warnings()
     assert line.startswith("WARNING: plain text on a network")
-    assert Listening("192.0.2.1").warnings() == []
-    assert Listening(ADDRESS, tls=False).warnings() == Listening().warnings() == []
+    assert ListenOptions("192.0.2.1").warnings() == []
+    assert ListenOptions(ADDRESS, tls=False).warnings() == ListenOptions().warnings() == []
 
 
 def test_names_come_first_in_urls_and_all_are_allowed(tmp_path: Path) -> None:
     """The first name stands in URLs; the wildcard address is no name of this machine."""
-    network = Listening(ADDRESS, (ADDRESS, "stage.example"), tls=False).network(tmp_path)
+    network = ListenOptions(ADDRESS, (ADDRESS, "stage.example"), tls=False).network(tmp_path)
     assert network.url("http", "https", 80) == f"http://{ADDRESS}:80"
-    assert network.every_name == (ADDRESS, "stage.example")
-    everywhere = Listening("0.0.0.0", ("127.0.0.3",), tls=False).network(tmp_path)
-    assert (everywhere.host, everywhere.every_name, everywhere.listener(7)) == (
+    assert network.all_names == (ADDRESS, "stage.example")
+    everywhere = ListenOptions("0.0.0.0", ("127.0.0.3",), tls=False).network(tmp_path)
+    assert (everywhere.host, everywhere.all_names, everywhere.listener(7)) == (
         "127.0.0.3",
         ("127.0.0.3",),
         "0.0.0.0:7",
@@ -72,7 +72,7 @@ def test_names_come_first_in_urls_and_all_are_allowed(tmp_path: Path) -> None:
 
 def test_the_options_survive_the_way_into_the_background(tmp_path: Path) -> None:
     """`--detach` starts another process with the same options, from whatever folder."""
-    listening = Listening(
+    listening = ListenOptions(
         ADDRESS, ("a", "b"), tmp_path / "cert.pem", tmp_path / "key.pem", tmp_path / "ca.pem"
     )
     assert listening.arguments() == [
@@ -80,7 +80,7 @@ def test_the_options_survive_the_way_into_the_background(tmp_path: Path) -> None
         *("--tls-cert", f"{tmp_path}/cert.pem", "--tls-key", f"{tmp_path}/key.pem"),
         *("--tls-ca", f"{tmp_path}/ca.pem"),
     ]
-    assert Listening(ADDRESS, tls=False).arguments() == ["--listen", ADDRESS, "--no-tls"]
+    assert ListenOptions(ADDRESS, tls=False).arguments() == ["--listen", ADDRESS, "--no-tls"]
 
 
 def test_a_port_that_devices_know_is_never_replaced(tmp_path: Path) -> None:
@@ -98,4 +98,4 @@ def test_a_port_that_devices_know_is_never_replaced(tmp_path: Path) -> None:
 def test_a_port_that_does_not_exist_is_named() -> None:
     """Out of range, which the kernel's own functions answer with an OverflowError."""
     with pytest.raises(StackError, match="there is no port 80000; give one from 1 to 65535"):
-        check_port(80_000, "127.0.0.1")
+        require_free_port(80_000, "127.0.0.1")
