@@ -1,4 +1,4 @@
-"""The demo song: its truth is exact, its form is a form, and what is heard is where the truth says."""
+"""The demo song: its ground truth is exact, its form is complete, and the audio matches the ground truth."""
 
 import json
 import math
@@ -23,7 +23,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 @given(bpm=tempi, seconds=lengths, seed=seeds)
 def test_beats_lie_exactly_on_the_tempo(bpm: float, seconds: float, seed: int) -> None:
-    """Every beat is where the tempo puts it, to a microsecond, with four to a bar."""
+    """Every beat follows from the tempo, to a microsecond, with four beats per bar."""
     truth = DemoSong(bpm=bpm, seconds=seconds, seed=seed).ground_truth
     expected = [truth.beats[0] + index * 60 / bpm for index in range(len(truth.beats))]
     assert np.allclose(truth.beats, expected, rtol=0, atol=1.1e-6)
@@ -51,7 +51,7 @@ def test_sections_tile_the_song_on_downbeats(bpm: float, seconds: float, seed: i
 
 @given(bpm=tempi, seconds=lengths)
 def test_the_length_is_the_asked_one_to_half_a_bar(bpm: float, seconds: float) -> None:
-    """Whole bars, as near as they come."""
+    """The length is the nearest whole number of bars."""
     song = DemoSong(bpm=bpm, seconds=seconds)
     played = song.ground_truth.sections[-1].end - song.ground_truth.sections[0].start
     assert abs(played - seconds) <= song.bar_s / 2 + 1e-5
@@ -70,7 +70,7 @@ def test_the_form_uses_every_bar(bars: int) -> None:
 @pytest.mark.parametrize(
     ("bpm", "seconds", "said"), [(20, 60, "tempo"), (300, 60, "tempo"), (126, 1, "last"), (126, 1e6, "last")]
 )
-def test_impossible_wishes_say_what_is_possible(bpm: float, seconds: float, said: str) -> None:
+def test_the_error_names_the_limits(bpm: float, seconds: float, said: str) -> None:
     """The error names the limits."""
     with pytest.raises(ValueError, match=said):
         DemoSong(bpm=bpm, seconds=seconds)
@@ -79,7 +79,7 @@ def test_impossible_wishes_say_what_is_possible(bpm: float, seconds: float, said
 @settings(max_examples=6)
 @given(bpm=st.floats(90, 180), seed=seeds)
 def test_it_is_loud_finite_and_never_clips(bpm: float, seed: int) -> None:
-    """Stereo float32 with its peak at -1 dBFS, about as loud as dance music is, both sides alive."""
+    """The audio is stereo float32 with its peak at -1 dBFS, about as loud as dance music, with sound on both sides."""
     samples = render(DemoSong(bpm=bpm, seconds=16, seed=seed))
     assert samples.dtype == np.float32
     assert np.isfinite(samples).all()
@@ -90,7 +90,7 @@ def test_it_is_loud_finite_and_never_clips(bpm: float, seed: int) -> None:
 
 
 def test_kicks_sound_on_the_beats_of_the_drop() -> None:
-    """In the drop the low band jumps within 12 ms of every true beat: the truth is about this audio."""
+    """In the drop the energy of the low band rises within 12 ms of every beat of the ground truth."""
     song = DemoSong(bpm=126, seconds=30)
     low = render(song).mean(axis=0)
     drop = next(section for section in song.ground_truth.sections if section.label == "drop")
@@ -102,7 +102,7 @@ def test_kicks_sound_on_the_beats_of_the_drop() -> None:
 
 
 def test_the_same_seed_is_the_same_song_and_another_is_not(tmp_path: Path) -> None:
-    """Byte for byte on one machine; the seed changes the music, not the beats."""
+    """The same seed gives the same bytes on one machine; another seed changes the music, not the beats."""
     names = [("a", 1), ("b", 1), ("c", 2)]
     truths = [write_demo_song(tmp_path / f"{name}.wav", seconds=12, seed=seed) for name, seed in names]
     first, second, other = ((tmp_path / f"{name}.wav").read_bytes() for name, _ in names)
@@ -112,7 +112,7 @@ def test_the_same_seed_is_the_same_song_and_another_is_not(tmp_path: Path) -> No
 
 
 def test_the_files_are_a_wav_and_its_truth(tmp_path: Path) -> None:
-    """16-bit stereo at 44.1 kHz, and JSON with beats, downbeats and sections in seconds."""
+    """The files are The files are 16-bit stereo at 44.1 kHz, and JSON with beats, downbeats and sections in seconds."""
     truth = write_demo_song(tmp_path / "song.wav", seconds=12)
     with wave.open(str(tmp_path / "song.wav")) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (2, 2, 44_100)

@@ -1,4 +1,4 @@
-"""From options to the body of `POST /deployments`."""
+"""Building the body of `POST /deployments` from options."""
 
 from datetime import UTC, datetime
 
@@ -35,26 +35,26 @@ def test_an_override_is_read_back(gate: str, device: str, reason: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "firmware", "firmware=", "=because", "firmware:=because", ":k1-1=because"]
 )
-def test_what_is_no_override_is_explained(text: str) -> None:
+def test_a_wrong_override_is_explained(text: str) -> None:
     with pytest.raises(CommandError, match="GATE=REASON"):
         parse_override(text)
 
 
 @given(st.lists(_name))
 def test_devices_are_split_at_commas(names: list[str]) -> None:
-    """Spaces and empty places do not matter."""
+    """Spaces and empty items are ignored."""
     assert split_device_ids(" , ".join(names) + ",") == names
 
 
 @pytest.mark.parametrize("text", ["", "trk_1", "trk_1@", "@20:00"])
-def test_a_moment_has_track_and_time(text: str) -> None:
+def test_a_downbeat_has_track_and_time(text: str) -> None:
     assert parse_downbeat("trk_1@2026-05-01T20:00:00Z") == ("trk_1", "2026-05-01T20:00:00Z")
     with pytest.raises(CommandError, match="TRACK@TIME"):
         parse_downbeat(text)
 
 
 def test_only_what_was_given_is_sent() -> None:
-    """Defaults have one home, the contract; a count of failures is a number, a share a text."""
+    """Defaults come from the contract only; a count of failures is sent as a number, a share as a text."""
     assert build_strategy(None, None, None, None) == {}
     assert build_strategy(0, 5, "2", 0.0) == {
         "canary": 0,
@@ -66,7 +66,7 @@ def test_only_what_was_given_is_sent() -> None:
 
 
 def test_devices_or_a_group() -> None:
-    """Never both; `dry_run` only where it was asked for."""
+    """The body has one of them; it has `dry_run` only where that was given."""
     common = {"strategy": {}, "activation": None, "overrides": ["nodes=I know them"], "requested_by": "ada"}
     some = build_request("trk", 1, device_ids=["a"], group=None, dry_run=False, **common)  # type: ignore[arg-type]
     assert some == {
@@ -83,7 +83,7 @@ def test_devices_or_a_group() -> None:
 
 @given(st.integers(1, 1200))
 def test_numbered_devices_sort_as_they_count(count: int) -> None:
-    """With leading zeros; every one once."""
+    """Numbers have leading zeros, and each id is unique."""
     names = numbered_ids("k1-", count)
     assert sorted(names) == names
     assert len(set(names)) == count
@@ -92,7 +92,7 @@ def test_numbered_devices_sort_as_they_count(count: int) -> None:
 
 @given(st.lists(_name, min_size=1, max_size=350))
 def test_no_device_is_left_out(names: list[str]) -> None:
-    """Portions small enough for one answer, in order."""
+    """Each request has at most a hundred devices, in order."""
     parts = build_requests(names, mqtt=True, group=None, renew=False)
     assert [name for part in parts for name in part.device_ids] == names
     assert max(len(part.device_ids) for part in parts) <= 100
@@ -104,7 +104,7 @@ def test_a_wrong_name_is_named() -> None:
 
 
 def test_max_failures_is_a_count_or_a_share() -> None:
-    """Anything else is refused here, and the option is named."""
+    """Anything else is refused with the name of the option."""
     for wrong in ("x", "101%", "-1", "1.5", ""):
         with pytest.raises(CommandError, match=r"--max-failures: .*neither a count such as 2 nor a share"):
             build_strategy(None, None, wrong, None)
@@ -114,7 +114,7 @@ NOW = datetime(2026, 5, 1, 20, 0, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("text", ["2026-05-01T20:00:01Z", "2026-05-01T22:00:01+02:00", "2031-01-01T00:00Z"])
-def test_a_moment_to_come_is_taken(text: str) -> None:
+def test_a_future_activation_time_is_accepted(text: str) -> None:
     assert check_activation_time(text, NOW) == text
 
 
@@ -127,8 +127,8 @@ def test_a_moment_to_come_is_taken(text: str) -> None:
         ("tomorrow", "is no time; write it as 2026-05-01T20:05:00Z"),
     ],
 )
-def test_a_moment_that_cannot_be_meant_is_refused(text: str, sentence: str) -> None:
-    """What is past would start at once, on a stage that does not expect it."""
+def test_a_wrong_activation_time_is_refused(text: str, sentence: str) -> None:
+    """A past time would start the deployment at once, when the stage does not expect it."""
     with pytest.raises(CommandError) as refused:
         check_activation_time(text, NOW)
     assert str(refused.value).startswith(f"--at: {text} ")

@@ -1,4 +1,4 @@
-"""What a person reads when something goes wrong, and what a script gets."""
+"""Error messages for people, and exit codes for scripts."""
 
 import errno
 import io
@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from cli.tests.deployment_samples import DEPLOYMENT
-from cli.tests.stub_gateway import StubGateway, run_k1
+from cli.tests.command_runner import run_k1
+from cli.tests.deployment_samples import DEPLOYMENT, TRACK
+from cli.tests.stub_gateway import StubGateway
 from k1_cli.api.client import GatewayClient
 from k1_cli.api.problems import describe_problem
 from k1_cli.error_report import report_error
@@ -22,14 +23,13 @@ from k1_cli.output.files import write_output
 from k1_cli.songs import local_analysis, song_upload
 from k1_cli.stack.doctor import disk_finding
 
-TRACK = "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
 FULL = Path("/dev/full")
 
 
 def test_an_unexpected_error_is_a_sentence_and_a_file(
     capfd: pytest.CaptureFixture[str], gateway: StubGateway, home: str
 ) -> None:
-    """No stack trace on the screen: it is in the file that is named; `./k1 doctor` is the next step."""
+    """The terminal shows no stack trace but the name of its file, and `./k1 doctor` as the next step."""
     gateway.on("GET /tracks", (200, {"items": "[/x]"}))
     done = run_k1(capfd, "tracks", "--home", home)
     assert done.returncode == 1
@@ -55,20 +55,21 @@ def _refuse(**_: Any) -> Any:
 
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
 def test_a_full_disk_says_what_to_do(capfd: pytest.CaptureFixture[str]) -> None:
-    """Whoever meets it: a file that was asked for, or any other."""
+    """The advice is the same for an output file and for any other file."""
     with pytest.raises(CommandError) as refused:
         write_output(FULL, b"x")
     for error in (refused.value, OSError(errno.ENOSPC, "No space left on device")):
         assert report_error(error, debug=False) == 1
-        told = capfd.readouterr().err
+        message = capfd.readouterr().err
         assert (
-            "the disk is full: free some space and try again; `./k1 doctor` tells how much there is" in told
+            "the disk is full: free some space and try again; `./k1 doctor` tells how much there is"
+            in message
         )
-        assert "k1-error-" not in told
+        assert "k1-error-" not in message
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(gateway: StubGateway, home: str) -> None:
-    """`./k1 tracks --json | head -0`: nothing is said."""
+    """`./k1 tracks --json | head -0` prints no message."""
     gateway.on("GET /tracks", (200, {"total": 0, "items": ["x" * 1_000_000]}))
     argv = [sys.executable, "-m", "k1_cli", "tracks", "--json", "--home", home]
     read, write = os.pipe()
@@ -79,7 +80,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(gateway: StubGateway, home: s
 
 
 def test_the_doctor_looks_at_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """How much room there is, for bytes and for files, and what to move where there is none."""
+    """The check reports the free space in bytes and in files, and what to move where there is too little."""
     assert disk_finding("home", tmp_path).what.startswith(f"free disk for the home ({tmp_path}): ")
     monkeypatch.setattr("k1_cli.stack.doctor.shutil.disk_usage", lambda _: type("Usage", (), {"free": 1024}))
     full = disk_finding("temporary files", tmp_path)
@@ -92,10 +93,10 @@ def test_the_doctor_looks_at_the_disk(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_stack_that_fails_says_where_to_look(
     capfd: pytest.CaptureFixture[str], gateway: StubGateway, home: str
 ) -> None:
-    """An error of the server, and a gateway that is gone: `./k1 status` and `./k1 doctor` are the next steps."""
+    """After a server error, and without a gateway, `./k1 status` and `./k1 doctor` are the next steps."""
     gateway.on("GET /tracks", (503, {"code": "dependency_unavailable", "detail": "The database is away."}))
-    told = run_k1(capfd, "tracks", "--home", home).stderr
-    assert told.startswith(
+    message = run_k1(capfd, "tracks", "--home", home).stderr
+    assert message.startswith(
         f"k1: The database is away. (dependency_unavailable); `./k1 status --home {home}` tells"
     )
     with (
@@ -108,12 +109,12 @@ def test_a_stack_that_fails_says_where_to_look(
 def test_commands_that_a_service_names_can_be_typed(
     capfd: pytest.CaptureFixture[str], gateway: StubGateway, home: str
 ) -> None:
-    """A service knows neither how the command is called here nor the home."""
+    """A service does not know the path of the script or the home; the command line adds them."""
     detail = "There is no device x; `k1 devices list` lists them."
     gateway.on("GET /tracks", (404, {"code": "device_not_found", "detail": detail}))
-    told = run_k1(capfd, "tracks", "--home", home).stderr
+    message = run_k1(capfd, "tracks", "--home", home).stderr
     assert (
-        told
+        message
         == f"k1: There is no device x; `./k1 devices list --home {home}` lists them. (device_not_found)\n"
     )
 
@@ -162,14 +163,14 @@ def test_commands_that_a_service_names_can_be_typed(
         ({"title": "Teapot"}, "Teapot (418)"),
     ],
 )
-def test_errors_speak_of_options(problem: dict[str, Any], sentence: str) -> None:
-    """Who types `--canary` has never seen `strategy.canary`."""
+def test_errors_name_options(problem: dict[str, Any], sentence: str) -> None:
+    """The message names the option `--canary` instead of the field `strategy.canary`."""
     assert describe_problem(problem, 418) == sentence
 
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """What a person sees of progress bars."""
+    """The text of the progress bars on a terminal."""
     screen = io.StringIO()
     console = LiteralConsole(file=screen, force_terminal=True, width=80, color_system=None)
     monkeypatch.setattr("k1_cli.output.console.messages", console)
@@ -183,7 +184,7 @@ def last_percent(screen: io.StringIO) -> str:
 def test_progress_ends_at_its_end(
     drawn: io.StringIO, gateway: StubGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An upload, an analysis that is followed and one in this process: the last that is seen is 100 %."""
+    """An upload, a followed analysis and a local one: the last value shown is 100 %."""
     song = tmp_path / "[x] :smile:.wav"
     song.write_bytes(b"x" * 1000)
     accepted = {"track_id": TRACK, "job_id": "job_1", "status": "queued"}
@@ -218,7 +219,7 @@ def test_progress_ends_at_its_end(
 
 
 def test_a_line_of_an_event_ends_at_a_line_feed_alone(gateway: StubGateway) -> None:
-    """A reason may hold what Python takes for the end of a line too."""
+    """A reason may contain characters that Python treats as line ends."""
     text = json.dumps({"reason": "a\u2028b\x85c\x0bd"}, ensure_ascii=False)
     gateway.on_stream(f"GET /deployments/{DEPLOYMENT}/events", f"event: change\r\ndata: {text}\n\n".encode())
     with GatewayClient(gateway.url) as client:

@@ -1,4 +1,4 @@
-"""`k1 up --listen`: what its options mean, before anything starts."""
+"""The options of `k1 up --listen`, before anything starts."""
 
 import socket
 from pathlib import Path
@@ -22,7 +22,7 @@ def with_certificate(files: TlsFiles, ca: Path | None, *names: str) -> ListenOpt
 
 
 def test_without_an_address_everything_stays_on_loopback(tmp_path: Path) -> None:
-    """No option, no change: plain text that only this machine can reach."""
+    """Without options the servers use plain text and listen on loopback only."""
     network = ListenOptions().network(tmp_path)
     assert network == Network()
     assert network.is_private
@@ -31,7 +31,7 @@ def test_without_an_address_everything_stays_on_loopback(tmp_path: Path) -> None
 
 
 def test_an_own_certificate_is_used_as_it_is(tmp_path: Path) -> None:
-    """Its CA goes to the devices; nothing is made."""
+    """Devices get its CA, and no certificate is made."""
     files = ensure_certificates(tmp_path / "own", [ADDRESS])
     network = with_certificate(files, files.ca).network(tmp_path / "home")
     assert (network.certificate, network.key, network.ca) == (files.certificate, files.key, files.ca)
@@ -39,7 +39,7 @@ def test_an_own_certificate_is_used_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_certificate_that_clients_would_refuse_is_refused_before(tmp_path: Path) -> None:
-    """Of another name, or of a CA that nobody was told: the sentence says which and what to do."""
+    """A certificate of another name or an unknown CA: the error says which, and what to do."""
     files = ensure_certificates(tmp_path / "own", ["stage.example"])
     with pytest.raises(CommandError, match=r"IP address mismatch.*see --name for the host name"):
         with_certificate(files, files.ca).network(tmp_path / "home")
@@ -49,7 +49,7 @@ def test_a_certificate_that_clients_would_refuse_is_refused_before(tmp_path: Pat
 
 
 def test_plain_text_on_a_network_is_warned_of() -> None:
-    """Not on loopback, and not with TLS."""
+    """There is no warning on loopback or with TLS."""
     [line] = ListenOptions("192.0.2.1", tls=False).warnings()
     assert line.startswith("WARNING: plain text on a network")
     assert ListenOptions("192.0.2.1").warnings() == []
@@ -57,7 +57,7 @@ def test_plain_text_on_a_network_is_warned_of() -> None:
 
 
 def test_names_come_first_in_urls_and_all_are_allowed(tmp_path: Path) -> None:
-    """The first name stands in URLs; the wildcard address is no name of this machine."""
+    """The first name is used in URLs; the wildcard address is no name of this machine."""
     network = ListenOptions(ADDRESS, (ADDRESS, "stage.example"), tls=False).network(tmp_path)
     assert network.url("http", "https", 80) == f"http://{ADDRESS}:80"
     assert network.all_names == (ADDRESS, "stage.example")
@@ -71,7 +71,7 @@ def test_names_come_first_in_urls_and_all_are_allowed(tmp_path: Path) -> None:
 
 
 def test_the_options_survive_the_way_into_the_background(tmp_path: Path) -> None:
-    """`--detach` starts another process with the same options, from whatever folder."""
+    """`--detach` starts another process with the same options, from any folder."""
     listening = ListenOptions(
         ADDRESS, ("a", "b"), tmp_path / "cert.pem", tmp_path / "key.pem", tmp_path / "ca.pem"
     )
@@ -84,7 +84,7 @@ def test_the_options_survive_the_way_into_the_background(tmp_path: Path) -> None
 
 
 def test_a_port_that_devices_know_is_never_replaced(tmp_path: Path) -> None:
-    """On a network a taken port is an error that names the way out."""
+    """On a network a taken port is an error that says what to do."""
     home = Home(tmp_path)
     home.create()
     with socket.create_server((ADDRESS, 0)) as other:
@@ -96,6 +96,6 @@ def test_a_port_that_devices_know_is_never_replaced(tmp_path: Path) -> None:
 
 
 def test_a_port_that_does_not_exist_is_named() -> None:
-    """Out of range, which the kernel's own functions answer with an OverflowError."""
+    """A port out of range is a StackError, although the socket functions raise an OverflowError."""
     with pytest.raises(StackError, match="there is no port 80000; give one from 1 to 65535"):
         require_free_port(80_000, "127.0.0.1")

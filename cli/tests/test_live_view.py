@@ -1,4 +1,4 @@
-"""What `k1 deploy --watch` shows."""
+"""The live view of `k1 deploy --watch`."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from cli.tests.deployment_samples import DEPLOYMENT, at, rollback, rollout, step, view
+from cli.tests.terminal import print_to_pipe, print_to_terminal
 from k1_cli.deployments.live_view import LiveView
 from k1_cli.deployments.rendering import MAX_ROWS, describe_end, render
-from k1_cli.output.console import LiteralConsole
 from k1_contracts.deployments import DeploymentChange, DeploymentView, DeviceDeployment, LogLine
 
 
@@ -23,10 +23,7 @@ def live_view_of(deployment: DeploymentView) -> LiveView:
 
 
 def shown(live: LiveView, seconds: float = 5.0) -> str:
-    console = LiteralConsole(width=140)
-    with console.capture() as captured:
-        console.print(render(live, at(seconds)))
-    return captured.get()
+    return print_to_pipe(render(live, at(seconds)), width=140)
 
 
 def pending(count: int) -> DeploymentView:
@@ -36,7 +33,7 @@ def pending(count: int) -> DeploymentView:
 
 @given(st.permutations(range(8)))
 def test_the_changes_lead_to_the_view(order: list[int]) -> None:
-    """Every step lines one by one, devices in any order, gives the live of the whole deployment."""
+    """The changes of all steps, with the devices in any order, lead to the same state as the full view."""
     whole = rollout(8, canary=1, batch_size=3)
     bare = [device.model_copy(update={"steps": [], "outcome": "pending"}) for device in whole.devices]
     live = live_view_of(whole.model_copy(update={"devices": bare, "status": "staging"}))
@@ -50,9 +47,9 @@ def test_the_changes_lead_to_the_view(order: list[int]) -> None:
 
 
 def test_each_device_has_a_row() -> None:
-    """With how far its transfer is, which try it is, and why it failed."""
+    """The row shows the progress of the transfer, the attempt and the reason of a failure."""
     live = live_view_of(pending(3))
-    lines = [
+    changes = [
         change(
             "staging",
             device_id="k1-0",
@@ -69,7 +66,7 @@ def test_each_device_has_a_row() -> None:
         ),
         change("staging", device_id="k1-unknown", outcome="failed"),
     ]
-    lines = [line for each in lines for line in live.apply(each)]
+    lines = [line for each in changes for line in live.apply(each)]
     assert lines == ["20:15:31 k1-2 stage failed: no space"]
     rows = shown(live).splitlines()
     assert "45 %" in next(row for row in rows if row.startswith("k1-0"))
@@ -80,7 +77,7 @@ def test_each_device_has_a_row() -> None:
     assert "unknown" not in shown(live)
 
 
-def test_status_and_pause_are_told_once() -> None:
+def test_status_and_pause_are_shown_once() -> None:
     """A change that only repeats them adds no line."""
     live = live_view_of(pending(1))
     assert live.apply(change("activating")) == ["20:15:31 activating"]
@@ -90,7 +87,7 @@ def test_status_and_pause_are_told_once() -> None:
 
 
 def test_many_devices_are_summed_up() -> None:
-    """A row a batch, and those in trouble by name."""
+    """The table has one row per batch, and names the failed devices."""
     live = live_view_of(pending(MAX_ROWS + 1))
     live.apply(change("staging", device_id="k1-7", outcome="failed", step=step("stage", 0, 1, "failed")))
     text = shown(live)
@@ -99,15 +96,13 @@ def test_many_devices_are_summed_up() -> None:
     assert "k1-8" not in text
 
 
-def test_eighty_columns_do() -> None:
+def test_eighty_columns_are_enough() -> None:
     """Neither a device nor its outcome is cut short."""
-    console = LiteralConsole(width=80, force_terminal=True, color_system=None)
-    with console.capture() as captured:
-        console.print(render(live_view_of(rollback()), at(5)))
-    assert "k1-12" in captured.get()
-    assert "rolled back" in captured.get()
-    assert "discarded" in captured.get()
-    assert max(map(cell_len, captured.get().splitlines())) <= 80
+    shown_text = print_to_terminal(render(live_view_of(rollback()), at(5)))
+    assert "k1-12" in shown_text
+    assert "rolled back" in shown_text
+    assert "discarded" in shown_text
+    assert max(map(cell_len, shown_text.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("count", [0, 1, MAX_ROWS, 1000])
@@ -116,7 +111,7 @@ def test_any_number_of_devices_fits_a_screen(count: int) -> None:
 
 
 def test_the_end_is_one_sentence() -> None:
-    """What became of it, why, of how many, and which devices failed at what."""
+    """It contains the status, the reason, the counts, and the failed devices with their steps."""
     assert describe_end(live_view_of(rollback())) == (
         f"{DEPLOYMENT} rolled back: k1-07: activate_failed: the bundle did not start within 2 s ($x_1$ = 0) "
         "(5 discarded, 7 rolled back)\n"
@@ -125,17 +120,17 @@ def test_the_end_is_one_sentence() -> None:
 
 
 def test_the_log_names_the_device_of_a_failure() -> None:
-    """A line about a device is of no use without its name; one that names the step already does so once."""
+    """Each line about a device contains its id, and the name of the step only once."""
     lines = [LogLine(seq=1, at=at(1), text="activate failed (no answer)", device_id="k1-0")]
     live = live_view_of(pending(1).model_copy(update={"log": lines}))
     assert list(live.log_tail) == ["20:15:31 k1-0 activate failed (no answer)"]
     failed = step("activate", 0, 1, "failed", detail="activate failed (no answer)")
-    lines = live.apply(change("activating", device_id="k1-0", outcome="failed", step=failed))
-    assert lines[-1] == "20:15:31 k1-0 activate failed (no answer)"
+    added = live.apply(change("activating", device_id="k1-0", outcome="failed", step=failed))
+    assert added[-1] == "20:15:31 k1-0 activate failed (no answer)"
     assert "Night Drive version 3" in shown(live)
 
 
-def test_whom_it_waits_for_is_said() -> None:
-    """While it is queued behind another."""
+def test_it_shows_what_it_waits_for() -> None:
+    """A queued deployment shows the deployments that it waits for."""
     live = live_view_of(view([], "queued", 1, waits_for=[DEPLOYMENT]))
     assert f"waits for {DEPLOYMENT}" in shown(live)

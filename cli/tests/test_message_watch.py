@@ -1,4 +1,4 @@
-"""`k1 devices watch`: a line for what a device sends, for what is sent to it, and for what is refused."""
+"""The lines of `k1 devices watch`: for what a device sends, what is sent to it, and what is refused."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -43,18 +43,18 @@ def line(subject: str, body: object) -> str:
     ],
 )  # fmt: skip
 def test_a_line(subject: str, body: object, expected: str) -> None:
-    """When, which way, what, and the fields that matter."""
+    """A line has the time, the direction, the kind and the important fields."""
     assert line(subject, body) == expected
 
 
 def test_events_of_other_devices_are_left_out() -> None:
-    """They come on the same subject."""
+    """Events of all devices have the same subject."""
     assert parse_message("a", "device.alarm", b'{"device_id":"b"}', NOW) is None
     assert parse_message("a", "device.online", b"[]", NOW) is None
 
 
 def test_one_reading_a_second() -> None:
-    """With the number of those between; everything else passes."""
+    """One per second is shown, with the number of skipped ones; all other messages are shown."""
     throttle = ReadingThrottle()
 
     def take(after_ms: int, subject: str = "telemetry.a", data: bytes = b"{}") -> int | None:

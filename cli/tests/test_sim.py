@@ -1,4 +1,4 @@
-"""`k1 sim` without a stack: plan, claim, picture. With one it runs in tests/e2e/test_deployments.py."""
+"""`k1 sim` without a stack: options, lock, view. tests/e2e/test_deployments.py runs it with a stack."""
 
 import re
 from dataclasses import replace
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from cli.tests.terminal import print_to_pipe
 from k1_cli.errors import CommandError
-from k1_cli.output.console import LiteralConsole
 from k1_cli.simulator.fleet_runner import FleetOptions, lock_prefix, run_devices
 from k1_cli.simulator.fleet_view import MAX_ROWS, FleetView
 from k1_contracts.devices import RunningBundle
@@ -27,23 +27,20 @@ def state(number: int, *, online: bool = True, received: int | None = None) -> D
 
 
 def drawn(states: list[DeviceState], *changes: Change) -> str:
-    console = LiteralConsole(width=120)
     view = FleetView()
     for change in changes:
         view.add_change(change)
-    with console.capture() as captured:
-        console.print(view.draw({one.device_id: one for one in states}))
-    return captured.get()
+    return print_to_pipe(view.draw({one.device_id: one for one in states}), width=120)
 
 
 @pytest.mark.parametrize(("devices", "readings"), [(1, 1), (100, 1), (500, 5), (1000, 10), (5000, 10)])
 def test_many_devices_share_messages(devices: int, readings: int) -> None:
-    """A process sends some thousand messages a second, and holds no reading back for more than a second."""
+    """A process sends about a thousand messages per second, and delays no reading for more than a second."""
     assert options(devices).behaviour.readings_a_message == readings
 
 
 def test_devices_of_a_prefix_run_once(tmp_path: Path) -> None:
-    """A second process is told so; after the first ended it may."""
+    """A second process gets an error, and may run after the first has ended."""
     with (
         lock_prefix(tmp_path, "k1-sim"),
         lock_prefix(tmp_path, "other"),
@@ -67,7 +64,7 @@ def test_a_prefix_begins_device_ids(tmp_path: Path, prefix: str) -> None:
 
 
 def test_a_few_devices_have_a_row_each() -> None:
-    """What it plays, what it holds besides, what it does, why it is away."""
+    """The row shows what the device plays, holds and does, and why it is offline."""
     text = drawn(
         [state(1, received=42_000), state(2, online=False)], Change(0.0, "d1", "stage accepted", "why")
     )
@@ -81,7 +78,7 @@ def test_a_few_devices_have_a_row_each() -> None:
 
 
 def test_many_devices_are_counted() -> None:
-    """Shows and doings with their numbers, in a few lines."""
+    """Shows and actions are counted, in a few lines."""
     states = [state(number, received=1000 if number < 10 else None) for number in range(MAX_ROWS * 4)]
     text = drawn(states)
     assert f"{MAX_ROWS * 4} of {MAX_ROWS * 4}" in text
@@ -104,8 +101,8 @@ def test_many_devices_are_counted() -> None:
         ({"trusted-keys.json": "{}", "a.mqtt.json": "[]"}, "{folder}/a.mqtt.json is no credential"),
     ],
 )
-def test_files_that_are_none_are_named(tmp_path: Path, files: dict[str, str], sentence: str) -> None:
-    """Which file it is, and what makes a new one: never a stack trace."""
+def test_wrong_credential_files_are_named(tmp_path: Path, files: dict[str, str], sentence: str) -> None:
+    """The error names the file and the command that makes a new one."""
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     with pytest.raises(CommandError, match=re.escape(sentence.format(folder=tmp_path))):

@@ -1,4 +1,4 @@
-"""`k1 upload` of one file, of several, of folders: over HTTP, against a gateway that answers as is needed."""
+"""`k1 upload` of one file, several files and folders over HTTP, with a stub of the gateway."""
 
 import errno
 import json
@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from cli.tests.stub_gateway import Answer, Asked, Done, StubGateway, run_k1
+from cli.tests.command_runner import CommandResult, run_k1
+from cli.tests.deployment_samples import TRACK
+from cli.tests.stub_gateway import ReceivedRequest, StubGateway, StubResponse
 from k1_cli.songs.bulk_upload import UploadOutcome, summarise
 
-TRACK = "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
 ACCEPTED = {"track_id": TRACK, "job_id": "job_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD", "status": "queued"}
 
 
@@ -19,13 +20,13 @@ class K1:
         self._capfd = capfd
         self._home = home
 
-    def __call__(self, *arguments: str) -> Done:
+    def __call__(self, *arguments: str) -> CommandResult:
         return run_k1(self._capfd, *arguments, "--home", str(self._home))
 
 
 @pytest.fixture
 def gateway(gateway: StubGateway) -> StubGateway:
-    """One that takes every song."""
+    """A stub of the gateway that accepts every song."""
     gateway.on("POST /tracks/upload", (202, ACCEPTED))
     return gateway
 
@@ -44,11 +45,11 @@ def k1(
 
 
 def uploads(gateway: StubGateway) -> list[dict[str, tuple[str | None, bytes]]]:
-    return [asked.form for asked in gateway.asked if asked.path == "/tracks/upload"]
+    return [request.form for request in gateway.requests if request.path == "/tracks/upload"]
 
 
 def test_a_name_that_is_not_utf8_is_uploaded(k1: K1, gateway: StubGateway) -> None:
-    """With the title that the name means; also a title that was typed so."""
+    """The title is decoded from the name; a given title is decoded too."""
     name = os.fsdecode(b"caf\xe9 \x1b[31m.wav")
     Path(name).write_bytes(b"sound")
     assert k1("upload", name).returncode == 0
@@ -61,7 +62,7 @@ def test_a_name_that_is_not_utf8_is_uploaded(k1: K1, gateway: StubGateway) -> No
 
 
 def test_several_files_and_folders_have_a_line_each(k1: K1, gateway: StubGateway) -> None:
-    """A folder stands for the audio files in it and below; a bad one is named, the others are sent; code 1."""
+    """A folder stands for its audio files; a bad one is named, the others are sent, and the exit code is 1."""
     (Path("album") / "live").mkdir(parents=True)
     for name in (
         "album/b.MP3",
@@ -74,13 +75,13 @@ def test_several_files_and_folders_have_a_line_each(k1: K1, gateway: StubGateway
         Path(name).write_bytes(name.encode())
     Path("empty").mkdir()
 
-    def answer(asked: Asked) -> Answer:
-        bad = asked.form["file"][0] == "bad.wav"
+    def respond(request: ReceivedRequest) -> StubResponse:
+        bad = request.form["file"][0] == "bad.wav"
         return (
             (415, {"code": "unsupported_format", "detail": "The file is text."}) if bad else (202, ACCEPTED)
         )
 
-    gateway.on("POST /tracks/upload", answer)
+    gateway.on("POST /tracks/upload", respond)
     done = k1("upload", "album", "bad.wav", "absent.wav", "empty", "[x].ogg")
     assert done.returncode == 1
     assert [form["title"][1].decode() for form in uploads(gateway)] == ["b", "a", "bad", "[x]"]
@@ -98,21 +99,21 @@ def test_several_files_and_folders_have_a_line_each(k1: K1, gateway: StubGateway
 
 
 def test_a_line_is_one_line_and_names_the_file(k1: K1, gateway: StubGateway) -> None:
-    """Whatever the file is called, also when its bytes are a track already; a silent song has no tempo of 0."""
+    """Whatever the name of the file, also for a stored track; a silent song has no tempo of 0."""
     fake = f"a\n{TRACK} ready     120.0 BPM"
     for name in (f"{fake}.wav", f"{fake}.bad.wav"):
         Path(name).write_bytes(b"a")
     Path("linked.wav").symlink_to("nowhere.wav")
 
-    def answer(asked: Asked) -> Answer:
-        bad = ".bad" in (asked.form["file"][0] or "")
+    def respond(request: ReceivedRequest) -> StubResponse:
+        bad = ".bad" in (request.form["file"][0] or "")
         return (
             (400, {"code": "empty_file", "detail": "Empty."})
             if bad
             else (200, {**ACCEPTED, "status": "existing"})
         )
 
-    gateway.on("POST /tracks/upload", answer)
+    gateway.on("POST /tracks/upload", respond)
     gateway.on(f"GET /tracks/{TRACK}", (200, {"track": {"id": TRACK, "title": "Night", "status": "warning"}}))
     gateway.on(
         f"GET /analysis/jobs/{ACCEPTED['job_id']}", (200, {**ACCEPTED, "status": "completed", "version": 1})
@@ -133,7 +134,7 @@ def test_a_line_is_one_line_and_names_the_file(k1: K1, gateway: StubGateway) -> 
 
 
 def test_a_folder_that_cannot_be_read_is_named(k1: K1, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Songs that are left out without a word are songs that are missed on stage."""
+    """The command must not leave out songs silently."""
     (Path("album") / "closed").mkdir(parents=True)
     (Path("album") / "a.wav").write_bytes(b"a")
     real = os.scandir
@@ -152,14 +153,14 @@ def test_a_folder_that_cannot_be_read_is_named(k1: K1, monkeypatch: pytest.Monke
 
 
 def test_hints_name_the_home_of_the_command(k1: K1, gateway: StubGateway, tmp_path: Path) -> None:
-    """So that they can be typed as they stand, after success as after failure."""
+    """The commands can be typed as printed, after a success and after a failure."""
     Path("a.wav").write_bytes(b"a")
     home = tmp_path / "home"
     assert f"`./k1 tracks {TRACK} --home {home}`" in k1("upload", "a.wav").stdout
     gateway.on("POST /tracks/upload", (502, {"code": "dependency_unavailable", "detail": "Later."}))
-    told = k1("upload", "a.wav").stderr
-    assert f"`./k1 status --home {home}`" in told
-    assert f"`./k1 doctor --home {home}`" in told
+    message = k1("upload", "a.wav").stderr
+    assert f"`./k1 status --home {home}`" in message
+    assert f"`./k1 doctor --home {home}`" in message
 
 
 def test_several_files_are_one_json_document(k1: K1) -> None:
@@ -172,7 +173,7 @@ def test_several_files_are_one_json_document(k1: K1) -> None:
 
 
 def test_a_gateway_that_takes_no_more_is_waited_for(k1: K1, gateway: StubGateway) -> None:
-    """A folder of many songs is sent whole, however few may be sent at a time."""
+    """All songs of a folder are sent, even if the gateway accepts few at a time."""
     Path("a.wav").write_bytes(b"a")
     busy = (429, {"code": "too_many_requests", "detail": "Wait."})
     gateway.on("POST /tracks/upload", lambda _: busy if len(uploads(gateway)) <= 2 else (202, ACCEPTED))
@@ -182,7 +183,7 @@ def test_a_gateway_that_takes_no_more_is_waited_for(k1: K1, gateway: StubGateway
 
 
 def test_the_same_bytes_with_another_title_say_what_stays(k1: K1, gateway: StubGateway) -> None:
-    """Under which title they are stored, and that what was given changed nothing; silence where it is the same."""
+    """The note has the stored title and says that the given one changed nothing; there is no note for the same title."""
     Path("a.wav").write_bytes(b"a")
     gateway.on("POST /tracks/upload", (200, {**ACCEPTED, "status": "existing"}))
     gateway.on(
@@ -203,7 +204,7 @@ def test_a_title_is_for_one_file(k1: K1) -> None:
 
 
 def test_the_sum_names_what_became_of_the_songs() -> None:
-    """With the status that was waited for; without waiting, that they were taken."""
+    """It has the final statuses after `--wait`, else those of the upload."""
     waited = UploadOutcome(Path("a.wav"), accepted=ACCEPTED, result={"status": "ready"})
     outcomes = [
         UploadOutcome(Path("b.wav"), problem="no audio"),

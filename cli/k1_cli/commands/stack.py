@@ -51,7 +51,7 @@ def up(
         list[str] | None,
         typer.Option(
             envvar="K1_LISTEN_NAMES",
-            help="With --listen: the names by which others reach this machine; the first is used in URLs and credentials.",
+            help="With --listen: the names of this machine for others; the first is used in URLs and credentials.",
             show_default="the address",
         ),
     ] = None,

@@ -219,7 +219,7 @@ class Supervisor:
         with contextlib.suppress(ChildProcessError):
             while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
                 if ended.si_pid in ours:
-                    return  # its own turn comes, and needs its exit code
+                    return  # the loop handles it and needs its exit code
                 os.waitpid(ended.si_pid, os.WNOHANG)
 
     def _restart(self, part: SupervisedProcess) -> None:
