@@ -21,8 +21,8 @@ import psutil
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from k1_cli.embedded.home import Home
-from k1_cli.embedded.nats import NatsServer
+from k1_cli.stack.embedded.home import Home
+from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts import subjects
 from k1_contracts.ids import new_id
 from k1_platform.nats.connection import connect_options

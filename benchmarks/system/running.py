@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
 
-from k1_cli.running import RunningStack, need_stack
+from k1_cli.stack.running_stack import RunningStack, require_stack
 
 
 def k1(*arguments: str) -> str:
@@ -21,7 +21,7 @@ def system(home: Path) -> Iterator[RunningStack]:
     """`k1 up --detach` for as long as this lasts."""
     k1("up", "--detach", "--sim-devices", "0", "--home", str(home))
     try:
-        yield need_stack(home)
+        yield require_stack(home)
     finally:
         k1("down", "--home", str(home))
 

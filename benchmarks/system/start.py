@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.system.running import k1, table
-from k1_cli.embedded import EmbeddedStack
+from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
 
 ROUNDS = 3
 

@@ -1,0 +1,1 @@
+"""The `k1` command line and the stack that it runs on one machine."""

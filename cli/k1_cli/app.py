@@ -1,4 +1,4 @@
-"""`k1`: the table of commands."""
+"""The table of all `k1` commands, and `main`, which runs one of them."""
 
 import sys
 from contextvars import copy_context
@@ -8,18 +8,18 @@ import typer
 
 from k1_cli.commands import (
     dead_letters,
-    deploying,
+    deploy,
     deployments,
     development,
     devices,
     local,
     shows,
-    simulating,
+    sim,
     songs,
     stack,
 )
-from k1_cli.console import accept_any_text
-from k1_cli.failing import report
+from k1_cli.error_report import report_error
+from k1_cli.output.console import accept_any_text
 
 app = typer.Typer(
     name="k1",
@@ -37,9 +37,9 @@ for command in (songs.upload, songs.tracks, songs.genesis):
 for command in (shows.simulate, shows.graph):
     app.command(rich_help_panel="Shows")(command)
 app.add_typer(devices.app, name="devices", rich_help_panel="Devices")
-app.command(rich_help_panel="Devices")(deploying.deploy)
+app.command(rich_help_panel="Devices")(deploy.deploy)
 app.add_typer(deployments.app, name="deployments", rich_help_panel="Devices")
-app.command(rich_help_panel="Devices")(simulating.sim)
+app.command(rich_help_panel="Devices")(sim.sim)
 for command in (local.analyze, local.demo_song):
     app.command(rich_help_panel="Without servers")(command)
 app.command(rich_help_panel="Development", context_settings=development.PASS_ARGUMENTS_ON)(development.test)
@@ -50,30 +50,33 @@ app.command(rich_help_panel="Development")(development.check)
 def options(
     *, debug: Annotated[bool, typer.Option("--debug", help="Show the stack trace of an error.")] = False
 ) -> None:
-    """Here for the help text alone: `main` reads `--debug`, wherever it stands."""
+    """Add `--debug` to the help text; `main` reads the option itself, wherever it stands."""
     del debug
 
 
-def take_debug(arguments: list[str]) -> tuple[bool, list[str]]:
-    """Whether `--debug` is among the arguments, and the others; what follows `test` belongs to pytest."""
+def split_debug_option(arguments: list[str]) -> tuple[bool, list[str]]:
+    """Return whether `--debug` was given, and the other arguments.
+
+    What follows `test` is left alone: it belongs to pytest.
+    """
     ours = arguments.index("test") if "test" in arguments else len(arguments)
     kept = [argument for argument in arguments[:ours] if argument != "--debug"]
     return len(kept) < ours, kept + arguments[ours:]
 
 
 def main() -> None:
-    """Run the command line: 0 when it worked, 1 when not, 2 for a usage error."""
-    debug, arguments = take_debug(sys.argv[1:])
+    """Run the command line and exit: 0 for success, 1 for an error, 2 for a usage error."""
+    debug, arguments = split_debug_option(sys.argv[1:])
     accept_any_text()
-    # In a context of its own: the home that hints name is that of this command alone.
+    # A separate context: the home that hints name is set for this command only.
     sys.exit(copy_context().run(_run, arguments, debug=debug))
 
 
 def _run(arguments: list[str], *, debug: bool) -> int:
     try:
-        # Not typer's own way of ending: it would print what is wrong with an argument as it is.
+        # Not in typer's standalone mode: that would print a wrong argument without escaping it.
         code: object = app(arguments, prog_name="k1", standalone_mode=False)
         sys.stdout.flush()
     except Exception as error:  # noqa: BLE001  the last line of defence: a sentence, not a stack trace
-        return report(error, debug=debug)
+        return report_error(error, debug=debug)
     return code if isinstance(code, int) else 0

@@ -1,9 +1,9 @@
-"""What a command says when it cannot do its work."""
+"""Errors that a command reports to the person at the terminal."""
 
 
 class CommandError(Exception):
-    """One clear sentence for the person at the terminal: what, where, and what to do."""
+    """A command failed. The message is one sentence: what is wrong, where, and what to do."""
 
 
 class ExplainedError(CommandError):
-    """The sentence says already what to do next and where to look further; nothing is added to it."""
+    """A command failed, and the message already says what to do next; nothing is added to it."""

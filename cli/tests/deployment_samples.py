@@ -1,4 +1,4 @@
-"""Deployments as deploy tells of them: made up, with the times that a rollout has."""
+"""Sample deployments as deploy returns them, with realistic times of a rollout."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -61,7 +61,7 @@ def view(
 def rollout(
     count: int, *, canary: int = 0, batch_size: int | None = None, observe: float = 10.0, seed: int = 1
 ):
-    """A deployment that succeeds on `count` devices."""
+    """Return a deployment that succeeds on `count` devices."""
     random = Random(seed)
     sizes = _batches(count, canary, batch_size)
     staged = {number: random.uniform(1.2, 3.4) for number in range(count)}
@@ -100,14 +100,14 @@ def rollout(
 
 
 def rollback(count: int = 12, faulty: int = 7) -> DeploymentView:
-    """One device fails in the second batch's activation; all that were activated go back."""
+    """Return a deployment in which one device of the second batch fails to activate, so that all are rolled back."""
     whole = rollout(count, canary=2, batch_size=5, observe=5.0)
     devices = [_gone_back(device, number == faulty) for number, device in enumerate(whole.devices, start=1)]
     log = [(line.at - ZERO).total_seconds() for line in whole.log]
-    told = [(t, line.text) for t, line in zip(log, whole.log, strict=True) if t < 10]
-    told += [(12.4, "k1-07 did not activate: rolling back 7 devices"), (13.4, "Rolled back")]
+    lines = [(t, line.text) for t, line in zip(log, whole.log, strict=True) if t < 10]
+    lines += [(12.4, "k1-07 did not activate: rolling back 7 devices"), (13.4, "Rolled back")]
     reason = "k1-07: activate_failed: the bundle did not start within 2 s ($x_1$ = 0)"
-    return view(devices, "rolled_back", 13.5, told, strategy=whole.strategy, reason=reason)
+    return view(devices, "rolled_back", 13.5, lines, strategy=whole.strategy, reason=reason)
 
 
 def _gone_back(device: DeviceDeployment, faulty: bool) -> DeviceDeployment:

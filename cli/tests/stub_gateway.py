@@ -1,32 +1,23 @@
-"""A gateway of a few fixed answers on a real socket, and the command line run in this process against it."""
+"""A stub of the gateway on a real socket, with a few fixed responses."""
 
 import json
-import os
 import re
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
-
-from k1_cli.app import main
-from k1_cli.embedded.home import Home
-from k1_platform.auth.secret_files import write_atomically
-
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
-Answer = tuple[int, Any]
+StubResponse = tuple[int, Any]
 """Status and JSON body."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One request; of an upload also the form's fields and the name and bytes of the file."""
+class ReceivedRequest:
+    """One request; `form` holds the fields of an upload, and the name and bytes of its file."""
 
     path: str
     query: dict[str, list[str]]
@@ -46,28 +37,28 @@ class Asked:
 
 @dataclass
 class StubGateway:
-    """What it answers to a method and path below `/api/v1`; everything else is a 404."""
+    """What it responses to a method and path below `/api/v1`; everything else is a 404."""
 
     url: str = ""
-    answers: dict[str, Callable[[Asked], Answer]] = field(default_factory=dict)
-    asked: list[Asked] = field(default_factory=list)
+    responses: dict[str, Callable[[ReceivedRequest], StubResponse]] = field(default_factory=dict)
+    requests: list[ReceivedRequest] = field(default_factory=list)
 
-    def on(self, call: str, answer: Answer | Callable[[Asked], Answer]) -> None:
-        """`on("GET /tracks", (200, {...}))`."""
-        self.answers[call] = answer if callable(answer) else lambda _: answer
+    def on(self, call: str, response: StubResponse | Callable[[ReceivedRequest], StubResponse]) -> None:
+        """Set a response: `on("GET /tracks", (200, {...}))`."""
+        self.responses[call] = response if callable(response) else lambda _: response
 
     def on_stream(self, call: str, raw: bytes) -> None:
-        """These bytes as they are."""
-        self.answers[call] = lambda _: (200, raw)
+        """Set the raw bytes of a response."""
+        self.responses[call] = lambda _: (200, raw)
 
 
 @contextmanager
 def stub_gateway() -> Iterator[StubGateway]:
-    """It listens on a free port while the block runs."""
+    """Run a stub on a free port while the block runs."""
     stub = StubGateway()
 
     class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
+        def respond(self) -> None:
             split = urlsplit(self.path)
             path = split.path.removeprefix("/api/v1")
             body = (
@@ -80,11 +71,11 @@ def stub_gateway() -> Iterator[StubGateway]:
                     body += self.rfile.read(size)
                     self.rfile.readline()
                 self.rfile.readline()
-            asked = Asked(path, parse_qs(split.query), body, self.headers.get("Content-Type", ""))
-            stub.asked.append(asked)
-            found = stub.answers.get(f"{self.command} {path}")
+            request = ReceivedRequest(path, parse_qs(split.query), body, self.headers.get("Content-Type", ""))
+            stub.requests.append(request)
+            found = stub.responses.get(f"{self.command} {path}")
             nothing = {"code": "not_found", "detail": "There is nothing."}
-            status, document = found(asked) if found else (404, nothing)
+            status, document = found(request) if found else (404, nothing)
             sent = document if isinstance(document, bytes) else json.dumps(document).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(sent)))
@@ -93,7 +84,7 @@ def stub_gateway() -> Iterator[StubGateway]:
             self.end_headers()
             self.wfile.write(sent)
 
-        do_GET = do_POST = answer  # noqa: N815
+        do_GET = do_POST = respond  # noqa: N815
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
             pass
@@ -108,43 +99,3 @@ def stub_gateway() -> Iterator[StubGateway]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-@contextmanager
-def home_of(stub: StubGateway, folder: Path) -> Iterator[Path]:
-    """A home whose stack has this gateway and nothing else."""
-    home = Home(folder)
-    home.create()
-    home.lock()
-    state = {
-        "pid": os.getpid(),
-        "url": stub.url,
-        "version": "1",
-        "servers": [],
-        "services": [],
-        "simulated": [],
-        "environment": {},
-    }
-    write_atomically(home.state_file, json.dumps(state))
-    yield home.root
-    home.unlock()
-
-
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def run_k1(capfd: pytest.CaptureFixture[str], *arguments: str) -> Done:
-    """The command line in this process."""
-    before = sys.argv
-    sys.argv = ["k1", *arguments]
-    try:
-        with pytest.raises(SystemExit) as ended:
-            main()
-    finally:
-        sys.argv = before
-    out, err = capfd.readouterr()
-    return Done(int(ended.value.code or 0), out, err)

@@ -1,4 +1,4 @@
-"""The command line as a person and as a script meet it: exit codes, one sentence an error, JSON."""
+"""The command line for people and scripts: exit codes, one sentence per error, JSON."""
 
 import json
 import os
@@ -6,14 +6,14 @@ import pty
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_cli.app import main, take_debug
+from cli.tests.command_runner import CommandResult, run_k1
+from k1_cli.app import split_debug_option
 from k1_cli.checkout import ROOT
 
 COMMANDS = (
@@ -26,35 +26,23 @@ COMMANDS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 class K1:
-    """Runs the command line in this process; one of its own would cost half a second each time."""
+    """Runs the command line in this process."""
 
-    def __init__(self, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
         self._capfd = capfd
-        self._monkeypatch = monkeypatch
 
-    def __call__(self, *arguments: str) -> Done:
-        self._monkeypatch.setattr(sys, "argv", ["k1", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = self._capfd.readouterr()
-        return Done(int(ended.value.code or 0), out, err)
+    def __call__(self, *arguments: str) -> CommandResult:
+        return run_k1(self._capfd, *arguments)
 
 
 @pytest.fixture
 def k1(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> K1:
-    """`k1`, called in an empty folder, on a home where nothing runs."""
+    """Runs `k1` in an empty folder, on a home where nothing runs."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("K1_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("COLUMNS", "200")
-    return K1(capfd, monkeypatch)
+    return K1(capfd)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -118,7 +106,7 @@ def test_an_error_is_one_sentence_and_a_code(k1: K1, arguments: Sequence[str], s
 
 
 def test_an_interrupt_is_no_stack_trace(tmp_path: Path) -> None:
-    """Also in the first second, in which the command is imported."""
+    """It holds also in the first second, during the imports."""
     (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
     done = subprocess.run(
         [sys.executable, "-m", "k1_cli", "tracks"],
@@ -131,7 +119,7 @@ def test_an_interrupt_is_no_stack_trace(tmp_path: Path) -> None:
 
 
 def test_debug_adds_the_stack_trace(k1: K1) -> None:
-    """The same sentence, after the trace that a developer wants."""
+    """The sentence is the same, after the stack trace."""
     done = k1("analyze", "absent.mp3", "--debug")
     assert done.returncode == 1
     assert "Traceback" in done.stderr
@@ -151,7 +139,7 @@ def test_a_wrong_use_is_code_2(k1: K1) -> None:
 
 
 def test_a_file_that_is_no_audio_is_refused_in_a_sentence(k1: K1, tmp_path: Path) -> None:
-    """The engine's own code reaches the terminal."""
+    """The error code of the engine is printed."""
     (tmp_path / "notes.mp3").write_text("not a song")
     done = k1("analyze", "notes.mp3", "--json")
     assert (done.returncode, done.stdout) == (1, "")
@@ -160,14 +148,14 @@ def test_a_file_that_is_no_audio_is_refused_in_a_sentence(k1: K1, tmp_path: Path
 
 
 def test_down_without_a_stack_says_so(k1: K1) -> None:
-    """Whoever stops the wrong home learns of it."""
+    """Stopping a home without a stack is an error."""
     done = k1("down")
     assert (done.returncode, done.stdout) == (1, "")
     assert "nothing was stopped" in done.stderr
 
 
-def test_doctor_speaks_json(k1: K1) -> None:
-    """Each finding says what was seen, whether it is well, and what to do."""
+def test_doctor_prints_json(k1: K1) -> None:
+    """Each finding says what was checked, whether it is ok, and what to do."""
     done = k1("doctor", "--json")
     report = json.loads(done.stdout)
     assert report["healthy"] is (done.returncode == 0)
@@ -213,8 +201,8 @@ def test_the_tests_get_their_arguments_untouched(k1: K1) -> None:
 
 @given(st.lists(st.sampled_from(["--debug", "test", "upload", "x", "--json"]), max_size=6))
 def test_debug_is_ours_before_test_and_pytests_after(arguments: list[str]) -> None:
-    """Nothing else is lost or moved."""
-    debug, kept = take_debug(arguments)
+    """No other argument is lost or moved."""
+    debug, kept = split_debug_option(arguments)
     ours = arguments[: arguments.index("test")] if "test" in arguments else arguments
     assert debug == ("--debug" in ours)
     assert [argument for argument in ours if argument != "--debug"] + arguments[len(ours) :] == kept
@@ -233,7 +221,7 @@ def test_the_script_works_from_anywhere_through_a_symlink(tmp_path: Path) -> Non
 
 
 def test_the_script_says_which_python_it_needs(tmp_path: Path) -> None:
-    """On a machine without a fitting Python the message names the versions and a way to get one."""
+    """On a machine without a suitable Python the message names the versions and a way to get one."""
     checkout, tools = tmp_path / "checkout", tmp_path / "tools"
     checkout.mkdir()
     tools.mkdir()
@@ -266,7 +254,7 @@ esac
 
 
 def make_checkout(folder: Path) -> dict[str, str]:
-    """What the script needs, with a Python that only writes down what it is asked for."""
+    """Copy what the script needs into a folder, with a stub of Python that logs its arguments."""
     files = {
         "k1": (ROOT / "k1").read_text(),
         "requirements.lock": "one==1 \\\n    --hash=sha256:0\ntwo==2 ; python_version < '3' \\\n    --hash=sha256:0\n",
@@ -282,7 +270,7 @@ def make_checkout(folder: Path) -> dict[str, str]:
 
 
 def test_warnings_of_pip_stand_on_lines_of_their_own(tmp_path: Path) -> None:
-    """On a terminal the progress is written over, and nothing runs into it; through a pipe nothing is lost."""
+    """On a terminal the progress line is overwritten and never mixed with others; through a pipe nothing is lost."""
     make_checkout(tmp_path)
     ours, theirs = pty.openpty()
     command = ["/bin/sh", str(tmp_path / "k1"), "status"]
@@ -308,11 +296,11 @@ def _read_terminal(descriptor: int) -> bytes:
 
 
 def test_the_script_installs_what_the_command_needs(tmp_path: Path) -> None:
-    """Running needs less than testing; what is there is not installed again, and what broke off is."""
+    """Running needs fewer packages than testing; a complete installation is kept, an interrupted one repeated."""
     files = make_checkout(tmp_path)
 
     def installed(*arguments: str, **environment: str) -> list[str]:
-        """What each run installed; a line is written when the command itself is reached."""
+        """Return what each run installed, and a line when the script reached the command."""
         record = tmp_path / "record"
         record.write_text("")
         subprocess.run(

@@ -1,4 +1,4 @@
-"""`k1 devices`, `k1 deploy`, `k1 deployments` over a real gateway and bus; deploy's answers are a stand-in's."""
+"""`k1 devices`, `k1 deploy` and `k1 deployments` with a real gateway and NATS server; deploy is a stub."""
 
 import asyncio
 import json
@@ -16,8 +16,9 @@ from faststream.nats import NatsBroker
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
+from cli.tests.command_runner import CommandResult, home_of_stack
 from cli.tests.deployment_samples import DEPLOYMENT, TRACK, at, rollout, step, view
-from k1_cli.embedded.home import Home
+from k1_cli.stack.embedded.home import Home
 from k1_contracts import subjects
 from k1_contracts.messages.deployment_queries import (
     ControlDeployment,
@@ -43,7 +44,6 @@ from k1_contracts.messages.devices import (
     RevokeDevices,
 )
 from k1_contracts.messages.tracks import GetTrack, TrackDetail
-from k1_platform.auth.secret_files import write_atomically
 from k1_platform.nats.client import Bus, connect, make_broker
 from k1_platform.nats.rpc import QueryError, respond
 from k1_platform.settings import NatsSettings
@@ -67,24 +67,13 @@ def gateway(
         yield running
 
 
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.stdout)
-
-
 class K1:
-    """The command line on a home whose stack is the gateway and the bus of these tests."""
+    """Runs the command line on a home whose stack is the gateway and the NATS server of these tests."""
 
     def __init__(self, home: Home) -> None:
         self.home = home
 
-    async def __call__(self, *arguments: str) -> Done:
+    async def __call__(self, *arguments: str) -> CommandResult:
         return await self.end(await self.begin(*arguments))
 
     async def begin(self, *arguments: str) -> Process:
@@ -92,7 +81,7 @@ class K1:
         environment = {**os.environ, "COLUMNS": "200", "PYTHONFAULTHANDLER": "1"}
         return await asyncio.create_subprocess_exec(*argv, stdout=PIPE, stderr=PIPE, env=environment)
 
-    async def end(self, process: Process) -> Done:
+    async def end(self, process: Process) -> CommandResult:
         try:
             async with asyncio.timeout(240):
                 out, err = await process.communicate()
@@ -100,37 +89,25 @@ class K1:
             if process.returncode is None:
                 process.kill()
         assert process.returncode is not None
-        return Done(process.returncode, out.decode(), err.decode())
+        return CommandResult(process.returncode, out.decode(), err.decode())
 
 
 @pytest.fixture
 def k1(gateway: RunningService, provisioned: Infrastructure, tmp_path: Path) -> Iterator[K1]:
-    home = Home(tmp_path / "home")
-    home.create()
-    home.lock()
-    state = {
-        "pid": os.getpid(),
-        "url": gateway.url,
-        "version": "1",
-        "servers": [],
-        "services": [],
-        "simulated": [],
-    }
-    write_atomically(home.state_file, json.dumps(state | {"environment": provisioned.environment}))
-    yield K1(home)
-    home.unlock()
+    with home_of_stack(tmp_path / "home", gateway.url, provisioned.environment) as home:
+        yield K1(home)
 
 
 @dataclass
 class Deploy:
-    """Deploy and the catalogue, as far as the commands can tell."""
+    """A stub of deploy and the catalogue that responds to the queries of the commands."""
 
     bus: Bus
     view: DeploymentView | None = None
     would_start: bool = True
     devices: list[DeviceView] = field(default_factory=list)
     refusal: QueryError | None = None
-    asked: list[Any] = field(default_factory=list)
+    queries: list[Any] = field(default_factory=list)
 
     def subscribe(self) -> None:
         subject = subjects
@@ -145,24 +122,24 @@ class Deploy:
             (subject.RPC_DEVICE_ADD, AddDevices, self._add),
             (subject.RPC_DEVICE_REVOKE, RevokeDevices, self._revoke),
         ):
-            respond(self.bus.broker, name, model, self._noted(function))
+            respond(self.bus.broker, name, model, self._record(function))
 
-    def _noted(self, function: Any) -> Any:
-        async def reply(question: Any) -> Any:
-            self.asked.append(question)
+    def _record(self, function: Any) -> Any:
+        async def reply(query: Any) -> Any:
+            self.queries.append(query)
             if self.refusal is not None:
                 raise self.refusal
-            return function(question)
+            return function(query)
 
         return reply
 
     def of(self, model: type) -> list[Any]:
-        """Questions of one kind: the gateway may still follow a deployment of an earlier test."""
-        return [question for question in self.asked if isinstance(question, model)]
+        """Return the queries of one type; the gateway may still watch a deployment of an earlier test."""
+        return [query for query in self.queries if isinstance(query, model)]
 
-    async def tell(self, change: DeploymentChange) -> None:
-        """To whoever watches a deployment; the gateway gave it its id."""
-        for id_ in {question.deployment_id for question in self.of(GetDeployment)}:
+    async def publish(self, change: DeploymentChange) -> None:
+        """Publish a change to all that watch a deployment; the gateway assigned its id."""
+        for id_ in {query.deployment_id for query in self.of(GetDeployment)}:
             await self.bus.client.publish(subjects.live_deployment(id_), change.to_json())
 
     def _track(self, _: Any) -> Any:
@@ -171,36 +148,36 @@ class Deploy:
     def _plan(self, _: Any) -> Any:
         return golden(DeploymentPlan).model_copy(update={"would_start": self.would_start})
 
-    def _get(self, question: Any) -> Any:
+    def _get(self, query: Any) -> Any:
         if self.view is None:
             raise QueryError("deployment_not_found", "There is no such deployment.", 404)
-        return self.view.model_copy(update={"id": question.deployment_id})
+        return self.view.model_copy(update={"id": query.deployment_id})
 
     def _list(self, _: Any) -> Any:
         assert self.view is not None
         return DeploymentPage(total=1, items=[self.view])
 
-    def _list_devices(self, question: ListDevices) -> Any:
-        end = question.offset + question.limit
-        return DevicePage(total=len(self.devices), items=self.devices[question.offset : end])
+    def _list_devices(self, query: ListDevices) -> Any:
+        end = query.offset + query.limit
+        return DevicePage(total=len(self.devices), items=self.devices[query.offset : end])
 
     def _device(self, _: Any) -> Any:
         return golden(DeviceView)
 
-    def _add(self, question: AddDevices) -> Any:
+    def _add(self, query: AddDevices) -> Any:
         credentials = [
             DeviceCredential(
                 device_id=name,
-                transport=question.transport,
+                transport=query.transport,
                 secret=f"secret of {name}",
                 client_id="secret id",
             )
-            for name in question.device_ids
+            for name in query.device_ids
         ]
         return DevicesAdded(credentials=credentials, trusted_keys=KEYS, servers=SERVERS)
 
-    def _revoke(self, question: RevokeDevices) -> Any:
-        return DevicesRevoked(device_ids=question.device_ids)
+    def _revoke(self, query: RevokeDevices) -> Any:
+        return DevicesRevoked(device_ids=query.device_ids)
 
 
 @pytest.fixture
@@ -220,7 +197,7 @@ def mode(path: Path) -> int:
 
 
 async def test_credentials_are_files_for_their_owner_alone(k1: K1, deploy: Deploy) -> None:
-    """One a device, with the keys of bundles beside them; no secret is printed."""
+    """There is one file per device, and the keys that sign bundles; no secret is printed."""
     done = await k1("devices", "add", "--count", "3", "--prefix", "left-", "--group", "stage")
     assert done.returncode == 0, done.stderr
     folder = k1.home.root / "devices"
@@ -239,7 +216,7 @@ async def test_credentials_are_files_for_their_owner_alone(k1: K1, deploy: Deplo
 
 
 async def test_mqtt_has_user_and_password(k1: K1, deploy: Deploy, tmp_path: Path) -> None:
-    """In JSON, in the folder that was named, renewed where the device exists."""
+    """The files are JSON in the given folder, with new credentials for existing devices."""
     out = tmp_path / "some" / "where"
     done = await k1("devices", "add", "k1-a", "--mqtt", "--renew", "--out", str(out))
     assert done.returncode == 0, done.stderr
@@ -256,7 +233,7 @@ async def test_mqtt_has_user_and_password(k1: K1, deploy: Deploy, tmp_path: Path
 
 
 async def test_secrets_are_printed_only_when_asked_for(k1: K1, deploy: Deploy) -> None:
-    """And then nothing is written."""
+    """The secrets are printed and no file is written."""
     done = await k1("devices", "add", "k1-a", "--print")
     assert "secret of k1-a" in done.stdout
     assert KEYS in done.stdout
@@ -264,7 +241,7 @@ async def test_secrets_are_printed_only_when_asked_for(k1: K1, deploy: Deploy) -
 
 
 async def test_what_deploy_refuses_is_one_sentence(k1: K1, deploy: Deploy, tmp_path: Path) -> None:
-    """Its own; no file is left. A folder that cannot be written to is found out before anything is asked."""
+    """The message is deploy's sentence and no file is left. A read-only folder is an error before any request."""
     deploy.refusal = QueryError("device_exists", "There is a device k1-a already.", 409)
     done = await k1("devices", "add", "k1-a")
     assert (done.returncode, done.stderr) == (1, "k1: There is a device k1-a already. (device_exists)\n")
@@ -277,7 +254,7 @@ async def test_what_deploy_refuses_is_one_sentence(k1: K1, deploy: Deploy, tmp_p
     assert len(deploy.of(AddDevices)) == asked
 
 
-async def test_without_deploy_it_is_said(k1: K1) -> None:
+async def test_a_stopped_deploy_is_an_error(k1: K1) -> None:
     done = await k1("devices", "revoke", "k1-a")
     assert done.returncode == 1
     assert done.stderr.startswith("k1: the deploy service does not run; `./k1 status --home ")
@@ -290,14 +267,14 @@ async def test_devices_are_revoked(k1: K1, deploy: Deploy) -> None:
 
 
 async def test_devices_are_listed_page_by_page(k1: K1, deploy: Deploy) -> None:
-    """All of them, however many; as a table and as JSON."""
+    """All devices are listed, however many, as a table and as JSON."""
     one = golden(DeviceView)
     deploy.devices = [one.model_copy(update={"id": f"k1-{number}"}) for number in range(1200)]
     done = await k1("devices", "list", "--group", "stage", "--json")
     assert [item["id"] for item in done.json["items"]] == [f"k1-{number}" for number in range(1200)]
     asked = deploy.of(ListDevices)
-    assert [question.offset for question in asked] == [0, 1000]
-    assert {question.group for question in asked} == {"stage"}
+    assert [query.offset for query in asked] == [0, 1000]
+    assert {query.group for query in asked} == {"stage"}
     deploy.devices = deploy.devices[:2]
     done = await k1("devices", "list")
     assert "k1-1" in done.stdout
@@ -308,7 +285,7 @@ async def test_devices_are_listed_page_by_page(k1: K1, deploy: Deploy) -> None:
 
 
 async def test_an_order_carries_every_option(k1: K1, deploy: Deploy) -> None:
-    """From the command line to the bus."""
+    """The options arrive in the plan query on NATS."""
     deploy.view = rollout(2)
     done = await k1(
         "deploy", TRACK, "--version", "3", "--devices", "k1-a,k1-b", "--canary", "1", "--batch-size", "5",
@@ -349,7 +326,7 @@ async def test_all_devices_and_the_current_version(k1: K1, deploy: Deploy) -> No
 
 
 async def test_a_dry_run_is_shown(k1: K1, deploy: Deploy) -> None:
-    """What each device would do, in words; code 1 where nothing would start."""
+    """The plan says what each device would do; the exit code is 1 where nothing would start."""
     done = await k1("deploy", TRACK, "--group", "stage", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "1. Stage 43 KB on 1 device" in done.stdout
@@ -385,7 +362,7 @@ async def test_a_wrong_use_is_code_2(k1: K1, arguments: tuple[str, ...]) -> None
 async def test_watching_ends_with_the_deployment(
     k1: K1, deploy: Deploy, tmp_path: Path, end: Any, code: int
 ) -> None:
-    """Each change is a line where no person watches; code 0 only for a success; the picture is drawn."""
+    """Without a terminal each change is a line; the exit code is 0 only for a success; the picture is drawn."""
     device = DeviceDeployment(device_id="k1-a", outcome="staging", batch=1)
     deploy.view = view([device], "staging", 1)
     picture = tmp_path / "timeline.png"
@@ -393,7 +370,7 @@ async def test_watching_ends_with_the_deployment(
         "deploy", TRACK, "--devices", "k1-a", "--watch", "--png", str(picture), "--json"
     )
     failed = step("stage", 0, 1, "failed", detail="no_space: 3 MB are missing")
-    told = DeploymentChange(
+    change = DeploymentChange(
         deployment_id=DEPLOYMENT,
         status="activating",
         device_id="k1-a",
@@ -402,12 +379,12 @@ async def test_watching_ends_with_the_deployment(
         at=at(2),
     )
     line = asyncio.create_task(_line(watching, "k1-a stage failed: no_space: 3 MB are missing"))
-    while not line.done():  # what is told before the command listens is lost
-        await deploy.tell(told)
+    while not line.done():  # a change before the command subscribes is lost
+        await deploy.publish(change)
         await asyncio.wait({line}, timeout=0.1)
     await line
     deploy.view = view([device.model_copy(update={"outcome": "committed"})], end, 4)
-    await deploy.tell(told.model_copy(update={"status": end}))
+    await deploy.publish(change.model_copy(update={"status": end}))
     done = await k1.end(watching)
     assert done.returncode == code, done.stderr
     assert done.json["status"] == end
@@ -415,7 +392,7 @@ async def test_watching_ends_with_the_deployment(
 
 
 async def _line(process: Process, words: str) -> None:
-    """Read what the command says to a person, up to the line with these words."""
+    """Read the messages of the command up to a line with this text."""
     assert process.stderr is not None
     said = b""
     async with asyncio.timeout(240):
@@ -425,7 +402,7 @@ async def _line(process: Process, words: str) -> None:
 
 
 async def test_deployments_are_listed_shown_and_controlled(k1: K1, deploy: Deploy, tmp_path: Path) -> None:
-    """As tables, as JSON, as a picture; what is done goes to its owner with who and why."""
+    """Deployments are shown as tables, JSON and a picture; controls reach deploy with the person and the reason."""
     deploy.view = rollout(3, canary=1)
     listed = await k1("deployments", "list", "--status", "succeeded", "--track", TRACK)
     assert DEPLOYMENT in listed.stdout
@@ -447,6 +424,6 @@ async def test_deployments_are_listed_shown_and_controlled(k1: K1, deploy: Deplo
     assert {control.reason for control in controls} == {"the singer is late"}
 
 
-async def test_an_unknown_deployment_is_said(k1: K1, deploy: Deploy) -> None:
+async def test_an_unknown_deployment_is_an_error(k1: K1, deploy: Deploy) -> None:
     done = await k1("deployments", "show", DEPLOYMENT)
     assert (done.returncode, done.stderr) == (1, "k1: There is no such deployment. (deployment_not_found)\n")

@@ -1,4 +1,4 @@
-"""What docker compose mounts, tried with the embedded stack's own server: Docker itself is not needed here."""
+"""The files that docker compose mounts, tested with the server of the embedded stack, without Docker."""
 
 import os
 import re
@@ -15,10 +15,10 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from k1_cli.embedded.home import Home
-from k1_cli.embedded.nats import MAX_FILE_STORE, NatsServer
-from k1_cli.embedded.ports import free_port
-from k1_cli.embedded.programs import program
+from k1_cli.stack.embedded.home import Home
+from k1_cli.stack.embedded.ports import free_port
+from k1_cli.stack.embedded.programs import find_program
+from k1_cli.stack.embedded.servers.nats import MAX_FILE_STORE, NatsServer
 from k1_contracts import streams
 from k1_platform.auth.certificates import ensure_certificates
 from k1_platform.auth.nkeys import NatsKeys
@@ -38,7 +38,7 @@ def compose() -> dict[str, Any]:
 
 @pytest.fixture(params=["nats.conf", "nats-tls.conf"])
 def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[NatsSettings]:
-    """A configuration of `docker/` on free ports, beside the keys and certificates as compose puts them there."""
+    """Run the server with a configuration of `docker/` on free ports, with keys and certificates as in compose."""
     tls = ensure_certificates(tmp_path / "tls", ["127.0.0.1"])
     keys = NatsKeys(tmp_path / "keys")
     command = [sys.executable, "-m", "k1_platform.auth.nkeys"]
@@ -58,7 +58,7 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[NatsSetti
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "nats.conf").write_text(text)
     shutil.copytree(keys.folder / "server", tmp_path / "etc" / "keys")
-    process = subprocess.Popen([program("nats-server"), "-c", str(tmp_path / "etc" / "nats.conf")])
+    process = subprocess.Popen([find_program("nats-server"), "-c", str(tmp_path / "etc" / "nats.conf")])
     scheme = "tls" if secure else "nats"
     yield NatsSettings(url=f"{scheme}://127.0.0.1:{port}", creds=keys.service_credentials, ca=tls.ca)
     process.terminate()
@@ -66,7 +66,7 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[NatsSetti
 
 
 async def test_services_connect_and_provision(server: NatsSettings) -> None:
-    """With their credentials, and with JetStream; without them they are refused."""
+    """Services connect with their credentials and use JetStream; without credentials they are refused."""
     client = await nats.connect(
         **connect_options(server), max_reconnect_attempts=1200, reconnect_time_wait=0.1, connect_timeout=60
     )
@@ -79,7 +79,7 @@ async def test_services_connect_and_provision(server: NatsSettings) -> None:
 
 
 def test_the_bus_has_the_same_limits_everywhere(tmp_path: Path) -> None:
-    """With and without TLS, in Docker and embedded: what differs is addresses, paths, TLS and the monitoring port."""
+    """With and without TLS, in Docker and embedded: only addresses, paths, TLS and the monitoring port differ."""
     home = Home(tmp_path)
     home.create()
     home.remember_ports({"nats": 4222, "mqtt": 1883})
@@ -102,7 +102,7 @@ def test_the_streams_fit_into_what_the_bus_may_store() -> None:
 
 
 def _limits(text: str) -> set[str]:
-    """Return the settings of a NATS configuration that have a value of their own everywhere, with their block."""
+    """Return the settings of a NATS configuration that may not differ, with their block."""
     found, block = set[str](), ""
     for line in map(str.strip, text.splitlines()):
         if line.endswith("{"):
@@ -123,11 +123,11 @@ def _limits(text: str) -> set[str]:
 
 
 async def _ignore(_: Exception) -> None:
-    """nats-py logs errors that have no listener."""
+    """Ignore the error; nats-py logs errors without a callback."""
 
 
 def test_each_party_is_given_its_own_folder(compose: dict[str, Any]) -> None:
-    """Every service its credentials, deploy its keys, the server what is public; the root's seeds are for none."""
+    """Each service gets its credentials, deploy its keys, the server the public files; none gets the root seeds."""
     given: dict[str, set[str]] = {}
     for name, service in compose["services"].items():
         volumes = {volume.split(":")[0] for volume in service.get("volumes", [])} & FOLDERS
@@ -138,14 +138,14 @@ def test_each_party_is_given_its_own_folder(compose: dict[str, Any]) -> None:
     assert given.pop("deploy") == {"nats-services", "nats-deploy"}
     others = {"provision", "gateway", "ingest", "analysis", "catalogue", "telemetry"}
     assert given == {name: {"nats-services"} for name in others}
-    told = [
+    receivers = [
         name for name, s in compose["services"].items() if "K1_DEPLOY_NATS_KEYS" in s.get("environment", {})
     ]
-    assert told == ["deploy"]
+    assert receivers == ["deploy"]
 
 
 def test_on_a_network_every_client_of_the_bus_trusts_the_ca(compose: dict[str, Any]) -> None:
-    """The file that lets devices in changes the bus for all that use it, and gives nobody the CA's key."""
+    """The file that opens the ports for devices changes the address of NATS for all services; none gets the CA's key."""
     listening = yaml.safe_load((CHECKOUT / "docker-compose.listen.yml").read_text())["services"]
     users = {
         name for name, each in compose["services"].items() if "K1_NATS_URL" in each.get("environment", {})

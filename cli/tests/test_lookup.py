@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from k1_cli.api.client import NotFoundError
+from k1_cli.api.lookup import find_deployment, find_device, find_track, song_titles
 from k1_cli.errors import CommandError
-from k1_cli.gateway import NotFoundError
-from k1_cli.lookup import find_deployment, find_device, find_track, song_titles
 
 A, B, C = (f"trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9{end}" for end in ("AA", "AB", "CC"))
 D, E = (f"dep_01K9Z6Q3T4V8W2X0Y1Z5A7B9{end}" for end in ("AA", "AB"))
@@ -14,7 +14,7 @@ TITLES = {A: "Night Drive", B: "Café [/x]", C: "Same"}
 
 
 class FakeGateway:
-    """Pages of two, as the gateway's own."""
+    """Respond with pages of two, as the gateway does."""
 
     def __init__(self) -> None:
         self.titles = dict(TITLES)
@@ -66,18 +66,18 @@ def gateway() -> Any:
     ],
 )
 def test_a_track_is_found(gateway: Any, meant: str, found: str) -> None:
-    """By its id, by a unique prefix of it, by its title however it is written."""
+    """By its id, by a unique prefix of it, or by its title in any notation."""
     assert find_track(gateway, meant) == found
 
 
 def test_a_whole_id_is_not_looked_up() -> None:
-    """The gateway itself says whether there is one."""
+    """A whole id is not looked up; the gateway checks it."""
     assert find_track(None, A) == A  # type: ignore[arg-type]
     assert find_deployment(None, D) == D  # type: ignore[arg-type]
 
 
 def test_the_candidates_are_listed(gateway: Any) -> None:
-    """Where several fit; and those whose title is near where none fits."""
+    """Several matches are listed; without a match, tracks with a similar title."""
     with pytest.raises(CommandError) as several:
         find_track(gateway, A[:-1])
     assert f"\n  {A}  Night Drive\n  {B}  Café [/x]" in str(several.value)
@@ -109,7 +109,7 @@ def test_a_deployment_is_found(gateway: Any) -> None:
 
 
 def test_a_device_is_found(gateway: Any) -> None:
-    """A whole id goes before a prefix of another."""
+    """A whole id has priority over a prefix of another one."""
     assert find_device(gateway, "k1-01") == {"id": "k1-01"}
     assert find_device(gateway, "k2") == {"id": "k2-01"}
     with pytest.raises(CommandError, match="\n  k1-01\n  k1-011"):
@@ -119,6 +119,6 @@ def test_a_device_is_found(gateway: Any) -> None:
 
 
 def test_a_title_that_is_not_to_be_had_is_an_id(gateway: Any) -> None:
-    """Deployments outlive the tracks that they played."""
+    """A deployment still exists after its track was deleted."""
     gone = "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9ZZ"
     assert song_titles(gateway, [A, gone, A]) == {A: "Night Drive", gone: gone}

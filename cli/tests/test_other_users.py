@@ -1,4 +1,4 @@
-"""What other users of the machine can see and reach of a stack: nothing. `nobody` tries, where the tests run as root."""
+"""Other users of the machine cannot see or reach a stack. As root, the tests try it as the user `nobody`."""
 
 import json
 import os
@@ -13,8 +13,9 @@ from typing import Any
 import psutil
 import pytest
 
-from k1_cli.embedded import EmbeddedStack, StackError
-from k1_cli.embedded.home import Home
+from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
+from k1_cli.stack.embedded.errors import StackError
+from k1_cli.stack.embedded.home import Home
 
 ATTEMPT = """
 import json, os, socket, sys
@@ -39,7 +40,7 @@ print(json.dumps({{
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[EmbeddedStack]:
-    """On a home in a folder that everybody may enter."""
+    """Run a stack on a home in a folder that all users may enter."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         with pytest.MonkeyPatch.context() as patch:
@@ -49,7 +50,7 @@ def stack() -> Iterator[EmbeddedStack]:
 
 
 def attempt(stack: EmbeddedStack) -> dict[str, Any]:
-    """What `nobody` gets."""
+    """Return what the user `nobody` can reach."""
     nobody = pwd.getpwnam("nobody")
     processes = [str(server.process.pid) for server in stack.servers]
     socket_file = str(stack.home.run / "mongo.sock")
@@ -65,8 +66,8 @@ def attempt(stack: EmbeddedStack) -> dict[str, Any]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_nobody_gets_nothing(stack: EmbeddedStack) -> None:
-    """No file of the home, no MongoDB, which knows no passwords, no variable or folder of a process."""
+def test_other_users_reach_nothing(stack: EmbeddedStack) -> None:
+    """They reach no file of the home, no MongoDB (it has no passwords), no variable or folder of a process."""
     refused = "PermissionError"
     found = attempt(stack)
     names = [server.name for server in stack.servers]
@@ -79,7 +80,7 @@ def test_nobody_gets_nothing(stack: EmbeddedStack) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only as root a server runs as somebody else")
 def test_a_server_of_another_user_inherits_no_secret(stack: EmbeddedStack) -> None:
-    """PostgreSQL refuses root and runs as `nobody`: our variables are not for it."""
+    """PostgreSQL refuses root and runs as `nobody`, so it gets none of our variables."""
     servers = {server.name: psutil.Process(server.process.pid) for server in stack.servers}
     assert servers["postgres"].uids().effective != 0
     assert "K1_TEST_SECRET" not in servers["postgres"].environ()
@@ -87,7 +88,7 @@ def test_a_server_of_another_user_inherits_no_secret(stack: EmbeddedStack) -> No
 
 
 def test_the_home_is_closed_to_others(tmp_path: Path) -> None:
-    """Also one that was made before with the usual rights, as `./k1` and earlier releases made it."""
+    """Also a home that `./k1` or an earlier release made with the usual rights."""
     fresh, old = Home(tmp_path / "fresh"), Home(tmp_path / "old")
     old.root.mkdir()
     (old.root / "setup.lock").touch()
@@ -98,7 +99,7 @@ def test_the_home_is_closed_to_others(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_holds_other_things_is_left_as_it_is(tmp_path: Path) -> None:
-    """`--home /tmp` must not close /tmp to others; whoever wants that does it by hand."""
+    """`--home /tmp` must not close /tmp to other users."""
     (tmp_path / "letter.txt").touch()
     tmp_path.chmod(0o755)
     with pytest.raises(StackError, match=r"also holds letter.txt; choose a folder of its own"):
@@ -110,7 +111,7 @@ def test_a_folder_that_holds_other_things_is_left_as_it_is(tmp_path: Path) -> No
 
 
 def test_a_home_with_a_long_path_has_its_socket_elsewhere(tmp_path: Path) -> None:
-    """The kernel takes 107 bytes for a socket's path; the folder in its place is the user's alone, and goes at the end."""
+    """The kernel allows 107 bytes for a socket path; the other folder is private to the user and removed at the end."""
     home = tmp_path.joinpath(*["a-very-long-folder-name"] * 6)
     with EmbeddedStack(home) as stack:
         mongo = stack.server("mongo")

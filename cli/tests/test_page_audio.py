@@ -1,4 +1,4 @@
-"""The song inside a page: small, and in time with the strip."""
+"""The song in a page is small and in time with the strip."""
 
 import base64
 import io
@@ -10,7 +10,7 @@ from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from k1_cli.errors import CommandError
-from k1_cli.page_audio import audio_uri
+from k1_cli.songs.page_audio import audio_uri
 
 RATE = 44_100
 SECONDS = 6
@@ -18,7 +18,7 @@ CLICKS_S = (0.0, 0.5, 2.25, 5.75)
 
 
 def song() -> NDArray[np.float32]:
-    """Quiet noise with clicks at known times."""
+    """Return quiet noise with clicks at known times."""
     samples = np.random.default_rng(1).normal(0, 0.003, RATE * SECONDS).astype(np.float32)
     decay = np.exp(-np.arange(1500) / 200) * np.sin(np.arange(1500) * 0.5)
     for at in CLICKS_S:
@@ -27,7 +27,7 @@ def song() -> NDArray[np.float32]:
 
 
 def encoded(codec: str, container: str, sample_format: str, **options: str) -> bytes:
-    """The song in a file of that kind, stereo."""
+    """Return the song as a stereo file of that format."""
     written = io.BytesIO()
     with av.open(written, "w", format=container, options=options) as target:
         stream = target.add_stream(codec, rate=RATE, layout="stereo")
@@ -42,7 +42,7 @@ def encoded(codec: str, container: str, sample_format: str, **options: str) -> b
 
 
 def decoded(data: bytes) -> NDArray[np.float32]:
-    """What a player gets: mono samples from the song's begin on."""
+    """Return the mono samples that a player gets, from the start of the song."""
     with av.open(io.BytesIO(data)) as source:
         resampler = av.AudioResampler("flt", "mono", RATE)
         frames = [*source.decode(audio=0), None]
@@ -58,12 +58,12 @@ def decoded(data: bytes) -> NDArray[np.float32]:
     ],
 )
 def test_every_click_stays_where_it_is(name: str, codec: str, container: str, sample_format: str) -> None:
-    """The encoder's delay is not heard: clicks lie within a millisecond, whatever the song came as."""
+    """The delay of the encoder is removed: clicks are in time to a millisecond, whatever the format of the song."""
     check_clicks(name, encoded(codec, container, sample_format))
 
 
 def test_an_mp3_without_a_tag_agrees_with_the_map() -> None:
-    """The usual delay of its encoder is removed, as the engine does it; junk before it moves nothing."""
+    """The usual delay of the encoder is removed, as in the engine; junk before the song changes nothing."""
     untagged = encoded("libmp3lame", "mp3", "s16p", write_xing="0", id3v2_version="0")
     check_clicks("a.mp3", bytes(3000) + untagged)
 
@@ -81,7 +81,7 @@ def check_clicks(name: str, original: bytes) -> None:
 
 
 def test_a_long_wav_becomes_small_and_small_aac_stays() -> None:
-    """A tenth of a CD's rate; what is small already is not encoded a second time."""
+    """The page has a tenth of a CD's rate; small AAC is not encoded again."""
     wav = encoded("pcm_s16le", "wav", "s16")
     small = base64.b64decode(audio_uri("a.wav", wav, SECONDS).partition(",")[2])
     assert len(small) < len(wav) / 8
@@ -89,6 +89,6 @@ def test_a_long_wav_becomes_small_and_small_aac_stays() -> None:
 
 
 def test_what_cannot_be_decoded_is_refused_in_a_sentence() -> None:
-    """And the way around it is named."""
+    """The error names `--audio-url` as the alternative."""
     with pytest.raises(CommandError, match=r"a\.wav cannot be put into a page.*--audio-url"):
         audio_uri("a.wav", b"no audio at all", 1.0)

@@ -1,4 +1,4 @@
-"""Children of a stack, beside what an earlier one has left."""
+"""Child processes of a stack, and those that an earlier stack has left."""
 
 import json
 import subprocess
@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from k1_cli.embedded.home import Home
-from k1_cli.embedded.processes import Command, ManagedProcess
+from k1_cli.stack.embedded.home import Home
+from k1_cli.stack.embedded.processes import Command, ManagedProcess
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def process(tmp_path: Path) -> Iterator[ManagedProcess]:
 
 @pytest.fixture
 def predecessor(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[psutil.Process]:
-    """A process of this program that counts as the predecessor; its parent lives and never waits for it."""
+    """Run a process that counts as the predecessor; its parent lives and never reaps it."""
     parent = f"""
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", {request.param!r}], stdout=subprocess.PIPE)
@@ -54,10 +54,10 @@ time.sleep(600)
 
 
 @pytest.mark.parametrize("predecessor", [""], indirect=True)
-def test_a_predecessor_that_nobody_has_waited_for_has_ended(
+def test_a_predecessor_that_is_a_zombie_has_ended(
     process: ManagedProcess, predecessor: psutil.Process
 ) -> None:
-    """In a container without an init process the dead stay listed for good."""
+    """In a container without an init process zombies stay listed for ever."""
     while predecessor.status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.01)
     process.start(SLEEP)

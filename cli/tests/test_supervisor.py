@@ -1,7 +1,7 @@
-"""`k1 up` and its relatives over stand-in services: supervision is what is tested here, with real servers.
+"""`k1 up`, `k1 down` and `k1 status` with stubs of the services and real servers: the supervision is tested.
 
-The real services run in the end-to-end tests. These stand-ins are small programs of the same names that can
-be told to die.
+The real services run in the end-to-end tests. The stubs are small programs of the same names that can exit on
+request.
 """
 
 import json
@@ -13,36 +13,37 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import httpx
-import psutil
 import pytest
 
-from k1_cli import migrations
-from k1_cli.embedded import EmbeddedStack, StackError
-from k1_cli.embedded.disk import DiskWatch
-from k1_cli.embedded.home import Home
-from k1_cli.embedded.ports import free_port
-from k1_cli.embedded.processes import Command, ManagedProcess
-from k1_cli.running import RunningStack, find_stack
-from k1_cli.services import NAMES
-from k1_cli.supervisor import Backoff
+from cli.tests.processes import is_running, wait_until
+from k1_cli.stack import migrations
+from k1_cli.stack.embedded.disk import DiskMonitor
+from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
+from k1_cli.stack.embedded.errors import StackError
+from k1_cli.stack.embedded.home import Home
+from k1_cli.stack.embedded.ports import free_port
+from k1_cli.stack.embedded.processes import Command, ManagedProcess
+from k1_cli.stack.running_stack import RunningStack, find_stack
+from k1_cli.stack.services import SERVICE_NAMES
+from k1_cli.stack.supervisor import Backoff
 
-STAND_IN = """
+STUB = """
 import http.server, json, os, pathlib, signal, ssl, sys
 name = "{name}"
-behaviour = os.environ.get("STAND_IN_" + name.upper(), "")
+behaviour = os.environ.get("STUB_" + name.upper(), "")
 if behaviour == "die":
     sys.exit("no luck today")
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        told = sorted(variable for variable in os.environ if "KEYS" in variable or "_DEVICE_" in variable)
-        answer = {{"status": "ready", "checks": {{}}, "version": "9.9", "told": told}}
+        variables = sorted(variable for variable in os.environ if "KEYS" in variable or "_DEVICE_" in variable)
+        answer = {{"status": "ready", "checks": {{}}, "version": "9.9", "variables": variables}}
         body = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -63,31 +64,17 @@ server.serve_forever()
 PATIENCE_S = 120.0
 
 
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 class Machine:
-    """A home, stand-in services, and the commands."""
+    """A home, stubs of the services, and the commands that run on them."""
 
     def __init__(self, folder: Path) -> None:
         self.home = folder / "home"
         self._packages = folder / "packages"
-        for name in NAMES:
+        for name in SERVICE_NAMES:
             package = self._packages / f"k1_{name}"
             package.mkdir(parents=True)
             (package / "__init__.py").touch()
-            (package / "__main__.py").write_text(STAND_IN.format(name=name))
+            (package / "__main__.py").write_text(STUB.format(name=name))
         for module in migrations.MODULES:
             (self._packages / f"{module.replace('.', '/')}.py").touch()
 
@@ -97,7 +84,7 @@ class Machine:
         # Other tests of this process point K1_* at servers of their own.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("K1_")}
         environment["PYTHONPATH"] = str(self._packages)
-        environment |= {f"STAND_IN_{name.upper()}": value for name, value in behaviour.items()}
+        environment |= {f"STUB_{name.upper()}": value for name, value in behaviour.items()}
         argv = [sys.executable, "-m", "k1_cli", *arguments, "--home", str(self.home)]
         argv += ["--sim-devices", "0"] if "up" in arguments and "--sim-devices" not in arguments else []
         return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment)
@@ -108,7 +95,7 @@ class Machine:
         return process.returncode, out, err
 
     def status(self) -> dict[str, Any]:
-        """What `k1 status --json` tells once all is ready; a probe that is held up says no."""
+        """Return the document of `k1 status --json` once everything is ready; a slow probe counts as not ready."""
         deadline = time.monotonic() + PATIENCE_S
         while (done := self.run("status", "--json"))[0] != 0:
             assert time.monotonic() < deadline, done
@@ -137,7 +124,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
 def running(
     machine: Machine, *options: str, stderr: IO[str] | int = subprocess.PIPE
 ) -> Iterator[subprocess.Popen[str]]:
-    """`k1 up` in the foreground, ready."""
+    """Run `k1 up` in the foreground until it is ready."""
     with machine.start("up", *options, stderr=stderr) as process:
         try:
             assert process.stdout is not None
@@ -152,7 +139,7 @@ def running(
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A machine on which a stack runs all the time."""
+    """A machine on which a stack runs during all tests."""
     machine = Machine(tmp_path_factory.mktemp("shared"))
     with running(machine):
         yield machine
@@ -162,19 +149,19 @@ def test_ctrl_c_stops_everything_without_a_trace(machine: Machine) -> None:
     """Exit code 0, no stack trace, no process, no state; the home is free again."""
     with running(machine) as up:
         pids = machine.pids()
-        assert set(pids) == {"nats", "postgres", "mongo", "s3", *NAMES}
+        assert set(pids) == {"nats", "postgres", "mongo", "s3", *SERVICE_NAMES}
         up.send_signal(signal.SIGINT)
         _, err = up.communicate(timeout=PATIENCE_S)
     assert up.returncode == 0
     assert "Traceback" not in err
     assert err.splitlines()[-1] == "k1: stopping"
-    assert not [name for name, pid in pids.items() if alive(pid)]
+    assert not [name for name, pid in pids.items() if is_running(pid)]
     assert find_stack(machine.home) is None
 
 
 @pytest.mark.parametrize("name", ["gateway", "nats"])
-def test_what_dies_is_started_again(shared: Machine, name: str) -> None:
-    """A killed service or server comes back on its port with a new process, and the state file tells."""
+def test_a_killed_process_is_restarted(shared: Machine, name: str) -> None:
+    """A killed service or server restarts on its port in a new process, which the state file names."""
     before, ports = shared.pids()[name], shared.ports()
     os.kill(before, signal.SIGKILL)
     wait_until(lambda: shared.pids().get(name, before) != before, f"{name} starts again")
@@ -182,7 +169,7 @@ def test_what_dies_is_started_again(shared: Machine, name: str) -> None:
 
 
 def test_a_disk_that_is_full_ends_nothing(machine: Machine) -> None:
-    """What dies is started again although the state cannot be written; it is written as soon as that is possible."""
+    """A process is restarted although the state file cannot be written; that is written as soon as possible."""
     with running(machine):
         stack = find_stack(machine.home)
         assert stack is not None
@@ -191,7 +178,7 @@ def test_a_disk_that_is_full_ends_nothing(machine: Machine) -> None:
         before = next(part.pid for part in stack.services if part.name == "ingest")
         os.kill(before, signal.SIGKILL)
         url = next(f"http://127.0.0.1:{part.port}" for part in stack.services if part.name == "ingest")
-        wait_until(lambda: not alive(before), "ingest is gone")
+        wait_until(lambda: not is_running(before), "ingest is gone")
         wait_until(lambda: answers(url), "ingest is back")
         state.rmdir()
         wait_until(state.is_file, "the state is written")
@@ -213,7 +200,7 @@ def test_messages_that_cannot_be_written_end_nothing(machine: Machine) -> None:
 def test_a_disk_without_room_is_refused_in_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before anything is written, with what is free, what is needed and what to do."""
+    """Nothing is written, and the error says what is free, what is needed and what to do."""
     free = shutil.disk_usage(tmp_path)._replace(free=100_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
     with pytest.raises(StackError) as refused:
@@ -228,9 +215,9 @@ def test_a_disk_without_room_is_refused_in_a_sentence(
 def test_a_disk_that_fills_up_is_noticed_and_so_is_its_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each once: a disk that is nearly full does not restart anything again and again."""
+    """Each callback is called once: a nearly full disk does not cause repeated restarts."""
     seen: list[str] = []
-    watch = DiskWatch(tmp_path, on_full=lambda: seen.append("full"), on_room=lambda: seen.append("room"))
+    watch = DiskMonitor(tmp_path, on_full=lambda: seen.append("full"), on_room=lambda: seen.append("room"))
     usage = shutil.disk_usage(tmp_path)
     for free in (
         10**9,
@@ -254,7 +241,7 @@ def test_a_disk_that_fills_up_is_noticed_and_so_is_its_room(
 
 
 def replace_by_folder(file: Path) -> bool:
-    """The supervisor may write the file at this moment."""
+    """Return False where the supervisor writes the file at this moment."""
     file.unlink(missing_ok=True)
     try:
         file.mkdir()
@@ -271,7 +258,7 @@ def answers(url: str) -> bool:
 
 
 def test_status_is_a_document_for_scripts(shared: Machine) -> None:
-    """Servers, services, consumers and dead letters in the promised shape; exit code 0 when all is ready."""
+    """The document has servers, services, consumers and dead letters; the exit code is 0 when all are ready."""
     status = shared.status()
     assert set(status) == {"servers", "services", "simulated", "devices", "consumers", "dead_letters"}
     assert status["devices"] == {
@@ -281,21 +268,23 @@ def test_status_is_a_document_for_scripts(shared: Machine) -> None:
     }
     assert [server["name"] for server in status["servers"]] == ["nats", "postgres", "mongo", "s3"]
     assert set(status["servers"][0]) == {"name", "pid", "port", "ready"}
-    assert [service["name"] for service in status["services"]] == list(NAMES)
+    assert [service["name"] for service in status["services"]] == list(SERVICE_NAMES)
     gateway = status["services"][-1]
     assert gateway == {**gateway, "pid": shared.pids()["gateway"], "ready": True, "version": "9.9"}
     assert set(status["consumers"][0]) == {"stream", "durable", "pending", "ack_pending"}
     assert status["dead_letters"] == 0
 
 
-def test_who_is_told_where_keys_are(shared: Machine) -> None:
-    """The catalogue of those that sign bundles, deploy of those that mint devices' credentials; nobody else of any."""
+def test_only_owners_get_the_paths_of_keys(shared: Machine) -> None:
+    """Only the catalogue gets the keys that sign bundles, and only deploy those of the credentials of devices."""
     shared.status()
-    told: dict[str, list[str]] = {}
-    for name in NAMES:
-        with urllib.request.urlopen(f"http://127.0.0.1:{shared.ports()[name]}/readyz", timeout=60) as answer:
-            told[name] = json.load(answer)["told"]
-    assert told == {name: [] for name in NAMES} | {
+    variables: dict[str, list[str]] = {}
+    for name in SERVICE_NAMES:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{shared.ports()[name]}/readyz", timeout=60
+        ) as response:
+            variables[name] = json.load(response)["variables"]
+    assert variables == {name: [] for name in SERVICE_NAMES} | {
         "catalogue": ["K1_SIGNING_KEYS"],
         "deploy": ["K1_DEPLOY_DEVICE_MQTT_URL", "K1_DEPLOY_DEVICE_NATS_URL", "K1_DEPLOY_NATS_KEYS"],
     }
@@ -303,9 +292,9 @@ def test_who_is_told_where_keys_are(shared: Machine) -> None:
 
 
 def test_simulated_devices_are_looked_after(machine: Machine) -> None:
-    """They start after all is ready and again when they die; what ails them holds nothing else up."""
+    """They start after everything is ready, and again after a crash; their problems delay nothing else."""
     with running(machine, "--sim-devices", "3") as process:
-        # The stand-in of deploy adds no devices, so their process ends with that sentence, again and again.
+        # The stub of deploy adds no devices, so their process ends with that sentence, again and again.
         log = machine.home / "logs" / "simulated-devices.log"
         wait_until(
             lambda: log.exists() and log.read_text().count("deploy service does not run") >= 2, "again"
@@ -329,13 +318,13 @@ def test_a_stack_on_a_network(machine: Machine) -> None:
         "ca": (machine.home / "tls" / "ca.pem").read_text(),
     }
     wanted = {"K1_NATS_CA", "K1_S3_CA", "K1_S3_URL", "K1_S3_PUBLIC_URL", "K1_GATEWAY_ALLOWED_HOSTS"}
-    told = dict(sorted((name, stack.environment[name]) for name in wanted))
+    variables = dict(sorted((name, stack.environment[name]) for name in wanted))
     ca, s3 = str(machine.home / "tls" / "ca.pem"), f"https://127.0.0.2:{status['servers'][-1]['port']}"
-    assert list(told.values()) == ["127.0.0.2", ca, ca, s3, s3]
+    assert list(variables.values()) == ["127.0.0.2", ca, ca, s3, s3]
 
 
 def test_a_second_up_says_so(shared: Machine) -> None:
-    """Neither way of starting touches the stack that runs; both say how to see it and how to stop it."""
+    """Neither way of starting touches the running stack; both say how to see it and how to stop it."""
     home = shared.home
     for arguments in (("up",), ("up", "--detach")):
         assert shared.run(*arguments) == (
@@ -347,7 +336,7 @@ def test_a_second_up_says_so(shared: Machine) -> None:
 
 
 def test_detach_status_and_down(machine: Machine) -> None:
-    """`up --detach` comes back when all is ready; `down` comes back when all has stopped; data stays."""
+    """`up --detach` returns when everything is ready, `down` when everything has stopped; data stays."""
     port = free_port()
     code, out, err = machine.run("up", "--detach", "--port", str(port))
     stops = f"./k1 down --home {machine.home}"
@@ -359,11 +348,11 @@ def test_detach_status_and_down(machine: Machine) -> None:
     code, out, err = machine.run("down")
     assert (code, out) == (0, "stopped\n"), err
     assert machine.run("down")[:2] == (1, "")
-    assert not [name for name, pid in pids.items() if alive(pid)]
+    assert not [name for name, pid in pids.items() if is_running(pid)]
 
 
 def test_ctrl_c_stops_what_detach_was_starting(machine: Machine) -> None:
-    """Nobody who interrupts a start expects it to go on out of sight."""
+    """Ctrl-C stops the detached start: it must not continue in the background."""
     with machine.start("up", "--detach") as starting:
         wait_until(lambda: Home(machine.home).is_locked(), "the stack begins to start")
         starting.send_signal(signal.SIGINT)
@@ -373,7 +362,7 @@ def test_ctrl_c_stops_what_detach_was_starting(machine: Machine) -> None:
 
 
 def test_a_service_that_cannot_start_is_quoted(machine: Machine) -> None:
-    """The error names the service and repeats its own last words; nothing stays behind."""
+    """The error names the service and quotes the end of its log; no process stays."""
     code, out, err = machine.run("up", "--detach", ingest="die")
     assert (code, out) == (1, "")
     assert "ingest ended with code 1" in err
@@ -390,12 +379,12 @@ def test_a_killed_supervisor_takes_everything_along(machine: Machine) -> None:
         pids = machine.pids()
         up.kill()
         up.communicate()
-    wait_until(lambda: not any(alive(pid) for pid in pids.values()), "everything ends")
+    wait_until(lambda: not any(is_running(pid) for pid in pids.values()), "everything ends")
     assert find_stack(machine.home) is None
 
 
 def test_a_child_that_ignores_its_signal_is_killed_with_its_own_children(tmp_path: Path) -> None:
-    """Stopping ends, however stubborn a process is, and sweeps its whole session."""
+    """A stop ends also a process that ignores signals, and kills its whole session."""
     home = Home(tmp_path)
     home.create()
     process = ManagedProcess(home, "stubborn")
@@ -404,7 +393,7 @@ def test_a_child_that_ignores_its_signal_is_killed_with_its_own_children(tmp_pat
     pids = [process.pid, int(process.log_tail())]
     process.stop(patience=0.2)
     assert process.exit_code == -signal.SIGKILL
-    wait_until(lambda: not any(alive(pid) for pid in pids if pid), "both end")
+    wait_until(lambda: not any(is_running(pid) for pid in pids if pid), "both end")
 
 
 def test_a_taken_port_is_named(machine: Machine) -> None:
@@ -432,50 +421,50 @@ def test_a_full_disk_is_named(machine: Machine) -> None:
 
 
 def test_backoff_doubles_to_a_limit_and_forgets_after_a_quiet_minute() -> None:
-    """0.5 s, 1 s, 2 s ... 30 s while something keeps dying; from the start again once it had been stable."""
+    """0.5 s, 1 s, 2 s ... 30 s while a process keeps ending; 0.5 s again after it was stable."""
     backoff = Backoff(last_start=0.0)
     delays = []
     now = 0.0
     for _ in range(9):
-        delays.append(backoff.died(now))
+        delays.append(backoff.plan_restart(now))
         now += delays[-1]
-        backoff.started(now)
+        backoff.record_start(now)
     assert delays == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
-    assert backoff.died(now + 61) == 0.5
+    assert backoff.plan_restart(now + 61) == 0.5
 
 
-NURSERY = """
+ZYGOTE = """
 import json, os, sys, time
 from pathlib import Path
-from k1_cli.embedded import StackError
-from k1_cli.embedded.processes import Command
-from k1_cli.nursery import Nursery
+from k1_cli.stack.embedded.errors import StackError
+from k1_cli.stack.embedded.processes import Command
+from k1_cli.stack.zygote import Zygote
 folder, deadline = Path(sys.argv[1]), time.monotonic() + 120
-nursery = Nursery(folder / "nursery.log")
+zygote = Zygote(folder / "zygote.log")
 def run(module, **environment):
     log = folder / f"{module}.log"
-    child = nursery.spawn(Command((sys.executable, "-P", "-m", module), environment), log)
+    child = zygote.spawn(Command((sys.executable, "-P", "-m", module), environment), log)
     while (parent := int(Path(f"/proc/{child.pid}/stat").read_text().rsplit(")", 1)[1].split()[1])) != os.getpid():
         assert time.monotonic() < deadline, parent
     return parent, child.wait(120), log.read_text()
 found = [run("quotes", SAYING="well said"), run("absent_module"), run("sleeper")]
-os.kill(nursery._process.pid, 9)
-nursery._process.wait()
+os.kill(zygote._process.pid, 9)
+zygote._process.wait()
 try:
-    nursery.spawn(Command((sys.executable, "-P", "-m", "quotes")), folder / "late.log")
+    zygote.spawn(Command((sys.executable, "-P", "-m", "quotes")), folder / "late.log")
 except StackError as error:
     found.append(str(error))
 print(json.dumps([os.getpid(), *found]))
 """
 
 
-def test_the_nursery_gives_real_children(tmp_path: Path) -> None:
-    """Its forks become ours, with their environment, output and exit code; a dead nursery says so."""
+def test_the_zygote_gives_real_children(tmp_path: Path) -> None:
+    """Its forks become children of the supervisor, with environment, output and exit code; a killed zygote is an error."""
     (tmp_path / "quotes.py").write_text("import os; print(os.environ['SAYING'])")
     (tmp_path / "sleeper.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGTERM)")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-c", NURSERY, tmp_path],
+        [sys.executable, "-c", ZYGOTE, tmp_path],
         capture_output=True,
         text=True,
         check=False,
@@ -488,4 +477,4 @@ def test_the_nursery_gives_real_children(tmp_path: Path) -> None:
     assert "No module named absent_module" in absent[2]
     assert sleeper[1] == -signal.SIGTERM
     assert {quotes[0], absent[0], sleeper[0]} == {own_pid}
-    assert late == "the nursery has ended"
+    assert late == "the zygote has ended"

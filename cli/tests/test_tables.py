@@ -1,19 +1,18 @@
-"""Every table of the command line on a screen of 80 columns, with the longest values that there can be."""
-
-from typing import Any
+"""Every table of the command line fits 80 columns with the longest possible values."""
 
 import pytest
 from rich.cells import cell_len
 
+from cli.tests.command_runner import run_k1
 from cli.tests.deployment_samples import DEPLOYMENT, TRACK, at, rollback, step
-from cli.tests.stub_gateway import StubGateway, run_k1
-from k1_cli.board import Board
-from k1_cli.console import LiteralConsole
-from k1_cli.fleet_picture import FleetPicture
-from k1_cli.grid import short_ids
-from k1_cli.status import ConsumerStatus, ServerStatus, ServiceStatus, SimulatedStatus, StackStatus
-from k1_cli.status_table import status_tables
-from k1_cli.watching import render
+from cli.tests.stub_gateway import StubGateway
+from cli.tests.terminal import make_terminal, print_to_terminal
+from k1_cli.deployments.live_view import LiveView
+from k1_cli.deployments.rendering import render
+from k1_cli.output.table import short_ids
+from k1_cli.simulator.fleet_view import FleetView
+from k1_cli.stack.status import ConsumerStatus, ServerStatus, ServiceStatus, SimulatedStatus, StackStatus
+from k1_cli.stack.status_table import status_tables
 from k1_contracts.messages.device_link import RunningBundle
 from k1_contracts.messages.devices import DeviceServers
 from k1_simulator.device import DeviceState
@@ -22,20 +21,8 @@ LONG = "W" * 40
 WHEN = "2026-05-01T20:15:30.000Z"
 
 
-def screen() -> LiteralConsole:
-    return LiteralConsole(width=80, force_terminal=True, color_system=None)
-
-
-def shown(*things: Any) -> list[str]:
-    console = screen()
-    with console.capture() as captured:
-        for thing in things:
-            console.print(thing)
-    return captured.get().splitlines()
-
-
-def fits(lines: list[str]) -> bool:
-    return max(map(cell_len, lines)) <= 80
+def fits(text: str) -> bool:
+    return max(map(cell_len, text.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("command", ["songs tracks", "deployments deployments list", "devices devices list"])
@@ -46,7 +33,7 @@ def test_what_is_listed_fits(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A row a thing: nothing is broken over two lines, and each can be told from the others."""
+    """Each item is one row on one line, and no two rows look the same."""
     tracks = [
         {
             "id": f"{TRACK[:16]}{end}{TRACK[17:]}", "title": f"{LONG} {end}", "artist": LONG, "duration_ms": 1_200_000,
@@ -69,29 +56,29 @@ def test_what_is_listed_fits(
     gateway.on("GET /deployments", (200, {"total": 1, "items": [summary]}))
     gateway.on("GET /devices", (200, {"total": 2, "items": devices}))
     module, *arguments = command.split()
-    console = screen()
+    console = make_terminal()
     monkeypatch.setattr(f"k1_cli.commands.{module}.results", console)
     with console.capture() as captured:
         assert run_k1(capfd, *arguments, "--home", home).returncode == 0
+    assert fits(captured.get())
     lines = captured.get().splitlines()
-    assert fits(lines)
     assert len(set(lines)) >= 3
     starts = [line.split()[0] for line in lines[1:-1] if not line.startswith(" ")]
     assert len(set(starts)) == len(starts)
 
 
 def test_the_live_view_fits() -> None:
-    """With a name, a transfer and an outcome as long as they can be."""
+    """The id, the transfer and the outcome are as long as possible."""
     device = rollback().devices[0].model_copy(
         update={
             "device_id": LONG, "outcome": "rollback_pending", "percent": 100.0, "reason": "why " * 60,
             "steps": [step("stage", 0, None, "running", attempt=2)],
         }
     )  # fmt: skip
-    board = Board(rollback().model_copy(update={"devices": [device], "waits_for": [DEPLOYMENT]}), LONG * 3)
-    lines = shown(render(board, at(5)))
-    assert fits(lines)
-    assert any("100 % 2." in line and "rollback pending" in line for line in lines)
+    live = LiveView(rollback().model_copy(update={"devices": [device], "waits_for": [DEPLOYMENT]}), LONG * 3)
+    text = print_to_terminal(render(live, at(5)))
+    assert fits(text)
+    assert any("100 % 2." in line and "rollback pending" in line for line in text.splitlines())
 
 
 def test_the_status_and_the_simulated_devices_fit() -> None:
@@ -103,14 +90,14 @@ def test_the_status_and_the_simulated_devices_fit() -> None:
         (ConsumerStatus(LONG, LONG * 2, 1_000_000_000, 1_000_000),),
         None,
     )
-    assert fits(shown(*status_tables("http://127.0.0.1:65535", status)))
+    assert fits(print_to_terminal(*status_tables("http://127.0.0.1:65535", status)))
     bundle = RunningBundle(bundle_sha256="a" * 64, track_id=TRACK, version=1000)
     state = DeviceState(LONG, True, bundle, ("b" * 64, "c" * 64), 7, None, 42_000, None)
-    assert fits(shown(FleetPicture().draw({LONG: state})))
+    assert fits(print_to_terminal(FleetView().draw({LONG: state})))
 
 
 def test_short_ids_differ() -> None:
-    """As long as is needed to tell them apart."""
+    """They are as long as needed to distinguish them."""
     assert short_ids([TRACK]) == {TRACK: TRACK[:18]}
     pair = [f"{TRACK[:-1]}A", f"{TRACK[:-1]}B", TRACK[:5] + "Z" * 25]
     assert set(short_ids(pair).values()) == {pair[0], pair[1], pair[2]}

@@ -1,4 +1,4 @@
-"""The picture of a deployment: where everything stands, whatever happened."""
+"""The timeline of a deployment, whatever happened in it."""
 
 import itertools
 import struct
@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.tests.deployment_samples import rollback, rollout, step, view
-from k1_cli.timeline.axis import LONG_S, duration, make_axis
-from k1_cli.timeline.drawing import draw_timeline
-from k1_cli.timeline.layout import MOST_ROWS, Timeline, lay_out
+from k1_cli.deployments.timeline.axis import LONG_S, duration, make_axis
+from k1_cli.deployments.timeline.drawing import draw_timeline
+from k1_cli.deployments.timeline.layout import MAX_ROWS, Timeline, lay_out
 from k1_contracts.messages.deployment_queries import DeploymentView, DeviceDeployment
 
 STEPS = ("check", "stage", "activate", "verify", "observe", "commit", "discard", "rollback")
@@ -41,7 +41,7 @@ def _steps(draw: st.DrawFn):
 
 @st.composite
 def _views(draw: st.DrawFn) -> DeploymentView:
-    count = draw(st.integers(0, 4) | st.integers(MOST_ROWS - 1, MOST_ROWS + 20))
+    count = draw(st.integers(0, 4) | st.integers(MAX_ROWS - 1, MAX_ROWS + 20))
     kinds = [
         (
             draw(st.sampled_from(OUTCOMES)),
@@ -64,7 +64,7 @@ def laid_out(deployment: DeploymentView) -> Timeline:
 
 
 def test_it_is_called_as_the_song_and_lists_what_failed() -> None:
-    """A person knows a song by its title; a failure stands in the list with its device, in order of time."""
+    """The picture has the title of the song; the list has the failures with their devices, in order of time."""
     timeline = laid_out(rollback())
     assert timeline.title == "Night Drive version 3: rolled back"
     texts = [mark.text for mark in timeline.marks]
@@ -74,7 +74,7 @@ def test_it_is_called_as_the_song_and_lists_what_failed() -> None:
 
 @given(_views())
 def test_everything_has_its_place(deployment: DeploymentView) -> None:
-    """Each device stands in one row; bars lie on the axis and those of one lane never overlap."""
+    """Each device is in one row; bars lie on the axis, and those of one lane never overlap."""
     timeline = laid_out(deployment)
     assert sum(row.devices for row in timeline.rows) == len(deployment.devices)
     outcomes = Counter[str]()
@@ -85,28 +85,28 @@ def test_everything_has_its_place(deployment: DeploymentView) -> None:
             bars = sorted((bar.start, bar.end) for bar in row.bars if bar.lane == lane)
             assert all(before[1] <= after[0] for before, after in itertools.pairwise(bars))
     assert outcomes == Counter(device.outcome for device in deployment.devices)
-    assert all(0 <= thing.at <= timeline.axis.span for thing in (*timeline.moments, *timeline.marks))
-    assert len(timeline.rows) <= MOST_ROWS
+    assert all(0 <= thing.at <= timeline.axis.span for thing in (*timeline.activations, *timeline.marks))
+    assert len(timeline.rows) <= MAX_ROWS
 
 
 @given(_views())
 def test_alone_a_device_shows_all_its_steps(deployment: DeploymentView) -> None:
-    """One bar a step, with the step's own colour, unless it failed or still runs."""
+    """There is one bar per step, in the colour of the step unless it failed or still runs."""
     by_name = {device.device_id: device for device in deployment.devices}
     for row in laid_out(deployment).rows:
         if (device := by_name.get(row.label)) is not None:
             tones = [s.step if s.status == "done" else s.status for s in device.steps]
-            assert Counter(bar.tone for bar in row.bars) == Counter(tones)
+            assert Counter(bar.style for bar in row.bars) == Counter(tones)
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=40), st.lists(st.floats(0, 1), max_size=10))
-def test_time_never_runs_backwards(moments: list[float], shares: list[float]) -> None:
+def test_time_never_runs_backwards(times: list[float], shares: list[float]) -> None:
     """The axis rises, shortens only long stretches in which nothing begins or ends, and stretches none."""
-    axis = make_axis(moments)
-    inside = sorted([*moments, *(share * axis.span for share in shares)])
-    places = [axis.place(moment) for moment in inside]
+    axis = make_axis(times)
+    inside = sorted([*times, *(share * axis.span for share in shares)])
+    places = [axis.place(time) for time in inside]
     assert all(before <= after + 1e-6 for before, after in itertools.pairwise(places))
-    stops = sorted({0.0, *moments})
+    stops = sorted({0.0, *times})
     for start, end in itertools.pairwise(stops):
         drawn = axis.place(end) - axis.place(start)
         if end - start <= LONG_S:
@@ -119,7 +119,7 @@ def test_time_never_runs_backwards(moments: list[float], shares: list[float]) ->
 
 
 def test_many_devices_share_rows() -> None:
-    """One row a batch and fate; those in trouble stand alone, first in their batch."""
+    """There is one row per batch and outcome; failed devices have a row each, first in their batch."""
     whole = rollout(100, canary=5, batch_size=25)
     devices = list(whole.devices)
     devices[40] = devices[40].model_copy(update={"outcome": "failed"})
@@ -135,27 +135,27 @@ def test_many_devices_share_rows() -> None:
 
 
 def test_each_batch_has_its_moment() -> None:
-    """Where the middle of its devices changed, with the error of the worst."""
+    """The activation of a batch is at the median of its devices, with the largest timing error."""
     devices = [
         DeviceDeployment(
             device_id=f"k1-{number}",
             outcome="active",
             batch=batch,
-            steps=[step("activate", moment - 1, moment, error_ms=error)],
+            steps=[step("activate", time - 1, time, error_ms=error)],
         )
-        for number, (batch, moment, error) in enumerate(
+        for number, (batch, time, error) in enumerate(
             [(1, 5.0, -2.0), (2, 9.0, 1.0), (2, 9.5, -7.4), (2, 9.1, 0.0)]
         )
     ]
     deployment = view(devices, "observing", 12, strategy={"canary": 1})
-    assert [(moment.at, moment.label) for moment in laid_out(deployment).moments] == [
+    assert [(activation.at, activation.label) for activation in laid_out(deployment).activations] == [
         (5.0, "canary ±2 ms"),
         (9.1, "batch 2 ±7.4 ms"),
     ]
 
 
 def test_devices_are_in_the_order_a_person_counts() -> None:
-    """`k1-9` before `k1-10`; those that were left out last."""
+    """`k1-9` is before `k1-10`; devices without a batch are last."""
     names = [("k1-10", 1), ("k1-9", 1), ("k1-1", None), ("k1-2", 2)]
     devices = [DeviceDeployment(device_id=name, outcome="pending", batch=batch) for name, batch in names]
     rows = laid_out(view(devices, "staging", 1)).rows
@@ -163,7 +163,7 @@ def test_devices_are_in_the_order_a_person_counts() -> None:
 
 
 def test_a_clock_that_is_behind_does_not_break_the_picture() -> None:
-    """A step that seems to begin before the deployment begins with it."""
+    """A step that seems to begin before the deployment is drawn from its start."""
     device = DeviceDeployment(device_id="k1", outcome="staged", batch=1, steps=[step("stage", -3, -1)])
     (row,) = laid_out(view([device], "staging", 1)).rows
     assert [(bar.start, bar.end) for bar in row.bars] == [(0.0, 0.0)]
@@ -190,7 +190,7 @@ def test_durations_read_well(seconds: float, text: str) -> None:
     ids=["batches", "rollback", "hundred", "hour", "empty", "hostile"],
 )
 def test_it_can_be_drawn(deployment: DeploymentView) -> None:
-    """A PNG of a size that a screen can show; what people wrote is no formula."""
+    """The PNG has a size that a screen can show; free text is not parsed as a formula."""
     picture = draw_timeline(deployment, "Ke$ha [/x] $_{ \x1b[31m")
     assert picture.startswith(b"\x89PNG")
     width, height = struct.unpack(">II", picture[16:24])

@@ -7,15 +7,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from k1_cli.embedded.processes import Child, Command
-from k1_cli.nursery import Nursery
+from k1_cli.stack.embedded.processes import Child, Command
+from k1_cli.stack.zygote import Zygote
 
 
 @dataclass
 class DeployProcess:
     """`python -m k1_deploy`, started again whenever it has ended, as a supervisor does."""
 
-    nursery: Nursery
+    nursery: Zygote
     """Starting a process anew takes seconds of a busy machine, and most of a run would be spent on that."""
     environment: dict[str, str]
     log: Path

@@ -18,8 +18,8 @@ import nats
 from nats.aio.msg import Msg
 from pydantic import SecretStr
 
-from k1_cli.embedded.stack import EmbeddedStack
-from k1_cli.nursery import Nursery
+from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
+from k1_cli.stack.zygote import Zygote
 from k1_contracts import subjects
 from k1_contracts.durables import DEPLOY, DEPLOY_DEVICES
 from k1_contracts.messages.bundles import BundleInfo, GetBundle
@@ -48,7 +48,7 @@ class World:
 
     folder: Path
     stack: EmbeddedStack = field(init=False)
-    nursery: Nursery = field(init=False)
+    nursery: Zygote = field(init=False)
     deploys: list[DeployProcess] = field(default_factory=list)
     _started: int = 0
 
@@ -67,7 +67,7 @@ class World:
         return cls(Path(tempfile.mkdtemp(prefix="k1-chaos-", dir=memory if memory.is_dir() else None)))
 
     def start(self) -> None:
-        self.nursery = Nursery(self.folder / "nursery.log")
+        self.nursery = Zygote(self.folder / "nursery.log")
         self.stack.start()
         asyncio.run(self._prepare())
 

@@ -15,10 +15,10 @@ import pytest
 from nats.aio.client import Client
 from pydantic import SecretStr
 
-from k1_cli.embedded import EmbeddedStack
-from k1_cli.listening import Listening
-from k1_cli.provisioning import write_credentials
-from k1_cli.simulated import Plan, run_devices
+from k1_cli.devices.provisioning import write_credentials
+from k1_cli.simulator.fleet_runner import FleetOptions, run_devices
+from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
+from k1_cli.stack.listen_options import ListenOptions
 from k1_contracts import subjects
 from k1_contracts.messages.device_link import Transport
 from k1_contracts.messages.devices import DevicesAdded
@@ -49,7 +49,7 @@ NO_TELEMETRY = BehaviourConfig(telemetry=False, reconnect_s=0.05)
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
     """Servers that listen on another address than 127.0.0.1, with the certificate that the first start makes."""
     home = tmp_path_factory.mktemp("listening") / "home"
-    with EmbeddedStack(home, Listening(ADDRESS).network(home)) as running:
+    with EmbeddedStack(home, ListenOptions(ADDRESS).network(home)) as running:
         yield running
 
 
@@ -173,8 +173,8 @@ def test_the_simulator_runs_from_credential_files_alone(
     async def stay_until_online(fleet: Fleet, *_: object, **__: object) -> None:
         online.extend(name for name, state in fleet.states().items() if state.online)
 
-    monkeypatch.setattr("k1_cli.simulated._watch", stay_until_online)
-    plan = Plan(0, "nats", None, 0, "k1", None, factory=False, renew=False, credentials=tmp_path)
+    monkeypatch.setattr("k1_cli.simulator.fleet_runner._watch", stay_until_online)
+    plan = FleetOptions(0, "nats", None, 0, "k1", None, factory=False, renew=False, credentials=tmp_path)
     run_devices(tmp_path / "no-home", plan, as_json=True)
     assert sorted(online) == sorted(DEVICES)
     assert stack.urls.nats_url in (tmp_path / "over-nats.creds").read_text()

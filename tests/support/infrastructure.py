@@ -17,7 +17,7 @@ import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from k1_cli.embedded.stack import EmbeddedStack
+from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
 from k1_platform.auth.signing import ensure_key
 from k1_platform.nats.connection import connect_options
 from k1_platform.provision import provision

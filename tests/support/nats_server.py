@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from k1_cli.embedded.home import Home
-from k1_cli.embedded.nats import NatsServer
+from k1_cli.stack.embedded.home import Home
+from k1_cli.stack.embedded.servers.nats import NatsServer
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import nats
 import psutil
 import pytest
 
-from k1_cli.running import RunningStack, need_stack
+from k1_cli.stack.running_stack import RunningStack, require_stack
 from k1_contracts.durables import DURABLES
 from k1_platform.nats.connection import connect_options
 from k1_platform.nats.dead_letters.queue import DeadLetter, list_dead_letters
@@ -54,7 +54,7 @@ class System:
     @property
     def stack(self) -> RunningStack:
         """As the supervisor last wrote it down."""
-        return need_stack(self.home)
+        return require_stack(self.home)
 
     @property
     def url(self) -> str:

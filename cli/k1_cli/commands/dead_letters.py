@@ -1,4 +1,4 @@
-"""`k1 dlq`: messages that could not be handled."""
+"""The commands `k1 dlq ...`: dead letters, which are messages that could not be handled."""
 
 # ruff: noqa: PLC0415  a command imports its tools when it runs, so that --help is fast
 
@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from k1_cli.checkout import DEFAULT_HOME
-from k1_cli.console import print_json, results
+from k1_cli.commands.common import HomeOption, JsonOption
 from k1_cli.errors import CommandError
-from k1_cli.formatting import count_of, field_lines
-from k1_cli.options import HomeOption, JsonOption
+from k1_cli.output.console import print_json, results
+from k1_cli.output.formatting import count_of, field_lines
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
 
     from k1_platform.nats.dead_letters.queue import DeadLetter
 
-T = TypeVar("T")
+ResultT = TypeVar("ResultT")
 
 Number = Annotated[int, typer.Argument(help="The dead letter's number, as `k1 dlq list` shows it.", min=1)]
 
@@ -32,25 +32,25 @@ app = typer.Typer(
 
 @app.command("list")
 def list_all(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Every dead letter with its reason, oldest first.
+    """List every dead letter with its reason, oldest first.
 
     Example: ./k1 dlq list
     """
     from k1_platform.nats.dead_letters.queue import list_dead_letters
 
-    letters = _ask(home, list_dead_letters)
+    letters = _with_jetstream(home, list_dead_letters)
     if as_json:
         print_json({"total": len(letters), "items": [_to_json(letter) for letter in letters]})
         return
     if not letters:
         results.print("no dead letters")
         return
-    from k1_cli.grid import Grid
+    from k1_cli.output.table import TextTable
 
-    table = Grid(
+    table = TextTable(
         ("number", "at", "durable", "attempts", "code"),
         flexible=("durable", "code"),
-        right=("number", "attempts"),
+        right_aligned=("number", "attempts"),
     )
     for letter in letters:
         cells = (letter.number, letter.at[:19], letter.durable, letter.attempts, letter.code)
@@ -60,13 +60,13 @@ def list_all(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> No
 
 @app.command()
 def show(number: Number, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """One dead letter with its headers and body.
+    """Show one dead letter with its headers and body.
 
     Example: ./k1 dlq show 3
     """
     from k1_platform.nats.dead_letters.queue import show_dead_letter
 
-    letter = _ask(home, lambda jetstream: show_dead_letter(jetstream, number))
+    letter = _with_jetstream(home, lambda jetstream: show_dead_letter(jetstream, number))
     if as_json:
         print_json(_to_json(letter))
         return
@@ -76,17 +76,17 @@ def show(number: Number, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = 
 
 @app.command()
 def redrive(
-    number: Annotated[int | None, typer.Argument(help="Which one.", min=1)] = None,
+    number: Annotated[int | None, typer.Argument(help="The number of the dead letter.", min=1)] = None,
     every: Annotated[bool, typer.Option("--all", help="Every dead letter.")] = False,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Send a dead letter once more to the consumer that failed, and to no other.
+    """Send a dead letter again to the consumer that failed, and to no other.
 
     Example: ./k1 dlq redrive 3
     """
     from k1_platform.nats.dead_letters.queue import list_dead_letters, redrive_dead_letter
 
-    _one_or_all(number, every=every)
+    _require_one_or_all(number, every=every)
 
     async def work(jetstream: "JetStreamContext") -> int:
         numbers = (
@@ -96,12 +96,12 @@ def redrive(
             await redrive_dead_letter(jetstream, each)
         return len(numbers)
 
-    results.print(f"redriven: {count_of(_ask(home, work), 'dead letter')}")
+    results.print(f"redriven: {count_of(_with_jetstream(home, work), 'dead letter')}")
 
 
 @app.command()
 def purge(
-    number: Annotated[int | None, typer.Argument(help="Which one.", min=1)] = None,
+    number: Annotated[int | None, typer.Argument(help="The number of the dead letter.", min=1)] = None,
     every: Annotated[bool, typer.Option("--all", help="Every dead letter.")] = False,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
@@ -111,29 +111,29 @@ def purge(
     """
     from k1_platform.nats.dead_letters.queue import purge_dead_letters
 
-    _one_or_all(number, every=every)
-    count = _ask(home, lambda jetstream: purge_dead_letters(jetstream, number))
+    _require_one_or_all(number, every=every)
+    count = _with_jetstream(home, lambda jetstream: purge_dead_letters(jetstream, number))
     results.print(f"deleted: {count_of(count, 'dead letter')}")
 
 
-def _one_or_all(number: int | None, *, every: bool) -> None:
+def _require_one_or_all(number: int | None, *, every: bool) -> None:
     if (number is None) != every:
         raise typer.BadParameter("give one number, or --all")
 
 
-def _ask(home: Path, question: "Callable[[JetStreamContext], Awaitable[T]]") -> T:
-    from k1_cli.bus import connect_bus
-    from k1_cli.running import need_stack
+def _with_jetstream(home: Path, operation: "Callable[[JetStreamContext], Awaitable[ResultT]]") -> ResultT:
+    from k1_cli.stack.nats_client import connect_jetstream
+    from k1_cli.stack.running_stack import require_stack
     from k1_platform.nats.dead_letters.queue import DeadLetterNotFoundError
 
-    settings = need_stack(home).bus
+    settings = require_stack(home).bus
 
-    async def asked() -> T:
-        async with connect_bus(settings) as jetstream:
-            return await question(jetstream)
+    async def run() -> ResultT:
+        async with connect_jetstream(settings) as jetstream:
+            return await operation(jetstream)
 
     try:
-        return asyncio.run(asked())
+        return asyncio.run(run())
     except DeadLetterNotFoundError as error:
         raise CommandError(str(error)) from error
 

@@ -1,4 +1,4 @@
-"""`k1 test`, `k1 check`, `k1 doctor`."""
+"""The commands `k1 test`, `k1 check` and `k1 doctor`."""
 
 # ruff: noqa: PLC0415  a command imports its tools when it runs, so that --help is fast
 
@@ -10,8 +10,8 @@ from typing import Final
 import typer
 
 from k1_cli.checkout import DEFAULT_HOME, ROOT
-from k1_cli.console import messages, print_json, results
-from k1_cli.options import HomeOption, JsonOption
+from k1_cli.commands.common import HomeOption, JsonOption
+from k1_cli.output.console import messages, print_json, results
 
 PASS_ARGUMENTS_ON: Final = {
     "allow_extra_args": True,
@@ -29,7 +29,7 @@ _CHECKS: Final = {
 
 
 def test(context: typer.Context) -> None:
-    """Run the tests: all of them, or those of the paths given; other arguments are pytest's own.
+    """Run all tests, or those of the given paths; other arguments are passed to pytest.
 
     Example: ./k1 test cli -k demo
     """
@@ -42,7 +42,7 @@ def test(context: typer.Context) -> None:
 
 
 def check() -> None:
-    """Lint, formatting, types and import rules; every failure is shown, not only the first.
+    """Check lint, formatting, types and import rules; show every failure, not only the first.
 
     Example: ./k1 check
     """
@@ -59,13 +59,13 @@ def check() -> None:
 
 
 def doctor(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Say what is wrong with this machine and how to mend it.
+    """Say what is wrong with this machine and how to fix it.
 
     Example: ./k1 doctor
     """
     from rich.text import Text
 
-    from k1_cli.doctor import examine
+    from k1_cli.stack.doctor import examine
 
     findings = examine(home)
     if as_json:

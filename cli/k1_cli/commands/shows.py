@@ -1,4 +1,4 @@
-"""`k1 simulate`, `k1 graph`: the show of a song in a running stack."""
+"""The commands `k1 simulate` and `k1 graph`: the show of a song in a running stack."""
 
 # ruff: noqa: PLC0415  a command imports its tools when it runs, so that --help is fast
 
@@ -9,11 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from k1_cli.checkout import DEFAULT_HOME
-from k1_cli.commands.songs import TrackArgument, VersionOption, current_version, open_gateway
-from k1_cli.console import print_json, results
+from k1_cli.commands.common import HomeOption, JsonOption, TrackArgument, VersionOption, open_gateway
 from k1_cli.errors import CommandError
-from k1_cli.formatting import count_of
-from k1_cli.options import HomeOption, JsonOption
+from k1_cli.output.console import print_json, results
+from k1_cli.output.formatting import count_of
 
 
 def simulate(
@@ -23,21 +22,22 @@ def simulate(
         Path | None, typer.Option(help="Try this graph (JSON) instead; nothing is saved.")
     ] = None,
     html: Annotated[
-        Path | None, typer.Option(help="Write a page that plays the strip in time with the song.")
+        Path | None, typer.Option(help="Write an HTML page that plays the strip in time with the song.")
     ] = None,
     audio_url: Annotated[
-        str | None, typer.Option(help="Let the page load the song from here instead of holding it.")
+        str | None,
+        typer.Option(help="Let the page load the song from this address instead of containing it."),
     ] = None,
     version: VersionOption = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a graph over the whole song: cost before and after optimisation, flashes, current.
+    """Run a graph over the whole song: show its cost before and after optimisation, flashes and current.
 
     Example: ./k1 simulate trk_01JABCDEF --html show.html
     """
-    from k1_cli.lookup import find_track
-    from k1_cli.outputs import write_output
+    from k1_cli.api.lookup import current_version, find_track
+    from k1_cli.output.files import write_output
 
     tried = _read_graph(graph) if graph is not None else None
     with open_gateway(home) as gateway:
@@ -45,12 +45,12 @@ def simulate(
         number = version or current_version(found)
         done = gateway.simulate(found["id"], number, tried)
         if html is not None:
-            from k1_cli.page_audio import audio_uri
-            from k1_cli.showing import simulation_page
+            from k1_cli.songs.page_audio import audio_uri
+            from k1_cli.songs.show_page import build_simulation_page
 
             genesis, key = gateway.genesis(found["id"], number), found["audio"]["key"]
             seconds = genesis["global_metrics"]["duration_ms"] / 1000
-            page = simulation_page(
+            page = build_simulation_page(
                 gateway,
                 done,
                 tried or gateway.graph(found["id"], number),
@@ -70,20 +70,20 @@ def graph(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """The graph of a song: its nodes and the reasons for it, the document itself with --json, or a picture.
+    """Show the graph of a song: its nodes and the reasons for them, the document with --json, or a picture.
 
     Example: ./k1 graph trk_01JABCDEF --png graph.png
     """
-    from k1_cli.lookup import find_track
+    from k1_cli.api.lookup import current_version, find_track
 
     with open_gateway(home) as gateway:
         found = gateway.track(find_track(gateway, track))["track"]
         document = gateway.graph(found["id"], version or current_version(found))
     if png is not None:
-        from k1_cli.outputs import write_output
-        from k1_cli.showing import graph_picture
+        from k1_cli.output.files import write_output
+        from k1_cli.songs.show_page import draw_graph
 
-        write_output(png, graph_picture(document))
+        write_output(png, draw_graph(document))
     if as_json:
         print_json(document)
     elif png is None:
@@ -102,10 +102,10 @@ def _read_graph(path: Path) -> Any:
 
 
 def _audio(home: Path, key: str) -> bytes:
-    from k1_cli.pictures import fetch_audio
-    from k1_cli.running import need_stack
+    from k1_cli.songs.stored_audio import fetch_audio
+    from k1_cli.stack.running_stack import require_stack
 
-    return fetch_audio(need_stack(home).environment, key)
+    return fetch_audio(require_stack(home).environment, key)
 
 
 def _print_simulation(done: dict[str, Any]) -> None:
@@ -120,9 +120,9 @@ def _print_simulation(done: dict[str, Any]) -> None:
     results.print(f"nodes: {scale['nodes_before']}, optimised {scale['nodes_after']}")
     for name in ("general", "red"):
         finding = visual["photosensitivity"][name]
-        verdict = "passes" if finding["passed"] else "FAILS"
+        result = "passes" if finding["passed"] else "FAILS"
         results.print(
-            f"{name} flashes: at most {finding['max_flashes_per_second']:g} a second, {verdict} WCAG 2.3.1",
+            f"{name} flashes: at most {finding['max_flashes_per_second']:g} a second, {result} WCAG 2.3.1",
             style=None if finding["passed"] else "red",
         )
     current = visual["current"]

@@ -1,4 +1,4 @@
-"""`k1 upload`, `k1 tracks`, `k1 genesis`: songs in a running stack."""
+"""The commands `k1 upload`, `k1 tracks` and `k1 genesis`: songs in a running stack."""
 
 # ruff: noqa: PLC0415  a command imports its tools when it runs, so that --help is fast
 
@@ -9,24 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from k1_cli.checkout import DEFAULT_HOME
-from k1_cli.console import messages, print_json, results
+from k1_cli.commands.common import HomeOption, JsonOption, TrackArgument, VersionOption, open_gateway
 from k1_cli.errors import CommandError
-from k1_cli.hints import k1_command
-from k1_cli.options import HomeOption, JsonOption
+from k1_cli.output.console import messages, print_json, results
+from k1_cli.output.hints import k1_command
 
 if TYPE_CHECKING:
-    from k1_cli.gateway import Gateway
-    from k1_cli.uploading import Details
+    from k1_cli.songs.song_upload import SongDetails
 
 _PAGE = 50
-
-TrackArgument = Annotated[
-    str,
-    typer.Argument(
-        help="The track: its id, a prefix of its id, or its title.", metavar="TRACK", show_default=False
-    ),
-]
-VersionOption = Annotated[int | None, typer.Option(help="The current version by default.", min=1)]
 
 
 def upload(
@@ -38,22 +29,24 @@ def upload(
         ),
     ],
     *,
-    title: Annotated[str | None, typer.Option(help="The file's name by default; for one file only.")] = None,
-    artist: Annotated[str | None, typer.Option(help="Who made it.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="May be given several times.")] = None,
+    title: Annotated[
+        str | None, typer.Option(help="The title; the file name by default; for one file only.")
+    ] = None,
+    artist: Annotated[str | None, typer.Option(help="The artist.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="A tag; may be repeated.")] = None,
     preset: Annotated[str | None, typer.Option(help="edm, rock, orchestral, jazz or hiphop.")] = None,
     priority: Annotated[int | None, typer.Option(min=1, max=10, help="10 goes first.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Follow the analysis and print a summary.")] = False,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Send songs to the running stack. Of several, each has a line, and one that fails does not stop the others.
+    """Upload songs to the running stack. Several songs get one line each; one that fails does not stop the others.
 
     Example: ./k1 upload song.mp3 --title "My song" --wait
     """
-    from k1_cli.uploading import Details
+    from k1_cli.songs.song_upload import SongDetails
 
-    details = Details(title, artist, tuple(tag or ()), preset, priority)
+    details = SongDetails(title, artist, tuple(tag or ()), preset, priority)
     if len(songs) == 1 and not songs[0].is_dir():
         _upload_one(songs[0], details, home, wait=wait, as_json=as_json)
         return
@@ -62,22 +55,22 @@ def upload(
     _upload_several(songs, details, home, wait=wait, as_json=as_json)
 
 
-def _upload_one(song: Path, details: "Details", home: Path, *, wait: bool, as_json: bool) -> None:
-    from k1_cli import uploading
-    from k1_cli.summary import print_summary
+def _upload_one(song: Path, details: "SongDetails", home: Path, *, wait: bool, as_json: bool) -> None:
+    from k1_cli.songs import song_upload
+    from k1_cli.songs.map_summary import print_summary
 
     if not song.is_file():
         raise CommandError(f"there is no file {song}")
     with open_gateway(home) as gateway:
-        accepted = uploading.upload(gateway, details.song(song))
-        note = uploading.existing_note(gateway, details, accepted)
+        accepted = song_upload.upload_song(gateway, details.song(song))
+        note = song_upload.existing_note(gateway, details, accepted)
         if not wait:
             note = note or k1_command(f"tracks {accepted['track_id']}") + " shows it"
             _print(accepted, as_json, f"{accepted['track_id']}: {accepted['status']}; {note}")
             return
         if note is not None:
             messages.print(note)
-        done = uploading.follow(gateway, accepted)
+        done = song_upload.follow_analysis(gateway, accepted)
     if as_json:
         print_json(done.to_json())
     if done.failure is not None:
@@ -87,11 +80,13 @@ def _upload_one(song: Path, details: "Details", home: Path, *, wait: bool, as_js
             f"{done.job['track_id']} version {done.job['version']} after {done.elapsed_ms / 1000:.1f} s"
         )
         print_summary(done.genesis)
-        _print_same(done.same_recording_as)
+        _print_same_recordings(done.same_recording_as)
 
 
-def _upload_several(songs: list[Path], details: "Details", home: Path, *, wait: bool, as_json: bool) -> None:
-    from k1_cli.bulk_upload import find_songs, sum_up, upload_all
+def _upload_several(
+    songs: list[Path], details: "SongDetails", home: Path, *, wait: bool, as_json: bool
+) -> None:
+    from k1_cli.songs.bulk_upload import find_songs, summarise, upload_all
 
     with open_gateway(home) as gateway:
         outcomes = upload_all(gateway, list(find_songs(songs)), details, wait=wait, quiet=as_json)
@@ -100,7 +95,7 @@ def _upload_several(songs: list[Path], details: "Details", home: Path, *, wait: 
         items = [outcome.to_json() for outcome in outcomes]
         print_json({"total": len(outcomes), "failed": failed, "items": items})
     else:
-        results.print(sum_up(outcomes))
+        results.print(summarise(outcomes))
     if failed:
         raise typer.Exit(1)
 
@@ -108,9 +103,11 @@ def _upload_several(songs: list[Path], details: "Details", home: Path, *, wait: 
 def tracks(
     track: Annotated[
         str | None,
-        typer.Argument(help="One in detail: its id, a prefix of it, or its title.", metavar="TRACK"),
+        typer.Argument(help="Show this track: its id, a prefix of it, or its title.", metavar="TRACK"),
     ] = None,
-    search: Annotated[str | None, typer.Option(help="In title, artist and tags.")] = None,
+    search: Annotated[
+        str | None, typer.Option(help="Only tracks with this text in title, artist or tags.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=200, help="How many at most.")] = _PAGE,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
@@ -119,7 +116,7 @@ def tracks(
 
     Example: ./k1 tracks --search night
     """
-    from k1_cli.lookup import find_track
+    from k1_cli.api.lookup import find_track
 
     with open_gateway(home) as gateway:
         if track is not None:
@@ -139,12 +136,12 @@ def genesis(
     ] = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """The Genesis map of a track: to standard output, to a file, or as a picture.
+    """Write the Genesis map of a track to standard output, to a file, or as a picture.
 
     Example: ./k1 genesis trk_01JABCDEF --plot map.png
     """
-    from k1_cli.lookup import find_track
-    from k1_cli.outputs import write_output
+    from k1_cli.api.lookup import current_version, find_track
+    from k1_cli.output.files import write_output
 
     with open_gateway(home) as gateway:
         found = gateway.track(find_track(gateway, track))["track"]
@@ -152,32 +149,15 @@ def genesis(
     if out is not None:
         write_output(out, json.dumps(document, ensure_ascii=False).encode())
     if plot is not None:
-        from k1_cli.pictures import plot_track
-        from k1_cli.running import need_stack
+        from k1_cli.songs.stored_audio import plot_track
+        from k1_cli.stack.running_stack import require_stack
         from k1_contracts.genesis import GenesisMap
 
         plot_track(
-            need_stack(home).environment, found["audio"]["key"], GenesisMap.model_validate(document), plot
+            require_stack(home).environment, found["audio"]["key"], GenesisMap.model_validate(document), plot
         )
     if out is None and plot is None:
         print_json(document)
-
-
-def current_version(track: dict[str, Any]) -> int:
-    """The version in use; raises CommandError while there is none."""
-    version: int | None = track.get("current_version")
-    if version is None:
-        raise CommandError(f"{track['id']} has no map yet: its status is {track['status']}")
-    return version
-
-
-def open_gateway(home: Path) -> "Gateway":
-    """A client of the stack that runs on this home; raises CommandError when none does."""
-    from k1_cli.gateway import Gateway
-    from k1_cli.running import need_stack
-
-    stack = need_stack(home)
-    return Gateway(stack.url, stack.network.ca)
 
 
 def _print(document: dict[str, Any], as_json: bool, sentence: str) -> None:
@@ -185,17 +165,17 @@ def _print(document: dict[str, Any], as_json: bool, sentence: str) -> None:
 
 
 def _print_page(page: dict[str, Any]) -> None:
-    from k1_cli.formatting import count_of
-    from k1_cli.grid import Grid
-    from k1_cli.summary import clock
+    from k1_cli.output.formatting import count_of
+    from k1_cli.output.table import TextTable
+    from k1_cli.songs.map_summary import format_time
 
-    table = Grid(
+    table = TextTable(
         ("id", "title", "artist", "length", "BPM", "status", "preset"),
         flexible=("title", "artist", "preset"),
-        right=("length", "BPM"),
+        right_aligned=("length", "BPM"),
     )
     for track in page["items"]:
-        length = clock(track["duration_ms"]) if track.get("duration_ms") else ""
+        length = format_time(track["duration_ms"]) if track.get("duration_ms") else ""
         bpm = f"{track['bpm']:.1f}" if track.get("bpm") else ""
         named = track["id"], track["title"], track.get("artist") or ""
         table.add(*named, length, bpm, track["status"], track.get("preset") or "")
@@ -208,19 +188,19 @@ def _print_page(page: dict[str, Any]) -> None:
     results.print(total if shown == page["total"] else f"{shown} of {total}")
 
 
-def _print_same(track_ids: list[str]) -> None:
-    from k1_cli.summary import same_recording_line
+def _print_same_recordings(track_ids: list[str]) -> None:
+    from k1_cli.songs.map_summary import same_recording_line
 
     for track_id in track_ids:
         results.print(same_recording_line(track_id))
 
 
 def _print_detail(detail: dict[str, Any]) -> None:
-    from k1_cli.formatting import field_lines
+    from k1_cli.output.formatting import field_lines
 
     for line in field_lines(detail["track"]):
         results.print(line)
-    _print_same(detail.get("same_recording_as", []))
+    _print_same_recordings(detail.get("same_recording_as", []))
     for version in detail["versions"]:
         artefacts = ", ".join(a["name"] for a in version["artefacts"] if a["status"] == "present")
         results.print(f"version {version['version']} ({version['created_at']}): {artefacts}")

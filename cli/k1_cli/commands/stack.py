@@ -1,9 +1,8 @@
-"""`k1 up`, `k1 down`, `k1 status`."""
+"""The commands `k1 up`, `k1 down` and `k1 status`: start and stop the stack, show its status."""
 
 # ruff: noqa: PLC0415  a command imports its tools when it runs, so that --help is fast
 
 import errno
-import os
 import signal
 import subprocess
 import sys
@@ -16,19 +15,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from k1_cli.checkout import DEFAULT_HOME
-from k1_cli.console import messages, print_json, results
-from k1_cli.embedded.disk import MAKE_SPACE
+from k1_cli.commands.common import HomeOption, JsonOption
 from k1_cli.errors import CommandError, ExplainedError
-from k1_cli.hints import k1_command
-from k1_cli.options import HomeOption, JsonOption
+from k1_cli.output.console import messages, print_json, results
+from k1_cli.output.full_disk import FREE_SPACE_ADVICE, FULL_DISK_ERRNOS, add_advice
+from k1_cli.output.hints import k1_command
 
 if TYPE_CHECKING:
-    from k1_cli.listening import Listening
+    from k1_cli.stack.listen_options import ListenOptions
 
-_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PAUSE = 0.05
 _STOP_PATIENCE = 60.0
-_SIMULATED = 4
+_DEFAULT_SIMULATED = 4
 
 
 def up(
@@ -43,8 +42,8 @@ def up(
         typer.Option(
             envvar="K1_LISTEN",
             metavar="ADDRESS",
-            help="Let others in: the IP address of this machine on which the web address, NATS, MQTT and the object "
-            "store listen, with TLS.",
+            help="Let other machines connect: the IP address of this machine on which the web address, NATS, MQTT and "
+            "the object store listen, with TLS.",
             show_default="127.0.0.1, this machine alone",
         ),
     ] = None,
@@ -52,7 +51,7 @@ def up(
         list[str] | None,
         typer.Option(
             envvar="K1_LISTEN_NAMES",
-            help="With --listen: how others call this machine; the first goes into URLs and credentials.",
+            help="With --listen: the names of this machine for others; the first is used in URLs and credentials.",
             show_default="the address",
         ),
     ] = None,
@@ -66,42 +65,42 @@ def up(
     tls_ca: Annotated[
         Path | None,
         typer.Option(
-            envvar="K1_TLS_CA", help="The CA certificate that devices need for it; none for a public CA."
+            envvar="K1_TLS_CA", help="The CA certificate that devices need to trust it; none for a public CA."
         ),
     ] = None,
     no_tls: Annotated[
-        bool, typer.Option("--no-tls", help="With --listen: plain text, passwords and songs included.")
+        bool, typer.Option("--no-tls", help="With --listen: no encryption, also of passwords and songs.")
     ] = False,
     detach: Annotated[
-        bool, typer.Option("--detach", help="Come back when all is ready; `k1 down` stops it.")
+        bool, typer.Option("--detach", help="Return when everything is ready; `k1 down` stops it.")
     ] = False,
     sim_devices: Annotated[
         int,
-        typer.Option("--sim-devices", min=0, max=1000, help="So many simulated K1s beside it; 0 for none."),
-    ] = _SIMULATED,
+        typer.Option("--sim-devices", min=0, max=1000, help="The number of simulated K1s; 0 for none."),
+    ] = _DEFAULT_SIMULATED,
 ) -> None:
-    """Start the servers and every service, print the URL; Ctrl-C stops all.
+    """Start the servers and all services, print the URL; Ctrl-C stops everything.
 
     Example: ./k1 up --listen 192.168.1.5 --name stage.local --port 8443
     """
-    from k1_cli.listening import Listening
+    from k1_cli.stack.listen_options import ListenOptions
 
-    listening = Listening(listen, tuple(name or ()), tls_cert, tls_key, tls_ca, tls=not no_tls)
+    listening = ListenOptions(listen, tuple(name or ()), tls_cert, tls_key, tls_ca, tls=not no_tls)
     for line in listening.warnings():
         messages.print(f"k1: {line}", style="yellow")
-    with _failures_explained(home):
+    with _explain_failures(home):
         if detach:
-            _up_in_the_background(home, port, sim_devices, listening)
+            _run_detached(home, port, sim_devices, listening)
         else:
-            _up_in_the_foreground(home, port, sim_devices, listening)
+            _run_attached(home, port, sim_devices, listening)
 
 
-def _up_in_the_foreground(home: Path, port: int | None, sim_devices: int, listening: "Listening") -> None:
-    from k1_cli.supervisor import Supervisor
+def _run_attached(home: Path, port: int | None, sim_devices: int, listening: "ListenOptions") -> None:
+    from k1_cli.stack.supervisor import Supervisor
 
     network = listening.network(home)
     supervisor = Supervisor(home, port=port, simulated=sim_devices, say=_say, network=network)
-    with _every_end_is_an_interrupt():
+    with _stop_signals_interrupt():
         try:
             supervisor.start()
             results.print(f"K1 Song Analysis is ready at {supervisor.url} (Ctrl-C stops it)")
@@ -109,19 +108,19 @@ def _up_in_the_foreground(home: Path, port: int | None, sim_devices: int, listen
         except KeyboardInterrupt:
             _say("stopping")
         finally:
-            for number in _ENDS:
-                signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
+            for number in _STOP_SIGNALS:
+                signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the stop
             supervisor.stop()
 
 
 @contextmanager
-def _failures_explained(home: Path) -> Generator[None]:
-    """Let every failure of a start say what to do next.
+def _explain_failures(home: Path) -> Generator[None]:
+    """Turn every error of a start into one that says what to do next.
 
     Raises:
-        ExplainedError: in place of any error.
+        ExplainedError: the block raised an error.
     """
-    from k1_cli.embedded.errors import HomeInUseError, StackError
+    from k1_cli.stack.embedded.errors import HomeInUseError, StackError
 
     try:
         yield
@@ -131,25 +130,23 @@ def _failures_explained(home: Path) -> Generator[None]:
         shows, stops = k1_command("status", home), k1_command("down", home)
         raise ExplainedError(f"{error}; {shows} shows it, {stops} stops it") from error
     except (CommandError, StackError) as error:
-        raise ExplainedError(_with_doctor(str(error), home)) from error
+        raise ExplainedError(_add_doctor_hint(str(error), home)) from error
     except OSError as error:
-        raise ExplainedError(_with_doctor(_advice(error), home)) from error
+        raise ExplainedError(_add_doctor_hint(_describe_os_error(error), home)) from error
 
 
-def _with_doctor(sentence: str, home: Path) -> str:
-    """Return the sentence and what looks further; below it where it ends with a log."""
-    if os.strerror(errno.ENOSPC) in sentence and MAKE_SPACE not in sentence:
-        sentence += f"\nThe disk is full{MAKE_SPACE}"
-    between = "\n" if "\n" in sentence else "; "
-    return f"{sentence}{between}{k1_command('doctor', home)} looks for what is wrong with this machine"
+def _add_doctor_hint(sentence: str, home: Path) -> str:
+    """Return the sentence with a hint to `k1 doctor`, on a new line where the sentence quotes a log."""
+    sentence = add_advice(sentence)
+    separator = "\n" if "\n" in sentence else "; "
+    return f"{sentence}{separator}{k1_command('doctor', home)} looks for what is wrong with this machine"
 
 
-def _advice(error: OSError) -> str:
-    """Return what happened to which file, and what to do."""
+def _describe_os_error(error: OSError) -> str:
+    """Return what happened, to which file, and what to do."""
     what = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
     advice = {
-        errno.ENOSPC: MAKE_SPACE,
-        errno.EDQUOT: MAKE_SPACE,
+        **dict.fromkeys(FULL_DISK_ERRNOS, FREE_SPACE_ADVICE),
         errno.EACCES: "; choose a home of your own with --home",
         errno.EPERM: "; choose a home of your own with --home",
         errno.EROFS: "; choose a home on another disk with --home",
@@ -159,9 +156,9 @@ def _advice(error: OSError) -> str:
 
 
 @contextmanager
-def _every_end_is_an_interrupt() -> Generator[None]:
-    """Ctrl-C, `k1 down` and a closed terminal all raise KeyboardInterrupt here."""
-    before = {number: signal.signal(number, signal.default_int_handler) for number in _ENDS}
+def _stop_signals_interrupt() -> Generator[None]:
+    """Let Ctrl-C, `k1 down` and a closed terminal raise KeyboardInterrupt in the block."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in _STOP_SIGNALS}
     try:
         yield
     finally:
@@ -170,32 +167,32 @@ def _every_end_is_an_interrupt() -> Generator[None]:
 
 
 def _say(line: str) -> None:
-    """Print a line for the person who watches; what runs goes on where that is impossible, as on a full disk."""
+    """Print a line for the person at the terminal; ignore a failure, as on a full disk: the stack goes on."""
     with suppress(OSError):
         messages.print(f"k1: {line}")
 
 
-def _up_in_the_background(home: Path, port: int | None, sim_devices: int, listening: "Listening") -> None:
-    from k1_cli.embedded.errors import HomeInUseError
-    from k1_cli.embedded.home import Home
-    from k1_cli.running import find_stack
+def _run_detached(home: Path, port: int | None, sim_devices: int, listening: "ListenOptions") -> None:
+    from k1_cli.stack.embedded.errors import HomeInUseError
+    from k1_cli.stack.embedded.home import Home
+    from k1_cli.stack.running_stack import find_stack
 
-    place = Home(home)
-    place.create()
-    if place.is_locked():
-        raise HomeInUseError(place.root)
-    argv = [sys.executable, "-P", "-m", "k1_cli", "up", "--home", str(place.root)]
+    home_folder = Home(home)
+    home_folder.create()
+    if home_folder.is_locked():
+        raise HomeInUseError(home_folder.root)
+    argv = [sys.executable, "-P", "-m", "k1_cli", "up", "--home", str(home_folder.root)]
     argv += ["--sim-devices", str(sim_devices)]
     argv += [] if port is None else ["--port", str(port)]
     argv += listening.arguments()
-    log = place.logs / "supervisor.log"
-    with log.open("wb") as output:
+    log = home_folder.logs / "supervisor.log"
+    with log.open("wb") as log_file:
         process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            argv, stdin=subprocess.DEVNULL, stdout=log_file, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
         while process.poll() is None:
-            stack = find_stack(place.root)
+            stack = find_stack(home_folder.root)
             if stack is not None and stack.pid == process.pid:
                 stops = k1_command("down", home)
                 results.print(f"K1 Song Analysis is ready at {stack.url} ({stops} stops it)")
@@ -205,21 +202,21 @@ def _up_in_the_background(home: Path, port: int | None, sim_devices: int, listen
         process.terminate()
         process.wait()
         raise ExplainedError("interrupted: what had started was stopped") from error
-    told = log.read_text(errors="replace").strip()
-    if not told:
+    output = log.read_text(errors="replace").strip()
+    if not output:
         raise CommandError(f"the stack did not start and could not write {log}; is the disk full?")
-    raise ExplainedError(f"the stack did not start; {log} says:\n{told}")
+    raise ExplainedError(f"the stack did not start; {log} says:\n{output}")
 
 
 def down(home: HomeOption = DEFAULT_HOME) -> None:
-    """Stop the stack that runs on a home. Fails when none does.
+    """Stop the stack that runs on a home; fails when no stack runs.
 
     Example: ./k1 down
     """
     import psutil
 
-    from k1_cli.embedded.home import Home
-    from k1_cli.running import find_stack
+    from k1_cli.stack.embedded.home import Home
+    from k1_cli.stack.running_stack import find_stack
 
     stack = find_stack(home)
     if stack is None:
@@ -240,16 +237,16 @@ def down(home: HomeOption = DEFAULT_HOME) -> None:
 
 
 def status(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Servers, services, the lag of each consumer, dead letters. Fails when something is not ready.
+    """Show servers, services, the lag of each consumer and dead letters; fails when something is not ready.
 
     Example: ./k1 status --json
     """
-    from k1_cli.listening import network_lines
-    from k1_cli.running import need_stack
-    from k1_cli.status import read_status
-    from k1_cli.status_table import status_tables
+    from k1_cli.stack.listen_options import network_lines
+    from k1_cli.stack.running_stack import require_stack
+    from k1_cli.stack.status import read_status
+    from k1_cli.stack.status_table import status_tables
 
-    stack = need_stack(home)
+    stack = require_stack(home)
     found = read_status(stack)
     if as_json:
         print_json(found.to_json())

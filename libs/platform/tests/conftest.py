@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from k1_cli.embedded.nats import NatsServer
+from k1_cli.stack.embedded.servers.nats import NatsServer
 from tests.support.nats_server import running_nats_server
 
 

@@ -10,7 +10,7 @@ from faststream.nats import NatsBroker
 from nats.aio.msg import Msg
 from pydantic import BaseModel
 
-from k1_cli.embedded.nats import NatsServer
+from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.base import Contract
 from k1_contracts.rpc import Response
 from k1_platform.nats.client import Bus, broker_options, connect

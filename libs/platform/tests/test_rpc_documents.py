@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from faststream.nats import NatsBroker
 
-from k1_cli.embedded.nats import NatsServer
+from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.base import Contract
 from k1_platform.errors import TransientError
 from k1_platform.nats.client import Bus, broker_options, connect

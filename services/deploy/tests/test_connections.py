@@ -15,7 +15,7 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from k1_cli.embedded.nats import NatsServer
+from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts import subjects
 from k1_contracts.messages.device_link import DeviceError
 from k1_contracts.messages.devices import DeviceCredential

@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from k1_cli.embedded.nats import NatsServer
+from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts import subjects
 from k1_contracts.messages.devices import DeviceCredential
 from k1_deploy.devices.credentials import DeviceCredentials

@@ -11,7 +11,7 @@ import aiomqtt
 import nats
 import pytest
 
-from k1_cli.embedded.nats import NatsServer
+from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.messages.devices import DeviceCredential
 from k1_deploy.devices.credentials import DeviceCredentials
 from k1_platform.auth.jwt import KeyKind, KeyPair, decode, parse_credentials

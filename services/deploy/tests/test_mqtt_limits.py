@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 
-from k1_cli.embedded.nats import NatsServer
+from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.messages.device_link import DEVICE_MAX_SUBSCRIPTIONS
 from k1_contracts.messages.devices import DeviceCredential
 from k1_contracts.streams import DEVICE_MESSAGE_MAX_BYTES

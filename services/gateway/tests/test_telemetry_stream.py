@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from k1_cli.embedded.nats import NatsServer
+from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts import streams, subjects
 from k1_contracts.ids import new_id
 from k1_contracts.messages.telemetry import LiveEvent, LiveSample

@@ -16,7 +16,7 @@ from nats.js import JetStreamContext
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
-from k1_cli.embedded.nats import NatsServer
+from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.ids import new_id
 from k1_contracts.messages.tracks import TrackUploaded
 from k1_contracts.tracks import AudioRef

@@ -19,7 +19,7 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig
 from nats.js.kv import KV_DEL, KV_OP
 
-from k1_cli.embedded.nats import NatsServer
+from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts import streams, subjects
 from k1_contracts.messages.telemetry import DeviceOffline
 from k1_platform.nats.connection import connect_options

@@ -1,0 +1,297 @@
+"""A client of the gateway's HTTP API, with the calls that the commands need."""
+
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self, cast
+from urllib.parse import quote
+
+import httpx
+
+from k1_cli.api.problems import describe_problem
+from k1_cli.errors import CommandError
+from k1_cli.json_types import JsonObject
+from k1_cli.output.formatting import form_file_name, readable
+from k1_cli.output.hints import k1_command
+from k1_platform.auth.tls import client_context
+
+
+class NotFoundError(CommandError):
+    """The gateway does not know that id."""
+
+
+class BusyError(CommandError):
+    """The gateway accepts no more requests at the moment; try again after `retry_after_s` seconds."""
+
+    def __init__(self, sentence: str, retry_after_s: float) -> None:
+        super().__init__(sentence)
+        self.retry_after_s = retry_after_s
+
+
+_TIMEOUT = httpx.Timeout(30.0, write=120.0)
+_SIMULATE_TIMEOUT = 90.0
+_POLL_SECONDS = 0.15
+_RETRY_AFTER_S = 5.0
+_TEXT_ARGUMENTS = frozenset({"json", "data", "params"})
+"""The parts of a request that hold text from a person."""
+_FINAL_JOB = frozenset({"completed", "failed", "cancelled"})
+_FINAL_TRACK = frozenset({"ready", "warning", "failed"})
+_CATALOGUE_PATIENCE = 30.0
+_JOB_PATIENCE = 15.0
+
+OnBytes = Callable[[int], None]
+OnJob = Callable[[JsonObject], None]
+
+
+class _CountedFile:
+    """A file that calls `on_bytes` with the size of each chunk that is read."""
+
+    def __init__(self, file: BinaryIO, on_bytes: OnBytes) -> None:
+        self._file = file
+        self._on_bytes = on_bytes
+
+    def read(self, size: int = -1) -> bytes:
+        chunk = self._file.read(size)
+        self._on_bytes(len(chunk))
+        return chunk
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(lambda: self.read(64 * 1024), b"")
+
+
+@dataclass(frozen=True)
+class SongUpload:
+    """A song to upload: the file and its form fields."""
+
+    file: Path
+    title: str
+    artist: str | None = None
+    tags: tuple[str, ...] = ()
+    preset: str | None = None
+    priority: int | None = None
+
+    def fields(self) -> dict[str, str]:
+        """Return the form fields, without the file."""
+        given = {
+            "title": self.title,
+            "artist": self.artist,
+            "tags": ",".join(self.tags) or None,
+            "preset": self.preset,
+            "priority": None if self.priority is None else str(self.priority),
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class GatewayClient:
+    """A client of `/api/v1`; every failure raises a CommandError with the server's sentence."""
+
+    def __init__(self, url: str, ca: Path | None = None) -> None:
+        """`ca`: the CA of an https address; None where the system trusts its certificate."""
+        self._http = httpx.Client(base_url=f"{url}/api/v1", timeout=_TIMEOUT, verify=client_context(ca))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def upload(self, song: SongUpload, on_bytes: OnBytes) -> JsonObject:
+        """Upload the file as a stream; return `{track_id, job_id, status}`, also for a song that is stored already."""
+        with song.file.open("rb") as file:
+            content = cast("BinaryIO", _CountedFile(file, on_bytes))
+            named = form_file_name(song.file), content
+            return self._request("POST", "/tracks/upload", data=song.fields(), files={"file": named})
+
+    def track(self, track_id: str) -> JsonObject:
+        """Return a track as `{track, versions, ...}`."""
+        return self._request("GET", f"/tracks/{track_id}")
+
+    def tracks(self, **query: str | int) -> JsonObject:
+        """Return a page of tracks as `{total, items}`."""
+        return self._request("GET", "/tracks", params=query)
+
+    def genesis(self, track_id: str, version: int) -> JsonObject:
+        """Return the whole Genesis map of one version."""
+        return self._request("GET", f"/tracks/{track_id}/versions/{version}/genesis")
+
+    def artefacts(self, track_id: str, version: int) -> list[JsonObject]:
+        """Return all artefacts of a version; those that are present have signed URLs."""
+        return self._request("GET", f"/tracks/{track_id}/versions/{version}/artefacts")["artefacts"]
+
+    def graph(self, track_id: str, version: int) -> JsonObject:
+        """Return the graph document of a version."""
+        return self._request("GET", f"/tracks/{track_id}/versions/{version}/graph")
+
+    def simulate(self, track_id: str, version: int, graph: object | None) -> JsonObject:
+        """Run the version's graph, or the given one, over its map; return the report."""
+        body = {} if graph is None else {"graph": graph}
+        path = f"/tracks/{track_id}/versions/{version}/simulate"
+        return self._request("POST", path, json=body, timeout=_SIMULATE_TIMEOUT)
+
+    def fetch(self, url: str) -> bytes:
+        """Return the object behind a signed URL.
+
+        Raises:
+            CommandError: the object store does not return it.
+        """
+        try:
+            return self._http.get(url).raise_for_status().content
+        except httpx.HTTPError as error:
+            raise CommandError(f"the object store does not give {url.partition('?')[0]}: {error}") from error
+
+    def devices(self, **query: str | int | bool) -> JsonObject:
+        """Return a page of devices as `{total, items}`."""
+        return self._request("GET", "/devices", params=query)
+
+    def device(self, device_id: str) -> JsonObject:
+        """Return one device."""
+        return self._request("GET", f"/devices/{device_id}")
+
+    def deploy(self, request: JsonObject) -> JsonObject:
+        """Start a deployment; return `{deployment_id, status}`, or the plan of a dry run."""
+        return self._request("POST", "/deployments", json=request)
+
+    def deployments(self, **query: str | int) -> JsonObject:
+        """Return a page of deployments as `{total, items}`, newest first."""
+        return self._request("GET", "/deployments", params=query)
+
+    def deployment(self, deployment_id: str) -> JsonObject:
+        """Return one deployment with the steps of its devices."""
+        return self._request("GET", f"/deployments/{deployment_id}")
+
+    def control(self, deployment_id: str, action: str, body: JsonObject) -> JsonObject:
+        """Cancel, roll back, pause or resume a deployment; return its new state."""
+        return self._request("POST", f"/deployments/{deployment_id}/{action}", json=body)
+
+    def deployment_events(self, deployment_id: str) -> Generator[tuple[str, str]]:
+        """Yield the name and JSON of each event until the deployment ends or the gateway stops.
+
+        Raises:
+            ConnectionError: the stream was interrupted.
+        """
+        path = f"/deployments/{deployment_id}/events"
+        try:
+            with self._http.stream("GET", path) as response:
+                if response.is_error:
+                    response.read()
+                    raise CommandError(_problem(response))
+                name = ""
+                for line in _lines(response.iter_bytes()):
+                    field, _, value = line.partition(": ")
+                    if field == "event":
+                        name = value
+                    elif field == "data":
+                        yield name, value
+        except httpx.HTTPError as error:
+            raise ConnectionError(str(error)) from error
+
+    def job(self, job_id: str) -> JsonObject:
+        """Return the status, stage and percent of a job."""
+        return self._request("GET", f"/analysis/jobs/{job_id}")
+
+    def wait_for_job(self, job_id: str, on_job: OnJob) -> JsonObject:
+        """Wait until a job has ended and return it; call `on_job` with each state on the way.
+
+        The gateway answers an upload as soon as it is safe, which may be before the catalogue knows the job.
+        """
+        unknown_until = time.monotonic() + _JOB_PATIENCE
+        while True:
+            try:
+                job = self.job(job_id)
+            except NotFoundError:
+                if time.monotonic() > unknown_until:
+                    raise
+            else:
+                unknown_until = 0.0
+                on_job(job)
+                if job["status"] in _FINAL_JOB:
+                    return job
+            time.sleep(_POLL_SECONDS)
+
+    def wait_for_track(self, track_id: str) -> JsonObject:
+        """Return the track once the catalogue knows the result of its analysis, a moment after the job's end.
+
+        Raises:
+            CommandError: the catalogue does not know it in time.
+        """
+        deadline = time.monotonic() + _CATALOGUE_PATIENCE
+        while True:
+            found = self.track(track_id)
+            if found["track"]["status"] in _FINAL_TRACK:
+                return found
+            if time.monotonic() > deadline:
+                raise CommandError(
+                    f"{track_id} is still {found['track']['status']} {_CATALOGUE_PATIENCE:.0f} s after its job ended; "
+                    f"see {k1_command('status')} and {k1_command('dlq list')}"
+                )
+            time.sleep(_POLL_SECONDS)
+
+    def _request(self, method: str, path: str, **arguments: Any) -> JsonObject:
+        sent = {
+            name: _readable(value) if name in _TEXT_ARGUMENTS else value for name, value in arguments.items()
+        }
+        try:
+            response = self._http.request(method, quote(readable(path)), **sent)
+        except httpx.HTTPError as error:
+            sentence = f"the gateway at {self._http.base_url} does not answer: {error}"
+            raise CommandError(f"{sentence}; {_next_steps()}") from error
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            raise NotFoundError(_problem(response))
+        if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            raise BusyError(_problem(response), _retry_after_s(response))
+        if response.is_server_error:
+            raise CommandError(f"{_problem(response)}; {_next_steps()}")
+        if response.is_error:
+            raise CommandError(_problem(response))
+        return cast("JsonObject", response.json())
+
+
+def _next_steps() -> str:
+    return f"{k1_command('status')} tells what does not run, {k1_command('doctor')} what this machine lacks"
+
+
+def _readable(value: Any) -> Any:
+    """Return the value with every text made readable: arguments may hold bytes that are not UTF-8."""
+    if isinstance(value, str):
+        return readable(value)
+    if isinstance(value, dict):
+        return {name: _readable(item) for name, item in cast("JsonObject", value).items()}
+    if isinstance(value, list):
+        return [_readable(item) for item in cast("list[Any]", value)]
+    return value
+
+
+def _retry_after_s(response: httpx.Response) -> float:
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isdecimal() else _RETRY_AFTER_S
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Yield the lines of an event stream. Only a line feed ends a line: a reason may contain U+2028."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line.removesuffix(b"\r").decode(errors="replace")
+
+
+def _problem(response: httpx.Response) -> str:
+    try:
+        body = cast("JsonObject", response.json())
+    except ValueError:
+        return f"the gateway answered {response.status_code} to {response.request.url.path}"
+    return describe_problem(body, response.status_code)

@@ -1,1 +1,0 @@
-"""The demo song: its plan and truth, its instruments, its arrangement."""

@@ -1,0 +1,1 @@
+"""The picture of a deployment: its layout, which is pure, and its drawing."""

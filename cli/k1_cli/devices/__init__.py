@@ -1,0 +1,1 @@
+"""Credentials of devices, and the messages that they exchange with the services."""

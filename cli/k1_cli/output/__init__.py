@@ -1,0 +1,1 @@
+"""How commands write for people and for scripts: console, tables, files, suggested commands."""

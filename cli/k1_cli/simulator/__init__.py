@@ -1,0 +1,1 @@
+"""Runs simulated K1s in this process and shows them in the terminal."""

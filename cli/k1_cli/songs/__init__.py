@@ -1,0 +1,1 @@
+"""Songs at the command line: upload, local analysis, summaries, pictures and pages."""

@@ -1,0 +1,171 @@
+"""Uploads several files and folders for `k1 upload`: one line per file, a summary at the end.
+
+A file that fails does not stop the others.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from k1_cli.api.client import GatewayClient
+from k1_cli.errors import CommandError
+from k1_cli.json_types import JsonObject
+from k1_cli.output.console import messages, results
+from k1_cli.output.formatting import count_of, one_line
+from k1_cli.songs.map_summary import same_recording_line
+from k1_cli.songs.song_upload import SongDetails, existing_note, follow_analysis, upload_song
+
+AUDIO_SUFFIXES: Final = frozenset(
+    [
+        ".aac",
+        ".aif",
+        ".aiff",
+        ".flac",
+        ".m4a",
+        ".m4b",
+        ".mp2",
+        ".mp3",
+        ".mp4",
+        ".oga",
+        ".ogg",
+        ".opus",
+        ".wav",
+        ".wave",
+    ]
+)
+"""The suffixes that are searched for in a folder; a file that was given itself is sent whatever its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadCandidate:
+    """A file to upload, or a path with the problem that prevents it."""
+
+    path: Path
+    problem: str | None = None
+
+
+@dataclass(slots=True)
+class UploadOutcome:
+    """The outcome of one file."""
+
+    path: Path
+    accepted: JsonObject | None = None
+    problem: str | None = None
+    result: JsonObject = field(default_factory=dict[str, object])
+
+    def to_json(self) -> JsonObject:
+        """Return one item of `k1 upload --json`."""
+        error = {"error": self.problem} if self.problem else {}
+        return {"file": str(self.path), **(self.accepted or {}), **self.result, **error}
+
+
+def find_songs(paths: Iterable[Path]) -> Iterator[UploadCandidate]:
+    """Yield the given files, and the audio files in the given folders and their sub-folders."""
+    for path in paths:
+        if not path.is_dir():
+            yield _candidate(path)
+            continue
+        found = sorted(_in_folder(path), key=lambda candidate: candidate.path)
+        yield from found
+        if not found:
+            yield UploadCandidate(path, "there is no audio file in this folder")
+
+
+def upload_all(
+    gateway: GatewayClient,
+    candidates: Sequence[UploadCandidate],
+    details: SongDetails,
+    *,
+    wait: bool,
+    quiet: bool,
+) -> list[UploadOutcome]:
+    """Upload all files, then follow their analyses if `wait`; `quiet` prints problems only."""
+    outcomes = [_send(gateway, candidate, details, quiet=quiet) for candidate in candidates]
+    if wait:
+        for outcome in outcomes:
+            if outcome.accepted is not None:
+                _follow(gateway, outcome, outcome.accepted, quiet=quiet)
+    return outcomes
+
+
+def summarise(outcomes: Sequence[UploadOutcome]) -> str:
+    """Return `3 songs: 1 queued, 1 existing, 1 failed`, or the final statuses where the analyses were followed."""
+    counts = Counter(_status(outcome) for outcome in outcomes)
+    failed = counts.pop("failed", 0)
+    parts = [f"{count} {status}" for status, count in counts.items()] + (
+        [f"{failed} failed"] if failed else []
+    )
+    return f"{count_of(len(outcomes), 'song')}: {', '.join(parts)}"
+
+
+def _status(outcome: UploadOutcome) -> str:
+    if outcome.problem or outcome.accepted is None:
+        return "failed"
+    return str(outcome.result.get("status", outcome.accepted["status"]))
+
+
+def _in_folder(folder: Path) -> Iterator[UploadCandidate]:
+    """Yield the files with an audio suffix, and the folders that cannot be read."""
+    unreadable: list[OSError] = []
+    for parent, folders, files in os.walk(folder, onerror=unreadable.append):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if Path(name).suffix.lower() in AUDIO_SUFFIXES and not name.startswith("."):
+                yield _candidate(Path(parent) / name)
+    for error in unreadable:
+        yield UploadCandidate(Path(str(error.filename)), f"this folder cannot be read: {error.strerror}")
+
+
+def _candidate(path: Path) -> UploadCandidate:
+    if path.is_file():
+        return UploadCandidate(path)
+    return UploadCandidate(path, "this is not a file" if path.exists() else "there is no such file")
+
+
+def _send(
+    gateway: GatewayClient, candidate: UploadCandidate, details: SongDetails, *, quiet: bool
+) -> UploadOutcome:
+    outcome = UploadOutcome(candidate.path, problem=candidate.problem)
+    if outcome.problem is None:
+        try:
+            outcome.accepted = upload_song(gateway, details.song(candidate.path))
+            note = existing_note(gateway, details, outcome.accepted)
+        except CommandError as error:
+            outcome.problem = str(error)
+        else:
+            about = one_line(candidate.path.stem) + (f": {note}" if note else "")
+            line = f"{outcome.accepted['track_id']} {outcome.accepted['status']:<8}  {about}"
+            _print_line(line, quiet=quiet)
+    _print_problem(outcome)
+    return outcome
+
+
+def _follow(gateway: GatewayClient, outcome: UploadOutcome, accepted: JsonObject, *, quiet: bool) -> None:
+    try:
+        done = follow_analysis(gateway, accepted)
+    except CommandError as error:
+        outcome.problem = str(error)
+    else:
+        outcome.result, outcome.problem = done.to_json(), done.failure
+        if done.failure is None:
+            tempo = f"{outcome.result['bpm']:.1f} BPM" if outcome.result["bpm"] else "no tempo"
+            line = (
+                f"{accepted['track_id']} {done.track['status']:<8}  {tempo}  {one_line(done.track['title'])}"
+            )
+            _print_line(line, quiet=quiet)
+            for track_id in done.same_recording_as:
+                _print_line(f"  {same_recording_line(track_id)}", quiet=quiet)
+    _print_problem(outcome)
+
+
+def _print_problem(outcome: UploadOutcome) -> None:
+    if outcome.problem is not None:
+        messages.print(f"{one_line(outcome.path)}: {outcome.problem}", style="red")
+
+
+def _print_line(line: str, *, quiet: bool) -> None:
+    if not quiet:
+        results.print(line)

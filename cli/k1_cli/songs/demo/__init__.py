@@ -1,0 +1,1 @@
+"""The demo song: its plan with the true beats, its instruments, its arrangement and its files."""

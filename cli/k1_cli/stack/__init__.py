@@ -1,0 +1,1 @@
+"""The servers and services of one home: start, supervise, find, examine."""

@@ -1,0 +1,1 @@
+"""One module for each embedded server, and their common base class."""

@@ -1,1 +1,0 @@
-"""The picture of a deployment: where everything stands (pure), and drawing it."""
