@@ -17,8 +17,8 @@ from k1_contracts import subjects
 from k1_contracts.deployments import ControlDeployment, DeploymentView, RequestDeployment, Strategy
 from k1_contracts.fleet import AddDevices, DevicesAdded
 from k1_contracts.ids import new_id
-from k1_deploy.devices.link import DeviceLink
-from k1_deploy.driving.bundles import Bundles
+from k1_deploy.devices.device_link.link import DeviceLink
+from k1_deploy.orchestration.storage.bundle_locations import BundleLocator
 from k1_platform.objects import ObjectStore
 from k1_platform.threads import in_thread
 from k1_simulator.identity import device_names, provisioned
@@ -81,7 +81,7 @@ async def measure(world: World, count: int, bytes_per_s: float | None) -> Measur
         objects = ObjectStore(world.objects)
         link = DeviceLink(session.client)
         await link.start()
-        peer = OneByOne(link, Bundles(session.pool, objects), world.old, world.new)
+        peer = OneByOne(link, BundleLocator(session.pool, objects), world.old, world.new)
         peer_out_s = await peer.roll_out(device_ids)
         peer_moments = await in_thread(fleet.moments)
         peer_back_s = await peer.roll_back(device_ids)

@@ -24,7 +24,7 @@ from k1_contracts import streams, subjects
 from k1_contracts.bundles import BundleInfo, GetBundle
 from k1_contracts.graph_queries import KeySet, PublicKey
 from k1_contracts.queries import Answer
-from k1_deploy.driving.bundles import remember_bundle
+from k1_deploy.orchestration.storage.bundle_locations import save_location
 from k1_deploy.migrate import migrate
 from k1_graph.bundle.container import key_id
 from k1_platform.database import open_pool
@@ -123,7 +123,7 @@ class World:
             await client.close()
         await migrate(self.postgres)
         async with await open_pool(self.postgres, "chaos") as pool, pool.acquire() as connection:
-            await remember_bundle(connection, self.old.info)
+            await save_location(connection, self.old.info)
 
     def run_deploys(self, count: int, settings: dict[str, str]) -> None:
         """So many processes with these settings run from now on; those that do are left alone."""

@@ -23,12 +23,12 @@ class LeaseLostError(TransientError):
     """Another process may drive the deployment: this one must neither act nor write any more."""
 
 
-def foreign_id(device_id: str, said: str) -> Problem:
+def wrong_device_id(device_id: str, said: str) -> Problem:
     message = f"The credential is of {device_id}, but the message names {said}. Use the id of the credential."
     return Problem("wrong_id", message, "id")
 
 
-def hello_refused(error: PermanentError) -> Problem:
+def hello_rejected(error: PermanentError) -> Problem:
     """What the device itself is to know of a hello that is a dead letter."""
     code = "revoked_device" if error.code == "revoked_device" else "unknown_device"
     return Problem(code, f"{error}; install the new credential on the device.")
@@ -57,7 +57,7 @@ def devices_exist(device_ids: Sequence[str]) -> AnswerError:
     return AnswerError("device_exists", message, HTTPStatus.CONFLICT)
 
 
-def no_keys() -> AnswerError:
+def credentials_unavailable() -> AnswerError:
     message = (
         "This service was given no keys (K1_DEPLOY_NATS_KEYS), so devices cannot be added or revoked here."
     )
@@ -100,7 +100,7 @@ def deployment_not_found(deployment_id: str) -> AnswerError:
     return AnswerError("deployment_not_found", message, HTTPStatus.NOT_FOUND)
 
 
-def control_refused(deployment_id: str, action: str, status: str) -> AnswerError:
+def control_rejected(deployment_id: str, action: str, status: str) -> AnswerError:
     message = f"Deployment {deployment_id} is {status}: there is nothing to {action} now."
     return AnswerError("deployment_state", message, HTTPStatus.CONFLICT)
 

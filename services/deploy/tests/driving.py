@@ -16,23 +16,23 @@ from k1_contracts.deployments import ActivateOnDownbeat, RequestDeployment
 from k1_contracts.devices import DeviceReply
 from k1_contracts.graph_queries import KeySet
 from k1_contracts.ids import new_id
-from k1_deploy.devices.link import DeviceLink
-from k1_deploy.devices.trust import TrustedKeys, TrustKeeper
-from k1_deploy.driving.bundles import Bundles
-from k1_deploy.driving.commands import Commands
-from k1_deploy.driving.live import LiveFeed
-from k1_deploy.driving.opening import Opening
-from k1_deploy.driving.runner import Runner
-from k1_deploy.driving.step_metrics import StepMetrics
-from k1_deploy.requests import Requests
-from k1_deploy.saga.entries import logged
+from k1_deploy.devices.device_link.link import DeviceLink
+from k1_deploy.devices.device_link.trusted_keys import TrustedKeyCache, TrustUpdater
+from k1_deploy.orchestration.device_commands import DeviceCommands
+from k1_deploy.orchestration.executor_factory import ExecutorFactory
+from k1_deploy.orchestration.live_feed import LiveFeed
+from k1_deploy.orchestration.scheduler import DeploymentScheduler
+from k1_deploy.orchestration.step_metrics import StepMetrics
+from k1_deploy.orchestration.storage.bundle_locations import BundleLocator
+from k1_deploy.requests.orders import DeploymentRequests
+from k1_deploy.saga.entries import truncate_to_ms
 from k1_platform.broker import make_event
 from k1_platform.consuming import Event
 from services.deploy.tests.theatre import Theatre, until
 
 
 def wall_clock() -> datetime:
-    return logged(datetime.now(UTC))
+    return truncate_to_ms(datetime.now(UTC))
 
 
 class Link(DeviceLink):
@@ -73,17 +73,17 @@ async def driving(
     async def no_keys() -> KeySet:
         raise AssertionError("every device trusts the key")
 
-    opening = Opening(
+    opening = ExecutorFactory(
         pool=theatre.pool,
-        commands=Commands(link, Bundles(theatre.pool, theatre.objects), Random(0)),
-        trust=TrustKeeper(link, TrustedKeys(no_keys)),
+        commands=DeviceCommands(link, BundleLocator(theatre.pool, theatre.objects), Random(0)),
+        trust=TrustUpdater(link, TrustedKeyCache(no_keys)),
         live=LiveFeed(theatre.client),
         metrics=StepMetrics(CollectorRegistry()),
         downbeats=downbeats,
         tracer=tracer or trace.NoOpTracer(),
         clock=clock,
     )
-    running = asyncio.create_task(Runner(theatre.pool, opening, clock, lease_s=60).run())
+    running = asyncio.create_task(DeploymentScheduler(theatre.pool, opening, clock, lease_s=60).run())
     try:
         yield link
     finally:
@@ -112,7 +112,7 @@ async def request(theatre: Theatre, device_ids: Sequence[str], **changes: Any) -
     )
     envelope, _ = make_event(subjects.DEPLOY_REQUESTED, body, source="test", about=body.deployment_id)
     event = Event(envelope, body, subjects.DEPLOY_REQUESTED)
-    await Requests(theatre.pool, get_bundle, guard_s=0.0).requested(event)
+    await DeploymentRequests(theatre.pool, get_bundle, guard_s=0.0).handle_request(event)
     return body.deployment_id
 
 

@@ -13,7 +13,7 @@ from nats.errors import Error as NatsError
 
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts.fleet import DeviceCredential
-from k1_deploy.devices.credentials import DeviceCredentials
+from k1_deploy.devices.access.credential_issuer import NatsCredentialIssuer
 from k1_platform.nats_connection import connect_options
 from k1_platform.nats_jwt import KeyPair, credentials_text
 from k1_platform.provision import provision_bus
@@ -29,8 +29,8 @@ async def provision_server(server: NatsServer) -> None:
     await client.close()
 
 
-def of(server: NatsServer) -> DeviceCredentials:
-    return DeviceCredentials(server.keys.deploy, server.url)
+def of(server: NatsServer) -> NatsCredentialIssuer:
+    return NatsCredentialIssuer(server.keys.deploy, server.url)
 
 
 @dataclass

@@ -14,27 +14,27 @@ from k1_contracts.bundles import BundleRef
 from k1_contracts.deployments import ActivateNow, Strategy
 from k1_contracts.devices import RunningBundle
 from k1_deploy.saga.entries import (
+    CheckFailed,
     Intent,
+    LeaseTakenOver,
     Locked,
     LogEntry,
     Opened,
     Outcome,
-    TookOver,
-    Unfit,
     command_id,
     from_json,
     to_json,
 )
-from k1_deploy.saga.signals import HealedSignal, Signal, receive
-from k1_deploy.saga.state import LIVE, State
+from k1_deploy.saga.signals import ReconciledSignal, Signal, entries_for
+from k1_deploy.saga.state import LOCKING, State
 from k1_deploy.saga.steps import (
     ActivateBatch,
     DeviceStep,
+    LockDevices,
     Step,
-    TakeLocks,
     WaitUntil,
-    Write,
-    is_parked,
+    WriteEntry,
+    is_idle,
     next_steps,
 )
 from k1_deploy.saga.transitions import extend, fold
@@ -222,7 +222,7 @@ class World:
 
     def locked(self, device_id: str) -> bool:
         state = self.state
-        return state.devices[device_id].locked or (state.status in LIVE and state.status != "queued")
+        return state.devices[device_id].locked or (state.status in LOCKING and state.status != "queued")
 
     def heal(self, device_id: str) -> None:
         """What healing does once a device is there and nobody holds it."""
@@ -234,7 +234,7 @@ class World:
         device.fence = self.draw_fence()
         if device.active != self.expected(device_id):
             device._swap(self.expected(device_id))
-        self.signals.append(HealedSignal(device_id=device_id, detail="healed"))
+        self.signals.append(ReconciledSignal(device_id=device_id, detail="healed"))
 
 
 class StaleFenceError(Exception):
@@ -249,7 +249,7 @@ class Process:
         self.fence = world.owner_fence = world.draw_fence()
         self.state = world.state
         self.works: dict[object, Generator[None, None, None]] = {}
-        self.write(TookOver(at=world.now, owner=name, fence=self.fence))
+        self.write(LeaseTakenOver(at=world.now, owner=name, fence=self.fence))
 
     def write(self, *entries: LogEntry) -> None:
         if self.fence != self.world.owner_fence:
@@ -264,14 +264,14 @@ class Process:
 
     def take_signals(self) -> None:
         while self.world.signals:
-            self.write(*receive(self.state, self.world.signals.pop(0), self.world.now))
+            self.write(*entries_for(self.state, self.world.signals.pop(0), self.world.now))
 
     def reconcile(self) -> list[Step]:
         """Start what is due, stop what is not any more; decisions are written at once."""
         while True:
             self.take_signals()
             steps = next_steps(self.state, self.world.now)
-            decisions = [step for step in steps if isinstance(step, (Write, TakeLocks))]
+            decisions = [step for step in steps if isinstance(step, (WriteEntry, LockDevices))]
             if not decisions:
                 break
             for step in decisions:
@@ -283,8 +283,8 @@ class Process:
                 self.works[key] = self._work(step)
         return steps
 
-    def _decide(self, step: Write | TakeLocks) -> None:
-        if isinstance(step, Write):
+    def _decide(self, step: WriteEntry | LockDevices) -> None:
+        if isinstance(step, WriteEntry):
             self.write(step.entry)
         else:
             # Healing draws a fence of its own, so whoever takes a device draws a newer one.
@@ -305,7 +305,7 @@ class Process:
 
     @property
     def parked(self) -> bool:
-        return not self.works and is_parked(self.state, next_steps(self.state, self.world.now))
+        return not self.works and is_idle(self.state, next_steps(self.state, self.world.now))
 
     def _work(self, step: Step) -> Generator[None, None, None]:
         if isinstance(step, ActivateBatch):
@@ -362,7 +362,7 @@ class Process:
         at = self.world.now + LEAD
         rounds = {device_id: self.state.devices[device_id].activations for device_id in armed}
         self.write(
-            *(Unfit(at=self.world.now, device_id=each, reason="no clock") for each in unfit),
+            *(CheckFailed(at=self.world.now, device_id=each, reason="no clock") for each in unfit),
             *(self._intent("activate", each, rounds[each], at) for each in armed),
         )
         yield

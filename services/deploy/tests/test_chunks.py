@@ -17,14 +17,14 @@ from k1_contracts import subjects
 from k1_contracts.bundles import bundle_key
 from k1_contracts.devices import CHUNK_MAX_BYTES, FetchChunk, RunningBundle
 from k1_deploy.devices import device_store
-from k1_deploy.devices.chunks import BundleCache, Chunks
-from k1_deploy.devices.fetch_intake import MOST_WAITING, FetchIntake
+from k1_deploy.devices.device_link.chunk_requests import MAX_WAITING, ChunkRequests
+from k1_deploy.devices.device_link.chunks import BundleCache, ChunkServer
 from k1_platform.database import Pool
 from k1_platform.device_errors import DeviceErrors
 from k1_platform.nats_connection import connect_options
 from k1_platform.objects import ObjectStore
 from k1_platform.settings import NatsSettings
-from services.deploy.tests.holdings import FixedHoldings
+from services.deploy.tests.deployment_lookup import FakeDeploymentLookup
 from services.deploy.tests.links import settle
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -44,8 +44,8 @@ class CountingStore(ObjectStore):
 
 
 @pytest.fixture
-def holdings() -> FixedHoldings:
-    return FixedHoldings()
+def lookup() -> FakeDeploymentLookup:
+    return FakeDeploymentLookup()
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ async def cache(objects: ObjectStore) -> BundleCache:
 
 @pytest.fixture
 async def serving(
-    broker: NatsBroker, pool: Pool, cache: BundleCache, holdings: FixedHoldings, unique: str
+    broker: NatsBroker, pool: Pool, cache: BundleCache, lookup: FakeDeploymentLookup, unique: str
 ) -> str:
     """The id of a device that should run the bundle, while fetches are answered."""
     async with pool.acquire() as connection:
@@ -65,8 +65,8 @@ async def serving(
         await device_store.set_expected(connection, {unique: RunningBundle(bundle_sha256=SHA256)})
     client = await broker.connect()
     errors = DeviceErrors(client)
-    chunks = Chunks(pool, client, cache, holdings, errors)
-    await FetchIntake(client, chunks, errors, asyncio.Semaphore(16)).start()
+    chunks = ChunkServer(pool, client, cache, lookup, errors)
+    await ChunkRequests(client, chunks, errors, asyncio.Semaphore(16)).start()
     await settle(client)
     return unique
 
@@ -119,7 +119,7 @@ async def test_beyond_the_end(device: Client, serving: str, offset: int) -> None
     assert f"has {len(DATA)} bytes" in str(header["error"])
 
 
-async def test_not_its_bundle(device: Client, serving: str, pool: Pool, holdings: FixedHoldings) -> None:
+async def test_not_its_bundle(device: Client, serving: str, pool: Pool, lookup: FakeDeploymentLookup) -> None:
     """Only what it is told to stage or should run; a revoked device and one that nobody knows get nothing."""
     other = f"{serving}-b"
 
@@ -138,9 +138,9 @@ async def test_not_its_bundle(device: Client, serving: str, pool: Pool, holdings
 
     assert await may(serving) is None
     assert "not told to stage" in (await other_may() or "")
-    holdings.staging.add((other, SHA256))
+    lookup.staging.add((other, SHA256))
     assert await other_may() is None
-    holdings.staging.add((serving, "0" * 64))
+    lookup.staging.add((serving, "0" * 64))
     assert "no such bundle" in (await may(serving, "0" * 64) or "")
     async with pool.acquire() as connection:
         await device_store.set_revoked(connection, [serving], NOW)
@@ -195,7 +195,7 @@ async def test_a_device_that_asks_without_end_gets_its_share(device: Client, ser
         await device.publish(subjects.device(serving, "fetch"), request(0, 10).to_json(), reply=inbox)
     error = json.loads((await errors.next_msg(timeout=PATIENCE_S)).data)
     assert (error["code"], error["subject"]) == ("too_many", subjects.device(serving, "fetch"))
-    assert f"More than {MOST_WAITING} requests" in error["message"]
+    assert f"More than {MAX_WAITING} requests" in error["message"]
     data = b""
     async with asyncio.timeout(PATIENCE_S):
         while not data:  # it may come before those that wait are answered
@@ -206,13 +206,13 @@ async def test_a_device_that_asks_without_end_gets_its_share(device: Client, ser
 
 
 async def test_a_hundred_devices_at_once(
-    device: Client, serving: str, pool: Pool, cache: BundleCache, holdings: FixedHoldings
+    device: Client, serving: str, pool: Pool, cache: BundleCache, lookup: FakeDeploymentLookup
 ) -> None:
     """All get the whole bundle; the store was read once."""
     ids = [f"{serving}-{number}" for number in range(100)]
     async with pool.acquire() as connection:
         await device_store.insert_devices(connection, ids, "nats", None, NOW)
-    holdings.staging |= {(device_id, SHA256) for device_id in ids}
+    lookup.staging |= {(device_id, SHA256) for device_id in ids}
     heads = {device_id: await device.subscribe(subjects.command(device_id, "chunk")) for device_id in ids}
 
     async def whole(device_id: str) -> bytes:

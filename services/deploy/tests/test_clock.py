@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_deploy.devices.clock import RoundTrip, best_offset_ms, to_device_ms, to_unix_ms
+from k1_deploy.devices.device_link.clock import RoundTrip, best_offset_ms, to_device_ms, to_unix_ms
 
 UNIX_MS = st.floats(1.6e12, 2.1e12)
 OFFSETS = st.floats(-2.1e12, 2.1e12)

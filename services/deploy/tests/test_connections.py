@@ -19,11 +19,11 @@ from k1_cli.embedded.nats import NatsServer
 from k1_contracts import subjects
 from k1_contracts.devices import DeviceAlarm, DeviceError
 from k1_contracts.fleet import DeviceCredential
-from k1_deploy.devices import connection_watch, connections
-from k1_deploy.devices.connection_watch import ConnectionWatch
-from k1_deploy.devices.connections import (
+from k1_deploy.devices.access import connection_monitor, connection_table
+from k1_deploy.devices.access.connection_monitor import ConnectionMonitor
+from k1_deploy.devices.access.connection_table import (
     CONNECTS,
-    MOST_CONNECTIONS,
+    MAX_CONNECTIONS,
     TAKEOVERS,
     TAKEOVERS_WITHIN,
     Connection,
@@ -53,10 +53,10 @@ def test_a_connection_that_was_lost_is_no_second_one() -> None:
     table = ConnectionTable()
     table.connected(connection(1))
     table.connected(connection(2, NOW + 5 * SECOND))
-    [both] = table.several()
+    [both] = table.shared_credentials()
     for later, came_in in ((5, 7), (6, 9), (7, 9), (3600, 9)):  # two messages were still on their way
-        table.saw_messages(both, {("s", 1): came_in, ("s", 2): 100 * later}, NOW + later * SECOND)
-    assert table.changes(NOW + 3600 * SECOND) == []
+        table.record_message_counts(both, {("s", 1): came_in, ("s", 2): 100 * later}, NOW + later * SECOND)
+    assert table.update_alarms(NOW + 3600 * SECOND) == []
 
 
 def test_two_live_connections_are_an_alarm_until_one_ends() -> None:
@@ -65,8 +65,10 @@ def test_two_live_connections_are_an_alarm_until_one_ends() -> None:
     table.connected(connection(1))
     table.connected(connection(2, NOW + 5 * SECOND))
     for later in (7, 8, 9):
-        table.saw_messages(table.several()[0], {("s", 1): 10 * later}, NOW + later * SECOND)
-    [raised] = table.changes(NOW + 9 * SECOND)
+        table.record_message_counts(
+            table.shared_credentials()[0], {("s", 1): 10 * later}, NOW + later * SECOND
+        )
+    [raised] = table.update_alarms(NOW + 9 * SECOND)
     assert (raised.device_id, raised.kind, raised.level, raised.state) == (
         "a",
         "credential",
@@ -75,11 +77,11 @@ def test_two_live_connections_are_an_alarm_until_one_ends() -> None:
     )
     assert "10.0.0.1" in raised.reason
     assert "10.0.0.2" in raised.reason
-    assert table.alarm("a") == raised
-    assert table.changes(NOW + 10 * SECOND) == []
+    assert table.alarm_of("a") == raised
+    assert table.update_alarms(NOW + 10 * SECOND) == []
     table.disconnected(("s", 2), NOW + 11 * SECOND, taken_over=False)
-    assert reasons(table.changes(NOW + 11 * SECOND)) == [("a", "cleared", "alert")]
-    assert table.alarm("a") is None
+    assert reasons(table.update_alarms(NOW + 11 * SECOND)) == [("a", "cleared", "alert")]
+    assert table.alarm_of("a") is None
 
 
 def test_one_takeover_is_a_lost_network_and_several_are_two_clients() -> None:
@@ -87,12 +89,12 @@ def test_one_takeover_is_a_lost_network_and_several_are_two_clients() -> None:
     table = ConnectionTable()
     for number in range(TAKEOVERS):
         table.connected(connection(number))
-        assert table.changes(NOW) == []
+        assert table.update_alarms(NOW) == []
         table.disconnected(("s", number), NOW + number * SECOND, taken_over=True)
-    assert reasons(table.changes(NOW + 3 * SECOND)) == [("a", "raised", "alert")]
-    assert table.changes(NOW + TAKEOVERS_WITHIN) == []
+    assert reasons(table.update_alarms(NOW + 3 * SECOND)) == [("a", "raised", "alert")]
+    assert table.update_alarms(NOW + TAKEOVERS_WITHIN) == []
     end = NOW + TAKEOVERS_WITHIN + TAKEOVERS * SECOND
-    assert reasons(table.changes(end)) == [("a", "cleared", "alert")]
+    assert reasons(table.update_alarms(end)) == [("a", "cleared", "alert")]
 
 
 def test_a_device_that_connects_again_and_again() -> None:
@@ -105,8 +107,8 @@ def test_a_device_that_connects_again_and_again() -> None:
             table.connected(one)
             table.disconnected(one.key, at, taken_over=False)
     last = NOW + 2 * CONNECTS * SECOND
-    assert reasons(table.changes(NOW + CONNECTS * SECOND)) == [("a", "raised", "alert")]
-    assert reasons(table.changes(last)) == [("a", "cleared", "alert")]
+    assert reasons(table.update_alarms(NOW + CONNECTS * SECOND)) == [("a", "raised", "alert")]
+    assert reasons(table.update_alarms(last)) == [("a", "cleared", "alert")]
 
 
 def test_a_client_id_that_is_not_the_credentials() -> None:
@@ -114,7 +116,7 @@ def test_a_client_id_that_is_not_the_credentials() -> None:
     table = ConnectionTable()
     table.connected(connection(1, client_id="a", expected_client_id="secret"))
     table.connected(connection(2, device="b", client_id="secret", expected_client_id="secret"))
-    assert reasons(table.changes(NOW)) == [("a", "raised", "amber")]
+    assert reasons(table.update_alarms(NOW)) == [("a", "raised", "amber")]
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +146,7 @@ class Told:
 @pytest.fixture
 async def told(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Told]:
     """While connections are watched."""
-    monkeypatch.setattr(connection_watch, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(connection_monitor, "LOOK_EVERY_S", 0.05)
     told = Told()
     async with NatsBroker(**broker_options(server.settings), logger=None) as broker:
         client = await broker.connect()
@@ -152,7 +154,7 @@ async def told(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
             await client.subscribe(subject, cb=told.take)
         await settle(client)
         bus = Bus(broker, client, client.jetstream())
-        watch = ConnectionWatch(server.url, load_device_keys(server.keys.deploy), bus, DeviceErrors(client))
+        watch = ConnectionMonitor(server.url, load_device_keys(server.keys.deploy), bus, DeviceErrors(client))
         task = asyncio.create_task(watch.run())
         await until(lambda: watch._listed_at_s > 0, "the watch has begun")
         yield told
@@ -189,7 +191,7 @@ async def test_an_mqtt_session_is_taken_over(
 
     One takeover must do here, as the server holds the clients back for a second after each.
     """
-    monkeypatch.setattr(connections, "TAKEOVERS", 1)
+    monkeypatch.setattr(connection_table, "TAKEOVERS", 1)
     credential = of(server).mint("turns", "mqtt").credential
     first, second = (over_mqtt(server, credential, credential.client_id) for _ in range(2))
     with suppress(aiomqtt.MqttError):
@@ -222,8 +224,8 @@ async def test_a_credential_has_only_so_many_connections(
         return await nats.connect(**connect_options(settings), allow_reconnect=False)
 
     other = await connect(b, "b")
-    clients = [await connect(a, "a") for _ in range(MOST_CONNECTIONS + 3)]
-    await until(lambda: sum(c.is_connected for c in clients) == MOST_CONNECTIONS, "the oldest are cut off")
+    clients = [await connect(a, "a") for _ in range(MAX_CONNECTIONS + 3)]
+    await until(lambda: sum(c.is_connected for c in clients) == MAX_CONNECTIONS, "the oldest are cut off")
     assert [c.is_connected for c in clients[:3]] == [False] * 3
     assert other.is_connected
     for client in itertools.chain(clients, [other]):

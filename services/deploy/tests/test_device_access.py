@@ -15,7 +15,7 @@ from nats.errors import Error as NatsError
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts import subjects
 from k1_contracts.fleet import DeviceCredential
-from k1_deploy.devices.credentials import DeviceCredentials
+from k1_deploy.devices.access.credential_issuer import NatsCredentialIssuer
 from k1_platform.device_credentials import load_device_keys
 from k1_platform.nats_account import AccountRefusedError
 from k1_platform.nats_claims import device_claims
@@ -246,12 +246,14 @@ async def test_mqtt_last_will(server: NatsServer, services: Client) -> None:
     minted = of(server).mint("A", "mqtt")
     async with everything_heard(services) as heard:
         for topic in ("device/B/bye", "device/A/bye"):
-            await cut_off(over_mqtt(server, minted.credential, will=aiomqtt.Will(topic, b"{}", 1)))
+            await disconnect_abruptly(
+                over_mqtt(server, minted.credential, will=aiomqtt.Will(topic, b"{}", 1))
+            )
         await until(lambda: "device.A.bye" in heard, "the will is heard")
         assert heard == ["device.A.bye"]
 
 
-async def cut_off(device: aiomqtt.Client) -> None:
+async def disconnect_abruptly(device: aiomqtt.Client) -> None:
     """Connect, then lose the connection without a word."""
     with pytest.raises(aiomqtt.MqttError):
         async with device:
@@ -301,7 +303,7 @@ async def test_a_stolen_token_without_its_key_is_refused(server: NatsServer, tmp
 
 async def test_a_device_cannot_give_itself_more(server: NatsServer, tmp_path: Path) -> None:
     """A token that another key signed, even a user's own, or that claims permissions of its own, is refused."""
-    stranger = DeviceCredentials(ensure_nats_keys(tmp_path / "other").deploy, server.url)
+    stranger = NatsCredentialIssuer(ensure_nats_keys(tmp_path / "other").deploy, server.url)
     token, user = parse_credentials(stranger.mint("A", "nats").credential.secret)
     assert await refused_nats(server, token, user, tmp_path)
     assert await refused_mqtt(server, stranger.mint("A", "mqtt").credential)

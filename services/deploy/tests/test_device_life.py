@@ -123,10 +123,10 @@ async def test_added_heard_told_and_revoked(bus: NatsBroker, unique: str, tmp_pa
         revoke = RevokeDevices(device_ids=[unique])
         assert await ask(bus, subjects.RPC_DEVICE_REVOKE, revoke, DevicesRevoked, timeout_s=PATIENCE_S)
 
-        async def cut_off() -> bool:
+        async def is_cut_off() -> bool:
             return device.is_closed
 
-        await until(cut_off)
+        await until(is_cut_off)
     assert (await view(bus, unique)).revoked_at
 
 

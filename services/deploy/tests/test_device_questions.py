@@ -18,16 +18,17 @@ from k1_contracts.fleet import (
 )
 from k1_contracts.graph_queries import KeySet
 from k1_deploy.devices import device_store
-from k1_deploy.devices.device_questions import DeviceQuestions
-from k1_deploy.devices.presence import PresenceTable
-from k1_deploy.devices.revoking import CredentialKeeper
+from k1_deploy.devices.access.credential_service import CredentialService
+from k1_deploy.devices.device_queries import DeviceQueries
+from k1_deploy.devices.presence_cache import PresenceCache
+from k1_deploy.requests.bundle_queries import BundleQueries
 from k1_platform.database import Pool
 from k1_platform.device_credentials import MintedCredential
 from k1_platform.errors import TransientError
 from k1_platform.rpc import AnswerError
 from services.deploy.tests.bundles import bundle_info
+from services.deploy.tests.deployment_lookup import FakeDeploymentLookup
 from services.deploy.tests.devices import bundle, hello
-from services.deploy.tests.holdings import FixedHoldings
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 DOCUMENT = '{"keys":[]}'
@@ -62,13 +63,13 @@ def credentials() -> FakeCredentials:
 
 
 @pytest.fixture
-def presence() -> PresenceTable:
-    return PresenceTable(6.0, lambda: 0.0)
+def presence() -> PresenceCache:
+    return PresenceCache(6.0, lambda: 0.0)
 
 
 @pytest.fixture
-def holdings() -> FixedHoldings:
-    return FixedHoldings()
+def lookup() -> FakeDeploymentLookup:
+    return FakeDeploymentLookup()
 
 
 SERVERS = DeviceServers(nats_url="tls://stage.example:4222", ca="a certificate")
@@ -76,16 +77,21 @@ SERVERS = DeviceServers(nats_url="tls://stage.example:4222", ca="a certificate")
 
 @pytest.fixture
 def questions(
-    pool: Pool, presence: PresenceTable, holdings: FixedHoldings, credentials: FakeCredentials
-) -> DeviceQuestions:
-    async def get_bundle(_: GetBundle) -> BundleInfo:
-        return bundle_info(1)
-
+    pool: Pool, presence: PresenceCache, lookup: FakeDeploymentLookup, credentials: FakeCredentials
+) -> DeviceQueries:
     async def trusted_keys() -> KeySet:
         return KeySet(keys=[], document=DOCUMENT)
 
-    keeper = CredentialKeeper(pool, credentials, credentials.purge_sessions)
-    return DeviceQuestions(pool, presence, holdings, keeper, get_bundle, trusted_keys, lambda: NOW, SERVERS)
+    service = CredentialService(pool, credentials, credentials.purge_sessions)
+    return DeviceQueries(pool, presence, lookup, service, trusted_keys, lambda: NOW, SERVERS)
+
+
+@pytest.fixture
+def bundle_queries(pool: Pool, presence: PresenceCache) -> BundleQueries:
+    async def get_bundle(_: GetBundle) -> BundleInfo:
+        return bundle_info(1)
+
+    return BundleQueries(pool, presence, get_bundle)
 
 
 def add(
@@ -111,7 +117,7 @@ async def audit(pool: Pool) -> list[tuple[str, str]]:
     return [(row["device_id"], row["action"]) for row in rows]
 
 
-async def test_added_listed_and_read(questions: DeviceQuestions, pool: Pool) -> None:
+async def test_added_listed_and_read(questions: DeviceQueries, pool: Pool) -> None:
     """Each device gets one credential and the keys to trust; the secrets are not kept."""
     answer = await questions.add_devices(add("b", "a", "b", group="stage"))
     assert [(each.device_id, each.secret) for each in answer.credentials] == [
@@ -130,7 +136,7 @@ async def test_added_listed_and_read(questions: DeviceQuestions, pool: Pool) -> 
     assert "secret" not in kept
 
 
-async def test_a_device_that_exists(questions: DeviceQuestions, credentials: FakeCredentials) -> None:
+async def test_a_device_that_exists(questions: DeviceQueries, credentials: FakeCredentials) -> None:
     """It is an error, and nothing of the request happens; renewed it has a new credential and the old one is revoked."""
     await questions.add_devices(add("a"))
     assert await refused(questions.add_devices(add("new", "a"))) == ("device_exists", 409)
@@ -142,7 +148,7 @@ async def test_a_device_that_exists(questions: DeviceQuestions, credentials: Fak
 
 
 async def test_revoked(
-    questions: DeviceQuestions, credentials: FakeCredentials, presence: PresenceTable
+    questions: DeviceQueries, credentials: FakeCredentials, presence: PresenceCache
 ) -> None:
     """Every credential that the device ever had; it is listed on request only, and comes back when renewed."""
     await questions.add_devices(add("a", "b"))
@@ -162,9 +168,7 @@ async def test_revoked(
     assert (await questions.get_device(GetDevice(device_id="a"))).revoked_at is None
 
 
-async def test_the_bus_is_away_while_revoking(
-    questions: DeviceQuestions, credentials: FakeCredentials
-) -> None:
+async def test_the_bus_is_away_while_revoking(questions: DeviceQueries, credentials: FakeCredentials) -> None:
     """The error is told; the next revocation of anybody, or asking again, completes it."""
     await questions.add_devices(add("a", "b"))
     credentials.fails = True
@@ -175,7 +179,7 @@ async def test_the_bus_is_away_while_revoking(
     assert credentials.revoked == {"Ua1", "Ub2"}
 
 
-async def test_unknown_devices(questions: DeviceQuestions) -> None:
+async def test_unknown_devices(questions: DeviceQueries) -> None:
     """They are named, and nobody is revoked."""
     await questions.add_devices(add("a"))
     assert await refused(questions.get_device(GetDevice(device_id="x"))) == ("device_not_found", 404)
@@ -186,14 +190,13 @@ async def test_unknown_devices(questions: DeviceQuestions) -> None:
     assert (await questions.get_device(GetDevice(device_id="a"))).revoked_at is None
 
 
-async def test_without_keys(pool: Pool, questions: DeviceQuestions) -> None:
+async def test_without_keys(pool: Pool, questions: DeviceQueries) -> None:
     """A service that was given none says so."""
-    bare = DeviceQuestions(
+    bare = DeviceQueries(
         pool,
         questions.presence,
-        questions.holdings,
+        questions.deployments,
         None,
-        questions.get_bundle,
         questions.trusted_keys,
         questions.clock,
         SERVERS,
@@ -206,7 +209,7 @@ async def test_without_keys(pool: Pool, questions: DeviceQuestions) -> None:
 
 
 async def test_what_a_device_is(
-    questions: DeviceQuestions, pool: Pool, presence: PresenceTable, holdings: FixedHoldings
+    questions: DeviceQueries, pool: Pool, presence: PresenceCache, lookup: FakeDeploymentLookup
 ) -> None:
     """What it said, whether it is there, its alarms, what it should run, and who holds it."""
     await questions.add_devices(add("a"))
@@ -224,13 +227,13 @@ async def test_what_a_device_is(
     assert (view.running, view.expected, view.staged) == (bundle(1), bundle(2), [bundle(2).bundle_sha256])
     assert (view.healing, view.deployment_id, view.last_deployment_id) == (True, None, "dep_" + "0" * 26)
     assert [(notice.code, notice.message) for notice in view.alarms] == [("drift_alert", "drift_ms > 50")]
-    holdings.held["a"] = "dep_" + "1" * 26
+    lookup.held["a"] = "dep_" + "1" * 26
     held = await questions.get_device(GetDevice(device_id="a"))
     assert (held.healing, held.deployment_id) == (False, "dep_" + "1" * 26)
 
 
 async def test_who_could_run_a_bundle(
-    questions: DeviceQuestions, pool: Pool, presence: PresenceTable
+    questions: DeviceQueries, bundle_queries: BundleQueries, pool: Pool, presence: PresenceCache
 ) -> None:
     """Every device that is not revoked, with the reason where it could not."""
     await questions.add_devices(add("fine", "old", "poor", "full", "away", "new", "gone"))
@@ -246,7 +249,7 @@ async def test_who_could_run_a_bundle(
     for device_id in ("fine", "old", "poor", "full", "new"):
         presence.put(device_id, Presence(device_id=device_id, online_since=NOW, last_seen=NOW))
     info = bundle_info(1)
-    view = await questions.get_bundle_view(GetBundle(track_id=info.bundle.track_id, version=1))
+    view = await bundle_queries.get_bundle_view(GetBundle(track_id=info.bundle.track_id, version=1))
     assert (view.manifest, view.bundle) == (info.manifest, info.bundle)
     assert {each.device_id: each.status for each in view.compatibility} == {
         "fine": "ok",
@@ -260,7 +263,7 @@ async def test_who_could_run_a_bundle(
 
 
 async def test_sessions_of_who_is_cut_off_are_purged(
-    questions: DeviceQuestions, credentials: FakeCredentials
+    questions: DeviceQueries, credentials: FakeCredentials
 ) -> None:
     """By revoking and by renewing, and not by adding."""
     await questions.add_devices(add("a", "b"))
@@ -271,7 +274,7 @@ async def test_sessions_of_who_is_cut_off_are_purged(
 
 
 async def test_the_use_of_its_credential_is_an_alarm_of_the_device(
-    questions: DeviceQuestions, pool: Pool
+    questions: DeviceQueries, pool: Pool
 ) -> None:
     """Whether the device is online or not."""
     await questions.add_devices(add("a", "b"))

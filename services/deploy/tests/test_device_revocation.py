@@ -13,7 +13,7 @@ import pytest
 
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts.fleet import DeviceCredential
-from k1_deploy.devices.credentials import DeviceCredentials
+from k1_deploy.devices.access.credential_issuer import NatsCredentialIssuer
 from k1_platform import nats_account
 from k1_platform.errors import TransientError
 from k1_platform.nats_account import AccountRefusedError
@@ -205,4 +205,4 @@ async def test_everything_that_deploy_holds_made_anew(server: NatsServer, tmp_pa
 def test_a_folder_without_a_key_is_named(tmp_path: Path) -> None:
     """The service says at its start which file is missing."""
     with pytest.raises(FileNotFoundError, match=r"account\.json"):
-        DeviceCredentials(tmp_path, "nats://127.0.0.1:1")
+        NatsCredentialIssuer(tmp_path, "nats://127.0.0.1:1")

@@ -79,10 +79,10 @@ async def test_the_first_hello_settles_what_it_should_run(
 ) -> None:
     """What it runs then is right; that it runs something else later is not."""
     assert (await row(connection)).expected_known is False
-    await inventory.hello(said(hello("a", active=bundle(1))))
+    await inventory.handle_hello(said(hello("a", active=bundle(1))))
     first = await row(connection)
     assert (first.expected, first.running, first.differs) == (bundle(1), bundle(1), False)
-    await inventory.hello(said(hello("a", active=bundle(2)), NOW + timedelta(seconds=1)))
+    await inventory.handle_hello(said(hello("a", active=bundle(2)), NOW + timedelta(seconds=1)))
     second = await row(connection)
     assert (second.expected, second.running, second.differs) == (bundle(1), bundle(2), True)
     assert told == [(first, hello("a", active=bundle(1))), (second, hello("a", active=bundle(2)))]
@@ -90,8 +90,8 @@ async def test_the_first_hello_settles_what_it_should_run(
 
 async def test_an_empty_device_should_stay_empty(inventory: Inventory, connection: Connection) -> None:
     """No bundle is something to settle as well: it is the idle show."""
-    await inventory.hello(said(hello("a")))
-    await inventory.hello(said(hello("a", active=bundle(1)), NOW + timedelta(seconds=1)))
+    await inventory.handle_hello(said(hello("a")))
+    await inventory.handle_hello(said(hello("a", active=bundle(1)), NOW + timedelta(seconds=1)))
     device = await row(connection)
     assert (device.expected_known, device.expected, device.differs) == (True, None, True)
 
@@ -99,8 +99,8 @@ async def test_an_empty_device_should_stay_empty(inventory: Inventory, connectio
 async def test_a_deployment_before_the_first_hello(inventory: Inventory, connection: Connection) -> None:
     """What was settled is not adopted away."""
     await device_store.set_expected(connection, {"a": bundle(3), "b": None})
-    await inventory.hello(said(hello("a", active=bundle(1))))
-    await inventory.hello(said(hello("b", active=bundle(1))))
+    await inventory.handle_hello(said(hello("a", active=bundle(1))))
+    await inventory.handle_hello(said(hello("b", active=bundle(1))))
     expected = {device.id: device.expected for device in (await row(connection), await row(connection, "b"))}
     assert expected == {"a": bundle(3), "b": None}
     assert (await row(connection, "c")).expected_known is False
@@ -109,16 +109,16 @@ async def test_a_deployment_before_the_first_hello(inventory: Inventory, connect
 async def test_hellos_out_of_order(inventory: Inventory, connection: Connection) -> None:
     """The newest counts; the same one twice is one."""
     new, old = hello("a", firmware="2.0.0"), hello("a", firmware="1.0.0")
-    await inventory.hello(said(new, NOW + timedelta(seconds=5)))
-    await inventory.hello(said(old, NOW))
-    await inventory.hello(said(new, NOW + timedelta(seconds=5)))
+    await inventory.handle_hello(said(new, NOW + timedelta(seconds=5)))
+    await inventory.handle_hello(said(old, NOW))
+    await inventory.handle_hello(said(new, NOW + timedelta(seconds=5)))
     device = await row(connection)
     assert (device.hello, device.hello_at) == (new, NOW + timedelta(seconds=5))
 
 
 async def test_redriven(inventory: Inventory, connection: Connection) -> None:
     """A dead letter that is driven anew is of the device that said it."""
-    await inventory.hello(said(hello("a"), subject="redrive.deploy-devices.device.a.hello"))
+    await inventory.handle_hello(said(hello("a"), subject="redrive.deploy-devices.device.a.hello"))
     assert (await row(connection)).hello == hello("a")
 
 
@@ -141,7 +141,7 @@ async def test_whose_hello_is_refused(
     await device_store.set_revoked(connection, ["c"], NOW)
     before = await device_store.list_devices(connection, include_revoked=True)
     with pytest.raises(PermanentError) as found:
-        await inventory.hello(said(body, subject=subject))
+        await inventory.handle_hello(said(body, subject=subject))
     assert found.value.code == code
     [(to, error)] = devices_link.errors
     assert (to, error.subject, error.code) == (f"command.{body.id}.error", subject, code)
@@ -154,7 +154,7 @@ async def test_whose_hello_is_refused(
 @given(data=st.binary(max_size=300) | st.just(b'{"id":"a"}') | st.just(hello("a").to_json()[:-20]))
 async def test_malformed(inventory: Inventory, told: list[Any], data: bytes) -> None:
     """Whatever is no hello is done with: as a dead letter it would push out those of others."""
-    await inventory.hello(Delivery("device.a.hello", data))  # type: ignore[arg-type]
+    await inventory.handle_hello(Delivery("device.a.hello", data))  # type: ignore[arg-type]
     assert told == []
 
 
@@ -162,10 +162,10 @@ async def test_the_device_gets_to_know_what_is_wrong(
     inventory: Inventory, devices_link: RecordingClient
 ) -> None:
     """The field and why; of many wrong hellos a few, and how many there were between."""
-    await inventory.hello(said(hello("b"), subject="device.a.hello"))
+    await inventory.handle_hello(said(hello("b"), subject="device.a.hello"))
     wrong = hello("a").model_copy(update={"firmware": "one"}).to_json()
     for _ in range(20):
-        await inventory.hello(Delivery("device.a.hello", wrong))  # type: ignore[arg-type]
+        await inventory.handle_hello(Delivery("device.a.hello", wrong))  # type: ignore[arg-type]
     assert {to for to, _ in devices_link.errors} == {"command.a.error"}
     first, second, *more = [error for _, error in devices_link.errors]
     assert (first.code, first.field, first.device_id) == ("wrong_id", "id", "a")
@@ -186,7 +186,7 @@ async def test_groups_and_pages(connection: Connection) -> None:
 
 async def test_added_again(connection: Connection, inventory: Inventory) -> None:
     """A renewed device is no longer revoked and keeps its group and what it should run."""
-    await inventory.hello(said(hello("a", active=bundle(1))))
+    await inventory.handle_hello(said(hello("a", active=bundle(1))))
     await device_store.set_revoked(connection, ["a"], NOW)
     await device_store.upsert_devices(connection, ["a"], "mqtt", None, NOW + timedelta(days=1))
     device = await row(connection)

@@ -8,15 +8,22 @@ import pytest
 
 from k1_contracts.deployments import ControlDeployment, RequestDeployment
 from k1_contracts.ids import new_id
-from k1_deploy import store
-from k1_deploy.deployment_questions import DeploymentQuestions
 from k1_deploy.devices import device_store
-from k1_deploy.driving import leases, locks, mailbox
-from k1_deploy.driving.journal import Journal, OvertakenError
-from k1_deploy.driving.leases import Lease
-from k1_deploy.driving.locks import Blocked, Taken
 from k1_deploy.errors import LeaseLostError
-from k1_deploy.saga.entries import Became, Controlled, Locked, LogEntry, Opened, Outcome, logged
+from k1_deploy.orchestration.event_log import EventLog, WriteConflictError
+from k1_deploy.orchestration.storage import deployment_store, device_locks, leases, signal_store
+from k1_deploy.orchestration.storage.device_locks import LocksBlocked, LocksTaken
+from k1_deploy.orchestration.storage.leases import DeploymentLease
+from k1_deploy.requests.deployment_queries import DeploymentQueries
+from k1_deploy.saga.entries import (
+    Controlled,
+    Locked,
+    LogEntry,
+    Opened,
+    Outcome,
+    StatusChanged,
+    truncate_to_ms,
+)
 from k1_deploy.saga.signals import ControlSignal
 from k1_deploy.saga.transitions import fold
 from k1_platform.database import Pool
@@ -26,7 +33,7 @@ from services.deploy.tests.devices import hello
 
 LEASE_S = 600.0
 """Ends when a test says so."""
-NOW = logged(datetime.now(UTC))
+NOW = truncate_to_ms(datetime.now(UTC))
 CANCEL = ControlSignal(action="cancel", by="anna")
 
 
@@ -50,14 +57,16 @@ async def add(pool: Pool, device_ids: Sequence[str], number: int = 1) -> str:
         activation=request.activation,
         guard_s=600,
     )
-    row = store.DeploymentRow(request, info, [], None, closed=False)
+    row = deployment_store.DeploymentRow(request, info, [], None, closed=False)
     async with pool.acquire() as connection, connection.transaction():
         await device_store.upsert_devices(connection, device_ids, "nats", None, NOW)
-        await store.insert_deployment(connection, row, fold(request.deployment_id, [opened]), [opened])
+        await deployment_store.insert_deployment(
+            connection, row, fold(request.deployment_id, [opened]), [opened]
+        )
     return request.deployment_id
 
 
-async def claim(pool: Pool, owner: str, limit: int = 10) -> list[Lease]:
+async def claim(pool: Pool, owner: str, limit: int = 10) -> list[DeploymentLease]:
     async with pool.acquire() as connection:
         return await leases.claim(connection, owner, limit, LEASE_S)
 
@@ -67,14 +76,16 @@ async def expire(pool: Pool) -> None:
     await pool.execute("UPDATE deploy.deployments SET lease_until = now() - interval '1 ms'")
 
 
-async def journal(pool: Pool, lease: Lease, told: list[Sequence[LogEntry]] | None = None) -> Journal:
+async def journal(
+    pool: Pool, lease: DeploymentLease, told: list[Sequence[LogEntry]] | None = None
+) -> EventLog:
     async with pool.acquire() as connection:
-        found = await store.load(connection, lease.deployment_id)
+        found = await deployment_store.load_deployment(connection, lease.deployment_id)
     assert found is not None
     row, entries = found
     news = told if told is not None else []
     state = fold(lease.deployment_id, entries)
-    return Journal(pool, lease, row, state, len(entries), lambda _before, _after, added: news.append(added))
+    return EventLog(pool, lease, row, state, len(entries), lambda _before, _after, added: news.append(added))
 
 
 async def test_of_two_owners_one_gets_the_deployment(pool: Pool) -> None:
@@ -113,7 +124,7 @@ async def test_a_renewed_lease_is_kept_and_a_lost_one_ends(pool: Pool) -> None:
 def test_a_lease_ends_by_itself() -> None:
     """Without any answer of the database its holder stops before another could begin."""
     now = 100.0
-    lease = Lease("dep", "one", 1, LEASE_S, valid_until=now + LEASE_S, clock=lambda: now)
+    lease = DeploymentLease("dep", "one", 1, LEASE_S, valid_until=now + LEASE_S, clock=lambda: now)
     lease.require()
     now += LEASE_S
     with pytest.raises(LeaseLostError):
@@ -127,10 +138,10 @@ async def test_a_given_back_deployment_waits_for_its_time_or_a_signal(pool: Pool
     async with pool.acquire() as connection:
         await leases.release(connection, lease, NOW + timedelta(days=1))
         assert await claim(pool, "two") == []
-        signal = await mailbox.add_signal(connection, deployment, CANCEL)
+        signal = await signal_store.add_signal(connection, deployment, CANCEL)
         [again] = await claim(pool, "two")
         assert not again.taken_over
-        await mailbox.drop_signals(connection, [signal])
+        await signal_store.delete_signals(connection, [signal])
         await leases.release(connection, again, NOW - timedelta(seconds=1))
     assert [each.deployment_id for each in await claim(pool, "three")] == [deployment]
 
@@ -141,9 +152,9 @@ async def test_who_dies_with_what_a_signal_began_is_replaced(pool: Pool) -> None
     [lease] = await claim(pool, "one")
     async with pool.acquire() as connection:
         await leases.release(connection, lease, datetime.now(UTC) + timedelta(minutes=10))
-        signal_id = await mailbox.add_signal(connection, deployment, CANCEL)
+        signal_id = await signal_store.add_signal(connection, deployment, CANCEL)
         assert await claim(pool, "one")
-        await mailbox.drop_signals(connection, [signal_id])
+        await signal_store.delete_signals(connection, [signal_id])
     await expire(pool)
     [successor] = await claim(pool, "two")
     assert successor.taken_over
@@ -174,7 +185,7 @@ async def test_what_comes_in_together_is_written_together(pool: Pool) -> None:
     told: list[Sequence[LogEntry]] = []
     writer = await journal(pool, lease, told)
     running = asyncio.create_task(writer.run())
-    await writer.write(Locked(at=NOW, device_ids=ids), Became(at=NOW, status="checking"))
+    await writer.write(Locked(at=NOW, device_ids=ids), StatusChanged(at=NOW, status="checking"))
 
     async def check(device_id: str) -> None:
         from services.deploy.tests.test_saga_rules import intent, outcome
@@ -186,7 +197,7 @@ async def test_what_comes_in_together_is_written_together(pool: Pool) -> None:
     running.cancel()
     assert len(told) < 50
     async with pool.acquire() as connection:
-        found = await store.load(connection, lease.deployment_id)
+        found = await deployment_store.load_deployment(connection, lease.deployment_id)
         rows = await device_store.get_devices(connection, ids)
     assert found is not None
     assert fold(lease.deployment_id, found[1]) == writer.state
@@ -202,7 +213,7 @@ async def test_what_is_overtaken_is_told_to_its_writer_alone(pool: Pool) -> None
     pause = Controlled(at=NOW, action="pause", by="anna")
     late = Outcome(at=NOW, device_id="a", step="stage", result="done")
     results = await asyncio.gather(writer.write(late), writer.write(pause), return_exceptions=True)
-    assert isinstance(results[0], OvertakenError)
+    assert isinstance(results[0], WriteConflictError)
     assert results[1] is None
     assert writer.state.paused
     running.cancel()
@@ -212,19 +223,19 @@ async def test_devices_are_held_all_or_none_and_the_earlier_comes_first(pool: Po
     """The later deployment waits, and knows for whom; a third that asks for less does not overtake it."""
     first, second, third = [await add(pool, ids) for ids in (["a", "b"], ["b", "c"], ["c"])]
     held = {lease.deployment_id: lease for lease in await claim(pool, "one")}
-    assert await locks.take_first(pool, held[second], ["b", "c"]) == Blocked([first])
+    assert await device_locks.lock_devices(pool, held[second], ["b", "c"]) == LocksBlocked([first])
     fence = held[first].fence
-    assert await locks.take_first(pool, held[first], ["a", "b"]) == Taken(["a", "b"], [])
+    assert await device_locks.lock_devices(pool, held[first], ["a", "b"]) == LocksTaken(["a", "b"], [])
     assert held[first].fence > fence
-    assert await locks.take_first(pool, held[third], ["c"]) == Blocked([second])
+    assert await device_locks.lock_devices(pool, held[third], ["c"]) == LocksBlocked([second])
     async with pool.acquire() as connection:
-        holdings = locks.DeviceHoldings()
-        assert await holdings.holders(connection, ["a", "b", "c"]) == {"a": first, "b": first}
-        assert await holdings.stages(connection, "a", bundle_info(1).bundle.sha256)
-        assert not await holdings.stages(connection, "c", bundle_info(1).bundle.sha256)
+        lookup = device_locks.DeviceLockLookup()
+        assert await lookup.find_holders(connection, ["a", "b", "c"]) == {"a": first, "b": first}
+        assert await lookup.is_staging(connection, "a", bundle_info(1).bundle.sha256)
+        assert not await lookup.is_staging(connection, "c", bundle_info(1).bundle.sha256)
         await pool.execute("UPDATE deploy.deployments SET status = 'succeeded' WHERE id = $1", first)
-        await locks.unlock(connection, first, ["a", "b"])
-    assert await locks.take_first(pool, held[second], ["b", "c"]) == Taken(["b", "c"], [])
+        await device_locks.unlock_devices(connection, first, ["a", "b"])
+    assert await device_locks.lock_devices(pool, held[second], ["b", "c"]) == LocksTaken(["b", "c"], [])
 
 
 async def test_everybody_asks_at_once_and_nobody_hangs(pool: Pool) -> None:
@@ -234,9 +245,9 @@ async def test_everybody_asks_at_once_and_nobody_hangs(pool: Pool) -> None:
         await add(pool, ids[number % 10 :] + ids[: number % 10])
     held = await claim(pool, "one", 20)
     taken = await asyncio.wait_for(
-        asyncio.gather(*(locks.take_first(pool, lease, ids) for lease in held)), timeout=60
+        asyncio.gather(*(device_locks.lock_devices(pool, lease, ids) for lease in held)), timeout=60
     )
-    assert len([each for each in taken if isinstance(each, Taken)]) == 1
+    assert len([each for each in taken if isinstance(each, LocksTaken)]) == 1
 
 
 async def test_what_a_later_deployment_decided_is_not_taken_back(pool: Pool) -> None:
@@ -248,7 +259,7 @@ async def test_what_a_later_deployment_decided_is_not_taken_back(pool: Pool) -> 
         ours = {"bundle_sha256": mine.sha256, "track_id": mine.track_id, "version": mine.version}
         running = hello("a", active=ours).active
         await device_store.set_expected(connection, {"a": running, "b": None})
-    assert await locks.take_again(pool, lease, ["a", "b"], mine.sha256) == Taken(["a"], ["b"])
+    assert await device_locks.relock_devices(pool, lease, ["a", "b"], mine.sha256) == LocksTaken(["a"], ["b"])
     assert deployment == lease.deployment_id
 
 
@@ -257,28 +268,28 @@ async def test_healing_holds_a_device_for_a_time(pool: Pool) -> None:
     await add(pool, ["a"])
     [lease] = await claim(pool, "one")
     async with pool.acquire() as connection:
-        fence = await locks.hold_for_healing(connection, "a", 60)
+        fence = await device_locks.lock_for_reconciler(connection, "a", 60)
         assert fence is not None
         assert fence > lease.fence
-        assert await locks.hold_for_healing(connection, "a", 60) is None
-        assert await locks.take_first(pool, lease, ["a"]) == Blocked([locks.HEALING])
+        assert await device_locks.lock_for_reconciler(connection, "a", 60) is None
+        assert await device_locks.lock_devices(pool, lease, ["a"]) == LocksBlocked([device_locks.RECONCILER])
         await connection.execute("UPDATE deploy.device_locks SET until = now() - interval '1 ms'")
-    assert await locks.take_first(pool, lease, ["a"]) == Taken(["a"], [])
+    assert await device_locks.lock_devices(pool, lease, ["a"]) == LocksTaken(["a"], [])
     async with pool.acquire() as connection:
-        assert await locks.hold_for_healing(connection, "a", 60) is None
+        assert await device_locks.lock_for_reconciler(connection, "a", 60) is None
 
 
 async def test_a_pause_that_nobody_has_taken_yet_can_be_resumed(pool: Pool) -> None:
     """Both wishes wait in their order; without the pause there is nothing to resume."""
     deployment_id = await add(pool, ["a"])
-    questions = DeploymentQuestions(pool, lambda _: {}, lambda: datetime.now(UTC))
+    questions = DeploymentQueries(pool, lambda _: {}, lambda: datetime.now(UTC))
     resume = ControlDeployment(deployment_id=deployment_id, action="resume")
     with pytest.raises(AnswerError, match="nothing to resume"):
         await questions.control(resume)
     await questions.control(ControlDeployment(deployment_id=deployment_id, action="pause"))
     await questions.control(resume)
     async with pool.acquire() as connection:
-        waiting = await mailbox.waiting_signals(connection, [deployment_id])
+        waiting = await signal_store.list_signals(connection, [deployment_id])
     actions = [
         each.signal.action for each in waiting[deployment_id] if isinstance(each.signal, ControlSignal)
     ]

@@ -11,9 +11,9 @@ from nats.aio.client import Client
 
 from k1_contracts import subjects
 from k1_contracts.devices import Activate, DeviceCommand, DeviceReply, Discard, Info, Verb
-from k1_deploy.devices import link as link_module
-from k1_deploy.devices.clock import RoundTrip
-from k1_deploy.devices.link import PINGS, DeviceLink, PingLostError
+from k1_deploy.devices.device_link import link as link_module
+from k1_deploy.devices.device_link.clock import RoundTrip
+from k1_deploy.devices.device_link.link import PINGS, DeviceLink, PingLostError
 from k1_deploy.errors import DeviceUnreachable
 from k1_platform.device_errors import DeviceErrors, ErrorLimiter
 from k1_platform.nats_connection import connect_options

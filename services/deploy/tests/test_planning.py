@@ -10,13 +10,13 @@ from k1_contracts.deployments import ActivateAt, GateOverride, PlanDeployment, S
 from k1_contracts.devices import Presence
 from k1_contracts.graph import GraphImpact
 from k1_deploy.devices import device_store
-from k1_deploy.devices.presence import PresenceTable
-from k1_deploy.planning import Planner
+from k1_deploy.devices.presence_cache import PresenceCache
+from k1_deploy.requests.plans import Planner
 from k1_platform.database import Pool
 from k1_platform.rpc import AnswerError
 from services.deploy.tests.bundles import bundle_info
+from services.deploy.tests.deployment_lookup import FakeDeploymentLookup
 from services.deploy.tests.devices import bundle, hello
-from services.deploy.tests.holdings import FixedHoldings
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 TRACK = bundle(1).track_id or ""
@@ -60,13 +60,13 @@ def catalogue() -> FakeCatalogue:
 
 
 @pytest.fixture
-def holdings() -> FixedHoldings:
-    return FixedHoldings()
+def lookup() -> FakeDeploymentLookup:
+    return FakeDeploymentLookup()
 
 
 @pytest.fixture
-def presence() -> PresenceTable:
-    table = PresenceTable(6.0, lambda: 0.0)
+def presence() -> PresenceCache:
+    table = PresenceCache(6.0, lambda: 0.0)
     for device_id in DEVICES:
         table.put(device_id, Presence(device_id=device_id, online_since=NOW, last_seen=NOW))
     return table
@@ -74,7 +74,7 @@ def presence() -> PresenceTable:
 
 @pytest.fixture
 async def planner(
-    pool: Pool, presence: PresenceTable, holdings: FixedHoldings, catalogue: FakeCatalogue
+    pool: Pool, presence: PresenceCache, lookup: FakeDeploymentLookup, catalogue: FakeCatalogue
 ) -> Planner:
     """Six devices in the group `stage`: two run bundle 2, one bundle 3, one a stranger's, two nothing."""
     running = [bundle(2), bundle(2), bundle(3), bundle(9), None, None]
@@ -82,7 +82,7 @@ async def planner(
         await device_store.insert_devices(connection, DEVICES, "nats", "stage", NOW)
         for device_id, active in zip(DEVICES, running, strict=True):
             await device_store.save_hello(connection, hello(device_id, active=active), NOW)
-    return Planner(pool, presence, holdings, catalogue.get_bundle, catalogue.compare, lambda: NOW)
+    return Planner(pool, presence, lookup, catalogue.get_bundle, catalogue.compare, lambda: NOW)
 
 
 def order(**changes: Any) -> PlanDeployment:
@@ -150,11 +150,11 @@ async def test_a_plan_changes_nothing(planner: Planner, pool: Pool) -> None:
     ("max_failures", "starts"), [(0, False), (1, False), (2, True), ("33%", False), ("34%", True)]
 )
 async def test_blocked_devices_count_as_failures(
-    planner: Planner, presence: PresenceTable, max_failures: int | str, starts: bool
+    planner: Planner, presence: PresenceCache, max_failures: int | str, starts: bool
 ) -> None:
     """Two of six are away: with fewer allowed nothing would start, else they are left out."""
-    presence.end("d1")
-    presence.end("d4")
+    presence.expire("d1")
+    presence.expire("d4")
     plan = await planner.plan(order(strategy=Strategy(max_failures=max_failures)))
     assert plan.would_start == starts
     assert [device.device_id for device in plan.devices if device.batch is None] == ["d1", "d4"]
@@ -162,10 +162,10 @@ async def test_blocked_devices_count_as_failures(
     assert ("Leave out 2 devices, which a gate blocks." in plan.steps) == starts
 
 
-async def test_nobody_left(planner: Planner, presence: PresenceTable) -> None:
+async def test_nobody_left(planner: Planner, presence: PresenceCache) -> None:
     """A deployment without devices would not start, however many may fail."""
     for device_id in DEVICES:
-        presence.end(device_id)
+        presence.expire(device_id)
     plan = await planner.plan(order(strategy=Strategy(max_failures="100%")))
     assert (plan.would_start, plan.batches, plan.steps) == (False, [], [])
 
@@ -180,9 +180,9 @@ async def test_a_show_that_fails_a_gate(planner: Planner, catalogue: FakeCatalog
     assert [check.gate for check in plan.checks if check.overridden] == ["photosensitivity"]
 
 
-async def test_whom_it_waits_for(planner: Planner, holdings: FixedHoldings) -> None:
+async def test_whom_it_waits_for(planner: Planner, lookup: FakeDeploymentLookup) -> None:
     """Every deployment that holds one of the devices, once."""
-    holdings.held = {
+    lookup.held = {
         "d0": "dep_" + "B" * 26,
         "d1": "dep_" + "A" * 26,
         "d2": "dep_" + "B" * 26,

@@ -7,9 +7,9 @@ from typing import cast
 import asyncpg
 import pytest
 
-from k1_deploy.driving import runner as module
-from k1_deploy.driving.opening import Opening
-from k1_deploy.driving.runner import Runner
+from k1_deploy.orchestration import scheduler as module
+from k1_deploy.orchestration.executor_factory import ExecutorFactory
+from k1_deploy.orchestration.scheduler import DeploymentScheduler
 from k1_platform.database import TRANSIENT_ERRORS, Pool
 from k1_platform.dead_letters import classify
 
@@ -24,7 +24,9 @@ DYING = [
 async def test_work_goes_on_after_the_database_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """A killed server makes asyncpg raise also what it calls its own error; the process does not end by it."""
     monkeypatch.setattr(module, "POLL_S", 0.0)
-    runner = Runner(cast("Pool", None), cast("Opening", None), lambda: datetime.now(UTC), lease_s=5)
+    runner = DeploymentScheduler(
+        cast("Pool", None), cast(ExecutorFactory, None), lambda: datetime.now(UTC), lease_s=5
+    )
     errors, survived = list(DYING), asyncio.Event()
 
     async def work() -> None:
@@ -33,7 +35,7 @@ async def test_work_goes_on_after_the_database_was_away(monkeypatch: pytest.Monk
         survived.set()
         await asyncio.Event().wait()
 
-    working = asyncio.create_task(runner._again_and_again(work))
+    working = asyncio.create_task(runner._retry_forever(work))
     done = asyncio.create_task(survived.wait())
     await asyncio.wait({working, done}, return_when=asyncio.FIRST_COMPLETED, timeout=60)
     assert survived.is_set(), working

@@ -9,25 +9,25 @@ from hypothesis import given
 
 from k1_contracts.deployments import ActivateAt, Strategy
 from k1_contracts.devices import DeviceReply, RunningBundle
-from k1_deploy.saga import verdicts
-from k1_deploy.saga.bar_line import BeyondTheEndError, next_downbeat
+from k1_deploy.saga import reply_checks
 from k1_deploy.saga.device import ACTIVATION_ROUNDS, Device
+from k1_deploy.saga.downbeats import NoDownbeatError, next_downbeat
 from k1_deploy.saga.entries import (
-    Became,
     Closed,
     Controlled,
     Intent,
     Locked,
     Opened,
     Outcome,
+    StatusChanged,
     command_id,
     from_json,
-    logged,
     to_json,
+    truncate_to_ms,
 )
 from k1_deploy.saga.errors import IllegalTransitionError
 from k1_deploy.saga.state import State
-from k1_deploy.saga.steps import ActivateBatch, DeviceStep, TakeLocks, WaitUntil, Write, next_steps
+from k1_deploy.saga.steps import ActivateBatch, DeviceStep, LockDevices, WaitUntil, WriteEntry, next_steps
 from k1_deploy.saga.strategy import allowed_failures, batches
 from k1_deploy.saga.transitions import admit, apply, extend, fold
 from services.deploy.tests.devices import hello
@@ -75,7 +75,7 @@ def test_the_next_downbeat_is_the_first_that_can_be_reached(downbeats: list[floa
     exact = (earliest - START) / timedelta(milliseconds=1)
     reachable = [each for each in downbeats if each >= exact]
     if not reachable:
-        with pytest.raises(BeyondTheEndError, match="its last downbeat at"):
+        with pytest.raises(NoDownbeatError, match="its last downbeat at"):
             next_downbeat(downbeats, START, earliest)
         return
     assert START + timedelta(milliseconds=reachable[0]) == next_downbeat(downbeats, START, earliest)
@@ -83,7 +83,7 @@ def test_the_next_downbeat_is_the_first_that_can_be_reached(downbeats: list[floa
 
 def test_a_song_without_downbeats() -> None:
     """Says so, and what to do."""
-    with pytest.raises(BeyondTheEndError, match="has no downbeats; activate at a clock time"):
+    with pytest.raises(NoDownbeatError, match="has no downbeats; activate at a clock time"):
         next_downbeat([], START, START)
 
 
@@ -115,8 +115,8 @@ def outcome(step: str, device_id: str = "k1-0", **changes: object) -> Outcome:
     return Outcome.model_validate(values | changes)
 
 
-def became(status: str, **changes: object) -> Became:
-    return Became.model_validate({"at": START, "status": status} | changes)
+def became(status: str, **changes: object) -> StatusChanged:
+    return StatusChanged.model_validate({"at": START, "status": status} | changes)
 
 
 def on_all(step: str, count: int = 2) -> list[Intent | Outcome]:
@@ -152,7 +152,7 @@ def test_the_log_says_no_more_than_it_must() -> None:
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_times_are_kept_to_the_millisecond(moment: datetime) -> None:
     """What is logged is what is read again."""
-    entry = Closed(at=logged(moment))
+    entry = Closed(at=truncate_to_ms(moment))
     assert from_json(to_json(entry)) == entry
 
 
@@ -223,7 +223,7 @@ def test_groups_are_admitted_whole_or_not_at_all() -> None:
 
 def test_a_new_deployment_takes_its_devices_first() -> None:
     """All of them at once, and nothing else is due."""
-    assert next_steps(fold(DEPLOYMENT, [opened()]), START) == [TakeLocks(("k1-0", "k1-1"))]
+    assert next_steps(fold(DEPLOYMENT, [opened()]), START) == [LockDevices(("k1-0", "k1-1"))]
 
 
 def test_an_order_that_cannot_be_carried_out_takes_nothing() -> None:
@@ -231,8 +231,8 @@ def test_an_order_that_cannot_be_carried_out_takes_nothing() -> None:
     log = [opened(problem="no such bundle", problem_code="gone", bundle=None)]
     state = fold(DEPLOYMENT, log)
     [step] = next_steps(state, START)
-    assert step == Write(became("discarding", code="gone", reason="no such bundle"))
-    assert next_steps(apply(state, step.entry), START) == [Write(became("failed"))]
+    assert step == WriteEntry(became("discarding", code="gone", reason="no such bundle"))
+    assert next_steps(apply(state, step.entry), START) == [WriteEntry(became("failed"))]
 
 
 def test_a_given_time_is_waited_for_before_the_clocks_are_measured() -> None:
@@ -260,7 +260,7 @@ def test_the_guard_ends() -> None:
     over = START + timedelta(seconds=600)
     assert next_steps(state, START) == [WaitUntil(over)]
     [step] = next_steps(state, over)
-    assert step == Write(Closed(at=over))
+    assert step == WriteEntry(Closed(at=over))
     assert next_steps(apply(state, Closed(at=over)), over) == []
 
 
@@ -280,15 +280,15 @@ def test_a_device_is_believed_where_what_it_holds_bears_it_out() -> None:
     """Done is not enough, and a refusal says what the device said."""
     holds = hello("k1-0", staged=[NEW])
     runs = hello("k1-0", active=RunningBundle(bundle_sha256=NEW))
-    assert verdicts.staged(reply(hello=holds), NEW) is None
-    assert verdicts.staged(reply(hello=runs), NEW) is None
-    assert verdicts.staged(reply(hello=hello("k1-0")), NEW) == "it does not hold the bundle"
-    assert verdicts.staged(reply(), NEW) == "it did not say what it holds"
+    assert reply_checks.check_staged(reply(hello=holds), NEW) is None
+    assert reply_checks.check_staged(reply(hello=runs), NEW) is None
+    assert reply_checks.check_staged(reply(hello=hello("k1-0")), NEW) == "it does not hold the bundle"
+    assert reply_checks.check_staged(reply(), NEW) == "it did not say what it holds"
     refused = reply(status="failed", code="no_space", message="1 KiB free")
-    assert verdicts.staged(refused, NEW) == "stage failed (no_space: 1 KiB free)"
-    assert verdicts.runs_new(runs, NEW) is None
-    assert verdicts.runs_new(holds, NEW) == "it runs its idle show instead of the new bundle"
-    assert verdicts.runs_again(runs, None) == f"it still runs bundle {NEW[:12]}"
-    assert verdicts.runs_again(holds, None) is None
-    assert verdicts.discarded(reply(hello=holds), NEW) == "it still holds the bundle"
-    assert verdicts.discarded(reply(hello=runs), NEW) is None
+    assert reply_checks.check_staged(refused, NEW) == "stage failed (no_space: 1 KiB free)"
+    assert reply_checks.check_runs(runs, NEW) is None
+    assert reply_checks.check_runs(holds, NEW) == "it runs its idle show instead of the new bundle"
+    assert reply_checks.check_restored(runs, None) == f"it still runs bundle {NEW[:12]}"
+    assert reply_checks.check_restored(holds, None) is None
+    assert reply_checks.check_discarded(reply(hello=holds), NEW) == "it still holds the bundle"
+    assert reply_checks.check_discarded(reply(hello=runs), NEW) is None

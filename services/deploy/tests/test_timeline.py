@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from k1_deploy.saga.entries import Alarmed, Controlled, TookOver
+from k1_deploy.saga.entries import Alarmed, Controlled, LeaseTakenOver
 from k1_deploy.saga.timeline import device_views, log_lines
 from k1_deploy.saga.transitions import fold
 from services.deploy.tests.saga_world import DEPLOYMENT, OLD, START
@@ -64,7 +64,7 @@ def test_the_log_tells_what_happened_and_not_every_step() -> None:
         *SUCCESS[:3],
         intent("check"),
         outcome("check", result="failed", reason="it is not there"),
-        TookOver(at=LATER, owner="deploy-2", fence=7),
+        LeaseTakenOver(at=LATER, owner="deploy-2", fence=7),
         Controlled(at=LATER, action="cancel", by="anna", reason="wrong song"),
         became("discarding", reason="cancelled by anna"),
     ]

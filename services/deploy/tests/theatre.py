@@ -23,9 +23,9 @@ from k1_contracts.devices import DeviceAlarm, RunningBundle
 from k1_contracts.graph_queries import KeySet, PublicKey
 from k1_contracts.ids import new_id
 from k1_contracts.queries import Answer, RpcError
-from k1_deploy import store
 from k1_deploy.devices import device_store
-from k1_deploy.saga.entries import Intent, LogEntry, Outcome, logged
+from k1_deploy.orchestration.storage import deployment_store
+from k1_deploy.saga.entries import Intent, LogEntry, Outcome, truncate_to_ms
 from k1_platform.broker import broker_options, make_event, publish_event
 from k1_platform.database import Pool, open_pool
 from k1_platform.nats_connection import connect_options
@@ -72,7 +72,7 @@ class Theatre:
     """Of every song that the catalogue is asked for; None: the next one is always `lead_s` ahead."""
     lead_s: float = LEAD_S
     """How much time there is to arm the devices; a busy machine may take all that a plain `now` leaves."""
-    song_began: datetime = field(default_factory=lambda: logged(datetime.now(UTC)))
+    song_began: datetime = field(default_factory=lambda: truncate_to_ms(datetime.now(UTC)))
 
     async def add_devices(self, count: int, *, connect: bool = True) -> list[StageDevice]:
         name = os.urandom(4).hex()
@@ -190,7 +190,7 @@ class Theatre:
 
     async def _log(self, deployment_id: str) -> Sequence[LogEntry]:
         async with self.pool.acquire() as connection:
-            found = await store.load(connection, deployment_id)
+            found = await deployment_store.load_deployment(connection, deployment_id)
         assert found is not None
         return found[1]
 

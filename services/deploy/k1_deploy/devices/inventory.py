@@ -30,7 +30,7 @@ class Inventory:
     errors: DeviceErrors
     on_hello: OnHello
 
-    async def hello(self, message: NatsMessage) -> None:
+    async def handle_hello(self, message: NatsMessage) -> None:
         """Keep the hello of a device that has connected.
 
         A malformed hello and one with the id of another device are the device's own fault: it gets an error, and the
@@ -47,16 +47,16 @@ class Inventory:
             await self.errors.report(device_id, subject, lambda: hello)
             return
         if hello.id != device_id:
-            await self.errors.report(device_id, subject, lambda: errors.foreign_id(device_id, hello.id))
+            await self.errors.report(device_id, subject, lambda: errors.wrong_device_id(device_id, hello.id))
             return
         try:
-            await self._keep(device_id, hello, raw)
+            await self._save(device_id, hello, raw)
         except PermanentError as error:
-            problem = errors.hello_refused(error)
+            problem = errors.hello_rejected(error)
             await self.errors.report(device_id, subject, lambda: problem)
             raise
 
-    async def _keep(self, device_id: str, hello: DeviceHello, raw: Msg) -> None:
+    async def _save(self, device_id: str, hello: DeviceHello, raw: Msg) -> None:
         async with self.pool.acquire() as connection, connection.transaction():
             device = await device_store.save_hello(connection, hello, raw.metadata.timestamp)
             if device is None:

@@ -117,7 +117,7 @@ class Device:
             raise IllegalTransitionError(f"{self._where()} is not verified and cannot be committed")
         return replace(self, outcome="committed", committed=True)
 
-    def heal(self) -> Self:
+    def reconcile(self) -> Self:
         """It was put right after it had been out of reach."""
         if self.outcome != "rollback_pending":
             raise IllegalTransitionError(f"{self._where()} does not wait to be healed")

@@ -85,7 +85,7 @@ class Outcome(Entry):
     """Of an activation: how far from the agreed moment."""
 
 
-class Unfit(Entry):
+class CheckFailed(Entry):
     """A device failed before a step could begin on it: its clock could not be measured, say."""
 
     kind: Literal["unfit"] = "unfit"
@@ -102,7 +102,7 @@ class Alarmed(Entry):
     reason: str
 
 
-class Strayed(Entry):
+class Diverged(Entry):
     """A device that ran the new bundle came back with another: it was restarted, say."""
 
     kind: Literal["strayed"] = "strayed"
@@ -110,7 +110,7 @@ class Strayed(Entry):
     reason: str
 
 
-class Healed(Entry):
+class Reconciled(Entry):
     """A device that was `rollback_pending` is as it should be."""
 
     kind: Literal["healed"] = "healed"
@@ -127,7 +127,7 @@ class Controlled(Entry):
     reason: str | None = None
 
 
-class Became(Entry):
+class StatusChanged(Entry):
     """The deployment's status changed."""
 
     kind: Literal["became"] = "became"
@@ -139,7 +139,7 @@ class Became(Entry):
     """Of `observing`: its end."""
 
 
-class TookOver(Entry):
+class LeaseTakenOver(Entry):
     """A process took the deployment from one that had gone."""
 
     kind: Literal["took_over"] = "took_over"
@@ -158,13 +158,13 @@ LogEntry = (
     | Locked
     | Intent
     | Outcome
-    | Unfit
+    | CheckFailed
     | Alarmed
-    | Strayed
-    | Healed
+    | Diverged
+    | Reconciled
     | Controlled
-    | Became
-    | TookOver
+    | StatusChanged
+    | LeaseTakenOver
     | Closed
 )
 _ENTRY: Final[TypeAdapter[LogEntry]] = TypeAdapter(Annotated[LogEntry, Field(discriminator="kind")])
@@ -189,7 +189,7 @@ def read_log(rows: Iterable[str | bytes]) -> list[LogEntry]:
     return [_ENTRY.validate_json(row) for row in rows]
 
 
-def logged(moment: datetime) -> datetime:
+def truncate_to_ms(moment: datetime) -> datetime:
     """The moment as the log keeps it, to the millisecond: a state that was folded again has the same times."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 

@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter
 
 from k1_contracts.base import Contract, UtcTime
 from k1_contracts.devices import AlarmKind, DeviceId
-from k1_deploy.saga.entries import Alarmed, Controlled, Healed, LogEntry, Strayed
+from k1_deploy.saga.entries import Alarmed, Controlled, Diverged, LogEntry, Reconciled
 from k1_deploy.saga.state import FORWARD, State
 
 
@@ -42,7 +42,7 @@ class ControlSignal(Contract):
     reason: str | None = None
 
 
-class HealedSignal(Contract):
+class ReconciledSignal(Contract):
     """A device runs what it should run."""
 
     kind: Literal["healed"] = "healed"
@@ -50,28 +50,28 @@ class HealedSignal(Contract):
     detail: str
 
 
-Signal = AlarmSignal | HelloSignal | ControlSignal | HealedSignal
+Signal = AlarmSignal | HelloSignal | ControlSignal | ReconciledSignal
 _SIGNAL: Final[TypeAdapter[Signal]] = TypeAdapter(Annotated[Signal, Field(discriminator="kind")])
 
 
-def read_signal(text: str | bytes) -> Signal:
+def parse_signal(text: str | bytes) -> Signal:
     """The signal of a row."""
     return _SIGNAL.validate_json(text)
 
 
-def receive(state: State, signal: Signal, now: datetime) -> list[LogEntry]:
+def entries_for(state: State, signal: Signal, now: datetime) -> list[LogEntry]:
     """What is written for a signal; nothing when it does not matter (any more)."""
     match signal:
         case AlarmSignal():
             return [_alarmed(signal, now)] if _matters(state, signal, now) else []
         case HelloSignal():
-            return [_strayed(signal, now)] if _has_strayed(state, signal) else []
+            return [_diverged(signal, now)] if _has_diverged(state, signal) else []
         case ControlSignal():
             return [_controlled(signal, now)] if may_control(state, signal.action) else []
-        case HealedSignal():
+        case ReconciledSignal():
             device = state.devices.get(signal.device_id)
             pending = device is not None and device.outcome == "rollback_pending"
-            return [Healed(at=now, device_id=signal.device_id, detail=signal.detail)] if pending else []
+            return [Reconciled(at=now, device_id=signal.device_id, detail=signal.detail)] if pending else []
 
 
 def may_control(state: State, action: str) -> bool:
@@ -98,7 +98,7 @@ def _matters(state: State, signal: AlarmSignal, now: datetime) -> bool:
     return device.outcome in {"active", "committed"} and state.status in FORWARD
 
 
-def _has_strayed(state: State, signal: HelloSignal) -> bool:
+def _has_diverged(state: State, signal: HelloSignal) -> bool:
     """Until the commit; from then on healing puts it right."""
     device = state.devices.get(signal.device_id)
     if device is None or device.activated_at is None or state.status not in FORWARD:
@@ -106,9 +106,9 @@ def _has_strayed(state: State, signal: HelloSignal) -> bool:
     return device.outcome == "active" and signal.said_at > device.activated_at
 
 
-def _strayed(signal: HelloSignal, now: datetime) -> Strayed:
+def _diverged(signal: HelloSignal, now: datetime) -> Diverged:
     reason = "it came back without the new bundle running"
-    return Strayed(at=now, device_id=signal.device_id, reason=reason)
+    return Diverged(at=now, device_id=signal.device_id, reason=reason)
 
 
 def _alarmed(signal: AlarmSignal, now: datetime) -> Alarmed:

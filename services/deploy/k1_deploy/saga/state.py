@@ -10,7 +10,7 @@ from k1_contracts.deployments import ActivateNow, Activation, DeploymentStatus, 
 from k1_deploy.saga.device import Device
 from k1_deploy.saga.strategy import allowed_failures
 
-NEXT: Final[Mapping[DeploymentStatus, frozenset[DeploymentStatus]]] = {
+NEXT_STATUSES: Final[Mapping[DeploymentStatus, frozenset[DeploymentStatus]]] = {
     "queued": frozenset({"checking", "discarding"}),
     "checking": frozenset({"staging", "discarding"}),
     "staging": frozenset({"activating", "discarding"}),
@@ -31,13 +31,13 @@ FORWARD: Final[frozenset[DeploymentStatus]] = frozenset(
     {"queued", "checking", "staging", "activating", "observing", "committing"}
 )
 """On the way to success; from each of them the deployment can be turned back."""
-TURNED_BACK: Final[frozenset[DeploymentStatus]] = frozenset({"discarding", "rolling_back"})
-LIVE: Final[frozenset[DeploymentStatus]] = FORWARD | TURNED_BACK
+TURNING_BACK: Final[frozenset[DeploymentStatus]] = frozenset({"discarding", "rolling_back"})
+LOCKING: Final[frozenset[DeploymentStatus]] = FORWARD | TURNING_BACK
 """While it is in one of these, the devices that it has locked are its alone."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class StopReason:
     """Why a deployment is to turn back."""
 
     code: str
@@ -59,7 +59,7 @@ class State:
     batch: int = 0
     """The one that is being activated or observed; 0 before the first."""
     paused: bool = False
-    stop: Stop | None = None
+    stop: StopReason | None = None
     """Turned back by a person, or impossible from the beginning; also the reason that it ended with."""
     until: datetime | None = None
     """The end of observing."""
@@ -91,7 +91,7 @@ class State:
         return max((device.batch or 0 for device in self.devices.values()), default=0)
 
     @property
-    def stage_is_touched(self) -> bool:
+    def has_activated(self) -> bool:
         """Whether any device was told to activate: from then on the way back is a rollback."""
         return any(device.activations for device in self.devices.values())
 

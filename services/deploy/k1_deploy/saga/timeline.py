@@ -7,18 +7,18 @@ from k1_contracts.deployments import DeviceDeployment, LogLine, StepName, StepVi
 from k1_deploy.saga.device import Device
 from k1_deploy.saga.entries import (
     Alarmed,
-    Became,
+    CheckFailed,
     Closed,
     Controlled,
-    Healed,
+    Diverged,
     Intent,
+    LeaseTakenOver,
     Locked,
     LogEntry,
     Opened,
     Outcome,
-    Strayed,
-    TookOver,
-    Unfit,
+    Reconciled,
+    StatusChanged,
 )
 from k1_deploy.saga.state import State
 
@@ -60,7 +60,7 @@ class _Timeline:
         self.open = None
 
     def note(
-        self, step: StepName, started: Became, ended: LogEntry | None, problem: str | None = None
+        self, step: StepName, started: StatusChanged, ended: LogEntry | None, problem: str | None = None
     ) -> None:
         """A step of the whole batch."""
         status = "failed" if problem else "done" if ended else "running"
@@ -82,31 +82,31 @@ class _Timeline:
 
 
 @dataclass(slots=True)
-class _Story:
+class _TimelineBuilder:
     """Goes through the log once."""
 
     state: State
     timelines: dict[str, _Timeline]
     batch: int = 0
-    observing: Became | None = None
+    observing: StatusChanged | None = None
     alarmed: set[str] = field(default_factory=set[str])
 
-    def tell(self, entry: LogEntry) -> None:
+    def add(self, entry: LogEntry) -> None:
         match entry:
             case Intent():
                 self.timelines[entry.device_id].begin(entry)
             case Outcome():
                 self.timelines[entry.device_id].end(entry)
-            case Alarmed() | Strayed():
+            case Alarmed() | Diverged():
                 self.alarmed.add(entry.device_id)
                 if self.observing:
                     self.timelines[entry.device_id].note("observe", self.observing, entry, entry.reason)
-            case Became():
-                self._became(entry)
+            case StatusChanged():
+                self._status_changed(entry)
             case _:
                 pass
 
-    def _became(self, entry: Became) -> None:
+    def _status_changed(self, entry: StatusChanged) -> None:
         self.end_observing(entry)
         self.batch += entry.status == "activating"
         self.observing = entry if entry.status == "observing" else None
@@ -115,7 +115,7 @@ class _Story:
                 if device.verified and device.id not in self.alarmed:
                     self.timelines[device.id].note("commit", entry, entry)
 
-    def end_observing(self, entry: Became | None) -> None:
+    def end_observing(self, entry: StatusChanged | None) -> None:
         """Those of the batch that were observed until now, with or without an end."""
         if self.observing is None:
             return
@@ -126,11 +126,11 @@ class _Story:
 
 def device_views(state: State, entries: Iterable[LogEntry]) -> list[DeviceDeployment]:
     """Every device with its timeline, in the order of the request."""
-    story = _Story(state, {device_id: _Timeline() for device_id in state.devices})
+    builder = _TimelineBuilder(state, {device_id: _Timeline() for device_id in state.devices})
     for entry in entries:
-        story.tell(entry)
-    story.end_observing(None)
-    return [_view(device, story.timelines[device.id]) for device in state.devices.values()]
+        builder.add(entry)
+    builder.end_observing(None)
+    return [_view(device, builder.timelines[device.id]) for device in state.devices.values()]
 
 
 def _view(device: Device, timeline: _Timeline) -> DeviceDeployment:
@@ -161,7 +161,7 @@ def _text(entry: LogEntry) -> str | None:
             return None
         case Outcome():
             return _failure(entry) if entry.result == "failed" else None
-        case Unfit() | Alarmed() | Strayed() | Healed():
+        case CheckFailed() | Alarmed() | Diverged() | Reconciled():
             return _of_device(entry)
         case _:
             return _of_deployment(entry)
@@ -173,19 +173,19 @@ def _failure(entry: Outcome) -> str:
     return reason if reason.startswith(f"{entry.step} ") else f"{entry.step} failed: {reason}"
 
 
-def _of_device(entry: Unfit | Alarmed | Strayed | Healed) -> str:
+def _of_device(entry: CheckFailed | Alarmed | Diverged | Reconciled) -> str:
     match entry:
-        case Unfit():
+        case CheckFailed():
             return f"left out: {entry.reason}"
         case Alarmed():
             return f"{entry.alarm} alarm: {entry.reason}"
-        case Strayed():
+        case Diverged():
             return entry.reason
-        case Healed():
+        case Reconciled():
             return f"put right: {entry.detail}"
 
 
-def _of_deployment(entry: Opened | Locked | Controlled | Became | TookOver | Closed) -> str:
+def _of_deployment(entry: Opened | Locked | Controlled | StatusChanged | LeaseTakenOver | Closed) -> str:
     match entry:
         case Opened():
             return f"ordered for {_devices(entry.device_ids)}"
@@ -196,9 +196,9 @@ def _of_deployment(entry: Opened | Locked | Controlled | Became | TookOver | Clo
             return f"holds {_devices(entry.device_ids)}{gone}"
         case Controlled():
             return f"{entry.action} by {entry.by}{f': {entry.reason}' if entry.reason else ''}"
-        case Became():
+        case StatusChanged():
             return f"{entry.status.replace('_', ' ')}{f': {entry.reason}' if entry.reason else ''}"
-        case TookOver():
+        case LeaseTakenOver():
             return f"taken over by {entry.owner}"
         case Closed():
             return "the guard is over"

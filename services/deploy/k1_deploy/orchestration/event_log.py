@@ -1,0 +1,146 @@
+"""Writing the log of one deployment, many entries in one transaction.
+
+Those who drive the saga write at the same time; what has come in while a transaction was under way goes into
+the next one together. The lease's fence is checked in each, and what the entries change elsewhere (outcomes,
+expected bundles, locks, facts, signals taken) is written with them: all of it happens, or none.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from k1_contracts import streams
+from k1_contracts.devices import DeviceHello
+from k1_deploy.devices import device_store
+from k1_deploy.orchestration.deployment_events import events_of
+from k1_deploy.orchestration.storage import deployment_store, device_locks, signal_store
+from k1_deploy.orchestration.storage.leases import DeploymentLease, require_fence
+from k1_deploy.saga.entries import Controlled, LogEntry, StatusChanged
+from k1_deploy.saga.state import State
+from k1_deploy.saga.transitions import admit
+from k1_platform.broker import make_event
+from k1_platform.database import Connection, Pool
+from k1_platform.outbox import enqueue
+
+OnCommit = Callable[[State, State, Sequence[LogEntry]], None]
+"""Told after each commit: the state before, the state after, the entries between."""
+
+
+class WriteConflictError(Exception):
+    """The entry is not legal any more: something else was written first."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _WriteRequest:
+    """What one caller wants written together."""
+
+    entries: Sequence[LogEntry]
+    hello: DeviceHello | None
+    signal_ids: Sequence[int]
+    done: "asyncio.Future[None]"
+
+
+@dataclass(slots=True, eq=False)
+class EventLog:
+    """The log of one deployment, as long as the lease holds."""
+
+    pool: Pool
+    lease: DeploymentLease
+    row: deployment_store.DeploymentRow
+    state: State
+    count: int
+    """Entries in the log."""
+    on_commit: OnCommit
+    _waiting: list[_WriteRequest] = field(default_factory=list[_WriteRequest])
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def write(
+        self, *entries: LogEntry, hello: DeviceHello | None = None, signal_ids: Sequence[int] = ()
+    ) -> None:
+        """Return when the entries are in the log; with `hello`, what the device said it holds.
+
+        Raises:
+            OvertakenError: they are not legal any more, and nothing was written.
+        """
+        request = _WriteRequest(entries, hello, signal_ids, asyncio.get_running_loop().create_future())
+        self._waiting.append(request)
+        self._wake.set()
+        await request.done
+
+    async def run(self) -> None:
+        """Write what comes in, until cancelled.
+
+        Raises:
+            LeaseLostError: another process has taken the deployment; nothing more is written.
+        """
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            requests = [request for request in self._waiting if not request.done.done()]
+            self._waiting.clear()
+            if requests:
+                await self._commit(requests)
+
+    async def _commit(self, requests: Sequence[_WriteRequest]) -> None:
+        before = self.state
+        after, admitted = admit(before, [request.entries for request in requests])
+        written = [request for request, legal in zip(requests, admitted, strict=True) if legal]
+        entries = [entry for request in written for entry in request.entries]
+        async with self.pool.acquire() as connection, connection.transaction():
+            await require_fence(connection, self.lease)
+            await self._save(connection, before, after, entries)
+            await _save_hellos(connection, written)
+            await signal_store.delete_signals(
+                connection, [id_ for request in requests for id_ in request.signal_ids]
+            )
+        self.state, self.count = after, self.count + len(entries)
+        self.on_commit(before, after, entries)
+        for request, legal in zip(requests, admitted, strict=True):
+            if not request.done.done():
+                request.done.set_result(None) if legal else request.done.set_exception(WriteConflictError())
+
+    async def _save(
+        self, connection: Connection, before: State, after: State, entries: Sequence[LogEntry]
+    ) -> None:
+        if not entries:
+            return
+        id_ = after.deployment_id
+        await deployment_store.append_entries(connection, id_, self.count, entries)
+        await deployment_store.save_state(connection, after, self.count + len(entries), entries[-1].at)
+        changed = [device for device in after.devices.values() if before.devices[device.id] is not device]
+        was = before.devices
+        outcomes = {d.id: d.outcome for d in changed if was[d.id].outcome != d.outcome}
+        expected = [d.id for d in changed if was[d.id].committed != d.committed and not d.superseded]
+        free = [d.id for d in changed if was[d.id].locked and not d.locked]
+        if outcomes:
+            await deployment_store.save_outcomes(connection, id_, outcomes)
+        if expected:
+            bundles = {
+                device_id: deployment_store.expected_bundle(after, device_id) for device_id in expected
+            }
+            await device_store.set_expected(connection, bundles)
+        if free:
+            await device_locks.unlock_devices(connection, id_, free)
+        await self._enqueue_events(connection, after, entries)
+
+    async def _enqueue_events(
+        self, connection: Connection, after: State, entries: Sequence[LogEntry]
+    ) -> None:
+        for seq, entry in enumerate(entries, start=self.count + 1):
+            if not isinstance(entry, StatusChanged | Controlled):
+                continue
+            for subject, body in events_of(after, self.row.request, entry.at):
+                about = after.deployment_id
+                envelope, data = make_event(subject, body, source="deploy", about=about, key=f"{about}/{seq}")
+                await enqueue(
+                    connection, device_store.SCHEMA, envelope, data, subject=subject, stream=streams.EVENTS
+                )
+
+
+async def _save_hellos(connection: Connection, written: Sequence[_WriteRequest]) -> None:
+    said = [
+        (request.hello, request.entries[-1].at) for request in written if request.hello and request.entries
+    ]
+    if said:
+        # The earliest of them: what a device says while this is written is newer.
+        await device_store.save_hellos(connection, [hello for hello, _ in said], min(at for _, at in said))

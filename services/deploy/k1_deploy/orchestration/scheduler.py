@@ -1,0 +1,167 @@
+"""The process's part in all deployments: takes those that nobody drives, keeps their leases, gives them back.
+
+Of several processes each drives some. A process that is told to stop hands its deployments over at once; one
+that dies loses them when their leases end, and one that cannot renew a lease stops before that.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, NoReturn
+
+from opentelemetry import context, propagate
+from pydantic import ValidationError
+
+from k1_deploy.errors import LeaseLostError
+from k1_deploy.orchestration.executor import DeploymentExecutor
+from k1_deploy.orchestration.executor_factory import ExecutorFactory
+from k1_deploy.orchestration.storage import leases, signal_store
+from k1_deploy.orchestration.storage.leases import CHANNEL, DeploymentLease
+from k1_platform.database import DATABASE_ERRORS, Connection, Pool
+from k1_platform.tasks import end_tasks, is_set_within
+
+RENEWALS_PER_LEASE: Final = 5
+"""In the time that a lease lasts."""
+POLL_S: Final = 1.0
+LEASE_CHECK_S: Final = 0.2
+MAX_DEPLOYMENTS: Final = 64
+"""Deployments that one process drives."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _RunningDeployment:
+    """A deployment in this process; no executor yet while its log is read."""
+
+    lease: DeploymentLease
+    task: asyncio.Task[None]
+    executor: DeploymentExecutor | None = None
+
+
+@dataclass(slots=True, eq=False)
+class DeploymentScheduler:
+    """Drives deployments; handed to the frame as background work."""
+
+    pool: Pool
+    factory: ExecutorFactory
+    clock: Callable[[], datetime]
+    lease_s: float
+    owner: str = field(default_factory=lambda: f"deploy-{uuid.uuid4().hex[:12]}")
+    _running: dict[str, _RunningDeployment] = field(default_factory=dict[str, _RunningDeployment])
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> NoReturn:
+        """Until cancelled, then hand everything over; a database that is away only delays."""
+        try:
+            await asyncio.gather(
+                self._retry_forever(self._listen),
+                self._retry_forever(self._renew),
+                self._cancel_expired(),
+            )
+        finally:
+            await self._release_all()
+        raise AssertionError("unreachable")
+
+    def percents(self, deployment_id: str) -> Mapping[str, float]:
+        """How far transfers are, of a deployment that this process drives."""
+        running = self._running.get(deployment_id)
+        return running.executor.device_steps.percents if running and running.executor else {}
+
+    async def _retry_forever(self, work: Callable[[], Awaitable[None]]) -> NoReturn:
+        while True:
+            try:
+                await work()
+            except DATABASE_ERRORS as error:
+                _log.warning("deployments wait for the database", extra={"reason": repr(error)})
+                await asyncio.sleep(POLL_S)
+
+    async def _listen(self) -> None:
+        async with self.pool.acquire() as connection:
+            await connection.add_listener(CHANNEL, self._notified)
+            try:
+                while True:
+                    await self._claim_deployments(connection)
+                    await is_set_within(self._wake, POLL_S)
+                    self._wake.clear()
+            finally:
+                if not connection.is_closed():
+                    await connection.remove_listener(CHANNEL, self._notified)
+
+    def _notified(self, *_: object) -> None:
+        self._wake.set()
+
+    async def _claim_deployments(self, connection: Connection) -> None:
+        """New deployments, and signals for those that are running here."""
+        room = MAX_DEPLOYMENTS - len(self._running)
+        for lease in await leases.claim(connection, self.owner, room, self.lease_s):
+            task = asyncio.create_task(self._run_deployment(lease), name=f"deployment {lease.deployment_id}")
+            self._running[lease.deployment_id] = _RunningDeployment(lease, task)
+        try:
+            signals = await signal_store.list_signals(connection, list(self._running))
+        except ValidationError as error:
+            _log.error("a signal that this release does not know", extra={"reason": str(error)})
+            return
+        for deployment_id, running in self._running.items():
+            if running.executor:
+                running.executor.wake(signals.get(deployment_id, []))
+
+    async def _renew(self) -> None:
+        """On a connection of its own: it must not wait behind those who write logs."""
+        async with self.pool.acquire() as connection:
+            while True:
+                await asyncio.sleep(self.lease_s / RENEWALS_PER_LEASE)
+                await leases.renew(connection, [running.lease for running in self._running.values()])
+
+    async def _cancel_expired(self) -> NoReturn:
+        """Whatever the database does: without a lease nothing goes on."""
+        while True:
+            await asyncio.sleep(LEASE_CHECK_S)
+            for running in list(self._running.values()):
+                if not running.lease.is_valid:
+                    running.task.cancel()
+
+    async def _run_deployment(self, lease: DeploymentLease) -> None:
+        try:
+            wake_at = await self._run_executor(lease)
+        except LeaseLostError as error:
+            _log.warning("deployment running by another process", extra={"reason": str(error)})
+        except DATABASE_ERRORS as error:
+            _log.warning("deployment left until its lease ends", extra={"reason": repr(error)})
+        except Exception:  # noqa: BLE001  the others go on; this one is tried again when its lease ends
+            _log.exception("deployment cannot be running now", extra={"deployment_id": lease.deployment_id})
+        else:
+            await self._release(lease, wake_at)
+        finally:
+            self._forget(lease)
+
+    async def _run_executor(self, lease: DeploymentLease) -> datetime | None:
+        executor = await self.factory.create(lease)
+        context.attach(propagate.extract({"traceparent": executor.event_log.row.traceparent or ""}))
+        running = self._running.get(lease.deployment_id)
+        if running is None or running.lease is not lease:
+            raise LeaseLostError(f"{lease.deployment_id} was taken anew meanwhile")
+        running.executor = executor
+        self._wake.set()  # a signal may have come since the log was read
+        _log.info("driving", extra={"deployment_id": lease.deployment_id, "fence": lease.fence})
+        return await executor.run()
+
+    def _forget(self, lease: DeploymentLease) -> None:
+        """Once it is given back, this process may have taken it again already."""
+        running = self._running.get(lease.deployment_id)
+        if running and running.lease is lease:
+            del self._running[lease.deployment_id]
+
+    async def _release(self, lease: DeploymentLease, wake_at: datetime | None) -> None:
+        with suppress(*DATABASE_ERRORS):
+            async with self.pool.acquire() as connection:
+                await leases.release(connection, lease, wake_at)
+
+    async def _release_all(self) -> None:
+        running = list(self._running.values())
+        await end_tasks(each.task for each in running)
+        for each in running:
+            await self._release(each.lease, self.clock())

@@ -1,0 +1,147 @@
+"""Who drives a deployment: a lease with a fence, so that of several processes exactly one acts and writes.
+
+A lease ends when it is not renewed for as long as it lasts; whoever takes the deployment then gets a higher fence, and from
+that moment on nothing that is written or sent with a lower one has any effect. The database's clock counts.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from k1_deploy.errors import LeaseLostError
+from k1_platform.database import Connection
+
+_HELD: Final = 0.9
+"""The part of a lease after which its holder stops, before the database would give the deployment to another."""
+CHANNEL: Final = "deploy_saga"
+"""Notified when a deployment, a signal or a free device may be of interest to somebody."""
+
+
+@dataclass(slots=True, eq=False)
+class DeploymentLease:
+    """The right to drive one deployment."""
+
+    deployment_id: str
+    owner: str
+    fence: int
+    lasts_s: float
+    """From each renewal on."""
+    valid_until: float
+    """By `clock`, in s."""
+    taken_over: bool = False
+    """From a process that has gone without giving it back."""
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
+
+    @property
+    def is_valid(self) -> bool:
+        return self.clock() < self.valid_until
+
+    def require(self) -> None:
+        """Call before every act.
+
+        Raises:
+            LeaseLostError: somebody else may drive the deployment by now.
+        """
+        if not self.is_valid:
+            raise LeaseLostError(f"the lease of {self.deployment_id} has ended")
+
+
+async def claim(
+    connection: Connection,
+    owner: str,
+    limit: int,
+    lasts_s: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[DeploymentLease]:
+    """Take deployments that nobody drives and that are due or have a signal, the oldest first.
+
+    What is taken is due until it is given back: whatever made it so may be done when its owner dies, but not the rest.
+    """
+    valid_until = clock() + lasts_s * _HELD  # before asking: the answer may take its time
+    rows = await connection.fetch(
+        """
+        WITH due AS (
+            SELECT id, owner FROM deploy.deployments
+            WHERE lease_until < now() AND id IN (
+                SELECT id FROM deploy.deployments WHERE wake_at <= now()
+                UNION ALL SELECT deployment_id FROM deploy.signals
+            )
+            ORDER BY created_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
+        )
+        UPDATE deploy.deployments AS d
+        SET owner = $1, fence = nextval('deploy.fences'), lease_until = now() + $3, wake_at = now()
+        FROM due WHERE d.id = due.id
+        RETURNING d.id, d.fence, due.owner IS NOT NULL AS taken_over
+        """,
+        owner,
+        limit,
+        timedelta(seconds=lasts_s),
+    )
+    return [
+        DeploymentLease(row["id"], owner, row["fence"], lasts_s, valid_until, row["taken_over"], clock)
+        for row in rows
+    ]
+
+
+async def renew(connection: Connection, leases: Iterable[DeploymentLease]) -> None:
+    """Hold the leases of one owner for longer; those that another process has taken end now."""
+    held = [lease for lease in leases if lease.is_valid]
+    if not held:
+        return
+    asked_at, lasts_s = held[0].clock(), held[0].lasts_s
+    rows = await connection.fetch(
+        "UPDATE deploy.deployments SET lease_until = now() + $3"
+        " WHERE owner = $1 AND id = ANY($2::text[]) RETURNING id",
+        held[0].owner,
+        sorted(lease.deployment_id for lease in held),
+        timedelta(seconds=lasts_s),
+    )
+    kept = {row["id"] for row in rows}
+    for lease in held:
+        lease.valid_until = asked_at + lasts_s * _HELD if lease.deployment_id in kept else asked_at
+
+
+async def release(connection: Connection, lease: DeploymentLease, wake_at: datetime | None) -> None:
+    """Give a deployment back, to be looked after again at `wake_at`, or only when there is a signal."""
+    await connection.execute(
+        "UPDATE deploy.deployments SET owner = NULL, lease_until = '-infinity', wake_at = $3"
+        " WHERE id = $1 AND fence = $2",
+        lease.deployment_id,
+        lease.fence,
+        wake_at,
+    )
+    await notify_schedulers(connection)
+    lease.valid_until = lease.clock()
+
+
+async def require_fence(connection: Connection, lease: DeploymentLease) -> None:
+    """Let the transaction go on only while the lease's fence is the highest; locks the deployment's row.
+
+    Raises:
+        LeaseLostError: another process has taken the deployment.
+    """
+    held = await connection.fetchval(
+        "SELECT true FROM deploy.deployments WHERE id = $1 AND fence = $2 FOR UPDATE",
+        lease.deployment_id,
+        lease.fence,
+    )
+    if not held:
+        raise LeaseLostError(f"another process has taken {lease.deployment_id}")
+
+
+async def draw_fence(connection: Connection, lease: DeploymentLease) -> int:
+    """Draw a higher fence for a lease that is held; put it into the lease once the transaction is committed."""
+    await require_fence(connection, lease)
+    fence = await connection.fetchval(
+        "UPDATE deploy.deployments SET fence = nextval('deploy.fences') WHERE id = $1 RETURNING fence",
+        lease.deployment_id,
+    )
+    assert isinstance(fence, int)
+    return fence
+
+
+async def notify_schedulers(connection: Connection) -> None:
+    """Wake the processes that wait; they hear of it when the transaction is committed."""
+    await connection.execute(f"NOTIFY {CHANNEL}")
