@@ -31,7 +31,7 @@ from k1_deploy.saga.steps import ActivateBatch, DeviceStep, LockDevices, WaitUnt
 from k1_deploy.saga.strategy import allowed_failures, batches
 from k1_deploy.saga.transitions import admit, apply, extend, fold
 from services.deploy.tests.devices import hello
-from services.deploy.tests.saga_world import BUNDLE, DEPLOYMENT, NEW, OLD, START
+from services.deploy.tests.saga_model import BUNDLE, DEPLOYMENT, NEW, OLD, START
 
 IDS = st.lists(st.integers(0, 999).map("k1-{}".format), unique=True, max_size=40)
 STRATEGIES = st.builds(

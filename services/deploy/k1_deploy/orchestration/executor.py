@@ -21,25 +21,15 @@ from k1_deploy.orchestration.storage import device_locks
 from k1_deploy.orchestration.storage.device_locks import LocksTaken
 from k1_deploy.orchestration.storage.signal_store import StoredSignal
 from k1_deploy.saga.entries import LeaseTakenOver, Locked, LogEntry
+from k1_deploy.saga.execution import Decision, Turn, Work, WorkKey, next_turn
 from k1_deploy.saga.signals import entries_for
-from k1_deploy.saga.steps import (
-    ActivateBatch,
-    DeviceStep,
-    LockDevices,
-    Step,
-    WaitUntil,
-    WriteEntry,
-    is_idle,
-    next_steps,
-)
+from k1_deploy.saga.steps import ActivateBatch, DeviceStep, LockDevices
 from k1_platform.database import Pool
 from k1_platform.tasks import end_tasks, is_set_within
 
 _POLL_S: Final = 1.0
 """How long it waits for others' devices before it asks again; it is told of most changes at once."""
 _log = logging.getLogger(__name__)
-Work = DeviceStep | ActivateBatch
-_Key = tuple[str, str]
 
 
 @dataclass(slots=True)
@@ -64,7 +54,7 @@ class DeploymentExecutor:
     limits: WorkLimits
     tracer: Tracer
     clock: Callable[[], datetime]
-    _tasks: dict[_Key, asyncio.Task[None]] = field(default_factory=dict[_Key, asyncio.Task[None]])
+    _tasks: dict[WorkKey, asyncio.Task[None]] = field(default_factory=dict[WorkKey, asyncio.Task[None]])
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _signals: dict[int, StoredSignal] = field(default_factory=dict[int, StoredSignal])
     _received: set[int] = field(default_factory=set[int])
@@ -83,7 +73,7 @@ class DeploymentExecutor:
         """Drive until nobody needs to for a while; returns when somebody must look again, if no signal comes.
 
         Raises:
-            LeaseLostError: another process has result the deployment.
+            LeaseLostError: another process has taken the deployment.
             Exception: whatever ended a step or a write; nothing is lost, the log says where it was.
         """
         writing = asyncio.create_task(self.event_log.run(), name=f"event log {self.deployment_id}")
@@ -103,15 +93,13 @@ class DeploymentExecutor:
         while self._error is None:
             self._changed.clear()
             await self._take_signals()
-            steps = next_steps(self.event_log.state, self.clock())
-            if await self._decide(steps):
+            turn = next_turn(self.event_log.state, self.clock())
+            if await self._decide(turn.decisions):
                 continue
-            await self._start_and_stop(
-                [step for step in steps if isinstance(step, DeviceStep | ActivateBatch)]
-            )
-            if not self._tasks and not self._signals and is_idle(self.event_log.state, steps):
-                return _wake_at(steps)
-            await self._wait(steps)
+            await self._stop_and_start(turn)
+            if not self._tasks and not self._signals and turn.is_idle:
+                return turn.wake_at
+            await self._wait(turn)
         raise self._error
 
     async def _take_signals(self) -> None:
@@ -122,18 +110,20 @@ class DeploymentExecutor:
             with suppress(WriteConflictError):
                 await self.event_log.write(*entries, signal_ids=[signal.id])
 
-    async def _decide(self, steps: Sequence[Step]) -> bool:
-        """Write the saga's decisions; whether the state may have changed, so that other steps are due."""
+    async def _decide(self, decisions: Sequence[Decision]) -> bool:
+        """Carry the decisions out; return whether the state may have changed, so that other work is due."""
         changed = False
-        for step in steps:
+        for decision in decisions:
             try:
-                if isinstance(step, WriteEntry):
-                    await self.event_log.write(step.entry)
+                if isinstance(decision, LockDevices):
+                    changed = await self._lock_devices(decision) or changed
+                else:
+                    await self.event_log.write(decision.entry)
                     changed = True
-                elif isinstance(step, LockDevices):
-                    changed = await self._lock_devices(step) or changed
             except WriteConflictError:
-                _log.info("a decision was overtaken", extra={"deployment_id": self.deployment_id})
+                _log.info(
+                    "decision dropped: other entries came first", extra={"deployment_id": self.deployment_id}
+                )
                 changed = True
         return changed
 
@@ -150,47 +140,35 @@ class DeploymentExecutor:
         await self.event_log.write(locked)
         return True
 
-    async def _start_and_stop(self, due: Sequence[Work]) -> None:
-        """What is not due any more ends before anything else begins: it may be about the same device."""
-        by_key = {_key(step): step for step in due}
-        await end_tasks([self._tasks[key] for key in self._tasks.keys() - by_key.keys()])
-        for key, step in by_key.items():
-            if key not in self._tasks:
-                task = asyncio.create_task(self._work(step), name=":".join(key))
-                task.add_done_callback(lambda done, key=key: self._finished(key, done))
-                self._tasks[key] = task
+    async def _stop_and_start(self, turn: Turn) -> None:
+        await end_tasks([self._tasks[key] for key in turn.to_stop(self._tasks)])
+        for key, work in turn.to_start(self._tasks).items():
+            task = asyncio.create_task(self._work(work), name=":".join(key))
+            task.add_done_callback(lambda done, key=key: self._finished(key, done))
+            self._tasks[key] = task
 
-    def _finished(self, key: _Key, task: asyncio.Task[None]) -> None:
+    def _finished(self, key: WorkKey, task: asyncio.Task[None]) -> None:
         self._tasks.pop(key, None)
         if not task.cancelled():
             self._error = self._error or task.exception()
         self._changed.set()
 
-    async def _work(self, step: Work) -> None:
-        with suppress(WriteConflictError), self.tracer.start_as_current_span(_span(step)) as span:
+    async def _work(self, work: Work) -> None:
+        with suppress(WriteConflictError), self.tracer.start_as_current_span(_span(work)) as span:
             span.set_attribute("k1.deployment_id", self.deployment_id)
-            if isinstance(step, ActivateBatch):
-                await self.activation.run(step)
+            if isinstance(work, ActivateBatch):
+                await self.activation.run(work)
                 return
-            span.set_attribute("k1.device_id", step.device_id)
-            async with self.limits.of(step):
-                await self.device_steps.run(step)
+            span.set_attribute("k1.device_id", work.device_id)
+            async with self.limits.of(work):
+                await self.device_steps.run(work)
 
-    async def _wait(self, steps: Sequence[Step]) -> None:
-        until = _wake_at(steps)
-        seconds = (until - self.clock()).total_seconds() if until else None
-        if any(isinstance(step, LockDevices) for step in steps):
+    async def _wait(self, turn: Turn) -> None:
+        seconds = (turn.wake_at - self.clock()).total_seconds() if turn.wake_at else None
+        if turn.waits_for_locks:
             seconds = _POLL_S
         await is_set_within(self._changed, seconds)
 
 
-def _wake_at(steps: Sequence[Step]) -> datetime | None:
-    return min((step.at for step in steps if isinstance(step, WaitUntil)), default=None)
-
-
-def _key(step: Work) -> _Key:
-    return ("activate", str(step.batch)) if isinstance(step, ActivateBatch) else (step.step, step.device_id)
-
-
-def _span(step: Work) -> str:
-    return "deploy activate batch" if isinstance(step, ActivateBatch) else f"deploy {step.step}"
+def _span(work: Work) -> str:
+    return "deploy activate batch" if isinstance(work, ActivateBatch) else f"deploy {work.step}"

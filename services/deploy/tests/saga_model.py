@@ -1,7 +1,7 @@
-"""A pure world for the saga: devices with faults, a network that loses, repeats and delays, processes that die.
+"""A model of everything around the saga: devices with faults, an unreliable network, processes that die.
 
-Everything is a plain value or a generator: a process's work on a step is a generator that yields wherever
-the process may die or others may go first. Time is a number that tests move.
+What to do comes from the real code (`next_turn`, `entries_for`, `admit`); only the work itself is modelled. A process's
+work on a step is a generator that yields wherever the process may die or others may go first. Tests move the time.
 """
 
 import json
@@ -25,19 +25,11 @@ from k1_deploy.saga.entries import (
     from_json,
     to_json,
 )
+from k1_deploy.saga.execution import Decision, Work, WorkKey, next_turn
 from k1_deploy.saga.signals import ReconciledSignal, Signal, entries_for
 from k1_deploy.saga.state import LOCKING, State
-from k1_deploy.saga.steps import (
-    ActivateBatch,
-    DeviceStep,
-    LockDevices,
-    Step,
-    WaitUntil,
-    WriteEntry,
-    is_idle,
-    next_steps,
-)
-from k1_deploy.saga.transitions import extend, fold
+from k1_deploy.saga.steps import ActivateBatch, DeviceStep, WriteEntry
+from k1_deploy.saga.transitions import admit, fold
 
 DEPLOYMENT = "dep_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
 TRACK = "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
@@ -147,8 +139,8 @@ class ModelDevice:
 
 
 @dataclass
-class World:
-    """The devices, the log, and the processes."""
+class SagaModel:
+    """The devices, the log and the network."""
 
     device_ids: list[str]
     strategy: Strategy
@@ -189,7 +181,7 @@ class World:
     def send(
         self, device: ModelDevice, verb: str, id_: str, fence: int, at: datetime | None = None
     ) -> bool | Literal["silence"] | None:
-        """What a process hears: True, False, None (armed) or silence."""
+        """Return what the process receives: True, False, None (armed) or silence."""
         if verb in {"stage", "activate"}:
             # The intent registers the undo (test_saga_device.py), so it must stand before the command goes out.
             assert any(f'"{id_}"' in row for row in self.log), f"{verb} without an intent"
@@ -224,8 +216,8 @@ class World:
         state = self.state
         return state.devices[device_id].locked or (state.status in LOCKING and state.status != "queued")
 
-    def heal(self, device_id: str) -> None:
-        """What healing does once a device is there and nobody holds it."""
+    def reconcile_device(self, device_id: str) -> None:
+        """What the reconciler does once a device is connected and no deployment locks it."""
         device = self.devices[device_id]
         if not device.online or self.locked(device_id):
             return
@@ -238,58 +230,65 @@ class World:
 
 
 class StaleFenceError(Exception):
-    """The log is another's."""
+    """Another process may write the log now."""
 
 
-class Process:
-    """One process that drives the saga; `world.log` is all that survives it."""
+class ExecutorModel:
+    """The executor of one process; only `model.log` survives it."""
 
-    def __init__(self, world: World, name: str) -> None:
-        self.world = world
-        self.fence = world.owner_fence = world.draw_fence()
-        self.state = world.state
-        self.works: dict[object, Generator[None, None, None]] = {}
-        self.write(LeaseTakenOver(at=world.now, owner=name, fence=self.fence))
+    def __init__(self, model: SagaModel, name: str) -> None:
+        self.model = model
+        self.fence = model.owner_fence = model.draw_fence()
+        self.state = model.state
+        self.works: dict[WorkKey, Generator[None, None, None]] = {}
+        self.write(LeaseTakenOver(at=model.now, owner=name, fence=self.fence))
 
-    def write(self, *entries: LogEntry) -> None:
-        if self.fence != self.world.owner_fence:
+    def write(self, *entries: LogEntry) -> bool:
+        """Append the entries as the event log does: all, or none when they are not legal any more.
+
+        Only an outcome may come too late, after its step was undone. Every other illegal entry is an error of the saga.
+        """
+        if self.fence != self.model.owner_fence:
             raise StaleFenceError
-        entries = tuple(entry for entry in entries if not isinstance(entry, Outcome) or self._expects(entry))
-        self.state = extend(self.state, entries)
-        self.world.log.extend(map(to_json, entries))
+        state, [admitted] = admit(self.state, [entries])
+        if not admitted:
+            assert all(self._is_late(entry) for entry in entries), entries
+            return False
+        self.state = state
+        self.model.log.extend(map(to_json, entries))
+        return True
 
-    def _expects(self, outcome: Outcome) -> bool:
-        device = self.state.devices[outcome.device_id]
-        return device.open is not None and device.open.step == outcome.step
+    def _is_late(self, entry: LogEntry) -> bool:
+        if not isinstance(entry, Outcome):
+            return False
+        step = self.state.devices[entry.device_id].open
+        return step is None or step.step != entry.step
 
     def take_signals(self) -> None:
-        while self.world.signals:
-            self.write(*entries_for(self.state, self.world.signals.pop(0), self.world.now))
+        while self.model.signals:
+            self.write(*entries_for(self.state, self.model.signals.pop(0), self.model.now))
 
-    def reconcile(self) -> list[Step]:
-        """Start what is due, stop what is not any more; decisions are written at once."""
+    def run_turns(self) -> None:
+        """Carry out the saga's turns, as the executor does, until one has no decisions."""
         while True:
             self.take_signals()
-            steps = next_steps(self.state, self.world.now)
-            decisions = [step for step in steps if isinstance(step, (WriteEntry, LockDevices))]
-            if not decisions:
+            turn = next_turn(self.state, self.model.now)
+            if not turn.decisions:
                 break
-            for step in decisions:
-                self._decide(step)
-        due = {_key(step): step for step in steps if not isinstance(step, WaitUntil)}
-        self.works = {key: work for key, work in self.works.items() if key in due}
-        for key, step in due.items():
-            if key not in self.works:
-                self.works[key] = self._work(step)
-        return steps
+            for decision in turn.decisions:
+                self._decide(decision)
+        for key in turn.to_stop(self.works):
+            del self.works[key]
+        for key, work in turn.to_start(self.works).items():
+            self.works[key] = self._work(work)
 
-    def _decide(self, step: WriteEntry | LockDevices) -> None:
+    def _decide(self, step: Decision) -> None:
         if isinstance(step, WriteEntry):
             self.write(step.entry)
         else:
-            # Healing draws a fence of its own, so whoever takes a device draws a newer one.
-            self.fence = self.world.owner_fence = self.world.draw_fence()
-            self.write(Locked(at=self.world.now, device_ids=list(step.device_ids)))
+            # The reconciler draws a fence of its own, so whoever takes a device draws a newer one.
+            self.fence = self.model.owner_fence = self.model.draw_fence()
+            self.write(Locked(at=self.model.now, device_ids=list(step.device_ids)))
 
     def advance(self, index: int) -> bool:
         """One piece of work goes one point further."""
@@ -304,19 +303,16 @@ class Process:
         return True
 
     @property
-    def parked(self) -> bool:
-        return not self.works and is_idle(self.state, next_steps(self.state, self.world.now))
+    def is_idle(self) -> bool:
+        return not self.works and next_turn(self.state, self.model.now).is_idle
 
-    def _work(self, step: Step) -> Generator[None, None, None]:
-        if isinstance(step, ActivateBatch):
-            return self._activate(step)
-        assert isinstance(step, DeviceStep)
-        return self._device_step(step)
+    def _work(self, work: Work) -> Generator[None, None, None]:
+        return self._activate(work) if isinstance(work, ActivateBatch) else self._device_step(work)
 
     def _intent(self, step: str, device_id: str, round_: int = 0, at: datetime | None = None) -> Intent:
         return Intent.model_validate(
             {
-                "at": self.world.now,
+                "at": self.model.now,
                 "device_id": device_id,
                 "step": step,
                 "command_id": command_id(DEPLOYMENT, step, device_id, round_),
@@ -327,11 +323,11 @@ class Process:
 
     def _outcome(self, step: str, device_id: str, problem: str | None, **more: object) -> Outcome:
         result = "failed" if problem else "done"
-        values = {"at": self.world.now, "device_id": device_id, "step": step, "result": result}
+        values = {"at": self.model.now, "device_id": device_id, "step": step, "result": result}
         return Outcome.model_validate({**values, "reason": problem, **more})
 
     def _device_step(self, step: DeviceStep) -> Generator[None, None, None]:
-        device = self.world.devices[step.device_id]
+        device = self.model.devices[step.device_id]
         if not step.under_way:
             self.write(self._intent(step.step, device.id))
         yield
@@ -339,7 +335,7 @@ class Process:
         id_ = command_id(DEPLOYMENT, step.step, device.id, 0)
         answer: bool | str | None = "silence"
         for _ in range(2):
-            answer = self.world.send(device, verb, id_, self.fence)
+            answer = self.model.send(device, verb, id_, self.fence)
             yield
             if answer != "silence":
                 break
@@ -351,24 +347,24 @@ class Process:
             problem = None if device.active == NEW else "it runs something else"
         if step.step == "rollback":
             problem = problem or (None if device.active == OLD else "it still runs it")
-            self.world.rollbacks.append((self.state.devices[device.id].batch or 0, device.id))
+            self.model.rollbacks.append((self.state.devices[device.id].batch or 0, device.id))
         self.write(self._outcome(step.step, device.id, problem, **more))
 
     def _activate(self, step: ActivateBatch) -> Generator[None, None, None]:
         fresh = list(step.fresh)
-        unfit = [device_id for device_id in fresh if not self.world.devices[device_id].online]
+        unfit = [device_id for device_id in fresh if not self.model.devices[device_id].online]
         yield
         armed = [device_id for device_id in fresh if device_id not in unfit]
-        at = self.world.now + LEAD
+        at = self.model.now + LEAD
         rounds = {device_id: self.state.devices[device_id].activations for device_id in armed}
         self.write(
-            *(CheckFailed(at=self.world.now, device_id=each, reason="no clock") for each in unfit),
+            *(CheckFailed(at=self.model.now, device_id=each, reason="no clock") for each in unfit),
             *(self._intent("activate", each, rounds[each], at) for each in armed),
         )
         yield
         for device_id in [*step.armed, *armed]:
             yield from self._arm(device_id)
-        while self.world.now < max([at, *self._moments(step.armed)]) + timedelta(seconds=1):
+        while self.model.now < max([at, *self._moments(step.armed)]) + timedelta(seconds=1):
             yield
         for device_id in [*step.armed, *armed]:
             self._settle(device_id)
@@ -377,38 +373,31 @@ class Process:
     def _moments(self, device_ids: tuple[str, ...]) -> Iterator[datetime]:
         for device_id in device_ids:
             planned = self.state.devices[device_id].planned_for
-            if planned and planned > self.world.now:
+            if planned and planned > self.model.now:
                 yield planned
 
     def _arm(self, device_id: str) -> Generator[None, None, None]:
-        device, intent = self.world.devices[device_id], self.state.devices[device_id].open
+        device, intent = self.model.devices[device_id], self.state.devices[device_id].open
         if intent is None or intent.step != "activate":
             return
         assert intent.planned_for is not None
-        if intent.planned_for <= self.world.now:
-            self.world.send(device, "info", "info", self.fence)  # so that it knows this process's fence
+        if intent.planned_for <= self.model.now:
+            self.model.send(device, "info", "info", self.fence)  # so that it knows this process's fence
             if device.online and device.active != NEW:
                 self.write(self._outcome("activate", device_id, None, result="interrupted"))
             return
-        answer = self.world.send(device, "activate", intent.command_id, self.fence, intent.planned_for)
+        answer = self.model.send(device, "activate", intent.command_id, self.fence, intent.planned_for)
         yield
         if answer in {False, "silence"}:
             self.write(self._outcome("activate", device_id, "it was not armed in time"))
 
     def _settle(self, device_id: str) -> None:
-        device, intent = self.world.devices[device_id], self.state.devices[device_id].open
+        device, intent = self.model.devices[device_id], self.state.devices[device_id].open
         if intent is None or intent.step != "activate":
             return
         lies = device.on_activation == "lie"
         done = device.online and (device.active == NEW or lies)
         self.write(self._outcome("activate", device_id, None if done else "it did not activate"))
-
-
-def _key(step: Step) -> object:
-    if isinstance(step, ActivateBatch):
-        return ("activate", step.batch)
-    assert isinstance(step, DeviceStep)
-    return (step.step, step.device_id)
 
 
 def readable(log: list[str]) -> str:
