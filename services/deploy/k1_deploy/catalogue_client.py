@@ -1,4 +1,4 @@
-"""What deploy asks of the catalogue."""
+"""The client of the catalogue's queries."""
 
 import json
 from collections.abc import Sequence
@@ -18,25 +18,25 @@ from k1_platform.rpc_documents import ask_document
 
 @dataclass(frozen=True, slots=True)
 class CatalogueClient:
-    """Each question raises AnswerError: the catalogue's own word, or that it does not answer."""
+    """Each method raises AnswerError when the catalogue responds with an error or not at all."""
 
     broker: NatsBroker
 
     async def get_bundle(self, question: GetBundle) -> BundleInfo:
-        """The bundle of a version and what the gates look at."""
+        """Return the bundle of a version, with what the gates check."""
         return await ask(self.broker, subjects.RPC_BUNDLE_INFO, question, BundleInfo)
 
     async def compare(self, question: CompareGraphs) -> GraphImpact:
-        """What changes for a device that runs another bundle."""
+        """Return what would change for a device that runs another bundle."""
         return await ask(self.broker, subjects.RPC_GRAPH_COMPARE, question, GraphImpact)
 
     async def downbeats(self, song: ActivateOnDownbeat) -> Sequence[float]:
-        """Where the bars of a song begin, in ms from its beginning."""
+        """Return the times of a song's downbeats, in ms from its beginning."""
         question = GetGenesis(track_id=song.track_id, version=song.version, layers=["rhythm"])
         found = await ask_document(self.broker, subjects.RPC_GENESIS_GET, question)
         rhythm = json.loads(found.json())["layers"]["rhythm"]
         return [float(position) for position in rhythm["downbeat_ms"]]
 
     async def list_keys(self) -> KeySet:
-        """The public keys that bundles are signed with."""
+        """Return the public keys that bundles are signed with."""
         return await ask(self.broker, subjects.RPC_KEY_LIST, ListKeys(), KeySet)

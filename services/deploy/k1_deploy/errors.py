@@ -1,7 +1,7 @@
-"""What can go wrong in deploy.
+"""The errors of deploy.
 
-A device that does not answer is DeviceUnreachable (another try may find it); a hello that nobody should have
-sent raises PermanentError and is dead-lettered; a question without an answer raises AnswerError.
+A device that does not reply is DeviceUnreachable (a retry may succeed); a hello of an unknown or revoked device raises
+PermanentError and becomes a dead letter; a query that fails raises AnswerError.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ from k1_platform.rpc import AnswerError
 
 
 class DeviceUnreachable(TransientError):  # noqa: N818  the word for it, as in UNREACHABLE of other protocols
-    """Nobody listens to the device's commands, or no answer came in time."""
+    """The device is not connected, or did not reply in time."""
 
 
 class LeaseLostError(TransientError):
-    """Another process may drive the deployment: this one must neither act nor write any more."""
+    """Another process may run the deployment: this one must not act or write any more."""
 
 
 def wrong_device_id(device_id: str, said: str) -> Problem:
@@ -29,7 +29,7 @@ def wrong_device_id(device_id: str, said: str) -> Problem:
 
 
 def hello_rejected(error: PermanentError) -> Problem:
-    """What the device itself is to know of a hello that is a dead letter."""
+    """Return the error message for a device whose hello becomes a dead letter."""
     code = "revoked_device" if error.code == "revoked_device" else "unknown_device"
     return Problem(code, f"{error}; install the new credential on the device.")
 

@@ -1,4 +1,4 @@
-"""What the deployments under way say of devices: answered by their store, asked by questions, plans and chunks."""
+"""What device queries, plans and chunk requests need to know about the deployments in progress."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -7,12 +7,12 @@ from k1_platform.database import Connection
 
 
 class DeploymentLookup(Protocol):
-    """Which deployment holds which device, and what for."""
+    """Finds the deployment that locks a device, and whether a device may fetch a bundle."""
 
     async def find_holders(self, connection: Connection, device_ids: Sequence[str]) -> Mapping[str, str]:
-        """The deployment that holds each device now; devices that nobody holds are left out."""
+        """Return the deployment that locks each device now; unlocked devices are left out."""
         ...
 
     async def is_staging(self, connection: Connection, device_id: str, bundle_sha256: str) -> bool:
-        """Whether the device is being told to stage this bundle, to run it or to go back to it."""
+        """Return whether a deployment stages this bundle on the device, to activate it or to roll back to it."""
         ...

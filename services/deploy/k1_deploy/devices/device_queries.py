@@ -33,28 +33,28 @@ OPERATOR = "operator"
 
 
 def no_alarms(_: str) -> list[DeviceAlarm]:
-    """There are no keys to watch the use of credentials with."""
+    """Return no alarms: without keys the use of credentials is not monitored."""
     return []
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceQueries:
-    """Answers from the tables, with presence."""
+    """Responds from the tables and from presence."""
 
     pool: Pool
     presence: PresenceCache
     deployments: DeploymentLookup
     credentials: CredentialService | None
-    """None: there are no keys to make credentials with."""
+    """None: no keys are configured, so no credentials can be issued."""
     trusted_keys: Callable[[], Awaitable[KeySet]]
     clock: Callable[[], datetime]
     servers: DeviceServers
-    """Where devices connect."""
+    """The servers that devices connect to."""
     credential_alarms: Callable[[str], list[DeviceAlarm]] = no_alarms
-    """What is raised for the use of a device's credential."""
+    """Returns the alarms about the credential of a device."""
 
     async def list_devices(self, question: ListDevices) -> DevicePage:
-        """A page of devices."""
+        """Return a page of devices."""
         async with self.pool.acquire() as connection:
             total, rows = await device_store.list_devices(
                 connection,
@@ -67,7 +67,7 @@ class DeviceQueries:
         return DevicePage(total=total, items=[self._view(row, holders) for row in rows])
 
     async def get_device(self, question: GetDevice) -> DeviceView:
-        """One device."""
+        """Return one device."""
         async with self.pool.acquire() as connection:
             rows = await device_store.get_devices(connection, [question.device_id])
             holders = await self.deployments.find_holders(connection, [question.device_id])
@@ -76,7 +76,7 @@ class DeviceQueries:
         return self._view(rows[question.device_id], holders)
 
     async def add_devices(self, question: AddDevices) -> DevicesAdded:
-        """Provision devices. Their secrets are told here and kept nowhere."""
+        """Add devices and issue their credentials. The secrets are in the response and are not stored."""
         service, ids = self._require_service(), list(dict.fromkeys(question.device_ids))
         keys = await self.trusted_keys()
         minted = await in_thread(
@@ -91,7 +91,7 @@ class DeviceQueries:
         return DevicesAdded(credentials=credentials, trusted_keys=document, servers=self.servers)
 
     async def revoke_devices(self, question: RevokeDevices) -> DevicesRevoked:
-        """Let devices connect no more; those that are connected are cut off. Again changes nothing."""
+        """Revoke the credentials of devices and disconnect them. A repeated call changes nothing."""
         service, ids, at = (
             self._require_service(),
             list(dict.fromkeys(question.device_ids)),

@@ -1,8 +1,7 @@
-"""Which devices are there: the presence bucket, kept in memory.
+"""Keeps the presence bucket in memory: which devices are online.
 
-The telemetry service writes a device's entry every now and then while it hears it; an entry that is not
-written again has ended after the bucket's time to live. That is counted here as well, because the end of an
-entry is not always announced.
+The telemetry service renews the entry of an online device. An entry that is not renewed has expired after the bucket's
+time to live. That is computed here as well, because the end of an entry is not always announced.
 """
 
 import logging
@@ -32,37 +31,37 @@ class _Entry:
 
 
 class PresenceCache:
-    """What was last heard of each device."""
+    """The last presence entry of each device."""
 
     def __init__(self, ttl_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock`: monotonic, in s."""
+        """Use `clock`, monotonic, in s."""
         self._ttl_s = ttl_s
         self._clock = clock
         self._entries: dict[str, _Entry] = {}
 
     def put(self, device_id: str, presence: Presence, age_s: float = 0.0) -> None:
-        """Note an entry that was written `age_s` ago."""
+        """Store an entry that was written `age_s` ago."""
         left = min(max(self._ttl_s - age_s, 0.0), self._ttl_s)
         self._entries[device_id] = _Entry(presence, self._clock() + left)
 
     def expire(self, device_id: str) -> None:
-        """The entry was taken away."""
+        """Mark the entry of a device as expired."""
         known = self._entries.get(device_id)
         if known:
             self._entries[device_id] = _Entry(known.presence, self._clock())
 
     def is_online(self, device_id: str) -> bool:
-        """Whether the device is there now."""
+        """Return whether the device is online now."""
         known = self._entries.get(device_id)
         return known is not None and known.ends_at > self._clock()
 
     def last_seen(self, device_id: str) -> datetime | None:
-        """When it was last heard, as far as this process knows; also of a device that is gone."""
+        """Return when the device was last seen, as far as this process knows; also for one that is offline."""
         known = self._entries.get(device_id)
         return known.presence.last_seen if known else None
 
     def alarms(self, device_id: str) -> list[DeviceAlarm]:
-        """What is raised for a device that is there."""
+        """Return the alarms of a device that is online."""
         known = self._entries.get(device_id)
         return known.presence.alarms if known and self.is_online(device_id) else []
 
@@ -78,10 +77,10 @@ class PresenceWatcher:
         self._jetstream = jetstream
 
     async def start(self) -> None:
-        """Listen for as long as the connection lives; read what is there already.
+        """Subscribe for as long as the connection lives, and read the existing entries.
 
-        A plain subscription sees what is written to the bucket, and comes back by itself after a lost
-        connection; what it misses meanwhile is written again within the time to live.
+        A plain subscription receives what is written to the bucket, and resumes after a lost connection; entries that
+        were missed meanwhile are renewed within the time to live.
         """
         await self._client.subscribe(f"{_PREFIX}*", cb=self._written)
         bucket = await self._jetstream.key_value(streams.PRESENCE.name)

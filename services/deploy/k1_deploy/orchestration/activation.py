@@ -1,7 +1,7 @@
-"""All devices of a batch change at one moment: measure their clocks, agree, arm each before it, hear from each.
+"""Activates the devices of a batch at one moment: measures their clocks, agrees on the moment, arms each device.
 
-The moment is agreed for the batch and logged with the intents, so that a process which takes over knows it. A
-device that is not armed in time counts as failed and is disarmed by its undo; the others go on.
+The moment is the same for the whole batch and is logged with the intents, so that a process which takes over knows it.
+A device that is not armed in time has failed, and its compensation disarms it; the others continue.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ from k1_deploy.saga.steps import ActivateBatch
 
 LEAD_S: Final = 1.0
 LEAD_PER_DEVICE_S: Final = 0.003
-"""From the agreement to the moment: time to arm all of the batch, also a second time."""
+"""Time from the agreement to the moment: enough to send the commands of the batch twice."""
 ARMED_BEFORE_S: Final = 0.05
-"""A device that is not armed this long before the moment is left out."""
+"""A device that is not armed this long before the moment has failed."""
 RESEND_S: Final = 0.4
 REPORT_S: Final = 2.0
-"""How long after the moment a device may take to say that it did."""
+"""How long after the moment a device may take to report its activation."""
 Downbeats = Callable[[ActivateOnDownbeat], Awaitable[Sequence[float]]]
-"""The downbeats of the song that plays, in ms from its beginning."""
+"""Returns the downbeats of a song, in ms from its beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ class BatchActivation:
     clock: Callable[[], datetime]
 
     async def run(self, step: ActivateBatch) -> None:
-        """Return when every device of the batch has an outcome, or is as before its intent.
+        """Return when every device of the batch has an outcome or is back in its state before the intent.
 
         Raises:
-            OvertakenError: something else was decided meanwhile; nothing new was sent.
-            LeaseLostError: another process drives the deployment.
+            WriteConflictError: other entries were written first; no new command was sent.
+            LeaseLostError: another process runs the deployment.
         """
         offsets = await self._measure([*step.fresh, *step.armed])
         await asyncio.gather(*(self._resume(each, offsets[each]) for each in step.armed))
@@ -73,7 +73,7 @@ class BatchActivation:
         await asyncio.gather(*(self._activate(each, offsets[each.device_id]) for each in intents))
 
     async def _measure(self, device_ids: Sequence[str]) -> dict[str, float | str]:
-        """Each device's clock minus ours in ms, or why it is not known."""
+        """Return each device's clock minus the service's in ms, or why it is unknown."""
 
         async def measure(device_id: str) -> float | str:
             self.sender.fence()
@@ -85,7 +85,7 @@ class BatchActivation:
         return dict(zip(device_ids, await asyncio.gather(*map(measure, device_ids)), strict=True))
 
     async def _agree_moment(self, count: int) -> datetime:
-        """The moment: as soon as all can be armed, or the next bar, or the given time when that is later."""
+        """Return the earliest moment for which all can be armed: at once, at a downbeat, or at the given time."""
         earliest = self.clock() + timedelta(seconds=LEAD_S + LEAD_PER_DEVICE_S * count)
         match self.event_log.state.activation:
             case ActivateAt(at=at):
@@ -108,7 +108,7 @@ class BatchActivation:
         )
 
     async def _resume(self, device_id: str, offset: float | str) -> None:
-        """Go on with an intent that the log held already."""
+        """Continue from an intent that is already in the log."""
         intent = self.event_log.state.devices[device_id].open
         if intent is None or intent.step != "activate" or intent.planned_for is None:
             return
@@ -138,7 +138,7 @@ class BatchActivation:
         await self._record_reply(intent, reply, offset)
 
     async def _record_reply(self, intent: Intent, reply: DeviceReply | None, offset: float) -> None:
-        """By the device's word, or where it did not come by what the device holds."""
+        """Write the outcome by the device's final reply, or without one by what the device runs."""
         if reply is None:
             hello, problem = await self._query_bundle(intent.device_id)
             await self._record_outcome(intent, "failed" if problem else "done", problem, hello=hello)
@@ -150,10 +150,10 @@ class BatchActivation:
         )
 
     async def _arm(self, intent: Intent, offset: float) -> DeviceReply | None:
-        """The final answer; None when the device was armed and then silent.
+        """Return the final reply; None when the device was armed and then did not reply.
 
         Raises:
-            DeviceUnreachable: it did not say in time that it is armed.
+            DeviceUnreachable: the device did not confirm in time that it is armed.
         """
         moment = intent.planned_for
         assert moment is not None
@@ -182,7 +182,7 @@ class BatchActivation:
     async def _until_armed(
         self, intent: Intent, command: Activate, call: "asyncio.Task[DeviceReply]", armed: asyncio.Event
     ) -> None:
-        """Send again what may have been lost, as long as there is time."""
+        """Repeat the command until the device has confirmed or the time is over."""
         assert intent.planned_for is not None
         latest = intent.planned_for - timedelta(seconds=ARMED_BEFORE_S)
         waiting = asyncio.create_task(armed.wait())
@@ -201,7 +201,7 @@ class BatchActivation:
             waiting.cancel()
 
     async def _send_again(self, device_id: str, command: Activate) -> None:
-        """The first call hears the answer as well."""
+        """Repeat the command; the first call gets the reply."""
         try:
             await self.commands.link.call(
                 device_id, "activate", self.sender.stamp(command), timeout_s=RESEND_S, until_final=False
@@ -218,7 +218,7 @@ class BatchActivation:
         )
 
     async def _query_bundle(self, device_id: str) -> tuple[DeviceHello | None, str | None]:
-        """What the device holds, and why that is not the new bundle."""
+        """Return the device's hello, and why it does not run the new bundle."""
         bundle = self.event_log.state.bundle
         assert bundle is not None
         try:
@@ -253,13 +253,13 @@ class BatchActivation:
         await self._write(outcome, hello=hello)
 
     def _ran_before(self, device_id: str) -> bool:
-        """Nothing changes on a device that runs the bundle already."""
+        """Return whether the device ran the same bundle before, so that nothing changes."""
         state = self.event_log.state
         before = state.devices[device_id].before
         return before is not None and state.bundle is not None and before.bundle_sha256 == state.bundle.sha256
 
     async def _write(self, *entries: LogEntry, hello: DeviceHello | None = None) -> None:
-        """What was overtaken for one device (it was taken back meanwhile) does not stop the others."""
+        """Write the outcome of one device; a conflict (its step was undone) does not stop the others."""
         try:
             await self.event_log.write(*entries, hello=hello)
         except WriteConflictError:

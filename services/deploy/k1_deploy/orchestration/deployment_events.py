@@ -1,4 +1,4 @@
-"""What the world is told when a deployment's status changes. Pure."""
+"""Makes the events that are published when a deployment's status changes. Pure."""
 
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from k1_deploy.saga.state import State
 
 
 def events_of(state: State, request: RequestDeployment, at: datetime) -> list[tuple[str, DeployEvent]]:
-    """Subject and body of each fact that a change to `state` is told by."""
+    """Return subject and body of each event for a change to `state`."""
     about: dict[str, object] = {
         "deployment_id": state.deployment_id,
         "track_id": request.track_id,
@@ -56,7 +56,7 @@ def _ending(state: State, about: dict[str, object]) -> list[tuple[str, DeployEve
 
 
 def device_results(state: State) -> list[DeviceResult]:
-    """How it went for each device."""
+    """Return the outcome of each device."""
     return [
         DeviceResult(device_id=device.id, outcome=device.outcome, reason=device.reason)
         for device in state.devices.values()

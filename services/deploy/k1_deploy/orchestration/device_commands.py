@@ -1,7 +1,7 @@
-"""Commands to one device with deadlines and retries: what the saga's steps and healing are made of.
+"""Sends commands to one device with deadlines and retries, for the saga's steps and the reconciler.
 
-A retry repeats the command with its id, which has no second effect. A device that answered, and whose answer
-may be another next time (`busy`, say), gets a new round with a new id.
+A retry repeats the command with the same id, so it has no second effect. After a reply that may differ next time
+(`busy`, for example), a new round sends a command with a new id.
 """
 
 import asyncio
@@ -39,14 +39,14 @@ REPLY_TIMEOUT_S: Final = 2.5
 """For a command that a device carries out at once."""
 MAX_TRIES: Final = 3
 RESEND_S: Final = 10.0
-"""A device that fetches a bundle is asked again how far it is."""
+"""After this time without a reply, a device that fetches a bundle gets the command again."""
 MAX_SILENCE_S: Final = 15.0
-"""How long a device may be out of reach while it fetches: it may come back and go on."""
+"""How long a device may be unreachable while it fetches; it may reconnect and continue."""
 STAGE_TIMEOUT_S: Final = 60.0
 MIN_BYTES_PER_S: Final = 20_000.0
-"""A bundle may take a minute, and what the slowest transfer takes."""
+"""The slowest accepted transfer; its time is added to STAGE_TIMEOUT_S."""
 BeginRound = Callable[[int], Awaitable[str]]
-"""Given a round (from 0), writes its intent and returns the id of its command."""
+"""Writes the intent of a round (from 0) and returns the id of its command."""
 Progress = Callable[[DeviceReply], None]
 _FIRST_BACKOFF_S: Final = 0.2
 _MAX_BACKOFF_S: Final = 3.0
@@ -55,19 +55,19 @@ C = TypeVar("C", bound=DeviceCommand)
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who commands. `fence` is asked before every command and raises when this process may not act any more."""
+    """The sender of commands. `fence` is called before each command and raises when this process may not act any more."""
 
     deployment_id: str | None
     fence: Callable[[], int]
 
     def stamp(self, command: C) -> C:
-        """The command as it goes out now."""
+        """Return the command with the deployment and the current fence."""
         return command.model_copy(update={"deployment_id": self.deployment_id, "fence": self.fence()})
 
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """How it went: `problem` is None when the device bears it out that it did as it was told."""
+    """The result of a command: `problem` is None when the device confirms the expected state."""
 
     problem: str | None
     hello: DeviceHello | None
@@ -75,14 +75,14 @@ class CommandResult:
 
 @dataclass(frozen=True, slots=True)
 class DeviceCommands:
-    """Sends, waits, tries again. Each raises DeviceUnreachable when the device does not answer at all."""
+    """Sends commands and retries them. Each method raises DeviceUnreachable when the device does not reply."""
 
     link: DeviceLink
     locator: BundleLocator
     rng: Random
 
     async def info(self, device_id: str, sender: Sender) -> DeviceHello | None:
-        """What the device is and holds now; an id of its own, as a repeated one gets the old answer."""
+        """Return the device's hello now. Each call has a new command id, because a repeated one gets the old reply."""
         reply = await self._send(device_id, "info", Info(command_id=new_id("evt")), sender)
         return reply.hello if check_done(reply) is None else None
 
@@ -100,7 +100,7 @@ class DeviceCommands:
         begin: BeginRound,
         on_progress: Progress,
     ) -> CommandResult:
-        """Have a bundle fetched and checked."""
+        """Make the device fetch and verify a bundle."""
 
         async def once(command_id: str) -> DeviceReply:
             return await self._stage_once(device_id, location, command_id, sender, on_progress)
@@ -116,7 +116,7 @@ class DeviceCommands:
         sender: Sender,
         begin: BeginRound,
     ) -> CommandResult:
-        """Have it run again what it ran before; where it does not hold that any more, it is sent once more."""
+        """Make the device run its previous bundle again; stage and activate that bundle if the device lacks it."""
         target = before.bundle_sha256 if before else None
 
         async def once(command_id: str) -> DeviceReply:
@@ -133,7 +133,7 @@ class DeviceCommands:
         return done if holds(hello, before.bundle_sha256) else await self.redeploy(device_id, before, sender)
 
     async def redeploy(self, device_id: str, bundle: RunningBundle, sender: Sender) -> CommandResult:
-        """Stage a bundle that was deployed once and run it now."""
+        """Stage and activate a bundle that was deployed before."""
         location = await self.locator.find(bundle.bundle_sha256)
         if location is None:
             return CommandResult(

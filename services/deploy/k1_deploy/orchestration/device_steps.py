@@ -1,4 +1,4 @@
-"""The steps that are taken on one device, each from its intent to its outcome in the log."""
+"""Runs the steps on single devices, each from its intent to its outcome in the log."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ NO_REPLY: Final = "the device does not answer"
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What goes into the outcome."""
+    """The content of the outcome."""
 
     problem: str | None
     hello: DeviceHello | None = None
@@ -33,28 +33,28 @@ class _Result:
 
 @dataclass(frozen=True, slots=True)
 class DeviceSteps:
-    """Takes the steps of one deployment."""
+    """Runs the device steps of one deployment."""
 
     event_log: EventLog
     commands: DeviceCommands
     live: LiveFeed
     rows: dict[str, DeviceRow]
-    """The devices as the inventory knew them when this process took the deployment."""
+    """The devices as they were stored when this process took the deployment."""
     clock: Callable[[], datetime]
     trust: TrustUpdater
     percents: dict[str, float] = field(default_factory=dict[str, float])
-    """How far transfers are; for those who ask this process."""
+    """Progress of the transfers, in percent, by device."""
 
     @property
     def sender(self) -> Sender:
         return Sender(self.event_log.state.deployment_id, self._fence)
 
     async def run(self, step: DeviceStep) -> None:
-        """Intent, act, outcome. An intent that the log holds already is not written again.
+        """Write the intent, act, write the outcome. An intent that is already in the log is not written again.
 
         Raises:
-            OvertakenError: something else was decided for the device meanwhile.
-            LeaseLostError: another process drives the deployment.
+            WriteConflictError: other entries about the device were written first.
+            LeaseLostError: another process runs the deployment.
         """
         run: dict[DeviceStepName, Callable[[DeviceStep], Awaitable[_Result]]] = {
             "check": self._check,
@@ -134,7 +134,7 @@ class DeviceSteps:
         return begin
 
     async def _write_intent(self, step: DeviceStep, round_: int) -> str:
-        """The command id of the round once its intent is in the log, where it may stand already."""
+        """Return the command id of the round once its intent is in the log."""
         open_ = self._device(step).open
         if step.under_way and open_ and (open_.step, open_.round) == (step.step, round_):
             return open_.command_id

@@ -1,8 +1,8 @@
-"""Writing the log of one deployment, many entries in one transaction.
+"""Writes the event log of one deployment, many entries in one transaction.
 
-Those who drive the saga write at the same time; what has come in while a transaction was under way goes into
-the next one together. The lease's fence is checked in each, and what the entries change elsewhere (outcomes,
-expected bundles, locks, facts, signals taken) is written with them: all of it happens, or none.
+The tasks of an executor write at the same time; entries that arrive during a transaction are written together in the
+next one. Each transaction checks the lease's fence, and contains all effects of its entries (outcomes, desired states,
+locks, events for the outbox, handled signals): all or nothing is stored.
 """
 
 import asyncio
@@ -23,16 +23,16 @@ from k1_platform.database import Connection, Pool
 from k1_platform.outbox import enqueue
 
 OnCommit = Callable[[State, State, Sequence[LogEntry]], None]
-"""Told after each commit: the state before, the state after, the entries between."""
+"""Called after each commit with the state before, the state after and the entries between."""
 
 
 class WriteConflictError(Exception):
-    """The entry is not legal any more: something else was written first."""
+    """The entry is not legal any more, because other entries were written first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _WriteRequest:
-    """What one caller wants written together."""
+    """Entries of one caller, which are written together."""
 
     entries: Sequence[LogEntry]
     hello: DeviceHello | None
@@ -42,14 +42,14 @@ class _WriteRequest:
 
 @dataclass(slots=True, eq=False)
 class EventLog:
-    """The log of one deployment, as long as the lease holds."""
+    """The log of one deployment, as long as the lease is valid."""
 
     pool: Pool
     lease: DeploymentLease
     row: deployment_store.DeploymentRow
     state: State
     count: int
-    """Entries in the log."""
+    """The number of entries in the log."""
     on_commit: OnCommit
     _waiting: list[_WriteRequest] = field(default_factory=list[_WriteRequest])
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -57,10 +57,10 @@ class EventLog:
     async def write(
         self, *entries: LogEntry, hello: DeviceHello | None = None, signal_ids: Sequence[int] = ()
     ) -> None:
-        """Return when the entries are in the log; with `hello`, what the device said it holds.
+        """Return when the entries are in the log; `hello` of a device is stored with them.
 
         Raises:
-            OvertakenError: they are not legal any more, and nothing was written.
+            WriteConflictError: the entries are not legal any more, and nothing was written.
         """
         request = _WriteRequest(entries, hello, signal_ids, asyncio.get_running_loop().create_future())
         self._waiting.append(request)
@@ -68,7 +68,7 @@ class EventLog:
         await request.done
 
     async def run(self) -> None:
-        """Write what comes in, until cancelled.
+        """Write the requested entries until cancelled.
 
         Raises:
             LeaseLostError: another process has taken the deployment; nothing more is written.

@@ -1,7 +1,7 @@
-"""Drives one deployment as long as its lease holds: starts what is due, stops what is not any more.
+"""Executes one deployment as long as its lease is valid.
 
-What is due says `saga.steps`; the executor only keeps as many pieces of work going, each a task, and writes what
-the saga decides. It knows nothing that the log does not: whoever drives next goes on from there.
+`saga.execution` decides what is due; the executor writes the decisions, runs each piece of work as a task, and cancels
+work that is not due any more. It keeps no state beside the log, so another process can continue from the log.
 """
 
 import asyncio
@@ -28,13 +28,13 @@ from k1_platform.database import Pool
 from k1_platform.tasks import end_tasks, is_set_within
 
 _POLL_S: Final = 1.0
-"""How long it waits for others' devices before it asks again; it is told of most changes at once."""
+"""How often the locks are requested again; most changes are notified at once."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class WorkLimits:
-    """How much of one process's work on devices goes on at a time."""
+    """How much work on devices one process does at a time."""
 
     stage: asyncio.Semaphore
     other: asyncio.Semaphore
@@ -45,7 +45,7 @@ class WorkLimits:
 
 @dataclass(slots=True, eq=False)
 class DeploymentExecutor:
-    """One deployment in this process."""
+    """The executor of one deployment."""
 
     pool: Pool
     event_log: EventLog
@@ -65,16 +65,16 @@ class DeploymentExecutor:
         return self.event_log.state.deployment_id
 
     def wake(self, signals: Sequence[StoredSignal] = ()) -> None:
-        """Something happened that may matter."""
+        """Deliver signals, or cause the next turn."""
         self._signals.update({each.id: each for each in signals if each.id not in self._received})
         self._changed.set()
 
     async def run(self) -> datetime | None:
-        """Drive until nobody needs to for a while; returns when somebody must look again, if no signal comes.
+        """Execute until the lease can be released; return when the next step is due if no signal comes before.
 
         Raises:
             LeaseLostError: another process has taken the deployment.
-            Exception: whatever ended a step or a write; nothing is lost, the log says where it was.
+            Exception: whatever ended a step or a write; nothing is lost, because the log holds the progress.
         """
         writing = asyncio.create_task(self.event_log.run(), name=f"event log {self.deployment_id}")
         executing = asyncio.create_task(self._execute(), name=f"executor {self.deployment_id}")

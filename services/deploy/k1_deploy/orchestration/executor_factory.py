@@ -1,4 +1,4 @@
-"""From a lease and a log to a created."""
+"""Creates the executor of a deployment from its lease and its log."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ def _limits() -> WorkLimits:
 
 @dataclass(frozen=True, slots=True)
 class ExecutorFactory:
-    """What every created of this process shares."""
+    """Holds what all executors of this process share."""
 
     pool: Pool
     commands: DeviceCommands
@@ -47,11 +47,11 @@ class ExecutorFactory:
     limits: WorkLimits = field(default_factory=_limits)
 
     async def create(self, lease: DeploymentLease) -> DeploymentExecutor:
-        """Read the log and the signals and make of them what drives the deployment on.
+        """Read the log and the signals, and return the executor that continues the deployment.
 
         Raises:
             IllegalTransitionError: the log is broken.
-            LeaseLostError: there is no such deployment any more.
+            LeaseLostError: the deployment does not exist any more.
         """
         async with self.pool.acquire() as connection:
             found = await deployment_store.load_deployment(connection, lease.deployment_id)

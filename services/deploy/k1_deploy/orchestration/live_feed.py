@@ -1,6 +1,6 @@
-"""What flows to those who watch a deployment: each step of each device, and devices rolled back by an alarm.
+"""Publishes live messages about a deployment: each step of each device, and rollbacks caused by an alarm.
 
-Live data may be lost: it is published once, after what it tells of was committed, and nobody waits for it.
+Live messages may be lost: each is published once, after the commit of its entry, without an acknowledgement.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class LiveFeed:
     _publishing: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
     def publish_entries(self, before: State, after: State, entries: Sequence[LogEntry]) -> None:
-        """Tell of entries that were committed."""
+        """Publish the changes by committed entries."""
         messages = [
             (subjects.live_deployment(after.deployment_id), change)
             for entry in entries
@@ -55,7 +55,7 @@ class LiveFeed:
         self._publish([*messages, *events])
 
     def publish_progress(self, state: State, device_id: str, percent: float, at: datetime) -> None:
-        """Tell how far a transfer is."""
+        """Publish the progress of a transfer."""
         change = DeploymentChange(
             deployment_id=state.deployment_id,
             status=state.status,

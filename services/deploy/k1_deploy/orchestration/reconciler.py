@@ -1,7 +1,7 @@
-"""Puts right what differs from what it should be: a device that was away when its deployment turned back.
+"""Brings devices back to their desired state, for example one that was offline during the rollback of its deployment.
 
-Whoever notices first heals: at a device's hello, or when looking through the inventory now and then. A device
-is held while that lasts, so no deployment takes it meanwhile, and commands carry a fence of their own.
+A device is reconciled after its hello, or when a periodic query finds it. The device is locked meanwhile, so that no
+deployment takes it, and the commands carry a separate fence.
 """
 
 import asyncio
@@ -25,33 +25,33 @@ from k1_platform.tasks import end_tasks, is_set_within
 
 CHECK_INTERVAL_S: Final = 5.0
 LOCK_S: Final = 120.0
-"""Longer than a bundle takes to be sent again; it ends earlier when the device is right."""
+"""Longer than staging a bundle takes; the lock is released earlier when the device is reconciled."""
 MAX_CONCURRENT: Final = 32
 RETRY_AFTER_S: Final = 30.0
-"""A device that could not be put right is left alone for so long, or until it says hello."""
+"""After a failure the device is not tried again for this time, or until its next hello."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
 class Reconciler:
-    """Handed to the frame as background work."""
+    """Finds and reconciles devices in the background."""
 
     pool: Pool
     commands: DeviceCommands
     clock: Callable[[], datetime]
     _retry_at: dict[str, float] = field(default_factory=dict[str, float])
-    """Devices that could not be put right, by the loop's clock."""
+    """Devices that could not be reconciled, with the time of the next try by the loop's clock."""
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict[str, asyncio.Task[None]])
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_CONCURRENT))
 
     def handle_hello(self, device_id: str) -> None:
-        """A device has said hello: if anything is to be put right, it is now."""
+        """Try a device again at once: it has just connected."""
         self._retry_at.pop(device_id, None)
         self._wake.set()
 
     async def run(self) -> NoReturn:
-        """Until cancelled; a database that is away only delays."""
+        """Reconcile devices until cancelled; wait while the database is unavailable."""
         try:
             while True:
                 await self._start_due()
@@ -115,7 +115,7 @@ class Reconciler:
         await self._discard_leftovers(hello, sender)
 
     async def _discard_leftovers(self, hello: DeviceHello, sender: Sender) -> None:
-        """What is staged, or is on its way, is of use as long as a deployment or its guard lasts."""
+        """Discard staged bundles, unless a deployment of the device is still open."""
         async with self.pool.acquire() as connection:
             if await deployment_store.find_open_deployments(connection, hello.id):
                 return
@@ -131,7 +131,7 @@ class Reconciler:
             return await device_store.save_hello(connection, hello, self.clock())
 
     async def _signal_deployments(self, device_id: str, detail: str) -> None:
-        """The deployments that have waited for it."""
+        """Add a signal to each deployment that waits for this device."""
         async with self.pool.acquire() as connection, connection.transaction():
             for deployment_id in await deployment_store.find_pending_rollbacks(connection, device_id):
                 signal = ReconciledSignal(device_id=device_id, detail=detail)
@@ -148,10 +148,10 @@ async def _new_id(_round: int) -> str:
 
 
 async def find_diverged(connection: Connection, limit: int = 1000) -> list[str]:
-    """Devices that nobody holds and that are not as they should be.
+    """Return unlocked devices that are not in their desired state.
 
-    They run something else, as far as is known, or a deployment waits for them, or they hold or fetch bundles of
-    which nobody has any use.
+    They run another bundle by their last hello, or a deployment waits for their rollback, or they hold or fetch bundles
+    that no open deployment needs.
     """
     rows = await connection.fetch(
         """

@@ -1,7 +1,7 @@
-"""The process's part in all deployments: takes those that nobody drives, keeps their leases, gives them back.
+"""Picks the deployments that this process executes, renews their leases and releases them.
 
-Of several processes each drives some. A process that is told to stop hands its deployments over at once; one
-that dies loses them when their leases end, and one that cannot renew a lease stops before that.
+The deployments are shared among the processes. A process that is stopped releases its deployments at once; the leases of
+one that dies expire, and one that cannot renew a lease stops before the lease expires.
 """
 
 import asyncio
@@ -25,17 +25,17 @@ from k1_platform.database import DATABASE_ERRORS, Connection, Pool
 from k1_platform.tasks import end_tasks, is_set_within
 
 RENEWALS_PER_LEASE: Final = 5
-"""In the time that a lease lasts."""
+"""How often a lease is renewed during its duration."""
 POLL_S: Final = 1.0
 LEASE_CHECK_S: Final = 0.2
 MAX_DEPLOYMENTS: Final = 64
-"""Deployments that one process drives."""
+"""The number of deployments that one process executes at a time."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
 class _RunningDeployment:
-    """A deployment in this process; no executor yet while its log is read."""
+    """A deployment of this process; without an executor while its log is read."""
 
     lease: DeploymentLease
     task: asyncio.Task[None]
@@ -44,7 +44,7 @@ class _RunningDeployment:
 
 @dataclass(slots=True, eq=False)
 class DeploymentScheduler:
-    """Drives deployments; handed to the frame as background work."""
+    """Executes deployments in the background."""
 
     pool: Pool
     factory: ExecutorFactory
@@ -55,7 +55,7 @@ class DeploymentScheduler:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> NoReturn:
-        """Until cancelled, then hand everything over; a database that is away only delays."""
+        """Execute deployments until cancelled, then release them; wait while the database is unavailable."""
         try:
             await asyncio.gather(
                 self._retry_forever(self._listen),
@@ -67,7 +67,7 @@ class DeploymentScheduler:
         raise AssertionError("unreachable")
 
     def percents(self, deployment_id: str) -> Mapping[str, float]:
-        """How far transfers are, of a deployment that this process drives."""
+        """Return the progress of the transfers of a deployment that this process executes, in percent by device."""
         running = self._running.get(deployment_id)
         return running.executor.device_steps.percents if running and running.executor else {}
 
@@ -95,7 +95,7 @@ class DeploymentScheduler:
         self._wake.set()
 
     async def _claim_deployments(self, connection: Connection) -> None:
-        """New deployments, and signals for those that are running here."""
+        """Claim deployments, and deliver signals to those that run here."""
         room = MAX_DEPLOYMENTS - len(self._running)
         for lease in await leases.claim(connection, self.owner, room, self.lease_s):
             task = asyncio.create_task(self._run_deployment(lease), name=f"deployment {lease.deployment_id}")
@@ -110,14 +110,14 @@ class DeploymentScheduler:
                 running.executor.wake(signals.get(deployment_id, []))
 
     async def _renew(self) -> None:
-        """On a connection of its own: it must not wait behind those who write logs."""
+        """Renew the leases on a separate connection, which does not wait behind the writes of logs."""
         async with self.pool.acquire() as connection:
             while True:
                 await asyncio.sleep(self.lease_s / RENEWALS_PER_LEASE)
                 await leases.renew(connection, [running.lease for running in self._running.values()])
 
     async def _cancel_expired(self) -> NoReturn:
-        """Whatever the database does: without a lease nothing goes on."""
+        """Cancel deployments whose lease has expired, whatever state the database is in."""
         while True:
             await asyncio.sleep(LEASE_CHECK_S)
             for running in list(self._running.values()):
@@ -150,7 +150,7 @@ class DeploymentScheduler:
         return await executor.run()
 
     def _forget(self, lease: DeploymentLease) -> None:
-        """Once it is given back, this process may have taken it again already."""
+        """Remove the deployment, unless this process has claimed it again already."""
         running = self._running.get(lease.deployment_id)
         if running and running.lease is lease:
             del self._running[lease.deployment_id]

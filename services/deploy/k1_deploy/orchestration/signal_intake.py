@@ -1,4 +1,4 @@
-"""What becomes known of devices: the deployments that watch them are told, and decide what it means."""
+"""Turns hellos and alarms of devices into signals for the deployments that they may concern."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,12 @@ from k1_platform.inbox import first_time
 
 @dataclass(frozen=True, slots=True)
 class SignalIntake:
-    """Passes on what is grave and has just begun."""
+    """Adds signals; the saga decides what they mean."""
 
     pool: Pool
 
     async def handle_hello(self, device: DeviceRow, hello: DeviceHello) -> None:
-        """A hello of a device that should run the new bundle and does not: whoever observes it must know."""
+        """Signal that a device does not run the bundle that its deployment has activated."""
         running = hello.active.bundle_sha256 if hello.active else None
         async with self.pool.acquire() as connection, connection.transaction():
             deployment_id = await deployment_store.find_diverged_deployment(connection, device.id, running)
@@ -29,7 +29,7 @@ class SignalIntake:
                 await signal_store.add_signal(connection, deployment_id, signal)
 
     async def handle_alarm(self, event: Event[DeviceAlarm]) -> None:
-        """Leave a signal with each deployment that has not closed."""
+        """Add a signal to each open deployment of the device, for a severe alarm that was raised."""
         alarm = event.body
         if alarm.state != "raised" or (alarm.level != "alarm" and alarm.kind != "silence"):
             return

@@ -1,4 +1,4 @@
-"""How long steps on devices take, and how they end; for Prometheus."""
+"""Measures how long steps on devices take and how they end, for Prometheus."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ _MILLISECONDS = (1, 2, 5, 10, 20, 50, 100, 500)
 
 
 class StepMetrics:
-    """Hears of every outcome that was written."""
+    """The histograms of steps and activations."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._steps = Histogram(
@@ -30,7 +30,7 @@ class StepMetrics:
         )
 
     def record_entries(self, before: State, entries: Sequence[LogEntry]) -> None:
-        """Entries that were committed together; a step that also began with them took no time worth telling."""
+        """Record committed outcomes; a step whose intent was committed with them counts as 0 s."""
         for entry in entries:
             if not isinstance(entry, Outcome):
                 continue

@@ -1,4 +1,4 @@
-"""Answers about deployments: lists, one with everything that happened, and what people want of it."""
+"""Responds to queries about deployments: lists, one with its timeline; takes controls such as pause and cancel."""
 
 import asyncio
 import time
@@ -29,32 +29,32 @@ from k1_platform.database import Connection, Pool
 from k1_platform.threads import in_thread
 
 CONTROL_TIMEOUT_S: Final = 3.0
-"""How long a control waits for its effect to be in the answer."""
+"""How long a control waits for its effect to be in the response."""
 _POLL_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class DeploymentQueries:
-    """Answers from the logs."""
+    """Responds from the logs."""
 
     pool: Pool
     percents: Callable[[str], Mapping[str, float]]
-    """How far transfers are, of a deployment that this process drives."""
+    """Returns the progress of transfers of a deployment that this process executes."""
     clock: Callable[[], datetime]
 
     async def list_deployments(self, question: ListDeployments) -> DeploymentPage:
-        """The newest first."""
+        """Return a page of deployments, the newest first."""
         async with self.pool.acquire() as connection:
             total, items = await deployment_store.list_summaries(connection, question)
         return DeploymentPage(total=total, items=items)
 
     async def get_deployment(self, question: GetDeployment) -> DeploymentView:
-        """One with each device's timeline, the log and the audit trail."""
+        """Return one deployment with each device's timeline, the log and the audit trail."""
         async with self.pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
             return await self._view(connection, question.deployment_id)
 
     async def control(self, question: ControlDeployment) -> DeploymentView:
-        """Leave the wish with whoever drives the deployment, and answer when it was taken, or soon after."""
+        """Add a signal for the executor; respond when it was handled, or after CONTROL_TIMEOUT_S."""
         signal = ControlSignal(action=question.action, by=question.requested_by, reason=question.reason)
         async with self.pool.acquire() as connection, connection.transaction():
             state = await _state(connection, question.deployment_id)
@@ -119,13 +119,13 @@ class DeploymentQueries:
 
 
 def _fold_views(deployment_id: str, entries: Sequence[LogEntry]) -> tuple[State, list[DeviceDeployment]]:
-    """Takes tenths of a second for a thousand devices: called in a thread."""
+    """Return the state and the devices' timelines; call it in a thread, as it takes tenths of a second for 1000 devices."""
     state = fold(deployment_id, entries)
     return state, device_views(state, entries)
 
 
 async def _blockers(connection: Connection, state: State) -> list[str]:
-    """Of one that waits for devices: to begin, or to take them back after a success."""
+    """Return what a deployment waits for: to begin, or to lock devices for a rollback after its success."""
     if state.status not in {"queued", "rolling_back"}:
         return []
     free = [
@@ -137,7 +137,7 @@ async def _blockers(connection: Connection, state: State) -> list[str]:
 
 
 async def _resumes_pending_pause(connection: Connection, question: ControlDeployment) -> bool:
-    """Whether a pause that nobody has taken yet is to be resumed."""
+    """Return whether the query resumes a pause that is not handled yet."""
     waiting = (await signal_store.list_signals(connection, [question.deployment_id])).values()
     wishes = [
         each.signal.action

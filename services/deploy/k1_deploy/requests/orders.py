@@ -1,4 +1,4 @@
-"""`deploy.requested`: a deployment begins, or has failed for a reason that a person can read."""
+"""Handles `deploy.requested`: opens the deployment, or records why it cannot be carried out."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -33,10 +33,10 @@ class DeploymentRequests:
     guard_s: float
 
     async def handle_request(self, event: Event[RequestDeployment]) -> None:
-        """Open it once, however often the request comes.
+        """Open the deployment once, however often the request is delivered.
 
         Raises:
-            TransientError: the catalogue does not answer now.
+            TransientError: the catalogue is unavailable.
         """
         request = event.body
         found = await self._bundle(request)

@@ -1,4 +1,4 @@
-"""The steps of a deployment in words, for who reads its plan. Pure."""
+"""Describes the steps of a deployment in sentences, for readers of its plan. Pure."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -17,7 +17,7 @@ def summarize_steps(
     blocked: int,
     waits_for: Sequence[str],
 ) -> list[str]:
-    """What would happen, in order. `batches`: the devices that pass; `blocked`: how many do not."""
+    """Return what would happen, in order. `batches`: devices that pass; `blocked`: how many do not."""
     total = sum(map(len, batches))
     steps = [f"Wait for {_listed(waits_for)} to end."] if waits_for else []
     if blocked:

@@ -1,4 +1,4 @@
-"""What a deployment would do: a dry run that changes nothing."""
+"""Plans a deployment: a dry run that changes nothing."""
 
 import asyncio
 import logging
@@ -35,10 +35,10 @@ _log = logging.getLogger(__name__)
 
 
 async def find_targets(connection: Connection, order: DeploymentOrder) -> dict[str, DeviceRow]:
-    """The devices that an order is about, by id, in its order; those of a group sorted by id.
+    """Return the devices of an order by id, in its order; those of a group sorted by id.
 
     Raises:
-        AnswerError: it names no devices, both ways of naming them, an empty group, or a device that is not there.
+        AnswerError: the order names no devices, names them in both ways, or names an empty group or unknown devices.
     """
     if (order.group is None) == (not order.device_ids):
         raise errors.no_targets()
@@ -57,21 +57,21 @@ async def find_targets(connection: Connection, order: DeploymentOrder) -> dict[s
 
 
 def require_overridable(order: DeploymentOrder) -> None:
-    """Raise AnswerError when an override names a gate that has none."""
+    """Raise AnswerError when an override names a gate that cannot be overridden."""
     for each in order.overrides:
         if each.gate not in OVERRIDABLE:
             raise errors.gate_not_overridable(each.gate)
 
 
 def require_future(order: DeploymentOrder, now: datetime) -> None:
-    """Raise AnswerError when an order is to be activated at a time that is past."""
+    """Raise AnswerError when the activation time of an order is past."""
     if isinstance(order.activation, ActivateAt) and order.activation.at <= now:
         raise errors.activation_in_the_past(order.activation.at, now)
 
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Answers `rpc.deploy.deployment.plan`."""
+    """Serves `rpc.deploy.deployment.plan`."""
 
     pool: Pool
     presence: PresenceCache
@@ -81,7 +81,7 @@ class Planner:
     clock: Callable[[], datetime]
 
     async def plan(self, order: PlanDeployment) -> DeploymentPlan:
-        """Look at everything and touch nothing; raises AnswerError for an order that cannot be meant."""
+        """Return what the order would do, without any effect; raise AnswerError for an invalid order."""
         require_overridable(order)
         require_future(order, self.clock())
         async with self.pool.acquire() as connection:
@@ -109,7 +109,7 @@ class Planner:
         ]
 
     async def _impacts(self, order: DeploymentOrder, rows: Iterable[DeviceRow]) -> dict[str, GraphImpact]:
-        """What changes, by the hash of the bundle that runs: many devices run the same."""
+        """Return what would change, by the hash of the running bundle, because many devices run the same."""
         running = {row.running.bundle_sha256: row.running for row in rows if row.running}
         slots = asyncio.Semaphore(MAX_CONCURRENT_COMPARISONS)
 

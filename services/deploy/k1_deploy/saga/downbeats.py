@@ -1,4 +1,4 @@
-"""When the next bar begins in a song that plays. Pure."""
+"""Finds the next downbeat of a song that is playing. Pure."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -6,19 +6,19 @@ from datetime import datetime, timedelta
 
 
 class NoDownbeatError(ValueError):
-    """The song has no downbeat as late as that."""
+    """The song has no downbeat at or after this time."""
 
 
 def next_downbeat(downbeats_ms: Sequence[float], started_at: datetime, earliest: datetime) -> datetime:
-    """The first downbeat that is not before `earliest`.
+    """Return the time of the first downbeat that is not before `earliest`.
 
     Args:
         downbeats_ms: positions in the song, rising.
         started_at: when its position 0 was played; may be in the future.
-        earliest: the moment from which on an activation can be ready.
+        earliest: the first moment at which an activation can be ready.
 
     Raises:
-        BeyondTheEndError: the song has ended by then, or has no downbeats.
+        NoDownbeatError: the song has ended by then, or has no downbeats.
     """
     position_ms = (earliest - started_at) / timedelta(milliseconds=1)
     index = bisect_left(downbeats_ms, position_ms)

@@ -1,13 +1,13 @@
-"""What a device's answer means for the step: the device is believed only where what it holds bears it out. Pure."""
+"""Checks a device's reply: a step counts as done only if the state that the device reports confirms it. Pure."""
 
 from k1_contracts.devices import DeviceHello, DeviceReply, ReplyCode, RunningBundle
 
 RETRYABLE_CODES: frozenset[ReplyCode] = frozenset({"busy", "fetch_failed", "deadline_passed"})
-"""Refusals that may not come again: worth a new round."""
+"""Errors that may not occur again, so that a new round is worth it."""
 
 
 def check_done(reply: DeviceReply) -> str | None:
-    """Why the device did not do it; None when it says that it did."""
+    """Return why the device did not do it; None when it reports that it did."""
     if reply.status == "done":
         return None
     said = ": ".join(part for part in (reply.code, reply.message) if part)
@@ -15,38 +15,38 @@ def check_done(reply: DeviceReply) -> str | None:
 
 
 def check_staged(reply: DeviceReply, sha256: str) -> str | None:
-    """Why the bundle is not staged; None when it is."""
+    """Return why the bundle is not staged; None when it is."""
     return check_done(reply) or _unless(
         reply.hello, holds(reply.hello, sha256), "it does not hold the bundle"
     )
 
 
 def check_runs(hello: DeviceHello | None, sha256: str) -> str | None:
-    """Why the device does not run the bundle; None when it does."""
+    """Return why the device does not run the bundle; None when it does."""
     return _unless(
         hello, running_sha256(hello) == sha256, f"it runs {_name(hello)} instead of the new bundle"
     )
 
 
 def check_restored(hello: DeviceHello | None, before: RunningBundle | None) -> str | None:
-    """Why the device does not run what it ran before; None when it does."""
+    """Return why the device does not run its previous bundle; None when it does."""
     expected = before.bundle_sha256 if before else None
     return _unless(hello, running_sha256(hello) == expected, f"it still runs {_name(hello)}")
 
 
 def check_discarded(reply: DeviceReply, sha256: str) -> str | None:
-    """Why the bundle is not gone; None when it is."""
+    """Return why the bundle is not discarded; None when it is."""
     gone = reply.hello is not None and sha256 not in {*reply.hello.staged, reply.hello.fetching}
     return check_done(reply) or _unless(reply.hello, gone, "it still holds the bundle")
 
 
 def holds(hello: DeviceHello | None, sha256: str) -> bool:
-    """Whether the device could run the bundle without fetching it."""
+    """Return whether the device could run the bundle without fetching it."""
     return hello is not None and (sha256 in hello.staged or running_sha256(hello) == sha256)
 
 
 def running_sha256(hello: DeviceHello | None) -> str | None:
-    """The hash of what the device runs; None is its idle show, or unknown."""
+    """Return the hash of the running bundle; None for the idle show, or when it is unknown."""
     return hello.active.bundle_sha256 if hello and hello.active else None
 
 

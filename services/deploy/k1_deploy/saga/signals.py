@@ -1,7 +1,7 @@
-"""What comes from outside, and what it means for a deployment now. Pure.
+"""Signals from outside, and their effect on a deployment in its current state. Pure.
 
-Only the process that holds a deployment writes its log. Everybody else leaves a signal; by the time it is
-taken, it may no longer matter.
+Only the process with the lease writes the log of a deployment. All others add signals; when a signal is handled, it may
+not matter any more.
 """
 
 from datetime import datetime
@@ -16,7 +16,7 @@ from k1_deploy.saga.state import FORWARD, State
 
 
 class AlarmSignal(Contract):
-    """A device of the deployment has reached a level that must not be."""
+    """An alarm was raised for a device of the deployment."""
 
     kind: Literal["alarm"] = "alarm"
     device_id: DeviceId
@@ -26,7 +26,7 @@ class AlarmSignal(Contract):
 
 
 class HelloSignal(Contract):
-    """A device of the deployment has connected anew and does not run the new bundle."""
+    """A device of the deployment has reconnected and does not run the new bundle."""
 
     kind: Literal["hello"] = "hello"
     device_id: DeviceId
@@ -34,7 +34,7 @@ class HelloSignal(Contract):
 
 
 class ControlSignal(Contract):
-    """A person wants something."""
+    """A person controls the deployment."""
 
     kind: Literal["control"] = "control"
     action: Literal["cancel", "rollback", "pause", "resume"]
@@ -43,7 +43,7 @@ class ControlSignal(Contract):
 
 
 class ReconciledSignal(Contract):
-    """A device runs what it should run."""
+    """A device is in its desired state again."""
 
     kind: Literal["healed"] = "healed"
     device_id: DeviceId
@@ -55,12 +55,12 @@ _SIGNAL: Final[TypeAdapter[Signal]] = TypeAdapter(Annotated[Signal, Field(discri
 
 
 def parse_signal(text: str | bytes) -> Signal:
-    """The signal of a row."""
+    """Return the signal of a row."""
     return _SIGNAL.validate_json(text)
 
 
 def entries_for(state: State, signal: Signal, now: datetime) -> list[LogEntry]:
-    """What is written for a signal; nothing when it does not matter (any more)."""
+    """Return the entries to write for a signal; none when the signal does not matter (any more)."""
     match signal:
         case AlarmSignal():
             return [_alarmed(signal, now)] if _matters(state, signal, now) else []
@@ -75,7 +75,7 @@ def entries_for(state: State, signal: Signal, now: datetime) -> list[LogEntry]:
 
 
 def may_control(state: State, action: str) -> bool:
-    """Whether a person's wish can be met from here."""
+    """Return whether a person's control is legal in this state."""
     if state.status == "succeeded":
         return action == "rollback" and state.stop is None
     if state.status not in FORWARD or state.stop is not None:
@@ -86,7 +86,10 @@ def may_control(state: State, action: str) -> bool:
 
 
 def _matters(state: State, signal: AlarmSignal, now: datetime) -> bool:
-    """While it is watched every alarm counts, under the guard drift alone; never one from before the activation."""
+    """Return whether an alarm has an effect.
+
+    Before the success every alarm counts, in the guard time only drift; alarms from before the activation never count.
+    """
     device = state.devices.get(signal.device_id)
     if device is None or device.superseded or device.activated_at is None:
         return False
@@ -99,7 +102,7 @@ def _matters(state: State, signal: AlarmSignal, now: datetime) -> bool:
 
 
 def _has_diverged(state: State, signal: HelloSignal) -> bool:
-    """Until the commit; from then on healing puts it right."""
+    """Return whether the device has diverged before the commit; after it the reconciler handles it."""
     device = state.devices.get(signal.device_id)
     if device is None or device.activated_at is None or state.status not in FORWARD:
         return False

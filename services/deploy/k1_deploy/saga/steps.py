@@ -1,7 +1,7 @@
-"""What is due: a pure function of the state and the time.
+"""The steps that are due: a pure function of the state and the time.
 
-`next_steps` names all that is due or under way; whoever drives the saga starts what it has not started,
-and stops what is not named any more. Nothing here acts, waits or reads a clock.
+`next_steps` returns everything that is due or in progress; the executor starts what is new and stops what is not in the
+list any more. Nothing here acts, waits or reads a clock.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,19 +15,19 @@ from k1_deploy.saga.entries import Closed, DeviceStepName, StatusChanged
 from k1_deploy.saga.state import FORWARD, LOCKING, State, StopReason
 
 ARMED_BEFORE: Final = timedelta(seconds=5)
-"""How long before a given clock time the devices are armed: their clocks are measured as late as that."""
+"""Devices are armed so long before a given clock time; their clocks are not measured earlier."""
 
 
 @dataclass(frozen=True, slots=True)
 class LockDevices:
-    """Make these devices this deployment's alone, all or none."""
+    """Lock these devices for the deployment, all or none."""
 
     device_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceStep:
-    """One step on one device; `under_way` when the log holds its intent already."""
+    """One step on one device; `under_way`: the log holds its intent already."""
 
     step: DeviceStepName
     device_id: str
@@ -48,14 +48,14 @@ class ActivateBatch:
 
 @dataclass(frozen=True, slots=True)
 class WriteEntry:
-    """A decision: nothing but an entry in the log."""
+    """A decision: only an entry in the log."""
 
     entry: StatusChanged | Closed
 
 
 @dataclass(frozen=True, slots=True)
 class WaitUntil:
-    """Nothing to do before then, unless something happens."""
+    """Nothing is due before then, unless a signal comes."""
 
     at: datetime
 
@@ -64,7 +64,7 @@ Step = LockDevices | DeviceStep | ActivateBatch | WriteEntry | WaitUntil
 
 
 def next_steps(state: State, now: datetime) -> list[Step]:
-    """What is due or under way; empty when only news from outside can move the deployment on."""
+    """Return what is due or in progress; empty when only a signal can change the deployment."""
     if state.status not in FORWARD:
         return _AFTERWARDS[state.status](state, now)
     stop = _reason_to_turn_back(state)
@@ -76,12 +76,12 @@ def next_steps(state: State, now: datetime) -> list[Step]:
 
 
 def is_idle(state: State, steps: Sequence[Step]) -> bool:
-    """Whether nobody needs to hold the deployment until its time comes or something happens."""
+    """Return whether no process needs to hold the deployment until a step is due or a signal comes."""
     return state.status not in LOCKING and all(isinstance(step, WaitUntil) for step in steps)
 
 
 def _running_only(steps: list[Step]) -> list[Step]:
-    """While paused: what is under way and the verification of what was activated; nothing new."""
+    """Return what may continue during a pause: steps in progress and the verification of active devices."""
     return [
         step
         for step in steps
@@ -165,7 +165,7 @@ def _discard(state: State, now: datetime) -> list[Step]:
 
 
 def _roll_back(state: State, now: datetime) -> list[Step]:
-    """The newest batch first; what was only staged is discarded when all is back."""
+    """Roll back the newest batch first; discard what was only staged at the end."""
     due = [device for device in state.devices.values() if device.next_undo]
     rollbacks = [device for device in due if device.next_undo == "rollback"]
     if rollbacks:
@@ -198,7 +198,7 @@ def _is_under_way(device: Device) -> bool:
 
 
 def _locked_first(devices: list[Device]) -> list[Step]:
-    """After a success the devices are free: they are locked again before anything is taken back."""
+    """Lock the devices again before anything is undone, because a success has released them."""
     free = tuple(device.id for device in devices if not device.locked)
     return [LockDevices(free)] if free else _take_back(devices)
 

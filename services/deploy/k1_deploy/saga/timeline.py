@@ -1,4 +1,4 @@
-"""The log told to people: each device's steps with their times, and what happened to the deployment. Pure."""
+"""Turns the log into what people read: each device's steps with their times, and log lines. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -24,12 +24,12 @@ from k1_deploy.saga.state import State
 
 
 def running_step(intent: Intent) -> StepView:
-    """A step that has begun."""
+    """Return the view of a step in progress."""
     return StepView(step=intent.step, status="running", started_at=intent.at, attempt=intent.round + 1)
 
 
 def ended_step(intent: Intent | None, outcome: Outcome) -> StepView:
-    """A step that has ended."""
+    """Return the view of a step that has ended."""
     return StepView(
         step=outcome.step,
         status="done" if outcome.result == "done" else "failed",
@@ -43,7 +43,7 @@ def ended_step(intent: Intent | None, outcome: Outcome) -> StepView:
 
 @dataclass(slots=True)
 class _Timeline:
-    """The steps of one device, the last of them perhaps open."""
+    """The steps of one device; the last may be in progress."""
 
     steps: list[StepView] = field(default_factory=list[StepView])
     open: Intent | None = None
@@ -62,7 +62,7 @@ class _Timeline:
     def note(
         self, step: StepName, started: StatusChanged, ended: LogEntry | None, problem: str | None = None
     ) -> None:
-        """A step of the whole batch."""
+        """Add a step of the whole batch."""
         status = "failed" if problem else "done" if ended else "running"
         self.steps.append(
             StepView(
@@ -83,7 +83,7 @@ class _Timeline:
 
 @dataclass(slots=True)
 class _TimelineBuilder:
-    """Goes through the log once."""
+    """Builds the timelines in one pass over the log."""
 
     state: State
     timelines: dict[str, _Timeline]
@@ -116,7 +116,7 @@ class _TimelineBuilder:
                     self.timelines[device.id].note("commit", entry, entry)
 
     def end_observing(self, entry: StatusChanged | None) -> None:
-        """Those of the batch that were observed until now, with or without an end."""
+        """Add the observation of the current batch to its devices; None: it has not ended."""
         if self.observing is None:
             return
         for device in self.state.devices.values():
@@ -125,7 +125,7 @@ class _TimelineBuilder:
 
 
 def device_views(state: State, entries: Iterable[LogEntry]) -> list[DeviceDeployment]:
-    """Every device with its timeline, in the order of the request."""
+    """Return every device with its timeline, in the order of the request."""
     builder = _TimelineBuilder(state, {device_id: _Timeline() for device_id in state.devices})
     for entry in entries:
         builder.add(entry)
@@ -145,7 +145,7 @@ def _view(device: Device, timeline: _Timeline) -> DeviceDeployment:
 
 
 def log_lines(entries: Sequence[LogEntry]) -> list[LogLine]:
-    """What happened to the deployment, and what went wrong on devices; the rest stands in their timelines."""
+    """Return what happened to the deployment and what failed on devices; timelines hold the rest."""
     lines: list[LogLine] = []
     for seq, entry in enumerate(entries, start=1):
         text = _text(entry)
@@ -168,7 +168,7 @@ def _text(entry: LogEntry) -> str | None:
 
 
 def _failure(entry: Outcome) -> str:
-    """A reason that names the step itself says it once."""
+    """Return the reason, with the name of the step unless the reason names it."""
     reason = entry.reason or "no reason given"
     return reason if reason.startswith(f"{entry.step} ") else f"{entry.step} failed: {reason}"
 

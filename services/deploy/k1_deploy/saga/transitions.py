@@ -1,7 +1,7 @@
-"""From a state and a log entry to the next state: named transitions that raise where they are not legal. Pure.
+"""Computes the next state from a state and a log entry; raises for an illegal entry. Pure.
 
-`fold` makes the state of a whole log, `extend` of a state and the entries after it. Both touch each entry
-once; the devices are copied once a call, so give many entries at a time.
+`fold` computes the state of a whole log, `extend` that of a state and later entries. Both handle each entry once; the
+devices are copied once per call, so pass many entries at a time.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,16 +42,16 @@ _STEP_STATUS: Final[dict[DeviceStepName, str]] = {
 
 
 def fold(deployment_id: str, entries: Iterable[LogEntry]) -> State:
-    """The state of a log.
+    """Return the state of a log.
 
     Raises:
-        IllegalTransitionError: an entry cannot follow on those before it.
+        IllegalTransitionError: an entry is illegal after those before it.
     """
     return extend(State(deployment_id), entries)
 
 
 def extend(state: State, entries: Iterable[LogEntry]) -> State:
-    """The state after more entries; `state` stays as it was. Raises as `fold`."""
+    """Return the state after more entries; `state` does not change. Raises as `fold`."""
     devices = dict(state.devices)
     draft = replace(state, devices=devices)
     for entry in entries:
@@ -60,15 +60,15 @@ def extend(state: State, entries: Iterable[LogEntry]) -> State:
 
 
 def apply(state: State, entry: LogEntry) -> State:
-    """The state after one entry. Raises as `fold`."""
+    """Return the state after one entry. Raises as `fold`."""
     return extend(state, [entry])
 
 
 def admit(state: State, groups: Sequence[Sequence[LogEntry]]) -> tuple[State, list[bool]]:
-    """The state after those groups of entries that are still legal, and which they are.
+    """Return the state after those groups of entries that are still legal, and which groups they are.
 
-    Those who write do so at the same time: by the time an outcome is written, an alarm may have taken the
-    step back. A group is admitted as a whole or not at all; of several entries each must be of one device.
+    Several tasks write at the same time: when an outcome is written, an alarm may have undone the step. A group is admitted
+    as a whole or not at all; of several entries each must concern one device.
     """
     devices = dict(state.devices)
     draft, admitted = replace(state, devices=devices), list[bool]()
@@ -92,7 +92,7 @@ def _subject(entry: LogEntry, devices: Mapping[str, Device]) -> list[str]:
 
 
 def _apply(state: State, devices: dict[str, Device], entry: LogEntry) -> State:
-    """`devices` are the draft's own, changed in place."""
+    """Apply one entry; `devices` belong to the draft and are changed in place."""
     match entry:
         case Intent() | Outcome() | CheckFailed() | Alarmed() | Diverged() | Reconciled():
             devices[entry.device_id] = _step(state, _device(state, entry.device_id), entry)
@@ -223,7 +223,7 @@ def _become(state: State, devices: dict[str, Device], entry: StatusChanged) -> S
 
 
 def _next_batch(state: State, devices: dict[str, Device]) -> State:
-    """Batches are made of the devices that are staged when the first one begins."""
+    """Begin the next batch. The first time, divide the devices that are staged into batches."""
     if state.batch == 0:
         staged = [device.id for device in devices.values() if device.outcome == "staged"]
         for number, batch in enumerate(batches(state.strategy, staged), start=1):
@@ -232,7 +232,7 @@ def _next_batch(state: State, devices: dict[str, Device]) -> State:
 
 
 def _require_ready(state: State, entry: StatusChanged) -> None:
-    """What must hold before a status may begin: the promises of the saga, checked whoever writes the log."""
+    """Check the preconditions of a status, independently of the code that wrote the entry."""
     devices = state.devices.values()
     match entry.status:
         case "checking":

@@ -1,8 +1,8 @@
-"""Watches who is connected as which device, by the events of the system account; raises alarms.
+"""Monitors the connections of devices by the events of the system account, and publishes alarms about credentials.
 
-The server announces every connection and its end. What it announced while this process was away is read from its list
-of connections, now and then. Several processes of deploy see the same and publish the same events, which the stream
-keeps once.
+The server announces every connection and its end. What it announced while this process was disconnected is read from
+its list of connections at intervals. Several processes of deploy see the same and publish the same events; the stream
+stores each event once.
 """
 
 import asyncio
@@ -42,10 +42,10 @@ _log = logging.getLogger(__name__)
 
 
 class ConnectionMonitor:
-    """Keeps the table of connections while `run` runs."""
+    """Keeps the table of connections up to date while `run` runs."""
 
     def __init__(self, url: str, keys: DeviceKeys, bus: Bus, errors: DeviceErrors) -> None:
-        """`keys` have the credentials of the system account; alarms are published over `bus`."""
+        """Use `keys`, which hold the credentials of the system account; alarms are published over `bus`."""
         self.connections = ConnectionTable()
         self._settings = NatsSettings(url=url, creds=keys.account_keeper)
         self._account = keys.account
@@ -54,12 +54,12 @@ class ConnectionMonitor:
         self._listed_at_s = float("-inf")
 
     def alarms(self, device_id: str) -> list[DeviceAlarm]:
-        """Return what is raised for a device."""
+        """Return the alarms about the credential of a device."""
         alarm = self.connections.alarm_of(device_id)
         return [alarm] if alarm else []
 
     async def run(self) -> None:
-        """Watch until cancelled; a server that is away is waited for."""
+        """Monitor the connections until cancelled; reconnect when the server is away."""
         while True:
             try:
                 async with self._connected() as client:
@@ -170,7 +170,7 @@ class ConnectionMonitor:
         )
 
     async def _list(self, client: Client) -> list[Connection]:
-        """All connections of devices, on all servers, page by page."""
+        """Return all connections of devices, on all servers, page by page."""
         found: list[Connection] = []
         first = await _ask_all(client, "$SYS.REQ.SERVER.PING.CONNZ", self._page(0))
         for answer in first:
@@ -189,7 +189,7 @@ class ConnectionMonitor:
 
 
 async def _messages(client: Client, connections: list[Connection]) -> dict[tuple[str, int], int]:
-    """How many messages came in on each so far; those that ended meanwhile are left out."""
+    """Return how many messages arrived on each connection so far, without those that have ended."""
     counts: dict[tuple[str, int], int] = {}
     for connection in connections:
         answer = await _ask(client, connection.server_id, "CONNZ", {"cid": connection.number})
@@ -205,7 +205,7 @@ async def _ask(client: Client, server_id: str, what: str, body: dict[str, Any]) 
 
 
 async def _ask_all(client: Client, subject: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-    """The answers of all servers: those that come soon after the first."""
+    """Return the responses of all servers that arrive soon after the first."""
     inbox = client.new_inbox()
     subscription = await client.subscribe(inbox)
     answers: list[dict[str, Any]] = []

@@ -1,8 +1,9 @@
-"""Which connections use which device's credential, and what is wrong with that: pure, with the time passed in.
+"""Finds which device credentials are misused, from the open connections. Pure: the time is an argument.
 
-One credential is for one device, so two live connections with it mean that it was copied. A second connection alone does
-not: when a device loses its network, the server keeps the old connection for a while and the device makes a new one. The
-old one counts as alive only when messages came in on it after the new one had begun; a live device sends readings.
+A credential belongs to one device, so two live connections with it mean that it was copied. A second connection alone
+does not: when a device loses its network, the server keeps the old connection for a while and the device opens a new
+one. The old one counts as alive only when messages arrived on it after the new one had begun; a live device sends
+readings.
 """
 
 from collections import defaultdict, deque
@@ -15,15 +16,15 @@ from typing import Final
 from k1_contracts.devices import AlarmLevel, DeviceAlarm
 
 MAX_CONNECTIONS: Final = 4
-"""Of one credential; the oldest beyond are cut off."""
+"""With one credential; the oldest connections beyond are closed."""
 IN_FLIGHT: Final = timedelta(seconds=1)
-"""What a dead connection may still have brought after the new one began."""
+"""Messages of a dead connection may still arrive so long after the new one began."""
 TAKEOVERS: Final = 3
 TAKEOVERS_WITHIN: Final = timedelta(seconds=60)
-"""A device that lost its network takes its own MQTT session over once; two clients do it in turn, again and again."""
+"""A device that lost its network takes its own MQTT session over once; two clients do so in turn, repeatedly."""
 CONNECTS: Final = 60
 CONNECTS_WITHIN: Final = timedelta(seconds=60)
-"""A device whose network breaks connects again after about a second, and then stays for a while."""
+"""A device with a bad network reconnects after about a second, and then stays connected for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,13 @@ class Connection:
 
     @property
     def key(self) -> tuple[str, int]:
-        """What tells it from all other connections."""
+        """What distinguishes it from all other connections."""
         return self.server_id, self.number
 
 
 @dataclass(frozen=True, slots=True)
 class _Condition:
-    """What is wrong with the use of a credential."""
+    """A misuse of a credential."""
 
     level: AlarmLevel
     reason: str
@@ -59,7 +60,7 @@ class _Condition:
 
 @dataclass(slots=True)
 class ConnectionTable:
-    """The open connections of all devices, and the alarms that follow from them."""
+    """The open connections of all devices, and the alarms about them."""
 
     _open: dict[tuple[str, int], Connection] = field(default_factory=dict[tuple[str, int], Connection])
     _takeovers: defaultdict[str, deque[datetime]] = field(default_factory=lambda: defaultdict(deque))
@@ -69,27 +70,27 @@ class ConnectionTable:
     _reconnecting: dict[str, datetime] = field(default_factory=dict[str, datetime])
     """Devices that connect too often, since when."""
     _contested: dict[str, datetime] = field(default_factory=dict[str, datetime])
-    """Devices whose MQTT session is taken over again and again, since when."""
+    """Devices whose MQTT session is taken over repeatedly, since when."""
     _counts: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
-    """Messages that had come in on a connection when it was looked at first beside a newer one."""
+    """Messages that had arrived on a connection when it was first seen beside a newer one."""
     _shared: dict[str, _Condition] = field(default_factory=dict[str, _Condition])
-    """By credential: two of its connections were seen alive."""
+    """By credential: two of its connections are alive."""
     _raised: dict[str, DeviceAlarm] = field(default_factory=dict[str, DeviceAlarm])
 
     def connected(self, connection: Connection) -> None:
-        """Note a new connection."""
+        """Add a new connection."""
         self._open[connection.key] = connection
         self._connects[connection.device_id].append(connection.started_at)
 
     def disconnected(self, key: tuple[str, int], at: datetime, *, taken_over: bool) -> None:
-        """Note the end of a connection; `taken_over`: by another with the same MQTT client id."""
+        """Remove a connection; `taken_over`: another with the same MQTT client id ended it."""
         connection = self._open.pop(key, None)
         self._counts.pop(key, None)
         if connection is not None and taken_over:
             self._takeovers[connection.device_id].append(at)
 
     def replace_all(self, connections: Iterable[Connection]) -> None:
-        """Note all connections that there are."""
+        """Replace the table by the connections that the server lists."""
         self._open = {connection.key: connection for connection in connections}
         self._counts = {key: count for key, count in self._counts.items() if key in self._open}
 
@@ -103,7 +104,10 @@ class ConnectionTable:
     def record_message_counts(
         self, connections: list[Connection], counts: Mapping[tuple[str, int], int], now: datetime
     ) -> None:
-        """Judge the connections of one credential, oldest first; `counts`: messages that came in on each so far."""
+        """Detect two live connections among those of one credential, oldest first.
+
+        `counts`: how many messages arrived on each connection so far.
+        """
         for older, newer in pairwise(connections):
             count = counts.get(older.key)
             if count is None or now < newer.started_at + IN_FLIGHT:
@@ -138,11 +142,11 @@ class ConnectionTable:
         return changes
 
     def alarm_of(self, device_id: str) -> DeviceAlarm | None:
-        """Return what is raised for a device."""
+        """Return the alarm about the credential of a device."""
         return self._raised.get(device_id)
 
     def _find_conditions(self, now: datetime) -> dict[str, _Condition]:
-        """By device, the gravest."""
+        """Return the most severe condition of each device."""
         found: dict[str, _Condition] = {}
         for connection in sorted(self._open.values(), key=lambda c: c.started_at):
             if connection.client_id != connection.expected_client_id:
@@ -166,7 +170,7 @@ class ConnectionTable:
         return found | {several[key]: condition for key, condition in self._shared.items()}
 
     def _expire_takeovers(self, now: datetime) -> None:
-        """Those that are long ago; when all are, nothing is taken over in turn any more."""
+        """Remove old takeovers; a device without recent ones is not contested any more."""
         for device_id, times in [*self._takeovers.items()]:
             while times and now - times[0] > TAKEOVERS_WITHIN:
                 times.popleft()

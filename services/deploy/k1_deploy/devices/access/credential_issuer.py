@@ -1,4 +1,4 @@
-"""Who may connect as a device: minting and revoking, with the keys in K1_DEPLOY_NATS_KEYS."""
+"""Issues and revokes the NATS credentials of devices, with the keys in K1_DEPLOY_NATS_KEYS."""
 
 import time
 from collections.abc import Collection
@@ -11,14 +11,14 @@ from k1_platform.nats_jwt import KeyKind, KeyPair
 
 
 class NatsCredentialIssuer:
-    """Mints at any time; revokes under the caller's lock.
+    """Issues credentials at any time; revokes them under the caller's lock.
 
-    A credential is valid from its minting on, with nothing to publish. Keep its `public_key`: that, and not the
-    device's id, is what is revoked.
+    A credential is valid once it is issued; nothing has to be published. Store its `public_key`: revocation is by that key,
+    not by the device's id.
     """
 
     def __init__(self, folder: Path, nats_url: str) -> None:
-        """`folder`: K1_DEPLOY_NATS_KEYS; `nats_url`: as in K1_NATS_URL.
+        """Load the keys from `folder` (K1_DEPLOY_NATS_KEYS); `nats_url` is K1_NATS_URL.
 
         Raises:
             NatsTokenError, OSError: the folder lacks a key; the message names the file.
@@ -27,23 +27,23 @@ class NatsCredentialIssuer:
         self._url = nats_url
 
     def mint(self, device_id: str, transport: Transport) -> MintedCredential:
-        """A new credential; earlier ones of the device stay valid until they are revoked.
+        """Return a new credential; earlier ones of the device stay valid until they are revoked.
 
         Raises:
-            ValueError: the id is none.
+            ValueError: the device id is invalid.
         """
         return mint(self._keys, device_id, transport, KeyPair.generate(KeyKind.USER), int(time.time()))
 
     async def revoke(self, public_keys: Collection[str]) -> None:
-        """Let exactly these credentials be invalid from now on; who is connected with one is cut off at once.
+        """Make exactly these credentials invalid; the server disconnects their users at once.
 
         `public_keys`: ALL that were ever revoked, from the database: one that is left out becomes valid again. Two
-        calls at once could leave either's keys, so hold one lock of the database around reading them and this call.
-        Also call it at the start of the service: it brings what devices may do up to this version of the code, and
-        the revocations back to a server whose data was restored.
+        concurrent calls could lose the keys of one, so hold one lock of the database around reading them and this call.
+        Also call it when the service starts: it updates what devices may do to this version of the code, and restores the
+        revocations on a server whose data was restored.
 
         Raises:
-            TransientError: the server did not answer in time. It may have taken the keys; call again.
+            TransientError: the server did not respond in time. It may have stored the keys; call again.
             AccountRefusedError: these keys are not those of the server's operator.
         """
         await replace_account(self._url, self._keys, public_keys)

@@ -1,4 +1,4 @@
-"""Revocations on their way from the database to the bus."""
+"""Issues credentials, and pushes revocations from the database to the NATS server."""
 
 import logging
 from collections.abc import Awaitable, Callable, Collection
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class CredentialIssuer(Protocol):
-    """As DeviceCredentials."""
+    """The methods of NatsCredentialIssuer that are used here."""
 
     def mint(self, device_id: str, transport: Transport) -> MintedCredential: ...
 
@@ -25,27 +25,27 @@ class CredentialIssuer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CredentialService:
-    """Credentials, with the database's word for what is revoked."""
+    """Credentials; the database decides which of them are revoked."""
 
     pool: Pool
     issuer: CredentialIssuer
     purge_sessions: Callable[[Collection[str]], Awaitable[object]]
-    """Deletes what devices with these ids left in the server."""
+    """Deletes the MQTT sessions of devices with these ids from the server."""
 
     async def push_revocations(self) -> None:
-        """Let the bus know every credential that was ever revoked, one process at a time.
+        """Send every credential that was ever revoked to the server, one process at a time.
 
         Raises:
-            TransientError: the bus did not answer; the database stands, so calling again completes it.
+            TransientError: the server did not respond; the database keeps the revocations, so calling again completes it.
         """
         async with self.pool.acquire() as connection, connection.transaction():
             await self.issuer.revoke(await lock_revoked_keys(connection))
 
     async def revoke_access(self, device_ids: Collection[str]) -> None:
-        """Let the bus know what is revoked, and delete the MQTT sessions of these devices.
+        """Push the revocations and delete the MQTT sessions of these devices.
 
         Raises:
-            TransientError: the bus did not answer; the database stands, so calling again completes it.
+            TransientError: the server did not respond; the database keeps the revocations, so calling again completes it.
         """
         await self.push_revocations()
         try:

@@ -1,4 +1,4 @@
-"""Takes `device.*.fetch` of all devices, so that one that asks without end does not hold up the others."""
+"""Subscribes to `device.*.fetch` with a limit for each device, so that one device cannot block the others."""
 
 import asyncio
 import logging
@@ -16,16 +16,16 @@ from k1_platform.rpc import ASK_TIMEOUT_S
 from k1_platform.tasks import contained
 
 MAX_WAITING: Final = 8
-"""Requests of one device that may wait for their answers; a device that follows the document has one."""
+"""Requests of one device that may wait for their replies; a device that follows the protocol has one."""
 _QUEUE: Final = "deploy"
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class ChunkRequests:
-    """Answers some requests at a time, and of each device a few; what exceeds them is refused unread.
+    """Serves several requests at a time, and a few of each device; further ones are rejected.
 
-    Refusing must cost little: it happens before the body is read, and in the order of arrival.
+    Rejecting must cost little: it happens before the body is read, and in the order of arrival.
     """
 
     client: Client
@@ -36,7 +36,7 @@ class ChunkRequests:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
     async def start(self) -> None:
-        """Take requests for as long as the connection lives; each request goes to one process."""
+        """Subscribe for as long as the connection lives; each request goes to one process."""
         await self.client.subscribe(subjects.DEVICE_FETCHES, queue=_QUEUE, cb=self._accept)
 
     async def _accept(self, message: Msg) -> None:

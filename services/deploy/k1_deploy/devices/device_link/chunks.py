@@ -1,4 +1,4 @@
-"""Bundles over the link, part by part, for devices that cannot fetch them by HTTP."""
+"""Serves chunks of bundles over the device link, to devices that cannot fetch bundles by HTTP."""
 
 import asyncio
 import logging
@@ -25,11 +25,11 @@ _log = logging.getLogger(__name__)
 
 
 class ChunkRejectedError(Exception):
-    """Why there are no bytes for this device; it reads the message."""
+    """Why the device gets no bytes; the message is sent to the device."""
 
 
 class BundleCache:
-    """Whole bundles in memory, those that were asked for last; many who ask at once are one read of the store."""
+    """Keeps the last requested bundles in memory; concurrent requests for one bundle read the store once."""
 
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
@@ -37,7 +37,11 @@ class BundleCache:
         self._reading: dict[str, asyncio.Task[bytes]] = {}
 
     async def get(self, sha256: str) -> bytes:
-        """Raises ObjectMissingError or TransientError as the store does."""
+        """Return a bundle.
+
+        Raises:
+            ObjectMissingError, TransientError: as the object store does.
+        """
         known = self._bundles.get(sha256)
         if known is not None:
             self._bundles.move_to_end(sha256)
@@ -58,7 +62,7 @@ class BundleCache:
 
 @dataclass(frozen=True, slots=True)
 class ChunkServer:
-    """Answers `device.<id>.fetch`."""
+    """Serves `device.<id>.fetch`."""
 
     pool: Pool
     client: Client
@@ -67,7 +71,7 @@ class ChunkServer:
     errors: DeviceErrors
 
     async def handle_request(self, message: Msg) -> None:
-        """Send a part of a bundle, or why not. What is no request at all gets an error."""
+        """Send a chunk, or the reason why not. An invalid request gets an error."""
         device_id = message.subject.split(".")[1]
         request = read(FetchChunk, message.data)
         if isinstance(request, Problem):
@@ -114,9 +118,9 @@ class ChunkServer:
 
 
 def _reply_subject(device_id: str, reply: str) -> str:
-    """The reply subject, if it is an inbox of this device.
+    """Return the reply subject, if it is an inbox of this device.
 
-    We may publish anywhere and the device may not, so it must not choose the subject: its own are an inbox
-    under its id and its commands.
+    This service may publish anywhere and the device may not, so the device must not choose the subject: it may use an
+    inbox under its id; otherwise the chunk goes to its command subject.
     """
     return reply if reply.startswith(f"_INBOX.{device_id}.") else subjects.command(device_id, "chunk")

@@ -1,9 +1,9 @@
-"""The services' end of the device link: commands out, replies in.
+"""The services' end of the device link: sends commands to devices and receives their replies.
 
-A device over NATS sends its first answer to the reply subject of the command and all later ones to
-`device.<id>.reply`, one over MQTT sends all there. Several processes hear the latter: an answer that nobody
-here waits for is another's, or late, and is passed over. Nothing that a device sends can end a subscription; what is
-no valid answer is reported to the device, by one process.
+A device over NATS sends its first reply to the reply subject of the command and all later ones to
+`device.<id>.reply`; one over MQTT sends all there. Every process receives the latter and ignores replies to commands
+that it did not send. Nothing that a device sends can end a subscription; invalid replies are reported to the device by
+one process.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ from k1_deploy.errors import DeviceUnreachable, wrong_device_id
 from k1_platform.device_errors import DeviceErrors, Problem, read
 
 PINGS: Final = 5
-"""Round trips of one measurement of a clock."""
+"""Round trips for one measurement of a clock."""
 PING_TIMEOUT_S: Final = 2.0
 MAX_CONCURRENT_MEASUREMENTS: Final = 32
-"""More at a time would wait for each other in this process, and measure that."""
+"""More would wait for each other in this process and falsify the measurement."""
 _VALIDATORS: Final = "deploy-replies"
 
 
@@ -39,27 +39,27 @@ def _unix_ms() -> float:
 
 
 class PingLostError(DeviceUnreachable):
-    """It may have been lost on the way."""
+    """A ping or its reply may have been lost."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Call:
-    """A command under way."""
+    """A command in progress."""
 
     device_id: str
     verb: Verb
     command_id: str
     replies: "asyncio.Queue[tuple[DeviceReply | None, float]]" = field(default_factory=asyncio.Queue)
-    """With the moment of arrival, in Unix ms; None: nobody listens."""
+    """With the time of arrival, in Unix ms; None: no device is subscribed."""
 
 
 class DeviceLink:
-    """Commands to devices; one for each process, over the process's own connection."""
+    """Sends commands to devices; one instance in each process, over the process's connection."""
 
     def __init__(
         self, client: Client, clock: Callable[[], float] = _unix_ms, errors: DeviceErrors | None = None
     ) -> None:
-        """`clock`: ms since the epoch; `errors`: reports to devices, by default over `client`."""
+        """Use `clock` (Unix ms) for arrival times, and `errors` for reports to devices (by default over `client`)."""
         self._client = client
         self._clock = clock
         self._errors = errors or DeviceErrors(client)
@@ -70,7 +70,7 @@ class DeviceLink:
         self._measuring = asyncio.Semaphore(MAX_CONCURRENT_MEASUREMENTS)
 
     async def start(self) -> None:
-        """Listen for replies for as long as the connection lives."""
+        """Subscribe to replies for as long as the connection lives."""
         await self._client.subscribe(f"{self._inbox}.*", cb=self._handle_inbox_reply)
         await self._client.subscribe(subjects.DEVICE_REPLIES, cb=self._handle_reply)
         await self._client.subscribe(subjects.DEVICE_REPLIES, queue=_VALIDATORS, cb=self._report_invalid)
@@ -85,14 +85,14 @@ class DeviceLink:
         until_final: bool = True,
         on_progress: Callable[[DeviceReply], None] | None = None,
     ) -> DeviceReply:
-        """Send a command once and wait for its final answer, or with `until_final=False` for any.
+        """Send a command once; return the final reply, or with `until_final=False` the first.
 
-        A device that refuses or fails has answered: that is returned. `on_progress` is told of every answer
-        before the final one.
+        A device that rejects or fails has replied: that reply is returned. `on_progress` gets every reply before the
+        final one.
 
         Raises:
-            DeviceUnreachable: nobody listens, or the answer does not come within `timeout_s`. The command
-                may still have its effect; sending it again with the same id is safe.
+            DeviceUnreachable: the device is not connected, or does not reply within `timeout_s`. The command may still
+                have its effect; sending it again with the same id is safe.
         """
         with self._open(device_id, verb, command) as (call, reply_to):
             try:
@@ -110,12 +110,12 @@ class DeviceLink:
                 ) from None
 
     async def clock_offset_ms(self, device_id: str) -> float:
-        """The device's clock minus Unix time, in ms, by the shortest of several round trips.
+        """Return the device's clock minus Unix time, in ms, by the shortest of several round trips.
 
-        A ping that is lost is passed over, as on a radio one now and then is.
+        One lost ping is tolerated, because a radio link loses some.
 
         Raises:
-            DeviceUnreachable: it leaves two pings in a row unanswered, or replies with times that cannot be.
+            DeviceUnreachable: two pings in a row got no reply, or the device replies with impossible times.
         """
         trips: list[RoundTrip | None] = []
         lost = False
@@ -135,7 +135,7 @@ class DeviceLink:
         return offset
 
     async def _ping(self, device_id: str) -> RoundTrip | None:
-        """None: refused, or answered without times."""
+        """Return the round trip; None when the reply has no times."""
         command = Ping(command_id=new_id("evt"))
         with self._open(device_id, "ping", command) as (call, reply_to):
             sent_ms = self._clock()
@@ -151,7 +151,7 @@ class DeviceLink:
 
     @contextmanager
     def _open(self, device_id: str, verb: Verb, command: DeviceCommand) -> Generator[tuple[_Call, str]]:
-        """A call that replies reach, and its reply subject."""
+        """Register a call for replies; yield it with its reply subject."""
         self._calls += 1
         token = str(self._calls)
         call = _Call(device_id, verb, command.command_id)
@@ -182,7 +182,7 @@ class DeviceLink:
         return reply, at_ms
 
     async def _handle_inbox_reply(self, message: Msg) -> None:
-        """On the reply subject of a command: the first answer, or the server's word that nobody listens."""
+        """Handle the first reply, or the server's status that no device is subscribed."""
         call = self._by_token.get(message.subject.rpartition(".")[2])
         if call is None:
             return
@@ -195,7 +195,7 @@ class DeviceLink:
             await self._deliver(call.device_id, reply, at_ms)
 
     async def _handle_reply(self, message: Msg) -> None:
-        """On `device.<id>.reply`, which only the device of that id may publish on."""
+        """Handle a reply on `device.<id>.reply`, where only the device with that id may publish."""
         at_ms = self._clock()
         device_id = message.subject.split(".")[1]
         reply = read_reply(device_id, message.data)
@@ -203,11 +203,11 @@ class DeviceLink:
             await self._deliver(device_id, reply, at_ms)
 
     async def _report_invalid(self, message: Msg) -> None:
-        """The same messages, each at one process only, so that the device gets one error."""
+        """Report invalid replies; each message reaches one process only, so the device gets one error."""
         await self._parse_or_report(message.subject.split(".")[1], message.data)
 
     async def _parse_or_report(self, device_id: str, data: bytes) -> DeviceReply | None:
-        """Return the answer, or report what is wrong with it."""
+        """Return the reply; report an invalid one to the device and return None."""
         reply = read_reply(device_id, data)
         if isinstance(reply, DeviceReply):
             return reply
@@ -225,7 +225,7 @@ class DeviceLink:
 
 
 def read_reply(device_id: str, data: bytes) -> DeviceReply | Problem:
-    """Return the answer of this device, or what is wrong with it."""
+    """Return the reply of this device, or what is wrong with it."""
     reply = read(DeviceReply, data)
     if isinstance(reply, Problem):
         return reply

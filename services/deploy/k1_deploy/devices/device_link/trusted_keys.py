@@ -1,4 +1,4 @@
-"""Keeps the keys that devices trust up to date: told at a hello that shows others, and before a bundle of a new key."""
+"""Updates the keys that devices trust: after a hello that lists other keys, and before a bundle with a new key."""
 
 import asyncio
 import logging
@@ -16,27 +16,30 @@ from k1_platform.rpc import AnswerError
 MAX_CONCURRENT_UPDATES: Final = 32
 TIMEOUT_S: Final = 10.0
 MAX_AGE_S: Final = 30.0
-"""A thousand devices that come back together are one question to the catalogue."""
+"""A thousand devices that reconnect together cause one query to the catalogue."""
 _log = logging.getLogger(__name__)
 
 
 class TrustedKeyCache:
-    """The catalogue's answer to which keys are valid, kept for a while."""
+    """Caches the catalogue's list of valid keys."""
 
     def __init__(
         self, fetch: Callable[[], Awaitable[KeySet]], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`ask`: the catalogue; raises AnswerError. `clock`: monotonic, in s."""
+        """Query with `fetch`, which raises AnswerError; `clock` is monotonic, in s."""
         self._fetch = fetch
         self._clock = clock
         self._cached: tuple[KeySet, float] | None = None
         self._lock = asyncio.Lock()
 
     async def get(self, wanted: str | None = None) -> KeySet:
-        """The valid keys; raises AnswerError when the catalogue does not answer.
+        """Return the valid keys.
 
-        `wanted`: the id of a key that may be newer than what was kept: where that does not hold it, it must have
-        been asked for since this call.
+        `wanted`: the id of a key that may be newer than the cache: when the cached list lacks it, the list is fetched
+        again unless that was done since this call began.
+
+        Raises:
+            AnswerError: the catalogue does not respond.
         """
         called_at = self._clock()
         async with self._lock:
@@ -51,7 +54,7 @@ class TrustedKeyCache:
 
 
 class TrustUpdater:
-    """Tells devices of the valid keys. What fails is tried again at the device's next hello."""
+    """Sends the valid keys to devices. A failed update is tried again at the device's next hello."""
 
     def __init__(self, link: DeviceLink, keys: TrustedKeyCache) -> None:
         self._link = link
@@ -60,13 +63,13 @@ class TrustUpdater:
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_UPDATES)
 
     def handle_hello(self, hello: DeviceHello) -> None:
-        """Take note of a hello, and tell the device if it trusts other keys than the valid ones."""
+        """Start an update if the device trusts other keys than the valid ones."""
         task = asyncio.create_task(self._update(hello))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def ensure_trusted(self, hello: DeviceHello, key_id: str) -> None:
-        """Before a bundle that this key has signed: tell the device, if it does not trust the key yet."""
+        """Send the valid keys if the device does not trust the key that signed its next bundle."""
         if key_id not in hello.key_ids:
             await self._update(hello, key_id)
 

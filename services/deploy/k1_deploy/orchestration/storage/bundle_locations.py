@@ -1,4 +1,4 @@
-"""Where devices get bundles from: those of the catalogue, and those that were deployed once."""
+"""Stores where bundles are, and makes the commands to stage them."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,12 +10,12 @@ from k1_platform.database import Connection, Pool
 from k1_platform.objects import ObjectStore
 
 URL_EXPIRES: Final = timedelta(hours=1)
-"""A device that was cut off goes on with the same URL."""
+"""A device that was disconnected continues with the same URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class BundleLocation:
-    """A bundle and where it lies in the object store."""
+    """A bundle and its key in the object store."""
 
     bundle: RunningBundle
     size: int
@@ -24,13 +24,13 @@ class BundleLocation:
 
 @dataclass(frozen=True, slots=True)
 class BundleLocator:
-    """Finds them and makes the commands that stage them."""
+    """Finds bundles that were deployed before, and signs their URLs."""
 
     pool: Pool
     objects: ObjectStore
 
     async def find(self, sha256: str) -> BundleLocation | None:
-        """A bundle that was deployed once; None: it is not known here."""
+        """Return the location of a bundle that was deployed before; None when it is unknown."""
         async with self.pool.acquire() as connection:
             row = await connection.fetchrow(
                 "SELECT key, size, track_id, version FROM deploy.bundles WHERE sha256 = $1", sha256
@@ -41,7 +41,7 @@ class BundleLocator:
         return BundleLocation(bundle, row["size"], row["key"])
 
     def stage(self, location: BundleLocation, command_id: str) -> Stage:
-        """The command to fetch it; its URL is good for an hour."""
+        """Return the command to fetch a bundle; its URL is valid for an hour."""
         assert location.bundle.track_id is not None
         assert location.bundle.version is not None
         return Stage(
@@ -56,14 +56,14 @@ class BundleLocator:
 
 
 def location_of(info: BundleInfo) -> BundleLocation:
-    """The bundle of a deployment."""
+    """Return the location of a deployment's bundle."""
     ref = info.bundle
     bundle = RunningBundle(bundle_sha256=ref.sha256, track_id=ref.track_id, version=ref.version)
     return BundleLocation(bundle, ref.size, info.key)
 
 
 async def save_location(connection: Connection, info: BundleInfo) -> None:
-    """Know where a bundle lies for as long as a device may have to go back to it."""
+    """Store the location of a bundle, because a device may have to go back to it."""
     await connection.execute(
         "INSERT INTO deploy.bundles (sha256, key, size, track_id, version) VALUES ($1, $2, $3, $4, $5)"
         " ON CONFLICT DO NOTHING",

@@ -1,7 +1,7 @@
-"""Deployments in the database: one function a question or change, each inside its caller's transaction.
+"""Deployments in the database: one function for each query or change, inside its caller's transaction.
 
-The log (`deploy.log`) is the truth. What stands beside it repeats what it comes to, and is written in the
-transaction of the entries that changed it.
+The log (`deploy.log`) is the source of truth. The other columns are derived from it, and are written in the transaction
+of the entries that change them.
 """
 
 import json
@@ -37,7 +37,7 @@ _SUMMARY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class DeploymentRow:
-    """What a deployment is about; where it is stands in its log."""
+    """What a deployment is about; its progress is in its log."""
 
     request: RequestDeployment
     bundle: BundleInfo | None
@@ -49,7 +49,7 @@ class DeploymentRow:
 async def insert_deployment(
     connection: Connection, row: DeploymentRow, state: State, entries: Sequence[LogEntry]
 ) -> None:
-    """Add a deployment with the beginning of its log; whoever drives deployments is told."""
+    """Add a deployment with the first entries of its log, and notify the schedulers."""
     request = row.request
     await connection.execute(
         """
@@ -84,7 +84,7 @@ async def insert_deployment(
 async def append_entries(
     connection: Connection, deployment_id: str, after: int, entries: Sequence[LogEntry]
 ) -> None:
-    """Add entries behind the `after` ones that the log has."""
+    """Append entries to a log that has `after` entries."""
     await connection.execute(
         "INSERT INTO deploy.log (deployment_id, seq, entry)"
         " SELECT $1, seq, entry::json FROM unnest($2::int[], $3::text[]) AS e (seq, entry)",
@@ -95,7 +95,7 @@ async def append_entries(
 
 
 async def save_state(connection: Connection, state: State, entries: int, at: datetime) -> None:
-    """Write what the log comes to beside it."""
+    """Write the columns that are derived from the log."""
     ended = state.status in ENDED
     await connection.execute(
         """
@@ -117,7 +117,7 @@ async def save_state(connection: Connection, state: State, entries: int, at: dat
 
 
 async def save_outcomes(connection: Connection, deployment_id: str, outcomes: Mapping[str, str]) -> None:
-    """Write where devices are, for those who look for a device's deployments."""
+    """Write the outcomes of devices, for queries by device."""
     await connection.execute(
         """
         UPDATE deploy.deployment_devices AS d SET outcome = o.outcome
@@ -131,7 +131,7 @@ async def save_outcomes(connection: Connection, deployment_id: str, outcomes: Ma
 
 
 async def list_audit_lines(connection: Connection, deployment_id: str) -> list[AuditLine]:
-    """Who did what to a deployment and when."""
+    """Return the audit trail of a deployment."""
     rows = await connection.fetch(
         "SELECT at, actor, action, detail, device_id FROM deploy.audit WHERE deployment_id = $1 ORDER BY id",
         deployment_id,
@@ -150,7 +150,7 @@ async def list_audit_lines(connection: Connection, deployment_id: str) -> list[A
 async def load_deployment(
     connection: Connection, deployment_id: str
 ) -> tuple[DeploymentRow, list[LogEntry]] | None:
-    """A deployment with its log; None: there is no such deployment."""
+    """Return a deployment with its log; None when it does not exist."""
     row = await connection.fetchrow(
         "SELECT request, bundle, checks, traceparent, closed FROM deploy.deployments WHERE id = $1",
         deployment_id,
@@ -172,7 +172,7 @@ async def load_deployment(
 
 
 async def find_summary(connection: Connection, deployment_id: str) -> DeploymentSummary | None:
-    """One deployment as lists show it."""
+    """Return one deployment as lists show it."""
     row = await connection.fetchrow(
         f"SELECT {_SUMMARY} FROM deploy.deployments WHERE id = $1",  # noqa: S608  a constant of ours
         deployment_id,
@@ -183,7 +183,7 @@ async def find_summary(connection: Connection, deployment_id: str) -> Deployment
 async def list_summaries(
     connection: Connection, question: ListDeployments
 ) -> tuple[int, list[DeploymentSummary]]:
-    """How many deployments there are, and some of them, the newest first."""
+    """Return the number of deployments and a page of them, the newest first."""
     where = (
         "($1::text IS NULL OR track_id = $1) AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL"
         " OR id IN (SELECT deployment_id FROM deploy.deployment_devices WHERE device_id = $3))"
@@ -208,7 +208,7 @@ def _summary(row: asyncpg.Record) -> DeploymentSummary:
 
 
 def expected_bundle(state: State, device_id: str) -> RunningBundle | None:
-    """What a device should run as far as this deployment says; None is its idle show."""
+    """Return the desired state of a device by this deployment; None is the idle show."""
     device = state.devices[device_id]
     if not device.committed or state.bundle is None:
         return device.before
@@ -217,7 +217,7 @@ def expected_bundle(state: State, device_id: str) -> RunningBundle | None:
 
 
 async def count_by_status(connection: Connection) -> dict[str, int]:
-    """How many deployments there are of each status, also of those that none has."""
+    """Return the number of deployments of each status, zeros included."""
     rows = await connection.fetch("SELECT status, count(*) FROM deploy.deployments GROUP BY status")
     return dict.fromkeys(NEXT_STATUSES, 0) | {row["status"]: row["count"] for row in rows}
 

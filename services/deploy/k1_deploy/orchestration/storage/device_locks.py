@@ -1,6 +1,6 @@
-"""Which devices a deployment holds: all of its own or none, and one deployment a device.
+"""The locks of devices: a deployment locks all its devices or none, and one deployment locks a device.
 
-Healing holds a device as well while it puts it right, but only until a time.
+The reconciler locks a device as well, for a limited time.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,21 +12,21 @@ from k1_deploy.orchestration.storage.leases import DeploymentLease, draw_fence, 
 from k1_platform.database import Connection, Pool
 
 RECONCILER: Final = "healing"
-"""Among the blockers of a deployment: a device is being put right."""
+"""The name of the reconciler among the blockers of a deployment."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocksTaken:
-    """The devices are held."""
+    """The devices are locked."""
 
     device_ids: list[str]
     superseded: list[str]
-    """A later deployment has decided what these run: they are not held and not ours any more."""
+    """A later deployment has set the desired state of these: they are not locked."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocksBlocked:
-    """Somebody else holds a device, or waits for it since longer."""
+    """Others lock one of the devices, or have waited for it for longer."""
 
     by: list[str]
 
@@ -38,14 +38,14 @@ class _BusyError(Exception):
 async def lock_devices(
     pool: Pool, lease: DeploymentLease, device_ids: Sequence[str]
 ) -> LocksTaken | LocksBlocked:
-    """Hold the devices of a new deployment; those that asked before it come first."""
+    """Lock the devices of a new deployment; older deployments come first."""
     return await _take(pool, lease, device_ids, waits=True, bundle_sha256=None)
 
 
 async def relock_devices(
     pool: Pool, lease: DeploymentLease, device_ids: Sequence[str], bundle_sha256: str
 ) -> LocksTaken | LocksBlocked:
-    """Hold devices once more, to take them back after a success: those that still should run the bundle."""
+    """Lock devices again for a rollback after a success, if their desired state is still the bundle."""
     return await _take(pool, lease, device_ids, waits=False, bundle_sha256=bundle_sha256)
 
 
@@ -98,7 +98,7 @@ async def _still_ours(connection: Connection, device_ids: Sequence[str], bundle_
 async def find_blockers(
     connection: Connection, deployment_id: str, device_ids: Sequence[str], *, waits: bool = True
 ) -> list[str]:
-    """The deployments that hold one of these devices or, with `waits`, have waited for one for longer."""
+    """Return the deployments that lock one of these devices or, with `waits`, have waited for one for longer."""
     rows = await connection.fetch(
         """
         SELECT DISTINCT coalesce(deployment_id, $4) AS id FROM deploy.device_locks
@@ -123,7 +123,7 @@ async def find_blockers(
 
 
 async def unlock_devices(connection: Connection, deployment_id: str, device_ids: Collection[str]) -> None:
-    """Let others have the devices, and tell those who wait."""
+    """Release the devices and notify the schedulers."""
     await connection.execute(
         "DELETE FROM deploy.device_locks WHERE deployment_id = $1 AND device_id = ANY($2::text[])",
         deployment_id,
@@ -133,7 +133,7 @@ async def unlock_devices(connection: Connection, deployment_id: str, device_ids:
 
 
 async def lock_for_reconciler(connection: Connection, device_id: str, seconds: float) -> int | None:
-    """A fence to put the device right with, until then; None when somebody holds it."""
+    """Lock a device for so many seconds; return a fence, or None when the device is locked already."""
     return await connection.fetchval(
         """
         INSERT INTO deploy.device_locks AS l (device_id, until) VALUES ($1, now() + $2)
@@ -146,7 +146,7 @@ async def lock_for_reconciler(connection: Connection, device_id: str, seconds: f
 
 
 async def unlock_from_reconciler(connection: Connection, device_id: str) -> None:
-    """The device is free again."""
+    """Release the reconciler's lock of a device."""
     await connection.execute(
         "DELETE FROM deploy.device_locks WHERE device_id = $1 AND deployment_id IS NULL", device_id
     )
@@ -154,10 +154,10 @@ async def unlock_from_reconciler(connection: Connection, device_id: str) -> None
 
 
 class DeviceLockLookup:
-    """What the questions about devices, plans and chunks ask of the deployments (`holding.Holdings`)."""
+    """Implements `DeploymentLookup` on the locks."""
 
     async def find_holders(self, connection: Connection, device_ids: Sequence[str]) -> Mapping[str, str]:
-        """The deployment that holds each device now; devices that nobody holds are left out."""
+        """Return the deployment that locks each device now; unlocked devices are left out."""
         rows = await connection.fetch(
             "SELECT device_id, deployment_id FROM deploy.device_locks"
             " WHERE device_id = ANY($1::text[]) AND deployment_id IS NOT NULL",
@@ -166,7 +166,7 @@ class DeviceLockLookup:
         return {row["device_id"]: row["deployment_id"] for row in rows}
 
     async def is_staging(self, connection: Connection, device_id: str, bundle_sha256: str) -> bool:
-        """Whether the device is being told to stage this bundle, to run it or to go back to it."""
+        """Return whether a deployment stages this bundle on the device, to activate it or to roll back to it."""
         return bool(
             await connection.fetchval(
                 """

@@ -1,7 +1,7 @@
-"""Who drives a deployment: a lease with a fence, so that of several processes exactly one acts and writes.
+"""The leases of deployments: of several processes exactly one executes a deployment, protected by a fencing token.
 
-A lease ends when it is not renewed for as long as it lasts; whoever takes the deployment then gets a higher fence, and from
-that moment on nothing that is written or sent with a lower one has any effect. The database's clock counts.
+A lease expires when it is not renewed. The process that claims the deployment then gets a higher fence; from that moment
+on, writes and commands with a lower one have no effect. The database's clock counts.
 """
 
 import time
@@ -14,24 +14,24 @@ from k1_deploy.errors import LeaseLostError
 from k1_platform.database import Connection
 
 _HELD: Final = 0.9
-"""The part of a lease after which its holder stops, before the database would give the deployment to another."""
+"""The share of a lease after which its holder stops, before the database gives the deployment to another."""
 CHANNEL: Final = "deploy_saga"
-"""Notified when a deployment, a signal or a free device may be of interest to somebody."""
+"""Notified when a deployment, a signal or a released device may be of interest to a scheduler."""
 
 
 @dataclass(slots=True, eq=False)
 class DeploymentLease:
-    """The right to drive one deployment."""
+    """The right to execute one deployment."""
 
     deployment_id: str
     owner: str
     fence: int
     lasts_s: float
-    """From each renewal on."""
+    """The duration from each renewal on."""
     valid_until: float
     """By `clock`, in s."""
     taken_over: bool = False
-    """From a process that has gone without giving it back."""
+    """The owner before did not release it."""
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
 
     @property
@@ -39,10 +39,10 @@ class DeploymentLease:
         return self.clock() < self.valid_until
 
     def require(self) -> None:
-        """Call before every act.
+        """Check the lease; call this before every action.
 
         Raises:
-            LeaseLostError: somebody else may drive the deployment by now.
+            LeaseLostError: another process may execute the deployment by now.
         """
         if not self.is_valid:
             raise LeaseLostError(f"the lease of {self.deployment_id} has ended")
@@ -55,9 +55,10 @@ async def claim(
     lasts_s: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[DeploymentLease]:
-    """Take deployments that nobody drives and that are due or have a signal, the oldest first.
+    """Claim deployments without a valid lease that are due or have a signal, the oldest first.
 
-    What is taken is due until it is given back: whatever made it so may be done when its owner dies, but not the rest.
+    A claimed deployment stays due until it is released: if its owner dies, what made it due may have been handled already,
+    but the rest was not.
     """
     valid_until = clock() + lasts_s * _HELD  # before asking: the answer may take its time
     rows = await connection.fetch(
@@ -86,7 +87,7 @@ async def claim(
 
 
 async def renew(connection: Connection, leases: Iterable[DeploymentLease]) -> None:
-    """Hold the leases of one owner for longer; those that another process has taken end now."""
+    """Renew the leases of one owner; those that another process has taken expire now."""
     held = [lease for lease in leases if lease.is_valid]
     if not held:
         return
@@ -104,7 +105,7 @@ async def renew(connection: Connection, leases: Iterable[DeploymentLease]) -> No
 
 
 async def release(connection: Connection, lease: DeploymentLease, wake_at: datetime | None) -> None:
-    """Give a deployment back, to be looked after again at `wake_at`, or only when there is a signal."""
+    """Release a deployment until `wake_at`, or until there is a signal."""
     await connection.execute(
         "UPDATE deploy.deployments SET owner = NULL, lease_until = '-infinity', wake_at = $3"
         " WHERE id = $1 AND fence = $2",
@@ -117,7 +118,7 @@ async def release(connection: Connection, lease: DeploymentLease, wake_at: datet
 
 
 async def require_fence(connection: Connection, lease: DeploymentLease) -> None:
-    """Let the transaction go on only while the lease's fence is the highest; locks the deployment's row.
+    """Check that the lease's fence is still the highest, and lock the deployment's row.
 
     Raises:
         LeaseLostError: another process has taken the deployment.
@@ -132,7 +133,7 @@ async def require_fence(connection: Connection, lease: DeploymentLease) -> None:
 
 
 async def draw_fence(connection: Connection, lease: DeploymentLease) -> int:
-    """Draw a higher fence for a lease that is held; put it into the lease once the transaction is committed."""
+    """Return a higher fence for a valid lease; store it in the lease once the transaction is committed."""
     await require_fence(connection, lease)
     fence = await connection.fetchval(
         "UPDATE deploy.deployments SET fence = nextval('deploy.fences') WHERE id = $1 RETURNING fence",
@@ -143,5 +144,5 @@ async def draw_fence(connection: Connection, lease: DeploymentLease) -> int:
 
 
 async def notify_schedulers(connection: Connection) -> None:
-    """Wake the processes that wait; they hear of it when the transaction is committed."""
+    """Wake the waiting schedulers when the transaction is committed."""
     await connection.execute(f"NOTIFY {CHANNEL}")

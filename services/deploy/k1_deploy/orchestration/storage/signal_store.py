@@ -1,4 +1,4 @@
-"""Signals for deployments: left by whoever notices something, taken by whoever drives the deployment."""
+"""Stores signals for deployments until the executor has handled them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from k1_platform.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class StoredSignal:
-    """A signal that nobody has taken yet."""
+    """A signal that is not handled yet."""
 
     id: int
     signal: Signal
 
 
 async def add_signal(connection: Connection, deployment_id: str, signal: Signal) -> int:
-    """Leave a signal for whoever drives the deployment; its id."""
+    """Add a signal for the executor of a deployment; return its id."""
     signal_id = await connection.fetchval(
         "INSERT INTO deploy.signals (deployment_id, signal) VALUES ($1, $2) RETURNING id",
         deployment_id,
@@ -31,7 +31,7 @@ async def add_signal(connection: Connection, deployment_id: str, signal: Signal)
 async def list_signals(
     connection: Connection, deployment_ids: Sequence[str]
 ) -> dict[str, list[StoredSignal]]:
-    """The signals for these deployments, the oldest first."""
+    """Return the signals for these deployments, the oldest first."""
     rows = await connection.fetch(
         "SELECT id, deployment_id, signal FROM deploy.signals WHERE deployment_id = ANY($1::text[]) ORDER BY id",
         deployment_ids,
@@ -45,12 +45,12 @@ async def list_signals(
 
 
 async def delete_signals(connection: Connection, ids: Sequence[int]) -> None:
-    """They were taken."""
+    """Delete handled signals."""
     await connection.execute("DELETE FROM deploy.signals WHERE id = ANY($1::bigint[])", ids)
 
 
 async def is_pending(connection: Connection, signal_id: int) -> bool:
-    """Whether nobody has taken the signal yet."""
+    """Return whether the signal is not handled yet."""
     return bool(
         await connection.fetchval("SELECT EXISTS (SELECT FROM deploy.signals WHERE id = $1)", signal_id)
     )
