@@ -22,18 +22,18 @@ class CatalogueClient:
 
     broker: NatsBroker
 
-    async def get_bundle(self, question: GetBundle) -> BundleInfo:
+    async def get_bundle(self, query: GetBundle) -> BundleInfo:
         """Return the bundle of a version, with what the gates check."""
-        return await ask(self.broker, subjects.RPC_BUNDLE_INFO, question, BundleInfo)
+        return await ask(self.broker, subjects.RPC_BUNDLE_INFO, query, BundleInfo)
 
-    async def compare(self, question: CompareGraphs) -> GraphImpact:
+    async def compare(self, query: CompareGraphs) -> GraphImpact:
         """Return what would change for a device that runs another bundle."""
-        return await ask(self.broker, subjects.RPC_GRAPH_COMPARE, question, GraphImpact)
+        return await ask(self.broker, subjects.RPC_GRAPH_COMPARE, query, GraphImpact)
 
     async def downbeats(self, song: ActivateOnDownbeat) -> Sequence[float]:
         """Return the times of a song's downbeats, in ms from its beginning."""
-        question = GetGenesis(track_id=song.track_id, version=song.version, layers=["rhythm"])
-        found = await ask_document(self.broker, subjects.RPC_GENESIS_GET, question)
+        query = GetGenesis(track_id=song.track_id, version=song.version, layers=["rhythm"])
+        found = await ask_document(self.broker, subjects.RPC_GENESIS_GET, query)
         rhythm = json.loads(found.json())["layers"]["rhythm"]
         return [float(position) for position in rhythm["downbeat_ms"]]
 

@@ -15,7 +15,7 @@ from k1_platform.errors import PermanentError, TransientError
 from k1_platform.rpc import AnswerError
 
 
-class DeviceUnreachable(TransientError):  # noqa: N818  the word for it, as in UNREACHABLE of other protocols
+class DeviceUnreachable(TransientError):  # noqa: N818  named after UNREACHABLE of other protocols
     """The device is not connected, or did not reply in time."""
 
 
@@ -23,8 +23,10 @@ class LeaseLostError(TransientError):
     """Another process may run the deployment: this one must not act or write any more."""
 
 
-def wrong_device_id(device_id: str, said: str) -> Problem:
-    message = f"The credential is of {device_id}, but the message names {said}. Use the id of the credential."
+def wrong_device_id(device_id: str, named: str) -> Problem:
+    message = (
+        f"The credential is of {device_id}, but the message names {named}. Use the id of the credential."
+    )
     return Problem("wrong_id", message, "id")
 
 
@@ -107,4 +109,4 @@ def control_rejected(deployment_id: str, action: str, status: str) -> AnswerErro
 
 def _some(names: Sequence[str]) -> str:
     shown = ", ".join(names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"  # noqa: PLR2004  the same five
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"  # noqa: PLR2004

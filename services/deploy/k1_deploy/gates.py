@@ -85,7 +85,7 @@ def _track_status(info: BundleInfo) -> str | None:
             "Parts of the audio could not be decoded, so beats may be missing or misplaced: "
             "upload an undamaged file, or listen to the beats and override."
         )
-    # A low F-measure makes the status a warning as well; it has a gate of its own.
+    # A low F-measure makes the status a warning as well, but it has a separate gate.
     if info.track_status == "ready" or info.f_measure < F_MEASURE_WARNING:
         return None
     return "The version has warnings: look at its page, then analyse again or override."
@@ -114,7 +114,7 @@ def _photosensitivity(info: BundleInfo) -> str | None:
     if info.photosensitivity_passed:
         return None
     if info.photosensitivity_passed is None:
-        return "Nobody knows yet whether the show flashes too much: simulate this version."
+        return "It is not known yet whether the show flashes too much: simulate this version."
     return "The show flashes more than WCAG 2.3.1 allows: the visual report names the node to soften."
 
 
@@ -126,7 +126,7 @@ def _presence(device: DeviceRow | None, online: bool) -> str | None:
     if not online:
         return "The device is not connected: switch it on, or check its network."
     if device.hello is None:
-        return "The device is connected, but has not said what it is: connect it anew."
+        return "The device is connected, but has not sent a hello: reconnect it."
     return None
 
 

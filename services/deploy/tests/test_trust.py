@@ -115,7 +115,7 @@ async def test_what_fails_waits_for_the_next_hello(
     catalogue.away = False
     updater.handle_hello(hello(f"{device.id}-away"))
     await until(lambda: not updater._tasks)
-    reasons = [record.reason for record in caplog.records if record.message == "keys not told"]  # type: ignore[attr-defined]
+    reasons = [record.reason for record in caplog.records if record.message == "trusted keys not sent"]  # type: ignore[attr-defined]
     assert reasons == ["not running", f"device {device.id}-away is not connected"]
     updater.handle_hello(hello(device.id))
     await until(lambda: device.commands)

@@ -53,48 +53,48 @@ class DeviceQueries:
     credential_alarms: Callable[[str], list[DeviceAlarm]] = no_alarms
     """Returns the alarms about the credential of a device."""
 
-    async def list_devices(self, question: ListDevices) -> DevicePage:
+    async def list_devices(self, query: ListDevices) -> DevicePage:
         """Return a page of devices."""
         async with self.pool.acquire() as connection:
             total, rows = await device_store.list_devices(
                 connection,
-                group=question.group,
-                include_revoked=question.include_revoked,
-                limit=question.limit,
-                offset=question.offset,
+                group=query.group,
+                include_revoked=query.include_revoked,
+                limit=query.limit,
+                offset=query.offset,
             )
             holders = await self.deployments.find_holders(connection, [row.id for row in rows])
         return DevicePage(total=total, items=[self._view(row, holders) for row in rows])
 
-    async def get_device(self, question: GetDevice) -> DeviceView:
+    async def get_device(self, query: GetDevice) -> DeviceView:
         """Return one device."""
         async with self.pool.acquire() as connection:
-            rows = await device_store.get_devices(connection, [question.device_id])
-            holders = await self.deployments.find_holders(connection, [question.device_id])
+            rows = await device_store.get_devices(connection, [query.device_id])
+            holders = await self.deployments.find_holders(connection, [query.device_id])
         if not rows:
-            raise errors.devices_not_found([question.device_id])
-        return self._view(rows[question.device_id], holders)
+            raise errors.devices_not_found([query.device_id])
+        return self._view(rows[query.device_id], holders)
 
-    async def add_devices(self, question: AddDevices) -> DevicesAdded:
+    async def add_devices(self, query: AddDevices) -> DevicesAdded:
         """Add devices and issue their credentials. The secrets are in the response and are not stored."""
-        service, ids = self._require_service(), list(dict.fromkeys(question.device_ids))
+        service, ids = self._require_service(), list(dict.fromkeys(query.device_ids))
         keys = await self.trusted_keys()
         minted = await in_thread(
-            lambda: [service.issuer.mint(device_id, question.transport) for device_id in ids]
+            lambda: [service.issuer.mint(device_id, query.transport) for device_id in ids]
         )
         async with self.pool.acquire() as connection, connection.transaction():
-            await self._add(connection, question, ids, minted)
-        if question.renew:
+            await self._add(connection, query, ids, minted)
+        if query.renew:
             await service.revoke_access(ids)
         document = keys.document or keys.model_dump_json(include={"keys"})
         credentials = [each.credential for each in minted]
         return DevicesAdded(credentials=credentials, trusted_keys=document, servers=self.servers)
 
-    async def revoke_devices(self, question: RevokeDevices) -> DevicesRevoked:
+    async def revoke_devices(self, query: RevokeDevices) -> DevicesRevoked:
         """Revoke the credentials of devices and disconnect them. A repeated call changes nothing."""
         service, ids, at = (
             self._require_service(),
-            list(dict.fromkeys(question.device_ids)),
+            list(dict.fromkeys(query.device_ids)),
             self.clock(),
         )
         async with self.pool.acquire() as connection, connection.transaction():
@@ -111,23 +111,23 @@ class DeviceQueries:
     async def _add(
         self,
         connection: Connection,
-        question: AddDevices,
+        query: AddDevices,
         ids: Sequence[str],
         minted: Iterable[MintedCredential],
     ) -> None:
         at = self.clock()
-        if question.renew:
+        if query.renew:
             await credential_store.revoke_credentials(connection, ids, at)
-            await device_store.upsert_devices(connection, ids, question.transport, question.group, at)
+            await device_store.upsert_devices(connection, ids, query.transport, query.group, at)
         else:
-            added = await device_store.insert_devices(connection, ids, question.transport, question.group, at)
+            added = await device_store.insert_devices(connection, ids, query.transport, query.group, at)
             if len(added) < len(ids):
                 raise errors.devices_exist([device_id for device_id in ids if device_id not in added])
         public_keys = {each.credential.device_id: each.public_key for each in minted}
         await credential_store.insert_credentials(connection, public_keys, at)
-        action = "renewed" if question.renew else "added"
+        action = "renewed" if query.renew else "added"
         await device_store.write_audit(
-            connection, ids, at=at, actor=OPERATOR, action=action, detail=question.transport
+            connection, ids, at=at, actor=OPERATOR, action=action, detail=query.transport
         )
 
     def _require_service(self) -> CredentialService:
@@ -137,7 +137,7 @@ class DeviceQueries:
 
     def _view(self, row: DeviceRow, holders: Mapping[str, str]) -> DeviceView:
         hello, held_by = row.hello, holders.get(row.id)
-        said = (
+        reported = (
             hello.model_dump(
                 include={"model", "firmware", "hardware", "node_types", "flash_free_bytes", "staged"}
             )
@@ -146,7 +146,7 @@ class DeviceQueries:
         )
         return DeviceView.model_validate(
             {
-                **said,
+                **reported,
                 "id": row.id,
                 "transport": row.transport,
                 "group": row.group,

@@ -96,9 +96,9 @@ async def save_hellos(
 
     The first hello sets the desired state to what the device runs, if no deployment has set it.
     """
-    said = {hello.id: hello for hello in hellos}
-    ids = sorted(said)  # one order of locking for all who change several devices
-    active = [said[device_id].active for device_id in ids]
+    by_id = {hello.id: hello for hello in hellos}
+    ids = sorted(by_id)  # the same order of locks in every transaction
+    active = [by_id[device_id].active for device_id in ids]
     rows = await connection.fetch(
         """
         UPDATE deploy.devices AS d SET
@@ -117,7 +117,7 @@ async def save_hellos(
         WHERE d.id = h.id RETURNING d.*
         """,
         ids,
-        [said[device_id].model_dump_json() for device_id in ids],
+        [by_id[device_id].model_dump_json() for device_id in ids],
         at,
         [bundle and bundle.bundle_sha256 for bundle in active],
         [bundle and bundle.track_id for bundle in active],
@@ -128,7 +128,7 @@ async def save_hellos(
 
 async def set_expected(connection: Connection, expected: Mapping[str, RunningBundle | None]) -> None:
     """Set the desired state of devices; None is the idle show."""
-    ids = sorted(expected)  # one order of locking for all who change several devices
+    ids = sorted(expected)  # the same order of locks in every transaction
     bundles = [expected[device_id] for device_id in ids]
     await connection.execute(
         """

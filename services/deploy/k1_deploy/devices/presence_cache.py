@@ -98,7 +98,7 @@ class PresenceWatcher:
         device_id = message.subject.removeprefix(_PREFIX)
         if message.data:
             self._put(device_id, message.data, 0.0)
-        else:  # a marker: deleted, purged or ended
+        else:  # a marker: deleted, purged or expired
             self.cache.expire(device_id)
 
     def _put(self, device_id: str, value: bytes, age_s: float) -> None:

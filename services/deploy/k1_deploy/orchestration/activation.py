@@ -55,21 +55,21 @@ class BatchActivation:
         """
         offsets = await self._measure([*step.fresh, *step.armed])
         await asyncio.gather(*(self._resume(each, offsets[each]) for each in step.armed))
-        fit = [each for each in step.fresh if not isinstance(offsets[each], str)]
-        unfit: list[LogEntry] = [
+        ready = [each for each in step.fresh if not isinstance(offsets[each], str)]
+        failed: list[LogEntry] = [
             CheckFailed(at=self.clock(), device_id=each, reason=problem)
             for each in step.fresh
             if isinstance(problem := offsets[each], str)
         ]
         try:
-            moment = await self._agree_moment(len(fit))
+            moment = await self._agree_moment(len(ready))
         except NoDownbeatError as error:
             await self._write(
                 *(CheckFailed(at=self.clock(), device_id=each, reason=str(error)) for each in step.fresh)
             )
             return
-        intents = [self._intent(each, moment) for each in fit]
-        await self.event_log.write(*unfit, *intents)  # nothing is sent unless they are in the log
+        intents = [self._intent(each, moment) for each in ready]
+        await self.event_log.write(*failed, *intents)  # nothing is sent unless they are in the log
         await asyncio.gather(*(self._activate(each, offsets[each.device_id]) for each in intents))
 
     async def _measure(self, device_ids: Sequence[str]) -> dict[str, float | str]:

@@ -113,7 +113,7 @@ class DeviceSteps:
         id_ = await self._rounds_of(step)(0)
         before = self._device(step).before
         if before and before.bundle_sha256 == self._sha256:
-            return _Result(None)  # it is what the device runs
+            return _Result(None)  # the device runs it
         reply = await self.commands.discard(step.device_id, self._sha256, id_, self.sender)
         return _Result(check_discarded(reply, self._sha256), reply.hello)
 

@@ -89,7 +89,7 @@ class EventLog:
         async with self.pool.acquire() as connection, connection.transaction():
             await require_fence(connection, self.lease)
             await self._save(connection, before, after, entries)
-            await _save_hellos(connection, written)
+            await _store_hellos(connection, written)
             await signal_store.delete_signals(
                 connection, [id_ for request in requests for id_ in request.signal_ids]
             )
@@ -137,10 +137,12 @@ class EventLog:
                 )
 
 
-async def _save_hellos(connection: Connection, written: Sequence[_WriteRequest]) -> None:
-    said = [
+async def _store_hellos(connection: Connection, written: Sequence[_WriteRequest]) -> None:
+    stored = [
         (request.hello, request.entries[-1].at) for request in written if request.hello and request.entries
     ]
-    if said:
-        # The earliest of them: what a device says while this is written is newer.
-        await device_store.save_hellos(connection, [hello for hello, _ in said], min(at for _, at in said))
+    if stored:
+        # The earliest time: a hello that arrives while this is written is newer.
+        await device_store.save_hellos(
+            connection, [hello for hello, _ in stored], min(at for _, at in stored)
+        )

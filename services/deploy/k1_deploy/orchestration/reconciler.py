@@ -65,12 +65,12 @@ class Reconciler:
             async with self.pool.acquire() as connection:
                 diverged = await find_diverged(connection)
         except DATABASE_ERRORS as error:
-            _log.warning("healing waits for the database", extra={"reason": repr(error)})
+            _log.warning("reconciler waits for the database", extra={"reason": repr(error)})
             return
         now = asyncio.get_running_loop().time()
         for device_id in diverged:
             if device_id not in self._tasks and self._retry_at.get(device_id, now) <= now:
-                task = asyncio.create_task(self._run_for(device_id), name=f"healing {device_id}")
+                task = asyncio.create_task(self._run_for(device_id), name=f"reconcile {device_id}")
                 self._tasks[device_id] = task
                 task.add_done_callback(lambda _, id_=device_id: self._tasks.pop(id_, None))
 
@@ -80,8 +80,8 @@ class Reconciler:
                 await self._lock_and_reconcile(device_id)
         except (DeviceUnreachable, *DATABASE_ERRORS) as error:
             self._postpone(device_id, str(error) or repr(error))
-        except Exception as error:  # noqa: BLE001  one sick device must not keep the others from being healed
-            _log.exception("healing failed", extra={"device_id": device_id})
+        except Exception as error:  # noqa: BLE001  one device must not stop the reconciliation of others
+            _log.exception("reconciliation failed", extra={"device_id": device_id})
             self._postpone(device_id, repr(error))
 
     async def _lock_and_reconcile(self, device_id: str) -> None:
@@ -136,11 +136,11 @@ class Reconciler:
             for deployment_id in await deployment_store.find_pending_rollbacks(connection, device_id):
                 signal = ReconciledSignal(device_id=device_id, detail=detail)
                 await signal_store.add_signal(connection, deployment_id, signal)
-        _log.info("healed", extra={"device_id": device_id, "detail": detail})
+        _log.info("reconciled", extra={"device_id": device_id, "detail": detail})
 
     def _postpone(self, device_id: str, reason: str) -> None:
         self._retry_at[device_id] = asyncio.get_running_loop().time() + RETRY_AFTER_S
-        _log.warning("not healed yet", extra={"device_id": device_id, "reason": reason})
+        _log.warning("not reconciled yet", extra={"device_id": device_id, "reason": reason})
 
 
 async def _new_id(_round: int) -> str:

@@ -103,7 +103,7 @@ class DeploymentScheduler:
         try:
             signals = await signal_store.list_signals(connection, list(self._running))
         except ValidationError as error:
-            _log.error("a signal that this release does not know", extra={"reason": str(error)})
+            _log.error("signal of an unknown kind", extra={"reason": str(error)})
             return
         for deployment_id, running in self._running.items():
             if running.executor:
@@ -128,11 +128,11 @@ class DeploymentScheduler:
         try:
             wake_at = await self._run_executor(lease)
         except LeaseLostError as error:
-            _log.warning("deployment running by another process", extra={"reason": str(error)})
+            _log.warning("deployment taken by another process", extra={"reason": str(error)})
         except DATABASE_ERRORS as error:
-            _log.warning("deployment left until its lease ends", extra={"reason": repr(error)})
-        except Exception:  # noqa: BLE001  the others go on; this one is tried again when its lease ends
-            _log.exception("deployment cannot be running now", extra={"deployment_id": lease.deployment_id})
+            _log.warning("deployment paused until its lease expires", extra={"reason": repr(error)})
+        except Exception:  # noqa: BLE001  the others continue; this one is tried again when its lease expires
+            _log.exception("deployment cannot be executed now", extra={"deployment_id": lease.deployment_id})
         else:
             await self._release(lease, wake_at)
         finally:
@@ -143,10 +143,10 @@ class DeploymentScheduler:
         context.attach(propagate.extract({"traceparent": executor.event_log.row.traceparent or ""}))
         running = self._running.get(lease.deployment_id)
         if running is None or running.lease is not lease:
-            raise LeaseLostError(f"{lease.deployment_id} was taken anew meanwhile")
+            raise LeaseLostError(f"{lease.deployment_id} was claimed again meanwhile")
         running.executor = executor
         self._wake.set()  # a signal may have come since the log was read
-        _log.info("driving", extra={"deployment_id": lease.deployment_id, "fence": lease.fence})
+        _log.info("executing", extra={"deployment_id": lease.deployment_id, "fence": lease.fence})
         return await executor.run()
 
     def _forget(self, lease: DeploymentLease) -> None:

@@ -19,9 +19,9 @@ class BundleQueries:
     presence: PresenceCache
     get_bundle: Callable[[GetBundle], Awaitable[BundleInfo]]
 
-    async def get_bundle_view(self, question: GetBundle) -> BundleView:
+    async def get_bundle_view(self, query: GetBundle) -> BundleView:
         """Return a bundle with its cost and, for each device, whether it could run the bundle."""
-        info = await self.get_bundle(question)
+        info = await self.get_bundle(query)
         async with self.pool.acquire() as connection:
             _, rows = await device_store.list_devices(connection)
         return BundleView(

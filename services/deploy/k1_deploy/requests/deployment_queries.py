@@ -42,38 +42,36 @@ class DeploymentQueries:
     """Returns the progress of transfers of a deployment that this process executes."""
     clock: Callable[[], datetime]
 
-    async def list_deployments(self, question: ListDeployments) -> DeploymentPage:
+    async def list_deployments(self, query: ListDeployments) -> DeploymentPage:
         """Return a page of deployments, the newest first."""
         async with self.pool.acquire() as connection:
-            total, items = await deployment_store.list_summaries(connection, question)
+            total, items = await deployment_store.list_summaries(connection, query)
         return DeploymentPage(total=total, items=items)
 
-    async def get_deployment(self, question: GetDeployment) -> DeploymentView:
+    async def get_deployment(self, query: GetDeployment) -> DeploymentView:
         """Return one deployment with each device's timeline, the log and the audit trail."""
         async with self.pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
-            return await self._view(connection, question.deployment_id)
+            return await self._view(connection, query.deployment_id)
 
-    async def control(self, question: ControlDeployment) -> DeploymentView:
+    async def control(self, query: ControlDeployment) -> DeploymentView:
         """Add a signal for the executor; respond when it was handled, or after CONTROL_TIMEOUT_S."""
-        signal = ControlSignal(action=question.action, by=question.requested_by, reason=question.reason)
+        signal = ControlSignal(action=query.action, by=query.requested_by, reason=query.reason)
         async with self.pool.acquire() as connection, connection.transaction():
-            state = await _state(connection, question.deployment_id)
-            if not may_control(state, question.action) and not await _resumes_pending_pause(
-                connection, question
-            ):
-                raise errors.control_rejected(question.deployment_id, question.action, _describe(state))
+            state = await _state(connection, query.deployment_id)
+            if not may_control(state, query.action) and not await _resumes_pending_pause(connection, query):
+                raise errors.control_rejected(query.deployment_id, query.action, _describe(state))
             await device_store.write_audit(
                 connection,
                 [None],
                 at=self.clock(),
-                actor=question.requested_by,
-                action=question.action,
-                detail=question.reason,
-                deployment_id=question.deployment_id,
+                actor=query.requested_by,
+                action=query.action,
+                detail=query.reason,
+                deployment_id=query.deployment_id,
             )
-            signal_id = await signal_store.add_signal(connection, question.deployment_id, signal)
+            signal_id = await signal_store.add_signal(connection, query.deployment_id, signal)
         await self._wait_until_handled(signal_id)
-        return await self.get_deployment(GetDeployment(deployment_id=question.deployment_id))
+        return await self.get_deployment(GetDeployment(deployment_id=query.deployment_id))
 
     async def _wait_until_handled(self, signal_id: int) -> None:
         deadline = time.monotonic() + CONTROL_TIMEOUT_S
@@ -136,16 +134,16 @@ async def _blockers(connection: Connection, state: State) -> list[str]:
     )
 
 
-async def _resumes_pending_pause(connection: Connection, question: ControlDeployment) -> bool:
+async def _resumes_pending_pause(connection: Connection, query: ControlDeployment) -> bool:
     """Return whether the query resumes a pause that is not handled yet."""
-    waiting = (await signal_store.list_signals(connection, [question.deployment_id])).values()
-    wishes = [
+    pending = (await signal_store.list_signals(connection, [query.deployment_id])).values()
+    actions = [
         each.signal.action
-        for signals in waiting
+        for signals in pending
         for each in signals
         if isinstance(each.signal, ControlSignal)
     ]
-    return question.action == "resume" and "pause" in wishes
+    return query.action == "resume" and "pause" in actions
 
 
 async def _state(connection: Connection, deployment_id: str) -> State:
@@ -156,10 +154,10 @@ async def _state(connection: Connection, deployment_id: str) -> State:
 
 
 def _describe(state: State) -> str:
-    words = state.status.replace("_", " ")
+    status = state.status.replace("_", " ")
     if state.paused:
-        return f"{words} and paused"
-    return f"{words} and turning back already" if state.stop and not state.closed else words
+        return f"{status} and paused"
+    return f"{status} and turning back already" if state.stop and not state.closed else status
 
 
 def _trace_id(traceparent: str | None) -> str | None:

@@ -49,7 +49,7 @@ class DeploymentRequests:
             return await self.get_bundle(GetBundle(track_id=request.track_id, version=request.version))
         except AnswerError as error:
             if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                raise TransientError(f"the catalogue does not tell of the bundle: {error}") from error
+                raise TransientError(f"the catalogue does not respond with the bundle: {error}") from error
             return StopReason(error.code, str(error))
 
     async def _open(
@@ -62,7 +62,7 @@ class DeploymentRequests:
         info = found if isinstance(found, BundleInfo) else None
         checks = show_checks(info, request.overrides) if info else []
         device_ids, stop = await _targets(connection, request)
-        stop = found if isinstance(found, StopReason) else stop or _show_stop(checks)
+        stop = found if isinstance(found, StopReason) else stop or _failed_gate(checks)
         opened = Opened(
             at=truncate_to_ms(request.requested_at),
             bundle=info.bundle if info else None,
@@ -73,7 +73,9 @@ class DeploymentRequests:
             problem=stop.reason if stop else None,
             problem_code=stop.code if stop else None,
         )
-        row = deployment_store.DeploymentRow(request, info, checks, _trace() or traceparent, closed=False)
+        row = deployment_store.DeploymentRow(
+            request, info, checks, _current_traceparent() or traceparent, closed=False
+        )
         await deployment_store.insert_deployment(
             connection, row, fold(request.deployment_id, [opened]), [opened]
         )
@@ -90,7 +92,7 @@ async def _targets(connection: Connection, request: RequestDeployment) -> tuple[
         return list(dict.fromkeys(request.device_ids or [])), StopReason(error.code, str(error))
 
 
-def _show_stop(checks: Sequence[Check]) -> StopReason | None:
+def _failed_gate(checks: Sequence[Check]) -> StopReason | None:
     reason = blocking_reason(checks)
     return StopReason("gate_failed", reason) if reason else None
 
@@ -112,7 +114,7 @@ async def _audit(connection: Connection, request: RequestDeployment) -> None:
         await write(f"overrode {each.gate}", each.device_id, each.reason)
 
 
-def _trace() -> str | None:
+def _current_traceparent() -> str | None:
     carrier: dict[str, str] = {}
     propagate.inject(carrier)
     return carrier.get("traceparent")

@@ -7,7 +7,7 @@ from k1_contracts.base import rfc3339
 from k1_contracts.bundles import BundleRef
 from k1_contracts.deployments import ActivateAt, ActivateNow, ActivateOnDownbeat, Activation, DeploymentOrder
 
-_NAMED: Final = 5
+_MAX_NAMED: Final = 5
 
 
 def summarize_steps(
@@ -19,7 +19,7 @@ def summarize_steps(
 ) -> list[str]:
     """Return what would happen, in order. `batches`: devices that pass; `blocked`: how many do not."""
     total = sum(map(len, batches))
-    steps = [f"Wait for {_listed(waits_for)} to end."] if waits_for else []
+    steps = [f"Wait for {_join_names(waits_for)} to end."] if waits_for else []
     if blocked:
         steps.append(f"Leave out {_devices(blocked)}, which a gate blocks.")
     steps.append(
@@ -35,14 +35,14 @@ def _batch(order: DeploymentOrder, number: int, batch: Sequence[str], of: int) -
     strategy = order.strategy
     canary = " (canary)" if strategy.canary and number == 1 else ""
     name = f"batch {number} of {of}{canary}" if of > 1 or canary else "all together"
-    when = _moment(order.activation) if number == 1 else "as soon as all are armed"
-    steps = [f"Activate {name}: {_listed(batch)}, {when}."]
+    when = _activation_time(order.activation) if number == 1 else "as soon as all are armed"
+    steps = [f"Activate {name}: {_join_names(batch)}, {when}."]
     if strategy.observe_seconds:
         steps.append(f"Watch {'it' if len(batch) == 1 else 'them'} for {strategy.observe_seconds:g} s.")
     return steps
 
 
-def _moment(activation: Activation) -> str:
+def _activation_time(activation: Activation) -> str:
     match activation:
         case ActivateNow():
             return "as soon as all are armed"
@@ -56,6 +56,6 @@ def _devices(number: int) -> str:
     return "1 device" if number == 1 else f"{number} devices"
 
 
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_NAMED])
-    return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"
+def _join_names(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_MAX_NAMED])
+    return shown if len(names) <= _MAX_NAMED else f"{shown} and {len(names) - _MAX_NAMED} more"

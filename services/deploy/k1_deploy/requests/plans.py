@@ -114,11 +114,11 @@ class Planner:
         slots = asyncio.Semaphore(MAX_CONCURRENT_COMPARISONS)
 
         async def impact(bundle: RunningBundle) -> GraphImpact | None:
-            question = CompareGraphs(track_id=order.track_id, version=order.version, running=bundle)
+            query = CompareGraphs(track_id=order.track_id, version=order.version, running=bundle)
             try:
                 async with slots:
-                    return await self.compare(question)
-            except AnswerError as error:  # a plan is of use without it
+                    return await self.compare(query)
+            except AnswerError as error:  # a plan without it is still useful
                 _log.info("no impact", extra={"bundle": bundle.bundle_sha256, "reason": str(error)})
                 return None
 
@@ -130,17 +130,17 @@ def _plan(
     order: DeploymentOrder, info: BundleInfo, devices: Sequence[DevicePlan], waits_for: Sequence[str]
 ) -> DeploymentPlan:
     show = show_checks(info, order.overrides)
-    going = [device.device_id for device in devices if passed(device.checks)]
-    blocked = len(devices) - len(going)
-    rounds = batches(order.strategy, going)
-    numbers = {device_id: number for number, batch in enumerate(rounds, 1) for device_id in batch}
-    would_start = passed(show) and bool(going) and blocked <= allowed_failures(order.strategy, len(devices))
+    passing = [device.device_id for device in devices if passed(device.checks)]
+    blocked = len(devices) - len(passing)
+    groups = batches(order.strategy, passing)
+    numbers = {device_id: number for number, batch in enumerate(groups, 1) for device_id in batch}
+    would_start = passed(show) and bool(passing) and blocked <= allowed_failures(order.strategy, len(devices))
     return DeploymentPlan(
         bundle=info.bundle,
         checks=show,
         devices=[device.model_copy(update={"batch": numbers.get(device.device_id)}) for device in devices],
-        batches=rounds,
+        batches=groups,
         would_start=would_start,
         waits_for=list(waits_for),
-        steps=summarize_steps(order, info.bundle, rounds, blocked, waits_for) if would_start else [],
+        steps=summarize_steps(order, info.bundle, groups, blocked, waits_for) if would_start else [],
     )

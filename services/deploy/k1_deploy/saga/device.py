@@ -83,7 +83,7 @@ class Device:
             meanwhile = "rolling_back" if intent.step == "rollback" else self.outcome
             legal = self.next_undo == intent.step
         if not legal or (again and self.open and intent.round <= self.open.round):
-            raise IllegalTransitionError(f"{intent.step} cannot begin on {self._where()}")
+            raise IllegalTransitionError(f"{intent.step} cannot begin on {self._description()}")
         taken = UNDOES.get(intent.step)
         undo = (*self.undo, taken) if taken and taken not in self.undo else self.undo
         begun = replace(self, open=intent, outcome=meanwhile, undo=undo)
@@ -94,7 +94,7 @@ class Device:
     def end(self, outcome: Outcome) -> Self:
         """End the step in progress."""
         if self.open is None or self.open.step != outcome.step:
-            raise IllegalTransitionError(f"{outcome.step} cannot end on {self._where()}")
+            raise IllegalTransitionError(f"{outcome.step} cannot end on {self._description()}")
         if outcome.step == "discard":
             return self._discarded()
         match outcome.result:
@@ -108,19 +108,21 @@ class Device:
     def fail(self, reason: str) -> Self:
         """Mark the device as failed; its steps are to be undone."""
         if self.failed or (self.open and self.open.step not in FORWARD):
-            raise IllegalTransitionError(f"{self._where()} cannot fail: it is being taken back already")
+            raise IllegalTransitionError(
+                f"{self._description()} cannot fail: it is being rolled back already"
+            )
         return replace(self, outcome="failed", failed=True, reason=reason, open=None)
 
     def commit(self) -> Self:
         """Make the new bundle the desired state."""
         if self.outcome != "active" or not self.verified:
-            raise IllegalTransitionError(f"{self._where()} is not verified and cannot be committed")
+            raise IllegalTransitionError(f"{self._description()} is not verified and cannot be committed")
         return replace(self, outcome="committed", committed=True)
 
     def reconcile(self) -> Self:
         """Mark the device as rolled back, after it had been unreachable."""
         if self.outcome != "rollback_pending":
-            raise IllegalTransitionError(f"{self._where()} does not wait to be healed")
+            raise IllegalTransitionError(f"{self._description()} is not rollback_pending")
         return replace(self, outcome="rolled_back")
 
     def lock(self) -> Self:
@@ -154,7 +156,7 @@ class Device:
         if step == "check":
             return replace(self, outcome="blocked", failed=True, reason=reason, open=None)
         if step == "rollback":
-            # From here on healing sees to it; nothing can be discarded on a device that may still run it.
+            # The reconciler continues from here. Nothing may be discarded on a device that may still run it.
             return replace(
                 self,
                 outcome="rollback_pending",
@@ -167,7 +169,7 @@ class Device:
 
     def _interrupted(self) -> Self:
         if self.open is None or self.open.step != "activate":
-            raise IllegalTransitionError(f"only an activation can be interrupted, not {self._where()}")
+            raise IllegalTransitionError(f"only an activation can be interrupted, not {self._description()}")
         if self.activations >= ACTIVATION_ROUNDS:
             return self.fail("its activation was interrupted too often")
         return replace(self, open=None, outcome="staged")
@@ -177,6 +179,6 @@ class Device:
         outcome = self.outcome if self.outcome == "rolled_back" else "discarded"
         return replace(self, open=None, undo=self.undo[:-1], outcome=outcome)
 
-    def _where(self) -> str:
+    def _description(self) -> str:
         step = f", {self.open.step} under way" if self.open else ""
         return f"device {self.id} ({self.outcome}{step})"

@@ -10,8 +10,8 @@ def check_done(reply: DeviceReply) -> str | None:
     """Return why the device did not do it; None when it reports that it did."""
     if reply.status == "done":
         return None
-    said = ": ".join(part for part in (reply.code, reply.message) if part)
-    return f"{reply.verb} {reply.status}{f' ({said})' if said else ''}"
+    detail = ": ".join(part for part in (reply.code, reply.message) if part)
+    return f"{reply.verb} {reply.status}{f' ({detail})' if detail else ''}"
 
 
 def check_staged(reply: DeviceReply, sha256: str) -> str | None:
@@ -50,10 +50,10 @@ def running_sha256(hello: DeviceHello | None) -> str | None:
     return hello.active.bundle_sha256 if hello and hello.active else None
 
 
-def _unless(hello: DeviceHello | None, right: bool, wrong: str) -> str | None:
+def _unless(hello: DeviceHello | None, confirmed: bool, problem: str) -> str | None:
     if hello is None:
         return "it did not say what it holds"
-    return None if right else wrong
+    return None if confirmed else problem
 
 
 def _name(hello: DeviceHello | None) -> str:

@@ -63,7 +63,7 @@ def entries_for(state: State, signal: Signal, now: datetime) -> list[LogEntry]:
     """Return the entries to write for a signal; none when the signal does not matter (any more)."""
     match signal:
         case AlarmSignal():
-            return [_alarmed(signal, now)] if _matters(state, signal, now) else []
+            return [_alarmed(signal, now)] if _has_effect(state, signal, now) else []
         case HelloSignal():
             return [_diverged(signal, now)] if _has_diverged(state, signal) else []
         case ControlSignal():
@@ -85,7 +85,7 @@ def may_control(state: State, action: str) -> bool:
     return True
 
 
-def _matters(state: State, signal: AlarmSignal, now: datetime) -> bool:
+def _has_effect(state: State, signal: AlarmSignal, now: datetime) -> bool:
     """Return whether an alarm has an effect.
 
     Before the success every alarm counts, in the guard time only drift; alarms from before the activation never count.

@@ -14,7 +14,7 @@ NEXT_STATUSES: Final[Mapping[DeploymentStatus, frozenset[DeploymentStatus]]] = {
     "queued": frozenset({"checking", "discarding"}),
     "checking": frozenset({"staging", "discarding"}),
     "staging": frozenset({"activating", "discarding"}),
-    # Back by `discarding` only while no device has been told to activate.
+    # `discarding` is legal only while no device was sent an activation.
     "activating": frozenset({"observing", "discarding", "rolling_back"}),
     "observing": frozenset({"activating", "committing", "rolling_back"}),
     "committing": frozenset({"succeeded", "rolling_back"}),

@@ -66,13 +66,13 @@ Step = LockDevices | DeviceStep | ActivateBatch | WriteEntry | WaitUntil
 def next_steps(state: State, now: datetime) -> list[Step]:
     """Return what is due or in progress; empty when only a signal can change the deployment."""
     if state.status not in FORWARD:
-        return _AFTERWARDS[state.status](state, now)
+        return _ENDED_OR_BACKWARD[state.status](state, now)
     stop = _reason_to_turn_back(state)
     if stop:
         status: DeploymentStatus = "rolling_back" if state.has_activated else "discarding"
         return [WriteEntry(StatusChanged(at=now, status=status, code=stop.code, reason=stop.reason))]
     due = _FORWARD[state.status](state, now)
-    return [*(_running_only(due) if state.paused else due), *_take_back(state.failed)]
+    return [*(_running_only(due) if state.paused else due), *_compensations(state.failed)]
 
 
 def is_idle(state: State, steps: Sequence[Step]) -> bool:
@@ -140,7 +140,7 @@ def _observe(state: State, now: datetime) -> list[Step]:
 
 
 def _commit(state: State, now: datetime) -> list[Step]:
-    return [] if _take_back(state.failed) else [WriteEntry(StatusChanged(at=now, status="succeeded"))]
+    return [] if _compensations(state.failed) else [WriteEntry(StatusChanged(at=now, status="succeeded"))]
 
 
 def _guard(state: State, now: datetime) -> list[Step]:
@@ -161,7 +161,7 @@ def _guard(state: State, now: datetime) -> list[Step]:
 def _discard(state: State, now: datetime) -> list[Step]:
     cancelled = state.stop is not None and state.stop.code == "cancelled"
     end = StatusChanged(at=now, status="cancelled" if cancelled else "failed")
-    return _take_back(state.devices.values()) or [WriteEntry(end)]
+    return _compensations(state.devices.values()) or [WriteEntry(end)]
 
 
 def _roll_back(state: State, now: datetime) -> list[Step]:
@@ -185,7 +185,7 @@ def _await_reconciler(state: State, now: datetime) -> list[Step]:
     return [WriteEntry(StatusChanged(at=now, status="rolled_back"))]
 
 
-def _take_back(devices: Iterable[Device]) -> list[Step]:
+def _compensations(devices: Iterable[Device]) -> list[Step]:
     return [
         DeviceStep(device.next_undo, device.id, under_way=_is_under_way(device))
         for device in devices
@@ -200,7 +200,7 @@ def _is_under_way(device: Device) -> bool:
 def _locked_first(devices: list[Device]) -> list[Step]:
     """Lock the devices again before anything is undone, because a success has released them."""
     free = tuple(device.id for device in devices if not device.locked)
-    return [LockDevices(free)] if free else _take_back(devices)
+    return [LockDevices(free)] if free else _compensations(devices)
 
 
 def _reason_to_turn_back(state: State) -> StopReason | None:
@@ -228,7 +228,7 @@ def _first(failed: list[Device]) -> str:
     return f"{failed[0].id}: {failed[0].reason}"
 
 
-def _nothing(_state: State, _now: datetime) -> list[Step]:
+def _no_steps(_state: State, _now: datetime) -> list[Step]:
     return []
 
 
@@ -241,12 +241,12 @@ _FORWARD: Final[dict[DeploymentStatus, _Due]] = {
     "observing": _observe,
     "committing": _commit,
 }
-_AFTERWARDS: Final[dict[DeploymentStatus, _Due]] = {
+_ENDED_OR_BACKWARD: Final[dict[DeploymentStatus, _Due]] = {
     "discarding": _discard,
     "rolling_back": _roll_back,
     "rollback_pending": _await_reconciler,
     "succeeded": _guard,
-    "failed": _nothing,
-    "cancelled": _nothing,
-    "rolled_back": _nothing,
+    "failed": _no_steps,
+    "cancelled": _no_steps,
+    "rolled_back": _no_steps,
 }

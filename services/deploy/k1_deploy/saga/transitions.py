@@ -171,14 +171,14 @@ def _begin(state: State, device: Device, intent: Intent) -> Device:
 
 def _end(state: State, device: Device, outcome: Outcome) -> Device:
     device = device.end(outcome)
-    # After the end only what the guard found is taken back, device by device: then others may have it again.
+    # After the success devices are rolled back one by one, and each is released as soon as it is done.
     done = state.status not in LOCKING and device.open is None and device.next_undo is None
     return device.unlock() if done else device
 
 
 def _alarm(device: Device, entry: Alarmed | Diverged) -> Device:
     if device.outcome not in {"active", "committed"}:
-        raise IllegalTransitionError(f"{device.id} is {device.outcome} and its alarms do not matter")
+        raise IllegalTransitionError(f"{device.id} is {device.outcome} and its alarms have no effect")
     return device.fail(entry.reason)
 
 
@@ -189,10 +189,10 @@ def _control(state: State, entry: Controlled) -> State:
         raise IllegalTransitionError(f"{entry.action} while {state.deployment_id} is {state.status}")
     if not turn:
         return replace(state, paused=entry.action == "pause")
-    word = "cancelled" if entry.action == "cancel" else "rolled back"
+    done = "cancelled" if entry.action == "cancel" else "rolled back"
     because = f": {entry.reason}" if entry.reason else ""
-    # A later word does not overwrite the first.
-    stop = state.stop or StopReason("cancelled", f"{word} by {entry.by}{because}")
+    # The first reason stays.
+    stop = state.stop or StopReason("cancelled", f"{done} by {entry.by}{because}")
     return replace(state, stop=stop, paused=False, closed=False)
 
 
@@ -262,7 +262,7 @@ def _require_ready(state: State, entry: StatusChanged) -> None:
 
 def _close(state: State) -> State:
     if state.status != "succeeded":
-        raise IllegalTransitionError(f"{state.deployment_id} is {state.status} and has no guard to end")
+        raise IllegalTransitionError(f"{state.deployment_id} is {state.status} and has no guard time to end")
     return replace(state, closed=True)
 
 

@@ -35,7 +35,7 @@ LOOK_EVERY_S: Final = 1.0
 _LIST_EVERY_S: Final = 60.0
 _AGAIN_AFTER_S: Final = 5.0
 _PAGE: Final = 1024
-_ANSWER_S: Final = 2.0
+_TIMEOUT_S: Final = 2.0
 _OTHER_SERVERS_S: Final = 0.3
 _TAKEN_OVER: Final = "Duplicate Client ID"
 _log = logging.getLogger(__name__)
@@ -64,8 +64,8 @@ class ConnectionMonitor:
             try:
                 async with self._connected() as client:
                     await self._watch(client)
-            except Exception as error:  # noqa: BLE001  deployments must go on whatever the server answers here
-                _log.warning("connections of devices are not watched", extra={"reason": repr(error)})
+            except Exception as error:  # noqa: BLE001  deployments must continue whatever the server responds
+                _log.warning("connections of devices are not monitored", extra={"reason": repr(error)})
                 await asyncio.sleep(_AGAIN_AFTER_S)
 
     @asynccontextmanager
@@ -101,8 +101,8 @@ class ConnectionMonitor:
     async def _check_connections(self, client: Client) -> None:
         for connections in self.connections.shared_credentials():
             for surplus in connections[:-MAX_CONNECTIONS]:
-                await _ask(client, surplus.server_id, "KICK", {"cid": surplus.number})
-                _log.warning("connection cut off", extra={"device_id": surplus.device_id})
+                await _request(client, surplus.server_id, "KICK", {"cid": surplus.number})
+                _log.warning("surplus connection closed", extra={"device_id": surplus.device_id})
             kept = connections[-MAX_CONNECTIONS:]
             self.connections.record_message_counts(kept, await _messages(client, kept), datetime.now(UTC))
         self._unpublished += self.connections.update_alarms(datetime.now(UTC))
@@ -172,16 +172,16 @@ class ConnectionMonitor:
     async def _list(self, client: Client) -> list[Connection]:
         """Return all connections of devices, on all servers, page by page."""
         found: list[Connection] = []
-        first = await _ask_all(client, "$SYS.REQ.SERVER.PING.CONNZ", self._page(0))
-        for answer in first:
-            server_id, page = answer["server"]["id"], answer["data"]
+        first = await _request_all(client, "$SYS.REQ.SERVER.PING.CONNZ", self._page(0))
+        for response in first:
+            server_id, page = response["server"]["id"], response["data"]
             while True:
                 listed = page.get("connections") or []
                 found += [c for info in listed if (c := self._connection(server_id, info)) is not None]
                 offset = page["offset"] + len(listed)
                 if not listed or offset >= page["total"]:
                     break
-                page = (await _ask(client, server_id, "CONNZ", self._page(offset)))["data"]
+                page = (await _request(client, server_id, "CONNZ", self._page(offset)))["data"]
         return found
 
     def _page(self, offset: int) -> dict[str, Any]:
@@ -192,32 +192,32 @@ async def _messages(client: Client, connections: list[Connection]) -> dict[tuple
     """Return how many messages arrived on each connection so far, without those that have ended."""
     counts: dict[tuple[str, int], int] = {}
     for connection in connections:
-        answer = await _ask(client, connection.server_id, "CONNZ", {"cid": connection.number})
-        for info in answer["data"].get("connections") or []:
+        response = await _request(client, connection.server_id, "CONNZ", {"cid": connection.number})
+        for info in response["data"].get("connections") or []:
             counts[connection.key] = info["in_msgs"]
     return counts
 
 
-async def _ask(client: Client, server_id: str, what: str, body: dict[str, Any]) -> dict[str, Any]:
+async def _request(client: Client, server_id: str, what: str, body: dict[str, Any]) -> dict[str, Any]:
     subject = f"$SYS.REQ.SERVER.{server_id}.{what}"
-    answer = await client.request(subject, json.dumps(body).encode(), timeout=_ANSWER_S)
-    return json.loads(answer.data)
+    response = await client.request(subject, json.dumps(body).encode(), timeout=_TIMEOUT_S)
+    return json.loads(response.data)
 
 
-async def _ask_all(client: Client, subject: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+async def _request_all(client: Client, subject: str, body: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the responses of all servers that arrive soon after the first."""
     inbox = client.new_inbox()
     subscription = await client.subscribe(inbox)
-    answers: list[dict[str, Any]] = []
+    responses: list[dict[str, Any]] = []
     try:
         await client.publish(subject, json.dumps(body).encode(), reply=inbox)
-        answers.append(json.loads((await subscription.next_msg(_ANSWER_S)).data))
+        responses.append(json.loads((await subscription.next_msg(_TIMEOUT_S)).data))
         while True:
-            answers.append(json.loads((await subscription.next_msg(_OTHER_SERVERS_S)).data))
+            responses.append(json.loads((await subscription.next_msg(_OTHER_SERVERS_S)).data))
     except NatsError:
-        if not answers:
+        if not responses:
             raise
-        return answers
+        return responses
     finally:
         await subscription.unsubscribe()
 

@@ -54,7 +54,7 @@ class ChunkRequests:
 
     async def _respond(self, device_id: str, message: Msg) -> None:
         try:
-            async with self.workers, asyncio.timeout(ASK_TIMEOUT_S):  # a worker must not wait for ever
+            async with self.workers, asyncio.timeout(ASK_TIMEOUT_S):  # a worker must not wait forever
                 await contained(self.chunks.handle_request(message))
         except Exception as error:  # noqa: BLE001  the device asks again
             _log.warning("chunk not sent", extra={"device_id": device_id, "reason": repr(error)})

@@ -50,7 +50,7 @@ class BundleCache:
         if reading is None:
             reading = self._reading[sha256] = asyncio.create_task(self._read(sha256))
             reading.add_done_callback(lambda _: self._reading.pop(sha256))
-        # Who gives up waiting does not end it for the others.
+        # A caller that stops waiting must not cancel the read for the others.
         return await asyncio.shield(reading)
 
     async def _read(self, sha256: str) -> bytes:

@@ -28,7 +28,7 @@ class RoundTrip:
     @property
     def offset_ms(self) -> float:
         """The device's clock minus the service's."""
-        # Differences first: the sums of large numbers would lose the fractions.
+        # Differences first: sums of large numbers would lose the fractions.
         return ((self.received_ms - self.sent_ms) + (self.replied_ms - self.returned_ms)) / 2
 
     @property

@@ -131,7 +131,7 @@ class DeviceLink:
                     lost = False
         offset = best_offset_ms(trip for trip in trips if trip)
         if offset is None:
-            raise DeviceUnreachable(f"device {device_id} replies ping without possible times")
+            raise DeviceUnreachable(f"device {device_id} answers ping without possible times")
         return offset
 
     async def _ping(self, device_id: str) -> RoundTrip | None:

@@ -80,12 +80,12 @@ class TrustUpdater:
                 if keys.document and set(hello.key_ids) != {key.kid for key in keys.keys}:
                     await self._send(hello.id, keys.document, keys.signatures)
         except (AnswerError, DeviceUnreachable) as error:
-            _log.warning("keys not told", extra={"device_id": hello.id, "reason": str(error)})
+            _log.warning("trusted keys not sent", extra={"device_id": hello.id, "reason": str(error)})
 
     async def _send(self, device_id: str, document: str, signatures: dict[str, str]) -> None:
-        # A new id each time: keys that come back after others must not be answered from the device's memory.
+        # A new id each time: the device would answer a repeated one from its memory, although its keys changed.
         command = Trust(command_id=new_id("evt"), keys_document=document, signatures=signatures)
         reply = await self._link.call(device_id, "trust", command, timeout_s=TIMEOUT_S)
         if reply.status != "done":
             reason = f"{reply.code}: {reply.message}"
-            _log.warning("keys refused", extra={"device_id": device_id, "reason": reason})
+            _log.warning("trusted keys rejected", extra={"device_id": device_id, "reason": reason})

@@ -167,7 +167,7 @@ async def load_deployment(
         traceparent=row["traceparent"],
         closed=row["closed"],
     )
-    # Of a thousand devices these are thousands of entries: others' commands must not wait for them.
+    # A thousand devices have thousands of entries: parsing them here would block other commands.
     return found, await in_thread(read_log, [entry["entry"] for entry in entries])
 
 
@@ -181,14 +181,14 @@ async def find_summary(connection: Connection, deployment_id: str) -> Deployment
 
 
 async def list_summaries(
-    connection: Connection, question: ListDeployments
+    connection: Connection, query: ListDeployments
 ) -> tuple[int, list[DeploymentSummary]]:
     """Return the number of deployments and a page of them, the newest first."""
     where = (
         "($1::text IS NULL OR track_id = $1) AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL"
         " OR id IN (SELECT deployment_id FROM deploy.deployment_devices WHERE device_id = $3))"
     )
-    asked: tuple[Any, ...] = (question.track_id, question.status, question.device_id)
+    asked: tuple[Any, ...] = (query.track_id, query.status, query.device_id)
     total = await connection.fetchval(
         f"SELECT count(*) FROM deploy.deployments WHERE {where}",  # noqa: S608
         *asked,
@@ -197,8 +197,8 @@ async def list_summaries(
         f"SELECT {_SUMMARY} FROM deploy.deployments WHERE {where}"  # noqa: S608
         " ORDER BY created_at DESC, id DESC LIMIT $4 OFFSET $5",
         *asked,
-        question.limit,
-        question.offset,
+        query.limit,
+        query.offset,
     )
     return total or 0, [_summary(row) for row in rows]
 

@@ -54,7 +54,7 @@ async def _take(
 ) -> LocksTaken | LocksBlocked:
     try:
         async with pool.acquire() as connection, connection.transaction():
-            # Whoever had these devices before used lower fences: a new one for each time they change hands.
+            # Their holder before used lower fences: draw a new one each time the devices change hands.
             fence = await draw_fence(connection, lease)
             mine = set(device_ids)
             if bundle_sha256 is not None:

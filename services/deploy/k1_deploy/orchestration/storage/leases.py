@@ -13,7 +13,7 @@ from typing import Final
 from k1_deploy.errors import LeaseLostError
 from k1_platform.database import Connection
 
-_HELD: Final = 0.9
+_SAFETY_SHARE: Final = 0.9
 """The share of a lease after which its holder stops, before the database gives the deployment to another."""
 CHANNEL: Final = "deploy_saga"
 """Notified when a deployment, a signal or a released device may be of interest to a scheduler."""
@@ -26,7 +26,7 @@ class DeploymentLease:
     deployment_id: str
     owner: str
     fence: int
-    lasts_s: float
+    duration_s: float
     """The duration from each renewal on."""
     valid_until: float
     """By `clock`, in s."""
@@ -52,7 +52,7 @@ async def claim(
     connection: Connection,
     owner: str,
     limit: int,
-    lasts_s: float,
+    duration_s: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[DeploymentLease]:
     """Claim deployments without a valid lease that are due or have a signal, the oldest first.
@@ -60,7 +60,7 @@ async def claim(
     A claimed deployment stays due until it is released: if its owner dies, what made it due may have been handled already,
     but the rest was not.
     """
-    valid_until = clock() + lasts_s * _HELD  # before asking: the answer may take its time
+    valid_until = clock() + duration_s * _SAFETY_SHARE  # before the query, because its result may be late
     rows = await connection.fetch(
         """
         WITH due AS (
@@ -78,10 +78,10 @@ async def claim(
         """,
         owner,
         limit,
-        timedelta(seconds=lasts_s),
+        timedelta(seconds=duration_s),
     )
     return [
-        DeploymentLease(row["id"], owner, row["fence"], lasts_s, valid_until, row["taken_over"], clock)
+        DeploymentLease(row["id"], owner, row["fence"], duration_s, valid_until, row["taken_over"], clock)
         for row in rows
     ]
 
@@ -91,17 +91,17 @@ async def renew(connection: Connection, leases: Iterable[DeploymentLease]) -> No
     held = [lease for lease in leases if lease.is_valid]
     if not held:
         return
-    asked_at, lasts_s = held[0].clock(), held[0].lasts_s
+    asked_at, duration_s = held[0].clock(), held[0].duration_s
     rows = await connection.fetch(
         "UPDATE deploy.deployments SET lease_until = now() + $3"
         " WHERE owner = $1 AND id = ANY($2::text[]) RETURNING id",
         held[0].owner,
         sorted(lease.deployment_id for lease in held),
-        timedelta(seconds=lasts_s),
+        timedelta(seconds=duration_s),
     )
     kept = {row["id"] for row in rows}
     for lease in held:
-        lease.valid_until = asked_at + lasts_s * _HELD if lease.deployment_id in kept else asked_at
+        lease.valid_until = asked_at + duration_s * _SAFETY_SHARE if lease.deployment_id in kept else asked_at
 
 
 async def release(connection: Connection, lease: DeploymentLease, wake_at: datetime | None) -> None:
