@@ -4,7 +4,7 @@ from typing import Any
 
 from k1_contracts.bundles import BundleInfo, BundleRef
 from k1_contracts.graph import BundleManifest, RuntimeEstimate
-from services.deploy.tests.devices import bundle
+from services.deploy.tests.scripted_device import bundle
 
 
 def bundle_info(number: int = 1, **changes: Any) -> BundleInfo:

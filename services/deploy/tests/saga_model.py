@@ -183,7 +183,7 @@ class SagaModel:
     ) -> bool | Literal["silence"] | None:
         """Return what the process receives: True, False, None (armed) or silence."""
         if verb in {"stage", "activate"}:
-            # The intent registers the undo (test_saga_device.py), so it must stand before the command goes out.
+            # The intent registers the undo (test_saga_rules.py), so it must stand before the command goes out.
             assert any(f'"{id_}"' in row for row in self.log), f"{verb} without an intent"
         fault = self.next_fault() if verb != "info" else "none"
         if verb == "activate" and fault in {"crash_old", "crash_new", "lie"}:

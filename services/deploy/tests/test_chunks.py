@@ -25,7 +25,7 @@ from k1_platform.nats_connection import connect_options
 from k1_platform.objects import ObjectStore
 from k1_platform.settings import NatsSettings
 from services.deploy.tests.deployment_lookup import FakeDeploymentLookup
-from services.deploy.tests.links import settle
+from services.deploy.tests.device_connections import settle
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 DATA = bytes(range(256)) * 700

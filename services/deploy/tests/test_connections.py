@@ -33,7 +33,14 @@ from k1_platform.broker import Bus, broker_options
 from k1_platform.device_credentials import load_device_keys
 from k1_platform.device_errors import DeviceErrors
 from k1_platform.nats_connection import connect_options
-from services.deploy.tests.links import of, over_mqtt, over_nats, provision_server, settle, until
+from services.deploy.tests.device_connections import (
+    issuer_for,
+    over_mqtt,
+    over_nats,
+    provision_server,
+    settle,
+    until,
+)
 from tests.support.nats_server import running_nats_server
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -126,8 +133,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
         yield running
 
 
-class Told:
-    """What the bus was told."""
+class MessageRecorder:
+    """What the bus was recorder."""
 
     def __init__(self) -> None:
         self.alarms: list[DeviceAlarm] = []
@@ -144,78 +151,81 @@ class Told:
 
 
 @pytest.fixture
-async def told(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Told]:
+async def recorder(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MessageRecorder]:
     """While connections are watched."""
     monkeypatch.setattr(connection_monitor, "LOOK_EVERY_S", 0.05)
-    told = Told()
+    recorder = MessageRecorder()
     async with NatsBroker(**broker_options(server.settings), logger=None) as broker:
         client = await broker.connect()
         for subject in (subjects.DEVICE_ALARM, "command.*.error"):
-            await client.subscribe(subject, cb=told.take)
+            await client.subscribe(subject, cb=recorder.take)
         await settle(client)
         bus = Bus(broker, client, client.jetstream())
         watch = ConnectionMonitor(server.url, load_device_keys(server.keys.deploy), bus, DeviceErrors(client))
         task = asyncio.create_task(watch.run())
         await until(lambda: watch._listed_at_s > 0, "the watch has begun")
-        yield told
+        yield recorder
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
 
 
-async def keep_talking(client: Client) -> None:
+async def publish_continuously(client: Client) -> None:
     with suppress(Exception):
         while True:
             await client.publish("telemetry.twice", b"{}")
             await asyncio.sleep(0.05)
 
 
-async def test_a_second_connection_over_nats(server: NatsServer, told: Told, tmp_path: Path) -> None:
+async def test_a_second_connection_over_nats(
+    server: NatsServer, recorder: MessageRecorder, tmp_path: Path
+) -> None:
     """Both talk: an alarm on the stream and an error to the device; one leaves: it is cleared."""
-    credential = of(server).mint("twice", "nats").credential
+    credential = issuer_for(server).mint("twice", "nats").credential
     async with over_nats(server, credential, tmp_path) as first:
-        talking = asyncio.create_task(keep_talking(first.client))
+        publishing = asyncio.create_task(publish_continuously(first.client))
         async with over_nats(server, credential, tmp_path):
-            await until(lambda: told.states("twice") == [("raised", "alert")], "it is noticed")
+            await until(lambda: recorder.states("twice") == [("raised", "alert")], "it is noticed")
             await until(
-                lambda: any(e.code == "credential_shared" for e in told.errors), "the device gets an error"
+                lambda: any(e.code == "credential_shared" for e in recorder.errors),
+                "the device gets an error",
             )
-        await until(lambda: told.states("twice")[1:] == [("cleared", "alert")], "it is over")
-        talking.cancel()
+        await until(lambda: recorder.states("twice")[1:] == [("cleared", "alert")], "it is over")
+        publishing.cancel()
 
 
 async def test_an_mqtt_session_is_taken_over(
-    server: NatsServer, told: Told, monkeypatch: pytest.MonkeyPatch
+    server: NatsServer, recorder: MessageRecorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By another client with the same credential and client id: the server cuts the first off and says why.
 
     One takeover must do here, as the server holds the clients back for a second after each.
     """
     monkeypatch.setattr(connection_table, "TAKEOVERS", 1)
-    credential = of(server).mint("turns", "mqtt").credential
+    credential = issuer_for(server).mint("turns", "mqtt").credential
     first, second = (over_mqtt(server, credential, credential.client_id) for _ in range(2))
     with suppress(aiomqtt.MqttError):
         async with first, second:
             with pytest.raises(aiomqtt.MqttError):
                 await anext(aiter(first.messages))
-            await until(lambda: told.states("turns") == [("raised", "alert")], "it is noticed")
+            await until(lambda: recorder.states("turns") == [("raised", "alert")], "it is noticed")
 
 
-async def test_a_guessable_mqtt_client_id(server: NatsServer, told: Told) -> None:
+async def test_a_guessable_mqtt_client_id(server: NatsServer, recorder: MessageRecorder) -> None:
     """The device's id as client id is an alarm and an error; the client id of the credential file is none."""
-    wrong, right = (of(server).mint(name, "mqtt").credential for name in ("wrong", "right"))
+    wrong, right = (issuer_for(server).mint(name, "mqtt").credential for name in ("wrong", "right"))
     async with over_mqtt(server, right, right.client_id), over_mqtt(server, wrong, "wrong"):
-        await until(lambda: told.states("wrong") == [("raised", "amber")], "it is noticed")
-        await until(lambda: any(e.code == "client_id" for e in told.errors), "the device gets an error")
-    await until(lambda: told.states("wrong")[1:] == [("cleared", "amber")], "it is over")
-    assert told.states("right") == []
+        await until(lambda: recorder.states("wrong") == [("raised", "amber")], "it is noticed")
+        await until(lambda: any(e.code == "client_id" for e in recorder.errors), "the device gets an error")
+    await until(lambda: recorder.states("wrong")[1:] == [("cleared", "amber")], "it is over")
+    assert recorder.states("right") == []
 
 
 async def test_a_credential_has_only_so_many_connections(
-    server: NatsServer, told: Told, tmp_path: Path
+    server: NatsServer, recorder: MessageRecorder, tmp_path: Path
 ) -> None:
     """The oldest beyond are cut off; those of other devices stay."""
-    a, b = (of(server).mint(name, "nats").credential for name in ("many", "one"))
+    a, b = (issuer_for(server).mint(name, "nats").credential for name in ("many", "one"))
 
     async def connect(credential: DeviceCredential, name: str) -> Client:
         file = tmp_path / name

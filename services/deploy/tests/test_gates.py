@@ -18,7 +18,7 @@ from k1_deploy.gates import (
     show_checks,
 )
 from services.deploy.tests.bundles import bundle_info
-from services.deploy.tests.devices import bundle, hello
+from services.deploy.tests.scripted_device import bundle, hello
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 LATER = datetime(2026, 3, 2, 12, 0, 0, tzinfo=UTC)

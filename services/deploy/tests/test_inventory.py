@@ -16,7 +16,7 @@ from k1_deploy.devices.inventory import Inventory
 from k1_platform.database import Connection, Pool
 from k1_platform.device_errors import DeviceErrors
 from k1_platform.errors import PermanentError
-from services.deploy.tests.devices import bundle, hello
+from services.deploy.tests.scripted_device import bundle, hello
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -41,7 +41,7 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
 
 
 @pytest.fixture
-def told() -> list[tuple[DeviceRow, DeviceHello]]:
+def received() -> list[tuple[DeviceRow, DeviceHello]]:
     return []
 
 
@@ -62,10 +62,10 @@ def devices_link() -> RecordingClient:
 
 @pytest.fixture
 def inventory(
-    pool: Pool, told: list[tuple[DeviceRow, DeviceHello]], devices_link: RecordingClient
+    pool: Pool, received: list[tuple[DeviceRow, DeviceHello]], devices_link: RecordingClient
 ) -> Inventory:
     async def on_hello(device: DeviceRow, hello: DeviceHello) -> None:
-        told.append((device, hello))
+        received.append((device, hello))
 
     return Inventory(pool, DeviceErrors(devices_link), on_hello)  # type: ignore[arg-type]
 
@@ -75,7 +75,7 @@ async def row(connection: Connection, device_id: str = "a") -> DeviceRow:
 
 
 async def test_the_first_hello_settles_what_it_should_run(
-    inventory: Inventory, connection: Connection, told: list[tuple[DeviceRow, DeviceHello]]
+    inventory: Inventory, connection: Connection, received: list[tuple[DeviceRow, DeviceHello]]
 ) -> None:
     """What it runs then is right; that it runs something else later is not."""
     assert (await row(connection)).expected_known is False
@@ -85,7 +85,7 @@ async def test_the_first_hello_settles_what_it_should_run(
     await inventory.handle_hello(said(hello("a", active=bundle(2)), NOW + timedelta(seconds=1)))
     second = await row(connection)
     assert (second.expected, second.running, second.differs) == (bundle(1), bundle(2), True)
-    assert told == [(first, hello("a", active=bundle(1))), (second, hello("a", active=bundle(2)))]
+    assert received == [(first, hello("a", active=bundle(1))), (second, hello("a", active=bundle(2)))]
 
 
 async def test_an_empty_device_should_stay_empty(inventory: Inventory, connection: Connection) -> None:
@@ -132,7 +132,7 @@ async def test_redriven(inventory: Inventory, connection: Connection) -> None:
 async def test_whose_hello_is_refused(
     inventory: Inventory,
     connection: Connection,
-    told: list[Any],
+    received: list[Any],
     devices_link: RecordingClient,
     refused: tuple[DeviceHello, str, str],
 ) -> None:
@@ -147,15 +147,15 @@ async def test_whose_hello_is_refused(
     assert (to, error.subject, error.code) == (f"command.{body.id}.error", subject, code)
     assert "k1 devices add" in error.message
     assert await device_store.list_devices(connection, include_revoked=True) == before
-    assert told == []
+    assert received == []
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=300) | st.just(b'{"id":"a"}') | st.just(hello("a").to_json()[:-20]))
-async def test_malformed(inventory: Inventory, told: list[Any], data: bytes) -> None:
+async def test_malformed(inventory: Inventory, received: list[Any], data: bytes) -> None:
     """Whatever is no hello is done with: as a dead letter it would push out those of others."""
     await inventory.handle_hello(Delivery("device.a.hello", data))  # type: ignore[arg-type]
-    assert told == []
+    assert received == []
 
 
 async def test_the_device_gets_to_know_what_is_wrong(

@@ -29,7 +29,7 @@ from k1_deploy.saga.transitions import fold
 from k1_platform.database import Pool
 from k1_platform.rpc import AnswerError
 from services.deploy.tests.bundles import bundle_info
-from services.deploy.tests.devices import hello
+from services.deploy.tests.scripted_device import hello
 
 LEASE_S = 600.0
 """Ends when a test says so."""
@@ -76,7 +76,7 @@ async def expire(pool: Pool) -> None:
     await pool.execute("UPDATE deploy.deployments SET lease_until = now() - interval '1 ms'")
 
 
-async def journal(
+async def event_log(
     pool: Pool, lease: DeploymentLease, told: list[Sequence[LogEntry]] | None = None
 ) -> EventLog:
     async with pool.acquire() as connection:
@@ -164,7 +164,7 @@ async def test_a_stale_fence_cannot_write(pool: Pool) -> None:
     """The whole transaction fails: neither the log nor anything beside it changes."""
     deployment = await add(pool, ["a"])
     [first] = await claim(pool, "one")
-    stale = await journal(pool, first)
+    stale = await event_log(pool, first)
     running = asyncio.create_task(stale.run())
     await expire(pool)
     await claim(pool, "two")
@@ -183,7 +183,7 @@ async def test_what_comes_in_together_is_written_together(pool: Pool) -> None:
     await add(pool, ids)
     [lease] = await claim(pool, "one")
     told: list[Sequence[LogEntry]] = []
-    writer = await journal(pool, lease, told)
+    writer = await event_log(pool, lease, told)
     running = asyncio.create_task(writer.run())
     await writer.write(Locked(at=NOW, device_ids=ids), StatusChanged(at=NOW, status="checking"))
 
@@ -208,7 +208,7 @@ async def test_what_is_overtaken_is_told_to_its_writer_alone(pool: Pool) -> None
     """The others' entries are written."""
     await add(pool, ["a"])
     [lease] = await claim(pool, "one")
-    writer = await journal(pool, lease)
+    writer = await event_log(pool, lease)
     running = asyncio.create_task(writer.run())
     pause = Controlled(at=NOW, action="pause", by="anna")
     late = Outcome(at=NOW, device_id="a", step="stage", result="done")

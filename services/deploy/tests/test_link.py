@@ -18,8 +18,8 @@ from k1_deploy.errors import DeviceUnreachable
 from k1_platform.device_errors import DeviceErrors, ErrorLimiter
 from k1_platform.nats_connection import connect_options
 from k1_platform.settings import NatsSettings
-from services.deploy.tests.devices import ScriptedDevice, bundle, hello
-from services.deploy.tests.links import settle, until
+from services.deploy.tests.device_connections import settle, until
+from services.deploy.tests.scripted_device import ScriptedDevice, bundle, hello
 from tests.support.infrastructure import Infrastructure
 
 SHA256 = bundle(1).bundle_sha256
@@ -212,7 +212,7 @@ async def test_a_thousand_at_once(link: DeviceLink, devices: Client, unique: str
     for device_id in ids:
         await devices.subscribe(
             subjects.command(device_id, ">"),
-            cb=ScriptedDevice(devices, device_id, accepted_then_done)._commanded,
+            cb=ScriptedDevice(devices, device_id, accepted_then_done)._handle_command,
         )
     await settle(devices)
     calls = (

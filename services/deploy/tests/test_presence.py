@@ -27,7 +27,7 @@ ALARM = DeviceAlarm(
 )
 
 
-def heard(device_id: str, **fields: object) -> Presence:
+def presence_of(device_id: str, **fields: object) -> Presence:
     return Presence.model_validate({"device_id": device_id, "online_since": NOW, "last_seen": NOW, **fields})
 
 
@@ -40,11 +40,11 @@ class Clock:
 
 
 def test_an_entry_ends_without_a_word() -> None:
-    """After its time to live a device is gone, though nobody said so; when it was heard stays known."""
+    """After its time to live a device is gone, though nobody said so; when it was presence_of stays known."""
     clock = Clock()
     cache = PresenceCache(6.0, clock)
-    cache.put("a", heard("a", alarms=[ALARM]))
-    cache.put("b", heard("b"), age_s=4.0)
+    cache.put("a", presence_of("a", alarms=[ALARM]))
+    cache.put("b", presence_of("b"), age_s=4.0)
     assert (cache.is_online("a"), cache.is_online("b"), cache.is_online("c")) == (True, True, False)
     assert cache.alarms("a") == [ALARM]
     clock.now += 3
@@ -60,7 +60,7 @@ def test_clocks_that_disagree(age_s: float, after_s: float, online: bool) -> Non
     """An entry from the past or the future lives no longer than its time to live."""
     clock = Clock()
     cache = PresenceCache(6.0, clock)
-    cache.put("a", heard("a"), age_s)
+    cache.put("a", presence_of("a"), age_s)
     clock.now += after_s
     assert cache.is_online("a") == online
 
@@ -92,13 +92,13 @@ async def test_what_was_there_before_and_what_comes(
     watcher: PresenceWatcher, bucket: KeyValue, unique: str
 ) -> None:
     """Entries written before the start count, as do those written later; deleted ones do not."""
-    await bucket.put(f"{unique}-a", heard(f"{unique}-a").to_json())
+    await bucket.put(f"{unique}-a", presence_of(f"{unique}-a").to_json())
     await bucket.put(f"{unique}-x", b"not json")
     await watcher.start()
     cache = watcher.cache
     assert (cache.is_online(f"{unique}-a"), cache.is_online(f"{unique}-b")) == (True, False)
     await bucket.put(f"{unique}-x", b'{"device_id": 7}')
-    await bucket.put(f"{unique}-b", heard(f"{unique}-b").to_json())
+    await bucket.put(f"{unique}-b", presence_of(f"{unique}-b").to_json())
     await until(lambda: cache.is_online(f"{unique}-b"))
     await bucket.delete(f"{unique}-a")
     await until(lambda: not cache.is_online(f"{unique}-a"))

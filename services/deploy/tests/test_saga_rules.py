@@ -30,8 +30,8 @@ from k1_deploy.saga.state import State
 from k1_deploy.saga.steps import ActivateBatch, DeviceStep, LockDevices, WaitUntil, WriteEntry, next_steps
 from k1_deploy.saga.strategy import allowed_failures, batches
 from k1_deploy.saga.transitions import admit, apply, extend, fold
-from services.deploy.tests.devices import hello
 from services.deploy.tests.saga_model import BUNDLE, DEPLOYMENT, NEW, OLD, START
+from services.deploy.tests.scripted_device import hello
 
 IDS = st.lists(st.integers(0, 999).map("k1-{}".format), unique=True, max_size=40)
 STRATEGIES = st.builds(
@@ -115,7 +115,7 @@ def outcome(step: str, device_id: str = "k1-0", **changes: object) -> Outcome:
     return Outcome.model_validate(values | changes)
 
 
-def became(status: str, **changes: object) -> StatusChanged:
+def status_changed(status: str, **changes: object) -> StatusChanged:
     return StatusChanged.model_validate({"at": START, "status": status} | changes)
 
 
@@ -128,13 +128,18 @@ def on_all(step: str, count: int = 2) -> list[Intent | Outcome]:
 STAGED = [
     opened(),
     Locked(at=START, device_ids=["k1-0", "k1-1"]),
-    became("checking"),
+    status_changed("checking"),
     *on_all("check"),
-    became("staging"),
+    status_changed("staging"),
     *on_all("stage"),
 ]
-ACTIVE = [*STAGED, became("activating"), *on_all("activate"), *on_all("verify")]
-SUCCESS = [*ACTIVE, became("observing", until=START), became("committing"), became("succeeded")]
+ACTIVE = [*STAGED, status_changed("activating"), *on_all("activate"), *on_all("verify")]
+SUCCESS = [
+    *ACTIVE,
+    status_changed("observing", until=START),
+    status_changed("committing"),
+    status_changed("succeeded"),
+]
 
 
 def test_the_log_is_read_as_it_was_written() -> None:
@@ -160,21 +165,25 @@ def test_times_are_kept_to_the_millisecond(moment: datetime) -> None:
     ("log", "illegal", "says"),
     [
         ([opened()], opened(), "was opened before"),
-        ([opened()], became("checking"), "k1-0 is pending"),
-        ([opened()], became("staging"), "cannot become staging"),
+        ([opened()], status_changed("checking"), "k1-0 is pending"),
+        ([opened()], status_changed("staging"), "cannot become staging"),
         ([opened()], intent("check"), "not locked"),
         (STAGED[:2], intent("stage"), "while .* is queued"),
         (STAGED, intent("activate"), "while .* is staging"),
-        (STAGED[:-1], became("activating"), "k1-1 is staging"),
-        ([*STAGED, became("activating")], became("observing"), "k1-0 is staged"),
-        ([*STAGED, became("activating")], intent("rollback"), "nothing is taken back"),
-        ([*STAGED, became("activating"), intent("activate")], became("discarding"), "k1-0 is activating"),
-        ([*STAGED, became("discarding")], became("failed"), "k1-0 is staged"),
-        ([*STAGED, became("discarding")], intent("rollback"), "rollback cannot begin"),
-        (ACTIVE, became("succeeded"), "cannot become succeeded"),
-        (ACTIVE[:-1], became("observing"), "k1-1 is active"),
-        ([*ACTIVE, became("rolling_back")], intent("discard"), "discard cannot begin"),
-        ([*ACTIVE, became("rolling_back")], became("rolled_back"), "k1-0 is active"),
+        (STAGED[:-1], status_changed("activating"), "k1-1 is staging"),
+        ([*STAGED, status_changed("activating")], status_changed("observing"), "k1-0 is staged"),
+        ([*STAGED, status_changed("activating")], intent("rollback"), "nothing is taken back"),
+        (
+            [*STAGED, status_changed("activating"), intent("activate")],
+            status_changed("discarding"),
+            "k1-0 is activating",
+        ),
+        ([*STAGED, status_changed("discarding")], status_changed("failed"), "k1-0 is staged"),
+        ([*STAGED, status_changed("discarding")], intent("rollback"), "rollback cannot begin"),
+        (ACTIVE, status_changed("succeeded"), "cannot become succeeded"),
+        (ACTIVE[:-1], status_changed("observing"), "k1-1 is active"),
+        ([*ACTIVE, status_changed("rolling_back")], intent("discard"), "discard cannot begin"),
+        ([*ACTIVE, status_changed("rolling_back")], status_changed("rolled_back"), "k1-0 is active"),
         (SUCCESS, Controlled(at=START, action="pause", by="anna"), "pause while .* is succeeded"),
         (ACTIVE, Closed(at=START), "has no guard"),
         (SUCCESS, outcome("verify"), "verify cannot end"),
@@ -193,15 +202,15 @@ def test_an_undo_is_registered_with_the_intent() -> None:
     """Before anything is done: a step of which nothing is known any more is taken back as well."""
     staging = fold(DEPLOYMENT, [*STAGED[:8], intent("stage")])
     assert staging.devices["k1-0"].undo == ("discard",)
-    activating = fold(DEPLOYMENT, [*STAGED, became("activating"), intent("activate")])
+    activating = fold(DEPLOYMENT, [*STAGED, status_changed("activating"), intent("activate")])
     assert activating.devices["k1-0"].undo == ("discard", "rollback")
-    due = next_steps(apply(activating, became("rolling_back")), START)
+    due = next_steps(apply(activating, status_changed("rolling_back")), START)
     assert due == [DeviceStep("rollback", "k1-0")]
 
 
 def test_an_activation_that_nobody_saw_gets_new_moments_but_not_for_ever() -> None:
     """Interrupted, it is staged as before; after a few rounds it counts as failed."""
-    state = fold(DEPLOYMENT, [*STAGED, became("activating")])
+    state = fold(DEPLOYMENT, [*STAGED, status_changed("activating")])
     for round_ in range(ACTIVATION_ROUNDS):
         assert state.devices["k1-0"].outcome == "staged"
         begun = intent("activate", round=round_)
@@ -213,12 +222,12 @@ def test_an_activation_that_nobody_saw_gets_new_moments_but_not_for_ever() -> No
 
 def test_groups_are_admitted_whole_or_not_at_all() -> None:
     """What was overtaken is left out; the others are written as if it had not been there."""
-    state = fold(DEPLOYMENT, [*STAGED, became("activating")])
+    state = fold(DEPLOYMENT, [*STAGED, status_changed("activating")])
     good, bad = [intent("activate")], [intent("activate", "k1-1"), intent("activate", "k1-1")]
     after, admitted = admit(state, [good, bad, [outcome("activate")]])
     assert admitted == [True, False, True]
     assert after == extend(state, [*good, outcome("activate")])
-    assert state == fold(DEPLOYMENT, [*STAGED, became("activating")])
+    assert state == fold(DEPLOYMENT, [*STAGED, status_changed("activating")])
 
 
 def test_a_new_deployment_takes_its_devices_first() -> None:
@@ -231,14 +240,14 @@ def test_an_order_that_cannot_be_carried_out_takes_nothing() -> None:
     log = [opened(problem="no such bundle", problem_code="gone", bundle=None)]
     state = fold(DEPLOYMENT, log)
     [step] = next_steps(state, START)
-    assert step == WriteEntry(became("discarding", code="gone", reason="no such bundle"))
-    assert next_steps(apply(state, step.entry), START) == [WriteEntry(became("failed"))]
+    assert step == WriteEntry(status_changed("discarding", code="gone", reason="no such bundle"))
+    assert next_steps(apply(state, step.entry), START) == [WriteEntry(status_changed("failed"))]
 
 
 def test_a_given_time_is_waited_for_before_the_clocks_are_measured() -> None:
     """Five seconds before it the devices are armed; a later batch does not wait."""
     at = START + timedelta(seconds=60)
-    log = [opened(activation=ActivateAt(at=at)), *STAGED[1:], became("activating")]
+    log = [opened(activation=ActivateAt(at=at)), *STAGED[1:], status_changed("activating")]
     state = fold(DEPLOYMENT, log)
     assert next_steps(state, START) == [WaitUntil(at - timedelta(seconds=5))]
     batch = ActivateBatch(1, ("k1-0", "k1-1"), ())

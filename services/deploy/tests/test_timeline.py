@@ -6,13 +6,13 @@ from k1_deploy.saga.entries import Alarmed, Controlled, LeaseTakenOver
 from k1_deploy.saga.timeline import device_views, log_lines
 from k1_deploy.saga.transitions import fold
 from services.deploy.tests.saga_model import DEPLOYMENT, OLD, START
-from services.deploy.tests.test_saga_rules import ACTIVE, SUCCESS, became, intent, outcome
+from services.deploy.tests.test_saga_rules import ACTIVE, SUCCESS, intent, outcome, status_changed
 
 LATER = START + timedelta(seconds=3)
 
 
 def test_each_device_has_its_steps() -> None:
-    """Check to commit, each with its times and what became of it."""
+    """Check to commit, each with its times and what status_changed of it."""
     state = fold(DEPLOYMENT, SUCCESS)
     for view in device_views(state, SUCCESS):
         steps = [(step.step, step.status) for step in view.steps]
@@ -25,7 +25,7 @@ def test_each_device_has_its_steps() -> None:
 
 def test_a_step_under_way_and_one_that_was_overtaken() -> None:
     """The one runs; the other ended when what takes it back began."""
-    log = [*ACTIVE[:-2], became("rolling_back"), intent("rollback", "k1-1", at=LATER)]
+    log = [*ACTIVE[:-2], status_changed("rolling_back"), intent("rollback", "k1-1", at=LATER)]
     log.insert(-2, intent("verify", "k1-1"))
     views = {view.device_id: view for view in device_views(fold(DEPLOYMENT, log), log)}
     verify, rollback = views["k1-1"].steps[-2:]
@@ -36,7 +36,7 @@ def test_a_step_under_way_and_one_that_was_overtaken() -> None:
 def test_observing_ends_for_a_device_with_its_alarm() -> None:
     """For the others it goes on."""
     alarm = Alarmed(at=LATER, device_id="k1-0", alarm="drift", reason="drift_ms > 100 for 5s")
-    log = [*ACTIVE, became("observing", until=LATER), alarm]
+    log = [*ACTIVE, status_changed("observing", until=LATER), alarm]
     first, second = device_views(fold(DEPLOYMENT, log), log)
     assert (first.steps[-1].step, first.steps[-1].status) == ("observe", "failed")
     assert (first.steps[-1].detail, first.reason) == (alarm.reason, alarm.reason)
@@ -66,7 +66,7 @@ def test_the_log_tells_what_happened_and_not_every_step() -> None:
         outcome("check", result="failed", reason="it is not there"),
         LeaseTakenOver(at=LATER, owner="deploy-2", fence=7),
         Controlled(at=LATER, action="cancel", by="anna", reason="wrong song"),
-        became("discarding", reason="cancelled by anna"),
+        status_changed("discarding", reason="cancelled by anna"),
     ]
     lines = log_lines(log)
     assert [line.text for line in lines] == [

@@ -15,7 +15,7 @@ from k1_deploy.devices.device_link.trusted_keys import MAX_AGE_S, TrustedKeyCach
 from k1_platform.nats_connection import connect_options
 from k1_platform.rpc import AnswerError
 from k1_platform.settings import NatsSettings
-from services.deploy.tests.devices import ScriptedDevice, hello
+from services.deploy.tests.scripted_device import ScriptedDevice, hello
 
 PATIENCE_S = 60.0
 KEYS = KeySet(

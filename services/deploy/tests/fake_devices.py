@@ -32,8 +32,8 @@ from k1_contracts.devices import (
     Trust,
     Verb,
 )
-from services.deploy.tests.devices import hello as make_hello
-from services.deploy.tests.links import settle
+from services.deploy.tests.device_connections import settle
+from services.deploy.tests.scripted_device import hello as make_hello
 
 KEY_ID = "0" * 16
 Fault = Literal[
@@ -51,7 +51,7 @@ Fault = Literal[
 
 
 @dataclass(eq=False)
-class StageDevice:
+class FakeDevice:
     """One K1 of a test."""
 
     client: Client
@@ -74,10 +74,10 @@ class StageDevice:
     """Unix time of each change to another bundle."""
     discarded_at: list[float] = field(default_factory=list)
     """Unix time of each bundle that was deleted."""
-    hurries: bool = True
+    activates_immediately: bool = True
     """Once armed it changes at once: a test that waits for no moment leaves time enough to arm."""
     let_stage: asyncio.Event = field(default_factory=asyncio.Event)
-    _on_their_way: set[str] = field(default_factory=set[str])
+    _fetching: set[str] = field(default_factory=set[str])
     _newest: dict[str, DeviceReply] = field(default_factory=dict)
     _arming: asyncio.Task[None] | None = None
     _subscription: Subscription | None = None
@@ -95,7 +95,7 @@ class StageDevice:
             self.id,
             active=self.active,
             staged=list(self.staged),
-            fetching=next(iter(self._on_their_way), None),
+            fetching=next(iter(self._fetching), None),
             key_ids=self.key_ids,
         )
 
@@ -103,7 +103,9 @@ class StageDevice:
         return self.active is not None and self.active.bundle_sha256 == sha256
 
     async def connect(self) -> None:
-        self._subscription = await self.client.subscribe(subjects.command(self.id, ">"), cb=self._commanded)
+        self._subscription = await self.client.subscribe(
+            subjects.command(self.id, ">"), cb=self._handle_command
+        )
         await settle(self.client)
         await self.say_hello()
 
@@ -122,7 +124,7 @@ class StageDevice:
             task.cancel()
         await self.disconnect()
 
-    async def _commanded(self, message: Msg) -> None:
+    async def _handle_command(self, message: Msg) -> None:
         task = asyncio.create_task(self._handle(message))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -133,7 +135,7 @@ class StageDevice:
             return
         command = COMMANDS[verb].model_validate_json(message.data)
         self.commands.append((verb, command))
-        say = _Say(self, message.reply, verb, command)
+        say = _Replier(self, message.reply, verb, command)
         if command.fence and command.fence < self.fence:
             await say("refused", code="stale_fence")
             return
@@ -143,18 +145,18 @@ class StageDevice:
             return
         await getattr(self, f"_{verb}")(say, command)
 
-    async def _ping(self, say: "_Say", _command: DeviceCommand) -> None:
+    async def _ping(self, say: "_Replier", _command: DeviceCommand) -> None:
         now = self.clock_ms()
         await say("done", received_ms=now, replied_ms=self.clock_ms())
 
-    async def _info(self, say: "_Say", _command: DeviceCommand) -> None:
+    async def _info(self, say: "_Replier", _command: DeviceCommand) -> None:
         await say("done", hello=self.hello())
 
-    async def _trust(self, say: "_Say", command: Trust) -> None:
+    async def _trust(self, say: "_Replier", command: Trust) -> None:
         self.key_ids = [key["kid"] for key in json.loads(command.keys_document)["keys"]]
         await say("done", hello=self.hello())
 
-    async def _stage(self, say: "_Say", command: Stage) -> None:
+    async def _stage(self, say: "_Replier", command: Stage) -> None:
         if "mute_stage" in self.faults:
             return
         await say("accepted")
@@ -164,15 +166,15 @@ class StageDevice:
         if self.needs_key not in self.key_ids:
             await say("failed", code="unknown_key", hello=self.hello())
             return
-        self._on_their_way.add(command.bundle_sha256)
+        self._fetching.add(command.bundle_sha256)
         if "slow_stage" in self.faults:
             await self.let_stage.wait()
         content = (await self.http.get(command.url)).content
         await say("progress", received_bytes=len(content))
-        if command.bundle_sha256 not in self._on_their_way:
+        if command.bundle_sha256 not in self._fetching:
             await say("failed", code="fetch_failed", message="discarded on its way", hello=self.hello())
             return
-        self._on_their_way.discard(command.bundle_sha256)
+        self._fetching.discard(command.bundle_sha256)
         if hashlib.sha256(content).hexdigest() != command.bundle_sha256:
             await say("failed", code="hash_mismatch", hello=self.hello())
             return
@@ -183,7 +185,7 @@ class StageDevice:
         self.effects.append(f"stage {command.command_id}")
         await say("done", hello=self.hello())
 
-    async def _activate(self, say: "_Say", command: Activate) -> None:
+    async def _activate(self, say: "_Replier", command: Activate) -> None:
         if "ignore_activate" in self.faults:
             return
         if self.runs(command.bundle_sha256):
@@ -197,8 +199,8 @@ class StageDevice:
         self._arming = asyncio.create_task(self._at_the_moment(say, command))
         self._tasks.add(self._arming)
 
-    async def _at_the_moment(self, say: "_Say", command: Activate) -> None:
-        if command.at_ms is not None and not self.hurries:
+    async def _at_the_moment(self, say: "_Replier", command: Activate) -> None:
+        if command.at_ms is not None and not self.activates_immediately:
             while (left_ms := command.at_ms - self.clock_ms()) > 0:
                 await asyncio.sleep(min(left_ms / 1000, 0.01))
         if "activate_error" in self.faults:
@@ -213,7 +215,7 @@ class StageDevice:
         claimed = {"active": {"bundle_sha256": command.bundle_sha256}} if "lie" in self.faults else {}
         await say("done", at_ms=at, hello=make_hello(self.id, **claimed) if claimed else self.hello())
 
-    async def _deactivate(self, say: "_Say", command: Deactivate) -> None:
+    async def _deactivate(self, say: "_Replier", command: Deactivate) -> None:
         self._disarm()
         current = self.active.bundle_sha256 if self.active else None
         if command.restore is not None and command.restore not in {current, *self.staged}:
@@ -223,7 +225,7 @@ class StageDevice:
             self._swap(command.restore, f"deactivate {command.command_id}")
         await say("done", hello=self.hello())
 
-    async def _discard(self, say: "_Say", command: Discard) -> None:
+    async def _discard(self, say: "_Replier", command: Discard) -> None:
         if self.runs(command.bundle_sha256):
             await say("refused", code="still_active", hello=self.hello())
             return
@@ -231,7 +233,7 @@ class StageDevice:
             await say("refused", code="busy", hello=self.hello())
             return
         self._disarm()
-        self._on_their_way.discard(command.bundle_sha256)
+        self._fetching.discard(command.bundle_sha256)
         if self.staged.pop(command.bundle_sha256, None):
             self.effects.append(f"discard {command.command_id}")
             self.discarded_at.append(self.unix())
@@ -255,10 +257,10 @@ class StageDevice:
 
 
 @dataclass
-class _Say:
+class _Replier:
     """The first answer goes to the reply subject, later ones to `device.<id>.reply`."""
 
-    device: StageDevice
+    device: FakeDevice
     inbox: str
     verb: Verb
     command: DeviceCommand

@@ -17,7 +17,7 @@ from k1_contracts.devices import (
     RunningBundle,
     Verb,
 )
-from services.deploy.tests.links import settle
+from services.deploy.tests.device_connections import settle
 
 Script = Callable[["ScriptedDevice", Verb, DeviceCommand], Awaitable[None]]
 
@@ -53,11 +53,11 @@ class ScriptedDevice:
 
     async def listen(self) -> "ScriptedDevice":
         """Begin; after this the server knows of the device."""
-        await self._client.subscribe(subjects.command(self.id, ">"), cb=self._commanded)
+        await self._client.subscribe(subjects.command(self.id, ">"), cb=self._handle_command)
         await settle(self._client)
         return self
 
-    async def _commanded(self, message: Msg) -> None:
+    async def _handle_command(self, message: Msg) -> None:
         verb: Any = message.subject.split(".")[2]
         if verb == subjects.DEVICE_ERROR_VERB:
             self.errors.append(DeviceError.model_validate_json(message.data))

@@ -28,7 +28,7 @@ from k1_platform.errors import TransientError
 from k1_platform.rpc import AnswerError
 from services.deploy.tests.bundles import bundle_info
 from services.deploy.tests.deployment_lookup import FakeDeploymentLookup
-from services.deploy.tests.devices import bundle, hello
+from services.deploy.tests.scripted_device import bundle, hello
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 DOCUMENT = '{"keys":[]}'
@@ -76,7 +76,7 @@ SERVERS = DeviceServers(nats_url="tls://stage.example:4222", ca="a certificate")
 
 
 @pytest.fixture
-def questions(
+def queries(
     pool: Pool, presence: PresenceCache, lookup: FakeDeploymentLookup, credentials: FakeCredentials
 ) -> DeviceQueries:
     async def trusted_keys() -> KeySet:
@@ -100,13 +100,13 @@ def add(
     return AddDevices(device_ids=list(ids), renew=renew, transport=transport, group=group)
 
 
-async def say(pool: Pool, *hellos: device_store.DeviceHello) -> None:
+async def save_hellos(pool: Pool, *hellos: device_store.DeviceHello) -> None:
     async with pool.acquire() as connection:
         for each in hellos:
             await device_store.save_hello(connection, each, NOW)
 
 
-async def refused(awaitable: object) -> tuple[str, int]:
+async def expect_error(awaitable: object) -> tuple[str, int]:
     with pytest.raises(AnswerError) as found:
         await awaitable  # type: ignore[misc]
     return found.value.code, found.value.status
@@ -117,16 +117,16 @@ async def audit(pool: Pool) -> list[tuple[str, str]]:
     return [(row["device_id"], row["action"]) for row in rows]
 
 
-async def test_added_listed_and_read(questions: DeviceQueries, pool: Pool) -> None:
+async def test_added_listed_and_read(queries: DeviceQueries, pool: Pool) -> None:
     """Each device gets one credential and the keys to trust; the secrets are not kept."""
-    answer = await questions.add_devices(add("b", "a", "b", group="stage"))
+    answer = await queries.add_devices(add("b", "a", "b", group="stage"))
     assert [(each.device_id, each.secret) for each in answer.credentials] == [
         ("b", "secret 1"),
         ("a", "secret 2"),
     ]
     assert answer.trusted_keys == DOCUMENT
     assert answer.servers == SERVERS
-    page = await questions.list_devices(ListDevices())
+    page = await queries.list_devices(ListDevices())
     assert (page.total, [(device.id, device.group, device.online) for device in page.items]) == (
         2,
         [("a", "stage", False), ("b", "stage", False)],
@@ -136,84 +136,82 @@ async def test_added_listed_and_read(questions: DeviceQueries, pool: Pool) -> No
     assert "secret" not in kept
 
 
-async def test_a_device_that_exists(questions: DeviceQueries, credentials: FakeCredentials) -> None:
+async def test_a_device_that_exists(queries: DeviceQueries, credentials: FakeCredentials) -> None:
     """It is an error, and nothing of the request happens; renewed it has a new credential and the old one is revoked."""
-    await questions.add_devices(add("a"))
-    assert await refused(questions.add_devices(add("new", "a"))) == ("device_exists", 409)
-    assert (await questions.list_devices(ListDevices())).total == 1
-    renewed = await questions.add_devices(add("a", "new", renew=True, transport="mqtt"))
+    await queries.add_devices(add("a"))
+    assert await expect_error(queries.add_devices(add("new", "a"))) == ("device_exists", 409)
+    assert (await queries.list_devices(ListDevices())).total == 1
+    renewed = await queries.add_devices(add("a", "new", renew=True, transport="mqtt"))
     assert [each.device_id for each in renewed.credentials] == ["a", "new"]
     assert credentials.revoked == {"Ua1"}
-    assert (await questions.get_device(GetDevice(device_id="a"))).transport == "mqtt"
+    assert (await queries.get_device(GetDevice(device_id="a"))).transport == "mqtt"
 
 
-async def test_revoked(
-    questions: DeviceQueries, credentials: FakeCredentials, presence: PresenceCache
-) -> None:
+async def test_revoked(queries: DeviceQueries, credentials: FakeCredentials, presence: PresenceCache) -> None:
     """Every credential that the device ever had; it is listed on request only, and comes back when renewed."""
-    await questions.add_devices(add("a", "b"))
-    await questions.add_devices(add("a", renew=True))
+    await queries.add_devices(add("a", "b"))
+    await queries.add_devices(add("a", renew=True))
     presence.put("a", Presence(device_id="a", online_since=NOW, last_seen=NOW))
     for _ in range(2):
-        assert (await questions.revoke_devices(RevokeDevices(device_ids=["a", "a"]))).device_ids == ["a"]
+        assert (await queries.revoke_devices(RevokeDevices(device_ids=["a", "a"]))).device_ids == ["a"]
     assert credentials.revoked == {"Ua1", "Ua3"}
-    assert [each.id for each in (await questions.list_devices(ListDevices())).items] == ["b"]
-    with_revoked = (await questions.list_devices(ListDevices(include_revoked=True))).items
+    assert [each.id for each in (await queries.list_devices(ListDevices())).items] == ["b"]
+    with_revoked = (await queries.list_devices(ListDevices(include_revoked=True))).items
     assert [(each.id, each.revoked_at, each.online) for each in with_revoked] == [
         ("a", NOW, False),
         ("b", None, False),
     ]
-    await questions.add_devices(add("a", renew=True))
+    await queries.add_devices(add("a", renew=True))
     assert credentials.revoked == {"Ua1", "Ua3"}
-    assert (await questions.get_device(GetDevice(device_id="a"))).revoked_at is None
+    assert (await queries.get_device(GetDevice(device_id="a"))).revoked_at is None
 
 
-async def test_the_bus_is_away_while_revoking(questions: DeviceQueries, credentials: FakeCredentials) -> None:
+async def test_the_bus_is_away_while_revoking(queries: DeviceQueries, credentials: FakeCredentials) -> None:
     """The error is told; the next revocation of anybody, or asking again, completes it."""
-    await questions.add_devices(add("a", "b"))
+    await queries.add_devices(add("a", "b"))
     credentials.fails = True
     with pytest.raises(TransientError):
-        await questions.revoke_devices(RevokeDevices(device_ids=["a"]))
+        await queries.revoke_devices(RevokeDevices(device_ids=["a"]))
     credentials.fails = False
-    await questions.revoke_devices(RevokeDevices(device_ids=["b"]))
+    await queries.revoke_devices(RevokeDevices(device_ids=["b"]))
     assert credentials.revoked == {"Ua1", "Ub2"}
 
 
-async def test_unknown_devices(questions: DeviceQueries) -> None:
+async def test_unknown_devices(queries: DeviceQueries) -> None:
     """They are named, and nobody is revoked."""
-    await questions.add_devices(add("a"))
-    assert await refused(questions.get_device(GetDevice(device_id="x"))) == ("device_not_found", 404)
-    assert await refused(questions.revoke_devices(RevokeDevices(device_ids=["a", "x"]))) == (
+    await queries.add_devices(add("a"))
+    assert await expect_error(queries.get_device(GetDevice(device_id="x"))) == ("device_not_found", 404)
+    assert await expect_error(queries.revoke_devices(RevokeDevices(device_ids=["a", "x"]))) == (
         "device_not_found",
         404,
     )
-    assert (await questions.get_device(GetDevice(device_id="a"))).revoked_at is None
+    assert (await queries.get_device(GetDevice(device_id="a"))).revoked_at is None
 
 
-async def test_without_keys(pool: Pool, questions: DeviceQueries) -> None:
+async def test_without_keys(pool: Pool, queries: DeviceQueries) -> None:
     """A service that was given none says so."""
     bare = DeviceQueries(
         pool,
-        questions.presence,
-        questions.deployments,
+        queries.presence,
+        queries.deployments,
         None,
-        questions.trusted_keys,
-        questions.clock,
+        queries.trusted_keys,
+        queries.clock,
         SERVERS,
     )
-    assert await refused(bare.add_devices(add("a"))) == ("credentials_unavailable", 503)
-    assert await refused(bare.revoke_devices(RevokeDevices(device_ids=["a"]))) == (
+    assert await expect_error(bare.add_devices(add("a"))) == ("credentials_unavailable", 503)
+    assert await expect_error(bare.revoke_devices(RevokeDevices(device_ids=["a"]))) == (
         "credentials_unavailable",
         503,
     )
 
 
 async def test_what_a_device_is(
-    questions: DeviceQueries, pool: Pool, presence: PresenceCache, lookup: FakeDeploymentLookup
+    queries: DeviceQueries, pool: Pool, presence: PresenceCache, lookup: FakeDeploymentLookup
 ) -> None:
     """What it said, whether it is there, its alarms, what it should run, and who holds it."""
-    await questions.add_devices(add("a"))
-    await say(pool, hello("a", active=bundle(1), staged=[bundle(2).bundle_sha256]))
+    await queries.add_devices(add("a"))
+    await save_hellos(pool, hello("a", active=bundle(1), staged=[bundle(2).bundle_sha256]))
     async with pool.acquire() as connection:
         await device_store.set_expected(connection, {"a": bundle(2)})
         await device_store.set_last_deployment(connection, ["a"], "dep_" + "0" * 26)
@@ -222,23 +220,23 @@ async def test_what_a_device_is(
     )
     seen = NOW + timedelta(seconds=9)
     presence.put("a", Presence(device_id="a", online_since=NOW, last_seen=seen, alarms=[alarm]))
-    view = await questions.get_device(GetDevice(device_id="a"))
+    view = await queries.get_device(GetDevice(device_id="a"))
     assert (view.online, view.last_seen, view.firmware) == (True, seen, "2.1.0")
     assert (view.running, view.expected, view.staged) == (bundle(1), bundle(2), [bundle(2).bundle_sha256])
     assert (view.healing, view.deployment_id, view.last_deployment_id) == (True, None, "dep_" + "0" * 26)
     assert [(notice.code, notice.message) for notice in view.alarms] == [("drift_alert", "drift_ms > 50")]
     lookup.held["a"] = "dep_" + "1" * 26
-    held = await questions.get_device(GetDevice(device_id="a"))
+    held = await queries.get_device(GetDevice(device_id="a"))
     assert (held.healing, held.deployment_id) == (False, "dep_" + "1" * 26)
 
 
 async def test_who_could_run_a_bundle(
-    questions: DeviceQueries, bundle_queries: BundleQueries, pool: Pool, presence: PresenceCache
+    queries: DeviceQueries, bundle_queries: BundleQueries, pool: Pool, presence: PresenceCache
 ) -> None:
     """Every device that is not revoked, with the reason where it could not."""
-    await questions.add_devices(add("fine", "old", "poor", "full", "away", "new", "gone"))
-    await questions.revoke_devices(RevokeDevices(device_ids=["gone"]))
-    await say(
+    await queries.add_devices(add("fine", "old", "poor", "full", "away", "new", "gone"))
+    await queries.revoke_devices(RevokeDevices(device_ids=["gone"]))
+    await save_hellos(
         pool,
         hello("fine"),
         hello("old", firmware="1.0.0"),
@@ -263,25 +261,25 @@ async def test_who_could_run_a_bundle(
 
 
 async def test_sessions_of_who_is_cut_off_are_purged(
-    questions: DeviceQueries, credentials: FakeCredentials
+    queries: DeviceQueries, credentials: FakeCredentials
 ) -> None:
     """By revoking and by renewing, and not by adding."""
-    await questions.add_devices(add("a", "b"))
+    await queries.add_devices(add("a", "b"))
     assert credentials.purged == []
-    await questions.add_devices(add("a", renew=True))
-    await questions.revoke_devices(RevokeDevices(device_ids=["b"]))
+    await queries.add_devices(add("a", renew=True))
+    await queries.revoke_devices(RevokeDevices(device_ids=["b"]))
     assert credentials.purged == ["a", "b"]
 
 
 async def test_the_use_of_its_credential_is_an_alarm_of_the_device(
-    questions: DeviceQueries, pool: Pool
+    queries: DeviceQueries, pool: Pool
 ) -> None:
     """Whether the device is online or not."""
-    await questions.add_devices(add("a", "b"))
+    await queries.add_devices(add("a", "b"))
     alarm = DeviceAlarm(
         device_id="a", kind="credential", level="alert", state="raised", reason="twice", since=NOW, at=NOW
     )
-    watched = replace(questions, credential_alarms=lambda device_id: [alarm] if device_id == "a" else [])
+    watched = replace(queries, credential_alarms=lambda device_id: [alarm] if device_id == "a" else [])
     page = await watched.list_devices(ListDevices())
     assert {view.id: [each.code for each in view.alarms] for view in page.items} == {
         "a": ["credential_alert"],

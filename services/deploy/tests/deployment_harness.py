@@ -33,8 +33,8 @@ from k1_platform.objects import ObjectStore
 from k1_platform.rpc import AnswerError, ask
 from k1_platform.settings import NatsSettings, ObjectStoreSettings, PostgresSettings
 from services.deploy.tests.bundles import bundle_info
-from services.deploy.tests.links import settle
-from services.deploy.tests.stage_devices import KEY_ID, StageDevice
+from services.deploy.tests.device_connections import settle
+from services.deploy.tests.fake_devices import KEY_ID, FakeDevice
 
 PATIENCE_S = 180.0
 """Only ends a hung test: a device that could not be put right is left alone for half a minute, say."""
@@ -54,7 +54,7 @@ async def until(condition: Callable[[], Awaitable[Any]], what: str) -> Any:
 
 
 @dataclass
-class Theatre:
+class DeploymentHarness:
     """Devices run `old` and are to run `new`."""
 
     client: Client
@@ -67,23 +67,23 @@ class Theatre:
     key_ids: list[str] = field(default_factory=lambda: [KEY_ID])
     """Of the keys that are valid, the newest first."""
     known: dict[tuple[str, int], BundleInfo] = field(default_factory=dict)
-    devices: list[StageDevice] = field(default_factory=list)
+    devices: list[FakeDevice] = field(default_factory=list)
     downbeats_ms: list[float] | None = None
     """Of every song that the catalogue is asked for; None: the next one is always `lead_s` ahead."""
     lead_s: float = LEAD_S
     """How much time there is to arm the devices; a busy machine may take all that a plain `now` leaves."""
     song_began: datetime = field(default_factory=lambda: truncate_to_ms(datetime.now(UTC)))
 
-    async def add_devices(self, count: int, *, connect: bool = True) -> list[StageDevice]:
+    async def add_devices(self, count: int, *, connect: bool = True) -> list[FakeDevice]:
         name = os.urandom(4).hex()
         ids = [f"{name}-{number:04d}" for number in range(count)]
         async with self.pool.acquire() as connection:
             await device_store.upsert_devices(connection, ids, "nats", None, datetime.now(UTC))
-        added = [StageDevice(self.client, self.http, device_id, running(self.old)) for device_id in ids]
+        added = [FakeDevice(self.client, self.http, device_id, running(self.old)) for device_id in ids]
         self.devices += added
         if connect:
             await asyncio.gather(*(device.connect() for device in added))
-            await until(lambda: self._heard(ids), "every hello was kept")
+            await until(lambda: self._hellos_are_stored(ids), "every hello was kept")
         return added
 
     async def until_hellos_are_done(self) -> None:
@@ -101,12 +101,12 @@ class Theatre:
             await self.get(new_id("dep"))
         await settle(self.client)
 
-    async def _heard(self, ids: Sequence[str]) -> bool:
+    async def _hellos_are_stored(self, ids: Sequence[str]) -> bool:
         async with self.pool.acquire() as connection:
             rows = await device_store.get_devices(connection, ids)
         return all(row.expected_known for row in rows.values())
 
-    async def order(self, devices: Sequence[StageDevice], **changes: Any) -> str:
+    async def order(self, devices: Sequence[FakeDevice], **changes: Any) -> str:
         deployment_id = new_id("dep")
         body = RequestDeployment.model_validate(
             {
@@ -132,16 +132,16 @@ class Theatre:
         return {"when": "downbeat", **began}
 
     async def get(self, deployment_id: str) -> DeploymentView:
-        question = GetDeployment(deployment_id=deployment_id)
+        query = GetDeployment(deployment_id=deployment_id)
         subject = subjects.RPC_DEPLOYMENT_GET
-        return await ask(self.broker, subject, question, DeploymentView, timeout_s=PATIENCE_S)
+        return await ask(self.broker, subject, query, DeploymentView, timeout_s=PATIENCE_S)
 
     async def control(self, deployment_id: str, action: str) -> DeploymentView:
-        question = ControlDeployment.model_validate(
+        query = ControlDeployment.model_validate(
             {"deployment_id": deployment_id, "action": action, "requested_by": "anna"}
         )
         subject = subjects.RPC_DEPLOYMENT_CONTROL
-        return await ask(self.broker, subject, question, DeploymentView, timeout_s=PATIENCE_S)
+        return await ask(self.broker, subject, query, DeploymentView, timeout_s=PATIENCE_S)
 
     async def status(self, deployment_id: str) -> str | None:
         return await self.pool.fetchval("SELECT status FROM deploy.deployments WHERE id = $1", deployment_id)
@@ -194,7 +194,7 @@ class Theatre:
         assert found is not None
         return found[1]
 
-    async def alarm(self, device: StageDevice, kind: str = "drift", **changes: Any) -> None:
+    async def alarm(self, device: FakeDevice, kind: str = "drift", **changes: Any) -> None:
         """Raised certainly after the last activation, however badly a busy machine measured clocks."""
         now = datetime.now(UTC) + timedelta(minutes=1)
         body = DeviceAlarm.model_validate(
@@ -214,20 +214,20 @@ class Theatre:
         )
         await publish_event(self.broker, subjects.DEVICE_ALARM, envelope, data, stream=streams.EVENTS)
 
-    async def expected(self, device: StageDevice) -> str | None:
+    async def expected(self, device: FakeDevice) -> str | None:
         async with self.pool.acquire() as connection:
             row = (await device_store.get_devices(connection, [device.id]))[device.id]
         return row.expected.bundle_sha256 if row.expected else None
 
-    def all_run(self, devices: Sequence[StageDevice], info: BundleInfo) -> bool:
+    def all_run(self, devices: Sequence[FakeDevice], info: BundleInfo) -> bool:
         return all(device.runs(info.bundle.sha256) for device in devices)
 
-    async def answer_bundle(self, body: bytes) -> bytes:
-        question = GetBundle.model_validate_json(body)
-        info = self.known.get((question.track_id, question.version))
+    async def respond_bundle(self, body: bytes) -> bytes:
+        query = GetBundle.model_validate_json(body)
+        info = self.known.get((query.track_id, query.version))
         if info is None:
             error = RpcError(
-                code="track_not_found", message=f"There is no track {question.track_id}.", status=404
+                code="track_not_found", message=f"There is no track {query.track_id}.", status=404
             )
             return Answer[BundleInfo](error=error).model_dump_json().encode()
         return Answer[BundleInfo](result=info).model_dump_json(exclude_none=True).encode()
@@ -241,8 +241,8 @@ class Theatre:
     def list_keys(self) -> bytes:
         keys = [PublicKey(kid=kid, x="x") for kid in self.key_ids]
         document = json.dumps({"keys": [{"kid": kid} for kid in self.key_ids]})
-        told = KeySet(keys=keys, document=document, signatures=dict.fromkeys(self.key_ids, "aa"))
-        return Answer[KeySet](result=told).model_dump_json(exclude_none=True).encode()
+        keyset = KeySet(keys=keys, document=document, signatures=dict.fromkeys(self.key_ids, "aa"))
+        return Answer[KeySet](result=keyset).model_dump_json(exclude_none=True).encode()
 
 
 def running(info: BundleInfo) -> RunningBundle:
@@ -261,7 +261,7 @@ async def store_bundle(objects: ObjectStore) -> BundleInfo:
 
 
 @asynccontextmanager
-async def open_theatre() -> AsyncIterator[Theatre]:
+async def open_harness() -> AsyncIterator[DeploymentHarness]:
     objects = ObjectStore(ObjectStoreSettings())
     async with (
         NatsBroker(**broker_options(NatsSettings()), logger=None) as broker,
@@ -269,31 +269,31 @@ async def open_theatre() -> AsyncIterator[Theatre]:
         httpx.AsyncClient(limits=httpx.Limits(max_connections=64), timeout=PATIENCE_S) as http,
     ):
         client = await nats.connect(**connect_options(NatsSettings()))
-        theatre = Theatre(
+        harness = DeploymentHarness(
             client, broker, pool, objects, http, await store_bundle(objects), await store_bundle(objects)
         )
-        for info in (theatre.old, theatre.new):
-            theatre.known[info.bundle.track_id, info.bundle.version] = info
+        for info in (harness.old, harness.new):
+            harness.known[info.bundle.track_id, info.bundle.version] = info
 
-        async def answer(message: Any) -> None:
-            await message.respond(await theatre.answer_bundle(message.data))
+        async def respond(message: Any) -> None:
+            await message.respond(await harness.respond_bundle(message.data))
 
-        async def answer_keys(message: Any) -> None:
-            await message.respond(theatre.list_keys())
+        async def respond_keys(message: Any) -> None:
+            await message.respond(harness.list_keys())
 
-        async def answer_map(message: Any) -> None:
-            found = {"layers": {"rhythm": {"downbeat_ms": theatre.list_downbeats()}}}
+        async def respond_map(message: Any) -> None:
+            found = {"layers": {"rhythm": {"downbeat_ms": harness.list_downbeats()}}}
             headers = {"k1-status": "200", "k1-etag": "map", "content-encoding": "gzip"}
             await client.publish(message.reply, gzip.compress(json.dumps(found).encode()), headers=headers)
 
-        await client.subscribe(subjects.RPC_BUNDLE_INFO, "catalogue", cb=answer)
-        await client.subscribe(subjects.RPC_KEY_LIST, "catalogue", cb=answer_keys)
-        await client.subscribe(subjects.RPC_GENESIS_GET, "catalogue", cb=answer_map)
+        await client.subscribe(subjects.RPC_BUNDLE_INFO, "catalogue", cb=respond)
+        await client.subscribe(subjects.RPC_KEY_LIST, "catalogue", cb=respond_keys)
+        await client.subscribe(subjects.RPC_GENESIS_GET, "catalogue", cb=respond_map)
         await settle(client)
         try:
-            yield theatre
+            yield harness
         finally:
-            for device in theatre.devices:
+            for device in harness.devices:
                 await device.close()
             await client.close()
             objects.close()

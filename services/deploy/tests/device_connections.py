@@ -29,13 +29,13 @@ async def provision_server(server: NatsServer) -> None:
     await client.close()
 
 
-def of(server: NatsServer) -> NatsCredentialIssuer:
+def issuer_for(server: NatsServer) -> NatsCredentialIssuer:
     return NatsCredentialIssuer(server.keys.deploy, server.url)
 
 
 @dataclass
-class Link:
-    """A device's connection over NATS and what it was told."""
+class DeviceConnection:
+    """A device's connection over NATS and what it was recorder."""
 
     client: Client
     errors: list[str] = field(default_factory=list)
@@ -43,11 +43,13 @@ class Link:
 
 
 @asynccontextmanager
-async def over_nats(server: NatsServer, credential: DeviceCredential, folder: Path) -> AsyncIterator[Link]:
+async def over_nats(
+    server: NatsServer, credential: DeviceCredential, folder: Path
+) -> AsyncIterator[DeviceConnection]:
     """Connect as a device does, which reconnects for ever."""
     file = folder / f"{credential.device_id}.creds"
     file.write_text(credential.secret)
-    link = Link(Client())
+    link = DeviceConnection(Client())
 
     async def on_error(error: Exception) -> None:
         link.errors.append(str(error))

@@ -28,62 +28,64 @@ from k1_deploy.requests.orders import DeploymentRequests
 from k1_deploy.saga.entries import truncate_to_ms
 from k1_platform.broker import make_event
 from k1_platform.consuming import Event
-from services.deploy.tests.theatre import Theatre, until
+from services.deploy.tests.deployment_harness import DeploymentHarness, until
 
 
 def wall_clock() -> datetime:
     return truncate_to_ms(datetime.now(UTC))
 
 
-class Link(DeviceLink):
+class RecordingLink(DeviceLink):
     """The real one, which notes what it has told its callers of."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.told: list[DeviceReply] = []
+        self.delivered: list[DeviceReply] = []
 
     async def call(
         self, *args: Any, on_progress: Callable[[DeviceReply], None] | None = None, **options: Any
     ) -> DeviceReply:
-        def tell(reply: DeviceReply) -> None:
+        def deliver(reply: DeviceReply) -> None:
             if on_progress:
                 on_progress(reply)
-            self.told.append(reply)
+            self.delivered.append(reply)
 
-        return await super().call(*args, on_progress=tell, **options)
+        return await super().call(*args, on_progress=deliver, **options)
 
     def armed(self) -> set[str]:
         """The devices of which it is known that they are armed."""
-        return {each.device_id for each in self.told if (each.verb, each.status) == ("activate", "accepted")}
+        return {
+            each.device_id for each in self.delivered if (each.verb, each.status) == ("activate", "accepted")
+        }
 
 
 @asynccontextmanager
-async def driving(
-    theatre: Theatre,
+async def running_scheduler(
+    harness: DeploymentHarness,
     clock: Callable[[], datetime] = wall_clock,
     tracer: trace.Tracer | None = None,
-) -> AsyncIterator[Link]:
+) -> AsyncIterator[RecordingLink]:
     """Drive what is due until the block ends."""
-    link = Link(theatre.client, lambda: clock().timestamp() * 1000)
+    link = RecordingLink(harness.client, lambda: clock().timestamp() * 1000)
     await link.start()
 
     async def downbeats(_: ActivateOnDownbeat) -> list[float]:
-        return theatre.list_downbeats()
+        return harness.list_downbeats()
 
     async def no_keys() -> KeySet:
         raise AssertionError("every device trusts the key")
 
-    opening = ExecutorFactory(
-        pool=theatre.pool,
-        commands=DeviceCommands(link, BundleLocator(theatre.pool, theatre.objects), Random(0)),
+    factory = ExecutorFactory(
+        pool=harness.pool,
+        commands=DeviceCommands(link, BundleLocator(harness.pool, harness.objects), Random(0)),
         trust=TrustUpdater(link, TrustedKeyCache(no_keys)),
-        live=LiveFeed(theatre.client),
+        live=LiveFeed(harness.client),
         metrics=StepMetrics(CollectorRegistry()),
         downbeats=downbeats,
         tracer=tracer or trace.NoOpTracer(),
         clock=clock,
     )
-    running = asyncio.create_task(DeploymentScheduler(theatre.pool, opening, clock, lease_s=60).run())
+    running = asyncio.create_task(DeploymentScheduler(harness.pool, factory, clock, lease_s=60).run())
     try:
         yield link
     finally:
@@ -92,33 +94,33 @@ async def driving(
             await running
 
 
-async def request(theatre: Theatre, device_ids: Sequence[str], **changes: Any) -> str:
+async def request(harness: DeploymentHarness, device_ids: Sequence[str], **changes: Any) -> str:
     """Open a deployment of the new bundle."""
 
     async def get_bundle(_: GetBundle) -> BundleInfo:
-        return theatre.new
+        return harness.new
 
     body = RequestDeployment.model_validate(
         {
             "deployment_id": new_id("dep"),
-            "track_id": theatre.new.bundle.track_id,
+            "track_id": harness.new.bundle.track_id,
             "version": 1,
             "device_ids": device_ids,
             "strategy": {"observe_seconds": 0},
-            "activation": theatre.on_the_next_downbeat(),
+            "activation": harness.on_the_next_downbeat(),
             "requested_at": wall_clock(),
             **changes,
         }
     )
     envelope, _ = make_event(subjects.DEPLOY_REQUESTED, body, source="test", about=body.deployment_id)
     event = Event(envelope, body, subjects.DEPLOY_REQUESTED)
-    await DeploymentRequests(theatre.pool, get_bundle, guard_s=0.0).handle_request(event)
+    await DeploymentRequests(harness.pool, get_bundle, guard_s=0.0).handle_request(event)
     return body.deployment_id
 
 
-async def until_status(theatre: Theatre, deployment_id: str, status: str) -> None:
+async def until_status(harness: DeploymentHarness, deployment_id: str, status: str) -> None:
     async def reached() -> bool:
-        seen = await theatre.status(deployment_id)
+        seen = await harness.status(deployment_id)
         assert seen == status or seen not in {"failed", "rolled_back", "succeeded"}, seen
         return seen == status
 

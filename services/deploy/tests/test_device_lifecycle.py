@@ -29,8 +29,8 @@ from k1_platform.dead_letter_queue import list_dead_letters
 from k1_platform.nats_connection import connect_options
 from k1_platform.rpc import AnswerError, answer, ask
 from k1_platform.settings import NatsSettings
-from services.deploy.tests.devices import bundle, hello
-from services.deploy.tests.links import settle
+from services.deploy.tests.device_connections import settle
+from services.deploy.tests.scripted_device import bundle, hello
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import running_service
 
@@ -63,7 +63,7 @@ async def bus(service: None, broker: NatsBroker) -> NatsBroker:
 
 @asynccontextmanager
 async def connected(credential: DeviceCredential, folder: Path) -> AsyncIterator[Client]:
-    """As the device connects with what it was told, once."""
+    """As the device connects with what it was recorder, once."""
     file = folder / f"{credential.device_id}.creds"
     file.write_text(credential.secret)
     client = await nats.connect(
@@ -98,28 +98,28 @@ async def say_hello(client: Client, body: DeviceHello, as_id: str | None = None)
 
 
 async def test_added_heard_told_and_revoked(bus: NatsBroker, unique: str, tmp_path: Path) -> None:
-    """Its credential lets it in, its hello is kept, it is told of new keys, and once revoked it is cut off."""
+    """Its credential lets it in, its hello is kept, it is recorder of new keys, and once revoked it is cut off."""
     answer = await added(bus, unique)
     assert answer.trusted_keys == KEYS.document
-    told: asyncio.Queue[Trust] = asyncio.Queue()
+    recorder: asyncio.Queue[Trust] = asyncio.Queue()
     async with connected(answer.credentials[0], tmp_path) as device:
 
         async def obey(message: nats.aio.msg.Msg) -> None:
             command = Trust.model_validate_json(message.data)
             done = DeviceReply(command_id=command.command_id, device_id=unique, verb="trust", status="done")
             await message.respond(done.to_json())
-            told.put_nowait(command)
+            recorder.put_nowait(command)
 
         await device.subscribe(subjects.command(unique, "trust"), cb=obey)
         await settle(device)
         await say_hello(device, hello(unique, active=bundle(1)))
 
-        async def heard() -> bool:
+        async def seen() -> bool:
             return (await view(bus, unique)).running == bundle(1)
 
-        await until(heard)
+        await until(seen)
         assert (await view(bus, unique)).expected == bundle(1)
-        assert (await asyncio.wait_for(told.get(), PATIENCE_S)).keys_document == KEYS.document
+        assert (await asyncio.wait_for(recorder.get(), PATIENCE_S)).keys_document == KEYS.document
         revoke = RevokeDevices(device_ids=[unique])
         assert await ask(bus, subjects.RPC_DEVICE_REVOKE, revoke, DevicesRevoked, timeout_s=PATIENCE_S)
 

@@ -16,7 +16,7 @@ from k1_platform.database import Pool
 from k1_platform.rpc import AnswerError
 from services.deploy.tests.bundles import bundle_info
 from services.deploy.tests.deployment_lookup import FakeDeploymentLookup
-from services.deploy.tests.devices import bundle, hello
+from services.deploy.tests.scripted_device import bundle, hello
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 TRACK = bundle(1).track_id or ""
@@ -89,7 +89,7 @@ def order(**changes: Any) -> PlanDeployment:
     return PlanDeployment.model_validate({"track_id": TRACK, "version": 1, "group": "stage", **changes})
 
 
-async def refused(planner: Planner, asked: PlanDeployment) -> tuple[str, int]:
+async def expect_error(planner: Planner, asked: PlanDeployment) -> tuple[str, int]:
     with pytest.raises(AnswerError) as found:
         await planner.plan(asked)
     return found.value.code, found.value.status
@@ -97,7 +97,10 @@ async def refused(planner: Planner, asked: PlanDeployment) -> tuple[str, int]:
 
 async def test_a_moment_that_is_past_is_refused(planner: Planner) -> None:
     """A deployment for eight o'clock that is ordered at nine would change the stage at once."""
-    assert await refused(planner, order(activation=ActivateAt(at=NOW))) == ("activation_in_the_past", 422)
+    assert await expect_error(planner, order(activation=ActivateAt(at=NOW))) == (
+        "activation_in_the_past",
+        422,
+    )
     later = order(activation=ActivateAt(at=NOW + timedelta(seconds=1)))
     assert (await planner.plan(later)).would_start
 
@@ -228,8 +231,8 @@ async def test_one_device(planner: Planner) -> None:
 async def test_an_order_that_cannot_be_meant(
     planner: Planner, changes: dict[str, Any], code: str, status: int
 ) -> None:
-    """It is refused with what to do, before anything is planned."""
-    assert await refused(planner, order(**changes)) == (code, status)
+    """It is expect_error with what to do, before anything is planned."""
+    assert await expect_error(planner, order(**changes)) == (code, status)
 
 
 async def test_a_revoked_device(planner: Planner, pool: Pool) -> None:
