@@ -1,4 +1,4 @@
-"""What the catalogue tells of a bundle, for tests."""
+"""Bundle descriptions for tests, as the catalogue responds."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from services.deploy.tests.scripted_device import bundle
 
 
 def bundle_info(number: int = 1, **changes: Any) -> BundleInfo:
-    """A bundle that passes every gate on `devices.hello()`; `changes` are of BundleInfo or its manifest."""
+    """Return a bundle that passes every gate on `hello()`; `changes` are of BundleInfo or its manifest."""
     ref = bundle(number)
     assert ref.track_id
     assert ref.version

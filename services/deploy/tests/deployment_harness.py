@@ -1,4 +1,4 @@
-"""A stage of devices, a catalogue that knows some bundles, and an operator: everything around the service."""
+"""The harness for whole deployments: fake devices, a fake catalogue, and an operator."""
 
 import asyncio
 import gzip
@@ -37,7 +37,7 @@ from services.deploy.tests.device_connections import settle
 from services.deploy.tests.fake_devices import KEY_ID, FakeDevice
 
 PATIENCE_S = 180.0
-"""Only ends a hung test: a device that could not be put right is left alone for half a minute, say."""
+"""Only ends a hung test: the reconciler waits half a minute after a failure, for example."""
 LEAD_S = 60.0
 SIZE = 50_000
 
@@ -55,7 +55,7 @@ async def until(condition: Callable[[], Awaitable[Any]], what: str) -> Any:
 
 @dataclass
 class DeploymentHarness:
-    """Devices run `old` and are to run `new`."""
+    """Fake devices that run `old` and are to run `new`, with the operator's actions."""
 
     client: Client
     broker: NatsBroker
@@ -69,9 +69,9 @@ class DeploymentHarness:
     known: dict[tuple[str, int], BundleInfo] = field(default_factory=dict)
     devices: list[FakeDevice] = field(default_factory=list)
     downbeats_ms: list[float] | None = None
-    """Of every song that the catalogue is asked for; None: the next one is always `lead_s` ahead."""
+    """Of every song; None: the next downbeat is always `lead_s` ahead."""
     lead_s: float = LEAD_S
-    """How much time there is to arm the devices; a busy machine may take all that a plain `now` leaves."""
+    """The time to arm the devices; a busy machine may need more than an activation "now" leaves."""
     song_began: datetime = field(default_factory=lambda: truncate_to_ms(datetime.now(UTC)))
 
     async def add_devices(self, count: int, *, connect: bool = True) -> list[FakeDevice]:
@@ -87,7 +87,7 @@ class DeploymentHarness:
         return added
 
     async def until_hellos_are_done(self) -> None:
-        """Until the service has also asked the catalogue for keys, where it had to."""
+        """Wait until all hellos are handled and the service has queried the catalogue for keys."""
         durable, jetstream = streams.DEPLOY_DEVICES, self.client.jetstream(timeout=PATIENCE_S)
 
         async def handled() -> bool:
@@ -126,7 +126,7 @@ class DeploymentHarness:
         return deployment_id
 
     def on_the_next_downbeat(self) -> dict[str, Any]:
-        """An activation with the song that plays."""
+        """Return an activation on a downbeat of the song that plays."""
         song = self.old.bundle
         began = {"track_id": song.track_id, "version": song.version, "started_at": self.song_began}
         return {"when": "downbeat", **began}
@@ -159,7 +159,7 @@ class DeploymentHarness:
         return await self.get(deployment_id)
 
     async def until_counts(self, deployment_id: str, **counts: int) -> DeploymentView:
-        """Until so many devices have each outcome."""
+        """Wait until each outcome has this number of devices."""
 
         async def reached() -> DeploymentView | None:
             if await self.status(deployment_id) is None:  # it was not opened yet
@@ -170,7 +170,7 @@ class DeploymentHarness:
         return await until(reached, f"{deployment_id} has {counts}")
 
     async def until_paused(self, deployment_id: str, *, paused: bool) -> None:
-        """Until a person's wish was taken."""
+        """Wait until a control was handled."""
 
         async def reached() -> bool:
             return (await self.get(deployment_id)).paused is paused
@@ -178,13 +178,13 @@ class DeploymentHarness:
         await until(reached, f"{deployment_id} has paused: {paused}")
 
     async def moments(self, deployment_id: str) -> list[datetime]:
-        """When devices were to change, of each activation that was begun."""
+        """Return the planned moment of each activation that was begun."""
         entries = await self._log(deployment_id)
         intents = [entry for entry in entries if isinstance(entry, Intent) and entry.step == "activate"]
         return [each.planned_for for each in intents if each.planned_for]
 
     async def errors_ms(self, deployment_id: str) -> list[float | None]:
-        """How exact each activation was, by what the device said."""
+        """Return the measured error of each activation."""
         entries = await self._log(deployment_id)
         return [each.error_ms for each in entries if isinstance(each, Outcome) and each.step == "activate"]
 
@@ -195,7 +195,7 @@ class DeploymentHarness:
         return found[1]
 
     async def alarm(self, device: FakeDevice, kind: str = "drift", **changes: Any) -> None:
-        """Raised certainly after the last activation, however badly a busy machine measured clocks."""
+        """Publish an alarm later than the last activation, even if a busy machine measured clocks badly."""
         now = datetime.now(UTC) + timedelta(minutes=1)
         body = DeviceAlarm.model_validate(
             {
@@ -251,7 +251,7 @@ def running(info: BundleInfo) -> RunningBundle:
 
 
 async def store_bundle(objects: ObjectStore) -> BundleInfo:
-    """A bundle of random bytes in the store, and what the catalogue tells of it."""
+    """Store a bundle of random bytes; return its description in the catalogue."""
     data = os.urandom(SIZE)
     sha256 = hashlib.sha256(data).hexdigest()
     ref = BundleRef(sha256=sha256, size=len(data), track_id=new_id("trk"), version=1)

@@ -1,4 +1,4 @@
-"""Deployments under way, as a test says."""
+"""A fake of the deployments in progress."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,7 @@ from k1_platform.database import Connection
 
 
 class FakeDeploymentLookup:
-    """Holds what it was told."""
+    """Returns the locks and staging devices that a test sets."""
 
     def __init__(self) -> None:
         self.held: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Devices' connections to a real server, for tests of what they may."""
+"""Connections of devices to a real server, for tests of their permissions."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -35,7 +35,7 @@ def issuer_for(server: NatsServer) -> NatsCredentialIssuer:
 
 @dataclass
 class DeviceConnection:
-    """A device's connection over NATS and what it was recorder."""
+    """A device's connection over NATS, with the errors that the server sent."""
 
     client: Client
     errors: list[str] = field(default_factory=list)
@@ -46,7 +46,7 @@ class DeviceConnection:
 async def over_nats(
     server: NatsServer, credential: DeviceCredential, folder: Path
 ) -> AsyncIterator[DeviceConnection]:
-    """Connect as a device does, which reconnects for ever."""
+    """Connect as a device does, which reconnects forever."""
     file = folder / f"{credential.device_id}.creds"
     file.write_text(credential.secret)
     link = DeviceConnection(Client())
@@ -94,7 +94,7 @@ async def until(condition: Callable[[], bool], what: str) -> None:
 
 
 async def refused_nats(server: NatsServer, token: str, user: KeyPair, folder: Path) -> bool:
-    """Whether the NATS port refuses this token with this key's signature."""
+    """Return whether the NATS port refuses this token with this key's signature."""
     file = folder / "tried.creds"
     file.write_text(credentials_text(token, user))
     try:
@@ -127,6 +127,6 @@ async def refused_mqtt(server: NatsServer, credential: DeviceCredential) -> bool
 
 
 async def settle(client: Client) -> None:
-    """Until the server has all that was sent: nats-py's flush may overtake what waits, so only a second one proves it."""
+    """Wait until the server has everything that was sent: nats-py's first flush may overtake waiting messages."""
     await client.flush()
     await client.flush()

@@ -1,7 +1,7 @@
-"""Devices for tests of whole deployments: the link's protocol in memory, with faults by step.
+"""Fake devices for tests of whole deployments: the device link in memory, with a fault for each step.
 
-They keep the protocol's promises (fences, repeated commands, A/B bundles, clocks of their own), fetch from the
-store and check the hash; signatures and manifests are the simulator's business.
+They implement the protocol (fences, repeated commands, A/B bundles, separate clocks), fetch from the store and check the
+hash. The simulator implements signatures and manifests.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ Fault = Literal[
 
 @dataclass(eq=False)
 class FakeDevice:
-    """One K1 of a test."""
+    """One fake K1."""
 
     client: Client
     http: httpx.AsyncClient
@@ -62,20 +62,20 @@ class FakeDevice:
     staged: dict[str, RunningBundle] = field(default_factory=dict)
     key_ids: list[str] = field(default_factory=lambda: [KEY_ID])
     needs_key: str = KEY_ID
-    """Of the bundles that it is sent."""
+    """The key of the bundles that it is sent."""
     fence: int = 0
     unix: Callable[[], float] = time.time
-    """The true time; the device's own clock has its own beginning."""
+    """The true time; the device's clock starts at another time."""
     epoch: float = field(default_factory=lambda: time.time() - 1000 * (hash(time.time()) % 1000))
     commands: list[tuple[Verb, DeviceCommand]] = field(default_factory=list)
     effects: list[str] = field(default_factory=list)
-    """What really happened, with the command ids that did it."""
+    """What really happened, with the ids of the commands that caused it."""
     activated_at: list[float] = field(default_factory=list)
     """Unix time of each change to another bundle."""
     discarded_at: list[float] = field(default_factory=list)
     """Unix time of each bundle that was deleted."""
     activates_immediately: bool = True
-    """Once armed it changes at once: a test that waits for no moment leaves time enough to arm."""
+    """Activates as soon as it is armed; for tests that do not wait for the moment."""
     let_stage: asyncio.Event = field(default_factory=asyncio.Event)
     _fetching: set[str] = field(default_factory=set[str])
     _newest: dict[str, DeviceReply] = field(default_factory=dict)
@@ -258,7 +258,7 @@ class FakeDevice:
 
 @dataclass
 class _Replier:
-    """The first answer goes to the reply subject, later ones to `device.<id>.reply`."""
+    """Sends the first reply to the reply subject, later ones to `device.<id>.reply`."""
 
     device: FakeDevice
     inbox: str

@@ -1,4 +1,4 @@
-"""Deployments that are driven in the test's own process, by whatever clock the test likes."""
+"""Runs the scheduler in the test's process, with any clock."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -36,7 +36,7 @@ def wall_clock() -> datetime:
 
 
 class RecordingLink(DeviceLink):
-    """The real one, which notes what it has told its callers of."""
+    """The real link, which records the progress replies that it delivered."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -53,7 +53,7 @@ class RecordingLink(DeviceLink):
         return await super().call(*args, on_progress=deliver, **options)
 
     def armed(self) -> set[str]:
-        """The devices of which it is known that they are armed."""
+        """Return the devices that have confirmed that they are armed."""
         return {
             each.device_id for each in self.delivered if (each.verb, each.status) == ("activate", "accepted")
         }
@@ -65,7 +65,7 @@ async def running_scheduler(
     clock: Callable[[], datetime] = wall_clock,
     tracer: trace.Tracer | None = None,
 ) -> AsyncIterator[RecordingLink]:
-    """Drive what is due until the block ends."""
+    """Run the scheduler until the block ends."""
     link = RecordingLink(harness.client, lambda: clock().timestamp() * 1000)
     await link.start()
 

@@ -64,7 +64,7 @@ FAULTS: tuple[Fault, ...] = (
 
 @dataclass
 class ModelDevice:
-    """What a K1 does, without bytes."""
+    """A K1 without bytes."""
 
     id: str
     active: str = OLD
@@ -77,7 +77,7 @@ class ModelDevice:
     discarded_active: bool = False
 
     def command(self, verb: str, id_: str, fence: int, at: datetime | None = None) -> bool | None:
-        """True: done; False: refused; None: armed, the end comes later."""
+        """Return True: done; False: rejected; None: armed, the final reply comes later."""
         if fence < self.fence:
             return False
         self.fence = fence
@@ -126,7 +126,7 @@ class ModelDevice:
         self.active = to
 
     def tick(self, now: datetime) -> None:
-        """The agreed moment has come."""
+        """Activate if the agreed moment has come."""
         if self.armed is None or now < self.armed or not self.holds(NEW):
             return
         self.armed = None
@@ -152,7 +152,7 @@ class SagaModel:
     in_flight: list[tuple[ModelDevice, str, str, int, datetime | None]] = field(default_factory=list)
     sequence: int = 0
     owner_fence: int = 0
-    """Of the process that may write the log."""
+    """The fence of the process that may write the log."""
     rollbacks: list[tuple[int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -291,7 +291,7 @@ class ExecutorModel:
             self.write(Locked(at=self.model.now, device_ids=list(step.device_ids)))
 
     def advance(self, index: int) -> bool:
-        """One piece of work goes one point further."""
+        """Run one piece of work to its next yield."""
         if not self.works:
             return False
         key = sorted(self.works, key=repr)[index % len(self.works)]
@@ -401,5 +401,5 @@ class ExecutorModel:
 
 
 def readable(log: list[str]) -> str:
-    """The log for a failing test."""
+    """Return the log for the message of a failing test."""
     return "\n".join(json.dumps(json.loads(row)) for row in log)

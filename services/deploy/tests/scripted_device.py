@@ -1,4 +1,4 @@
-"""A small scripted device for tests: what it answers to a command is a function of the test."""
+"""A small scripted device: a function of the test decides its replies."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -23,7 +23,7 @@ Script = Callable[["ScriptedDevice", Verb, DeviceCommand], Awaitable[None]]
 
 
 def hello(device_id: str, **changes: Any) -> DeviceHello:
-    """What a healthy empty device says of itself."""
+    """Return the hello of a healthy device without bundles."""
     fields: dict[str, Any] = {
         "id": device_id,
         "model": "K1",
@@ -36,12 +36,12 @@ def hello(device_id: str, **changes: Any) -> DeviceHello:
 
 
 def bundle(number: int) -> RunningBundle:
-    """A bundle that tells itself from others."""
+    """Return a bundle with this number."""
     return RunningBundle(bundle_sha256=f"{number:064x}", track_id=f"trk_{number:026d}", version=number)
 
 
 class ScriptedDevice:
-    """Listens for the commands of one id."""
+    """Handles the commands of one device id."""
 
     def __init__(self, client: Client, device_id: str, script: Script) -> None:
         self.id = device_id
@@ -52,7 +52,7 @@ class ScriptedDevice:
         self._inbox = ""
 
     async def listen(self) -> "ScriptedDevice":
-        """Begin; after this the server knows of the device."""
+        """Subscribe; after this the server knows the device."""
         await self._client.subscribe(subjects.command(self.id, ">"), cb=self._handle_command)
         await settle(self._client)
         return self
@@ -68,16 +68,16 @@ class ScriptedDevice:
         await self._script(self, verb, command)
 
     def reply(self, command: DeviceCommand, verb: Verb, status: ReplyStatus, **fields: Any) -> DeviceReply:
-        """An answer of this device."""
+        """Return a reply of this device."""
         return DeviceReply(
             command_id=command.command_id, device_id=self.id, verb=verb, status=status, **fields
         )
 
     async def first(self, reply: DeviceReply | bytes) -> None:
-        """Say it on the reply subject of the last command, as a device over NATS does once."""
+        """Send a reply to the reply subject of the last command, as a device over NATS does once."""
         await self._client.publish(self._inbox, reply if isinstance(reply, bytes) else reply.to_json())
 
     async def later(self, reply: DeviceReply | bytes, *, as_id: str | None = None) -> None:
-        """Say it on `device.<id>.reply`."""
+        """Send a reply to `device.<id>.reply`."""
         data = reply if isinstance(reply, bytes) else reply.to_json()
         await self._client.publish(subjects.device(as_id or self.id, "reply"), data)

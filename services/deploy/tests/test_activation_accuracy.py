@@ -1,4 +1,4 @@
-"""All devices change at one moment: driven in this process, by a clock that stands still until a test moves it."""
+"""All devices activate at one moment: the scheduler in this process, by a clock that only a test moves."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -17,11 +17,11 @@ from services.deploy.tests.local_scheduler import (
 from tests.support.infrastructure import Infrastructure
 
 TICK = timedelta(milliseconds=1)
-"""A moment has certainly come, however the clocks' fractions were rounded."""
+"""After it a moment has certainly come, however the clocks' fractions were rounded."""
 
 
 class Clock:
-    """The true time of a stage on which it passes when a test says so."""
+    """A clock that only the test moves."""
 
     def __init__(self) -> None:
         self.now = wall_clock()
@@ -40,7 +40,7 @@ async def harness(migrated: Infrastructure) -> AsyncIterator[DeploymentHarness]:
 
 
 async def exact_devices(harness: DeploymentHarness, clock: Clock, count: int) -> list[FakeDevice]:
-    """Devices that wait for their moment, each by a clock that began at some time of its own."""
+    """Add devices with separate clocks, which wait for their moment."""
     devices = await harness.add_devices(count, connect=False)
     for device in devices:
         device.unix, device.activates_immediately = clock.unix, False
@@ -58,7 +58,7 @@ async def until_armed(link: RecordingLink, devices: list[FakeDevice]) -> None:
 async def changed_at(
     harness: DeploymentHarness, deployment: str, devices: list[FakeDevice], at: datetime
 ) -> None:
-    """All have changed at this moment, and said so."""
+    """Check that all have activated at this moment and reported it."""
     await until_status(harness, deployment, "succeeded")
     moments = [moment for device in devices for moment in device.activated_at]
     assert moments == pytest.approx([at.timestamp()] * len(devices), abs=0.002)
@@ -67,7 +67,7 @@ async def changed_at(
 
 
 async def test_at_a_clock_time(harness: DeploymentHarness) -> None:
-    """All change at the given moment and not before, by clocks that know nothing of each other."""
+    """All activate at the given moment and not before, by clocks that start at different times."""
     clock = Clock()
     devices = await exact_devices(harness, clock, 4)
     at = clock.now + timedelta(minutes=1)

@@ -1,4 +1,4 @@
-"""A credential that two use is noticed, on a real server: over NATS, over MQTT, and without false alarms."""
+"""Shared credentials are detected, on a real server: over NATS, over MQTT, and without false alarms."""
 
 import asyncio
 import itertools
@@ -55,8 +55,8 @@ def reasons(changes: list[DeviceAlarm]) -> list[tuple[str, str, str]]:
     return [(alarm.device_id, alarm.state, alarm.level) for alarm in changes]
 
 
-def test_a_connection_that_was_lost_is_no_second_one() -> None:
-    """The server still has the old one, on which nothing comes in: no alarm, however long it stays."""
+def test_a_lost_connection_does_not_count_as_a_second_one() -> None:
+    """The server still has the old one, on which no messages arrive: no alarm, however long it stays."""
     table = ConnectionTable()
     table.connected(connection(1))
     table.connected(connection(2, NOW + 5 * SECOND))
@@ -92,7 +92,7 @@ def test_two_live_connections_are_an_alarm_until_one_ends() -> None:
 
 
 def test_one_takeover_is_a_lost_network_and_several_are_two_clients() -> None:
-    """A device that comes back takes its own session over once; two that take turns are an alarm until they stop."""
+    """A device that reconnects takes its session over once; two that do so in turn are an alarm until they stop."""
     table = ConnectionTable()
     for number in range(TAKEOVERS):
         table.connected(connection(number))
@@ -119,7 +119,7 @@ def test_a_device_that_connects_again_and_again() -> None:
 
 
 def test_a_client_id_that_is_not_the_credentials() -> None:
-    """Amber: the device works, but another may take its place."""
+    """Amber: the device works, but another could take its place."""
     table = ConnectionTable()
     table.connected(connection(1, client_id="a", expected_client_id="secret"))
     table.connected(connection(2, device="b", client_id="secret", expected_client_id="secret"))
@@ -134,7 +134,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
 
 
 class MessageRecorder:
-    """What the bus was recorder."""
+    """Records alarms and device errors."""
 
     def __init__(self) -> None:
         self.alarms: list[DeviceAlarm] = []
@@ -152,7 +152,7 @@ class MessageRecorder:
 
 @pytest.fixture
 async def recorder(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MessageRecorder]:
-    """While connections are watched."""
+    """Record while a monitor runs."""
     monkeypatch.setattr(connection_monitor, "LOOK_EVERY_S", 0.05)
     recorder = MessageRecorder()
     async with NatsBroker(**broker_options(server.settings), logger=None) as broker:
@@ -180,7 +180,7 @@ async def publish_continuously(client: Client) -> None:
 async def test_a_second_connection_over_nats(
     server: NatsServer, recorder: MessageRecorder, tmp_path: Path
 ) -> None:
-    """Both talk: an alarm on the stream and an error to the device; one leaves: it is cleared."""
+    """Both publish: an alarm on the stream and an error to the device; one disconnects: it is cleared."""
     credential = issuer_for(server).mint("twice", "nats").credential
     async with over_nats(server, credential, tmp_path) as first:
         publishing = asyncio.create_task(publish_continuously(first.client))
@@ -197,9 +197,9 @@ async def test_a_second_connection_over_nats(
 async def test_an_mqtt_session_is_taken_over(
     server: NatsServer, recorder: MessageRecorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By another client with the same credential and client id: the server cuts the first off and says why.
+    """By another client with the same credential and client id: the server closes the first and says why.
 
-    One takeover must do here, as the server holds the clients back for a second after each.
+    One takeover must suffice here, because the server delays the clients for a second after each.
     """
     monkeypatch.setattr(connection_table, "TAKEOVERS", 1)
     credential = issuer_for(server).mint("turns", "mqtt").credential
@@ -221,10 +221,10 @@ async def test_a_guessable_mqtt_client_id(server: NatsServer, recorder: MessageR
     assert recorder.states("right") == []
 
 
-async def test_a_credential_has_only_so_many_connections(
+async def test_connections_of_a_credential_are_limited(
     server: NatsServer, recorder: MessageRecorder, tmp_path: Path
 ) -> None:
-    """The oldest beyond are cut off; those of other devices stay."""
+    """The oldest beyond the limit are closed; those of other devices stay."""
     a, b = (issuer_for(server).mint(name, "nats").credential for name in ("many", "one"))
 
     async def connect(credential: DeviceCredential, name: str) -> Client:

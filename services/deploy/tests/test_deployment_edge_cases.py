@@ -1,4 +1,4 @@
-"""When things happen: after the last downbeat, after the guard, a second time."""
+"""Rare cases: after the last downbeat, after the guard time, the same bundle again."""
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -43,8 +43,10 @@ async def test_after_the_last_downbeat_nothing_is_activated(harness: DeploymentH
 
 
 @pytest.mark.usefixtures("service")
-async def test_after_the_guard_the_old_bundle_goes_and_can_come_back(harness: DeploymentHarness) -> None:
-    """It is kept on the device as long as the guard lasts; a rollback later sends it again."""
+async def test_after_the_guard_the_old_bundle_is_discarded_and_can_be_staged_again(
+    harness: DeploymentHarness,
+) -> None:
+    """It stays on the device during the guard time; a later rollback sends it again."""
     [device] = await harness.add_devices(1)
     harness.old, harness.new = harness.new, harness.old
     await harness.until_status(await harness.order([device]), "succeeded")  # the old bundle is known by now

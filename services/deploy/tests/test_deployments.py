@@ -1,4 +1,4 @@
-"""Whole deployments: the service as a process, real servers, devices that keep the link's protocol."""
+"""Whole deployments: the service as a process, real servers, fake devices that implement the link."""
 
 import json
 from collections import Counter
@@ -28,7 +28,7 @@ async def harness(migrated: Infrastructure) -> AsyncIterator[DeploymentHarness]:
 
 @pytest.fixture(scope="module")
 def service(migrated: Infrastructure, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """One process for all of these tests, which keeps what it drives when it stalls; each has devices of its own."""
+    """One process for all of these tests, with a long lease; each test has its devices."""
     environment = migrated.environment | {"K1_DEPLOY_LEASE_SECONDS": "60"}
     with running_service("deploy", environment, tmp_path_factory.mktemp("deploy")) as service:
         yield service
@@ -36,7 +36,7 @@ def service(migrated: Infrastructure, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.mark.usefixtures("service")
 async def test_success(harness: DeploymentHarness) -> None:
-    """Every device was to run the new bundle from one moment on, runs it, and is expected to from now on."""
+    """Every device was to run the new bundle from one moment on, runs it, and is expected to run it."""
     devices = await harness.add_devices(10)
     view = await harness.until_status(await harness.order(devices), "succeeded")
     moments = await harness.moments(view.id)
@@ -49,16 +49,16 @@ async def test_success(harness: DeploymentHarness) -> None:
 
 
 @pytest.mark.usefixtures("service")
-async def test_the_world_is_told(harness: DeploymentHarness) -> None:
-    """Each status as a fact, the end with every device's outcome; each step of each device live."""
+async def test_events_and_live_messages_are_published(harness: DeploymentHarness) -> None:
+    """Each status is an event, the end has every device's outcome; each step of each device is live."""
     facts = await harness.client.subscribe("deploy.*")
     live = await harness.client.subscribe("live.deploy.*")
     devices = await harness.add_devices(2)
     deployment = await harness.order(devices)
     await harness.until_status(deployment, "succeeded")
-    told: list[str] = []
+    seen: list[str] = []
     known: set[str] = set()
-    while "deploy.succeeded" not in told:
+    while "deploy.succeeded" not in seen:
         message = await facts.next_msg(timeout=PATIENCE_S)
         body = json.loads(message.data)
         # Where the broker is slow to confirm, a fact is published again, with its id.
@@ -69,9 +69,9 @@ async def test_the_world_is_told(harness: DeploymentHarness) -> None:
             and fact not in known
         ):
             known.add(fact)
-            told.append(body["status"] if message.subject == "deploy.progressed" else message.subject)
+            seen.append(body["status"] if message.subject == "deploy.progressed" else message.subject)
     statuses = ["checking", "staging", "activating", "observing", "committing", "succeeded"]
-    assert told == [*statuses, "deploy.succeeded"]
+    assert seen == [*statuses, "deploy.succeeded"]
     assert {each["outcome"] for each in body["devices"]} == {"committed"}
     steps: Counter[tuple[str, str]] = Counter()
     while steps["verify", "done"] != 2:
@@ -86,8 +86,8 @@ async def test_the_world_is_told(harness: DeploymentHarness) -> None:
 
 
 @pytest.mark.usefixtures("service")
-async def test_a_refusal_before_the_activation_changes_nothing(harness: DeploymentHarness) -> None:
-    """One device cannot stage: what the others staged is discarded, and nothing was ever activated."""
+async def test_a_failure_before_the_activation_changes_nothing(harness: DeploymentHarness) -> None:
+    """One device cannot stage: what the others staged is discarded, and nothing was activated."""
     devices = await harness.add_devices(5)
     devices[3].faults.add("refuse_stage")
     view = await harness.until_status(await harness.order(devices), "failed")
@@ -103,7 +103,7 @@ async def test_a_refusal_before_the_activation_changes_nothing(harness: Deployme
 
 @pytest.mark.usefixtures("service")
 async def test_a_new_key_comes_before_its_bundle(harness: DeploymentHarness) -> None:
-    """The key was made while the devices were connected, so that no hello could show that they lack it."""
+    """The key was made while the devices were connected, so no hello could show that they lack it."""
     devices = await harness.add_devices(2)
     await harness.until_hellos_are_done()
     new_key, info = "1" * 16, harness.new
@@ -123,8 +123,8 @@ async def test_a_new_key_comes_before_its_bundle(harness: DeploymentHarness) -> 
 
 @pytest.mark.usefixtures("service")
 @pytest.mark.parametrize("fault", ["activate_error", "crash_old", "lie", "ignore_activate"])
-async def test_a_failure_at_the_activation_takes_all_back(harness: DeploymentHarness, fault: str) -> None:
-    """Whatever goes wrong on one device, every device that is there runs what it ran before."""
+async def test_a_failure_at_the_activation_rolls_all_back(harness: DeploymentHarness, fault: str) -> None:
+    """Whatever fails on one device, every connected device runs what it ran before."""
     devices = await harness.add_devices(5)
     devices[2].faults.add(fault)
     harness.lead_s = 12.0  # as long as it is waited for a device that says nothing
@@ -146,8 +146,8 @@ async def test_a_failure_at_the_activation_takes_all_back(harness: DeploymentHar
 
 
 @pytest.mark.usefixtures("service")
-async def test_a_device_out_of_reach_is_put_right_when_it_says_hello(harness: DeploymentHarness) -> None:
-    """It comes back with the new bundle; the deployment says rollback_pending until then."""
+async def test_an_unreachable_device_is_reconciled_at_its_hello(harness: DeploymentHarness) -> None:
+    """It reconnects with the new bundle; the deployment is rollback_pending until then."""
     devices = await harness.add_devices(4)
     devices[0].faults.add("crash_new")
     harness.lead_s = 12.0  # as long as it is waited for a device that says nothing
@@ -164,8 +164,8 @@ async def test_a_device_out_of_reach_is_put_right_when_it_says_hello(harness: De
 
 
 @pytest.mark.usefixtures("service")
-async def test_a_few_failures_are_taken_back_alone(harness: DeploymentHarness) -> None:
-    """Within max_failures the others go on."""
+async def test_a_few_failures_are_rolled_back_alone(harness: DeploymentHarness) -> None:
+    """Within max_failures the others continue."""
     devices = await harness.add_devices(6)
     devices[1].faults.add("refuse_stage")
     devices[4].faults.add("activate_error")
@@ -180,7 +180,7 @@ async def test_a_few_failures_are_taken_back_alone(harness: DeploymentHarness) -
 
 @pytest.mark.usefixtures("service")
 async def test_the_canary_goes_first(harness: DeploymentHarness) -> None:
-    """Batches follow each other, and a failing canary is the only device that ever changed."""
+    """Batches follow each other, and a failing canary is the only device that ever activated."""
     devices = await harness.add_devices(5)
     strategy = {"canary": 1, "batch_size": 2, "observe_seconds": 0.2}
     view = await harness.until_status(await harness.order(devices, strategy=strategy), "succeeded")
@@ -197,7 +197,7 @@ async def test_the_canary_goes_first(harness: DeploymentHarness) -> None:
 
 @pytest.mark.usefixtures("service")
 async def test_what_cannot_be_carried_out_fails_with_a_reason(harness: DeploymentHarness) -> None:
-    """Unknown devices, no such bundle, a gate: an ended deployment that says why."""
+    """Unknown devices, no such bundle, a gate: the deployment ends and says why."""
     [device] = await harness.add_devices(1)
     unknown = await harness.until_status(await harness.order([device], device_ids=["nobody"]), "failed")
     assert unknown.reason
@@ -214,7 +214,7 @@ async def test_what_cannot_be_carried_out_fails_with_a_reason(harness: Deploymen
 
 @pytest.mark.usefixtures("service")
 async def test_pause_resume_and_cancel(harness: DeploymentHarness) -> None:
-    """Paused, nothing new begins; resumed it goes on; cancelled before the activation all is discarded."""
+    """Paused, nothing new begins; resumed, it continues; cancelled before the activation, all is discarded."""
     devices = await harness.add_devices(3)
     for device in devices:
         device.faults.add("slow_stage")
@@ -242,8 +242,8 @@ async def test_pause_resume_and_cancel(harness: DeploymentHarness) -> None:
 
 
 @pytest.mark.usefixtures("service")
-async def test_a_bundle_that_is_still_on_its_way_is_not_left_behind(harness: DeploymentHarness) -> None:
-    """A device would not discard it while it came: it is told again once that is of use, and holds nothing."""
+async def test_a_bundle_in_transfer_is_discarded_later(harness: DeploymentHarness) -> None:
+    """The device rejects the discard during the transfer: the discard is repeated later, and nothing stays on it."""
     devices = await harness.add_devices(2)
     for device in devices:
         device.faults |= {"slow_stage", "refuse_discard"}
@@ -268,7 +268,7 @@ async def test_a_bundle_that_is_still_on_its_way_is_not_left_behind(harness: Dep
 
 @pytest.mark.usefixtures("service")
 async def test_two_deployments_to_one_device_follow_each_other(harness: DeploymentHarness) -> None:
-    """The later waits, says for whom, and begins when the first has ended."""
+    """The later waits, says for which, and begins when the first has ended."""
     devices = await harness.add_devices(3)
     for device in devices:
         device.faults.add("slow_stage")
@@ -291,7 +291,7 @@ async def test_two_deployments_to_one_device_follow_each_other(harness: Deployme
 
 @pytest.mark.usefixtures("service")
 async def test_drift_under_the_guard_rolls_one_device_back(harness: DeploymentHarness) -> None:
-    """The deployment stays a success; the feed of the track tells of it; the others keep the new bundle."""
+    """The deployment stays a success; the live feed of the track reports it; the others keep the new bundle."""
     devices = await harness.add_devices(3)
     view = await harness.until_status(await harness.order(devices), "succeeded")
     feed = await harness.client.subscribe(f"live.track.{view.track_id}")
@@ -312,8 +312,8 @@ async def test_drift_under_the_guard_rolls_one_device_back(harness: DeploymentHa
 
 
 @pytest.mark.usefixtures("service")
-async def test_an_alarm_during_observation_takes_all_back(harness: DeploymentHarness) -> None:
-    """Beyond max_failures one sick device is enough."""
+async def test_an_alarm_during_observation_rolls_all_back(harness: DeploymentHarness) -> None:
+    """Beyond max_failures one device with an alarm is enough."""
     devices = await harness.add_devices(3)
     deployment = await harness.order(devices, strategy={"observe_seconds": 600})
     await harness.until_status(deployment, "observing")
@@ -328,7 +328,7 @@ async def test_an_alarm_during_observation_takes_all_back(harness: DeploymentHar
 async def test_a_device_that_restarts_with_the_old_bundle_counts_as_failed(
     harness: DeploymentHarness,
 ) -> None:
-    """While it is observed: nobody heard an alarm, but its hello says what it runs."""
+    """During the observation: there was no alarm, but its hello says what it runs."""
     devices = await harness.add_devices(3)
     strategy = {"observe_seconds": 600, "max_failures": 1}
     deployment = await harness.order(devices, strategy=strategy)

@@ -1,4 +1,4 @@
-"""What a device may do on the bus, tried on a real server over NATS and MQTT: its own subjects and nothing else."""
+"""What a device may do on the bus, on a real server over NATS and MQTT: use its own subjects and nothing else."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -54,7 +54,7 @@ SERVERS_OWN = (
     "$JS.API.INFO", "$JS.API.STREAM.DELETE.EVENTS", "$JS.ACK.EVENTS.deploy.1.1.1.1.1",
     "$SYS.REQ.CLAIMS.UPDATE", "$SYS.REQ.SERVER.PING", "$MQTT.sub.anything",
 )  # fmt: skip
-"""Likewise, and nobody but the server would hear them."""
+"""Likewise, and only the server would receive them."""
 OVERHEARD = (
     ">", "*.>", "command.>", "command.*.activate", "command.B.>", "command.B.ping", "device.>", "device.A.hello",
     "telemetry.*", "telemetry.A", "rpc.>", "live.>", "deploy.*", "_INBOX.>", "_INBOX.B.>", "$SYS.>", "$JS.>",
@@ -72,7 +72,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
 
 @pytest.fixture
 async def services(server: NatsServer) -> AsyncIterator[Client]:
-    """A connection as the services have it."""
+    """A connection with the permissions of a service."""
     client = await nats.connect(**connect_options(server.settings))
     yield client
     await client.close()
@@ -80,7 +80,7 @@ async def services(server: NatsServer) -> AsyncIterator[Client]:
 
 @asynccontextmanager
 async def record_subjects(services: Client) -> AsyncIterator[list[str]]:
-    """The subjects of all messages in the account, but for the server's own."""
+    """Record the subjects of all messages in the account, except the server's own."""
     seen: list[str] = []
 
     async def hear(message: Msg) -> None:
@@ -94,14 +94,14 @@ async def record_subjects(services: Client) -> AsyncIterator[list[str]]:
 
 
 def denied(link: DeviceConnection, kind: str, subject: str) -> bool:
-    """Whether the server said so; nats-py tells its words in small letters."""
+    """Return whether the server denied it; nats-py lowers the case of the server's text."""
     return f'nats: permissions violation for {kind} to "{subject.lower()}"' in link.errors
 
 
-async def test_a_device_speaks_on_its_own_subjects(
+async def test_a_device_publishes_on_its_own_subjects(
     server: NatsServer, services: Client, tmp_path: Path
 ) -> None:
-    """Hello, bye, reply, fetch and telemetry."""
+    """It may publish hello, bye, reply, fetch and telemetry."""
     minted = issuer_for(server).mint("A", "nats")
     async with record_subjects(services) as seen, over_nats(server, minted.credential, tmp_path) as link:
         for subject in OWN:
@@ -110,10 +110,10 @@ async def test_a_device_speaks_on_its_own_subjects(
         assert link.errors == []
 
 
-async def test_a_device_cannot_let_the_server_speak_for_it(
+async def test_a_device_cannot_make_the_server_publish_for_it(
     server: NatsServer, services: Client, tmp_path: Path
 ) -> None:
-    """A message may name any reply subject; nothing is written there, neither to B's commands nor to a bucket."""
+    """A message may name any reply subject; the server publishes nothing there, neither to B's commands nor to a bucket."""
     minted = issuer_for(server).mint("A", "nats")
     async with record_subjects(services) as seen, over_nats(server, minted.credential, tmp_path) as link:
         jetstream = services.jetstream(timeout=PATIENCE_S)
@@ -139,7 +139,7 @@ async def test_a_device_cannot_let_the_server_speak_for_it(
 async def test_a_device_may_publish_nothing_else(
     server: NatsServer, services: Client, tmp_path: Path
 ) -> None:
-    """Another device's subjects, the services' and the server's: each is refused, said, and seen by nobody."""
+    """Other devices' subjects, the services' and the server's: each is denied with an error and not delivered."""
     minted = issuer_for(server).mint("A", "nats")
     async with record_subjects(services) as seen, over_nats(server, minted.credential, tmp_path) as link:
         for subject in (*FOREIGN, *SERVERS_OWN):
@@ -151,8 +151,8 @@ async def test_a_device_may_publish_nothing_else(
             await until(lambda s=subject: denied(link, "publish", s), f"{subject} is refused")
 
 
-async def test_a_device_may_hear_nothing_else(server: NatsServer, tmp_path: Path) -> None:
-    """Commands and answers of others, and every wildcard that would hold them, are refused and said."""
+async def test_a_device_may_subscribe_to_nothing_else(server: NatsServer, tmp_path: Path) -> None:
+    """Subscriptions to commands and replies of others, and to matching wildcards, are denied with an error."""
     minted = issuer_for(server).mint("A", "nats")
     async with over_nats(server, minted.credential, tmp_path) as link:
         for subject in OVERHEARD:
@@ -164,8 +164,8 @@ async def test_a_device_may_hear_nothing_else(server: NatsServer, tmp_path: Path
         assert len(link.errors) == len(OVERHEARD)
 
 
-async def test_a_command_is_answered_once(server: NatsServer, services: Client, tmp_path: Path) -> None:
-    """The services ask, the device answers to where it was asked from; a second answer is refused."""
+async def test_a_command_gets_one_reply(server: NatsServer, services: Client, tmp_path: Path) -> None:
+    """A service sends a command, the device replies to its reply subject; a second reply is denied."""
     minted = issuer_for(server).mint("A", "nats")
     async with over_nats(server, minted.credential, tmp_path) as link:
 
@@ -182,8 +182,8 @@ async def test_a_command_is_answered_once(server: NatsServer, services: Client, 
         assert "permissions violation for publish" in link.errors[0]
 
 
-async def test_a_device_asks_and_gets_an_answer(server: NatsServer, services: Client, tmp_path: Path) -> None:
-    """A fetch is a request: its answer comes to the device's own inbox."""
+async def test_a_fetch_gets_its_response(server: NatsServer, services: Client, tmp_path: Path) -> None:
+    """A fetch is a request: its response reaches the device's own inbox."""
     minted = issuer_for(server).mint("A", "nats")
 
     async def serve(message: Msg) -> None:
@@ -199,7 +199,7 @@ async def test_a_device_asks_and_gets_an_answer(server: NatsServer, services: Cl
 
 
 async def test_mqtt_own_topics_work(server: NatsServer, services: Client) -> None:
-    """Published with QoS 0 and 1, seen by wildcard and plain: a NATS command reaches the device and is answered."""
+    """QoS 0 and 1, wildcard and plain subscriptions: a NATS command reaches the device and is replied to."""
     minted = issuer_for(server).mint("A", "mqtt")
     for qos, topic in ((0, "command/A/#"), (1, "command/A/#"), (0, "command/A/+"), (1, "command/A/ping")):
         async with record_subjects(services) as seen, over_mqtt(server, minted.credential) as device:
@@ -218,7 +218,7 @@ async def test_mqtt_own_topics_work(server: NatsServer, services: Client) -> Non
 
 
 async def test_mqtt_may_publish_nothing_else(server: NatsServer, services: Client) -> None:
-    """At no QoS, retained or not. MQTT 3.1.1 has no word for a refusal, so what counts is that nobody hears it."""
+    """At no QoS, retained or not. MQTT 3.1.1 cannot report a denial, so the test checks that nothing is delivered."""
     minted = issuer_for(server).mint("A", "mqtt")
     for qos in (0, 1):
         async with record_subjects(services) as seen, over_mqtt(server, minted.credential) as device:
@@ -229,8 +229,8 @@ async def test_mqtt_may_publish_nothing_else(server: NatsServer, services: Clien
             assert seen == [OWN[0]]
 
 
-async def test_mqtt_may_hear_nothing_else(server: NatsServer) -> None:
-    """Every other subscription is answered with a failure, at every QoS."""
+async def test_mqtt_may_subscribe_to_nothing_else(server: NatsServer) -> None:
+    """Every other subscription fails, at every QoS."""
     minted = issuer_for(server).mint("A", "mqtt")
     refused = 0x80
     topics = [subject.replace(".", "/").replace("*", "+").replace(">", "#") for subject in OVERHEARD]
@@ -242,7 +242,7 @@ async def test_mqtt_may_hear_nothing_else(server: NatsServer) -> None:
 
 
 async def test_mqtt_last_will(server: NatsServer, services: Client) -> None:
-    """A device that is cut off says `bye` by its will; a will in another's name is never seen."""
+    """A device that loses its connection sends `bye` by its will; a will in another's name is not delivered."""
     minted = issuer_for(server).mint("A", "mqtt")
     async with record_subjects(services) as seen:
         for topic in ("device/B/bye", "device/A/bye"):
@@ -254,15 +254,15 @@ async def test_mqtt_last_will(server: NatsServer, services: Client) -> None:
 
 
 async def disconnect_abruptly(device: aiomqtt.Client) -> None:
-    """Connect, then lose the connection without a word."""
+    """Connect, then lose the connection without a DISCONNECT."""
     with pytest.raises(aiomqtt.MqttError):
         async with device:
             device._client._sock_close()  # type: ignore[reportPrivateUsage]
             await device.publish("device/A/hello")
 
 
-async def test_a_session_of_another_device_gives_nothing(server: NatsServer, services: Client) -> None:
-    """Who takes over another's MQTT client id, and with it its session, does not hear its commands."""
+async def test_a_session_of_another_device_is_useless(server: NatsServer, services: Client) -> None:
+    """A client that takes over another's MQTT session does not receive its commands."""
     a, b = (issuer_for(server).mint(name, "mqtt").credential for name in "AB")
 
     def session(credential: DeviceCredential) -> aiomqtt.Client:
@@ -282,7 +282,7 @@ async def test_a_session_of_another_device_gives_nothing(server: NatsServer, ser
 
 
 async def test_a_credential_is_for_one_transport(server: NatsServer, tmp_path: Path) -> None:
-    """A bearer token is refused by the NATS port, whoever signs; a NATS credential is no MQTT password."""
+    """The NATS port refuses a bearer token, whoever signs; a NATS credential is not accepted as an MQTT password."""
     bearer = issuer_for(server).mint("A", "mqtt").credential
     assert await refused_nats(server, bearer.secret, KeyPair.generate(KeyKind.USER), tmp_path)
     with pytest.raises(NatsError):
@@ -295,14 +295,14 @@ async def test_a_credential_is_for_one_transport(server: NatsServer, tmp_path: P
 
 
 async def test_a_stolen_token_without_its_key_is_refused(server: NatsServer, tmp_path: Path) -> None:
-    """A NATS credential is a token and a key: the token alone, seen in a log, opens nothing."""
+    """A NATS credential is a token and a key: the token alone, read in a log, is refused."""
     token, user = parse_credentials(issuer_for(server).mint("A", "nats").credential.secret)
     assert await refused_nats(server, token, KeyPair.generate(KeyKind.USER), tmp_path)
     assert not await refused_nats(server, token, user, tmp_path)
 
 
-async def test_a_device_cannot_give_itself_more(server: NatsServer, tmp_path: Path) -> None:
-    """A token that another key signed, even a user's own, or that claims permissions of its own, is refused."""
+async def test_a_device_cannot_extend_its_permissions(server: NatsServer, tmp_path: Path) -> None:
+    """A token that another key signed, even the user's own, or that claims permissions, is refused."""
     stranger = NatsCredentialIssuer(ensure_nats_keys(tmp_path / "other").deploy, server.url)
     token, user = parse_credentials(stranger.mint("A", "nats").credential.secret)
     assert await refused_nats(server, token, user, tmp_path)

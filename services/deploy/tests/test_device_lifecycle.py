@@ -41,7 +41,7 @@ KEYS = KeySet(keys=[PublicKey(kid="a" * 16, x="x")], document='{"keys":["one"]}'
 
 @pytest.fixture(scope="module")
 def service(migrated: Infrastructure, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A running deploy that can mint credentials."""
+    """A running deploy process that can issue credentials."""
     if "K1_DEPLOY_NATS_KEYS" not in migrated.environment:
         pytest.skip("these servers have no operator")
     with running_service("deploy", migrated.environment, tmp_path_factory.mktemp("deploy")):
@@ -50,7 +50,7 @@ def service(migrated: Infrastructure, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture
 async def bus(service: None, broker: NatsBroker) -> NatsBroker:
-    """The other services' end of the bus; the catalogue's question about keys is answered."""
+    """A connection of another service; the catalogue's query for keys gets a response."""
 
     async def list_keys(_: ListKeys) -> KeySet:
         return KEYS
@@ -63,7 +63,7 @@ async def bus(service: None, broker: NatsBroker) -> NatsBroker:
 
 @asynccontextmanager
 async def connected(credential: DeviceCredential, folder: Path) -> AsyncIterator[Client]:
-    """As the device connects with what it was recorder, once."""
+    """Connect once as the device does, with the credential that it got."""
     file = folder / f"{credential.device_id}.creds"
     file.write_text(credential.secret)
     client = await nats.connect(
@@ -97,8 +97,10 @@ async def say_hello(client: Client, body: DeviceHello, as_id: str | None = None)
     await settle(client)
 
 
-async def test_added_heard_told_and_revoked(bus: NatsBroker, unique: str, tmp_path: Path) -> None:
-    """Its credential lets it in, its hello is kept, it is recorder of new keys, and once revoked it is cut off."""
+async def test_the_life_of_a_device_from_adding_to_revoking(
+    bus: NatsBroker, unique: str, tmp_path: Path
+) -> None:
+    """It connects with its credential, its hello is stored, it gets new keys; once revoked it is disconnected."""
     answer = await added(bus, unique)
     assert answer.trusted_keys == KEYS.document
     recorder: asyncio.Queue[Trust] = asyncio.Queue()
@@ -130,8 +132,8 @@ async def test_added_heard_told_and_revoked(bus: NatsBroker, unique: str, tmp_pa
     assert (await view(bus, unique)).revoked_at
 
 
-async def test_presence_is_heard(bus: NatsBroker, unique: str, jetstream: JetStreamContext) -> None:
-    """What the telemetry service writes shows at once; a device is offline without it."""
+async def test_presence_is_visible(bus: NatsBroker, unique: str, jetstream: JetStreamContext) -> None:
+    """What the telemetry service writes is visible at once; without an entry a device is offline."""
     await added(bus, unique)
     assert (await view(bus, unique)).online is False
     bucket = await jetstream.key_value(streams.PRESENCE.name)
@@ -146,10 +148,8 @@ async def test_presence_is_heard(bus: NatsBroker, unique: str, jetstream: JetStr
     await until(online)
 
 
-async def test_hellos_that_nobody_should_have_sent(
-    bus: NatsBroker, unique: str, jetstream: JetStreamContext
-) -> None:
-    """The device gets to know each; of an unknown device it is a dead letter too; the next good one is kept."""
+async def test_invalid_hellos(bus: NatsBroker, unique: str, jetstream: JetStreamContext) -> None:
+    """The device gets an error for each; one of an unknown device is a dead letter; the next good one is stored."""
     await added(bus, unique)
     client = await bus.connect()
     errors: list[tuple[str, str | None]] = []
@@ -190,7 +190,7 @@ async def test_hellos_that_nobody_should_have_sent(
 
 
 async def test_an_unknown_device(bus: NatsBroker) -> None:
-    """The owner's own error reaches who asks."""
+    """The error of deploy reaches the caller."""
     with pytest.raises(AnswerError) as refused:
         await view(bus, "nobody")
     assert (refused.value.code, refused.value.status) == ("device_not_found", 404)

@@ -1,4 +1,4 @@
-"""Answers about devices, from real tables."""
+"""Queries about devices, with real tables."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from k1_contracts.bundles import BundleInfo, GetBundle
-from k1_contracts.devices import DeviceAlarm, Presence, Transport
+from k1_contracts.devices import DeviceAlarm, DeviceHello, Presence, Transport
 from k1_contracts.fleet import (
     AddDevices,
     DeviceCredential,
@@ -35,7 +35,7 @@ DOCUMENT = '{"keys":[]}'
 
 
 class FakeCredentials:
-    """Numbers its credentials and remembers what the bus was told; DeviceCredentials is tried on a real server."""
+    """Numbers its credentials and records revocations; NatsCredentialIssuer is tested on a real server."""
 
     def __init__(self) -> None:
         self.minted = 0
@@ -45,8 +45,10 @@ class FakeCredentials:
 
     def mint(self, device_id: str, transport: Transport) -> MintedCredential:
         self.minted += 1
-        told = DeviceCredential(device_id=device_id, transport=transport, secret=f"secret {self.minted}")
-        return MintedCredential(f"U{device_id}{self.minted}", told)
+        credential = DeviceCredential(
+            device_id=device_id, transport=transport, secret=f"secret {self.minted}"
+        )
+        return MintedCredential(f"U{device_id}{self.minted}", credential)
 
     async def revoke(self, public_keys: Collection[str]) -> None:
         if self.fails:
@@ -100,7 +102,7 @@ def add(
     return AddDevices(device_ids=list(ids), renew=renew, transport=transport, group=group)
 
 
-async def save_hellos(pool: Pool, *hellos: device_store.DeviceHello) -> None:
+async def save_hellos(pool: Pool, *hellos: DeviceHello) -> None:
     async with pool.acquire() as connection:
         for each in hellos:
             await device_store.save_hello(connection, each, NOW)
@@ -118,7 +120,7 @@ async def audit(pool: Pool) -> list[tuple[str, str]]:
 
 
 async def test_added_listed_and_read(queries: DeviceQueries, pool: Pool) -> None:
-    """Each device gets one credential and the keys to trust; the secrets are not kept."""
+    """Each device gets one credential and the trusted keys; the secrets are not stored."""
     answer = await queries.add_devices(add("b", "a", "b", group="stage"))
     assert [(each.device_id, each.secret) for each in answer.credentials] == [
         ("b", "secret 1"),
@@ -137,7 +139,7 @@ async def test_added_listed_and_read(queries: DeviceQueries, pool: Pool) -> None
 
 
 async def test_a_device_that_exists(queries: DeviceQueries, credentials: FakeCredentials) -> None:
-    """It is an error, and nothing of the request happens; renewed it has a new credential and the old one is revoked."""
+    """It is an error, and nothing of the request happens; renewed it gets a new credential and the old one is revoked."""
     await queries.add_devices(add("a"))
     assert await expect_error(queries.add_devices(add("new", "a"))) == ("device_exists", 409)
     assert (await queries.list_devices(ListDevices())).total == 1
@@ -148,7 +150,7 @@ async def test_a_device_that_exists(queries: DeviceQueries, credentials: FakeCre
 
 
 async def test_revoked(queries: DeviceQueries, credentials: FakeCredentials, presence: PresenceCache) -> None:
-    """Every credential that the device ever had; it is listed on request only, and comes back when renewed."""
+    """Revokes every credential of the device; it is listed on request only, and is active again when renewed."""
     await queries.add_devices(add("a", "b"))
     await queries.add_devices(add("a", renew=True))
     presence.put("a", Presence(device_id="a", online_since=NOW, last_seen=NOW))
@@ -166,8 +168,10 @@ async def test_revoked(queries: DeviceQueries, credentials: FakeCredentials, pre
     assert (await queries.get_device(GetDevice(device_id="a"))).revoked_at is None
 
 
-async def test_the_bus_is_away_while_revoking(queries: DeviceQueries, credentials: FakeCredentials) -> None:
-    """The error is told; the next revocation of anybody, or asking again, completes it."""
+async def test_the_bus_is_unavailable_while_revoking(
+    queries: DeviceQueries, credentials: FakeCredentials
+) -> None:
+    """The caller gets an error; the next revocation of any device, or a repeated one, completes it."""
     await queries.add_devices(add("a", "b"))
     credentials.fails = True
     with pytest.raises(TransientError):
@@ -178,7 +182,7 @@ async def test_the_bus_is_away_while_revoking(queries: DeviceQueries, credential
 
 
 async def test_unknown_devices(queries: DeviceQueries) -> None:
-    """They are named, and nobody is revoked."""
+    """The error names them, and no device is revoked."""
     await queries.add_devices(add("a"))
     assert await expect_error(queries.get_device(GetDevice(device_id="x"))) == ("device_not_found", 404)
     assert await expect_error(queries.revoke_devices(RevokeDevices(device_ids=["a", "x"]))) == (
@@ -189,7 +193,7 @@ async def test_unknown_devices(queries: DeviceQueries) -> None:
 
 
 async def test_without_keys(pool: Pool, queries: DeviceQueries) -> None:
-    """A service that was given none says so."""
+    """A service without keys says so."""
     bare = DeviceQueries(
         pool,
         queries.presence,
@@ -206,10 +210,10 @@ async def test_without_keys(pool: Pool, queries: DeviceQueries) -> None:
     )
 
 
-async def test_what_a_device_is(
+async def test_the_view_of_a_device(
     queries: DeviceQueries, pool: Pool, presence: PresenceCache, lookup: FakeDeploymentLookup
 ) -> None:
-    """What it said, whether it is there, its alarms, what it should run, and who holds it."""
+    """Its hello, presence, alarms, desired state, and the deployment that locks it."""
     await queries.add_devices(add("a"))
     await save_hellos(pool, hello("a", active=bundle(1), staged=[bundle(2).bundle_sha256]))
     async with pool.acquire() as connection:
@@ -233,7 +237,7 @@ async def test_what_a_device_is(
 async def test_who_could_run_a_bundle(
     queries: DeviceQueries, bundle_queries: BundleQueries, pool: Pool, presence: PresenceCache
 ) -> None:
-    """Every device that is not revoked, with the reason where it could not."""
+    """Every device that is not revoked, with the reason if it could not."""
     await queries.add_devices(add("fine", "old", "poor", "full", "away", "new", "gone"))
     await queries.revoke_devices(RevokeDevices(device_ids=["gone"]))
     await save_hellos(
@@ -260,10 +264,10 @@ async def test_who_could_run_a_bundle(
     assert all(bool(each.reason) == (each.status != "ok") for each in view.compatibility)
 
 
-async def test_sessions_of_who_is_cut_off_are_purged(
+async def test_mqtt_sessions_of_disconnected_devices_are_purged(
     queries: DeviceQueries, credentials: FakeCredentials
 ) -> None:
-    """By revoking and by renewing, and not by adding."""
+    """When revoking and renewing, not when adding."""
     await queries.add_devices(add("a", "b"))
     assert credentials.purged == []
     await queries.add_devices(add("a", renew=True))
@@ -271,9 +275,7 @@ async def test_sessions_of_who_is_cut_off_are_purged(
     assert credentials.purged == ["a", "b"]
 
 
-async def test_the_use_of_its_credential_is_an_alarm_of_the_device(
-    queries: DeviceQueries, pool: Pool
-) -> None:
+async def test_credential_alarms_are_alarms_of_the_device(queries: DeviceQueries, pool: Pool) -> None:
     """Whether the device is online or not."""
     await queries.add_devices(add("a", "b"))
     alarm = DeviceAlarm(

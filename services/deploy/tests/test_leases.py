@@ -1,4 +1,4 @@
-"""Leases, locks and the log on real PostgreSQL: of two owners one acts, and what a fence keeps out stays out."""
+"""Leases, locks and the log on real PostgreSQL: of two owners one acts, and a stale fence has no effect."""
 
 import asyncio
 from collections.abc import Sequence
@@ -32,13 +32,13 @@ from services.deploy.tests.bundles import bundle_info
 from services.deploy.tests.scripted_device import hello
 
 LEASE_S = 600.0
-"""Ends when a test says so."""
+"""Expires when a test says so."""
 NOW = truncate_to_ms(datetime.now(UTC))
 CANCEL = ControlSignal(action="cancel", by="anna")
 
 
 async def add(pool: Pool, device_ids: Sequence[str], number: int = 1) -> str:
-    """A queued deployment to these devices."""
+    """Add a queued deployment to these devices; return its id."""
     info = bundle_info(number)
     request = RequestDeployment.model_validate(
         {
@@ -72,24 +72,26 @@ async def claim(pool: Pool, owner: str, limit: int = 10) -> list[DeploymentLease
 
 
 async def expire(pool: Pool) -> None:
-    """As if nobody had renewed for long enough."""
+    """Let all leases expire."""
     await pool.execute("UPDATE deploy.deployments SET lease_until = now() - interval '1 ms'")
 
 
 async def event_log(
-    pool: Pool, lease: DeploymentLease, told: list[Sequence[LogEntry]] | None = None
+    pool: Pool, lease: DeploymentLease, committed: list[Sequence[LogEntry]] | None = None
 ) -> EventLog:
     async with pool.acquire() as connection:
         found = await deployment_store.load_deployment(connection, lease.deployment_id)
     assert found is not None
     row, entries = found
-    news = told if told is not None else []
+    commits = committed if committed is not None else []
     state = fold(lease.deployment_id, entries)
-    return EventLog(pool, lease, row, state, len(entries), lambda _before, _after, added: news.append(added))
+    return EventLog(
+        pool, lease, row, state, len(entries), lambda _before, _after, added: commits.append(added)
+    )
 
 
 async def test_of_two_owners_one_gets_the_deployment(pool: Pool) -> None:
-    """And the other gets it when the first has not renewed, with a higher fence, and is told so."""
+    """The other claims it when the first has not renewed, with a higher fence, marked as taken over."""
     deployment = await add(pool, ["a"])
     [first], none = await claim(pool, "one"), await claim(pool, "two")
     assert (first.deployment_id, first.taken_over, none) == (deployment, False, [])
@@ -108,7 +110,7 @@ async def test_many_owners_at_once_share_without_overlap(pool: Pool) -> None:
 
 
 async def test_a_renewed_lease_is_kept_and_a_lost_one_ends(pool: Pool) -> None:
-    """The holder learns at its next renewal that another has taken the deployment."""
+    """At the next renewal the holder learns that another has taken the deployment."""
     await add(pool, ["a"])
     [first] = await claim(pool, "one")
     async with pool.acquire() as connection:
@@ -122,7 +124,7 @@ async def test_a_renewed_lease_is_kept_and_a_lost_one_ends(pool: Pool) -> None:
 
 
 def test_a_lease_ends_by_itself() -> None:
-    """Without any answer of the database its holder stops before another could begin."""
+    """Without a response of the database its holder stops before another could begin."""
     now = 100.0
     lease = DeploymentLease("dep", "one", 1, LEASE_S, valid_until=now + LEASE_S, clock=lambda: now)
     lease.require()
@@ -131,8 +133,8 @@ def test_a_lease_ends_by_itself() -> None:
         lease.require()
 
 
-async def test_a_given_back_deployment_waits_for_its_time_or_a_signal(pool: Pool) -> None:
-    """Nobody holds it meanwhile."""
+async def test_a_released_deployment_waits_for_its_time_or_a_signal(pool: Pool) -> None:
+    """It has no owner meanwhile."""
     deployment = await add(pool, ["a"])
     [lease] = await claim(pool, "one")
     async with pool.acquire() as connection:
@@ -146,8 +148,8 @@ async def test_a_given_back_deployment_waits_for_its_time_or_a_signal(pool: Pool
     assert [each.deployment_id for each in await claim(pool, "three")] == [deployment]
 
 
-async def test_who_dies_with_what_a_signal_began_is_replaced(pool: Pool) -> None:
-    """The signal is taken and what follows from it is under way: another goes on now, not when the guard ends."""
+async def test_a_process_that_dies_after_a_signal_is_replaced_at_once(pool: Pool) -> None:
+    """The signal is handled and its effects are in progress: another continues now, not when the guard time ends."""
     deployment = await add(pool, ["a"])
     [lease] = await claim(pool, "one")
     async with pool.acquire() as connection:
@@ -177,13 +179,13 @@ async def test_a_stale_fence_cannot_write(pool: Pool) -> None:
     assert await pool.fetchval("SELECT count(*) FROM deploy.outbox") == 0
 
 
-async def test_what_comes_in_together_is_written_together(pool: Pool) -> None:
+async def test_concurrent_entries_are_written_in_one_transaction(pool: Pool) -> None:
     """A thousand writers, a handful of transactions, one order; the log folds to the state in memory."""
     ids = [f"d{number:04d}" for number in range(1000)]
     await add(pool, ids)
     [lease] = await claim(pool, "one")
-    told: list[Sequence[LogEntry]] = []
-    writer = await event_log(pool, lease, told)
+    committed: list[Sequence[LogEntry]] = []
+    writer = await event_log(pool, lease, committed)
     running = asyncio.create_task(writer.run())
     await writer.write(Locked(at=NOW, device_ids=ids), StatusChanged(at=NOW, status="checking"))
 
@@ -195,7 +197,7 @@ async def test_what_comes_in_together_is_written_together(pool: Pool) -> None:
 
     await asyncio.gather(*map(check, ids))
     running.cancel()
-    assert len(told) < 50
+    assert len(committed) < 50
     async with pool.acquire() as connection:
         found = await deployment_store.load_deployment(connection, lease.deployment_id)
         rows = await device_store.get_devices(connection, ids)
@@ -204,8 +206,8 @@ async def test_what_comes_in_together_is_written_together(pool: Pool) -> None:
     assert all(row.hello for row in rows.values())
 
 
-async def test_what_is_overtaken_is_told_to_its_writer_alone(pool: Pool) -> None:
-    """The others' entries are written."""
+async def test_only_the_writer_of_a_conflicting_entry_gets_an_error(pool: Pool) -> None:
+    """Only the writer of an illegal entry gets an error; the others' entries are written."""
     await add(pool, ["a"])
     [lease] = await claim(pool, "one")
     writer = await event_log(pool, lease)
@@ -219,8 +221,8 @@ async def test_what_is_overtaken_is_told_to_its_writer_alone(pool: Pool) -> None
     running.cancel()
 
 
-async def test_devices_are_held_all_or_none_and_the_earlier_comes_first(pool: Pool) -> None:
-    """The later deployment waits, and knows for whom; a third that asks for less does not overtake it."""
+async def test_devices_are_locked_all_or_none_and_the_earlier_comes_first(pool: Pool) -> None:
+    """The later deployment waits, and knows for which; a third that needs fewer devices does not overtake it."""
     first, second, third = [await add(pool, ids) for ids in (["a", "b"], ["b", "c"], ["c"])]
     held = {lease.deployment_id: lease for lease in await claim(pool, "one")}
     assert await device_locks.lock_devices(pool, held[second], ["b", "c"]) == LocksBlocked([first])
@@ -238,8 +240,8 @@ async def test_devices_are_held_all_or_none_and_the_earlier_comes_first(pool: Po
     assert await device_locks.lock_devices(pool, held[second], ["b", "c"]) == LocksTaken(["b", "c"], [])
 
 
-async def test_everybody_asks_at_once_and_nobody_hangs(pool: Pool) -> None:
-    """Twenty deployments to the same devices in other orders: exactly one holds them, none waits for a lock row."""
+async def test_concurrent_locking_has_no_deadlock(pool: Pool) -> None:
+    """Twenty deployments lock the same devices in different orders: exactly one gets them, none waits for a row."""
     ids = [f"d{number}" for number in range(10)]
     for number in range(20):
         await add(pool, ids[number % 10 :] + ids[: number % 10])
@@ -250,8 +252,8 @@ async def test_everybody_asks_at_once_and_nobody_hangs(pool: Pool) -> None:
     assert len([each for each in taken if isinstance(each, LocksTaken)]) == 1
 
 
-async def test_what_a_later_deployment_decided_is_not_taken_back(pool: Pool) -> None:
-    """Held again after a success: only devices that still should run the bundle."""
+async def test_a_later_deployment_is_not_rolled_back(pool: Pool) -> None:
+    """Locked again after a success: only devices whose desired state is still the bundle."""
     deployment = await add(pool, ["a", "b"])
     [lease] = await claim(pool, "one")
     mine = bundle_info(1).bundle
@@ -263,8 +265,8 @@ async def test_what_a_later_deployment_decided_is_not_taken_back(pool: Pool) -> 
     assert deployment == lease.deployment_id
 
 
-async def test_healing_holds_a_device_for_a_time(pool: Pool) -> None:
-    """A deployment waits for it, but not for a healer that died."""
+async def test_the_reconciler_locks_a_device_for_a_limited_time(pool: Pool) -> None:
+    """A deployment waits for the reconciler, but not for one that died."""
     await add(pool, ["a"])
     [lease] = await claim(pool, "one")
     async with pool.acquire() as connection:
@@ -279,8 +281,8 @@ async def test_healing_holds_a_device_for_a_time(pool: Pool) -> None:
         assert await device_locks.lock_for_reconciler(connection, "a", 60) is None
 
 
-async def test_a_pause_that_nobody_has_taken_yet_can_be_resumed(pool: Pool) -> None:
-    """Both wishes wait in their order; without the pause there is nothing to resume."""
+async def test_a_pending_pause_can_be_resumed(pool: Pool) -> None:
+    """Both controls wait in their order; without the pause there is nothing to resume."""
     deployment_id = await add(pool, ["a"])
     questions = DeploymentQueries(pool, lambda _: {}, lambda: datetime.now(UTC))
     resume = ControlDeployment(deployment_id=deployment_id, action="resume")

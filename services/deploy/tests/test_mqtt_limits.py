@@ -1,4 +1,4 @@
-"""What a device's credential can leave behind in the server, tried on a real one: nothing that lasts or grows."""
+"""What a device's credential can leave in the server, on a real one: nothing that lasts or grows."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -30,13 +30,13 @@ from services.deploy.tests.device_connections import (
 from tests.support.nats_server import running_nats_server
 
 SESSIONS = 30
-"""Of the attack; without limits each leaves two consumers and a record for ever."""
+"""Of the attack; without limits each leaves two consumers and a record forever."""
 REFUSED = 0x80
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[NatsServer]:
-    """As the tests look at all that is stored, each has its own."""
+    """A separate server, because these tests look at everything that is stored."""
     with running_nats_server(tmp_path) as running:
         yield running
 
@@ -109,7 +109,7 @@ async def test_an_older_server_is_cleaned_and_limited(server: NatsServer, servic
 
 
 async def test_session_records_have_an_end(server: NatsServer, services: Client) -> None:
-    """The newest ones stay, and devices still connect when there are as many as there may be."""
+    """The newest ones stay, and devices still connect when the maximum is reached."""
     jetstream = services.jetstream(timeout=PATIENCE_S)
     await provision_bus(jetstream)
     config = (await jetstream.stream_info("$MQTT_sess")).config
@@ -202,7 +202,7 @@ async def test_a_message_and_subscriptions_have_limits(
 async def test_one_device_does_not_push_out_the_others(
     server: NatsServer, services: Client, tmp_path: Path
 ) -> None:
-    """The streams of devices keep so many messages of each subject, and no longer ones than a device may send."""
+    """The streams of devices keep so many messages of each subject, and none longer than a device may send."""
     jetstream = services.jetstream(timeout=PATIENCE_S)
     await provision_server(server)
     for stream, share in (("DEVICES", 0.02), ("TELEMETRY", 0.4)):

@@ -1,4 +1,4 @@
-"""The dry run of a deployment, over real tables."""
+"""Plans of deployments, with real tables."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,7 +24,7 @@ DEVICES = [f"d{number}" for number in range(6)]
 
 
 class FakeCatalogue:
-    """Answers as the catalogue does, and notes what it was asked."""
+    """Responds as the catalogue does, and records the queries."""
 
     def __init__(self) -> None:
         self.info = bundle_info(1)
@@ -76,7 +76,7 @@ def presence() -> PresenceCache:
 async def planner(
     pool: Pool, presence: PresenceCache, lookup: FakeDeploymentLookup, catalogue: FakeCatalogue
 ) -> Planner:
-    """Six devices in the group `stage`: two run bundle 2, one bundle 3, one a stranger's, two nothing."""
+    """Six devices in the group `stage`: two run bundle 2, one bundle 3, one an unknown bundle, two nothing."""
     running = [bundle(2), bundle(2), bundle(3), bundle(9), None, None]
     async with pool.acquire() as connection:
         await device_store.insert_devices(connection, DEVICES, "nats", "stage", NOW)
@@ -95,8 +95,8 @@ async def expect_error(planner: Planner, asked: PlanDeployment) -> tuple[str, in
     return found.value.code, found.value.status
 
 
-async def test_a_moment_that_is_past_is_refused(planner: Planner) -> None:
-    """A deployment for eight o'clock that is ordered at nine would change the stage at once."""
+async def test_an_activation_time_in_the_past_is_rejected(planner: Planner) -> None:
+    """A deployment for eight o'clock that is ordered at nine would activate at once."""
     assert await expect_error(planner, order(activation=ActivateAt(at=NOW))) == (
         "activation_in_the_past",
         422,
@@ -138,7 +138,7 @@ async def test_a_plan_in_which_all_is_well(planner: Planner, catalogue: FakeCata
 
 
 async def test_a_plan_changes_nothing(planner: Planner, pool: Pool) -> None:
-    """Not a row."""
+    """Not one row."""
     tables = ["devices", "audit", "outbox", "inbox", "credentials"]
 
     async def everything() -> list[str]:
@@ -155,7 +155,7 @@ async def test_a_plan_changes_nothing(planner: Planner, pool: Pool) -> None:
 async def test_blocked_devices_count_as_failures(
     planner: Planner, presence: PresenceCache, max_failures: int | str, starts: bool
 ) -> None:
-    """Two of six are away: with fewer allowed nothing would start, else they are left out."""
+    """Two of six are offline: with fewer allowed nothing would start, else they are left out."""
     presence.expire("d1")
     presence.expire("d4")
     plan = await planner.plan(order(strategy=Strategy(max_failures=max_failures)))
@@ -165,7 +165,7 @@ async def test_blocked_devices_count_as_failures(
     assert ("Leave out 2 devices, which a gate blocks." in plan.steps) == starts
 
 
-async def test_nobody_left(planner: Planner, presence: PresenceCache) -> None:
+async def test_no_device_left(planner: Planner, presence: PresenceCache) -> None:
     """A deployment without devices would not start, however many may fail."""
     for device_id in DEVICES:
         presence.expire(device_id)
@@ -183,8 +183,8 @@ async def test_a_show_that_fails_a_gate(planner: Planner, catalogue: FakeCatalog
     assert [check.gate for check in plan.checks if check.overridden] == ["photosensitivity"]
 
 
-async def test_whom_it_waits_for(planner: Planner, lookup: FakeDeploymentLookup) -> None:
-    """Every deployment that holds one of the devices, once."""
+async def test_the_deployments_that_a_plan_waits_for(planner: Planner, lookup: FakeDeploymentLookup) -> None:
+    """Every deployment that locks one of the devices, once."""
     lookup.held = {
         "d0": "dep_" + "B" * 26,
         "d1": "dep_" + "A" * 26,
@@ -203,7 +203,7 @@ async def test_devices_by_id(planner: Planner) -> None:
 
 
 async def test_one_device(planner: Planner) -> None:
-    """Words fit a single device, a moment and no observation."""
+    """The texts fit a single device, a moment and no observation."""
     asked = order(
         group=None,
         device_ids=["d0"],
@@ -228,15 +228,13 @@ async def test_one_device(planner: Planner) -> None:
         ({"overrides": [{"gate": "presence", "reason": "it will be there"}]}, "gate_not_overridable", 422),
     ],
 )
-async def test_an_order_that_cannot_be_meant(
-    planner: Planner, changes: dict[str, Any], code: str, status: int
-) -> None:
-    """It is expect_error with what to do, before anything is planned."""
+async def test_an_invalid_order(planner: Planner, changes: dict[str, Any], code: str, status: int) -> None:
+    """It is rejected with what to do, before anything is planned."""
     assert await expect_error(planner, order(**changes)) == (code, status)
 
 
 async def test_a_revoked_device(planner: Planner, pool: Pool) -> None:
-    """By name it is blocked; as a part of a group it is not one of it any more."""
+    """By id it is blocked; as a member of a group it is left out."""
     async with pool.acquire() as connection:
         await device_store.set_revoked(connection, ["d0"], NOW)
     assert "d0" not in [device.device_id for device in (await planner.plan(order())).devices]

@@ -1,4 +1,4 @@
-"""Which devices are there, from a real bucket."""
+"""Presence of devices, from a real bucket."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -39,8 +39,8 @@ class Clock:
         return self.now
 
 
-def test_an_entry_ends_without_a_word() -> None:
-    """After its time to live a device is gone, though nobody said so; when it was presence_of stays known."""
+def test_an_entry_expires_without_a_message() -> None:
+    """After its time to live a device is offline without any message; when it was last seen stays known."""
     clock = Clock()
     cache = PresenceCache(6.0, clock)
     cache.put("a", presence_of("a", alarms=[ALARM]))
@@ -69,7 +69,7 @@ def test_clocks_that_disagree(age_s: float, after_s: float, online: bool) -> Non
 async def bucket(
     jetstream: JetStreamContext, unique: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[KeyValue]:
-    """An empty bucket of this test alone, whose entries do not end while a test is held up."""
+    """A separate empty bucket, whose entries do not expire while a test is delayed."""
     name = f"PRESENCE_{unique}"
     monkeypatch.setattr(streams, "PRESENCE", replace(streams.PRESENCE, name=name, ttl=timedelta(days=1)))
     monkeypatch.setattr(presence_cache, "_PREFIX", f"$KV.{name}.")
@@ -88,9 +88,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_what_was_there_before_and_what_comes(
-    watcher: PresenceWatcher, bucket: KeyValue, unique: str
-) -> None:
+async def test_existing_and_later_entries(watcher: PresenceWatcher, bucket: KeyValue, unique: str) -> None:
     """Entries written before the start count, as do those written later; deleted ones do not."""
     await bucket.put(f"{unique}-a", presence_of(f"{unique}-a").to_json())
     await bucket.put(f"{unique}-x", b"not json")
@@ -106,6 +104,6 @@ async def test_what_was_there_before_and_what_comes(
 
 
 async def test_an_empty_bucket(watcher: PresenceWatcher) -> None:
-    """It starts also where nothing was ever written."""
+    """The watcher starts also when nothing was ever written."""
     await watcher.start()
     assert not watcher.cache.is_online("nobody")

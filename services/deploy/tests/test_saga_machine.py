@@ -75,7 +75,7 @@ class SagaMachine(RuleBasedStateMachine):
 
     @rule(faults=st.lists(st.sampled_from(FAULTS), min_size=1, max_size=4))
     def the_network_misbehaves(self, faults: list) -> None:
-        """The next commands meet these faults."""
+        """Let the next commands meet these faults."""
         self.model.faults.extend(faults)
 
     @precondition(lambda self: self.model.in_flight)
@@ -85,7 +85,7 @@ class SagaMachine(RuleBasedStateMachine):
 
     @rule(stalls=st.booleans())
     def the_process_dies(self, stalls: bool) -> None:
-        """Or only stalls, and does not know that it was replaced."""
+        """Let another process take over; with `stalls` the old one does not notice that it was replaced."""
         if stalls:
             self.stalled.append(self.process)
         self._take_over()
@@ -104,11 +104,11 @@ class SagaMachine(RuleBasedStateMachine):
     def a_device_goes(self, index: int) -> None:
         self._device(index).online = False
 
-    @rule(index=st.integers(0, 5), heals=st.booleans())
-    def a_device_comes_back(self, index: int, heals: bool) -> None:
+    @rule(index=st.integers(0, 5), reconciled=st.booleans())
+    def a_device_comes_back(self, index: int, reconciled: bool) -> None:
         device = self._device(index)
         device.online = True
-        if heals:
+        if reconciled:
             self.model.reconcile_device(device.id)
         self.process.run_turns()
 
@@ -122,7 +122,7 @@ class SagaMachine(RuleBasedStateMachine):
 
     @rule(index=st.integers(0, 5))
     def a_device_restarts_with_the_old_bundle(self, index: int) -> None:
-        """While it is watched, and says so."""
+        """During the observation, with a hello."""
         device = self._device(index)
         if self.process.state.devices[device.id].outcome == "active" and device.active == NEW:
             device._swap(OLD)
@@ -137,7 +137,7 @@ class SagaMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_log_is_the_truth(self) -> None:
-        """Folding the log again gives what the process holds."""
+        """Folding the log again gives the state of the process."""
         if hasattr(self, "model"):
             assert fold(DEPLOYMENT, map(from_json, self.model.log)) == self.process.state
 
@@ -166,7 +166,7 @@ class SagaMachine(RuleBasedStateMachine):
         return self.model.devices[self.model.device_ids[index % len(self.model.device_ids)]]
 
     def _end(self) -> None:
-        """From wherever it is it ends; then, among the devices that are there, all is new or all is old."""
+        """From every state it ends; then all connected devices run the new bundle, or all the old one."""
         self.model.faults.clear()
         self.model.in_flight.clear()
         if self.process.state.paused:
@@ -212,7 +212,7 @@ SagaMachine.TestCase.settings = settings(
 TestSaga = SagaMachine.TestCase
 
 
-def test_a_replaced_process_cannot_arm_a_device_that_was_taken_back() -> None:
+def test_a_replaced_process_cannot_arm_a_device_that_was_rolled_back() -> None:
     """It stalled between its intent and its command; by then the device knows a higher fence."""
     model = SagaModel(["k1-0"], Strategy(observe_seconds=0))
     device, stalled = model.devices["k1-0"], ExecutorModel(model, "one")

@@ -1,4 +1,4 @@
-"""The small rules of the saga: batches, bars, transitions, the log's form, what answers are worth."""
+"""The rules of the saga: batches, downbeats, transitions, the form of the log, checks of replies."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -82,12 +82,12 @@ def test_the_next_downbeat_is_the_first_that_can_be_reached(downbeats: list[floa
 
 
 def test_a_song_without_downbeats() -> None:
-    """Says so, and what to do."""
+    """The error says so, and what to do."""
     with pytest.raises(NoDownbeatError, match="has no downbeats; activate at a clock time"):
         next_downbeat([], START, START)
 
 
-def test_a_command_id_fits_whatever_the_device_is_called() -> None:
+def test_a_command_id_has_at_most_80_characters() -> None:
     """The longest parts together keep within the link's 80 characters."""
     assert len(command_id(DEPLOYMENT, "rollback", "x" * 40, 99)) <= 80
     assert command_id(DEPLOYMENT, "stage", "k1", 0) == f"{DEPLOYMENT[4:]}:stage:k1:0"
@@ -149,7 +149,7 @@ def test_the_log_is_read_as_it_was_written() -> None:
     assert fold(DEPLOYMENT, again) == fold(DEPLOYMENT, SUCCESS)
 
 
-def test_the_log_says_no_more_than_it_must() -> None:
+def test_the_log_leaves_out_empty_fields() -> None:
     """Fields that are None are left out."""
     assert set(json.loads(to_json(outcome("stage")))) == {"kind", "at", "device_id", "step", "result"}
 
@@ -191,15 +191,15 @@ def test_times_are_kept_to_the_millisecond(moment: datetime) -> None:
         ([*STAGED[:4]], intent("check"), "check cannot begin"),
     ],
 )
-def test_what_is_illegal_is_refused(log: list, illegal: object, says: str) -> None:
-    """Never a silent no-op: the writer is wrong, and hears where."""
+def test_illegal_entries_are_rejected(log: list, illegal: object, says: str) -> None:
+    """Never a silent no-op: the writer gets an error that names the state."""
     state = fold(DEPLOYMENT, log)
     with pytest.raises(IllegalTransitionError, match=says):
         apply(state, illegal)  # pyright: ignore[reportArgumentType]
 
 
-def test_an_undo_is_registered_with_the_intent() -> None:
-    """Before anything is done: a step of which nothing is known any more is taken back as well."""
+def test_a_compensation_is_registered_with_the_intent() -> None:
+    """Before anything is done: a step with an unknown result is undone as well."""
     staging = fold(DEPLOYMENT, [*STAGED[:8], intent("stage")])
     assert staging.devices["k1-0"].undo == ("discard",)
     activating = fold(DEPLOYMENT, [*STAGED, status_changed("activating"), intent("activate")])
@@ -208,7 +208,7 @@ def test_an_undo_is_registered_with_the_intent() -> None:
     assert due == [DeviceStep("rollback", "k1-0")]
 
 
-def test_an_activation_that_nobody_saw_gets_new_moments_but_not_for_ever() -> None:
+def test_an_interrupted_activation_gets_new_moments_but_not_forever() -> None:
     """Interrupted, it is staged as before; after a few rounds it counts as failed."""
     state = fold(DEPLOYMENT, [*STAGED, status_changed("activating")])
     for round_ in range(ACTIVATION_ROUNDS):
@@ -221,7 +221,7 @@ def test_an_activation_that_nobody_saw_gets_new_moments_but_not_for_ever() -> No
 
 
 def test_groups_are_admitted_whole_or_not_at_all() -> None:
-    """What was overtaken is left out; the others are written as if it had not been there."""
+    """An illegal group is left out; the others are applied as if it had not been there."""
     state = fold(DEPLOYMENT, [*STAGED, status_changed("activating")])
     good, bad = [intent("activate")], [intent("activate", "k1-1"), intent("activate", "k1-1")]
     after, admitted = admit(state, [good, bad, [outcome("activate")]])
@@ -230,12 +230,12 @@ def test_groups_are_admitted_whole_or_not_at_all() -> None:
     assert state == fold(DEPLOYMENT, [*STAGED, status_changed("activating")])
 
 
-def test_a_new_deployment_takes_its_devices_first() -> None:
-    """All of them at once, and nothing else is due."""
+def test_a_new_deployment_locks_its_devices_first() -> None:
+    """All locks at once, and nothing else is due."""
     assert next_steps(fold(DEPLOYMENT, [opened()]), START) == [LockDevices(("k1-0", "k1-1"))]
 
 
-def test_an_order_that_cannot_be_carried_out_takes_nothing() -> None:
+def test_an_impossible_order_locks_nothing() -> None:
     """It turns back at once, with its reason."""
     log = [opened(problem="no such bundle", problem_code="gone", bundle=None)]
     state = fold(DEPLOYMENT, log)
@@ -255,7 +255,7 @@ def test_a_given_time_is_waited_for_before_the_clocks_are_measured() -> None:
 
 
 def test_while_paused_nothing_new_begins() -> None:
-    """What is under way is finished; resumed, all is due again."""
+    """Steps in progress are finished; resumed, all is due again."""
     paused = Controlled(at=START, action="pause", by="anna")
     state = fold(DEPLOYMENT, [*STAGED[:8], intent("stage"), paused])
     assert next_steps(state, START) == [DeviceStep("stage", "k1-0", under_way=True)]
@@ -274,7 +274,7 @@ def test_the_guard_ends() -> None:
 
 
 def test_nothing_is_copied_that_did_not_change() -> None:
-    """A state is a value: what came before stays as it was."""
+    """A state is a value: the one before stays as it was."""
     before = State(DEPLOYMENT)
     after = apply(before, opened())
     assert (len(before.devices), len(after.devices)) == (0, 2)
@@ -285,8 +285,8 @@ def reply(**changes: object) -> DeviceReply:
     return DeviceReply.model_validate(values | changes)
 
 
-def test_a_device_is_believed_where_what_it_holds_bears_it_out() -> None:
-    """Done is not enough, and a refusal says what the device said."""
+def test_a_reply_counts_only_if_the_reported_state_confirms_it() -> None:
+    """`done` is not enough, and an error contains the device's reason."""
     holds = hello("k1-0", staged=[NEW])
     runs = hello("k1-0", active=RunningBundle(bundle_sha256=NEW))
     assert reply_checks.check_staged(reply(hello=holds), NEW) is None

@@ -1,4 +1,4 @@
-"""What goes on by itself goes on after a database that was away, however asyncpg tells of it."""
+"""Background work continues after the database was unavailable, whichever error asyncpg raises."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -21,8 +21,8 @@ DYING = [
 ]
 
 
-async def test_work_goes_on_after_the_database_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A killed server makes asyncpg raise also what it calls its own error; the process does not end by it."""
+async def test_work_continues_after_the_database_was_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A killed server makes asyncpg raise internal errors as well; the process continues."""
     monkeypatch.setattr(module, "POLL_S", 0.0)
     runner = DeploymentScheduler(
         cast("Pool", None), cast(ExecutorFactory, None), lambda: datetime.now(UTC), lease_s=5
@@ -43,7 +43,7 @@ async def test_work_goes_on_after_the_database_was_away(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("error", DYING, ids=lambda error: type(error).__name__)
-def test_a_message_comes_again_when_the_database_was_away(error: Exception) -> None:
-    """As often as of any other dependency that is away."""
+def test_a_message_is_redelivered_after_the_database_was_unavailable(error: Exception) -> None:
+    """It is retried as for any other dependency that is unavailable."""
     failure = classify(error, TRANSIENT_ERRORS, 6)
     assert (failure.code, failure.attempts_allowed) == ("dependency_failed", 6)

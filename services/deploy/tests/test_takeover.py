@@ -1,4 +1,4 @@
-"""Processes that die, stall or stop in the middle of a deployment: another goes on, and nothing is done twice."""
+"""Processes that die, stall or stop during a deployment: another continues, and nothing is done twice."""
 
 import asyncio
 import os
@@ -17,9 +17,9 @@ from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
 
 LEASE_S = 2.0
-"""A process that dies is missed sooner than it would be in operation."""
+"""Shorter than in operation, so that a dead process is replaced sooner."""
 NEVER_S = 3600.0
-"""A lease that does not end within a test: whoever goes on was handed the deployment."""
+"""A lease that does not expire within a test: the deployment was released."""
 
 
 @pytest.fixture
@@ -51,13 +51,13 @@ def processes(migrated: Infrastructure, tmp_path: Path):
 
 
 def kinds(device: FakeDevice) -> Counter[str]:
-    """How often a device really did what."""
+    """Count the device's effects by kind."""
     return Counter(effect.split()[0] for effect in device.effects)
 
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_killed_at_any_moment(harness: DeploymentHarness, processes: Processes, seed: int) -> None:
-    """`kill -9` at random moments, and again: the deployment ends, and the stage is all new or all old."""
+    """`kill -9` at random moments, repeatedly: the deployment ends with all devices new or all old."""
     rng = random.Random(seed)
     first = await processes.start()
     devices = await harness.add_devices(6)
@@ -79,10 +79,10 @@ async def test_killed_at_any_moment(harness: DeploymentHarness, processes: Proce
     assert all(kinds(device)["stage"] <= 1 and kinds(device)["activate"] <= 1 for device in devices)
 
 
-async def test_a_successor_goes_on_with_what_was_begun(
+async def test_a_successor_continues_the_steps_in_progress(
     harness: DeploymentHarness, processes: Processes
 ) -> None:
-    """Killed while devices fetch: they are not told to fetch again, and the deployment succeeds."""
+    """Killed while devices fetch: they do not fetch again, and the deployment succeeds."""
     first = await processes.start()
     devices = await harness.add_devices(4)
     for device in devices:
@@ -101,8 +101,10 @@ async def test_a_successor_goes_on_with_what_was_begun(
     assert [kinds(device) for device in devices] == [Counter(stage=1, activate=1)] * 4
 
 
-async def test_a_process_that_is_stopped_hands_over(harness: DeploymentHarness, processes: Processes) -> None:
-    """SIGTERM: another goes on, long before the lease would have ended."""
+async def test_a_stopped_process_releases_its_deployments(
+    harness: DeploymentHarness, processes: Processes
+) -> None:
+    """SIGTERM: another continues, long before the lease would have expired."""
     first = await processes.start(NEVER_S)
     devices = await harness.add_devices(3)
     for device in devices:
@@ -130,7 +132,7 @@ async def test_a_process_that_is_stopped_hands_over(harness: DeploymentHarness, 
 async def test_a_process_that_stalls_is_replaced_and_does_no_harm(
     harness: DeploymentHarness, processes: Processes
 ) -> None:
-    """Stopped for longer than its lease, then woken: it neither writes nor commands any more."""
+    """Stopped for longer than its lease, then continued: it neither writes nor commands any more."""
     first = await processes.start()
     devices = await harness.add_devices(3)
     for device in devices:
@@ -155,7 +157,7 @@ async def test_a_process_that_stalls_is_replaced_and_does_no_harm(
 
 
 async def test_two_processes_share_the_work(harness: DeploymentHarness, processes: Processes) -> None:
-    """Many deployments, two processes: each is driven by one, and no step is done twice."""
+    """Many deployments, two processes: each is executed by one, and no step is done twice."""
     await processes.start(NEVER_S)
     await processes.start(NEVER_S)
     groups = [await harness.add_devices(2) for _ in range(8)]

@@ -12,7 +12,7 @@ LATER = START + timedelta(seconds=3)
 
 
 def test_each_device_has_its_steps() -> None:
-    """Check to commit, each with its times and what status_changed of it."""
+    """From check to commit, each with its times and its result."""
     state = fold(DEPLOYMENT, SUCCESS)
     for view in device_views(state, SUCCESS):
         steps = [(step.step, step.status) for step in view.steps]
@@ -23,8 +23,8 @@ def test_each_device_has_its_steps() -> None:
         assert view.before.bundle_sha256 == OLD
 
 
-def test_a_step_under_way_and_one_that_was_overtaken() -> None:
-    """The one runs; the other ended when what takes it back began."""
+def test_a_step_in_progress_and_one_that_was_compensated() -> None:
+    """One is running; the other ended when its compensation began."""
     log = [*ACTIVE[:-2], status_changed("rolling_back"), intent("rollback", "k1-1", at=LATER)]
     log.insert(-2, intent("verify", "k1-1"))
     views = {view.device_id: view for view in device_views(fold(DEPLOYMENT, log), log)}
@@ -34,7 +34,7 @@ def test_a_step_under_way_and_one_that_was_overtaken() -> None:
 
 
 def test_observing_ends_for_a_device_with_its_alarm() -> None:
-    """For the others it goes on."""
+    """For the others it continues."""
     alarm = Alarmed(at=LATER, device_id="k1-0", alarm="drift", reason="drift_ms > 100 for 5s")
     log = [*ACTIVE, status_changed("observing", until=LATER), alarm]
     first, second = device_views(fold(DEPLOYMENT, log), log)
@@ -43,7 +43,7 @@ def test_observing_ends_for_a_device_with_its_alarm() -> None:
     assert (second.steps[-1].step, second.steps[-1].status) == ("observe", "running")
 
 
-def test_an_activation_tells_how_exact_it_was() -> None:
+def test_an_activation_shows_its_error() -> None:
     """In ms from the agreed moment; another round is another attempt."""
     log = [
         *ACTIVE[:-8],
@@ -58,8 +58,8 @@ def test_an_activation_tells_how_exact_it_was() -> None:
     assert (done.status, done.attempt, done.error_ms) == ("done", 2, -3.5)
 
 
-def test_the_log_tells_what_happened_and_not_every_step() -> None:
-    """Decisions, people, processes and failures; the rest stands in the timelines."""
+def test_the_log_lines_leave_out_successful_steps() -> None:
+    """Decisions, controls, processes and failures; the timelines hold the rest."""
     log = [
         *SUCCESS[:3],
         intent("check"),

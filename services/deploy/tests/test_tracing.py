@@ -1,4 +1,4 @@
-"""A deployment driven in this process: what it leaves in the trace."""
+"""The trace of a deployment that this process executes."""
 
 from collections.abc import AsyncIterator
 
@@ -19,7 +19,7 @@ async def harness(migrated: Infrastructure) -> AsyncIterator[DeploymentHarness]:
 
 
 async def test_every_step_is_a_span_of_one_trace(harness: DeploymentHarness) -> None:
-    """The trace of the request goes through all steps of all devices."""
+    """The trace of the request contains all steps of all devices."""
     devices = await harness.add_devices(2, connect=False)
     for device in devices:
         await device.connect()
@@ -41,6 +41,6 @@ async def test_every_step_is_a_span_of_one_trace(harness: DeploymentHarness) -> 
 
 
 def _is_about(span: ReadableSpan, deployment_id: str, device_ids: list[str]) -> bool:
-    """The runner also takes what other tests have left in the database."""
-    told = span.attributes or {}
-    return told.get("k1.deployment_id") == deployment_id or told.get("k1.device_id") in device_ids
+    """Return whether the span belongs to this test: the scheduler also executes what other tests have left."""
+    attributes = span.attributes or {}
+    return attributes.get("k1.deployment_id") == deployment_id or attributes.get("k1.device_id") in device_ids

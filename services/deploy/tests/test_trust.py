@@ -1,4 +1,4 @@
-"""Devices that trust other keys than the valid ones are told."""
+"""Devices that trust other keys than the valid ones are updated."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -68,10 +68,10 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 @pytest.mark.parametrize("trusted", [[], ["old"], ["older"], ["new", "old", "stolen"]])
-async def test_a_device_with_other_keys_is_told(
+async def test_a_device_with_other_keys_is_updated(
     updater: TrustUpdater, device: ScriptedDevice, trusted: list[str]
 ) -> None:
-    """One that lacks a key, and one that still trusts a key that is valid no more."""
+    """One that lacks a key, and one that still trusts a key that is not valid any more."""
     updater.handle_hello(hello(device.id, key_ids=trusted))
     await until(lambda: not updater._tasks)
     [(verb, command)] = device.commands
@@ -79,8 +79,8 @@ async def test_a_device_with_other_keys_is_told(
     assert (verb, command.keys_document, command.signatures) == ("trust", KEYS.document, KEYS.signatures)
 
 
-async def test_before_a_bundle_only_its_key_counts(updater: TrustUpdater, device: ScriptedDevice) -> None:
-    """A device that trusts the key is not told of others then; one that does not is told at once."""
+async def test_before_a_bundle_only_its_key_matters(updater: TrustUpdater, device: ScriptedDevice) -> None:
+    """A device that trusts the key gets no others then; one that does not is updated at once."""
     await updater.ensure_trusted(hello(device.id, key_ids=["old"]), "old")
     assert device.commands == []
     await updater.ensure_trusted(hello(device.id, key_ids=["old"]), "new")
@@ -96,8 +96,8 @@ async def test_a_device_with_the_same_keys_is_left_alone(
     assert device.commands == []
 
 
-async def test_each_telling_is_a_command_of_its_own(updater: TrustUpdater, device: ScriptedDevice) -> None:
-    """Keys that come back after others must not be answered from the device's memory."""
+async def test_each_update_has_a_new_command_id(updater: TrustUpdater, device: ScriptedDevice) -> None:
+    """A repeated id would get the reply to the keys before."""
     for _ in range(2):
         updater.handle_hello(hello(device.id))
     await until(lambda: not updater._tasks)
@@ -105,10 +105,10 @@ async def test_each_telling_is_a_command_of_its_own(updater: TrustUpdater, devic
     assert first != second
 
 
-async def test_what_fails_waits_for_the_next_hello(
+async def test_a_failed_update_waits_for_the_next_hello(
     updater: TrustUpdater, catalogue: Catalogue, device: ScriptedDevice, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A catalogue or a device that is away is told of in the log, and nothing else happens."""
+    """An unavailable catalogue or device is logged, and nothing else happens."""
     catalogue.away = True
     updater.handle_hello(hello(device.id))
     await until(lambda: not updater._tasks)
@@ -121,8 +121,8 @@ async def test_what_fails_waits_for_the_next_hello(
     await until(lambda: device.commands)
 
 
-async def test_many_ask_once() -> None:
-    """A thousand hellos at once are one question, and the answer is kept for a while and no longer."""
+async def test_concurrent_queries_are_one() -> None:
+    """A thousand hellos at once cause one query, and the response is cached for a limited time."""
     catalogue, now = Catalogue(), [0.0]
     keys = TrustedKeyCache(catalogue.list_keys, lambda: now[0])
     assert await asyncio.gather(*(keys.get() for _ in range(1000))) == [KEYS] * 1000
@@ -132,8 +132,8 @@ async def test_many_ask_once() -> None:
     assert catalogue.asked == 2
 
 
-async def test_a_key_that_is_newer_than_what_was_kept_is_asked_for() -> None:
-    """However new what was kept is, but not by each of a thousand devices, where it is nobody's."""
+async def test_a_key_that_is_newer_than_the_cache_is_fetched() -> None:
+    """However new the cache is, but not for each of a thousand devices if the key is unknown."""
     catalogue, now = Catalogue(), [0.0]
     keys = TrustedKeyCache(catalogue.list_keys, lambda: now[0])
     await keys.get()
