@@ -153,7 +153,6 @@ class SagaModel:
     sequence: int = 0
     owner_fence: int = 0
     """The fence of the process that may write the log."""
-    rollbacks: list[tuple[int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.devices = {device_id: ModelDevice(device_id) for device_id in self.device_ids}
@@ -250,6 +249,8 @@ class ExecutorModel:
         """
         if self.fence != self.model.owner_fence:
             raise StaleFenceError
+        for entry in entries:
+            self._check_rollback_order(entry)
         state, [admitted] = admit(self.state, [entries])
         if not admitted:
             assert all(self._is_late(entry) for entry in entries), entries
@@ -257,6 +258,12 @@ class ExecutorModel:
         self.state = state
         self.model.log.extend(map(to_json, entries))
         return True
+
+    def _check_rollback_order(self, entry: LogEntry) -> None:
+        """When the whole deployment is rolled back, the newest batch comes first."""
+        if isinstance(entry, Intent) and entry.step == "rollback" and self.state.status == "rolling_back":
+            due = [each.batch or 0 for each in self.state.devices.values() if each.next_undo == "rollback"]
+            assert (self.state.devices[entry.device_id].batch or 0) == max(due), entry
 
     def _is_late(self, entry: LogEntry) -> bool:
         if not isinstance(entry, Outcome):
@@ -347,7 +354,6 @@ class ExecutorModel:
             problem = None if device.active == NEW else "it runs something else"
         if step.step == "rollback":
             problem = problem or (None if device.active == OLD else "it still runs it")
-            self.model.rollbacks.append((self.state.devices[device.id].batch or 0, device.id))
         self.write(self._outcome(step.step, device.id, problem, **more))
 
     def _activate(self, step: ActivateBatch) -> Generator[None, None, None]:

@@ -227,4 +227,4 @@ async def test_a_hundred_devices_at_once(
         return collected
 
     assert set(await asyncio.gather(*map(whole, ids))) == {DATA}
-    assert cache._objects.reads == 1  # type: ignore[attr-defined]
+    assert cache.objects.reads == 1  # type: ignore[attr-defined]

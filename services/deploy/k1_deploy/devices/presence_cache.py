@@ -7,7 +7,7 @@ time to live. That is computed here as well, because the end of an entry is not 
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, cast
 
@@ -30,30 +30,30 @@ class _Entry:
     """By the monotonic clock, in s."""
 
 
+@dataclass(frozen=True, slots=True)
 class PresenceCache:
     """The last presence entry of each device."""
 
-    def __init__(self, ttl_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Use `clock`, monotonic, in s."""
-        self._ttl_s = ttl_s
-        self._clock = clock
-        self._entries: dict[str, _Entry] = {}
+    ttl_s: float
+    clock: Callable[[], float] = time.monotonic
+    """Monotonic, in s."""
+    _entries: dict[str, _Entry] = field(default_factory=dict[str, _Entry])
 
     def put(self, device_id: str, presence: Presence, age_s: float = 0.0) -> None:
         """Store an entry that was written `age_s` ago."""
-        left = min(max(self._ttl_s - age_s, 0.0), self._ttl_s)
-        self._entries[device_id] = _Entry(presence, self._clock() + left)
+        left = min(max(self.ttl_s - age_s, 0.0), self.ttl_s)
+        self._entries[device_id] = _Entry(presence, self.clock() + left)
 
     def expire(self, device_id: str) -> None:
         """Mark the entry of a device as expired."""
         known = self._entries.get(device_id)
         if known:
-            self._entries[device_id] = _Entry(known.presence, self._clock())
+            self._entries[device_id] = _Entry(known.presence, self.clock())
 
     def is_online(self, device_id: str) -> bool:
         """Return whether the device is online now."""
         known = self._entries.get(device_id)
-        return known is not None and known.ends_at > self._clock()
+        return known is not None and known.ends_at > self.clock()
 
     def last_seen(self, device_id: str) -> datetime | None:
         """Return when the device was last seen, as far as this process knows; also for one that is offline."""
@@ -66,15 +66,19 @@ class PresenceCache:
         return known.presence.alarms if known and self.is_online(device_id) else []
 
 
+def _new_cache() -> PresenceCache:
+    ttl = streams.PRESENCE.ttl
+    assert ttl is not None
+    return PresenceCache(ttl.total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
 class PresenceWatcher:
     """Fills the cache from the bucket."""
 
-    def __init__(self, client: Client, jetstream: JetStreamContext) -> None:
-        ttl = streams.PRESENCE.ttl
-        assert ttl is not None
-        self.cache = PresenceCache(ttl.total_seconds())
-        self._client = client
-        self._jetstream = jetstream
+    client: Client
+    jetstream: JetStreamContext
+    cache: PresenceCache = field(default_factory=_new_cache)
 
     async def start(self) -> None:
         """Subscribe for as long as the connection lives, and read the existing entries.
@@ -82,8 +86,8 @@ class PresenceWatcher:
         A plain subscription receives what is written to the bucket, and resumes after a lost connection; entries that
         were missed meanwhile are renewed within the time to live.
         """
-        await self._client.subscribe(f"{_PREFIX}*", cb=self._written)
-        bucket = await self._jetstream.key_value(streams.PRESENCE.name)
+        await self.client.subscribe(f"{_PREFIX}*", cb=self._written)
+        bucket = await self.jetstream.key_value(streams.PRESENCE.name)
         watcher = await bucket.watchall()
         async for entry in watcher:
             if entry is None:

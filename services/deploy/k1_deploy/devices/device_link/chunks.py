@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from nats.aio.client import Client
@@ -28,13 +28,13 @@ class ChunkRejectedError(Exception):
     """Why the device gets no bytes; the message is sent to the device."""
 
 
+@dataclass(frozen=True, slots=True)
 class BundleCache:
     """Keeps the last requested bundles in memory; concurrent requests for one bundle read the store once."""
 
-    def __init__(self, objects: ObjectStore) -> None:
-        self._objects = objects
-        self._bundles: OrderedDict[str, bytes] = OrderedDict()
-        self._reading: dict[str, asyncio.Task[bytes]] = {}
+    objects: ObjectStore
+    _bundles: OrderedDict[str, bytes] = field(default_factory=OrderedDict[str, bytes])
+    _reading: dict[str, asyncio.Task[bytes]] = field(default_factory=dict[str, asyncio.Task[bytes]])
 
     async def get(self, sha256: str) -> bytes:
         """Return a bundle.
@@ -54,7 +54,7 @@ class BundleCache:
         return await asyncio.shield(reading)
 
     async def _read(self, sha256: str) -> bytes:
-        data = self._bundles[sha256] = await self._objects.get_bytes(bundle_key(sha256))
+        data = self._bundles[sha256] = await self.objects.get_bytes(bundle_key(sha256))
         while len(self._bundles) > 1 and sum(map(len, self._bundles.values())) > CACHE_BYTES:
             self._bundles.popitem(last=False)
         return data

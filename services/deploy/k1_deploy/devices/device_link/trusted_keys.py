@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Final
 
 from k1_contracts.devices import DeviceHello, Trust
@@ -20,17 +21,17 @@ MAX_AGE_S: Final = 30.0
 _log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True, eq=False)
 class TrustedKeyCache:
     """Caches the catalogue's list of valid keys."""
 
-    def __init__(
-        self, fetch: Callable[[], Awaitable[KeySet]], clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        """Query with `fetch`, which raises AnswerError; `clock` is monotonic, in s."""
-        self._fetch = fetch
-        self._clock = clock
-        self._cached: tuple[KeySet, float] | None = None
-        self._lock = asyncio.Lock()
+    fetch: Callable[[], Awaitable[KeySet]]
+    """Queries the catalogue; raises AnswerError."""
+    clock: Callable[[], float] = time.monotonic
+    """Monotonic, in s."""
+    _cached: tuple[KeySet, float] | None = None
+    """The list, with the time of its query."""
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def get(self, wanted: str | None = None) -> KeySet:
         """Return the valid keys.
@@ -41,26 +42,26 @@ class TrustedKeyCache:
         Raises:
             AnswerError: the catalogue does not respond.
         """
-        called_at = self._clock()
+        called_at = self.clock()
         async with self._lock:
             if self._cached is None or self._is_old(*self._cached, called_at, wanted):
-                fetched_at = self._clock()
-                self._cached = await self._fetch(), fetched_at
+                fetched_at = self.clock()
+                self._cached = await self.fetch(), fetched_at
             return self._cached[0]
 
     def _is_old(self, keys: KeySet, fetched_at: float, called_at: float, wanted: str | None) -> bool:
         known = wanted is None or wanted in {key.kid for key in keys.keys}
-        return self._clock() - fetched_at > MAX_AGE_S if known else fetched_at < called_at
+        return self.clock() - fetched_at > MAX_AGE_S if known else fetched_at < called_at
 
 
+@dataclass(frozen=True, slots=True)
 class TrustUpdater:
     """Sends the valid keys to devices. A failed update is tried again at the device's next hello."""
 
-    def __init__(self, link: DeviceLink, keys: TrustedKeyCache) -> None:
-        self._link = link
-        self._keys = keys
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(MAX_CONCURRENT_UPDATES)
+    link: DeviceLink
+    keys: TrustedKeyCache
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_CONCURRENT_UPDATES))
 
     def handle_hello(self, hello: DeviceHello) -> None:
         """Start an update if the device trusts other keys than the valid ones."""
@@ -76,7 +77,7 @@ class TrustUpdater:
     async def _update(self, hello: DeviceHello, wanted: str | None = None) -> None:
         try:
             async with self._slots:
-                keys = await self._keys.get(wanted)
+                keys = await self.keys.get(wanted)
                 if keys.document and set(hello.key_ids) != {key.kid for key in keys.keys}:
                     await self._send(hello.id, keys.document, keys.signatures)
         except (AnswerError, DeviceUnreachable) as error:
@@ -85,7 +86,7 @@ class TrustUpdater:
     async def _send(self, device_id: str, document: str, signatures: dict[str, str]) -> None:
         # A new id each time: the device would answer a repeated one from its memory, although its keys changed.
         command = Trust(command_id=new_id("evt"), keys_document=document, signatures=signatures)
-        reply = await self._link.call(device_id, "trust", command, timeout_s=TIMEOUT_S)
+        reply = await self.link.call(device_id, "trust", command, timeout_s=TIMEOUT_S)
         if reply.status != "done":
             reason = f"{reply.code}: {reply.message}"
             _log.warning("trusted keys rejected", extra={"device_id": device_id, "reason": reason})
