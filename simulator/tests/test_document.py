@@ -9,7 +9,7 @@ import pytest
 
 from k1_contracts import devices
 from k1_contracts.base import Contract
-from k1_deploy.devices.access.connection_table import MAX_CONNECTIONS
+from k1_deploy.devices.access.connection_table import MOST_CONNECTIONS
 from k1_deploy.gates import SPACE_MARGIN_BYTES
 from k1_graph.catalogue import catalogue
 from k1_platform.device_errors import BURST, PER_SECOND

@@ -24,8 +24,8 @@ from k1_contracts import streams, subjects
 from k1_contracts.bundles import BundleInfo, GetBundle
 from k1_contracts.graph_queries import KeySet, PublicKey
 from k1_contracts.queries import Answer
-from k1_deploy.orchestration.storage.bundle_locations import save_location
 from k1_deploy.migrate import migrate
+from k1_deploy.orchestration.storage.bundle_locations import save_location
 from k1_graph.bundle.container import key_id
 from k1_platform.database import open_pool
 from k1_platform.nats_connection import connect_options

@@ -1,7 +1,7 @@
 """Fake devices for tests of whole deployments: the device link in memory, with a fault for each step.
 
-They implement the protocol (fences, repeated commands, A/B bundles, separate clocks), fetch from the store and check the
-hash. The simulator implements signatures and manifests.
+They implement the protocol (fences, repeated commands, A/B bundles, separate clocks), fetch from the store and check
+the hash. The simulator implements signatures and manifests.
 """
 
 import asyncio

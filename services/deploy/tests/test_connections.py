@@ -23,7 +23,7 @@ from k1_deploy.devices.access import connection_monitor, connection_table
 from k1_deploy.devices.access.connection_monitor import ConnectionMonitor
 from k1_deploy.devices.access.connection_table import (
     CONNECTS,
-    MAX_CONNECTIONS,
+    MOST_CONNECTIONS,
     TAKEOVERS,
     TAKEOVERS_WITHIN,
     Connection,
@@ -234,8 +234,8 @@ async def test_connections_of_a_credential_are_limited(
         return await nats.connect(**connect_options(settings), allow_reconnect=False)
 
     other = await connect(b, "b")
-    clients = [await connect(a, "a") for _ in range(MAX_CONNECTIONS + 3)]
-    await until(lambda: sum(c.is_connected for c in clients) == MAX_CONNECTIONS, "the oldest are cut off")
+    clients = [await connect(a, "a") for _ in range(MOST_CONNECTIONS + 3)]
+    await until(lambda: sum(c.is_connected for c in clients) == MOST_CONNECTIONS, "the oldest are cut off")
     assert [c.is_connected for c in clients[:3]] == [False] * 3
     assert other.is_connected
     for client in itertools.chain(clients, [other]):

@@ -113,7 +113,7 @@ async def test_a_device_publishes_on_its_own_subjects(
 async def test_a_device_cannot_make_the_server_publish_for_it(
     server: NatsServer, services: Client, tmp_path: Path
 ) -> None:
-    """A message may name any reply subject; the server publishes nothing there, neither to B's commands nor to a bucket."""
+    """A message may name any reply subject; the server publishes nothing to it, be it B's commands or a bucket."""
     minted = issuer_for(server).mint("A", "nats")
     async with record_subjects(services) as seen, over_nats(server, minted.credential, tmp_path) as link:
         jetstream = services.jetstream(timeout=PATIENCE_S)

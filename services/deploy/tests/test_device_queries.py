@@ -139,7 +139,7 @@ async def test_added_listed_and_read(queries: DeviceQueries, pool: Pool) -> None
 
 
 async def test_a_device_that_exists(queries: DeviceQueries, credentials: FakeCredentials) -> None:
-    """It is an error, and nothing of the request happens; renewed it gets a new credential and the old one is revoked."""
+    """It is an error and nothing happens; renewed it gets a new credential and the old one is revoked."""
     await queries.add_devices(add("a"))
     assert await expect_error(queries.add_devices(add("new", "a"))) == ("device_exists", 409)
     assert (await queries.list_devices(ListDevices())).total == 1

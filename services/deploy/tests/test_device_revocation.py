@@ -109,7 +109,7 @@ async def test_exactly_the_given_keys_are_revoked(server: NatsServer, tmp_path: 
 async def test_a_clock_that_was_ahead_does_not_prevent_a_revocation(
     server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A credential issued by a process whose clock is years ahead is revoked like any other, also after one revoked there."""
+    """A credential issued by a clock that is years ahead can be revoked, also after one revoked by that clock."""
     with monkeypatch.context() as ahead:
         ahead.setattr("time.time", lambda: 4_000_000_000)
         a, b = (issuer_for(server).mint(name, "nats") for name in "AB")

@@ -89,7 +89,7 @@ async def consumers(jetstream: JetStreamContext) -> dict[str, int]:
 
 
 async def test_an_older_server_is_cleaned_and_limited(server: NatsServer, services: Client) -> None:
-    """The attack leaves consumers on a server that is not provisioned; provisioning deletes them and ends the attack."""
+    """The attack leaves consumers on an unprovisioned server; provisioning deletes them and ends the attack."""
     jetstream = services.jetstream(timeout=PATIENCE_S)
     attacker = issuer_for(server).mint("A", "mqtt").credential
     assert set(await leave_sessions(server, attacker, 1, "before")) == {1}

@@ -34,8 +34,8 @@ class Inventory:
     async def handle_hello(self, message: NatsMessage) -> None:
         """Store the hello of a device that has connected.
 
-        A malformed hello, and one with the id of another device, are errors of the device: it gets an error message, and
-        the hello is acknowledged. As dead letters they would let one device push out those of others.
+        A malformed hello, and one with the id of another device, are errors of the device: it gets an error message,
+        and the hello is acknowledged. As dead letters they would let one device push out those of others.
 
         Raises:
             PermanentError: the device was never added, or was revoked.

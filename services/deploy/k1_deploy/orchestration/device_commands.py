@@ -55,7 +55,7 @@ C = TypeVar("C", bound=DeviceCommand)
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """The sender of commands. `fence` is called before each command and raises when this process may not act any more."""
+    """The sender of commands; `fence` is called before each and raises when this process may not act any more."""
 
     deployment_id: str | None
     fence: Callable[[], int]

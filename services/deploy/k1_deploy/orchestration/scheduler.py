@@ -1,7 +1,7 @@
 """Picks the deployments that this process executes, renews their leases and releases them.
 
-The deployments are shared among the processes. A process that is stopped releases its deployments at once; the leases of
-one that dies expire, and one that cannot renew a lease stops before the lease expires.
+The deployments are shared among the processes. A process that is stopped releases its deployments at once; the leases
+of one that dies expire, and one that cannot renew a lease stops before the lease expires.
 """
 
 import asyncio

@@ -117,7 +117,7 @@ class DeploymentQueries:
 
 
 def _fold_views(deployment_id: str, entries: Sequence[LogEntry]) -> tuple[State, list[DeviceDeployment]]:
-    """Return the state and the devices' timelines; call it in a thread, as it takes tenths of a second for 1000 devices."""
+    """Return the state and the timelines; call it in a thread: it takes tenths of a second for 1000 devices."""
     state = fold(deployment_id, entries)
     return state, device_views(state, entries)
 

@@ -8,8 +8,8 @@ blocked     failed     failed      failed      failed     failed      (a step or
                                                       unreachable: rollback_pending, reconciled later
 ```
 
-`undo` lists the compensations that are due, oldest first. A step's *intent* adds its compensation, so that a step with an
-unknown result is undone as well.
+`undo` lists the compensations that are due, oldest first. A step's *intent* adds its compensation, so that a step
+with an unknown result is undone as well.
 """
 
 from dataclasses import dataclass, replace

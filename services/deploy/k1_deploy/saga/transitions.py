@@ -67,8 +67,8 @@ def apply(state: State, entry: LogEntry) -> State:
 def admit(state: State, groups: Sequence[Sequence[LogEntry]]) -> tuple[State, list[bool]]:
     """Return the state after those groups of entries that are still legal, and which groups they are.
 
-    Several tasks write at the same time: when an outcome is written, an alarm may have undone the step. A group is admitted
-    as a whole or not at all; of several entries each must concern one device.
+    Several tasks write at the same time: when an outcome is written, an alarm may have undone the step. A group is
+    admitted as a whole or not at all; of several entries each must concern one device.
     """
     devices = dict(state.devices)
     draft, admitted = replace(state, devices=devices), list[bool]()

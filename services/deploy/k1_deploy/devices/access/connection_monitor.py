@@ -22,7 +22,7 @@ from k1_contracts import subjects
 from k1_contracts.base import rfc3339
 from k1_contracts.devices import DEVICE_ID, DeviceAlarm
 from k1_contracts.streams import EVENTS
-from k1_deploy.devices.access.connection_table import MAX_CONNECTIONS, Connection, ConnectionTable
+from k1_deploy.devices.access.connection_table import MOST_CONNECTIONS, Connection, ConnectionTable
 from k1_platform.broker import Bus, make_event, publish_event
 from k1_platform.device_credentials import DeviceKeys, mqtt_client_id
 from k1_platform.device_errors import DeviceErrors, Problem
@@ -100,10 +100,10 @@ class ConnectionMonitor:
 
     async def _check_connections(self, client: Client) -> None:
         for connections in self.connections.shared_credentials():
-            for surplus in connections[:-MAX_CONNECTIONS]:
+            for surplus in connections[:-MOST_CONNECTIONS]:
                 await _request(client, surplus.server_id, "KICK", {"cid": surplus.number})
                 _log.warning("surplus connection closed", extra={"device_id": surplus.device_id})
-            kept = connections[-MAX_CONNECTIONS:]
+            kept = connections[-MOST_CONNECTIONS:]
             self.connections.record_message_counts(kept, await _messages(client, kept), datetime.now(UTC))
         self._unpublished += self.connections.update_alarms(datetime.now(UTC))
         while self._unpublished:

@@ -15,7 +15,7 @@ from typing import Final
 
 from k1_contracts.devices import AlarmLevel, DeviceAlarm
 
-MAX_CONNECTIONS: Final = 4
+MOST_CONNECTIONS: Final = 4
 """With one credential; the oldest connections beyond are closed."""
 IN_FLIGHT: Final = timedelta(seconds=1)
 """Messages of a dead connection may still arrive so long after the new one began."""

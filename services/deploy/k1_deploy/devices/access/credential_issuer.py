@@ -13,8 +13,8 @@ from k1_platform.nats_jwt import KeyKind, KeyPair
 class NatsCredentialIssuer:
     """Issues credentials at any time; revokes them under the caller's lock.
 
-    A credential is valid once it is issued; nothing has to be published. Store its `public_key`: revocation is by that key,
-    not by the device's id.
+    A credential is valid once it is issued; nothing has to be published. Store its `public_key`: revocation is by
+    that key, not by the device's id.
     """
 
     def __init__(self, folder: Path, nats_url: str) -> None:
@@ -38,9 +38,9 @@ class NatsCredentialIssuer:
         """Make exactly these credentials invalid; the server disconnects their users at once.
 
         `public_keys`: ALL that were ever revoked, from the database: one that is left out becomes valid again. Two
-        concurrent calls could lose the keys of one, so hold one lock of the database around reading them and this call.
-        Also call it when the service starts: it updates what devices may do to this version of the code, and restores the
-        revocations on a server whose data was restored.
+        concurrent calls could lose the keys of one, so hold one lock of the database around reading them and this
+        call. Also call it when the service starts: it updates what devices may do to this version of the code, and
+        restores the revocations on a server whose data was restored.
 
         Raises:
             TransientError: the server did not respond in time. It may have stored the keys; call again.

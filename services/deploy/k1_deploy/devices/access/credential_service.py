@@ -36,7 +36,7 @@ class CredentialService:
         """Send every credential that was ever revoked to the server, one process at a time.
 
         Raises:
-            TransientError: the server did not respond; the database keeps the revocations, so calling again completes it.
+            TransientError: the server did not respond; the database keeps the revocations: call again.
         """
         async with self.pool.acquire() as connection, connection.transaction():
             await self.issuer.revoke(await lock_revoked_keys(connection))
@@ -45,7 +45,7 @@ class CredentialService:
         """Push the revocations and delete the MQTT sessions of these devices.
 
         Raises:
-            TransientError: the server did not respond; the database keeps the revocations, so calling again completes it.
+            TransientError: the server did not respond; the database keeps the revocations: call again.
         """
         await self.push_revocations()
         try:

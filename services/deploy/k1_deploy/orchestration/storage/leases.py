@@ -1,7 +1,7 @@
 """The leases of deployments: of several processes exactly one executes a deployment, protected by a fencing token.
 
-A lease expires when it is not renewed. The process that claims the deployment then gets a higher fence; from that moment
-on, writes and commands with a lower one have no effect. The database's clock counts.
+A lease expires when it is not renewed. The process that claims the deployment then gets a higher fence; from that
+moment on, writes and commands with a lower one have no effect. The database's clock counts.
 """
 
 import time
@@ -57,8 +57,8 @@ async def claim(
 ) -> list[DeploymentLease]:
     """Claim deployments without a valid lease that are due or have a signal, the oldest first.
 
-    A claimed deployment stays due until it is released: if its owner dies, what made it due may have been handled already,
-    but the rest was not.
+    A claimed deployment stays due until it is released: if its owner dies, what made it due may have been handled
+    already, but the rest was not.
     """
     valid_until = clock() + duration_s * _SAFETY_SHARE  # before the query, because its result may be late
     rows = await connection.fetch(
