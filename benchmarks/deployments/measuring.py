@@ -18,8 +18,8 @@ from k1_contracts.ids import new_id
 from k1_contracts.messages.deployment_queries import ControlDeployment, DeploymentView
 from k1_contracts.messages.deployments import RequestDeployment, Strategy
 from k1_contracts.messages.devices import AddDevices, DevicesAdded
-from k1_deploy.devices.link import DeviceLink
-from k1_deploy.driving.bundles import Bundles
+from k1_deploy.devices.device_link.link import DeviceLink
+from k1_deploy.orchestration.storage.bundle_locations import BundleLocator
 from k1_platform.processes.threads import in_thread
 from k1_platform.storage.objects import ObjectStore
 from k1_simulator.identity import device_names, provisioned
@@ -82,7 +82,7 @@ async def measure(world: World, count: int, bytes_per_s: float | None) -> Measur
         objects = ObjectStore(world.objects)
         link = DeviceLink(session.client)
         await link.start()
-        peer = OneByOne(link, Bundles(session.pool, objects), world.old, world.new)
+        peer = OneByOne(link, BundleLocator(session.pool, objects), world.old, world.new)
         peer_out_s = await peer.roll_out(device_ids)
         peer_moments = await in_thread(fleet.moments)
         peer_back_s = await peer.roll_back(device_ids)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 from k1_contracts.messages.device_link import Activate, Deactivate, DeviceCommand, DeviceReply, Info, Verb
-from k1_deploy.devices.link import DeviceLink
-from k1_deploy.driving.bundles import Bundles, source_of
+from k1_deploy.devices.device_link.link import DeviceLink
+from k1_deploy.orchestration.storage.bundle_locations import BundleLocator, location_of
 from tests.chaos.shows import Show
 
 TIMEOUT_S = 30.0
@@ -15,7 +15,7 @@ TIMEOUT_S = 30.0
 class OneByOne:
     """Says each command once and waits for its final answer; whatever goes wrong ends it."""
 
-    def __init__(self, link: DeviceLink, bundles: Bundles, old: Show, new: Show) -> None:
+    def __init__(self, link: DeviceLink, bundles: BundleLocator, old: Show, new: Show) -> None:
         self._link = link
         self._bundles = bundles
         self._old = old
@@ -25,7 +25,7 @@ class OneByOne:
         """Stage on each, then activate each, then ask each what it runs; s."""
         began = time.monotonic()
         for device_id in device_ids:
-            stage = self._bundles.stage(source_of(self._new.info), uuid4().hex)
+            stage = self._bundles.stage(location_of(self._new.info), uuid4().hex)
             await self._call(device_id, "stage", stage)
         for device_id in device_ids:
             await self._call(

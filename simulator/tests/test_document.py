@@ -25,7 +25,7 @@ from k1_contracts.messages.device_link import (
 )
 from k1_contracts.messages.telemetry import TelemetrySample
 from k1_contracts.streams import DEVICE_MESSAGE_MAX_BYTES
-from k1_deploy.devices.connections import MOST_CONNECTIONS
+from k1_deploy.devices.access.connection_table import MOST_CONNECTIONS
 from k1_deploy.gates import SPACE_MARGIN_BYTES
 from k1_graph.catalogue import catalogue
 from k1_platform.nats.device_errors import BURST, PER_SECOND

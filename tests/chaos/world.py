@@ -25,8 +25,8 @@ from k1_contracts.durables import DEPLOY, DEPLOY_DEVICES
 from k1_contracts.messages.bundles import BundleInfo, GetBundle
 from k1_contracts.messages.graphs import KeySet, PublicKey
 from k1_contracts.rpc import Response
-from k1_deploy.driving.bundles import remember_bundle
 from k1_deploy.migrate import migrate
+from k1_deploy.orchestration.storage.bundle_locations import save_location
 from k1_graph.bundle.container import key_id
 from k1_platform.auth.signing import ensure_key, load_keys
 from k1_platform.nats.connection import connect_options
@@ -124,7 +124,7 @@ class World:
             await client.close()
         await migrate(self.postgres)
         async with await open_pool(self.postgres, "chaos") as pool, pool.acquire() as connection:
-            await remember_bundle(connection, self.old.info)
+            await save_location(connection, self.old.info)
 
     def run_deploys(self, count: int, settings: dict[str, str]) -> None:
         """So many processes with these settings run from now on; those that do are left alone."""

@@ -1,8 +1,12 @@
-"""Deploy: puts bundles on devices by a saga, and knows what every device is, holds and should run.
+"""Deploy: puts bundles on devices by a saga, and knows the reported and the desired state of every device.
 
-Facts and commands come in on the durables `deploy` and `deploy-devices` and change PostgreSQL (schema
-`deploy`); questions come in on `rpc.deploy.*`; devices are spoken to over the device link (`link.py`).
-`handlers.py` is the index: every subject and what handles it. The rules are pure: gates in `gates.py`, the
-clocks of devices in `clock.py`, deployments in `saga/`. SQL stands in `device_store.py` and `store.py`, and
-everything is put together in `app.py`.
+The service consumes the durables `deploy` and `deploy-devices`, changes PostgreSQL (schema `deploy`), responds to
+queries on `rpc.deploy.*`, and sends commands to devices over the device link. `handlers.py` is the index of its
+subjects; `app.py` creates and connects its parts:
+
+* `requests`: orders for deployments, plans and queries;
+* `orchestration`: the scheduler and executor of deployments, the reconciler, and their tables in `storage`;
+* `devices`: the devices' table, link, credentials and presence;
+* `saga`: the rules of a deployment, pure;
+* `gates.py`: the checks before a deployment, pure.
 """

@@ -1,4 +1,4 @@
-"""The composition root: settings in, connections opened, handlers wired."""
+"""The composition root: reads the settings, opens the connections and wires the handlers."""
 
 import asyncio
 import logging
@@ -11,33 +11,34 @@ from prometheus_client import Gauge
 
 from k1_contracts.durables import DEPLOY, DEPLOY_DEVICES
 from k1_contracts.messages.device_link import DeviceHello
-from k1_deploy import store
-from k1_deploy.catalogue import Catalogue
-from k1_deploy.deployment_questions import DeploymentQuestions
-from k1_deploy.devices.chunks import BundleCache, Chunks
-from k1_deploy.devices.connection_watch import ConnectionWatch
-from k1_deploy.devices.credentials import DeviceCredentials
-from k1_deploy.devices.device_questions import DeviceQuestions, no_alarms
+from k1_deploy.catalogue_client import CatalogueClient
+from k1_deploy.devices.access.connection_monitor import ConnectionMonitor
+from k1_deploy.devices.access.credential_issuer import NatsCredentialIssuer
+from k1_deploy.devices.access.credential_service import CredentialService
+from k1_deploy.devices.device_link.chunk_requests import ChunkRequests
+from k1_deploy.devices.device_link.chunks import BundleCache, ChunkServer
+from k1_deploy.devices.device_link.link import DeviceLink
+from k1_deploy.devices.device_link.trusted_keys import TrustedKeyCache, TrustUpdater
+from k1_deploy.devices.device_queries import DeviceQueries, no_alarms
 from k1_deploy.devices.device_store import SCHEMA, DeviceRow
-from k1_deploy.devices.fetch_intake import FetchIntake
 from k1_deploy.devices.inventory import Inventory
-from k1_deploy.devices.link import DeviceLink
-from k1_deploy.devices.presence import PresenceWatch
-from k1_deploy.devices.revoking import CredentialKeeper
-from k1_deploy.devices.trust import TrustedKeys, TrustKeeper
-from k1_deploy.driving.alarms import Alarms
-from k1_deploy.driving.bundles import Bundles
-from k1_deploy.driving.commands import Commands
-from k1_deploy.driving.healing import Healing
-from k1_deploy.driving.live import LiveFeed
-from k1_deploy.driving.locks import DeviceHoldings
-from k1_deploy.driving.opening import Opening
-from k1_deploy.driving.runner import Runner
-from k1_deploy.driving.step_metrics import StepMetrics
-from k1_deploy.handlers import answer_questions, consume_hellos, consume_orders
-from k1_deploy.planning import Planner
-from k1_deploy.requests import Requests
-from k1_deploy.saga.entries import logged
+from k1_deploy.devices.presence_cache import PresenceWatcher
+from k1_deploy.handlers import consume_events, consume_hellos, serve_queries, subscribe_devices
+from k1_deploy.orchestration.device_commands import DeviceCommands
+from k1_deploy.orchestration.executor_factory import ExecutorFactory
+from k1_deploy.orchestration.live_feed import LiveFeed
+from k1_deploy.orchestration.reconciler import Reconciler
+from k1_deploy.orchestration.scheduler import DeploymentScheduler
+from k1_deploy.orchestration.signal_intake import SignalIntake
+from k1_deploy.orchestration.step_metrics import StepMetrics
+from k1_deploy.orchestration.storage import deployment_store
+from k1_deploy.orchestration.storage.bundle_locations import BundleLocator
+from k1_deploy.orchestration.storage.device_locks import DeviceLockLookup
+from k1_deploy.requests.bundle_queries import BundleQueries
+from k1_deploy.requests.deployment_queries import DeploymentQueries
+from k1_deploy.requests.orders import DeploymentRequests
+from k1_deploy.requests.plans import Planner
+from k1_deploy.saga.entries import truncate_to_ms
 from k1_deploy.settings import DeploySettings
 from k1_platform.auth.device_credentials import load_device_keys
 from k1_platform.errors import TransientError
@@ -57,61 +58,58 @@ _log = logging.getLogger(__name__)
 
 
 def _now() -> datetime:
-    return logged(datetime.now(UTC))
+    return truncate_to_ms(datetime.now(UTC))
 
 
 async def wire(runtime: Runtime) -> None:
-    """Open the stores, then register what is consumed, answered, published and checked."""
+    """Open the stores, then register what is consumed, served, published and checked."""
     settings = DeploySettings()
     pool = await open_pool(PostgresSettings(), runtime.name)
     runtime.cleanup.push_async_callback(pool.close)
     objects = ObjectStore(ObjectStoreSettings())
     runtime.cleanup.callback(objects.close)
-    bus, catalogue, holdings = runtime.bus, Catalogue(runtime.bus.broker), DeviceHoldings()
+    bus, catalogue, lookup = runtime.bus, CatalogueClient(runtime.bus.broker), DeviceLockLookup()
     device_errors = DeviceErrors(bus.client)
     link = DeviceLink(bus.client, errors=device_errors)
-    await link.start()
-    watch = PresenceWatch(bus.client, bus.jetstream)
-    await watch.start()
-    keys = TrustedKeys(catalogue.list_keys)
-    trust = TrustKeeper(link, keys)
-    alarms, commands = Alarms(pool), Commands(link, Bundles(pool, objects), Random())  # noqa: S311  for the spread of retries
-    opening = _opening(runtime, pool, commands, trust, catalogue)
-    runner, healing = Runner(pool, opening, _now, settings.lease_seconds), Healing(pool, commands, _now)
+    presence = PresenceWatcher(bus.client, bus.jetstream)
+    chunks = ChunkServer(pool, bus.client, BundleCache(objects), lookup, device_errors)
+    chunk_requests = ChunkRequests(bus.client, chunks, device_errors, asyncio.Semaphore(settings.consumers))
+    await subscribe_devices(link, presence, chunk_requests)
+    keys = TrustedKeyCache(catalogue.list_keys)
+    trust, signals = TrustUpdater(link, keys), SignalIntake(pool)
+    commands = DeviceCommands(link, BundleLocator(pool, objects), Random())  # noqa: S311  for the jitter of retries
+    factory = _executor_factory(runtime, pool, commands, trust, catalogue)
+    scheduler = DeploymentScheduler(pool, factory, _now, settings.lease_seconds)
+    reconciler = Reconciler(pool, commands, _now)
 
     async def on_hello(device: DeviceRow, hello: DeviceHello) -> None:
-        await alarms.heard(device, hello)
-        trust.heard(hello)
-        healing.heard(hello.id)
+        await signals.handle_hello(device, hello)
+        trust.handle_hello(hello)
+        reconciler.handle_hello(hello.id)
 
     consume_hellos(bus, Inventory(pool, device_errors, on_hello), workers=settings.consumers)
-    requests = Requests(pool, catalogue.get_bundle, settings.guard_seconds)
-    consume_orders(bus, requests, alarms, workers=settings.consumers)
-    chunks = Chunks(pool, bus.client, BundleCache(objects), holdings, device_errors)
-    await FetchIntake(bus.client, chunks, device_errors, asyncio.Semaphore(settings.consumers)).start()
-    connections = _connection_watch(runtime, settings.nats_keys, device_errors)
-    answer_questions(
+    requests = DeploymentRequests(pool, catalogue.get_bundle, settings.guard_seconds)
+    consume_events(bus, requests, signals, workers=settings.consumers)
+    connections = _connection_monitor(runtime, settings.nats_keys, device_errors)
+    serve_queries(
         bus,
-        devices=DeviceQuestions(
+        bundle_queries=BundleQueries(pool, presence.cache, catalogue.get_bundle),
+        device_queries=DeviceQueries(
             pool=pool,
-            presence=watch.table,
-            holdings=holdings,
-            keeper=await _credential_keeper(bus, pool, settings.nats_keys),
-            get_bundle=catalogue.get_bundle,
+            presence=presence.cache,
+            deployments=lookup,
+            credentials=await _credential_service(bus, pool, settings.nats_keys),
             trusted_keys=keys.get,
             clock=_now,
             servers=settings.device_servers(),
             credential_alarms=connections.alarms if connections else no_alarms,
         ),
-        orders=DeploymentQuestions(pool, runner.percents, _now),
-        planner=Planner(pool, watch.table, holdings, catalogue.get_bundle, catalogue.compare, _now),
+        planner=Planner(pool, presence.cache, lookup, catalogue.get_bundle, catalogue.compare, _now),
+        deployment_queries=DeploymentQueries(pool, scheduler.percents, _now),
     )
-    runtime.background(runner.run, "runner")
-    runtime.background(healing.run, "healing")
-    counted = Gauge("k1_deploy_deployments", "Deployments by status", ["status"], registry=runtime.registry)
-    upkeep = Maintenance(pool, SCHEMA, runtime.registry, counted, store.count_by_status)
-    runtime.background(upkeep.run, "upkeep")
-    runtime.background(OutboxRelay(pool, bus.broker, SCHEMA).run, "outbox relay")
+    runtime.background(scheduler.run, "scheduler")
+    runtime.background(reconciler.run, "reconciler")
+    _run_maintenance(runtime, pool)
     runtime.checks |= {
         "postgres": lambda: check_database(pool),
         "objects": objects.check,
@@ -120,11 +118,19 @@ async def wire(runtime: Runtime) -> None:
     }
 
 
-def _opening(
-    runtime: Runtime, pool: Pool, commands: Commands, trust: TrustKeeper, catalogue: Catalogue
-) -> Opening:
-    """What makes drivers, with those who hear of every entry that was written."""
-    return Opening(
+def _run_maintenance(runtime: Runtime, pool: Pool) -> None:
+    """Publish the events of the outbox, remove old rows and count the deployments."""
+    counted = Gauge("k1_deploy_deployments", "Deployments by status", ["status"], registry=runtime.registry)
+    upkeep = Maintenance(pool, SCHEMA, runtime.registry, counted, deployment_store.count_by_status)
+    runtime.background(upkeep.run, "upkeep")
+    runtime.background(OutboxRelay(pool, runtime.bus.broker, SCHEMA).run, "outbox relay")
+
+
+def _executor_factory(
+    runtime: Runtime, pool: Pool, commands: DeviceCommands, trust: TrustUpdater, catalogue: CatalogueClient
+) -> ExecutorFactory:
+    """Return the factory of executors, with what they publish and measure for every entry of a log."""
+    return ExecutorFactory(
         pool=pool,
         commands=commands,
         trust=trust,
@@ -136,24 +142,30 @@ def _opening(
     )
 
 
-def _connection_watch(runtime: Runtime, folder: Path | None, errors: DeviceErrors) -> ConnectionWatch | None:
-    """What sees who is connected as which device, if there are keys for it."""
+def _connection_monitor(
+    runtime: Runtime, folder: Path | None, errors: DeviceErrors
+) -> ConnectionMonitor | None:
+    """Return the monitor of the devices' connections; None when no keys are configured."""
     if folder is None:
         return None
-    watch = ConnectionWatch(NatsSettings().url, load_device_keys(folder), runtime.bus, errors)
-    runtime.background(watch.run, "connections")
-    return watch
+    monitor = ConnectionMonitor(NatsSettings().url, load_device_keys(folder), runtime.bus, errors)
+    runtime.background(monitor.run, "connections")
+    return monitor
 
 
-async def _credential_keeper(bus: Bus, pool: Pool, folder: Path | None) -> CredentialKeeper | None:
-    """With the revocations brought to the bus, in case it was restored or this code lets devices do other things."""
+async def _credential_service(bus: Bus, pool: Pool, folder: Path | None) -> CredentialService | None:
+    """Return the service that issues and revokes credentials; None when no keys are configured.
+
+    The revocations are pushed to the NATS server, because its data may have been restored, or this version of the
+    code may give devices other permissions.
+    """
     if folder is None:
         _log.warning("no K1_DEPLOY_NATS_KEYS: devices cannot be added or revoked")
         return None
-    credentials = DeviceCredentials(folder, NatsSettings().url)
-    keeper = CredentialKeeper(pool, credentials, partial(purge_sessions, bus.jetstream))
+    issuer = NatsCredentialIssuer(folder, NatsSettings().url)
+    service = CredentialService(pool, issuer, partial(purge_sessions, bus.jetstream))
     try:
-        await keeper.push_revocations()
+        await service.push_revocations()
     except (TransientError, AccountRejectedError) as error:
-        _log.warning("revocations not brought to the bus", extra={"reason": str(error)})
-    return keeper
+        _log.warning("revocations not pushed to the NATS server", extra={"reason": str(error)})
+    return service

@@ -1,7 +1,7 @@
-"""What can go wrong in deploy.
+"""The errors of deploy.
 
-A device that does not answer is DeviceUnreachable (another try may find it); a hello that nobody should have
-sent raises PermanentError and is dead-lettered; a question without an answer raises AnswerError.
+A device that does not reply is DeviceUnreachable (a retry may succeed); a hello of an unknown or revoked device raises
+PermanentError and becomes a dead letter; a query that fails raises AnswerError.
 """
 
 from collections.abc import Sequence
@@ -15,21 +15,23 @@ from k1_platform.nats.device_errors import MessageError
 from k1_platform.nats.rpc import QueryError
 
 
-class DeviceUnreachable(TransientError):  # noqa: N818  the word for it, as in UNREACHABLE of other protocols
-    """Nobody listens to the device's commands, or no answer came in time."""
+class DeviceUnreachable(TransientError):  # noqa: N818  named after UNREACHABLE of other protocols
+    """The device is not connected, or did not reply in time."""
 
 
 class LeaseLostError(TransientError):
-    """Another process may drive the deployment: this one must neither act nor write any more."""
+    """Another process may run the deployment: this one must not act or write any more."""
 
 
-def foreign_id(device_id: str, said: str) -> MessageError:
-    message = f"The credential is of {device_id}, but the message names {said}. Use the id of the credential."
+def wrong_device_id(device_id: str, named: str) -> MessageError:
+    message = (
+        f"The credential is of {device_id}, but the message names {named}. Use the id of the credential."
+    )
     return MessageError("wrong_id", message, "id")
 
 
-def hello_refused(error: PermanentError) -> MessageError:
-    """What the device itself is to know of a hello that is a dead letter."""
+def hello_rejected(error: PermanentError) -> MessageError:
+    """Return the error message for a device whose hello becomes a dead letter."""
     code = "revoked_device" if error.code == "revoked_device" else "unknown_device"
     return MessageError(code, f"{error}; install the new credential on the device.")
 
@@ -57,7 +59,7 @@ def devices_exist(device_ids: Sequence[str]) -> QueryError:
     return QueryError("device_exists", message, HTTPStatus.CONFLICT)
 
 
-def no_keys() -> QueryError:
+def credentials_unavailable() -> QueryError:
     message = (
         "This service was given no keys (K1_DEPLOY_NATS_KEYS), so devices cannot be added or revoked here."
     )
@@ -100,11 +102,11 @@ def deployment_not_found(deployment_id: str) -> QueryError:
     return QueryError("deployment_not_found", message, HTTPStatus.NOT_FOUND)
 
 
-def control_refused(deployment_id: str, action: str, status: str) -> QueryError:
+def control_rejected(deployment_id: str, action: str, status: str) -> QueryError:
     message = f"Deployment {deployment_id} is {status}: there is nothing to {action} now."
     return QueryError("deployment_state", message, HTTPStatus.CONFLICT)
 
 
 def _some(names: Sequence[str]) -> str:
     shown = ", ".join(names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"  # noqa: PLR2004  the same five
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"  # noqa: PLR2004

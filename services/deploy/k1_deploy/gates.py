@@ -1,7 +1,7 @@
-"""The gates that a show and each device must pass before anything is sent. Pure.
+"""The gates: checks that a show and each device must pass before anything is sent. Pure.
 
-A gate that does not pass says why and what to do. An operator may override any but presence, for one device or
-for all, with a reason; it then counts as passed and is shown as overridden.
+A check that fails says why and what to do. An operator may override any gate but presence, for one device or for all,
+with a reason; the check then counts as passed and is marked as overridden.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -16,7 +16,7 @@ from k1_contracts.tracks import F_MEASURE_WARNING, INTEGRITY_WARNING
 from k1_deploy.devices.device_store import DeviceRow
 
 SPACE_MARGIN_BYTES: Final = 64 * 1024
-"""A device keeps its books of a bundle beside it, in whole blocks of flash."""
+"""A device stores metadata beside a bundle, in whole blocks of flash."""
 NODES_NAMED: Final = 5
 CompatibilityStatus = Literal["ok", "upgrade_required", "missing_nodes", "no_space", "offline"]
 _STATUS: Final[dict[Gate, CompatibilityStatus]] = {
@@ -28,7 +28,7 @@ _STATUS: Final[dict[Gate, CompatibilityStatus]] = {
 
 
 def show_checks(info: BundleInfo, overrides: Iterable[GateOverride]) -> list[Check]:
-    """What the show itself must pass; an override for one device counts for nothing here."""
+    """Return the checks of the show itself; overrides for one device do not apply here."""
     gates: dict[Gate, str | None] = {
         "track_status": _track_status(info),
         "f_measure": _f_measure(info),
@@ -42,7 +42,7 @@ def show_checks(info: BundleInfo, overrides: Iterable[GateOverride]) -> list[Che
 def device_checks(
     device: DeviceRow | None, online: bool, info: BundleInfo, overrides: Iterable[GateOverride]
 ) -> list[Check]:
-    """What one device must pass; of one that was never heard there is nothing to say but that it is not there."""
+    """Return the checks of one device; without a hello only its presence can be checked."""
     gates: dict[Gate, str | None] = {"presence": _presence(device, online)}
     if device is not None and device.hello is not None:
         gates["firmware"] = _firmware(device.hello, info)
@@ -54,18 +54,18 @@ def device_checks(
 
 
 def passed(checks: Iterable[Check]) -> bool:
-    """Whether all gates are passed or overridden."""
+    """Return whether all gates are passed or overridden."""
     return all(check.passed or check.overridden for check in checks)
 
 
 def blocking_reason(checks: Iterable[Check]) -> str | None:
-    """Why the gates are not passed, in one sentence after another; None when they are."""
+    """Return the reasons of all failed checks, as sentences; None when all gates are passed."""
     reasons = [check.reason or check.gate for check in checks if not check.passed and not check.overridden]
     return " ".join(reasons) or None
 
 
 def compatibility(checks: Sequence[Check]) -> tuple[CompatibilityStatus, str | None]:
-    """A device's checks in one word, that of the first that does not pass, with its reason."""
+    """Return a device's status and reason by the first check that fails."""
     for check in checks:
         if not check.passed:
             return _STATUS[check.gate], check.reason
@@ -86,7 +86,7 @@ def _track_status(info: BundleInfo) -> str | None:
             "Parts of the audio could not be decoded, so beats may be missing or misplaced: "
             "upload an undamaged file, or listen to the beats and override."
         )
-    # A low F-measure makes the status a warning as well; it has a gate of its own.
+    # A low F-measure makes the status a warning as well, but it has a separate gate.
     if info.track_status == "ready" or info.f_measure < F_MEASURE_WARNING:
         return None
     return "The version has warnings: look at its page, then analyse again or override."
@@ -115,7 +115,7 @@ def _photosensitivity(info: BundleInfo) -> str | None:
     if info.photosensitivity_passed:
         return None
     if info.photosensitivity_passed is None:
-        return "Nobody knows yet whether the show flashes too much: simulate this version."
+        return "It is not known yet whether the show flashes too much: simulate this version."
     return "The show flashes more than WCAG 2.3.1 allows: the visual report names the node to soften."
 
 
@@ -127,7 +127,7 @@ def _presence(device: DeviceRow | None, online: bool) -> str | None:
     if not online:
         return "The device is not connected: switch it on, or check its network."
     if device.hello is None:
-        return "The device is connected, but has not said what it is: connect it anew."
+        return "The device is connected, but has not sent a hello: reconnect it."
     return None
 
 

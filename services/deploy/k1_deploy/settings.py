@@ -1,4 +1,4 @@
-"""What an operator may set; K1_DEPLOY_*."""
+"""The settings of deploy, from the environment: K1_DEPLOY_*."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from k1_platform.settings import HttpSettings
 
 
 class DeploySettings(HttpSettings):
-    """What can be set for deploy alone; servers are named by the platform's settings."""
+    """The settings of deploy alone; the platform's settings name the servers."""
 
     model_config = SettingsConfigDict(env_prefix="K1_DEPLOY_", frozen=True)
 
@@ -45,7 +45,7 @@ class DeploySettings(HttpSettings):
     )
 
     def device_servers(self) -> DeviceServers:
-        """Return what is installed into a device beside its credential.
+        """Return what is installed on a device beside its credential.
 
         Raises:
             OSError: the CA's certificate cannot be read.

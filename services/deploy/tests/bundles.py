@@ -1,14 +1,14 @@
-"""What the catalogue tells of a bundle, for tests."""
+"""Bundle descriptions for tests, as the catalogue responds."""
 
 from typing import Any
 
 from k1_contracts.graph import BundleManifest, RuntimeEstimate
 from k1_contracts.messages.bundles import BundleInfo, BundleRef
-from services.deploy.tests.devices import bundle
+from services.deploy.tests.scripted_device import bundle
 
 
 def bundle_info(number: int = 1, **changes: Any) -> BundleInfo:
-    """A bundle that passes every gate on `devices.hello()`; `changes` are of BundleInfo or its manifest."""
+    """Return a bundle that passes every gate on `hello()`; `changes` are of BundleInfo or its manifest."""
     ref = bundle(number)
     assert ref.track_id
     assert ref.version

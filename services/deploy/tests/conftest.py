@@ -1,4 +1,4 @@
-"""Deploy's stores on real servers, migrated once and emptied for each test that asks for them."""
+"""Fixtures: the stores of deploy on real servers, migrated once and emptied for each test that uses them."""
 
 import asyncio
 import uuid
@@ -24,7 +24,7 @@ async def execute(dsn: str, statement: str) -> None:
 
 @pytest.fixture(scope="session")
 def database(provisioned: Infrastructure) -> Iterator[PostgresSettings]:
-    """A database of these tests alone, which they may empty."""
+    """A separate database, which these tests may empty."""
     dsn = provisioned.environment["K1_POSTGRES_DSN"]
     name = f"deploy_{uuid.uuid4().hex}"
     asyncio.run(execute(dsn, f"CREATE DATABASE {name}"))
@@ -55,6 +55,6 @@ async def pool(database: PostgresSettings) -> AsyncIterator[Pool]:
 
 @pytest.fixture
 async def broker(provisioned: Infrastructure) -> AsyncIterator[NatsBroker]:
-    """Another end of the bus."""
+    """A connection of another service."""
     async with NatsBroker(**broker_options(NatsSettings()), logger=None) as broker:
         yield broker

@@ -1,4 +1,4 @@
-"""Bundles over the link, on a real server and store."""
+"""Chunks of bundles over the link, on a real server and store."""
 
 import asyncio
 import hashlib
@@ -17,15 +17,15 @@ from k1_contracts import subjects
 from k1_contracts.messages.bundles import bundle_key
 from k1_contracts.messages.device_link import CHUNK_MAX_BYTES, FetchChunk, RunningBundle
 from k1_deploy.devices import device_store
-from k1_deploy.devices.chunks import BundleCache, Chunks
-from k1_deploy.devices.fetch_intake import MOST_WAITING, FetchIntake
+from k1_deploy.devices.device_link.chunk_requests import MAX_WAITING, ChunkRequests
+from k1_deploy.devices.device_link.chunks import BundleCache, ChunkServer
 from k1_platform.nats.connection import connect_options
 from k1_platform.nats.device_errors import DeviceErrors
 from k1_platform.postgres.pool import Pool
 from k1_platform.settings import NatsSettings
 from k1_platform.storage.objects import ObjectStore
-from services.deploy.tests.holdings import FixedHoldings
-from services.deploy.tests.links import settle
+from services.deploy.tests.deployment_lookup import FakeDeploymentLookup
+from services.deploy.tests.device_connections import settle
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 DATA = bytes(range(256)) * 700
@@ -44,8 +44,8 @@ class CountingStore(ObjectStore):
 
 
 @pytest.fixture
-def holdings() -> FixedHoldings:
-    return FixedHoldings()
+def lookup() -> FakeDeploymentLookup:
+    return FakeDeploymentLookup()
 
 
 @pytest.fixture
@@ -57,23 +57,23 @@ async def cache(objects: ObjectStore) -> BundleCache:
 
 @pytest.fixture
 async def serving(
-    broker: NatsBroker, pool: Pool, cache: BundleCache, holdings: FixedHoldings, unique: str
+    broker: NatsBroker, pool: Pool, cache: BundleCache, lookup: FakeDeploymentLookup, unique: str
 ) -> str:
-    """The id of a device that should run the bundle, while fetches are answered."""
+    """The id of a device that should run the bundle, while requests are served."""
     async with pool.acquire() as connection:
         await device_store.insert_devices(connection, [unique, f"{unique}-b"], "nats", None, NOW)
         await device_store.set_expected(connection, {unique: RunningBundle(bundle_sha256=SHA256)})
     client = await broker.connect()
     errors = DeviceErrors(client)
-    chunks = Chunks(pool, client, cache, holdings, errors)
-    await FetchIntake(client, chunks, errors, asyncio.Semaphore(16)).start()
+    chunks = ChunkServer(pool, client, cache, lookup, errors)
+    await ChunkRequests(client, chunks, errors, asyncio.Semaphore(16)).start()
     await settle(client)
     return unique
 
 
 @pytest.fixture
 async def device(serving: str) -> AsyncIterator[Client]:
-    """A connection whose inboxes are the device's."""
+    """A connection with the permissions of the device."""
     options = connect_options(NatsSettings())
     client = await nats.connect(**options, inbox_prefix=f"_INBOX.{serving}".encode())
     yield client
@@ -96,8 +96,8 @@ def split(answer: Msg) -> tuple[dict[str, object], bytes]:
     return json.loads(header), data
 
 
-async def test_the_whole_bundle_part_by_part(device: Client, serving: str) -> None:
-    """The parts put together are the bundle; the last one is shorter."""
+async def test_the_whole_bundle_in_chunks(device: Client, serving: str) -> None:
+    """The concatenated chunks are the bundle; the last one is shorter."""
     collected = b""
     while len(collected) < len(DATA):
         header, data = await fetch(device, serving, request(len(collected)))
@@ -112,15 +112,17 @@ async def test_the_whole_bundle_part_by_part(device: Client, serving: str) -> No
 
 
 @pytest.mark.parametrize("offset", [len(DATA), len(DATA) + 1, 10**12])
-async def test_beyond_the_end(device: Client, serving: str, offset: int) -> None:
-    """There is nothing, and the answer says so."""
+async def test_an_offset_beyond_the_end(device: Client, serving: str, offset: int) -> None:
+    """There are no bytes, and the reply says so."""
     header, data = await fetch(device, serving, request(offset))
     assert (header["length"], data) == (0, b"")
     assert f"has {len(DATA)} bytes" in str(header["error"])
 
 
-async def test_not_its_bundle(device: Client, serving: str, pool: Pool, holdings: FixedHoldings) -> None:
-    """Only what it is told to stage or should run; a revoked device and one that nobody knows get nothing."""
+async def test_a_bundle_that_the_device_may_not_have(
+    device: Client, serving: str, pool: Pool, lookup: FakeDeploymentLookup
+) -> None:
+    """A device gets only what it stages or should run; a revoked or unknown device gets nothing."""
     other = f"{serving}-b"
 
     async def may(device_id: str, sha256: str = SHA256) -> str | None:
@@ -138,9 +140,9 @@ async def test_not_its_bundle(device: Client, serving: str, pool: Pool, holdings
 
     assert await may(serving) is None
     assert "not told to stage" in (await other_may() or "")
-    holdings.staging.add((other, SHA256))
+    lookup.staging.add((other, SHA256))
     assert await other_may() is None
-    holdings.staging.add((serving, "0" * 64))
+    lookup.staging.add((serving, "0" * 64))
     assert "no such bundle" in (await may(serving, "0" * 64) or "")
     async with pool.acquire() as connection:
         await device_store.set_revoked(connection, [serving], NOW)
@@ -148,7 +150,7 @@ async def test_not_its_bundle(device: Client, serving: str, pool: Pool, holdings
 
 
 async def test_a_device_does_not_choose_where_we_publish(device: Client, serving: str) -> None:
-    """A reply subject that is not its own inbox is not used: the answer goes where its answers go."""
+    """A reply subject outside its inbox is not used: the chunk goes to its command subject."""
     traps = [
         subjects.command("victim", "activate"),
         "rpc.deploy.device.add",
@@ -172,16 +174,16 @@ async def test_a_device_does_not_choose_where_we_publish(device: Client, serving
     assert caught == []
 
 
-async def test_garbage_is_passed_over(device: Client, serving: str) -> None:
-    """What is no request gets no answer, and the next one does."""
+async def test_invalid_requests_are_ignored(device: Client, serving: str) -> None:
+    """An invalid request gets no reply, and the next valid one does."""
     for data in (b"", b"{}", b"\xff", b'{"request_id":"","bundle_sha256":"x","offset":-1,"length":0}'):
         await device.publish(subjects.device(serving, "fetch"), data, reply=device.new_inbox())
     header, data = await fetch(device, serving, request(0, 10))
     assert (header["length"], data) == (10, DATA[:10])
 
 
-async def test_a_device_that_asks_without_end_gets_its_share(device: Client, serving: str) -> None:
-    """Of very many requests at once some are answered and the others refused, with a reason; the next one is answered."""
+async def test_a_device_that_floods_requests_gets_its_share(device: Client, serving: str) -> None:
+    """Of very many requests at once some are served and the others rejected, with a reason; the next one is served."""
     answered: list[bytes] = []
 
     async def note(message: Msg) -> None:
@@ -195,7 +197,7 @@ async def test_a_device_that_asks_without_end_gets_its_share(device: Client, ser
         await device.publish(subjects.device(serving, "fetch"), request(0, 10).to_json(), reply=inbox)
     error = json.loads((await errors.next_msg(timeout=PATIENCE_S)).data)
     assert (error["code"], error["subject"]) == ("too_many", subjects.device(serving, "fetch"))
-    assert f"More than {MOST_WAITING} requests" in error["message"]
+    assert f"More than {MAX_WAITING} requests" in error["message"]
     data = b""
     async with asyncio.timeout(PATIENCE_S):
         while not data:  # it may come before those that wait are answered
@@ -206,13 +208,13 @@ async def test_a_device_that_asks_without_end_gets_its_share(device: Client, ser
 
 
 async def test_a_hundred_devices_at_once(
-    device: Client, serving: str, pool: Pool, cache: BundleCache, holdings: FixedHoldings
+    device: Client, serving: str, pool: Pool, cache: BundleCache, lookup: FakeDeploymentLookup
 ) -> None:
     """All get the whole bundle; the store was read once."""
     ids = [f"{serving}-{number}" for number in range(100)]
     async with pool.acquire() as connection:
         await device_store.insert_devices(connection, ids, "nats", None, NOW)
-    holdings.staging |= {(device_id, SHA256) for device_id in ids}
+    lookup.staging |= {(device_id, SHA256) for device_id in ids}
     heads = {device_id: await device.subscribe(subjects.command(device_id, "chunk")) for device_id in ids}
 
     async def whole(device_id: str) -> bytes:
@@ -225,4 +227,4 @@ async def test_a_hundred_devices_at_once(
         return collected
 
     assert set(await asyncio.gather(*map(whole, ids))) == {DATA}
-    assert cache._objects.reads == 1  # type: ignore[attr-defined]
+    assert cache.objects.reads == 1  # type: ignore[attr-defined]

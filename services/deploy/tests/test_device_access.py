@@ -1,4 +1,4 @@
-"""What a device may do on the bus, tried on a real server over NATS and MQTT: its own subjects and nothing else."""
+"""What a device may do on the bus, on a real server over NATS and MQTT: use its own subjects and nothing else."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -15,18 +15,18 @@ from nats.errors import Error as NatsError
 from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts import subjects
 from k1_contracts.messages.devices import DeviceCredential
-from k1_deploy.devices.credentials import DeviceCredentials
+from k1_deploy.devices.access.credential_issuer import NatsCredentialIssuer
 from k1_platform.auth.claims import device_claims
 from k1_platform.auth.device_credentials import load_device_keys
 from k1_platform.auth.jwt import KeyKind, KeyPair, encode, parse_credentials
 from k1_platform.auth.nkeys import ensure_nats_keys
 from k1_platform.nats.accounts import AccountRejectedError
 from k1_platform.nats.connection import connect_options
-from services.deploy.tests.links import (
+from services.deploy.tests.device_connections import (
     PATIENCE_S,
-    Link,
+    DeviceConnection,
     ignore,
-    of,
+    issuer_for,
     over_mqtt,
     over_nats,
     provision_server,
@@ -54,7 +54,7 @@ SERVERS_OWN = (
     "$JS.API.INFO", "$JS.API.STREAM.DELETE.EVENTS", "$JS.ACK.EVENTS.deploy.1.1.1.1.1",
     "$SYS.REQ.CLAIMS.UPDATE", "$SYS.REQ.SERVER.PING", "$MQTT.sub.anything",
 )  # fmt: skip
-"""Likewise, and nobody but the server would hear them."""
+"""Likewise, and only the server would receive them."""
 OVERHEARD = (
     ">", "*.>", "command.>", "command.*.activate", "command.B.>", "command.B.ping", "device.>", "device.A.hello",
     "telemetry.*", "telemetry.A", "rpc.>", "live.>", "deploy.*", "_INBOX.>", "_INBOX.B.>", "$SYS.>", "$JS.>",
@@ -72,50 +72,50 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
 
 @pytest.fixture
 async def services(server: NatsServer) -> AsyncIterator[Client]:
-    """A connection as the services have it."""
+    """A connection with the permissions of a service."""
     client = await nats.connect(**connect_options(server.settings))
     yield client
     await client.close()
 
 
 @asynccontextmanager
-async def everything_heard(services: Client) -> AsyncIterator[list[str]]:
-    """The subjects of all messages in the account, but for the server's own."""
-    heard: list[str] = []
+async def record_subjects(services: Client) -> AsyncIterator[list[str]]:
+    """Record the subjects of all messages in the account, except the server's own."""
+    seen: list[str] = []
 
     async def hear(message: Msg) -> None:
         if not message.subject.startswith(("$MQTT.", "$JS.")):
-            heard.append(message.subject)
+            seen.append(message.subject)
 
     subscription = await services.subscribe(">", cb=hear)
     await settle(services)
-    yield heard
+    yield seen
     await subscription.unsubscribe()
 
 
-def denied(link: Link, kind: str, subject: str) -> bool:
-    """Whether the server said so; nats-py tells its words in small letters."""
+def denied(link: DeviceConnection, kind: str, subject: str) -> bool:
+    """Return whether the server denied it; nats-py lowers the case of the server's text."""
     return f'nats: permissions violation for {kind} to "{subject.lower()}"' in link.errors
 
 
-async def test_a_device_speaks_on_its_own_subjects(
+async def test_a_device_publishes_on_its_own_subjects(
     server: NatsServer, services: Client, tmp_path: Path
 ) -> None:
-    """Hello, bye, reply, fetch and telemetry."""
-    minted = of(server).mint("A", "nats")
-    async with everything_heard(services) as heard, over_nats(server, minted.credential, tmp_path) as link:
+    """It may publish hello, bye, reply, fetch and telemetry."""
+    minted = issuer_for(server).mint("A", "nats")
+    async with record_subjects(services) as seen, over_nats(server, minted.credential, tmp_path) as link:
         for subject in OWN:
             await link.client.publish(subject, b"{}")
-        await until(lambda: set(OWN) <= set(heard), "all are heard")
+        await until(lambda: set(OWN) <= set(seen), "all are seen")
         assert link.errors == []
 
 
-async def test_a_device_cannot_let_the_server_speak_for_it(
+async def test_a_device_cannot_make_the_server_publish_for_it(
     server: NatsServer, services: Client, tmp_path: Path
 ) -> None:
-    """A message may name any reply subject; nothing is written there, neither to B's commands nor to a bucket."""
-    minted = of(server).mint("A", "nats")
-    async with everything_heard(services) as heard, over_nats(server, minted.credential, tmp_path) as link:
+    """A message may name any reply subject; the server publishes nothing to it, be it B's commands or a bucket."""
+    minted = issuer_for(server).mint("A", "nats")
+    async with record_subjects(services) as seen, over_nats(server, minted.credential, tmp_path) as link:
         jetstream = services.jetstream(timeout=PATIENCE_S)
 
         async def stored(stream: str) -> int:
@@ -131,29 +131,29 @@ async def test_a_device_cannot_let_the_server_speak_for_it(
             for stream, last in full.items():
                 while await stored(stream) < last:
                     await asyncio.sleep(0.01)
-        await until(lambda: len(heard) >= len(FOREIGN) * len(OWN), "what is its own is heard")
-        assert set(OWN) <= set(heard)
-        assert not set(FOREIGN) & set(heard)
+        await until(lambda: len(seen) >= len(FOREIGN) * len(OWN), "what is its own is seen")
+        assert set(OWN) <= set(seen)
+        assert not set(FOREIGN) & set(seen)
 
 
 async def test_a_device_may_publish_nothing_else(
     server: NatsServer, services: Client, tmp_path: Path
 ) -> None:
-    """Another device's subjects, the services' and the server's: each is refused, said, and heard by nobody."""
-    minted = of(server).mint("A", "nats")
-    async with everything_heard(services) as heard, over_nats(server, minted.credential, tmp_path) as link:
+    """Other devices' subjects, the services' and the server's: each is denied with an error and not delivered."""
+    minted = issuer_for(server).mint("A", "nats")
+    async with record_subjects(services) as seen, over_nats(server, minted.credential, tmp_path) as link:
         for subject in (*FOREIGN, *SERVERS_OWN):
             await link.client.publish(subject, b"{}")
         await link.client.publish(OWN[0], b"{}")
-        await until(lambda: OWN[0] in heard, "what is its own is heard")
-        assert heard == [OWN[0]]
+        await until(lambda: OWN[0] in seen, "what is its own is seen")
+        assert seen == [OWN[0]]
         for subject in (*FOREIGN, *SERVERS_OWN):
             await until(lambda s=subject: denied(link, "publish", s), f"{subject} is refused")
 
 
-async def test_a_device_may_hear_nothing_else(server: NatsServer, tmp_path: Path) -> None:
-    """Commands and answers of others, and every wildcard that would hold them, are refused and said."""
-    minted = of(server).mint("A", "nats")
+async def test_a_device_may_subscribe_to_nothing_else(server: NatsServer, tmp_path: Path) -> None:
+    """Subscriptions to commands and replies of others, and to matching wildcards, are denied with an error."""
+    minted = issuer_for(server).mint("A", "nats")
     async with over_nats(server, minted.credential, tmp_path) as link:
         for subject in OVERHEARD:
             await link.client.subscribe(subject)
@@ -164,9 +164,9 @@ async def test_a_device_may_hear_nothing_else(server: NatsServer, tmp_path: Path
         assert len(link.errors) == len(OVERHEARD)
 
 
-async def test_a_command_is_answered_once(server: NatsServer, services: Client, tmp_path: Path) -> None:
-    """The services ask, the device answers to where it was asked from; a second answer is refused."""
-    minted = of(server).mint("A", "nats")
+async def test_a_command_gets_one_reply(server: NatsServer, services: Client, tmp_path: Path) -> None:
+    """A service sends a command, the device replies to its reply subject; a second reply is denied."""
+    minted = issuer_for(server).mint("A", "nats")
     async with over_nats(server, minted.credential, tmp_path) as link:
 
         async def answer(message: Msg) -> None:
@@ -182,9 +182,9 @@ async def test_a_command_is_answered_once(server: NatsServer, services: Client, 
         assert "permissions violation for publish" in link.errors[0]
 
 
-async def test_a_device_asks_and_gets_an_answer(server: NatsServer, services: Client, tmp_path: Path) -> None:
-    """A fetch is a request: its answer comes to the device's own inbox."""
-    minted = of(server).mint("A", "nats")
+async def test_a_fetch_gets_its_response(server: NatsServer, services: Client, tmp_path: Path) -> None:
+    """A fetch is a request: its response reaches the device's own inbox."""
+    minted = issuer_for(server).mint("A", "nats")
 
     async def serve(message: Msg) -> None:
         assert message.reply.startswith("_INBOX.A.")
@@ -199,15 +199,15 @@ async def test_a_device_asks_and_gets_an_answer(server: NatsServer, services: Cl
 
 
 async def test_mqtt_own_topics_work(server: NatsServer, services: Client) -> None:
-    """Published with QoS 0 and 1, heard by wildcard and plain: a NATS command reaches the device and is answered."""
-    minted = of(server).mint("A", "mqtt")
+    """QoS 0 and 1, wildcard and plain subscriptions: a NATS command reaches the device and is replied to."""
+    minted = issuer_for(server).mint("A", "mqtt")
     for qos, topic in ((0, "command/A/#"), (1, "command/A/#"), (0, "command/A/+"), (1, "command/A/ping")):
-        async with everything_heard(services) as heard, over_mqtt(server, minted.credential) as device:
+        async with record_subjects(services) as seen, over_mqtt(server, minted.credential) as device:
             [granted] = await device.subscribe(topic)
             assert getattr(granted, "value", granted) == 0
             for subject in OWN:
                 await device.publish(subject.replace(".", "/"), b"{}", qos)
-            await until(lambda: set(OWN) <= set(heard), "all are heard")
+            await until(lambda: set(OWN) <= set(seen), "all are seen")
             replies = await services.subscribe(subjects.device("A", "reply"), max_msgs=1)
             await services.publish(subjects.command("A", "ping"), b"marco")
             async with asyncio.timeout(PATIENCE_S):
@@ -218,20 +218,20 @@ async def test_mqtt_own_topics_work(server: NatsServer, services: Client) -> Non
 
 
 async def test_mqtt_may_publish_nothing_else(server: NatsServer, services: Client) -> None:
-    """At no QoS, retained or not. MQTT 3.1.1 has no word for a refusal, so what counts is that nobody hears it."""
-    minted = of(server).mint("A", "mqtt")
+    """At no QoS, retained or not. MQTT 3.1.1 cannot report a denial, so the test checks that nothing is delivered."""
+    minted = issuer_for(server).mint("A", "mqtt")
     for qos in (0, 1):
-        async with everything_heard(services) as heard, over_mqtt(server, minted.credential) as device:
+        async with record_subjects(services) as seen, over_mqtt(server, minted.credential) as device:
             for subject in FOREIGN:
                 await device.publish(subject.replace(".", "/"), b"{}", qos, retain=subject == "device.B.bye")
             await device.publish("device/A/hello", b"{}", qos)
-            await until(lambda: OWN[0] in heard, "what is its own is heard")
-            assert heard == [OWN[0]]
+            await until(lambda: OWN[0] in seen, "what is its own is seen")
+            assert seen == [OWN[0]]
 
 
-async def test_mqtt_may_hear_nothing_else(server: NatsServer) -> None:
-    """Every other subscription is answered with a failure, at every QoS."""
-    minted = of(server).mint("A", "mqtt")
+async def test_mqtt_may_subscribe_to_nothing_else(server: NatsServer) -> None:
+    """Every other subscription fails, at every QoS."""
+    minted = issuer_for(server).mint("A", "mqtt")
     refused = 0x80
     topics = [subject.replace(".", "/").replace("*", "+").replace(">", "#") for subject in OVERHEARD]
     for qos in (0, 1, 2):
@@ -242,26 +242,28 @@ async def test_mqtt_may_hear_nothing_else(server: NatsServer) -> None:
 
 
 async def test_mqtt_last_will(server: NatsServer, services: Client) -> None:
-    """A device that is cut off says `bye` by its will; a will in another's name is never heard."""
-    minted = of(server).mint("A", "mqtt")
-    async with everything_heard(services) as heard:
+    """A device that loses its connection sends `bye` by its will; a will in another's name is not delivered."""
+    minted = issuer_for(server).mint("A", "mqtt")
+    async with record_subjects(services) as seen:
         for topic in ("device/B/bye", "device/A/bye"):
-            await cut_off(over_mqtt(server, minted.credential, will=aiomqtt.Will(topic, b"{}", 1)))
-        await until(lambda: "device.A.bye" in heard, "the will is heard")
-        assert heard == ["device.A.bye"]
+            await disconnect_abruptly(
+                over_mqtt(server, minted.credential, will=aiomqtt.Will(topic, b"{}", 1))
+            )
+        await until(lambda: "device.A.bye" in seen, "the will is seen")
+        assert seen == ["device.A.bye"]
 
 
-async def cut_off(device: aiomqtt.Client) -> None:
-    """Connect, then lose the connection without a word."""
+async def disconnect_abruptly(device: aiomqtt.Client) -> None:
+    """Connect, then lose the connection without a DISCONNECT."""
     with pytest.raises(aiomqtt.MqttError):
         async with device:
             device._client._sock_close()  # type: ignore[reportPrivateUsage]
             await device.publish("device/A/hello")
 
 
-async def test_a_session_of_another_device_gives_nothing(server: NatsServer, services: Client) -> None:
-    """Who takes over another's MQTT client id, and with it its session, does not hear its commands."""
-    a, b = (of(server).mint(name, "mqtt").credential for name in "AB")
+async def test_a_session_of_another_device_is_useless(server: NatsServer, services: Client) -> None:
+    """A client that takes over another's MQTT session does not receive its commands."""
+    a, b = (issuer_for(server).mint(name, "mqtt").credential for name in "AB")
 
     def session(credential: DeviceCredential) -> aiomqtt.Client:
         return aiomqtt.Client(
@@ -280,28 +282,28 @@ async def test_a_session_of_another_device_gives_nothing(server: NatsServer, ser
 
 
 async def test_a_credential_is_for_one_transport(server: NatsServer, tmp_path: Path) -> None:
-    """A bearer token is refused by the NATS port, whoever signs; a NATS credential is no MQTT password."""
-    bearer = of(server).mint("A", "mqtt").credential
+    """The NATS port refuses a bearer token, whoever signs; a NATS credential is not accepted as an MQTT password."""
+    bearer = issuer_for(server).mint("A", "mqtt").credential
     assert await refused_nats(server, bearer.secret, KeyPair.generate(KeyKind.USER), tmp_path)
     with pytest.raises(NatsError):
         await nats.connect(
             server.url, user_jwt_cb=bearer.secret.encode, signature_cb=lambda _: b"", allow_reconnect=False,
             connect_timeout=PATIENCE_S, error_cb=ignore,
         )  # fmt: skip
-    token, _ = parse_credentials(of(server).mint("A", "nats").credential.secret)
+    token, _ = parse_credentials(issuer_for(server).mint("A", "nats").credential.secret)
     assert await refused_mqtt(server, bearer.model_copy(update={"secret": token}))
 
 
 async def test_a_stolen_token_without_its_key_is_refused(server: NatsServer, tmp_path: Path) -> None:
-    """A NATS credential is a token and a key: the token alone, seen in a log, opens nothing."""
-    token, user = parse_credentials(of(server).mint("A", "nats").credential.secret)
+    """A NATS credential is a token and a key: the token alone, read in a log, is refused."""
+    token, user = parse_credentials(issuer_for(server).mint("A", "nats").credential.secret)
     assert await refused_nats(server, token, KeyPair.generate(KeyKind.USER), tmp_path)
     assert not await refused_nats(server, token, user, tmp_path)
 
 
-async def test_a_device_cannot_give_itself_more(server: NatsServer, tmp_path: Path) -> None:
-    """A token that another key signed, even a user's own, or that claims permissions of its own, is refused."""
-    stranger = DeviceCredentials(ensure_nats_keys(tmp_path / "other").deploy, server.url)
+async def test_a_device_cannot_extend_its_permissions(server: NatsServer, tmp_path: Path) -> None:
+    """A token that another key signed, even the user's own, or that claims permissions, is refused."""
+    stranger = NatsCredentialIssuer(ensure_nats_keys(tmp_path / "other").deploy, server.url)
     token, user = parse_credentials(stranger.mint("A", "nats").credential.secret)
     assert await refused_nats(server, token, user, tmp_path)
     assert await refused_mqtt(server, stranger.mint("A", "mqtt").credential)
@@ -320,4 +322,4 @@ async def test_a_device_cannot_give_itself_more(server: NatsServer, tmp_path: Pa
 def test_only_device_ids_are_minted(server: NatsServer, device_id: str) -> None:
     """What is no subject token would let a device reach beyond its own subjects."""
     with pytest.raises(ValueError, match="no device id"):
-        of(server).mint(device_id, "nats")
+        issuer_for(server).mint(device_id, "nats")

@@ -1,4 +1,4 @@
-"""Revoking devices' credentials on a real server: at once, for good, and nothing but those."""
+"""Revoking credentials of devices on a real server: at once, permanently, and no others."""
 
 import asyncio
 import shutil
@@ -13,16 +13,16 @@ import pytest
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.messages.devices import DeviceCredential
-from k1_deploy.devices.credentials import DeviceCredentials
+from k1_deploy.devices.access.credential_issuer import NatsCredentialIssuer
 from k1_platform.auth.jwt import KeyKind, KeyPair, decode, parse_credentials
 from k1_platform.auth.nkeys import ensure_nats_keys
 from k1_platform.errors import TransientError
 from k1_platform.nats import accounts
 from k1_platform.nats.accounts import AccountRejectedError
 from k1_platform.nats.connection import connect_options
-from services.deploy.tests.links import (
+from services.deploy.tests.device_connections import (
     PATIENCE_S,
-    of,
+    issuer_for,
     over_mqtt,
     over_nats,
     provision_server,
@@ -35,7 +35,7 @@ from tests.support.nats_server import running_nats_server
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine's server is not a server that is down."""
+    """A slow server of a busy machine is not a server that is down."""
     monkeypatch.setattr(accounts, "_TIMEOUT_S", PATIENCE_S)
 
 
@@ -55,22 +55,22 @@ async def refused(server: NatsServer, credential: DeviceCredential, folder: Path
 
 
 def replace_account(server: NatsServer) -> None:
-    """As operations does it."""
+    """Replace the account as the operations guide describes."""
     environment = {"K1_NATS_KEYS": str(server.keys.folder), "K1_NATS_URL": server.url}
     subprocess.run([sys.executable, "-m", "k1_platform.nats.accounts"], env=environment, check=True)
 
 
-async def test_a_connected_device_is_cut_off_at_once(server: NatsServer, tmp_path: Path) -> None:
-    """Over NATS and MQTT; a device whose credential stays notices nothing."""
-    a, b = (of(server).mint(name, "nats") for name in "AB")
-    q = of(server).mint("Q", "mqtt")
+async def test_a_connected_device_is_disconnected_at_once(server: NatsServer, tmp_path: Path) -> None:
+    """Over NATS and MQTT; a device with a valid credential stays connected."""
+    a, b = (issuer_for(server).mint(name, "nats") for name in "AB")
+    q = issuer_for(server).mint("Q", "mqtt")
     async with over_nats(server, b.credential, tmp_path) as staying:
         with pytest.raises(aiomqtt.MqttError):
             async with (
                 over_nats(server, a.credential, tmp_path) as link,
                 over_mqtt(server, q.credential) as mqtt,
             ):
-                await of(server).revoke([a.public_key, q.public_key])
+                await issuer_for(server).revoke([a.public_key, q.public_key])
                 async with asyncio.timeout(PATIENCE_S):
                     await link.closed.wait()
                     await anext(aiter(mqtt.messages))
@@ -80,92 +80,99 @@ async def test_a_connected_device_is_cut_off_at_once(server: NatsServer, tmp_pat
 
 
 async def test_a_revoked_credential_stays_out(server: NatsServer, tmp_path: Path) -> None:
-    """Neither a restart nor a kill of the server lets it in, nor another revocation in the same second.
+    """Neither a restart nor a kill of the server, nor another revocation in the same second, makes it valid.
 
-    The device itself comes back with a new credential.
+    The device itself connects with a new credential.
     """
-    a, q, b = (of(server).mint(*of_whom) for of_whom in (("A", "nats"), ("Q", "mqtt"), ("B", "nats")))
-    await of(server).revoke([a.public_key])
-    await of(server).revoke([a.public_key, q.public_key])
+    a, q, b = (
+        issuer_for(server).mint(*device_and_transport)
+        for device_and_transport in (("A", "nats"), ("Q", "mqtt"), ("B", "nats"))
+    )
+    await issuer_for(server).revoke([a.public_key])
+    await issuer_for(server).revoke([a.public_key, q.public_key])
     for end in (server.stop, server.kill):
         assert [await refused(server, one.credential, tmp_path) for one in (a, q, b)] == [True, True, False]
         await asyncio.to_thread(end)
         await asyncio.to_thread(server.start)
     assert [await refused(server, one.credential, tmp_path) for one in (a, q, b)] == [True, True, False]
-    assert not await refused(server, of(server).mint("A", "nats").credential, tmp_path)
+    assert not await refused(server, issuer_for(server).mint("A", "nats").credential, tmp_path)
 
 
-async def test_what_is_revoked_is_what_the_caller_says(server: NatsServer, tmp_path: Path) -> None:
-    """A key that is left out is valid again: the database is right, not the server."""
-    a, b = (of(server).mint(name, "nats") for name in "AB")
-    await of(server).revoke([a.public_key, b.public_key])
-    await of(server).revoke([b.public_key])
+async def test_exactly_the_given_keys_are_revoked(server: NatsServer, tmp_path: Path) -> None:
+    """A key that is left out is valid again: the database decides, not the server."""
+    a, b = (issuer_for(server).mint(name, "nats") for name in "AB")
+    await issuer_for(server).revoke([a.public_key, b.public_key])
+    await issuer_for(server).revoke([b.public_key])
     assert [await refused(server, one.credential, tmp_path) for one in (a, b)] == [False, True]
 
 
-async def test_a_clock_that_was_ahead_saves_no_credential(
+async def test_a_clock_that_was_ahead_does_not_prevent_a_revocation(
     server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A credential minted by a process years ahead is revoked like any other; so it is after one that revoked there."""
+    """A credential issued by a clock that is years ahead can be revoked, also after one revoked by that clock."""
     with monkeypatch.context() as ahead:
         ahead.setattr("time.time", lambda: 4_000_000_000)
-        a, b = (of(server).mint(name, "nats") for name in "AB")
-    await of(server).revoke([a.public_key])
+        a, b = (issuer_for(server).mint(name, "nats") for name in "AB")
+    await issuer_for(server).revoke([a.public_key])
     assert [await refused(server, one.credential, tmp_path) for one in (a, b)] == [True, False]
     with monkeypatch.context() as ahead:
         ahead.setattr("time.time", lambda: 4_000_000_000)
-        await of(server).revoke([])
-    await of(server).revoke([a.public_key, b.public_key])
+        await issuer_for(server).revoke([])
+    await issuer_for(server).revoke([a.public_key, b.public_key])
     assert [await refused(server, one.credential, tmp_path) for one in (a, b)] == [True, True]
 
 
-async def test_a_lost_store_is_told_again(server: NatsServer, tmp_path: Path) -> None:
-    """A server that forgot its accounts has no revocations until the service says them again, as at its start."""
-    a = of(server).mint("A", "nats")
-    await of(server).revoke([a.public_key])
+async def test_revocations_are_restored_on_a_server_that_lost_them(
+    server: NatsServer, tmp_path: Path
+) -> None:
+    """A server that lost its accounts has no revocations until the service pushes them, as it does at its start."""
+    a = issuer_for(server).mint("A", "nats")
+    await issuer_for(server).revoke([a.public_key])
     await asyncio.to_thread(server.stop)
     for file in (server.home.data("nats") / "accounts").iterdir():
         file.unlink()
     await asyncio.to_thread(server.start)
     assert not await refused(server, a.credential, tmp_path)
-    await of(server).revoke([a.public_key])
+    await issuer_for(server).revoke([a.public_key])
     assert await refused(server, a.credential, tmp_path)
 
 
 async def test_ten_thousand_revocations(server: NatsServer, tmp_path: Path) -> None:
     """The account with all of them still fits into a message, and they hold."""
-    a = of(server).mint("A", "nats")
+    a = issuer_for(server).mint("A", "nats")
     others = [KeyPair.generate(KeyKind.USER).public_key for _ in range(10_000)]
-    await of(server).revoke([*others, a.public_key])
+    await issuer_for(server).revoke([*others, a.public_key])
     assert await refused(server, a.credential, tmp_path)
 
 
 async def test_a_server_that_is_down_is_transient(server: NatsServer) -> None:
-    """The caller tries again; minting needs no server."""
+    """The caller tries again; issuing needs no server."""
     await asyncio.to_thread(server.stop)
-    minted = of(server).mint("A", "nats")
+    minted = issuer_for(server).mint("A", "nats")
     with pytest.raises(TransientError, match="account could not be replaced"):
-        await of(server).revoke([minted.public_key])
+        await issuer_for(server).revoke([minted.public_key])
 
 
-async def test_a_device_key_made_anew_ends_all_devices(server: NatsServer, tmp_path: Path) -> None:
-    """Rotation: remove the seed, make the keys, replace the account; revocations are kept, services go on."""
-    a, q = of(server).mint("A", "nats"), of(server).mint("Q", "mqtt")
-    await of(server).revoke([q.public_key])
+async def test_rotating_the_device_key_ends_all_credentials_of_devices(
+    server: NatsServer, tmp_path: Path
+) -> None:
+    """Rotation: remove the seed, make the keys, replace the account; revocations stay, services continue."""
+    a, q = issuer_for(server).mint("A", "nats"), issuer_for(server).mint("Q", "mqtt")
+    await issuer_for(server).revoke([q.public_key])
     (server.keys.deploy / "device.nk").unlink()
     ensure_nats_keys(server.keys.folder)
     assert not await refused(server, a.credential, tmp_path)
     replace_account(server)
     assert [await refused(server, one.credential, tmp_path) for one in (a, q)] == [True, True]
-    assert not await refused(server, of(server).mint("A", "nats").credential, tmp_path)
+    assert not await refused(server, issuer_for(server).mint("A", "nats").credential, tmp_path)
     await provision_server(server)
 
 
-async def test_the_services_key_made_anew_ends_the_services_credentials(
+async def test_rotating_the_services_key_ends_the_services_credentials(
     server: NatsServer, tmp_path: Path
 ) -> None:
-    """Rotation of what all services share: the old file is worth nothing, the new one is accepted, devices stay."""
-    a = of(server).mint("A", "nats")
+    """Rotation of the services' key: the old file is refused, the new one is accepted, devices stay."""
+    a = issuer_for(server).mint("A", "nats")
     old = parse_credentials(server.keys.service_credentials.read_text())
     (server.keys.folder / "root" / "services.nk").unlink()
     ensure_nats_keys(server.keys.folder)
@@ -179,9 +186,9 @@ async def test_the_services_key_made_anew_ends_the_services_credentials(
     await provision_server(server)
 
 
-async def test_everything_that_deploy_holds_made_anew(server: NatsServer, tmp_path: Path) -> None:
-    """After a leak of its folder nothing that it held is of use, and the streams are still there."""
-    a, stolen = of(server).mint("A", "nats"), of(server)
+async def test_rotating_all_keys_of_deploy(server: NatsServer, tmp_path: Path) -> None:
+    """After a leak of its folder all keys in it are worthless, and the streams are still there."""
+    a, stolen = issuer_for(server).mint("A", "nats"), issuer_for(server)
     old_keeper = parse_credentials((server.keys.deploy / "system.creds").read_text())
     for name in ("deploy/device.nk", "deploy/device-mqtt.nk", "deploy/operator-signing.nk", "root/system.nk"):
         (server.keys.folder / name).unlink()
@@ -195,8 +202,8 @@ async def test_everything_that_deploy_holds_made_anew(server: NatsServer, tmp_pa
     ] * 2
     with pytest.raises(AccountRejectedError, match="another operator key"):
         await stolen.revoke([])
-    await of(server).revoke([a.public_key])
-    assert not await refused(server, of(server).mint("A", "nats").credential, tmp_path)
+    await issuer_for(server).revoke([a.public_key])
+    assert not await refused(server, issuer_for(server).mint("A", "nats").credential, tmp_path)
     client = await nats.connect(**connect_options(server.settings))
     assert await client.jetstream().stream_info("TELEMETRY")
     await client.close()
@@ -205,4 +212,4 @@ async def test_everything_that_deploy_holds_made_anew(server: NatsServer, tmp_pa
 def test_a_folder_without_a_key_is_named(tmp_path: Path) -> None:
     """The service says at its start which file is missing."""
     with pytest.raises(FileNotFoundError, match=r"account\.json"):
-        DeviceCredentials(tmp_path, "nats://127.0.0.1:1")
+        NatsCredentialIssuer(tmp_path, "nats://127.0.0.1:1")

@@ -19,7 +19,7 @@ from k1_deploy.gates import (
     show_checks,
 )
 from services.deploy.tests.bundles import bundle_info
-from services.deploy.tests.devices import bundle, hello
+from services.deploy.tests.scripted_device import bundle, hello
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 LATER = datetime(2026, 3, 2, 12, 0, 0, tzinfo=UTC)
@@ -40,7 +40,7 @@ def failed(checks: list[Check]) -> list[Gate]:
 
 
 def test_a_good_show_on_a_good_device() -> None:
-    """All gates are looked at, all are passed."""
+    """All gates are checked, all are passed."""
     show, device = show_checks(bundle_info(), []), device_checks(row(), True, bundle_info(), [])
     assert [check.gate for check in show] == ["track_status", "f_measure", "estimate", "photosensitivity"]
     assert [check.gate for check in device] == ["presence", "firmware", "nodes", "space"]
@@ -64,7 +64,7 @@ def test_a_good_show_on_a_good_device() -> None:
     ],
 )
 def test_what_the_show_fails(changes: dict[str, Any], gates: list[Gate]) -> None:
-    """Each fault fails its own gate, with a reason."""
+    """Each fault fails its gate, with a reason."""
     checks = show_checks(bundle_info(**changes), [])
     assert failed(checks) == gates
     assert passed(checks) == (not gates)
@@ -92,7 +92,7 @@ def test_what_the_show_fails(changes: dict[str, Any], gates: list[Gate]) -> None
     ],
 )
 def test_what_a_device_fails(device: DeviceRow | None, online: bool, gates: list[Gate], status: str) -> None:
-    """Each fault fails its own gate; also of a device that is away it is told what else is wrong with it."""
+    """Each fault fails its gate; the other gates are checked for an offline device as well."""
     checks = device_checks(device, online, bundle_info(), [])
     assert failed(checks) == gates
     assert compatibility(checks)[0] == status
@@ -101,7 +101,7 @@ def test_what_a_device_fails(device: DeviceRow | None, online: bool, gates: list
 
 @given(st.integers(0, 5_000_000), st.integers(1, 4_194_304))
 def test_space(free: int, size: int) -> None:
-    """The bundle and a margin must fit; one that is there already takes none."""
+    """The bundle and a margin must fit; a bundle that is on the device needs no space."""
     info = bundle_info(size=size)
     checks = device_checks(row(hello=hello("a", flash_free_bytes=free)), True, info, [])
     assert passed(checks) == (free >= size + SPACE_MARGIN_BYTES)
@@ -129,7 +129,7 @@ def test_an_override_lifts_its_gate_alone(gate: Gate, device_id: str | None) -> 
 
 
 def test_all_overridden() -> None:
-    """Then nothing stands in the way."""
+    """Then all gates are passed."""
     bad = bundle_info(risk="red", photosensitivity_passed=None, f_measure=0.1, required_nodes=["X"])
     device = row(hello=hello("a", firmware="1.0.0", flash_free_bytes=0))
     all_of_them = [override(gate) for gate in OVERRIDABLE]
@@ -137,6 +137,6 @@ def test_all_overridden() -> None:
 
 
 def test_presence_cannot_be_overridden() -> None:
-    """An absent device cannot be wished present."""
+    """An offline device stays blocked."""
     checks = device_checks(row(), False, bundle_info(), [override("presence"), override("presence", "a")])
     assert (failed(checks), passed(checks)) == (["presence"], False)

@@ -1,4 +1,4 @@
-"""Leases, locks and the log on real PostgreSQL: of two owners one acts, and what a fence keeps out stays out."""
+"""Leases, locks and the log on real PostgreSQL: of two owners one acts, and a stale fence has no effect."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,30 +9,37 @@ import pytest
 from k1_contracts.ids import new_id
 from k1_contracts.messages.deployment_queries import ControlDeployment
 from k1_contracts.messages.deployments import RequestDeployment
-from k1_deploy import store
-from k1_deploy.deployment_questions import DeploymentQuestions
 from k1_deploy.devices import device_store
-from k1_deploy.driving import leases, locks, mailbox
-from k1_deploy.driving.journal import Journal, OvertakenError
-from k1_deploy.driving.leases import Lease
-from k1_deploy.driving.locks import Blocked, Taken
 from k1_deploy.errors import LeaseLostError
-from k1_deploy.saga.entries import Became, Controlled, Locked, LogEntry, Opened, Outcome, logged
+from k1_deploy.orchestration.event_log import EventLog, WriteConflictError
+from k1_deploy.orchestration.storage import deployment_store, device_locks, leases, signal_store
+from k1_deploy.orchestration.storage.device_locks import LocksBlocked, LocksTaken
+from k1_deploy.orchestration.storage.leases import DeploymentLease
+from k1_deploy.requests.deployment_queries import DeploymentQueries
+from k1_deploy.saga.entries import (
+    Controlled,
+    Locked,
+    LogEntry,
+    Opened,
+    Outcome,
+    StatusChanged,
+    truncate_to_ms,
+)
 from k1_deploy.saga.signals import ControlSignal
 from k1_deploy.saga.transitions import fold
 from k1_platform.nats.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from services.deploy.tests.bundles import bundle_info
-from services.deploy.tests.devices import hello
+from services.deploy.tests.scripted_device import hello
 
 LEASE_S = 600.0
-"""Ends when a test says so."""
-NOW = logged(datetime.now(UTC))
+"""Expires when a test says so."""
+NOW = truncate_to_ms(datetime.now(UTC))
 CANCEL = ControlSignal(action="cancel", by="anna")
 
 
 async def add(pool: Pool, device_ids: Sequence[str], number: int = 1) -> str:
-    """A queued deployment to these devices."""
+    """Add a queued deployment to these devices; return its id."""
     info = bundle_info(number)
     request = RequestDeployment.model_validate(
         {
@@ -51,35 +58,41 @@ async def add(pool: Pool, device_ids: Sequence[str], number: int = 1) -> str:
         activation=request.activation,
         guard_s=600,
     )
-    row = store.DeploymentRow(request, info, [], None, closed=False)
+    row = deployment_store.DeploymentRow(request, info, [], None, closed=False)
     async with pool.acquire() as connection, connection.transaction():
         await device_store.upsert_devices(connection, device_ids, "nats", None, NOW)
-        await store.insert_deployment(connection, row, fold(request.deployment_id, [opened]), [opened])
+        await deployment_store.insert_deployment(
+            connection, row, fold(request.deployment_id, [opened]), [opened]
+        )
     return request.deployment_id
 
 
-async def claim(pool: Pool, owner: str, limit: int = 10) -> list[Lease]:
+async def claim(pool: Pool, owner: str, limit: int = 10) -> list[DeploymentLease]:
     async with pool.acquire() as connection:
         return await leases.claim(connection, owner, limit, LEASE_S)
 
 
 async def expire(pool: Pool) -> None:
-    """As if nobody had renewed for long enough."""
+    """Let all leases expire."""
     await pool.execute("UPDATE deploy.deployments SET lease_until = now() - interval '1 ms'")
 
 
-async def journal(pool: Pool, lease: Lease, told: list[Sequence[LogEntry]] | None = None) -> Journal:
+async def event_log(
+    pool: Pool, lease: DeploymentLease, committed: list[Sequence[LogEntry]] | None = None
+) -> EventLog:
     async with pool.acquire() as connection:
-        found = await store.load(connection, lease.deployment_id)
+        found = await deployment_store.load_deployment(connection, lease.deployment_id)
     assert found is not None
     row, entries = found
-    news = told if told is not None else []
+    commits = committed if committed is not None else []
     state = fold(lease.deployment_id, entries)
-    return Journal(pool, lease, row, state, len(entries), lambda _before, _after, added: news.append(added))
+    return EventLog(
+        pool, lease, row, state, len(entries), lambda _before, _after, added: commits.append(added)
+    )
 
 
 async def test_of_two_owners_one_gets_the_deployment(pool: Pool) -> None:
-    """And the other gets it when the first has not renewed, with a higher fence, and is told so."""
+    """The other claims it when the first has not renewed, with a higher fence, marked as taken over."""
     deployment = await add(pool, ["a"])
     [first], none = await claim(pool, "one"), await claim(pool, "two")
     assert (first.deployment_id, first.taken_over, none) == (deployment, False, [])
@@ -98,7 +111,7 @@ async def test_many_owners_at_once_share_without_overlap(pool: Pool) -> None:
 
 
 async def test_a_renewed_lease_is_kept_and_a_lost_one_ends(pool: Pool) -> None:
-    """The holder learns at its next renewal that another has taken the deployment."""
+    """At the next renewal the holder learns that another has taken the deployment."""
     await add(pool, ["a"])
     [first] = await claim(pool, "one")
     async with pool.acquire() as connection:
@@ -112,39 +125,39 @@ async def test_a_renewed_lease_is_kept_and_a_lost_one_ends(pool: Pool) -> None:
 
 
 def test_a_lease_ends_by_itself() -> None:
-    """Without any answer of the database its holder stops before another could begin."""
+    """Without a response of the database its holder stops before another could begin."""
     now = 100.0
-    lease = Lease("dep", "one", 1, LEASE_S, valid_until=now + LEASE_S, clock=lambda: now)
+    lease = DeploymentLease("dep", "one", 1, LEASE_S, valid_until=now + LEASE_S, clock=lambda: now)
     lease.require()
     now += LEASE_S
     with pytest.raises(LeaseLostError):
         lease.require()
 
 
-async def test_a_given_back_deployment_waits_for_its_time_or_a_signal(pool: Pool) -> None:
-    """Nobody holds it meanwhile."""
+async def test_a_released_deployment_waits_for_its_time_or_a_signal(pool: Pool) -> None:
+    """It has no owner meanwhile."""
     deployment = await add(pool, ["a"])
     [lease] = await claim(pool, "one")
     async with pool.acquire() as connection:
         await leases.release(connection, lease, NOW + timedelta(days=1))
         assert await claim(pool, "two") == []
-        signal = await mailbox.add_signal(connection, deployment, CANCEL)
+        signal = await signal_store.add_signal(connection, deployment, CANCEL)
         [again] = await claim(pool, "two")
         assert not again.taken_over
-        await mailbox.drop_signals(connection, [signal])
+        await signal_store.delete_signals(connection, [signal])
         await leases.release(connection, again, NOW - timedelta(seconds=1))
     assert [each.deployment_id for each in await claim(pool, "three")] == [deployment]
 
 
-async def test_who_dies_with_what_a_signal_began_is_replaced(pool: Pool) -> None:
-    """The signal is taken and what follows from it is under way: another goes on now, not when the guard ends."""
+async def test_a_process_that_dies_after_a_signal_is_replaced_at_once(pool: Pool) -> None:
+    """The signal is handled and its effects are in progress: another continues now, not when the guard time ends."""
     deployment = await add(pool, ["a"])
     [lease] = await claim(pool, "one")
     async with pool.acquire() as connection:
         await leases.release(connection, lease, datetime.now(UTC) + timedelta(minutes=10))
-        signal_id = await mailbox.add_signal(connection, deployment, CANCEL)
+        signal_id = await signal_store.add_signal(connection, deployment, CANCEL)
         assert await claim(pool, "one")
-        await mailbox.drop_signals(connection, [signal_id])
+        await signal_store.delete_signals(connection, [signal_id])
     await expire(pool)
     [successor] = await claim(pool, "two")
     assert successor.taken_over
@@ -154,7 +167,7 @@ async def test_a_stale_fence_cannot_write(pool: Pool) -> None:
     """The whole transaction fails: neither the log nor anything beside it changes."""
     deployment = await add(pool, ["a"])
     [first] = await claim(pool, "one")
-    stale = await journal(pool, first)
+    stale = await event_log(pool, first)
     running = asyncio.create_task(stale.run())
     await expire(pool)
     await claim(pool, "two")
@@ -167,15 +180,15 @@ async def test_a_stale_fence_cannot_write(pool: Pool) -> None:
     assert await pool.fetchval("SELECT count(*) FROM deploy.outbox") == 0
 
 
-async def test_what_comes_in_together_is_written_together(pool: Pool) -> None:
+async def test_concurrent_entries_are_written_in_one_transaction(pool: Pool) -> None:
     """A thousand writers, a handful of transactions, one order; the log folds to the state in memory."""
     ids = [f"d{number:04d}" for number in range(1000)]
     await add(pool, ids)
     [lease] = await claim(pool, "one")
-    told: list[Sequence[LogEntry]] = []
-    writer = await journal(pool, lease, told)
+    committed: list[Sequence[LogEntry]] = []
+    writer = await event_log(pool, lease, committed)
     running = asyncio.create_task(writer.run())
-    await writer.write(Locked(at=NOW, device_ids=ids), Became(at=NOW, status="checking"))
+    await writer.write(Locked(at=NOW, device_ids=ids), StatusChanged(at=NOW, status="checking"))
 
     async def check(device_id: str) -> None:
         from services.deploy.tests.test_saga_rules import intent, outcome
@@ -185,63 +198,63 @@ async def test_what_comes_in_together_is_written_together(pool: Pool) -> None:
 
     await asyncio.gather(*map(check, ids))
     running.cancel()
-    assert len(told) < 50
+    assert len(committed) < 50
     async with pool.acquire() as connection:
-        found = await store.load(connection, lease.deployment_id)
+        found = await deployment_store.load_deployment(connection, lease.deployment_id)
         rows = await device_store.get_devices(connection, ids)
     assert found is not None
     assert fold(lease.deployment_id, found[1]) == writer.state
     assert all(row.hello for row in rows.values())
 
 
-async def test_what_is_overtaken_is_told_to_its_writer_alone(pool: Pool) -> None:
-    """The others' entries are written."""
+async def test_only_the_writer_of_a_conflicting_entry_gets_an_error(pool: Pool) -> None:
+    """Only the writer of an illegal entry gets an error; the others' entries are written."""
     await add(pool, ["a"])
     [lease] = await claim(pool, "one")
-    writer = await journal(pool, lease)
+    writer = await event_log(pool, lease)
     running = asyncio.create_task(writer.run())
     pause = Controlled(at=NOW, action="pause", by="anna")
     late = Outcome(at=NOW, device_id="a", step="stage", result="done")
     results = await asyncio.gather(writer.write(late), writer.write(pause), return_exceptions=True)
-    assert isinstance(results[0], OvertakenError)
+    assert isinstance(results[0], WriteConflictError)
     assert results[1] is None
     assert writer.state.paused
     running.cancel()
 
 
-async def test_devices_are_held_all_or_none_and_the_earlier_comes_first(pool: Pool) -> None:
-    """The later deployment waits, and knows for whom; a third that asks for less does not overtake it."""
+async def test_devices_are_locked_all_or_none_and_the_earlier_comes_first(pool: Pool) -> None:
+    """The later deployment waits, and knows for which; a third that needs fewer devices does not overtake it."""
     first, second, third = [await add(pool, ids) for ids in (["a", "b"], ["b", "c"], ["c"])]
     held = {lease.deployment_id: lease for lease in await claim(pool, "one")}
-    assert await locks.take_first(pool, held[second], ["b", "c"]) == Blocked([first])
+    assert await device_locks.lock_devices(pool, held[second], ["b", "c"]) == LocksBlocked([first])
     fence = held[first].fence
-    assert await locks.take_first(pool, held[first], ["a", "b"]) == Taken(["a", "b"], [])
+    assert await device_locks.lock_devices(pool, held[first], ["a", "b"]) == LocksTaken(["a", "b"], [])
     assert held[first].fence > fence
-    assert await locks.take_first(pool, held[third], ["c"]) == Blocked([second])
+    assert await device_locks.lock_devices(pool, held[third], ["c"]) == LocksBlocked([second])
     async with pool.acquire() as connection:
-        holdings = locks.DeviceHoldings()
-        assert await holdings.holders(connection, ["a", "b", "c"]) == {"a": first, "b": first}
-        assert await holdings.stages(connection, "a", bundle_info(1).bundle.sha256)
-        assert not await holdings.stages(connection, "c", bundle_info(1).bundle.sha256)
+        lookup = device_locks.DeviceLockLookup()
+        assert await lookup.find_holders(connection, ["a", "b", "c"]) == {"a": first, "b": first}
+        assert await lookup.is_staging(connection, "a", bundle_info(1).bundle.sha256)
+        assert not await lookup.is_staging(connection, "c", bundle_info(1).bundle.sha256)
         await pool.execute("UPDATE deploy.deployments SET status = 'succeeded' WHERE id = $1", first)
-        await locks.unlock(connection, first, ["a", "b"])
-    assert await locks.take_first(pool, held[second], ["b", "c"]) == Taken(["b", "c"], [])
+        await device_locks.unlock_devices(connection, first, ["a", "b"])
+    assert await device_locks.lock_devices(pool, held[second], ["b", "c"]) == LocksTaken(["b", "c"], [])
 
 
-async def test_everybody_asks_at_once_and_nobody_hangs(pool: Pool) -> None:
-    """Twenty deployments to the same devices in other orders: exactly one holds them, none waits for a lock row."""
+async def test_concurrent_locking_has_no_deadlock(pool: Pool) -> None:
+    """Twenty deployments lock the same devices in different orders: exactly one gets them, none waits for a row."""
     ids = [f"d{number}" for number in range(10)]
     for number in range(20):
         await add(pool, ids[number % 10 :] + ids[: number % 10])
     held = await claim(pool, "one", 20)
     taken = await asyncio.wait_for(
-        asyncio.gather(*(locks.take_first(pool, lease, ids) for lease in held)), timeout=60
+        asyncio.gather(*(device_locks.lock_devices(pool, lease, ids) for lease in held)), timeout=60
     )
-    assert len([each for each in taken if isinstance(each, Taken)]) == 1
+    assert len([each for each in taken if isinstance(each, LocksTaken)]) == 1
 
 
-async def test_what_a_later_deployment_decided_is_not_taken_back(pool: Pool) -> None:
-    """Held again after a success: only devices that still should run the bundle."""
+async def test_a_later_deployment_is_not_rolled_back(pool: Pool) -> None:
+    """Locked again after a success: only devices whose desired state is still the bundle."""
     deployment = await add(pool, ["a", "b"])
     [lease] = await claim(pool, "one")
     mine = bundle_info(1).bundle
@@ -249,37 +262,37 @@ async def test_what_a_later_deployment_decided_is_not_taken_back(pool: Pool) -> 
         ours = {"bundle_sha256": mine.sha256, "track_id": mine.track_id, "version": mine.version}
         running = hello("a", active=ours).active
         await device_store.set_expected(connection, {"a": running, "b": None})
-    assert await locks.take_again(pool, lease, ["a", "b"], mine.sha256) == Taken(["a"], ["b"])
+    assert await device_locks.relock_devices(pool, lease, ["a", "b"], mine.sha256) == LocksTaken(["a"], ["b"])
     assert deployment == lease.deployment_id
 
 
-async def test_healing_holds_a_device_for_a_time(pool: Pool) -> None:
-    """A deployment waits for it, but not for a healer that died."""
+async def test_the_reconciler_locks_a_device_for_a_limited_time(pool: Pool) -> None:
+    """A deployment waits for the reconciler, but not for one that died."""
     await add(pool, ["a"])
     [lease] = await claim(pool, "one")
     async with pool.acquire() as connection:
-        fence = await locks.hold_for_healing(connection, "a", 60)
+        fence = await device_locks.lock_for_reconciler(connection, "a", 60)
         assert fence is not None
         assert fence > lease.fence
-        assert await locks.hold_for_healing(connection, "a", 60) is None
-        assert await locks.take_first(pool, lease, ["a"]) == Blocked([locks.HEALING])
+        assert await device_locks.lock_for_reconciler(connection, "a", 60) is None
+        assert await device_locks.lock_devices(pool, lease, ["a"]) == LocksBlocked([device_locks.RECONCILER])
         await connection.execute("UPDATE deploy.device_locks SET until = now() - interval '1 ms'")
-    assert await locks.take_first(pool, lease, ["a"]) == Taken(["a"], [])
+    assert await device_locks.lock_devices(pool, lease, ["a"]) == LocksTaken(["a"], [])
     async with pool.acquire() as connection:
-        assert await locks.hold_for_healing(connection, "a", 60) is None
+        assert await device_locks.lock_for_reconciler(connection, "a", 60) is None
 
 
-async def test_a_pause_that_nobody_has_taken_yet_can_be_resumed(pool: Pool) -> None:
-    """Both wishes wait in their order; without the pause there is nothing to resume."""
+async def test_a_pending_pause_can_be_resumed(pool: Pool) -> None:
+    """Both controls wait in their order; without the pause there is nothing to resume."""
     deployment_id = await add(pool, ["a"])
-    questions = DeploymentQuestions(pool, lambda _: {}, lambda: datetime.now(UTC))
+    questions = DeploymentQueries(pool, lambda _: {}, lambda: datetime.now(UTC))
     resume = ControlDeployment(deployment_id=deployment_id, action="resume")
     with pytest.raises(QueryError, match="nothing to resume"):
         await questions.control(resume)
     await questions.control(ControlDeployment(deployment_id=deployment_id, action="pause"))
     await questions.control(resume)
     async with pool.acquire() as connection:
-        waiting = await mailbox.waiting_signals(connection, [deployment_id])
+        waiting = await signal_store.list_signals(connection, [deployment_id])
     actions = [
         each.signal.action for each in waiting[deployment_id] if isinstance(each.signal, ControlSignal)
     ]

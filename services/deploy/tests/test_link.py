@@ -11,15 +11,15 @@ from nats.aio.client import Client
 
 from k1_contracts import subjects
 from k1_contracts.messages.device_link import Activate, DeviceCommand, DeviceReply, Discard, Info, Verb
-from k1_deploy.devices import link as link_module
-from k1_deploy.devices.clock import RoundTrip
-from k1_deploy.devices.link import PINGS, DeviceLink, PingLostError
+from k1_deploy.devices.device_link import link as link_module
+from k1_deploy.devices.device_link.clock import RoundTrip
+from k1_deploy.devices.device_link.link import PINGS, DeviceLink, PingLostError
 from k1_deploy.errors import DeviceUnreachable
 from k1_platform.nats.connection import connect_options
 from k1_platform.nats.device_errors import DeviceErrors, ErrorLimiter
 from k1_platform.settings import NatsSettings
-from services.deploy.tests.devices import ScriptedDevice, bundle, hello
-from services.deploy.tests.links import settle, until
+from services.deploy.tests.device_connections import settle, until
+from services.deploy.tests.scripted_device import ScriptedDevice, bundle, hello
 from tests.support.infrastructure import Infrastructure
 
 SHA256 = bundle(1).bundle_sha256
@@ -57,21 +57,23 @@ async def accepted_then_done(device: ScriptedDevice, verb: Verb, command: Device
 
 
 async def silent(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
-    """Hears everything and says nothing."""
+    """Receives everything and sends nothing."""
 
 
 async def test_accepted_then_done(link: DeviceLink, devices: Client, unique: str) -> None:
-    """The final answer is returned, the ones before it are told of."""
+    """The final reply is returned, those before it go to on_progress."""
     await ScriptedDevice(devices, unique, accepted_then_done).listen()
-    told: list[DeviceReply] = []
-    done = await link.call(unique, "discard", command(unique), timeout_s=PATIENCE_S, on_progress=told.append)
+    progress: list[DeviceReply] = []
+    done = await link.call(
+        unique, "discard", command(unique), timeout_s=PATIENCE_S, on_progress=progress.append
+    )
     assert (done.status, done.hello) == ("done", hello(unique))
     # The two subjects are two subscriptions: `accepted` may be overtaken, even by the last answer.
-    assert {reply.status for reply in told} <= {"accepted", "progress"}
+    assert {reply.status for reply in progress} <= {"accepted", "progress"}
 
 
-async def test_any_answer(link: DeviceLink, devices: Client, unique: str) -> None:
-    """Without waiting for the end, `accepted` is the answer: the device is armed."""
+async def test_the_first_reply(link: DeviceLink, devices: Client, unique: str) -> None:
+    """Without waiting for the final reply, `accepted` is returned: the device is armed."""
 
     async def armed(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
         await device.first(device.reply(command, verb, "accepted"))
@@ -83,8 +85,8 @@ async def test_any_answer(link: DeviceLink, devices: Client, unique: str) -> Non
 
 
 @pytest.mark.parametrize("status", ["refused", "failed"])
-async def test_a_refusal_is_an_answer(link: DeviceLink, devices: Client, unique: str, status: str) -> None:
-    """A device that refuses or fails has answered; the caller sees why."""
+async def test_a_rejection_is_a_reply(link: DeviceLink, devices: Client, unique: str, status: str) -> None:
+    """A device that rejects or fails has replied; the caller sees why."""
 
     async def refuse(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
         await device.first(device.reply(command, verb, status, code="still_active", message="it runs"))
@@ -94,31 +96,31 @@ async def test_a_refusal_is_an_answer(link: DeviceLink, devices: Client, unique:
     assert (reply.status, reply.code) == (status, "still_active")
 
 
-async def test_over_mqtt_all_answers_come_on_one_subject(
+async def test_over_mqtt_all_replies_come_on_one_subject(
     link: DeviceLink, devices: Client, unique: str
 ) -> None:
-    """A device that cannot see the reply subject answers on its own."""
+    """A device that cannot see the reply subject replies on its own."""
 
     async def like_mqtt(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
         await device.later(device.reply(command, verb, "accepted"))
         await device.later(device.reply(command, verb, "done"))
 
     await ScriptedDevice(devices, unique, like_mqtt).listen()
-    told: list[DeviceReply] = []
+    progress: list[DeviceReply] = []
     done = await link.call(
-        unique, "info", Info(command_id=unique), timeout_s=PATIENCE_S, on_progress=told.append
+        unique, "info", Info(command_id=unique), timeout_s=PATIENCE_S, on_progress=progress.append
     )
-    assert [done.status, *(reply.status for reply in told)] == ["done", "accepted"]
+    assert [done.status, *(reply.status for reply in progress)] == ["done", "accepted"]
 
 
-async def test_nobody_listens(link: DeviceLink, unique: str) -> None:
-    """A device that is not connected is told of at once, not after the time-out."""
+async def test_a_device_that_is_not_connected(link: DeviceLink, unique: str) -> None:
+    """A device that is not connected is reported at once, not after the time-out."""
     with pytest.raises(DeviceUnreachable, match="is not connected"):
         await link.call(unique, "info", Info(command_id=unique), timeout_s=PATIENCE_S)
 
 
-async def test_no_answer_in_time(link: DeviceLink, devices: Client, unique: str) -> None:
-    """A device that hears and says nothing, or only that it began, is unreachable after the time given."""
+async def test_no_reply_in_time(link: DeviceLink, devices: Client, unique: str) -> None:
+    """A device that sends no reply, or no final one, is unreachable after the time-out."""
 
     async def begins(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
         await device.first(device.reply(command, verb, "accepted"))
@@ -131,7 +133,7 @@ async def test_no_answer_in_time(link: DeviceLink, devices: Client, unique: str)
 
 
 async def test_the_same_command_again(link: DeviceLink, devices: Client, unique: str) -> None:
-    """After a time-out the same command finds the answer; what came late or twice does no harm."""
+    """After a time-out the same command gets the reply; late and repeated replies do no harm."""
 
     async def second_time(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
         if len(device.commands) == 2:
@@ -146,17 +148,17 @@ async def test_the_same_command_again(link: DeviceLink, devices: Client, unique:
     assert [verb for verb, _ in device.commands] == ["discard", "discard"]
 
 
-async def test_two_wait_for_one_command(link: DeviceLink, devices: Client, unique: str) -> None:
-    """Both get the answer."""
+async def test_two_callers_wait_for_one_command(link: DeviceLink, devices: Client, unique: str) -> None:
+    """Both get the reply."""
     await ScriptedDevice(devices, unique, accepted_then_done).listen()
     calls = [link.call(unique, "discard", command(unique), timeout_s=PATIENCE_S) for _ in range(2)]
     assert [reply.status for reply in await asyncio.gather(*calls)] == ["done", "done"]
 
 
-async def test_what_others_say_counts_for_nothing(nats_client: Client, devices: Client, unique: str) -> None:
-    """Neither garbage, nor another device's word, nor an answer to something else ends a call.
+async def test_other_messages_do_not_end_a_call(nats_client: Client, devices: Client, unique: str) -> None:
+    """Neither garbage, nor another device's reply, nor a reply to something else ends a call.
 
-    Whoever sent it gets one error for each, whatever the number of processes.
+    Its sender gets one error for each, whatever the number of processes.
     """
     link = DeviceLink(nats_client, errors=unlimited(nats_client))
     second = DeviceLink(nats_client, errors=unlimited(nats_client))
@@ -192,7 +194,7 @@ async def test_what_others_say_counts_for_nothing(nats_client: Client, devices: 
     assert {error.subject for error in device.errors} == {subjects.device(unique, "reply")}
 
 
-async def test_a_device_cannot_answer_for_another(link: DeviceLink, devices: Client, unique: str) -> None:
+async def test_a_device_cannot_reply_for_another(link: DeviceLink, devices: Client, unique: str) -> None:
     """Not even when it knows the command's id and is faster."""
     attacker = f"{unique}-attacker"
 
@@ -207,12 +209,12 @@ async def test_a_device_cannot_answer_for_another(link: DeviceLink, devices: Cli
 
 
 async def test_a_thousand_at_once(link: DeviceLink, devices: Client, unique: str) -> None:
-    """Every call gets its own device's answer."""
+    """Every call gets the reply of its device."""
     ids = [f"{unique}-{number}" for number in range(1000)]
     for device_id in ids:
         await devices.subscribe(
             subjects.command(device_id, ">"),
-            cb=ScriptedDevice(devices, device_id, accepted_then_done)._commanded,
+            cb=ScriptedDevice(devices, device_id, accepted_then_done)._handle_command,
         )
     await settle(devices)
     calls = (
@@ -227,7 +229,7 @@ async def test_a_thousand_at_once(link: DeviceLink, devices: Client, unique: str
 
 
 class Clock:
-    """Goes on when it is told to."""
+    """A clock that only the test moves."""
 
     def __init__(self) -> None:
         self.unix_ms = 1.7e12
@@ -238,7 +240,7 @@ class Clock:
 
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a busy machine a ping takes its time."""
+    """On a busy machine a ping takes longer."""
     monkeypatch.setattr(link_module, "PING_TIMEOUT_S", PATIENCE_S)
 
 
@@ -247,7 +249,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_clock_of_a_device(
     nats_client: Client, devices: Client, unique: str, offset_ms: float
 ) -> None:
-    """The offset is found to half of the shortest round trip, wherever the device begins to count."""
+    """The error is at most half of the shortest round trip, wherever the device's clock starts."""
     clock = Clock()
     link = DeviceLink(nats_client, clock)
     await link.start()
@@ -268,8 +270,8 @@ async def test_the_clock_of_a_device(
 
 
 @pytest.mark.usefixtures("patience")
-async def test_a_lost_ping_is_passed_over(nats_client: Client, devices: Client, unique: str) -> None:
-    """One now and then; a device that leaves two in a row unanswered is out of reach."""
+async def test_a_lost_ping_is_tolerated(nats_client: Client, devices: Client, unique: str) -> None:
+    """One lost ping is tolerated; two in a row make the device unreachable."""
     lost: set[int] = set()
 
     class LossyLink(DeviceLink):
@@ -296,8 +298,8 @@ async def test_a_lost_ping_is_passed_over(nats_client: Client, devices: Client, 
 
 
 @pytest.mark.usefixtures("patience")
-async def test_a_clock_that_cannot_be(link: DeviceLink, devices: Client, unique: str) -> None:
-    """A device without times, or with impossible ones, has no clock; one that is away is unreachable."""
+async def test_impossible_clocks(link: DeviceLink, devices: Client, unique: str) -> None:
+    """A device without times, or with impossible ones, has no clock; an offline one is unreachable."""
 
     async def nonsense(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
         odd = len(device.commands) % 2

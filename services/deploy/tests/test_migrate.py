@@ -20,7 +20,7 @@ LEFTOVERS = (
 
 @pytest.fixture
 async def dsn(infrastructure: Infrastructure, unique: str) -> AsyncIterator[str]:
-    """A database of its own."""
+    """A separate database."""
     server = infrastructure.environment["K1_POSTGRES_DSN"]
     await execute(server, f"CREATE DATABASE k1_{unique}")
     yield f"{server.rpartition('/')[0]}/k1_{unique}"
@@ -35,7 +35,7 @@ async def tables(dsn: str) -> set[str]:
 
 
 async def test_up_down_up(dsn: str) -> None:
-    """Every migration can be taken back and made again; what is taken back leaves nothing behind."""
+    """Every migration can be reverted and applied again; a reverted one leaves nothing behind."""
     settings = PostgresSettings(dsn=SecretStr(dsn))
     await migrate(settings, "up")
     assert await tables(dsn) >= TABLES
@@ -48,7 +48,7 @@ async def test_up_down_up(dsn: str) -> None:
 
 
 async def test_several_at_once(dsn: str) -> None:
-    """Pods that start together may all migrate: one does it, the others find it done."""
+    """Processes that start together may all migrate: one does it, the others find it done."""
     settings = PostgresSettings(dsn=SecretStr(dsn))
     await asyncio.gather(*(migrate(settings, "up") for _ in range(4)))
     assert await tables(dsn) >= TABLES

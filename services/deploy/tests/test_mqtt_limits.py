@@ -1,4 +1,4 @@
-"""What a device's credential can leave behind in the server, tried on a real one: nothing that lasts or grows."""
+"""What a device's credential can leave in the server, on a real one: nothing that lasts or grows."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -19,17 +19,25 @@ from k1_contracts.streams import DEVICE_MESSAGE_MAX_BYTES
 from k1_platform.nats import mqtt_state
 from k1_platform.nats.connection import connect_options
 from k1_platform.nats.provision import provision_bus
-from services.deploy.tests.links import PATIENCE_S, of, over_mqtt, over_nats, provision_server, settle, until
+from services.deploy.tests.device_connections import (
+    PATIENCE_S,
+    issuer_for,
+    over_mqtt,
+    over_nats,
+    provision_server,
+    settle,
+    until,
+)
 from tests.support.nats_server import running_nats_server
 
 SESSIONS = 30
-"""Of the attack; without limits each leaves two consumers and a record for ever."""
+"""Of the attack; without limits each leaves two consumers and a record forever."""
 REFUSED = 0x80
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[NatsServer]:
-    """As the tests look at all that is stored, each has its own."""
+    """A separate server, because these tests look at everything that is stored."""
     with running_nats_server(tmp_path) as running:
         yield running
 
@@ -82,9 +90,9 @@ async def consumers(jetstream: JetStreamContext) -> dict[str, int]:
 
 
 async def test_an_older_server_is_cleaned_and_limited(server: NatsServer, services: Client) -> None:
-    """The attack leaves consumers on a server that is not provisioned; provisioning deletes them and ends the attack."""
+    """The attack leaves consumers on an unprovisioned server; provisioning deletes them and ends the attack."""
     jetstream = services.jetstream(timeout=PATIENCE_S)
-    attacker = of(server).mint("A", "mqtt").credential
+    attacker = issuer_for(server).mint("A", "mqtt").credential
     assert set(await leave_sessions(server, attacker, 1, "before")) == {1}
     async with over_mqtt(server, attacker) as device:
         await device.publish("device/A/hello", b"{}", 1, retain=True)
@@ -102,7 +110,7 @@ async def test_an_older_server_is_cleaned_and_limited(server: NatsServer, servic
 
 
 async def test_session_records_have_an_end(server: NatsServer, services: Client) -> None:
-    """The newest ones stay, and devices still connect when there are as many as there may be."""
+    """The newest ones stay, and devices still connect when the maximum is reached."""
     jetstream = services.jetstream(timeout=PATIENCE_S)
     await provision_bus(jetstream)
     config = (await jetstream.stream_info("$MQTT_sess")).config
@@ -110,7 +118,7 @@ async def test_session_records_have_an_end(server: NatsServer, services: Client)
     await jetstream.update_stream(
         StreamConfig(name="$MQTT_sess", subjects=config.subjects, max_msgs_per_subject=1, max_msgs=10)
     )
-    attacker, other = (of(server).mint(name, "mqtt").credential for name in "AB")
+    attacker, other = (issuer_for(server).mint(name, "mqtt").credential for name in "AB")
     await leave_sessions(server, attacker, 0, "many")
     assert (await jetstream.stream_info("$MQTT_sess")).state.messages == 10
     async with over_mqtt(server, other) as device:
@@ -126,7 +134,7 @@ async def test_sessions_of_a_revoked_device_are_purged(server: NatsServer, servi
     jetstream = services.jetstream(timeout=PATIENCE_S)
     await provision_bus(jetstream)
     await jetstream.purge_stream("$MQTT_sess")
-    a, b = (of(server).mint(name, "mqtt").credential for name in "AB")
+    a, b = (issuer_for(server).mint(name, "mqtt").credential for name in "AB")
     await leave_sessions(server, a, 0, "purged")
     async with session(server, b, "of-b") as device:
         await device.subscribe("command/B/#")
@@ -140,7 +148,7 @@ async def test_sessions_without_subscriptions_are_purged_too(
     """Refused subscriptions leave records that name no device; a new one may still subscribe, and stays."""
     jetstream = services.jetstream(timeout=PATIENCE_S)
     await provision_bus(jetstream)
-    await leave_sessions(server, of(server).mint("A", "mqtt").credential, 1, "refused")
+    await leave_sessions(server, issuer_for(server).mint("A", "mqtt").credential, 1, "refused")
     assert await mqtt_state.purge_sessions(jetstream, ["B"]) == 0
     monkeypatch.setattr(mqtt_state, "_SUBSCRIBES_WITHIN", timedelta(0))
     assert await mqtt_state.purge_sessions(jetstream, ["B"]) == SESSIONS
@@ -150,17 +158,17 @@ async def test_nothing_is_retained_or_queued(server: NatsServer, services: Clien
     """A retained message and one of QoS 1 are delivered and not kept; one of QoS 2 ends the connection."""
     jetstream = services.jetstream(timeout=PATIENCE_S)
     await provision_bus(jetstream)
-    credential = of(server).mint("A", "mqtt").credential
-    heard = await services.subscribe("device.A.hello")
+    credential = issuer_for(server).mint("A", "mqtt").credential
+    seen = await services.subscribe("device.A.hello")
     await settle(services)
     async with over_mqtt(server, credential) as device:
         for qos, retain in ((0, True), (1, True), (1, False)):
             await device.publish("device/A/hello", b"{}", qos, retain=retain)
-            assert (await heard.next_msg(PATIENCE_S)).data == b"{}"
+            assert (await seen.next_msg(PATIENCE_S)).data == b"{}"
     await ends_the_connection(over_mqtt(server, credential), "device/A/hello", b"{}", 2)
     for stream in ("$MQTT_rmsgs", "$MQTT_msgs", "$MQTT_qos2in", "$MQTT_out"):
         assert (await jetstream.stream_info(stream)).state.messages == 0, stream
-    await heard.unsubscribe()
+    await seen.unsubscribe()
 
 
 async def test_a_message_and_subscriptions_have_limits(
@@ -168,34 +176,34 @@ async def test_a_message_and_subscriptions_have_limits(
 ) -> None:
     """Over NATS the server refuses a longer message and a further subscription; over MQTT none longer is stored."""
     await provision_server(server)
-    a = of(server).mint("A", "nats").credential
-    heard = await services.subscribe("telemetry.*")
+    a = issuer_for(server).mint("A", "nats").credential
+    seen = await services.subscribe("telemetry.*")
     await settle(services)
     longest = b"9" * DEVICE_MESSAGE_MAX_BYTES
     async with over_nats(server, a, tmp_path) as link:
         await link.client.publish("telemetry.A", longest)
-        assert len((await heard.next_msg(PATIENCE_S)).data) == len(longest)
+        assert len((await seen.next_msg(PATIENCE_S)).data) == len(longest)
         for number in range(DEVICE_MAX_SUBSCRIPTIONS + 1):
             await link.client.subscribe(f"command.A.{number}")
         await until(link.closed.is_set, "the server ends the connection")
-    b = of(server).mint("B", "mqtt").credential
+    b = issuer_for(server).mint("B", "mqtt").credential
     jetstream = services.jetstream(timeout=PATIENCE_S)
     last = (await jetstream.stream_info("TELEMETRY")).state.last_seq
     async with over_mqtt(server, b) as device:
         for body in (longest + b"9", b"{}"):
             await device.publish("telemetry/B", body)
-            assert (await heard.next_msg(PATIENCE_S)).data == body
+            assert (await seen.next_msg(PATIENCE_S)).data == body
     async with asyncio.timeout(PATIENCE_S):
         while (state := (await jetstream.stream_info("TELEMETRY")).state).last_seq == last:
             await asyncio.sleep(0.005)
     assert state.last_seq == last + 1
-    await heard.unsubscribe()
+    await seen.unsubscribe()
 
 
 async def test_one_device_does_not_push_out_the_others(
     server: NatsServer, services: Client, tmp_path: Path
 ) -> None:
-    """The streams of devices keep so many messages of each subject, and no longer ones than a device may send."""
+    """The streams of devices keep so many messages of each subject, and none longer than a device may send."""
     jetstream = services.jetstream(timeout=PATIENCE_S)
     await provision_server(server)
     for stream, share in (("DEVICES", 0.02), ("TELEMETRY", 0.4)):
@@ -204,7 +212,7 @@ async def test_one_device_does_not_push_out_the_others(
         assert config.max_msgs_per_subject is not None
         assert config.max_bytes is not None
         assert 0 < config.max_msgs_per_subject * config.max_msg_size <= share * config.max_bytes
-    a, b = (of(server).mint(name, "nats").credential for name in "AB")
+    a, b = (issuer_for(server).mint(name, "nats").credential for name in "AB")
     async with over_nats(server, b, tmp_path) as quiet:
         await quiet.client.publish("device.B.hello", b"{}")
         await settle(quiet.client)

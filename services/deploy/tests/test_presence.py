@@ -1,4 +1,4 @@
-"""Which devices are there, from a real bucket."""
+"""Presence of devices, from a real bucket."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -12,8 +12,8 @@ from nats.js.kv import KeyValue
 
 from k1_contracts import streams
 from k1_contracts.messages.telemetry import DeviceAlarm, Presence
-from k1_deploy.devices import presence
-from k1_deploy.devices.presence import PresenceTable, PresenceWatch
+from k1_deploy.devices import presence_cache
+from k1_deploy.devices.presence_cache import PresenceCache, PresenceWatcher
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 ALARM = DeviceAlarm(
@@ -27,7 +27,7 @@ ALARM = DeviceAlarm(
 )
 
 
-def heard(device_id: str, **fields: object) -> Presence:
+def presence_of(device_id: str, **fields: object) -> Presence:
     return Presence.model_validate({"device_id": device_id, "online_since": NOW, "last_seen": NOW, **fields})
 
 
@@ -39,18 +39,18 @@ class Clock:
         return self.now
 
 
-def test_an_entry_ends_without_a_word() -> None:
-    """After its time to live a device is gone, though nobody said so; when it was heard stays known."""
+def test_an_entry_expires_without_a_message() -> None:
+    """After its time to live a device is offline without any message; when it was last seen stays known."""
     clock = Clock()
-    table = PresenceTable(6.0, clock)
-    table.put("a", heard("a", alarms=[ALARM]))
-    table.put("b", heard("b"), age_s=4.0)
-    assert (table.is_online("a"), table.is_online("b"), table.is_online("c")) == (True, True, False)
-    assert table.alarms("a") == [ALARM]
+    cache = PresenceCache(6.0, clock)
+    cache.put("a", presence_of("a", alarms=[ALARM]))
+    cache.put("b", presence_of("b"), age_s=4.0)
+    assert (cache.is_online("a"), cache.is_online("b"), cache.is_online("c")) == (True, True, False)
+    assert cache.alarms("a") == [ALARM]
     clock.now += 3
-    assert (table.is_online("a"), table.is_online("b")) == (True, False)
+    assert (cache.is_online("a"), cache.is_online("b")) == (True, False)
     clock.now += 3
-    assert (table.is_online("a"), table.alarms("a"), table.last_seen("a")) == (False, [], NOW)
+    assert (cache.is_online("a"), cache.alarms("a"), cache.last_seen("a")) == (False, [], NOW)
 
 
 @pytest.mark.parametrize(
@@ -59,27 +59,27 @@ def test_an_entry_ends_without_a_word() -> None:
 def test_clocks_that_disagree(age_s: float, after_s: float, online: bool) -> None:
     """An entry from the past or the future lives no longer than its time to live."""
     clock = Clock()
-    table = PresenceTable(6.0, clock)
-    table.put("a", heard("a"), age_s)
+    cache = PresenceCache(6.0, clock)
+    cache.put("a", presence_of("a"), age_s)
     clock.now += after_s
-    assert table.is_online("a") == online
+    assert cache.is_online("a") == online
 
 
 @pytest.fixture
 async def bucket(
     jetstream: JetStreamContext, unique: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[KeyValue]:
-    """An empty bucket of this test alone, whose entries do not end while a test is held up."""
+    """A separate empty bucket, whose entries do not expire while a test is delayed."""
     name = f"PRESENCE_{unique}"
     monkeypatch.setattr(streams, "PRESENCE", replace(streams.PRESENCE, name=name, ttl=timedelta(days=1)))
-    monkeypatch.setattr(presence, "_PREFIX", f"$KV.{name}.")
+    monkeypatch.setattr(presence_cache, "_PREFIX", f"$KV.{name}.")
     yield await jetstream.create_key_value(bucket=name)
     await jetstream.delete_key_value(name)
 
 
 @pytest.fixture
-def watch(nats_client: Client, jetstream: JetStreamContext, bucket: KeyValue) -> PresenceWatch:
-    return PresenceWatch(nats_client, jetstream)
+def watcher(nats_client: Client, jetstream: JetStreamContext, bucket: KeyValue) -> PresenceWatcher:
+    return PresenceWatcher(nats_client, jetstream)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -88,24 +88,22 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_what_was_there_before_and_what_comes(
-    watch: PresenceWatch, bucket: KeyValue, unique: str
-) -> None:
+async def test_existing_and_later_entries(watcher: PresenceWatcher, bucket: KeyValue, unique: str) -> None:
     """Entries written before the start count, as do those written later; deleted ones do not."""
-    await bucket.put(f"{unique}-a", heard(f"{unique}-a").to_json())
+    await bucket.put(f"{unique}-a", presence_of(f"{unique}-a").to_json())
     await bucket.put(f"{unique}-x", b"not json")
-    await watch.start()
-    table = watch.table
-    assert (table.is_online(f"{unique}-a"), table.is_online(f"{unique}-b")) == (True, False)
+    await watcher.start()
+    cache = watcher.cache
+    assert (cache.is_online(f"{unique}-a"), cache.is_online(f"{unique}-b")) == (True, False)
     await bucket.put(f"{unique}-x", b'{"device_id": 7}')
-    await bucket.put(f"{unique}-b", heard(f"{unique}-b").to_json())
-    await until(lambda: table.is_online(f"{unique}-b"))
+    await bucket.put(f"{unique}-b", presence_of(f"{unique}-b").to_json())
+    await until(lambda: cache.is_online(f"{unique}-b"))
     await bucket.delete(f"{unique}-a")
-    await until(lambda: not table.is_online(f"{unique}-a"))
-    assert (table.is_online(f"{unique}-x"), table.last_seen(f"{unique}-a")) == (False, NOW)
+    await until(lambda: not cache.is_online(f"{unique}-a"))
+    assert (cache.is_online(f"{unique}-x"), cache.last_seen(f"{unique}-a")) == (False, NOW)
 
 
-async def test_an_empty_bucket(watch: PresenceWatch) -> None:
-    """It starts also where nothing was ever written."""
-    await watch.start()
-    assert not watch.table.is_online("nobody")
+async def test_an_empty_bucket(watcher: PresenceWatcher) -> None:
+    """The watcher starts also when nothing was ever written."""
+    await watcher.start()
+    assert not watcher.cache.is_online("nobody")

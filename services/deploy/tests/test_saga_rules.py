@@ -1,4 +1,4 @@
-"""The small rules of the saga: batches, bars, transitions, the log's form, what answers are worth."""
+"""The rules of the saga: batches, downbeats, transitions, the form of the log, checks of replies."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -9,29 +9,29 @@ from hypothesis import given
 
 from k1_contracts.messages.deployments import ActivateAt, Strategy
 from k1_contracts.messages.device_link import DeviceReply, RunningBundle
-from k1_deploy.saga import verdicts
-from k1_deploy.saga.bar_line import BeyondTheEndError, next_downbeat
+from k1_deploy.saga import reply_checks
 from k1_deploy.saga.device import ACTIVATION_ROUNDS, Device
+from k1_deploy.saga.downbeats import NoDownbeatError, next_downbeat
 from k1_deploy.saga.entries import (
-    Became,
     Closed,
     Controlled,
     Intent,
     Locked,
     Opened,
     Outcome,
+    StatusChanged,
     command_id,
     from_json,
-    logged,
     to_json,
+    truncate_to_ms,
 )
 from k1_deploy.saga.errors import IllegalTransitionError
 from k1_deploy.saga.state import State
-from k1_deploy.saga.steps import ActivateBatch, DeviceStep, TakeLocks, WaitUntil, Write, next_steps
+from k1_deploy.saga.steps import ActivateBatch, DeviceStep, LockDevices, WaitUntil, WriteEntry, next_steps
 from k1_deploy.saga.strategy import allowed_failures, batches
 from k1_deploy.saga.transitions import admit, apply, extend, fold
-from services.deploy.tests.devices import hello
-from services.deploy.tests.saga_world import BUNDLE, DEPLOYMENT, NEW, OLD, START
+from services.deploy.tests.saga_model import BUNDLE, DEPLOYMENT, NEW, OLD, START
+from services.deploy.tests.scripted_device import hello
 
 IDS = st.lists(st.integers(0, 999).map("k1-{}".format), unique=True, max_size=40)
 STRATEGIES = st.builds(
@@ -75,19 +75,19 @@ def test_the_next_downbeat_is_the_first_that_can_be_reached(downbeats: list[floa
     exact = (earliest - START) / timedelta(milliseconds=1)
     reachable = [each for each in downbeats if each >= exact]
     if not reachable:
-        with pytest.raises(BeyondTheEndError, match="its last downbeat at"):
+        with pytest.raises(NoDownbeatError, match="its last downbeat at"):
             next_downbeat(downbeats, START, earliest)
         return
     assert START + timedelta(milliseconds=reachable[0]) == next_downbeat(downbeats, START, earliest)
 
 
 def test_a_song_without_downbeats() -> None:
-    """Says so, and what to do."""
-    with pytest.raises(BeyondTheEndError, match="has no downbeats; activate at a clock time"):
+    """The error says so, and what to do."""
+    with pytest.raises(NoDownbeatError, match="has no downbeats; activate at a clock time"):
         next_downbeat([], START, START)
 
 
-def test_a_command_id_fits_whatever_the_device_is_called() -> None:
+def test_a_command_id_has_at_most_80_characters() -> None:
     """The longest parts together keep within the link's 80 characters."""
     assert len(command_id(DEPLOYMENT, "rollback", "x" * 40, 99)) <= 80
     assert command_id(DEPLOYMENT, "stage", "k1", 0) == f"{DEPLOYMENT[4:]}:stage:k1:0"
@@ -115,8 +115,8 @@ def outcome(step: str, device_id: str = "k1-0", **changes: object) -> Outcome:
     return Outcome.model_validate(values | changes)
 
 
-def became(status: str, **changes: object) -> Became:
-    return Became.model_validate({"at": START, "status": status} | changes)
+def status_changed(status: str, **changes: object) -> StatusChanged:
+    return StatusChanged.model_validate({"at": START, "status": status} | changes)
 
 
 def on_all(step: str, count: int = 2) -> list[Intent | Outcome]:
@@ -128,13 +128,18 @@ def on_all(step: str, count: int = 2) -> list[Intent | Outcome]:
 STAGED = [
     opened(),
     Locked(at=START, device_ids=["k1-0", "k1-1"]),
-    became("checking"),
+    status_changed("checking"),
     *on_all("check"),
-    became("staging"),
+    status_changed("staging"),
     *on_all("stage"),
 ]
-ACTIVE = [*STAGED, became("activating"), *on_all("activate"), *on_all("verify")]
-SUCCESS = [*ACTIVE, became("observing", until=START), became("committing"), became("succeeded")]
+ACTIVE = [*STAGED, status_changed("activating"), *on_all("activate"), *on_all("verify")]
+SUCCESS = [
+    *ACTIVE,
+    status_changed("observing", until=START),
+    status_changed("committing"),
+    status_changed("succeeded"),
+]
 
 
 def test_the_log_is_read_as_it_was_written() -> None:
@@ -144,7 +149,7 @@ def test_the_log_is_read_as_it_was_written() -> None:
     assert fold(DEPLOYMENT, again) == fold(DEPLOYMENT, SUCCESS)
 
 
-def test_the_log_says_no_more_than_it_must() -> None:
+def test_the_log_leaves_out_empty_fields() -> None:
     """Fields that are None are left out."""
     assert set(json.loads(to_json(outcome("stage")))) == {"kind", "at", "device_id", "step", "result"}
 
@@ -152,7 +157,7 @@ def test_the_log_says_no_more_than_it_must() -> None:
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_times_are_kept_to_the_millisecond(moment: datetime) -> None:
     """What is logged is what is read again."""
-    entry = Closed(at=logged(moment))
+    entry = Closed(at=truncate_to_ms(moment))
     assert from_json(to_json(entry)) == entry
 
 
@@ -160,21 +165,25 @@ def test_times_are_kept_to_the_millisecond(moment: datetime) -> None:
     ("log", "illegal", "says"),
     [
         ([opened()], opened(), "was opened before"),
-        ([opened()], became("checking"), "k1-0 is pending"),
-        ([opened()], became("staging"), "cannot become staging"),
+        ([opened()], status_changed("checking"), "k1-0 is pending"),
+        ([opened()], status_changed("staging"), "cannot become staging"),
         ([opened()], intent("check"), "not locked"),
         (STAGED[:2], intent("stage"), "while .* is queued"),
         (STAGED, intent("activate"), "while .* is staging"),
-        (STAGED[:-1], became("activating"), "k1-1 is staging"),
-        ([*STAGED, became("activating")], became("observing"), "k1-0 is staged"),
-        ([*STAGED, became("activating")], intent("rollback"), "nothing is taken back"),
-        ([*STAGED, became("activating"), intent("activate")], became("discarding"), "k1-0 is activating"),
-        ([*STAGED, became("discarding")], became("failed"), "k1-0 is staged"),
-        ([*STAGED, became("discarding")], intent("rollback"), "rollback cannot begin"),
-        (ACTIVE, became("succeeded"), "cannot become succeeded"),
-        (ACTIVE[:-1], became("observing"), "k1-1 is active"),
-        ([*ACTIVE, became("rolling_back")], intent("discard"), "discard cannot begin"),
-        ([*ACTIVE, became("rolling_back")], became("rolled_back"), "k1-0 is active"),
+        (STAGED[:-1], status_changed("activating"), "k1-1 is staging"),
+        ([*STAGED, status_changed("activating")], status_changed("observing"), "k1-0 is staged"),
+        ([*STAGED, status_changed("activating")], intent("rollback"), "nothing is taken back"),
+        (
+            [*STAGED, status_changed("activating"), intent("activate")],
+            status_changed("discarding"),
+            "k1-0 is activating",
+        ),
+        ([*STAGED, status_changed("discarding")], status_changed("failed"), "k1-0 is staged"),
+        ([*STAGED, status_changed("discarding")], intent("rollback"), "rollback cannot begin"),
+        (ACTIVE, status_changed("succeeded"), "cannot become succeeded"),
+        (ACTIVE[:-1], status_changed("observing"), "k1-1 is active"),
+        ([*ACTIVE, status_changed("rolling_back")], intent("discard"), "discard cannot begin"),
+        ([*ACTIVE, status_changed("rolling_back")], status_changed("rolled_back"), "k1-0 is active"),
         (SUCCESS, Controlled(at=START, action="pause", by="anna"), "pause while .* is succeeded"),
         (ACTIVE, Closed(at=START), "has no guard"),
         (SUCCESS, outcome("verify"), "verify cannot end"),
@@ -182,26 +191,26 @@ def test_times_are_kept_to_the_millisecond(moment: datetime) -> None:
         ([*STAGED[:4]], intent("check"), "check cannot begin"),
     ],
 )
-def test_what_is_illegal_is_refused(log: list, illegal: object, says: str) -> None:
-    """Never a silent no-op: the writer is wrong, and hears where."""
+def test_illegal_entries_are_rejected(log: list, illegal: object, says: str) -> None:
+    """Never a silent no-op: the writer gets an error that names the state."""
     state = fold(DEPLOYMENT, log)
     with pytest.raises(IllegalTransitionError, match=says):
         apply(state, illegal)  # pyright: ignore[reportArgumentType]
 
 
-def test_an_undo_is_registered_with_the_intent() -> None:
-    """Before anything is done: a step of which nothing is known any more is taken back as well."""
+def test_a_compensation_is_registered_with_the_intent() -> None:
+    """Before anything is done: a step with an unknown result is undone as well."""
     staging = fold(DEPLOYMENT, [*STAGED[:8], intent("stage")])
     assert staging.devices["k1-0"].undo == ("discard",)
-    activating = fold(DEPLOYMENT, [*STAGED, became("activating"), intent("activate")])
+    activating = fold(DEPLOYMENT, [*STAGED, status_changed("activating"), intent("activate")])
     assert activating.devices["k1-0"].undo == ("discard", "rollback")
-    due = next_steps(apply(activating, became("rolling_back")), START)
+    due = next_steps(apply(activating, status_changed("rolling_back")), START)
     assert due == [DeviceStep("rollback", "k1-0")]
 
 
-def test_an_activation_that_nobody_saw_gets_new_moments_but_not_for_ever() -> None:
+def test_an_interrupted_activation_gets_new_moments_but_not_forever() -> None:
     """Interrupted, it is staged as before; after a few rounds it counts as failed."""
-    state = fold(DEPLOYMENT, [*STAGED, became("activating")])
+    state = fold(DEPLOYMENT, [*STAGED, status_changed("activating")])
     for round_ in range(ACTIVATION_ROUNDS):
         assert state.devices["k1-0"].outcome == "staged"
         begun = intent("activate", round=round_)
@@ -212,33 +221,33 @@ def test_an_activation_that_nobody_saw_gets_new_moments_but_not_for_ever() -> No
 
 
 def test_groups_are_admitted_whole_or_not_at_all() -> None:
-    """What was overtaken is left out; the others are written as if it had not been there."""
-    state = fold(DEPLOYMENT, [*STAGED, became("activating")])
+    """An illegal group is left out; the others are applied as if it had not been there."""
+    state = fold(DEPLOYMENT, [*STAGED, status_changed("activating")])
     good, bad = [intent("activate")], [intent("activate", "k1-1"), intent("activate", "k1-1")]
     after, admitted = admit(state, [good, bad, [outcome("activate")]])
     assert admitted == [True, False, True]
     assert after == extend(state, [*good, outcome("activate")])
-    assert state == fold(DEPLOYMENT, [*STAGED, became("activating")])
+    assert state == fold(DEPLOYMENT, [*STAGED, status_changed("activating")])
 
 
-def test_a_new_deployment_takes_its_devices_first() -> None:
-    """All of them at once, and nothing else is due."""
-    assert next_steps(fold(DEPLOYMENT, [opened()]), START) == [TakeLocks(("k1-0", "k1-1"))]
+def test_a_new_deployment_locks_its_devices_first() -> None:
+    """All locks at once, and nothing else is due."""
+    assert next_steps(fold(DEPLOYMENT, [opened()]), START) == [LockDevices(("k1-0", "k1-1"))]
 
 
-def test_an_order_that_cannot_be_carried_out_takes_nothing() -> None:
+def test_an_impossible_order_locks_nothing() -> None:
     """It turns back at once, with its reason."""
     log = [opened(problem="no such bundle", problem_code="gone", bundle=None)]
     state = fold(DEPLOYMENT, log)
     [step] = next_steps(state, START)
-    assert step == Write(became("discarding", code="gone", reason="no such bundle"))
-    assert next_steps(apply(state, step.entry), START) == [Write(became("failed"))]
+    assert step == WriteEntry(status_changed("discarding", code="gone", reason="no such bundle"))
+    assert next_steps(apply(state, step.entry), START) == [WriteEntry(status_changed("failed"))]
 
 
 def test_a_given_time_is_waited_for_before_the_clocks_are_measured() -> None:
     """Five seconds before it the devices are armed; a later batch does not wait."""
     at = START + timedelta(seconds=60)
-    log = [opened(activation=ActivateAt(at=at)), *STAGED[1:], became("activating")]
+    log = [opened(activation=ActivateAt(at=at)), *STAGED[1:], status_changed("activating")]
     state = fold(DEPLOYMENT, log)
     assert next_steps(state, START) == [WaitUntil(at - timedelta(seconds=5))]
     batch = ActivateBatch(1, ("k1-0", "k1-1"), ())
@@ -246,7 +255,7 @@ def test_a_given_time_is_waited_for_before_the_clocks_are_measured() -> None:
 
 
 def test_while_paused_nothing_new_begins() -> None:
-    """What is under way is finished; resumed, all is due again."""
+    """Steps in progress are finished; resumed, all is due again."""
     paused = Controlled(at=START, action="pause", by="anna")
     state = fold(DEPLOYMENT, [*STAGED[:8], intent("stage"), paused])
     assert next_steps(state, START) == [DeviceStep("stage", "k1-0", under_way=True)]
@@ -260,12 +269,12 @@ def test_the_guard_ends() -> None:
     over = START + timedelta(seconds=600)
     assert next_steps(state, START) == [WaitUntil(over)]
     [step] = next_steps(state, over)
-    assert step == Write(Closed(at=over))
+    assert step == WriteEntry(Closed(at=over))
     assert next_steps(apply(state, Closed(at=over)), over) == []
 
 
 def test_nothing_is_copied_that_did_not_change() -> None:
-    """A state is a value: what came before stays as it was."""
+    """A state is a value: the one before stays as it was."""
     before = State(DEPLOYMENT)
     after = apply(before, opened())
     assert (len(before.devices), len(after.devices)) == (0, 2)
@@ -276,19 +285,19 @@ def reply(**changes: object) -> DeviceReply:
     return DeviceReply.model_validate(values | changes)
 
 
-def test_a_device_is_believed_where_what_it_holds_bears_it_out() -> None:
-    """Done is not enough, and a refusal says what the device said."""
+def test_a_reply_counts_only_if_the_reported_state_confirms_it() -> None:
+    """`done` is not enough, and an error contains the device's reason."""
     holds = hello("k1-0", staged=[NEW])
     runs = hello("k1-0", active=RunningBundle(bundle_sha256=NEW))
-    assert verdicts.staged(reply(hello=holds), NEW) is None
-    assert verdicts.staged(reply(hello=runs), NEW) is None
-    assert verdicts.staged(reply(hello=hello("k1-0")), NEW) == "it does not hold the bundle"
-    assert verdicts.staged(reply(), NEW) == "it did not say what it holds"
+    assert reply_checks.check_staged(reply(hello=holds), NEW) is None
+    assert reply_checks.check_staged(reply(hello=runs), NEW) is None
+    assert reply_checks.check_staged(reply(hello=hello("k1-0")), NEW) == "it does not hold the bundle"
+    assert reply_checks.check_staged(reply(), NEW) == "it did not say what it holds"
     refused = reply(status="failed", code="no_space", message="1 KiB free")
-    assert verdicts.staged(refused, NEW) == "stage failed (no_space: 1 KiB free)"
-    assert verdicts.runs_new(runs, NEW) is None
-    assert verdicts.runs_new(holds, NEW) == "it runs its idle show instead of the new bundle"
-    assert verdicts.runs_again(runs, None) == f"it still runs bundle {NEW[:12]}"
-    assert verdicts.runs_again(holds, None) is None
-    assert verdicts.discarded(reply(hello=holds), NEW) == "it still holds the bundle"
-    assert verdicts.discarded(reply(hello=runs), NEW) is None
+    assert reply_checks.check_staged(refused, NEW) == "stage failed (no_space: 1 KiB free)"
+    assert reply_checks.check_runs(runs, NEW) is None
+    assert reply_checks.check_runs(holds, NEW) == "it runs its idle show instead of the new bundle"
+    assert reply_checks.check_restored(runs, None) == f"it still runs bundle {NEW[:12]}"
+    assert reply_checks.check_restored(holds, None) is None
+    assert reply_checks.check_discarded(reply(hello=holds), NEW) == "it still holds the bundle"
+    assert reply_checks.check_discarded(reply(hello=runs), NEW) is None

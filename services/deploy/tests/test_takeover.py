@@ -1,4 +1,4 @@
-"""Processes that die, stall or stop in the middle of a deployment: another goes on, and nothing is done twice."""
+"""Processes that die, stall or stop during a deployment: another continues, and nothing is done twice."""
 
 import asyncio
 import os
@@ -11,21 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from services.deploy.tests.stage_devices import StageDevice
-from services.deploy.tests.theatre import Theatre, open_theatre, until
+from services.deploy.tests.deployment_harness import DeploymentHarness, open_harness, until
+from services.deploy.tests.fake_devices import FakeDevice
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
 
 LEASE_S = 2.0
-"""A process that dies is missed sooner than it would be in operation."""
+"""Shorter than in operation, so that a dead process is replaced sooner."""
 NEVER_S = 3600.0
-"""A lease that does not end within a test: whoever goes on was handed the deployment."""
+"""A lease that does not expire within a test: the deployment was released."""
 
 
 @pytest.fixture
-async def theatre(migrated: Infrastructure) -> AsyncIterator[Theatre]:
-    async with open_theatre() as theatre:
-        yield theatre
+async def harness(migrated: Infrastructure) -> AsyncIterator[DeploymentHarness]:
+    async with open_harness() as harness:
+        yield harness
 
 
 class Processes:
@@ -50,20 +50,20 @@ def processes(migrated: Infrastructure, tmp_path: Path):
     processes.close()
 
 
-def kinds(device: StageDevice) -> Counter[str]:
-    """How often a device really did what."""
+def kinds(device: FakeDevice) -> Counter[str]:
+    """Count the device's effects by kind."""
     return Counter(effect.split()[0] for effect in device.effects)
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_killed_at_any_moment(theatre: Theatre, processes: Processes, seed: int) -> None:
-    """`kill -9` at random moments, and again: the deployment ends, and the stage is all new or all old."""
+async def test_killed_at_any_moment(harness: DeploymentHarness, processes: Processes, seed: int) -> None:
+    """`kill -9` at random moments, repeatedly: the deployment ends with all devices new or all old."""
     rng = random.Random(seed)
     first = await processes.start()
-    devices = await theatre.add_devices(6)
+    devices = await harness.add_devices(6)
     for device in rng.sample(devices, 2):
         device.faults.add("slow_stage")
-    deployment = await theatre.order(devices, strategy={"canary": 1, "observe_seconds": 0.3})
+    deployment = await harness.order(devices, strategy={"canary": 1, "observe_seconds": 0.3})
     await asyncio.sleep(rng.uniform(0.0, 3.0))
     first.process.kill()
     for device in devices:
@@ -72,44 +72,48 @@ async def test_killed_at_any_moment(theatre: Theatre, processes: Processes, seed
     await asyncio.sleep(rng.uniform(0.0, 4.0))
     second.process.kill()
     await processes.start()
-    view = await theatre.until_status(deployment, "succeeded", "failed", "rolled_back")
-    info = theatre.new if view.status == "succeeded" else theatre.old
-    assert theatre.all_run(devices, info)
-    assert {await theatre.expected(device) for device in devices} == {info.bundle.sha256}
+    view = await harness.until_status(deployment, "succeeded", "failed", "rolled_back")
+    info = harness.new if view.status == "succeeded" else harness.old
+    assert harness.all_run(devices, info)
+    assert {await harness.expected(device) for device in devices} == {info.bundle.sha256}
     assert all(kinds(device)["stage"] <= 1 and kinds(device)["activate"] <= 1 for device in devices)
 
 
-async def test_a_successor_goes_on_with_what_was_begun(theatre: Theatre, processes: Processes) -> None:
-    """Killed while devices fetch: they are not told to fetch again, and the deployment succeeds."""
+async def test_a_successor_continues_the_steps_in_progress(
+    harness: DeploymentHarness, processes: Processes
+) -> None:
+    """Killed while devices fetch: they do not fetch again, and the deployment succeeds."""
     first = await processes.start()
-    devices = await theatre.add_devices(4)
+    devices = await harness.add_devices(4)
     for device in devices:
         device.faults.add("slow_stage")
-    deployment = await theatre.order(devices)
-    await theatre.until_status(deployment, "staging")
+    deployment = await harness.order(devices)
+    await harness.until_status(deployment, "staging")
     await processes.start()
     first.process.kill()
     for device in devices:
         device.let_stage.set()
-    view = await theatre.until_status(deployment, "succeeded")
-    assert theatre.all_run(devices, theatre.new)
+    view = await harness.until_status(deployment, "succeeded")
+    assert harness.all_run(devices, harness.new)
     assert [line.text for line in view.log if line.text.startswith("taken over")]
     ids = {command.command_id for device in devices for verb, command in device.commands if verb == "stage"}
     assert len(ids) == len(devices)
     assert [kinds(device) for device in devices] == [Counter(stage=1, activate=1)] * 4
 
 
-async def test_a_process_that_is_stopped_hands_over(theatre: Theatre, processes: Processes) -> None:
-    """SIGTERM: another goes on, long before the lease would have ended."""
+async def test_a_stopped_process_releases_its_deployments(
+    harness: DeploymentHarness, processes: Processes
+) -> None:
+    """SIGTERM: another continues, long before the lease would have expired."""
     first = await processes.start(NEVER_S)
-    devices = await theatre.add_devices(3)
+    devices = await harness.add_devices(3)
     for device in devices:
         device.faults.add("slow_stage")
-    deployment = await theatre.order(devices)
-    await theatre.until_status(deployment, "staging")
+    deployment = await harness.order(devices)
+    await harness.until_status(deployment, "staging")
 
     async def owner() -> str | None:
-        return await theatre.pool.fetchval("SELECT owner FROM deploy.deployments WHERE id = $1", deployment)
+        return await harness.pool.fetchval("SELECT owner FROM deploy.deployments WHERE id = $1", deployment)
 
     before = await owner()
     await processes.start(NEVER_S)
@@ -121,20 +125,20 @@ async def test_a_process_that_is_stopped_hands_over(theatre: Theatre, processes:
     await until(driven_again, "the other process drives it")
     for device in devices:
         device.let_stage.set()
-    view = await theatre.until_status(deployment, "succeeded")
+    view = await harness.until_status(deployment, "succeeded")
     assert not [line.text for line in view.log if line.text.startswith("taken over")]
 
 
 async def test_a_process_that_stalls_is_replaced_and_does_no_harm(
-    theatre: Theatre, processes: Processes
+    harness: DeploymentHarness, processes: Processes
 ) -> None:
-    """Stopped for longer than its lease, then woken: it neither writes nor commands any more."""
+    """Stopped for longer than its lease, then continued: it neither writes nor commands any more."""
     first = await processes.start()
-    devices = await theatre.add_devices(3)
+    devices = await harness.add_devices(3)
     for device in devices:
         device.faults.add("slow_stage")
-    deployment = await theatre.order(devices)
-    await theatre.until_status(deployment, "staging")
+    deployment = await harness.order(devices)
+    await harness.until_status(deployment, "staging")
     os.kill(first.process.pid, signal.SIGSTOP)
     await processes.start()
 
@@ -146,20 +150,20 @@ async def test_a_process_that_stalls_is_replaced_and_does_no_harm(
     os.kill(first.process.pid, signal.SIGCONT)
     for device in devices:
         device.let_stage.set()
-    view = await theatre.until_status(deployment, "succeeded")
+    view = await harness.until_status(deployment, "succeeded")
     assert view.counts == {"committed": 3}
     assert [kinds(device) for device in devices] == [Counter(stage=1, activate=1)] * 3
-    assert theatre.all_run(devices, theatre.new)
+    assert harness.all_run(devices, harness.new)
 
 
-async def test_two_processes_share_the_work(theatre: Theatre, processes: Processes) -> None:
-    """Many deployments, two processes: each is driven by one, and no step is done twice."""
+async def test_two_processes_share_the_work(harness: DeploymentHarness, processes: Processes) -> None:
+    """Many deployments, two processes: each is executed by one, and no step is done twice."""
     await processes.start(NEVER_S)
     await processes.start(NEVER_S)
-    groups = [await theatre.add_devices(2) for _ in range(8)]
-    orders = [await theatre.order(group) for group in groups]
+    groups = [await harness.add_devices(2) for _ in range(8)]
+    orders = [await harness.order(group) for group in groups]
     for order in orders:
-        view = await theatre.until_status(order, "succeeded")
+        view = await harness.until_status(order, "succeeded")
         assert not [line.text for line in view.log if line.text.startswith("taken over")]
     devices = [device for group in groups for device in group]
     assert [kinds(device) for device in devices] == [Counter(stage=1, activate=1)] * 16

@@ -2,17 +2,17 @@
 
 from datetime import timedelta
 
-from k1_deploy.saga.entries import Alarmed, Controlled, TookOver
+from k1_deploy.saga.entries import Alarmed, Controlled, LeaseTakenOver
 from k1_deploy.saga.timeline import device_views, log_lines
 from k1_deploy.saga.transitions import fold
-from services.deploy.tests.saga_world import DEPLOYMENT, OLD, START
-from services.deploy.tests.test_saga_rules import ACTIVE, SUCCESS, became, intent, outcome
+from services.deploy.tests.saga_model import DEPLOYMENT, OLD, START
+from services.deploy.tests.test_saga_rules import ACTIVE, SUCCESS, intent, outcome, status_changed
 
 LATER = START + timedelta(seconds=3)
 
 
 def test_each_device_has_its_steps() -> None:
-    """Check to commit, each with its times and what became of it."""
+    """From check to commit, each with its times and its result."""
     state = fold(DEPLOYMENT, SUCCESS)
     for view in device_views(state, SUCCESS):
         steps = [(step.step, step.status) for step in view.steps]
@@ -23,9 +23,9 @@ def test_each_device_has_its_steps() -> None:
         assert view.before.bundle_sha256 == OLD
 
 
-def test_a_step_under_way_and_one_that_was_overtaken() -> None:
-    """The one runs; the other ended when what takes it back began."""
-    log = [*ACTIVE[:-2], became("rolling_back"), intent("rollback", "k1-1", at=LATER)]
+def test_a_step_in_progress_and_one_that_was_compensated() -> None:
+    """One is running; the other ended when its compensation began."""
+    log = [*ACTIVE[:-2], status_changed("rolling_back"), intent("rollback", "k1-1", at=LATER)]
     log.insert(-2, intent("verify", "k1-1"))
     views = {view.device_id: view for view in device_views(fold(DEPLOYMENT, log), log)}
     verify, rollback = views["k1-1"].steps[-2:]
@@ -34,16 +34,16 @@ def test_a_step_under_way_and_one_that_was_overtaken() -> None:
 
 
 def test_observing_ends_for_a_device_with_its_alarm() -> None:
-    """For the others it goes on."""
+    """For the others it continues."""
     alarm = Alarmed(at=LATER, device_id="k1-0", alarm="drift", reason="drift_ms > 100 for 5s")
-    log = [*ACTIVE, became("observing", until=LATER), alarm]
+    log = [*ACTIVE, status_changed("observing", until=LATER), alarm]
     first, second = device_views(fold(DEPLOYMENT, log), log)
     assert (first.steps[-1].step, first.steps[-1].status) == ("observe", "failed")
     assert (first.steps[-1].detail, first.reason) == (alarm.reason, alarm.reason)
     assert (second.steps[-1].step, second.steps[-1].status) == ("observe", "running")
 
 
-def test_an_activation_tells_how_exact_it_was() -> None:
+def test_an_activation_shows_its_error() -> None:
     """In ms from the agreed moment; another round is another attempt."""
     log = [
         *ACTIVE[:-8],
@@ -58,15 +58,15 @@ def test_an_activation_tells_how_exact_it_was() -> None:
     assert (done.status, done.attempt, done.error_ms) == ("done", 2, -3.5)
 
 
-def test_the_log_tells_what_happened_and_not_every_step() -> None:
-    """Decisions, people, processes and failures; the rest stands in the timelines."""
+def test_the_log_lines_leave_out_successful_steps() -> None:
+    """Decisions, controls, processes and failures; the timelines hold the rest."""
     log = [
         *SUCCESS[:3],
         intent("check"),
         outcome("check", result="failed", reason="it is not there"),
-        TookOver(at=LATER, owner="deploy-2", fence=7),
+        LeaseTakenOver(at=LATER, owner="deploy-2", fence=7),
         Controlled(at=LATER, action="cancel", by="anna", reason="wrong song"),
-        became("discarding", reason="cancelled by anna"),
+        status_changed("discarding", reason="cancelled by anna"),
     ]
     lines = log_lines(log)
     assert [line.text for line in lines] == [

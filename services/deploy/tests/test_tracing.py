@@ -1,4 +1,4 @@
-"""A deployment driven in this process: what it leaves in the trace."""
+"""The trace of a deployment that this process executes."""
 
 from collections.abc import AsyncIterator
 
@@ -7,30 +7,30 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from services.deploy.tests.driving import driving, request, until_status
-from services.deploy.tests.theatre import Theatre, open_theatre
+from services.deploy.tests.deployment_harness import DeploymentHarness, open_harness
+from services.deploy.tests.local_scheduler import request, running_scheduler, until_status
 from tests.support.infrastructure import Infrastructure
 
 
 @pytest.fixture
-async def theatre(migrated: Infrastructure) -> AsyncIterator[Theatre]:
-    async with open_theatre() as theatre:
-        yield theatre
+async def harness(migrated: Infrastructure) -> AsyncIterator[DeploymentHarness]:
+    async with open_harness() as harness:
+        yield harness
 
 
-async def test_every_step_is_a_span_of_one_trace(theatre: Theatre) -> None:
-    """The trace of the request goes through all steps of all devices."""
-    devices = await theatre.add_devices(2, connect=False)
+async def test_every_step_is_a_span_of_one_trace(harness: DeploymentHarness) -> None:
+    """The trace of the request contains all steps of all devices."""
+    devices = await harness.add_devices(2, connect=False)
     for device in devices:
         await device.connect()
     spans, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
     tracer = provider.get_tracer("test")
     ids = [device.id for device in devices]
-    async with driving(theatre, tracer=tracer):
+    async with running_scheduler(harness, tracer=tracer):
         with tracer.start_as_current_span("request") as asking:
-            deployment = await request(theatre, ids)
-        await until_status(theatre, deployment, "succeeded")
+            deployment = await request(harness, ids)
+        await until_status(harness, deployment, "succeeded")
     finished = [span for span in spans.get_finished_spans() if _is_about(span, deployment, ids)]
     assert {span.context.trace_id for span in finished if span.context} == {
         asking.get_span_context().trace_id
@@ -41,6 +41,6 @@ async def test_every_step_is_a_span_of_one_trace(theatre: Theatre) -> None:
 
 
 def _is_about(span: ReadableSpan, deployment_id: str, device_ids: list[str]) -> bool:
-    """The runner also takes what other tests have left in the database."""
-    told = span.attributes or {}
-    return told.get("k1.deployment_id") == deployment_id or told.get("k1.device_id") in device_ids
+    """Return whether the span belongs to this test: the scheduler also executes what other tests have left."""
+    attributes = span.attributes or {}
+    return attributes.get("k1.deployment_id") == deployment_id or attributes.get("k1.device_id") in device_ids

@@ -1,1 +1,1 @@
-"""The devices: what they are and hold, who may connect, whether they are there, and how to speak to them."""
+"""The devices: their table, their credentials and connections, their presence, and the link for commands."""

@@ -1,4 +1,4 @@
-"""The devices in the database: one function a question or change, each inside its caller's transaction."""
+"""The devices in the database: one function for each query or change, inside its caller's transaction."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ SCHEMA: Final = "deploy"
 
 @dataclass(frozen=True, slots=True)
 class DeviceRow:
-    """A device as deploy knows it."""
+    """A row of the devices table."""
 
     id: str
     transport: Transport
@@ -24,35 +24,35 @@ class DeviceRow:
     added_at: datetime
     revoked_at: datetime | None = None
     hello: DeviceHello | None = None
-    """What it said of itself at `hello_at`; None before the first time."""
+    """Its last hello, of `hello_at`; None before the first."""
     hello_at: datetime | None = None
     expected_known: bool = False
-    """Whether it was ever settled what the device should run."""
+    """Whether the desired state has been set."""
     expected: RunningBundle | None = None
-    """What it should run; None is its idle show."""
+    """The desired state; None is the idle show."""
     last_deployment_id: str | None = None
 
     @property
     def running(self) -> RunningBundle | None:
-        """What it ran when it was last heard."""
+        """The bundle that its last hello reports."""
         return self.hello.active if self.hello else None
 
     @property
     def differs(self) -> bool:
-        """Whether it ran something else than it should when it was last heard."""
+        """Whether its last hello reports another bundle than the desired state."""
         return (
             self.hello is not None and self.expected_known and _sha256(self.running) != _sha256(self.expected)
         )
 
 
 async def get_devices(connection: Connection, device_ids: Iterable[str]) -> dict[str, DeviceRow]:
-    """Those of the devices that are known, by id."""
+    """Return the known devices among these, by id."""
     rows = await connection.fetch("SELECT * FROM deploy.devices WHERE id = ANY($1::text[])", list(device_ids))
     return {row["id"]: _device(row) for row in rows}
 
 
 async def devices_of_group(connection: Connection, group: str) -> list[str]:
-    """The ids of a group's devices that are not revoked, sorted."""
+    """Return the ids of a group's devices that are not revoked, sorted."""
     rows = await connection.fetch(
         "SELECT id FROM deploy.devices WHERE device_group = $1 AND revoked_at IS NULL ORDER BY id", group
     )
@@ -67,7 +67,7 @@ async def list_devices(
     limit: int | None = None,
     offset: int = 0,
 ) -> tuple[int, list[DeviceRow]]:
-    """How many devices there are, and some of them by id."""
+    """Return the number of devices, and a page of them sorted by id."""
     where = "($1::text IS NULL OR device_group = $1) AND ($2 OR revoked_at IS NULL)"
     total = await connection.fetchval(
         f"SELECT count(*) FROM deploy.devices WHERE {where}",  # noqa: S608  a constant of ours
@@ -85,20 +85,20 @@ async def list_devices(
 
 
 async def save_hello(connection: Connection, hello: DeviceHello, at: datetime) -> DeviceRow | None:
-    """As `save_hellos`, for one device; None: no such device."""
+    """Save the hello of one device as `save_hellos` does; return None when there is no such device."""
     return (await save_hellos(connection, [hello], at)).get(hello.id)
 
 
 async def save_hellos(
     connection: Connection, hellos: Iterable[DeviceHello], at: datetime
 ) -> dict[str, DeviceRow]:
-    """Keep what devices said of themselves at `at`, unless something later is known; the devices after it.
+    """Save hellos of `at`, unless a later one is stored; return the devices after it.
 
-    The first hello settles what a device should run, if nobody else did: what it runs.
+    The first hello sets the desired state to what the device runs, if no deployment has set it.
     """
-    said = {hello.id: hello for hello in hellos}
-    ids = sorted(said)  # one order of locking for all who change several devices
-    active = [said[device_id].active for device_id in ids]
+    by_id = {hello.id: hello for hello in hellos}
+    ids = sorted(by_id)  # the same order of locks in every transaction
+    active = [by_id[device_id].active for device_id in ids]
     rows = await connection.fetch(
         """
         UPDATE deploy.devices AS d SET
@@ -117,7 +117,7 @@ async def save_hellos(
         WHERE d.id = h.id RETURNING d.*
         """,
         ids,
-        [said[device_id].model_dump_json() for device_id in ids],
+        [by_id[device_id].model_dump_json() for device_id in ids],
         at,
         [bundle and bundle.bundle_sha256 for bundle in active],
         [bundle and bundle.track_id for bundle in active],
@@ -127,8 +127,8 @@ async def save_hellos(
 
 
 async def set_expected(connection: Connection, expected: Mapping[str, RunningBundle | None]) -> None:
-    """Settle what devices should run; None is their idle show."""
-    ids = sorted(expected)  # one order of locking for all who change several devices
+    """Set the desired state of devices; None is the idle show."""
+    ids = sorted(expected)  # the same order of locks in every transaction
     bundles = [expected[device_id] for device_id in ids]
     await connection.execute(
         """
@@ -152,7 +152,7 @@ async def set_expected(connection: Connection, expected: Mapping[str, RunningBun
 
 
 async def set_last_deployment(connection: Connection, device_ids: Iterable[str], deployment_id: str) -> None:
-    """Remember which deployment was the last to be about these devices."""
+    """Store which deployment was the last to include these devices."""
     await connection.execute(
         "UPDATE deploy.devices SET last_deployment_id = $2 WHERE id = ANY($1::text[])",
         sorted(device_ids),
@@ -163,7 +163,7 @@ async def set_last_deployment(connection: Connection, device_ids: Iterable[str],
 async def insert_devices(
     connection: Connection, device_ids: Sequence[str], transport: Transport, group: str | None, at: datetime
 ) -> set[str]:
-    """Add devices; the ids of those that were not there before."""
+    """Add devices; return the ids of those that did not exist."""
     rows = await connection.fetch(
         """
         INSERT INTO deploy.devices (id, transport, device_group, added_at)
@@ -181,7 +181,7 @@ async def insert_devices(
 async def upsert_devices(
     connection: Connection, device_ids: Sequence[str], transport: Transport, group: str | None, at: datetime
 ) -> None:
-    """Add devices; those that exist, also revoked ones, get this transport and, where given, group."""
+    """Add devices; existing ones, also revoked ones, get this transport and, where given, group."""
     await connection.execute(
         """
         INSERT INTO deploy.devices AS d (id, transport, device_group, added_at)
@@ -199,7 +199,7 @@ async def upsert_devices(
 
 
 async def set_revoked(connection: Connection, device_ids: Sequence[str], at: datetime) -> None:
-    """The devices may no longer connect."""
+    """Mark devices as revoked."""
     await connection.execute(
         "UPDATE deploy.devices SET revoked_at = $2 WHERE id = ANY($1::text[]) AND revoked_at IS NULL",
         list(device_ids),
@@ -217,7 +217,7 @@ async def write_audit(
     detail: str | None = None,
     deployment_id: str | None = None,
 ) -> None:
-    """Add who did what and when, a line for each device; `[None]`: for a deployment as a whole."""
+    """Add a line to the audit trail for each device; `[None]`: for a deployment as a whole."""
     await connection.execute(
         "INSERT INTO deploy.audit (at, actor, action, detail, device_id, deployment_id)"
         " SELECT $2, $3, $4, $5, device_id, $6 FROM unnest($1::text[]) AS device_id",

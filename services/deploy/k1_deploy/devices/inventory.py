@@ -1,4 +1,4 @@
-"""What each device says of itself when it connects, kept."""
+"""Consumes the hellos of devices and stores them."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -17,27 +17,28 @@ from k1_platform.nats.device_errors import DeviceErrors, MessageError, parse_dev
 from k1_platform.postgres.pool import Pool
 
 OnHello = Callable[[DeviceRow, DeviceHello], Awaitable[None]]
-"""Told of each hello that was kept, after the commit, with the device as it is known now. It should only take
-note: while it runs the hello is not acknowledged, and when it raises the hello comes again."""
+"""Called for each stored hello, after the commit, with the device as it is stored now. It should return quickly: while
+it runs the hello is not acknowledged, and when it raises the hello is redelivered.
+"""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Keeps hellos; the newest counts, whatever the order in which they come."""
+    """Stores hellos; the newest counts, whatever the order of arrival."""
 
     pool: Pool
     errors: DeviceErrors
     on_hello: OnHello
 
-    async def hello(self, message: NatsMessage) -> None:
-        """Keep the hello of a device that has connected.
+    async def handle_hello(self, message: NatsMessage) -> None:
+        """Store the hello of a device that has connected.
 
-        A malformed hello and one with the id of another device are the device's own fault: it gets an error, and the
-        message is done with. As dead letters they would let one device push out those of others.
+        A malformed hello, and one with the id of another device, are errors of the device: it gets an error message,
+        and the hello is acknowledged. As dead letters they would let one device push out those of others.
 
         Raises:
-            PermanentError: the device was never added or was revoked.
+            PermanentError: the device was never added, or was revoked.
         """
         raw: Msg = message.raw_message
         device_id = subjects.original(raw.subject).split(".")[1]
@@ -47,16 +48,16 @@ class Inventory:
             await self.errors.report(device_id, subject, lambda: hello)
             return
         if hello.id != device_id:
-            await self.errors.report(device_id, subject, lambda: errors.foreign_id(device_id, hello.id))
+            await self.errors.report(device_id, subject, lambda: errors.wrong_device_id(device_id, hello.id))
             return
         try:
-            await self._keep(device_id, hello, raw)
+            await self._save(device_id, hello, raw)
         except PermanentError as error:
-            problem = errors.hello_refused(error)
+            problem = errors.hello_rejected(error)
             await self.errors.report(device_id, subject, lambda: problem)
             raise
 
-    async def _keep(self, device_id: str, hello: DeviceHello, raw: Msg) -> None:
+    async def _save(self, device_id: str, hello: DeviceHello, raw: Msg) -> None:
         async with self.pool.acquire() as connection, connection.transaction():
             device = await device_store.save_hello(connection, hello, raw.metadata.timestamp)
             if device is None:

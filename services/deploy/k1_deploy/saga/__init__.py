@@ -1,4 +1,4 @@
-r"""The saga of a deployment: pure, and told as a log.
+r"""The saga of a deployment: pure, with an event log as its state.
 
 ```
 queued -> checking -> staging -> activating -> observing -> committing -> succeeded
@@ -12,12 +12,13 @@ queued -> checking -> staging -> activating -> observing -> committing -> succee
          failed  cancelled             rolled_back <- rollback_pending
 ```
 
-Left of the first activation nothing on stage has changed: what was staged is discarded. From the first
-activation on, every device that was told to activate goes back to what it ran before, the newest batch first.
-`rollback_pending` lasts until the last device that could not be reached has come back and been put right.
+Before the first activation no device has changed its show: turning back discards what was staged. From the first
+activation on, every device that was sent an activation is rolled back, the newest batch first. `rollback_pending`
+lasts until the last unreachable device has reconnected and was reconciled.
 
-* `entries` are the records of the log, `transitions` what each does to the state, and when it is illegal;
-* `device` and `state` are that state, with the tables of legal transitions;
-* `steps` says what is due; `signals` what news from outside means; `verdicts` what a device's answer is worth;
-* `strategy` makes batches, `bar_line` finds the moment of a downbeat, `timeline` tells the log to people.
+* `entries` are the entries of the log; `transitions` computes the state and rejects illegal entries;
+* `device` and `state` are the state, with the tables of legal transitions;
+* `steps` says what is due; `execution` what the executor does next; `signals` what a signal means;
+* `reply_checks` checks replies of devices; `strategy` makes batches; `downbeats` finds the moment of a downbeat;
+* `timeline` turns the log into what people read.
 """

@@ -1,15 +1,15 @@
-"""One device in a deployment: named transitions, each raising when it is not legal from where the device is.
+"""One device in a deployment: named transitions, each of which raises when it is illegal in the device's state.
 
 ```
 pending -> staging -> staged -> activating -> active -> committed
    |          |          |           |           |          |
 blocked     failed     failed      failed      failed     failed      (a step or an alarm)
               '--- discard ---> discarded        '--- rollback ---> rolled_back, then discard
-                                                      unreachable: rollback_pending, healed later
+                                                      unreachable: rollback_pending, reconciled later
 ```
 
-`undo` is what must be done to take the device back, oldest first. It grows with the *intent* of a step, so
-that a step of which nobody knows whether it happened is taken back as well.
+`undo` lists the compensations that are due, oldest first. A step's *intent* adds its compensation, so that a step
+with an unknown result is undone as well.
 """
 
 from dataclasses import dataclass, replace
@@ -23,14 +23,14 @@ from k1_deploy.saga.errors import IllegalTransitionError
 
 FORWARD: Final[frozenset[DeviceStepName]] = frozenset({"check", "stage", "activate", "verify"})
 ACTIVATION_ROUNDS: Final = 3
-"""How often a moment is agreed anew when the processes that saw to it went away."""
+"""How often a new moment is agreed after interrupted activations."""
 _BEGINS: Final[dict[DeviceStepName, tuple[DeviceOutcome, DeviceOutcome]]] = {
     "check": ("pending", "pending"),
     "stage": ("pending", "staging"),
     "activate": ("staged", "activating"),
     "verify": ("active", "active"),
 }
-"""From which outcome a step may begin, and what the device is meanwhile."""
+"""The outcome from which a step may begin, and the outcome while it is in progress."""
 _SUCCEEDS: Final[dict[DeviceStepName, DeviceOutcome]] = {
     "check": "pending",
     "stage": "staged",
@@ -42,39 +42,39 @@ _SUCCEEDS: Final[dict[DeviceStepName, DeviceOutcome]] = {
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Where one device is."""
+    """The state of one device."""
 
     id: str
     outcome: DeviceOutcome = "pending"
     batch: int | None = None
-    """1 is first; known when the first activation begins."""
+    """1 is first; None before the first activation."""
     before: RunningBundle | None = None
     """What it ran when it was checked."""
     reason: str | None = None
     """Why it failed."""
     open: Intent | None = None
-    """The step that has begun and not ended."""
+    """The step that is in progress."""
     undo: tuple[DeviceStepName, ...] = ()
     checked: bool = False
     verified: bool = False
     failed: bool = False
-    """Counts against `max_failures`, also after it was taken back."""
+    """Counts against `max_failures`, also after a rollback."""
     locked: bool = False
     committed: bool = False
-    """It should run the new bundle; what it ran before otherwise."""
+    """Its desired state is the new bundle; otherwise it is the previous one."""
     superseded: bool = False
-    """A later deployment decides what it runs."""
+    """A later deployment sets its desired state."""
     activations: int = 0
     planned_for: datetime | None = None
     activated_at: datetime | None = None
 
     @property
     def next_undo(self) -> DeviceStepName | None:
-        """The newest step back that is due."""
+        """The next compensation that is due: that of the newest step."""
         return self.undo[-1] if self.undo and not self.superseded else None
 
     def begin(self, intent: Intent) -> Self:
-        """A step begins, or begins again with a new round; a step back ends the one that it takes back."""
+        """Begin a step, or a new round of it; a compensation ends the step that it undoes."""
         again = self.open is not None and self.open.step == intent.step
         if intent.step in FORWARD:
             start, meanwhile = _BEGINS[intent.step]
@@ -83,7 +83,7 @@ class Device:
             meanwhile = "rolling_back" if intent.step == "rollback" else self.outcome
             legal = self.next_undo == intent.step
         if not legal or (again and self.open and intent.round <= self.open.round):
-            raise IllegalTransitionError(f"{intent.step} cannot begin on {self._where()}")
+            raise IllegalTransitionError(f"{intent.step} cannot begin on {self._description()}")
         taken = UNDOES.get(intent.step)
         undo = (*self.undo, taken) if taken and taken not in self.undo else self.undo
         begun = replace(self, open=intent, outcome=meanwhile, undo=undo)
@@ -92,9 +92,9 @@ class Device:
         return replace(begun, activations=self.activations + 1, planned_for=intent.planned_for)
 
     def end(self, outcome: Outcome) -> Self:
-        """The open step ended."""
+        """End the step in progress."""
         if self.open is None or self.open.step != outcome.step:
-            raise IllegalTransitionError(f"{outcome.step} cannot end on {self._where()}")
+            raise IllegalTransitionError(f"{outcome.step} cannot end on {self._description()}")
         if outcome.step == "discard":
             return self._discarded()
         match outcome.result:
@@ -106,33 +106,35 @@ class Device:
                 return self._interrupted()
 
     def fail(self, reason: str) -> Self:
-        """It counts as failed; what was done to it is to be taken back."""
+        """Mark the device as failed; its steps are to be undone."""
         if self.failed or (self.open and self.open.step not in FORWARD):
-            raise IllegalTransitionError(f"{self._where()} cannot fail: it is being taken back already")
+            raise IllegalTransitionError(
+                f"{self._description()} cannot fail: it is being rolled back already"
+            )
         return replace(self, outcome="failed", failed=True, reason=reason, open=None)
 
     def commit(self) -> Self:
-        """The new bundle is what it should run."""
+        """Make the new bundle the desired state."""
         if self.outcome != "active" or not self.verified:
-            raise IllegalTransitionError(f"{self._where()} is not verified and cannot be committed")
+            raise IllegalTransitionError(f"{self._description()} is not verified and cannot be committed")
         return replace(self, outcome="committed", committed=True)
 
-    def heal(self) -> Self:
-        """It was put right after it had been out of reach."""
+    def reconcile(self) -> Self:
+        """Mark the device as rolled back, after it had been unreachable."""
         if self.outcome != "rollback_pending":
-            raise IllegalTransitionError(f"{self._where()} does not wait to be healed")
+            raise IllegalTransitionError(f"{self._description()} is not rollback_pending")
         return replace(self, outcome="rolled_back")
 
     def lock(self) -> Self:
-        """It is this deployment's alone."""
+        """Lock the device for this deployment."""
         return replace(self, locked=True)
 
     def unlock(self) -> Self:
-        """Others may have it."""
+        """Release the device."""
         return replace(self, locked=False)
 
     def supersede(self) -> Self:
-        """A later deployment decides what it runs."""
+        """Leave the desired state to a later deployment."""
         reason = self.reason or "a later deployment decides what it runs"
         return replace(self, superseded=True, committed=False, reason=reason)
 
@@ -154,7 +156,7 @@ class Device:
         if step == "check":
             return replace(self, outcome="blocked", failed=True, reason=reason, open=None)
         if step == "rollback":
-            # From here on healing sees to it; nothing can be discarded on a device that may still run it.
+            # The reconciler continues from here. Nothing may be discarded on a device that may still run it.
             return replace(
                 self,
                 outcome="rollback_pending",
@@ -167,16 +169,16 @@ class Device:
 
     def _interrupted(self) -> Self:
         if self.open is None or self.open.step != "activate":
-            raise IllegalTransitionError(f"only an activation can be interrupted, not {self._where()}")
+            raise IllegalTransitionError(f"only an activation can be interrupted, not {self._description()}")
         if self.activations >= ACTIVATION_ROUNDS:
             return self.fail("its activation was interrupted too often")
         return replace(self, open=None, outcome="staged")
 
     def _discarded(self) -> Self:
-        """Also when it failed: healing discards what lies on a device and is of no use."""
+        """Remove the compensation, also when it failed: the reconciler discards leftovers."""
         outcome = self.outcome if self.outcome == "rolled_back" else "discarded"
         return replace(self, open=None, undo=self.undo[:-1], outcome=outcome)
 
-    def _where(self) -> str:
+    def _description(self) -> str:
         step = f", {self.open.step} under way" if self.open else ""
         return f"device {self.id} ({self.outcome}{step})"

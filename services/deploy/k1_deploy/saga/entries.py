@@ -1,7 +1,7 @@
-"""The log of a deployment: small records, written in order, never changed.
+"""The entries of a deployment's event log: small records, in order, never changed.
 
-The log is the truth. An `Intent` stands before each step on a device and an `Outcome` after it; what people,
-alarms and the saga itself decided stands between them. `transitions.fold` makes the state of them.
+The log is the source of truth. An `Intent` is written before each step on a device and an `Outcome` after it; between
+them are alarms, controls by people, and the saga's decisions. `transitions.fold` computes the state.
 """
 
 from collections.abc import Iterable
@@ -17,19 +17,19 @@ from k1_contracts.messages.device_link import DeviceId, RunningBundle
 from k1_contracts.messages.telemetry import AlarmKind
 
 DeviceStepName = Literal["check", "stage", "activate", "verify", "discard", "rollback"]
-"""The steps that are taken on one device. Observing and committing concern all of them."""
+"""The steps on a single device. Observing and committing concern the whole batch."""
 UNDOES: Final[dict[DeviceStepName, DeviceStepName]] = {"stage": "discard", "activate": "rollback"}
-"""What takes a step back; registered with its intent, before anything is done."""
+"""The compensation of a step; the step's intent registers it before anything is done."""
 
 
 class Entry(Contract):
-    """One record."""
+    """One entry."""
 
     at: UtcTime
 
 
 class Opened(Entry):
-    """The deployment exists."""
+    """The deployment was opened."""
 
     kind: Literal["opened"] = "opened"
     bundle: BundleRef | None = None
@@ -40,12 +40,12 @@ class Opened(Entry):
     guard_s: float
     """Seconds after the success in which drift still rolls a device back."""
     problem: str | None = None
-    """Why the order cannot be carried out at all."""
+    """Why the order cannot be carried out."""
     problem_code: str | None = None
 
 
 class Locked(Entry):
-    """These devices are this deployment's alone; the superseded ones belong to a later one for good."""
+    """The deployment locked these devices; the superseded ones belong to a later deployment."""
 
     kind: Literal["locked"] = "locked"
     device_ids: list[DeviceId]
@@ -60,7 +60,7 @@ class Intent(Entry):
     step: DeviceStepName
     command_id: str
     round: int = 0
-    """Rises when a device is to do again what it has answered already."""
+    """Increases when a device is to repeat a command that it has replied to."""
     planned_for: UtcTime | None = None
     """Of an activation: the agreed moment."""
 
@@ -68,8 +68,8 @@ class Intent(Entry):
 class Outcome(Entry):
     """A step ended.
 
-    `interrupted` is an activation whose moment passed while nobody was there to see to it, and that did not
-    happen: the device runs what it ran before, and a new moment may be agreed.
+    `interrupted` is an activation that did not happen, because no process ran the deployment at the agreed moment: the
+    device runs what it ran before, and a new moment may be agreed.
     """
 
     kind: Literal["outcome"] = "outcome"
@@ -81,13 +81,13 @@ class Outcome(Entry):
     before: RunningBundle | None = None
     """Of a check: what the device runs, None for its idle show."""
     happened_at: UtcTime | None = None
-    """Of an activation, by our clock."""
+    """Of an activation, by the service's clock."""
     error_ms: float | None = None
-    """Of an activation: how far from the agreed moment."""
+    """Of an activation: the difference from the agreed moment."""
 
 
-class Unfit(Entry):
-    """A device failed before a step could begin on it: its clock could not be measured, say."""
+class CheckFailed(Entry):
+    """A device failed before a step could begin on it, for example because its clock could not be measured."""
 
     kind: Literal["unfit"] = "unfit"
     device_id: DeviceId
@@ -95,7 +95,7 @@ class Unfit(Entry):
 
 
 class Alarmed(Entry):
-    """A device that runs the new bundle is not well."""
+    """An alarm was raised for a device that runs the new bundle."""
 
     kind: Literal["alarmed"] = "alarmed"
     device_id: DeviceId
@@ -103,16 +103,16 @@ class Alarmed(Entry):
     reason: str
 
 
-class Strayed(Entry):
-    """A device that ran the new bundle came back with another: it was restarted, say."""
+class Diverged(Entry):
+    """A device that ran the new bundle reconnected with another, for example after a restart."""
 
     kind: Literal["strayed"] = "strayed"
     device_id: DeviceId
     reason: str
 
 
-class Healed(Entry):
-    """A device that was `rollback_pending` is as it should be."""
+class Reconciled(Entry):
+    """A device that was `rollback_pending` is back in its desired state."""
 
     kind: Literal["healed"] = "healed"
     device_id: DeviceId
@@ -128,7 +128,7 @@ class Controlled(Entry):
     reason: str | None = None
 
 
-class Became(Entry):
+class StatusChanged(Entry):
     """The deployment's status changed."""
 
     kind: Literal["became"] = "became"
@@ -140,8 +140,8 @@ class Became(Entry):
     """Of `observing`: its end."""
 
 
-class TookOver(Entry):
-    """A process took the deployment from one that had gone."""
+class LeaseTakenOver(Entry):
+    """A process took the deployment over; the owner before did not release it."""
 
     kind: Literal["took_over"] = "took_over"
     owner: str
@@ -149,7 +149,7 @@ class TookOver(Entry):
 
 
 class Closed(Entry):
-    """The guard after a success is over: nothing is watched any more."""
+    """The guard time after a success is over: alarms have no effect any more."""
 
     kind: Literal["closed"] = "closed"
 
@@ -159,42 +159,42 @@ LogEntry = (
     | Locked
     | Intent
     | Outcome
-    | Unfit
+    | CheckFailed
     | Alarmed
-    | Strayed
-    | Healed
+    | Diverged
+    | Reconciled
     | Controlled
-    | Became
-    | TookOver
+    | StatusChanged
+    | LeaseTakenOver
     | Closed
 )
 _ENTRY: Final[TypeAdapter[LogEntry]] = TypeAdapter(Annotated[LogEntry, Field(discriminator="kind")])
 
 
 def to_json(entry: LogEntry) -> str:
-    """The row in the log."""
+    """Return the row of an entry."""
     return entry.model_dump_json(exclude_none=True)
 
 
 def from_json(text: str | bytes) -> LogEntry:
-    """The entry of a row.
+    """Return the entry of a row.
 
     Raises:
-        pydantic.ValidationError: it is none.
+        pydantic.ValidationError: the row is not a valid entry.
     """
     return _ENTRY.validate_json(text)
 
 
 def read_log(rows: Iterable[str | bytes]) -> list[LogEntry]:
-    """The entries of rows in their order."""
+    """Return the entries of rows in their order."""
     return [_ENTRY.validate_json(row) for row in rows]
 
 
-def logged(moment: datetime) -> datetime:
-    """The moment as the log keeps it, to the millisecond: a state that was folded again has the same times."""
+def truncate_to_ms(moment: datetime) -> datetime:
+    """Return the moment as the log stores it, so that a state that is folded again has the same times."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def command_id(deployment_id: str, step: str, device_id: str, round_: int) -> str:
-    """The id of a step's command: the same whoever sends it, however often; at most 80 characters."""
+    """Return the id of a step's command, the same for every sender and retry; at most 80 characters."""
     return f"{deployment_id.removeprefix('dep_')}:{step}:{device_id}:{round_}"

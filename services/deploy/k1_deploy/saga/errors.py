@@ -1,5 +1,5 @@
-"""What cannot happen, told where it would."""
+"""The error of the saga."""
 
 
 class IllegalTransitionError(Exception):
-    """An entry that cannot follow on the state before it: the log, or who writes it, is wrong."""
+    """The entry is illegal in this state: the log, or its writer, is wrong."""

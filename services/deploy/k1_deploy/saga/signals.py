@@ -1,7 +1,7 @@
-"""What comes from outside, and what it means for a deployment now. Pure.
+"""Signals from outside, and their effect on a deployment in its current state. Pure.
 
-Only the process that holds a deployment writes its log. Everybody else leaves a signal; by the time it is
-taken, it may no longer matter.
+Only the process with the lease writes the log of a deployment. All others add signals; when a signal is handled, it may
+not matter any more.
 """
 
 from datetime import datetime
@@ -12,12 +12,12 @@ from pydantic import Field, TypeAdapter
 from k1_contracts.base import Contract, UtcTime
 from k1_contracts.messages.device_link import DeviceId
 from k1_contracts.messages.telemetry import AlarmKind
-from k1_deploy.saga.entries import Alarmed, Controlled, Healed, LogEntry, Strayed
+from k1_deploy.saga.entries import Alarmed, Controlled, Diverged, LogEntry, Reconciled
 from k1_deploy.saga.state import FORWARD, State
 
 
 class AlarmSignal(Contract):
-    """A device of the deployment has reached a level that must not be."""
+    """An alarm was raised for a device of the deployment."""
 
     kind: Literal["alarm"] = "alarm"
     device_id: DeviceId
@@ -27,7 +27,7 @@ class AlarmSignal(Contract):
 
 
 class HelloSignal(Contract):
-    """A device of the deployment has connected anew and does not run the new bundle."""
+    """A device of the deployment has reconnected and does not run the new bundle."""
 
     kind: Literal["hello"] = "hello"
     device_id: DeviceId
@@ -35,7 +35,7 @@ class HelloSignal(Contract):
 
 
 class ControlSignal(Contract):
-    """A person wants something."""
+    """A person controls the deployment."""
 
     kind: Literal["control"] = "control"
     action: Literal["cancel", "rollback", "pause", "resume"]
@@ -43,40 +43,40 @@ class ControlSignal(Contract):
     reason: str | None = None
 
 
-class HealedSignal(Contract):
-    """A device runs what it should run."""
+class ReconciledSignal(Contract):
+    """A device is in its desired state again."""
 
     kind: Literal["healed"] = "healed"
     device_id: DeviceId
     detail: str
 
 
-Signal = AlarmSignal | HelloSignal | ControlSignal | HealedSignal
+Signal = AlarmSignal | HelloSignal | ControlSignal | ReconciledSignal
 _SIGNAL: Final[TypeAdapter[Signal]] = TypeAdapter(Annotated[Signal, Field(discriminator="kind")])
 
 
-def read_signal(text: str | bytes) -> Signal:
-    """The signal of a row."""
+def parse_signal(text: str | bytes) -> Signal:
+    """Return the signal of a row."""
     return _SIGNAL.validate_json(text)
 
 
-def receive(state: State, signal: Signal, now: datetime) -> list[LogEntry]:
-    """What is written for a signal; nothing when it does not matter (any more)."""
+def entries_for(state: State, signal: Signal, now: datetime) -> list[LogEntry]:
+    """Return the entries to write for a signal; none when the signal does not matter (any more)."""
     match signal:
         case AlarmSignal():
-            return [_alarmed(signal, now)] if _matters(state, signal, now) else []
+            return [_alarmed(signal, now)] if _has_effect(state, signal, now) else []
         case HelloSignal():
-            return [_strayed(signal, now)] if _has_strayed(state, signal) else []
+            return [_diverged(signal, now)] if _has_diverged(state, signal) else []
         case ControlSignal():
             return [_controlled(signal, now)] if may_control(state, signal.action) else []
-        case HealedSignal():
+        case ReconciledSignal():
             device = state.devices.get(signal.device_id)
             pending = device is not None and device.outcome == "rollback_pending"
-            return [Healed(at=now, device_id=signal.device_id, detail=signal.detail)] if pending else []
+            return [Reconciled(at=now, device_id=signal.device_id, detail=signal.detail)] if pending else []
 
 
 def may_control(state: State, action: str) -> bool:
-    """Whether a person's wish can be met from here."""
+    """Return whether a person's control is legal in this state."""
     if state.status == "succeeded":
         return action == "rollback" and state.stop is None
     if state.status not in FORWARD or state.stop is not None:
@@ -86,8 +86,11 @@ def may_control(state: State, action: str) -> bool:
     return True
 
 
-def _matters(state: State, signal: AlarmSignal, now: datetime) -> bool:
-    """While it is watched every alarm counts, under the guard drift alone; never one from before the activation."""
+def _has_effect(state: State, signal: AlarmSignal, now: datetime) -> bool:
+    """Return whether an alarm has an effect.
+
+    Before the success every alarm counts, in the guard time only drift; alarms from before the activation never count.
+    """
     device = state.devices.get(signal.device_id)
     if device is None or device.superseded or device.activated_at is None:
         return False
@@ -99,17 +102,17 @@ def _matters(state: State, signal: AlarmSignal, now: datetime) -> bool:
     return device.outcome in {"active", "committed"} and state.status in FORWARD
 
 
-def _has_strayed(state: State, signal: HelloSignal) -> bool:
-    """Until the commit; from then on healing puts it right."""
+def _has_diverged(state: State, signal: HelloSignal) -> bool:
+    """Return whether the device has diverged before the commit; after it the reconciler handles it."""
     device = state.devices.get(signal.device_id)
     if device is None or device.activated_at is None or state.status not in FORWARD:
         return False
     return device.outcome == "active" and signal.said_at > device.activated_at
 
 
-def _strayed(signal: HelloSignal, now: datetime) -> Strayed:
+def _diverged(signal: HelloSignal, now: datetime) -> Diverged:
     reason = "it came back without the new bundle running"
-    return Strayed(at=now, device_id=signal.device_id, reason=reason)
+    return Diverged(at=now, device_id=signal.device_id, reason=reason)
 
 
 def _alarmed(signal: AlarmSignal, now: datetime) -> Alarmed:

@@ -1,4 +1,4 @@
-"""The state of a deployment: what its log comes to. Frozen; `transitions` makes the next one of it."""
+"""The state of a deployment, folded from its log. Frozen; `transitions` makes the next state."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ from k1_contracts.messages.deployments import ActivateNow, Activation, Deploymen
 from k1_deploy.saga.device import Device
 from k1_deploy.saga.strategy import allowed_failures
 
-NEXT: Final[Mapping[DeploymentStatus, frozenset[DeploymentStatus]]] = {
+NEXT_STATUSES: Final[Mapping[DeploymentStatus, frozenset[DeploymentStatus]]] = {
     "queued": frozenset({"checking", "discarding"}),
     "checking": frozenset({"staging", "discarding"}),
     "staging": frozenset({"activating", "discarding"}),
-    # Back by `discarding` only while no device has been told to activate.
+    # `discarding` is legal only while no device was sent an activation.
     "activating": frozenset({"observing", "discarding", "rolling_back"}),
     "observing": frozenset({"activating", "committing", "rolling_back"}),
     "committing": frozenset({"succeeded", "rolling_back"}),
@@ -30,15 +30,15 @@ NEXT: Final[Mapping[DeploymentStatus, frozenset[DeploymentStatus]]] = {
 FORWARD: Final[frozenset[DeploymentStatus]] = frozenset(
     {"queued", "checking", "staging", "activating", "observing", "committing"}
 )
-"""On the way to success; from each of them the deployment can be turned back."""
-TURNED_BACK: Final[frozenset[DeploymentStatus]] = frozenset({"discarding", "rolling_back"})
-LIVE: Final[frozenset[DeploymentStatus]] = FORWARD | TURNED_BACK
-"""While it is in one of these, the devices that it has locked are its alone."""
+"""On the way to success; from each of them the deployment can turn back."""
+TURNING_BACK: Final[frozenset[DeploymentStatus]] = frozenset({"discarding", "rolling_back"})
+LOCKING: Final[frozenset[DeploymentStatus]] = FORWARD | TURNING_BACK
+"""In these statuses the deployment keeps its locks."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
-    """Why a deployment is to turn back."""
+class StopReason:
+    """Why a deployment turns back."""
 
     code: str
     reason: str
@@ -46,7 +46,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a deployment is."""
+    """The state of a deployment."""
 
     deployment_id: str
     opened: bool = False
@@ -57,17 +57,17 @@ class State:
     devices: Mapping[str, Device] = field(default_factory=dict[str, Device])
     """In the order of the request."""
     batch: int = 0
-    """The one that is being activated or observed; 0 before the first."""
+    """The batch that is being activated or observed; 0 before the first."""
     paused: bool = False
-    stop: Stop | None = None
-    """Turned back by a person, or impossible from the beginning; also the reason that it ended with."""
+    stop: StopReason | None = None
+    """Set by a person, by a problem of the order, or by failures; also the reason of the final status."""
     until: datetime | None = None
-    """The end of observing."""
+    """The end of the observation."""
     guard_s: float = 0.0
     guard_until: datetime | None = None
-    """Until when drift rolls a device back after the success."""
+    """The end of the guard time after the success."""
     closed: bool = False
-    """Nothing is watched any more."""
+    """Alarms have no effect any more."""
     owner: str | None = None
 
     @property
@@ -91,18 +91,18 @@ class State:
         return max((device.batch or 0 for device in self.devices.values()), default=0)
 
     @property
-    def stage_is_touched(self) -> bool:
-        """Whether any device was told to activate: from then on the way back is a rollback."""
+    def has_activated(self) -> bool:
+        """Whether any device was sent an activation: from then on turning back is a rollback."""
         return any(device.activations for device in self.devices.values())
 
     def counts(self) -> dict[str, int]:
-        """How many devices have each outcome."""
+        """Return the number of devices with each outcome."""
         counted: dict[str, int] = {}
         for device in self.devices.values():
             counted[device.outcome] = counted.get(device.outcome, 0) + 1
         return counted
 
     def expects(self, device_id: str, command_id: str) -> bool:
-        """Whether the outcome of this command is still of interest: not if its step was taken back meanwhile."""
+        """Return whether the outcome of this command still matters: not if its step was undone meanwhile."""
         device = self.devices[device_id]
         return device.open is not None and device.open.command_id == command_id

@@ -1,7 +1,7 @@
-"""What is due: a pure function of the state and the time.
+"""The steps that are due: a pure function of the state and the time.
 
-`next_steps` names all that is due or under way; whoever drives the saga starts what it has not started,
-and stops what is not named any more. Nothing here acts, waits or reads a clock.
+`next_steps` returns everything that is due or in progress; the executor starts what is new and stops what is not in the
+list any more. Nothing here acts, waits or reads a clock.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,23 +11,23 @@ from typing import Final
 
 from k1_contracts.messages.deployments import ActivateAt, DeploymentStatus
 from k1_deploy.saga.device import Device
-from k1_deploy.saga.entries import Became, Closed, DeviceStepName
-from k1_deploy.saga.state import FORWARD, LIVE, State, Stop
+from k1_deploy.saga.entries import Closed, DeviceStepName, StatusChanged
+from k1_deploy.saga.state import FORWARD, LOCKING, State, StopReason
 
 ARMED_BEFORE: Final = timedelta(seconds=5)
-"""How long before a given clock time the devices are armed: their clocks are measured as late as that."""
+"""Devices are armed so long before a given clock time; their clocks are not measured earlier."""
 
 
 @dataclass(frozen=True, slots=True)
-class TakeLocks:
-    """Make these devices this deployment's alone, all or none."""
+class LockDevices:
+    """Lock these devices for the deployment, all or none."""
 
     device_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceStep:
-    """One step on one device; `under_way` when the log holds its intent already."""
+    """One step on one device; `under_way`: the log holds its intent already."""
 
     step: DeviceStepName
     device_id: str
@@ -47,41 +47,41 @@ class ActivateBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
-    """A decision: nothing but an entry in the log."""
+class WriteEntry:
+    """A decision: only an entry in the log."""
 
-    entry: Became | Closed
+    entry: StatusChanged | Closed
 
 
 @dataclass(frozen=True, slots=True)
 class WaitUntil:
-    """Nothing to do before then, unless something happens."""
+    """Nothing is due before then, unless a signal comes."""
 
     at: datetime
 
 
-Step = TakeLocks | DeviceStep | ActivateBatch | Write | WaitUntil
+Step = LockDevices | DeviceStep | ActivateBatch | WriteEntry | WaitUntil
 
 
 def next_steps(state: State, now: datetime) -> list[Step]:
-    """What is due or under way; empty when only news from outside can move the deployment on."""
+    """Return what is due or in progress; empty when only a signal can change the deployment."""
     if state.status not in FORWARD:
-        return _AFTERWARDS[state.status](state, now)
+        return _ENDED_OR_BACKWARD[state.status](state, now)
     stop = _reason_to_turn_back(state)
     if stop:
-        status: DeploymentStatus = "rolling_back" if state.stage_is_touched else "discarding"
-        return [Write(Became(at=now, status=status, code=stop.code, reason=stop.reason))]
+        status: DeploymentStatus = "rolling_back" if state.has_activated else "discarding"
+        return [WriteEntry(StatusChanged(at=now, status=status, code=stop.code, reason=stop.reason))]
     due = _FORWARD[state.status](state, now)
-    return [*(_running_only(due) if state.paused else due), *_take_back(state.failed)]
+    return [*(_running_only(due) if state.paused else due), *_compensations(state.failed)]
 
 
-def is_parked(state: State, steps: Sequence[Step]) -> bool:
-    """Whether nobody needs to hold the deployment until its time comes or something happens."""
-    return state.status not in LIVE and all(isinstance(step, WaitUntil) for step in steps)
+def is_idle(state: State, steps: Sequence[Step]) -> bool:
+    """Return whether no process needs to hold the deployment until a step is due or a signal comes."""
+    return state.status not in LOCKING and all(isinstance(step, WaitUntil) for step in steps)
 
 
 def _running_only(steps: list[Step]) -> list[Step]:
-    """While paused: what is under way and the verification of what was activated; nothing new."""
+    """Return what may continue during a pause: steps in progress and the verification of active devices."""
     return [
         step
         for step in steps
@@ -92,7 +92,7 @@ def _running_only(steps: list[Step]) -> list[Step]:
 
 def _begin(state: State, now: datetime) -> list[Step]:
     free = tuple(device.id for device in state.devices.values() if not device.locked)
-    return [TakeLocks(free)] if free else [Write(Became(at=now, status="checking"))]
+    return [LockDevices(free)] if free else [WriteEntry(StatusChanged(at=now, status="checking"))]
 
 
 def _check(state: State, now: datetime) -> list[Step]:
@@ -101,7 +101,7 @@ def _check(state: State, now: datetime) -> list[Step]:
         for device in state.devices.values()
         if not device.checked and not device.failed
     ]
-    return due or [Write(Became(at=now, status="staging"))]
+    return due or [WriteEntry(StatusChanged(at=now, status="staging"))]
 
 
 def _stage(state: State, now: datetime) -> list[Step]:
@@ -110,7 +110,7 @@ def _stage(state: State, now: datetime) -> list[Step]:
         for device in state.devices.values()
         if device.outcome in {"pending", "staging"} and not device.failed
     ]
-    return due or [Write(Became(at=now, status="activating"))]
+    return due or [WriteEntry(StatusChanged(at=now, status="activating"))]
 
 
 def _activate(state: State, now: datetime) -> list[Step]:
@@ -124,7 +124,7 @@ def _activate(state: State, now: datetime) -> list[Step]:
     ]
     if not fresh and not armed and not verify:
         until = now + timedelta(seconds=state.strategy.observe_seconds)
-        return [Write(Became(at=now, status="observing", until=until))]
+        return [WriteEntry(StatusChanged(at=now, status="observing", until=until))]
     if isinstance(state.activation, ActivateAt) and not armed and fresh:
         begin = state.activation.at - ARMED_BEFORE
         if now < begin:
@@ -136,32 +136,36 @@ def _observe(state: State, now: datetime) -> list[Step]:
     if state.until and now < state.until:
         return [WaitUntil(state.until)]
     status: DeploymentStatus = "activating" if state.batch < state.last_batch else "committing"
-    return [Write(Became(at=now, status=status))]
+    return [WriteEntry(StatusChanged(at=now, status=status))]
 
 
 def _commit(state: State, now: datetime) -> list[Step]:
-    return [] if _take_back(state.failed) else [Write(Became(at=now, status="succeeded"))]
+    return [] if _compensations(state.failed) else [WriteEntry(StatusChanged(at=now, status="succeeded"))]
 
 
 def _guard(state: State, now: datetime) -> list[Step]:
     if state.stop:
-        return [Write(Became(at=now, status="rolling_back", code=state.stop.code, reason=state.stop.reason))]
+        return [
+            WriteEntry(
+                StatusChanged(at=now, status="rolling_back", code=state.stop.code, reason=state.stop.reason)
+            )
+        ]
     undone = _locked_first([device for device in state.failed if device.next_undo])
     if state.closed or undone:
         return undone
     assert state.guard_until is not None
     over = now >= state.guard_until
-    return [Write(Closed(at=now)) if over else WaitUntil(state.guard_until)]
+    return [WriteEntry(Closed(at=now)) if over else WaitUntil(state.guard_until)]
 
 
 def _discard(state: State, now: datetime) -> list[Step]:
     cancelled = state.stop is not None and state.stop.code == "cancelled"
-    end = Became(at=now, status="cancelled" if cancelled else "failed")
-    return _take_back(state.devices.values()) or [Write(end)]
+    end = StatusChanged(at=now, status="cancelled" if cancelled else "failed")
+    return _compensations(state.devices.values()) or [WriteEntry(end)]
 
 
 def _roll_back(state: State, now: datetime) -> list[Step]:
-    """The newest batch first; what was only staged is discarded when all is back."""
+    """Roll back the newest batch first; discard what was only staged at the end."""
     due = [device for device in state.devices.values() if device.next_undo]
     rollbacks = [device for device in due if device.next_undo == "rollback"]
     if rollbacks:
@@ -172,16 +176,16 @@ def _roll_back(state: State, now: datetime) -> list[Step]:
     if due:
         return _locked_first(due)
     pending = any(device.outcome == "rollback_pending" for device in state.devices.values())
-    return [Write(Became(at=now, status="rollback_pending" if pending else "rolled_back"))]
+    return [WriteEntry(StatusChanged(at=now, status="rollback_pending" if pending else "rolled_back"))]
 
 
-def _await_healing(state: State, now: datetime) -> list[Step]:
+def _await_reconciler(state: State, now: datetime) -> list[Step]:
     if any(device.outcome == "rollback_pending" for device in state.devices.values()):
         return []
-    return [Write(Became(at=now, status="rolled_back"))]
+    return [WriteEntry(StatusChanged(at=now, status="rolled_back"))]
 
 
-def _take_back(devices: Iterable[Device]) -> list[Step]:
+def _compensations(devices: Iterable[Device]) -> list[Step]:
     return [
         DeviceStep(device.next_undo, device.id, under_way=_is_under_way(device))
         for device in devices
@@ -194,24 +198,24 @@ def _is_under_way(device: Device) -> bool:
 
 
 def _locked_first(devices: list[Device]) -> list[Step]:
-    """After a success the devices are free: they are locked again before anything is taken back."""
+    """Lock the devices again before anything is undone, because a success has released them."""
     free = tuple(device.id for device in devices if not device.locked)
-    return [TakeLocks(free)] if free else _take_back(devices)
+    return [LockDevices(free)] if free else _compensations(devices)
 
 
-def _reason_to_turn_back(state: State) -> Stop | None:
+def _reason_to_turn_back(state: State) -> StopReason | None:
     if state.stop:
         return state.stop
     failed = state.failed
     if not failed:
         return None
     if len(failed) > state.allowed_failures:
-        return Stop("too_many_failures", _too_many(state, failed))
+        return StopReason("too_many_failures", _too_many(state, failed))
     if len(failed) == state.total:
-        return Stop("too_many_failures", f"every device failed; {_first(failed)}")
+        return StopReason("too_many_failures", f"every device failed; {_first(failed)}")
     batch = state.current_batch
     if batch and all(device.failed for device in batch):
-        return Stop("batch_failed", f"batch {state.batch} failed as a whole; {_first(failed)}")
+        return StopReason("batch_failed", f"batch {state.batch} failed as a whole; {_first(failed)}")
     return None
 
 
@@ -224,7 +228,7 @@ def _first(failed: list[Device]) -> str:
     return f"{failed[0].id}: {failed[0].reason}"
 
 
-def _nothing(_state: State, _now: datetime) -> list[Step]:
+def _no_steps(_state: State, _now: datetime) -> list[Step]:
     return []
 
 
@@ -237,12 +241,12 @@ _FORWARD: Final[dict[DeploymentStatus, _Due]] = {
     "observing": _observe,
     "committing": _commit,
 }
-_AFTERWARDS: Final[dict[DeploymentStatus, _Due]] = {
+_ENDED_OR_BACKWARD: Final[dict[DeploymentStatus, _Due]] = {
     "discarding": _discard,
     "rolling_back": _roll_back,
-    "rollback_pending": _await_healing,
+    "rollback_pending": _await_reconciler,
     "succeeded": _guard,
-    "failed": _nothing,
-    "cancelled": _nothing,
-    "rolled_back": _nothing,
+    "failed": _no_steps,
+    "cancelled": _no_steps,
+    "rolled_back": _no_steps,
 }

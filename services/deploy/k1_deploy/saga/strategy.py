@@ -1,4 +1,4 @@
-"""How a rollout goes: which devices together, and how many may fail. Pure."""
+"""The rollout strategy: which devices form a batch, and how many may fail. Pure."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from k1_contracts.messages.deployments import Strategy
 
 
 def batches(strategy: Strategy, device_ids: Sequence[str]) -> list[list[str]]:
-    """The devices in the order of their activation: the canary first, then batch by batch."""
+    """Return the devices in the order of their activation: the canary first, then batch by batch."""
     first = min(strategy.canary, len(device_ids))
     rest = device_ids[first:]
     size = strategy.batch_size or max(len(rest), 1)
@@ -15,7 +15,7 @@ def batches(strategy: Strategy, device_ids: Sequence[str]) -> list[list[str]]:
 
 
 def allowed_failures(strategy: Strategy, total: int) -> int:
-    """With how many failed devices of `total` the rollout still goes on; a share is rounded down."""
+    """Return how many of `total` devices may fail; a percentage is rounded down."""
     if isinstance(strategy.max_failures, str):
         return total * int(strategy.max_failures.removesuffix("%")) // 100
     return strategy.max_failures

@@ -1,4 +1,4 @@
-"""The log told to people: each device's steps with their times, and what happened to the deployment. Pure."""
+"""Turns the log into what people read: each device's steps with their times, and log lines. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -8,29 +8,29 @@ from k1_contracts.messages.deployments import StepName, StepView
 from k1_deploy.saga.device import Device
 from k1_deploy.saga.entries import (
     Alarmed,
-    Became,
+    CheckFailed,
     Closed,
     Controlled,
-    Healed,
+    Diverged,
     Intent,
+    LeaseTakenOver,
     Locked,
     LogEntry,
     Opened,
     Outcome,
-    Strayed,
-    TookOver,
-    Unfit,
+    Reconciled,
+    StatusChanged,
 )
 from k1_deploy.saga.state import State
 
 
 def running_step(intent: Intent) -> StepView:
-    """A step that has begun."""
+    """Return the view of a step in progress."""
     return StepView(step=intent.step, status="running", started_at=intent.at, attempt=intent.round + 1)
 
 
 def ended_step(intent: Intent | None, outcome: Outcome) -> StepView:
-    """A step that has ended."""
+    """Return the view of a step that has ended."""
     return StepView(
         step=outcome.step,
         status="done" if outcome.result == "done" else "failed",
@@ -44,7 +44,7 @@ def ended_step(intent: Intent | None, outcome: Outcome) -> StepView:
 
 @dataclass(slots=True)
 class _Timeline:
-    """The steps of one device, the last of them perhaps open."""
+    """The steps of one device; the last may be in progress."""
 
     steps: list[StepView] = field(default_factory=list[StepView])
     open: Intent | None = None
@@ -61,9 +61,9 @@ class _Timeline:
         self.open = None
 
     def note(
-        self, step: StepName, started: Became, ended: LogEntry | None, problem: str | None = None
+        self, step: StepName, started: StatusChanged, ended: LogEntry | None, problem: str | None = None
     ) -> None:
-        """A step of the whole batch."""
+        """Add a step of the whole batch."""
         status = "failed" if problem else "done" if ended else "running"
         self.steps.append(
             StepView(
@@ -83,31 +83,31 @@ class _Timeline:
 
 
 @dataclass(slots=True)
-class _Story:
-    """Goes through the log once."""
+class _TimelineBuilder:
+    """Builds the timelines in one pass over the log."""
 
     state: State
     timelines: dict[str, _Timeline]
     batch: int = 0
-    observing: Became | None = None
+    observing: StatusChanged | None = None
     alarmed: set[str] = field(default_factory=set[str])
 
-    def tell(self, entry: LogEntry) -> None:
+    def add(self, entry: LogEntry) -> None:
         match entry:
             case Intent():
                 self.timelines[entry.device_id].begin(entry)
             case Outcome():
                 self.timelines[entry.device_id].end(entry)
-            case Alarmed() | Strayed():
+            case Alarmed() | Diverged():
                 self.alarmed.add(entry.device_id)
                 if self.observing:
                     self.timelines[entry.device_id].note("observe", self.observing, entry, entry.reason)
-            case Became():
-                self._became(entry)
+            case StatusChanged():
+                self._status_changed(entry)
             case _:
                 pass
 
-    def _became(self, entry: Became) -> None:
+    def _status_changed(self, entry: StatusChanged) -> None:
         self.end_observing(entry)
         self.batch += entry.status == "activating"
         self.observing = entry if entry.status == "observing" else None
@@ -116,8 +116,8 @@ class _Story:
                 if device.verified and device.id not in self.alarmed:
                     self.timelines[device.id].note("commit", entry, entry)
 
-    def end_observing(self, entry: Became | None) -> None:
-        """Those of the batch that were observed until now, with or without an end."""
+    def end_observing(self, entry: StatusChanged | None) -> None:
+        """Add the observation of the current batch to its devices; None: it has not ended."""
         if self.observing is None:
             return
         for device in self.state.devices.values():
@@ -126,12 +126,12 @@ class _Story:
 
 
 def device_views(state: State, entries: Iterable[LogEntry]) -> list[DeviceDeployment]:
-    """Every device with its timeline, in the order of the request."""
-    story = _Story(state, {device_id: _Timeline() for device_id in state.devices})
+    """Return every device with its timeline, in the order of the request."""
+    builder = _TimelineBuilder(state, {device_id: _Timeline() for device_id in state.devices})
     for entry in entries:
-        story.tell(entry)
-    story.end_observing(None)
-    return [_view(device, story.timelines[device.id]) for device in state.devices.values()]
+        builder.add(entry)
+    builder.end_observing(None)
+    return [_view(device, builder.timelines[device.id]) for device in state.devices.values()]
 
 
 def _view(device: Device, timeline: _Timeline) -> DeviceDeployment:
@@ -146,7 +146,7 @@ def _view(device: Device, timeline: _Timeline) -> DeviceDeployment:
 
 
 def log_lines(entries: Sequence[LogEntry]) -> list[LogLine]:
-    """What happened to the deployment, and what went wrong on devices; the rest stands in their timelines."""
+    """Return what happened to the deployment and what failed on devices; timelines hold the rest."""
     lines: list[LogLine] = []
     for seq, entry in enumerate(entries, start=1):
         text = _text(entry)
@@ -162,31 +162,31 @@ def _text(entry: LogEntry) -> str | None:
             return None
         case Outcome():
             return _failure(entry) if entry.result == "failed" else None
-        case Unfit() | Alarmed() | Strayed() | Healed():
+        case CheckFailed() | Alarmed() | Diverged() | Reconciled():
             return _of_device(entry)
         case _:
             return _of_deployment(entry)
 
 
 def _failure(entry: Outcome) -> str:
-    """A reason that names the step itself says it once."""
+    """Return the reason, with the name of the step unless the reason names it."""
     reason = entry.reason or "no reason given"
     return reason if reason.startswith(f"{entry.step} ") else f"{entry.step} failed: {reason}"
 
 
-def _of_device(entry: Unfit | Alarmed | Strayed | Healed) -> str:
+def _of_device(entry: CheckFailed | Alarmed | Diverged | Reconciled) -> str:
     match entry:
-        case Unfit():
+        case CheckFailed():
             return f"left out: {entry.reason}"
         case Alarmed():
             return f"{entry.alarm} alarm: {entry.reason}"
-        case Strayed():
+        case Diverged():
             return entry.reason
-        case Healed():
+        case Reconciled():
             return f"put right: {entry.detail}"
 
 
-def _of_deployment(entry: Opened | Locked | Controlled | Became | TookOver | Closed) -> str:
+def _of_deployment(entry: Opened | Locked | Controlled | StatusChanged | LeaseTakenOver | Closed) -> str:
     match entry:
         case Opened():
             return f"ordered for {_devices(entry.device_ids)}"
@@ -197,9 +197,9 @@ def _of_deployment(entry: Opened | Locked | Controlled | Became | TookOver | Clo
             return f"holds {_devices(entry.device_ids)}{gone}"
         case Controlled():
             return f"{entry.action} by {entry.by}{f': {entry.reason}' if entry.reason else ''}"
-        case Became():
+        case StatusChanged():
             return f"{entry.status.replace('_', ' ')}{f': {entry.reason}' if entry.reason else ''}"
-        case TookOver():
+        case LeaseTakenOver():
             return f"taken over by {entry.owner}"
         case Closed():
             return "the guard is over"

@@ -1,7 +1,7 @@
-"""From a state and a log entry to the next state: named transitions that raise where they are not legal. Pure.
+"""Computes the next state from a state and a log entry; raises for an illegal entry. Pure.
 
-`fold` makes the state of a whole log, `extend` of a state and the entries after it. Both touch each entry
-once; the devices are copied once a call, so give many entries at a time.
+`fold` computes the state of a whole log, `extend` that of a state and later entries. Both handle each entry once; the
+devices are copied once per call, so pass many entries at a time.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,25 +14,25 @@ from k1_deploy.saga.device import FORWARD as FORWARD_STEPS
 from k1_deploy.saga.device import Device
 from k1_deploy.saga.entries import (
     Alarmed,
-    Became,
+    CheckFailed,
     Closed,
     Controlled,
     DeviceStepName,
-    Healed,
+    Diverged,
     Intent,
+    LeaseTakenOver,
     Locked,
     LogEntry,
     Opened,
     Outcome,
-    Strayed,
-    TookOver,
-    Unfit,
+    Reconciled,
+    StatusChanged,
 )
 from k1_deploy.saga.errors import IllegalTransitionError
-from k1_deploy.saga.state import FORWARD, LIVE, NEXT, TURNED_BACK, State, Stop
+from k1_deploy.saga.state import FORWARD, LOCKING, NEXT_STATUSES, TURNING_BACK, State, StopReason
 from k1_deploy.saga.strategy import batches
 
-DeviceEntry = Intent | Outcome | Unfit | Alarmed | Strayed | Healed
+DeviceEntry = Intent | Outcome | CheckFailed | Alarmed | Diverged | Reconciled
 _STEP_STATUS: Final[dict[DeviceStepName, str]] = {
     "check": "checking",
     "stage": "staging",
@@ -42,16 +42,16 @@ _STEP_STATUS: Final[dict[DeviceStepName, str]] = {
 
 
 def fold(deployment_id: str, entries: Iterable[LogEntry]) -> State:
-    """The state of a log.
+    """Return the state of a log.
 
     Raises:
-        IllegalTransitionError: an entry cannot follow on those before it.
+        IllegalTransitionError: an entry is illegal after those before it.
     """
     return extend(State(deployment_id), entries)
 
 
 def extend(state: State, entries: Iterable[LogEntry]) -> State:
-    """The state after more entries; `state` stays as it was. Raises as `fold`."""
+    """Return the state after more entries; `state` does not change. Raises as `fold`."""
     devices = dict(state.devices)
     draft = replace(state, devices=devices)
     for entry in entries:
@@ -60,15 +60,15 @@ def extend(state: State, entries: Iterable[LogEntry]) -> State:
 
 
 def apply(state: State, entry: LogEntry) -> State:
-    """The state after one entry. Raises as `fold`."""
+    """Return the state after one entry. Raises as `fold`."""
     return extend(state, [entry])
 
 
 def admit(state: State, groups: Sequence[Sequence[LogEntry]]) -> tuple[State, list[bool]]:
-    """The state after those groups of entries that are still legal, and which they are.
+    """Return the state after those groups of entries that are still legal, and which groups they are.
 
-    Those who write do so at the same time: by the time an outcome is written, an alarm may have taken the
-    step back. A group is admitted as a whole or not at all; of several entries each must be of one device.
+    Several tasks write at the same time: when an outcome is written, an alarm may have undone the step. A group is
+    admitted as a whole or not at all; of several entries each must concern one device.
     """
     devices = dict(state.devices)
     draft, admitted = replace(state, devices=devices), list[bool]()
@@ -92,18 +92,18 @@ def _subject(entry: LogEntry, devices: Mapping[str, Device]) -> list[str]:
 
 
 def _apply(state: State, devices: dict[str, Device], entry: LogEntry) -> State:
-    """`devices` are the draft's own, changed in place."""
+    """Apply one entry; `devices` belong to the draft and are changed in place."""
     match entry:
-        case Intent() | Outcome() | Unfit() | Alarmed() | Strayed() | Healed():
+        case Intent() | Outcome() | CheckFailed() | Alarmed() | Diverged() | Reconciled():
             devices[entry.device_id] = _step(state, _device(state, entry.device_id), entry)
             return state
         case Opened():
             return _open(state, devices, entry)
         case Locked():
             return _lock(state, devices, entry)
-        case Became():
+        case StatusChanged():
             return _become(state, devices, entry)
-        case Controlled() | TookOver() | Closed():
+        case Controlled() | LeaseTakenOver() | Closed():
             return _note(state, entry)
 
 
@@ -113,19 +113,19 @@ def _step(state: State, device: Device, entry: DeviceEntry) -> Device:
             return _begin(state, device, entry)
         case Outcome():
             return _end(state, device, entry)
-        case Unfit():
+        case CheckFailed():
             return device.fail(entry.reason)
-        case Alarmed() | Strayed():
+        case Alarmed() | Diverged():
             return _alarm(device, entry)
-        case Healed():
-            return device.heal()
+        case Reconciled():
+            return device.reconcile()
 
 
-def _note(state: State, entry: Controlled | TookOver | Closed) -> State:
+def _note(state: State, entry: Controlled | LeaseTakenOver | Closed) -> State:
     match entry:
         case Controlled():
             return _control(state, entry)
-        case TookOver():
+        case LeaseTakenOver():
             return replace(state, owner=entry.owner)
         case Closed():
             return _close(state)
@@ -142,7 +142,7 @@ def _open(state: State, devices: dict[str, Device], entry: Opened) -> State:
         strategy=entry.strategy,
         activation=entry.activation,
         guard_s=entry.guard_s,
-        stop=Stop(entry.problem_code or "impossible", entry.problem) if entry.problem else None,
+        stop=StopReason(entry.problem_code or "impossible", entry.problem) if entry.problem else None,
     )
 
 
@@ -164,21 +164,21 @@ def _begin(state: State, device: Device, intent: Intent) -> Device:
             raise IllegalTransitionError(f"{intent.step} while {state.deployment_id} is {state.status}")
         if intent.step == "activate" and device.batch != state.batch:
             raise IllegalTransitionError(f"{device.id} is not of batch {state.batch}")
-    elif state.status not in TURNED_BACK and not device.failed:
+    elif state.status not in TURNING_BACK and not device.failed:
         raise IllegalTransitionError(f"{intent.step} on {device.id}, while nothing is taken back")
     return device.begin(intent)
 
 
 def _end(state: State, device: Device, outcome: Outcome) -> Device:
     device = device.end(outcome)
-    # After the end only what the guard found is taken back, device by device: then others may have it again.
-    done = state.status not in LIVE and device.open is None and device.next_undo is None
+    # After the success devices are rolled back one by one, and each is released as soon as it is done.
+    done = state.status not in LOCKING and device.open is None and device.next_undo is None
     return device.unlock() if done else device
 
 
-def _alarm(device: Device, entry: Alarmed | Strayed) -> Device:
+def _alarm(device: Device, entry: Alarmed | Diverged) -> Device:
     if device.outcome not in {"active", "committed"}:
-        raise IllegalTransitionError(f"{device.id} is {device.outcome} and its alarms do not matter")
+        raise IllegalTransitionError(f"{device.id} is {device.outcome} and its alarms have no effect")
     return device.fail(entry.reason)
 
 
@@ -189,21 +189,21 @@ def _control(state: State, entry: Controlled) -> State:
         raise IllegalTransitionError(f"{entry.action} while {state.deployment_id} is {state.status}")
     if not turn:
         return replace(state, paused=entry.action == "pause")
-    word = "cancelled" if entry.action == "cancel" else "rolled back"
+    done = "cancelled" if entry.action == "cancel" else "rolled back"
     because = f": {entry.reason}" if entry.reason else ""
-    # A later word does not overwrite the first.
-    stop = state.stop or Stop("cancelled", f"{word} by {entry.by}{because}")
+    # The first reason stays.
+    stop = state.stop or StopReason("cancelled", f"{done} by {entry.by}{because}")
     return replace(state, stop=stop, paused=False, closed=False)
 
 
-def _become(state: State, devices: dict[str, Device], entry: Became) -> State:
-    if entry.status not in NEXT[state.status]:
+def _become(state: State, devices: dict[str, Device], entry: StatusChanged) -> State:
+    if entry.status not in NEXT_STATUSES[state.status]:
         raise IllegalTransitionError(
             f"{state.deployment_id} is {state.status} and cannot become {entry.status}"
         )
     _require_ready(state, entry)
     if entry.reason and not state.stop:
-        state = replace(state, stop=Stop(entry.code or "failed", entry.reason))
+        state = replace(state, stop=StopReason(entry.code or "failed", entry.reason))
     match entry.status:
         case "activating":
             state = _next_batch(state, devices)
@@ -215,7 +215,7 @@ def _become(state: State, devices: dict[str, Device], entry: Became) -> State:
             state = replace(state, guard_until=entry.at + timedelta(seconds=state.guard_s))
         case _:
             pass
-    if entry.status not in LIVE:
+    if entry.status not in LOCKING:
         devices.update({device.id: device.unlock() for device in devices.values() if device.locked})
     closed = entry.status in ENDED - {"succeeded"}
     paused = state.paused and entry.status in FORWARD
@@ -223,7 +223,7 @@ def _become(state: State, devices: dict[str, Device], entry: Became) -> State:
 
 
 def _next_batch(state: State, devices: dict[str, Device]) -> State:
-    """Batches are made of the devices that are staged when the first one begins."""
+    """Begin the next batch. The first time, divide the devices that are staged into batches."""
     if state.batch == 0:
         staged = [device.id for device in devices.values() if device.outcome == "staged"]
         for number, batch in enumerate(batches(state.strategy, staged), start=1):
@@ -231,8 +231,8 @@ def _next_batch(state: State, devices: dict[str, Device]) -> State:
     return replace(state, batch=state.batch + 1)
 
 
-def _require_ready(state: State, entry: Became) -> None:
-    """What must hold before a status may begin: the promises of the saga, checked whoever writes the log."""
+def _require_ready(state: State, entry: StatusChanged) -> None:
+    """Check the preconditions of a status, independently of the code that wrote the entry."""
     devices = state.devices.values()
     match entry.status:
         case "checking":
@@ -262,7 +262,7 @@ def _require_ready(state: State, entry: Became) -> None:
 
 def _close(state: State) -> State:
     if state.status != "succeeded":
-        raise IllegalTransitionError(f"{state.deployment_id} is {state.status} and has no guard to end")
+        raise IllegalTransitionError(f"{state.deployment_id} is {state.status} and has no guard time to end")
     return replace(state, closed=True)
 
 

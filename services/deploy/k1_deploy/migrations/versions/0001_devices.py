@@ -8,8 +8,8 @@ down_revision = None
 TABLES = ("outbox", "inbox", "audit", "credentials", "devices")
 
 UP = (
-    # `hello` is what the device last said of itself, `expected_*` what it should run: until `expected_known`
-    # nobody has said so, then three NULLs are the device's own idle show.
+    # `hello` is the last hello of the device, `expected_*` its desired state, which is unset until `expected_known`;
+    # after that, three NULLs are the device's idle show.
     """
     CREATE TABLE deploy.devices (
         id text COLLATE "C" PRIMARY KEY,
@@ -27,7 +27,7 @@ UP = (
     )
     """,
     "CREATE INDEX devices_group ON deploy.devices (device_group, id)",
-    # All that were ever revoked: the account's token lists them for as long as the installation lives.
+    # Revoked keys are never deleted: the account's token lists them as long as the installation exists.
     """
     CREATE TABLE deploy.credentials (
         public_key text COLLATE "C" PRIMARY KEY,

@@ -1,4 +1,4 @@
-"""Deployments: what was asked for, their logs, who drives them, and which devices they hold."""
+"""Deployments: their requests, logs, leases, signals and device locks."""
 
 from alembic import op
 
@@ -8,10 +8,10 @@ down_revision = "0001"
 TABLES = ("bundles", "signals", "device_locks", "deployment_devices", "log", "deployments")
 
 UP = (
-    # One fence for each time that a process takes a deployment or a deployment takes devices: what comes later
-    # has the higher number, and devices and the log refuse a lower one.
+    # A new fence is drawn whenever a process claims a deployment or a deployment locks devices; devices and the log
+    # refuse a lower one.
     "CREATE SEQUENCE deploy.fences",
-    # The log is the truth; status, counts and reason repeat what it comes to, for lists.
+    # The log is the source of truth; status, counts and reason are derived from it, for lists.
     """
     CREATE TABLE deploy.deployments (
         id text COLLATE "C" PRIMARY KEY,
@@ -39,7 +39,7 @@ UP = (
     """,
     "CREATE INDEX deployments_created ON deploy.deployments (created_at, id)",
     "CREATE INDEX deployments_track ON deploy.deployments (track_id, created_at, id)",
-    # When somebody must look after it although nothing happened: now, at the end of the guard, or never.
+    # When the next step is due without a signal: now, at the end of the guard time, or never.
     "CREATE INDEX deployments_wake ON deploy.deployments (wake_at) WHERE wake_at IS NOT NULL",
     "CREATE INDEX deployments_queued ON deploy.deployments (created_at, id) WHERE status = 'queued'",
     """
@@ -63,7 +63,7 @@ UP = (
     CREATE INDEX deployment_devices_pending ON deploy.deployment_devices (device_id)
     WHERE outcome = 'rollback_pending'
     """,
-    # Held by a deployment until it ends, or by healing (no deployment) until a time.
+    # Locked by a deployment until it ends, or by the reconciler (no deployment) until a time.
     """
     CREATE TABLE deploy.device_locks (
         device_id text COLLATE "C" PRIMARY KEY,
@@ -81,7 +81,7 @@ UP = (
     )
     """,
     "CREATE INDEX signals_deployment ON deploy.signals (deployment_id, id)",
-    # Where the bundles lie that were deployed once: what a device goes back to may have to be sent again.
+    # The locations of bundles that were deployed before: a rollback may have to stage one again.
     """
     CREATE TABLE deploy.bundles (
         sha256 text COLLATE "C" PRIMARY KEY,

@@ -1,0 +1,1 @@
+"""The device link: commands and replies, clocks, trusted keys and chunks of bundles."""

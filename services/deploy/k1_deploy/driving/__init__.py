@@ -1,1 +1,0 @@
-"""Driving deployments: leases, the log, the steps on devices, and putting right what differs."""

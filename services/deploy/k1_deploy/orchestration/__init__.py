@@ -1,0 +1,1 @@
+"""The orchestration of deployments: who executes which, its steps on devices, and the reconciler."""

@@ -1,0 +1,1 @@
+"""The tables of deployments: their logs, leases, locks, signals and bundles."""

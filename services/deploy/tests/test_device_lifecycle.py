@@ -1,0 +1,197 @@
+"""The life of a device on the running service: added, connected, refused, revoked."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import nats
+import pytest
+from faststream.nats import NatsBroker
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+
+from k1_contracts import streams, subjects
+from k1_contracts.messages.device_link import DeviceError, DeviceHello, DeviceReply, Trust
+from k1_contracts.messages.devices import (
+    AddDevices,
+    DeviceCredential,
+    DevicesAdded,
+    DevicesRevoked,
+    DeviceView,
+    GetDevice,
+    RevokeDevices,
+)
+from k1_contracts.messages.graphs import KeySet, ListKeys, PublicKey
+from k1_contracts.messages.telemetry import Presence
+from k1_platform.nats.connection import connect_options
+from k1_platform.nats.dead_letters.queue import list_dead_letters
+from k1_platform.nats.rpc import QueryError, request, respond
+from k1_platform.settings import NatsSettings
+from services.deploy.tests.device_connections import settle
+from services.deploy.tests.scripted_device import bundle, hello
+from tests.support.infrastructure import Infrastructure
+from tests.support.service_process import running_service
+
+PATIENCE_S = 120.0
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+KEYS = KeySet(keys=[PublicKey(kid="a" * 16, x="x")], document='{"keys":["one"]}', signatures={"a" * 16: "00"})
+
+
+@pytest.fixture(scope="module")
+def service(migrated: Infrastructure, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A running deploy process that can issue credentials."""
+    if "K1_DEPLOY_NATS_KEYS" not in migrated.environment:
+        pytest.skip("these servers have no operator")
+    with running_service("deploy", migrated.environment, tmp_path_factory.mktemp("deploy")):
+        yield
+
+
+@pytest.fixture
+async def bus(service: None, broker: NatsBroker) -> NatsBroker:
+    """A connection of another service; the catalogue's query for keys gets a response."""
+
+    async def list_keys(_: ListKeys) -> KeySet:
+        return KEYS
+
+    respond(broker, subjects.RPC_KEY_LIST, ListKeys, list_keys)
+    await broker.start()
+    await settle(await broker.connect())
+    return broker
+
+
+@asynccontextmanager
+async def connected(credential: DeviceCredential, folder: Path) -> AsyncIterator[Client]:
+    """Connect once as the device does, with the credential that it got."""
+    file = folder / f"{credential.device_id}.creds"
+    file.write_text(credential.secret)
+    client = await nats.connect(
+        **connect_options(NatsSettings(creds=file)),
+        inbox_prefix=f"_INBOX.{credential.device_id}".encode(),
+        allow_reconnect=False,
+        connect_timeout=int(PATIENCE_S),
+    )
+    yield client
+    await client.close()
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not await condition():
+            await asyncio.sleep(0.02)
+
+
+async def added(bus: NatsBroker, device_id: str) -> DevicesAdded:
+    question = AddDevices(device_ids=[device_id])
+    return await request(bus, subjects.RPC_DEVICE_ADD, question, DevicesAdded, timeout_s=PATIENCE_S)
+
+
+async def view(bus: NatsBroker, device_id: str) -> DeviceView:
+    question = GetDevice(device_id=device_id)
+    return await request(bus, subjects.RPC_DEVICE_GET, question, DeviceView, timeout_s=PATIENCE_S)
+
+
+async def say_hello(client: Client, body: DeviceHello, as_id: str | None = None) -> None:
+    await client.publish(subjects.device(as_id or body.id, "hello"), body.to_json())
+    await settle(client)
+
+
+async def test_the_life_of_a_device_from_adding_to_revoking(
+    bus: NatsBroker, unique: str, tmp_path: Path
+) -> None:
+    """It connects with its credential, its hello is stored, it gets new keys; once revoked it is disconnected."""
+    respond = await added(bus, unique)
+    assert respond.trusted_keys == KEYS.document
+    recorder: asyncio.Queue[Trust] = asyncio.Queue()
+    async with connected(respond.credentials[0], tmp_path) as device:
+
+        async def obey(message: nats.aio.msg.Msg) -> None:
+            command = Trust.model_validate_json(message.data)
+            done = DeviceReply(command_id=command.command_id, device_id=unique, verb="trust", status="done")
+            await message.respond(done.to_json())
+            recorder.put_nowait(command)
+
+        await device.subscribe(subjects.command(unique, "trust"), cb=obey)
+        await settle(device)
+        await say_hello(device, hello(unique, active=bundle(1)))
+
+        async def seen() -> bool:
+            return (await view(bus, unique)).running == bundle(1)
+
+        await until(seen)
+        assert (await view(bus, unique)).expected == bundle(1)
+        assert (await asyncio.wait_for(recorder.get(), PATIENCE_S)).keys_document == KEYS.document
+        revoke = RevokeDevices(device_ids=[unique])
+        assert await request(bus, subjects.RPC_DEVICE_REVOKE, revoke, DevicesRevoked, timeout_s=PATIENCE_S)
+
+        async def is_cut_off() -> bool:
+            return device.is_closed
+
+        await until(is_cut_off)
+    assert (await view(bus, unique)).revoked_at
+
+
+async def test_presence_is_visible(bus: NatsBroker, unique: str, jetstream: JetStreamContext) -> None:
+    """What the telemetry service writes is visible at once; without an entry a device is offline."""
+    await added(bus, unique)
+    assert (await view(bus, unique)).online is False
+    bucket = await jetstream.key_value(streams.PRESENCE.name)
+    entry = Presence(device_id=unique, online_since=NOW, last_seen=NOW).to_json()
+
+    async def online() -> bool:
+        await bucket.put(
+            unique, entry
+        )  # as telemetry does while it hears the device: an entry ends after seconds
+        return (await view(bus, unique)).online
+
+    await until(online)
+
+
+async def test_invalid_hellos(bus: NatsBroker, unique: str, jetstream: JetStreamContext) -> None:
+    """The device gets an error for each; one of an unknown device is a dead letter; the next good one is stored."""
+    await added(bus, unique)
+    client = await bus.connect()
+    errors: list[tuple[str, str | None]] = []
+
+    async def take(message: Msg) -> None:
+        error = DeviceError.model_validate_json(message.data)
+        errors.append((error.code, error.field))
+
+    for device in (unique, f"{unique}-x"):
+        await client.subscribe(subjects.command(device, "error"), cb=take)
+    await client.flush()
+    await client.publish(subjects.device(unique, "hello"), b"no hello")
+    await say_hello(client, hello("another"), as_id=unique)
+    await say_hello(client, hello(f"{unique}-x"))
+    await say_hello(client, hello(unique, model="good"))
+
+    async def kept() -> bool:
+        return (await view(bus, unique)).model == "good"
+
+    async def buried() -> bool:
+        letters = await list_dead_letters(jetstream)
+        codes = {letter.code for letter in letters if unique in letter.subject and letter.attempts == 1}
+        return codes == {"unknown_device"}
+
+    async def reported() -> bool:
+        return sorted(errors) == [("invalid_json", None), ("unknown_device", None), ("wrong_id", "id")]
+
+    await until(kept)
+    await until(buried)
+    await until(reported)
+    await client.publish(subjects.device(unique, "reply"), b'{"command_id":1}')
+    await client.publish(subjects.device(unique, "fetch"), b'{"request_id":"r"}')
+
+    async def all_reported() -> bool:
+        return sorted(errors)[:2] == [("invalid_field", "bundle_sha256"), ("invalid_field", "command_id")]
+
+    await until(all_reported)
+
+
+async def test_an_unknown_device(bus: NatsBroker) -> None:
+    """The error of deploy reaches the caller."""
+    with pytest.raises(QueryError) as refused:
+        await view(bus, "nobody")
+    assert (refused.value.code, refused.value.status) == ("device_not_found", 404)
