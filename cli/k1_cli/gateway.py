@@ -15,6 +15,7 @@ from k1_cli.errors import CommandError
 from k1_cli.formatting import form_file_name, readable
 from k1_cli.hints import k1_command
 from k1_cli.problems import describe_problem
+from k1_contracts.upload_form import FILE_FIELD, write_fields
 from k1_platform.tls import client_context
 
 JsonObject = dict[str, Any]
@@ -85,14 +86,13 @@ class Song:
 
     def fields(self) -> dict[str, str]:
         """The form fields beside the file."""
-        given = {
-            "title": self.title,
-            "artist": self.artist,
-            "tags": ",".join(self.tags) or None,
-            "preset": self.preset,
-            "priority": None if self.priority is None else str(self.priority),
-        }
-        return {name: value for name, value in given.items() if value is not None}
+        return write_fields(
+            title=self.title,
+            artist=self.artist,
+            tags=self.tags,
+            preset=self.preset,
+            priority=self.priority,
+        )
 
 
 class Gateway:
@@ -115,7 +115,7 @@ class Gateway:
         with song.file.open("rb") as file:
             content = cast("BinaryIO", _CountedFile(file, on_bytes))
             named = form_file_name(song.file), content
-            return self._request("POST", "/tracks/upload", data=song.fields(), files={"file": named})
+            return self._request("POST", "/tracks/upload", data=song.fields(), files={FILE_FIELD: named})
 
     def track(self, track_id: str) -> JsonObject:
         """`{track, versions, ...}`."""
