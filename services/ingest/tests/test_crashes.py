@@ -20,8 +20,8 @@ from k1_cli.embedded.nats import NatsServer
 from k1_contracts.events import TrackUploaded
 from k1_contracts.ids import new_id
 from k1_contracts.tracks import AudioRef
-from k1_ingest.announcing import ORPHAN_AGE, Announcer
-from k1_ingest.claims import Claim, Claims, Pending
+from k1_ingest.uploads.claim_store import Claim, ClaimStore, PendingObject
+from k1_ingest.uploads.track_publisher import ORPHAN_AGE, TrackPublisher
 from k1_platform import broker as platform_broker
 from k1_platform.broker import connect, make_broker
 from k1_platform.nats_connection import connect_options
@@ -57,27 +57,27 @@ def claim_of(sha: str) -> Claim:
 
 
 @pytest.fixture
-async def claims(jetstream: JetStreamContext) -> Claims:
-    return await Claims.open(jetstream)
+async def claims(jetstream: JetStreamContext) -> ClaimStore:
+    return await ClaimStore.open(jetstream)
 
 
 @pytest.fixture
-async def announcer(
-    provisioned: object, claims: Claims, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Callable[[datetime], Announcer]]:
-    """An announcer at a given time."""
+async def publisher(
+    provisioned: object, claims: ClaimStore, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Callable[[datetime], TrackPublisher]]:
+    """A publisher at a given time."""
     monkeypatch.setattr(platform_broker, "PUBLISH_TIMEOUT_S", PATIENCE_S)
     broker = make_broker(
         NatsSettings(), service="test", registry=CollectorRegistry(), tracer_provider=TracerProvider()
     )
     bus = await connect(broker)
-    yield lambda now: Announcer(bus, claims, objects, lambda: now)
+    yield lambda now: TrackPublisher(bus, claims, objects, lambda: now)
     await broker.stop()
 
 
 async def test_a_claim_that_was_not_announced_is_announced_once(
-    announcer: Callable[[datetime], Announcer],
-    claims: Claims,
+    publisher: Callable[[datetime], TrackPublisher],
+    claims: ClaimStore,
     objects: ObjectStore,
     jetstream: JetStreamContext,
     unique: str,
@@ -85,46 +85,51 @@ async def test_a_claim_that_was_not_announced_is_announced_once(
     """A crash after the claim: the sweep tells the bus, twice changes nothing, and the entry is gone."""
     claim = claim_of(sha256(unique.encode()).hexdigest())
     track_id, key = claim.event.track_id, claim.event.audio.key
-    await claims.expect(track_id, Pending(sha256=claim.event.audio.sha256, object_key=key, since=NOW))
+    await claims.add_pending(
+        track_id, PendingObject(sha256=claim.event.audio.sha256, object_key=key, since=NOW)
+    )
     await objects.put_bytes(key, b"song", "audio/wav")
     await claims.claim(claim.event.audio.sha256, claim)
     for _ in range(2):
-        await announcer(NOW).sweep()
+        await publisher(NOW).sweep()
     [(_, event)] = await announced(jetstream, track_id)
     assert event == claim.event
     found = await claims.find(claim.event.audio.sha256)
     assert found
     assert found.claim.state == "announced"
-    assert track_id not in dict(await claims.pending())
+    assert track_id not in dict(await claims.list_pending())
 
 
 async def test_an_object_that_nobody_claimed_goes_when_it_is_old(
-    announcer: Callable[[datetime], Announcer], claims: Claims, objects: ObjectStore, unique: str
+    publisher: Callable[[datetime], TrackPublisher], claims: ClaimStore, objects: ObjectStore, unique: str
 ) -> None:
     """A crash before the claim: as long as the upload may still run nothing is touched, then the object goes."""
     track_id = new_id("trk")
     key = f"audio/{track_id}/source.wav"
-    await claims.expect(
-        track_id, Pending(sha256=sha256(unique.encode()).hexdigest(), object_key=key, since=NOW)
+    await claims.add_pending(
+        track_id, PendingObject(sha256=sha256(unique.encode()).hexdigest(), object_key=key, since=NOW)
     )
     await objects.put_bytes(key, b"song", "audio/wav")
-    await announcer(NOW + ORPHAN_AGE).sweep()
+    await publisher(NOW + ORPHAN_AGE).sweep()
     assert await objects.exists(key)
-    await announcer(NOW + ORPHAN_AGE + timedelta(seconds=1)).sweep()
+    await publisher(NOW + ORPHAN_AGE + timedelta(seconds=1)).sweep()
     assert not await objects.exists(key)
-    assert track_id not in dict(await claims.pending())
+    assert track_id not in dict(await claims.list_pending())
 
 
 async def test_a_claim_whose_object_is_lost_is_given_up(
-    announcer: Callable[[datetime], Announcer], claims: Claims, jetstream: JetStreamContext, unique: str
+    publisher: Callable[[datetime], TrackPublisher],
+    claims: ClaimStore,
+    jetstream: JetStreamContext,
+    unique: str,
 ) -> None:
     """No track is announced without its audio; the bytes can be uploaded anew."""
     claim = claim_of(sha256(unique.encode()).hexdigest())
     digest = claim.event.audio.sha256
     await claims.claim(digest, claim)
-    pending = Pending(sha256=digest, object_key=claim.event.audio.key, since=NOW)
-    await claims.expect(claim.event.track_id, pending)
-    await announcer(NOW).sweep()
+    pending = PendingObject(sha256=digest, object_key=claim.event.audio.key, since=NOW)
+    await claims.add_pending(claim.event.track_id, pending)
+    await publisher(NOW).sweep()
     assert await claims.find(digest) is None
     assert await announced(jetstream, claim.event.track_id) == []
     again = claim_of(digest)
@@ -132,7 +137,7 @@ async def test_a_claim_whose_object_is_lost_is_given_up(
 
 
 async def test_the_next_upload_finishes_what_a_crash_left(
-    http: httpx.Client, claims: Claims, objects: ObjectStore, jetstream: JetStreamContext, unique: str
+    http: httpx.Client, claims: ClaimStore, objects: ObjectStore, jetstream: JetStreamContext, unique: str
 ) -> None:
     """The same bytes again: the claimed track is announced under its own ids, and is the answer."""
     data = songs.wav(2.0, int(unique[:7], 16))

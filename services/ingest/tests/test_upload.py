@@ -21,8 +21,8 @@ from nats.js.errors import NotFoundError
 from k1_contracts import streams, subjects
 from k1_contracts.envelope import Envelope
 from k1_contracts.events import TrackUploaded
-from k1_ingest.claims import Claims
 from k1_ingest.settings import IngestSettings
+from k1_ingest.uploads.claim_store import ClaimStore
 from k1_platform.objects import ObjectStore
 from services.ingest.tests import songs
 from services.ingest.tests.conftest import PATIENCE_S
@@ -120,8 +120,8 @@ async def test_the_same_bytes_at_once_are_one_track(
 async def test_nothing_stays_pending(http: httpx.Client, jetstream: JetStreamContext, seed: int) -> None:
     """The entry that guards against a crash is gone, without a trace, once the song is announced."""
     answer = await asyncio.to_thread(upload, http, songs.wav(2.0, seed))
-    claims = await Claims.open(jetstream)
-    assert answer.json()["track_id"] not in dict(await claims.pending())
+    claims = await ClaimStore.open(jetstream)
+    assert answer.json()["track_id"] not in dict(await claims.list_pending())
     found = await claims.find(sha256(songs.wav(2.0, seed)).hexdigest())
     assert found
     assert found.claim.state == "announced"

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k1_audio.kinds import WINDOW_BYTES, bytes_wanted
-from k1_ingest.errors import UploadRefusedError
-from k1_ingest.sniffing import container_of
+from k1_ingest.audio_checks.container_detection import detect_container
+from k1_ingest.errors import UploadRejectedError
 from services.ingest.tests import songs
 
 CONTAINERS = {
@@ -25,21 +25,21 @@ CONTAINERS = {
 @pytest.mark.parametrize("kind", songs.KINDS)
 def test_every_accepted_format_is_known(kind: str) -> None:
     """What real encoders write is recognised by its first bytes, whatever its name."""
-    assert container_of(songs.encoded(kind)[:WINDOW_BYTES]) == CONTAINERS[kind]
+    assert detect_container(songs.encoded(kind)[:WINDOW_BYTES]) == CONTAINERS[kind]
 
 
 def test_wav_and_its_long_forms_are_known() -> None:
     """RIFF and the 64-bit headers that some recorders write."""
     data = songs.wav(1.0)[:WINDOW_BYTES]
-    assert {container_of(magic + data[4:]) for magic in (b"RIFF", b"RF64", b"BW64")} == {"wav"}
+    assert {detect_container(magic + data[4:]) for magic in (b"RIFF", b"RF64", b"BW64")} == {"wav"}
 
 
 def test_mp3_is_known_with_and_without_a_tag() -> None:
     """A tag without music behind it is left to the probe; bare frames are followed to the next."""
     bare = songs.encoded("mp3")
     bare = bare[bare.index(b"\xff\xfb") :] if bare.startswith(b"ID3") else bare
-    assert container_of(bare[:WINDOW_BYTES]) == "mp3"
-    assert container_of(b"ID3\x04\x00\x00" + bytes(WINDOW_BYTES)) == "mp3"
+    assert detect_container(bare[:WINDOW_BYTES]) == "mp3"
+    assert detect_container(b"ID3\x04\x00\x00" + bytes(WINDOW_BYTES)) == "mp3"
 
 
 @pytest.mark.parametrize("kind", ["mp3", "mp2", "flac", "wav", "aiff", "opus", "m4a"])
@@ -49,7 +49,7 @@ def test_a_tag_in_front_hides_nothing(kind: str) -> None:
     tag = b"ID3\x03\0\0" + bytes([0, 8, 0, 0]) + bytes(8 << 14)
     wanted = bytes_wanted(tag[:4096])
     assert wanted >= len(tag) + WINDOW_BYTES
-    assert container_of((tag + music)[:wanted]) == CONTAINERS.get(kind, kind)
+    assert detect_container((tag + music)[:wanted]) == CONTAINERS.get(kind, kind)
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def test_a_tag_in_front_hides_nothing(kind: str) -> None:
 )
 def test_a_refusal_says_what_was_seen(head: bytes, seen: str) -> None:
     """The person learns what the file is and what to upload instead."""
-    with pytest.raises(UploadRefusedError) as refused:
-        container_of(head[:WINDOW_BYTES])
+    with pytest.raises(UploadRejectedError) as refused:
+        detect_container(head[:WINDOW_BYTES])
     assert refused.value.code == "unsupported_format"
     assert str(refused.value) == f"The file is {seen}; upload an MP3, MP2, WAV, AIFF, FLAC, OGG or M4A file."
 
@@ -79,8 +79,8 @@ def test_a_refusal_says_what_was_seen(head: bytes, seen: str) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_container_or_a_refusal(head: bytes) -> None:
     """Nothing else ever comes out, whatever strangers send."""
-    with contextlib.suppress(UploadRefusedError):
-        assert container_of(head) in {"mp3", "mp2", "wav", "flac", "ogg", "m4a", "aiff"}
+    with contextlib.suppress(UploadRejectedError):
+        assert detect_container(head) in {"mp3", "mp2", "wav", "flac", "ogg", "m4a", "aiff"}
 
 
 @given(st.text(min_size=1))
@@ -88,5 +88,5 @@ def test_text_is_never_audio(text: str) -> None:
     """UTF-8 has no byte FF, so text cannot pass for a frame, unless it begins like a tagged file."""
     head = text.encode()
     if not head.startswith((b"ID3", b"fLaC", b"RIFF", b"OggS", b"FORM")) and head[4:8] != b"ftyp":
-        with pytest.raises(UploadRefusedError):
-            container_of(head)
+        with pytest.raises(UploadRejectedError):
+            detect_container(head)

@@ -1,7 +1,7 @@
-"""The names in a part's Content-Disposition, as browsers, curl and HTTP libraries write them. Pure.
+"""Parses the names in the Content-Disposition of a part, as browsers, curl and HTTP libraries write them. Pure.
 
 Browsers write a quotation mark as %22 and line breaks as %0D and %0A, and nothing else (WHATWG, multipart/form-data);
-some libraries write other control characters so, too. Older clients write a backslash before quotation marks and
+some libraries encode other control characters as well. Older clients write a backslash before quotation marks and
 backslashes. `name*` holds a character set and percent-encoded bytes (RFC 5987).
 """
 
@@ -19,8 +19,8 @@ _EXTENDED: Final = re.compile(r"([A-Za-z0-9_-]*)'[^']*'(.*)", re.DOTALL)
 _CHARSETS: Final = frozenset({"", "utf-8", "iso-8859-1", "us-ascii", "windows-1252"})
 
 
-def part_names(header: str) -> tuple[str, str]:
-    """Return the field's name and the file's, "" for an absent one. Where both forms are given, `name*` wins."""
+def parse_part_names(header: str) -> tuple[str, str]:
+    """Return the names of the field and of the file, "" for an absent one. `filename*` has precedence over `filename`."""
     plain: dict[str, str] = {}
     extended: dict[str, str] = {}
     for name, value, is_extended in _parameters(header):
@@ -33,16 +33,16 @@ def _parameters(header: str) -> Iterator[tuple[str, str, bool]]:
     for match in _PARAMETER.finditer(header):
         name, star, quoted, _, bare = match.groups()
         if not star:
-            yield name.lower(), _unquoted(quoted) if quoted is not None else bare.strip(), False
-        elif (value := _extended(quoted if quoted is not None else bare.strip())) is not None:
+            yield name.lower(), _unquote(quoted) if quoted is not None else bare.strip(), False
+        elif (value := _decode_extended(quoted if quoted is not None else bare.strip())) is not None:
             yield name.lower(), value, True
 
 
-def _unquoted(quoted: str) -> str:
+def _unquote(quoted: str) -> str:
     return _ENCODED.sub(lambda match: unquote(match[0]), _ESCAPED.sub(r"\1", quoted))
 
 
-def _extended(value: str) -> str | None:
+def _decode_extended(value: str) -> str | None:
     match = _EXTENDED.fullmatch(value)
     if match is None or match[1].lower() not in _CHARSETS:
         return None

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_ingest.names import FALLBACK_NAME, plain_name, plain_text, stem
+from k1_contracts.upload_form import sanitize_text
+from k1_ingest.form.file_names import FALLBACK_NAME, sanitize_file_name, stem
 
 
 @pytest.mark.parametrize(
@@ -28,30 +29,30 @@ from k1_ingest.names import FALLBACK_NAME, plain_name, plain_text, stem
 )
 def test_known_troubles(given_name: str, plain: str) -> None:
     """Folders, control characters and reading-order tricks go; emoji, accents and the extension stay."""
-    assert plain_name(given_name) == plain
+    assert sanitize_file_name(given_name) == plain
 
 
 @given(st.text())
 def test_a_plain_name_is_harmless(name: str) -> None:
     """Whatever was sent: one component, printable, short, never empty, and plain already when plain again."""
-    plain = plain_name(name)
+    plain = sanitize_file_name(name)
     assert plain
     assert plain not in {".", ".."}
     assert not set(plain) & set("/\\")
     assert not any(unicodedata.category(character) in {"Cc", "Cs"} for character in plain)
     assert len(plain.encode()) <= 200
-    assert plain_name(plain) == plain
+    assert sanitize_file_name(plain) == plain
     assert stem(plain)
 
 
 @given(st.text())
 def test_plain_text_is_one_line(text: str) -> None:
     """No line breaks, no NUL (which PostgreSQL refuses), no blanks at the ends; the second time changes nothing."""
-    plain = plain_text(text)
+    plain = sanitize_text(text)
     assert plain == plain.strip()
     assert "\x00" not in plain
     assert len(plain.splitlines()) <= 1
-    assert plain_text(plain) == plain
+    assert sanitize_text(plain) == plain
 
 
 def test_stems() -> None:

@@ -1,4 +1,4 @@
-"""A real decode of a song's first second; runs in a child process."""
+"""Decodes the first second of a song, to prove that it can be analysed. Runs in a child process."""
 
 from contextlib import closing
 from pathlib import Path
@@ -8,26 +8,26 @@ from av.error import FFmpegError
 
 from k1_audio.reading import AudioReader, ReadError
 from k1_audio.survey import FORMATS
-from k1_ingest.facts import AudioFacts, ProbeJob
+from k1_ingest.audio_checks.audio_info import AudioInfo, ProbeJob
 
-SHORTEST_S: Final = 1.0
-"""Less than this is no song; decoding this much is also the proof that the file decodes."""
+MIN_DURATION_S: Final = 1.0
+"""The shortest song, in s. Decoding so much also proves that the file can be decoded."""
 _UNREADABLE: Final = "The file cannot be decoded; it may be damaged. Export it again and upload the new file."
 
 
 class ProbeError(Exception):
-    """The file is not audio that can be analysed; `code` is the upload's refusal."""
+    """The file is not audio that can be analysed; `code` is the code of the rejection."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
 
 
-def probe_file(job: ProbeJob) -> AudioFacts:
-    """Open, find the audio stream, decode the first second, and measure what may be too long.
+def probe_file(job: ProbeJob) -> AudioInfo:
+    """Check the container, decode the first second, compare the length with the limit; return the metadata.
 
     Raises:
-        ProbeError: with a refusal's code.
+        ProbeError: a check failed; it has the code of the rejection.
     """
     try:
         reader = AudioReader(Path(job.path))
@@ -35,12 +35,12 @@ def probe_file(job: ProbeJob) -> AudioFacts:
         message = str(error) if error.code == "unsupported" else _UNREADABLE
         raise ProbeError("decode_failed", message) from error
     with closing(reader):
-        _require_kind(reader, job)
-        _require_music(reader)
+        _require_container(reader, job)
+        _require_audio(reader)
         _require_length(reader, job)
         facts = reader.facts
         declared_s = facts.declared_s
-        return AudioFacts(
+        return AudioInfo(
             codec=facts.codec,
             sample_rate_hz=facts.sample_rate_hz,
             channels=facts.channels,
@@ -48,7 +48,7 @@ def probe_file(job: ProbeJob) -> AudioFacts:
         )
 
 
-def _require_kind(reader: AudioReader, job: ProbeJob) -> None:
+def _require_container(reader: AudioReader, job: ProbeJob) -> None:
     found, kind = reader.facts.container, reader.survey.kind
     if kind != job.container and (kind is not None or FORMATS[job.container] not in found.split(",")):
         message = (
@@ -57,18 +57,18 @@ def _require_kind(reader: AudioReader, job: ProbeJob) -> None:
         raise ProbeError("unsupported_format", message)
 
 
-def _require_music(reader: AudioReader) -> None:
+def _require_audio(reader: AudioReader) -> None:
     decoded_s = 0.0
     try:
         for frame in reader.frames():
             decoded_s += frame.samples / frame.sample_rate
-            if decoded_s >= SHORTEST_S:
+            if decoded_s >= MIN_DURATION_S:
                 return
     except (FFmpegError, ValueError) as error:
         raise ProbeError("decode_failed", _UNREADABLE) from error
     if not decoded_s:
         raise ProbeError("decode_failed", _UNREADABLE)
-    message = f"The file holds {decoded_s:.3f} s of audio; a song needs at least {SHORTEST_S:g} s."
+    message = f"The file holds {decoded_s:.3f} s of audio; a song needs at least {MIN_DURATION_S:g} s."
     raise ProbeError("too_short", message)
 
 

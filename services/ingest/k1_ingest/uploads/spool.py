@@ -1,4 +1,4 @@
-"""A song's bytes on disk while it is probed, in a file without a name: nothing is left whatever happens."""
+"""Keeps the bytes of a song on disk while it is probed, in a file without a name, which vanishes with the process."""
 
 import os
 import tempfile
@@ -15,7 +15,7 @@ _PIECE_BYTES: Final = 64 * 1024
 
 
 class Spool:
-    """Written once, hashed as it is written; a context manager."""
+    """A temporary file that is written once and hashed while it is written; a context manager."""
 
     def __init__(self, folder: Path | None, limit: int) -> None:
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115  closed by __exit__
@@ -32,7 +32,7 @@ class Spool:
         self._file.close()
 
     def write(self, chunk: bytes) -> None:
-        """Append; raises UploadRefusedError `too_large` over the limit."""
+        """Append the chunk; raise UploadRejectedError `too_large` beyond the limit."""
         self.size += len(chunk)
         if self.size > self._limit:
             raise too_large(self._limit)
@@ -40,20 +40,20 @@ class Spool:
         self._digest.update(chunk)
 
     def view(self) -> mmap:
-        """What was written so far, which must be something; a context manager."""
+        """Return a view of the bytes written so far, at least one; a context manager."""
         return mmap(self._file.fileno(), self.size, access=ACCESS_READ)
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield what was written so far."""
+        """Yield the bytes written so far."""
         for at in range(0, self.size, _PIECE_BYTES):
             yield os.pread(self._file.fileno(), min(_PIECE_BYTES, self.size - at), at)
 
     @property
     def sha256(self) -> str:
-        """Of all that was written so far, in hex."""
+        """Return the hash of the bytes written so far, in hex."""
         return self._digest.hexdigest()
 
     @property
     def path(self) -> str:
-        """Where a child process of the same user can open the nameless file."""
+        """Return a path under which a child process of the same user can open the file."""
         return f"/proc/{os.getpid()}/fd/{self._file.fileno()}"

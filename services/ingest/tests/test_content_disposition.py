@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_ingest.disposition import part_names
+from k1_ingest.form.content_disposition import parse_part_names
 
 _NAMES = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=40)
 
@@ -38,7 +38,7 @@ _NAMES = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max
 )
 def test_names_as_clients_write_them(written: str, meant: str) -> None:
     """Browsers, curl old and new, HTTP libraries, and what is wrong without being dangerous."""
-    assert part_names(f'form-data; name="file"; {written}') == ("file", meant)
+    assert parse_part_names(f'form-data; name="file"; {written}') == ("file", meant)
 
 
 @given(_NAMES)
@@ -46,7 +46,7 @@ def test_a_browsers_name_comes_back(name: str) -> None:
     """Quotation marks as %22, nothing else touched; what stood there as %22 was never told apart."""
     written = name.replace('"', "%22")
     if "\\" not in name and "%" not in name:
-        assert part_names(f'form-data; name="file"; filename="{written}"') == ("file", name)
+        assert parse_part_names(f'form-data; name="file"; filename="{written}"') == ("file", name)
 
 
 @given(_NAMES)
@@ -54,12 +54,15 @@ def test_an_escaped_and_an_extended_name_come_back(name: str) -> None:
     """With backslashes before quotation marks and backslashes, and by RFC 5987."""
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')
     if "%" not in name:
-        assert part_names(f'form-data; name="file"; filename="{escaped}"') == ("file", name)
-    assert part_names(f"form-data; name=file; filename*=UTF-8''{quote(name, safe='')}") == ("file", name)
+        assert parse_part_names(f'form-data; name="file"; filename="{escaped}"') == ("file", name)
+    assert parse_part_names(f"form-data; name=file; filename*=UTF-8''{quote(name, safe='')}") == (
+        "file",
+        name,
+    )
 
 
 @given(st.text(max_size=200) | st.text("\";\\=*%'fname ", max_size=60))
 def test_any_header_has_names(header: str) -> None:
     """Whatever stands there: two strings, never an exception."""
-    field, file = part_names(header)
+    field, file = parse_part_names(header)
     assert isinstance(field + file, str)

@@ -6,17 +6,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from k1_ingest.decoding import ProbeError, probe_file
-from k1_ingest.facts import AudioFacts, ProbeJob
-from k1_ingest.sniffing import Container, container_of
+from k1_ingest.audio_checks.audio_info import AudioInfo, ProbeJob
+from k1_ingest.audio_checks.container_detection import Container, detect_container
+from k1_ingest.audio_checks.decode_probe import ProbeError, probe_file
 from services.ingest.tests import songs
 
 MAX_MINUTES = 0.1
 
 
-def probe(path: Path, data: bytes, container: Container | None = None) -> AudioFacts:
+def probe(path: Path, data: bytes, container: Container | None = None) -> AudioInfo:
     path.write_bytes(data)
-    return probe_file(ProbeJob(str(path), container or container_of(data), MAX_MINUTES))
+    return probe_file(ProbeJob(str(path), container or detect_container(data), MAX_MINUTES))
 
 
 @pytest.mark.parametrize(
@@ -31,24 +31,24 @@ def probe(path: Path, data: bytes, container: Container | None = None) -> AudioF
         ("m4a", "aac", 44_100),
     ],
 )
-def test_the_facts_of_every_format(tmp_path: Path, kind: str, codec: str, rate: int) -> None:
+def test_every_format_gives_its_metadata(tmp_path: Path, kind: str, codec: str, rate: int) -> None:
     """Codec, rate, channels and the declared length come from the file itself."""
-    facts = probe(tmp_path / "song", songs.encoded(kind, 3.0))
-    assert (facts.codec, facts.sample_rate_hz, facts.channels) == (codec, rate, 1)
-    assert facts.declared_ms == pytest.approx(3000, abs=80)
+    info = probe(tmp_path / "song", songs.encoded(kind, 3.0))
+    assert (info.codec, info.sample_rate_hz, info.channels) == (codec, rate, 1)
+    assert info.declared_ms == pytest.approx(3000, abs=80)
 
 
 @pytest.mark.parametrize(
-    ("shape", "facts"),
+    ("shape", "info"),
     [
-        ({"width": 1}, AudioFacts("pcm_u8", 44_100, 1, 2000.0)),
-        ({"rate": 96_000}, AudioFacts("pcm_s16le", 96_000, 1, 2000.0)),
-        ({"channels": 6}, AudioFacts("pcm_s16le", 44_100, 6, 2000.0)),
+        ({"width": 1}, AudioInfo("pcm_u8", 44_100, 1, 2000.0)),
+        ({"rate": 96_000}, AudioInfo("pcm_s16le", 96_000, 1, 2000.0)),
+        ({"channels": 6}, AudioInfo("pcm_s16le", 44_100, 6, 2000.0)),
     ],
 )
-def test_unusual_waves_are_accepted(tmp_path: Path, shape: dict[str, int], facts: AudioFacts) -> None:
+def test_unusual_waves_are_accepted(tmp_path: Path, shape: dict[str, int], info: AudioInfo) -> None:
     """8 bits, 96 kHz and 6 channels are music like any other."""
-    assert probe(tmp_path / "song.wav", songs.wav(2.0, **shape)) == facts
+    assert probe(tmp_path / "song.wav", songs.wav(2.0, **shape)) == info
 
 
 def test_a_truncated_file_and_a_lying_header_are_accepted(tmp_path: Path) -> None:
@@ -106,13 +106,13 @@ def test_the_padding_of_an_encoder_is_no_reason_to_refuse(tmp_path: Path) -> Non
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(songs.KINDS), st.integers(0, 15_000), st.binary(min_size=1, max_size=300))
 def test_damage_is_accepted_or_refused(tmp_path: Path, kind: str, where: int, damage: bytes) -> None:
-    """A file with some bytes replaced gives facts or a refusal with a known code."""
+    """A file with some bytes replaced gives metadata or a rejection with a known code."""
     data = bytearray(songs.encoded_once(kind))
     data[where : where + len(damage)] = damage
     try:
-        facts = probe(tmp_path / "song", bytes(data), "ogg" if kind in {"opus", "vorbis"} else kind)
+        info = probe(tmp_path / "song", bytes(data), "ogg" if kind in {"opus", "vorbis"} else kind)
     except ProbeError as error:
         code = error.code
     else:
-        code = "accepted" if facts.sample_rate_hz > 0 and facts.channels > 0 else "nonsense"
+        code = "accepted" if info.sample_rate_hz > 0 and info.channels > 0 else "nonsense"
     assert code in {"accepted", "decode_failed", "unsupported_format", "too_short", "too_long"}

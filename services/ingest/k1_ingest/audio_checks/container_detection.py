@@ -1,4 +1,4 @@
-"""Which kind of file an upload is, and what is said of a file that is refused."""
+"""Detects the container of an upload by its first bytes, and describes files that are no supported audio. Pure."""
 
 from typing import Final, Literal
 
@@ -40,7 +40,7 @@ _MP4_BRANDS: Final = frozenset(
         b"avc1",
     }
 )
-_NOT_AUDIO: Final[tuple[tuple[bytes, str], ...]] = (
+_KNOWN_OTHER_FILES: Final[tuple[tuple[bytes, str], ...]] = (
     (b"%PDF", "a PDF document"),
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
@@ -58,11 +58,11 @@ _NOT_AUDIO: Final[tuple[tuple[bytes, str], ...]] = (
 _DESCRIBED_BYTES: Final = 4096
 
 
-def container_of(data: Bytes) -> Container:
-    """Return the kind of a file, from as much of it as `k1_audio.kinds.bytes_wanted` asks for.
+def detect_container(data: Bytes) -> Container:
+    """Return the container of a file, from the bytes that `k1_audio.kinds.bytes_wanted` asks for.
 
     Raises:
-        UploadRefusedError: `unsupported_format`; the message says what was seen instead.
+        UploadRejectedError: `unsupported_format`; the message says what the file is.
     """
     kind, at = find_kind(data), leading_end(data)
     if kind == "adts":
@@ -74,12 +74,12 @@ def container_of(data: Bytes) -> Container:
     if kind is not None:
         return kind
     if data[:3] == b"ID3":
-        return "mp3"  # the probe finds out whether there is music behind the tag
+        return "mp3"  # the probe checks whether there is audio behind the tag
     raise unsupported_format(_description(data[:_DESCRIBED_BYTES]))
 
 
 def _description(head: bytes) -> str:
-    for magic, name in _NOT_AUDIO:
+    for magic, name in _KNOWN_OTHER_FILES:
         if head.startswith(magic):
             return name
     if _is_text(head):

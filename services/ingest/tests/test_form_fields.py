@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_ingest.details import Details, read_details
-from k1_ingest.errors import UploadRefusedError
+from k1_contracts.upload_form import UploadForm
+from k1_ingest.errors import UploadRejectedError
+from k1_ingest.form.fields import read_fields
 
 
 def test_all_fields_are_read() -> None:
@@ -20,7 +21,7 @@ def test_all_fields_are_read() -> None:
         ("preset", "edm"),
         ("priority", "9"),
     ]
-    assert read_details(fields) == Details(
+    assert read_fields(fields) == UploadForm(
         title="My song", artist="DJ 🎧", tags=["dark", "peak time"], preset="edm", priority=9
     )
 
@@ -28,7 +29,7 @@ def test_all_fields_are_read() -> None:
 def test_blank_is_absent() -> None:
     """A web form sends every field; those left empty mean nothing."""
     names = ("title", "artist", "tags", "preset", "priority")
-    assert read_details([(name, " ") for name in names]) == Details()
+    assert read_fields([(name, " ") for name in names]) == UploadForm()
 
 
 def test_every_problem_is_named_at_once() -> None:
@@ -42,9 +43,9 @@ def test_every_problem_is_named_at_once() -> None:
         ("artist", "a"),
         ("artist", "b"),
     ]
-    with pytest.raises(UploadRefusedError) as refused:
-        read_details(fields)
-    names = {problem.name.split(".")[0] for problem in refused.value.problems}
+    with pytest.raises(UploadRejectedError) as refused:
+        read_fields(fields)
+    names = {fault.name.split(".")[0] for fault in refused.value.faults}
     assert names == {"title", "preset", "priority", "tags", "colour", "artist"}
     assert refused.value.code == "invalid_form"
     assert "it has file, title, artist, tags, preset, priority" in str(refused.value)
@@ -52,15 +53,15 @@ def test_every_problem_is_named_at_once() -> None:
 
 def test_tags_are_limited() -> None:
     """32 tags are enough for any song."""
-    assert len(read_details([("tags", ",".join(map(str, range(32))))]).tags) == 32
-    with pytest.raises(UploadRefusedError):
-        read_details([("tags", ",".join(map(str, range(33))))])
+    assert len(read_fields([("tags", ",".join(map(str, range(32))))]).tags) == 32
+    with pytest.raises(UploadRejectedError):
+        read_fields([("tags", ",".join(map(str, range(33))))])
 
 
 @given(
     st.lists(st.tuples(st.sampled_from(["title", "artist", "tags", "preset", "priority", "x"]), st.text()))
 )
 def test_any_form_is_read_or_refused(fields: list[tuple[str, str]]) -> None:
-    """No input of a stranger ends in anything but details or a refusal."""
-    with contextlib.suppress(UploadRefusedError):
-        read_details(fields)
+    """No input of a stranger ends in anything but a form or a rejection."""
+    with contextlib.suppress(UploadRejectedError):
+        read_fields(fields)
