@@ -51,7 +51,7 @@ async def http(gateway: RunningService) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-QUESTIONS = {
+QUERY_MODELS = {
     subjects.RPC_TRACK_LIST: queries.ListTracks,
     subjects.RPC_TRACK_GET: queries.GetTrack,
     subjects.RPC_VERSION_GET: queries.GetVersion,
@@ -82,15 +82,15 @@ class Owners:
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
-        self.asked: list[Any] = []
-        self._answers: dict[str, Any] = {}
+        self.received: list[Any] = []
+        self._results: dict[str, Any] = {}
 
-    def says(self, subject: str, result: Any) -> None:
+    def respond_with(self, subject: str, result: Any) -> None:
         """Answer this subject with a model, or by raising an error."""
-        self._answers[subject] = result
+        self._results[subject] = result
 
     def subscribe(self) -> None:
-        for subject, model in QUESTIONS.items():
+        for subject, model in QUERY_MODELS.items():
             answer(self.bus.broker, subject, model, self._answering(subject))
         answer_document(
             self.bus, subjects.RPC_GENESIS_GET, queries.GetGenesis, self._answering(subjects.RPC_GENESIS_GET)
@@ -98,8 +98,8 @@ class Owners:
 
     def _answering(self, subject: str) -> Any:
         async def reply(question: Any) -> Any:
-            self.asked.append(question)
-            result = self._answers[subject]
+            self.received.append(question)
+            result = self._results[subject]
             if isinstance(result, Exception):
                 raise result
             if isinstance(result, Document) and question.etag == result.etag:

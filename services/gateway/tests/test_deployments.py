@@ -5,7 +5,6 @@ import json
 from typing import Any
 
 import httpx
-import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,11 +17,11 @@ from k1_contracts import bundles, deployments, fleet, streams, subjects
 from k1_contracts.base import rfc3339
 from k1_contracts.envelope import Envelope
 from k1_contracts.ids import derived_id
-from k1_gateway.deploying import DeploymentBody
+from k1_gateway.deployments.request import DeploymentBody
 from k1_platform.rpc import AnswerError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import PATIENCE_S, Owners
-from services.gateway.tests.test_documents import DOCUMENT
+from services.gateway.tests.schemas import assert_matches
 
 API = "/api/v1"
 URL = f"{API}/deployments"
@@ -31,11 +30,7 @@ ORDER: dict[str, Any] = {"track_id": samples.TRACK, "version": 3, "device_ids": 
 UNKNOWN = AnswerError("deployment_not_found", "There is no such deployment.", 404)
 
 
-def satisfies(body: object, schema: str) -> None:
-    jsonschema.validate(body, {"$ref": f"#/components/schemas/{schema}", **DOCUMENT})
-
-
-class Orders:
+class RequestedDeployments:
     """What is stored on `deploy.requested` from now on."""
 
     def __init__(self, jetstream: JetStreamContext, taken: int) -> None:
@@ -70,16 +65,16 @@ class Orders:
 
 
 @pytest.fixture
-async def orders(nats_client: Client) -> Orders:
+async def requested(nats_client: Client) -> RequestedDeployments:
     jetstream = nats_client.jetstream(timeout=PATIENCE_S)
-    return Orders(jetstream, (await jetstream.stream_info(streams.EVENTS)).state.last_seq)
+    return RequestedDeployments(jetstream, (await jetstream.stream_info(streams.EVENTS)).state.last_seq)
 
 
 @pytest.fixture
 def deploy(owners: Owners) -> Owners:
     """A deploy that takes every order and makes the deployment at once."""
-    owners.says(subjects.RPC_DEPLOYMENT_PLAN, samples.plan())
-    owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
+    owners.respond_with(subjects.RPC_DEPLOYMENT_PLAN, samples.plan())
+    owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
     return owners
 
 
@@ -125,11 +120,11 @@ async def test_each_read_asks_deploy(
 ) -> None:
     """Path and query become the question; the answer comes back as it is, and as the schema says."""
     answer = model.model_validate_json((samples.GOLDEN / model.__name__ / "v1.json").read_text())
-    owners.says(subject, answer)
+    owners.respond_with(subject, answer)
     got = await http.get(API + path)
-    assert (got.status_code, owners.asked) == (200, [question])
+    assert (got.status_code, owners.received) == (200, [question])
     assert model.model_validate_json(got.content) == answer
-    satisfies(got.json(), model.__name__)
+    assert_matches(got.json(), model.__name__)
 
 
 @pytest.mark.parametrize(
@@ -149,10 +144,10 @@ async def test_what_deploy_refuses_is_a_problem(
     http: httpx.AsyncClient, owners: Owners, path: str, subject: str, error: AnswerError
 ) -> None:
     """Its code, its sentence, its status."""
-    owners.says(subject, error)
+    owners.respond_with(subject, error)
     answer = await http.get(API + path)
     assert (answer.status_code, answer.json()["code"]) == (error.status, error.code)
-    satisfies(answer.json(), "Problem")
+    assert_matches(answer.json(), "Problem")
 
 
 @pytest.mark.parametrize(
@@ -173,7 +168,7 @@ async def test_wrong_names_are_explained(http: httpx.AsyncClient, path: str, hin
 
 
 async def test_an_order_is_checked_told_and_answered(
-    http: httpx.AsyncClient, deploy: Owners, orders: Orders
+    http: httpx.AsyncClient, deploy: Owners, requested: RequestedDeployments
 ) -> None:
     """Deploy is asked for its plan first; then the command lies in the stream with all that was asked for."""
     asked = {
@@ -185,55 +180,59 @@ async def test_an_order_is_checked_told_and_answered(
     }
     answer = await http.post(URL, json=asked)
     assert (answer.status_code, answer.json()["status"]) == (202, "queued")
-    satisfies(answer.json(), "DeploymentAccepted")
-    envelope, command = await orders.next()
+    assert_matches(answer.json(), "DeploymentAccepted")
+    envelope, command = await requested.next()
     assert command.deployment_id == answer.json()["deployment_id"] == envelope.subject
     assert envelope.id == derived_id("evt", subjects.DEPLOY_REQUESTED, command.deployment_id)
     order = deployments.DeploymentOrder.model_validate(asked)
-    assert deploy.asked[0] == deployments.PlanDeployment.model_validate(asked)
+    assert deploy.received[0] == deployments.PlanDeployment.model_validate(asked)
     assert deployments.DeploymentOrder.model_validate(command.model_dump()) == order
-    assert deploy.asked[1] == deployments.GetDeployment(deployment_id=command.deployment_id)
+    assert deploy.received[1] == deployments.GetDeployment(deployment_id=command.deployment_id)
 
 
-async def test_a_device_named_twice_is_one(http: httpx.AsyncClient, deploy: Owners, orders: Orders) -> None:
+async def test_a_device_named_twice_is_one(
+    http: httpx.AsyncClient, deploy: Owners, requested: RequestedDeployments
+) -> None:
     """In the order in which they were named first."""
     assert (await http.post(URL, json={**ORDER, "device_ids": ["b", "a", "b"]})).status_code == 202
-    _, command = await orders.next()
+    _, command = await requested.next()
     assert command.device_ids == ["b", "a"]
 
 
 async def test_whoever_got_an_id_can_look_at_it(
-    http: httpx.AsyncClient, owners: Owners, orders: Orders
+    http: httpx.AsyncClient, owners: Owners, requested: RequestedDeployments
 ) -> None:
     """The answer waits until deploy has made the deployment."""
-    owners.says(subjects.RPC_DEPLOYMENT_PLAN, samples.plan())
-    owners.says(subjects.RPC_DEPLOYMENT_GET, UNKNOWN)
+    owners.respond_with(subjects.RPC_DEPLOYMENT_PLAN, samples.plan())
+    owners.respond_with(subjects.RPC_DEPLOYMENT_GET, UNKNOWN)
     answering = asyncio.create_task(http.post(URL, json=ORDER))
-    await orders.next()
-    seen = len(owners.asked)
+    await requested.next()
+    seen = len(owners.received)
     async with asyncio.timeout(PATIENCE_S):
-        while len(owners.asked) < seen + 3:
+        while len(owners.received) < seen + 3:
             await asyncio.sleep(0.01)
     assert not answering.done()
-    owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
+    owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
     assert (await answering).status_code == 202
 
 
-async def test_a_dry_run_changes_nothing(http: httpx.AsyncClient, deploy: Owners, orders: Orders) -> None:
+async def test_a_dry_run_changes_nothing(
+    http: httpx.AsyncClient, deploy: Owners, requested: RequestedDeployments
+) -> None:
     """200 with the plan, also where nothing would start; no order goes out."""
     for would_start in (True, False):
         plan = samples.plan(would_start=would_start)
-        deploy.says(subjects.RPC_DEPLOYMENT_PLAN, plan)
+        deploy.respond_with(subjects.RPC_DEPLOYMENT_PLAN, plan)
         answer = await http.post(URL, json={**ORDER, "dry_run": True})
         assert answer.status_code == 200
         assert deployments.DeploymentPlan.model_validate_json(answer.content) == plan
-        satisfies(answer.json(), "DeploymentPlan")
-    assert [question.with_impacts for question in deploy.asked] == [True, True]
-    assert await orders.count() == 0
+        assert_matches(answer.json(), "DeploymentPlan")
+    assert [question.with_impacts for question in deploy.received] == [True, True]
+    assert await requested.count() == 0
 
 
 async def test_every_gate_that_holds_it_up_is_named(
-    http: httpx.AsyncClient, deploy: Owners, orders: Orders
+    http: httpx.AsyncClient, deploy: Owners, requested: RequestedDeployments
 ) -> None:
     """409; what passed or was overridden is not among them."""
     check = deployments.Check
@@ -243,7 +242,9 @@ async def test_every_gate_that_holds_it_up_is_named(
     ]
     mine = [check(gate="presence", passed=False, reason="It is offline"), check(gate="nodes", passed=True)]
     device = deployments.DevicePlan(device_id="k1-a", checks=mine)
-    deploy.says(subjects.RPC_DEPLOYMENT_PLAN, samples.plan(would_start=False, checks=show, devices=[device]))
+    deploy.respond_with(
+        subjects.RPC_DEPLOYMENT_PLAN, samples.plan(would_start=False, checks=show, devices=[device])
+    )
     answer = await http.post(URL, json=ORDER)
     assert (answer.status_code, answer.json()["code"]) == (409, "deployment_blocked")
     assert answer.json()["errors"] == [
@@ -251,53 +252,57 @@ async def test_every_gate_that_holds_it_up_is_named(
         {"name": "k1-a.presence", "message": "It is offline"},
     ]
     assert "k1-a.presence: It is offline" in answer.json()["detail"]
-    assert await orders.count() == 0
+    assert await requested.count() == 0
 
 
 async def test_the_same_key_is_the_same_deployment(
-    http: httpx.AsyncClient, deploy: Owners, orders: Orders, unique: str
+    http: httpx.AsyncClient, deploy: Owners, requested: RequestedDeployments, unique: str
 ) -> None:
     """Also when the devices are busy with it by now; with another order the key is refused."""
     headers = {"Idempotency-Key": f"söme key {unique}".encode()}
     first = await http.post(URL, json=ORDER, headers=headers)
     assert first.status_code == 202
-    deploy.says(subjects.RPC_DEPLOYMENT_PLAN, samples.plan(would_start=False))
+    deploy.respond_with(subjects.RPC_DEPLOYMENT_PLAN, samples.plan(would_start=False))
     again = await http.post(URL, json=dict(reversed(ORDER.items())), headers=headers)
     assert (again.status_code, again.json()) == (202, first.json())
     other = await http.post(URL, json={**ORDER, "version": 4}, headers=headers)
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
-    await orders.next()
-    assert await orders.count() == 0
+    await requested.next()
+    assert await requested.count() == 0
 
 
 async def test_requests_with_one_key_at_once_are_one_deployment(
-    http: httpx.AsyncClient, deploy: Owners, orders: Orders, unique: str
+    http: httpx.AsyncClient, deploy: Owners, requested: RequestedDeployments, unique: str
 ) -> None:
     """Whoever is first decides the id, and the stream keeps one command."""
     headers = {"Idempotency-Key": unique}
     answers = await asyncio.gather(*(http.post(URL, json=ORDER, headers=headers) for _ in range(8)))
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.json()["deployment_id"] for answer in answers}) == 1
-    await orders.next()
-    assert await orders.count() == 0
+    await requested.next()
+    assert await requested.count() == 0
 
 
 async def test_an_order_that_never_arrived_is_sent_again(
-    http: httpx.AsyncClient, owners: Owners, orders: Orders, jetstream: JetStreamContext, unique: str
+    http: httpx.AsyncClient,
+    owners: Owners,
+    requested: RequestedDeployments,
+    jetstream: JetStreamContext,
+    unique: str,
 ) -> None:
     """A key that was reserved by a gateway which died before it told the bus: the same id, told now."""
-    from k1_gateway import idempotency
-    from k1_gateway.deploying import _digest
+    from k1_gateway.deployments import idempotency
+    from k1_gateway.deployments.request import order_digest
 
-    reserved = idempotency.Reserved(
-        deployment_id=samples.DEPLOYMENT, order_sha256=_digest(deployments.DeploymentOrder(**ORDER))
+    reserved = idempotency.Reservation(
+        deployment_id=samples.DEPLOYMENT, order_sha256=order_digest(deployments.DeploymentOrder(**ORDER))
     )
     await idempotency.reserve(jetstream, unique, reserved)
-    owners.says(subjects.RPC_DEPLOYMENT_PLAN, samples.plan())
-    owners.says(subjects.RPC_DEPLOYMENT_GET, UNKNOWN)
+    owners.respond_with(subjects.RPC_DEPLOYMENT_PLAN, samples.plan())
+    owners.respond_with(subjects.RPC_DEPLOYMENT_GET, UNKNOWN)
     answering = asyncio.create_task(http.post(URL, json=ORDER, headers={"Idempotency-Key": unique}))
-    _, command = await orders.next()
-    owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
+    _, command = await requested.next()
+    owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
     assert (await answering).json()["deployment_id"] == command.deployment_id == samples.DEPLOYMENT
 
 
@@ -337,7 +342,14 @@ HOSTILE: list[tuple[Any, int, str, str]] = [
 
 @pytest.mark.parametrize(("body", "status", "code", "named"), HOSTILE)
 async def test_hostile_orders_are_refused_in_words(
-    http: httpx.AsyncClient, deploy: Owners, orders: Orders, *, body: Any, status: int, code: str, named: str
+    http: httpx.AsyncClient,
+    deploy: Owners,
+    requested: RequestedDeployments,
+    *,
+    body: Any,
+    status: int,
+    code: str,
+    named: str,
 ) -> None:
     """What is wrong is named, in an answer of a bearable size; nobody is asked and nothing is ordered."""
     content = body if isinstance(body, str | bytes) else json.dumps(body)
@@ -345,30 +357,30 @@ async def test_hostile_orders_are_refused_in_words(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert named in answer.json()["detail"]
     assert len(answer.content) < 20_000
-    assert deploy.asked == []
-    assert await orders.count() == 0
+    assert deploy.received == []
+    assert await requested.count() == 0
 
 
 async def test_two_thousand_devices_are_taken(
-    http: httpx.AsyncClient, deploy: Owners, orders: Orders
+    http: httpx.AsyncClient, deploy: Owners, requested: RequestedDeployments
 ) -> None:
     """With ids of the greatest length."""
     ids = [f"k1-{number:037}" for number in range(deployments.DEPLOYMENT_MAX_DEVICES)]
     assert (await http.post(URL, json={**ORDER, "device_ids": ids})).status_code == 202
-    assert (await orders.next())[1].device_ids == ids
+    assert (await requested.next())[1].device_ids == ids
 
 
 @pytest.mark.parametrize("action", ["cancel", "rollback", "pause", "resume"])
 async def test_a_deployment_is_controlled(http: httpx.AsyncClient, owners: Owners, action: str) -> None:
     """The path says what is done; reason and name go along; nothing is needed."""
-    owners.says(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
+    owners.respond_with(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
     told = {"reason": "the singer is late", "requested_by": "ada"}
     for body in (told, None):
         answer = await http.post(f"{ONE}/{action}", json=body)
         assert answer.status_code == 200, answer.text
-        satisfies(answer.json(), "DeploymentView")
+        assert_matches(answer.json(), "DeploymentView")
     question = deployments.ControlDeployment
-    assert owners.asked == [
+    assert owners.received == [
         question(deployment_id=samples.DEPLOYMENT, action=action, **told),  # type: ignore[arg-type]
         question(deployment_id=samples.DEPLOYMENT, action=action),  # type: ignore[arg-type]
     ]
@@ -380,14 +392,14 @@ async def test_a_deployment_is_controlled(http: httpx.AsyncClient, owners: Owner
 )
 async def test_a_control_takes_only_who_and_why(http: httpx.AsyncClient, owners: Owners, body: Any) -> None:
     """What is done stands in the path alone."""
-    owners.says(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
+    owners.respond_with(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
     assert (await http.post(f"{ONE}/cancel", json=body)).status_code == 422
-    assert owners.asked == []
+    assert owners.received == []
 
 
 async def test_changes_flow_until_the_deployment_ends(http: httpx.AsyncClient, owners: Owners) -> None:
     """The deployment as it stands, each change as it happens, the deployment at its end; then the stream ends."""
-    owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
+    owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
     events: list[tuple[str, dict[str, Any]]] = []
     async with http.stream("GET", f"{ONE}/events") as stream, asyncio.timeout(PATIENCE_S):
         assert stream.headers["content-type"] == "text/event-stream"
@@ -410,16 +422,16 @@ async def _next_change(owners: Owners, seen: int) -> None:
     await owners.bus.client.publish(subjects.live_deployment(samples.DEPLOYMENT), change.to_json())
     if status == "succeeded":
         # Not before: the gateway also looks by itself now and then, and could end the stream without this news.
-        owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment(status="succeeded"))
+        owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment(status="succeeded"))
 
 
 async def test_a_lost_end_is_noticed(http: httpx.AsyncClient, owners: Owners) -> None:
     """Changes may be lost: without any, the deployment itself is looked at, and a comment shows life."""
-    owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
+    owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
     async with http.stream("GET", f"{ONE}/events") as stream, asyncio.timeout(PATIENCE_S):
         lines = stream.aiter_lines()
         assert await anext(lines) == "event: deployment"
-        owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment(status="rolled_back"))
+        owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment(status="rolled_back"))
         rest = [line async for line in lines]
     assert ": waiting" in rest
     assert '"status":"rolled_back"' in rest[-2]

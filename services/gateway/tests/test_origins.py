@@ -41,11 +41,11 @@ async def test_a_foreign_page_rolls_nothing_back(
     http: httpx.AsyncClient, owners: Owners, headers: dict[str, str], status: int
 ) -> None:
     """A POST without a body needs no preflight: the page's origin decides. Clients that are no browsers name none."""
-    owners.says(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
+    owners.respond_with(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
     sent = {name: value.format(host=http.base_url.netloc.decode()) for name, value in headers.items()}
     answer = await http.post(ROLLBACK, headers=sent)
     assert answer.status_code == status
-    assert len(owners.asked) == (status == 200)
+    assert len(owners.received) == (status == 200)
     if status == 403:
         assert answer.json()["code"] == "origin_not_allowed"
 
@@ -61,7 +61,7 @@ async def test_a_form_of_a_foreign_page_is_refused(
     for path in (ROLLBACK, f"{API}/deployments", f"{API}/tracks/upload", "/nothing", "/livez"):
         assert (await http.request(method, path, content=body, headers=foreign)).status_code == 403
     assert (await http.post(ROLLBACK, content=body, headers={"Content-Type": media})).status_code == 415
-    assert owners.asked == []
+    assert owners.received == []
 
 
 @pytest.mark.parametrize(

@@ -14,16 +14,16 @@ from aiohttp.test_utils import make_mocked_request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k1_gateway.endpoints import Endpoint
-from k1_gateway.openapi import make_document
-from k1_gateway.parsing import read_document, read_fields, read_question
-from k1_gateway.problems import ProblemError
-from k1_gateway.routes import ENDPOINTS
+from k1_gateway.errors import ProblemError
+from k1_gateway.handlers import ENDPOINTS
+from k1_gateway.http.endpoint import Endpoint
+from k1_gateway.http.request_parsing import build_query, read_body_fields, read_document
 from k1_platform.http_server import LIMITS, ServerLimits
 from k1_platform.settings import HttpSettings
+from services.gateway.tests.schemas import DOCUMENT
 from tests.support.api_document import ApiDocument, Operation
 
-API = ApiDocument(make_document(ENDPOINTS))
+API = ApiDocument(DOCUMENT)
 PARAMETERS = [
     (endpoint, parameter["name"])
     for endpoint in ENDPOINTS
@@ -97,13 +97,15 @@ def is_read(endpoint: Endpoint, name: str, text: str, in_path: bool) -> bool:
     found = fields | ({name: text} if in_path else {})
     request = make_mocked_request("GET", f"/{query}", match_info=found)
     try:
-        read_question(request, endpoint.question, query=endpoint.query, extra=endpoint.fixed)
+        build_query(request, endpoint.query_model, params=endpoint.query_params, extra=endpoint.fixed_fields)
     except ProblemError as problem:
         return problem.code != "invalid_parameter"
     return True
 
 
-@pytest.mark.parametrize(("endpoint", "name"), PARAMETERS, ids=[f"{e.name} {name}" for e, name in PARAMETERS])
+@pytest.mark.parametrize(
+    ("endpoint", "name"), PARAMETERS, ids=[f"{e.operation_id} {name}" for e, name in PARAMETERS]
+)
 def test_document_and_gateway_take_the_same_texts(endpoint: Endpoint, name: str) -> None:
     """Of each parameter of a path or a query; whatever is refused is refused as `invalid_parameter`."""
     operation = API.find(endpoint.method, endpoint.path.format_map(GOOD))
@@ -146,7 +148,7 @@ def changed(body: Any, path: tuple[Any, ...], value: Any) -> Any:
 async def test_document_and_gateway_take_the_same_bodies(method: str, path: str, body: Any) -> None:
     """With any one value changed, left out or added, at any depth; a rule over several fields aside."""
     operation = API.find(method, path)
-    endpoint = next(each for each in ENDPOINTS if each.name == operation.item["operationId"])
+    endpoint = next(each for each in ENDPOINTS if each.operation_id == operation.item["operationId"])
     places = [place for place in leaves(body) if "started_at" not in place]
     tried = [changed(body, place, odd) for place in places for odd in ODD_JSON]
     tried += [changed(body, (*place, "colour"), 1) for place in places if isinstance(at(body, place), dict)]
@@ -180,8 +182,8 @@ async def refusal(endpoint: Endpoint, operation: Operation, sent: bytes) -> Prob
         if endpoint.document is not None:
             await read_document(request, endpoint.document[1])
         else:
-            extra = await read_fields(request, endpoint.body)
-            read_question(request, endpoint.question, extra=extra | endpoint.fixed)
+            extra = await read_body_fields(request, endpoint.body_fields)
+            build_query(request, endpoint.query_model, extra=extra | endpoint.fixed_fields)
     except ProblemError as problem:
         return problem
     return None

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k1_contracts import queries, subjects
-from k1_gateway import rate_limits
-from k1_gateway.openapi import make_document
-from k1_gateway.problems import ProblemError
-from k1_gateway.rate_limits import RateLimits, network_of
-from k1_gateway.routes import ENDPOINTS
+from k1_gateway.access import rate_limits
+from k1_gateway.access.rate_limits import RateLimiter, caller_of
+from k1_gateway.errors import ProblemError
+from k1_gateway.handlers import ENDPOINTS
 from k1_gateway.settings import Allowance, GatewaySettings
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import PATIENCE_S, Owners
+from services.gateway.tests.schemas import DOCUMENT
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import running_service
 
@@ -32,11 +32,11 @@ class Clock:
         return self.now_s
 
 
-def limits(allowance: Allowance, clock: Clock) -> RateLimits:
-    return RateLimits({"uploads": allowance}, loopback_factor=10, clock=clock)
+def limits(allowance: Allowance, clock: Clock) -> RateLimiter:
+    return RateLimiter({"uploads": allowance}, loopback_factor=10, clock=clock)
 
 
-async def passes(limited: RateLimits, remote: str) -> bool:
+async def passes(limited: RateLimiter, remote: str) -> bool:
     try:
         async with limited.admit("uploads", remote):
             return True
@@ -79,7 +79,7 @@ async def test_one_address_does_not_use_up_anothers() -> None:
     assert [await passes(limited, "127.0.0.1") for _ in range(21)] == [True] * 20 + [False]
     addresses = ["2001:db8::1", "2001:db8::ffff", "2001:db8:0:0:1::"]
     assert [await passes(limited, address) for address in addresses] == [True, True, False]
-    assert network_of("::ffff:192.0.2.1") == network_of("192.0.2.1")
+    assert caller_of("::ffff:192.0.2.1") == caller_of("192.0.2.1")
 
 
 async def test_more_than_may_run_wait_their_turn() -> None:
@@ -116,7 +116,7 @@ async def test_waiting_has_an_end() -> None:
 
 async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of callers beyond the limit those that were seen longest ago are forgotten, never one that is being answered."""
-    monkeypatch.setattr(rate_limits, "_MOST_KEPT", 50)
+    monkeypatch.setattr(rate_limits, "_MAX_CALLERS", 50)
     limited = limits(Allowance(per_minute=1, burst=1, at_once=1), Clock())
     async with AsyncExitStack() as running:
         await running.enter_async_context(limited.admit("uploads", ADDRESS))
@@ -140,11 +140,11 @@ async def test_a_gateway_limits_its_callers(owners: Owners, provisioned: Infrast
         "K1_GATEWAY_LIMIT_LOOPBACK_FACTOR": "1",
         "K1_GATEWAY_LIMIT_ANALYSES": '{"per_minute": 1, "burst": 2, "at_once": 1}',
     }
-    owners.says(
+    owners.respond_with(
         subjects.RPC_ANALYSIS_REQUEST,
         queries.AnalysisAccepted(job_id=samples.JOB, version=2, queue_position=1),
     )
-    owners.says(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
+    owners.respond_with(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
     with running_service("gateway", provisioned.environment | own, tmp_path) as running:
         async with httpx.AsyncClient(base_url=f"{running.url}/api/v1", timeout=PATIENCE_S) as http:
             answers = [await http.post(f"/tracks/{samples.TRACK}/analysis") for _ in range(3)]
@@ -160,11 +160,11 @@ async def test_a_gateway_limits_its_callers(owners: Owners, provisioned: Infrast
 
 def test_the_document_describes_the_allowance() -> None:
     """A client learns from the OpenAPI document that a limited call says how much is left."""
-    paths = make_document(ENDPOINTS)["paths"]
-    limited = [each for each in ENDPOINTS if each.limit and each.media_type == "application/json"]
+    paths = DOCUMENT["paths"]
+    limited = [each for each in ENDPOINTS if each.rate_limit and each.media_type == "application/json"]
     for endpoint in limited:
         responses = paths[endpoint.path][endpoint.method.lower()]["responses"]
         described = responses[str(endpoint.status)]["headers"]
-        assert {"RateLimit", "RateLimit-Policy"} <= set(described), endpoint.name
+        assert {"RateLimit", "RateLimit-Policy"} <= set(described), endpoint.operation_id
         assert "429" in responses
     assert len(limited) > 3

@@ -23,8 +23,8 @@ from k1_cli.embedded.nats import NatsServer
 from k1_contracts import queries, streams, subjects
 from k1_contracts.devices import LiveEvent, LiveSample
 from k1_contracts.ids import new_id
-from k1_gateway import telemetry_stream
-from k1_gateway.feed import Item, Waiting, parse
+from k1_gateway.live import telemetry_stream
+from k1_gateway.live.track_feed import FeedBuffer, FeedItem, parse_item
 from k1_platform.nats_connection import connect_options
 from k1_platform.provision import provision_bus
 from k1_platform.rpc import AnswerError
@@ -79,7 +79,7 @@ class EventStream:
 
 
 @asynccontextmanager
-async def watching(http: httpx.AsyncClient, track: str, **options: Any) -> AsyncIterator[EventStream]:
+async def open_stream(http: httpx.AsyncClient, track: str, **options: Any) -> AsyncIterator[EventStream]:
     """A stream that has begun: what is published from now on comes."""
     async with http.stream("GET", f"/api/v1/tracks/{track}/telemetry/stream", **options) as response:
         assert (response.status_code, response.headers["content-type"]) == (200, "text/event-stream")
@@ -90,7 +90,7 @@ async def watching(http: httpx.AsyncClient, track: str, **options: Any) -> Async
 def track(owners: Owners) -> str:
     """A track of this test alone."""
     detail = (samples.GOLDEN / "TrackDetail" / "v1.json").read_text()
-    owners.says(subjects.RPC_TRACK_GET, queries.TrackDetail.model_validate_json(detail))
+    owners.respond_with(subjects.RPC_TRACK_GET, queries.TrackDetail.model_validate_json(detail))
     return new_id("trk")
 
 
@@ -153,7 +153,7 @@ async def first_sample(client: Client, track: str, stream: EventStream) -> Recei
 
 async def test_samples_and_events_flow(http: httpx.AsyncClient, nats_client: Client, track: str) -> None:
     """A sample is a `message` with exactly the documented fields, an event has its name; ids are the stream's."""
-    async with watching(http, track) as stream:
+    async with open_stream(http, track) as stream:
         await asyncio.sleep(0)
         begun = await first_sample(nats_client, track, stream)
         assert (begun.name, set(begun.data)) == ("message", FIELDS)
@@ -184,7 +184,7 @@ async def test_what_was_missed_is_replayed(
     ids += await publish(nats_client, track, ROLLBACK, sample(3))
     last = str(ids[0])
     options = {"headers": {"Last-Event-ID": last}} if way == "header" else {"params": {"last_event_id": last}}
-    async with watching(http, track, **options) as stream:
+    async with open_stream(http, track, **options) as stream:
         received = [await stream.next() for _ in range(3)]
         assert [event.id for event in received] == ids[1:]
         ids += await publish(nats_client, track, sample(4))
@@ -199,7 +199,7 @@ async def test_a_client_is_told_when_what_it_missed_is_gone(
     jetstream = nats_client.jetstream(timeout=PATIENCE_S)
     await jetstream.purge_stream(streams.LIVE_TRACKS, seq=ids[3])
     for last in (ids[0], ids[-1] + 1_000_000):
-        async with watching(http, track, headers={"Last-Event-ID": str(last)}) as stream:
+        async with open_stream(http, track, headers={"Last-Event-ID": str(last)}) as stream:
             missed = await stream.next()
             assert (missed.name, missed.id) == ("missed", None)
             assert missed.data["details"] == {"after_id": last, "resumed_at_id": ids[3]}
@@ -213,7 +213,9 @@ async def test_unknown_tracks_and_wrong_ids_are_problems(
     for last in ("yesterday", "-1", "1e3", str(2**70)):
         answer = await http.get(f"/api/v1/tracks/{track}/telemetry/stream", headers={"Last-Event-ID": last})
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_parameter")
-    owners.says(subjects.RPC_TRACK_GET, AnswerError("track_not_found", "There is no such track.", 404))
+    owners.respond_with(
+        subjects.RPC_TRACK_GET, AnswerError("track_not_found", "There is no such track.", 404)
+    )
     answer = await http.get(f"/api/v1/tracks/{track}/telemetry/stream")
     assert (answer.status_code, answer.json()["code"]) == (404, "track_not_found")
 
@@ -221,7 +223,7 @@ async def test_unknown_tracks_and_wrong_ids_are_problems(
 async def test_a_quiet_stream_has_a_heartbeat(http: httpx.AsyncClient, track: str) -> None:
     """Every fifteen seconds a comment, so that nothing between cuts the connection."""
     began = time.monotonic()  # of whatever was said late, the first word is not later than this
-    async with watching(http, track) as stream:
+    async with open_stream(http, track) as stream:
         assert await stream.comment() == ": connected"
         assert await stream.comment() == ": heartbeat"
     assert time.monotonic() - began > 14.5
@@ -283,10 +285,10 @@ async def _until_consumed(client: Client, track: str) -> None:
 
 async def test_a_stream_ends_though_a_cancellation_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     """As nats-py may lose one before Python 3.12: the stream must not wait until the gateway cuts it."""
-    monkeypatch.setattr(telemetry_stream, "_AGAIN_S", 0.01)
+    monkeypatch.setattr(telemetry_stream, "_CANCEL_AGAIN_AFTER_S", 0.01)
     lost = 0
 
-    async def deaf() -> None:
+    async def ignore_cancellation() -> None:
         nonlocal lost
         while True:
             try:
@@ -297,7 +299,7 @@ async def test_a_stream_ends_though_a_cancellation_is_lost(monkeypatch: pytest.M
                     raise
 
     async with asyncio.timeout(PATIENCE_S):
-        await telemetry_stream._until_first_ends(deaf(), asyncio.sleep(0))
+        await telemetry_stream._until_first_ends(ignore_cancellation(), asyncio.sleep(0))
     assert lost > 2
 
 
@@ -314,7 +316,7 @@ async def test_a_gateway_that_ends_ends_its_streams(
         await fill(nats_client, track, 5_000)
         async with (
             httpx.AsyncClient(base_url=leaving.url, timeout=PATIENCE_S) as http,
-            watching(http, new_id("trk")) as stream,
+            open_stream(http, new_id("trk")) as stream,
         ):
             assert await stream.comment() == ": connected"
             leaving.process.terminate()
@@ -361,7 +363,7 @@ async def test_a_broker_that_restarts_loses_nothing(
     with running_service("gateway", environment, tmp_path) as gateway:
         async with (
             httpx.AsyncClient(base_url=gateway.url, timeout=PATIENCE_S) as http,
-            watching(http, track) as stream,
+            open_stream(http, track) as stream,
         ):
             ids = [(await first_sample(client, track, stream)).id]
             own_nats.kill()
@@ -377,14 +379,14 @@ async def test_a_broker_that_restarts_loses_nothing(
 @given(st.lists(st.booleans(), max_size=60), st.integers(1, 10))
 def test_what_waits_is_bounded_and_keeps_the_newest(are_events: list[bool], most: int) -> None:
     """Never more than `most`; in order; nothing vanishes uncounted; an event goes only when all are events."""
-    waiting = Waiting(most)
+    buffer = FeedBuffer(most)
     items = [
-        Item(number, {"timestamp": "", **({"event": "alarm"} if is_event else {})})
+        FeedItem(number, {"timestamp": "", **({"event": "alarm"} if is_event else {})})
         for number, is_event in enumerate(are_events)
     ]
     for item in items:
-        waiting.put(item)
-    kept, dropped, missed = waiting.take()
+        buffer.put(item)
+    kept, dropped, missed = buffer.take()
     assert len(kept) == min(most, len(items))
     assert dropped == len(items) - len(kept)
     assert kept == sorted(kept, key=lambda item: item.sequence)
@@ -392,14 +394,14 @@ def test_what_waits_is_bounded_and_keeps_the_newest(are_events: list[bool], most
     assert missed is None
     lost_events = sum(are_events) - sum(item.is_event for item in kept)
     assert not lost_events or all(item.is_event for item in kept[:-1])
-    assert waiting.take() == ([], 0, None)
+    assert buffer.take() == ([], 0, None)
 
 
 @given(st.binary(max_size=200))
 def test_whatever_lies_on_the_stream_is_one_event_or_none(data: bytes) -> None:
     """No line break gets into a line, so nobody can forge an event."""
-    item = parse(7, data)
-    assert item is None or item.sse().count(b"\n\n") == 1
+    item = parse_item(7, data)
+    assert item is None or item.encode().count(b"\n\n") == 1
 
 
 @given(st.text(), st.text())
@@ -410,8 +412,8 @@ def test_no_text_breaks_out_of_its_event(name: str, reason: str) -> None:
         data = event.to_json()
     except ValueError:  # A lone surrogate is no text that can be sent.
         return
-    item = parse(1, data)
+    item = parse_item(1, data)
     assert item is not None
-    lines = item.sse().decode().split("\n")
+    lines = item.encode().decode().split("\n")
     assert [line.partition(":")[0] for line in lines] == ["id", "event", "data", "", ""]
     assert json.loads(lines[2].removeprefix("data: "))["details"] == {"reason": reason}
