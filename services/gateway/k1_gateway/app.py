@@ -5,6 +5,7 @@ import time
 
 import aiohttp
 
+from k1_gateway.about.readiness import DependencyReport
 from k1_gateway.access.origin_policy import OriginPolicy
 from k1_gateway.access.rate_limits import LimitKind, RateLimiter
 from k1_gateway.handlers import ENDPOINTS, make_routes
@@ -22,9 +23,6 @@ async def wire(runtime: Runtime, settings: GatewaySettings) -> None:
     runtime.cleanup.push_async_callback(http.close)
     headers = ResponseHeaders(settings.allowed_origins)
     origins = OriginPolicy.of([settings.host, *settings.allowed_hosts], settings.allowed_origins)
-    runtime.middlewares.extend(
-        [headers.middleware(), convert_errors, origins.middleware(), headers.preflight()]
-    )
     openapi_json = json.dumps(make_document(ENDPOINTS), ensure_ascii=False).encode()
     context = GatewayContext(
         bus=runtime.bus,
@@ -33,6 +31,15 @@ async def wire(runtime: Runtime, settings: GatewaySettings) -> None:
         headers=headers,
         rate_limiter=_rate_limiter(settings),
         openapi_json=openapi_json,
+    )
+    runtime.middlewares.extend(
+        [
+            headers.middleware(),
+            convert_errors,
+            origins.middleware(),
+            headers.preflight(),
+            DependencyReport(context).middleware(),
+        ]
     )
     runtime.routes.extend(make_routes(context))
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from k1_contracts import queries
 from k1_gateway.errors import Problem, ProblemError
 from k1_gateway.handlers import ENDPOINTS
-from k1_gateway.http.problem_texts import SHARED_RESPONSES
 from k1_gateway.http.entity_tags import content_tag, if_none_match_tags
 from k1_gateway.http.problem_responses import RETRY_AFTER_S, problem_response
+from k1_gateway.http.problem_texts import SHARED_RESPONSES
 from k1_gateway.http.request_parsing import build_query
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import ORIGIN, PATIENCE_S
