@@ -1,4 +1,4 @@
-"""Answers of owners."""
+"""Sample responses of the services behind the gateway."""
 
 import json
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 def page(count: int = 1) -> queries.TrackPage:
-    """A page of tracks."""
+    """Return a page of tracks."""
     items = [
         queries.TrackSummary(
             id=TRACK,
@@ -36,7 +36,7 @@ def page(count: int = 1) -> queries.TrackPage:
 
 
 def job(status: str = "processing", percent: float = 40) -> queries.JobView:
-    """A job."""
+    """Return a job."""
     return queries.JobView.model_validate(
         {
             "job_id": JOB,
@@ -51,57 +51,57 @@ def job(status: str = "processing", percent: float = 40) -> queries.JobView:
 
 
 def track() -> queries.TrackDetail:
-    """A track with its versions."""
+    """Return a track with its versions."""
     return queries.TrackDetail.model_validate_json(_golden("TrackDetail"))
 
 
 def version() -> queries.VersionDetail:
-    """A version."""
+    """Return a version."""
     return queries.VersionDetail.model_validate_json(_golden("VersionDetail"))
 
 
 def workers() -> queries.WorkerList:
-    """The workers."""
+    """Return the workers."""
     return queries.WorkerList.model_validate_json(_golden("WorkerList"))
 
 
 def genesis(*layers: str) -> bytes:
-    """A map with these layers."""
+    """Return a map with these layers."""
     whole = json.loads(_golden("GenesisMap"))
     return json.dumps(whole | {"layers": {name: whole["layers"][name] for name in layers}}).encode()
 
 
 def artefacts(signature: str) -> queries.ArtefactList:
-    """One artefact whose URL was signed just now."""
+    """Return one artefact whose URL has this signature."""
     url = f"http://store/k1/metrics.json?X-Amz-Signature={signature}"
     kept = queries.Artefact(type="metrics", name="phase2b_metrics.json", status="present", url=url)
     return queries.ArtefactList(artefacts=[kept])
 
 
 def graph() -> graph_queries.GraphView:
-    """An edited graph."""
+    """Return an edited graph."""
     return graph_queries.GraphView.model_validate_json(_golden("GraphView"))
 
 
 def saved() -> graph_queries.GraphSaved:
-    """What an edit means."""
+    """Return the effects of an edit."""
     return graph_queries.GraphSaved.model_validate_json(_golden("GraphSaved"))
 
 
 def simulated() -> graph_queries.Simulated:
-    """What a run showed."""
+    """Return the result of a simulation."""
     return graph_queries.Simulated.model_validate_json(_golden("Simulated"))
 
 
 def plan(**changes: Any) -> deployments.DeploymentPlan:
-    """What a deployment would do."""
+    """Return the plan of a deployment."""
     return deployments.DeploymentPlan.model_validate_json(_golden("DeploymentPlan")).model_copy(
         update=changes
     )
 
 
 def deployment(**changes: Any) -> deployments.DeploymentView:
-    """A deployment."""
+    """Return a deployment."""
     return deployments.DeploymentView.model_validate_json(_golden("DeploymentView")).model_copy(
         update=changes
     )

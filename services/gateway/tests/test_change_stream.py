@@ -1,4 +1,4 @@
-"""A job's progress as server-sent events."""
+"""The streams of changes of jobs, as server-sent events."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ URL = f"/api/v1/analysis/jobs/{samples.JOB}/events"
 
 
 async def test_progress_flows_until_the_job_ends(http: httpx.AsyncClient, owners: Owners) -> None:
-    """The job as it stands, each progress as it happens, the job at its end; then the stream ends."""
+    """The stream holds the job's view, each progress, the view at the end, and then ends."""
     owners.respond_with(subjects.RPC_JOB_GET, samples.job())
     events: list[tuple[str, dict[str, object]]] = []
     async with http.stream("GET", URL) as stream:
@@ -49,22 +49,22 @@ async def _next_step(owners: Owners, seen: int) -> None:
         owners.respond_with(subjects.RPC_JOB_GET, samples.job("completed", 100))
 
 
-async def test_an_ended_job_is_told_at_once(http: httpx.AsyncClient, owners: Owners) -> None:
-    """Nobody waits for news of what is over."""
+async def test_a_stream_of_an_ended_job_ends_at_once(http: httpx.AsyncClient, owners: Owners) -> None:
+    """A client does not wait for changes of a job that has ended."""
     owners.respond_with(subjects.RPC_JOB_GET, samples.job("failed"))
-    answer = await http.get(URL)
-    assert answer.text.count("event: job") >= 1
-    assert '"status":"failed"' in answer.text
+    response = await http.get(URL)
+    assert response.text.count("event: job") >= 1
+    assert '"status":"failed"' in response.text
 
 
 async def _ids(http: httpx.AsyncClient, url: str, last_id: str | None = None) -> tuple[int, list[str]]:
-    """The status, and the ids of a stream's events, as an EventSource comes back with the last one."""
-    answer = await http.get(url, headers={"Last-Event-ID": last_id} if last_id else {})
-    return answer.status_code, [line[4:] for line in answer.text.splitlines() if line.startswith("id: ")]
+    """Return the status and the ids of the events, for an EventSource that comes back with the last one."""
+    response = await http.get(url, headers={"Last-Event-ID": last_id} if last_id else {})
+    return response.status_code, [line[4:] for line in response.text.splitlines() if line.startswith("id: ")]
 
 
-async def test_an_event_source_is_told_to_stop(http: httpx.AsyncClient, owners: Owners) -> None:
-    """It gets the end once, and 204 when it comes back with the end's id; without it, it would come back for ever."""
+async def test_an_event_source_gets_204_after_the_end(http: httpx.AsyncClient, owners: Owners) -> None:
+    """It gets the end once, and 204 when it comes back with the id `end`; else it would reconnect for ever."""
     owners.respond_with(subjects.RPC_JOB_GET, samples.job("failed"))
     owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment(status="rolled_back"))
     for url in (URL, f"/api/v1/deployments/{samples.DEPLOYMENT}/events"):
@@ -73,8 +73,8 @@ async def test_an_event_source_is_told_to_stop(http: httpx.AsyncClient, owners: 
         assert await _ids(http, url, "end") == (204, [])
 
 
-async def test_what_goes_on_again_has_no_end_yet(http: httpx.AsyncClient, owners: Owners) -> None:
-    """An end that was seen does not hide that a deployment is rolled back now; ids go on from the client's."""
+async def test_a_resumed_deployment_has_no_end_yet(http: httpx.AsyncClient, owners: Owners) -> None:
+    """An end that the client has seen does not hide a later rollback; ids continue from the client's last id."""
     owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment(status="rolling_back"))
     url = f"/api/v1/deployments/{samples.DEPLOYMENT}/events"
     for last_id, first in (("end", "1"), ("41", "42"), ("x" * 9, "1"), ("9" * 4000, "1")):
@@ -85,16 +85,16 @@ async def test_what_goes_on_again_has_no_end_yet(http: httpx.AsyncClient, owners
 
 
 async def test_an_unknown_job_is_a_problem(http: httpx.AsyncClient, owners: Owners) -> None:
-    """Not a stream that never says anything."""
+    """The response is a problem, not a stream without events."""
     owners.respond_with(subjects.RPC_JOB_GET, AnswerError("job_not_found", "There is no such job.", 404))
-    answer = await http.get(URL)
-    assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
+    response = await http.get(URL)
+    assert (response.status_code, response.json()["code"]) == (404, "job_not_found")
 
 
-async def test_a_gateway_that_ends_ends_its_streams(
+async def test_a_stopping_gateway_ends_its_streams(
     owners: Owners, provisioned: Infrastructure, ingest: RunningService, tmp_path: Path
 ) -> None:
-    """SIGTERM is not held up by somebody who watches a job; the stream ends well."""
+    """An open stream does not delay the end after SIGTERM, and it ends cleanly."""
     owners.respond_with(subjects.RPC_JOB_GET, samples.job())
     environment = provisioned.environment | {"K1_GATEWAY_INGEST_URL": ingest.url}
     with running_service("gateway", environment, tmp_path) as leaving:

@@ -1,12 +1,10 @@
 """`/readyz` of the gateway: a report about every service behind it, and ready as long as NATS answers."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import nats
-import pytest
 from nats.aio.client import Client
 
 from k1_cli.embedded.nats import NatsServer
@@ -17,18 +15,10 @@ from k1_platform.rpc import AnswerError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import PATIENCE_S, Owners
 from tests.support.infrastructure import Infrastructure
-from tests.support.nats_server import running_nats_server
 from tests.support.service_process import running_service
 
 PROBE_TIMEOUT_S = 3.0
 """The command line waits so long for an answer of `/readyz`."""
-
-
-@pytest.fixture
-def own_nats(tmp_path: Path) -> Iterator[NatsServer]:
-    """Run a broker that a test may kill."""
-    with running_nats_server(tmp_path / "own") as server:
-        yield server
 
 
 def respond_to_all(owners: Owners) -> None:
@@ -54,7 +44,7 @@ async def test_readiness_asks_every_service_behind_the_gateway(
 
 
 async def test_an_absent_service_leaves_the_gateway_ready(http: httpx.AsyncClient) -> None:
-    """The report says who is absent. The gateway stays in rotation and answers 503 for that service alone."""
+    """The report names the absent services. The gateway stays in rotation and returns 503 only for them."""
     response = await http.get("/readyz")
     assert (response.status_code, response.json()["status"]) == (200, "ready")
     for name in ("analysis", "catalogue", "deploy"):
@@ -62,7 +52,7 @@ async def test_an_absent_service_leaves_the_gateway_ready(http: httpx.AsyncClien
 
 
 async def test_an_error_of_a_service_is_reported(http: httpx.AsyncClient, owners: Owners) -> None:
-    """A service that runs without its database answers, and says so."""
+    """A service that runs without its database responds with an error, which the report repeats."""
     respond_to_all(owners)
     away = AnswerError("dependency_unavailable", "The database does not answer; try again.", 503)
     owners.respond_with(subjects.RPC_JOB_LIST, away)
@@ -75,7 +65,7 @@ async def test_an_error_of_a_service_is_reported(http: httpx.AsyncClient, owners
 async def test_a_silent_service_does_not_delay_the_answer(
     http: httpx.AsyncClient, nats_client: Client
 ) -> None:
-    """A probe gets its answer before it gives up, though a service takes queries and never responds."""
+    """A probe gets its response before it gives up, though a service takes queries and never responds."""
     for subject in (subjects.RPC_JOB_LIST, subjects.RPC_DEPLOYMENT_LIST):
         await nats_client.subscribe(subject, queue=subject.split(".")[1])
     await nats_client.flush()

@@ -1,4 +1,4 @@
-"""Reading through the gateway: questions out, the owners' answers back."""
+"""Reads through the gateway: queries to the owners, and their results."""
 
 import gzip
 from typing import Any
@@ -16,19 +16,19 @@ API = "/api/v1"
 TRACK, JOB = samples.TRACK, samples.JOB
 
 
-async def test_a_question_carries_every_parameter(http: httpx.AsyncClient, owners: Owners) -> None:
-    """The catalogue is asked exactly what the client asked, and its answer comes back unchanged."""
+async def test_a_query_has_every_parameter(http: httpx.AsyncClient, owners: Owners) -> None:
+    """The catalogue gets exactly what the client sent, and its result comes back unchanged."""
     owners.respond_with(subjects.RPC_TRACK_LIST, samples.page(3))
     query = {"status": "ready", "preset": "edm", "search": "söng", "sort": "oldest", "limit": 3, "offset": 6}
-    answer = await http.get(f"{API}/tracks", params=query)
-    assert answer.status_code == 200
-    assert answer.headers["content-type"] == "application/json"
-    assert queries.TrackPage.model_validate_json(answer.content) == samples.page(3)
+    response = await http.get(f"{API}/tracks", params=query)
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    assert queries.TrackPage.model_validate_json(response.content) == samples.page(3)
     assert owners.received == [queries.ListTracks.model_validate(query)]
 
 
 @pytest.mark.parametrize(
-    ("path", "subject", "question", "result"),
+    ("path", "subject", "query", "result"),
     [
         (f"/tracks/{TRACK}", subjects.RPC_TRACK_GET, queries.GetTrack(track_id=TRACK), samples.track()),
         (
@@ -53,62 +53,62 @@ async def test_a_question_carries_every_parameter(http: httpx.AsyncClient, owner
         ("/analysis/workers", subjects.RPC_WORKER_LIST, queries.ListWorkers(), samples.workers()),
     ],
 )
-async def test_each_read_asks_its_owner(
-    http: httpx.AsyncClient, owners: Owners, *, path: str, subject: str, question: Any, result: Any
+async def test_each_read_sends_one_query_to_its_owner(
+    http: httpx.AsyncClient, owners: Owners, *, path: str, subject: str, query: Any, result: Any
 ) -> None:
-    """The path's ids and numbers become the question, and nobody else is asked."""
+    """The ids and numbers of the path become the query; no other query is sent."""
     owners.respond_with(subject, result)
-    answer = await http.get(API + path)
-    assert (answer.status_code, owners.received) == (200, [question])
+    response = await http.get(API + path)
+    assert (response.status_code, owners.received) == (200, [query])
 
 
 async def test_an_owners_error_becomes_a_problem(http: httpx.AsyncClient, owners: Owners) -> None:
-    """With the owner's code, sentence and status."""
+    """The problem has the code, the sentence and the status of the owner."""
     owners.respond_with(
         subjects.RPC_TRACK_GET, AnswerError("track_not_found", "There is no such track.", 404)
     )
-    answer = await http.get(f"{API}/tracks/{TRACK}")
-    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
-    assert answer.json() == {
+    response = await http.get(f"{API}/tracks/{TRACK}")
+    assert (response.status_code, response.headers["content-type"]) == (404, "application/problem+json")
+    assert response.json() == {
         "type": "urn:k1:problem:track_not_found",
         "title": "Not Found",
         "status": 404,
         "detail": "There is no such track.",
         "code": "track_not_found",
-        "trace_id": answer.headers["X-Trace-Id"],
+        "trace_id": response.headers["X-Trace-Id"],
     }
 
 
 async def test_an_absent_owner_is_503(http: httpx.AsyncClient) -> None:
-    """At once, saying who is missing and when to come back."""
-    answer = await http.get(f"{API}/tracks")
-    assert (answer.status_code, answer.json()["code"]) == (503, "service_unavailable")
-    assert "catalogue" in answer.json()["detail"]
-    assert answer.headers["Retry-After"] == "5"
+    """The response comes at once, names the missing service and has Retry-After."""
+    response = await http.get(f"{API}/tracks")
+    assert (response.status_code, response.json()["code"]) == (503, "service_unavailable")
+    assert "catalogue" in response.json()["detail"]
+    assert response.headers["Retry-After"] == "5"
 
 
 async def test_an_owners_bug_leaks_nothing(http: httpx.AsyncClient, owners: Owners) -> None:
-    """What failed is in the logs of the owner, under the trace id."""
+    """Only the logs of the owner have the error, under the trace id."""
     owners.respond_with(subjects.RPC_TRACK_GET, RuntimeError("password=secret"))
-    answer = await http.get(f"{API}/tracks/{TRACK}")
-    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
-    assert "secret" not in answer.text
+    response = await http.get(f"{API}/tracks/{TRACK}")
+    assert (response.status_code, response.json()["code"]) == (500, "internal_error")
+    assert "secret" not in response.text
 
 
 async def test_known_content_is_not_sent_again(http: httpx.AsyncClient, owners: Owners) -> None:
-    """304 for the tag of this content, alone or in a list; 200 for another's and after a change."""
+    """304 for the tag of this content, alone or in a list; 200 for another tag and after a change."""
     owners.respond_with(subjects.RPC_TRACK_LIST, samples.page())
     tag = (await http.get(f"{API}/tracks")).headers["ETag"]
     for held, status in ((tag, 304), (f'"x", {tag}', 304), ("*", 304), ('"x"', 200)):
-        answer = await http.get(f"{API}/tracks", headers={"If-None-Match": held})
-        assert (answer.status_code, bool(answer.content)) == (status, status == 200)
-        assert answer.headers["ETag"] == tag
+        response = await http.get(f"{API}/tracks", headers={"If-None-Match": held})
+        assert (response.status_code, bool(response.content)) == (status, status == 200)
+        assert response.headers["ETag"] == tag
     owners.respond_with(subjects.RPC_TRACK_LIST, samples.page(2))
     assert (await http.get(f"{API}/tracks", headers={"If-None-Match": tag})).status_code == 200
 
 
-async def test_a_fresh_signature_is_not_new_content(http: httpx.AsyncClient, owners: Owners) -> None:
-    """URLs are signed anew for each answer; the tag is of what they lead to."""
+async def test_a_new_signature_is_not_new_content(http: httpx.AsyncClient, owners: Owners) -> None:
+    """URLs are signed for each response; the tag depends on the content behind them."""
     url = f"{API}/tracks/{TRACK}/versions/1/artefacts"
     owners.respond_with(subjects.RPC_ARTEFACT_LIST, samples.artefacts("one"))
     tag = (await http.get(url)).headers["ETag"]
@@ -117,7 +117,7 @@ async def test_a_fresh_signature_is_not_new_content(http: httpx.AsyncClient, own
 
 
 async def test_the_map_comes_compressed_or_plain(http: httpx.AsyncClient, owners: Owners) -> None:
-    """The owner's gzip is passed on untouched to those who take it, and opened for the rest."""
+    """A client that accepts gzip gets the owner's bytes unchanged, others get them decompressed."""
     content = samples.genesis("rhythm", "dynamics")
     owners.respond_with(subjects.RPC_GENESIS_GET, await document("tag1", content))
     url = f"{API}/tracks/{TRACK}/versions/1/genesis"
@@ -140,8 +140,10 @@ async def test_an_analysis_is_requested(http: httpx.AsyncClient, owners: Owners)
     accepted = queries.AnalysisAccepted(job_id=JOB, version=2, queue_position=1)
     owners.respond_with(subjects.RPC_ANALYSIS_REQUEST, accepted)
     url = f"{API}/tracks/{TRACK}/analysis"
-    answer = await http.post(url, json={"preset": "edm", "priority": 9}, headers={"Idempotency-Key": "once"})
-    assert (answer.status_code, answer.json()) == (202, accepted.model_dump(exclude_none=True))
+    response = await http.post(
+        url, json={"preset": "edm", "priority": 9}, headers={"Idempotency-Key": "once"}
+    )
+    assert (response.status_code, response.json()) == (202, accepted.model_dump(exclude_none=True))
     assert (await http.post(url)).status_code == 202
     assert owners.received == [
         queries.RequestTrackAnalysis(track_id=TRACK, preset="edm", priority=9, idempotency_key="once"),
@@ -150,14 +152,14 @@ async def test_an_analysis_is_requested(http: httpx.AsyncClient, owners: Owners)
 
 
 async def test_a_job_is_cancelled(http: httpx.AsyncClient, owners: Owners) -> None:
-    """DELETE asks the catalogue to cancel, and tells how the job stands."""
+    """DELETE cancels through the catalogue and returns the job."""
     owners.respond_with(subjects.RPC_JOB_CANCEL, samples.job("cancelled"))
-    answer = await http.delete(f"{API}/analysis/jobs/{JOB}")
-    assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
+    response = await http.delete(f"{API}/analysis/jobs/{JOB}")
+    assert (response.status_code, response.json()["status"]) == (200, "cancelled")
 
 
-async def test_head_is_answered_wherever_get_is(http: httpx.AsyncClient, owners: Owners) -> None:
-    """With the same status and headers and without the body; streams send their head at once."""
+async def test_every_path_with_get_has_head(http: httpx.AsyncClient, owners: Owners) -> None:
+    """Status and headers are the same, the body is absent; streams send their headers at once."""
     owners.respond_with(subjects.RPC_GENESIS_GET, await document("tag1", samples.genesis("rhythm")))
     for subject, result in (
         (subjects.RPC_TRACK_LIST, samples.page()),
@@ -197,7 +199,7 @@ async def test_head_is_answered_wherever_get_is(http: httpx.AsyncClient, owners:
     assert (head.status_code, head.headers["content-type"]) == (200, "text/event-stream")
 
 
-async def test_the_address_alone_leads_to_the_page(http: httpx.AsyncClient) -> None:
-    """Whoever opens what `k1 up` printed finds something."""
-    answer = await http.get("/", follow_redirects=True)
-    assert (answer.status_code, answer.url.path) == (200, "/docs")
+async def test_the_root_redirects_to_the_page(http: httpx.AsyncClient) -> None:
+    """A person who opens the address that `k1 up` printed gets the page."""
+    response = await http.get("/", follow_redirects=True)
+    assert (response.status_code, response.url.path) == (200, "/docs")

@@ -1,4 +1,4 @@
-"""Bad requests, headers, origins: what the edge itself decides."""
+"""Invalid requests, headers, origins: what the gateway itself decides."""
 
 import asyncio
 import string
@@ -43,35 +43,35 @@ API = "/api/v1"
 async def test_every_error_is_a_problem(
     http: httpx.AsyncClient, method: str, path: str, status: int, code: str
 ) -> None:
-    """RFC 9457 with a stable code, a sentence, and the trace id that is in the headers, too."""
-    answer = await http.request(method, path)
-    problem = Problem.model_validate_json(answer.content)
-    assert (answer.status_code, problem.status, problem.code) == (status, status, code)
-    assert answer.headers["content-type"] == "application/problem+json"
+    """RFC 9457 with a stable code, a sentence, and the trace id that the headers have as well."""
+    response = await http.request(method, path)
+    problem = Problem.model_validate_json(response.content)
+    assert (response.status_code, problem.status, problem.code) == (status, status, code)
+    assert response.headers["content-type"] == "application/problem+json"
     assert problem.detail.endswith(".")
-    assert problem.trace_id == answer.headers["X-Trace-Id"] != "0" * 32
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert problem.trace_id == response.headers["X-Trace-Id"] != "0" * 32
+    assert response.headers["Cache-Control"] == "no-store"
 
 
-async def test_405_says_what_is_allowed(http: httpx.AsyncClient) -> None:
-    """As RFC 9110 wants it."""
+async def test_405_names_the_allowed_methods(http: httpx.AsyncClient) -> None:
+    """RFC 9110 requires the header Allow."""
     assert (await http.put(f"{API}/tracks")).headers["Allow"] == "GET, HEAD"
 
 
 @pytest.mark.parametrize("path", sorted({each.path for each in ENDPOINTS if each.is_literal}))
 async def test_a_literal_path_is_no_id(http: httpx.AsyncClient, path: str) -> None:
-    """`GET /tracks/upload` does not look for a track `upload`: 405 with the methods that the path itself takes."""
+    """`GET /tracks/upload` does not search a track `upload`: 405 with the methods of the literal path."""
     methods = {each.method for each in ENDPOINTS if each.path == path}
     allowed = methods | ({"HEAD"} if "GET" in methods else set())
     for method in {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"} - allowed:
-        answer = await http.request(method, API + path)
-        assert (answer.status_code, answer.headers["Allow"]) == (405, ", ".join(sorted(allowed)))
+        response = await http.request(method, API + path)
+        assert (response.status_code, response.headers["Allow"]) == (405, ", ".join(sorted(allowed)))
 
 
 async def test_every_fault_is_named_at_once(http: httpx.AsyncClient) -> None:
     """Four mistakes are four entries, with the known parameters beside the unknown one."""
-    answer = await http.get(f"{API}/tracks?limit=1000&sort=best&colour=red&offset=1&offset=2")
-    faults = {fault["name"]: fault["message"] for fault in answer.json()["errors"]}
+    response = await http.get(f"{API}/tracks?limit=1000&sort=best&colour=red&offset=1&offset=2")
+    faults = {fault["name"]: fault["message"] for fault in response.json()["errors"]}
     assert set(faults) == {"limit", "sort", "colour", "offset"}
     assert "status, preset, search" in faults["colour"]
     assert faults["offset"] == "is given more than once"
@@ -93,11 +93,11 @@ async def test_every_fault_is_named_at_once(http: httpx.AsyncClient) -> None:
 async def test_bodies_are_checked(
     http: httpx.AsyncClient, body: bytes, content_type: str, status: int, code: str
 ) -> None:
-    """JSON objects of at most 1 MiB with known fields."""
-    answer = await http.post(
+    """A body must be a JSON object of at most 1 MiB with known fields."""
+    response = await http.post(
         f"{API}/tracks/{samples.TRACK}/analysis", content=body, headers={"Content-Type": content_type}
     )
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert (response.status_code, response.json()["code"]) == (status, code)
 
 
 @pytest.mark.parametrize(
@@ -110,24 +110,26 @@ async def test_bodies_are_checked(
         ("DELETE", f"/analysis/jobs/{samples.JOB}"),
     ],
 )
-async def test_an_idempotency_key_has_a_length(http: httpx.AsyncClient, method: str, path: str) -> None:
-    """Longer keys are refused rather than cut, also where a repetition has no effect anyway."""
-    answer = await http.request(method, API + path, headers={"Idempotency-Key": "x" * 256})
-    assert answer.json()["errors"][0]["name"] == "Idempotency-Key"
+async def test_an_idempotency_key_has_a_maximum_length(
+    http: httpx.AsyncClient, method: str, path: str
+) -> None:
+    """Longer keys are rejected rather than cut, also where a repetition has no effect anyway."""
+    response = await http.request(method, API + path, headers={"Idempotency-Key": "x" * 256})
+    assert response.json()["errors"][0]["name"] == "Idempotency-Key"
 
 
 async def test_a_request_is_traceable(http: httpx.AsyncClient) -> None:
-    """The caller's trace goes on, a plain request id comes back, and anything else is replaced."""
+    """The caller's trace continues, a valid request id comes back, any other is replaced."""
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01", "X-Request-Id": "req-1"}
-    answer = await http.get(f"{API}/openapi.json", headers=headers)
-    assert (answer.headers["X-Trace-Id"], answer.headers["X-Request-Id"]) == (trace, "req-1")
+    response = await http.get(f"{API}/openapi.json", headers=headers)
+    assert (response.headers["X-Trace-Id"], response.headers["X-Request-Id"]) == (trace, "req-1")
     odd = await http.get(f"{API}/openapi.json", headers={"X-Request-Id": "a b<script>"})
     assert odd.headers["X-Request-Id"] == odd.headers["X-Trace-Id"]
 
 
-async def test_security_headers_are_on_every_answer(http: httpx.AsyncClient) -> None:
-    """On answers, errors and the page alike."""
+async def test_every_response_has_security_headers(http: httpx.AsyncClient) -> None:
+    """Results, errors and the page have them."""
     for path in (f"{API}/openapi.json", "/nothing", "/docs"):
         headers = (await http.get(path)).headers
         assert headers["X-Content-Type-Options"] == "nosniff"
@@ -137,7 +139,7 @@ async def test_security_headers_are_on_every_answer(http: httpx.AsyncClient) -> 
 
 
 async def test_only_listed_origins_may_call(http: httpx.AsyncClient) -> None:
-    """A listed page gets its own name back, any other nothing; a preflight is answered or refused."""
+    """A listed origin is repeated in the response, another is not; a preflight is allowed or rejected."""
     listed = await http.get(f"{API}/openapi.json", headers={"Origin": ORIGIN})
     assert listed.headers["Access-Control-Allow-Origin"] == ORIGIN
     assert listed.headers["Vary"] == "Origin"
@@ -152,15 +154,15 @@ async def test_only_listed_origins_may_call(http: httpx.AsyncClient) -> None:
     assert (refused.status_code, refused.json()["code"]) == (403, "origin_not_allowed")
 
 
-async def test_health_tells_of_each_service(http: httpx.AsyncClient) -> None:
-    """One that is ready, as soon as it says so in time, one that is not there; the answer itself is 200."""
+async def test_health_reports_each_service(http: httpx.AsyncClient) -> None:
+    """One service is ready as soon as it responds in time, one is absent; the status is 200."""
     seen: object = None
     async with asyncio.timeout(PATIENCE_S):
         while seen != ("degraded", {"ingest": "ready", "analysis": "unreachable"}):
-            answer = await http.get(f"{API}/health")
-            assert answer.status_code == 200
-            states = {service["name"]: service["status"] for service in answer.json()["services"]}
-            seen = (answer.json()["status"], states)
+            response = await http.get(f"{API}/health")
+            assert response.status_code == 200
+            states = {service["name"]: service["status"] for service in response.json()["services"]}
+            seen = (response.json()["status"], states)
             assert (seen[0], states["analysis"]) == ("degraded", "unreachable")
 
 
@@ -169,30 +171,30 @@ _words = st.text(string.ascii_letters + string.digits + "-_.,", max_size=12)
 
 
 @given(st.lists(st.tuples(st.sampled_from([*_QUERY, "other"]), _words), max_size=6))
-def test_any_query_is_a_question_or_a_list_of_faults(pairs: list[tuple[str, str]]) -> None:
-    """What is accepted obeys the contract's limits; what is refused names parameters that were given."""
-    query = "&".join(f"{name}={value}" for name, value in pairs)
-    request = make_mocked_request("GET", f"/tracks?{query}")
+def test_any_url_query_is_accepted_or_its_faults_are_named(pairs: list[tuple[str, str]]) -> None:
+    """An accepted query keeps the contract's limits; a rejection names only given parameters."""
+    url_query = "&".join(f"{name}={value}" for name, value in pairs)
+    request = make_mocked_request("GET", f"/tracks?{url_query}")
     try:
-        question = build_query(request, queries.ListTracks, params=_QUERY)
+        query = build_query(request, queries.ListTracks, params=_QUERY)
     except ProblemError as problem:
         named = {fault.name for fault in problem.errors}
     else:
         named = set()
-        assert 1 <= question.limit <= 200
+        assert 1 <= query.limit <= 200
         assert "other" not in dict(pairs)
     assert named <= {name for name, _ in pairs}
 
 
 @given(st.lists(st.from_regex(r"[a-f0-9]{4,8}", fullmatch=True), max_size=4))
-def test_held_tags_are_read_back(tags: list[str]) -> None:
-    """Weak, strong and in any number."""
+def test_tags_of_if_none_match_are_parsed(tags: list[str]) -> None:
+    """They may be weak or strong, in any number."""
     header = ", ".join(f'W/"{tag}"' if index % 2 else f'"{tag}"' for index, tag in enumerate(tags))
     assert if_none_match_tags(make_mocked_request("GET", "/", headers={"If-None-Match": header})) == tags
 
 
-def test_a_signed_url_is_good_for_half_an_hour_more() -> None:
-    """The tag of an answer with URLs changes every half hour, that of others only with the content."""
+def test_the_tag_of_signed_urls_changes_every_half_hour() -> None:
+    """The tag of other content changes only with the content."""
     signed, plain = b'{"url":"http://s/a?sig=1","n":1}', b'{"n":1}'
     assert content_tag(signed, 0) == content_tag(signed.replace(b"=1", b"=2"), 1799)
     assert content_tag(signed, 0) != content_tag(signed, 1800)
@@ -201,9 +203,9 @@ def test_a_signed_url_is_good_for_half_an_hour_more() -> None:
 
 
 @pytest.mark.parametrize("status", [503, 504])
-def test_a_passing_problem_says_when_to_come_back(status: int) -> None:
-    """Retry-After is there when an owner is away and when it does not answer in time."""
-    answer = problem_response(ProblemError("service_timeout", status, "Try again."))
-    assert answer.headers["Retry-After"] == str(RETRY_AFTER_S)
+def test_a_temporary_problem_has_retry_after(status: int) -> None:
+    """The header is there when an owner is away and when it does not respond in time."""
+    response = problem_response(ProblemError("service_timeout", status, "Try again."))
+    assert response.headers["Retry-After"] == str(RETRY_AFTER_S)
     responses = DOCUMENT["components"]["responses"]
     assert "Retry-After" in responses[SHARED_RESPONSES[status]]["headers"]

@@ -30,13 +30,15 @@ async def test_a_song_is_accepted_and_known_again(http: httpx.AsyncClient, uniqu
 
 
 async def test_an_idempotency_key_reaches_ingest(http: httpx.AsyncClient, unique: str) -> None:
-    """The retry's answer is the first one's."""
+    """A retry gets the first response again."""
     song = songs.wav(2.0, int(unique[:7], 16))
-    answers = [
+    responses = [
         await http.post(URL, files={"file": ("a.wav", song)}, headers={"Idempotency-Key": unique})
         for _ in range(2)
     ]
-    assert [(answer.status_code, answer.json()) for answer in answers] == [(202, answers[0].json())] * 2
+    assert [(response.status_code, response.json()) for response in responses] == [
+        (202, responses[0].json())
+    ] * 2
 
 
 @pytest.mark.parametrize(
@@ -48,24 +50,24 @@ async def test_an_idempotency_key_reaches_ingest(http: httpx.AsyncClient, unique
         (songs.wav(1.0)[:44] + bytes(51_000_000), 413, "too_large"),
     ],
 )
-async def test_refusals_come_back_as_problems(
+async def test_rejections_become_problems(
     http: httpx.AsyncClient, content: bytes, status: int, code: str
 ) -> None:
-    """Also those that ingest decides long before the last byte has come."""
-    answer = await http.post(URL, files={"file": ("a.mp3", content)})
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
-    assert answer.headers["content-type"] == "application/problem+json"
+    """So do those that ingest decides long before the last byte."""
+    response = await http.post(URL, files={"file": ("a.mp3", content)})
+    assert (response.status_code, response.json()["code"]) == (status, code)
+    assert response.headers["content-type"] == "application/problem+json"
 
 
 async def test_faults_of_the_form_are_listed(http: httpx.AsyncClient) -> None:
-    """With the field's name, as for every other invalid request."""
-    answer = await http.post(URL, files={"file": ("a.wav", songs.wav())}, data={"preset": "polka"})
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_form")
-    assert [fault["name"] for fault in answer.json()["errors"]] == ["preset"]
+    """Each has the name of its field, as for every other invalid request."""
+    response = await http.post(URL, files={"file": ("a.wav", songs.wav())}, data={"preset": "polka"})
+    assert (response.status_code, response.json()["code"]) == (422, "invalid_form")
+    assert [fault["name"] for fault in response.json()["errors"]] == ["preset"]
 
 
-async def test_the_body_is_never_held(http: httpx.AsyncClient, gateway: RunningService) -> None:
-    """50 MB pass through with a few buffers' worth of memory."""
+async def test_the_body_is_not_kept_in_memory(http: httpx.AsyncClient, gateway: RunningService) -> None:
+    """50 MB pass through with the memory of a few buffers."""
 
     async def body() -> AsyncIterator[bytes]:
         yield HEAD + songs.lying_wav()[:44]
@@ -76,17 +78,17 @@ async def test_the_body_is_never_held(http: httpx.AsyncClient, gateway: RunningS
     await http.get("/api/v1/openapi.json")
     before = psutil.Process(gateway.process.pid).memory_info().rss
     Path(f"/proc/{gateway.process.pid}/clear_refs").write_text("5")  # resets the peak
-    answer = await http.post(URL, content=body(), headers=HEADERS)
+    response = await http.post(URL, content=body(), headers=HEADERS)
     status = Path(f"/proc/{gateway.process.pid}/status").read_text()
     peak = 1024 * int(status.split("VmHWM:")[1].split()[0])
-    assert answer.status_code in {200, 202}
+    assert response.status_code in {200, 202}
     assert peak - before < 16 * 1024 * 1024
 
 
-async def test_a_client_that_goes_away_frees_ingest(
+async def test_a_disconnected_client_frees_ingest(
     http: httpx.AsyncClient, gateway: RunningService, ingest: RunningService
 ) -> None:
-    """More clients than may upload at once vanish in the middle; soon none counts as uploading."""
+    """More clients than may upload at once disconnect in the middle; soon no upload is in progress."""
     url = httpx.URL(gateway.url)
 
     async def none_counts() -> bool:
@@ -108,12 +110,12 @@ async def test_a_client_that_goes_away_frees_ingest(
     assert (await http.post(URL, files={"file": ("a.mp3", b"words")})).status_code == 415
 
 
-async def test_without_ingest_uploads_are_refused(provisioned: Infrastructure, tmp_path: Path) -> None:
+async def test_without_ingest_uploads_are_rejected(provisioned: Infrastructure, tmp_path: Path) -> None:
     """503 with a sentence and Retry-After, at once."""
     environment = provisioned.environment | {"K1_GATEWAY_INGEST_URL": "http://127.0.0.1:9"}
     with running_service("gateway", environment, tmp_path) as lonely:
-        answer = await asyncio.to_thread(
+        response = await asyncio.to_thread(
             httpx.post, lonely.url + URL, files={"file": ("a.wav", songs.wav())}, timeout=PATIENCE_S
         )
-    assert (answer.status_code, answer.json()["code"]) == (503, "service_unavailable")
-    assert answer.headers["Retry-After"] == "5"
+    assert (response.status_code, response.json()["code"]) == (503, "service_unavailable")
+    assert response.headers["Retry-After"] == "5"

@@ -1,4 +1,4 @@
-"""The container by the first bytes."""
+"""The container of an upload, detected by its first bytes."""
 
 import contextlib
 
@@ -23,19 +23,19 @@ CONTAINERS = {
 
 
 @pytest.mark.parametrize("kind", songs.KINDS)
-def test_every_accepted_format_is_known(kind: str) -> None:
-    """What real encoders write is recognised by its first bytes, whatever its name."""
+def test_every_accepted_format_is_detected(kind: str) -> None:
+    """Files of real encoders are recognised by their first bytes, whatever their name."""
     assert detect_container(songs.encoded(kind)[:WINDOW_BYTES]) == CONTAINERS[kind]
 
 
-def test_wav_and_its_long_forms_are_known() -> None:
-    """RIFF and the 64-bit headers that some recorders write."""
+def test_wav_and_its_long_forms_are_detected() -> None:
+    """RIFF, and the 64-bit headers that some recorders write."""
     data = songs.wav(1.0)[:WINDOW_BYTES]
     assert {detect_container(magic + data[4:]) for magic in (b"RIFF", b"RF64", b"BW64")} == {"wav"}
 
 
-def test_mp3_is_known_with_and_without_a_tag() -> None:
-    """A tag without music behind it is left to the probe; bare frames are followed to the next."""
+def test_mp3_is_detected_with_and_without_a_tag() -> None:
+    """The probe checks what comes behind a tag; bare frames are followed to the next frame."""
     bare = songs.encoded("mp3")
     bare = bare[bare.index(b"\xff\xfb") :] if bare.startswith(b"ID3") else bare
     assert detect_container(bare[:WINDOW_BYTES]) == "mp3"
@@ -43,8 +43,8 @@ def test_mp3_is_known_with_and_without_a_tag() -> None:
 
 
 @pytest.mark.parametrize("kind", ["mp3", "mp2", "flac", "wav", "aiff", "opus", "m4a"])
-def test_a_tag_in_front_hides_nothing(kind: str) -> None:
-    """As much is asked for as the tag is long, and then the kind is seen."""
+def test_a_format_behind_a_tag_is_detected(kind: str) -> None:
+    """As many bytes are requested as the tag is long, and then the format is detected."""
     music = songs.wav() if kind == "wav" else songs.encoded_once(kind)
     tag = b"ID3\x03\0\0" + bytes([0, 8, 0, 0]) + bytes(8 << 14)
     wanted = bytes_wanted(tag[:4096])
@@ -68,7 +68,7 @@ def test_a_tag_in_front_hides_nothing(kind: str) -> None:
         (bytes(100), "of an unknown kind (it starts with 00 00 00 00 00 00 00 00)"),
     ],
 )
-def test_a_refusal_says_what_was_seen(head: bytes, seen: str) -> None:
+def test_a_rejection_names_the_kind_of_file(head: bytes, seen: str) -> None:
     """The person learns what the file is and what to upload instead."""
     with pytest.raises(UploadRejectedError) as refused:
         detect_container(head[:WINDOW_BYTES])
@@ -77,15 +77,15 @@ def test_a_refusal_says_what_was_seen(head: bytes, seen: str) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_container_or_a_refusal(head: bytes) -> None:
-    """Nothing else ever comes out, whatever strangers send."""
+def test_any_bytes_are_a_container_or_a_rejection(head: bytes) -> None:
+    """No bytes cause another result."""
     with contextlib.suppress(UploadRejectedError):
         assert detect_container(head) in {"mp3", "mp2", "wav", "flac", "ogg", "m4a", "aiff"}
 
 
 @given(st.text(min_size=1))
 def test_text_is_never_audio(text: str) -> None:
-    """UTF-8 has no byte FF, so text cannot pass for a frame, unless it begins like a tagged file."""
+    """UTF-8 has no byte FF, so text cannot look like a frame, unless it begins like a tagged file."""
     head = text.encode()
     if not head.startswith((b"ID3", b"fLaC", b"RIFF", b"OggS", b"FORM")) and head[4:8] != b"ftyp":
         with pytest.raises(UploadRejectedError):

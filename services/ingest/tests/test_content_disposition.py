@@ -1,4 +1,4 @@
-"""Names in a part's header, as clients of all kinds write them."""
+"""The names in the header of a part, as many clients write them."""
 
 from urllib.parse import quote
 
@@ -36,22 +36,22 @@ _NAMES = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max
         ("", ""),
     ],
 )
-def test_names_as_clients_write_them(written: str, meant: str) -> None:
-    """Browsers, curl old and new, HTTP libraries, and what is wrong without being dangerous."""
+def test_names_of_real_clients_are_parsed(written: str, meant: str) -> None:
+    """Browsers, old and new curl, HTTP libraries, and harmless mistakes."""
     assert parse_part_names(f'form-data; name="file"; {written}') == ("file", meant)
 
 
 @given(_NAMES)
-def test_a_browsers_name_comes_back(name: str) -> None:
-    """Quotation marks as %22, nothing else touched; what stood there as %22 was never told apart."""
+def test_a_browsers_name_is_decoded(name: str) -> None:
+    """Only quotation marks are written as %22; a literal %22 cannot be distinguished from them."""
     written = name.replace('"', "%22")
     if "\\" not in name and "%" not in name:
         assert parse_part_names(f'form-data; name="file"; filename="{written}"') == ("file", name)
 
 
 @given(_NAMES)
-def test_an_escaped_and_an_extended_name_come_back(name: str) -> None:
-    """With backslashes before quotation marks and backslashes, and by RFC 5987."""
+def test_an_escaped_and_an_extended_name_are_decoded(name: str) -> None:
+    """One has backslashes before quotation marks and backslashes, the other follows RFC 5987."""
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')
     if "%" not in name:
         assert parse_part_names(f'form-data; name="file"; filename="{escaped}"') == ("file", name)
@@ -62,7 +62,7 @@ def test_an_escaped_and_an_extended_name_come_back(name: str) -> None:
 
 
 @given(st.text(max_size=200) | st.text("\";\\=*%'fname ", max_size=60))
-def test_any_header_has_names(header: str) -> None:
-    """Whatever stands there: two strings, never an exception."""
+def test_any_header_is_parsed(header: str) -> None:
+    """The result is two strings, never an exception."""
     field, file = parse_part_names(header)
     assert isinstance(field + file, str)

@@ -1,4 +1,4 @@
-"""The decode probe, on files as encoders, recorders and vandals leave them."""
+"""The decode probe, on good, unusual and damaged files."""
 
 from pathlib import Path
 
@@ -47,18 +47,18 @@ def test_every_format_gives_its_metadata(tmp_path: Path, kind: str, codec: str, 
     ],
 )
 def test_unusual_waves_are_accepted(tmp_path: Path, shape: dict[str, int], info: AudioInfo) -> None:
-    """8 bits, 96 kHz and 6 channels are music like any other."""
+    """8 bits, 96 kHz and 6 channels are valid audio."""
     assert probe(tmp_path / "song.wav", songs.wav(2.0, **shape)) == info
 
 
-def test_a_truncated_file_and_a_lying_header_are_accepted(tmp_path: Path) -> None:
-    """What can be decoded is taken; the analysis measures the true length and warns."""
+def test_a_truncated_file_and_a_wrong_header_are_accepted(tmp_path: Path) -> None:
+    """Decodable audio is accepted; the analysis measures the true length and warns."""
     assert probe(tmp_path / "cut.mp3", songs.encoded("mp3", 10.0)[:15_000]).codec == "mp3"
     assert probe(tmp_path / "lie.wav", songs.lying_wav()).channels == 1
 
 
-def test_a_copy_protected_file_is_refused_by_name(tmp_path: Path) -> None:
-    """Its owner is not sent looking for damage."""
+def test_a_copy_protected_file_is_rejected_as_such(tmp_path: Path) -> None:
+    """The message does not suggest that the file is damaged."""
     data = songs.encoded("m4a", 2.0)
     at = data.index(b"mp4a", data.index(b"stsd"))
     with pytest.raises(ProbeError, match="copy-protected"):
@@ -66,7 +66,7 @@ def test_a_copy_protected_file_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_silence_is_accepted(tmp_path: Path) -> None:
-    """Silence decodes; that it has no beats is for the analysis to say."""
+    """Silence can be decoded; the analysis reports that it has no beats."""
     silent = songs.wav()[:44] + bytes(2 * songs.RATE * 2)
     assert probe(tmp_path / "silent.wav", silent).declared_ms == 2000
 
@@ -85,17 +85,15 @@ def test_silence_is_accepted(tmp_path: Path) -> None:
         (songs.encoded("flac"), "mp3", "unsupported_format"),
     ],
 )
-def test_what_cannot_be_decoded_is_refused(
-    tmp_path: Path, data: bytes, container: Container, code: str
-) -> None:
+def test_undecodable_files_are_rejected(tmp_path: Path, data: bytes, container: Container, code: str) -> None:
     """The right first bytes are not enough."""
     with pytest.raises(ProbeError) as refused:
         probe(tmp_path / "song", data, container)
     assert refused.value.code == code
 
 
-def test_the_padding_of_an_encoder_is_no_reason_to_refuse(tmp_path: Path) -> None:
-    """A song of exactly the limit is accepted, whatever its encoder added, and so is one that declares too much."""
+def test_the_padding_of_an_encoder_is_accepted(tmp_path: Path) -> None:
+    """A song of exactly the limit is accepted with its padding, and so is one that declares too much."""
     assert probe(tmp_path / "six.mp3", songs.encoded("mp3", 60 * MAX_MINUTES)).codec == "mp3"
     vbr = bytearray(songs.encoded("mp3", 3.0))
     at = max(vbr.find(b"Xing"), vbr.find(b"Info"))
@@ -105,7 +103,7 @@ def test_the_padding_of_an_encoder_is_no_reason_to_refuse(tmp_path: Path) -> Non
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(songs.KINDS), st.integers(0, 15_000), st.binary(min_size=1, max_size=300))
-def test_damage_is_accepted_or_refused(tmp_path: Path, kind: str, where: int, damage: bytes) -> None:
+def test_damaged_files_are_accepted_or_rejected(tmp_path: Path, kind: str, where: int, damage: bytes) -> None:
     """A file with some bytes replaced gives metadata or a rejection with a known code."""
     data = bytearray(songs.encoded_once(kind))
     data[where : where + len(damage)] = damage

@@ -1,4 +1,4 @@
-"""Names from strangers."""
+"""File names and texts of clients, made safe."""
 
 import unicodedata
 
@@ -27,14 +27,14 @@ from k1_ingest.form.file_names import FALLBACK_NAME, sanitize_file_name, stem
         ("x" * 500 + ".flac", "x" * 195 + ".flac"),
     ],
 )
-def test_known_troubles(given_name: str, plain: str) -> None:
-    """Folders, control characters and reading-order tricks go; emoji, accents and the extension stay."""
+def test_known_problem_names_are_sanitized(given_name: str, plain: str) -> None:
+    """Folders, control characters and reading-order marks are removed; emoji, accents and the extension stay."""
     assert sanitize_file_name(given_name) == plain
 
 
 @given(st.text())
-def test_a_plain_name_is_harmless(name: str) -> None:
-    """Whatever was sent: one component, printable, short, never empty, and plain already when plain again."""
+def test_a_sanitized_name_is_safe(name: str) -> None:
+    """It is one printable component, short and not empty, and sanitizing it again changes nothing."""
     plain = sanitize_file_name(name)
     assert plain
     assert plain not in {".", ".."}
@@ -46,8 +46,8 @@ def test_a_plain_name_is_harmless(name: str) -> None:
 
 
 @given(st.text())
-def test_plain_text_is_one_line(text: str) -> None:
-    """No line breaks, no NUL (which PostgreSQL refuses), no blanks at the ends; the second time changes nothing."""
+def test_sanitized_text_is_one_line(text: str) -> None:
+    """It has no line breaks, no NUL (which PostgreSQL rejects), no blanks at the ends; doing it again changes nothing."""
     plain = sanitize_text(text)
     assert plain == plain.strip()
     assert "\x00" not in plain
@@ -56,7 +56,7 @@ def test_plain_text_is_one_line(text: str) -> None:
 
 
 def test_stems() -> None:
-    """The title of a song that came without one; a dot that is no extension's stays."""
+    """The stem is the title of a song without one; a dot that starts no extension stays."""
     names = ("song.mp3", "a.b.mp3", "noext", ".hidden", "Vol. 2 - the long ending of it", "x.")
     stems = ["song", "a.b", "noext", ".hidden", "Vol. 2 - the long ending of it", "x"]
     assert [stem(name) for name in names] == stems

@@ -1,4 +1,4 @@
-"""The form's fields."""
+"""The fields of the form of an upload."""
 
 import contextlib
 
@@ -26,14 +26,14 @@ def test_all_fields_are_read() -> None:
     )
 
 
-def test_blank_is_absent() -> None:
-    """A web form sends every field; those left empty mean nothing."""
+def test_blank_fields_are_absent() -> None:
+    """A web form sends every field; empty ones count as absent."""
     names = ("title", "artist", "tags", "preset", "priority")
     assert read_fields([(name, " ") for name in names]) == UploadForm()
 
 
-def test_every_problem_is_named_at_once() -> None:
-    """Nobody has to send a form five times to learn of five errors."""
+def test_every_fault_of_a_form_is_named_at_once() -> None:
+    """A person does not have to send a form five times to learn of five errors."""
     fields = [
         ("title", "x" * 301),
         ("preset", "polka"),
@@ -61,7 +61,7 @@ def test_tags_are_limited() -> None:
 @given(
     st.lists(st.tuples(st.sampled_from(["title", "artist", "tags", "preset", "priority", "x"]), st.text()))
 )
-def test_any_form_is_read_or_refused(fields: list[tuple[str, str]]) -> None:
-    """No input of a stranger ends in anything but a form or a rejection."""
+def test_any_form_is_read_or_rejected(fields: list[tuple[str, str]]) -> None:
+    """Any input gives a form or a rejection."""
     with contextlib.suppress(UploadRejectedError):
         read_fields(fields)

@@ -1,4 +1,4 @@
-"""`GET /health`: the readiness of every service, each asked at the same time."""
+"""`GET /health`: the readiness of every service, all asked at the same time."""
 
 import asyncio
 from http import HTTPStatus

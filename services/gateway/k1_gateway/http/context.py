@@ -18,7 +18,7 @@ _RESULT: Final = b'{"result":'
 
 @dataclass(frozen=True, slots=True)
 class GatewayContext:
-    """Connections and settings of the gateway. It has no data: each query goes to the service that owns the data."""
+    """The connections and settings of the gateway. Each query goes to the service that owns the data."""
 
     bus: Bus
     http: aiohttp.ClientSession

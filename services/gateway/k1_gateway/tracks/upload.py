@@ -1,4 +1,4 @@
-"""`POST /tracks/upload`: passes the form to ingest while it arrives, and the response back. The gateway stores nothing."""
+"""`POST /tracks/upload`: passes the form to ingest while it arrives, without storing it, and returns the response."""
 
 import json
 from collections.abc import AsyncIterator
