@@ -1,12 +1,13 @@
 """The fields of the form of an upload."""
 
 import contextlib
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_contracts.upload_form import UploadForm
+from k1_contracts.upload_form import UploadForm, write_fields
 from k1_ingest.errors import UploadRejectedError
 from k1_ingest.form.fields import read_fields
 
@@ -65,3 +66,16 @@ def test_any_form_is_read_or_rejected(fields: list[tuple[str, str]]) -> None:
     """Any input gives a form or a rejection."""
     with contextlib.suppress(UploadRejectedError):
         read_fields(fields)
+
+
+@given(
+    title=st.none() | st.just("My song"),
+    artist=st.none() | st.just("DJ 🎧"),
+    tags=st.lists(st.sampled_from(["dark", "peak time", "loud"]), unique=True),
+    preset=st.none() | st.sampled_from(["edm", "jazz"]),
+    priority=st.none() | st.integers(1, 10),
+)
+def test_written_fields_are_read_back(**values: Any) -> None:
+    """The command line writes a form with the contract with which ingest reads it; absent fields get the defaults."""
+    given_values = {name: value for name, value in values.items() if value is not None}
+    assert read_fields(list(write_fields(**values).items())) == UploadForm(**given_values)
