@@ -83,7 +83,7 @@ class UploadHandler:
 _UNAVAILABLE = UploadRejectedError(
     "dependency_unavailable",
     503,
-    "The song cannot be taken in at the moment; send the same upload again in a few seconds.",
+    "The song cannot be accepted at the moment; send the same upload again in a few seconds.",
 )
 _BUSY = UploadRejectedError("busy", 503, "Too many uploads are under way; try again in a few seconds.")
 

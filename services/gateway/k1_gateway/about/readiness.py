@@ -21,6 +21,7 @@ from k1_contracts.deployments import ListDeployments
 from k1_contracts.graph_queries import ListPresets
 from k1_contracts.queries import ListJobs
 from k1_gateway.http.context import GatewayContext
+from k1_platform.errors import TransientError
 
 _TIMEOUT_S: Final = 2.0
 """For each service, all at the same time."""
@@ -71,9 +72,9 @@ class DependencyReport:
         try:
             async with self.context.http.get(url, timeout=timeout) as response:
                 if response.status != HTTPStatus.OK:
-                    raise RuntimeError("The ingest service is not ready.")
+                    raise TransientError("The ingest service is not ready.")
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise RuntimeError("The ingest service does not answer; try again in a moment.") from error
+            raise TransientError("The ingest service does not answer; try again in a moment.") from error
 
 
 async def _outcome(check: Awaitable[None]) -> str:

@@ -36,7 +36,7 @@ def _method_not_allowed(path: str, endpoints: Iterable[Endpoint]) -> web.RouteDe
     methods = {endpoint.method for endpoint in endpoints if endpoint.path == path}
     allowed = methods | ({"HEAD"} if "GET" in methods else set[str]())
 
-    async def refuse(request: web.Request) -> web.StreamResponse:
+    async def reject(request: web.Request) -> web.StreamResponse:
         raise web.HTTPMethodNotAllowed(request.method, allowed)
 
-    return web.route("*", BASE_PATH + path, refuse)
+    return web.route("*", BASE_PATH + path, reject)

@@ -36,7 +36,7 @@ async def upload_track(context: GatewayContext, request: web.Request, _: Endpoin
     except (aiohttp.ClientError, TimeoutError) as error:
         if body.error is not None:
             raise body.error from error
-        detail = "The upload could not be taken in; send the same file again in a moment."
+        detail = "The upload could not be accepted; send the same file again in a moment."
         raise ProblemError("service_unavailable", 503, detail) from error
 
 
@@ -71,7 +71,7 @@ def _client_response(status: int, retry_after: str | None, body: bytes) -> web.R
         faults = [Fault.model_validate(fault) for fault in rejection.get("errors", [])]
         problem = ProblemError(rejection["code"], status, rejection["message"], errors=faults)
     except (ValueError, KeyError, TypeError, ValidationError) as error:
-        detail = "The upload could not be taken in; try again in a moment."
+        detail = "The upload could not be accepted; try again in a moment."
         raise ProblemError("bad_gateway", 502, detail) from error
     if retry_after:
         problem.headers["Retry-After"] = retry_after
