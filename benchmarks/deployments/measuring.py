@@ -14,9 +14,10 @@ from pathlib import Path
 
 from benchmarks.deployments.one_by_one import OneByOne
 from k1_contracts import subjects
-from k1_contracts.deployments import ControlDeployment, DeploymentView, RequestDeployment, Strategy
-from k1_contracts.fleet import AddDevices, DevicesAdded
 from k1_contracts.ids import new_id
+from k1_contracts.messages.deployment_queries import ControlDeployment, DeploymentView
+from k1_contracts.messages.deployments import RequestDeployment, Strategy
+from k1_contracts.messages.devices import AddDevices, DevicesAdded
 from k1_deploy.devices.link import DeviceLink
 from k1_deploy.driving.bundles import Bundles
 from k1_platform.objects import ObjectStore

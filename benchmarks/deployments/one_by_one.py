@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from uuid import uuid4
 
-from k1_contracts.devices import Activate, Deactivate, DeviceCommand, DeviceReply, Info, Verb
+from k1_contracts.messages.device_link import Activate, Deactivate, DeviceCommand, DeviceReply, Info, Verb
 from k1_deploy.devices.link import DeviceLink
 from k1_deploy.driving.bundles import Bundles, source_of
 from tests.chaos.shows import Show

@@ -5,14 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from k1_contracts.deployments import (
+from k1_contracts.messages.deployment_queries import DeploymentView, DeviceDeployment, LogLine
+from k1_contracts.messages.deployments import (
     ENDED,
     DeploymentChange,
     DeploymentStatus,
-    DeploymentView,
-    DeviceDeployment,
     DeviceOutcome,
-    LogLine,
     StepName,
     StepView,
 )

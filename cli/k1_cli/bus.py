@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from k1_cli.errors import CommandError
 from k1_cli.hints import k1_command
 from k1_contracts.base import Contract
-from k1_contracts.queries import Answer
+from k1_contracts.rpc import Answer
 from k1_platform.nats_connection import connect_briefly
 from k1_platform.settings import NatsSettings
 

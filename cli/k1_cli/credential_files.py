@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from k1_cli.errors import CommandError
 from k1_cli.hints import k1_command
 from k1_cli.provisioning import ENDINGS, SERVERS, TRUSTED_KEYS
-from k1_contracts.devices import Transport
-from k1_contracts.fleet import DeviceCredential, DeviceServers
+from k1_contracts.messages.device_link import Transport
+from k1_contracts.messages.devices import DeviceCredential, DeviceServers
 from k1_platform.nats_jwt import parse_credentials
 from k1_simulator.identity import Identity
 

@@ -15,7 +15,8 @@ from k1_cli.errors import CommandError
 from k1_cli.gateway import Gateway
 from k1_cli.lookup import song_title
 from k1_cli.watching import render
-from k1_contracts.deployments import DeploymentChange, DeploymentView
+from k1_contracts.messages.deployment_queries import DeploymentView
+from k1_contracts.messages.deployments import DeploymentChange
 
 _PATIENCE_S: Final = 60.0
 _PAUSE_S: Final = 0.5

@@ -9,7 +9,7 @@ from typing import Final
 from k1_cli.embedded.home import Home
 from k1_cli.embedded.network import Network, check_names, checked_address
 from k1_cli.errors import CommandError
-from k1_contracts.fleet import DeviceServers
+from k1_contracts.messages.devices import DeviceServers
 from k1_platform.tls import client_context, server_context
 
 TLS_FOLDER: Final = "tls"

@@ -9,7 +9,7 @@ from k1_cli.errors import CommandError
 from k1_cli.formatting import display_name, one_line, readable
 from k1_cli.gateway import Gateway, JsonObject, NotFoundError
 from k1_cli.hints import k1_command
-from k1_contracts.devices import DEVICE_ID
+from k1_contracts.messages.device_link import DEVICE_ID
 
 _TRACK_ID: Final = re.compile(r"trk_[0-9A-Z]{26}")
 _DEPLOYMENT_ID: Final = re.compile(r"dep_[0-9A-Z]{26}")

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from k1_cli.bus import ask, connect_client
 from k1_cli.errors import CommandError
 from k1_contracts import subjects
-from k1_contracts.devices import Transport
-from k1_contracts.fleet import (
+from k1_contracts.messages.device_link import Transport
+from k1_contracts.messages.devices import (
     AddDevices,
     DeviceCredential,
     DevicesAdded,

@@ -9,7 +9,7 @@ from k1_cli.embedded.home import Home
 from k1_cli.embedded.network import LOOPBACK, Network
 from k1_cli.errors import CommandError
 from k1_cli.hints import k1_command
-from k1_contracts.fleet import DeviceServers
+from k1_contracts.messages.devices import DeviceServers
 from k1_platform.settings import NatsSettings
 
 

@@ -30,8 +30,8 @@ from k1_cli.provisioning import (
     write_credentials,
 )
 from k1_cli.running import RunningStack, need_stack
-from k1_contracts.devices import Transport
-from k1_contracts.fleet import DevicesAdded, DeviceServers
+from k1_contracts.messages.device_link import Transport
+from k1_contracts.messages.devices import DevicesAdded, DeviceServers
 from k1_platform.secret_files import write_whole
 from k1_platform.settings import NatsSettings
 from k1_simulator.event_log import Change

@@ -13,7 +13,7 @@ from k1_cli.embedded import EmbeddedStack
 from k1_cli.errors import CommandError
 from k1_cli.running import Part, RunningStack
 from k1_cli.services import readiness
-from k1_contracts.fleet import DeviceServers
+from k1_contracts.messages.devices import DeviceServers
 from k1_platform.dead_letter_queue import count_dead_letters
 from k1_platform.settings import NatsSettings
 

@@ -13,8 +13,8 @@ from rich.text import Text
 from k1_cli.board import OVER, Board, DeviceRow, describe_failure
 from k1_cli.formatting import display_name
 from k1_cli.grid import Grid
-from k1_contracts.deployments import DeviceOutcome, StepName, StepView
 from k1_contracts.escaping import escape_controls
+from k1_contracts.messages.deployments import DeviceOutcome, StepName, StepView
 
 MOST_ROWS: Final = 40
 _MOST_TROUBLED: Final = 15

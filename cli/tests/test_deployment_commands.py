@@ -18,8 +18,31 @@ from prometheus_client import CollectorRegistry
 
 from cli.tests.deployment_samples import DEPLOYMENT, TRACK, at, rollout, step, view
 from k1_cli.embedded.home import Home
-from k1_contracts import deployments, fleet, queries, subjects
-from k1_contracts.deployments import DeviceDeployment
+from k1_contracts import subjects
+from k1_contracts.messages.deployment_queries import (
+    ControlDeployment,
+    DeploymentPage,
+    DeploymentPlan,
+    DeploymentView,
+    DeviceDeployment,
+    GetDeployment,
+    ListDeployments,
+    PlanDeployment,
+)
+from k1_contracts.messages.deployments import DeploymentChange
+from k1_contracts.messages.devices import (
+    AddDevices,
+    DeviceCredential,
+    DevicePage,
+    DevicesAdded,
+    DeviceServers,
+    DevicesRevoked,
+    DeviceView,
+    GetDevice,
+    ListDevices,
+    RevokeDevices,
+)
+from k1_contracts.messages.tracks import GetTrack, TrackDetail
 from k1_platform.broker import Bus, connect, make_broker
 from k1_platform.rpc import AnswerError, answer
 from k1_platform.secret_files import write_whole
@@ -29,9 +52,7 @@ from tests.support.service_process import RunningService, running_service
 
 GOLDEN = Path(__file__).parents[2] / "libs" / "contracts" / "tests" / "golden"
 KEYS = '{"keys": []}'
-SERVERS = fleet.DeviceServers(
-    nats_url="tls://10.0.0.1:4222", mqtt_url="mqtts://10.0.0.1:8883", ca="a certificate"
-)
+SERVERS = DeviceServers(nats_url="tls://10.0.0.1:4222", mqtt_url="mqtts://10.0.0.1:8883", ca="a certificate")
 
 
 def golden(model: Any) -> Any:
@@ -105,24 +126,24 @@ class Deploy:
     """Deploy and the catalogue, as far as the commands can tell."""
 
     bus: Bus
-    view: deployments.DeploymentView | None = None
+    view: DeploymentView | None = None
     would_start: bool = True
-    devices: list[fleet.DeviceView] = field(default_factory=list)
+    devices: list[DeviceView] = field(default_factory=list)
     refusal: AnswerError | None = None
     asked: list[Any] = field(default_factory=list)
 
     def subscribe(self) -> None:
         subject = subjects
         for name, model, function in (
-            (subject.RPC_TRACK_GET, queries.GetTrack, self._track),
-            (subject.RPC_DEPLOYMENT_PLAN, deployments.PlanDeployment, self._plan),
-            (subject.RPC_DEPLOYMENT_GET, deployments.GetDeployment, self._get),
-            (subject.RPC_DEPLOYMENT_LIST, deployments.ListDeployments, self._list),
-            (subject.RPC_DEPLOYMENT_CONTROL, deployments.ControlDeployment, self._get),
-            (subject.RPC_DEVICE_LIST, fleet.ListDevices, self._list_devices),
-            (subject.RPC_DEVICE_GET, fleet.GetDevice, self._device),
-            (subject.RPC_DEVICE_ADD, fleet.AddDevices, self._add),
-            (subject.RPC_DEVICE_REVOKE, fleet.RevokeDevices, self._revoke),
+            (subject.RPC_TRACK_GET, GetTrack, self._track),
+            (subject.RPC_DEPLOYMENT_PLAN, PlanDeployment, self._plan),
+            (subject.RPC_DEPLOYMENT_GET, GetDeployment, self._get),
+            (subject.RPC_DEPLOYMENT_LIST, ListDeployments, self._list),
+            (subject.RPC_DEPLOYMENT_CONTROL, ControlDeployment, self._get),
+            (subject.RPC_DEVICE_LIST, ListDevices, self._list_devices),
+            (subject.RPC_DEVICE_GET, GetDevice, self._device),
+            (subject.RPC_DEVICE_ADD, AddDevices, self._add),
+            (subject.RPC_DEVICE_REVOKE, RevokeDevices, self._revoke),
         ):
             answer(self.bus.broker, name, model, self._noted(function))
 
@@ -139,16 +160,16 @@ class Deploy:
         """Questions of one kind: the gateway may still follow a deployment of an earlier test."""
         return [question for question in self.asked if isinstance(question, model)]
 
-    async def tell(self, change: deployments.DeploymentChange) -> None:
+    async def tell(self, change: DeploymentChange) -> None:
         """To whoever watches a deployment; the gateway gave it its id."""
-        for id_ in {question.deployment_id for question in self.of(deployments.GetDeployment)}:
+        for id_ in {question.deployment_id for question in self.of(GetDeployment)}:
             await self.bus.client.publish(subjects.live_deployment(id_), change.to_json())
 
     def _track(self, _: Any) -> Any:
-        return golden(queries.TrackDetail)
+        return golden(TrackDetail)
 
     def _plan(self, _: Any) -> Any:
-        return golden(deployments.DeploymentPlan).model_copy(update={"would_start": self.would_start})
+        return golden(DeploymentPlan).model_copy(update={"would_start": self.would_start})
 
     def _get(self, question: Any) -> Any:
         if self.view is None:
@@ -157,18 +178,18 @@ class Deploy:
 
     def _list(self, _: Any) -> Any:
         assert self.view is not None
-        return deployments.DeploymentPage(total=1, items=[self.view])
+        return DeploymentPage(total=1, items=[self.view])
 
-    def _list_devices(self, question: fleet.ListDevices) -> Any:
+    def _list_devices(self, question: ListDevices) -> Any:
         end = question.offset + question.limit
-        return fleet.DevicePage(total=len(self.devices), items=self.devices[question.offset : end])
+        return DevicePage(total=len(self.devices), items=self.devices[question.offset : end])
 
     def _device(self, _: Any) -> Any:
-        return golden(fleet.DeviceView)
+        return golden(DeviceView)
 
-    def _add(self, question: fleet.AddDevices) -> Any:
+    def _add(self, question: AddDevices) -> Any:
         credentials = [
-            fleet.DeviceCredential(
+            DeviceCredential(
                 device_id=name,
                 transport=question.transport,
                 secret=f"secret of {name}",
@@ -176,10 +197,10 @@ class Deploy:
             )
             for name in question.device_ids
         ]
-        return fleet.DevicesAdded(credentials=credentials, trusted_keys=KEYS, servers=SERVERS)
+        return DevicesAdded(credentials=credentials, trusted_keys=KEYS, servers=SERVERS)
 
-    def _revoke(self, question: fleet.RevokeDevices) -> Any:
-        return fleet.DevicesRevoked(device_ids=question.device_ids)
+    def _revoke(self, question: RevokeDevices) -> Any:
+        return DevicesRevoked(device_ids=question.device_ids)
 
 
 @pytest.fixture
@@ -214,9 +235,7 @@ async def test_credentials_are_files_for_their_owner_alone(k1: K1, deploy: Deplo
     assert {mode(path) for path in folder.iterdir()} == {0o600}
     assert mode(folder) == 0o700
     assert "secret of" not in done.stdout + done.stderr
-    assert deploy.of(fleet.AddDevices) == [
-        fleet.AddDevices(device_ids=["left-01", "left-02", "left-03"], group="stage")
-    ]
+    assert deploy.of(AddDevices) == [AddDevices(device_ids=["left-01", "left-02", "left-03"], group="stage")]
 
 
 async def test_mqtt_has_user_and_password(k1: K1, deploy: Deploy, tmp_path: Path) -> None:
@@ -233,9 +252,7 @@ async def test_mqtt_has_user_and_password(k1: K1, deploy: Deploy, tmp_path: Path
         "tls": True,
         "ca": "a certificate",
     }
-    assert deploy.of(fleet.AddDevices) == [
-        fleet.AddDevices(device_ids=["k1-a"], transport="mqtt", renew=True)
-    ]
+    assert deploy.of(AddDevices) == [AddDevices(device_ids=["k1-a"], transport="mqtt", renew=True)]
 
 
 async def test_secrets_are_printed_only_when_asked_for(k1: K1, deploy: Deploy) -> None:
@@ -252,12 +269,12 @@ async def test_what_deploy_refuses_is_one_sentence(k1: K1, deploy: Deploy, tmp_p
     done = await k1("devices", "add", "k1-a")
     assert (done.returncode, done.stderr) == (1, "k1: There is a device k1-a already. (device_exists)\n")
     assert list((k1.home.root / "devices").iterdir()) == []
-    asked = len(deploy.of(fleet.AddDevices))
+    asked = len(deploy.of(AddDevices))
     (tmp_path / "file").touch()
     done = await k1("devices", "add", "k1-a", "--out", str(tmp_path / "file" / "x"))
     assert done.returncode == 1
     assert "nothing was added" in done.stderr
-    assert len(deploy.of(fleet.AddDevices)) == asked
+    assert len(deploy.of(AddDevices)) == asked
 
 
 async def test_without_deploy_it_is_said(k1: K1) -> None:
@@ -269,16 +286,16 @@ async def test_without_deploy_it_is_said(k1: K1) -> None:
 async def test_devices_are_revoked(k1: K1, deploy: Deploy) -> None:
     done = await k1("devices", "revoke", "k1-a", "k1-b")
     assert (done.returncode, done.stdout) == (0, "revoked: k1-a, k1-b\n")
-    assert deploy.of(fleet.RevokeDevices) == [fleet.RevokeDevices(device_ids=["k1-a", "k1-b"])]
+    assert deploy.of(RevokeDevices) == [RevokeDevices(device_ids=["k1-a", "k1-b"])]
 
 
 async def test_devices_are_listed_page_by_page(k1: K1, deploy: Deploy) -> None:
     """All of them, however many; as a table and as JSON."""
-    one = golden(fleet.DeviceView)
+    one = golden(DeviceView)
     deploy.devices = [one.model_copy(update={"id": f"k1-{number}"}) for number in range(1200)]
     done = await k1("devices", "list", "--group", "stage", "--json")
     assert [item["id"] for item in done.json["items"]] == [f"k1-{number}" for number in range(1200)]
-    asked = deploy.of(fleet.ListDevices)
+    asked = deploy.of(ListDevices)
     assert [question.offset for question in asked] == [0, 1000]
     assert {question.group for question in asked} == {"stage"}
     deploy.devices = deploy.devices[:2]
@@ -300,8 +317,8 @@ async def test_an_order_carries_every_option(k1: K1, deploy: Deploy) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.json["status"] == "queued"
-    assert deploy.of(deployments.PlanDeployment) == [
-        deployments.PlanDeployment.model_validate(
+    assert deploy.of(PlanDeployment) == [
+        PlanDeployment.model_validate(
             {
                 "track_id": TRACK,
                 "version": 3,
@@ -318,12 +335,12 @@ async def test_an_order_carries_every_option(k1: K1, deploy: Deploy) -> None:
 async def test_all_devices_and_the_current_version(k1: K1, deploy: Deploy) -> None:
     """`--all` names every device; a downbeat is one of the playing track's current version."""
     deploy.view = rollout(2)
-    one = golden(fleet.DeviceView)
+    one = golden(DeviceView)
     deploy.devices = [one.model_copy(update={"id": f"k1-{number}"}) for number in range(3)]
     done = await k1("deploy", TRACK, "--all", "--on-downbeat", f"{TRACK}@2026-05-01T20:00:00Z")
     assert done.returncode == 0, done.stderr
-    (order,) = deploy.of(deployments.PlanDeployment)
-    current = golden(queries.TrackDetail).track.current_version
+    (order,) = deploy.of(PlanDeployment)
+    current = golden(TrackDetail).track.current_version
     assert (order.device_ids, order.version, order.activation.version) == (
         ["k1-0", "k1-1", "k1-2"],
         current,
@@ -376,7 +393,7 @@ async def test_watching_ends_with_the_deployment(
         "deploy", TRACK, "--devices", "k1-a", "--watch", "--png", str(picture), "--json"
     )
     failed = step("stage", 0, 1, "failed", detail="no_space: 3 MB are missing")
-    told = deployments.DeploymentChange(
+    told = DeploymentChange(
         deployment_id=DEPLOYMENT,
         status="activating",
         device_id="k1-a",
@@ -413,9 +430,7 @@ async def test_deployments_are_listed_shown_and_controlled(k1: K1, deploy: Deplo
     listed = await k1("deployments", "list", "--status", "succeeded", "--track", TRACK)
     assert DEPLOYMENT in listed.stdout
     assert "3 committed" in listed.stdout
-    assert deploy.of(deployments.ListDeployments) == [
-        deployments.ListDeployments(track_id=TRACK, status="succeeded", limit=20)
-    ]
+    assert deploy.of(ListDeployments) == [ListDeployments(track_id=TRACK, status="succeeded", limit=20)]
     shown = await k1("deployments", "show", DEPLOYMENT)
     assert "k1-01" in shown.stdout
     picture = tmp_path / "timeline.png"
@@ -427,7 +442,7 @@ async def test_deployments_are_listed_shown_and_controlled(k1: K1, deploy: Deplo
         done = await k1("deployments", action, DEPLOYMENT, "--reason", "the singer is late")
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f"{DEPLOYMENT}: succeeded")
-    controls = deploy.of(deployments.ControlDeployment)
+    controls = deploy.of(ControlDeployment)
     assert [control.action for control in controls] == ["cancel", "rollback", "pause", "resume"]
     assert {control.reason for control in controls} == {"the singer is late"}
 

@@ -22,8 +22,8 @@ from k1_cli.fleet_picture import FleetPicture
 from k1_cli.grid import Grid
 from k1_cli.timeline.drawing import draw_timeline
 from k1_cli.watching import render, sentence
-from k1_contracts.deployments import LogLine
 from k1_contracts.escaping import escape_controls
+from k1_contracts.messages.deployment_queries import LogLine
 from k1_simulator.event_log import Change
 
 HOSTILE = (

@@ -10,7 +10,7 @@ from k1_cli.console import LiteralConsole
 from k1_cli.errors import CommandError
 from k1_cli.fleet_picture import MOST_ROWS, FleetPicture
 from k1_cli.simulated import Plan, claimed, run_devices
-from k1_contracts.devices import RunningBundle
+from k1_contracts.messages.device_link import RunningBundle
 from k1_simulator.device import DeviceState
 from k1_simulator.event_log import Change
 

@@ -14,8 +14,8 @@ from k1_cli.grid import short_ids
 from k1_cli.status import ConsumerStatus, ServerStatus, ServiceStatus, SimulatedStatus, StackStatus
 from k1_cli.status_table import status_tables
 from k1_cli.watching import render
-from k1_contracts.devices import RunningBundle
-from k1_contracts.fleet import DeviceServers
+from k1_contracts.messages.device_link import RunningBundle
+from k1_contracts.messages.devices import DeviceServers
 from k1_simulator.device import DeviceState
 
 LONG = "W" * 40

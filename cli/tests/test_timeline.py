@@ -12,7 +12,7 @@ from cli.tests.deployment_samples import rollback, rollout, step, view
 from k1_cli.timeline.axis import LONG_S, duration, make_axis
 from k1_cli.timeline.drawing import draw_timeline
 from k1_cli.timeline.layout import MOST_ROWS, Timeline, lay_out
-from k1_contracts.deployments import DeploymentView, DeviceDeployment
+from k1_contracts.messages.deployment_queries import DeploymentView, DeviceDeployment
 
 STEPS = ("check", "stage", "activate", "verify", "observe", "commit", "discard", "rollback")
 OUTCOMES = (

@@ -11,7 +11,8 @@ from cli.tests.deployment_samples import DEPLOYMENT, at, rollback, rollout, step
 from k1_cli.board import Board
 from k1_cli.console import LiteralConsole
 from k1_cli.watching import MOST_ROWS, render, sentence
-from k1_contracts.deployments import DeploymentChange, DeploymentView, DeviceDeployment, LogLine
+from k1_contracts.messages.deployment_queries import DeploymentView, DeviceDeployment, LogLine
+from k1_contracts.messages.deployments import DeploymentChange
 
 
 def change(status: Any, seconds: float = 1.0, **more: Any) -> DeploymentChange:

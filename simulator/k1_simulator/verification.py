@@ -5,9 +5,9 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Final
 
-from k1_contracts.devices import ReplyCode
 from k1_contracts.firmware import FirmwareVersion
 from k1_contracts.graph import BundleManifest
+from k1_contracts.messages.device_link import ReplyCode
 from k1_graph.bundle.container import read_bundle
 from k1_graph.errors import BundleError, UnknownKeyError
 from k1_platform.threads import in_thread

@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from k1_contracts import subjects
-from k1_contracts.devices import COMMANDS, FINAL_STATUSES, DeviceReply, Verb
+from k1_contracts.messages.device_link import COMMANDS, FINAL_STATUSES, DeviceReply, Verb
 
 PATIENCE_S = 120.0
 """Ends a test that hangs; no promise is made about it."""

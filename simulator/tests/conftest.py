@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 
-from k1_contracts.devices import Transport
+from k1_contracts.messages.device_link import Transport
 from k1_platform.device_credentials import load_device_keys, mint
 from k1_platform.nats_jwt import KeyKind, KeyPair
 from k1_platform.objects import ObjectStore

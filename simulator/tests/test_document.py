@@ -7,8 +7,24 @@ from typing import Any
 
 import pytest
 
-from k1_contracts import devices
 from k1_contracts.base import Contract
+from k1_contracts.messages import device_link, telemetry
+from k1_contracts.messages.device_link import (
+    COMMANDS,
+    DEVICE_MAX_SUBSCRIPTIONS,
+    ChunkHeader,
+    DeviceBye,
+    DeviceCommand,
+    DeviceError,
+    DeviceErrorCode,
+    DeviceHello,
+    DeviceReply,
+    FetchChunk,
+    ReplyCode,
+    RunningBundle,
+)
+from k1_contracts.messages.telemetry import TelemetrySample
+from k1_contracts.streams import DEVICE_MESSAGE_MAX_BYTES
 from k1_deploy.devices.connections import MOST_CONNECTIONS
 from k1_deploy.gates import SPACE_MARGIN_BYTES
 from k1_graph.catalogue import catalogue
@@ -24,10 +40,15 @@ TEXT = (Path(__file__).parents[2] / "docs" / "device-link.md").read_text(encodin
 EXAMPLES = re.findall(r"```json (\w+)\n(.*?)```", TEXT, re.DOTALL)
 
 
+def _model(name: str) -> type[Contract]:
+    module = device_link if hasattr(device_link, name) else telemetry
+    return getattr(module, name)
+
+
 @pytest.mark.parametrize(("model", "example"), EXAMPLES, ids=[model for model, _ in EXAMPLES])
 def test_examples_are_valid(model: str, example: str) -> None:
     """Each example fits its model, field by field, without unknown fields."""
-    contract: type[Contract] = getattr(devices, model)
+    contract: type[Contract] = _model(model)
     body = json.loads(example)
     assert_within(body, json.loads(contract.model_validate(body).to_json()))
 
@@ -43,12 +64,12 @@ def assert_within(given: Any, read: Any) -> None:
 
 def test_every_verb_code_and_message_is_documented() -> None:
     """There is a section with an example for each verb, each code of a reply and each field of a reading."""
-    assert {model for model, _ in EXAMPLES} >= {model.__name__ for model in devices.COMMANDS.values()}
-    for verb in devices.COMMANDS:
+    assert {model for model, _ in EXAMPLES} >= {model.__name__ for model in COMMANDS.values()}
+    for verb in COMMANDS:
         assert f"### {verb}\n" in TEXT
-    for code in devices.ReplyCode.__args__:  # type: ignore[attr-defined]
+    for code in ReplyCode.__args__:  # type: ignore[attr-defined]
         assert f"`{code}`" in TEXT, code
-    for field in devices.TelemetrySample.model_fields:
+    for field in TelemetrySample.model_fields:
         assert f"`{field}`" in TEXT, field
 
 
@@ -83,17 +104,17 @@ def test_the_numbers_agree_with_the_code() -> None:
 
 TABLES = re.findall(r"<!-- fields: (\w+) -->\n\|[^\n]*\|\n\|[ |-]*\|\n((?:\|[^\n]*\|\n)+)", TEXT)
 MESSAGES = (
-    *devices.COMMANDS.values(), devices.DeviceHello, devices.RunningBundle, devices.DeviceBye, devices.DeviceReply,
-    devices.DeviceCommand, devices.FetchChunk, devices.ChunkHeader, devices.TelemetrySample, devices.DeviceError,
+    *COMMANDS.values(), DeviceHello, RunningBundle, DeviceBye, DeviceReply,
+    DeviceCommand, FetchChunk, ChunkHeader, TelemetrySample, DeviceError,
 )  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "table"), TABLES, ids=[name for name, _ in TABLES])
 def test_a_table_has_the_fields_of_the_contract(name: str, table: str) -> None:
     """Fields, types and requirements are in the same order; a command's own fields without the common ones."""
-    model = getattr(devices, name)
-    common = frozenset(devices.DeviceCommand.model_fields)
-    own = issubclass(model, devices.DeviceCommand) and model is not devices.DeviceCommand
+    model = _model(name)
+    common = frozenset(DeviceCommand.model_fields)
+    own = issubclass(model, DeviceCommand) and model is not DeviceCommand
     cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.strip().splitlines()]
     assert [row[:3] for row in cells] == rows(model, common if own else frozenset())
     assert all(row[3] for row in cells), "each field has a meaning"
@@ -101,8 +122,8 @@ def test_a_table_has_the_fields_of_the_contract(name: str, table: str) -> None:
 
 def test_every_message_has_a_table() -> None:
     """Commands without their own fields are the exception, and the document says so."""
-    common = set(devices.DeviceCommand.model_fields)
-    plain = {model for model in devices.COMMANDS.values() if set(model.model_fields) == common}
+    common = set(DeviceCommand.model_fields)
+    plain = {model for model in COMMANDS.values() if set(model.model_fields) == common}
     assert TEXT.count("No fields of its own.") == len(plain)
     assert {name for name, _ in TABLES} == {model.__name__ for model in MESSAGES if model not in plain}
 
@@ -116,7 +137,7 @@ def test_the_kinds_of_strings_agree_with_the_contracts() -> None:
 
 def test_every_code_of_an_error_is_documented() -> None:
     """Each code has a row, and each message that a device sends or gets has an example."""
-    for code in devices.DeviceErrorCode.__args__:  # type: ignore[attr-defined]
+    for code in DeviceErrorCode.__args__:  # type: ignore[attr-defined]
         assert f"| `{code}` | " in TEXT, code
     assert {model for model, _ in EXAMPLES} >= {
         "DeviceHello", "DeviceBye", "DeviceReply", "FetchChunk", "ChunkHeader", "TelemetrySample", "DeviceError",
@@ -125,9 +146,9 @@ def test_every_code_of_an_error_is_documented() -> None:
 
 def test_the_limits_agree_with_the_code() -> None:
     """These are the limits of messages, subscriptions, connections and errors, and the space that a deployment needs."""
-    kib = devices.DEVICE_MESSAGE_MAX_BYTES // 1024
+    kib = DEVICE_MESSAGE_MAX_BYTES // 1024
     assert f"| message to the server | {kib} KiB |" in TEXT
-    assert f"| subscriptions of a NATS connection | {devices.DEVICE_MAX_SUBSCRIPTIONS} |" in TEXT
+    assert f"| subscriptions of a NATS connection | {DEVICE_MAX_SUBSCRIPTIONS} |" in TEXT
     assert f"| connections of a credential | {MOST_CONNECTIONS} |" in TEXT
     assert f"the size of the bundle and {SPACE_MARGIN_BYTES // 1024} KiB more" in TEXT
     assert (BURST, PER_SECOND) == (5, 1)

@@ -10,7 +10,7 @@ import pytest
 from nats.aio.client import Client
 
 from k1_contracts import subjects
-from k1_contracts.devices import TelemetryBody, TelemetrySample
+from k1_contracts.messages.telemetry import TelemetryBody, TelemetrySample
 from k1_simulator.event_log import Change
 from k1_simulator.faults.models import (
     ActivateError,

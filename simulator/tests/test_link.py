@@ -14,16 +14,15 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from k1_contracts import subjects
-from k1_contracts.devices import (
+from k1_contracts.messages.device_link import (
     ChunkHeader,
     DeviceBye,
     DeviceHello,
     FetchChunk,
     Ping,
-    TelemetryBody,
-    TelemetrySample,
     Transport,
 )
+from k1_contracts.messages.telemetry import TelemetryBody, TelemetrySample
 from k1_platform.settings import NatsSettings
 from k1_simulator.device import DeviceState
 from k1_simulator.fleet import Fleet, FleetError

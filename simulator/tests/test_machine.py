@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from k1_contracts.devices import Verb
+from k1_contracts.messages.device_link import Verb
 from k1_simulator.state_machine.machine import Machine
 from k1_simulator.state_machine.transition import Arm, Disarm, StartTransfer, StopTransfer
 from simulator.tests.shows import (

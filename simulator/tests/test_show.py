@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from k1_contracts.devices import TelemetryBody, TelemetrySample
+from k1_contracts.messages.telemetry import TelemetryBody, TelemetrySample
 from k1_simulator.faults.fault_injector import FaultInjector
 from k1_simulator.playback.clock import DeviceClock
 from k1_simulator.playback.show import Show

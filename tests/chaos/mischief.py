@@ -10,7 +10,8 @@ from typing import Final
 from nats.aio.msg import Msg
 
 from k1_contracts import subjects
-from k1_contracts.deployments import ENDED, ControlDeployment, DeploymentChange, DeploymentView
+from k1_contracts.messages.deployment_queries import ControlDeployment, DeploymentView
+from k1_contracts.messages.deployments import ENDED, DeploymentChange
 from tests.chaos.scenarios import Disturbance, Scenario
 from tests.chaos.session import Session
 from tests.chaos.world import World

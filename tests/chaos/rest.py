@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from k1_contracts import streams
-from k1_contracts.deployments import ENDED
+from k1_contracts.messages.deployments import ENDED
 from k1_simulator.device import DeviceState
 from tests.chaos.scenarios import Scenario
 from tests.chaos.session import PATIENCE_S, Session

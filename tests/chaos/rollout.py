@@ -11,10 +11,10 @@ from random import Random
 from typing import Final
 
 from k1_contracts import subjects
-from k1_contracts.deployments import RequestDeployment, Strategy
-from k1_contracts.devices import AlarmKind, DeviceAlarm
-from k1_contracts.fleet import AddDevices, DevicesAdded
 from k1_contracts.ids import new_id
+from k1_contracts.messages.deployments import RequestDeployment, Strategy
+from k1_contracts.messages.devices import AddDevices, DevicesAdded
+from k1_contracts.messages.telemetry import AlarmKind, DeviceAlarm
 from k1_platform.settings import NatsSettings
 from k1_simulator.event_log import Change, FlashContents
 from k1_simulator.faults.models import DriftRamp, LowFps, Overheat

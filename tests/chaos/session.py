@@ -14,8 +14,8 @@ from pydantic import BaseModel
 
 from k1_contracts import streams, subjects
 from k1_contracts.base import Contract
-from k1_contracts.deployments import DeploymentView, GetDeployment
-from k1_contracts.queries import Answer
+from k1_contracts.messages.deployment_queries import DeploymentView, GetDeployment
+from k1_contracts.rpc import Answer
 from k1_platform.broker import make_event
 from k1_platform.database import DATABASE_ERRORS, Pool
 from k1_platform.dead_letter_queue import DeadLetter, list_dead_letters

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from k1_contracts.deployments import ActivateNow, DeploymentView, DeviceDeployment, Strategy
-from k1_contracts.devices import RunningBundle
+from k1_contracts.messages.deployment_queries import DeploymentView, DeviceDeployment
+from k1_contracts.messages.deployments import ActivateNow, Strategy
+from k1_contracts.messages.device_link import RunningBundle
 from k1_simulator.device import DeviceState
 from k1_simulator.event_log import FlashContents
 from tests.chaos.deployments import Stage, reproduction

@@ -21,9 +21,9 @@ from pydantic import SecretStr
 from k1_cli.embedded.stack import EmbeddedStack
 from k1_cli.nursery import Nursery
 from k1_contracts import streams, subjects
-from k1_contracts.bundles import BundleInfo, GetBundle
-from k1_contracts.graph_queries import KeySet, PublicKey
-from k1_contracts.queries import Answer
+from k1_contracts.messages.bundles import BundleInfo, GetBundle
+from k1_contracts.messages.graphs import KeySet, PublicKey
+from k1_contracts.rpc import Answer
 from k1_deploy.driving.bundles import remember_bundle
 from k1_deploy.migrate import migrate
 from k1_graph.bundle.container import key_id

@@ -13,8 +13,8 @@ import nats
 import pytest
 from nats.aio.msg import Msg
 
-from k1_contracts.commands import JobProgress
 from k1_contracts.genesis import GenesisMap
+from k1_contracts.messages.analysis import JobProgress
 from k1_platform.nats_connection import connect_options
 from tests.support import songs
 from tests.support.system import System, until

@@ -20,8 +20,8 @@ from k1_cli.listening import Listening
 from k1_cli.provisioning import write_credentials
 from k1_cli.simulated import Plan, run_devices
 from k1_contracts import subjects
-from k1_contracts.devices import Transport
-from k1_contracts.fleet import DevicesAdded
+from k1_contracts.messages.device_link import Transport
+from k1_contracts.messages.devices import DevicesAdded
 from k1_platform.device_credentials import load_device_keys, mint
 from k1_platform.nats_connection import connect_options
 from k1_platform.nats_jwt import KeyKind, KeyPair

@@ -8,8 +8,8 @@ from nats.js import JetStreamContext
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
-from k1_contracts.events import AnalysisCancelled
 from k1_contracts.ids import new_id
+from k1_contracts.messages.analysis import AnalysisCancelled
 from k1_contracts.streams import EVENTS
 from k1_platform.broker import connect, make_broker, make_event
 from k1_platform.database import Pool, open_pool

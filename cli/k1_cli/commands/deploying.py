@@ -18,7 +18,7 @@ from k1_cli.options import HomeOption, JsonOption
 
 if TYPE_CHECKING:
     from k1_cli.gateway import Gateway
-    from k1_contracts.deployments import Check, DeploymentPlan, DevicePlan
+    from k1_contracts.messages.deployment_queries import Check, DeploymentPlan, DevicePlan
 
 
 def deploy(
@@ -148,7 +148,7 @@ def _watch(gateway: "Gateway", deployment_id: str, png: Path | None, as_json: bo
 
 
 def _show_plan(answer: dict[str, Any], as_json: bool) -> None:
-    from k1_contracts.deployments import DeploymentPlan
+    from k1_contracts.messages.deployment_queries import DeploymentPlan
 
     if as_json:
         print_json(answer)

@@ -14,7 +14,7 @@ from k1_cli.hints import k1_command
 from k1_cli.options import HomeOption, JsonOption
 
 if TYPE_CHECKING:
-    from k1_contracts.deployments import DeploymentPage, DeploymentSummary, DeploymentView
+    from k1_contracts.messages.deployment_queries import DeploymentPage, DeploymentSummary, DeploymentView
 
 IdArgument = Annotated[str, typer.Argument(help="Its id, a prefix of it, or the song's title.", metavar="ID")]
 ReasonOption = Annotated[str | None, typer.Option(help="Why, for the audit trail.")]
@@ -37,7 +37,7 @@ def list_all(
     Example: ./k1 deployments list --status rollback_pending
     """
     from k1_cli.lookup import find_track, song_titles
-    from k1_contracts.deployments import DeploymentPage
+    from k1_contracts.messages.deployment_queries import DeploymentPage
 
     with open_gateway(home) as gateway:
         track_id = find_track(gateway, track) if track else None
@@ -63,7 +63,7 @@ def show(
     Example: ./k1 deployments show dep_01JABCDEF --png timeline.png
     """
     from k1_cli.lookup import find_deployment, song_title
-    from k1_contracts.deployments import DeploymentView
+    from k1_contracts.messages.deployment_queries import DeploymentView
 
     with open_gateway(home) as gateway:
         document = gateway.deployment(find_deployment(gateway, deployment_id))
@@ -124,7 +124,7 @@ def draw(view: "DeploymentView", title: str, path: Path) -> None:
 def _control(home: Path, deployment_id: str, action: str, reason: str | None) -> None:
     from k1_cli.lookup import find_deployment
     from k1_cli.ordering import login
-    from k1_contracts.deployments import DeploymentView
+    from k1_contracts.messages.deployment_queries import DeploymentView
 
     told = {"requested_by": login(), **({"reason": reason} if reason else {})}
     with open_gateway(home) as gateway:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from k1_cli.gateway import Gateway
-    from k1_contracts.fleet import DevicesAdded, DeviceView
+    from k1_contracts.messages.devices import DevicesAdded, DeviceView
 
 _FOLDER = "devices"
 
@@ -51,7 +51,7 @@ def add(
     from k1_cli.listening import network_lines
     from k1_cli.provisioning import add_devices, make_folder, numbered, portions, write_credentials
     from k1_cli.running import need_stack
-    from k1_contracts.fleet import DeviceServers
+    from k1_contracts.messages.devices import DeviceServers
 
     if bool(device_ids) == (count is not None):
         raise typer.BadParameter("give ids, or --count")
@@ -172,7 +172,7 @@ def watch(
     from k1_cli.errors import CommandError
     from k1_cli.gateway import NotFoundError
     from k1_cli.running import need_stack
-    from k1_contracts.devices import DeviceId
+    from k1_contracts.messages.device_link import DeviceId
 
     try:
         TypeAdapter(DeviceId).validate_python(device_id)
@@ -213,7 +213,7 @@ def watch(
 def all_devices(gateway: "Gateway", *, group: str | None = None, revoked: bool = False) -> "list[DeviceView]":
     """Return all devices, or those of a group."""
     from k1_cli import lookup
-    from k1_contracts.fleet import DeviceView
+    from k1_contracts.messages.devices import DeviceView
 
     of_group = {} if group is None else {"group": group}
     found = lookup.all_devices(gateway, include_revoked=revoked, **of_group)
@@ -222,7 +222,7 @@ def all_devices(gateway: "Gateway", *, group: str | None = None, revoked: bool =
 
 def _print_secrets(added: "DevicesAdded") -> None:
     from k1_cli.provisioning import SERVERS, TRUSTED_KEYS, file_of
-    from k1_contracts.fleet import DeviceServers
+    from k1_contracts.messages.devices import DeviceServers
 
     servers = added.servers or DeviceServers()
     for credential in added.credentials:

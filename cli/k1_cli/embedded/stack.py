@@ -15,7 +15,7 @@ from k1_cli.embedded.network import Network
 from k1_cli.embedded.postgres import PostgresServer
 from k1_cli.embedded.s3 import S3Server
 from k1_cli.embedded.server import Server
-from k1_contracts.fleet import DeviceServers
+from k1_contracts.messages.devices import DeviceServers
 
 
 @dataclass(frozen=True)

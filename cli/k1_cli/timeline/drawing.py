@@ -7,7 +7,7 @@ from typing import Final
 from k1_cli.formatting import cut_middle, display_name
 from k1_cli.timeline.layout import Bar, Moment, Row, Timeline, Tone, lay_out
 from k1_cli.timeline.sheet import Sheet
-from k1_contracts.deployments import DeploymentView
+from k1_contracts.messages.deployment_queries import DeploymentView
 
 _WIDTH, _LEFT, _RIGHT, _EDGE = 13.0, 2.35, 1.55, 0.3
 _TITLE, _LEGEND, _MOMENT, _MARKS, _TICKS, _LINE = 0.98, 0.34, 0.2, 0.24, 0.42, 0.2

@@ -11,14 +11,8 @@ from typing import Final, Literal
 from k1_cli.board import describe_failure
 from k1_cli.formatting import count_of, display_name
 from k1_cli.timeline.axis import Axis, duration, make_axis
-from k1_contracts.deployments import (
-    DeploymentView,
-    DeviceDeployment,
-    DeviceOutcome,
-    LogLine,
-    StepName,
-    StepView,
-)
+from k1_contracts.messages.deployment_queries import DeploymentView, DeviceDeployment, LogLine
+from k1_contracts.messages.deployments import DeviceOutcome, StepName, StepView
 
 MOST_ROWS: Final = 60
 """With more devices, those with the same fate share a row."""

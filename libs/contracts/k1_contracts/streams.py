@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from k1_contracts import subjects
-from k1_contracts.devices import DEVICE_MESSAGE_MAX_BYTES
 
 MIB = 1024 * 1024
+DEVICE_MESSAGE_MAX_BYTES: Final = 64 * 1024
+"""The longest message that a device may send; the server ends the connection of one that sends more."""
 
 
 @dataclass(frozen=True, slots=True)

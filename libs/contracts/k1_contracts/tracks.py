@@ -32,6 +32,8 @@ Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
 Priority = Annotated[int, Field(ge=1, le=10)]
 DEFAULT_PRIORITY = 5
+Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
+"""Of a track; at most what a PostgreSQL integer holds."""
 
 F_MEASURE_WARNING = 0.80
 """Below it a track's status is `warning`."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from k1_contracts.devices import DEVICE_ID, Transport
-from k1_contracts.fleet import DeviceCredential
+from k1_contracts.messages.device_link import DEVICE_ID, Transport
+from k1_contracts.messages.devices import DeviceCredential
 from k1_platform import nats_claims
 from k1_platform.nats_jwt import KeyPair, credentials_text, encode
 from k1_platform.nats_keys import read_key

@@ -17,7 +17,8 @@ from pydantic import ValidationError
 
 from k1_contracts import subjects
 from k1_contracts.base import Contract
-from k1_contracts.devices import DEVICE_MESSAGE_MAX_BYTES, DeviceError, DeviceErrorCode
+from k1_contracts.messages.device_link import DeviceError, DeviceErrorCode
+from k1_contracts.streams import DEVICE_MESSAGE_MAX_BYTES
 
 BURST: Final = 5
 """Errors that a device gets at once."""

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from k1_contracts.devices import DEVICE_MAX_SUBSCRIPTIONS, DEVICE_MESSAGE_MAX_BYTES
+from k1_contracts.messages.device_link import DEVICE_MAX_SUBSCRIPTIONS
+from k1_contracts.streams import DEVICE_MESSAGE_MAX_BYTES
 from k1_platform.nats_jwt import Claims
 
 PRELOAD_ISSUED_AT: Final = 1

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from k1_contracts.base import Contract
 from k1_contracts.graph import Violation
-from k1_contracts.queries import Answer, RpcError
+from k1_contracts.rpc import Answer, RpcError
 from k1_platform.errors import TransientError
 from k1_platform.tasks import contained
 

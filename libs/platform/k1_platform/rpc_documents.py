@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 from faststream.nats import NatsBroker, NatsMessage, NatsResponse
 
 from k1_contracts.base import Contract
-from k1_contracts.queries import Answer
+from k1_contracts.rpc import Answer
 from k1_platform.broker import Bus
 from k1_platform.rpc import (
     ASK_TIMEOUT_S,

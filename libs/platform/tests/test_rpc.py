@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts.base import Contract
-from k1_contracts.queries import Answer
+from k1_contracts.rpc import Answer
 from k1_platform.broker import Bus, broker_options, connect
 from k1_platform.rpc import TIMEOUT_HEADER, AnswerError, answer, ask
 from k1_platform.rpc_documents import Document, answer_document, ask_document

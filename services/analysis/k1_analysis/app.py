@@ -13,8 +13,8 @@ from k1_analysis.runner import JobRunner
 from k1_analysis.settings import AnalysisSettings
 from k1_analysis.worker import Worker
 from k1_contracts import streams, subjects
-from k1_contracts.graph_queries import ListPresets, SimulateGraph
-from k1_contracts.queries import ListWorkers
+from k1_contracts.messages.analysis import ListWorkers
+from k1_contracts.messages.graphs import ListPresets, SimulateGraph
 from k1_platform.children import ChildPool, Limits
 from k1_platform.consuming import consume_table
 from k1_platform.health import durable_check

@@ -15,9 +15,9 @@ from k1_analysis.job import Made, MadeFile, described
 from k1_analysis.show import Run, recommended, write_graph, write_run
 from k1_analysis.summary import notices, summarised
 from k1_contracts.base import rfc3339
-from k1_contracts.commands import BeatPreview
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import GraphDocument
+from k1_contracts.messages.analysis import BeatPreview
 from k1_graph.validator import compile_graph
 
 MAP_NAME: Final = "track.genesis.json"

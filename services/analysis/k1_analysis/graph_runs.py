@@ -11,7 +11,7 @@ from typing import Final
 from k1_analysis.child_work import RunJob
 from k1_analysis.job import MANIFEST, content_type
 from k1_analysis.show import Run, show_identity
-from k1_contracts.graph_queries import GraphSimulated, SimulateGraph
+from k1_contracts.messages.graphs import GraphSimulated, SimulateGraph
 from k1_platform.children import ChildFailedError, ChildPool, WorkRaisedError
 from k1_platform.objects import ObjectMissingError, ObjectStore
 from k1_platform.rpc import AnswerError

@@ -5,8 +5,8 @@ from nats.js import JetStreamContext
 from k1_analysis.job import job_of_request, job_of_upload
 from k1_analysis.job_queue import put_job
 from k1_contracts import subjects
-from k1_contracts.commands import RequestAnalysis
-from k1_contracts.events import TrackUploaded
+from k1_contracts.messages.analysis import RequestAnalysis
+from k1_contracts.messages.tracks import TrackUploaded
 from k1_platform.consuming import Event, Handler
 
 

@@ -8,14 +8,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from k1_contracts.commands import AnalysisJob, RequestAnalysis
-from k1_contracts.events import (
+from k1_contracts.messages.analysis import (
     AnalysisCancelled,
     AnalysisCompleted,
     AnalysisFailed,
+    AnalysisJob,
     AnalysisStarted,
-    TrackUploaded,
+    RequestAnalysis,
 )
+from k1_contracts.messages.tracks import TrackUploaded
 from k1_contracts.tracks import AnalysisSummary, ArtefactRef, ArtefactType, Notice, StoredFile
 
 MAX_ATTEMPTS: Final = 2

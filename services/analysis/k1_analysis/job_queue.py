@@ -18,7 +18,7 @@ from nats.js import JetStreamContext
 from opentelemetry import propagate
 
 from k1_contracts import streams, subjects
-from k1_contracts.commands import AnalysisJob
+from k1_contracts.messages.analysis import AnalysisJob
 from k1_contracts.streams import Durable
 from k1_platform.tasks import is_set_within
 

@@ -13,7 +13,7 @@ from k1_analysis.engine import ENGINE
 from k1_analysis.job_queue import JobQueue
 from k1_analysis.worker import Worker
 from k1_contracts import streams
-from k1_contracts.queries import ListWorkers, WorkerList, WorkerSlot
+from k1_contracts.messages.analysis import ListWorkers, WorkerList, WorkerSlot
 
 _TELL_EVERY_S: Final = 1.0
 

@@ -4,7 +4,7 @@ from typing import cast
 
 from k1_analysis.engine import Preset as EnginePreset
 from k1_analysis.engine import presets
-from k1_contracts.graph_queries import BandGains, ListPresets, PresetList, PresetView, ShowTemplate
+from k1_contracts.messages.graphs import BandGains, ListPresets, PresetList, PresetView, ShowTemplate
 from k1_contracts.tracks import Preset
 from k1_graph.templates import template_for
 

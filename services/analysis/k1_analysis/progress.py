@@ -11,7 +11,7 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from k1_contracts import streams, subjects
-from k1_contracts.commands import AnalysisJob, BeatPreview, JobProgress
+from k1_contracts.messages.analysis import AnalysisJob, BeatPreview, JobProgress
 
 _KEEP_EVERY_S: Final = 0.5
 """The bucket is durable, so it is written less often than the live subject."""

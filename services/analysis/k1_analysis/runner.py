@@ -22,8 +22,7 @@ from k1_analysis.job import (
     content_type,
 )
 from k1_analysis.show import show_identity
-from k1_contracts.commands import AnalysisJob, BeatPreview
-from k1_contracts.events import AnalysisCompleted
+from k1_contracts.messages.analysis import AnalysisCompleted, AnalysisJob, BeatPreview
 from k1_contracts.tracks import Notice
 from k1_platform.children import ChildFailedError, ChildPool, WorkRaisedError
 from k1_platform.objects import ObjectMissingError, ObjectStore

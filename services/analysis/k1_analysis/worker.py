@@ -23,8 +23,7 @@ from k1_analysis.progress import ProgressReporter
 from k1_analysis.runner import JobRunner
 from k1_contracts import streams, subjects
 from k1_contracts.base import Contract
-from k1_contracts.commands import AnalysisJob
-from k1_contracts.events import AnalysisCancelled, AnalysisCompleted, AnalysisFailed
+from k1_contracts.messages.analysis import AnalysisCancelled, AnalysisCompleted, AnalysisFailed, AnalysisJob
 from k1_platform.broker import Bus, make_event, publish_event
 from k1_platform.dead_letters import Failure, bury, pause_before_retry
 from k1_platform.errors import TransientError

@@ -18,7 +18,7 @@ from k1_catalogue.settings import CatalogueSettings
 from k1_catalogue.show_files import ShowFiles
 from k1_catalogue.store import SCHEMA
 from k1_contracts import streams, subjects
-from k1_contracts.graph_queries import GraphSimulated, SimulateGraph
+from k1_contracts.messages.graphs import GraphSimulated, SimulateGraph
 from k1_platform.database import check_database, open_pool
 from k1_platform.health import durable_check
 from k1_platform.objects import ObjectStore

@@ -11,9 +11,9 @@ import pydantic_core
 from pydantic import ValidationError
 
 from k1_catalogue.store import StoredArtefact
-from k1_contracts.events import AnalysisCompleted
 from k1_contracts.genesis import GenesisMap
-from k1_contracts.queries import Artefact
+from k1_contracts.messages.analysis import AnalysisCompleted
+from k1_contracts.messages.tracks import Artefact
 from k1_contracts.tracks import ArtefactRef, ArtefactType
 from k1_platform.errors import PermanentError
 from k1_platform.objects import ObjectMissingError, ObjectStore

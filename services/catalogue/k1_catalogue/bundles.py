@@ -11,9 +11,9 @@ from k1_catalogue.details import KeptArtefact
 from k1_catalogue.graph_store import Baseline, StoredGraph, current_graph
 from k1_catalogue.questions import find_version_or_refuse, require_map
 from k1_catalogue.shows import compare
-from k1_contracts.bundles import BundleInfo, BundleRef, CompareGraphs, GetBundle, bundle_key
-from k1_contracts.devices import RunningBundle
 from k1_contracts.graph import GraphDocument, GraphEstimate, GraphImpact, RuntimeEstimate, VisualReport
+from k1_contracts.messages.bundles import BundleInfo, BundleRef, CompareGraphs, GetBundle, bundle_key
+from k1_contracts.messages.device_link import RunningBundle
 from k1_graph.bundle.container import BundleHead, read_head
 from k1_graph.errors import BundleError, GraphInvalidError
 from k1_graph.estimate import estimate

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from k1_catalogue.errors import invalid_cursor
 from k1_contracts.ids import TrackId
-from k1_contracts.queries import TrackSort
+from k1_contracts.messages.tracks import TrackSort
 
 Walk = TrackSort | Literal["search"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

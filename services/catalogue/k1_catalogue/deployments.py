@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, get_args
 
-from k1_contracts.deployments import (
+from k1_contracts.messages.deployments import (
     ENDED,
     DeployFailed,
     DeploymentStatus,

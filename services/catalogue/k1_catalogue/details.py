@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from k1_contracts.queries import Artefact, Track
+from k1_contracts.messages.tracks import Artefact, Track
 from k1_contracts.tracks import AnalysisSummary, AudioRef
 from k1_platform.database import Connection
 

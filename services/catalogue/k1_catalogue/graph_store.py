@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from k1_catalogue.store import StoredArtefact, insert_artefacts
-from k1_contracts.graph_queries import GraphSource
+from k1_contracts.messages.graphs import GraphSource
 from k1_contracts.tracks import ArtefactType
 from k1_platform.database import Connection
 

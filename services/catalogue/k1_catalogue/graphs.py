@@ -24,7 +24,7 @@ from k1_catalogue.shows import RUN_ARTEFACTS, Figures, figures
 from k1_catalogue.store import StoredArtefact
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import GraphDocument
-from k1_contracts.graph_queries import (
+from k1_contracts.messages.graphs import (
     GetGraph,
     GraphSaved,
     GraphSimulated,
@@ -34,7 +34,7 @@ from k1_contracts.graph_queries import (
     Simulated,
     SimulateGraph,
 )
-from k1_contracts.queries import Artefact
+from k1_contracts.messages.tracks import Artefact
 from k1_contracts.tracks import ArtefactRef, StoredFile
 from k1_graph.errors import GraphError, GraphInvalidError
 from k1_graph.graph import Graph

@@ -15,13 +15,13 @@ from k1_catalogue.artefacts import Result, read_result
 from k1_catalogue.lifecycle import Job, JobFact, receive, track_state, version_status
 from k1_catalogue.maps import GenesisMaps
 from k1_catalogue.show_files import Show, ShowFiles
-from k1_contracts.events import (
+from k1_contracts.messages.analysis import (
     AnalysisCancelled,
     AnalysisCompleted,
     AnalysisFailed,
     AnalysisStarted,
-    TrackUploaded,
 )
+from k1_contracts.messages.tracks import TrackUploaded
 from k1_contracts.streams import CATALOGUE
 from k1_platform.consuming import Event
 from k1_platform.database import Connection, Pool

@@ -14,14 +14,15 @@ from k1_catalogue.estimates import Running, Speed, Waiting, running_seconds, wai
 from k1_catalogue.lifecycle import ENDED, track_state
 from k1_contracts import streams, subjects
 from k1_contracts.base import rfc3339
-from k1_contracts.commands import JobProgress, RequestAnalysis
 from k1_contracts.ids import new_id
-from k1_contracts.queries import (
+from k1_contracts.messages.analysis import (
     AnalysisAccepted,
     GetJob,
     JobPage,
+    JobProgress,
     JobView,
     ListJobs,
+    RequestAnalysis,
     RequestTrackAnalysis,
 )
 from k1_platform.broker import make_event

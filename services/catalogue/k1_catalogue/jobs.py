@@ -10,7 +10,7 @@ import asyncpg
 
 from k1_catalogue.estimates import Running, Speed, Waiting, measure_speed
 from k1_contracts.base import rfc3339
-from k1_contracts.queries import AnalysisAccepted, JobView
+from k1_contracts.messages.analysis import AnalysisAccepted, JobView
 from k1_contracts.tracks import JobStatus, Notice, Preset
 from k1_platform.database import Connection
 

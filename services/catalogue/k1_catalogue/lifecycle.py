@@ -18,7 +18,12 @@ from datetime import datetime
 from typing import Final, Self
 
 from k1_catalogue.errors import IllegalTransitionError
-from k1_contracts.events import AnalysisCancelled, AnalysisCompleted, AnalysisFailed, AnalysisStarted
+from k1_contracts.messages.analysis import (
+    AnalysisCancelled,
+    AnalysisCompleted,
+    AnalysisFailed,
+    AnalysisStarted,
+)
 from k1_contracts.tracks import (
     F_MEASURE_WARNING,
     INTEGRITY_WARNING,

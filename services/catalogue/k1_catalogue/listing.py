@@ -11,7 +11,7 @@ import asyncpg
 
 from k1_catalogue.cursors import Cursor, read_cursor, write_cursor
 from k1_catalogue.search import WEIGHTS, Search, parse_search
-from k1_contracts.queries import ListTracks, TrackPage, TrackSort, TrackSummary
+from k1_contracts.messages.tracks import ListTracks, TrackPage, TrackSort, TrackSummary
 from k1_platform.database import Connection, Pool
 
 SEARCH_MOST: Final = 1000

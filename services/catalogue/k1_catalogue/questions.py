@@ -15,7 +15,7 @@ from k1_catalogue.listing import list_tracks
 from k1_catalogue.maps import GenesisMaps, StoredMap
 from k1_catalogue.packing import Json, expand
 from k1_catalogue.slicing import Slice, cut_layers
-from k1_contracts.queries import (
+from k1_contracts.messages.tracks import (
     Artefact,
     ArtefactList,
     GetGenesis,

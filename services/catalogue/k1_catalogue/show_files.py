@@ -11,9 +11,9 @@ from k1_catalogue.artefacts import Result, kept, read_artefact
 from k1_catalogue.graph_store import Baseline, StoredGraph, baseline, first_graph
 from k1_catalogue.shows import File, bundle_file, compare, impact_file
 from k1_catalogue.store import StoredArtefact
-from k1_contracts.events import AnalysisCompleted
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import GraphDocument
+from k1_contracts.messages.analysis import AnalysisCompleted
 from k1_contracts.tracks import Notice
 from k1_graph.validator import compile_graph
 from k1_platform.database import Pool

@@ -7,7 +7,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel
 
 from k1_catalogue.graph_store import Baseline
-from k1_contracts.bundles import bundle_key
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import (
     GraphAnalysis,
@@ -17,6 +16,7 @@ from k1_contracts.graph import (
     GraphMetrics,
     GraphValidation,
 )
+from k1_contracts.messages.bundles import bundle_key
 from k1_contracts.tracks import ArtefactRef, ArtefactType, StoredFile
 from k1_graph.analysis import analyse, metrics
 from k1_graph.bundle.container import build_bundle

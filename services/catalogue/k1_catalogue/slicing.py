@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from k1_catalogue.packing import FloatArray, Json, Table, as_table
-from k1_contracts.queries import MapLayer
+from k1_contracts.messages.tracks import MapLayer
 
 Indices = npt.NDArray[np.intp]
 METHOD: Final = "min_max"

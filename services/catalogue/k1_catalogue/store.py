@@ -13,8 +13,8 @@ import asyncpg
 
 from k1_catalogue.lifecycle import Job, TrackState
 from k1_catalogue.search import index_text
-from k1_contracts.events import AnalysisCompleted, TrackUploaded
-from k1_contracts.queries import AnalysisAccepted
+from k1_contracts.messages.analysis import AnalysisAccepted, AnalysisCompleted
+from k1_contracts.messages.tracks import TrackUploaded
 from k1_contracts.tracks import ArtefactRef, AudioRef, Notice, Preset, TrackStatus
 from k1_platform.database import Connection
 

@@ -8,7 +8,7 @@ from faststream.nats import NatsBroker
 
 from k1_contracts import streams, subjects
 from k1_contracts.base import Contract
-from k1_contracts.queries import GetTrack, TrackDetail
+from k1_contracts.messages.tracks import GetTrack, TrackDetail
 from k1_platform.broker import make_event, publish_event
 from k1_platform.objects import ObjectStore
 from k1_platform.rpc import AnswerError

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from k1_contracts.base import Contract
-from k1_contracts.events import (
+from k1_contracts.ids import new_id
+from k1_contracts.messages.analysis import (
     AnalysisCancelled,
     AnalysisCompleted,
     AnalysisFailed,
     AnalysisStarted,
-    TrackUploaded,
 )
-from k1_contracts.ids import new_id
+from k1_contracts.messages.tracks import TrackUploaded
 from k1_contracts.tracks import AnalysisSummary, ArtefactRef, AudioRef, Notice
 from k1_platform.broker import make_event
 from k1_platform.consuming import Event

@@ -9,11 +9,11 @@ from k1_catalogue.graphs import Graphs
 from k1_catalogue.intake import Intake
 from k1_catalogue.questions import Questions
 from k1_catalogue.show_files import ShowFiles
-from k1_contracts.bundles import BundleInfo, CompareGraphs, GetBundle
-from k1_contracts.devices import RunningBundle
-from k1_contracts.graph_queries import PutGraph, Simulate
 from k1_contracts.ids import new_id
-from k1_contracts.queries import GetVersion
+from k1_contracts.messages.bundles import BundleInfo, CompareGraphs, GetBundle
+from k1_contracts.messages.device_link import RunningBundle
+from k1_contracts.messages.graphs import PutGraph, Simulate
+from k1_contracts.messages.tracks import GetVersion
 from k1_graph.bundle.container import read_bundle, read_head
 from k1_graph.errors import BundleError
 from k1_platform.database import Pool

@@ -15,15 +15,15 @@ from k1_catalogue.deployment_store import NEWEST
 from k1_catalogue.deployments import DeployFact, Deployment, receive
 from k1_catalogue.intake import Intake
 from k1_catalogue.questions import Questions
-from k1_contracts.deployments import (
+from k1_contracts.ids import new_id
+from k1_contracts.messages.deployments import (
     DeployFailed,
     DeployProgressed,
     DeployRolledBack,
     DeploySucceeded,
     DeviceResult,
 )
-from k1_contracts.ids import new_id
-from k1_contracts.queries import GetTrack
+from k1_contracts.messages.tracks import GetTrack
 from k1_platform.database import Pool
 from k1_platform.errors import PermanentError, TransientError
 from services.catalogue.tests.songs import Song, event

@@ -17,7 +17,7 @@ from k1_catalogue.questions import Questions
 from k1_catalogue.reference import Reference
 from k1_catalogue.show_files import ShowFiles
 from k1_contracts.graph import GraphImpact
-from k1_contracts.graph_queries import (
+from k1_contracts.messages.graphs import (
     GetGraph,
     GraphSaved,
     ListKeys,
@@ -25,7 +25,7 @@ from k1_contracts.graph_queries import (
     PutGraph,
     Simulate,
 )
-from k1_contracts.queries import Artefact, GetVersion
+from k1_contracts.messages.tracks import Artefact, GetVersion
 from k1_graph.bundle.container import BundleContents, key_id, read_bundle
 from k1_graph.catalogue import catalogue
 from k1_platform.database import Pool

@@ -10,9 +10,14 @@ from nats.js import JetStreamContext
 from k1_catalogue.intake import Intake
 from k1_catalogue.job_questions import JobQuestions
 from k1_contracts import streams
-from k1_contracts.commands import JobProgress, RequestAnalysis
 from k1_contracts.ids import new_id
-from k1_contracts.queries import GetJob, ListJobs, RequestTrackAnalysis
+from k1_contracts.messages.analysis import (
+    GetJob,
+    JobProgress,
+    ListJobs,
+    RequestAnalysis,
+    RequestTrackAnalysis,
+)
 from k1_platform.database import Pool
 from k1_platform.objects import ObjectStore
 from k1_platform.rpc import AnswerError

@@ -7,7 +7,7 @@ import pytest
 
 from k1_catalogue.intake import Intake
 from k1_catalogue.listing import list_tracks
-from k1_contracts.queries import ListTracks, TrackPage, TrackSort
+from k1_contracts.messages.tracks import ListTracks, TrackPage, TrackSort
 from k1_platform.database import Pool
 from k1_platform.rpc import AnswerError
 from services.catalogue.tests.songs import UPLOADED, Song, event

@@ -11,7 +11,7 @@ from k1_catalogue.intake import Intake
 from k1_catalogue.questions import Questions
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.ids import new_id
-from k1_contracts.queries import GetGenesis, GetTrack, GetVersion
+from k1_contracts.messages.tracks import GetGenesis, GetTrack, GetVersion
 from k1_platform.objects import ObjectStore
 from k1_platform.rpc import AnswerError
 from services.catalogue.tests.conftest import PATIENCE_S

@@ -10,20 +10,16 @@ from faststream.nats import NatsBroker
 from nats.js import JetStreamContext
 
 from k1_contracts import streams, subjects
-from k1_contracts.commands import RequestAnalysis
-from k1_contracts.deployments import DeploySucceeded
 from k1_contracts.ids import new_id
-from k1_contracts.queries import (
+from k1_contracts.messages.analysis import (
     AnalysisAccepted,
-    GetGenesis,
     GetJob,
-    GetTrack,
     JobView,
-    ListTracks,
+    RequestAnalysis,
     RequestTrackAnalysis,
-    TrackDetail,
-    TrackPage,
 )
+from k1_contracts.messages.deployments import DeploySucceeded
+from k1_contracts.messages.tracks import GetGenesis, GetTrack, ListTracks, TrackDetail, TrackPage
 from k1_platform.dead_letter_queue import DeadLetter, list_dead_letters
 from k1_platform.objects import ObjectStore
 from k1_platform.rpc_documents import ask_document

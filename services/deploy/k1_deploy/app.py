@@ -10,7 +10,7 @@ from random import Random
 from prometheus_client import Gauge
 
 from k1_contracts import streams
-from k1_contracts.devices import DeviceHello
+from k1_contracts.messages.device_link import DeviceHello
 from k1_deploy import store
 from k1_deploy.catalogue import Catalogue
 from k1_deploy.deployment_questions import DeploymentQuestions

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from faststream.nats import NatsBroker
 
 from k1_contracts import subjects
-from k1_contracts.bundles import BundleInfo, CompareGraphs, GetBundle
-from k1_contracts.deployments import ActivateOnDownbeat
 from k1_contracts.graph import GraphImpact
-from k1_contracts.graph_queries import KeySet, ListKeys
-from k1_contracts.queries import GetGenesis
+from k1_contracts.messages.bundles import BundleInfo, CompareGraphs, GetBundle
+from k1_contracts.messages.deployments import ActivateOnDownbeat
+from k1_contracts.messages.graphs import KeySet, ListKeys
+from k1_contracts.messages.tracks import GetGenesis
 from k1_platform.rpc import ask
 from k1_platform.rpc_documents import ask_document
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from http import HTTPStatus
 
 from k1_contracts.base import rfc3339
-from k1_contracts.deployments import DEPLOYMENT_MAX_DEVICES
+from k1_contracts.messages.deployments import DEPLOYMENT_MAX_DEVICES
 from k1_platform.device_errors import Problem
 from k1_platform.errors import PermanentError, TransientError
 from k1_platform.rpc import AnswerError

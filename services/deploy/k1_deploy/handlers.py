@@ -2,8 +2,17 @@
 
 from typing import Any
 
-from k1_contracts import bundles, deployments, fleet, streams, subjects
-from k1_contracts import devices as link_messages
+from k1_contracts import streams, subjects
+from k1_contracts.messages.bundles import GetBundle
+from k1_contracts.messages.deployment_queries import (
+    ControlDeployment,
+    GetDeployment,
+    ListDeployments,
+    PlanDeployment,
+)
+from k1_contracts.messages.deployments import RequestDeployment
+from k1_contracts.messages.devices import AddDevices, GetDevice, ListDevices, RevokeDevices
+from k1_contracts.messages.telemetry import DeviceAlarm
 from k1_deploy.deployment_questions import DeploymentQuestions
 from k1_deploy.devices.device_questions import DeviceQuestions
 from k1_deploy.devices.inventory import Inventory
@@ -24,8 +33,8 @@ def consume_hellos(bus: Bus, inventory: Inventory, *, workers: int) -> None:
 def consume_orders(bus: Bus, requests: Requests, alarms: Alarms, *, workers: int) -> None:
     """Subscribe to what begins a deployment and to what may end one."""
     table: dict[str, Handler[Any]] = {
-        subjects.DEPLOY_REQUESTED: Handler(deployments.RequestDeployment, requests.requested),
-        subjects.DEVICE_ALARM: Handler(link_messages.DeviceAlarm, alarms.raised),
+        subjects.DEPLOY_REQUESTED: Handler(RequestDeployment, requests.requested),
+        subjects.DEVICE_ALARM: Handler(DeviceAlarm, alarms.raised),
     }
     consume_table(bus.broker, streams.DEPLOY, table, workers=workers)
 
@@ -35,15 +44,15 @@ def answer_questions(
 ) -> None:
     """Subscribe to the questions of the gateway and of `k1`."""
     table: dict[str, tuple[type[Any], Any]] = {
-        subjects.RPC_BUNDLE_GET: (bundles.GetBundle, devices.get_bundle_view),
-        subjects.RPC_DEPLOYMENT_PLAN: (deployments.PlanDeployment, planner.plan),
-        subjects.RPC_DEPLOYMENT_LIST: (deployments.ListDeployments, orders.list_deployments),
-        subjects.RPC_DEPLOYMENT_GET: (deployments.GetDeployment, orders.get_deployment),
-        subjects.RPC_DEPLOYMENT_CONTROL: (deployments.ControlDeployment, orders.control),
-        subjects.RPC_DEVICE_LIST: (fleet.ListDevices, devices.list_devices),
-        subjects.RPC_DEVICE_GET: (fleet.GetDevice, devices.get_device),
-        subjects.RPC_DEVICE_ADD: (fleet.AddDevices, devices.add_devices),
-        subjects.RPC_DEVICE_REVOKE: (fleet.RevokeDevices, devices.revoke_devices),
+        subjects.RPC_BUNDLE_GET: (GetBundle, devices.get_bundle_view),
+        subjects.RPC_DEPLOYMENT_PLAN: (PlanDeployment, planner.plan),
+        subjects.RPC_DEPLOYMENT_LIST: (ListDeployments, orders.list_deployments),
+        subjects.RPC_DEPLOYMENT_GET: (GetDeployment, orders.get_deployment),
+        subjects.RPC_DEPLOYMENT_CONTROL: (ControlDeployment, orders.control),
+        subjects.RPC_DEVICE_LIST: (ListDevices, devices.list_devices),
+        subjects.RPC_DEVICE_GET: (GetDevice, devices.get_device),
+        subjects.RPC_DEVICE_ADD: (AddDevices, devices.add_devices),
+        subjects.RPC_DEVICE_REVOKE: (RevokeDevices, devices.revoke_devices),
     }
     for subject, (model, function) in table.items():
         answer(bus.broker, subject, model, function, transient=TRANSIENT_ERRORS)

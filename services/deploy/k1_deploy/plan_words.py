@@ -4,8 +4,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from k1_contracts.base import rfc3339
-from k1_contracts.bundles import BundleRef
-from k1_contracts.deployments import ActivateAt, ActivateNow, ActivateOnDownbeat, Activation, DeploymentOrder
+from k1_contracts.messages.bundles import BundleRef
+from k1_contracts.messages.deployments import (
+    ActivateAt,
+    ActivateNow,
+    ActivateOnDownbeat,
+    Activation,
+    DeploymentOrder,
+)
 
 _NAMED: Final = 5
 

@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from k1_contracts.bundles import BundleInfo, CompareGraphs, GetBundle
-from k1_contracts.deployments import (
+from k1_contracts.graph import GraphImpact
+from k1_contracts.messages.bundles import BundleInfo, CompareGraphs, GetBundle
+from k1_contracts.messages.deployment_queries import DeploymentPlan, DevicePlan, PlanDeployment
+from k1_contracts.messages.deployments import (
     DEPLOYMENT_MAX_DEVICES,
     OVERRIDABLE,
     ActivateAt,
     DeploymentOrder,
-    DeploymentPlan,
-    DevicePlan,
-    PlanDeployment,
 )
-from k1_contracts.devices import RunningBundle
-from k1_contracts.graph import GraphImpact
+from k1_contracts.messages.device_link import RunningBundle
 from k1_deploy import errors
 from k1_deploy.devices import device_store
 from k1_deploy.devices.device_store import DeviceRow

@@ -7,8 +7,9 @@ from typing import Final
 
 from opentelemetry import propagate
 
-from k1_contracts.bundles import BundleInfo, GetBundle
-from k1_contracts.deployments import Check, RequestDeployment
+from k1_contracts.messages.bundles import BundleInfo, GetBundle
+from k1_contracts.messages.deployment_queries import Check
+from k1_contracts.messages.deployments import RequestDeployment
 from k1_contracts.streams import DEPLOY
 from k1_deploy import store
 from k1_deploy.devices import device_store

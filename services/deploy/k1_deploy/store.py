@@ -12,16 +12,10 @@ from typing import Any, Final
 
 import asyncpg
 
-from k1_contracts.bundles import BundleInfo
-from k1_contracts.deployments import (
-    ENDED,
-    AuditLine,
-    Check,
-    DeploymentSummary,
-    ListDeployments,
-    RequestDeployment,
-)
-from k1_contracts.devices import RunningBundle
+from k1_contracts.messages.bundles import BundleInfo
+from k1_contracts.messages.deployment_queries import AuditLine, Check, DeploymentSummary, ListDeployments
+from k1_contracts.messages.deployments import ENDED, RequestDeployment
+from k1_contracts.messages.device_link import RunningBundle
 from k1_deploy.devices import device_store
 from k1_deploy.driving.leases import notify
 from k1_deploy.saga.entries import LogEntry, read_log, to_json

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from k1_contracts.bundles import BundleInfo, BundleRef
 from k1_contracts.graph import BundleManifest, RuntimeEstimate
+from k1_contracts.messages.bundles import BundleInfo, BundleRef
 from services.deploy.tests.devices import bundle
 
 

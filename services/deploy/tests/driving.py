@@ -11,11 +11,11 @@ from opentelemetry import trace
 from prometheus_client import CollectorRegistry
 
 from k1_contracts import subjects
-from k1_contracts.bundles import BundleInfo, GetBundle
-from k1_contracts.deployments import ActivateOnDownbeat, RequestDeployment
-from k1_contracts.devices import DeviceReply
-from k1_contracts.graph_queries import KeySet
 from k1_contracts.ids import new_id
+from k1_contracts.messages.bundles import BundleInfo, GetBundle
+from k1_contracts.messages.deployments import ActivateOnDownbeat, RequestDeployment
+from k1_contracts.messages.device_link import DeviceReply
+from k1_contracts.messages.graphs import KeySet
 from k1_deploy.devices.link import DeviceLink
 from k1_deploy.devices.trust import TrustedKeys, TrustKeeper
 from k1_deploy.driving.bundles import Bundles

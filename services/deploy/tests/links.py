@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from k1_cli.embedded.nats import NatsServer
-from k1_contracts.fleet import DeviceCredential
+from k1_contracts.messages.devices import DeviceCredential
 from k1_deploy.devices.credentials import DeviceCredentials
 from k1_platform.nats_connection import connect_options
 from k1_platform.nats_jwt import KeyPair, credentials_text

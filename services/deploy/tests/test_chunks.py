@@ -14,8 +14,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from k1_contracts import subjects
-from k1_contracts.bundles import bundle_key
-from k1_contracts.devices import CHUNK_MAX_BYTES, FetchChunk, RunningBundle
+from k1_contracts.messages.bundles import bundle_key
+from k1_contracts.messages.device_link import CHUNK_MAX_BYTES, FetchChunk, RunningBundle
 from k1_deploy.devices import device_store
 from k1_deploy.devices.chunks import BundleCache, Chunks
 from k1_deploy.devices.fetch_intake import MOST_WAITING, FetchIntake

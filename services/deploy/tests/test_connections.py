@@ -17,8 +17,9 @@ from nats.aio.msg import Msg
 
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts import subjects
-from k1_contracts.devices import DeviceAlarm, DeviceError
-from k1_contracts.fleet import DeviceCredential
+from k1_contracts.messages.device_link import DeviceError
+from k1_contracts.messages.devices import DeviceCredential
+from k1_contracts.messages.telemetry import DeviceAlarm
 from k1_deploy.devices import connection_watch, connections
 from k1_deploy.devices.connection_watch import ConnectionWatch
 from k1_deploy.devices.connections import (

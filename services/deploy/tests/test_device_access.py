@@ -14,7 +14,7 @@ from nats.errors import Error as NatsError
 
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts import subjects
-from k1_contracts.fleet import DeviceCredential
+from k1_contracts.messages.devices import DeviceCredential
 from k1_deploy.devices.credentials import DeviceCredentials
 from k1_platform.device_credentials import load_device_keys
 from k1_platform.nats_account import AccountRefusedError

@@ -14,8 +14,8 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from k1_contracts import streams, subjects
-from k1_contracts.devices import DeviceError, DeviceHello, DeviceReply, Presence, Trust
-from k1_contracts.fleet import (
+from k1_contracts.messages.device_link import DeviceError, DeviceHello, DeviceReply, Trust
+from k1_contracts.messages.devices import (
     AddDevices,
     DeviceCredential,
     DevicesAdded,
@@ -24,7 +24,8 @@ from k1_contracts.fleet import (
     GetDevice,
     RevokeDevices,
 )
-from k1_contracts.graph_queries import KeySet, ListKeys, PublicKey
+from k1_contracts.messages.graphs import KeySet, ListKeys, PublicKey
+from k1_contracts.messages.telemetry import Presence
 from k1_platform.dead_letter_queue import list_dead_letters
 from k1_platform.nats_connection import connect_options
 from k1_platform.rpc import AnswerError, answer, ask

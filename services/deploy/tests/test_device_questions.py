@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from k1_contracts.bundles import BundleInfo, GetBundle
-from k1_contracts.devices import DeviceAlarm, Presence, Transport
-from k1_contracts.fleet import (
+from k1_contracts.messages.bundles import BundleInfo, GetBundle
+from k1_contracts.messages.device_link import Transport
+from k1_contracts.messages.devices import (
     AddDevices,
     DeviceCredential,
     DeviceServers,
@@ -16,7 +16,8 @@ from k1_contracts.fleet import (
     ListDevices,
     RevokeDevices,
 )
-from k1_contracts.graph_queries import KeySet
+from k1_contracts.messages.graphs import KeySet
+from k1_contracts.messages.telemetry import DeviceAlarm, Presence
 from k1_deploy.devices import device_store
 from k1_deploy.devices.device_questions import DeviceQuestions
 from k1_deploy.devices.presence import PresenceTable

@@ -12,7 +12,7 @@ import nats
 import pytest
 
 from k1_cli.embedded.nats import NatsServer
-from k1_contracts.fleet import DeviceCredential
+from k1_contracts.messages.devices import DeviceCredential
 from k1_deploy.devices.credentials import DeviceCredentials
 from k1_platform import nats_account
 from k1_platform.errors import TransientError

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from k1_contracts.deployments import ControlDeployment, RequestDeployment
 from k1_contracts.ids import new_id
+from k1_contracts.messages.deployment_queries import ControlDeployment
+from k1_contracts.messages.deployments import RequestDeployment
 from k1_deploy import store
 from k1_deploy.deployment_questions import DeploymentQuestions
 from k1_deploy.devices import device_store

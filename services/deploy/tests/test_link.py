@@ -10,7 +10,7 @@ import pytest
 from nats.aio.client import Client
 
 from k1_contracts import subjects
-from k1_contracts.devices import Activate, DeviceCommand, DeviceReply, Discard, Info, Verb
+from k1_contracts.messages.device_link import Activate, DeviceCommand, DeviceReply, Discard, Info, Verb
 from k1_deploy.devices import link as link_module
 from k1_deploy.devices.clock import RoundTrip
 from k1_deploy.devices.link import PINGS, DeviceLink, PingLostError

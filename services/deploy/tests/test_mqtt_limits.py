@@ -13,8 +13,9 @@ from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 
 from k1_cli.embedded.nats import NatsServer
-from k1_contracts.devices import DEVICE_MAX_SUBSCRIPTIONS, DEVICE_MESSAGE_MAX_BYTES
-from k1_contracts.fleet import DeviceCredential
+from k1_contracts.messages.device_link import DEVICE_MAX_SUBSCRIPTIONS
+from k1_contracts.messages.devices import DeviceCredential
+from k1_contracts.streams import DEVICE_MESSAGE_MAX_BYTES
 from k1_platform import mqtt_state
 from k1_platform.nats_connection import connect_options
 from k1_platform.provision import provision_bus

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from k1_contracts.bundles import BundleInfo, CompareGraphs, GetBundle
-from k1_contracts.deployments import ActivateAt, GateOverride, PlanDeployment, Strategy
-from k1_contracts.devices import Presence
 from k1_contracts.graph import GraphImpact
+from k1_contracts.messages.bundles import BundleInfo, CompareGraphs, GetBundle
+from k1_contracts.messages.deployment_queries import PlanDeployment
+from k1_contracts.messages.deployments import ActivateAt, GateOverride, Strategy
+from k1_contracts.messages.telemetry import Presence
 from k1_deploy.devices import device_store
 from k1_deploy.devices.presence import PresenceTable
 from k1_deploy.planning import Planner

@@ -11,7 +11,7 @@ from nats.js import JetStreamContext
 from nats.js.kv import KeyValue
 
 from k1_contracts import streams
-from k1_contracts.devices import DeviceAlarm, Presence
+from k1_contracts.messages.telemetry import DeviceAlarm, Presence
 from k1_deploy.devices import presence
 from k1_deploy.devices.presence import PresenceTable, PresenceWatch
 

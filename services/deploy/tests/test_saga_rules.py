@@ -7,8 +7,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from k1_contracts.deployments import ActivateAt, Strategy
-from k1_contracts.devices import DeviceReply, RunningBundle
+from k1_contracts.messages.deployments import ActivateAt, Strategy
+from k1_contracts.messages.device_link import DeviceReply, RunningBundle
 from k1_deploy.saga import verdicts
 from k1_deploy.saga.bar_line import BeyondTheEndError, next_downbeat
 from k1_deploy.saga.device import ACTIVATION_ROUNDS, Device

@@ -7,8 +7,8 @@ import nats
 import pytest
 from nats.aio.client import Client
 
-from k1_contracts.devices import DeviceCommand, Trust, Verb
-from k1_contracts.graph_queries import KeySet, PublicKey
+from k1_contracts.messages.device_link import DeviceCommand, Trust, Verb
+from k1_contracts.messages.graphs import KeySet, PublicKey
 from k1_deploy.devices import trust
 from k1_deploy.devices.link import DeviceLink
 from k1_deploy.devices.trust import KEYS_KEPT_S, TrustedKeys, TrustKeeper

@@ -17,12 +17,14 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
 from k1_contracts import streams, subjects
-from k1_contracts.bundles import BundleInfo, BundleRef, GetBundle
-from k1_contracts.deployments import ControlDeployment, DeploymentView, GetDeployment, RequestDeployment
-from k1_contracts.devices import DeviceAlarm, RunningBundle
-from k1_contracts.graph_queries import KeySet, PublicKey
 from k1_contracts.ids import new_id
-from k1_contracts.queries import Answer, RpcError
+from k1_contracts.messages.bundles import BundleInfo, BundleRef, GetBundle
+from k1_contracts.messages.deployment_queries import ControlDeployment, DeploymentView, GetDeployment
+from k1_contracts.messages.deployments import RequestDeployment
+from k1_contracts.messages.device_link import RunningBundle
+from k1_contracts.messages.graphs import KeySet, PublicKey
+from k1_contracts.messages.telemetry import DeviceAlarm
+from k1_contracts.rpc import Answer, RpcError
 from k1_deploy import store
 from k1_deploy.devices import device_store
 from k1_deploy.saga.entries import Intent, LogEntry, Outcome, logged

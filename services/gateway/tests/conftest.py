@@ -11,7 +11,18 @@ from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
 from k1_cli.embedded.nats import NatsServer
-from k1_contracts import bundles, deployments, fleet, graph_queries, queries, subjects
+from k1_contracts import subjects
+from k1_contracts.messages.analysis import GetJob, ListJobs, ListWorkers, RequestTrackAnalysis
+from k1_contracts.messages.bundles import GetBundle
+from k1_contracts.messages.deployment_queries import (
+    ControlDeployment,
+    GetDeployment,
+    ListDeployments,
+    PlanDeployment,
+)
+from k1_contracts.messages.devices import GetDevice, ListDevices
+from k1_contracts.messages.graphs import GetGraph, ListKeys, ListNodes, ListPresets, PutGraph, Simulate
+from k1_contracts.messages.tracks import GetGenesis, GetTrack, GetVersion, ListTracks
 from k1_platform.broker import Bus, connect, make_broker
 from k1_platform.rpc import answer
 from k1_platform.rpc_documents import Document, answer_document
@@ -55,28 +66,28 @@ async def http(gateway: RunningService) -> AsyncIterator[httpx.AsyncClient]:
 
 
 QUERY_MODELS = {
-    subjects.RPC_TRACK_LIST: queries.ListTracks,
-    subjects.RPC_TRACK_GET: queries.GetTrack,
-    subjects.RPC_VERSION_GET: queries.GetVersion,
-    subjects.RPC_ARTEFACT_LIST: queries.GetVersion,
-    subjects.RPC_JOB_LIST: queries.ListJobs,
-    subjects.RPC_JOB_GET: queries.GetJob,
-    subjects.RPC_JOB_CANCEL: queries.GetJob,
-    subjects.RPC_ANALYSIS_REQUEST: queries.RequestTrackAnalysis,
-    subjects.RPC_WORKER_LIST: queries.ListWorkers,
-    subjects.RPC_GRAPH_GET: graph_queries.GetGraph,
-    subjects.RPC_GRAPH_PUT: graph_queries.PutGraph,
-    subjects.RPC_GRAPH_SIMULATE: graph_queries.Simulate,
-    subjects.RPC_NODE_LIST: graph_queries.ListNodes,
-    subjects.RPC_PRESET_LIST: graph_queries.ListPresets,
-    subjects.RPC_KEY_LIST: graph_queries.ListKeys,
-    subjects.RPC_DEVICE_LIST: fleet.ListDevices,
-    subjects.RPC_DEVICE_GET: fleet.GetDevice,
-    subjects.RPC_BUNDLE_GET: bundles.GetBundle,
-    subjects.RPC_DEPLOYMENT_PLAN: deployments.PlanDeployment,
-    subjects.RPC_DEPLOYMENT_LIST: deployments.ListDeployments,
-    subjects.RPC_DEPLOYMENT_GET: deployments.GetDeployment,
-    subjects.RPC_DEPLOYMENT_CONTROL: deployments.ControlDeployment,
+    subjects.RPC_TRACK_LIST: ListTracks,
+    subjects.RPC_TRACK_GET: GetTrack,
+    subjects.RPC_VERSION_GET: GetVersion,
+    subjects.RPC_ARTEFACT_LIST: GetVersion,
+    subjects.RPC_JOB_LIST: ListJobs,
+    subjects.RPC_JOB_GET: GetJob,
+    subjects.RPC_JOB_CANCEL: GetJob,
+    subjects.RPC_ANALYSIS_REQUEST: RequestTrackAnalysis,
+    subjects.RPC_WORKER_LIST: ListWorkers,
+    subjects.RPC_GRAPH_GET: GetGraph,
+    subjects.RPC_GRAPH_PUT: PutGraph,
+    subjects.RPC_GRAPH_SIMULATE: Simulate,
+    subjects.RPC_NODE_LIST: ListNodes,
+    subjects.RPC_PRESET_LIST: ListPresets,
+    subjects.RPC_KEY_LIST: ListKeys,
+    subjects.RPC_DEVICE_LIST: ListDevices,
+    subjects.RPC_DEVICE_GET: GetDevice,
+    subjects.RPC_BUNDLE_GET: GetBundle,
+    subjects.RPC_DEPLOYMENT_PLAN: PlanDeployment,
+    subjects.RPC_DEPLOYMENT_LIST: ListDeployments,
+    subjects.RPC_DEPLOYMENT_GET: GetDeployment,
+    subjects.RPC_DEPLOYMENT_CONTROL: ControlDeployment,
 }
 
 
@@ -97,7 +108,7 @@ class Owners:
         for subject, model in QUERY_MODELS.items():
             answer(self.bus.broker, subject, model, self._handler(subject))
         answer_document(
-            self.bus, subjects.RPC_GENESIS_GET, queries.GetGenesis, self._handler(subjects.RPC_GENESIS_GET)
+            self.bus, subjects.RPC_GENESIS_GET, GetGenesis, self._handler(subjects.RPC_GENESIS_GET)
         )
 
     def _handler(self, subject: str) -> Any:

@@ -5,7 +5,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from k1_contracts import deployments, graph_queries, queries
+from k1_contracts.messages.analysis import JobView, WorkerList
+from k1_contracts.messages.deployment_queries import DeploymentPlan, DeploymentView
+from k1_contracts.messages.graphs import GraphSaved, GraphView, Simulated
+from k1_contracts.messages.tracks import (
+    Artefact,
+    ArtefactList,
+    TrackDetail,
+    TrackPage,
+    TrackSummary,
+    VersionDetail,
+)
 
 TRACK = "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
 DEPLOYMENT = "dep_01K9Z6Q3T4V8W2X0Y1Z5A7B9CE"
@@ -14,10 +24,10 @@ GOLDEN = Path(__file__).parents[3] / "libs" / "contracts" / "tests" / "golden"
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
-def page(count: int = 1) -> queries.TrackPage:
+def page(count: int = 1) -> TrackPage:
     """Return a page of tracks."""
     items = [
-        queries.TrackSummary(
+        TrackSummary(
             id=TRACK,
             title=f"Song {number} 🎧",
             artist="DJ",
@@ -32,12 +42,12 @@ def page(count: int = 1) -> queries.TrackPage:
         )
         for number in range(count)
     ]
-    return queries.TrackPage(total=count, items=items, limit=50, offset=0)
+    return TrackPage(total=count, items=items, limit=50, offset=0)
 
 
-def job(status: str = "processing", percent: float = 40) -> queries.JobView:
+def job(status: str = "processing", percent: float = 40) -> JobView:
     """Return a job."""
-    return queries.JobView.model_validate(
+    return JobView.model_validate(
         {
             "job_id": JOB,
             "track_id": TRACK,
@@ -50,19 +60,19 @@ def job(status: str = "processing", percent: float = 40) -> queries.JobView:
     )
 
 
-def track() -> queries.TrackDetail:
+def track() -> TrackDetail:
     """Return a track with its versions."""
-    return queries.TrackDetail.model_validate_json(_golden("TrackDetail"))
+    return TrackDetail.model_validate_json(_golden("TrackDetail"))
 
 
-def version() -> queries.VersionDetail:
+def version() -> VersionDetail:
     """Return a version."""
-    return queries.VersionDetail.model_validate_json(_golden("VersionDetail"))
+    return VersionDetail.model_validate_json(_golden("VersionDetail"))
 
 
-def workers() -> queries.WorkerList:
+def workers() -> WorkerList:
     """Return the workers."""
-    return queries.WorkerList.model_validate_json(_golden("WorkerList"))
+    return WorkerList.model_validate_json(_golden("WorkerList"))
 
 
 def genesis(*layers: str) -> bytes:
@@ -71,40 +81,36 @@ def genesis(*layers: str) -> bytes:
     return json.dumps(whole | {"layers": {name: whole["layers"][name] for name in layers}}).encode()
 
 
-def artefacts(signature: str) -> queries.ArtefactList:
+def artefacts(signature: str) -> ArtefactList:
     """Return one artefact whose URL has this signature."""
     url = f"http://store/k1/metrics.json?X-Amz-Signature={signature}"
-    kept = queries.Artefact(type="metrics", name="phase2b_metrics.json", status="present", url=url)
-    return queries.ArtefactList(artefacts=[kept])
+    kept = Artefact(type="metrics", name="phase2b_metrics.json", status="present", url=url)
+    return ArtefactList(artefacts=[kept])
 
 
-def graph() -> graph_queries.GraphView:
+def graph() -> GraphView:
     """Return an edited graph."""
-    return graph_queries.GraphView.model_validate_json(_golden("GraphView"))
+    return GraphView.model_validate_json(_golden("GraphView"))
 
 
-def saved() -> graph_queries.GraphSaved:
+def saved() -> GraphSaved:
     """Return the effects of an edit."""
-    return graph_queries.GraphSaved.model_validate_json(_golden("GraphSaved"))
+    return GraphSaved.model_validate_json(_golden("GraphSaved"))
 
 
-def simulated() -> graph_queries.Simulated:
+def simulated() -> Simulated:
     """Return the result of a simulation."""
-    return graph_queries.Simulated.model_validate_json(_golden("Simulated"))
+    return Simulated.model_validate_json(_golden("Simulated"))
 
 
-def plan(**changes: Any) -> deployments.DeploymentPlan:
+def plan(**changes: Any) -> DeploymentPlan:
     """Return the plan of a deployment."""
-    return deployments.DeploymentPlan.model_validate_json(_golden("DeploymentPlan")).model_copy(
-        update=changes
-    )
+    return DeploymentPlan.model_validate_json(_golden("DeploymentPlan")).model_copy(update=changes)
 
 
-def deployment(**changes: Any) -> deployments.DeploymentView:
+def deployment(**changes: Any) -> DeploymentView:
     """Return a deployment."""
-    return deployments.DeploymentView.model_validate_json(_golden("DeploymentView")).model_copy(
-        update=changes
-    )
+    return DeploymentView.model_validate_json(_golden("DeploymentView")).model_copy(update=changes)
 
 
 def _golden(name: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 
 from k1_contracts import subjects
-from k1_contracts.commands import JobProgress
+from k1_contracts.messages.analysis import JobProgress
 from k1_platform.rpc import AnswerError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import PATIENCE_S, Owners

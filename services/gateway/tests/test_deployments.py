@@ -13,10 +13,29 @@ from nats.js import JetStreamContext
 from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 
-from k1_contracts import bundles, deployments, fleet, streams, subjects
+from k1_contracts import streams, subjects
 from k1_contracts.base import rfc3339
 from k1_contracts.envelope import Envelope
 from k1_contracts.ids import derived_id
+from k1_contracts.messages.bundles import BundleView, GetBundle
+from k1_contracts.messages.deployment_queries import (
+    Check,
+    ControlDeployment,
+    DeploymentPage,
+    DeploymentPlan,
+    DeploymentView,
+    DevicePlan,
+    GetDeployment,
+    ListDeployments,
+    PlanDeployment,
+)
+from k1_contracts.messages.deployments import (
+    DEPLOYMENT_MAX_DEVICES,
+    DeploymentChange,
+    DeploymentOrder,
+    RequestDeployment,
+)
+from k1_contracts.messages.devices import DevicePage, DeviceView, GetDevice, ListDevices
 from k1_gateway.deployments.request import DeploymentBody
 from k1_platform.rpc import AnswerError
 from services.gateway.tests import samples
@@ -38,13 +57,13 @@ class RequestedDeployments:
         self._taken = taken
         """The sequence of the last message that does not count any more."""
 
-    async def next(self) -> tuple[Envelope, deployments.RequestDeployment]:
+    async def next(self) -> tuple[Envelope, RequestDeployment]:
         async with asyncio.timeout(PATIENCE_S):
             while (message := await self._find(self._taken)) is None:
                 await asyncio.sleep(0.01)
         assert message.seq
         self._taken = message.seq
-        body = deployments.RequestDeployment.model_validate_json(message.data or b"")
+        body = RequestDeployment.model_validate_json(message.data or b"")
         return Envelope.from_headers(message.headers or {}), body
 
     async def count(self) -> int:
@@ -84,34 +103,32 @@ def deploy(owners: Owners) -> Owners:
         (
             "/devices?group=stage&include_revoked=true&limit=1000&offset=3",
             subjects.RPC_DEVICE_LIST,
-            fleet.DevicePage,
-            fleet.ListDevices(group="stage", include_revoked=True, limit=1000, offset=3),
+            DevicePage,
+            ListDevices(group="stage", include_revoked=True, limit=1000, offset=3),
         ),
         (
             "/devices/k1-stage-left",
             subjects.RPC_DEVICE_GET,
-            fleet.DeviceView,
-            fleet.GetDevice(device_id="k1-stage-left"),
+            DeviceView,
+            GetDevice(device_id="k1-stage-left"),
         ),
         (
             f"/tracks/{samples.TRACK}/versions/3/bundle",
             subjects.RPC_BUNDLE_GET,
-            bundles.BundleView,
-            bundles.GetBundle(track_id=samples.TRACK, version=3),
+            BundleView,
+            GetBundle(track_id=samples.TRACK, version=3),
         ),
         (
             f"/deployments?track_id={samples.TRACK}&device_id=k1-a&status=staging&limit=7&offset=1",
             subjects.RPC_DEPLOYMENT_LIST,
-            deployments.DeploymentPage,
-            deployments.ListDeployments(
-                track_id=samples.TRACK, device_id="k1-a", status="staging", limit=7, offset=1
-            ),
+            DeploymentPage,
+            ListDeployments(track_id=samples.TRACK, device_id="k1-a", status="staging", limit=7, offset=1),
         ),
         (
             f"/deployments/{samples.DEPLOYMENT}",
             subjects.RPC_DEPLOYMENT_GET,
-            deployments.DeploymentView,
-            deployments.GetDeployment(deployment_id=samples.DEPLOYMENT),
+            DeploymentView,
+            GetDeployment(deployment_id=samples.DEPLOYMENT),
         ),
     ],
 )
@@ -184,10 +201,10 @@ async def test_a_deployment_request_is_checked_and_published(
     envelope, command = await requested.next()
     assert command.deployment_id == response.json()["deployment_id"] == envelope.subject
     assert envelope.id == derived_id("evt", subjects.DEPLOY_REQUESTED, command.deployment_id)
-    order = deployments.DeploymentOrder.model_validate(asked)
-    assert deploy.received[0] == deployments.PlanDeployment.model_validate(asked)
-    assert deployments.DeploymentOrder.model_validate(command.model_dump()) == order
-    assert deploy.received[1] == deployments.GetDeployment(deployment_id=command.deployment_id)
+    order = DeploymentOrder.model_validate(asked)
+    assert deploy.received[0] == PlanDeployment.model_validate(asked)
+    assert DeploymentOrder.model_validate(command.model_dump()) == order
+    assert deploy.received[1] == GetDeployment(deployment_id=command.deployment_id)
 
 
 async def test_a_repeated_device_counts_once(
@@ -225,7 +242,7 @@ async def test_a_dry_run_changes_nothing(
         deploy.respond_with(subjects.RPC_DEPLOYMENT_PLAN, plan)
         response = await http.post(URL, json={**ORDER, "dry_run": True})
         assert response.status_code == 200
-        assert deployments.DeploymentPlan.model_validate_json(response.content) == plan
+        assert DeploymentPlan.model_validate_json(response.content) == plan
         assert_matches(response.json(), "DeploymentPlan")
     assert [query.with_impacts for query in deploy.received] == [True, True]
     assert await requested.count() == 0
@@ -235,13 +252,13 @@ async def test_every_failed_gate_is_named(
     http: httpx.AsyncClient, deploy: Owners, requested: RequestedDeployments
 ) -> None:
     """The response is 409; passed and overridden gates are not among the errors."""
-    check = deployments.Check
+    check = Check
     show = [
         check(gate="photosensitivity", passed=False, reason="Flashes five times a second"),
         check(gate="f_measure", passed=False, overridden=True, reason="F-measure .7"),
     ]
     mine = [check(gate="presence", passed=False, reason="It is offline"), check(gate="nodes", passed=True)]
-    device = deployments.DevicePlan(device_id="k1-a", checks=mine)
+    device = DevicePlan(device_id="k1-a", checks=mine)
     deploy.respond_with(
         subjects.RPC_DEPLOYMENT_PLAN, samples.plan(would_start=False, checks=show, devices=[device])
     )
@@ -295,7 +312,7 @@ async def test_a_command_that_was_not_published_is_published_by_the_retry(
     from k1_gateway.deployments.request import order_digest
 
     reserved = idempotency.Reservation(
-        deployment_id=samples.DEPLOYMENT, order_sha256=order_digest(deployments.DeploymentOrder(**ORDER))
+        deployment_id=samples.DEPLOYMENT, order_sha256=order_digest(DeploymentOrder(**ORDER))
     )
     await idempotency.reserve(jetstream, unique, reserved)
     owners.respond_with(subjects.RPC_DEPLOYMENT_PLAN, samples.plan())
@@ -306,7 +323,7 @@ async def test_a_command_that_was_not_published_is_published_by_the_retry(
     assert (await answering).json()["deployment_id"] == command.deployment_id == samples.DEPLOYMENT
 
 
-_MANY = [f"k1-{number}" for number in range(deployments.DEPLOYMENT_MAX_DEVICES + 1)]
+_MANY = [f"k1-{number}" for number in range(DEPLOYMENT_MAX_DEVICES + 1)]
 HOSTILE: list[tuple[Any, int, str, str]] = [
     ("[" * 200_000, 400, "malformed_json", "JSON"),
     ('{"track_id": ' + '{"a":' * 5000 + "1" + "}" * 5001, 400, "malformed_json", "JSON"),
@@ -365,7 +382,7 @@ async def test_two_thousand_devices_are_accepted(
     http: httpx.AsyncClient, deploy: Owners, requested: RequestedDeployments
 ) -> None:
     """Their ids have the maximum length."""
-    ids = [f"k1-{number:037}" for number in range(deployments.DEPLOYMENT_MAX_DEVICES)]
+    ids = [f"k1-{number:037}" for number in range(DEPLOYMENT_MAX_DEVICES)]
     assert (await http.post(URL, json={**ORDER, "device_ids": ids})).status_code == 202
     assert (await requested.next())[1].device_ids == ids
 
@@ -379,7 +396,7 @@ async def test_a_deployment_is_controlled(http: httpx.AsyncClient, owners: Owner
         response = await http.post(f"{ONE}/{action}", json=body)
         assert response.status_code == 200, response.text
         assert_matches(response.json(), "DeploymentView")
-    query = deployments.ControlDeployment
+    query = ControlDeployment
     assert owners.received == [
         query(deployment_id=samples.DEPLOYMENT, action=action, **fields),
         query(deployment_id=samples.DEPLOYMENT, action=action),
@@ -420,7 +437,7 @@ async def _next_change(owners: Owners, seen: int) -> None:
     status: Any = {1: "committing", 2: "succeeded"}.get(seen)
     if status is None:
         return
-    change = deployments.DeploymentChange(deployment_id=samples.DEPLOYMENT, status=status, at=samples.NOW)
+    change = DeploymentChange(deployment_id=samples.DEPLOYMENT, status=status, at=samples.NOW)
     await owners.bus.client.publish(subjects.live_deployment(samples.DEPLOYMENT), change.to_json())
     if status == "succeeded":
         # Not before: the gateway also looks by itself now and then, and could end the stream without this news.
@@ -467,5 +484,5 @@ def test_a_request_keeps_the_content_of_the_body(body: dict[str, Any]) -> None:
         return
     order = DeploymentBody.model_validate_json(json.dumps(body), strict=True, extra="forbid").order()
     said = {**body, "device_ids": list(dict.fromkeys(body.get("device_ids", []))) or None}
-    assert order == deployments.DeploymentOrder.model_validate(said)
-    assert deployments.DeploymentOrder.model_validate_json(order.to_json()) == order
+    assert order == DeploymentOrder.model_validate(said)
+    assert DeploymentOrder.model_validate_json(order.to_json()) == order

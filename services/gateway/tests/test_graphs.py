@@ -5,8 +5,9 @@ import json
 import httpx
 import pytest
 
-from k1_contracts import graph_queries, subjects
+from k1_contracts import subjects
 from k1_contracts.graph import Violation
+from k1_contracts.messages.graphs import GetGraph, KeySet, NodeCatalogue, PresetList, PutGraph, Simulate
 from k1_platform.rpc import AnswerError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import ORIGIN, Owners
@@ -26,7 +27,7 @@ async def test_a_graph_is_read_as_it_can_be_put_again(http: httpx.AsyncClient, o
     assert_matches(response.json(), "GraphDocument")
     again = await http.get(f"{URL}/graph", headers={"If-None-Match": response.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
-    assert owners.received[0] == graph_queries.GetGraph(track_id=samples.TRACK, version=2)
+    assert owners.received[0] == GetGraph(track_id=samples.TRACK, version=2)
 
 
 @pytest.mark.parametrize(
@@ -44,9 +45,7 @@ async def test_an_edit_reaches_its_owner(
     assert (response.status_code, response.headers["ETag"]) == (200, f'"{samples.saved().etag}"')
     assert_matches(response.json(), "GraphSaved")
     assert response.json()["impact"]["changedNodes"]
-    assert owners.received == [
-        graph_queries.PutGraph(track_id=samples.TRACK, version=2, graph=graph, if_match=wanted)
-    ]
+    assert owners.received == [PutGraph(track_id=samples.TRACK, version=2, graph=graph, if_match=wanted)]
 
 
 async def test_a_rejected_graph_names_every_violation(http: httpx.AsyncClient, owners: Owners) -> None:
@@ -106,8 +105,8 @@ async def test_a_simulation_is_requested(http: httpx.AsyncClient, owners: Owners
     graph = samples.graph().graph
     assert (await http.post(f"{URL}/simulate", json={"graph": graph})).status_code == 200
     assert owners.received == [
-        graph_queries.Simulate(track_id=samples.TRACK, version=2),
-        graph_queries.Simulate(track_id=samples.TRACK, version=2, graph=graph),
+        Simulate(track_id=samples.TRACK, version=2),
+        Simulate(track_id=samples.TRACK, version=2, graph=graph),
     ]
     wrong = await http.post(f"{URL}/simulate", json={"grpah": {}})
     assert (wrong.status_code, wrong.json()["errors"][0]["name"]) == (422, "grpah")
@@ -116,9 +115,9 @@ async def test_a_simulation_is_requested(http: httpx.AsyncClient, owners: Owners
 @pytest.mark.parametrize(
     ("path", "subject", "model"),
     [
-        ("/presets", subjects.RPC_PRESET_LIST, graph_queries.PresetList),
-        ("/graph/nodes", subjects.RPC_NODE_LIST, graph_queries.NodeCatalogue),
-        ("/keys", subjects.RPC_KEY_LIST, graph_queries.KeySet),
+        ("/presets", subjects.RPC_PRESET_LIST, PresetList),
+        ("/graph/nodes", subjects.RPC_NODE_LIST, NodeCatalogue),
+        ("/keys", subjects.RPC_KEY_LIST, KeySet),
     ],
 )
 async def test_reference_data_is_passed_on(

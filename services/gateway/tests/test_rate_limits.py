@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_contracts import queries, subjects
+from k1_contracts import subjects
+from k1_contracts.messages.analysis import AnalysisAccepted
 from k1_gateway.access import rate_limits
 from k1_gateway.access.rate_limits import RateLimiter, caller_of
 from k1_gateway.errors import ProblemError
@@ -142,7 +143,7 @@ async def test_a_gateway_limits_its_callers(owners: Owners, provisioned: Infrast
     }
     owners.respond_with(
         subjects.RPC_ANALYSIS_REQUEST,
-        queries.AnalysisAccepted(job_id=samples.JOB, version=2, queue_position=1),
+        AnalysisAccepted(job_id=samples.JOB, version=2, queue_position=1),
     )
     owners.respond_with(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
     with running_service("gateway", provisioned.environment | own, tmp_path) as running:

@@ -8,7 +8,10 @@ import nats
 from nats.aio.client import Client
 
 from k1_cli.embedded.nats import NatsServer
-from k1_contracts import deployments, graph_queries, queries, subjects
+from k1_contracts import subjects
+from k1_contracts.messages.analysis import JobPage, ListJobs
+from k1_contracts.messages.deployment_queries import DeploymentPage, ListDeployments
+from k1_contracts.messages.graphs import PresetList
 from k1_platform.nats_connection import connect_options
 from k1_platform.provision import provision_bus
 from k1_platform.rpc import AnswerError
@@ -23,9 +26,9 @@ PROBE_TIMEOUT_S = 3.0
 
 def respond_to_all(owners: Owners) -> None:
     presets = (samples.GOLDEN / "PresetList" / "v1.json").read_text()
-    owners.respond_with(subjects.RPC_JOB_LIST, queries.JobPage(total=0, items=[]))
-    owners.respond_with(subjects.RPC_DEPLOYMENT_LIST, deployments.DeploymentPage(total=0, items=[]))
-    owners.respond_with(subjects.RPC_PRESET_LIST, graph_queries.PresetList.model_validate_json(presets))
+    owners.respond_with(subjects.RPC_JOB_LIST, JobPage(total=0, items=[]))
+    owners.respond_with(subjects.RPC_DEPLOYMENT_LIST, DeploymentPage(total=0, items=[]))
+    owners.respond_with(subjects.RPC_PRESET_LIST, PresetList.model_validate_json(presets))
 
 
 async def test_readiness_asks_every_service_behind_the_gateway(
@@ -39,8 +42,8 @@ async def test_readiness_asks_every_service_behind_the_gateway(
             response = await http.get("/readyz")
             assert (response.status_code, response.json()["checks"]) == (200, {"nats": "ok"})
             report = response.json()["dependencies"]
-    assert queries.ListJobs(limit=1) in owners.received
-    assert deployments.ListDeployments(limit=1) in owners.received
+    assert ListJobs(limit=1) in owners.received
+    assert ListDeployments(limit=1) in owners.received
 
 
 async def test_an_absent_service_leaves_the_gateway_ready(http: httpx.AsyncClient) -> None:

@@ -6,7 +6,16 @@ from typing import Any
 import httpx
 import pytest
 
-from k1_contracts import queries, subjects
+from k1_contracts import subjects
+from k1_contracts.messages.analysis import (
+    AnalysisAccepted,
+    GetJob,
+    JobPage,
+    ListJobs,
+    ListWorkers,
+    RequestTrackAnalysis,
+)
+from k1_contracts.messages.tracks import GetGenesis, GetTrack, GetVersion, ListTracks, TrackPage
 from k1_platform.rpc import AnswerError
 from k1_platform.rpc_documents import document
 from services.gateway.tests import samples
@@ -23,34 +32,34 @@ async def test_a_query_has_every_parameter(http: httpx.AsyncClient, owners: Owne
     response = await http.get(f"{API}/tracks", params=query)
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
-    assert queries.TrackPage.model_validate_json(response.content) == samples.page(3)
-    assert owners.received == [queries.ListTracks.model_validate(query)]
+    assert TrackPage.model_validate_json(response.content) == samples.page(3)
+    assert owners.received == [ListTracks.model_validate(query)]
 
 
 @pytest.mark.parametrize(
     ("path", "subject", "query", "result"),
     [
-        (f"/tracks/{TRACK}", subjects.RPC_TRACK_GET, queries.GetTrack(track_id=TRACK), samples.track()),
+        (f"/tracks/{TRACK}", subjects.RPC_TRACK_GET, GetTrack(track_id=TRACK), samples.track()),
         (
             f"/tracks/{TRACK}/versions/2",
             subjects.RPC_VERSION_GET,
-            queries.GetVersion(track_id=TRACK, version=2),
+            GetVersion(track_id=TRACK, version=2),
             samples.version(),
         ),
         (
             f"/tracks/{TRACK}/versions/2/artefacts",
             subjects.RPC_ARTEFACT_LIST,
-            queries.GetVersion(track_id=TRACK, version=2),
+            GetVersion(track_id=TRACK, version=2),
             samples.artefacts("one"),
         ),
         (
             "/analysis/jobs?status=failed&limit=7",
             subjects.RPC_JOB_LIST,
-            queries.ListJobs(status="failed", limit=7),
-            queries.JobPage(total=1, items=[samples.job("failed")]),
+            ListJobs(status="failed", limit=7),
+            JobPage(total=1, items=[samples.job("failed")]),
         ),
-        (f"/analysis/jobs/{JOB}", subjects.RPC_JOB_GET, queries.GetJob(job_id=JOB), samples.job()),
-        ("/analysis/workers", subjects.RPC_WORKER_LIST, queries.ListWorkers(), samples.workers()),
+        (f"/analysis/jobs/{JOB}", subjects.RPC_JOB_GET, GetJob(job_id=JOB), samples.job()),
+        ("/analysis/workers", subjects.RPC_WORKER_LIST, ListWorkers(), samples.workers()),
     ],
 )
 async def test_each_read_sends_one_query_to_its_owner(
@@ -127,7 +136,7 @@ async def test_the_map_comes_compressed_or_plain(http: httpx.AsyncClient, owners
     assert packed.headers["Vary"] == "Accept-Encoding, Origin"
     plain = await http.get(url, headers={"Accept-Encoding": "gzip;q=0, identity"})
     assert (plain.content, plain.headers.get("Content-Encoding")) == (content, None)
-    assert owners.received[0] == queries.GetGenesis(
+    assert owners.received[0] == GetGenesis(
         track_id=TRACK, version=1, layers=["rhythm", "dynamics"], from_ms=0, to_ms=1000.5, max_points=10
     )
     again = await http.get(url, headers={"If-None-Match": packed.headers["ETag"]})
@@ -137,7 +146,7 @@ async def test_the_map_comes_compressed_or_plain(http: httpx.AsyncClient, owners
 
 async def test_an_analysis_is_requested(http: httpx.AsyncClient, owners: Owners) -> None:
     """Body and Idempotency-Key reach the catalogue; an empty body means the defaults."""
-    accepted = queries.AnalysisAccepted(job_id=JOB, version=2, queue_position=1)
+    accepted = AnalysisAccepted(job_id=JOB, version=2, queue_position=1)
     owners.respond_with(subjects.RPC_ANALYSIS_REQUEST, accepted)
     url = f"{API}/tracks/{TRACK}/analysis"
     response = await http.post(
@@ -146,8 +155,8 @@ async def test_an_analysis_is_requested(http: httpx.AsyncClient, owners: Owners)
     assert (response.status_code, response.json()) == (202, accepted.model_dump(exclude_none=True))
     assert (await http.post(url)).status_code == 202
     assert owners.received == [
-        queries.RequestTrackAnalysis(track_id=TRACK, preset="edm", priority=9, idempotency_key="once"),
-        queries.RequestTrackAnalysis(track_id=TRACK),
+        RequestTrackAnalysis(track_id=TRACK, preset="edm", priority=9, idempotency_key="once"),
+        RequestTrackAnalysis(track_id=TRACK),
     ]
 
 

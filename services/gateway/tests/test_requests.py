@@ -9,7 +9,7 @@ from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_contracts import queries
+from k1_contracts.messages.tracks import ListTracks
 from k1_gateway.errors import Problem, ProblemError
 from k1_gateway.handlers import ENDPOINTS
 from k1_gateway.http.entity_tags import content_tag, if_none_match_tags
@@ -176,7 +176,7 @@ def test_any_url_query_is_accepted_or_its_faults_are_named(pairs: list[tuple[str
     url_query = "&".join(f"{name}={value}" for name, value in pairs)
     request = make_mocked_request("GET", f"/tracks?{url_query}")
     try:
-        query = build_query(request, queries.ListTracks, params=_QUERY)
+        query = build_query(request, ListTracks, params=_QUERY)
     except ProblemError as problem:
         named = {fault.name for fault in problem.errors}
     else:

@@ -20,9 +20,10 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from k1_cli.embedded.nats import NatsServer
-from k1_contracts import queries, streams, subjects
-from k1_contracts.devices import LiveEvent, LiveSample
+from k1_contracts import streams, subjects
 from k1_contracts.ids import new_id
+from k1_contracts.messages.telemetry import LiveEvent, LiveSample
+from k1_contracts.messages.tracks import TrackDetail
 from k1_gateway.live import telemetry_stream
 from k1_gateway.live.track_feed import FeedBuffer, FeedItem, parse_item
 from k1_platform.nats_connection import connect_options
@@ -89,7 +90,7 @@ async def open_stream(http: httpx.AsyncClient, track: str, **options: Any) -> As
 def track(owners: Owners) -> str:
     """Return a track that no other test uses."""
     detail = (samples.GOLDEN / "TrackDetail" / "v1.json").read_text()
-    owners.respond_with(subjects.RPC_TRACK_GET, queries.TrackDetail.model_validate_json(detail))
+    owners.respond_with(subjects.RPC_TRACK_GET, TrackDetail.model_validate_json(detail))
     return new_id("trk")
 
 

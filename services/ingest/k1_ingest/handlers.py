@@ -9,7 +9,7 @@ from aiohttp import web
 from nats.aio.client import Client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from k1_contracts.queries import UploadAccepted
+from k1_contracts.messages.tracks import UploadAccepted
 from k1_ingest.errors import RETRY_AFTER_S, UploadRejectedError
 from k1_ingest.form.reader import UploadFormReader
 from k1_ingest.settings import IngestSettings

@@ -17,8 +17,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
 from k1_cli.embedded.nats import NatsServer
-from k1_contracts.events import TrackUploaded
 from k1_contracts.ids import new_id
+from k1_contracts.messages.tracks import TrackUploaded
 from k1_contracts.tracks import AudioRef
 from k1_ingest.uploads.claim_store import Claim, ClaimStore, PendingObject
 from k1_ingest.uploads.track_publisher import ORPHAN_AGE, TrackPublisher

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from nats.aio.msg import Msg
 
 from k1_contracts import streams, subjects
-from k1_contracts.devices import DEVICE_ID
+from k1_contracts.messages.device_link import DEVICE_ID
 from k1_contracts.streams import Durable
 from k1_telemetry.broker_clock import BrokerClock
 from k1_telemetry.fleet.effects import Effects, RejectedMessage

@@ -7,7 +7,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.kv import KeyValue
 
 from k1_contracts import streams
-from k1_contracts.devices import Presence
+from k1_contracts.messages.telemetry import Presence
 from k1_platform.broker import Bus
 
 _READ_TIMEOUT_S: Final = 0.5

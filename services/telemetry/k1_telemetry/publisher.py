@@ -14,7 +14,7 @@ from nats.js.kv import KV_DEL, KV_OP
 
 from k1_contracts import streams, subjects
 from k1_contracts.base import rfc3339
-from k1_contracts.devices import DeviceAlarm, DeviceOffline, DeviceOnline, LiveSample
+from k1_contracts.messages.telemetry import DeviceAlarm, DeviceOffline, DeviceOnline, LiveSample
 from k1_platform.broker import Bus, make_event, publish_event
 from k1_platform.errors import TransientError
 from k1_telemetry.fleet.effects import Effects, FleetEvent

@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 from nats.js.errors import KeyNotFoundError
 
 from k1_contracts import streams, subjects
-from k1_contracts.devices import Presence
+from k1_contracts.messages.telemetry import Presence
 from services.telemetry.tests import samples
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service

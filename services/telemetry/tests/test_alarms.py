@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_contracts.devices import DeviceAlarm
+from k1_contracts.messages.telemetry import DeviceAlarm
 from k1_telemetry.fleet.alarms import CLEAR_AFTER, MAX_GAP, AlarmTracker
 from services.telemetry.tests.samples import TRACK, at, reading
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from k1_contracts import subjects
-from k1_contracts.devices import DeviceAlarm, DeviceOffline, LiveItem, LiveSample
+from k1_contracts.messages.telemetry import DeviceAlarm, DeviceOffline, LiveItem, LiveSample
 from k1_telemetry.fleet.alarms import MAX_GAP
 from services.telemetry.tests import samples
 from services.telemetry.tests.conftest import PATIENCE_S, FakeDevice, MessageRecorder, Send

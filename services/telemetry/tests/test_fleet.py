@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_contracts.devices import DeviceAlarm, DeviceOffline, DeviceOnline
+from k1_contracts.messages.telemetry import DeviceAlarm, DeviceOffline, DeviceOnline
 from k1_telemetry.fleet.effects import Effects, FleetEvent
 from k1_telemetry.fleet.fleet import Fleet
 from k1_telemetry.fleet.presence import Watermark

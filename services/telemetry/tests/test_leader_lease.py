@@ -11,7 +11,7 @@ from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from prometheus_client import CollectorRegistry
 
 from k1_contracts import streams
-from k1_contracts.devices import Presence
+from k1_contracts.messages.telemetry import Presence
 from k1_telemetry import leader_lease, leader_session, publisher
 from k1_telemetry.fleet.fleet import Fleet
 from k1_telemetry.leader_lease import LeaderLease, LeadershipLostError

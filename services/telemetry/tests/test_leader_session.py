@@ -10,7 +10,7 @@ from nats.js.kv import KeyValue
 from prometheus_client import CollectorRegistry
 
 from k1_contracts import streams
-from k1_contracts.devices import Presence
+from k1_contracts.messages.telemetry import Presence
 from k1_platform.pulling import Pulled
 from k1_telemetry.broker_clock import BrokerClock
 from k1_telemetry.fleet.effects import Effects

@@ -21,7 +21,7 @@ from nats.js.kv import KV_DEL, KV_OP
 
 from k1_cli.embedded.nats import NatsServer
 from k1_contracts import streams, subjects
-from k1_contracts.devices import DeviceOffline
+from k1_contracts.messages.telemetry import DeviceOffline
 from k1_platform.nats_connection import connect_options
 from k1_platform.provision import provision_bus
 from k1_telemetry.leader_election import LEADER_KEY

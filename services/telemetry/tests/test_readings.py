@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_contracts.devices import TelemetrySample
+from k1_contracts.messages.telemetry import TelemetrySample
 from k1_telemetry.fleet.readings import MAX_BYTES, MAX_READINGS, Reading, assign_times, decode
 from k1_telemetry.fleet.sequences import HISTORY_SIZE, SequenceTracker
 from services.telemetry.tests.samples import TRACK, at, fields, message, reading

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from k1_contracts.devices import TelemetrySample
+from k1_contracts.messages.telemetry import TelemetrySample
 from k1_simulator.faults.models import DriftRamp, LowFps, Overheat, TelemetryFault
 
 _DRIFT_RETURN = 0.1

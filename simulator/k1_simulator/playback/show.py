@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from k1_contracts.devices import TelemetryBody, TelemetrySample
+from k1_contracts.messages.telemetry import TelemetryBody, TelemetrySample
 from k1_simulator.faults.fault_injector import FaultInjector
 from k1_simulator.playback.clock import DeviceClock
 from k1_simulator.playback.sensors import ActiveFault, Sensors

@@ -24,10 +24,17 @@ from k1_analysis.runner import _ANALYSED_PERCENT as GRAPH_BEGINS_AT
 from k1_analysis.runner import JobRunner
 from k1_analysis.worker import Worker
 from k1_contracts import streams, subjects
-from k1_contracts.commands import AnalysisJob, JobProgress, RequestAnalysis
-from k1_contracts.events import AnalysisCancelled, AnalysisCompleted, AnalysisFailed, AnalysisStarted
 from k1_contracts.ids import new_id
-from k1_contracts.queries import ListWorkers
+from k1_contracts.messages.analysis import (
+    AnalysisCancelled,
+    AnalysisCompleted,
+    AnalysisFailed,
+    AnalysisJob,
+    AnalysisStarted,
+    JobProgress,
+    ListWorkers,
+    RequestAnalysis,
+)
 from k1_contracts.tracks import AudioRef
 from k1_platform import broker, children
 from k1_platform.broker import Bus, connect, make_broker, make_event, publish_event

@@ -11,8 +11,8 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from k1_contracts import subjects
-from k1_contracts.bundles import bundle_key
-from k1_contracts.devices import ChunkHeader, FetchChunk
+from k1_contracts.messages.bundles import bundle_key
+from k1_contracts.messages.device_link import ChunkHeader, FetchChunk
 from k1_deploy.devices.device_store import get_devices
 from k1_deploy.holding import Holdings
 from k1_platform.database import TRANSIENT_ERRORS, Pool

@@ -20,7 +20,8 @@ from nats.errors import Error as NatsError
 
 from k1_contracts import subjects
 from k1_contracts.base import rfc3339
-from k1_contracts.devices import DEVICE_ID, DeviceAlarm
+from k1_contracts.messages.device_link import DEVICE_ID
+from k1_contracts.messages.telemetry import DeviceAlarm
 from k1_contracts.streams import EVENTS
 from k1_deploy.devices.connections import MOST_CONNECTIONS, Connection, ConnectionTable
 from k1_platform.broker import Bus, make_event, publish_event

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
-from k1_contracts.devices import AlarmLevel, DeviceAlarm
+from k1_contracts.messages.telemetry import AlarmLevel, DeviceAlarm
 
 MOST_CONNECTIONS: Final = 4
 """Of one credential; the oldest beyond are cut off."""

@@ -4,7 +4,7 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from k1_contracts.devices import Transport
+from k1_contracts.messages.device_link import Transport
 from k1_platform.device_credentials import MintedCredential, load_device_keys, mint
 from k1_platform.nats_account import replace_account
 from k1_platform.nats_jwt import KeyKind, KeyPair

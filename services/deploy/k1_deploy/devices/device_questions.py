@@ -4,9 +4,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from k1_contracts.bundles import BundleInfo, BundleView, Compatibility, GetBundle
-from k1_contracts.devices import DeviceAlarm
-from k1_contracts.fleet import (
+from k1_contracts.messages.bundles import BundleInfo, BundleView, Compatibility, GetBundle
+from k1_contracts.messages.devices import (
     AddDevices,
     DevicePage,
     DevicesAdded,
@@ -17,7 +16,8 @@ from k1_contracts.fleet import (
     ListDevices,
     RevokeDevices,
 )
-from k1_contracts.graph_queries import KeySet
+from k1_contracts.messages.graphs import KeySet
+from k1_contracts.messages.telemetry import DeviceAlarm
 from k1_contracts.tracks import Notice
 from k1_deploy import errors
 from k1_deploy.devices import credential_store, device_store

@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from k1_contracts.devices import DeviceHello, RunningBundle, Transport
+from k1_contracts.messages.device_link import DeviceHello, RunningBundle, Transport
 from k1_platform.database import Connection
 
 SCHEMA: Final = "deploy"

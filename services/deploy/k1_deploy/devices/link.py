@@ -20,8 +20,8 @@ from nats.errors import Error as NatsError
 from nats.js.api import Header
 
 from k1_contracts import subjects
-from k1_contracts.devices import FINAL_STATUSES, DeviceCommand, DeviceReply, Ping, Verb
 from k1_contracts.ids import new_id
+from k1_contracts.messages.device_link import FINAL_STATUSES, DeviceCommand, DeviceReply, Ping, Verb
 from k1_deploy.devices.clock import RoundTrip, best_offset_ms
 from k1_deploy.errors import DeviceUnreachable, foreign_id
 from k1_platform.device_errors import DeviceErrors, Problem, read

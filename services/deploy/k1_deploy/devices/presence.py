@@ -18,7 +18,7 @@ from nats.js import JetStreamContext
 from pydantic import ValidationError
 
 from k1_contracts import streams
-from k1_contracts.devices import DeviceAlarm, Presence
+from k1_contracts.messages.telemetry import DeviceAlarm, Presence
 
 _PREFIX: Final = f"$KV.{streams.PRESENCE.name}."
 _log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from nats.errors import Error as NatsError
 
-from k1_contracts.devices import Transport
+from k1_contracts.messages.device_link import Transport
 from k1_deploy.devices.credential_store import lock_revoked_keys
 from k1_platform.database import Pool
 from k1_platform.device_credentials import MintedCredential

@@ -6,9 +6,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from k1_contracts.devices import DeviceHello, Trust
-from k1_contracts.graph_queries import KeySet
 from k1_contracts.ids import new_id
+from k1_contracts.messages.device_link import DeviceHello, Trust
+from k1_contracts.messages.graphs import KeySet
 from k1_deploy.devices.link import DeviceLink
 from k1_deploy.errors import DeviceUnreachable
 from k1_platform.rpc import AnswerError

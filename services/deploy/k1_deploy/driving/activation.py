@@ -12,8 +12,8 @@ from typing import Final
 
 from opentelemetry.trace import Tracer
 
-from k1_contracts.deployments import ActivateAt, ActivateOnDownbeat
-from k1_contracts.devices import Activate, DeviceHello, DeviceReply
+from k1_contracts.messages.deployments import ActivateAt, ActivateOnDownbeat
+from k1_contracts.messages.device_link import Activate, DeviceHello, DeviceReply
 from k1_deploy.devices.clock import to_device_ms, to_unix_ms
 from k1_deploy.driving.commands import Commands, Sender
 from k1_deploy.driving.journal import Journal, OvertakenError

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from k1_contracts.devices import DeviceAlarm, DeviceHello
+from k1_contracts.messages.device_link import DeviceHello
+from k1_contracts.messages.telemetry import DeviceAlarm
 from k1_deploy.devices import device_store
 from k1_deploy.devices.device_store import DeviceRow
 from k1_deploy.driving import mailbox

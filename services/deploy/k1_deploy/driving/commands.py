@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, TypeVar
 
-from k1_contracts.devices import (
+from k1_contracts.ids import new_id
+from k1_contracts.messages.device_link import (
     Activate,
     Deactivate,
     DeviceCommand,
@@ -22,7 +23,6 @@ from k1_contracts.devices import (
     RunningBundle,
     Verb,
 )
-from k1_contracts.ids import new_id
 from k1_deploy.devices.link import DeviceLink
 from k1_deploy.driving.bundles import Bundles, Source
 from k1_deploy.driving.retrying import backoff_s

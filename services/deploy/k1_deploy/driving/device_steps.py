@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from k1_contracts.devices import DeviceHello, DeviceReply, RunningBundle
+from k1_contracts.messages.device_link import DeviceHello, DeviceReply, RunningBundle
 from k1_deploy.devices.device_store import DeviceRow
 from k1_deploy.devices.trust import TrustKeeper
 from k1_deploy.driving.bundles import source_of

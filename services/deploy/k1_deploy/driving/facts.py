@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from k1_contracts import subjects
-from k1_contracts.deployments import (
+from k1_contracts.messages.deployments import (
     DeployEvent,
     DeployFailed,
     DeployProgressed,

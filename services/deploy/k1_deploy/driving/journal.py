@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from k1_contracts import streams
-from k1_contracts.devices import DeviceHello
+from k1_contracts.messages.device_link import DeviceHello
 from k1_deploy import store
 from k1_deploy.devices import device_store
 from k1_deploy.driving import locks, mailbox

@@ -14,8 +14,8 @@ from nats.errors import Error as NatsError
 
 from k1_contracts import subjects
 from k1_contracts.base import Contract
-from k1_contracts.deployments import DeploymentChange
-from k1_contracts.devices import LiveEvent
+from k1_contracts.messages.deployments import DeploymentChange
+from k1_contracts.messages.telemetry import LiveEvent
 from k1_deploy.saga.entries import (
     Alarmed,
     Became,

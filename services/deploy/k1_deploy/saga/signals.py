@@ -10,7 +10,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, TypeAdapter
 
 from k1_contracts.base import Contract, UtcTime
-from k1_contracts.devices import AlarmKind, DeviceId
+from k1_contracts.messages.device_link import DeviceId
+from k1_contracts.messages.telemetry import AlarmKind
 from k1_deploy.saga.entries import Alarmed, Controlled, Healed, LogEntry, Strayed
 from k1_deploy.saga.state import FORWARD, State
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from k1_contracts.deployments import ActivateAt, DeploymentStatus
+from k1_contracts.messages.deployments import ActivateAt, DeploymentStatus
 from k1_deploy.saga.device import Device
 from k1_deploy.saga.entries import Became, Closed, DeviceStepName
 from k1_deploy.saga.state import FORWARD, LIVE, State, Stop

@@ -1,6 +1,6 @@
 """What a device's answer means for the step: the device is believed only where what it holds bears it out. Pure."""
 
-from k1_contracts.devices import DeviceHello, DeviceReply, ReplyCode, RunningBundle
+from k1_contracts.messages.device_link import DeviceHello, DeviceReply, ReplyCode, RunningBundle
 
 REPEATABLE: frozenset[ReplyCode] = frozenset({"busy", "fetch_failed", "deadline_passed"})
 """Refusals that may not come again: worth a new round."""

@@ -17,9 +17,9 @@ from aiohttp.typedefs import Handler, Middleware
 
 from k1_contracts import subjects
 from k1_contracts.base import Contract
-from k1_contracts.deployments import ListDeployments
-from k1_contracts.graph_queries import ListPresets
-from k1_contracts.queries import ListJobs
+from k1_contracts.messages.analysis import ListJobs
+from k1_contracts.messages.deployment_queries import ListDeployments
+from k1_contracts.messages.graphs import ListPresets
 from k1_gateway.http.context import GatewayContext
 from k1_platform.errors import TransientError
 

@@ -11,18 +11,16 @@ from aiohttp import web
 from pydantic import AfterValidator, Field, model_validator
 
 from k1_contracts import streams, subjects
-from k1_contracts.deployments import (
-    DEPLOYMENT_MAX_DEVICES,
+from k1_contracts.ids import new_id
+from k1_contracts.messages.deployment_queries import (
     Check,
     DeploymentAccepted,
-    DeploymentOrder,
     DeploymentPlan,
     GetDeployment,
     PlanDeployment,
-    RequestDeployment,
 )
-from k1_contracts.devices import DeviceId
-from k1_contracts.ids import new_id
+from k1_contracts.messages.deployments import DEPLOYMENT_MAX_DEVICES, DeploymentOrder, RequestDeployment
+from k1_contracts.messages.device_link import DeviceId
 from k1_gateway.deployments.idempotency import (
     Reservation,
     find_reservation,

@@ -6,7 +6,7 @@ from typing import Final
 import aiohttp
 
 from k1_contracts.base import Contract
-from k1_contracts.queries import Answer
+from k1_contracts.rpc import Answer
 from k1_gateway.access.rate_limits import RateLimiter
 from k1_gateway.http.response_headers import ResponseHeaders
 from k1_gateway.settings import GatewaySettings

@@ -14,9 +14,9 @@ from nats.errors import TimeoutError as NatsTimeoutError
 
 from k1_contracts import subjects
 from k1_contracts.base import Contract
-from k1_contracts.commands import JobProgress
-from k1_contracts.deployments import ENDED, DeploymentChange, DeploymentSummary
-from k1_contracts.queries import JobView
+from k1_contracts.messages.analysis import JobProgress, JobView
+from k1_contracts.messages.deployment_queries import DeploymentSummary
+from k1_contracts.messages.deployments import ENDED, DeploymentChange
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint, EndpointHandler
 from k1_gateway.http.request_parsing import build_query

@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, RootModel, StringConstraints
 
 from k1_contracts.base import UtcTime
-from k1_contracts.commands import JobProgress
-from k1_contracts.deployments import DeploymentChange, DeploymentView
-from k1_contracts.devices import DeviceId, LiveEvent
-from k1_contracts.queries import JobView
+from k1_contracts.messages.analysis import JobProgress, JobView
+from k1_contracts.messages.deployment_queries import DeploymentView
+from k1_contracts.messages.deployments import DeploymentChange
+from k1_contracts.messages.device_link import DeviceId
+from k1_contracts.messages.telemetry import LiveEvent
 
 EventId = Annotated[str, StringConstraints(pattern="^([0-9]+|end)$")]
 """`end` is the id of the last event."""

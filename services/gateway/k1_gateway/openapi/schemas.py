@@ -8,10 +8,10 @@ from typing import Any, Final, cast
 from pydantic import BaseModel, TypeAdapter
 
 from k1_contracts.base import JsonObject
-from k1_contracts.deployments import DeploymentStatus, DeviceOutcome, Gate, StepName
-from k1_contracts.devices import Transport
 from k1_contracts.json_schema import COMPONENT_REF, PlainJsonSchema, component_schemas
-from k1_contracts.queries import MapLayer
+from k1_contracts.messages.deployments import DeploymentStatus, DeviceOutcome, Gate, StepName
+from k1_contracts.messages.device_link import Transport
+from k1_contracts.messages.tracks import MapLayer
 from k1_contracts.tracks import ArtefactStatus, JobStatus, Preset, TrackStatus
 from k1_contracts.upload_form import FILE_FIELD
 from k1_gateway.errors import Problem

@@ -4,7 +4,7 @@ import json
 
 from aiohttp import web
 
-from k1_contracts.graph_queries import GetGraph, GraphSaved, GraphView, PutGraph
+from k1_contracts.messages.graphs import GetGraph, GraphSaved, GraphView, PutGraph
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.entity_tags import if_match_tags, if_none_match_tags, strong_tag_headers

@@ -9,7 +9,7 @@ from aiohttp import web
 from opentelemetry import propagate
 from pydantic import ValidationError
 
-from k1_contracts.queries import UploadAccepted
+from k1_contracts.messages.tracks import UploadAccepted
 from k1_gateway.errors import Fault, ProblemError
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint

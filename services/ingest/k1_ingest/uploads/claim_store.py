@@ -12,7 +12,7 @@ from nats.js.kv import KeyValue
 
 from k1_contracts import streams
 from k1_contracts.base import Contract, UtcTime
-from k1_contracts.events import TrackUploaded
+from k1_contracts.messages.tracks import TrackUploaded
 from k1_platform.errors import TransientError
 
 _PENDING: Final = "pending."

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from k1_audio.kinds import bytes_wanted
-from k1_contracts.events import TrackUploaded
 from k1_contracts.ids import new_id
-from k1_contracts.queries import UploadAccepted
+from k1_contracts.messages.tracks import TrackUploaded, UploadAccepted
 from k1_contracts.tracks import AudioRef
 from k1_contracts.upload_form import UploadForm
 from k1_ingest.audio_checks.audio_info import AudioInfo

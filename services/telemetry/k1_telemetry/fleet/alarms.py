@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from k1_contracts.devices import AlarmKind, AlarmLevel, DeviceAlarm
+from k1_contracts.messages.telemetry import AlarmKind, AlarmLevel, DeviceAlarm
 from k1_telemetry.fleet.readings import Reading
 
 CLEAR_AFTER: Final = timedelta(seconds=2)

@@ -4,7 +4,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from k1_contracts import subjects
-from k1_contracts.devices import DeviceAlarm, DeviceOffline, DeviceOnline, LiveEvent, LiveSample
+from k1_contracts.messages.telemetry import (
+    DeviceAlarm,
+    DeviceOffline,
+    DeviceOnline,
+    LiveEvent,
+    LiveSample,
+)
 
 FleetEvent = DeviceOnline | DeviceOffline | DeviceAlarm
 

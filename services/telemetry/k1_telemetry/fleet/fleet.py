@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from k1_contracts.devices import DeviceAlarm, DeviceOffline, DeviceOnline, LiveEvent, LiveSample, Presence
+from k1_contracts.messages.telemetry import (
+    DeviceAlarm,
+    DeviceOffline,
+    DeviceOnline,
+    LiveEvent,
+    LiveSample,
+    Presence,
+)
 from k1_telemetry.fleet.alarms import AlarmTracker
 from k1_telemetry.fleet.effects import Effects, FleetEvent, RejectedMessage
 from k1_telemetry.fleet.presence import MAX_AGE, SILENCE_TIMEOUT, PresenceTracker, Session, Watermark

@@ -8,11 +8,11 @@ offset by `ping` and translate.
 import re
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, RootModel, StringConstraints
+from pydantic import Field, StringConstraints
 
-from k1_contracts.base import Contract, JsonObject, UtcTime
-from k1_contracts.events import Version
+from k1_contracts.base import Contract, UtcTime
 from k1_contracts.ids import DeploymentId, Sha256, TrackId
+from k1_contracts.tracks import Version
 
 DEVICE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 """A whole device id, for `fullmatch`: what can be a token of a subject and a level of an MQTT topic."""
@@ -26,10 +26,7 @@ Transport = Literal["nats", "mqtt"]
 Verb = Literal["info", "ping", "stage", "activate", "deactivate", "discard", "trust"]
 ReplyStatus = Literal["accepted", "progress", "done", "refused", "failed"]
 FINAL_STATUSES: Final[frozenset[ReplyStatus]] = frozenset({"done", "refused", "failed"})
-
 CHUNK_MAX_BYTES: Final = 64 * 1024
-DEVICE_MESSAGE_MAX_BYTES: Final = 64 * 1024
-"""The longest message that a device may send; the server ends the connection of one that sends more."""
 DEVICE_MAX_SUBSCRIPTIONS: Final = 16
 """Of one connection."""
 
@@ -145,7 +142,6 @@ COMMANDS: Final[dict[Verb, type[DeviceCommand]]] = {
     "discard": Discard,
     "trust": Trust,
 }
-
 ReplyCode = Literal[
     "deadline_passed",
     "stale_fence",
@@ -239,97 +235,3 @@ class DeviceError(Contract):
     suppressed: int = Field(default=0, ge=0)
     """Errors of this device since the one before that were not sent."""
     at: UtcTime
-
-
-class TelemetrySample(Contract):
-    """One reading: ten a second while a show plays, one a second otherwise."""
-
-    ts: float
-    """Milliseconds, device clock."""
-    seq: int = Field(ge=0)
-    """Rises by one with every reading since the device's start."""
-    track_id: TrackId | None = None
-    drift_ms: float
-    cpu_pct: float = Field(ge=0, le=100)
-    temp_c: float = Field(ge=-60, le=200)
-    fps: float = Field(ge=0, le=1000)
-    heap_free: int = Field(ge=0)
-    rssi: int = Field(ge=-150, le=50)
-    error: Annotated[str, Field(max_length=200)] | None = None
-
-
-class TelemetryBody(RootModel[TelemetrySample | Annotated[list[TelemetrySample], Field(max_length=1000)]]):
-    """One reading, or several with the newest last."""
-
-
-AlarmKind = Literal["drift", "temperature", "fps", "silence", "credential"]
-"""`credential`: it is used by two connections, or not as the credential file says."""
-AlarmLevel = Literal["amber", "alert", "alarm"]
-
-
-class DeviceOnline(Contract):
-    """A device said hello, or was heard again after a silence."""
-
-    device_id: DeviceId
-    at: UtcTime
-
-
-class DeviceOffline(Contract):
-    """A device said bye, or was silent for five seconds."""
-
-    device_id: DeviceId
-    reason: Literal["bye", "silence"]
-    last_seen: UtcTime | None = None
-    at: UtcTime
-
-
-class DeviceAlarm(Contract):
-    """A level was reached (`raised`) or left (`cleared`)."""
-
-    device_id: DeviceId
-    kind: AlarmKind
-    level: AlarmLevel
-    state: Literal["raised", "cleared"]
-    value: float | None = None
-    reason: str
-    """For example `drift_ms > 100 for 5s`."""
-    track_id: TrackId | None = None
-    """What the device was playing."""
-    since: UtcTime
-    """When the condition began."""
-    at: UtcTime
-
-
-class Presence(Contract):
-    """The value of a device in the presence bucket; a device without one is offline."""
-
-    device_id: DeviceId
-    online_since: UtcTime
-    last_seen: UtcTime
-    alarms: list[DeviceAlarm] = Field(default_factory=list[DeviceAlarm])
-    """Raised and not cleared, one a kind: the highest level."""
-
-
-class LiveSample(Contract):
-    """The newest reading of a device, at most ten times a second."""
-
-    timestamp: UtcTime
-    device_id: DeviceId
-    track_id: TrackId | None = None
-    drift_ms: float
-    cpu_pct: float
-    temp_c: float
-    fps: float
-    error: str | None = None
-
-
-class LiveEvent(Contract):
-    """What happened, on the live feed of a track: `alarm`, `online`, `offline`, `auto_rollback` ..."""
-
-    event: str
-    timestamp: UtcTime
-    details: JsonObject
-
-
-class LiveItem(RootModel[LiveSample | LiveEvent]):
-    """One thing on the live feed of a track."""

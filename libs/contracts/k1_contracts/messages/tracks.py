@@ -1,63 +1,49 @@
-"""Questions and answers of `rpc.<service>.<noun>.<verb>` (core NATS request/reply)."""
+"""Defines the event and the queries about tracks, their versions and artefacts."""
 
-from typing import Annotated, Generic, Literal, Self, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field
 
 from k1_contracts.base import Contract, JsonObject, UtcTime
-from k1_contracts.commands import JobProgress
-from k1_contracts.deployments import TrackDeployment
-from k1_contracts.events import Version
-from k1_contracts.graph import Violation
 from k1_contracts.ids import ArtefactId, JobId, TrackId
+from k1_contracts.messages.deployments import TrackDeployment
+from k1_contracts.rpc import Cursor, Limit, Offset
 from k1_contracts.tracks import (
     DEFAULT_PRIORITY,
     AnalysisSummary,
     ArtefactStatus,
     AudioRef,
-    JobStatus,
     Notice,
     Preset,
     Priority,
+    Tag,
+    Title,
     TrackStatus,
+    Version,
 )
+
+
+class TrackUploaded(Contract):
+    """A song lies complete in the object store and was found to be decodable audio."""
+
+    track_id: TrackId
+    job_id: JobId
+    version: Version = 1
+    audio: AudioRef
+    filename: str
+    title: Title
+    artist: str | None = None
+    tags: list[Tag] = Field(default_factory=list[str])
+    preset: Preset | None = None
+    """None when the person chose none: then no tempo range is presumed."""
+    priority: Priority = DEFAULT_PRIORITY
+    uploaded_at: UtcTime
+
 
 TrackSort = Literal["newest", "oldest", "f_measure", "duration"]
 MapLayer = Literal["rhythm", "frequency", "dynamics", "spectral", "annotations"]
-Limit = Annotated[int, Field(ge=1, le=200)]
-Offset = Annotated[int, Field(ge=0, le=1_000_000)]
-Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,400}$")]
-"""`next_cursor` of the page before, unchanged: base64url."""
 SliceEdge = Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)]
 """Milliseconds from the first sample; no song is a day long."""
-
-
-class RpcError(Contract):
-    """Why a question has no answer. `code` is stable and becomes the HTTP problem's code."""
-
-    code: str
-    message: str
-    status: int = Field(ge=400, le=599)
-    violations: list[Violation] | None = None
-    """Of a graph that was refused: every rule that it breaks."""
-
-
-T = TypeVar("T", bound=BaseModel)
-
-
-class Answer(BaseModel, Generic[T]):
-    """Exactly one of a result and an error."""
-
-    model_config = ConfigDict(frozen=True)
-
-    result: T | None = None
-    error: RpcError | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        if (self.result is None) == (self.error is None):
-            raise ValueError("an answer holds either a result or an error")
-        return self
 
 
 class ListTracks(Contract):
@@ -124,28 +110,6 @@ class ArtefactList(Contract):
     artefacts: list[Artefact]
 
 
-class JobView(Contract):
-    job_id: JobId
-    track_id: TrackId
-    version: Version
-    status: JobStatus
-    stage: str | None = None
-    percent: float = Field(default=0, ge=0, le=100)
-    priority: Priority
-    queue_position: int | None = None
-    """1 is next; None once it runs or has ended."""
-    estimated_seconds_remaining: float | None = None
-    """From the latest analyses' speed; None when there is nothing to estimate from."""
-    warnings: list[Notice] = Field(default_factory=list[Notice])
-    log_tail: list[str] = Field(default_factory=list[str])
-    error: Notice | None = None
-    elapsed_ms: float | None = None
-    created_at: UtcTime
-    started_at: UtcTime | None = None
-    ended_at: UtcTime | None = None
-    progress: JobProgress | None = None
-
-
 class VersionSummary(Contract):
     version: Version
     status: TrackStatus
@@ -189,55 +153,6 @@ class GetGenesis(Contract):
     max_points: int | None = Field(default=None, ge=2, le=100_000)
     etag: str | None = None
     """The caller's copy; the same content again is answered with `not_modified`."""
-
-
-class ListJobs(Contract):
-    status: JobStatus | None = None
-    limit: Limit = 50
-
-
-class JobPage(Contract):
-    total: int
-    items: list[JobView]
-
-
-class GetJob(Contract):
-    job_id: JobId
-
-
-class RequestTrackAnalysis(Contract):
-    track_id: TrackId
-    preset: Preset | None = None
-    priority: Priority = DEFAULT_PRIORITY
-    idempotency_key: str | None = None
-
-
-class AnalysisAccepted(Contract):
-    job_id: JobId
-    version: Version
-    queue_position: int
-    estimated_seconds: float | None = None
-
-
-class ListWorkers(Contract):
-    """All analysis workers; no arguments."""
-
-
-class WorkerSlot(Contract):
-    """One child process that analyses."""
-
-    id: str
-    host: str
-    job_id: JobId | None = None
-    since: UtcTime
-    engine: str
-
-
-class WorkerList(Contract):
-    active: int
-    total: int
-    queue_depth: int
-    workers: list[WorkerSlot]
 
 
 class UploadAccepted(Contract):

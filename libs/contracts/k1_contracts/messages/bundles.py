@@ -1,12 +1,12 @@
-"""Bundles: what the catalogue tells of one, and which devices could run it."""
+"""Defines bundles and the queries about them."""
 
 from typing import Literal
 
 from k1_contracts.base import Contract
-from k1_contracts.devices import DeviceId, RunningBundle
-from k1_contracts.events import Version
 from k1_contracts.graph import BundleManifest, RuntimeEstimate, RuntimeRisk
 from k1_contracts.ids import Sha256, TrackId
+from k1_contracts.messages.device_link import DeviceId, RunningBundle
+from k1_contracts.tracks import Version
 
 
 class BundleRef(Contract):

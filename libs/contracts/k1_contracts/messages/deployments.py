@@ -1,16 +1,14 @@
-"""Deployments: what is asked for, what a deployment is, and what is told of it."""
+"""Defines a deployment: its vocabulary, the command that starts one and the events it publishes."""
 
 from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from k1_contracts.base import NO_NUL, NOT_BLANK, Contract, JsonObject, UtcTime
-from k1_contracts.bundles import BundleRef
-from k1_contracts.devices import DeviceId, RunningBundle
-from k1_contracts.events import Version
-from k1_contracts.fleet import Group
-from k1_contracts.graph import GraphImpact
+from k1_contracts.base import NOT_BLANK, Contract, JsonObject, UtcTime
 from k1_contracts.ids import DeploymentId, Sha256, TrackId
+from k1_contracts.messages.device_link import DeviceId
+from k1_contracts.messages.devices import Group
+from k1_contracts.tracks import Version
 
 DeploymentStatus = Literal[
     "queued",
@@ -29,7 +27,6 @@ DeploymentStatus = Literal[
 ]
 ENDED: Final[frozenset[DeploymentStatus]] = frozenset({"succeeded", "failed", "rolled_back", "cancelled"})
 """`rollback_pending` has ended for everybody but the devices that could not be reached yet."""
-
 DeviceOutcome = Literal[
     "pending",
     "blocked",
@@ -52,14 +49,11 @@ OVERRIDABLE: Final[frozenset[Gate]] = frozenset(
     {"firmware", "nodes", "space", "estimate", "photosensitivity", "f_measure", "track_status"}
 )
 """An absent device cannot be wished present."""
-
 Actor = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=NOT_BLANK)
 ]
 """Who the caller says they are."""
 MaxFailures = Annotated[int, Field(ge=0)] | Annotated[str, StringConstraints(pattern=r"^(100|[0-9]{1,2})%$")]
-
-
 DEPLOYMENT_MAX_DEVICES: Final = 2_000
 """So that a plan or a view fits into one message of the bus."""
 
@@ -141,156 +135,11 @@ class DeploymentOrder(Contract):
     requested_by: Actor = "operator"
 
 
-class PlanDeployment(DeploymentOrder):
-    """What would come of an order."""
-
-    with_impacts: bool = False
-    """Whether to compare the graphs as well, which takes a moment."""
-
-
 class RequestDeployment(DeploymentOrder):
     """The body of `deploy.requested`."""
 
     deployment_id: DeploymentId
     requested_at: UtcTime
-
-
-class Check(Contract):
-    """One gate for one device, or for the show itself (no device)."""
-
-    gate: Gate
-    passed: bool
-    overridden: bool = False
-    reason: str | None = None
-    """Why it did not pass, and what to do."""
-
-
-class DevicePlan(Contract):
-    """What would happen to one device."""
-
-    device_id: DeviceId
-    batch: int | None = None
-    """1 is first; None: it is blocked."""
-    checks: list[Check]
-    runs: RunningBundle | None = None
-
-
-class DeploymentPlan(Contract):
-    """A dry run: nothing was changed."""
-
-    bundle: BundleRef
-    checks: list[Check]
-    """Of the show."""
-    devices: list[DevicePlan]
-    impacts: dict[Sha256, GraphImpact] = Field(default_factory=dict[str, GraphImpact])
-    """What changes for a device, by the bundle that it runs; of bundles that are not known any more nothing."""
-    batches: list[list[DeviceId]]
-    would_start: bool
-    waits_for: list[DeploymentId]
-    """Deployments that hold one of the devices."""
-    steps: list[str]
-    """What would happen, in order, in words."""
-
-
-class StepView(Contract):
-    """A step of one device's timeline."""
-
-    step: StepName
-    status: Literal["running", "done", "failed"]
-    started_at: UtcTime
-    ended_at: UtcTime | None = None
-    attempt: int = Field(default=1, ge=1)
-    detail: str | None = None
-    error_ms: float | None = None
-    """Of an activation: how far from the agreed time it happened, by the device's clock."""
-
-
-class DeviceDeployment(Contract):
-    """One device in a deployment."""
-
-    device_id: DeviceId
-    outcome: DeviceOutcome
-    reason: str | None = None
-    batch: int | None = None
-    before: RunningBundle | None = None
-    """What it ran, and goes back to."""
-    percent: float | None = Field(default=None, ge=0, le=100)
-    """Of the transfer, while it is staged."""
-    steps: list[StepView] = Field(default_factory=list[StepView])
-
-
-class LogLine(Contract):
-    seq: int
-    at: UtcTime
-    text: str
-    device_id: DeviceId | None = None
-
-
-class AuditLine(Contract):
-    at: UtcTime
-    actor: str
-    action: str
-    detail: str | None = None
-
-
-class DeploymentSummary(Contract):
-    id: DeploymentId
-    track_id: TrackId
-    version: Version
-    status: DeploymentStatus
-    paused: bool = False
-    reason: str | None = None
-    requested_by: str
-    bundle_sha256: Sha256 | None = None
-    total: int
-    counts: dict[DeviceOutcome, int]
-    created_at: UtcTime
-    updated_at: UtcTime
-    ended_at: UtcTime | None = None
-
-
-class DeploymentView(DeploymentSummary):
-    strategy: Strategy
-    activation: Activation
-    overrides: list[GateOverride]
-    checks: list[Check]
-    """Of the show."""
-    waits_for: list[DeploymentId] = Field(default_factory=list[str])
-    devices: list[DeviceDeployment]
-    log: list[LogLine]
-    audit: list[AuditLine]
-    trace_id: str | None = None
-
-
-class DeploymentPage(Contract):
-    total: int
-    items: list[DeploymentSummary]
-
-
-class ListDeployments(Contract):
-    track_id: TrackId | None = None
-    device_id: DeviceId | None = None
-    status: DeploymentStatus | None = None
-    limit: Annotated[int, Field(ge=1, le=200)] = 50
-    offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-
-
-class GetDeployment(Contract):
-    deployment_id: DeploymentId
-
-
-class ControlDeployment(Contract):
-    """Cancel, roll back, pause or resume, by hand."""
-
-    deployment_id: DeploymentId
-    action: Literal["cancel", "rollback", "pause", "resume"]
-    requested_by: Actor = "operator"
-    reason: Annotated[str, StringConstraints(max_length=1000, pattern=NO_NUL)] | None = None
-
-
-class DeploymentAccepted(Contract):
-    deployment_id: DeploymentId
-    status: Literal["queued"] = "queued"
 
 
 class DeviceResult(Contract):
@@ -353,6 +202,19 @@ class TrackDeployment(Contract):
     """When it was first told of."""
     updated_at: UtcTime
     ended_at: UtcTime | None = None
+
+
+class StepView(Contract):
+    """A step of one device's timeline."""
+
+    step: StepName
+    status: Literal["running", "done", "failed"]
+    started_at: UtcTime
+    ended_at: UtcTime | None = None
+    attempt: int = Field(default=1, ge=1)
+    detail: str | None = None
+    error_ms: float | None = None
+    """Of an activation: how far from the agreed time it happened, by the device's clock."""
 
 
 class DeploymentChange(Contract):

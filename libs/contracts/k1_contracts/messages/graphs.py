@@ -1,11 +1,10 @@
-"""Questions about graphs, shows and presets, and their answers."""
+"""Defines the queries about graphs, presets, node types and keys."""
 
 from typing import Literal
 
 from pydantic import Field, JsonValue
 
 from k1_contracts.base import Contract, JsonObject, UtcTime
-from k1_contracts.events import Version
 from k1_contracts.graph import (
     ExecutorScale,
     GraphContract,
@@ -17,8 +16,8 @@ from k1_contracts.graph import (
     VisualReport,
 )
 from k1_contracts.ids import Sha256, TrackId
-from k1_contracts.queries import Artefact
-from k1_contracts.tracks import Preset, StoredFile
+from k1_contracts.messages.tracks import Artefact
+from k1_contracts.tracks import Preset, StoredFile, Version
 
 GraphSource = Literal["recommended", "edited"]
 

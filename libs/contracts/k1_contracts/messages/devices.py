@@ -1,12 +1,12 @@
-"""The devices: as their operator sees them, and how they are added and revoked."""
+"""Defines the devices as their operator sees them, and the queries that list, add and revoke them."""
 
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
 from k1_contracts.base import Contract, UtcTime
-from k1_contracts.devices import DeviceId, RunningBundle, Transport
 from k1_contracts.ids import DeploymentId, Sha256
+from k1_contracts.messages.device_link import DeviceId, RunningBundle, Transport
 from k1_contracts.tracks import Notice
 
 Group = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]

@@ -1,0 +1,177 @@
+"""Defines the commands, events and queries about analysis jobs and workers."""
+
+from pydantic import Field
+
+from k1_contracts.base import Contract, UtcTime
+from k1_contracts.ids import JobId, TrackId
+from k1_contracts.rpc import Limit
+from k1_contracts.tracks import (
+    DEFAULT_PRIORITY,
+    AnalysisSummary,
+    ArtefactRef,
+    AudioRef,
+    JobStatus,
+    Notice,
+    Preset,
+    Priority,
+    Version,
+)
+
+
+class AnalysisStarted(Contract):
+    """A worker took the job."""
+
+    job_id: JobId
+    track_id: TrackId
+    version: Version
+    worker_id: str
+    engine: str
+    attempt: int = Field(ge=1)
+    started_at: UtcTime
+
+
+class AnalysisCompleted(Contract):
+    """The artefacts of a version lie in the object store."""
+
+    job_id: JobId
+    track_id: TrackId
+    version: Version
+    engine: str
+    artefacts: list[ArtefactRef]
+    summary: AnalysisSummary
+    warnings: list[Notice] = Field(default_factory=list[Notice])
+    elapsed_ms: float = Field(ge=0)
+    reused: bool = False
+    """True when the same audio, engine and configuration had been analysed before."""
+    completed_at: UtcTime
+
+
+class AnalysisFailed(Contract):
+    """A job ended without a map."""
+
+    job_id: JobId
+    track_id: TrackId
+    version: Version
+    code: str
+    message: str
+    stage: str | None = None
+    attempts: int = Field(ge=1)
+    failed_at: UtcTime
+
+
+class AnalysisCancelled(Contract):
+    """A person cancelled the job, waiting or running."""
+
+    job_id: JobId
+    track_id: TrackId
+    version: Version
+    cancelled_at: UtcTime
+
+
+class RequestAnalysis(Contract):
+    """Analyse a track (again); the body of `analysis.requested`."""
+
+    job_id: JobId
+    track_id: TrackId
+    version: Version
+    audio: AudioRef
+    filename: str
+    preset: Preset | None = None
+    priority: Priority = DEFAULT_PRIORITY
+    requested_at: UtcTime
+
+
+class AnalysisJob(RequestAnalysis):
+    """A job in the queue of the analysis workers; the body of `work.analysis.p<priority>`."""
+
+
+class BeatPreview(Contract):
+    """The first beats, before the whole song is analysed."""
+
+    analysed_ms: float = Field(ge=0)
+    bpm: float = Field(ge=0)
+    beat_grid_ms: list[float]
+
+
+class JobProgress(Contract):
+    """How far a job is; the body of `live.job.<job_id>` and the value of the progress bucket."""
+
+    job_id: JobId
+    track_id: TrackId
+    stage: str
+    percent: float = Field(ge=0, le=100)
+    message: str | None = None
+    worker_id: str | None = None
+    preview: BeatPreview | None = None
+    at: UtcTime
+
+
+class JobView(Contract):
+    job_id: JobId
+    track_id: TrackId
+    version: Version
+    status: JobStatus
+    stage: str | None = None
+    percent: float = Field(default=0, ge=0, le=100)
+    priority: Priority
+    queue_position: int | None = None
+    """1 is next; None once it runs or has ended."""
+    estimated_seconds_remaining: float | None = None
+    """From the latest analyses' speed; None when there is nothing to estimate from."""
+    warnings: list[Notice] = Field(default_factory=list[Notice])
+    log_tail: list[str] = Field(default_factory=list[str])
+    error: Notice | None = None
+    elapsed_ms: float | None = None
+    created_at: UtcTime
+    started_at: UtcTime | None = None
+    ended_at: UtcTime | None = None
+    progress: JobProgress | None = None
+
+
+class ListJobs(Contract):
+    status: JobStatus | None = None
+    limit: Limit = 50
+
+
+class JobPage(Contract):
+    total: int
+    items: list[JobView]
+
+
+class GetJob(Contract):
+    job_id: JobId
+
+
+class RequestTrackAnalysis(Contract):
+    track_id: TrackId
+    preset: Preset | None = None
+    priority: Priority = DEFAULT_PRIORITY
+    idempotency_key: str | None = None
+
+
+class AnalysisAccepted(Contract):
+    job_id: JobId
+    version: Version
+    queue_position: int
+    estimated_seconds: float | None = None
+
+
+class ListWorkers(Contract):
+    """All analysis workers; no arguments."""
+
+
+class WorkerSlot(Contract):
+    """One child process that analyses."""
+
+    id: str
+    host: str
+    job_id: JobId | None = None
+    since: UtcTime
+    engine: str
+
+
+class WorkerList(Contract):
+    active: int
+    total: int
+    queue_depth: int
+    workers: list[WorkerSlot]

@@ -1,0 +1,103 @@
+"""Defines the readings of devices, their presence, their alarms and the live feed."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, RootModel
+
+from k1_contracts.base import Contract, JsonObject, UtcTime
+from k1_contracts.ids import TrackId
+from k1_contracts.messages.device_link import DeviceId
+
+
+class TelemetrySample(Contract):
+    """One reading: ten a second while a show plays, one a second otherwise."""
+
+    ts: float
+    """Milliseconds, device clock."""
+    seq: int = Field(ge=0)
+    """Rises by one with every reading since the device's start."""
+    track_id: TrackId | None = None
+    drift_ms: float
+    cpu_pct: float = Field(ge=0, le=100)
+    temp_c: float = Field(ge=-60, le=200)
+    fps: float = Field(ge=0, le=1000)
+    heap_free: int = Field(ge=0)
+    rssi: int = Field(ge=-150, le=50)
+    error: Annotated[str, Field(max_length=200)] | None = None
+
+
+class TelemetryBody(RootModel[TelemetrySample | Annotated[list[TelemetrySample], Field(max_length=1000)]]):
+    """One reading, or several with the newest last."""
+
+
+AlarmKind = Literal["drift", "temperature", "fps", "silence", "credential"]
+"""`credential`: it is used by two connections, or not as the credential file says."""
+AlarmLevel = Literal["amber", "alert", "alarm"]
+
+
+class DeviceOnline(Contract):
+    """A device said hello, or was heard again after a silence."""
+
+    device_id: DeviceId
+    at: UtcTime
+
+
+class DeviceOffline(Contract):
+    """A device said bye, or was silent for five seconds."""
+
+    device_id: DeviceId
+    reason: Literal["bye", "silence"]
+    last_seen: UtcTime | None = None
+    at: UtcTime
+
+
+class DeviceAlarm(Contract):
+    """A level was reached (`raised`) or left (`cleared`)."""
+
+    device_id: DeviceId
+    kind: AlarmKind
+    level: AlarmLevel
+    state: Literal["raised", "cleared"]
+    value: float | None = None
+    reason: str
+    """For example `drift_ms > 100 for 5s`."""
+    track_id: TrackId | None = None
+    """What the device was playing."""
+    since: UtcTime
+    """When the condition began."""
+    at: UtcTime
+
+
+class Presence(Contract):
+    """The value of a device in the presence bucket; a device without one is offline."""
+
+    device_id: DeviceId
+    online_since: UtcTime
+    last_seen: UtcTime
+    alarms: list[DeviceAlarm] = Field(default_factory=list[DeviceAlarm])
+    """Raised and not cleared, one a kind: the highest level."""
+
+
+class LiveSample(Contract):
+    """The newest reading of a device, at most ten times a second."""
+
+    timestamp: UtcTime
+    device_id: DeviceId
+    track_id: TrackId | None = None
+    drift_ms: float
+    cpu_pct: float
+    temp_c: float
+    fps: float
+    error: str | None = None
+
+
+class LiveEvent(Contract):
+    """What happened, on the live feed of a track: `alarm`, `online`, `offline`, `auto_rollback` ..."""
+
+    event: str
+    timestamp: UtcTime
+    details: JsonObject
+
+
+class LiveItem(RootModel[LiveSample | LiveEvent]):
+    """One thing on the live feed of a track."""
