@@ -112,7 +112,7 @@ class Owners:
         )
 
     def _handler(self, subject: str) -> Any:
-        async def respond(query: Any) -> Any:
+        async def handle(query: Any) -> Any:
             self.received.append(query)
             result = self._results[subject]
             if isinstance(result, Exception):
@@ -121,7 +121,7 @@ class Owners:
                 return Document(result.etag, None)
             return result
 
-        return respond
+        return handle
 
 
 @pytest.fixture
