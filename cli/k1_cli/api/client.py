@@ -16,6 +16,7 @@ from k1_cli.errors import CommandError
 from k1_cli.json_types import JsonObject
 from k1_cli.output.formatting import form_file_name, readable
 from k1_cli.output.hints import k1_command
+from k1_contracts.upload_form import FILE_FIELD, write_fields
 from k1_platform.auth.tls import client_context
 
 
@@ -84,14 +85,13 @@ class SongUpload:
 
     def fields(self) -> dict[str, str]:
         """Return the form fields, without the file."""
-        given = {
-            "title": self.title,
-            "artist": self.artist,
-            "tags": ",".join(self.tags) or None,
-            "preset": self.preset,
-            "priority": None if self.priority is None else str(self.priority),
-        }
-        return {name: value for name, value in given.items() if value is not None}
+        return write_fields(
+            title=self.title,
+            artist=self.artist,
+            tags=self.tags,
+            preset=self.preset,
+            priority=self.priority,
+        )
 
 
 class GatewayClient:
@@ -114,7 +114,7 @@ class GatewayClient:
         with song.file.open("rb") as file:
             content = cast("BinaryIO", _CountedFile(file, on_bytes))
             named = form_file_name(song.file), content
-            return self._request("POST", "/tracks/upload", data=song.fields(), files={"file": named})
+            return self._request("POST", "/tracks/upload", data=song.fields(), files={FILE_FIELD: named})
 
     def track(self, track_id: str) -> JsonObject:
         """Return a track as `{track, versions, ...}`."""

@@ -1,4 +1,4 @@
-"""`python -m k1_gateway`."""
+"""`python -m k1_gateway`: run the gateway."""
 
 from k1_gateway.app import main
 

@@ -1,4 +1,4 @@
-"""What an operator may set; K1_GATEWAY_*."""
+"""The settings of the gateway: environment variables K1_GATEWAY_*."""
 
 from typing import Annotated, Any
 
@@ -9,23 +9,23 @@ from k1_platform.settings import HttpSettings
 
 
 class Allowance(BaseModel):
-    """How much of one kind of request one address may send."""
+    """How many requests of one kind one address may send."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     per_minute: int = Field(gt=0)
-    """In the long run."""
+    """The long-term rate."""
     burst: int = Field(gt=0)
-    """At one go, after a pause."""
+    """Requests that may come at once after a pause."""
     at_once: int = Field(gt=0)
-    """Being answered at the same time."""
+    """Requests in progress at the same time."""
     waiting: int = Field(default=0, ge=0)
-    """More wait for their turn, their bodies unread."""
+    """Further requests that wait for a place, with their bodies unread."""
     wait_s: float = Field(default=30, gt=0)
-    """How long they wait."""
+    """How long a request waits for a place."""
 
     def times(self, factor: int) -> "Allowance":
-        """For a caller who may do more."""
+        """Return the allowance of a caller who may send `factor` times as much."""
         if factor == 1:
             return self
         more = {name: getattr(self, name) * factor for name in ("per_minute", "burst", "at_once", "waiting")}
@@ -37,16 +37,16 @@ def _split(value: Any) -> Any:
 
 
 class GatewaySettings(HttpSettings):
-    """K1_GATEWAY_*."""
+    """The settings of the gateway."""
 
     model_config = SettingsConfigDict(env_prefix="K1_GATEWAY_", frozen=True)
 
     ingest_url: str = Field(
-        default="http://127.0.0.1:8081", description="Where uploads are passed on to: the ingest service."
+        default="http://127.0.0.1:8081", description="The URL of the ingest service, which receives uploads."
     )
     service_urls: dict[str, str] = Field(
         default_factory=dict,
-        description='The other services whose readiness /api/v1/health tells: JSON, {"analysis": "http://..."}.',
+        description='The other services whose readiness /api/v1/health reports: JSON, {"analysis": "http://..."}.',
     )
     allowed_origins: frozenset[str] = Field(
         default=frozenset(),
@@ -54,7 +54,7 @@ class GatewaySettings(HttpSettings):
     )
     allowed_hosts: Annotated[frozenset[str], NoDecode, BeforeValidator(_split)] = Field(
         default=frozenset(),
-        description="Names under which the gateway is reached, with commas between, without ports. Names of the "
+        description="Names of the gateway in the Host header, separated by commas, without ports. Names of the "
         "loopback interface, the address that a client connected to and K1_GATEWAY_HOST need not be named.",
     )
     limit_uploads: Allowance = Field(

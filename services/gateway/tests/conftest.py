@@ -1,6 +1,7 @@
-"""A running gateway before a real ingest, and owners that answer its questions from what a test hands them."""
+"""A running gateway in front of a real ingest, and fakes of the other services."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ from faststream.nats import NatsBroker
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
+from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts import subjects
 from k1_contracts.messages.analysis import GetJob, ListJobs, ListWorkers, RequestTrackAnalysis
 from k1_contracts.messages.bundles import GetBundle
@@ -26,16 +28,17 @@ from k1_platform.nats.rpc import respond
 from k1_platform.nats.rpc_documents import Document, respond_with_document
 from k1_platform.settings import NatsSettings
 from tests.support.infrastructure import Infrastructure
+from tests.support.nats_server import running_nats_server
 from tests.support.service_process import RunningService, running_service
 
 ORIGIN = "https://show.example"
 PATIENCE_S = 120.0
-"""Only ends a hung test."""
+"""The timeout that ends a hung test."""
 
 
 @pytest.fixture(scope="session")
 def ingest(provisioned: Infrastructure, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """The real ingest."""
+    """Run the real ingest."""
     with running_service("ingest", provisioned.environment, tmp_path_factory.mktemp("ingest")) as running:
         yield running
 
@@ -44,7 +47,7 @@ def ingest(provisioned: Infrastructure, tmp_path_factory: pytest.TempPathFactory
 def gateway(
     ingest: RunningService, provisioned: Infrastructure, tmp_path_factory
 ) -> Iterator[RunningService]:
-    """A gateway that knows that ingest, and a service that is not there."""
+    """Run a gateway with this ingest, and with a service that is absent."""
     own = {
         "K1_GATEWAY_INGEST_URL": ingest.url,
         "K1_GATEWAY_SERVICE_URLS": '{"analysis": "http://127.0.0.1:9"}',
@@ -57,12 +60,12 @@ def gateway(
 
 @pytest.fixture
 async def http(gateway: RunningService) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the API."""
+    """Return a client of the gateway."""
     async with httpx.AsyncClient(base_url=gateway.url, timeout=PATIENCE_S) as client:
         yield client
 
 
-QUESTIONS = {
+QUERY_MODELS = {
     subjects.RPC_TRACK_LIST: ListTracks,
     subjects.RPC_TRACK_GET: GetTrack,
     subjects.RPC_VERSION_GET: GetVersion,
@@ -89,49 +92,55 @@ QUESTIONS = {
 
 
 class Owners:
-    """The catalogue, the analysis and deploy, as far as the gateway can tell: it sees only answers."""
+    """Fakes of catalogue, analysis and deploy: they respond with what a test sets, and keep the queries."""
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
-        self.asked: list[Any] = []
-        self._answers: dict[str, Any] = {}
+        self.received: list[Any] = []
+        self._results: dict[str, Any] = {}
 
-    def says(self, subject: str, result: Any) -> None:
-        """Answer this subject with a model, or by raising an error."""
-        self._answers[subject] = result
+    def respond_with(self, subject: str, result: Any) -> None:
+        """Respond on this subject with a model, a document, or an error."""
+        self._results[subject] = result
 
     def subscribe(self) -> None:
-        for subject, model in QUESTIONS.items():
-            respond(self.bus.broker, subject, model, self._answering(subject))
+        """Subscribe to every query of the gateway."""
+        for subject, model in QUERY_MODELS.items():
+            respond(self.bus.broker, subject, model, self._handler(subject))
         respond_with_document(
-            self.bus, subjects.RPC_GENESIS_GET, GetGenesis, self._answering(subjects.RPC_GENESIS_GET)
+            self.bus, subjects.RPC_GENESIS_GET, GetGenesis, self._handler(subjects.RPC_GENESIS_GET)
         )
 
-    def _answering(self, subject: str) -> Any:
-        async def reply(question: Any) -> Any:
-            self.asked.append(question)
-            result = self._answers[subject]
+    def _handler(self, subject: str) -> Any:
+        async def handle(query: Any) -> Any:
+            self.received.append(query)
+            result = self._results[subject]
             if isinstance(result, Exception):
                 raise result
-            if isinstance(result, Document) and question.etag == result.etag:
+            if isinstance(result, Document) and query.etag == result.etag:
                 return Document(result.etag, None)
             return result
 
-        return reply
+        return handle
 
 
 @pytest.fixture
 async def owners(provisioned: object) -> AsyncIterator[Owners]:
-    """Owners for one test."""
+    """Return the fakes for one test."""
     broker: NatsBroker = make_broker(
         NatsSettings(), service="owners", registry=CollectorRegistry(), tracer_provider=TracerProvider()
     )
     owners = Owners(await connect(broker))
     owners.subscribe()
     await broker.start()
-    for _ in range(
-        2
-    ):  # nats-py's flush may overtake what waits, so only a second one proves that all was sent
+    for _ in range(2):  # one flush of nats-py may overtake pending messages
         await owners.bus.client.flush()
     yield owners
     await broker.stop()
+
+
+@pytest.fixture
+def own_nats(tmp_path: Path) -> Iterator[NatsServer]:
+    """Run a broker that a test may kill."""
+    with running_nats_server(tmp_path / "own") as server:
+        yield server

@@ -1,4 +1,4 @@
-"""Answers of owners."""
+"""Sample responses of the services behind the gateway."""
 
 import json
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 def page(count: int = 1) -> TrackPage:
-    """A page of tracks."""
+    """Return a page of tracks."""
     items = [
         TrackSummary(
             id=TRACK,
@@ -46,7 +46,7 @@ def page(count: int = 1) -> TrackPage:
 
 
 def job(status: str = "processing", percent: float = 40) -> JobView:
-    """A job."""
+    """Return a job."""
     return JobView.model_validate(
         {
             "job_id": JOB,
@@ -61,55 +61,55 @@ def job(status: str = "processing", percent: float = 40) -> JobView:
 
 
 def track() -> TrackDetail:
-    """A track with its versions."""
+    """Return a track with its versions."""
     return TrackDetail.model_validate_json(_golden("TrackDetail"))
 
 
 def version() -> VersionDetail:
-    """A version."""
+    """Return a version."""
     return VersionDetail.model_validate_json(_golden("VersionDetail"))
 
 
 def workers() -> WorkerList:
-    """The workers."""
+    """Return the workers."""
     return WorkerList.model_validate_json(_golden("WorkerList"))
 
 
 def genesis(*layers: str) -> bytes:
-    """A map with these layers."""
+    """Return a map with these layers."""
     whole = json.loads(_golden("GenesisMap"))
     return json.dumps(whole | {"layers": {name: whole["layers"][name] for name in layers}}).encode()
 
 
 def artefacts(signature: str) -> ArtefactList:
-    """One artefact whose URL was signed just now."""
+    """Return one artefact whose URL has this signature."""
     url = f"http://store/k1/metrics.json?X-Amz-Signature={signature}"
     kept = Artefact(type="metrics", name="phase2b_metrics.json", status="present", url=url)
     return ArtefactList(artefacts=[kept])
 
 
 def graph() -> GraphView:
-    """An edited graph."""
+    """Return an edited graph."""
     return GraphView.model_validate_json(_golden("GraphView"))
 
 
 def saved() -> GraphSaved:
-    """What an edit means."""
+    """Return the effects of an edit."""
     return GraphSaved.model_validate_json(_golden("GraphSaved"))
 
 
 def simulated() -> Simulated:
-    """What a run showed."""
+    """Return the result of a simulation."""
     return Simulated.model_validate_json(_golden("Simulated"))
 
 
 def plan(**changes: Any) -> DeploymentPlan:
-    """What a deployment would do."""
+    """Return the plan of a deployment."""
     return DeploymentPlan.model_validate_json(_golden("DeploymentPlan")).model_copy(update=changes)
 
 
 def deployment(**changes: Any) -> DeploymentView:
-    """A deployment."""
+    """Return a deployment."""
     return DeploymentView.model_validate_json(_golden("DeploymentView")).model_copy(update=changes)
 
 

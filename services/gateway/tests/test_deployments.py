@@ -1,11 +1,10 @@
-"""Devices, bundles and deployments through the gateway: asked of deploy, ordered on the bus."""
+"""Devices, bundles and deployments through the gateway: queries to deploy, commands on the bus."""
 
 import asyncio
 import json
 from typing import Any
 
 import httpx
-import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,11 +36,11 @@ from k1_contracts.messages.deployments import (
     RequestDeployment,
 )
 from k1_contracts.messages.devices import DevicePage, DeviceView, GetDevice, ListDevices
-from k1_gateway.deploying import DeploymentBody
+from k1_gateway.deployments.request import DeploymentBody
 from k1_platform.nats.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import PATIENCE_S, Owners
-from services.gateway.tests.test_documents import DOCUMENT
+from services.gateway.tests.schemas import assert_matches
 
 API = "/api/v1"
 URL = f"{API}/deployments"
@@ -50,12 +49,8 @@ ORDER: dict[str, Any] = {"track_id": samples.TRACK, "version": 3, "device_ids": 
 UNKNOWN = QueryError("deployment_not_found", "There is no such deployment.", 404)
 
 
-def satisfies(body: object, schema: str) -> None:
-    jsonschema.validate(body, {"$ref": f"#/components/schemas/{schema}", **DOCUMENT})
-
-
-class Orders:
-    """What is stored on `deploy.requested` from now on."""
+class RequestedDeployments:
+    """The commands that are stored on `deploy.requested` from now on."""
 
     def __init__(self, jetstream: JetStreamContext, taken: int) -> None:
         self._jetstream = jetstream
@@ -72,7 +67,7 @@ class Orders:
         return Envelope.from_headers(message.headers or {}), body
 
     async def count(self) -> int:
-        """How many wait; one more request would be there by now, as it is confirmed before its answer."""
+        """How many wait; one more request would be there by now, as it is confirmed before its response."""
         found, after = 0, self._taken
         while (message := await self._find(after)) is not None:
             assert message.seq
@@ -89,21 +84,21 @@ class Orders:
 
 
 @pytest.fixture
-async def orders(nats_client: Client) -> Orders:
+async def requested(nats_client: Client) -> RequestedDeployments:
     jetstream = nats_client.jetstream(timeout=PATIENCE_S)
-    return Orders(jetstream, (await jetstream.stream_info(streams.EVENTS)).state.last_seq)
+    return RequestedDeployments(jetstream, (await jetstream.stream_info(streams.EVENTS)).state.last_seq)
 
 
 @pytest.fixture
 def deploy(owners: Owners) -> Owners:
-    """A deploy that takes every order and makes the deployment at once."""
-    owners.says(subjects.RPC_DEPLOYMENT_PLAN, samples.plan())
-    owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
+    """Fake a deploy that accepts every request and creates the deployment at once."""
+    owners.respond_with(subjects.RPC_DEPLOYMENT_PLAN, samples.plan())
+    owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
     return owners
 
 
 @pytest.mark.parametrize(
-    ("path", "subject", "model", "question"),
+    ("path", "subject", "model", "query"),
     [
         (
             "/devices?group=stage&include_revoked=true&limit=1000&offset=3",
@@ -137,16 +132,16 @@ def deploy(owners: Owners) -> Owners:
         ),
     ],
 )
-async def test_each_read_asks_deploy(
-    http: httpx.AsyncClient, owners: Owners, *, path: str, subject: str, model: Any, question: Any
+async def test_each_read_sends_its_query_to_deploy(
+    http: httpx.AsyncClient, owners: Owners, *, path: str, subject: str, model: Any, query: Any
 ) -> None:
-    """Path and query become the question; the answer comes back as it is, and as the schema says."""
-    answer = model.model_validate_json((samples.GOLDEN / model.__name__ / "v1.json").read_text())
-    owners.says(subject, answer)
+    """Path and parameters become the query; the result comes back unchanged and matches the schema."""
+    response = model.model_validate_json((samples.GOLDEN / model.__name__ / "v1.json").read_text())
+    owners.respond_with(subject, response)
     got = await http.get(API + path)
-    assert (got.status_code, owners.asked) == (200, [question])
-    assert model.model_validate_json(got.content) == answer
-    satisfies(got.json(), model.__name__)
+    assert (got.status_code, owners.received) == (200, [query])
+    assert model.model_validate_json(got.content) == response
+    assert_matches(got.json(), model.__name__)
 
 
 @pytest.mark.parametrize(
@@ -162,14 +157,14 @@ async def test_each_read_asks_deploy(
         ),
     ],
 )
-async def test_what_deploy_refuses_is_a_problem(
+async def test_an_error_of_deploy_becomes_a_problem(
     http: httpx.AsyncClient, owners: Owners, path: str, subject: str, error: QueryError
 ) -> None:
-    """Its code, its sentence, its status."""
-    owners.says(subject, error)
-    answer = await http.get(API + path)
-    assert (answer.status_code, answer.json()["code"]) == (error.status, error.code)
-    satisfies(answer.json(), "Problem")
+    """The problem has the code, the sentence and the status of deploy."""
+    owners.respond_with(subject, error)
+    response = await http.get(API + path)
+    assert (response.status_code, response.json()["code"]) == (error.status, error.code)
+    assert_matches(response.json(), "Problem")
 
 
 @pytest.mark.parametrize(
@@ -182,17 +177,17 @@ async def test_what_deploy_refuses_is_a_problem(
         ("/deployments?status=running", "Input should be"),
     ],
 )
-async def test_wrong_names_are_explained(http: httpx.AsyncClient, path: str, hint: str) -> None:
-    """With what a name of this kind looks like."""
-    answer = await http.get(API + path)
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_parameter")
-    assert hint in answer.json()["errors"][0]["message"]
+async def test_an_invalid_name_is_explained(http: httpx.AsyncClient, path: str, hint: str) -> None:
+    """The problem shows what a name of this kind looks like."""
+    response = await http.get(API + path)
+    assert (response.status_code, response.json()["code"]) == (422, "invalid_parameter")
+    assert hint in response.json()["errors"][0]["message"]
 
 
-async def test_an_order_is_checked_told_and_answered(
-    http: httpx.AsyncClient, deploy: Owners, orders: Orders
+async def test_a_deployment_request_is_checked_and_published(
+    http: httpx.AsyncClient, deploy: Owners, requested: RequestedDeployments
 ) -> None:
-    """Deploy is asked for its plan first; then the command lies in the stream with all that was asked for."""
+    """Deploy's plan is read first; then the stream has the command with everything that the client sent."""
     asked = {
         **ORDER,
         "strategy": {"canary": 1, "batch_size": 10, "max_failures": "10%", "observe_seconds": 15},
@@ -200,59 +195,63 @@ async def test_an_order_is_checked_told_and_answered(
         "overrides": [{"gate": "firmware", "device_id": "k1-a", "reason": "tested by hand today"}],
         "requested_by": "ada",
     }
-    answer = await http.post(URL, json=asked)
-    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
-    satisfies(answer.json(), "DeploymentAccepted")
-    envelope, command = await orders.next()
-    assert command.deployment_id == answer.json()["deployment_id"] == envelope.subject
+    response = await http.post(URL, json=asked)
+    assert (response.status_code, response.json()["status"]) == (202, "queued")
+    assert_matches(response.json(), "DeploymentAccepted")
+    envelope, command = await requested.next()
+    assert command.deployment_id == response.json()["deployment_id"] == envelope.subject
     assert envelope.id == derived_id("evt", subjects.DEPLOY_REQUESTED, command.deployment_id)
     order = DeploymentOrder.model_validate(asked)
-    assert deploy.asked[0] == PlanDeployment.model_validate(asked)
+    assert deploy.received[0] == PlanDeployment.model_validate(asked)
     assert DeploymentOrder.model_validate(command.model_dump()) == order
-    assert deploy.asked[1] == GetDeployment(deployment_id=command.deployment_id)
+    assert deploy.received[1] == GetDeployment(deployment_id=command.deployment_id)
 
 
-async def test_a_device_named_twice_is_one(http: httpx.AsyncClient, deploy: Owners, orders: Orders) -> None:
-    """In the order in which they were named first."""
+async def test_a_repeated_device_counts_once(
+    http: httpx.AsyncClient, deploy: Owners, requested: RequestedDeployments
+) -> None:
+    """The devices keep the order of their first occurrence."""
     assert (await http.post(URL, json={**ORDER, "device_ids": ["b", "a", "b"]})).status_code == 202
-    _, command = await orders.next()
+    _, command = await requested.next()
     assert command.device_ids == ["b", "a"]
 
 
-async def test_whoever_got_an_id_can_look_at_it(
-    http: httpx.AsyncClient, owners: Owners, orders: Orders
+async def test_a_returned_id_can_be_read(
+    http: httpx.AsyncClient, owners: Owners, requested: RequestedDeployments
 ) -> None:
-    """The answer waits until deploy has made the deployment."""
-    owners.says(subjects.RPC_DEPLOYMENT_PLAN, samples.plan())
-    owners.says(subjects.RPC_DEPLOYMENT_GET, UNKNOWN)
+    """The response waits until deploy has created the deployment."""
+    owners.respond_with(subjects.RPC_DEPLOYMENT_PLAN, samples.plan())
+    owners.respond_with(subjects.RPC_DEPLOYMENT_GET, UNKNOWN)
     answering = asyncio.create_task(http.post(URL, json=ORDER))
-    await orders.next()
-    seen = len(owners.asked)
+    await requested.next()
+    seen = len(owners.received)
     async with asyncio.timeout(PATIENCE_S):
-        while len(owners.asked) < seen + 3:
+        while len(owners.received) < seen + 3:
             await asyncio.sleep(0.01)
     assert not answering.done()
-    owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
+    owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
     assert (await answering).status_code == 202
 
 
-async def test_a_dry_run_changes_nothing(http: httpx.AsyncClient, deploy: Owners, orders: Orders) -> None:
-    """200 with the plan, also where nothing would start; no order goes out."""
+async def test_a_dry_run_changes_nothing(
+    http: httpx.AsyncClient, deploy: Owners, requested: RequestedDeployments
+) -> None:
+    """It returns 200 with the plan, also when nothing would start, and publishes nothing."""
     for would_start in (True, False):
         plan = samples.plan(would_start=would_start)
-        deploy.says(subjects.RPC_DEPLOYMENT_PLAN, plan)
-        answer = await http.post(URL, json={**ORDER, "dry_run": True})
-        assert answer.status_code == 200
-        assert DeploymentPlan.model_validate_json(answer.content) == plan
-        satisfies(answer.json(), "DeploymentPlan")
-    assert [question.with_impacts for question in deploy.asked] == [True, True]
-    assert await orders.count() == 0
+        deploy.respond_with(subjects.RPC_DEPLOYMENT_PLAN, plan)
+        response = await http.post(URL, json={**ORDER, "dry_run": True})
+        assert response.status_code == 200
+        assert DeploymentPlan.model_validate_json(response.content) == plan
+        assert_matches(response.json(), "DeploymentPlan")
+    assert [query.with_impacts for query in deploy.received] == [True, True]
+    assert await requested.count() == 0
 
 
-async def test_every_gate_that_holds_it_up_is_named(
-    http: httpx.AsyncClient, deploy: Owners, orders: Orders
+async def test_every_failed_gate_is_named(
+    http: httpx.AsyncClient, deploy: Owners, requested: RequestedDeployments
 ) -> None:
-    """409; what passed or was overridden is not among them."""
+    """The response is 409; passed and overridden gates are not among the errors."""
     check = Check
     show = [
         check(gate="photosensitivity", passed=False, reason="Flashes five times a second"),
@@ -260,61 +259,67 @@ async def test_every_gate_that_holds_it_up_is_named(
     ]
     mine = [check(gate="presence", passed=False, reason="It is offline"), check(gate="nodes", passed=True)]
     device = DevicePlan(device_id="k1-a", checks=mine)
-    deploy.says(subjects.RPC_DEPLOYMENT_PLAN, samples.plan(would_start=False, checks=show, devices=[device]))
-    answer = await http.post(URL, json=ORDER)
-    assert (answer.status_code, answer.json()["code"]) == (409, "deployment_blocked")
-    assert answer.json()["errors"] == [
+    deploy.respond_with(
+        subjects.RPC_DEPLOYMENT_PLAN, samples.plan(would_start=False, checks=show, devices=[device])
+    )
+    response = await http.post(URL, json=ORDER)
+    assert (response.status_code, response.json()["code"]) == (409, "deployment_blocked")
+    assert response.json()["errors"] == [
         {"name": "photosensitivity", "message": "Flashes five times a second"},
         {"name": "k1-a.presence", "message": "It is offline"},
     ]
-    assert "k1-a.presence: It is offline" in answer.json()["detail"]
-    assert await orders.count() == 0
+    assert "k1-a.presence: It is offline" in response.json()["detail"]
+    assert await requested.count() == 0
 
 
 async def test_the_same_key_is_the_same_deployment(
-    http: httpx.AsyncClient, deploy: Owners, orders: Orders, unique: str
+    http: httpx.AsyncClient, deploy: Owners, requested: RequestedDeployments, unique: str
 ) -> None:
-    """Also when the devices are busy with it by now; with another order the key is refused."""
+    """This holds also while the devices are busy; for another request the key is rejected."""
     headers = {"Idempotency-Key": f"söme key {unique}".encode()}
     first = await http.post(URL, json=ORDER, headers=headers)
     assert first.status_code == 202
-    deploy.says(subjects.RPC_DEPLOYMENT_PLAN, samples.plan(would_start=False))
+    deploy.respond_with(subjects.RPC_DEPLOYMENT_PLAN, samples.plan(would_start=False))
     again = await http.post(URL, json=dict(reversed(ORDER.items())), headers=headers)
     assert (again.status_code, again.json()) == (202, first.json())
     other = await http.post(URL, json={**ORDER, "version": 4}, headers=headers)
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
-    await orders.next()
-    assert await orders.count() == 0
+    await requested.next()
+    assert await requested.count() == 0
 
 
-async def test_requests_with_one_key_at_once_are_one_deployment(
-    http: httpx.AsyncClient, deploy: Owners, orders: Orders, unique: str
+async def test_concurrent_requests_with_one_key_are_one_deployment(
+    http: httpx.AsyncClient, deploy: Owners, requested: RequestedDeployments, unique: str
 ) -> None:
-    """Whoever is first decides the id, and the stream keeps one command."""
+    """The first request decides the id, and the stream keeps one command."""
     headers = {"Idempotency-Key": unique}
-    answers = await asyncio.gather(*(http.post(URL, json=ORDER, headers=headers) for _ in range(8)))
-    assert {answer.status_code for answer in answers} == {202}
-    assert len({answer.json()["deployment_id"] for answer in answers}) == 1
-    await orders.next()
-    assert await orders.count() == 0
+    responses = await asyncio.gather(*(http.post(URL, json=ORDER, headers=headers) for _ in range(8)))
+    assert {response.status_code for response in responses} == {202}
+    assert len({response.json()["deployment_id"] for response in responses}) == 1
+    await requested.next()
+    assert await requested.count() == 0
 
 
-async def test_an_order_that_never_arrived_is_sent_again(
-    http: httpx.AsyncClient, owners: Owners, orders: Orders, jetstream: JetStreamContext, unique: str
+async def test_a_command_that_was_not_published_is_published_by_the_retry(
+    http: httpx.AsyncClient,
+    owners: Owners,
+    requested: RequestedDeployments,
+    jetstream: JetStreamContext,
+    unique: str,
 ) -> None:
-    """A key that was reserved by a gateway which died before it told the bus: the same id, told now."""
-    from k1_gateway import idempotency
-    from k1_gateway.deploying import _digest
+    """A gateway crashed after it reserved the key; the retry publishes the command under the same id."""
+    from k1_gateway.deployments import idempotency
+    from k1_gateway.deployments.request import order_digest
 
-    reserved = idempotency.Reserved(
-        deployment_id=samples.DEPLOYMENT, order_sha256=_digest(DeploymentOrder(**ORDER))
+    reserved = idempotency.Reservation(
+        deployment_id=samples.DEPLOYMENT, order_sha256=order_digest(DeploymentOrder(**ORDER))
     )
     await idempotency.reserve(jetstream, unique, reserved)
-    owners.says(subjects.RPC_DEPLOYMENT_PLAN, samples.plan())
-    owners.says(subjects.RPC_DEPLOYMENT_GET, UNKNOWN)
+    owners.respond_with(subjects.RPC_DEPLOYMENT_PLAN, samples.plan())
+    owners.respond_with(subjects.RPC_DEPLOYMENT_GET, UNKNOWN)
     answering = asyncio.create_task(http.post(URL, json=ORDER, headers={"Idempotency-Key": unique}))
-    _, command = await orders.next()
-    owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
+    _, command = await requested.next()
+    owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
     assert (await answering).json()["deployment_id"] == command.deployment_id == samples.DEPLOYMENT
 
 
@@ -353,41 +358,48 @@ HOSTILE: list[tuple[Any, int, str, str]] = [
 
 
 @pytest.mark.parametrize(("body", "status", "code", "named"), HOSTILE)
-async def test_hostile_orders_are_refused_in_words(
-    http: httpx.AsyncClient, deploy: Owners, orders: Orders, *, body: Any, status: int, code: str, named: str
+async def test_a_hostile_request_is_rejected_with_reasons(
+    http: httpx.AsyncClient,
+    deploy: Owners,
+    requested: RequestedDeployments,
+    *,
+    body: Any,
+    status: int,
+    code: str,
+    named: str,
 ) -> None:
-    """What is wrong is named, in an answer of a bearable size; nobody is asked and nothing is ordered."""
+    """The faults are named in a response of limited size; no query is sent, nothing is published."""
     content = body if isinstance(body, str | bytes) else json.dumps(body)
-    answer = await http.post(URL, content=content, headers={"Content-Type": "application/json"})
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
-    assert named in answer.json()["detail"]
-    assert len(answer.content) < 20_000
-    assert deploy.asked == []
-    assert await orders.count() == 0
+    response = await http.post(URL, content=content, headers={"Content-Type": "application/json"})
+    assert (response.status_code, response.json()["code"]) == (status, code)
+    assert named in response.json()["detail"]
+    assert len(response.content) < 20_000
+    assert deploy.received == []
+    assert await requested.count() == 0
 
 
-async def test_two_thousand_devices_are_taken(
-    http: httpx.AsyncClient, deploy: Owners, orders: Orders
+async def test_two_thousand_devices_are_accepted(
+    http: httpx.AsyncClient, deploy: Owners, requested: RequestedDeployments
 ) -> None:
-    """With ids of the greatest length."""
+    """Their ids have the maximum length."""
     ids = [f"k1-{number:037}" for number in range(DEPLOYMENT_MAX_DEVICES)]
     assert (await http.post(URL, json={**ORDER, "device_ids": ids})).status_code == 202
-    assert (await orders.next())[1].device_ids == ids
+    assert (await requested.next())[1].device_ids == ids
 
 
 @pytest.mark.parametrize("action", ["cancel", "rollback", "pause", "resume"])
 async def test_a_deployment_is_controlled(http: httpx.AsyncClient, owners: Owners, action: str) -> None:
-    """The path says what is done; reason and name go along; nothing is needed."""
-    owners.says(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
-    told = {"reason": "the singer is late", "requested_by": "ada"}
-    for body in (told, None):
-        answer = await http.post(f"{ONE}/{action}", json=body)
-        assert answer.status_code == 200, answer.text
-        satisfies(answer.json(), "DeploymentView")
-    question = ControlDeployment
-    assert owners.asked == [
-        question(deployment_id=samples.DEPLOYMENT, action=action, **told),  # type: ignore[arg-type]
-        question(deployment_id=samples.DEPLOYMENT, action=action),  # type: ignore[arg-type]
+    """The path names the action; reason and name are passed on and are optional."""
+    owners.respond_with(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
+    fields = {"reason": "the singer is late", "requested_by": "ada"}
+    for body in (fields, None):
+        response = await http.post(f"{ONE}/{action}", json=body)
+        assert response.status_code == 200, response.text
+        assert_matches(response.json(), "DeploymentView")
+    query = ControlDeployment
+    assert owners.received == [
+        query(deployment_id=samples.DEPLOYMENT, action=action, **fields),
+        query(deployment_id=samples.DEPLOYMENT, action=action),
     ]
 
 
@@ -395,16 +407,18 @@ async def test_a_deployment_is_controlled(http: httpx.AsyncClient, owners: Owner
     "body",
     [{"action": "resume"}, {"deployment_id": "x"}, {"reason": 7}, {"requested_by": ""}, {"reason": "\0"}, []],
 )
-async def test_a_control_takes_only_who_and_why(http: httpx.AsyncClient, owners: Owners, body: Any) -> None:
-    """What is done stands in the path alone."""
-    owners.says(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
+async def test_a_control_takes_only_name_and_reason(
+    http: httpx.AsyncClient, owners: Owners, body: Any
+) -> None:
+    """The body cannot name the action or another deployment."""
+    owners.respond_with(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
     assert (await http.post(f"{ONE}/cancel", json=body)).status_code == 422
-    assert owners.asked == []
+    assert owners.received == []
 
 
 async def test_changes_flow_until_the_deployment_ends(http: httpx.AsyncClient, owners: Owners) -> None:
-    """The deployment as it stands, each change as it happens, the deployment at its end; then the stream ends."""
-    owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
+    """The stream holds the deployment's view, each change, the view at the end, and then ends."""
+    owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
     events: list[tuple[str, dict[str, Any]]] = []
     async with http.stream("GET", f"{ONE}/events") as stream, asyncio.timeout(PATIENCE_S):
         assert stream.headers["content-type"] == "text/event-stream"
@@ -427,16 +441,16 @@ async def _next_change(owners: Owners, seen: int) -> None:
     await owners.bus.client.publish(subjects.live_deployment(samples.DEPLOYMENT), change.to_json())
     if status == "succeeded":
         # Not before: the gateway also looks by itself now and then, and could end the stream without this news.
-        owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment(status="succeeded"))
+        owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment(status="succeeded"))
 
 
 async def test_a_lost_end_is_noticed(http: httpx.AsyncClient, owners: Owners) -> None:
-    """Changes may be lost: without any, the deployment itself is looked at, and a comment shows life."""
-    owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
+    """Changes may be lost: without one, the view is read again, and a comment keeps the connection open."""
+    owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
     async with http.stream("GET", f"{ONE}/events") as stream, asyncio.timeout(PATIENCE_S):
         lines = stream.aiter_lines()
         assert await anext(lines) == "event: deployment"
-        owners.says(subjects.RPC_DEPLOYMENT_GET, samples.deployment(status="rolled_back"))
+        owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment(status="rolled_back"))
         rest = [line async for line in lines]
     assert ": waiting" in rest
     assert '"status":"rolled_back"' in rest[-2]
@@ -462,8 +476,8 @@ _bodies = st.fixed_dictionaries(
 
 
 @given(_bodies)
-def test_an_order_says_what_the_body_said(body: dict[str, Any]) -> None:
-    """Whatever is accepted names devices in one way, and reaches the bus unchanged."""
+def test_a_request_keeps_the_content_of_the_body(body: dict[str, Any]) -> None:
+    """An accepted body names devices in one way, and its content is passed on unchanged."""
     if ("group" in body) == ("device_ids" in body):
         with pytest.raises(ValueError, match="either device_ids or group"):
             DeploymentBody.model_validate_json(json.dumps(body), strict=True, extra="forbid")

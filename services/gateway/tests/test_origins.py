@@ -1,4 +1,4 @@
-"""Who may call: real requests to a real gateway, as browsers and attackers make them."""
+"""Host and Origin checks of a real gateway, with requests as browsers and attackers send them."""
 
 import json
 import socket
@@ -37,31 +37,31 @@ def port_of(url: str) -> int:
         ({"Sec-Fetch-Site": "same-site"}, 403),
     ],
 )
-async def test_a_foreign_page_rolls_nothing_back(
+async def test_a_page_of_another_origin_cannot_roll_back(
     http: httpx.AsyncClient, owners: Owners, headers: dict[str, str], status: int
 ) -> None:
-    """A POST without a body needs no preflight: the page's origin decides. Clients that are no browsers name none."""
-    owners.says(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
+    """A POST without a body needs no preflight, so the origin of the page decides. Other clients send no origin."""
+    owners.respond_with(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
     sent = {name: value.format(host=http.base_url.netloc.decode()) for name, value in headers.items()}
-    answer = await http.post(ROLLBACK, headers=sent)
-    assert answer.status_code == status
-    assert len(owners.asked) == (status == 200)
+    response = await http.post(ROLLBACK, headers=sent)
+    assert response.status_code == status
+    assert len(owners.received) == (status == 200)
     if status == 403:
-        assert answer.json()["code"] == "origin_not_allowed"
+        assert response.json()["code"] == "origin_not_allowed"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 @pytest.mark.parametrize("media", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
-async def test_a_form_of_a_foreign_page_is_refused(
+async def test_a_form_of_another_origin_is_rejected(
     http: httpx.AsyncClient, owners: Owners, method: str, media: str
 ) -> None:
-    """Of every unsafe method and wherever it goes; without the page's origin the media type still refuses it."""
+    """This holds for every unsafe method and path; without an origin the media type still rejects it."""
     body = json.dumps({"reason": "evil", "requested_by": "evil"}).encode()
     foreign = {"Origin": "http://evil.example", "Content-Type": media}
     for path in (ROLLBACK, f"{API}/deployments", f"{API}/tracks/upload", "/nothing", "/livez"):
         assert (await http.request(method, path, content=body, headers=foreign)).status_code == 403
     assert (await http.post(ROLLBACK, content=body, headers={"Content-Type": media})).status_code == 415
-    assert owners.asked == []
+    assert owners.received == []
 
 
 @pytest.mark.parametrize(
@@ -81,22 +81,22 @@ async def test_a_form_of_a_foreign_page_is_refused(
         ("", 421),
     ],
 )
-async def test_a_rebound_name_opens_nothing(guarded: RunningService, host: str, status: int) -> None:
-    """Loopback, the listed names and the address that was connected to are ours, whatever the port; no others."""
+async def test_a_rebound_name_is_rejected(guarded: RunningService, host: str, status: int) -> None:
+    """Only loopback, the listed names and the address of the connection are accepted, on any port."""
     sent = {"Host": host.format(port=port_of(guarded.url))}
     async with httpx.AsyncClient(base_url=guarded.url, timeout=PATIENCE_S) as http:
         for path in (f"{API}/openapi.json", "/docs", "/metrics"):
-            answer = await http.get(path, headers=sent)
-            assert answer.status_code == status, path
+            response = await http.get(path, headers=sent)
+            assert response.status_code == status, path
         if status == 421:
-            assert answer.json()["code"] == "host_not_allowed"
+            assert response.json()["code"] == "host_not_allowed"
         # A load balancer's probe names what it likes.
         assert (await http.get("/readyz", headers=sent)).status_code == 200
         assert (await http.get("/livez", headers=sent)).status_code == 200
 
 
 def test_an_address_in_the_request_line_is_checked_too(guarded: RunningService) -> None:
-    """It takes precedence over the header, so a good header beside it does not help."""
+    """It has precedence over the header, so a good header does not help."""
     with socket.create_connection(("127.0.0.1", port_of(guarded.url)), timeout=PATIENCE_S) as client:
         client.sendall(
             b"GET http://evil.example/api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -106,7 +106,7 @@ def test_an_address_in_the_request_line_is_checked_too(guarded: RunningService) 
 
 @pytest.fixture(scope="module")
 def guarded(provisioned: Infrastructure, tmp_path_factory: pytest.TempPathFactory) -> RunningService:
-    """A gateway that is known under one more name."""
+    """Run a gateway that has one more name."""
     own = {
         "K1_GATEWAY_ALLOWED_HOSTS": "show.example, lights.local",
         "K1_GATEWAY_INGEST_URL": "http://127.0.0.1:9",

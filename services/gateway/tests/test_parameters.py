@@ -1,4 +1,4 @@
-"""The document and the gateway agree on every parameter: what one takes the other takes."""
+"""The document and the gateway accept the same parameters and bodies."""
 
 import asyncio
 import json
@@ -14,16 +14,16 @@ from aiohttp.test_utils import make_mocked_request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k1_gateway.endpoints import Endpoint
-from k1_gateway.openapi import make_document
-from k1_gateway.parsing import read_document, read_fields, read_question
-from k1_gateway.problems import ProblemError
-from k1_gateway.routes import ENDPOINTS
+from k1_gateway.errors import ProblemError
+from k1_gateway.handlers import ENDPOINTS
+from k1_gateway.http.endpoint import Endpoint
+from k1_gateway.http.request_parsing import build_query, read_body_fields, read_document
 from k1_platform.http.server import LIMITS, ServerLimits
 from k1_platform.settings import HttpSettings
+from services.gateway.tests.schemas import DOCUMENT
 from tests.support.api_document import ApiDocument, Operation
 
-API = ApiDocument(make_document(ENDPOINTS))
+API = ApiDocument(DOCUMENT)
 PARAMETERS = [
     (endpoint, parameter["name"])
     for endpoint in ENDPOINTS
@@ -84,54 +84,60 @@ ODD_JSON = [
 ]
 
 
-def is_taken(name: str, text: str, operation: Operation, in_path: bool) -> bool:
-    """Whether the document takes the text."""
+def document_accepts(name: str, text: str, operation: Operation, in_path: bool) -> bool:
+    """Return whether the document accepts the text."""
     asked = Operation(operation.item, {**operation.path, name: text}) if in_path else operation
     return not list(API.parameter_faults(asked, [] if in_path else [(name, text)], {}))
 
 
-def is_read(endpoint: Endpoint, name: str, text: str, in_path: bool) -> bool:
-    """Whether the gateway makes a question of it."""
+def gateway_accepts(endpoint: Endpoint, name: str, text: str, in_path: bool) -> bool:
+    """Return whether the gateway builds a query from it."""
     fields = {field: value for field, value in GOOD.items() if "{" + field + "}" in endpoint.path}
     query = "" if in_path else f"?{name}={quote(text, safe='')}"
     found = fields | ({name: text} if in_path else {})
     request = make_mocked_request("GET", f"/{query}", match_info=found)
     try:
-        read_question(request, endpoint.question, query=endpoint.query, extra=endpoint.fixed)
+        build_query(request, endpoint.query_model, params=endpoint.query_params, extra=endpoint.fixed_fields)
     except ProblemError as problem:
         return problem.code != "invalid_parameter"
     return True
 
 
-@pytest.mark.parametrize(("endpoint", "name"), PARAMETERS, ids=[f"{e.name} {name}" for e, name in PARAMETERS])
-def test_document_and_gateway_take_the_same_texts(endpoint: Endpoint, name: str) -> None:
-    """Of each parameter of a path or a query; whatever is refused is refused as `invalid_parameter`."""
+@pytest.mark.parametrize(
+    ("endpoint", "name"), PARAMETERS, ids=[f"{e.operation_id} {name}" for e, name in PARAMETERS]
+)
+def test_document_and_gateway_accept_the_same_texts(endpoint: Endpoint, name: str) -> None:
+    """This holds for each parameter of a path or URL; every rejection is `invalid_parameter`."""
     operation = API.find(endpoint.method, endpoint.path.format_map(GOOD))
     in_path = "{" + name + "}" in endpoint.path
 
     @settings(max_examples=40)
     @given(texts)
     def agree(text: str) -> None:
-        assert is_taken(name, text, operation, in_path) == is_read(endpoint, name, text, in_path)
+        assert document_accepts(name, text, operation, in_path) == gateway_accepts(
+            endpoint, name, text, in_path
+        )
 
     agree()
     for text in ODD:
         if text or not in_path:  # a path with an empty part is another path
-            agreed = is_taken(name, text, operation, in_path) == is_read(endpoint, name, text, in_path)
+            agreed = document_accepts(name, text, operation, in_path) == gateway_accepts(
+                endpoint, name, text, in_path
+            )
             assert agreed, repr(text)
-    assert not in_path or is_read(endpoint, name, GOOD[name], in_path)
+    assert not in_path or gateway_accepts(endpoint, name, GOOD[name], in_path)
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where a body could be changed."""
+    """Yield the paths of the values in a body."""
     yield path
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
         yield from leaves(inner, (*path, key))
 
 
-def changed(body: Any, path: tuple[Any, ...], value: Any) -> Any:
-    """The same body with another value at one place."""
+def with_value(body: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """Return the body with another value at one path."""
     if not path:
         return value
     copy = deepcopy(body)
@@ -143,18 +149,20 @@ def changed(body: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 
 @pytest.mark.parametrize(("method", "path", "body"), BODIES, ids=[path for _, path, _ in BODIES])
-async def test_document_and_gateway_take_the_same_bodies(method: str, path: str, body: Any) -> None:
-    """With any one value changed, left out or added, at any depth; a rule over several fields aside."""
+async def test_document_and_gateway_accept_the_same_bodies(method: str, path: str, body: Any) -> None:
+    """One value at any depth is changed, left out or added; rules over several fields are excluded."""
     operation = API.find(method, path)
-    endpoint = next(each for each in ENDPOINTS if each.name == operation.item["operationId"])
+    endpoint = next(each for each in ENDPOINTS if each.operation_id == operation.item["operationId"])
     places = [place for place in leaves(body) if "started_at" not in place]
-    tried = [changed(body, place, odd) for place in places for odd in ODD_JSON]
-    tried += [changed(body, (*place, "colour"), 1) for place in places if isinstance(at(body, place), dict)]
+    tried = [with_value(body, place, odd) for place in places for odd in ODD_JSON]
+    tried += [
+        with_value(body, (*place, "colour"), 1) for place in places if isinstance(at(body, place), dict)
+    ]
     for given_body in [body, *tried]:
         sent = json.dumps(given_body).encode()
         headers = {"Content-Type": "application/json"}
         faults = list(API.request_faults(operation, [], headers, sent))
-        problem = await refusal(endpoint, operation, sent)
+        problem = await find_problem(endpoint, operation, sent)
         ruled = problem is not None and any(fault.name == "request" for fault in problem.errors)
         assert ruled or bool(faults) == bool(problem), (given_body, faults, problem)
 
@@ -165,8 +173,8 @@ def at(body: Any, place: tuple[Any, ...]) -> Any:
     return body
 
 
-async def refusal(endpoint: Endpoint, operation: Operation, sent: bytes) -> ProblemError | None:
-    """The gateway's, if it refuses this body."""
+async def find_problem(endpoint: Endpoint, operation: Operation, sent: bytes) -> ProblemError | None:
+    """Return the gateway's problem with this body, if it rejects it."""
     payload = StreamReader(Mock(), 2**16, loop=asyncio.get_running_loop())
     payload.feed_data(sent)
     payload.feed_eof()
@@ -180,8 +188,8 @@ async def refusal(endpoint: Endpoint, operation: Operation, sent: bytes) -> Prob
         if endpoint.document is not None:
             await read_document(request, endpoint.document[1])
         else:
-            extra = await read_fields(request, endpoint.body)
-            read_question(request, endpoint.question, extra=extra | endpoint.fixed)
+            extra = await read_body_fields(request, endpoint.body_fields)
+            build_query(request, endpoint.query_model, extra=extra | endpoint.fixed_fields)
     except ProblemError as problem:
         return problem
     return None

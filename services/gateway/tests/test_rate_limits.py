@@ -1,4 +1,4 @@
-"""Allowances of callers who are known by their address alone."""
+"""Rate limits by address."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from k1_contracts import subjects
 from k1_contracts.messages.analysis import AnalysisAccepted
-from k1_gateway import rate_limits
-from k1_gateway.openapi import make_document
-from k1_gateway.problems import ProblemError
-from k1_gateway.rate_limits import RateLimits, network_of
-from k1_gateway.routes import ENDPOINTS
+from k1_gateway.access import rate_limits
+from k1_gateway.access.rate_limits import RateLimiter, caller_of
+from k1_gateway.errors import ProblemError
+from k1_gateway.handlers import ENDPOINTS
 from k1_gateway.settings import Allowance, GatewaySettings
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import PATIENCE_S, Owners
+from services.gateway.tests.schemas import DOCUMENT
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import running_service
 
@@ -25,7 +25,7 @@ ADDRESS = "192.0.2.1"
 
 
 class Clock:
-    """Goes on when told."""
+    """A clock that a test sets."""
 
     now_s = 0.0
 
@@ -33,11 +33,11 @@ class Clock:
         return self.now_s
 
 
-def limits(allowance: Allowance, clock: Clock) -> RateLimits:
-    return RateLimits({"uploads": allowance}, loopback_factor=10, clock=clock)
+def limits(allowance: Allowance, clock: Clock) -> RateLimiter:
+    return RateLimiter({"uploads": allowance}, loopback_factor=10, clock=clock)
 
 
-async def passes(limited: RateLimits, remote: str) -> bool:
+async def passes(limited: RateLimiter, remote: str) -> bool:
     try:
         async with limited.admit("uploads", remote):
             return True
@@ -49,7 +49,7 @@ async def passes(limited: RateLimits, remote: str) -> bool:
 
 @given(st.integers(1, 120), st.integers(1, 20), st.lists(st.floats(0, 30), max_size=60))
 def test_never_more_than_the_burst_and_the_rate(per_minute: int, burst: int, pauses: list[float]) -> None:
-    """In any stretch of time at most what was saved up and what has come since; Retry-After keeps its word."""
+    """In any period at most the saved and the new tokens are used; after Retry-After a request passes."""
 
     async def run() -> None:
         clock = Clock()
@@ -71,8 +71,8 @@ def test_never_more_than_the_burst_and_the_rate(per_minute: int, burst: int, pau
     asyncio.run(run())
 
 
-async def test_one_address_does_not_use_up_anothers() -> None:
-    """Nor does one kind another's; this machine has more, and an IPv6 network is one caller."""
+async def test_addresses_have_separate_allowances() -> None:
+    """So have kinds; this machine has a larger one, and an IPv6 network is one caller."""
     clock = Clock()
     limited = limits(Allowance(per_minute=1, burst=2, at_once=1), clock)
     assert [await passes(limited, ADDRESS) for _ in range(3)] == [True, True, False]
@@ -80,11 +80,11 @@ async def test_one_address_does_not_use_up_anothers() -> None:
     assert [await passes(limited, "127.0.0.1") for _ in range(21)] == [True] * 20 + [False]
     addresses = ["2001:db8::1", "2001:db8::ffff", "2001:db8:0:0:1::"]
     assert [await passes(limited, address) for address in addresses] == [True, True, False]
-    assert network_of("::ffff:192.0.2.1") == network_of("192.0.2.1")
+    assert caller_of("::ffff:192.0.2.1") == caller_of("192.0.2.1")
 
 
-async def test_more_than_may_run_wait_their_turn() -> None:
-    """Two run, one waits, the next is refused; who waits runs when one has ended, however it ended."""
+async def test_requests_beyond_the_limit_wait() -> None:
+    """Two run, one waits, the next is rejected; the waiting one runs when another has ended, however it ended."""
     limited = limits(Allowance(per_minute=60, burst=60, at_once=2, waiting=1, wait_s=PATIENCE_S), Clock())
     begun: list[int] = []
     ends = [asyncio.Event() for _ in range(3)]
@@ -107,8 +107,8 @@ async def test_more_than_may_run_wait_their_turn() -> None:
     assert await passes(limited, ADDRESS)
 
 
-async def test_waiting_has_an_end() -> None:
-    """Whoever's turn does not come is refused, and counts no longer."""
+async def test_waiting_is_limited_in_time() -> None:
+    """A request that waits too long is rejected and no longer counts."""
     limited = limits(Allowance(per_minute=60, burst=60, at_once=1, waiting=1, wait_s=0.01), Clock())
     async with limited.admit("uploads", ADDRESS):
         assert not await passes(limited, ADDRESS)
@@ -116,8 +116,8 @@ async def test_waiting_has_an_end() -> None:
 
 
 async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of callers beyond the limit those that were seen longest ago are forgotten, never one that is being answered."""
-    monkeypatch.setattr(rate_limits, "_MOST_KEPT", 50)
+    """Beyond the limit the callers that were inactive for longest are removed, never one with a running request."""
+    monkeypatch.setattr(rate_limits, "_MAX_CALLERS", 50)
     limited = limits(Allowance(per_minute=1, burst=1, at_once=1), Clock())
     async with AsyncExitStack() as running:
         await running.enter_async_context(limited.admit("uploads", ADDRESS))
@@ -127,45 +127,45 @@ async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not await passes(limited, ADDRESS)
 
 
-def test_fifty_songs_at_once_are_no_trouble() -> None:
-    """What a designer drops into the page, from another machine, is within the defaults."""
+def test_fifty_songs_at_once_are_allowed() -> None:
+    """A designer on another machine can drop so many into the page with the default settings."""
     uploads = GatewaySettings().limit_uploads
     assert uploads.burst >= 50
     assert uploads.at_once + uploads.waiting >= 50
 
 
 async def test_a_gateway_limits_its_callers(owners: Owners, provisioned: Infrastructure, tmp_path) -> None:
-    """429 as a problem with what is left and when to come back; rolling back is never limited."""
+    """429 is a problem with the rest of the allowance and Retry-After; rollbacks are never limited."""
     own = {
         "K1_GATEWAY_INGEST_URL": "http://127.0.0.1:9",
         "K1_GATEWAY_LIMIT_LOOPBACK_FACTOR": "1",
         "K1_GATEWAY_LIMIT_ANALYSES": '{"per_minute": 1, "burst": 2, "at_once": 1}',
     }
-    owners.says(
+    owners.respond_with(
         subjects.RPC_ANALYSIS_REQUEST,
         AnalysisAccepted(job_id=samples.JOB, version=2, queue_position=1),
     )
-    owners.says(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
+    owners.respond_with(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
     with running_service("gateway", provisioned.environment | own, tmp_path) as running:
         async with httpx.AsyncClient(base_url=f"{running.url}/api/v1", timeout=PATIENCE_S) as http:
-            answers = [await http.post(f"/tracks/{samples.TRACK}/analysis") for _ in range(3)]
-            assert [answer.status_code for answer in answers] == [202, 202, 429]
-            assert answers[0].headers["RateLimit"] == '"analyses";r=1;t=60'
-            assert answers[2].headers["RateLimit-Policy"] == '"analyses";q=2;w=120'
-            assert answers[2].json()["code"] == "rate_limited"
-            assert 1 <= int(answers[2].headers["Retry-After"]) <= 60
+            responses = [await http.post(f"/tracks/{samples.TRACK}/analysis") for _ in range(3)]
+            assert [response.status_code for response in responses] == [202, 202, 429]
+            assert responses[0].headers["RateLimit"] == '"analyses";r=1;t=60'
+            assert responses[2].headers["RateLimit-Policy"] == '"analyses";q=2;w=120'
+            assert responses[2].json()["code"] == "rate_limited"
+            assert 1 <= int(responses[2].headers["Retry-After"]) <= 60
             for _ in range(20):
                 undone = await http.post(f"/deployments/{samples.DEPLOYMENT}/rollback")
                 assert undone.status_code == 200
 
 
 def test_the_document_describes_the_allowance() -> None:
-    """A client learns from the OpenAPI document that a limited call says how much is left."""
-    paths = make_document(ENDPOINTS)["paths"]
-    limited = [each for each in ENDPOINTS if each.limit and each.media_type == "application/json"]
+    """The OpenAPI document has the RateLimit headers of each limited operation."""
+    paths = DOCUMENT["paths"]
+    limited = [each for each in ENDPOINTS if each.rate_limit and each.media_type == "application/json"]
     for endpoint in limited:
         responses = paths[endpoint.path][endpoint.method.lower()]["responses"]
         described = responses[str(endpoint.status)]["headers"]
-        assert {"RateLimit", "RateLimit-Policy"} <= set(described), endpoint.name
+        assert {"RateLimit", "RateLimit-Policy"} <= set(described), endpoint.operation_id
         assert "429" in responses
     assert len(limited) > 3

@@ -1,4 +1,4 @@
-"""Reading through the gateway: questions out, the owners' answers back."""
+"""Reads through the gateway: queries to the owners, and their results."""
 
 import gzip
 from typing import Any
@@ -25,19 +25,19 @@ API = "/api/v1"
 TRACK, JOB = samples.TRACK, samples.JOB
 
 
-async def test_a_question_carries_every_parameter(http: httpx.AsyncClient, owners: Owners) -> None:
-    """The catalogue is asked exactly what the client asked, and its answer comes back unchanged."""
-    owners.says(subjects.RPC_TRACK_LIST, samples.page(3))
+async def test_a_query_has_every_parameter(http: httpx.AsyncClient, owners: Owners) -> None:
+    """The catalogue gets exactly what the client sent, and its result comes back unchanged."""
+    owners.respond_with(subjects.RPC_TRACK_LIST, samples.page(3))
     query = {"status": "ready", "preset": "edm", "search": "söng", "sort": "oldest", "limit": 3, "offset": 6}
-    answer = await http.get(f"{API}/tracks", params=query)
-    assert answer.status_code == 200
-    assert answer.headers["content-type"] == "application/json"
-    assert TrackPage.model_validate_json(answer.content) == samples.page(3)
-    assert owners.asked == [ListTracks.model_validate(query)]
+    response = await http.get(f"{API}/tracks", params=query)
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    assert TrackPage.model_validate_json(response.content) == samples.page(3)
+    assert owners.received == [ListTracks.model_validate(query)]
 
 
 @pytest.mark.parametrize(
-    ("path", "subject", "question", "result"),
+    ("path", "subject", "query", "result"),
     [
         (f"/tracks/{TRACK}", subjects.RPC_TRACK_GET, GetTrack(track_id=TRACK), samples.track()),
         (
@@ -62,71 +62,71 @@ async def test_a_question_carries_every_parameter(http: httpx.AsyncClient, owner
         ("/analysis/workers", subjects.RPC_WORKER_LIST, ListWorkers(), samples.workers()),
     ],
 )
-async def test_each_read_asks_its_owner(
-    http: httpx.AsyncClient, owners: Owners, *, path: str, subject: str, question: Any, result: Any
+async def test_each_read_sends_one_query_to_its_owner(
+    http: httpx.AsyncClient, owners: Owners, *, path: str, subject: str, query: Any, result: Any
 ) -> None:
-    """The path's ids and numbers become the question, and nobody else is asked."""
-    owners.says(subject, result)
-    answer = await http.get(API + path)
-    assert (answer.status_code, owners.asked) == (200, [question])
+    """The ids and numbers of the path become the query; no other query is sent."""
+    owners.respond_with(subject, result)
+    response = await http.get(API + path)
+    assert (response.status_code, owners.received) == (200, [query])
 
 
 async def test_an_owners_error_becomes_a_problem(http: httpx.AsyncClient, owners: Owners) -> None:
-    """With the owner's code, sentence and status."""
-    owners.says(subjects.RPC_TRACK_GET, QueryError("track_not_found", "There is no such track.", 404))
-    answer = await http.get(f"{API}/tracks/{TRACK}")
-    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
-    assert answer.json() == {
+    """The problem has the code, the sentence and the status of the owner."""
+    owners.respond_with(subjects.RPC_TRACK_GET, QueryError("track_not_found", "There is no such track.", 404))
+    response = await http.get(f"{API}/tracks/{TRACK}")
+    assert (response.status_code, response.headers["content-type"]) == (404, "application/problem+json")
+    assert response.json() == {
         "type": "urn:k1:problem:track_not_found",
         "title": "Not Found",
         "status": 404,
         "detail": "There is no such track.",
         "code": "track_not_found",
-        "trace_id": answer.headers["X-Trace-Id"],
+        "trace_id": response.headers["X-Trace-Id"],
     }
 
 
 async def test_an_absent_owner_is_503(http: httpx.AsyncClient) -> None:
-    """At once, saying who is missing and when to come back."""
-    answer = await http.get(f"{API}/tracks")
-    assert (answer.status_code, answer.json()["code"]) == (503, "service_unavailable")
-    assert "catalogue" in answer.json()["detail"]
-    assert answer.headers["Retry-After"] == "5"
+    """The response comes at once, names the missing service and has Retry-After."""
+    response = await http.get(f"{API}/tracks")
+    assert (response.status_code, response.json()["code"]) == (503, "service_unavailable")
+    assert "catalogue" in response.json()["detail"]
+    assert response.headers["Retry-After"] == "5"
 
 
 async def test_an_owners_bug_leaks_nothing(http: httpx.AsyncClient, owners: Owners) -> None:
-    """What failed is in the logs of the owner, under the trace id."""
-    owners.says(subjects.RPC_TRACK_GET, RuntimeError("password=secret"))
-    answer = await http.get(f"{API}/tracks/{TRACK}")
-    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
-    assert "secret" not in answer.text
+    """Only the logs of the owner have the error, under the trace id."""
+    owners.respond_with(subjects.RPC_TRACK_GET, RuntimeError("password=secret"))
+    response = await http.get(f"{API}/tracks/{TRACK}")
+    assert (response.status_code, response.json()["code"]) == (500, "internal_error")
+    assert "secret" not in response.text
 
 
 async def test_known_content_is_not_sent_again(http: httpx.AsyncClient, owners: Owners) -> None:
-    """304 for the tag of this content, alone or in a list; 200 for another's and after a change."""
-    owners.says(subjects.RPC_TRACK_LIST, samples.page())
+    """304 for the tag of this content, alone or in a list; 200 for another tag and after a change."""
+    owners.respond_with(subjects.RPC_TRACK_LIST, samples.page())
     tag = (await http.get(f"{API}/tracks")).headers["ETag"]
     for held, status in ((tag, 304), (f'"x", {tag}', 304), ("*", 304), ('"x"', 200)):
-        answer = await http.get(f"{API}/tracks", headers={"If-None-Match": held})
-        assert (answer.status_code, bool(answer.content)) == (status, status == 200)
-        assert answer.headers["ETag"] == tag
-    owners.says(subjects.RPC_TRACK_LIST, samples.page(2))
+        response = await http.get(f"{API}/tracks", headers={"If-None-Match": held})
+        assert (response.status_code, bool(response.content)) == (status, status == 200)
+        assert response.headers["ETag"] == tag
+    owners.respond_with(subjects.RPC_TRACK_LIST, samples.page(2))
     assert (await http.get(f"{API}/tracks", headers={"If-None-Match": tag})).status_code == 200
 
 
-async def test_a_fresh_signature_is_not_new_content(http: httpx.AsyncClient, owners: Owners) -> None:
-    """URLs are signed anew for each answer; the tag is of what they lead to."""
+async def test_a_new_signature_is_not_new_content(http: httpx.AsyncClient, owners: Owners) -> None:
+    """URLs are signed for each response; the tag depends on the content behind them."""
     url = f"{API}/tracks/{TRACK}/versions/1/artefacts"
-    owners.says(subjects.RPC_ARTEFACT_LIST, samples.artefacts("one"))
+    owners.respond_with(subjects.RPC_ARTEFACT_LIST, samples.artefacts("one"))
     tag = (await http.get(url)).headers["ETag"]
-    owners.says(subjects.RPC_ARTEFACT_LIST, samples.artefacts("two"))
+    owners.respond_with(subjects.RPC_ARTEFACT_LIST, samples.artefacts("two"))
     assert (await http.get(url, headers={"If-None-Match": tag})).status_code == 304
 
 
 async def test_the_map_comes_compressed_or_plain(http: httpx.AsyncClient, owners: Owners) -> None:
-    """The owner's gzip is passed on untouched to those who take it, and opened for the rest."""
+    """A client that accepts gzip gets the owner's bytes unchanged, others get them decompressed."""
     content = samples.genesis("rhythm", "dynamics")
-    owners.says(subjects.RPC_GENESIS_GET, await compress_document("tag1", content))
+    owners.respond_with(subjects.RPC_GENESIS_GET, await compress_document("tag1", content))
     url = f"{API}/tracks/{TRACK}/versions/1/genesis"
     query = {"layers": "rhythm,dynamics", "from_ms": "0", "to_ms": "1000.5", "max_points": "10"}
     packed = await http.get(url, params=query, headers={"Accept-Encoding": "gzip"})
@@ -134,7 +134,7 @@ async def test_the_map_comes_compressed_or_plain(http: httpx.AsyncClient, owners
     assert packed.headers["Vary"] == "Accept-Encoding, Origin"
     plain = await http.get(url, headers={"Accept-Encoding": "gzip;q=0, identity"})
     assert (plain.content, plain.headers.get("Content-Encoding")) == (content, None)
-    assert owners.asked[0] == GetGenesis(
+    assert owners.received[0] == GetGenesis(
         track_id=TRACK, version=1, layers=["rhythm", "dynamics"], from_ms=0, to_ms=1000.5, max_points=10
     )
     again = await http.get(url, headers={"If-None-Match": packed.headers["ETag"]})
@@ -145,27 +145,29 @@ async def test_the_map_comes_compressed_or_plain(http: httpx.AsyncClient, owners
 async def test_an_analysis_is_requested(http: httpx.AsyncClient, owners: Owners) -> None:
     """Body and Idempotency-Key reach the catalogue; an empty body means the defaults."""
     accepted = AnalysisAccepted(job_id=JOB, version=2, queue_position=1)
-    owners.says(subjects.RPC_ANALYSIS_REQUEST, accepted)
+    owners.respond_with(subjects.RPC_ANALYSIS_REQUEST, accepted)
     url = f"{API}/tracks/{TRACK}/analysis"
-    answer = await http.post(url, json={"preset": "edm", "priority": 9}, headers={"Idempotency-Key": "once"})
-    assert (answer.status_code, answer.json()) == (202, accepted.model_dump(exclude_none=True))
+    response = await http.post(
+        url, json={"preset": "edm", "priority": 9}, headers={"Idempotency-Key": "once"}
+    )
+    assert (response.status_code, response.json()) == (202, accepted.model_dump(exclude_none=True))
     assert (await http.post(url)).status_code == 202
-    assert owners.asked == [
+    assert owners.received == [
         RequestTrackAnalysis(track_id=TRACK, preset="edm", priority=9, idempotency_key="once"),
         RequestTrackAnalysis(track_id=TRACK),
     ]
 
 
 async def test_a_job_is_cancelled(http: httpx.AsyncClient, owners: Owners) -> None:
-    """DELETE asks the catalogue to cancel, and tells how the job stands."""
-    owners.says(subjects.RPC_JOB_CANCEL, samples.job("cancelled"))
-    answer = await http.delete(f"{API}/analysis/jobs/{JOB}")
-    assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
+    """DELETE cancels through the catalogue and returns the job."""
+    owners.respond_with(subjects.RPC_JOB_CANCEL, samples.job("cancelled"))
+    response = await http.delete(f"{API}/analysis/jobs/{JOB}")
+    assert (response.status_code, response.json()["status"]) == (200, "cancelled")
 
 
-async def test_head_is_answered_wherever_get_is(http: httpx.AsyncClient, owners: Owners) -> None:
-    """With the same status and headers and without the body; streams send their head at once."""
-    owners.says(subjects.RPC_GENESIS_GET, await compress_document("tag1", samples.genesis("rhythm")))
+async def test_every_path_with_get_has_head(http: httpx.AsyncClient, owners: Owners) -> None:
+    """Status and headers are the same, the body is absent; streams send their headers at once."""
+    owners.respond_with(subjects.RPC_GENESIS_GET, await compress_document("tag1", samples.genesis("rhythm")))
     for subject, result in (
         (subjects.RPC_TRACK_LIST, samples.page()),
         (subjects.RPC_GRAPH_GET, samples.graph()),
@@ -173,7 +175,7 @@ async def test_head_is_answered_wherever_get_is(http: httpx.AsyncClient, owners:
         (subjects.RPC_DEPLOYMENT_GET, samples.deployment()),
         (subjects.RPC_TRACK_GET, QueryError("track_not_found", "There is no such track.", 404)),
     ):
-        owners.says(subject, result)
+        owners.respond_with(subject, result)
     version = f"{API}/tracks/{TRACK}/versions/1"
     fixed = (
         f"{API}/tracks",
@@ -199,12 +201,12 @@ async def test_head_is_answered_wherever_get_is(http: httpx.AsyncClient, owners:
             "text/event-stream",
             b"",
         )
-    owners.says(subjects.RPC_TRACK_GET, samples.page())
+    owners.respond_with(subjects.RPC_TRACK_GET, samples.page())
     head = await http.head(f"{API}/tracks/{TRACK}/telemetry/stream")
     assert (head.status_code, head.headers["content-type"]) == (200, "text/event-stream")
 
 
-async def test_the_address_alone_leads_to_the_page(http: httpx.AsyncClient) -> None:
-    """Whoever opens what `k1 up` printed finds something."""
-    answer = await http.get("/", follow_redirects=True)
-    assert (answer.status_code, answer.url.path) == (200, "/docs")
+async def test_the_root_redirects_to_the_page(http: httpx.AsyncClient) -> None:
+    """A person who opens the address that `k1 up` printed gets the page."""
+    response = await http.get("/", follow_redirects=True)
+    assert (response.status_code, response.url.path) == (200, "/docs")

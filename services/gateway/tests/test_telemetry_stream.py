@@ -1,10 +1,10 @@
-"""The live feed of a track as server-sent events, as a browser's EventSource would read it."""
+"""The live feed of a track as server-sent events, as an EventSource of a browser reads it."""
 
 import asyncio
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,15 +24,14 @@ from k1_contracts import streams, subjects
 from k1_contracts.ids import new_id
 from k1_contracts.messages.telemetry import LiveEvent, LiveSample
 from k1_contracts.messages.tracks import TrackDetail
-from k1_gateway import telemetry_stream
-from k1_gateway.feed import Item, Waiting, parse
+from k1_gateway.live import telemetry_stream
+from k1_gateway.live.track_feed import FeedBuffer, FeedItem, parse_item
 from k1_platform.nats.connection import connect_options
 from k1_platform.nats.provision import provision_bus
 from k1_platform.nats.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import PATIENCE_S, Owners
 from tests.support.infrastructure import Infrastructure
-from tests.support.nats_server import running_nats_server
 from tests.support.service_process import RunningService, running_service
 
 FIELDS = {"timestamp", "device_id", "drift_ms", "cpu_pct", "temp_c", "fps", "error"}
@@ -40,7 +39,7 @@ FIELDS = {"timestamp", "device_id", "drift_ms", "cpu_pct", "temp_c", "fps", "err
 
 @dataclass
 class Received:
-    """One event of a stream."""
+    """One received event of a stream."""
 
     name: str = "message"
     id: int | None = None
@@ -48,7 +47,7 @@ class Received:
 
 
 class EventStream:
-    """What EventSource makes of the lines."""
+    """Parses the lines of a stream as an EventSource does."""
 
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
@@ -80,8 +79,8 @@ class EventStream:
 
 
 @asynccontextmanager
-async def watching(http: httpx.AsyncClient, track: str, **options: Any) -> AsyncIterator[EventStream]:
-    """A stream that has begun: what is published from now on comes."""
+async def open_stream(http: httpx.AsyncClient, track: str, **options: Any) -> AsyncIterator[EventStream]:
+    """Open a stream that has begun: it delivers what is published from now on."""
     async with http.stream("GET", f"/api/v1/tracks/{track}/telemetry/stream", **options) as response:
         assert (response.status_code, response.headers["content-type"]) == (200, "text/event-stream")
         yield EventStream(response)
@@ -89,9 +88,9 @@ async def watching(http: httpx.AsyncClient, track: str, **options: Any) -> Async
 
 @pytest.fixture
 def track(owners: Owners) -> str:
-    """A track of this test alone."""
+    """Return a track that no other test uses."""
     detail = (samples.GOLDEN / "TrackDetail" / "v1.json").read_text()
-    owners.says(subjects.RPC_TRACK_GET, TrackDetail.model_validate_json(detail))
+    owners.respond_with(subjects.RPC_TRACK_GET, TrackDetail.model_validate_json(detail))
     return new_id("trk")
 
 
@@ -116,13 +115,13 @@ ROLLBACK = LiveEvent(
 
 
 async def publish(client: Client, track: str, *items: LiveSample | LiveEvent) -> list[int]:
-    """Store them, as telemetry and deploy do; returns their sequences."""
+    """Store items as telemetry and deploy do; return their sequences."""
     jetstream = client.jetstream(timeout=PATIENCE_S)
     return [(await jetstream.publish(subjects.live_track(track), item.to_json())).seq for item in items]
 
 
 async def fill(client: Client, track: str, count: int) -> None:
-    """Store so many big samples; some are confirmed, as the server drops what comes faster than it can store."""
+    """Store so many big readings; only some wait for a confirmation, because the server drops what it cannot store."""
     big = sample(1, error="x" * 2000)
     for number in range(count):
         if number % 100:
@@ -131,8 +130,8 @@ async def fill(client: Client, track: str, count: int) -> None:
             await publish(client, track, big)
 
 
-async def first_sample(client: Client, track: str, stream: EventStream) -> Received:
-    """Publish until the first comes, as a stream begins with what is new once its consumer stands; the last of them."""
+async def first_reading(client: Client, track: str, stream: EventStream) -> Received:
+    """Publish until the first reading arrives, as the consumer starts with new items; return the last one."""
     there = asyncio.Event()
     last = 0
 
@@ -152,11 +151,13 @@ async def first_sample(client: Client, track: str, stream: EventStream) -> Recei
     return event
 
 
-async def test_samples_and_events_flow(http: httpx.AsyncClient, nats_client: Client, track: str) -> None:
-    """A sample is a `message` with exactly the documented fields, an event has its name; ids are the stream's."""
-    async with watching(http, track) as stream:
+async def test_readings_and_events_are_streamed(
+    http: httpx.AsyncClient, nats_client: Client, track: str
+) -> None:
+    """A reading is a `message` with exactly the documented fields, an event has its name; ids are sequences."""
+    async with open_stream(http, track) as stream:
         await asyncio.sleep(0)
-        begun = await first_sample(nats_client, track, stream)
+        begun = await first_reading(nats_client, track, stream)
         assert (begun.name, set(begun.data)) == ("message", FIELDS)
         ids = await publish(nats_client, track, sample(-3.25, error="strip 2"), ROLLBACK)
         received = [await stream.next(), await stream.next()]
@@ -176,31 +177,31 @@ async def test_samples_and_events_flow(http: httpx.AsyncClient, nats_client: Cli
 
 
 @pytest.mark.parametrize("way", ["header", "query"])
-async def test_what_was_missed_is_replayed(
+async def test_missed_items_are_replayed(
     http: httpx.AsyncClient, nats_client: Client, track: str, way: str
 ) -> None:
-    """After a cut, from the last id on: nothing twice, nothing left out, nothing of other tracks."""
+    """After a disconnection the stream continues from the last id: no repetition, no gap, no other tracks."""
     ids = await publish(nats_client, track, sample(1), sample(2))
     await publish(nats_client, new_id("trk"), sample(99))
     ids += await publish(nats_client, track, ROLLBACK, sample(3))
     last = str(ids[0])
     options = {"headers": {"Last-Event-ID": last}} if way == "header" else {"params": {"last_event_id": last}}
-    async with watching(http, track, **options) as stream:
+    async with open_stream(http, track, **options) as stream:
         received = [await stream.next() for _ in range(3)]
         assert [event.id for event in received] == ids[1:]
         ids += await publish(nats_client, track, sample(4))
         assert (await stream.next()).id == ids[-1]
 
 
-async def test_a_client_is_told_when_what_it_missed_is_gone(
+async def test_a_client_is_notified_of_items_that_are_no_longer_stored(
     http: httpx.AsyncClient, nats_client: Client, track: str
 ) -> None:
-    """A `missed` event first, then all that there still is; so too for an id that was never given."""
+    """A `missed` event comes first, then all stored items; so too for an id that does not exist."""
     ids = await publish(nats_client, track, *(sample(number) for number in range(5)))
     jetstream = nats_client.jetstream(timeout=PATIENCE_S)
     await jetstream.purge_stream(streams.LIVE_TRACKS, seq=ids[3])
     for last in (ids[0], ids[-1] + 1_000_000):
-        async with watching(http, track, headers={"Last-Event-ID": str(last)}) as stream:
+        async with open_stream(http, track, headers={"Last-Event-ID": str(last)}) as stream:
             missed = await stream.next()
             assert (missed.name, missed.id) == ("missed", None)
             assert missed.data["details"] == {"after_id": last, "resumed_at_id": ids[3]}
@@ -210,28 +211,28 @@ async def test_a_client_is_told_when_what_it_missed_is_gone(
 async def test_unknown_tracks_and_wrong_ids_are_problems(
     http: httpx.AsyncClient, owners: Owners, track: str
 ) -> None:
-    """Not a stream that never says anything."""
+    """The response is a problem, not a stream without events."""
     for last in ("yesterday", "-1", "1e3", str(2**70)):
-        answer = await http.get(f"/api/v1/tracks/{track}/telemetry/stream", headers={"Last-Event-ID": last})
-        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_parameter")
-    owners.says(subjects.RPC_TRACK_GET, QueryError("track_not_found", "There is no such track.", 404))
-    answer = await http.get(f"/api/v1/tracks/{track}/telemetry/stream")
-    assert (answer.status_code, answer.json()["code"]) == (404, "track_not_found")
+        response = await http.get(f"/api/v1/tracks/{track}/telemetry/stream", headers={"Last-Event-ID": last})
+        assert (response.status_code, response.json()["code"]) == (422, "invalid_parameter")
+    owners.respond_with(subjects.RPC_TRACK_GET, QueryError("track_not_found", "There is no such track.", 404))
+    response = await http.get(f"/api/v1/tracks/{track}/telemetry/stream")
+    assert (response.status_code, response.json()["code"]) == (404, "track_not_found")
 
 
 async def test_a_quiet_stream_has_a_heartbeat(http: httpx.AsyncClient, track: str) -> None:
-    """Every fifteen seconds a comment, so that nothing between cuts the connection."""
+    """A comment every fifteen seconds keeps proxies from closing the connection."""
     began = time.monotonic()  # of whatever was said late, the first word is not later than this
-    async with watching(http, track) as stream:
+    async with open_stream(http, track) as stream:
         assert await stream.comment() == ": connected"
         assert await stream.comment() == ": heartbeat"
     assert time.monotonic() - began > 14.5
 
 
-async def test_a_slow_client_loses_the_oldest_samples_and_is_told(
+async def test_a_slow_client_loses_the_oldest_readings_and_is_notified(
     gateway: RunningService, nats_client: Client, track: str
 ) -> None:
-    """What it did not read in time is dropped and counted; the event among it and the newest sample arrive."""
+    """Dropped readings are counted; the event among them and the newest reading arrive."""
     count = 10_000
     with _connection(gateway.url) as slow:
         slow.sendall(
@@ -253,7 +254,7 @@ async def test_a_slow_client_loses_the_oldest_samples_and_is_told(
 
 
 def _connection(url: str) -> socket.socket:
-    """One that takes little at a time."""
+    """Open a connection with a small receive buffer."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.settimeout(PATIENCE_S)
@@ -271,7 +272,7 @@ def _read_until(connection: socket.socket, end: str) -> str:
 
 
 async def _until_consumed(client: Client, track: str) -> None:
-    """Until the gateway's consumer stands and has nothing left to read."""
+    """Wait until the gateway's consumer exists and has read everything."""
     jetstream = client.jetstream(timeout=PATIENCE_S)
     async with asyncio.timeout(PATIENCE_S):
         while True:
@@ -283,11 +284,11 @@ async def _until_consumed(client: Client, track: str) -> None:
 
 
 async def test_a_stream_ends_though_a_cancellation_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As nats-py may lose one before Python 3.12: the stream must not wait until the gateway cuts it."""
-    monkeypatch.setattr(telemetry_stream, "_AGAIN_S", 0.01)
+    """nats-py may lose one before Python 3.12: the stream must not wait until the gateway's shutdown cuts it."""
+    monkeypatch.setattr(telemetry_stream, "_CANCEL_AGAIN_AFTER_S", 0.01)
     lost = 0
 
-    async def deaf() -> None:
+    async def ignore_cancellation() -> None:
         nonlocal lost
         while True:
             try:
@@ -298,14 +299,14 @@ async def test_a_stream_ends_though_a_cancellation_is_lost(monkeypatch: pytest.M
                     raise
 
     async with asyncio.timeout(PATIENCE_S):
-        await telemetry_stream._until_first_ends(deaf(), asyncio.sleep(0))
+        await telemetry_stream._until_first_ends(ignore_cancellation(), asyncio.sleep(0))
     assert lost > 2
 
 
-async def test_a_gateway_that_ends_ends_its_streams(
+async def test_a_stopping_gateway_ends_its_streams(
     nats_client: Client, provisioned: Infrastructure, track: str, tmp_path: Path
 ) -> None:
-    """Also that of a client that reads nothing any more."""
+    """So it does for a client that no longer reads."""
     environment = provisioned.environment
     with running_service("gateway", environment, tmp_path) as leaving, _connection(leaving.url) as stuck:
         stuck.sendall(
@@ -315,7 +316,7 @@ async def test_a_gateway_that_ends_ends_its_streams(
         await fill(nats_client, track, 5_000)
         async with (
             httpx.AsyncClient(base_url=leaving.url, timeout=PATIENCE_S) as http,
-            watching(http, new_id("trk")) as stream,
+            open_stream(http, new_id("trk")) as stream,
         ):
             assert await stream.comment() == ": connected"
             leaving.process.terminate()
@@ -324,17 +325,10 @@ async def test_a_gateway_that_ends_ends_its_streams(
         assert await asyncio.to_thread(leaving.process.wait, PATIENCE_S) == 0
 
 
-@pytest.fixture
-def own_nats(tmp_path: Path) -> Iterator[NatsServer]:
-    """A broker that a test may kill."""
-    with running_nats_server(tmp_path / "own") as server:
-        yield server
-
-
-async def test_a_broker_that_restarts_loses_nothing(
+async def test_a_restarted_broker_loses_nothing(
     provisioned: Infrastructure, own_nats: NatsServer, tmp_path: Path
 ) -> None:
-    """The same stream goes on after a kill -9, with the ids it had, and what was stored while it was away comes."""
+    """After a kill -9 the same stream continues with the same ids, and includes items stored in the meantime."""
     settings = own_nats.settings
     environment = provisioned.environment | {
         "K1_NATS_URL": settings.url,
@@ -362,9 +356,9 @@ async def test_a_broker_that_restarts_loses_nothing(
     with running_service("gateway", environment, tmp_path) as gateway:
         async with (
             httpx.AsyncClient(base_url=gateway.url, timeout=PATIENCE_S) as http,
-            watching(http, track) as stream,
+            open_stream(http, track) as stream,
         ):
-            ids = [(await first_sample(client, track, stream)).id]
+            ids = [(await first_reading(client, track, stream)).id]
             own_nats.kill()
             await asyncio.to_thread(own_nats.start)
             async with asyncio.timeout(PATIENCE_S):
@@ -376,16 +370,16 @@ async def test_a_broker_that_restarts_loses_nothing(
 
 
 @given(st.lists(st.booleans(), max_size=60), st.integers(1, 10))
-def test_what_waits_is_bounded_and_keeps_the_newest(are_events: list[bool], most: int) -> None:
-    """Never more than `most`; in order; nothing vanishes uncounted; an event goes only when all are events."""
-    waiting = Waiting(most)
+def test_the_buffer_is_bounded_and_keeps_the_newest(are_events: list[bool], most: int) -> None:
+    """It has at most `most` items, in order; each dropped item is counted; events are dropped only if all are events."""
+    buffer = FeedBuffer(most)
     items = [
-        Item(number, {"timestamp": "", **({"event": "alarm"} if is_event else {})})
+        FeedItem(number, {"timestamp": "", **({"event": "alarm"} if is_event else {})})
         for number, is_event in enumerate(are_events)
     ]
     for item in items:
-        waiting.put(item)
-    kept, dropped, missed = waiting.take()
+        buffer.put(item)
+    kept, dropped, missed = buffer.take()
     assert len(kept) == min(most, len(items))
     assert dropped == len(items) - len(kept)
     assert kept == sorted(kept, key=lambda item: item.sequence)
@@ -393,14 +387,14 @@ def test_what_waits_is_bounded_and_keeps_the_newest(are_events: list[bool], most
     assert missed is None
     lost_events = sum(are_events) - sum(item.is_event for item in kept)
     assert not lost_events or all(item.is_event for item in kept[:-1])
-    assert waiting.take() == ([], 0, None)
+    assert buffer.take() == ([], 0, None)
 
 
 @given(st.binary(max_size=200))
-def test_whatever_lies_on_the_stream_is_one_event_or_none(data: bytes) -> None:
-    """No line break gets into a line, so nobody can forge an event."""
-    item = parse(7, data)
-    assert item is None or item.sse().count(b"\n\n") == 1
+def test_any_message_is_one_event_or_none(data: bytes) -> None:
+    """No line break gets into a line, so a message cannot forge an event."""
+    item = parse_item(7, data)
+    assert item is None or item.encode().count(b"\n\n") == 1
 
 
 @given(st.text(), st.text())
@@ -411,8 +405,8 @@ def test_no_text_breaks_out_of_its_event(name: str, reason: str) -> None:
         data = event.to_json()
     except ValueError:  # A lone surrogate is no text that can be sent.
         return
-    item = parse(1, data)
+    item = parse_item(1, data)
     assert item is not None
-    lines = item.sse().decode().split("\n")
+    lines = item.encode().decode().split("\n")
     assert [line.partition(":")[0] for line in lines] == ["id", "event", "data", "", ""]
     assert json.loads(lines[2].removeprefix("data: "))["details"] == {"reason": reason}

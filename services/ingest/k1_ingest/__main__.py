@@ -1,4 +1,4 @@
-"""`python -m k1_ingest`."""
+"""`python -m k1_ingest`: run ingest."""
 
 from k1_ingest.app import main
 

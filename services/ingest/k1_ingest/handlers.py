@@ -1,4 +1,4 @@
-"""`POST /upload`: the form in, the answer or the refusal out."""
+"""The index of ingest: one route, `POST /upload`, whose body is the multipart form of an upload."""
 
 import asyncio
 import logging
@@ -10,87 +10,88 @@ from nats.aio.client import Client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from k1_contracts.messages.tracks import UploadAccepted
-from k1_ingest.errors import RETRY_AFTER_S, UploadRefusedError
-from k1_ingest.form import UploadForm
+from k1_ingest.errors import RETRY_AFTER_S, UploadRejectedError
+from k1_ingest.form.reader import UploadFormReader
 from k1_ingest.settings import IngestSettings
-from k1_ingest.uploads import Uploads
+from k1_ingest.uploads.upload_service import UploadService
 from k1_platform.errors import TransientError
 
-_LONGEST_KEY = 255
+_MAX_KEY_LENGTH = 255
 _STATUSES = {"queued": 202, "existing": 200}
 _log = logging.getLogger(__name__)
 
 
 class UploadHandler:
-    """Takes a limited number of uploads at a time; the rest wait with their bytes unread."""
+    """Accepts a limited number of uploads at the same time. Further ones wait, with their bytes unread."""
 
     def __init__(
-        self, uploads: Uploads, client: Client, settings: IngestSettings, registry: CollectorRegistry
+        self, service: UploadService, client: Client, settings: IngestSettings, registry: CollectorRegistry
     ) -> None:
-        self._uploads = uploads
+        self._service = service
         self._client = client
         self._settings = settings
-        self._turns = asyncio.Semaphore(settings.concurrent_uploads)
+        self._slots = asyncio.Semaphore(settings.concurrent_uploads)
         self._outcomes = Counter("k1_ingest_uploads", "Uploads by outcome", ["outcome"], registry=registry)
-        self._running = Gauge("k1_ingest_uploads_in_progress", "Uploads under way", registry=registry)
+        self._running = Gauge("k1_ingest_uploads_in_progress", "Uploads in progress", registry=registry)
         self._seconds = Histogram(
-            "k1_ingest_upload_seconds", "Time from an upload's turn to its answer", registry=registry
+            "k1_ingest_upload_seconds", "Time from the start of an upload to its response", registry=registry
         )
 
     def routes(self) -> list[web.RouteDef]:
-        """The service's own route table."""
+        """Return the routes that ingest serves beside those of the platform."""
         return [web.post("/upload", self.upload)]
 
     async def upload(self, request: web.Request) -> web.Response:
-        """202 for a new song, 200 for known bytes, a refusal with its code otherwise."""
+        """Return 202 for a new song, 200 for known bytes, otherwise a rejection with its code."""
         try:
-            answer = await self._take(request)
-        except UploadRefusedError as error:
+            accepted = await self._accept(request)
+        except UploadRejectedError as error:
             self._outcomes.labels(error.code).inc()
-            return refusal(error)
+            return rejection_response(error)
         except TransientError as error:
             _log.warning("upload failed", extra={"reason": str(error)})
             self._outcomes.labels("dependency_unavailable").inc()
-            return refusal(_UNAVAILABLE)
-        self._outcomes.labels(answer.status).inc()
-        return web.json_response(body=answer.to_json(), status=_STATUSES[answer.status])
+            return rejection_response(_UNAVAILABLE)
+        self._outcomes.labels(accepted.status).inc()
+        return web.json_response(body=accepted.to_json(), status=_STATUSES[accepted.status])
 
-    async def _take(self, request: web.Request) -> UploadAccepted:
+    async def _accept(self, request: web.Request) -> UploadAccepted:
         if not self._client.is_connected:
             raise TransientError("not connected to NATS")
         key = request.headers.get("Idempotency-Key")
-        if key is not None and not 0 < len(key) <= _LONGEST_KEY:
-            message = f"The header Idempotency-Key must have 1 to {_LONGEST_KEY} characters."
-            raise UploadRefusedError("invalid_idempotency_key", 422, message)
-        async with self._turn():
-            return await self._uploads.take(UploadForm(request, self._settings.receive_timeout_s), key)
+        if key is not None and not 0 < len(key) <= _MAX_KEY_LENGTH:
+            message = f"The header Idempotency-Key must have 1 to {_MAX_KEY_LENGTH} characters."
+            raise UploadRejectedError("invalid_idempotency_key", 422, message)
+        async with self._slot():
+            form = UploadFormReader(request, self._settings.receive_timeout_s)
+            return await self._service.accept(form, key)
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncGenerator[None]:
+    async def _slot(self) -> AsyncGenerator[None]:
         try:
             async with asyncio.timeout(self._settings.queue_timeout_s):
-                await self._turns.acquire()
+                await self._slots.acquire()
         except TimeoutError as error:
             raise _BUSY from error
         try:
             with self._running.track_inprogress(), self._seconds.time():
                 yield
         finally:
-            self._turns.release()
+            self._slots.release()
 
 
-_UNAVAILABLE = UploadRefusedError(
+_UNAVAILABLE = UploadRejectedError(
     "dependency_unavailable",
     503,
-    "The song cannot be taken in at the moment; send the same upload again in a few seconds.",
+    "The song cannot be accepted at the moment; send the same upload again in a few seconds.",
 )
-_BUSY = UploadRefusedError("busy", 503, "Too many uploads are under way; try again in a few seconds.")
+_BUSY = UploadRejectedError("busy", 503, "Too many uploads are under way; try again in a few seconds.")
 
 
-def refusal(error: UploadRefusedError) -> web.Response:
-    """The JSON that the gateway turns into a problem."""
+def rejection_response(error: UploadRejectedError) -> web.Response:
+    """Return the JSON response that the gateway turns into a problem."""
     body: dict[str, object] = {"code": error.code, "message": str(error)}
-    if error.problems:
-        body["errors"] = [{"name": item.name, "message": item.message} for item in error.problems]
+    if error.faults:
+        body["errors"] = [{"name": fault.name, "message": fault.message} for fault in error.faults]
     headers = {"Retry-After": str(RETRY_AFTER_S)} if error.status == 503 else {}  # noqa: PLR2004
     return web.json_response(body, status=error.status, headers=headers)

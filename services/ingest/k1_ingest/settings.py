@@ -1,4 +1,4 @@
-"""What an operator may set; K1_INGEST_*."""
+"""The settings of ingest: environment variables K1_INGEST_*."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from k1_platform.settings import HttpSettings
 
 
 class IngestSettings(HttpSettings):
-    """K1_INGEST_*."""
+    """The settings of ingest."""
 
     model_config = SettingsConfigDict(env_prefix="K1_INGEST_", frozen=True)
 
@@ -26,13 +26,15 @@ class IngestSettings(HttpSettings):
         default=8,
         ge=1,
         le=12,
-        description="Uploads that are received at the same time; more wait their turn.",
+        description="Uploads that are received at the same time; further uploads wait.",
     )
     queue_timeout_s: float = Field(
-        default=30, gt=0, description="How long an upload waits for its turn before it is refused."
+        default=30, gt=0, description="How long an upload waits for a place before it is rejected."
     )
     spool_dir: Path | None = Field(
         default=None,
-        description="Where a song lies while it is probed; the system's temporary folder unless set.",
+        description="The folder of songs that are being probed; by default the temporary folder of the system.",
     )
-    probe_processes: int = Field(default=1, ge=1, description="Processes that try uploads for decodability.")
+    probe_processes: int = Field(
+        default=1, ge=1, description="Processes that decode the beginning of uploads."
+    )

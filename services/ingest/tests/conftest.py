@@ -1,4 +1,4 @@
-"""One ingest for the tests that do not kill it."""
+"""An ingest for the tests that do not kill it."""
 
 from collections.abc import Iterator
 
@@ -9,12 +9,12 @@ from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
 
 PATIENCE_S = 120.0
-"""For what takes a moment, however busy the machine."""
+"""The timeout that ends a hung test."""
 
 
 @pytest.fixture(scope="session")
 def ingest(provisioned: Infrastructure, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """A running ingest, which waits for a client as long as a busy machine makes it pause."""
+    """Run an ingest with long timeouts, because a busy machine may pause a client."""
     patient = {"K1_INGEST_RECEIVE_TIMEOUT_S": "600", "K1_INGEST_QUEUE_TIMEOUT_S": "600"}
     folder = tmp_path_factory.mktemp("ingest")
     with running_service("ingest", provisioned.environment | patient, folder) as running:
@@ -23,6 +23,6 @@ def ingest(provisioned: Infrastructure, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def http(ingest: RunningService) -> Iterator[httpx.Client]:
-    """A client of it."""
+    """Return a client of ingest."""
     with httpx.Client(base_url=ingest.url, timeout=PATIENCE_S) as client:
         yield client

@@ -1,4 +1,4 @@
-"""Songs for tests, synthesised: a decaying click every half second over a quiet tone."""
+"""Synthesised songs for tests: a decaying click every half second over a quiet tone."""
 
 import functools
 import io
@@ -22,7 +22,7 @@ KINDS = (*ENCODERS, "vorbis")
 
 
 def samples(seconds: float, seed: int = 0, rate: int = RATE) -> np.ndarray:
-    """Mono int16; another seed gives other bytes."""
+    """Return mono int16 samples; another seed gives other bytes."""
     times = np.arange(int(seconds * rate)) / rate
     clicks = np.exp(-40 * (times % 0.5)) * np.sin(2 * np.pi * 1500 * times)
     tone = 0.2 * np.sin(2 * np.pi * (200 + seed % 1000) * times)
@@ -31,7 +31,7 @@ def samples(seconds: float, seed: int = 0, rate: int = RATE) -> np.ndarray:
 
 
 def wav(seconds: float = 2.0, seed: int = 0, *, rate: int = RATE, channels: int = 1, width: int = 2) -> bytes:
-    """A PCM WAV file with `width` bytes a sample."""
+    """Return a PCM WAV file with `width` bytes for each sample."""
     mono = samples(seconds, seed, rate)
     if width == 1:
         mono = ((mono >> 8) + 128).astype(np.uint8)
@@ -46,7 +46,7 @@ def wav(seconds: float = 2.0, seed: int = 0, *, rate: int = RATE, channels: int 
 
 
 def encoded(kind: str, seconds: float = 2.0, seed: int = 0) -> bytes:
-    """The song as one of KINDS."""
+    """Return the song in one of KINDS."""
     file = io.BytesIO()
     if kind == "vorbis":
         soundfile.write(file, samples(seconds, seed), RATE, format="OGG", subtype="VORBIS")
@@ -63,7 +63,7 @@ def encoded(kind: str, seconds: float = 2.0, seed: int = 0) -> bytes:
 
 
 def lying_wav(seconds: float = 2.0, seed: int = 0) -> bytes:
-    """A WAV whose header declares two gigabytes."""
+    """Return a WAV whose header declares two gigabytes."""
     data = bytearray(wav(seconds, seed))
     data[4:8] = struct.pack("<I", 2_000_000_036)
     data[40:44] = struct.pack("<I", 2_000_000_000)
@@ -72,5 +72,5 @@ def lying_wav(seconds: float = 2.0, seed: int = 0) -> bytes:
 
 @functools.cache
 def encoded_once(kind: str) -> bytes:
-    """`encoded(kind)`, made once a test process."""
+    """Return `encoded(kind)`, made once in each test process."""
     return encoded(kind)

@@ -1,4 +1,4 @@
-"""What a crash of ingest, of the broker or of the store leaves behind, and who settles it."""
+"""Recovery from crashes of ingest, of the broker and of the object store."""
 
 import asyncio
 import shutil
@@ -20,8 +20,8 @@ from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.ids import new_id
 from k1_contracts.messages.tracks import TrackUploaded
 from k1_contracts.tracks import AudioRef
-from k1_ingest.announcing import ORPHAN_AGE, Announcer
-from k1_ingest.claims import Claim, Claims, Pending
+from k1_ingest.uploads.claim_store import Claim, ClaimStore, PendingObject
+from k1_ingest.uploads.track_publisher import ORPHAN_AGE, TrackPublisher
 from k1_platform.nats import client as platform_broker
 from k1_platform.nats.client import connect, make_broker
 from k1_platform.nats.connection import connect_options
@@ -30,7 +30,7 @@ from k1_platform.settings import NatsSettings
 from k1_platform.storage.objects import ObjectStore
 from services.ingest.tests import songs
 from services.ingest.tests.conftest import PATIENCE_S
-from services.ingest.tests.test_upload import announced, in_progress, stored, until, upload
+from services.ingest.tests.test_upload import in_progress, published_events, stored_objects, until, upload
 from tests.support.infrastructure import Infrastructure
 from tests.support.nats_server import running_nats_server
 from tests.support.service_process import running_service
@@ -57,99 +57,104 @@ def claim_of(sha: str) -> Claim:
 
 
 @pytest.fixture
-async def claims(jetstream: JetStreamContext) -> Claims:
-    return await Claims.open(jetstream)
+async def claims(jetstream: JetStreamContext) -> ClaimStore:
+    return await ClaimStore.open(jetstream)
 
 
 @pytest.fixture
-async def announcer(
-    provisioned: object, claims: Claims, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Callable[[datetime], Announcer]]:
-    """An announcer at a given time."""
+async def publisher(
+    provisioned: object, claims: ClaimStore, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Callable[[datetime], TrackPublisher]]:
+    """Return a function that makes a publisher with a given clock."""
     monkeypatch.setattr(platform_broker, "PUBLISH_TIMEOUT_S", PATIENCE_S)
     broker = make_broker(
         NatsSettings(), service="test", registry=CollectorRegistry(), tracer_provider=TracerProvider()
     )
     bus = await connect(broker)
-    yield lambda now: Announcer(bus, claims, objects, lambda: now)
+    yield lambda now: TrackPublisher(bus, claims, objects, lambda: now)
     await broker.stop()
 
 
-async def test_a_claim_that_was_not_announced_is_announced_once(
-    announcer: Callable[[datetime], Announcer],
-    claims: Claims,
+async def test_an_unpublished_claim_is_published_once(
+    publisher: Callable[[datetime], TrackPublisher],
+    claims: ClaimStore,
     objects: ObjectStore,
     jetstream: JetStreamContext,
     unique: str,
 ) -> None:
-    """A crash after the claim: the sweep tells the bus, twice changes nothing, and the entry is gone."""
+    """A crash after the claim: the sweep publishes the event, a second sweep changes nothing, the entry is removed."""
     claim = claim_of(sha256(unique.encode()).hexdigest())
     track_id, key = claim.event.track_id, claim.event.audio.key
-    await claims.expect(track_id, Pending(sha256=claim.event.audio.sha256, object_key=key, since=NOW))
+    await claims.add_pending(
+        track_id, PendingObject(sha256=claim.event.audio.sha256, object_key=key, since=NOW)
+    )
     await objects.put_bytes(key, b"song", "audio/wav")
     await claims.claim(claim.event.audio.sha256, claim)
     for _ in range(2):
-        await announcer(NOW).sweep()
-    [(_, event)] = await announced(jetstream, track_id)
+        await publisher(NOW).sweep()
+    [(_, event)] = await published_events(jetstream, track_id)
     assert event == claim.event
     found = await claims.find(claim.event.audio.sha256)
     assert found
     assert found.claim.state == "announced"
-    assert track_id not in dict(await claims.pending())
+    assert track_id not in dict(await claims.list_pending())
 
 
-async def test_an_object_that_nobody_claimed_goes_when_it_is_old(
-    announcer: Callable[[datetime], Announcer], claims: Claims, objects: ObjectStore, unique: str
+async def test_an_unclaimed_object_is_deleted_when_it_is_old(
+    publisher: Callable[[datetime], TrackPublisher], claims: ClaimStore, objects: ObjectStore, unique: str
 ) -> None:
-    """A crash before the claim: as long as the upload may still run nothing is touched, then the object goes."""
+    """A crash before the claim: while the upload may still run, nothing changes; then the object is deleted."""
     track_id = new_id("trk")
     key = f"audio/{track_id}/source.wav"
-    await claims.expect(
-        track_id, Pending(sha256=sha256(unique.encode()).hexdigest(), object_key=key, since=NOW)
+    await claims.add_pending(
+        track_id, PendingObject(sha256=sha256(unique.encode()).hexdigest(), object_key=key, since=NOW)
     )
     await objects.put_bytes(key, b"song", "audio/wav")
-    await announcer(NOW + ORPHAN_AGE).sweep()
+    await publisher(NOW + ORPHAN_AGE).sweep()
     assert await objects.exists(key)
-    await announcer(NOW + ORPHAN_AGE + timedelta(seconds=1)).sweep()
+    await publisher(NOW + ORPHAN_AGE + timedelta(seconds=1)).sweep()
     assert not await objects.exists(key)
-    assert track_id not in dict(await claims.pending())
+    assert track_id not in dict(await claims.list_pending())
 
 
-async def test_a_claim_whose_object_is_lost_is_given_up(
-    announcer: Callable[[datetime], Announcer], claims: Claims, jetstream: JetStreamContext, unique: str
+async def test_a_claim_without_its_object_is_removed(
+    publisher: Callable[[datetime], TrackPublisher],
+    claims: ClaimStore,
+    jetstream: JetStreamContext,
+    unique: str,
 ) -> None:
-    """No track is announced without its audio; the bytes can be uploaded anew."""
+    """No track is published without its audio; the bytes can be uploaded again."""
     claim = claim_of(sha256(unique.encode()).hexdigest())
     digest = claim.event.audio.sha256
     await claims.claim(digest, claim)
-    pending = Pending(sha256=digest, object_key=claim.event.audio.key, since=NOW)
-    await claims.expect(claim.event.track_id, pending)
-    await announcer(NOW).sweep()
+    pending = PendingObject(sha256=digest, object_key=claim.event.audio.key, since=NOW)
+    await claims.add_pending(claim.event.track_id, pending)
+    await publisher(NOW).sweep()
     assert await claims.find(digest) is None
-    assert await announced(jetstream, claim.event.track_id) == []
+    assert await published_events(jetstream, claim.event.track_id) == []
     again = claim_of(digest)
     assert await claims.claim(digest, again) == again
 
 
-async def test_the_next_upload_finishes_what_a_crash_left(
-    http: httpx.Client, claims: Claims, objects: ObjectStore, jetstream: JetStreamContext, unique: str
+async def test_the_next_upload_finishes_an_interrupted_one(
+    http: httpx.Client, claims: ClaimStore, objects: ObjectStore, jetstream: JetStreamContext, unique: str
 ) -> None:
-    """The same bytes again: the claimed track is announced under its own ids, and is the answer."""
+    """For the same bytes, the claimed track is published under its own ids, and is the response."""
     data = songs.wav(2.0, int(unique[:7], 16))
     claim = claim_of(sha256(data).hexdigest())
     await objects.put_bytes(claim.event.audio.key, data, "audio/wav")
     await claims.claim(claim.event.audio.sha256, claim)
-    answer = await asyncio.to_thread(upload, http, data)
-    assert (answer.status_code, answer.json()["track_id"]) == (200, claim.event.track_id)
-    [(_, event)] = await announced(jetstream, claim.event.track_id)
+    response = await asyncio.to_thread(upload, http, data)
+    assert (response.status_code, response.json()["track_id"]) == (200, claim.event.track_id)
+    [(_, event)] = await published_events(jetstream, claim.event.track_id)
     assert event == claim.event
 
 
-async def test_kill_9_in_mid_upload_leaves_nothing(
+async def test_kill_9_during_an_upload_leaves_nothing(
     provisioned: Infrastructure, objects: ObjectStore, tmp_path: Path, unique: str
 ) -> None:
-    """The client's connection dies, no object appears, no spool stays, and a fresh ingest takes the song."""
-    before = await stored(objects)
+    """The connection closes, no object and no spool stay, and a new ingest accepts the song."""
+    before = await stored_objects(objects)
     data = songs.wav(20.0, int(unique[:7], 16))
     spools = tmp_path / "spool"
     spools.mkdir()
@@ -169,7 +174,7 @@ async def test_kill_9_in_mid_upload_leaves_nothing(
             doomed.process.kill()
             connection.settimeout(PATIENCE_S)
             assert not _answer(connection)
-    assert await stored(objects) == before
+    assert await stored_objects(objects) == before
     assert list(spools.iterdir()) == []
     with (
         running_service("ingest", environment, tmp_path) as fresh,
@@ -187,7 +192,7 @@ def _answer(connection: socket.socket) -> bytes:
 
 @pytest.fixture
 def own_nats(tmp_path: Path) -> Iterator[NatsServer]:
-    """A broker that a test may kill."""
+    """Run a broker that a test may kill."""
     with running_nats_server(tmp_path / "nats") as server:
         yield server
 
@@ -198,10 +203,10 @@ async def _provision(server: NatsServer) -> None:
     await client.close()
 
 
-async def test_a_broker_that_is_down_refuses_and_one_that_forgot_is_told_again(
+async def test_uploads_fail_without_the_broker_and_lost_events_are_published_again(
     provisioned: Infrastructure, objects: ObjectStore, own_nats: NatsServer, tmp_path: Path, unique: str
 ) -> None:
-    """While it is down: 503, nothing stored. Killed before its disk had the last events: they come again."""
+    """While it is down: 503, nothing stored. When it lost the last events in a kill, they are published again."""
     seed = int(unique[:7], 16)
     await _provision(own_nats)
     environment = provisioned.environment | {
@@ -212,19 +217,19 @@ async def test_a_broker_that_is_down_refuses_and_one_that_forgot_is_told_again(
         service = running.enter_context(running_service("ingest", environment, tmp_path))
         http = running.enter_context(httpx.Client(base_url=service.url, timeout=PATIENCE_S))
         accepted = (await asyncio.to_thread(upload, http, songs.wav(2.0, seed))).json()
-        before = await stored(objects)
+        before = await stored_objects(objects)
         own_nats.kill()
         refused = await asyncio.to_thread(upload, http, songs.wav(2.0, seed + 1))
         assert (refused.status_code, refused.json()["code"]) == (503, "dependency_unavailable")
         assert refused.headers["Retry-After"] == "5"
-        assert await stored(objects) == before
+        assert await stored_objects(objects) == before
         shutil.rmtree(own_nats.home.data("nats") / "jetstream")
         own_nats.start()
         await _provision(own_nats)
         client = await nats.connect(**connect_options(own_nats.settings))
         jetstream = client.jetstream(timeout=PATIENCE_S)
         async with asyncio.timeout(PATIENCE_S):
-            while not (events := await announced(jetstream, accepted["track_id"])):
+            while not (events := await published_events(jetstream, accepted["track_id"])):
                 await asyncio.sleep(0.1)
         assert [event.job_id for _, event in events] == [accepted["job_id"]]
         again = (await asyncio.to_thread(upload, http, songs.wav(2.0, seed))).json()
@@ -232,15 +237,17 @@ async def test_a_broker_that_is_down_refuses_and_one_that_forgot_is_told_again(
         await client.close()
 
 
-async def test_a_store_that_is_down_refuses(provisioned: Infrastructure, tmp_path: Path, unique: str) -> None:
-    """Without the object store nothing is accepted, the client is told to come back, and readiness says why."""
+async def test_uploads_fail_without_the_object_store(
+    provisioned: Infrastructure, tmp_path: Path, unique: str
+) -> None:
+    """Nothing is accepted, the client gets Retry-After, and readiness names the store."""
     environment = provisioned.environment | {"K1_S3_URL": "http://127.0.0.1:9"}
     song = songs.wav(2.0, int(unique[:7], 16))
     with running_service("ingest", environment, tmp_path, wait_until_ready=False) as service:
-        answer = await asyncio.to_thread(
+        response = await asyncio.to_thread(
             httpx.post, f"{service.url}/upload", files={"file": ("a.wav", song)}, timeout=PATIENCE_S
         )
         readiness = await asyncio.to_thread(httpx.get, f"{service.url}/readyz", timeout=PATIENCE_S)
-    assert (answer.status_code, answer.json()["code"]) == (503, "dependency_unavailable")
+    assert (response.status_code, response.json()["code"]) == (503, "dependency_unavailable")
     assert readiness.status_code == 503
     assert readiness.json()["checks"]["objects"] != "ok"

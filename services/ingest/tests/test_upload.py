@@ -21,8 +21,8 @@ from nats.js.errors import NotFoundError
 from k1_contracts import streams, subjects
 from k1_contracts.envelope import Envelope
 from k1_contracts.messages.tracks import TrackUploaded
-from k1_ingest.claims import Claims
 from k1_ingest.settings import IngestSettings
+from k1_ingest.uploads.claim_store import ClaimStore
 from k1_platform.storage.objects import ObjectStore
 from services.ingest.tests import songs
 from services.ingest.tests.conftest import PATIENCE_S
@@ -33,7 +33,7 @@ TURNS = IngestSettings.model_fields["concurrent_uploads"].default
 
 @pytest.fixture
 def seed(unique: str) -> int:
-    """Makes a song that no other test uploads."""
+    """Return the seed of a song that no other test uploads."""
     return int(unique[:7], 16)
 
 
@@ -42,8 +42,10 @@ def upload(http: httpx.Client, data: bytes, name: str = "song.wav", **fields: An
     return http.post("/upload", files={"file": (name, data)}, data=fields, headers=headers)
 
 
-async def announced(jetstream: JetStreamContext, track_id: str) -> list[tuple[Envelope, TrackUploaded]]:
-    """The events of one track, read from the stream."""
+async def published_events(
+    jetstream: JetStreamContext, track_id: str
+) -> list[tuple[Envelope, TrackUploaded]]:
+    """Return the events of one track, read from the stream."""
     found: list[tuple[Envelope, TrackUploaded]] = []
     following = 1
     while True:
@@ -59,26 +61,26 @@ async def announced(jetstream: JetStreamContext, track_id: str) -> list[tuple[En
             found.append((Envelope.from_headers(message.headers or {}), event))
 
 
-async def stored(objects: ObjectStore) -> set[str]:
-    """The audio objects in the store."""
+async def stored_objects(objects: ObjectStore) -> set[str]:
+    """Return the keys of the audio objects in the store."""
     listed = await asyncio.to_thread(
         lambda: list(objects._minio.list_objects(objects._bucket, recursive=True))
     )
     return {item.object_name or "" for item in listed}
 
 
-async def test_an_accepted_song_is_stored_and_announced(
+async def test_an_accepted_song_is_stored_and_published(
     http: httpx.Client, jetstream: JetStreamContext, objects: ObjectStore, seed: int
 ) -> None:
-    """202 means: the bytes lie in the store, the event with all that was said lies on the stream."""
+    """After 202 the store has the bytes, and the stream has the event with every field of the form."""
     data = songs.wav(2.0, seed)
-    answer = await asyncio.to_thread(
+    response = await asyncio.to_thread(
         upload, http, data, "../über 🎧.wav", artist="DJ", tags="a, b", preset="edm", priority="7"
     )
-    assert answer.status_code == 202
-    body = answer.json()
+    assert response.status_code == 202
+    body = response.json()
     assert body["status"] == "queued"
-    [(envelope, event)] = await announced(jetstream, body["track_id"])
+    [(envelope, event)] = await published_events(jetstream, body["track_id"])
     assert envelope.source == "k1/ingest"
     assert (event.job_id, event.filename, event.title) == (body["job_id"], "über 🎧.wav", "über 🎧")
     assert (event.artist, event.tags, event.preset, event.priority) == ("DJ", ["a", "b"], "edm", 7)
@@ -91,14 +93,14 @@ async def test_an_accepted_song_is_stored_and_announced(
 async def test_the_same_bytes_are_the_same_track(
     http: httpx.Client, jetstream: JetStreamContext, objects: ObjectStore, seed: int
 ) -> None:
-    """Under whatever name: 200 with the first one's ids, one event, no second object."""
+    """Under any name: 200 with the first ids, one event, no second object."""
     first = await asyncio.to_thread(upload, http, songs.wav(2.0, seed))
-    before = await stored(objects)
+    before = await stored_objects(objects)
     again = await asyncio.to_thread(upload, http, songs.wav(2.0, seed), "other.wav", title="Other")
     assert (first.status_code, again.status_code) == (202, 200)
     assert again.json() == first.json() | {"status": "existing"}
-    assert len(await announced(jetstream, first.json()["track_id"])) == 1
-    assert await stored(objects) == before
+    assert len(await published_events(jetstream, first.json()["track_id"])) == 1
+    assert await stored_objects(objects) == before
 
 
 async def test_the_same_bytes_at_once_are_one_track(
@@ -106,29 +108,31 @@ async def test_the_same_bytes_at_once_are_one_track(
 ) -> None:
     """Of twelve simultaneous uploads one makes the track and the others find it; one object stays."""
     data = songs.wav(2.0, seed)
-    before = await stored(objects)
+    before = await stored_objects(objects)
     with ThreadPoolExecutor(12) as threads:
-        answers = await asyncio.gather(
+        responses = await asyncio.gather(
             *(asyncio.get_running_loop().run_in_executor(threads, upload, http, data) for _ in range(12))
         )
-    assert sorted(answer.status_code for answer in answers) == [200] * 11 + [202]
-    [track_id] = {answer.json()["track_id"] for answer in answers}
-    assert len(await announced(jetstream, track_id)) == 1
-    assert await stored(objects) - before == {f"audio/{track_id}/source.wav"}
+    assert sorted(response.status_code for response in responses) == [200] * 11 + [202]
+    [track_id] = {response.json()["track_id"] for response in responses}
+    assert len(await published_events(jetstream, track_id)) == 1
+    assert await stored_objects(objects) - before == {f"audio/{track_id}/source.wav"}
 
 
 async def test_nothing_stays_pending(http: httpx.Client, jetstream: JetStreamContext, seed: int) -> None:
-    """The entry that guards against a crash is gone, without a trace, once the song is announced."""
-    answer = await asyncio.to_thread(upload, http, songs.wav(2.0, seed))
-    claims = await Claims.open(jetstream)
-    assert answer.json()["track_id"] not in dict(await claims.pending())
+    """The entry that guards against a crash is removed when the event of the song was published."""
+    response = await asyncio.to_thread(upload, http, songs.wav(2.0, seed))
+    claims = await ClaimStore.open(jetstream)
+    assert response.json()["track_id"] not in dict(await claims.list_pending())
     found = await claims.find(sha256(songs.wav(2.0, seed)).hexdigest())
     assert found
     assert found.claim.state == "announced"
 
 
-def test_an_idempotency_key_gives_the_first_answer_again(http: httpx.Client, seed: int, unique: str) -> None:
-    """A retry cannot tell that it is one; the same key with another song is refused."""
+def test_an_idempotency_key_gives_the_first_response_again(
+    http: httpx.Client, seed: int, unique: str
+) -> None:
+    """A retry gets the first response; the same key with another song is rejected."""
     first = upload(http, songs.wav(2.0, seed), key=f"k-{unique}")
     again = upload(http, songs.wav(2.0, seed), key=f"k-{unique}")
     assert (first.status_code, first.json()) == (again.status_code, again.json())
@@ -149,32 +153,32 @@ def test_an_idempotency_key_gives_the_first_answer_again(http: httpx.Client, see
         (songs.wav(1.0, rate=8000, width=1)[:40] + b"\xff" * 4 + bytes(21 * 60 * 8000), 422, "too_long"),
     ],
 )
-async def test_what_is_no_song_is_refused_and_leaves_nothing(
+async def test_files_that_are_no_songs_are_rejected_and_leave_nothing(
     http: httpx.Client, objects: ObjectStore, data: bytes, status: int, code: str
 ) -> None:
-    """A clear code, a sentence that says what to do, and no object."""
-    before = await stored(objects)
-    answer = await asyncio.to_thread(upload, http, data, "song.mp3")
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
-    assert answer.json()["message"].endswith(".")
-    assert await stored(objects) == before
+    """The response has a code and a sentence that says what to do; no object stays."""
+    before = await stored_objects(objects)
+    response = await asyncio.to_thread(upload, http, data, "song.mp3")
+    assert (response.status_code, response.json()["code"]) == (status, code)
+    assert response.json()["message"].endswith(".")
+    assert await stored_objects(objects) == before
 
 
-async def test_the_kind_of_a_file_behind_a_long_tag_is_found(
+async def test_the_container_behind_a_long_tag_is_detected(
     http: httpx.Client, jetstream: JetStreamContext, objects: ObjectStore, seed: int
 ) -> None:
-    """A ripper's FLAC with a cover in an ID3 tag is a FLAC, and every byte of it is stored."""
+    """A FLAC with a cover in an ID3 tag is a FLAC, and every byte of it is stored."""
     data = b"ID3\x03\0\0" + bytes([0, 24, 0, 0]) + bytes(24 << 14) + songs.encoded("flac", 2.0, seed)
-    answer = await asyncio.to_thread(upload, http, data, "song.flac")
-    assert answer.status_code == 202, answer.text
-    [(_, event)] = await announced(jetstream, answer.json()["track_id"])
+    response = await asyncio.to_thread(upload, http, data, "song.flac")
+    assert response.status_code == 202, response.text
+    [(_, event)] = await published_events(jetstream, response.json()["track_id"])
     assert (event.audio.container, event.audio.codec, event.audio.duration_ms) == ("flac", "flac", 2000.0)
     assert await objects.get_bytes(event.audio.key) == data
 
 
-async def test_a_file_of_51_mb_is_refused_while_it_streams(http: httpx.Client, objects: ObjectStore) -> None:
-    """Also when its length was not declared; nothing of it stays."""
-    before = await stored(objects)
+async def test_a_file_of_51_mb_is_rejected_while_it_arrives(http: httpx.Client, objects: ObjectStore) -> None:
+    """So it is when its length was not declared; nothing of it stays."""
+    before = await stored_objects(objects)
     head, rest = _multipart(songs.wav(1.0)[:44])
     sent = 0
 
@@ -186,12 +190,12 @@ async def test_a_file_of_51_mb_is_refused_while_it_streams(http: httpx.Client, o
             yield bytes(1_000_000)
         yield rest
 
-    answer = await asyncio.to_thread(
+    response = await asyncio.to_thread(
         http.post, "/upload", content=endless(), headers={"Content-Type": "multipart/form-data; boundary=b"}
     )
-    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
-    assert "50 MB" in answer.json()["message"]
-    assert await stored(objects) == before
+    assert (response.status_code, response.json()["code"]) == (413, "too_large")
+    assert "50 MB" in response.json()["message"]
+    assert await stored_objects(objects) == before
 
 
 def _multipart(start: bytes) -> tuple[bytes, bytes]:
@@ -242,15 +246,15 @@ def _multipart(start: bytes) -> tuple[bytes, bytes]:
         ("multipart/form-data; boundary=b", b"", "boundary"),
     ],
 )
-def test_a_malformed_form_is_refused(http: httpx.Client, content_type: str, body: bytes, words: str) -> None:
-    """What is wrong with it is said."""
-    answer = http.post("/upload", content=body, headers={"Content-Type": content_type})
-    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_upload")
-    assert words in answer.json()["message"]
+def test_a_malformed_form_is_rejected(http: httpx.Client, content_type: str, body: bytes, words: str) -> None:
+    """The message names the fault."""
+    response = http.post("/upload", content=body, headers={"Content-Type": content_type})
+    assert (response.status_code, response.json()["code"]) == (400, "malformed_upload")
+    assert words in response.json()["message"]
 
 
 def test_fields_may_come_after_the_file(http: httpx.Client, seed: int) -> None:
-    """Forms order their parts as they like; a wrong field after the file refuses it as well."""
+    """Parts may have any order; an invalid field after the file rejects the upload as well."""
     head, _ = _multipart(songs.wav(2.0, seed))
     tail = b'\r\n--b\r\nContent-Disposition: form-data; name="priority"\r\n\r\n%d\r\n--b--\r\n'
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
@@ -259,11 +263,11 @@ def test_fields_may_come_after_the_file(http: httpx.Client, seed: int) -> None:
     assert http.post("/upload", content=head + tail % 7, headers=headers).status_code == 202
 
 
-async def test_a_client_that_goes_away_leaves_nothing(
+async def test_disconnected_clients_leave_nothing(
     ingest: RunningService, http: httpx.Client, objects: ObjectStore
 ) -> None:
-    """No object, no spool, no slot taken: as many vanish as may upload at once, and the next is served."""
-    before = await stored(objects)
+    """As many as may upload at once disconnect: no object, no spool, no slot stays, and the next upload is accepted."""
+    before = await stored_objects(objects)
     head, _ = _multipart(songs.wav(3.0)[:250_000])
     address = (httpx.URL(ingest.url).host, httpx.URL(ingest.url).port or 80)
     with contextlib.ExitStack() as clients:
@@ -274,14 +278,14 @@ async def test_a_client_that_goes_away_leaves_nothing(
                 b"Content-Length: 9000000\r\n\r\n" + head
             )
         await until(lambda: in_progress(ingest) == TURNS and len(_spools(ingest.process.pid)) == TURNS)
-    answer = await asyncio.to_thread(upload, http, b"words")
-    assert answer.status_code == 415
+    response = await asyncio.to_thread(upload, http, b"words")
+    assert response.status_code == 415
     await until(lambda: in_progress(ingest) == 0 and not _spools(ingest.process.pid))
-    assert await stored(objects) == before
+    assert await stored_objects(objects) == before
 
 
 def in_progress(ingest: RunningService) -> int:
-    """How many uploads it is taking in."""
+    """Return the number of uploads in progress."""
     metrics = httpx.get(f"{ingest.url}/metrics", timeout=PATIENCE_S).text
     return int(float(metrics.split("\nk1_ingest_uploads_in_progress ")[1].split()[0]))
 
@@ -293,7 +297,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def _spools(pid: int) -> list[str]:
-    """Open files of the process that have no name any more."""
+    """Return the open files of the process that have no name."""
     found: list[str] = []
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
@@ -301,21 +305,21 @@ def _spools(pid: int) -> list[str]:
     return [link for link in found if link.startswith(tempfile.gettempdir()) and link.endswith("(deleted)")]
 
 
-def test_memory_stays_flat_under_50_mb(ingest: RunningService, http: httpx.Client, unique: str) -> None:
-    """A song of 50 MB passes through with no more than a few parts in memory; its spool is on disk."""
+def test_memory_stays_flat_during_50_mb(ingest: RunningService, http: httpx.Client, unique: str) -> None:
+    """A song of 50 MB needs the memory of a few parts; its spool is on disk."""
     data = songs.wav(1.0)[:44] + os.urandom(49_999_000)
     upload(http, songs.wav(2.0, int(unique[:7], 16)))  # whatever is loaded lazily is loaded now
     before = psutil.Process(ingest.process.pid).memory_info().rss
     Path(f"/proc/{ingest.process.pid}/clear_refs").write_text("5")  # resets the peak
-    answer = upload(http, data)
+    response = upload(http, data)
     status = Path(f"/proc/{ingest.process.pid}/status").read_text()
     peak = 1024 * int(status.split("VmHWM:")[1].split()[0])
-    assert answer.status_code == 202
+    assert response.status_code == 202
     assert peak - before < 32 * 1024 * 1024
 
 
 def test_the_metrics_count_outcomes(http: httpx.Client) -> None:
-    """An operator sees what is accepted and why the rest is not."""
+    """An operator sees how many uploads are accepted, and why others are rejected."""
     upload(http, b"words")
     metrics = http.get("/metrics").text
     assert 'k1_ingest_uploads_total{outcome="unsupported_format"}' in metrics
@@ -334,14 +338,14 @@ def test_readiness_asks_every_dependency(http: httpx.Client) -> None:
         ("line%0D%0Abreak%00.wav", "line break.wav"),
     ],
 )
-async def test_a_name_arrives_as_the_person_knows_it(
+async def test_a_file_name_is_decoded(
     http: httpx.Client, jetstream: JetStreamContext, unique: str, filename: str, name: str
 ) -> None:
-    """What browsers encode is decoded, what only looks like it is not, control characters are gone."""
+    """Encoded characters of browsers are decoded, other percent signs stay, control characters are removed."""
     song = songs.wav(2.0, int(unique[:7], 16))
     head = f'--b\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\n\r\n'
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
     body = head.encode() + song + b"\r\n--b--\r\n"
-    answer = await asyncio.to_thread(http.post, "/upload", content=body, headers=headers)
-    [(_, event)] = await announced(jetstream, answer.json()["track_id"])
+    response = await asyncio.to_thread(http.post, "/upload", content=body, headers=headers)
+    [(_, event)] = await published_events(jetstream, response.json()["track_id"])
     assert (event.filename, event.title) == (name, name.removesuffix(".wav"))

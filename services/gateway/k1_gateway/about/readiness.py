@@ -1,0 +1,88 @@
+"""Adds a report about the services behind the gateway to the response of `/readyz`.
+
+The status of `/readyz` does not follow from the report: a service that is away is away for every process of the
+gateway, so that all of them would leave the load balancer together. See decision 0035.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+import aiohttp
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from k1_contracts import subjects
+from k1_contracts.base import Contract
+from k1_contracts.messages.analysis import ListJobs
+from k1_contracts.messages.deployment_queries import ListDeployments
+from k1_contracts.messages.graphs import ListPresets
+from k1_gateway.http.context import GatewayContext
+from k1_platform.errors import TransientError
+
+_TIMEOUT_S: Final = 2.0
+"""For each service, all at the same time."""
+_MAX_WAIT_S: Final = 2.5
+"""For the whole report: a probe waits 3 s for the response."""
+_PATH: Final = "/readyz"
+_QUERIES: Final[Mapping[str, tuple[str, Contract]]] = {
+    "analysis": (subjects.RPC_PRESET_LIST, ListPresets()),
+    "catalogue": (subjects.RPC_JOB_LIST, ListJobs(limit=1)),
+    "deploy": (subjects.RPC_DEPLOYMENT_LIST, ListDeployments(limit=1)),
+}
+"""A light query for each service that the gateway reaches over the bus."""
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyReport:
+    """Asks every service behind the gateway whether it responds."""
+
+    context: GatewayContext
+
+    def middleware(self) -> Middleware:
+        """Return the middleware that adds the report as `dependencies`."""
+
+        @web.middleware
+        async def add(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if request.path != _PATH or request.method not in {"GET", "HEAD"}:
+                return await handler(request)
+            response, outcomes = await asyncio.gather(handler(request), self.outcomes())
+            assert isinstance(response, web.Response)
+            body = {**json.loads(response.text or "{}"), "dependencies": outcomes}
+            return web.json_response(body, status=response.status)
+
+        return add
+
+    async def outcomes(self) -> dict[str, str]:
+        """Return `ok` or the reason why not, for each service by name."""
+        checks = {name: self._query(subject, query) for name, (subject, query) in _QUERIES.items()}
+        checks["ingest"] = self._get_ingest()
+        outcomes = await asyncio.gather(*map(_outcome, checks.values()))
+        return dict(zip(checks, outcomes, strict=True))
+
+    async def _query(self, subject: str, query: Contract) -> None:
+        await self.context.send_query(subject, query, _TIMEOUT_S)
+
+    async def _get_ingest(self) -> None:
+        """Raise unless ingest is ready. The gateway reaches it by HTTP, as uploads do."""
+        url, timeout = f"{self.context.settings.ingest_url}{_PATH}", aiohttp.ClientTimeout(total=_TIMEOUT_S)
+        try:
+            async with self.context.http.get(url, timeout=timeout) as response:
+                if response.status != HTTPStatus.OK:
+                    raise TransientError("The ingest service is not ready.")
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise TransientError("The ingest service does not answer; try again in a moment.") from error
+
+
+async def _outcome(check: Awaitable[None]) -> str:
+    try:
+        async with asyncio.timeout(_MAX_WAIT_S):
+            await check
+    except TimeoutError:
+        return f"The service did not answer within {_MAX_WAIT_S:g} s; try again."
+    except Exception as error:  # noqa: BLE001  the report names whatever is wrong, and /readyz must not fail by it
+        return str(error) or type(error).__name__
+    return "ok"

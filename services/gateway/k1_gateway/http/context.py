@@ -1,0 +1,42 @@
+"""The dependencies that each handler of the gateway receives."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import aiohttp
+
+from k1_contracts.base import Contract
+from k1_contracts.rpc import Response
+from k1_gateway.access.rate_limits import RateLimiter
+from k1_gateway.http.response_headers import ResponseHeaders
+from k1_gateway.settings import GatewaySettings
+from k1_platform.nats.client import Bus
+from k1_platform.nats.rpc import REQUEST_TIMEOUT_S, QueryError, request_raw
+
+_RESULT: Final = b'{"result":'
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayContext:
+    """The connections and settings of the gateway. Each query goes to the service that owns the data."""
+
+    bus: Bus
+    http: aiohttp.ClientSession
+    settings: GatewaySettings
+    headers: ResponseHeaders
+    rate_limiter: RateLimiter
+    openapi_json: bytes
+    """The OpenAPI document."""
+
+    async def send_query(self, subject: str, query: Contract, timeout_s: float = REQUEST_TIMEOUT_S) -> bytes:
+        """Return the JSON of the owner's result as the owner wrote it. Parsing it here would only cost time.
+
+        Raises:
+            AnswerError: the owner's error, or that it did not respond.
+        """
+        body = (await request_raw(self.bus.broker, subject, query, timeout_s=timeout_s)).body
+        if body.startswith(_RESULT):
+            return body[len(_RESULT) : -1]
+        error = Response[Contract].model_validate_json(body).error
+        assert error is not None, "a response without a result holds an error"
+        raise QueryError.of(error)

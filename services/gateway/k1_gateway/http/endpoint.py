@@ -1,0 +1,76 @@
+"""The type `Endpoint`: one row of the table in `handlers`, from which the routes and the OpenAPI document are made."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from k1_contracts.base import Contract
+from k1_gateway.access.rate_limits import LimitKind
+from k1_gateway.http.context import GatewayContext
+from k1_gateway.http.problem_texts import EVERYWHERE, LIMITED, UNSAFE
+from k1_platform.nats.rpc import REQUEST_TIMEOUT_S
+
+BASE_PATH = "/api/v1"
+EndpointHandler = Callable[[GatewayContext, web.Request, "Endpoint"], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One operation of the API."""
+
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str
+    """Below BASE_PATH; `{name}` is a field of the query model."""
+    operation_id: str
+    tag: str
+    summary: str
+    handler: EndpointHandler
+    responses: dict[int, tuple[str, type[BaseModel] | None]]
+    """Status -> description and model of the body. Without a model there is no body."""
+    problems: dict[int, str]
+    """Status -> codes and when they occur."""
+    query_model: type[Contract] | None = None
+    """The query that the request becomes."""
+    subject: str = ""
+    """The subject to which the handler sends the query."""
+    query_params: tuple[str, ...] = ()
+    """Fields of the query model that are parameters of the URL."""
+    body_fields: tuple[str, ...] = ()
+    """Fields of the query model that the JSON body may have."""
+    fixed_fields: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Values of the query model that this endpoint sets, whatever the client sends."""
+    document: tuple[str, type[BaseModel]] | None = None
+    """Name and model of the JSON body where the whole body is one document."""
+    form: type[BaseModel] | None = None
+    """Fields of the multipart form beside the file."""
+    takes_idempotency_key: bool = False
+    """Whether `Idempotency-Key` has an effect."""
+    cacheable: bool = False
+    takes_if_match: bool = False
+    """Whether `If-Match` guards against lost updates."""
+    takes_last_event_id: bool = False
+    """Whether `Last-Event-ID` names the last event that the client has received."""
+    timeout_s: float = REQUEST_TIMEOUT_S
+    """How long the gateway waits for the response of the owner."""
+    media_type: str = "application/json"
+    """Of a response with a body. For `text/event-stream`, the model is one event of the stream."""
+    rate_limit: LimitKind | None = None
+    """The allowance that a request consumes."""
+
+    @property
+    def is_literal(self) -> bool:
+        """Return whether the path has no field."""
+        return "{" not in self.path
+
+    @property
+    def status(self) -> int:
+        """Return the status of the first response."""
+        return next(iter(self.responses))
+
+    def general_problems(self) -> dict[int, str]:
+        """Return the problems that the gateway itself may return for a request of this method and limit."""
+        unsafe = UNSAFE if self.method != "GET" else {}
+        return {**EVERYWHERE, **unsafe, **(LIMITED if self.rate_limit else {})}

@@ -1,0 +1,58 @@
+"""The problems that several endpoints can return: status -> codes and when they occur, for the OpenAPI document."""
+
+from typing import Final
+
+INVALID: Final = {422: "`invalid_parameter`: every fault is named"}
+UNAVAILABLE: Final = {503: "`service_unavailable`: try again", 504: "`service_timeout`: try again"}
+BODY_PROBLEMS: Final = {
+    400: "`malformed_json`",
+    408: "`request_timeout`: the body did not arrive in time",
+    413: "`body_too_large`",
+    415: "`unsupported_media_type`",
+}
+EVERYWHERE: Final = {
+    400: "`bad_request`: the request cannot be read; `client_gone`: the connection ended first",
+    421: "`host_not_allowed`: the gateway is not known under this host",
+    431: "`headers_too_large`",
+    500: "`internal_error`: it was logged under the trace id",
+}
+"""Problems that every endpoint can return. Each endpoint adds its own."""
+UNSAFE: Final = {403: "`origin_not_allowed`: a page of another origin"}
+LIMITED: Final = {429: "`rate_limited`: try again after `Retry-After` seconds"}
+SHARED: Final = {**INVALID, **UNAVAILABLE, **BODY_PROBLEMS, **EVERYWHERE, **UNSAFE, **LIMITED}
+SHARED_RESPONSES: Final = {
+    400: "BadRequest",
+    403: "OriginNotAllowed",
+    408: "RequestTimeout",
+    413: "BodyTooLarge",
+    415: "UnsupportedMediaType",
+    421: "HostNotAllowed",
+    422: "InvalidParameter",
+    429: "RateLimited",
+    431: "HeadersTooLarge",
+    500: "InternalError",
+    503: "ServiceUnavailable",
+    504: "ServiceTimeout",
+}
+"""The names of the problems of SHARED in the OpenAPI document."""
+
+NO_TRACK: Final = {404: "`track_not_found`", **INVALID, **UNAVAILABLE}
+NO_VERSION: Final = {404: "`track_not_found` or `version_not_found`", **INVALID, **UNAVAILABLE}
+NO_MAP: Final = {
+    404: "`track_not_found`, `version_not_found` or `genesis_missing`",
+    409: "`genesis_pending`: the analysis still runs",
+    **UNAVAILABLE,
+}
+NO_JOB: Final = {404: "`job_not_found`", **INVALID, **UNAVAILABLE}
+NO_DEVICE: Final = {404: "`device_not_found`", **INVALID, **UNAVAILABLE}
+NO_DEPLOYMENT: Final = {404: "`deployment_not_found`", **INVALID, **UNAVAILABLE}
+UPLOAD_PROBLEMS: Final = {
+    400: "`malformed_upload`, `upload_interrupted`",
+    408: "`upload_timeout`",
+    413: "`too_large`: over 50 MB",
+    415: "`unsupported_format`: says what the file is; `unsupported_media_type`: the encoding of the body",
+    422: "`invalid_form`, `empty_file`, `too_short`, `too_long`, `decode_failed`, "
+    "`invalid_parameter`, `idempotency_key_reused`",
+    502: "`bad_gateway`",
+    503: "`busy`, `dependency_unavailable`, `service_unavailable`: nothing was accepted, send it again",
+}

@@ -1,0 +1,30 @@
+"""The handler of endpoints that only send a query to its owner and return the result."""
+
+from aiohttp import web
+
+from k1_gateway.http.context import GatewayContext
+from k1_gateway.http.endpoint import Endpoint
+from k1_gateway.http.entity_tags import cacheable_response
+from k1_gateway.http.request_parsing import build_query, idempotency_key, read_body_fields
+
+
+async def relay(context: GatewayContext, request: web.Request, endpoint: Endpoint) -> web.Response:
+    """Build the query from the request, send it, return the result."""
+    assert endpoint.query_model is not None
+    extra = await read_body_fields(request, endpoint.body_fields) if endpoint.method == "POST" else {}
+    key = idempotency_key(request) if endpoint.takes_idempotency_key else None
+    if "idempotency_key" in endpoint.query_model.model_fields:
+        extra["idempotency_key"] = key
+    query = build_query(
+        request, endpoint.query_model, params=endpoint.query_params, extra=extra | endpoint.fixed_fields
+    )
+    body = await context.send_query(endpoint.subject, query, endpoint.timeout_s)
+    if endpoint.cacheable:
+        return cacheable_response(request, body)
+    return uncached_response(body, endpoint.status)
+
+
+def uncached_response(body: bytes, status: int) -> web.Response:
+    """Return a JSON response that no cache stores, because it may be outdated at any moment."""
+    headers = {"Cache-Control": "no-store"}
+    return web.Response(body=body, status=status, content_type="application/json", headers=headers)

@@ -1,0 +1,93 @@
+"""Models of the events of the API's streams, as a client parses them: name, id, and the JSON of `data`.
+
+They only describe the events in the OpenAPI document; the gateway sends the JSON that the owners publish.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, RootModel, StringConstraints
+
+from k1_contracts.base import UtcTime
+from k1_contracts.messages.analysis import JobProgress, JobView
+from k1_contracts.messages.deployment_queries import DeploymentView
+from k1_contracts.messages.deployments import DeploymentChange
+from k1_contracts.messages.device_link import DeviceId
+from k1_contracts.messages.telemetry import LiveEvent
+
+EventId = Annotated[str, StringConstraints(pattern="^([0-9]+|end)$")]
+"""`end` is the id of the last event."""
+Sequence = Annotated[str, StringConstraints(pattern="^[0-9]+$")]
+"""The sequence of a message in a stream that does not end."""
+
+
+class JobStateEvent(BaseModel):
+    """The job, when the stream begins and when it ends."""
+
+    event: Literal["job"]
+    id: EventId
+    data: JobView
+
+
+class JobProgressEvent(BaseModel):
+    """The progress of the job."""
+
+    event: Literal["progress"]
+    id: EventId
+    data: JobProgress
+
+
+class JobStreamEvent(RootModel[JobStateEvent | JobProgressEvent]):
+    """One event of a job's stream."""
+
+
+class DeploymentStateEvent(BaseModel):
+    """The deployment, when the stream begins and when it ends."""
+
+    event: Literal["deployment"]
+    id: EventId
+    data: DeploymentView
+
+
+class DeploymentChangeEvent(BaseModel):
+    """A step of one device, or a new status of the deployment."""
+
+    event: Literal["change"]
+    id: EventId
+    data: DeploymentChange
+
+
+class DeploymentStreamEvent(RootModel[DeploymentStateEvent | DeploymentChangeEvent]):
+    """One event of a deployment's stream."""
+
+
+class TelemetryReading(BaseModel):
+    """A reading of one device."""
+
+    timestamp: UtcTime
+    device_id: DeviceId
+    drift_ms: float
+    cpu_pct: float
+    temp_c: float
+    fps: float
+    error: str | None
+
+
+class TelemetryReadingEvent(BaseModel):
+    """A reading, with its sequence in the stream; it has no name, so that `onmessage` receives it."""
+
+    event: Literal["message"] = "message"
+    id: Sequence
+    data: TelemetryReading
+
+
+class TelemetryNoticeEvent(BaseModel):
+    """An event under its own name: `alarm`, `online`, `offline`, `auto_rollback`, `missed`, `dropped`."""
+
+    event: str = Field(pattern=r"^[0-9A-Za-z_]+$")
+    id: Sequence | None = None
+    """Absent for `missed` and `dropped`, which have no sequence in the stream."""
+    data: LiveEvent
+
+
+class TelemetryStreamEvent(RootModel[TelemetryReadingEvent | TelemetryNoticeEvent]):
+    """One event of a track's telemetry stream."""

@@ -1,0 +1,99 @@
+"""`/readyz` of the gateway: a report about every service behind it, and ready as long as NATS answers."""
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import nats
+from nats.aio.client import Client
+
+from k1_cli.stack.embedded.servers.nats import NatsServer
+from k1_contracts import subjects
+from k1_contracts.messages.analysis import JobPage, ListJobs
+from k1_contracts.messages.deployment_queries import DeploymentPage, ListDeployments
+from k1_contracts.messages.graphs import PresetList
+from k1_platform.nats.connection import connect_options
+from k1_platform.nats.provision import provision_bus
+from k1_platform.nats.rpc import QueryError
+from services.gateway.tests import samples
+from services.gateway.tests.conftest import PATIENCE_S, Owners
+from tests.support.infrastructure import Infrastructure
+from tests.support.service_process import running_service
+
+PROBE_TIMEOUT_S = 3.0
+"""The command line waits so long for an answer of `/readyz`."""
+
+
+def respond_to_all(owners: Owners) -> None:
+    presets = (samples.GOLDEN / "PresetList" / "v1.json").read_text()
+    owners.respond_with(subjects.RPC_JOB_LIST, JobPage(total=0, items=[]))
+    owners.respond_with(subjects.RPC_DEPLOYMENT_LIST, DeploymentPage(total=0, items=[]))
+    owners.respond_with(subjects.RPC_PRESET_LIST, PresetList.model_validate_json(presets))
+
+
+async def test_readiness_asks_every_service_behind_the_gateway(
+    http: httpx.AsyncClient, owners: Owners
+) -> None:
+    """Catalogue, deploy, analysis and ingest, each with a light query of its own."""
+    respond_to_all(owners)
+    report: dict[str, object] = {}
+    async with asyncio.timeout(PATIENCE_S):
+        while report != dict.fromkeys(("analysis", "catalogue", "deploy", "ingest"), "ok"):
+            response = await http.get("/readyz")
+            assert (response.status_code, response.json()["checks"]) == (200, {"nats": "ok"})
+            report = response.json()["dependencies"]
+    assert ListJobs(limit=1) in owners.received
+    assert ListDeployments(limit=1) in owners.received
+
+
+async def test_an_absent_service_leaves_the_gateway_ready(http: httpx.AsyncClient) -> None:
+    """The report names the absent services. The gateway stays in rotation and returns 503 only for them."""
+    response = await http.get("/readyz")
+    assert (response.status_code, response.json()["status"]) == (200, "ready")
+    for name in ("analysis", "catalogue", "deploy"):
+        assert response.json()["dependencies"][name].startswith(f"The {name} service is not running")
+
+
+async def test_an_error_of_a_service_is_reported(http: httpx.AsyncClient, owners: Owners) -> None:
+    """A service that runs without its database responds with an error, which the report repeats."""
+    respond_to_all(owners)
+    away = QueryError("dependency_unavailable", "The database does not answer; try again.", 503)
+    owners.respond_with(subjects.RPC_JOB_LIST, away)
+    response = await http.get("/readyz")
+    assert response.status_code == 200
+    assert response.json()["dependencies"]["catalogue"] == "The database does not answer; try again."
+    assert response.json()["dependencies"]["deploy"] == "ok"
+
+
+async def test_a_silent_service_does_not_delay_the_answer(
+    http: httpx.AsyncClient, nats_client: Client
+) -> None:
+    """A probe gets its response before it gives up, though a service takes queries and never responds."""
+    for subject in (subjects.RPC_JOB_LIST, subjects.RPC_DEPLOYMENT_LIST):
+        await nats_client.subscribe(subject, queue=subject.split(".")[1])
+    await nats_client.flush()
+    response = await http.get("/readyz", timeout=PROBE_TIMEOUT_S)
+    assert response.status_code == 200
+    for name in ("catalogue", "deploy"):
+        assert "did not answer" in response.json()["dependencies"][name]
+
+
+async def test_without_the_broker_the_gateway_is_not_ready(
+    provisioned: Infrastructure, own_nats: NatsServer, tmp_path: Path
+) -> None:
+    """503 in time for a probe, with the report beside it: without NATS this gateway can serve nothing."""
+    settings = own_nats.settings
+    client = await nats.connect(**connect_options(settings))
+    await provision_bus(client.jetstream(timeout=PATIENCE_S))
+    await client.close()
+    environment = provisioned.environment | {
+        "K1_NATS_URL": settings.url,
+        "K1_NATS_CREDS": str(settings.creds),
+    }
+    with running_service("gateway", environment, tmp_path) as running:
+        own_nats.kill()
+        async with httpx.AsyncClient(base_url=running.url, timeout=PROBE_TIMEOUT_S) as http:
+            response = await http.get("/readyz")
+    assert (response.status_code, response.json()["status"]) == (503, "not ready")
+    assert response.json()["checks"]["nats"] != "ok"
+    assert set(response.json()["dependencies"]) == {"analysis", "catalogue", "deploy", "ingest"}
