@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from k1_analysis.engine.framing import FRAME_RATE_HZ
+from k1_analysis.engine.audio.framing import FRAME_RATE_HZ
 
 Floats = NDArray[np.float32]
 Times = NDArray[np.float64]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from k1_analysis.engine.features import log_spectrogram
+from k1_analysis.engine.audio.features import log_spectrogram
 from training.beats.songs import Song, Split, make_song
 
 GENERATOR_VERSION = 1

@@ -1,4 +1,4 @@
-"""The network in PyTorch, with the parameter names and shapes that `k1_analysis.engine.activation` reads."""
+"""The network in PyTorch, with the parameter names and shapes that `k1_analysis.engine.beats.trackers.activation` reads."""
 
 from pathlib import Path
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from k1_analysis.engine.activation import network_input
+from k1_analysis.engine.beats.trackers.activation import network_input
 from training.beats.augment import augment, targets
 from training.beats.dataset import Example, default_cache, examples, plan
 from training.beats.model import BeatNet, blend, export, restore

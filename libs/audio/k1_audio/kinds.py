@@ -2,8 +2,8 @@
 
 from typing import Final, Literal
 
-from k1_audio.mpeg import find_start, header_at
-from k1_audio.tags import Bytes, audio_end, leading_end
+from k1_audio.containers.mpeg_frames import find_start, header_at
+from k1_audio.containers.tags import Bytes, audio_end, leading_end
 
 Kind = Literal["mp3", "mp2", "wav", "flac", "ogg", "m4a", "aiff", "adts"]
 

@@ -5,12 +5,12 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from k1_audio.containers.mpeg_stream import MpegStream, read_mpeg
+from k1_audio.containers.ogg import links
+from k1_audio.containers.tags import Bytes, audio_end, leading_end
+from k1_audio.containers.wav import WavHeader, read_wav
+from k1_audio.encoder_delay import Start
 from k1_audio.kinds import Kind, find_flac, find_kind
-from k1_audio.mpeg_stream import MpegStream, read_mpeg
-from k1_audio.ogg import links
-from k1_audio.start import Start
-from k1_audio.tags import Bytes, audio_end, leading_end
-from k1_audio.wav import WavHeader, read_wav
 
 FORMATS: Final[dict[Kind, str]] = {
     "mp3": "mp3",

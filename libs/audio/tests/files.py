@@ -12,7 +12,7 @@ import av
 import numpy as np
 import soundfile
 
-from k1_audio.reading import AudioReader
+from k1_audio.reader import AudioReader
 
 RATE = 44_100
 SECONDS = 4.0
@@ -98,7 +98,7 @@ def id3(size: int = 40, claimed: int | None = None) -> bytes:
 
 def without_tag_frame(mp3: bytes) -> bytes:
     """An MP3 without ID3 tag and without the first frame, which counts the others."""
-    from k1_audio.mpeg_stream import read_mpeg
+    from k1_audio.containers.mpeg_stream import read_mpeg
 
     stream = read_mpeg(mp3)
     assert stream is not None

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from k1_audio.reading import AudioReader, ReadError
-from k1_audio.start import has_delay
+from k1_audio.encoder_delay import has_delay
+from k1_audio.reader import AudioReader, ReadError
 from libs.audio.tests import files
 
 LONG = np.tile(files.clicks(), 8)

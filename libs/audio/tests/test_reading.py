@@ -14,10 +14,10 @@ from av.stream import Disposition
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from k1_audio.containers.mpeg_frames import header_at
+from k1_audio.containers.ogg import links
 from k1_audio.kinds import find_kind
-from k1_audio.mpeg import header_at
-from k1_audio.ogg import links
-from k1_audio.reading import AudioReader, ReadError
+from k1_audio.reader import AudioReader, ReadError
 from k1_audio.survey import survey_data
 from libs.audio.tests import files
 

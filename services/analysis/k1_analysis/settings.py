@@ -1,4 +1,4 @@
-"""K1_ANALYSIS_*: how much one pod takes on."""
+"""Settings of the analysis service, from the environment variables K1_ANALYSIS_*."""
 
 import os
 import socket

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from k1_analysis.child_work import ShowJob, make_show
+from k1_analysis.artefacts import ArtefactFile
 from k1_analysis.engine import analyse_file
-from k1_analysis.job import MadeFile
-from k1_analysis.preset_choice import choose_preset
-from k1_analysis.preset_list import list_presets
-from k1_analysis.show import recommended, show_identity
+from k1_analysis.handlers import list_presets
+from k1_analysis.shows.show import choose_graph, choose_preset, show_identity
+from k1_analysis.shows.tasks import ShowTask, make_show
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import (
     ExecutorScale,
@@ -42,11 +41,11 @@ NAMES = {
 }
 
 
-def made(folder: Path, genesis: GenesisMap, preset: str | None) -> tuple[MadeFile, ...]:
+def made(folder: Path, genesis: GenesisMap, preset: str | None) -> tuple[ArtefactFile, ...]:
     folder.mkdir(exist_ok=True)
     (folder / "track.genesis.json").write_text(genesis.model_dump_json())
     stages: list[str] = []
-    files = make_show(ShowJob(folder, preset), lambda progress: stages.append(progress.stage))
+    files = make_show(ShowTask(folder, preset), lambda progress: stages.append(progress.stage))
     assert stages == ["graph"]
     return files
 
@@ -94,7 +93,7 @@ def test_a_silent_song_gets_a_valid_graph(tmp_path: Path, silent: GenesisMap) ->
     graph = json.loads((tmp_path / "graph.json").read_text())
     assert graph["meta"]["preset"] == "orchestral"
     assert "no beats were found" in graph["meta"]["reasons"][0]["text"]
-    clear = recommended(synthetic_map(8_000.0), "orchestral").meta or {}
+    clear = choose_graph(synthetic_map(8_000.0), "orchestral").meta or {}
     assert graph["meta"]["confidence"] < clear["confidence"]
     visual = json.loads((tmp_path / "visual.report.json").read_text())
     assert visual["photosensitivity"]["passed"] is True
@@ -118,7 +117,7 @@ def test_the_same_map_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_without_a_preset_the_map_decides(genesis: GenesisMap, preset: str) -> None:
     """By rules that a person can follow; the reason is told first, with how to change it."""
     assert choose_preset(genesis).preset == preset
-    meta = recommended(genesis, None).meta
+    meta = choose_graph(genesis, None).meta
     assert meta is not None
     assert meta["reasons"][0]["text"].startswith(f"no preset was chosen: {preset}, as ")
     assert "choose one to change it" in meta["reasons"][0]["text"]

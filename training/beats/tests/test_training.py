@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_analysis.engine.activation import load_net, network_input
+from k1_analysis.engine.beats.trackers.activation import load_net, network_input
 from training.beats.augment import augment, targets
 from training.beats.dataset import SONGS_PER_STYLE, VALIDATION_SONGS_PER_STYLE, plan
 

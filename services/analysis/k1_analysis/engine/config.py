@@ -7,7 +7,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-from k1_analysis.engine.framing import FRAME_RATE_HZ, SAMPLE_RATE_HZ
+from k1_analysis.engine.audio.framing import FRAME_RATE_HZ, SAMPLE_RATE_HZ
 from k1_analysis.engine.presets import find_preset
 
 ENGINE_NAME = "k1-analysis"

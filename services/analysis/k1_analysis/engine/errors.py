@@ -1,5 +1,6 @@
 """Why a file cannot be analysed."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 ErrorCode = Literal["decode_failed", "too_long", "unsupported"]
@@ -18,3 +19,11 @@ class EngineError(Exception):
     def __reduce__(self) -> tuple[type["EngineError"], tuple[ErrorCode, str]]:
         """Pickle both arguments: the error crosses process borders."""
         return type(self), (self.code, self.message)
+
+
+@dataclass(frozen=True, slots=True)
+class MapWarning:
+    """Something a person should know before trusting the map."""
+
+    code: str
+    message: str

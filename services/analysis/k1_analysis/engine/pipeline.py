@@ -15,25 +15,32 @@ from typing import Any
 import av
 import numpy as np
 
-from k1_analysis.engine.account import Stopwatch, decoding_warnings, measured, musical_warnings, trusted
-from k1_analysis.engine.activation import default_net
-from k1_analysis.engine.beats import find_rhythm, preview_beats
+from k1_analysis.engine.audio.cancellation import CancellationMeter
+from k1_analysis.engine.audio.decoding import AudioSource, Decoded
+from k1_analysis.engine.audio.features import FeatureExtractor, Features, extract
+from k1_analysis.engine.audio.framing import SAMPLE_RATE_HZ, Floats
+from k1_analysis.engine.audio.levels import silences, sounding
+from k1_analysis.engine.audio.loudness import Loudness, LoudnessMeter
+from k1_analysis.engine.audio.tonal import Tonal, TonalExtractor, beat_means
+from k1_analysis.engine.beats.rhythm import find_rhythm, preview_beats
+from k1_analysis.engine.beats.tempo import tempo
+from k1_analysis.engine.beats.trackers.activation import default_net
+from k1_analysis.engine.beats.trackers.essentia import TrackerResults, load_essentia
+from k1_analysis.engine.beats.trackers.essentia_process import QUICK, SLOW, Tracking, collected
 from k1_analysis.engine.config import ENGINE, analysis_config
-from k1_analysis.engine.decode import AudioSource, Decoded
-from k1_analysis.engine.features import FeatureExtractor, Features, extract
+from k1_analysis.engine.errors import MapWarning
 from k1_analysis.engine.finite import require_finite
-from k1_analysis.engine.framing import SAMPLE_RATE_HZ, Floats
-from k1_analysis.engine.genesis_map import Findings, Warned, beat_milliseconds, build_map, milliseconds
-from k1_analysis.engine.levels import silences, sounding
 from k1_analysis.engine.limits import Limits
-from k1_analysis.engine.loudness import Loudness, LoudnessMeter
-from k1_analysis.engine.mixing import CancellationMeter
+from k1_analysis.engine.output.analysis_report import (
+    Stopwatch,
+    decoding_warnings,
+    measured,
+    musical_warnings,
+    trusted,
+)
+from k1_analysis.engine.output.genesis_map import Findings, beat_milliseconds, build_map, milliseconds
 from k1_analysis.engine.presets import Preset, find_preset
-from k1_analysis.engine.rhythm import tempo
-from k1_analysis.engine.sections import find_sections
-from k1_analysis.engine.tonal import Tonal, TonalExtractor, beat_means
-from k1_analysis.engine.trackers import TrackerResults, load_essentia
-from k1_analysis.engine.tracking import QUICK, SLOW, Tracking, collected
+from k1_analysis.engine.structure.sections import find_sections
 from k1_contracts.base import rfc3339
 from k1_contracts.genesis import GenesisMap
 
@@ -69,7 +76,7 @@ class Analysis:
     """The same as canonical JSON (RFC 8785)."""
     metrics: dict[str, Any]
     """How the analysis went: scores of the trackers against each other, seconds a stage, memory."""
-    warnings: list[Warned]
+    warnings: list[MapWarning]
 
 
 ProgressListener = Callable[[Progress], None]
@@ -162,7 +169,7 @@ class _Measured:
     heard: _Heard
     activation: Floats
     trackers: TrackerResults
-    warnings: list[Warned]
+    warnings: list[MapWarning]
 
 
 def _measure(song: _Song, watch: Stopwatch, tell: ProgressListener, channel: int | None = None) -> _Measured:

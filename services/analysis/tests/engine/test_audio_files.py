@@ -10,12 +10,13 @@ import pytest
 
 from k1_analysis import engine
 from k1_analysis.engine import testing as songs
-from k1_analysis.engine.agreement import f_measure, nearest
-from k1_analysis.engine.decode import decode
+from k1_analysis.engine.audio.cancellation import CancellationMeter
+from k1_analysis.engine.audio.decoding import decode
+from k1_analysis.engine.audio.resampling import FRAME_SIZE
+from k1_analysis.engine.audio.times import nearest
+from k1_analysis.engine.beats.agreement.scores import f_measure
 from k1_analysis.engine.limits import Limits
-from k1_analysis.engine.mixing import CancellationMeter
-from k1_analysis.engine.resample import FRAME_SIZE
-from k1_analysis.summary import summarised
+from k1_analysis.jobs.tasks import summarise
 from k1_contracts.tracks import INTEGRITY_WARNING
 
 BEATS = songs.steady(120.0, 12.0, offset_s=0.5)
@@ -74,7 +75,7 @@ def test_an_uncertain_offset_is_said_with_its_bound(tmp_path: Path) -> None:
     decoder = analysis.genesis.metadata.decoder
     assert decoder is not None
     assert decoder.offset_uncertain_ms == 25.1
-    assert summarised(analysis.genesis).pcm_sha256 == analysis.genesis.metadata.hashes.pcm_sha256
+    assert summarise(analysis.genesis).pcm_sha256 == analysis.genesis.metadata.hashes.pcm_sha256
 
 
 def test_a_song_of_exactly_the_limit_is_analysed(tmp_path: Path) -> None:
@@ -191,4 +192,4 @@ def test_heavy_damage_leaves_no_confidence(tmp_path: Path, codec: str, name: str
     assert "damaged" in _codes(analysis)
     assert (analysis.genesis.global_metrics.confidence or 0) < 0.5
     assert max(analysis.genesis.layers.rhythm.beat_confidence or [0]) <= 0.5
-    assert (summarised(analysis.genesis).integrity or 0) < INTEGRITY_WARNING
+    assert (summarise(analysis.genesis).integrity or 0) < INTEGRITY_WARNING

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k1_analysis import engine
-from k1_analysis.engine import edges
 from k1_analysis.engine import testing as songs
+from k1_analysis.engine.beats import trimming
 
 
 def _kept(
@@ -35,8 +35,8 @@ def _kept(
     rms = np.repeat(10 ** (np.array(levels_db) / 20), 10).astype(np.float32)
     chroma = np.ones((len(onsets) // 10, 12), np.float32)
     chroma[:, 0] = notes
-    around = edges.Surroundings(onsets, attacks, np.full_like(onsets, activation), rms, chroma)
-    return edges.without_edges(beats, around).tolist()
+    around = trimming.Surroundings(onsets, attacks, np.full_like(onsets, activation), rms, chroma)
+    return trimming.without_edges(beats, around).tolist()
 
 
 @pytest.mark.parametrize(

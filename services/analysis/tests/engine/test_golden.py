@@ -12,7 +12,8 @@ import rfc8785
 
 from k1_analysis import engine
 from k1_analysis.engine import testing as songs
-from k1_analysis.engine.agreement import f_measure, nearest
+from k1_analysis.engine.audio.times import nearest
+from k1_analysis.engine.beats.agreement.scores import f_measure
 from k1_contracts.genesis import GenesisMap
 
 

@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k1_analysis import engine
-from k1_analysis.engine import downbeats, pulse, steady_tempi
 from k1_analysis.engine import testing as songs
-from k1_analysis.engine.agreement import f_measure
-from k1_analysis.engine.consensus import consensus, level_in_doubt
-from k1_analysis.engine.features import Features, extract
-from k1_analysis.engine.tonal import TonalExtractor
+from k1_analysis.engine.audio.features import Features, extract
+from k1_analysis.engine.audio.tonal import TonalExtractor
+from k1_analysis.engine.beats import metrical_level, tempo
+from k1_analysis.engine.beats.agreement.consensus import consensus, level_in_doubt
+from k1_analysis.engine.beats.agreement.scores import f_measure
+from k1_analysis.engine.structure import bars
 
 
 def _analysed(folder: Path, samples: np.ndarray) -> engine.Analysis:
@@ -48,9 +49,9 @@ def test_backbeat_is_no_accent() -> None:
     backbeat = extract(songs.drums(120.0, 20.0, kick=(0, 2), snare=(1, 3), hats=2)).log_bands
     clicks = extract(songs.metronome(beats, 20.0)).log_bands
     numbers = np.arange(len(beats))
-    assert not downbeats.accents(beats, numbers, backbeat).any()
-    assert downbeats.accents(beats, numbers, clicks).tolist() == (numbers % 4 == 0).tolist()
-    assert not downbeats.accents(beats[:6], numbers[:6], clicks).any()
+    assert not bars.accents(beats, numbers, backbeat).any()
+    assert bars.accents(beats, numbers, clicks).tolist() == (numbers % 4 == 0).tolist()
+    assert not bars.accents(beats[:6], numbers[:6], clicks).any()
 
 
 @given(st.integers(2, 60), st.integers(0, 99))
@@ -63,8 +64,8 @@ def test_metre_needs_four_of_its_bars(count: int, seed: int) -> None:
     tones.push(samples)
     beats = 0.1 + 0.12 * np.arange(count)
     activation = np.random.default_rng(seed).random(len(features.log_bands)).astype(np.float32)
-    bars = downbeats.find_bars(beats, features, tones.finish(), activation)
-    assert bars.beats_per_bar == 4 or count >= 4 * bars.beats_per_bar
+    found = bars.find_bars(beats, features, tones.finish(), activation)
+    assert found.beats_per_bar == 4 or count >= 4 * found.beats_per_bar
 
 
 def test_drum_and_bass_passes_although_others_count_in_half(tmp_path: Path) -> None:
@@ -100,9 +101,13 @@ def test_half_time_groove_is_in_doubt(tmp_path: Path) -> None:
     assert "71.0 BPM" in analysis.warnings[0].message
 
 
-def _halves(samples: np.ndarray, beats: np.ndarray, activation: float = 1.0) -> tuple[pulse.Halves, Features]:
+def _halves(
+    samples: np.ndarray, beats: np.ndarray, activation: float = 1.0
+) -> tuple[metrical_level.Halves, Features]:
     features = extract(samples.astype(np.float32))
-    return pulse.halves(beats, features, np.full(len(features.onsets), activation, np.float32)), features
+    return metrical_level.halves(
+        beats, features, np.full(len(features.onsets), activation, np.float32)
+    ), features
 
 
 FAST = songs.steady(124.0, 28.0, 0.5)
@@ -134,7 +139,7 @@ def test_beats_without_a_drum_are_dropped(
 ) -> None:
     """Every other beat goes where it has no sound, or cymbals only in a slow song; everything else stays."""
     features = extract(samples.astype(np.float32))
-    found = pulse.at_half_speed(beats, features, np.ones(len(features.onsets), np.float32))
+    found = metrical_level.at_half_speed(beats, features, np.ones(len(features.onsets), np.float32))
     assert found.tolist() == (beats if kept is None else kept).tolist()
 
 
@@ -155,7 +160,7 @@ def test_agreement_counts_only_at_a_level_that_is_sure() -> None:
     assert not level_in_doubt(FAST[::2], ballad, compound=False)
 
     def agreement(
-        compared: pulse.Halves, other: np.ndarray, *, doubtful: bool = False, quiet: bool = False
+        compared: metrical_level.Halves, other: np.ndarray, *, doubtful: bool = False, quiet: bool = False
     ) -> float:
         return consensus(FAST, other, compared, doubtful=doubtful, quiet_between=quiet).f_measure
 
@@ -168,9 +173,9 @@ def test_agreement_counts_only_at_a_level_that_is_sure() -> None:
     assert agreement(rock, double) == pytest.approx(2 / 3, abs=0.02)
     assert agreement(rock, double, quiet=True) == pytest.approx(1, abs=0.02)
     sure = np.ones(len(rock_features.onsets), np.float32)
-    assert pulse.quiet_between(FAST[::2], extract(songs.metronome(FAST[::2], 29.0)), sure)
-    assert pulse.quiet_between(FAST[::2], ballad_features, sure)
-    assert not pulse.quiet_between(FAST[::2], rock_features, sure)
+    assert metrical_level.quiet_between(FAST[::2], extract(songs.metronome(FAST[::2], 29.0)), sure)
+    assert metrical_level.quiet_between(FAST[::2], ballad_features, sure)
+    assert not metrical_level.quiet_between(FAST[::2], rock_features, sure)
 
 
 tempi = st.lists(st.sampled_from([90.0, 100.0, 112.0, 120.0, 128.0, 140.0, 174.0]), min_size=2, max_size=4)
@@ -183,14 +188,14 @@ def test_a_mix_has_the_tempi_of_its_songs(bpms: list[float], seconds: int, seed:
     bpms = [bpm for bpm, before in zip(bpms, [0.0, *bpms], strict=False) if bpm != before]
     intervals = np.concatenate([np.full(int(seconds * bpm / 60), 60 / bpm) for bpm in bpms])
     jitter = np.random.default_rng(seed).normal(0, 0.002, len(intervals) + 1)
-    stretches = steady_tempi.steady_stretches(np.concatenate([[0], np.cumsum(intervals)]) + jitter)
+    stretches = tempo.steady_stretches(np.concatenate([[0], np.cumsum(intervals)]) + jitter)
     if len(bpms) == 1:
         assert stretches == []
         return
-    found = steady_tempi.distinct_tempi(stretches)
+    found = tempo.distinct_tempi(stretches)
     assert found == pytest.approx(tuple(dict.fromkeys(bpms)), rel=1e-3)
     longest = max(dict.fromkeys(bpms), key=lambda bpm: bpms.count(bpm) * int(seconds * bpm / 60) / bpm)
-    assert bpms.count(longest) == 1 or steady_tempi.main_tempo(stretches) == pytest.approx(longest, rel=1e-3)
+    assert bpms.count(longest) == 1 or tempo.main_tempo(stretches) == pytest.approx(longest, rel=1e-3)
 
 
 def test_people_who_play_have_one_tempo() -> None:
@@ -198,9 +203,9 @@ def test_people_who_play_have_one_tempo() -> None:
     drifting = np.cumsum(60 / (112 + 4 * np.sin(np.arange(240) / 9)))
     faster = np.cumsum(60 / np.linspace(100, 120, 240))
     for beats in (drifting, faster, drifting[:10], np.empty(0)):
-        assert steady_tempi.steady_stretches(beats) == []
-        assert steady_tempi.distinct_tempi([]) == ()
-        assert steady_tempi.main_tempo([]) is None
+        assert tempo.steady_stretches(beats) == []
+        assert tempo.distinct_tempi([]) == ()
+        assert tempo.main_tempo([]) is None
 
 
 def test_map_of_a_mix_says_its_tempi(tmp_path: Path) -> None:

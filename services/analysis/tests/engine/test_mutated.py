@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from k1_analysis import engine
 from k1_analysis.engine import testing as songs
-from k1_analysis.engine.companion import Companion
+from k1_analysis.engine.beats.trackers.forked_process import ForkedProcess
 from k1_contracts.genesis import GenesisMap
 
 MUSIC = songs.song(songs.steady(120.0, 2.5))
@@ -60,7 +60,7 @@ def test_damaged_files_give_a_map_or_a_code(tmp_path: Path, content: bytes, dama
     """In a process of its own, because libav may crash: no other exception, no crash, no hang."""
     path = tmp_path / "song"
     path.write_bytes(damaged(content, damage))
-    with Companion(lambda: outcome(path)) as child:
+    with ForkedProcess(lambda: outcome(path)) as child:
         assert child.result(PATIENCE_S) in {"map", "decode_failed", "too_long", "unsupported"}
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from k1_analysis.engine import pulse
 from k1_analysis.engine import testing as songs
-from k1_analysis.engine.features import Features, extract
+from k1_analysis.engine.audio.features import Features, extract
+from k1_analysis.engine.beats import metrical_level
 
 FAST = songs.steady(190.0, 30.0, offset_s=0.4)
 SLOW = FAST[::2]
@@ -44,7 +44,7 @@ def _activation(features: Features, between: float) -> np.ndarray:
 def test_every_other_beat_becomes_every_beat() -> None:
     """Where drums and network go on between the beats, and no backbeat is there, all of them are beats."""
     features = extract(_kicks())
-    found = pulse.at_full_speed(SLOW, features, _activation(features, 0.8))
+    found = metrical_level.at_full_speed(SLOW, features, _activation(features, 0.8))
     assert found[1:-1] == pytest.approx(FAST[: len(found) - 2])
     assert np.diff(found) == pytest.approx(60 / 190)
 
@@ -63,15 +63,18 @@ def test_every_other_beat_becomes_every_beat() -> None:
 def test_other_songs_keep_their_tempo(samples: songs.Samples, between: float, beats: np.ndarray) -> None:
     """One reason against twice the tempo is enough."""
     features = extract(samples)
-    assert pulse.at_full_speed(beats, features, _activation(features, between)).tolist() == beats.tolist()
+    assert (
+        metrical_level.at_full_speed(beats, features, _activation(features, between)).tolist()
+        == beats.tolist()
+    )
 
 
 def test_backbeat_is_told_from_chance() -> None:
     """Kick and snare in turns are far above the limit, equal beats and noise near zero."""
     noise = np.random.default_rng(0).uniform(0, 2, (3100, 82)).astype(np.float32)
-    assert pulse.backbeat(SLOW, extract(_with_backbeat()).log_bands) > 2 * pulse.BACKBEAT
-    assert abs(pulse.backbeat(SLOW, extract(_kicks()).log_bands)) < pulse.BACKBEAT / 2
-    assert abs(pulse.backbeat(SLOW, noise)) < pulse.BACKBEAT / 2
+    assert metrical_level.backbeat(SLOW, extract(_with_backbeat()).log_bands) > 2 * metrical_level.BACKBEAT
+    assert abs(metrical_level.backbeat(SLOW, extract(_kicks()).log_bands)) < metrical_level.BACKBEAT / 2
+    assert abs(metrical_level.backbeat(SLOW, noise)) < metrical_level.BACKBEAT / 2
 
 
 OFFBEATS = (FAST[1:] + FAST[:-1]) / 2
@@ -79,7 +82,7 @@ OFFBEATS = (FAST[1:] + FAST[:-1]) / 2
 
 def test_beats_between_the_kicks_move_onto_them() -> None:
     """Two trackers of three and the kick outweigh the one that heard the offbeats."""
-    found = pulse.on_the_kick(OFFBEATS, [FAST, FAST, OFFBEATS], extract(_kicks()))
+    found = metrical_level.on_the_kick(OFFBEATS, [FAST, FAST, OFFBEATS], extract(_kicks()))
     assert found == pytest.approx(FAST)
 
 
@@ -95,4 +98,4 @@ def test_beats_between_the_kicks_move_onto_them() -> None:
 )
 def test_neither_kick_nor_votes_alone_move_the_beats(beats: np.ndarray, others: list[np.ndarray]) -> None:
     """Basses between the kicks, and trackers that fall for them, change nothing."""
-    assert pulse.on_the_kick(beats, others, extract(_kicks())).tolist() == beats.tolist()
+    assert metrical_level.on_the_kick(beats, others, extract(_kicks())).tolist() == beats.tolist()

@@ -11,17 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k1_analysis import engine
-from k1_analysis.engine import pipeline, trackers
+from k1_analysis.engine import pipeline
 from k1_analysis.engine import testing as songs
-from k1_analysis.engine.activation import default_net
-from k1_analysis.engine.agreement import f_measure
-from k1_analysis.engine.beats import Rhythm, find_rhythm, preview_beats
-from k1_analysis.engine.features import extract
+from k1_analysis.engine.audio.features import extract
+from k1_analysis.engine.audio.levels import SILENCE_EDGE_S, Sounding, silences, sounding
+from k1_analysis.engine.audio.tonal import TonalExtractor
+from k1_analysis.engine.beats.agreement.scores import f_measure
+from k1_analysis.engine.beats.refinement import attack_curve, onset_curve
+from k1_analysis.engine.beats.rhythm import Rhythm, find_rhythm, preview_beats
+from k1_analysis.engine.beats.trackers import essentia
+from k1_analysis.engine.beats.trackers.activation import default_net
 from k1_analysis.engine.finite import NotFiniteError, require_finite
-from k1_analysis.engine.levels import SILENCE_EDGE_S, Sounding, silences, sounding
-from k1_analysis.engine.rhythm import attack_curve, onset_curve
-from k1_analysis.engine.sections import Section, find_sections
-from k1_analysis.engine.tonal import TonalExtractor
+from k1_analysis.engine.structure.sections import Section, find_sections
 from k1_contracts.genesis import GenesisMap
 
 SECOND = songs.RATE
@@ -213,6 +214,6 @@ def test_stage_that_errs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_tracker_that_answers_nan_gave_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer of Essentia that is not finite counts as none, as one that it refuses does."""
-    monkeypatch.setitem(trackers._MEASURES, "danceability", lambda *_: np.nan)
-    found = trackers.track([songs.song(songs.steady(120, 6))], ("danceability",))
+    monkeypatch.setitem(essentia._MEASURES, "danceability", lambda *_: np.nan)
+    found = essentia.track([songs.song(songs.steady(120, 6))], ("danceability",))
     assert (found.failed, found.danceability) == (("danceability",), 0.0)

@@ -16,29 +16,22 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from k1_analysis.engine import (
-    Analysis,
-    activation,
-    agreement,
-    committee,
-    companion,
-    framing,
-    grid,
-    metrical_level,
-    rhythm,
-    sections,
-    tonal,
-    viterbi,
-)
+from k1_analysis.engine import Analysis
 from k1_analysis.engine import testing as songs
-from k1_analysis.engine.activation import default_net
-from k1_analysis.engine.activation_onnx import OnnxBeatNet
-from k1_analysis.engine.downbeats import Bars
-from k1_analysis.engine.features import extract, log_spectrogram
-from k1_analysis.engine.genesis_map import beat_milliseconds, milliseconds, seal
-from k1_analysis.engine.levels import Sounding
+from k1_analysis.engine.audio import framing, tonal
+from k1_analysis.engine.audio.features import extract, log_spectrogram
+from k1_analysis.engine.audio.levels import Sounding
+from k1_analysis.engine.beats import level_consistency, refinement, tempo_grid
+from k1_analysis.engine.beats.agreement import committee, scores
+from k1_analysis.engine.beats.alternatives import alternatives
+from k1_analysis.engine.beats.trackers import activation, forked_process, viterbi
+from k1_analysis.engine.beats.trackers.activation import default_net
+from k1_analysis.engine.beats.trackers.activation_onnx import OnnxBeatNet
+from k1_analysis.engine.output.genesis_map import beat_milliseconds, milliseconds, seal
+from k1_analysis.engine.output.rendering import plot_map, render_clicks, write_beats
 from k1_analysis.engine.presets import find_preset, presets
-from k1_analysis.engine.render import plot_map, render_clicks, write_beats
+from k1_analysis.engine.structure import sections
+from k1_analysis.engine.structure.bars import Bars
 from k1_contracts.genesis import GenesisMap
 
 PATIENCE_S = 120.0
@@ -51,11 +44,11 @@ beat_lists = st.lists(st.floats(0.3, 1.2), min_size=4, max_size=60).map(np.cumsu
 def test_agreement_is_what_mir_eval_says(reference: np.ndarray, estimate: np.ndarray) -> None:
     """F-measure and Cemgil's score equal mir_eval's on any two sequences."""
     distances = np.abs(reference[:, None] - estimate)
-    assume((np.abs(distances - agreement.MATCH_WINDOW_S) > 1e-9).all())  # on its very edge rounding decides
-    assert agreement.f_measure(reference, estimate) == pytest.approx(
+    assume((np.abs(distances - scores.MATCH_WINDOW_S) > 1e-9).all())  # on its very edge rounding decides
+    assert scores.f_measure(reference, estimate) == pytest.approx(
         mir_eval.beat.f_measure(reference, estimate), abs=1e-9
     )
-    assert agreement.cemgil(reference, estimate) == pytest.approx(
+    assert scores.cemgil(reference, estimate) == pytest.approx(
         min(1.0, mir_eval.beat.cemgil(reference, estimate)[0]), abs=1e-9
     )
 
@@ -66,7 +59,7 @@ def test_gain_and_continuity_are_what_mir_eval_says(period: float, shift: float,
     """On a jittered copy of a sequence, as trackers give, the other scores agree with mir_eval too."""
     reference = np.arange(6.0, 40.0, period)
     estimate = np.sort(reference + shift + np.random.default_rng(seed).normal(0, 0.01, len(reference)))
-    ours = agreement.compare(reference, estimate)
+    ours = scores.compare(reference, estimate)
     theirs = mir_eval.beat.continuity(reference, estimate)
     assert (ours.cml_c, ours.cml_t, ours.aml_c, ours.aml_t) == pytest.approx(theirs, abs=0.06)
     assert ours.information_gain == pytest.approx(
@@ -82,7 +75,7 @@ def test_grid_survives_missing_and_jittered_beats(
     """Period within 0.1 %, whatever few beats are missing and however each is off by some milliseconds."""
     kept = [index for index in range(60) if index not in missing]
     jitter = np.random.default_rng(seed).normal(0, 0.004, len(kept))
-    found = grid.fit_grid(np.sort(start + period * np.array(kept) + jitter))
+    found = tempo_grid.fit_grid(np.sort(start + period * np.array(kept) + jitter))
     assert found is not None
     assert found.period_s == pytest.approx(period, rel=1e-3)
     times = found.times(start, start + 59 * period)
@@ -100,9 +93,9 @@ def test_beats_move_to_where_the_network_hears_them() -> None:
     silent = np.zeros_like(activation)
     attacks = np.zeros(6600, np.float32)
     rough = beats + rng.uniform(-0.01, 0.01, len(beats))
-    assert rhythm.refine(rough, activation, late, attacks) == pytest.approx(beats, abs=0.002)
-    assert rhythm.refine(beats, silent, late, attacks) == pytest.approx(beats + 0.025, abs=0.002)
-    assert rhythm.refine(rough, silent, silent, attacks) == pytest.approx(rough)
+    assert refinement.refine(rough, activation, late, attacks) == pytest.approx(beats, abs=0.002)
+    assert refinement.refine(beats, silent, late, attacks) == pytest.approx(beats + 0.025, abs=0.002)
+    assert refinement.refine(rough, silent, silent, attacks) == pytest.approx(rough)
 
 
 @pytest.mark.parametrize(("slow_s", "interval_s"), [(30.0, 0.72), (10.0, 0.36)])
@@ -115,7 +108,7 @@ def test_song_keeps_to_one_metrical_level(slow_s: float, interval_s: float) -> N
     model = viterbi.TempoModel(lowest_bpm=55, highest_bpm=190, inertia=200)
     free = viterbi.track_beats(activation, model)
     assert np.ptp(np.diff(free)) > 0.3
-    intervals = np.diff(metrical_level.settled(free, activation, model.inertia))
+    intervals = np.diff(level_consistency.settled(free, activation, model.inertia))
     assert intervals == pytest.approx(interval_s, rel=0.1)
 
 
@@ -124,21 +117,21 @@ def test_fast_three_offers_its_bars_as_beats() -> None:
     beats = np.arange(0.5, 30.0, 0.37)
     activation = np.zeros(3100, np.float32)
     activation[np.round(beats * 100).astype(int)] = 1
-    readings = rhythm.alternatives(beats, activation, Sounding(0.0, 30.0, []), beats[::3])
+    readings = alternatives(beats, activation, Sounding(0.0, 30.0, []), beats[::3])
     assert [other.kind for other in readings] == ["half", "half", "double", "offbeat", "other"]
     assert readings[-1].beats.tolist() == beats[::3].tolist()
 
 
 def test_grid_is_refused_where_the_tempo_drifts() -> None:
     """A drummer's drift of some per cent is no machine's grid."""
-    assert grid.fit_grid(np.cumsum(60 / (120 + 6 * np.sin(np.arange(80) / 12)))) is None
+    assert tempo_grid.fit_grid(np.cumsum(60 / (120 + 6 * np.sin(np.arange(80) / 12)))) is None
 
 
 def test_grid_is_refused_where_sure_beats_leave_it_for_a_while() -> None:
     """Sixteen beats 40 ms late are a drift if they are clearly heard; else the tracker lost its way."""
     beats = 0.5 * np.arange(120)
     beats[60:84] += 0.04
-    found = grid.fit_grid(beats)
+    found = tempo_grid.fit_grid(beats)
     assert found is not None
     assert found.strays(beats, np.ones(120, bool))
     assert not found.strays(beats, (np.arange(120) < 60) | (np.arange(120) >= 84))
@@ -148,7 +141,7 @@ def test_grid_is_refused_where_sure_beats_leave_it_for_a_while() -> None:
 @given(st.lists(st.floats(-1, 100), max_size=80))
 def test_rising_always_rises(times: list[float]) -> None:
     """Whatever goes in, beats come out in order, apart, and not before zero."""
-    beats = rhythm.rising(np.array(times))
+    beats = refinement.rising(np.array(times))
     assert (beats >= 0).all()
     assert (np.diff(beats) >= 0.05 - 1e-9).all()
     assert len(set(beat_milliseconds(beats))) == len(beats)
@@ -379,19 +372,22 @@ def test_signature_of_compound_time() -> None:
 
 def test_companion_returns_raises_and_times_out() -> None:
     """A result comes back; an exception, a crash and a hang become one error, and no process stays."""
-    with companion.Companion(lambda: list(range(100_000))) as good:
+    with forked_process.ForkedProcess(lambda: list(range(100_000))) as good:
         assert len(good.result(PATIENCE_S)) == 100_000
     with (
-        companion.Companion(lambda: 1 // 0) as bad,
-        pytest.raises(companion.CompanionError, match="ZeroDivision"),
+        forked_process.ForkedProcess(lambda: 1 // 0) as bad,
+        pytest.raises(forked_process.ForkedProcessError, match="ZeroDivision"),
     ):
         bad.result(PATIENCE_S)
     with (
-        companion.Companion(lambda: os.kill(os.getpid(), signal.SIGKILL)) as crashed,
-        pytest.raises(companion.CompanionError, match="died"),
+        forked_process.ForkedProcess(lambda: os.kill(os.getpid(), signal.SIGKILL)) as crashed,
+        pytest.raises(forked_process.ForkedProcessError, match="died"),
     ):
         crashed.result(PATIENCE_S)
-    with companion.Companion(signal.pause) as hung, pytest.raises(companion.CompanionError, match="within"):
+    with (
+        forked_process.ForkedProcess(signal.pause) as hung,
+        pytest.raises(forked_process.ForkedProcessError, match="within"),
+    ):
         hung.result(0.1)
     assert hung.pid is None
 
@@ -399,7 +395,7 @@ def test_companion_returns_raises_and_times_out() -> None:
 def test_companion_dies_with_its_parent() -> None:
     """A parent killed without a chance to clean up leaves no grandchild behind."""
     program = (
-        "import signal\nfrom k1_analysis.engine.companion import Companion\n"
+        "import signal\nfrom k1_analysis.engine.beats.trackers.forked_process import Companion\n"
         "companion = Companion(signal.pause)\nprint(companion.pid, flush=True)\nsignal.pause()\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)

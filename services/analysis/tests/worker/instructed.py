@@ -5,9 +5,11 @@ import json
 import time
 from collections.abc import Callable
 
-from k1_analysis.child_work import EngineJob, EngineProgress, ShowJob
+from k1_analysis.artefacts import AnalysisArtefacts, ArtefactFile, describe_file
 from k1_analysis.engine import EngineError
-from k1_analysis.job import Made, MadeFile, described
+from k1_analysis.jobs.tasks import AnalysisTask
+from k1_analysis.shows.tasks import ShowTask
+from k1_analysis.task_progress import TaskProgress
 from k1_contracts.tracks import AnalysisSummary, Notice
 
 SUMMARY = AnalysisSummary(
@@ -25,13 +27,13 @@ SUMMARY = AnalysisSummary(
 
 
 def instructed(
-    job: EngineJob | ShowJob, report: Callable[[EngineProgress], None]
-) -> Made | tuple[MadeFile, ...]:
-    return show(job, report) if isinstance(job, ShowJob) else analysis(job, report)
+    job: AnalysisTask | ShowTask, report: Callable[[TaskProgress], None]
+) -> AnalysisArtefacts | tuple[ArtefactFile, ...]:
+    return show(job, report) if isinstance(job, ShowTask) else analysis(job, report)
 
 
-def show(job: ShowJob, report: Callable[[EngineProgress], None]) -> tuple[MadeFile, ...]:
-    report(EngineProgress("graph", 50.0))
+def show(job: ShowTask, report: Callable[[TaskProgress], None]) -> tuple[ArtefactFile, ...]:
+    report(TaskProgress("graph", 50.0))
     what = json.loads((job.scratch / "track.genesis.json").read_text())["song"]
     if what == "showless":
         raise ZeroDivisionError("a bug in the show")
@@ -42,11 +44,11 @@ def show(job: ShowJob, report: Callable[[EngineProgress], None]) -> tuple[MadeFi
             time.sleep(60)
     graph = job.scratch / "graph.json"
     graph.write_text("{}")
-    return (described(graph, "graph"),)
+    return (describe_file(graph, "graph"),)
 
 
-def analysis(job: EngineJob, report: Callable[[EngineProgress], None]) -> Made:
-    report(EngineProgress("beats", 50.0))
+def analysis(job: AnalysisTask, report: Callable[[TaskProgress], None]) -> AnalysisArtefacts:
+    report(TaskProgress("beats", 50.0))
     what = job.audio.read_text().split()[0]
     if what == "crash":
         ctypes.string_at(0)
@@ -62,4 +64,6 @@ def analysis(job: EngineJob, report: Callable[[EngineProgress], None]) -> Made:
         raise ZeroDivisionError("a bug")
     genesis = job.scratch / "track.genesis.json"
     genesis.write_text(json.dumps({"song": what}))
-    return Made((described(genesis, "genesis_map"),), SUMMARY, (Notice(code="w", message="a warning"),))
+    return AnalysisArtefacts(
+        (describe_file(genesis, "genesis_map"),), SUMMARY, (Notice(code="w", message="a warning"),)
+    )

@@ -15,14 +15,14 @@ from nats.js import JetStreamContext
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
-from k1_analysis import job_queue, worker
-from k1_analysis.cancels import Cancels
-from k1_analysis.handlers import intake_table
-from k1_analysis.job_queue import JobQueue, put_job
-from k1_analysis.presence import Presence
-from k1_analysis.runner import _ANALYSED_PERCENT as GRAPH_BEGINS_AT
-from k1_analysis.runner import JobRunner
-from k1_analysis.worker import Worker
+from k1_analysis.handlers import intake_handlers
+from k1_analysis.jobs import queue, worker
+from k1_analysis.jobs.cancellations import Cancellations
+from k1_analysis.jobs.job_runner import _ANALYSED_PERCENT as GRAPH_BEGINS_AT
+from k1_analysis.jobs.job_runner import JobRunner
+from k1_analysis.jobs.queue import JobQueue, enqueue
+from k1_analysis.jobs.worker import Worker
+from k1_analysis.jobs.worker_registry import WorkerRegistry
 from k1_contracts import streams, subjects
 from k1_contracts.commands import AnalysisJob, JobProgress, RequestAnalysis
 from k1_contracts.events import AnalysisCancelled, AnalysisCompleted, AnalysisFailed, AnalysisStarted
@@ -101,7 +101,7 @@ async def until(condition: Callable[[], bool]) -> None:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that waits for a broker that a busy machine holds up, instead of giving the job back."""
-    monkeypatch.setattr(job_queue, "_REQUEST_TIMEOUT_S", PATIENCE_S)
+    monkeypatch.setattr(queue, "_REQUEST_TIMEOUT_S", PATIENCE_S)
     monkeypatch.setattr(broker, "PUBLISH_TIMEOUT_S", PATIENCE_S)
 
 
@@ -149,12 +149,14 @@ async def working(bench: Bench, *, slots: int = 1, timeout_s: float = NEVER_S) -
     """A worker takes jobs for as long as this lasts."""
     limits = Limits(timeout_s=timeout_s, memory_bytes=1 << 30)
     pool = ChildPool(
-        instructed, size=slots, limits=limits, recycle_after=50, preload=["k1_analysis.child_work"]
+        instructed, size=slots, limits=limits, recycle_after=50, preload=["k1_analysis.jobs.tasks"]
     )
     pool.start()
     runner = JobRunner(bench.objects, pool, max_minutes=20)
-    cancels = Cancels(bench.bus.client, bench.bus.jetstream)
-    worker = Worker(bench.bus, bench.queue, cancels, runner, pod="pod-1", slots=slots, stop_timeout_s=0.2)
+    cancellations = Cancellations(bench.bus.client, bench.bus.jetstream)
+    worker = Worker(
+        bench.bus, bench.queue, cancellations, runner, pod="pod-1", slots=slots, stop_timeout_s=0.2
+    )
     task = asyncio.create_task(worker.run())
     try:
         yield worker
@@ -174,7 +176,7 @@ async def test_a_job_ends_completed_with_its_artefacts_in_the_store(bench: Bench
 
     job = await bench.job(f"fine {unique}")
     await bench.bus.client.subscribe(subjects.live_job(job.job_id), cb=hear)
-    await put_job(bench.bus.jetstream, job)
+    await enqueue(bench.bus.jetstream, job)
     async with working(bench):
         end = await bench.end_of(job)
     assert isinstance(end, AnalysisCompleted)
@@ -197,9 +199,9 @@ async def test_the_same_audio_is_analysed_once(bench: Bench, unique: str) -> Non
     """A second job for the same bytes and configuration is answered from the first one's artefacts."""
     first, second = await bench.job(f"fine {unique}"), await bench.job(f"fine {unique}")
     async with working(bench):
-        await put_job(bench.bus.jetstream, first)
+        await enqueue(bench.bus.jetstream, first)
         end = await bench.end_of(first)
-        await put_job(bench.bus.jetstream, second)
+        await enqueue(bench.bus.jetstream, second)
         again = await bench.end_of(second)
     assert isinstance(end, AnalysisCompleted)
     assert isinstance(again, AnalysisCompleted)
@@ -218,8 +220,8 @@ async def test_a_bad_song_fails_with_its_code_and_the_worker_lives(
     """Only what may be an accident is tried again; the next song is analysed."""
     bad, good = await bench.job(f"{song} {unique}"), await bench.job(f"fine {unique}")
     async with working(bench):
-        await put_job(bench.bus.jetstream, bad)
-        await put_job(bench.bus.jetstream, good)
+        await enqueue(bench.bus.jetstream, bad)
+        await enqueue(bench.bus.jetstream, good)
         end = await bench.end_of(bad)
         assert isinstance(await bench.end_of(good), AnalysisCompleted)
     assert isinstance(end, AnalysisFailed)
@@ -229,7 +231,7 @@ async def test_a_bad_song_fails_with_its_code_and_the_worker_lives(
 async def test_a_child_that_crashes_once_costs_nothing(bench: Bench, unique: str) -> None:
     """The second try, in a fresh child, succeeds."""
     job = await bench.job(f"crash-once {unique}")
-    await put_job(bench.bus.jetstream, job)
+    await enqueue(bench.bus.jetstream, job)
     async with working(bench):
         assert isinstance(await bench.end_of(job), AnalysisCompleted)
     (Path(tempfile.gettempdir()) / f"{job.audio.sha256}.tried").unlink()
@@ -263,9 +265,9 @@ async def test_a_show_that_fails_costs_only_the_show(
     for job in (first, second):
         await bench.bus.client.subscribe(subjects.live_job(job.job_id), cb=hear)
     async with working(bench):
-        await put_job(bench.bus.jetstream, first)
+        await enqueue(bench.bus.jetstream, first)
         end = await bench.end_of(first)
-        await put_job(bench.bus.jetstream, second)
+        await enqueue(bench.bus.jetstream, second)
         again = await bench.end_of(second)
     assert isinstance(end, AnalysisCompleted)
     assert isinstance(again, AnalysisCompleted)
@@ -282,7 +284,7 @@ async def test_a_show_that_fails_costs_only_the_show(
 async def test_a_hang_ends_as_timed_out(bench: Bench, unique: str) -> None:
     """Two tries of the allowed time each."""
     job = await bench.job(f"hang {unique}")
-    await put_job(bench.bus.jetstream, job)
+    await enqueue(bench.bus.jetstream, job)
     async with working(bench, timeout_s=0.3):
         end = await bench.end_of(job)
     assert isinstance(end, AnalysisFailed)
@@ -293,7 +295,7 @@ async def test_the_highest_priority_runs_first(bench: Bench, unique: str) -> Non
     """Of jobs that wait, 10 goes before 5 before 1, in each the oldest first."""
     jobs = [await bench.job(f"fine{n} {unique}", priority=p) for n, p in enumerate([1, 5, 10, 5])]
     for job in jobs:
-        await put_job(bench.bus.jetstream, job)
+        await enqueue(bench.bus.jetstream, job)
     async with working(bench):
         for job in jobs:
             await bench.end_of(job)
@@ -304,19 +306,21 @@ async def test_the_highest_priority_runs_first(bench: Bench, unique: str) -> Non
 async def test_a_worker_takes_only_what_it_can_run(bench: Bench, unique: str) -> None:
     """While both slots are busy the third job stays in the queue, and whoever asks is told so."""
     for n in range(3):
-        await put_job(bench.bus.jetstream, await bench.job(f"hang {n} {unique}"))
+        await enqueue(bench.bus.jetstream, await bench.job(f"hang {n} {unique}"))
     async with working(bench, slots=2) as running:
         await until(lambda: all(slot.job_id for slot in running.slots))
         assert await bench.queue.depth() == 1
-        presence = Presence(bench.bus.jetstream, bench.queue, running, "pod-1")
-        telling = asyncio.create_task(presence.tell())
+        registry = WorkerRegistry(bench.bus.jetstream, bench.queue, running, "pod-1")
+        registering = asyncio.create_task(registry.keep_registered())
         async with asyncio.timeout(PATIENCE_S):
-            while (listed := await presence.list(ListWorkers())).total != 2:
+            while (listed := await registry.list_workers(ListWorkers())).total != 2:
                 await asyncio.sleep(0.02)
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
+        registering.cancel()
+        await asyncio.gather(registering, return_exceptions=True)
     assert (listed.active, listed.total, listed.queue_depth) == (2, 2, 1)
-    assert (await Presence(bench.bus.jetstream, bench.queue, running, "x").list(ListWorkers())).total == 0
+    assert (
+        await WorkerRegistry(bench.bus.jetstream, bench.queue, running, "x").list(ListWorkers())
+    ).total == 0
 
 
 async def _cancel(bench: Bench, job: AnalysisJob) -> None:
@@ -330,12 +334,12 @@ async def test_a_running_job_is_cancelled_at_once(
     """When it is said, not when it is next asked for: its child is killed, and the slot takes the next job."""
     monkeypatch.setattr(worker, "_HEARTBEAT_S", NEVER_S)
     job, following = await bench.job(f"hang {unique}"), await bench.job(f"fine {unique}")
-    await put_job(bench.bus.jetstream, job)
+    await enqueue(bench.bus.jetstream, job)
     async with working(bench) as running:
         await until(lambda: running.slots[0].job_id == job.job_id and bool(bench.started))
         await _cancel(bench, job)
         assert isinstance(await bench.end_of(job), AnalysisCancelled)
-        await put_job(bench.bus.jetstream, following)
+        await enqueue(bench.bus.jetstream, following)
         assert isinstance(await bench.end_of(following), AnalysisCompleted)
 
 
@@ -343,7 +347,7 @@ async def test_a_waiting_job_is_cancelled_when_its_turn_comes(bench: Bench, uniq
     """It is never run."""
     job = await bench.job(f"hang {unique}")
     await _cancel(bench, job)
-    await put_job(bench.bus.jetstream, job)
+    await enqueue(bench.bus.jetstream, job)
     async with working(bench):
         assert isinstance(await bench.end_of(job), AnalysisCancelled)
 
@@ -351,7 +355,7 @@ async def test_a_waiting_job_is_cancelled_when_its_turn_comes(bench: Bench, uniq
 async def test_a_job_of_a_stopped_worker_runs_elsewhere_at_once(bench: Bench, unique: str) -> None:
     """A worker that ends hands its unfinished job back instead of letting it time out."""
     job = await bench.job(f"hang {unique}")
-    await put_job(bench.bus.jetstream, job)
+    await enqueue(bench.bus.jetstream, job)
     async with working(bench) as running:
         await until(lambda: running.slots[0].job_id == job.job_id and bool(bench.started))
     assert not bench.ends
@@ -364,7 +368,7 @@ async def test_a_song_that_is_gone_fails_clearly(bench: Bench, unique: str) -> N
     """The error says what to do."""
     job = await bench.job(f"fine {unique}")
     await bench.objects.delete(job.audio.key)
-    await put_job(bench.bus.jetstream, job)
+    await enqueue(bench.bus.jetstream, job)
     async with working(bench):
         end = await bench.end_of(job)
     assert isinstance(end, AnalysisFailed)
@@ -376,7 +380,7 @@ async def test_a_poison_job_is_buried_and_the_worker_goes_on(bench: Bench, uniqu
     poison = f'{{"job_id": "{unique}"}}'.encode()
     await bench.bus.jetstream.publish(subjects.analysis_job(5), poison)
     job = await bench.job(f"fine {unique}")
-    await put_job(bench.bus.jetstream, job)
+    await enqueue(bench.bus.jetstream, job)
     async with working(bench):
         await bench.end_of(job)
     letters = [each for each in await list_dead_letters(bench.bus.jetstream) if each.body == poison]
@@ -393,7 +397,7 @@ async def test_uploads_and_requests_become_waiting_jobs_once(
 ) -> None:
     """Both intake subjects put a job on the lane of its priority; the same one delivered twice waits once."""
     request = RequestAnalysis.model_validate((await bench.job("fine x", priority=9)).model_dump())
-    consume_table(bench.bus.broker, streams.ANALYSIS_INTAKE, intake_table(jetstream), workers=2)
+    consume_table(bench.bus.broker, streams.ANALYSIS_INTAKE, intake_handlers(jetstream), workers=2)
     await bench.bus.broker.start()
     envelope, body = make_event(
         subjects.ANALYSIS_REQUESTED, request, source="catalogue", about=request.track_id
