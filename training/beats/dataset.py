@@ -46,12 +46,12 @@ class Example:
 
 
 def default_cache() -> Path:
-    """Where features are kept unless the caller says otherwise."""
+    """Return the folder of the cached features, unless the caller gives another."""
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "k1" / "beats-training"
 
 
 def plan(split: Split) -> list[tuple[str, int]]:
-    """(style, index) of every song of a split, styles taking turns."""
+    """Return (style, index) of every song of a split, one style after the other in turn."""
     counts = (
         SONGS_PER_STYLE if split == "training" else dict.fromkeys(SONGS_PER_STYLE, VALIDATION_SONGS_PER_STYLE)
     )

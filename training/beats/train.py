@@ -42,7 +42,7 @@ class Batch:
 
 
 def draw_batch(songs: list[Example], rng: np.random.Generator) -> Batch:
-    """Random songs, each augmented, a random excerpt of each."""
+    """Return random songs, each augmented, a random excerpt of each."""
     bands = 2 * songs[0].log_bands.shape[1]
     inputs = np.zeros((BATCH, bands, FRAMES), np.float32)
     truth = np.zeros((BATCH, 2, FRAMES), np.float32)
@@ -60,7 +60,7 @@ def draw_batch(songs: list[Example], rng: np.random.Generator) -> Batch:
 
 
 def loss(net: BeatNet, batch: Batch) -> Tensor:
-    """Weighted cross-entropy a real frame."""
+    """Return the weighted cross-entropy per real frame."""
     weights = torch.tensor(POSITIVE_WEIGHTS)[:, None]
     each = functional.binary_cross_entropy_with_logits(
         net(batch.inputs), batch.targets, reduction="none", pos_weight=weights
@@ -69,7 +69,7 @@ def loss(net: BeatNet, batch: Batch) -> Tensor:
 
 
 def validation_loss(net: BeatNet, songs: list[Example]) -> float:
-    """Mean loss over whole, unchanged songs."""
+    """Return the mean loss over whole, unchanged songs."""
     net.eval()
     total = 0.0
     with torch.no_grad():
@@ -84,13 +84,13 @@ def validation_loss(net: BeatNet, songs: list[Example]) -> float:
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:
-    """Linear warm-up, then a cosine down to LAST_RATE."""
+    """Return the rate of a step: linear warm-up, then a cosine down to LAST_RATE."""
     warm = min(1.0, (step + 1) / WARM_UP)
     return peak * warm * (0.5 + 0.5 * float(np.cos(np.pi * step / steps))) + LAST_RATE
 
 
 def train(songs: list[Example], validation: list[Example], steps: int, start: Path | None = None) -> BeatNet:
-    """Train from random weights, or go on from those of `start` at a lower rate and blend the two.
+    """Train from random weights, or continue from those of `start` at a lower rate and blend the two.
 
     The same songs, steps and start give the same network on the same machine.
     """

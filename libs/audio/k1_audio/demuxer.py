@@ -1,4 +1,7 @@
-"""One part of a file, opened by libav. Runs where a hostile file may crash the process: in a child."""
+"""Opens one part of a file with libav and reads its packets.
+
+A hostile file may crash the process, so this runs in worker processes only.
+"""
 
 import io
 from collections.abc import Iterator
@@ -21,7 +24,7 @@ _FORMATS: Final = (
     "mpeg,mpegts,ogg,oma,rm,tak,tta,voc,w64,wav,webm,wsd,wv"
 )
 _ENCRYPTED: Final = frozenset({"drms", "enca"})
-"""What MP4 calls audio whose content is encrypted (FairPlay, common encryption)."""
+"""Codec tags in MP4 of encrypted audio (FairPlay, common encryption)."""
 _DAMAGE_CHECKS: Final = {"flac": {"err_detect": "crccheck"}}
 
 
@@ -34,7 +37,7 @@ class ReadError(Exception):
 
 
 class FileSlice:
-    """What libav needs to read: `read` and `seek` within a range of bytes. `close` releases the file."""
+    """Gives libav `read` and `seek` within a range of a file. `close` releases the file."""
 
     def __init__(self, path: Path, first: int, end: int) -> None:
         self._file = path.open("rb", buffering=0)
@@ -42,20 +45,20 @@ class FileSlice:
         self._at = 0
 
     def read(self, size: int) -> bytes:
-        """Return at most `size` bytes; nothing at the end."""
+        """Return at most `size` bytes; none at the end."""
         self._file.seek(self._first + self._at)
         content = self._file.read(max(0, min(size, self._size - self._at)))
         self._at += len(content)
         return content
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move, and return the new place."""
+        """Move, and return the new position."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         self._at = max(0, min(base + offset, self._size))
         return self._at
 
     def tell(self) -> int:
-        """Return the place of the next byte."""
+        """Return the position of the next byte."""
         return self._at
 
     def close(self) -> None:
@@ -63,7 +66,7 @@ class FileSlice:
         self._file.close()
 
 
-class Source:
+class Demuxer:
     """One part of a file, opened by libav."""
 
     def __init__(self, path: Path, part: Part) -> None:
@@ -88,7 +91,7 @@ class Source:
         )
 
     def packets(self) -> Iterator["Packet[AudioStream]"]:
-        """Yield the stream's packets; a file that ends in the middle of one ends before it."""
+        """Yield the stream's packets; an incomplete last packet is left out."""
         with suppress(FFmpegError):
             yield from self.container.demux(self.stream)
 
@@ -114,7 +117,7 @@ def _default_stream(container: InputContainer) -> AudioStream:
 
 
 def declared_s(container: InputContainer, stream: AudioStream) -> float | None:
-    """Return the seconds that libav reads from the header, or guesses."""
+    """Return the length in seconds that libav reads from the header or guesses."""
     if stream.duration is not None and stream.time_base is not None:
         length_s = float(stream.duration * stream.time_base)
     elif container.duration is not None:
@@ -132,5 +135,5 @@ def seconds(packet: "Packet[AudioStream]") -> float:
 
 
 def _reason(error: FFmpegError | ValueError) -> str:
-    """Return what libav says, without the path of the file, which is private."""
+    """Return libav's message without the path of the file, which is private."""
     return error.strerror if isinstance(error, FFmpegError) and error.strerror else "unknown format"

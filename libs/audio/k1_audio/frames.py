@@ -1,4 +1,4 @@
-"""Parts of decoded frames, and silence in their place."""
+"""Cuts decoded frames, and makes silent ones."""
 
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ MOST_PLANES: Final = 8
 
 
 def cut(frame: AudioFrame, skip: int, left: int | None) -> AudioFrame | None:
-    """Return the samples behind `skip`, at most `left` of them; None when there are none."""
+    """Return the samples after `skip`, at most `left` of them; None if there are none."""
     channels = frame.layout.nb_channels
     end = frame.samples if left is None else min(frame.samples, skip + left)
     if skip >= end:
@@ -30,7 +30,7 @@ def _like(frame: AudioFrame, samples: Any) -> AudioFrame:
 
 
 def silence(frame: AudioFrame, samples: int) -> AudioFrame:
-    """Return silence of the kind of a frame with at most MOST_PLANES channels."""
+    """Return silence in the format of a frame with at most MOST_PLANES channels."""
     kind, channels = frame.to_ndarray().dtype, frame.layout.nb_channels
     shape = (channels, samples) if frame.format.is_planar else (1, samples * channels)
     return _like(frame, np.full(shape, 128 if kind == np.uint8 else 0, kind))

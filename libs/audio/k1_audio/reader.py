@@ -1,6 +1,6 @@
-"""A file's frames as libav decodes them, from the first true one on, without what the encoder added.
+"""Decodes the frames of a file with libav, from the first true one on, without the encoder's delay.
 
-Runs where a hostile file may crash the process: in a child.
+A hostile file may crash the process, so this runs in worker processes only.
 """
 
 from collections.abc import Iterator
@@ -15,19 +15,19 @@ from av.error import FFmpegError
 from av.packet import Packet
 
 from k1_audio.containers.tags import leading_end
-from k1_audio.demuxer import ReadError, Source, declared_s, seconds
-from k1_audio.encoder_delay import Start, has_delay, usual_start
+from k1_audio.demuxer import Demuxer, ReadError, declared_s, seconds
+from k1_audio.encoder_delay import MusicStart, has_delay, typical_start
 from k1_audio.frames import MOST_PLANES, cut, silence
 from k1_audio.survey import Survey, survey
 
-__all__ = ["TOLERANCE_S", "AudioReader", "Losses", "ReadError", "StreamFacts"]
+__all__ = ["TOLERANCE_S", "AudioReader", "Losses", "ReadError", "StreamInfo"]
 
 TOLERANCE_S: Final = 1.0
 """A file may be this much longer than a limit: encoders pad their last frame."""
 _EXACT_FORMATS: Final = frozenset(
     {"aiff", "ape", "au", "caf", "flac", "matroska", "mov", "tak", "tta", "w64", "wav", "wv"}
 )
-"""Containers whose declared length is counted by whoever wrote them."""
+"""Containers whose declared length was counted by the program that wrote it."""
 _SHORTEST_GAP_S: Final = 0.06
 """Clocks jitter by less: Vorbis counts the samples of long and short blocks unevenly."""
 _SHORTEST_EXACT_GAP_S: Final = 0.002
@@ -35,26 +35,26 @@ _EXACT_CLOCKS: Final = frozenset({"flac", "alac"})
 """Codecs whose frames are short and whose clocks count samples: many small gaps add up."""
 _SHORTEST_MISSING_END_S: Final = 0.5
 _LONGEST_GAP_S: Final = 10.0
-"""A clock that jumps further is wrong: there is no music that long missing."""
+"""A clock that jumps further is wrong, because no such long piece of music is missing."""
 
 
 @dataclass(slots=True)
 class Losses:
-    """What could not be decoded."""
+    """The parts of a file that could not be decoded."""
 
     packets: int = 0
     """Packets that the decoder refused."""
     seconds: float = 0.0
-    """Their length, and that of the gaps in the stream's clock. Silence stands for them."""
+    """Their length, and that of the gaps in the stream's clock. Silence replaces them."""
     shift_s: float = 0.0
-    """Seconds that are gone without anything in their place: what follows comes too early."""
+    """Seconds that are lost without a replacement, so that the following audio is too early."""
     parts: int = 0
     """Links of a chained stream that could not be opened."""
 
 
 @dataclass(frozen=True, slots=True)
-class StreamFacts:
-    """What the first part's stream is."""
+class StreamInfo:
+    """Container, codec and format of the first part's stream."""
 
     container: str
     codec: str
@@ -64,13 +64,13 @@ class StreamFacts:
     channels: int
     audio_streams: int
     declared_s: float | None
-    """A hint: never a reason to refuse a file."""
+    """A hint, and never a reason to refuse a file."""
     exact: bool
-    """Whether whoever wrote `declared_s` had counted."""
+    """Whether the program that wrote `declared_s` had counted."""
 
 
 class AudioReader:
-    """One file, opened. A context manager by `closing`.
+    """Reads one file; use it with `closing`.
 
     Raises:
         ReadError: `decode_failed` when libav cannot read the file, `unsupported` when it holds no audio.
@@ -82,11 +82,11 @@ class AudioReader:
             self.survey: Survey = survey(path)
         except OSError as error:
             raise ReadError("decode_failed", "The file cannot be opened.") from error
-        self._source = Source(path, self.survey.parts[0])
+        self._source = Demuxer(path, self.survey.parts[0])
         self.losses = Losses(seconds=self.survey.lost_s, shift_s=self.survey.lost_s)
-        self.start: Start = self.survey.start or Start()
+        self.start: MusicStart = self.survey.start or MusicStart()
         self._skipped_by_libav = 0
-        self.facts: StreamFacts = self._read_facts()
+        self.facts: StreamInfo = self._read_stream_info()
 
     def close(self) -> None:
         """Release the file."""
@@ -94,7 +94,7 @@ class AudioReader:
 
     @property
     def removed(self) -> int:
-        """Samples that were removed in front of the music, at the file's own rate."""
+        """Return the number of samples removed before the music, at the file's own rate."""
         return self.start.skip + self._skipped_by_libav
 
     def frames(self) -> Iterator[AudioFrame]:
@@ -114,9 +114,9 @@ class AudioReader:
                 return
 
     def is_longer_than(self, limit_s: float) -> bool:
-        """Whether the file really holds more than a limit and TOLERANCE_S, found without decoding it.
+        """Return whether the file really holds more than a limit plus TOLERANCE_S, without decoding it.
 
-        Packets are counted where the header declares too much or nothing: what it declares is only a hint.
+        Packets are counted if the header declares too much or nothing, because the header is only a hint.
         """
         length_s = self.survey.length_s
         if length_s is None:
@@ -126,7 +126,7 @@ class AudioReader:
             length_s = self._count(limit_s + TOLERANCE_S)
         return length_s > limit_s + TOLERANCE_S
 
-    def _read_facts(self) -> StreamFacts:
+    def _read_stream_info(self) -> StreamInfo:
         container, stream = self._source.container, self._source.stream
         context = stream.codec_context
         exact = self.survey.declared_s
@@ -135,7 +135,7 @@ class AudioReader:
         is_exact = exact is not None if self.survey.estimated else named in _EXACT_FORMATS
         if stream.duration is None and len(container.streams) > 1:
             is_exact = False  # The container's length is that of its longest stream, such as a video.
-        return StreamFacts(
+        return StreamInfo(
             container=container.format.name if self.survey.kind != "wav" else "wav",
             codec=context.codec.canonical_name,
             decoder=context.name,
@@ -151,7 +151,7 @@ class AudioReader:
             if index:
                 self._source.close()
                 try:
-                    self._source = Source(self._path, part)
+                    self._source = Demuxer(self._path, part)
                 except ReadError:
                     self.losses.parts += 1
                     continue
@@ -171,7 +171,7 @@ class AudioReader:
                 frames = packet.decode()
             except FFmpegError:
                 if leading_end(bytes(packet)):
-                    continue  # A tag between songs that were joined is no music.
+                    continue  # A tag between joined songs is not audio.
                 self.losses.packets += 1
                 lost_s += seconds(packet)
                 continue
@@ -188,18 +188,18 @@ class AudioReader:
         self._count_missing_end(end_s - (expected_s or 0.0), lost_s, expected_s or 0.0)
 
     def _count_missing_end(self, missing_s: float, lost_s: float, reached_s: float) -> None:
-        """Count what no frame follows: packets without sound, and Ogg pages behind a hole too long for libav."""
+        """Count losses after the last frame: packets without sound, and Ogg pages after a hole too long for libav."""
         stream = self._source.stream
         if self.survey.kind == "ogg" and stream.duration is not None and stream.time_base is not None:
-            # The clock of the last page, whatever the first one's was.
+            # The clock of the last page, independent of that of the first.
             missing_s = max(missing_s, float(stream.duration * stream.time_base) - reached_s)
         if missing_s > _SHORTEST_MISSING_END_S:
-            # A damaged clock may say anything.
+            # A damaged clock may hold any value.
             lost_s = min(missing_s, self.facts.declared_s or _LONGEST_GAP_S)
         self.losses.seconds += lost_s
 
     def _find_start(self, packet: "Packet[AudioStream]") -> None:
-        """Read the encoder's delay from the container, or guess it where there is none."""
+        """Read the encoder's delay from the container, or guess it."""
         if self.survey.start is not None:
             return
         codec, rate_hz = self.facts.codec, self.facts.sample_rate_hz
@@ -207,10 +207,10 @@ class AudioReader:
             skip = bytes(packet.get_sidedata("skip_samples"))
             self._skipped_by_libav = int.from_bytes(skip[:4], "little")
         elif rate_hz and has_delay(codec, lossy=self._source.stream.codec_context.codec.lossy):
-            self.start = usual_start(codec, rate_hz)
+            self.start = typical_start(codec, rate_hz)
 
     def _missing(self, frame: AudioFrame, expected_s: float, lost_s: float) -> Iterator[AudioFrame]:
-        """Yield silence in place of what was lost before a frame, so that the rest keeps its place."""
+        """Yield silence for audio that was lost before a frame, so that the rest keeps its time."""
         gap_s = frame.time - expected_s if frame.time is not None else 0.0
         exact = self.facts.codec in _EXACT_CLOCKS
         missing_s = gap_s if gap_s > (_SHORTEST_EXACT_GAP_S if exact else _SHORTEST_GAP_S) else lost_s
@@ -224,11 +224,11 @@ class AudioReader:
         yield silence(frame, samples)
 
     def _count(self, enough_s: float) -> float:
-        """Return the seconds in the packets of all parts, or a little more than enough."""
+        """Return the seconds in the packets of all parts; stop soon after `enough_s`."""
         total = 0.0
         for part in self.survey.parts:
             try:
-                source = Source(self._path, part)
+                source = Demuxer(self._path, part)
             except ReadError:
                 continue
             with closing(source):
@@ -240,5 +240,5 @@ class AudioReader:
 
 
 def _is_absurd(frame: AudioFrame, channels: int) -> bool:
-    """Whether a stream that had few channels suddenly has very many: a damaged header."""
+    """Return whether a stream that had few channels suddenly has very many, as with a damaged header."""
     return frame.layout.nb_channels > max(channels, MOST_PLANES)

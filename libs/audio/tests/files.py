@@ -91,8 +91,8 @@ def riff(fmt: bytes, data: bytes) -> bytes:
 
 def id3(size: int = 40, claimed: int | None = None) -> bytes:
     """An ID3v2.3 tag of zeros; `claimed` is what its header says instead of its true size."""
-    said = size if claimed is None else claimed
-    digits = bytes(said >> shift & 127 for shift in (21, 14, 7, 0))
+    declared = size if claimed is None else claimed
+    digits = bytes(declared >> shift & 127 for shift in (21, 14, 7, 0))
     return b"ID3\x03\0\0" + digits + bytes(size)
 
 

@@ -62,7 +62,7 @@ def _play(
 
 
 def _level(sampled: NDArray[np.float32], others: int) -> NDArray[np.float32]:
-    """Bring the sound font, whose level varies much, beside the drum machine's full scale."""
+    """Scale the sound font, whose level varies much, to the level of the drum machine."""
     return sampled * (0.8 / max(1e-9, float(np.abs(sampled).max()))) if others else sampled
 
 

@@ -1,4 +1,4 @@
-"""What an MP3's first frame says of the others: Xing, Info and VBRI headers with LAME's extension.
+"""Reads the header in an MP3's first frame: Xing, Info and VBRI headers with LAME's extension.
 
 Sources: gabriel.mp3-tech.org/mp3infotag.html (LAME info tag, revision 1), Fraunhofer's VBRI header as described at
 codeproject.com/Articles/8295 (MPEG audio frame header).
@@ -11,7 +11,7 @@ from k1_audio.containers.mpeg_frames import Frame
 from k1_audio.containers.tags import Bytes
 
 LONGEST_DELAY: Final = 2304
-"""Two frames. LAME and libav write 576; 4095 is what a field full of ones says."""
+"""Two frames. LAME and libav write 576; a field full of ones holds 4095."""
 USUAL_DELAY: Final = 576
 _LAME_FROM_EXTENSION: Final = 21
 _CRC_FROM_EXTENSION: Final = 34
@@ -20,16 +20,16 @@ _VBRI_AT: Final = 36
 
 @dataclass(frozen=True, slots=True)
 class InfoTag:
-    """The header in the first frame; None where it does not say."""
+    """The header in the first frame; None for a missing field."""
 
     frames: int | None = None
     size_bytes: int | None = None
     delay: int | None = None
-    """Samples that the encoder added in front; only if the header can be trusted."""
+    """Samples that the encoder added before the music; only if the header can be trusted."""
     padding: int | None = None
-    """Samples that the encoder added behind."""
+    """Samples that the encoder added after the music."""
     contradicts_itself: bool = False
-    """There is a delay, and it is nonsense."""
+    """The header holds an impossible delay."""
 
 
 def read_info_tag(data: Bytes, frame: Frame) -> InfoTag | None:
@@ -39,7 +39,7 @@ def read_info_tag(data: Bytes, frame: Frame) -> InfoTag | None:
         return InfoTag(frames=_number(content, _VBRI_AT + 14), size_bytes=_number(content, _VBRI_AT + 10))
     at = _xing_at(frame) + 2 * frame.header.protected
     if content[at : at + 4] not in {b"Xing", b"Info"}:
-        # LAME leaves no room for a CRC that the header announces.
+        # LAME does not reserve the bytes of a CRC that the frame header declares.
         at = _xing_at(frame)
         if content[at : at + 4] not in {b"Xing", b"Info"}:
             return None
@@ -68,7 +68,7 @@ def _xing(content: bytes, at: int) -> InfoTag:
     )
     if not packed:
         return InfoTag(frames or None, size or None)
-    # Editors change the header and forget its check sum: the delay that every LAME writes is believed all the same.
+    # Editors change the header without its check sum: the delay that every LAME writes is accepted nevertheless.
     if delay <= LONGEST_DELAY and (sealed or (delay == USUAL_DELAY and extension[:1] == b"L")):
         return InfoTag(frames or None, size or None, delay, padding)
     return InfoTag(frames or None, size or None, contradicts_itself=True)
@@ -80,7 +80,7 @@ def _number(content: bytes, at: int) -> int | None:
 
 
 def _crc16(content: bytes) -> int:
-    """CRC-16 with the polynomial 0x8005, bits reflected, from 0."""
+    """Return the CRC-16 with the polynomial 0x8005, bits reflected, from 0."""
     crc = 0
     for byte in content:
         crc ^= byte

@@ -1,4 +1,4 @@
-"""MPEG audio frames, layers II and III: headers, chains of frames, and the first true frame of a file.
+"""Parses MPEG audio frames, layers II and III: headers, chains of frames, and the first true frame of a file.
 
 Source: ISO/IEC 11172-3 and 13818-3, frame header.
 """
@@ -13,9 +13,9 @@ from typing import Final
 from k1_audio.containers.tags import Bytes, leading_end
 
 SEARCHED_BYTES: Final = 1 << 20
-"""How far the first frame is looked for."""
+"""Number of bytes in which the first frame is searched."""
 _CHAIN: Final = 6
-"""Frames in a row that prove a stream: false sync words form pairs, not rows."""
+"""Number of consecutive frames that prove a stream: false sync words form pairs, not rows."""
 _MOST_CANDIDATES: Final = 200_000
 _SYNC: Final = re.compile(rb"\xff[\xf2-\xf5\xfa-\xfd\xe2-\xe5][\x10-\xeb]", re.DOTALL)
 _ZEROS: Final = re.compile(rb"\0*")
@@ -34,7 +34,7 @@ _HEADER: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class FrameHeader:
-    """One frame, as its header describes it."""
+    """The content of a frame header."""
 
     version: int
     """1, or 2 for MPEG-2 and MPEG-2.5."""
@@ -48,7 +48,7 @@ class FrameHeader:
     """Bytes, header included."""
 
     def continues(self, other: "FrameHeader") -> bool:
-        """Whether both can be frames of one stream."""
+        """Return whether both can be frames of one stream."""
         return (self.version, self.layer, self.rate_hz, self.mono) == (
             other.version,
             other.layer,
@@ -59,7 +59,7 @@ class FrameHeader:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A frame and where it begins."""
+    """A frame and its position."""
 
     at: int
     header: FrameHeader
@@ -70,7 +70,7 @@ class Frame:
 
 
 def header_at(data: Bytes, at: int) -> FrameHeader | None:
-    """Return the frame header at this place, None when there is none."""
+    """Return the frame header at this position, None if there is none."""
     return _header(data[at : at + _HEADER])
 
 
@@ -80,7 +80,7 @@ def _header(head: bytes) -> FrameHeader | None:
         return None
     divisor, layer = _DIVISORS.get(head[1] >> 3 & 3), _LAYERS.get(head[1] >> 1 & 3)
     kbits_index, rate_index, reserved_emphasis = head[2] >> 4, head[2] >> 2 & 3, head[3] & 3 == 2  # noqa: PLR2004
-    # Index 0 is "free format", whose length no header gives.
+    # Index 0 is "free format", whose length is not in the header.
     if divisor is None or layer is None or not 0 < kbits_index < 15 or rate_index > 2 or reserved_emphasis:  # noqa: PLR2004
         return None
     version = 1 if divisor == 1 else 2
@@ -90,7 +90,7 @@ def _header(head: bytes) -> FrameHeader | None:
     return FrameHeader(version, layer, rate_hz, head[3] >> 6 == _MONO, not head[1] & 1, samples, length)
 
 
-def chain(data: Bytes, at: int, end: int) -> Iterator[Frame]:
+def consecutive_frames(data: Bytes, at: int, end: int) -> Iterator[Frame]:
     """Yield the frames that follow each other without a gap from here; the last may be cut off at `end`."""
     first = header_at(data, at)
     header = first
@@ -101,20 +101,20 @@ def chain(data: Bytes, at: int, end: int) -> Iterator[Frame]:
 
 
 def is_stream(data: Bytes, at: int, end: int) -> bool:
-    """Whether a row of frames begins here, long enough to be no accident or ending with the data."""
-    row = list(islice(chain(data, at, end), _CHAIN))
+    """Return whether a row of frames begins here that is long enough for a stream, or ends with the data."""
+    row = list(islice(consecutive_frames(data, at, end), _CHAIN))
     return len(row) == _CHAIN or (len(row) > 1 and row[-1].end >= end)
 
 
 def candidates(data: Bytes, start: int, stop: int) -> Iterator[Frame]:
-    """Yield whatever looks like a frame and begins in a range, true or not."""
+    """Yield everything in a range that looks like a frame, true or not."""
     for match in _SYNC.finditer(data, start, stop):
         if header := header_at(data, match.start()):
             yield Frame(match.start(), header)
 
 
 def find_first(data: Bytes, start: int, end: int) -> int | None:
-    """Return where the first true frame begins, at `start` or at most SEARCHED_BYTES behind it."""
+    """Return where the first true frame begins, at `start` or at most SEARCHED_BYTES after it."""
     for tried, match in enumerate(_SYNC.finditer(data, start, min(end, start + SEARCHED_BYTES))):
         if tried >= _MOST_CANDIDATES:
             break
@@ -139,14 +139,14 @@ def find_start(data: Bytes, tags_end: int, end: int) -> int | None:
 
 
 def _after_zeros(data: Bytes, at: int, end: int) -> int:
-    """Skip the padding that taggers leave."""
+    """Return the position after the zeros that tagging programs leave."""
     stop = min(end, at + SEARCHED_BYTES)
     match = _ZEROS.match(data, at, stop)
     return match.end() if match else at
 
 
 def _reaches(data: Bytes, at: int, goal: int, end: int) -> bool:
-    return any(frame.end >= goal for frame in chain(data, at, end))
+    return any(frame.end >= goal for frame in consecutive_frames(data, at, end))
 
 
 def frames(data: Bytes, first: int, end: int) -> Iterator[Frame]:
@@ -154,7 +154,7 @@ def frames(data: Bytes, first: int, end: int) -> Iterator[Frame]:
     kind = header_at(data, first)
     at, searched = first, 0
     while kind is not None and at < end:
-        for frame in chain(data, at, end):
+        for frame in consecutive_frames(data, at, end):
             yield frame
             at = frame.end
         at = leading_end(data, at)

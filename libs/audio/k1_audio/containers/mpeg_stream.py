@@ -1,4 +1,4 @@
-"""A whole MP3 or MP2 file: where its music begins and ends, how long it is, what its encoder added."""
+"""Finds in a whole MP3 or MP2 file where its music begins and ends, its length, and the encoder's delay."""
 
 from dataclasses import dataclass
 from itertools import islice
@@ -9,42 +9,42 @@ from k1_audio.containers.mpeg_frames import (
     Frame,
     FrameHeader,
     candidates,
-    chain,
+    consecutive_frames,
     find_first,
     find_start,
     frames,
 )
 from k1_audio.containers.tags import Bytes, audio_end, leading_end
-from k1_audio.encoder_delay import Start, cut_start, usual_start
+from k1_audio.encoder_delay import MusicStart, truncated_start, typical_start
 
 _LONGEST_FRAME = 2881
 _TRIED_FRAMES = 4
 DECODER_DELAY = 529
-"""Samples that every decoder of layer III puts in front: 528 of its filters and 1."""
+"""Samples that every decoder of layer III puts before the music: 528 of its filters and 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class MpegStream:
-    """What is to be decoded of an MPEG audio file."""
+    """The part of an MPEG audio file to decode, and its lengths."""
 
     kind: Literal["mp3", "mp2"]
     first: int
     """The first byte of the first frame that holds music."""
     end: int
     rate_hz: int
-    start: Start
+    start: MusicStart
     samples: int | None
-    """Samples of music behind the start, when the file says so and its frames agree."""
+    """Samples of music after the start, if the file declares them and its frames agree."""
     counted_s: float
-    """Seconds in the frames that are there."""
+    """Seconds in the frames that exist."""
     lost_s: float
-    """Seconds of frames that damage between the others destroyed, by the bytes that they took."""
+    """Seconds of frames that were destroyed between the others, estimated by their bytes."""
     declared_s: float | None
-    """Seconds that the file says it holds; None unless it holds fewer frames and fewer bytes than that."""
+    """Seconds that the file declares; None unless it holds fewer frames and fewer bytes than declared."""
 
 
 def read_mpeg(data: Bytes) -> MpegStream | None:
-    """Return the MPEG audio stream in a file; None when no frames follow each other."""
+    """Return the MPEG audio stream in a file; None without consecutive frames."""
     end = audio_end(data)
     at = find_start(data, leading_end(data), end)
     if at is None:
@@ -80,23 +80,23 @@ def read_mpeg(data: Bytes) -> MpegStream | None:
 
 
 def _lost_frames(tag: InfoTag | None, count: int, by_bytes: float) -> float:
-    """Return how many frames are gone: no more than the file says it had, whatever lies between the others."""
+    """Return how many frames are lost, but no more than the file declares."""
     if tag is None or tag.frames is None or tag.frames < count:
         return by_bytes
     return min(by_bytes, tag.frames - count)
 
 
 def _is_followed(data: Bytes, at: int, end: int) -> bool:
-    """Whether another stream follows, such as one of another rate: libav reads on, and nothing is cut off."""
+    """Return whether another stream follows, such as one of another rate: libav reads on, so nothing is cut off."""
     return find_first(data, at, end) is not None
 
 
 def _first_frame(data: Bytes, at: int, end: int) -> tuple[Frame, InfoTag | None]:
-    """Return the frame that counts the others, and what it says, or the first one.
+    """Return the frame with the info tag and the tag, or the first frame and None.
 
-    Rubbish may hold a header whose frame ends just where a true one begins, with the counting one inside.
+    Other bytes may look like a frame that ends where a true one begins, with the tagged frame inside.
     """
-    row = list(islice(chain(data, at, end), _TRIED_FRAMES))
+    row = list(islice(consecutive_frames(data, at, end), _TRIED_FRAMES))
     joints = {frame.at for frame in row} | {row[-1].end}
     for frame in candidates(data, at, row[-1].end):
         if frame.header.layer == 3 and frame.end in joints and (tag := read_info_tag(data, frame)):  # noqa: PLR2004
@@ -104,24 +104,24 @@ def _first_frame(data: Bytes, at: int, end: int) -> tuple[Frame, InfoTag | None]
     return row[0], None
 
 
-def _start(data: Bytes, first: Frame, tag: InfoTag | None) -> Start:
+def _start(data: Bytes, first: Frame, tag: InfoTag | None) -> MusicStart:
     header = first.header
     if header.layer == 2:  # noqa: PLR2004
-        return usual_start("mp2", header.rate_hz)
+        return typical_start("mp2", header.rate_hz)
     if tag is None:
         if _needs_earlier_frames(data, first) or _follows_half_a_frame(data, first):
-            return cut_start(header.samples, header.rate_hz)
-        return usual_start("mp3", header.rate_hz)
+            return truncated_start(header.samples, header.rate_hz)
+        return typical_start("mp3", header.rate_hz)
     if tag.delay is not None:
-        return Start(tag.delay + DECODER_DELAY)
+        return MusicStart(tag.delay + DECODER_DELAY)
     if tag.contradicts_itself:
         reason = "The encoder's delay in the file is damaged."
-        return usual_start("mp3", header.rate_hz, reason)
-    return usual_start("mp3", header.rate_hz)
+        return typical_start("mp3", header.rate_hz, reason)
+    return typical_start("mp3", header.rate_hz)
 
 
 def _needs_earlier_frames(data: Bytes, frame: Frame) -> bool:
-    """Whether the frame's data begins in a frame before it, which is never so in the first of a stream."""
+    """Return whether the frame's data begins in an earlier frame, which the first frame of a stream never does."""
     at = frame.at + 4 + 2 * frame.header.protected
     pointer = data[at : at + 2]
     if len(pointer) < 2:  # noqa: PLR2004
@@ -130,7 +130,7 @@ def _needs_earlier_frames(data: Bytes, frame: Frame) -> bool:
 
 
 def _follows_half_a_frame(data: Bytes, frame: Frame) -> bool:
-    """Whether what stands in front of the first frame can be the rest of another one."""
+    """Return whether the bytes before the first frame can be the rest of another frame."""
     before = data[min(leading_end(data), frame.at) : frame.at]
     return len(before) < _LONGEST_FRAME and any(before)
 
@@ -143,7 +143,7 @@ def _samples(tag: InfoTag, count: int, frame_samples: int) -> int | None:
 
 
 def _missing(tag: InfoTag | None, count: int, size: int, header: FrameHeader) -> float | None:
-    """Seconds that were there when the file was written; a count that its own size contradicts is only stale."""
+    """Return the seconds that the file held when it was written; None if its frame count is only outdated."""
     if tag is None or tag.frames is None or tag.frames <= count:
         return None
     if tag.size_bytes is not None and tag.size_bytes <= size:

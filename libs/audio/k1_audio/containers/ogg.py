@@ -1,4 +1,4 @@
-"""The links of a chained Ogg file: streams that follow each other, each a whole file of its own.
+"""Finds the links of a chained Ogg file: streams that follow each other, each of them a complete file.
 
 Source: RFC 3533.
 """
@@ -22,7 +22,7 @@ def links(data: Bytes) -> list[tuple[int, int]]:
         if len(page) < _PAGE_HEADER or len(starts) >= _MOST_LINKS:
             break
         is_first = bool(page[5] & _FIRST)
-        # Streams that are played together begin together: only a beginning behind other pages is a new link.
+        # Multiplexed streams begin together: only a beginning after other pages is a new link.
         if is_first and not in_beginning:
             starts.append(at)
         in_beginning = is_first

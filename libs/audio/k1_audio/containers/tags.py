@@ -1,4 +1,4 @@
-"""Tags around the audio: ID3v2 and APE in front of it; ID3v1, Lyrics3, APE and ID3v2 behind it.
+"""Finds the tags around the audio: ID3v2 and APE before it; ID3v1, Lyrics3, APE and ID3v2 after it.
 
 Sources: id3.org (ID3v2.4 structure, Lyrics3 v2), wiki.hydrogenaud.io (APEv2 specification).
 """
@@ -21,7 +21,7 @@ _LONGEST_ICY: Final = 16 * 1024
 
 
 def leading_end(data: Bytes, start: int = 0) -> int:
-    """Return where the tags that begin at `start` end; this may lie beyond the data if they are longer."""
+    """Return where the tags that begin at `start` end; this may be beyond the data if they are longer."""
     at = start
     for _ in range(_MOST_TAGS):
         length = _id3_length(data, at) or _ape_length(data, at) or _icy_length(data, at)
@@ -32,7 +32,7 @@ def leading_end(data: Bytes, start: int = 0) -> int:
 
 
 def audio_end(data: Bytes) -> int:
-    """Return where the tags behind the audio begin."""
+    """Return where the tags after the audio begin."""
     end = len(data)
     for _ in range(_MOST_TAGS):
         length = _trailing_length(data, end)
@@ -63,7 +63,7 @@ def _ape_length(data: Bytes, at: int) -> int:
 
 
 def _icy_length(data: Bytes, at: int) -> int:
-    """Length of the headers that a SHOUTcast recorder wrote into the file."""
+    """Return the length of the headers that a SHOUTcast recorder wrote into the file."""
     if data[at : at + 4] != b"ICY ":
         return 0
     end = data.find(b"\r\n\r\n", at, at + _LONGEST_ICY)
@@ -88,6 +88,6 @@ def _trailing_length(data: Bytes, end: int) -> int:
 
 
 def _appended_id3(data: Bytes, end: int) -> int:
-    """Length of an ID3v2 tag without a footer that ends exactly here."""
+    """Return the length of an ID3v2 tag without a footer that ends exactly here."""
     start = data.rfind(b"ID3", max(1, end - (1 << 20)), end)
     return end - start if start > 0 and _id3_length(data, start) == end - start else 0

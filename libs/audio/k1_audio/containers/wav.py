@@ -1,4 +1,4 @@
-"""The header of a WAV file: what its samples are and how many it declares.
+"""Reads the header of a WAV file: the format of its samples and the declared length.
 
 Sources: Microsoft's WAVEFORMATEX, WAVEFORMATEXTENSIBLE and ADPCMWAVEFORMAT; EBU Tech 3306 (RF64).
 """
@@ -12,19 +12,19 @@ from k1_audio.containers.tags import Bytes
 _SEARCHED_BYTES: Final = 1 << 20
 _MOST_CHUNKS: Final = 1000
 _LARGEST_TRUSTED: Final = 0x7FFF_0000
-"""Recorders that do not know the length write the largest number that fits."""
+"""Recorders that do not know the length write the largest possible number."""
 _PCM, _ADPCM, _FLOAT, _IMA_ADPCM, _EXTENSIBLE = 1, 2, 3, 0x11, 0xFFFE
 _RAW_FORMATS: Final = {2: "s16le", 3: "s24le", 4: "s32le"}
 
 
 @dataclass(frozen=True, slots=True)
 class WavHeader:
-    """What the chunks in front of the samples say."""
+    """The content of the chunks before the samples."""
 
     declared_s: float | None
     """Seconds of audio; None for an unknown length and for codecs whose length does not follow from their bytes."""
     raw_format: str | None
-    """libav's name of these samples where it would misread the header, else None."""
+    """libav's name of the sample format if libav would misread the header, else None."""
     rate_hz: int
     channels: int
     data_at: int
@@ -63,12 +63,12 @@ class _Format:
     """Bytes of one sample of every channel, or of one block of a codec."""
     valid_bits: int
     samples_a_block: int
-    """Of ADPCM."""
+    """Samples in a block of ADPCM."""
 
 
 def _format(fmt: bytes) -> _Format:
     tag, channels, rate_hz, _, block, bits = struct.unpack("<HHIIHH", fmt[:16])
-    # Behind its own size: the valid bits or the samples a block, the channel mask, the true format.
+    # After the size of the extension: the valid bits or the samples per block, the channel mask, the true format.
     _, second, _, subformat = struct.unpack("<HHIH", fmt[16:26].ljust(10, b"\0"))
     if tag == _EXTENSIBLE:
         return _Format(subformat, channels, rate_hz, block, second, 0)
@@ -89,7 +89,7 @@ def _header(fmt: bytes, fact_samples: int | None, at: int, size: int, file_size:
 
 
 def _declared(form: _Format, size: int, fact_samples: int | None) -> float | None:
-    """Seconds by the size of the samples, never by the bytes a second, which encoders guess."""
+    """Return the seconds by the size of the samples. The bytes per second are not used, because encoders guess them."""
     if not form.rate_hz or not form.block:
         return None
     if form.tag in {_PCM, _FLOAT}:
@@ -101,7 +101,7 @@ def _declared(form: _Format, size: int, fact_samples: int | None) -> float | Non
 
 
 def _misread(form: _Format) -> str | None:
-    """The container's width, where the valid bits would make libav take a smaller one."""
+    """Return the sample format of the container's width if the valid bits would make libav read a smaller one."""
     if form.tag != _PCM or not form.channels or not form.valid_bits or form.block % form.channels:
         return None
     width = form.block // form.channels

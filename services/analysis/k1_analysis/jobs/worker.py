@@ -35,7 +35,7 @@ _HEARTBEAT_S: Final = 3.0
 _IDLE_STOP_TIMEOUT_S: Final = 1.0
 """An idle slot only waits for the broker, so it ends at once unless its cancellation was lost."""
 _MAX_TRIES: Final = 12
-"""Tries while a dependency fails, about ten minutes in all, before the job goes back to the queue."""
+"""Tries while a dependency fails, about ten minutes in all, before the job returns to the queue."""
 
 Outcome = AnalysisCompleted | AnalysisFailed | AnalysisCancelled
 _SUBJECTS: Final[dict[type[Contract], str]] = {
@@ -80,7 +80,7 @@ class Worker:
         self.slots = [Slot(f"{pod}/{number}", datetime.now(UTC)) for number in range(slots)]
 
     async def run(self) -> None:
-        """Run the slots until cancelled. Then running jobs get `stop_timeout_s` to end; the others go back to the queue."""
+        """Run the slots until cancelled. Running jobs get `stop_timeout_s` to end; the rest return to the queue."""
         async with self._queue.subscribed(), self._cancellations.subscribed():
             tasks = {asyncio.create_task(self._serve(slot)): slot for slot in self.slots}
             try:

@@ -43,34 +43,34 @@ def test_downbeats_of_a_song_in_four(house_beats: np.ndarray, house_analysis: en
 
 
 @pytest.mark.parametrize(
-    ("name", "beats", "metre"),
+    ("name", "beats", "meter"),
     [
         ("drifting", np.cumsum(60 / (112 + 4 * np.sin(np.arange(70) / 9))), 4),
         ("waltz", songs.steady(138.0, 35.0, offset_s=0.2), 3),
         ("drum and bass", songs.steady(174.0, 35.0), 4),
     ],
 )
-def test_other_songs(tmp_path: Path, name: str, beats: np.ndarray, metre: int) -> None:
+def test_other_songs(tmp_path: Path, name: str, beats: np.ndarray, meter: int) -> None:
     """Drifting tempo, three in a bar and fast songs: F above 0.95, median error below 5 ms."""
-    path = songs.write(tmp_path / "song.wav", songs.song(beats, metre))
+    path = songs.write(tmp_path / "song.wav", songs.song(beats, meter))
     analysis = engine.analyse_file(path, filename=name)
     found = _beats(analysis)
     assert f_measure(beats, found) > 0.95
     assert _median_error_ms(beats, found) < 5
-    assert analysis.genesis.global_metrics.time_signature == f"{metre}/4"
+    assert analysis.genesis.global_metrics.time_signature == f"{meter}/4"
 
 
 @pytest.mark.parametrize(
-    ("bpm", "metre", "parts", "signature"),
+    ("bpm", "meter", "parts", "signature"),
     [(150.0, 5, 2, "5/4"), (140.0, 7, 2, "7/8"), (84.0, 2, 3, "6/8")],
 )
-def test_odd_and_compound_metres(tmp_path: Path, bpm: float, metre: int, parts: int, signature: str) -> None:
+def test_odd_and_compound_metres(tmp_path: Path, bpm: float, meter: int, parts: int, signature: str) -> None:
     """Fives, sevens and two beats of three quavers are named, and their bars begin where they should."""
     beats = songs.steady(bpm, 45.0, offset_s=0.3)
-    path = songs.write(tmp_path / "song.wav", songs.song(beats, metre, parts=parts))
+    path = songs.write(tmp_path / "song.wav", songs.song(beats, meter, parts=parts))
     genesis = engine.analyse_file(path, filename="song.wav").genesis
     assert genesis.global_metrics.time_signature == signature
-    assert f_measure(beats[::metre], np.array(genesis.layers.rhythm.downbeat_ms) / 1000) > 0.95
+    assert f_measure(beats[::meter], np.array(genesis.layers.rhythm.downbeat_ms) / 1000) > 0.95
 
 
 def test_quiet_song_gives_the_same_beats(

@@ -157,7 +157,7 @@ def test_every_format_gives_the_same_tempo(tmp_path: Path, make: Callable[[Path]
     "make", [FORMATS["mp3"], FORMATS["flac"], FORMATS["8 bit"]], ids=["mp3", "flac", "wav"]
 )
 def test_truncated_files_say_so(tmp_path: Path, make: Callable[[Path], Path]) -> None:
-    """Half a file is analysed, and the map tells that the other half is missing."""
+    """Half a file is analysed, and the map warns that the other half is missing."""
     path = make(tmp_path)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])

@@ -1,4 +1,4 @@
-"""Real files with damaged bytes: the engine answers with a map or an error of its own, whatever libav does."""
+"""Real files with damaged bytes: the engine returns a map or raises its own error, whatever libav does."""
 
 from collections.abc import Callable
 from pathlib import Path

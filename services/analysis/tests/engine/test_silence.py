@@ -14,7 +14,7 @@ from k1_analysis import engine
 from k1_analysis.engine import pipeline
 from k1_analysis.engine import testing as songs
 from k1_analysis.engine.audio.features import extract
-from k1_analysis.engine.audio.levels import SILENCE_EDGE_S, Sounding, silences, sounding
+from k1_analysis.engine.audio.levels import SILENCE_EDGE_S, AudibleRange, find_audible, find_silences
 from k1_analysis.engine.audio.tonal import TonalExtractor
 from k1_analysis.engine.beats.agreement.scores import f_measure
 from k1_analysis.engine.beats.refinement import attack_curve, onset_curve
@@ -112,7 +112,7 @@ def test_times_in_silence_are_not_covered(spans: list[tuple[float, float]], time
         if not silent or start > silent[-1][1]:
             silent.append((start, start + length))
     inside = any(start + SILENCE_EDGE_S < time < end - SILENCE_EDGE_S for start, end in silent)
-    assert Sounding(0.0, 12.0, silent).covers(np.array([time])).tolist() == [not inside]
+    assert AudibleRange(0.0, 12.0, silent).covers(np.array([time])).tolist() == [not inside]
 
 
 Piece = tuple[str, float, float]
@@ -144,7 +144,7 @@ def _piece(kind: str, seconds: float, level: float) -> np.ndarray:
 @dataclass(frozen=True)
 class _Found:
     rhythm: Rhythm
-    sounding: Sounding
+    audible: AudibleRange
 
 
 def _found(samples: np.ndarray) -> _Found:
@@ -157,8 +157,8 @@ def _found(samples: np.ndarray) -> _Found:
     activation = require_finite("network", default_net()(features.log_bands))
     require_finite("preview", preview_beats(features, activation))
     duration_s = len(samples) / SECOND
-    audible = sounding(silences(features.envelopes, duration_s), duration_s)
-    rhythm = find_rhythm(features, tonal, activation, essentia={}, sounding=audible)
+    audible = find_audible(find_silences(features.envelopes, duration_s), duration_s)
+    rhythm = find_rhythm(features, tonal, activation, essentia={}, audible=audible)
     require_finite("rhythm", rhythm)
     downbeats = rhythm.beats[rhythm.bars.is_downbeat]
     require_finite("sections", find_sections(features, tonal, downbeats, duration_s, electronic=True))
@@ -171,8 +171,8 @@ def test_no_stage_gives_numbers_that_are_not_finite(song: list[Piece]) -> None:
     """Silence, DC, clipping, impulses, noise and the faintest signals, of any length: finite, no silent beats."""
     samples = np.concatenate([_piece(*piece) for piece in song])
     found = _found(samples if len(samples) else np.zeros(1, np.float32))
-    readings = [found.rhythm.beats, *(other.beats for other in found.rhythm.alternatives)]
-    assert all(found.sounding.covers(times).all() for times in readings)
+    interpretations = [found.rhythm.beats, *(other.beats for other in found.rhythm.alternatives)]
+    assert all(found.audible.covers(times).all() for times in interpretations)
     assert len(found.rhythm.tempo_curve) <= len(found.rhythm.beats)
 
 
@@ -213,7 +213,7 @@ def test_stage_that_errs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_tracker_that_answers_nan_gave_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer of Essentia that is not finite counts as none, as one that it refuses does."""
+    """A result of Essentia that is not finite counts as none, as when it raises."""
     monkeypatch.setitem(essentia._MEASURES, "danceability", lambda *_: np.nan)
     found = essentia.track([songs.song(songs.steady(120, 6))], ("danceability",))
     assert (found.failed, found.danceability) == (("danceability",), 0.0)

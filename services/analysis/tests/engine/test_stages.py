@@ -20,14 +20,14 @@ from k1_analysis.engine import Analysis
 from k1_analysis.engine import testing as songs
 from k1_analysis.engine.audio import framing, tonal
 from k1_analysis.engine.audio.features import extract, log_spectrogram
-from k1_analysis.engine.audio.levels import Sounding
+from k1_analysis.engine.audio.levels import AudibleRange
 from k1_analysis.engine.beats import level_consistency, refinement, tempo_grid
 from k1_analysis.engine.beats.agreement import committee, scores
 from k1_analysis.engine.beats.alternatives import alternatives
 from k1_analysis.engine.beats.trackers import activation, forked_process, viterbi
 from k1_analysis.engine.beats.trackers.activation import default_net
 from k1_analysis.engine.beats.trackers.activation_onnx import OnnxBeatNet
-from k1_analysis.engine.output.genesis_map import beat_milliseconds, milliseconds, seal
+from k1_analysis.engine.output.genesis_map import beat_milliseconds, milliseconds, with_map_hash
 from k1_analysis.engine.output.rendering import plot_map, render_clicks, write_beats
 from k1_analysis.engine.presets import find_preset, presets
 from k1_analysis.engine.structure import sections
@@ -84,7 +84,7 @@ def test_grid_survives_missing_and_jittered_beats(
 
 
 def test_beats_move_to_where_the_network_hears_them() -> None:
-    """The network knows that a bowed note speaks late: its peak, not the onset's, gives the time."""
+    """A bowed note starts slowly, which the network has learned: its peak, not the onset's, gives the time."""
     rng = np.random.default_rng(5)
     beats = np.arange(2.0, 20.0, 0.5)
     frames = np.arange(2200) / 100
@@ -108,7 +108,7 @@ def test_song_keeps_to_one_metrical_level(slow_s: float, interval_s: float) -> N
     model = viterbi.TempoModel(lowest_bpm=55, highest_bpm=190, inertia=200)
     free = viterbi.track_beats(activation, model)
     assert np.ptp(np.diff(free)) > 0.3
-    intervals = np.diff(level_consistency.settled(free, activation, model.inertia))
+    intervals = np.diff(level_consistency.keep_one_level(free, activation, model.inertia))
     assert intervals == pytest.approx(interval_s, rel=0.1)
 
 
@@ -117,9 +117,9 @@ def test_fast_three_offers_its_bars_as_beats() -> None:
     beats = np.arange(0.5, 30.0, 0.37)
     activation = np.zeros(3100, np.float32)
     activation[np.round(beats * 100).astype(int)] = 1
-    readings = alternatives(beats, activation, Sounding(0.0, 30.0, []), beats[::3])
-    assert [other.kind for other in readings] == ["half", "half", "double", "offbeat", "other"]
-    assert readings[-1].beats.tolist() == beats[::3].tolist()
+    interpretations = alternatives(beats, activation, AudibleRange(0.0, 30.0, []), beats[::3])
+    assert [other.kind for other in interpretations] == ["half", "half", "double", "offbeat", "other"]
+    assert interpretations[-1].beats.tolist() == beats[::3].tolist()
 
 
 def test_grid_is_refused_where_the_tempo_drifts() -> None:
@@ -128,20 +128,20 @@ def test_grid_is_refused_where_the_tempo_drifts() -> None:
 
 
 def test_grid_is_refused_where_sure_beats_leave_it_for_a_while() -> None:
-    """Sixteen beats 40 ms late are a drift if they are clearly heard; else the tracker lost its way."""
+    """Sixteen beats 40 ms late are a drift if their activation is high; otherwise the tracker erred."""
     beats = 0.5 * np.arange(120)
     beats[60:84] += 0.04
     found = tempo_grid.fit_grid(beats)
     assert found is not None
-    assert found.strays(beats, np.ones(120, bool))
-    assert not found.strays(beats, (np.arange(120) < 60) | (np.arange(120) >= 84))
-    assert not found.strays(beats[:70], np.ones(70, bool))
+    assert found.drifts(beats, np.ones(120, bool))
+    assert not found.drifts(beats, (np.arange(120) < 60) | (np.arange(120) >= 84))
+    assert not found.drifts(beats[:70], np.ones(70, bool))
 
 
 @given(st.lists(st.floats(-1, 100), max_size=80))
 def test_rising_always_rises(times: list[float]) -> None:
     """Whatever goes in, beats come out in order, apart, and not before zero."""
-    beats = refinement.rising(np.array(times))
+    beats = refinement.sorted_beats(np.array(times))
     assert (beats >= 0).all()
     assert (np.diff(beats) >= 0.05 - 1e-9).all()
     assert len(set(beat_milliseconds(beats))) == len(beats)
@@ -293,10 +293,10 @@ def test_network_answers_a_long_song_as_a_whole() -> None:
 @given(st.lists(st.integers(0, 300), max_size=8), st.integers(1, 3))
 @settings(max_examples=30)
 def test_rows_come_back_as_they_were_appended(sizes: list[int], columns: int) -> None:
-    """Whatever the blocks, also beyond the room that was made at first."""
+    """Whatever the blocks, also beyond the initial capacity."""
     rows = np.arange(sum(sizes) * columns, dtype=np.float32).reshape(-1, columns)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(framing, "_ROOM", 100)
+        patch.setattr(framing, "_INITIAL_ROWS", 100)
         buffer = framing.RowBuffer(columns)
         for block in np.split(rows, np.cumsum(sizes)):
             buffer.append(block)
@@ -320,20 +320,20 @@ def test_naming_the_engine_is_cheap() -> None:
         "from k1_analysis.engine import Analysis, analyse_file, warm_up\n"
         "print('scipy' in sys.modules)\n"
     )
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
-    assert said.stdout.split("\n")[:2] == ["[]", "True"]
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+    assert output.stdout.split("\n")[:2] == ["[]", "True"]
 
 
 def test_committee_follows_the_majority() -> None:
     """Three that agree outweigh one that does not; the independent member is of another family."""
     beats = np.arange(6.0, 60.0, 0.5)
     stray = np.cumsum(np.random.default_rng(3).uniform(0.3, 0.9, 90))
-    verdict = committee.deliberate(
+    committee_result = committee.choose_member(
         {"net": stray, "onsets": beats, "degara": beats + 0.004, "multifeature": beats}
     )
-    assert verdict.chosen in {"onsets", "degara", "multifeature"}
-    assert verdict.agreement > verdict.gain["net"]
-    assert committee.deliberate({"net": np.empty(0), "onsets": np.empty(0)}).chosen is None
+    assert committee_result.chosen in {"onsets", "degara", "multifeature"}
+    assert committee_result.agreement > committee_result.gain["net"]
+    assert committee.choose_member({"net": np.empty(0), "onsets": np.empty(0)}).chosen is None
 
 
 def test_every_preset_is_whole() -> None:
@@ -357,7 +357,9 @@ def test_seal_ignores_only_what_it_says() -> None:
 
     def digest(name: str, at: str) -> str:
         metadata = {"filename": name, "timestamp_utc": at, "hashes": {"audio_sha256": "a", "map_sha256": ""}}
-        return json.loads(seal({"metadata": metadata, "layers": {}}))["metadata"]["hashes"]["map_sha256"]
+        return json.loads(with_map_hash({"metadata": metadata, "layers": {}}))["metadata"]["hashes"][
+            "map_sha256"
+        ]
 
     assert digest("a", "1") == digest("a", "2") != digest("b", "1")
 
@@ -370,7 +372,7 @@ def test_signature_of_compound_time() -> None:
     assert Bars(nothing, 2, compound=False, score=0).time_signature == "2/4"
 
 
-def test_companion_returns_raises_and_times_out() -> None:
+def test_forked_process_returns_raises_and_times_out() -> None:
     """A result comes back; an exception, a crash and a hang become one error, and no process stays."""
     with forked_process.ForkedProcess(lambda: list(range(100_000))) as good:
         assert len(good.result(PATIENCE_S)) == 100_000
@@ -392,11 +394,11 @@ def test_companion_returns_raises_and_times_out() -> None:
     assert hung.pid is None
 
 
-def test_companion_dies_with_its_parent() -> None:
+def test_forked_process_dies_with_its_parent() -> None:
     """A parent killed without a chance to clean up leaves no grandchild behind."""
     program = (
-        "import signal\nfrom k1_analysis.engine.beats.trackers.forked_process import Companion\n"
-        "companion = Companion(signal.pause)\nprint(companion.pid, flush=True)\nsignal.pause()\n"
+        "import signal\nfrom k1_analysis.engine.beats.trackers.forked_process import ForkedProcess\n"
+        "child = ForkedProcess(signal.pause)\nprint(child.pid, flush=True)\nsignal.pause()\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
@@ -411,7 +413,7 @@ def test_companion_dies_with_its_parent() -> None:
 
 
 def _runs(pid: int) -> bool:
-    """Whether there is this process, and it is more than an entry that nobody has waited for."""
+    """Return whether this process exists and is not a zombie."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Essentia's trackers on a stream: each window as if it were heard alone, each tracker on its own."""
+"""Essentia's trackers on a stream: each window is independent of the others, and so is each tracker."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ def _blocks(samples: songs.Samples) -> list[songs.Samples]:
 
 
 def test_second_window_is_heard_as_if_it_were_the_first(drifting: songs.Samples) -> None:
-    """A tracker that has heard a window finds in the next one what a new tracker finds there."""
+    """After a window, a tracker finds in the next one the same beats as a new tracker."""
     start_s = essentia.WINDOW_S - essentia.OVERLAP_S
     alone = essentia.load_essentia().BeatTrackerMultiFeature()(drifting[int(start_s * songs.RATE) :])[0]
     expected = np.asarray(alone, np.float64) + start_s - essentia.BIAS_S
@@ -51,14 +51,14 @@ def test_essentia_takes_little_memory_and_answers_as_its_own_module_does() -> No
         "for make in (lambda e: e.KeyExtractor(profileType='bgate'), lambda e: e.Danceability()):\n"
         "    assert str(make(ours)(samples)) == str(make(standard)(samples))\n"
     )
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
-    assert float(said.stdout) < 30
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+    assert float(output.stdout) < 30
 
 
 def test_one_tracker_that_raises_takes_nothing_with_it(
     monkeypatch: pytest.MonkeyPatch, drifting: songs.Samples
 ) -> None:
-    """Essentia raises on some music: the others' answers stay, and the result names who failed."""
+    """Essentia raises on some music: the others' results stay, and the failed measure is named."""
 
     class WithoutMultifeature:
         def __init__(self, essentia: Any) -> None:
@@ -85,18 +85,18 @@ def test_process_that_dies_takes_only_its_own_answers(monkeypatch: pytest.Monkey
     def track_file(
         path: Path, limits: Limits, measures: tuple[essentia.Measure, ...], channel: int | None
     ) -> Any:
-        if measures == essentia_process.SLOW:
+        if measures == essentia_process.SLOW_MEASURES:
             signal.pause()  # until it is killed, however long that takes
         return _track_file(path, limits, measures, channel)
 
     monkeypatch.setattr(essentia_process, "_track_file", track_file)
     with (
-        essentia_process.Tracking(house, Limits(), essentia_process.SLOW) as slow,
-        essentia_process.Tracking(house, Limits(), essentia_process.QUICK) as quick,
+        essentia_process.EssentiaProcess(house, Limits(), essentia_process.SLOW_MEASURES) as slow,
+        essentia_process.EssentiaProcess(house, Limits(), essentia_process.FAST_MEASURES) as quick,
     ):
         assert slow.pid is not None
         os.kill(slow.pid, signal.SIGKILL)
-        found, warnings = essentia_process.collected(slow, quick)
+        found, warnings = essentia_process.merge_results(slow, quick)
     assert len(found.multifeature) == 0
     assert len(found.degara) > 20
     assert found.key is not None

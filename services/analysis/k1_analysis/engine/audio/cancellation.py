@@ -1,4 +1,4 @@
-"""Whether the mean of a song's channels is the song: stereo whose sides cancel leaves nothing of it.
+"""Finds songs whose channels cancel each other in their mean, and the channel to use instead.
 
 A channel carries everything that lies in the difference of the channels, and everything that lies in their mean.
 """
@@ -12,11 +12,11 @@ from k1_analysis.engine.audio.framing import HOP, Floats
 from k1_analysis.engine.audio.resampling import channels_of
 
 CANCELLING = 0.1
-"""Onsets this many times weaker in the mean than channels without any relation would leave them are cancelled."""
+"""Onsets are cancelled if the mean holds less than this share of what unrelated channels would leave there."""
 CANCELLED_SHARE = 0.25
-"""The share of a song's onsets that must be cancelled before one channel stands for all."""
+"""Share of a song's cancelled onsets from which one channel is used instead of the mean."""
 STRUCK = 2.0
-"""Power that grows by this factor is struck; tones that beat against each other stay below."""
+"""Growth of power that marks an onset; tones that beat against each other stay below it."""
 _SPAN = 4
 """Hops over which power is compared: 40 ms, longer than the beating of two notes of a chord."""
 _BLOCK_FRAMES = 5
@@ -30,7 +30,7 @@ class CancellationMeter:
     _mean: list[float] = field(default_factory=list[float])
 
     def push(self, frame: AudioFrame) -> None:
-        """Look at an interleaved float32 frame of about a second; the number of channels never changes."""
+        """Add an interleaved float32 frame of about a second; the number of channels never changes."""
         if frame.layout.nb_channels == 1 or frame.samples < 3 * _SPAN * HOP:
             return
         samples = channels_of(frame)
@@ -39,7 +39,7 @@ class CancellationMeter:
         self._mean.append(float(_onset_power(mean)[0]))
 
     def stronger_channel(self) -> int | None:
-        """Return the channel to use instead of the mean; None where the mean will do."""
+        """Return the channel to use instead of the mean; None if the mean is fine."""
         if not self._channels:
             return None
         starts = np.arange(0, len(self._mean), _BLOCK_FRAMES)
@@ -53,7 +53,7 @@ class CancellationMeter:
 
 
 def _onset_power(samples: Floats) -> Floats:
-    """(channels,) sum of the jumps in power of the first difference of (samples, channels)."""
+    """Return (channels,) sum of the jumps in power of the first difference of (samples, channels)."""
     hops = (len(samples) - 1) // HOP
     steps = np.diff(samples[: hops * HOP + 1], axis=0).reshape(hops, HOP, samples.shape[1])
     power = np.cumsum(np.einsum("ijk,ijk->ik", steps, steps, dtype=np.float64), axis=0)

@@ -1,4 +1,4 @@
-"""Any container and codec that libav reads, to mono float32 at 44.1 kHz.
+"""Decodes any container and codec that libav reads to mono float32 at 44.1 kHz.
 
 Essentia's own loaders are never used: they crash the interpreter on some files and keep the delay that
 encoders add. `k1_audio` removes that delay, so time zero is the first sample that the producer rendered.
@@ -16,26 +16,26 @@ from av.audio.frame import AudioFrame
 
 from k1_analysis.engine.audio.cancellation import CancellationMeter
 from k1_analysis.engine.audio.framing import SAMPLE_RATE_HZ, Floats
-from k1_analysis.engine.audio.resampling import cleaned, loudest, mono, resampled
+from k1_analysis.engine.audio.resampling import loudest, mono, resample, silence_damage
 from k1_analysis.engine.errors import EngineError
 from k1_analysis.engine.limits import Limits
-from k1_audio.encoder_delay import Start
+from k1_audio.encoder_delay import MusicStart
 from k1_audio.reader import TOLERANCE_S, AudioReader, Losses, ReadError
 
 BLOCK = 10 * SAMPLE_RATE_HZ
 SHORTFALL_S = 1.0
 SHORTFALL_SHARE = 0.01
-"""Decoding less than the container declares by more than both of these is called truncated."""
+"""A file is truncated if it decodes to less than its container declares, by more than both of these."""
 DAMAGE_WEIGHT = 3.0
-"""A third of the music lost leaves nothing to be confident of."""
+"""Factor from the lost share of the music to the lost confidence: after a third is lost, none is left."""
 SHIFTED_S = 0.035
-"""Half the window in which a beat counts as found: beats behind a longer gap may lie beside the music."""
+"""Half the window in which a beat counts as found: beats after a longer gap may be out of time with the music."""
 SHIFTED_TRUST = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
-    """What became of a file once its last sample was read."""
+class DecodingReport:
+    """What is known of a file after its last sample was read."""
 
     codec: str
     container: str
@@ -43,14 +43,14 @@ class Decoded:
     channels: int
     sample_offset: int
     """Samples that were removed in front of the music."""
-    start: Start
+    start: MusicStart
     """Whether the file says where its music starts."""
     declared_s: float | None
-    """What the file declares, if whoever wrote it had counted."""
+    """The declared length in seconds, if the program that wrote it had counted."""
     duration_s: float
     pcm_sha256: str
     peak: float
-    """Of the loudest channel."""
+    """The peak of the loudest channel."""
     not_finite: int
     """Samples that were NaN, infinite or absurdly loud and were silenced."""
     losses: Losses
@@ -65,24 +65,24 @@ class Decoded:
 
     @property
     def damage(self) -> float:
-        """The share of the music that could not be decoded, 0..1."""
+        """Return the share of the music that could not be decoded, 0..1."""
         lost_s = self.losses.seconds + self.not_finite / max(1, self.channels) / SAMPLE_RATE_HZ
         return min(1.0, lost_s / max(self.duration_s, lost_s, 1e-9))
 
     @property
     def trust(self) -> float:
-        """What a confidence in beats is worth on damaged audio, as a factor 0..1."""
+        """Return the factor 0..1 for confidences in beats: less than 1 if the audio is damaged."""
         kept = max(0.0, 1 - DAMAGE_WEIGHT * self.damage)
         return min(kept, SHIFTED_TRUST) if self.losses.shift_s > SHIFTED_S else kept
 
 
 class AudioSource:
-    """One file being decoded once, from first to last sample. A context manager.
+    """Decodes one file once, from first to last sample. A context manager.
 
     Args:
         path: the file.
-        limits: how much to accept.
-        channel: what the mono signal is: the mean of all channels, or this one.
+        limits: the greatest length to accept.
+        channel: the channel to use as the mono signal; None for the mean of all channels.
 
     Raises:
         EngineError: `decode_failed` when libav cannot read the file, `unsupported` when it holds no audio
@@ -108,7 +108,7 @@ class AudioSource:
 
     @property
     def declared_s(self) -> float | None:
-        """How long the file is likely to be."""
+        """Return the probable length of the file in seconds; None if unknown."""
         return self._reader.facts.declared_s
 
     def __enter__(self) -> Self:
@@ -123,15 +123,15 @@ class AudioSource:
         self._reader.close()
 
     def blocks(self) -> Iterator[tuple[Floats, list[AudioFrame]]]:
-        """Yield mono blocks of BLOCK samples (the last is shorter) with the frames that they came from.
+        """Yield mono blocks of BLOCK samples (the last is shorter) with the frames that contain them.
 
         The frames are interleaved float32 at 44.1 kHz with the file's own channels: what a loudness meter needs.
         """
         frames: list[AudioFrame] = []
         parts: list[Floats] = []
         held = 0
-        for received in resampled(self._reader.frames()):
-            frame, damaged = cleaned(received)
+        for received in resample(self._reader.frames()):
+            frame, damaged = silence_damage(received)
             self._not_finite += damaged
             self._peak = max(self._peak, loudest(frame))
             frames.append(frame)
@@ -146,23 +146,23 @@ class AudioSource:
         if not self._samples:
             raise EngineError("decode_failed", "The file holds no decodable audio.")
 
-    def decoded(self) -> Decoded:
-        """The account of the decoding, once `blocks` is exhausted."""
-        reader, facts = self._reader, self._reader.facts
-        return Decoded(
-            codec=facts.decoder,
-            container=facts.container,
-            sample_rate_hz=facts.sample_rate_hz or SAMPLE_RATE_HZ,
-            channels=facts.channels,
+    def decoded(self) -> DecodingReport:
+        """Return the report of the decoding, after `blocks` is exhausted."""
+        reader, info = self._reader, self._reader.facts
+        return DecodingReport(
+            codec=info.decoder,
+            container=info.container,
+            sample_rate_hz=info.sample_rate_hz or SAMPLE_RATE_HZ,
+            channels=info.channels,
             sample_offset=reader.removed,
             start=reader.start,
-            declared_s=facts.declared_s if facts.exact else None,
+            declared_s=info.declared_s if info.exact else None,
             duration_s=self._samples / SAMPLE_RATE_HZ,
             pcm_sha256=self._digest.hexdigest(),
             peak=self._peak,
             not_finite=self._not_finite,
             losses=reader.losses,
-            audio_streams=facts.audio_streams,
+            audio_streams=info.audio_streams,
         )
 
     def _finished(self, block: Floats) -> Floats:
@@ -179,14 +179,14 @@ class AudioSource:
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """A whole decoded file."""
+    """The samples of a whole file, and the report of its decoding."""
 
     samples: Floats
-    decoded: Decoded
+    decoded: DecodingReport
 
 
 def decode(path: Path, limits: Limits | None = None, channel: int | None = None) -> Audio:
-    """The whole of `path` in memory: for plots and experiments; the pipeline streams instead."""
+    """Return the whole of `path` in memory, for plots and experiments; the pipeline streams instead."""
     meter, blocks = CancellationMeter(), list[Floats]()
     with AudioSource(path, limits or Limits(), channel) as source:
         for block, frames in source.blocks():

@@ -1,4 +1,4 @@
-"""Frame-wise features from one short-time Fourier transform.
+"""Computes frame-wise features from one short-time Fourier transform.
 
 Window 2048, hop 441 at 44.1 kHz: 100 frames a second. The log spectrum feeds the learned activation, its
 half-wave rectified difference is the onset function (SuperFlux: Böck and Widmer, DAFx 2013), and the same
@@ -45,7 +45,7 @@ _BLOCK = 1000
 _SUPERFLUX_LAG = 2
 _SUPERFLUX_BANDS = 3
 _ROUNDING = 1e-6
-"""What float32 leaves of a power that an offset was taken from."""
+"""Relative rounding error of float32 in a power after an offset was subtracted."""
 _EPSILON = 1e-10
 
 
@@ -59,14 +59,14 @@ class Filterbank:
     """(bands,)"""
 
     def select(self, low_hz: float, high_hz: float) -> slice:
-        """The bands whose centre lies in [low_hz, high_hz)."""
+        """Return the slice of the bands whose centre is in [low_hz, high_hz)."""
         first, last = np.searchsorted(self.centres_hz, (low_hz, high_hz))
         return slice(int(first), int(last))
 
 
 @cache
 def filterbank() -> Filterbank:
-    """The 82 bands that the shipped network was trained on: changing them means training again."""
+    """Return the 82 filters that the shipped network was trained on: if they change, train it again."""
     octaves = np.log2(HIGHEST_HZ / LOWEST_HZ)
     edges_hz = LOWEST_HZ * 2 ** (np.arange(int(np.ceil(octaves * BANDS_PER_OCTAVE)) + 2) / BANDS_PER_OCTAVE)
     bins = np.unique(np.round(edges_hz * WINDOW / SAMPLE_RATE_HZ).astype(int))
@@ -80,7 +80,7 @@ def filterbank() -> Filterbank:
 
 @dataclass(frozen=True, slots=True)
 class Envelopes:
-    """What a map shows over time: P = ceil(T / FRAMES_PER_POINT) points, 20 a second."""
+    """The curves of a map: P = ceil(T / FRAMES_PER_POINT) points, 20 a second."""
 
     bands: Floats
     """(P, 3) root of the mean power in ENVELOPE_BANDS_HZ: 1.0 is a full-scale square wave."""
@@ -93,7 +93,7 @@ class Envelopes:
     flatness: Floats
     """(P,) geometric over arithmetic mean of the power, 0..1: noise is near 1."""
     rolloff_hz: Floats
-    """(P,) below which ROLLOFF_SHARE of the power lies."""
+    """(P,) frequency below which ROLLOFF_SHARE of the power lies."""
     flux: Floats
     """(P,) mean of the SuperFlux over all bands."""
 
@@ -108,12 +108,12 @@ class Features:
     """(T, 4) SuperFlux in ONSET_BANDS_HZ, >= 0."""
     attack: Floats
     """(3 T,) power of the samples' first difference in steps of ATTACK_HOP, the first centred one step before
-    time zero: where the energy of an onset comes in, three times finer than the frames."""
+    time zero. It shows where the energy of an onset begins, three times finer than the frames."""
     envelopes: Envelopes
 
 
 class FeatureExtractor:
-    """Features of a stream of mono float32 samples at 44.1 kHz, finite, pushed in blocks of any size."""
+    """Extracts features from mono float32 samples at 44.1 kHz (finite), pushed in blocks of any size."""
 
     def __init__(self) -> None:
         self._cutter = FrameCutter(WINDOW, HOP, _BLOCK)
@@ -127,14 +127,14 @@ class FeatureExtractor:
             self._add(windows)
 
     def finish(self) -> Features:
-        """The features of everything pushed; the extractor is spent."""
+        """Return the features of everything pushed; the extractor cannot be used again."""
         for windows in self._cutter.finish():
             self._add(windows)
         log_bands = self._log_bands.finish()
         levels = np.concatenate(self._frame_levels)
         shape = np.concatenate(self._shapes)
         del self._frame_levels, self._shapes
-        _play_louder(log_bands, float(levels[:, 4].max()))
+        _raise_level(log_bands, float(levels[:, 4].max()))
         onsets, flux = _onsets(log_bands)
         starts = np.arange(0, len(levels), FRAMES_PER_POINT)
         levels[:, 3] = _without_offset(levels[:, 3], levels[:, 5])
@@ -159,14 +159,14 @@ class FeatureExtractor:
 
 
 def extract(samples: Floats) -> Features:
-    """Every feature of `samples` (mono float32 at 44.1 kHz, finite)."""
+    """Return every feature of `samples` (mono float32 at 44.1 kHz, finite)."""
     extractor = FeatureExtractor()
     extractor.push(samples)
     return extractor.finish()
 
 
 def log_spectrogram(samples: Floats) -> Floats:
-    """(T, 82) float32: log10(1 + 10 * filtered magnitude) of mono samples at 44.1 kHz."""
+    """Return (T, 82) float32: log10(1 + 10 * filtered magnitude) of mono samples at 44.1 kHz."""
     cutter = FrameCutter(WINDOW, HOP, _BLOCK)
     bank = filterbank().weights
     blocks = [_compress(_magnitudes(windows) @ bank) for windows in _all_windows(cutter, samples)]
@@ -174,7 +174,7 @@ def log_spectrogram(samples: Floats) -> Floats:
 
 
 def superflux(log_bands: Floats) -> Floats:
-    """(T, bands) >= 0: rise over two frames ago, after a maximum filter that forgives vibrato."""
+    """Return (T, bands) >= 0: the rise over two frames, after a maximum filter that tolerates vibrato."""
     rise = np.zeros_like(log_bands)
     if len(log_bands) > _SUPERFLUX_LAG:
         before = maximum_filter1d(log_bands[:-_SUPERFLUX_LAG], _SUPERFLUX_BANDS, axis=1)
@@ -183,7 +183,7 @@ def superflux(log_bands: Floats) -> Floats:
 
 
 def point_means(values: Floats) -> Floats:
-    """(P, ...) means over FRAMES_PER_POINT frames; the last point may cover fewer."""
+    """Return (P, ...) means over FRAMES_PER_POINT frames; the last point may cover fewer."""
     starts = np.arange(0, len(values), FRAMES_PER_POINT)
     counts = np.diff(np.append(starts, len(values))).astype(np.float32)
     sums = np.add.reduceat(values, starts, axis=0)
@@ -208,7 +208,7 @@ def _compress(magnitude: Floats) -> Floats:
     return np.log10(1 + COMPRESSION * magnitude)
 
 
-def _play_louder(log_bands: Floats, peak: float) -> None:
+def _raise_level(log_bands: Floats, peak: float) -> None:
     """Raise the log spectrum of a song with a low peak, in place: the compression depends on the level."""
     if not 0 < peak < QUIETEST_PEAK:
         return
@@ -218,7 +218,7 @@ def _play_louder(log_bands: Floats, peak: float) -> None:
 
 
 def _onsets(log_bands: Floats) -> tuple[Floats, Floats]:
-    """(T, 4) onset functions and (T,) mean flux, block by block."""
+    """Return the (T, 4) onset functions and the (T,) mean flux, computed block by block."""
     bank = filterbank()
     onsets = np.empty((len(log_bands), len(ONSET_BANDS_HZ)), np.float32)
     flux = np.empty(len(log_bands), np.float32)
@@ -233,7 +233,7 @@ def _onsets(log_bands: Floats) -> tuple[Floats, Floats]:
 
 
 def _levels(magnitude: Floats, windows: Floats) -> Floats:
-    """(frames, 6): power in three bands; power, peak and mean of the hop-sized centre of each window."""
+    """Return (frames, 6): power in three bands; power, peak and mean of the hop-sized centre of each window."""
     frequencies = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE_HZ)
     out = np.empty((len(magnitude), 6), np.float32)
     # Parseval for a one-sided spectrum of a windowed frame.
@@ -250,23 +250,23 @@ def _levels(magnitude: Floats, windows: Floats) -> Floats:
 
 
 def _without_offset(power: Floats, means: Floats) -> Floats:
-    """Return the power around a constant offset, which is no sound: beside it silence is silence."""
+    """Return the power without that of a constant offset, which is not sound and would hide silence."""
     offset = float(np.median(means))
     left = power - 2 * offset * means + offset**2
     left[left < _ROUNDING * power] = 0
-    # Digital silence put beside music with an offset has none: removing it may only make a frame quieter.
+    # Digital silence next to music with an offset has no offset: the removal may only make a frame quieter.
     return np.minimum(power, left)
 
 
 def _attack(windows: Floats) -> Floats:
-    """(ATTACK_STEPS * frames,) power of the first difference in each part of the windows' centres."""
+    """Return (ATTACK_STEPS * frames,): power of the first difference in each part of the windows' centres."""
     first = (WINDOW - HOP) // 2
     step = np.diff(windows[:, first - 1 : first + HOP], axis=1).reshape(-1, ATTACK_HOP)
     return np.einsum("ij,ij->i", step, step) / ATTACK_HOP
 
 
 def _shape(magnitude: Floats) -> Floats:
-    """(frames, 3): centroid in Hz, flatness and roll-off in Hz; zeros where there is no sound."""
+    """Return (frames, 3): centroid in Hz, flatness and roll-off in Hz; zeros where there is no sound."""
     power = magnitude**2
     total = power.sum(axis=1)
     frequencies = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE_HZ).astype(np.float32)
@@ -274,5 +274,5 @@ def _shape(magnitude: Floats) -> Floats:
     flatness = np.exp(np.log(power + _EPSILON).mean(axis=1)) / (total / power.shape[1] + _EPSILON)
     below = (np.cumsum(power, axis=1) < ROLLOFF_SHARE * total[:, None]).sum(axis=1)
     rolloff = frequencies[below.clip(max=len(frequencies) - 1)]
-    heard = (total > _EPSILON).astype(np.float32)
-    return np.stack([centroid, flatness.clip(0, 1), rolloff], axis=1) * heard[:, None]
+    audible = (total > _EPSILON).astype(np.float32)
+    return np.stack([centroid, flatness.clip(0, 1), rolloff], axis=1) * audible[:, None]

@@ -1,4 +1,4 @@
-"""The engine's common clock: sample rate, hop and frame rate of every frame-wise feature.
+"""Sample rate, hop and frame rate that all features share, and the cutting of samples into frames.
 
 Frame `i` of a feature is centred on sample `i * HOP`, so its time is `i / FRAME_RATE_HZ` seconds.
 """
@@ -17,27 +17,27 @@ Floats = NDArray[np.float32]
 """Samples and features are float32 throughout: half the memory of float64 and precise enough."""
 Seconds = NDArray[np.float64]
 """Times in seconds from the first decoded sample."""
-_ROOM = 1 << 17
-"""Rows of 20 minutes: memory that is not written to costs nothing."""
+_INITIAL_ROWS = 1 << 17
+"""Rows of 20 minutes. Memory that is not written to costs nothing."""
 
 
 class RowBuffer:
-    """Rows appended block by block. Joining a list of blocks at the end would need twice the memory."""
+    """Collects rows block by block. Joining a list of blocks at the end would need twice the memory."""
 
     def __init__(self, columns: int) -> None:
-        self._rows = np.empty((_ROOM, columns), np.float32)
+        self._rows = np.empty((_INITIAL_ROWS, columns), np.float32)
         self._used = 0
 
     def append(self, block: Floats) -> None:
         """Copy the (n, columns) rows to the end."""
         needed = self._used + len(block)
         if needed > len(self._rows):
-            self._rows.resize((needed + _ROOM, self._rows.shape[1]), refcheck=False)
+            self._rows.resize((needed + _INITIAL_ROWS, self._rows.shape[1]), refcheck=False)
         self._rows[self._used : needed] = block
         self._used = needed
 
     def finish(self) -> Floats:
-        """(N, columns) everything appended; the buffer is spent."""
+        """Return the (N, columns) rows that were appended; the buffer cannot be used again."""
         rows = self._rows[: self._used]
         del self._rows
         return rows
@@ -64,7 +64,7 @@ class FrameCutter:
             yield self._take(self._block)
 
     def finish(self) -> Iterator[Floats]:
-        """Yield the rest, the last window centred on or before the last sample."""
+        """Yield the rest; the last window is centred on or before the last sample."""
         self._pending = np.pad(self._pending, (0, self._window))
         while left := 1 + self._received // self._hop - self._cut:
             yield self._take(min(left, self._block))

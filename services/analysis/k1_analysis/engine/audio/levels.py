@@ -1,4 +1,4 @@
-"""Silence, dynamics and the loudest moments, from the level envelope."""
+"""Finds silences, dynamic range and the loudest moments in the level envelope."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ from k1_contracts.genesis import ENVELOPE_RATE_HZ
 SILENCE_DBFS = -60.0
 """Quieter than this is silence, unless the whole song is quiet."""
 SILENCE_EDGE_S = 1 / ENVELOPE_RATE_HZ
-"""How far a beat may stand inside a marked silence: its edges are known no finer than a point of the envelope, and
-the beat that ends it is often found a frame early."""
+"""How far a beat may be inside a marked silence: the edges are no finer than a point of the envelope, and the beat
+that ends a silence is often found a frame early."""
 _BELOW_LOUDEST_DB = 50.0
 _SHORTEST_SILENCE_S = 0.5
 _LOWEST_DBFS = -90.0
@@ -22,13 +22,13 @@ _PEAK_PERCENTILE = 90
 
 
 def decibels(levels: Floats) -> Floats:
-    """Decibels relative to full scale, not below _LOWEST_DBFS."""
+    """Return the levels in decibels relative to full scale, not below _LOWEST_DBFS."""
     floor = np.float32(10 ** (_LOWEST_DBFS / 20))
     return 20 * np.log10(np.maximum(levels, floor))
 
 
 def mean_db(rms: Floats, starts: Seconds, ends: Seconds) -> Seconds:
-    """(n,) decibels of the mean power from each start to its end, at least one point long."""
+    """Return (n,) decibels of the mean power from each start to its end, at least one point long."""
     power = np.concatenate([[0.0], np.cumsum(rms.astype(np.float64) ** 2)])
     first = (starts * ENVELOPE_RATE_HZ).astype(int).clip(0, len(rms) - 1)
     last = np.maximum((ends * ENVELOPE_RATE_HZ).astype(int), first + 1).clip(max=len(rms))
@@ -37,12 +37,12 @@ def mean_db(rms: Floats, starts: Seconds, ends: Seconds) -> Seconds:
 
 
 def silence_threshold_db(rms: Floats) -> float:
-    """SILENCE_DBFS, or 50 dB below the loudest moment of a song that is quieter than most."""
+    """Return SILENCE_DBFS, or 50 dB below the loudest moment of a song that is quieter than most."""
     return min(SILENCE_DBFS, float(decibels(rms).max()) - _BELOW_LOUDEST_DB)
 
 
-def silences(envelopes: Envelopes, duration_s: float) -> list[tuple[float, float]]:
-    """(start, end) in seconds of every silence of half a second and more."""
+def find_silences(envelopes: Envelopes, duration_s: float) -> list[tuple[float, float]]:
+    """Return (start, end) in seconds of every silence of half a second and more."""
     quiet = decibels(envelopes.rms) <= max(silence_threshold_db(envelopes.rms), _LOWEST_DBFS)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]]).astype(np.int8)))
     spans = edges.reshape(-1, 2) / ENVELOPE_RATE_HZ
@@ -54,8 +54,8 @@ def silences(envelopes: Envelopes, duration_s: float) -> list[tuple[float, float
 
 
 @dataclass(frozen=True, slots=True)
-class Sounding:
-    """When a song sounds, in seconds: from `start_s` to `end_s`, less the silences between them."""
+class AudibleRange:
+    """The time in which a song sounds, in seconds: from `start_s` to `end_s` without the silences between."""
 
     start_s: float
     end_s: float
@@ -63,7 +63,7 @@ class Sounding:
     """The silences that the map marks, in order."""
 
     def covers(self, times: Seconds) -> NDArray[np.bool_]:
-        """Return which of the times lie in the sound, or within SILENCE_EDGE_S of it."""
+        """Return (n,): whether each time is in the audible part, or within SILENCE_EDGE_S of it."""
         inside = (times >= self.start_s - SILENCE_EDGE_S) & (times <= self.end_s + SILENCE_EDGE_S)
         if not self.silences:
             return inside
@@ -73,25 +73,25 @@ class Sounding:
         return inside & ~((last >= 0) & silent)
 
 
-def sounding(spans: list[tuple[float, float]], duration_s: float) -> Sounding:
-    """Return when the song sounds, from its silences; from 0 to 0 if it never does."""
+def find_audible(spans: list[tuple[float, float]], duration_s: float) -> AudibleRange:
+    """Return the audible range of a song with these silences; 0 to 0 for a silent song."""
     start, end = 0.0, duration_s
     if spans and spans[0][0] == 0:
         start = spans[0][1]
     if spans and spans[-1][1] >= duration_s - 1 / ENVELOPE_RATE_HZ:
         end = spans[-1][0]
-    return Sounding(start, end, spans) if end > start else Sounding(0.0, 0.0, spans)
+    return AudibleRange(start, end, spans) if end > start else AudibleRange(0.0, 0.0, spans)
 
 
 def dynamic_range_db(envelopes: Envelopes) -> float:
-    """Decibels between the 95th and the 10th percentile of the level, silence left out."""
+    """Return the decibels between the 95th and the 10th percentile of the level, without silence."""
     level = decibels(envelopes.rms)
-    heard = level[level > silence_threshold_db(envelopes.rms)]
-    return float(np.subtract(*np.percentile(heard, [95, 10]))) if len(heard) else 0.0
+    audible = level[level > silence_threshold_db(envelopes.rms)]
+    return float(np.subtract(*np.percentile(audible, [95, 10]))) if len(audible) else 0.0
 
 
 def loudest_moments(envelopes: Envelopes) -> Seconds:
-    """(N, 2) time in seconds and level of local maxima in the top tenth, a second apart or more."""
+    """Return (N, 2): time in seconds and level of local maxima in the top tenth, at least a second apart."""
     reach = int(_PEAK_SPACING_S * ENVELOPE_RATE_HZ)
     rms = envelopes.rms
     floor = max(float(np.percentile(rms, _PEAK_PERCENTILE)), 10 ** (SILENCE_DBFS / 20))

@@ -1,4 +1,4 @@
-"""Loudness by EBU R128 (ITU-R BS.1770): integrated, range, short-term and true peak, with libav's meter."""
+"""Measures loudness by EBU R128 (ITU-R BS.1770) with libav's meter: integrated, range, short-term and true peak."""
 
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -15,13 +15,13 @@ from k1_contracts.genesis import LOUDNESS_RATE_HZ
 
 SHORT_TERM_S = 3
 SILENCE_LUFS = -70.0
-"""The absolute gate of BS.1770: nothing quieter is measured."""
+"""The absolute gate of BS.1770: quieter audio is not measured."""
 _STANDARD_CHANNELS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Loudness:
-    """Levels of a whole song."""
+    """Loudness of a whole song."""
 
     integrated_lufs: float | None
     """None when nothing exceeds the gate."""
@@ -29,8 +29,8 @@ class Loudness:
     true_peak_dbtp: float | None
     """None for digital silence."""
     short_term_lufs: Floats
-    """(N,) of the last three seconds, 10 points a second, not below SILENCE_LUFS: point i is of the SHORT_TERM_S
-    from i / 10 s. Empty for a song shorter than that."""
+    """(N,) loudness of the last three seconds, 10 points a second, not below SILENCE_LUFS: point i covers SHORT_TERM_S
+    from i / 10 s. Empty for a shorter song."""
 
 
 @dataclass(slots=True)
@@ -42,15 +42,15 @@ class LoudnessMeter:
     _last: dict[str, str] = field(default_factory=dict[str, str])
 
     def push(self, frame: AudioFrame) -> None:
-        # Beyond 7.1 no weights are standardised, so the meter hears the mean of the channels.
-        heard = mono_frame(frame) if frame.layout.nb_channels > _STANDARD_CHANNELS else frame
+        # Beyond 7.1 no weights are standardised, so the meter gets the mean of the channels.
+        metered = mono_frame(frame) if frame.layout.nb_channels > _STANDARD_CHANNELS else frame
         if self._graph is None:
-            self._graph = _graph(heard)
-        self._graph.push(heard)
+            self._graph = _graph(metered)
+        self._graph.push(metered)
         self._drain()
 
     def finish(self) -> Loudness:
-        """The levels of everything pushed; the meter is spent."""
+        """Return the loudness of everything pushed; the meter cannot be used again."""
         if self._graph is not None:
             self._graph.push(None)
             self._drain()

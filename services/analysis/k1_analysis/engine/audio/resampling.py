@@ -1,7 +1,7 @@
-"""Frames of any format to interleaved float32 at 44.1 kHz, and those to mono.
+"""Converts frames of any format to interleaved float32 at 44.1 kHz, and those to mono.
 
-Interleaved on purpose: reading the planes of a planar frame with more than eight channels through PyAV 18
-reads beyond an array and crashes the interpreter.
+The frames are interleaved on purpose: reading the planes of a planar frame with more than eight channels through PyAV
+18 reads beyond an array and crashes the interpreter.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,19 +14,19 @@ from av.error import FFmpegError
 from k1_analysis.engine.audio.framing import SAMPLE_RATE_HZ, Floats
 from k1_analysis.engine.errors import EngineError
 
-MOST_CHANNELS = 64
-"""What libav's resampler takes; files with more are mixed before it."""
+MAX_CHANNELS = 64
+"""The most channels that libav's resampler accepts; files with more are mixed to mono before it."""
 LOUDEST = 16.0
 """Samples beyond +-16 (24 dB over full scale) are damage, not music."""
 FRAME_SIZE = SAMPLE_RATE_HZ
-"""Frames of a second, not of the codec's few milliseconds, keep the cost of looking at each one small."""
+"""Frames of a second instead of a codec's few milliseconds keep the cost per frame small."""
 _FORMAT = "flt"
 
 
-def resampled(frames: Iterable[AudioFrame]) -> Iterator[AudioFrame]:
+def resample(frames: Iterable[AudioFrame]) -> Iterator[AudioFrame]:
     """Yield interleaved float32 frames at 44.1 kHz with the channels of the first frame.
 
-    Chained streams may change their format in the middle: a new resampler takes over.
+    A chained stream may change its format in the middle: then a new resampler is used.
 
     Raises:
         EngineError: `unsupported` for a channel layout that libav cannot convert.
@@ -35,7 +35,7 @@ def resampled(frames: Iterable[AudioFrame]) -> Iterator[AudioFrame]:
     shape: tuple[str, str, int] | None = None
     layout: str | None = None
     for received in frames:
-        frame = _mixed(received) if received.layout.nb_channels > MOST_CHANNELS else received
+        frame = _mixed(received) if received.layout.nb_channels > MAX_CHANNELS else received
         if shape != (shape := (frame.format.name, frame.layout.name, frame.sample_rate)):
             yield from _flush(resampler)
             layout = layout or frame.layout.name
@@ -48,10 +48,10 @@ def resampled(frames: Iterable[AudioFrame]) -> Iterator[AudioFrame]:
     yield from _flush(resampler)
 
 
-def cleaned(frame: AudioFrame) -> tuple[AudioFrame, int]:
-    """An interleaved float32 frame without damage, and how many values were silenced.
+def silence_damage(frame: AudioFrame) -> tuple[AudioFrame, int]:
+    """Return an interleaved float32 frame with damaged values set to 0, and the number of those values.
 
-    Values that are NaN, infinite or beyond +-LOUDEST hang or poison whatever measures them later.
+    Values that are NaN, infinite or beyond +-LOUDEST would block or falsify later measurements.
     """
     samples = frame.to_ndarray()
     usable = np.abs(samples) <= LOUDEST  # False for NaN as well
@@ -62,18 +62,18 @@ def cleaned(frame: AudioFrame) -> tuple[AudioFrame, int]:
 
 
 def loudest(frame: AudioFrame) -> float:
-    """The peak of all channels of an interleaved float32 frame."""
+    """Return the peak of all channels of an interleaved float32 frame."""
     samples = frame.to_ndarray()
     return float(max(samples.max(), -samples.min())) if samples.size else 0.0
 
 
 def channels_of(frame: AudioFrame) -> Floats:
-    """(samples, channels) of an interleaved float32 frame."""
+    """Return (samples, channels) of an interleaved float32 frame."""
     return np.asarray(frame.to_ndarray(), np.float32).reshape(-1, frame.layout.nb_channels)
 
 
 def mono(frame: AudioFrame, channel: int | None = None) -> Floats:
-    """(samples,) mean over the channels of an interleaved float32 frame, or one of them."""
+    """Return (samples,): the mean over the channels of an interleaved float32 frame, or one of them."""
     interleaved = channels_of(frame)
     if channel is not None or interleaved.shape[1] == 1:
         return interleaved[:, channel or 0].copy()
@@ -81,12 +81,12 @@ def mono(frame: AudioFrame, channel: int | None = None) -> Floats:
 
 
 def mono_frame(frame: AudioFrame) -> AudioFrame:
-    """`mono` as a frame."""
+    """Return the mean over the channels as a mono frame."""
     return _frame(mono(frame)[None, :], "mono", frame.sample_rate)
 
 
 def _mixed(frame: AudioFrame) -> AudioFrame:
-    """The mean of very many channels as a mono frame."""
+    """Return the mean of very many channels as a mono frame."""
     if frame.format.is_planar:
         raise EngineError("unsupported", f"{frame.layout.nb_channels} planar channels cannot be read.")
     stored = frame.to_ndarray()

@@ -1,7 +1,7 @@
-"""Pitch and timbre ten times a second, from windows long enough to tell the notes of a bass apart.
+"""Computes pitch and timbre ten times a second, from windows long enough to separate the notes of a bass.
 
 The features of `features.py` need short windows for timing; chroma needs long ones (8192 samples, 5.4 Hz
-apart). Every tenth of a second is enough for harmony, so this second transform costs a tenth of the first.
+apart). Ten frames a second are enough for harmony, so this second transform costs a tenth of the first.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _BLOCK = 100
 
 @dataclass(frozen=True, slots=True)
 class Tonal:
-    """N frames, 10 a second."""
+    """Tonal features of N frames, 10 a second."""
 
     chroma: Floats
     """(N, 12) from C upwards."""
@@ -38,7 +38,7 @@ class Tonal:
 
 
 class TonalExtractor:
-    """Tonal features of a stream of mono float32 samples at 44.1 kHz."""
+    """Extracts tonal features from mono float32 samples at 44.1 kHz, pushed in blocks."""
 
     def __init__(self) -> None:
         self._cutter = FrameCutter(WINDOW, HOP, _BLOCK)
@@ -49,7 +49,7 @@ class TonalExtractor:
             self._rows.append(_rows(windows))
 
     def finish(self) -> Tonal:
-        """The features of everything pushed; the extractor is spent."""
+        """Return the features of everything pushed; the extractor cannot be used again."""
         self._rows.extend(_rows(windows) for windows in self._cutter.finish())
         rows = np.concatenate(self._rows)
         return Tonal(
@@ -60,7 +60,7 @@ class TonalExtractor:
 
 
 def beat_means(frames: Floats, beats: Seconds) -> Floats:
-    """(len(beats), columns) mean of `frames` from each beat to the next; the last spans a median interval."""
+    """Return (len(beats), columns): mean of `frames` from each beat to the next; the last spans a median interval."""
     if not len(beats):
         return np.empty((0, frames.shape[1]), np.float32)
     interval = float(np.median(np.diff(beats))) if len(beats) > 1 else 0.5
@@ -86,7 +86,7 @@ def _window() -> Floats:
 
 @cache
 def _pitch_weights() -> Floats:
-    """(bins, 24): chroma, then bass chroma; a bin counts for both semitones that it lies between."""
+    """Return (bins, 24): weights of chroma, then of bass chroma; a bin counts for both semitones around it."""
     frequencies = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE_HZ)
     semitones = 69 + 12 * np.log2(np.maximum(frequencies, 1) / 440)
     weights = np.zeros((len(frequencies), 2 * PITCH_CLASSES), np.float32)
@@ -101,10 +101,10 @@ def _pitch_weights() -> Floats:
 
 @cache
 def _mel_weights() -> Floats:
-    """(bins, 30) triangles evenly spaced on the mel scale."""
+    """Return (bins, 30) triangles evenly spaced on the mel scale."""
     frequencies = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE_HZ)
     mels = np.linspace(0, 2595 * np.log10(1 + _MEL_HIGHEST_HZ / 700), _MEL_BANDS + 2)
     edges = 700 * (10 ** (mels / 2595) - 1)
-    rising = (frequencies[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    sorted_beats = (frequencies[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - frequencies[:, None]) / (edges[2:] - edges[1:-1])
-    return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+    return np.maximum(0, np.minimum(sorted_beats, falling)).astype(np.float32)

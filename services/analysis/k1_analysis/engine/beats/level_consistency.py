@@ -1,7 +1,7 @@
-"""One metrical level for the whole song.
+"""Keeps the beats at one metrical level for the whole song.
 
 A decoder that may choose any tempo at any time follows the fuller of two levels from part to part: the quavers of
-a busy verse, the crotchets of a sparse one. People keep to one, and so must a light show.
+a busy verse, the crotchets of a sparse one. People keep to one level, and so must a light show.
 """
 
 import numpy as np
@@ -11,21 +11,21 @@ from k1_analysis.engine.audio.framing import Floats, Seconds
 from k1_analysis.engine.beats.trackers.viterbi import TempoModel, track_beats
 
 _SAME_LEVEL = 0.15
-"""Intervals are at a level when they are this near to its own, as a share of it."""
+"""Greatest distance of an interval from a level's own interval, as a share of it."""
 _FACTORS = (2, 3)
-_LEAST_SHARE = 0.05
-"""Share of the intervals at another level below which the song keeps to one: fills and gaps are no level."""
+_MIN_SHARE = 0.05
+"""Share of the intervals at another level below which nothing is changed: fills and gaps are not a level."""
 SLOW_SHARE = 1 / 3
-"""Share of the time from which the slower level holds for all; a half-time breakdown takes less."""
+"""Share of the time from which the slower level is used for all; a half-time breakdown takes less."""
 _TEMPO_REACH = 1.35
-"""How far the tempo may wander from the level's own: less than the way to the next level."""
+"""Greatest ratio of the tempo to that of the level; the next level is further away."""
 
 
-def settled(beats: Seconds, activation: Floats, inertia: float) -> Seconds:
-    """The beats, or those decoded again at one level where they change between two within the song.
+def keep_one_level(beats: Seconds, activation: Floats, inertia: float) -> Seconds:
+    """Return the beats at one metrical level; they are decoded again if they change between two levels.
 
     Args:
-        beats: what the decoder found with a free choice of tempo, rising, in seconds.
+        beats: rising times in seconds, decoded with a free choice of tempo.
         activation: (T,) probability of a beat in each frame.
         inertia: of the tempo model.
     """
@@ -34,11 +34,11 @@ def settled(beats: Seconds, activation: Floats, inertia: float) -> Seconds:
     intervals = np.diff(beats)
     ratio = intervals / np.median(intervals)
     usual, slower, faster = _near(ratio, 1), _near_any(ratio), _near_any(1 / ratio)
-    if max(slower.mean(), faster.mean()) < _LEAST_SHARE:
+    if max(slower.mean(), faster.mean()) < _MIN_SHARE:
         return beats
     slow, fast = (slower, usual) if slower.sum() > faster.sum() else (usual, faster)
     level = slow if intervals[slow].sum() >= SLOW_SHARE * intervals.sum() else fast
-    # Whole numbers: the decoder keeps its tables for each model that it has met.
+    # Whole numbers, because the decoder caches its tables for each model.
     bpm = 60 / float(np.median(intervals[level]))
     model = TempoModel(round(bpm / _TEMPO_REACH), round(bpm * _TEMPO_REACH), inertia)
     return track_beats(activation, model)

@@ -1,4 +1,4 @@
-"""From a tracker's beats to a grid: timing refined to the onsets, tempo, and other readings of the pulse."""
+"""Refines the time of each beat: moves it to the network's peak, the attack or the onset nearby."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -11,18 +11,18 @@ from k1_analysis.engine.audio.features import ATTACK_STEPS
 from k1_analysis.engine.audio.framing import FRAME_RATE_HZ, Floats, Seconds
 
 SNAP_S = 0.03
-"""Beats move to an onset no further away than this."""
+"""Greatest distance from a beat to an onset that it is moved to."""
 TOUCH_S = 0.008
-"""A sharp attack this near to the network's peak is the sound that the network means."""
+"""A sharp attack this near to the network's peak belongs to the same sound."""
 EDGE_S = 0.02
 """A beat this much before the first sound belongs to it."""
 ATTACK_RATE_HZ = FRAME_RATE_HZ * ATTACK_STEPS
 CLEAR_ATTACK = 0.7
-"""Rise of the attack curve (3 dB) that tells a struck note from the ripple of a held one."""
+"""Rise of the attack curve (3 dB) that separates a struck note from the ripple of a held one."""
 SHARP_ATTACK = 1.5
-"""Rise (6 dB) of an attack so sharp that it tells the millisecond."""
+"""Rise (6 dB) of an attack so sharp that its time is exact to the millisecond."""
 CLEAR_ACTIVATION = 0.1
-"""Smoothed probability that tells a beat which the network hears from one that the decoder fills in."""
+"""Smoothed probability that separates a beat in the activation from one that the decoder filled in."""
 _ATTACK_SMOOTHING = 3
 _ATTACK_LEAD_S = 0.0015
 """How long before a drum's first sample the attack curve peaks (measured on drums of known position)."""
@@ -41,7 +41,7 @@ def moving_mean(values: NDArray[Number], size: int) -> NDArray[Number]:
 
 
 def onset_curve(onsets: Floats) -> Floats:
-    """(T,) one onset function from (T, 4): each band above its mean, scaled to the last seconds' spread."""
+    """Return (T,): one onset function from (T, 4), each band above its mean and scaled to its recent spread."""
     above = np.maximum(onsets - 0.6 * moving_mean(onsets, 200), 0)
     power = above**2
     floor = 1e-3 * np.sqrt(power.mean(axis=0, keepdims=True)) + 1e-9
@@ -51,7 +51,7 @@ def onset_curve(onsets: Floats) -> Floats:
 
 
 def attack_curve(attack: Floats) -> Floats:
-    """(3 T,) rise of the log power over about 10 ms from `Features.attack`: 1 is 4.3 dB.
+    """Return (3 T,): rise of the log power over about 10 ms from `Features.attack`; 1 is 4.3 dB.
 
     The log makes a quiet attack count as much as a loud one; a floor below the loudest moment nearby keeps
     the noise of near silence out.
@@ -66,12 +66,12 @@ def attack_curve(attack: Floats) -> Floats:
 
 
 def refine(beats: Seconds, activation: Floats, onsets: Floats, attacks: Floats) -> Seconds:
-    """Each beat moved by at most SNAP_S + TOUCH_S to where a sound begins.
+    """Return each beat, moved by at most SNAP_S + TOUCH_S to the start of a sound.
 
-    The network's own peak comes first: it has learned how long each instrument takes to speak, and so halves
-    the error on sampled drums, strings and voices. Where it hears nothing, the sharpest attack decides, or the
-    peak of the broader onset curve where nothing is struck; where there is none either the beat stays. At last
-    a sharp attack within TOUCH_S gives the time to the millisecond.
+    The network's peak has priority: it has learned how slowly each instrument starts, which halves the error on
+    sampled drums, strings and voices. Without such a peak the sharpest attack decides, or else the peak of the
+    broader onset curve; without that the beat stays. At the end, a sharp attack within TOUCH_S gives the time to
+    the millisecond.
 
     Args:
         beats: rising times in seconds.
@@ -81,14 +81,14 @@ def refine(beats: Seconds, activation: Floats, onsets: Floats, attacks: Floats) 
     """
     if not len(beats) or min(len(activation), len(onsets), len(attacks)) < 3:  # noqa: PLR2004  a peak needs neighbours
         return beats
-    heard = np.asarray(gaussian_filter1d(activation, 1.0), np.float32)
-    sounding = np.asarray(gaussian_filter1d(onsets, 1.0), np.float32)
-    weakest = 0.1 * float(np.sqrt((sounding**2).mean()))
-    struck = _Curve(attacks, ATTACK_RATE_HZ, _ATTACK_LEAD_S - 1 / ATTACK_RATE_HZ)
-    times = _at_peaks(beats, beats, _Curve(sounding, FRAME_RATE_HZ), SNAP_S, weakest)
-    times = _at_peaks(beats, times, struck, SNAP_S, CLEAR_ATTACK)
-    times = _at_peaks(beats, times, _Curve(heard, FRAME_RATE_HZ), SNAP_S, CLEAR_ACTIVATION)
-    return rising(_at_peaks(times, times, struck, TOUCH_S, SHARP_ATTACK))
+    smooth_activation = np.asarray(gaussian_filter1d(activation, 1.0), np.float32)
+    smooth_onsets = np.asarray(gaussian_filter1d(onsets, 1.0), np.float32)
+    weakest = 0.1 * float(np.sqrt((smooth_onsets**2).mean()))
+    attack = _Curve(attacks, ATTACK_RATE_HZ, _ATTACK_LEAD_S - 1 / ATTACK_RATE_HZ)
+    times = _at_peaks(beats, beats, _Curve(smooth_onsets, FRAME_RATE_HZ), SNAP_S, weakest)
+    times = _at_peaks(beats, times, attack, SNAP_S, CLEAR_ATTACK)
+    times = _at_peaks(beats, times, _Curve(smooth_activation, FRAME_RATE_HZ), SNAP_S, CLEAR_ACTIVATION)
+    return sorted_beats(_at_peaks(times, times, attack, TOUCH_S, SHARP_ATTACK))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class _Curve:
 
 
 def _at_peaks(beats: Seconds, otherwise: Seconds, curve: _Curve, reach_s: float, weakest: float) -> Seconds:
-    """The time of the highest peak above `weakest` within `reach_s` of each beat, else the time in `otherwise`.
+    """Return the time of the highest peak above `weakest` within `reach_s` of each beat, else that in `otherwise`.
 
     A parabola through the peak and its neighbours gives times between the samples.
     """
@@ -117,14 +117,14 @@ def _at_peaks(beats: Seconds, otherwise: Seconds, curve: _Curve, reach_s: float,
     return np.where(found, (peak + np.where(found, offset, 0)) / curve.rate_hz + curve.start_s, otherwise)
 
 
-def rising(beats: Seconds, gap_s: float = 0.05) -> Seconds:
-    """The beats >= 0, sorted, without those closer than `gap_s` to the one before."""
+def sorted_beats(beats: Seconds, gap_s: float = 0.05) -> Seconds:
+    """Return the beats >= 0, sorted, without those closer than `gap_s` to the one before."""
     beats = np.sort(beats[beats >= 0])
     return beats[np.diff(beats, prepend=-np.inf) >= gap_s]
 
 
-def with_first_beat(beats: Seconds, start_s: float) -> Seconds:
-    """The beats, led by the one at `start_s` that trackers miss because nothing sounds before it."""
+def add_first_beat(beats: Seconds, start_s: float) -> Seconds:
+    """Return the beats and, in front, the one at `start_s` that trackers miss because nothing sounds before it."""
     if len(beats) < 2:  # noqa: PLR2004  an interval needs two beats
         return beats
     earlier = 2 * beats[0] - beats[1]

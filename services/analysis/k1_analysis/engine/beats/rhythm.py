@@ -1,4 +1,4 @@
-"""The rhythm of a song from everything that bears on it: members, committee, grid, bars, confidence."""
+"""Finds the rhythm of a song: the committee's beats, their grid, the bars, and confidences."""
 
 from dataclasses import dataclass
 
@@ -6,33 +6,41 @@ import numpy as np
 
 from k1_analysis.engine.audio.features import Features
 from k1_analysis.engine.audio.framing import FRAME_RATE_HZ, Floats, Seconds
-from k1_analysis.engine.audio.levels import SILENCE_EDGE_S, Sounding, silences, sounding
+from k1_analysis.engine.audio.levels import SILENCE_EDGE_S, AudibleRange, find_audible, find_silences
 from k1_analysis.engine.audio.times import strength_at
 from k1_analysis.engine.audio.tonal import Tonal
-from k1_analysis.engine.beats.agreement.committee import MemberName, Verdict, deliberate
-from k1_analysis.engine.beats.agreement.confidence import DOUBTFUL_LEVEL, beat_confidence, track_confidence
+from k1_analysis.engine.beats.agreement.committee import CommitteeResult, MemberName, choose_member
+from k1_analysis.engine.beats.agreement.confidence import (
+    DOUBTFUL_LEVEL,
+    beat_confidence,
+    tempo_confidence,
+    track_confidence,
+)
 from k1_analysis.engine.beats.agreement.consensus import consensus, level_in_doubt
 from k1_analysis.engine.beats.agreement.scores import Agreement, compare
-from k1_analysis.engine.beats.alternatives import Alternative, alternatives, reading_score, readings
-from k1_analysis.engine.beats.level_consistency import settled
+from k1_analysis.engine.beats.alternatives import (
+    Alternative,
+    alternatives,
+    at_expected_level,
+)
+from k1_analysis.engine.beats.level_consistency import keep_one_level
 from k1_analysis.engine.beats.metrical_level import (
-    at_full_speed,
-    at_half_speed,
-    halves,
-    on_the_kick,
+    compare_alternate_beats,
     quiet_between,
+    shift_to_kick,
+    to_double_tempo,
+    to_half_tempo,
 )
 from k1_analysis.engine.beats.refinement import (
     ATTACK_RATE_HZ,
     CLEAR_ATTACK,
+    add_first_beat,
     attack_curve,
     onset_curve,
     refine,
-    rising,
-    with_first_beat,
+    sorted_beats,
 )
 from k1_analysis.engine.beats.tempo import (
-    SAME_TEMPO,
     distinct_tempi,
     main_tempo,
     steady_stretches,
@@ -40,34 +48,34 @@ from k1_analysis.engine.beats.tempo import (
     tempo_curve,
     tempo_stability,
 )
-from k1_analysis.engine.beats.tempo_grid import Grid, fit_grid
+from k1_analysis.engine.beats.tempo_grid import TempoGrid, fit_grid
 from k1_analysis.engine.beats.trackers.viterbi import TempoModel, track_beats
-from k1_analysis.engine.beats.trimming import Surroundings, without_edges
+from k1_analysis.engine.beats.trimming import SongCurves, trim_to_music
 from k1_analysis.engine.presets import Preset
 from k1_analysis.engine.structure.bars import Bars, find_bars
 
 NET_TEMPI = TempoModel(lowest_bpm=55, highest_bpm=190, inertia=200)
 ONSET_TEMPI = TempoModel(lowest_bpm=55, highest_bpm=215, inertia=150)
 _ONSET_SCALE = 6.0
-"""An onset of this many times the usual strength is surely a beat."""
+"""The strength of the onset curve that counts as a certain beat."""
 _ONSET_FLOOR = 0.02
 _NO_ACTIVATION = 0.35
-"""Median activation at the beats below which the network hears no pulse."""
+"""Median activation at the beats below which the network finds no pulse."""
 _NO_AGREEMENT = 0.2
-"""Agreement below which the committee follows nothing but its own habits."""
+"""Agreement below which the members do not follow a common pulse."""
 _NO_ONSETS = 0.03
-"""99th percentile of the summed onset functions below which nothing is ever struck, as in a drone."""
+"""99th percentile of the summed onset functions below which there is no onset, as in a drone."""
 _NO_ATTACKS = 2e-3
-"""Share of the time at an attack below which nothing is struck, as in steady noise."""
+"""Share of the time at an attack below which there is no attack, as in steady noise."""
 _SURE_AGREEMENT = 0.35
 """Agreement that outweighs the lack of attacks."""
 _SURE_ACTIVATION = 0.5
-"""Activation from which a beat's place is the song's, not the tracker's."""
+"""Activation from which a beat's time is that of the song, not an error of the tracker."""
 _STRENGTH_PERCENTILE = 95
-_FEWEST_BEATS = 3
-"""Two sounds, such as the clicks at both ends of a recording of nothing, make no pulse."""
-_FELT_IN_ONE = 3
-"""Beats of a bar that may be felt as one."""
+_MIN_BEATS = 3
+"""Two sounds, such as the clicks at both ends of an empty recording, are not a pulse."""
+_BEATS_FELT_AS_ONE = 3
+"""Number of beats in a bar that may be felt as one beat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +93,20 @@ class Rhythm:
     tempo_curve: Seconds
     """(N, 2) time in seconds and local tempo."""
     agreement: Agreement
-    """With the strongest member of another family, as `consensus` weighs it."""
+    """Agreement with the strongest member of another family, after `consensus`."""
     alternatives: list[Alternative]
     constant_tempo: bool
     level_in_doubt: bool
-    """Half the tempo is as good a reading."""
+    """Half the tempo is as likely."""
     tempi: tuple[float, ...]
-    """Of a song with several, each once and in order of appearance; `bpm` is that which lasts longest."""
-    verdict: Verdict
+    """The tempi of a song with several, each once and in order of appearance; `bpm` is the one that lasts longest."""
+    committee_result: CommitteeResult
 
 
 def preview_beats(features: Features, activation: Floats) -> Seconds:
-    """Beats from the network alone, refined in time: what a first look needs."""
+    """Return beats from the network alone, refined in time, for the preview."""
     duration_s = len(activation) / FRAME_RATE_HZ
-    audible = sounding(silences(features.envelopes, duration_s), duration_s)
+    audible = find_audible(find_silences(features.envelopes, duration_s), duration_s)
     beats = refine(
         track_beats(activation[:, 0], NET_TEMPI),
         activation[:, 0],
@@ -109,20 +117,20 @@ def preview_beats(features: Features, activation: Floats) -> Seconds:
 
 
 @dataclass(frozen=True, slots=True)
-class _Song:
-    """What is known of a song before its pulse is."""
+class _SongEvidence:
+    """The evidence from which the rhythm is found."""
 
     features: Features
     tonal: Tonal
     activation: Floats
-    """(T,) of a beat."""
+    """(T,) probability of a beat."""
     downbeat_activation: Floats
-    """(T,)"""
+    """(T,) probability of a downbeat."""
     onsets: Floats
     """`onset_curve`"""
     attacks: Floats
     """`attack_curve`"""
-    sounding: Sounding
+    audible: AudibleRange
 
 
 def find_rhythm(
@@ -131,79 +139,90 @@ def find_rhythm(
     activation: Floats,
     *,
     essentia: dict[MemberName, Seconds],
-    sounding: Sounding,
+    audible: AudibleRange,
     preset: Preset | None = None,
 ) -> Rhythm:
-    """The rhythm of a song.
+    """Return the rhythm of a song.
 
     Args:
         features: of the song.
         tonal: of the song.
         activation: (T, 2) the network's beat and downbeat probabilities.
-        essentia: the beats of the other process's trackers, empty where there are none.
-        sounding: when the song sounds; no beats are reported in its silences.
-        preset: what the person chose, or None: only then the metrical level and metre are biased.
+        essentia: the beats of Essentia's trackers, empty if there are none.
+        audible: when the song sounds; there are no beats in its silences.
+        preset: the person's choice, or None: only a preset biases the metrical level and the meter.
     """
     curve = onset_curve(features.onsets)
     attacks = attack_curve(features.attack)
-    song = _Song(features, tonal, activation[:, 0], activation[:, 1], curve, attacks, sounding)
+    song = _SongEvidence(features, tonal, activation[:, 0], activation[:, 1], curve, attacks, audible)
     members: dict[MemberName, Seconds] = {
-        "net": settled(track_beats(song.activation, NET_TEMPI), song.activation, NET_TEMPI.inertia),
+        "net": keep_one_level(track_beats(song.activation, NET_TEMPI), song.activation, NET_TEMPI.inertia),
         "onsets": track_beats(curve / _ONSET_SCALE, ONSET_TEMPI, _ONSET_FLOOR),
         **essentia,
     }
-    counted: dict[MemberName, Seconds] = {name: _inside(times, sounding) for name, times in members.items()}
-    verdict = deliberate({name: times[sounding.covers(times)] for name, times in counted.items()})
-    chosen = counted[verdict.chosen] if verdict.chosen else np.empty(0)
-    if not _has_pulse(chosen, verdict, song):
-        return _no_rhythm(song, verdict)
-    pulse = _at_expected_level(_felt(chosen, verdict, song), song.activation, preset)
-    count = refine(pulse, song.activation, curve, attacks)
-    grid = _clock(count[sounding.covers(count)], song.activation)
+    within_music: dict[MemberName, Seconds] = {
+        name: _within_music(times, audible) for name, times in members.items()
+    }
+    committee_result = choose_member(
+        {name: times[audible.covers(times)] for name, times in within_music.items()}
+    )
+    chosen = within_music[committee_result.chosen] if committee_result.chosen else np.empty(0)
+    if not _has_pulse(chosen, committee_result, song):
+        return _no_rhythm(song, committee_result)
+    pulse = at_expected_level(_at_metrical_level(chosen, committee_result, song), song.activation, preset)
+    all_beats = refine(pulse, song.activation, curve, attacks)
+    grid = _constant_grid(all_beats[audible.covers(all_beats)], song.activation)
     if grid:
-        count = grid.times(sounding.start_s, sounding.end_s)
+        all_beats = grid.times(audible.start_s, audible.end_s)
     else:
-        count = with_first_beat(_inside(count, sounding), sounding.start_s)
-    around = Surroundings(curve, attacks, song.activation, features.envelopes.rms, tonal.chroma)
-    return _described(song, without_edges(count, around), grid, verdict, preset)
+        all_beats = add_first_beat(_within_music(all_beats, audible), audible.start_s)
+    curves = SongCurves(curve, attacks, song.activation, features.envelopes.rms, tonal.chroma)
+    return _describe(song, trim_to_music(all_beats, curves), grid, committee_result, preset)
 
 
-def _described(
-    song: _Song, count: Seconds, grid: Grid | None, verdict: Verdict, preset: Preset | None
+def _describe(
+    song: _SongEvidence,
+    all_beats: Seconds,
+    grid: TempoGrid | None,
+    committee_result: CommitteeResult,
+    preset: Preset | None,
 ) -> Rhythm:
-    """Everything about a pulse.
+    """Return the rhythm that belongs to these beats.
 
     Args:
-        song: to which it belongs.
-        count: the pulse from the first to the last beat, through silences, which have no beats of the song.
-        grid: behind it, if it has one.
-        verdict: of the committee.
-        preset: what the person chose.
+        song: the evidence.
+        all_beats: the pulse from the first to the last beat, continued through silences.
+        grid: the constant grid of the beats, if there is one.
+        committee_result: members, agreement and the chosen member.
+        preset: the person's choice.
     """
-    numbers = np.flatnonzero(song.sounding.covers(count))
-    beats = count[numbers]
-    if len(beats) < _FEWEST_BEATS:
-        return _no_rhythm(song, verdict)
-    metres = preset.metres if preset else ()
+    numbers = np.flatnonzero(song.audible.covers(all_beats))
+    beats = all_beats[numbers]
+    if len(beats) < _MIN_BEATS:
+        return _no_rhythm(song, committee_result)
+    expected = preset.metres if preset else ()
     bars = find_bars(
-        beats, song.features, song.tonal, song.downbeat_activation, expected=metres, numbers=numbers
+        beats, song.features, song.tonal, song.downbeat_activation, expected=expected, numbers=numbers
     )
-    strength, certainty = strength_at(beats, song.onsets), strength_at(beats, song.activation)
-    independent = verdict.beats[verdict.independent] if verdict.independent else np.empty(0)
-    compared = halves(beats, song.features, song.activation)
+    strength, activation_at_beats = strength_at(beats, song.onsets), strength_at(beats, song.activation)
+    independent = (
+        committee_result.beats[committee_result.independent] if committee_result.independent else np.empty(0)
+    )
+    compared = compare_alternate_beats(beats, song.features, song.activation)
     doubtful = level_in_doubt(beats, compared, compound=bars.compound)
-    curve = tempo_curve(count)
-    stretches = [] if grid else steady_stretches(count)
+    curve = tempo_curve(all_beats)
+    stretches = [] if grid else steady_stretches(all_beats)
     return Rhythm(
         beats=beats,
-        bpm=60 / grid.period_s if grid else main_tempo(stretches) or tempo(count),
+        bpm=60 / grid.period_s if grid else main_tempo(stretches) or tempo(all_beats),
         bars=bars,
         strength=strength / max(float(np.percentile(strength, _STRENGTH_PERCENTILE)), 1e-9),
-        beat_confidence=beat_confidence(beats, verdict, certainty),
-        track_confidence=track_confidence(verdict, certainty) * (DOUBTFUL_LEVEL if doubtful else 1),
-        tempo_confidence=_tempo_confidence(beats, verdict) * (0.5 if doubtful else 1),
-        tempo_stability=tempo_stability(count),
-        tempo_curve=curve[song.sounding.covers(curve[:, 0])],
+        beat_confidence=beat_confidence(beats, committee_result, activation_at_beats),
+        track_confidence=track_confidence(committee_result, activation_at_beats)
+        * (DOUBTFUL_LEVEL if doubtful else 1),
+        tempo_confidence=tempo_confidence(beats, committee_result) * (0.5 if doubtful else 1),
+        tempo_stability=tempo_stability(all_beats),
+        tempo_curve=curve[song.audible.covers(curve[:, 0])],
         agreement=consensus(
             beats,
             independent,
@@ -212,38 +231,38 @@ def _described(
             quiet_between=quiet_between(beats, song.features, song.activation),
         ),
         alternatives=alternatives(
-            count,
+            all_beats,
             song.activation,
-            song.sounding,
-            beats[bars.is_downbeat] if bars.beats_per_bar == _FELT_IN_ONE else None,
+            song.audible,
+            beats[bars.is_downbeat] if bars.beats_per_bar == _BEATS_FELT_AS_ONE else None,
         ),
         constant_tempo=grid is not None,
         level_in_doubt=doubtful,
         tempi=distinct_tempi(stretches),
-        verdict=verdict,
+        committee_result=committee_result,
     )
 
 
-def _inside(times: Seconds, sounding: Sounding) -> Seconds:
-    """The times from the first to the last sound, silences between included."""
-    return rising(times[(times >= sounding.start_s - SILENCE_EDGE_S) & (times <= sounding.end_s)])
+def _within_music(times: Seconds, audible: AudibleRange) -> Seconds:
+    """Return the times from the first to the last sound, silences between included."""
+    return sorted_beats(times[(times >= audible.start_s - SILENCE_EDGE_S) & (times <= audible.end_s)])
 
 
-def _has_pulse(beats: Seconds, verdict: Verdict, song: _Song) -> bool:
-    """Whether anything beats: the members always answer, even to noise and drones."""
+def _has_pulse(beats: Seconds, committee_result: CommitteeResult, song: _SongEvidence) -> bool:
+    """Return whether the song has a pulse at all: the trackers give beats even for noise and drones."""
     onsets = song.features.onsets.sum(axis=1)
-    onsets = onsets[song.sounding.covers(np.arange(len(onsets)) / FRAME_RATE_HZ)]
+    onsets = onsets[song.audible.covers(np.arange(len(onsets)) / FRAME_RATE_HZ)]
     if not len(beats) or float(np.percentile(onsets, 99)) < _NO_ONSETS:
         return False
-    audible = song.sounding.covers((np.arange(len(song.attacks)) - 1) / ATTACK_RATE_HZ)
+    audible = song.audible.covers((np.arange(len(song.attacks)) - 1) / ATTACK_RATE_HZ)
     struck = float(np.mean(song.attacks[audible] > CLEAR_ATTACK))
-    if struck < _NO_ATTACKS and verdict.agreement < _SURE_AGREEMENT:
+    if struck < _NO_ATTACKS and committee_result.agreement < _SURE_AGREEMENT:
         return False
-    heard = float(np.median(strength_at(beats[song.sounding.covers(beats)], song.activation)))
-    return heard >= _NO_ACTIVATION or verdict.agreement >= _NO_AGREEMENT
+    median_activation = float(np.median(strength_at(beats[song.audible.covers(beats)], song.activation)))
+    return median_activation >= _NO_ACTIVATION or committee_result.agreement >= _NO_AGREEMENT
 
 
-def _no_rhythm(song: _Song, verdict: Verdict) -> Rhythm:
+def _no_rhythm(song: _SongEvidence, committee_result: CommitteeResult) -> Rhythm:
     nothing = np.empty(0)
     return Rhythm(
         beats=nothing,
@@ -260,46 +279,19 @@ def _no_rhythm(song: _Song, verdict: Verdict) -> Rhythm:
         constant_tempo=False,
         level_in_doubt=False,
         tempi=(),
-        verdict=verdict,
+        committee_result=committee_result,
     )
 
 
-def _clock(beats: Seconds, activation: Floats) -> Grid | None:
-    """The grid of a song that keeps to one from beginning to end."""
+def _constant_grid(beats: Seconds, activation: Floats) -> TempoGrid | None:
+    """Return the grid of a song that keeps to one from beginning to end; None for any other song."""
     grid = fit_grid(beats)
     sure = strength_at(beats, activation) >= _SURE_ACTIVATION
-    return None if grid is None or grid.strays(beats, sure) else grid
+    return None if grid is None or grid.drifts(beats, sure) else grid
 
 
-def _felt(beats: Seconds, verdict: Verdict, song: _Song) -> Seconds:
-    """The pulse that the drums speak for."""
-    others = [times for name, times in verdict.beats.items() if name != verdict.chosen]
-    level = at_half_speed(beats, song.features, song.activation)
-    return on_the_kick(at_full_speed(level, song.features, song.activation), others, song.features)
-
-
-def _at_expected_level(beats: Seconds, activation: Floats, preset: Preset | None) -> Seconds:
-    """The beats, or their half or double where the preset's tempo range asks for it."""
-    if preset is None or _fits(beats, preset):
-        return beats
-    fitting = [
-        times for kind, times in readings(beats) if kind in {"half", "double"} and _fits(times, preset)
-    ]
-    return max(fitting, key=lambda times: reading_score(times, activation), default=beats)
-
-
-def _fits(beats: Seconds, preset: Preset) -> bool:
-    low, high = preset.tempo_bpm
-    return low <= tempo(beats) <= high
-
-
-def _tempo_confidence(beats: Seconds, verdict: Verdict) -> float:
-    """Share of the members at the same tempo, within 4 %; half a vote at half or double tempo."""
-    own = tempo(beats)
-    votes: list[float] = []
-    for times in verdict.beats.values():
-        ratio = tempo(times) / own if own else 0.0
-        same = abs(ratio - 1) <= SAME_TEMPO
-        octave = min(abs(ratio / 2 - 1), abs(ratio * 2 - 1)) <= SAME_TEMPO
-        votes.append(1.0 if same else 0.5 if octave else 0.0)
-    return float(np.mean(votes)) if votes else 0.0
+def _at_metrical_level(beats: Seconds, committee_result: CommitteeResult, song: _SongEvidence) -> Seconds:
+    """Return the beats at the metrical level, and in the phase, that the drums support."""
+    others = [times for name, times in committee_result.beats.items() if name != committee_result.chosen]
+    level = to_half_tempo(beats, song.features, song.activation)
+    return shift_to_kick(to_double_tempo(level, song.features, song.activation), others, song.features)

@@ -1,4 +1,7 @@
-"""The tempi of a song that has several, as a mix of songs does: the median over all would be none of them."""
+"""Computes tempo: median, curve and stability, and the tempi of a song with several, such as a mix of songs.
+
+The median over a mix would be the tempo of none of its songs.
+"""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,24 +14,24 @@ SAME_TEMPO = 0.04
 _TEMPO_BEATS = 8
 
 LOCAL_BEATS = 8
-"""The local tempo is taken over so many intervals."""
+"""Number of intervals over which the local tempo is taken."""
 STEADY = 0.01
 """The local tempi of a steady stretch differ by less than this share. Those of people who play differ by more."""
 SHORTEST_S = 15.0
-"""A shorter stretch has no tempo of its own."""
+"""The shortest steady stretch that counts."""
 OTHER_TEMPO = 0.015
-"""Stretches side by side that differ by less have one tempo, or belong to a gradual change."""
-LEAST_SHARE = 0.75
-"""Share of the song in steady stretches from which it consists of them."""
+"""Adjacent stretches that differ by less have one tempo, or belong to a gradual change."""
+MIN_SHARE = 0.75
+"""Share of the song in steady stretches from which it counts as a song with several tempi."""
 
 
 def tempo(beats: Seconds) -> float:
-    """Beats a minute from the median interval; 0 without an interval."""
+    """Return the beats per minute from the median interval; 0 without an interval."""
     return float(60 / np.median(np.diff(beats))) if len(beats) > 1 else 0.0
 
 
 def tempo_curve(beats: Seconds) -> Seconds:
-    """(N, 2) time in seconds and local tempo at every fourth beat, over the _TEMPO_BEATS around it."""
+    """Return (N, 2): time in seconds and local tempo at every fourth beat, over the _TEMPO_BEATS around it."""
     if len(beats) < 2:  # noqa: PLR2004  an interval needs two beats
         return np.empty((0, 2))
     centres = np.arange(0, len(beats), 4)
@@ -38,7 +41,7 @@ def tempo_curve(beats: Seconds) -> Seconds:
 
 
 def tempo_stability(beats: Seconds) -> float:
-    """Share of the intervals within 4 % of the median interval."""
+    """Return the share of the intervals within 4 % of the median interval."""
     if len(beats) < 2:  # noqa: PLR2004  an interval needs two beats
         return 0.0
     intervals = np.diff(beats)
@@ -46,21 +49,21 @@ def tempo_stability(beats: Seconds) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class SteadyStretch:
     """A part of a song that keeps one tempo."""
 
     bpm: float
     seconds: float
 
 
-def steady_stretches(beats: Seconds) -> list[Stretch]:
+def steady_stretches(beats: Seconds) -> list[SteadyStretch]:
     """Return the steady stretches of a song with several tempi, in order; none for any other song.
 
     Args:
-        beats: rising times in seconds, counted on through silences.
+        beats: rising times in seconds, continued through silences.
     """
     periods = (beats[LOCAL_BEATS:] - beats[:-LOCAL_BEATS]) / LOCAL_BEATS
-    stretches: list[Stretch] = []
+    stretches: list[SteadyStretch] = []
     steady = first = 0
     while first < len(periods):
         past = _end_of_run(periods, first)
@@ -70,14 +73,14 @@ def steady_stretches(beats: Seconds) -> list[Stretch]:
             continue
         # The outer windows reach into the neighbours' tempo.
         inner = beats[first + LOCAL_BEATS // 2 : past + LOCAL_BEATS // 2]
-        stretches.append(Stretch(60 * (len(inner) - 1) / float(inner[-1] - inner[0]), seconds))
+        stretches.append(SteadyStretch(60 * (len(inner) - 1) / float(inner[-1] - inner[0]), seconds))
         steady, first = steady + past - first, past
     changes = [abs(after.bpm / before.bpm - 1) for before, after in pairwise(stretches)]
-    several = bool(changes) and min(changes) >= OTHER_TEMPO and steady >= LEAST_SHARE * len(periods)
+    several = bool(changes) and min(changes) >= OTHER_TEMPO and steady >= MIN_SHARE * len(periods)
     return stretches if several else []
 
 
-def distinct_tempi(stretches: list[Stretch]) -> tuple[float, ...]:
+def distinct_tempi(stretches: list[SteadyStretch]) -> tuple[float, ...]:
     """Return each tempo once, in order of appearance."""
     tempi: list[float] = []
     for stretch in stretches:
@@ -86,7 +89,7 @@ def distinct_tempi(stretches: list[Stretch]) -> tuple[float, ...]:
     return tuple(tempi)
 
 
-def main_tempo(stretches: list[Stretch]) -> float | None:
+def main_tempo(stretches: list[SteadyStretch]) -> float | None:
     """Return the tempo that lasts longest in all; None without stretches."""
     lasting = {
         bpm: sum(each.seconds for each in stretches if abs(each.bpm / bpm - 1) < OTHER_TEMPO)

@@ -1,4 +1,4 @@
-"""What is said about an analysis beside its map: warnings, and how it went."""
+"""Reports on an analysis: its warnings, and metrics about how it ran."""
 
 import resource
 import time
@@ -7,22 +7,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from k1_analysis.engine.audio.decoding import Decoded
+from k1_analysis.engine.audio.decoding import DecodingReport
 from k1_analysis.engine.beats.agreement.scores import compare
 from k1_analysis.engine.beats.rhythm import Rhythm
 from k1_analysis.engine.beats.tempo import tempo
 from k1_analysis.engine.errors import MapWarning
 
-DOUBTFUL_F_MEASURE = 0.8
-"""Below this the trackers disagree so much that a person should look."""
+LOW_F_MEASURE = 0.8
+"""Below this the trackers disagree so much that a person should check the beats."""
 _SHORTEST_SONG_S = 5.0
 _SHORTEST_LOSS_S = 0.1
-"""Shorter gaps come of clocks that are rounded, not of damage."""
+"""Shorter gaps come from rounded clocks, not from damage."""
 
 
 @dataclass(slots=True)
-class Stopwatch:
-    """Seconds a stage; the map never contains them."""
+class StageTimer:
+    """Measures the seconds of each stage; they are not part of the map."""
 
     seconds: dict[str, float] = field(default_factory=dict[str, float])
 
@@ -35,7 +35,7 @@ class Stopwatch:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
-def decoding_warnings(decoded: Decoded) -> list[MapWarning]:
+def decoding_warnings(decoded: DecodingReport) -> list[MapWarning]:
     warnings: list[MapWarning] = []
     if decoded.truncated and decoded.declared_s is not None:
         warnings.append(
@@ -61,7 +61,7 @@ def decoding_warnings(decoded: Decoded) -> list[MapWarning]:
     return warnings
 
 
-def _loss_warnings(decoded: Decoded) -> list[MapWarning]:
+def _loss_warnings(decoded: DecodingReport) -> list[MapWarning]:
     losses = decoded.losses
     warnings: list[MapWarning] = []
     if losses.packets or losses.seconds > _SHORTEST_LOSS_S:
@@ -76,7 +76,7 @@ def _loss_warnings(decoded: Decoded) -> list[MapWarning]:
     return warnings
 
 
-def musical_warnings(rhythm: Rhythm, decoded: Decoded) -> list[MapWarning]:
+def musical_warnings(rhythm: Rhythm, decoded: DecodingReport) -> list[MapWarning]:
     if not decoded.peak and not decoded.damage:
         return [MapWarning("silent", "The file holds nothing but digital silence.")]
     warnings: list[MapWarning] = []
@@ -86,7 +86,7 @@ def musical_warnings(rhythm: Rhythm, decoded: Decoded) -> list[MapWarning]:
         warnings.append(MapWarning("no_beats", "No pulse was found: the beat grid is empty."))
     elif rhythm.level_in_doubt:
         warnings.append(MapWarning("level_in_doubt", _level_in_doubt(rhythm.bpm)))
-    elif rhythm.agreement.f_measure < DOUBTFUL_F_MEASURE:
+    elif rhythm.agreement.f_measure < LOW_F_MEASURE:
         warnings.append(
             MapWarning("low_agreement", "Independent trackers disagree about the beats: check them by ear.")
         )
@@ -95,8 +95,8 @@ def musical_warnings(rhythm: Rhythm, decoded: Decoded) -> list[MapWarning]:
     return warnings
 
 
-def trusted(rhythm: Rhythm, trust: float) -> Rhythm:
-    """The same beats, with less confidence where the audio is damaged."""
+def scale_confidence(rhythm: Rhythm, trust: float) -> Rhythm:
+    """Return the same rhythm with its confidences multiplied by `trust`."""
     if trust == 1:
         return rhythm
     return replace(
@@ -122,20 +122,20 @@ def _several_tempi(tempi: tuple[float, ...], longest: float) -> str:
     )
 
 
-def measured(rhythm: Rhythm, duration_s: float, seconds: dict[str, float]) -> dict[str, Any]:
-    verdict = rhythm.verdict
+def analysis_metrics(rhythm: Rhythm, duration_s: float, seconds: dict[str, float]) -> dict[str, Any]:
+    committee_result = rhythm.committee_result
     return {
         "f_measure_reference": "consensus",
         **rhythm.agreement.as_dict(),
-        "chosen_tracker": verdict.chosen,
-        "independent_tracker": verdict.independent,
-        "committee_agreement": round(verdict.agreement, 4),
-        "mean_information_gain": {name: round(gain, 4) for name, gain in verdict.gain.items()},
-        "pair_information_gain": {name: round(gain, 4) for name, gain in verdict.pairs.items()},
+        "chosen_tracker": committee_result.chosen,
+        "independent_tracker": committee_result.independent,
+        "committee_agreement": round(committee_result.agreement, 4),
+        "mean_information_gain": {name: round(gain, 4) for name, gain in committee_result.gain.items()},
+        "pair_information_gain": {name: round(gain, 4) for name, gain in committee_result.pairs.items()},
         "trackers_against_grid": {
-            name: compare(rhythm.beats, times).as_dict() for name, times in verdict.beats.items()
+            name: compare(rhythm.beats, times).as_dict() for name, times in committee_result.beats.items()
         },
-        "tracker_bpm": {name: round(tempo(times), 2) for name, times in verdict.beats.items()},
+        "tracker_bpm": {name: round(tempo(times), 2) for name, times in committee_result.beats.items()},
         "duration_s": round(duration_s, 3),
         "seconds": {name: round(spent, 3) for name, spent in seconds.items()},
         "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import rfc8785
 
-from k1_analysis.engine.audio.decoding import Decoded
+from k1_analysis.engine.audio.decoding import DecodingReport
 from k1_analysis.engine.audio.features import Envelopes
 from k1_analysis.engine.audio.framing import Floats, Seconds
 from k1_analysis.engine.audio.levels import dynamic_range_db, loudest_moments
@@ -31,8 +31,8 @@ JsonObject = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """Everything that goes into a map."""
+class MapInputs:
+    """Everything from which a map is built."""
 
     filename: str
     audio_sha256: str
@@ -40,7 +40,7 @@ class Findings:
     engine: str
     config: JsonObject
     preset: Preset | None
-    decoded: Decoded
+    decoded: DecodingReport
     decoder: tuple[str, str]
     envelopes: Envelopes
     loudness: Loudness
@@ -54,23 +54,23 @@ class Findings:
     warnings: list[MapWarning]
 
 
-def build_map(findings: Findings) -> bytes:
-    """The map as canonical JSON (RFC 8785), `hashes.map_sha256` set."""
+def build_map(inputs: MapInputs) -> bytes:
+    """Return the map as canonical JSON (RFC 8785) with `hashes.map_sha256` set."""
     body = {
-        "global_metrics": _global_metrics(findings),
+        "global_metrics": _global_metrics(inputs),
         "layers": {
-            "rhythm": _rhythm(findings.rhythm),
-            "frequency": _frequency(findings.envelopes, findings.preset),
-            "dynamics": _dynamics(findings),
-            "spectral": _spectral(findings),
-            "annotations": _annotations(findings),
+            "rhythm": _rhythm(inputs.rhythm),
+            "frequency": _frequency(inputs.envelopes, inputs.preset),
+            "dynamics": _dynamics(inputs),
+            "spectral": _spectral(inputs),
+            "annotations": _annotations(inputs),
         },
     }
-    return seal({"metadata": _metadata(findings), **body})
+    return with_map_hash({"metadata": _metadata(inputs), **body})
 
 
-def seal(genesis: JsonObject) -> bytes:
-    """The map's canonical JSON with `map_sha256` set.
+def with_map_hash(genesis: JsonObject) -> bytes:
+    """Return the canonical JSON of a map with `map_sha256` set.
 
     The hash covers everything except `metadata.timestamp_utc` and itself. The layers are nearly all of the
     document, so their canonical form is made once and used twice.
@@ -87,7 +87,7 @@ def seal(genesis: JsonObject) -> bytes:
 
 
 def _object(parts: dict[str, bytes]) -> Iterator[bytes]:
-    """The pieces of a canonical object from the canonical forms of its members (ASCII names)."""
+    """Yield the pieces of a canonical object from the canonical forms of its members (ASCII names)."""
     for index, name in enumerate(sorted(parts)):
         yield b'%s"%s":' % (b"," if index else b"{", name.encode())
         yield parts[name]
@@ -95,25 +95,25 @@ def _object(parts: dict[str, bytes]) -> Iterator[bytes]:
 
 
 def milliseconds(seconds: float) -> float:
-    """Rounded to 0.1 ms, not negative."""
+    """Return the time in ms, rounded to 0.1 and not negative."""
     return max(0.0, round(float(seconds) * 1000, 1))
 
 
 def beat_milliseconds(beats: Seconds) -> list[float]:
-    """The map's form of beat times: equal times give equal numbers, so that downbeats are found among them."""
+    """Return beat times in ms. Equal times give equal numbers, so that each downbeat equals a beat."""
     return [milliseconds(time) for time in beats.tolist()]
 
 
-def _metadata(findings: Findings) -> JsonObject:
-    decoded = findings.decoded
-    name, version = findings.decoder
+def _metadata(inputs: MapInputs) -> JsonObject:
+    decoded = inputs.decoded
+    name, version = inputs.decoder
     return {
-        "filename": findings.filename,
-        "analysis_engine": findings.engine,
-        "timestamp_utc": findings.timestamp_utc,
+        "filename": inputs.filename,
+        "analysis_engine": inputs.engine,
+        "timestamp_utc": inputs.timestamp_utc,
         "version": MAP_VERSION,
-        "hashes": {"audio_sha256": findings.audio_sha256, "map_sha256": "", "pcm_sha256": decoded.pcm_sha256},
-        "analysis_config": findings.config,
+        "hashes": {"audio_sha256": inputs.audio_sha256, "map_sha256": "", "pcm_sha256": decoded.pcm_sha256},
+        "analysis_config": inputs.config,
         "decoder": {
             "name": name,
             "version": version,
@@ -126,15 +126,15 @@ def _metadata(findings: Findings) -> JsonObject:
             "declared_ms": None if decoded.declared_s is None else milliseconds(decoded.declared_s),
             "integrity": _unit(decoded.trust),
         },
-        "warnings": [asdict(warning) for warning in findings.warnings],
+        "warnings": [asdict(warning) for warning in inputs.warnings],
     }
 
 
-def _global_metrics(findings: Findings) -> JsonObject:
-    rhythm, loudness, envelopes = findings.rhythm, findings.loudness, findings.envelopes
+def _global_metrics(inputs: MapInputs) -> JsonObject:
+    rhythm, loudness, envelopes = inputs.rhythm, inputs.loudness, inputs.envelopes
     weights = envelopes.rms + 1e-9
     return {
-        "duration_ms": max(0.1, milliseconds(findings.decoded.duration_s)),
+        "duration_ms": max(0.1, milliseconds(inputs.decoded.duration_s)),
         "bpm": round(min(rhythm.bpm, _HIGHEST_BPM), 2),
         "f_measure": _unit(rhythm.agreement.f_measure),
         "cemgil": _unit(rhythm.agreement.cemgil),
@@ -144,14 +144,14 @@ def _global_metrics(findings: Findings) -> JsonObject:
         "tempo_stability": _unit(rhythm.tempo_stability),
         "constant_tempo": rhythm.constant_tempo,
         "time_signature": rhythm.bars.time_signature,
-        "key": findings.key.tonic if findings.key else "unknown",
-        "scale": findings.key.scale if findings.key else "unknown",
-        "key_strength": _unit(findings.key.strength if findings.key else 0.0),
+        "key": inputs.key.tonic if inputs.key else "unknown",
+        "scale": inputs.key.scale if inputs.key else "unknown",
+        "key_strength": _unit(inputs.key.strength if inputs.key else 0.0),
         "integrated_lufs": _optional(loudness.integrated_lufs),
         "loudness_range_lu": round(loudness.range_lu, 2),
         "true_peak_dbtp": _optional(loudness.true_peak_dbtp),
         "spectral_centroid_hz": round(float(np.average(envelopes.centroid_hz, weights=weights)), 1),
-        "danceability": round(findings.danceability, 3),
+        "danceability": round(inputs.danceability, 3),
         "confidence": _unit(rhythm.track_confidence),
     }
 
@@ -180,7 +180,7 @@ def _rhythm(rhythm: Rhythm) -> JsonObject:
 
 
 def _frequency(envelopes: Envelopes, preset: Preset | None) -> JsonObject:
-    """Each band relative to its own loud moments, times the preset's gain: a light needs the full range."""
+    """Return each band relative to its own loud moments, times the preset's gain: a light needs the full range."""
     gains = (preset.bass_gain, preset.mids_gain, preset.highs_gain) if preset else (1.0, 1.0, 1.0)
     return {
         name: _points(_relative(envelopes.bands[:, column], gain), "intensity", 3)
@@ -193,9 +193,9 @@ def _relative(levels: Floats, gain: float = 1.0) -> Floats:
     return (levels * (gain / reference)).clip(0, 1)
 
 
-def _dynamics(findings: Findings) -> JsonObject:
-    envelopes = findings.envelopes
-    short_term = findings.loudness.short_term_lufs.tolist()
+def _dynamics(inputs: MapInputs) -> JsonObject:
+    envelopes = inputs.envelopes
+    short_term = inputs.loudness.short_term_lufs.tolist()
     return {
         "rms": _points(envelopes.rms.clip(0, 1), "intensity", 4),
         "loudness_lufs": [
@@ -213,10 +213,10 @@ def _dynamics(findings: Findings) -> JsonObject:
     }
 
 
-def _spectral(findings: Findings) -> JsonObject:
-    envelopes = findings.envelopes
-    loudest = np.maximum(findings.chroma.max(axis=1, keepdims=True), 1e-9) if len(findings.chroma) else 1
-    chroma = np.asarray(findings.chroma / loudest).T
+def _spectral(inputs: MapInputs) -> JsonObject:
+    envelopes = inputs.envelopes
+    loudest = np.maximum(inputs.chroma.max(axis=1, keepdims=True), 1e-9) if len(inputs.chroma) else 1
+    chroma = np.asarray(inputs.chroma / loudest).T
     return {
         "centroid": _points(envelopes.centroid_hz, "value", 0),
         "flux": _points(envelopes.flux, "value", 4),
@@ -226,15 +226,15 @@ def _spectral(findings: Findings) -> JsonObject:
     }
 
 
-def _annotations(findings: Findings) -> JsonObject:
-    sections = findings.sections
+def _annotations(inputs: MapInputs) -> JsonObject:
+    sections = inputs.sections
     return {
         "sections": [
             {
                 "start_ms": milliseconds(section.start_s),
                 "end_ms": milliseconds(section.end_s),
                 "label": section.label,
-                "confidence": _unit(_mean_between(findings.rhythm, section)),
+                "confidence": _unit(_mean_between(inputs.rhythm, section)),
                 "energy": _unit(section.energy),
             }
             for section in sections
@@ -245,7 +245,7 @@ def _annotations(findings: Findings) -> JsonObject:
             if section.label == "drop" and (index == 0 or sections[index - 1].label != "drop")
         ],
         "silence": [
-            {"start_ms": milliseconds(start), "end_ms": milliseconds(end)} for start, end in findings.silences
+            {"start_ms": milliseconds(start), "end_ms": milliseconds(end)} for start, end in inputs.silences
         ],
     }
 

@@ -1,4 +1,4 @@
-"""Seeing and hearing a map: a plot, the song with clicks, a `.beats` file."""
+"""Renders a map: as a plot, as the song with clicks, and as a `.beats` file."""
 
 import warnings
 from pathlib import Path
@@ -27,7 +27,7 @@ _SECTIONS = {
     "section": "#ececec",
 }
 _BEATS_SHOWN_SINGLY = 700
-"""With more beats than this only downbeats get a line: single lines would become a grey wall."""
+"""With more beats than this only downbeats get a line, because the lines would merge."""
 _NARROWEST_LABEL = 0.035
 """A section narrower than this share of the song gets its label's first letter."""
 _CLICK_S = 0.03
@@ -79,7 +79,7 @@ def plot_map(genesis: GenesisMap, audio: Floats | Path, out_png: Path) -> None:
     axes[-1].xaxis.set_major_formatter(lambda value, _: f"{int(value // 60)}:{int(value % 60):02d}")
     _draw_title(figure, genesis)
     with warnings.catch_warnings():
-        # A box stands for each letter that the font lacks; who draws the map cannot help that.
+        # matplotlib warns for each letter that the font lacks and draws a box; the user cannot change that.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(out_png, format="png", metadata={"Software": None})
 
@@ -123,7 +123,7 @@ def _click(frequency_hz: float) -> Floats:
 def _draw_title(figure: Any, genesis: GenesisMap) -> None:
     metrics = genesis.global_metrics
     loudness = "silent" if metrics.integrated_lufs is None else f"{metrics.integrated_lufs:.1f} LUFS"
-    facts = [
+    labels = [
         f"{metrics.bpm:.1f} BPM" if metrics.bpm else "no beat",
         metrics.time_signature,
         f"{metrics.key} {metrics.scale}",
@@ -131,10 +131,10 @@ def _draw_title(figure: Any, genesis: GenesisMap) -> None:
         f"confidence {metrics.confidence or 0:.0%}",
         f"trackers agree {metrics.f_measure:.0%}",
     ]
-    # A name may hold what matplotlib would take for mathematics: `$`.
+    # A name may hold `$`, which matplotlib would read as mathematics.
     name = escape_controls(genesis.metadata.filename)[:90]
     figure.text(0.105, 0.955, name, fontsize=15, color=_INK, weight="bold", parse_math=False)
-    figure.text(0.105, 0.925, "   ·   ".join(facts), fontsize=11, color=_MUTED)
+    figure.text(0.105, 0.925, "   ·   ".join(labels), fontsize=11, color=_MUTED)
 
 
 def _draw_sections(axis: Any, genesis: GenesisMap, duration_s: float) -> None:
@@ -164,7 +164,7 @@ def _draw_wave(axis: Any, genesis: GenesisMap, samples: Floats, duration_s: floa
 
 
 def _outline(samples: Floats, duration_s: float, columns: int = 3000) -> tuple[Seconds, Seconds, Seconds]:
-    """Times, least and greatest sample of each column, scaled to the loudest."""
+    """Return times, least and greatest sample of each column, scaled to the loudest."""
     edges = np.linspace(0, len(samples), min(columns, len(samples)) + 1).astype(int)[:-1]
     scale = max(float(np.abs(samples).max()), 1e-6)
     low, high = (
@@ -191,9 +191,9 @@ def _draw_loudness(axis: Any, genesis: GenesisMap) -> None:
     levels = np.array([point.lufs for point in points])
     times = np.array([point.time_ms for point in points]) / 1000
     axis.plot(times, levels, color=_LOUDNESS, linewidth=1.4)
-    heard = levels[levels > -69]  # noqa: PLR2004  the meter's gate
-    if len(heard):
-        axis.set_ylim(max(-70.0, float(np.percentile(heard, 2)) - 6), float(heard.max()) + 3)
+    audible = levels[levels > -69]  # noqa: PLR2004  the meter's gate
+    if len(audible):
+        axis.set_ylim(max(-70.0, float(np.percentile(audible, 2)) - 6), float(audible.max()) + 3)
     _label(axis, "loudness\nLUFS")
 
 

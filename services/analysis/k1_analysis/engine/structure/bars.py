@@ -1,7 +1,7 @@
-"""Which beats begin a bar, and how many beats a bar has.
+"""Finds the meter and the downbeats: which beats begin a bar, and how many beats a bar has.
 
 Each beat gets evidence (low onsets, changes of harmony, bass and timbre, the network's downbeat output), then a
-Viterbi pass over the position in the bar finds the best reading for each metre; the best metre wins.
+Viterbi pass over the position in the bar finds the best positions for each meter; the best meter wins.
 """
 
 from dataclasses import dataclass
@@ -14,23 +14,23 @@ from k1_analysis.engine.audio.framing import FRAME_RATE_HZ, Floats, Seconds
 from k1_analysis.engine.audio.times import strength_at
 from k1_analysis.engine.audio.tonal import Tonal, beat_means
 
-METRE_BONUS = {4: 0.08, 3: 0.0, 2: -0.3, 5: -0.1, 7: -0.2}
-"""Added to the mean evidence of a metre: most music is in four, whatever is in four fits two, and long odd bars
-must stand out to be believed."""
+METER_BONUS = {4: 0.08, 3: 0.0, 2: -0.3, 5: -0.1, 7: -0.2}
+"""Added to the mean evidence of a meter: most music is in four, music in four also fits two, and long odd bars need
+clear evidence."""
 COMPOUND_BONUS = 0.5
 """Added to two for each factor e by which onsets at the thirds of the beat exceed COMPOUND_RATIO: 6/8."""
 COMPOUND_RATIO = 1.3
-"""Onsets at the weaker third over those at the half beyond which a beat falls into three (a shuffle, which
+"""Onsets at the weaker third over those at the half beyond which a beat divides into three (a shuffle, which
 leaves out the first third, stays below; set on straight, swung and compound songs)."""
 EXPECTED_BONUS = 0.15
-"""Added for the metres that the chosen preset expects."""
-FEWEST_BARS = 4
-"""A metre other than four is believed only if the song has this many of its bars."""
+"""Added for the meters that the chosen preset expects."""
+MIN_BARS = 4
+"""A meter other than four needs at least this many of its bars in the song."""
 ACCENT = 3.0
-"""Distance of the accented beats from the others, over the spread within both, from which an accent alone sets
-them apart. A click track has more than 10, songs with drums and harmony have less than 3 or the accent on the one."""
-_ACCENTED_METRES = (3, 4, 5, 7)
-"""Two is left out: every other beat of a backbeat is accented, and it is not the first."""
+"""Distance of the accented beats from the others, over the spread within both, from which the accent alone gives the
+meter. A click track has more than 10; songs with drums and harmony have less than 3, or the accent on the downbeat."""
+_ACCENTED_METERS = (3, 4, 5, 7)
+"""Two is left out: in a backbeat every other beat is accented, and it is not the downbeat."""
 _RESET_COST = 16.0
 """Log-odds against a bar that starts early, as after a cut."""
 _RESUME_COST = 2.0
@@ -49,8 +49,8 @@ _WEIGHTS = {
 _ONSET_BANDS_HZ = {"low": (0.0, 120.0), "mid": (200.0, 2500.0), "high": (5000.0, 20_000.0)}
 _ONSET_FRAMES = np.arange(-4, 6)
 _NETWORK_FLOOR = 1e-3
-_LEAST_SPREAD = 1e-3
-_FEWEST_BEATS = 4
+_MIN_SPREAD = 1e-3
+_MIN_BEATS = 4
 _USUAL = 4
 
 
@@ -62,9 +62,9 @@ class Bars:
     """(n,)"""
     beats_per_bar: int
     compound: bool
-    """Each beat falls into three, as in 6/8."""
+    """Each beat divides into three, as in 6/8."""
     score: float
-    """Mean evidence of the metre, comparable among metres."""
+    """Mean evidence of the meter, comparable among meters."""
 
     @property
     def time_signature(self) -> str:
@@ -82,22 +82,21 @@ def find_bars(
     expected: tuple[int, ...] = (),
     numbers: NDArray[np.int64] | None = None,
 ) -> Bars:
-    """The metre and the downbeats.
+    """Return the meter and the downbeats.
 
     Args:
         beats: (n,) rising times in seconds.
         features: of the song.
         tonal: of the song.
         downbeat_activation: (T,) the network's second output.
-        expected: beats a bar that the chosen preset favours.
-        numbers: (n,) the place of each beat in the count, rising; a silence leaves a gap. Without, they follow on
-            one another.
+        expected: the numbers of beats in a bar that the chosen preset prefers.
+        numbers: (n,) the number of each beat, rising; a silence leaves a gap. Without them, the beats are consecutive.
     """
-    if len(beats) < _FEWEST_BEATS:
+    if len(beats) < _MIN_BEATS:
         return Bars(np.zeros(len(beats), bool), _USUAL, compound=False, score=0.0)
     counted = np.arange(len(beats)) if numbers is None else numbers
-    accented = accents(beats, counted, features.log_bands)
-    # To the other clues, which were chosen on songs, a bright click is a snare.
+    accented = find_accents(beats, counted, features.log_bands)
+    # The other features were chosen on songs: for them a bright click is a snare.
     evidence = (
         _standardised(accented.astype(np.float64))
         if accented.any()
@@ -106,20 +105,20 @@ def find_bars(
     spread = float(evidence.std()) + 1e-9
     thirds = _thirds(beats, features)
     compound_bonus = COMPOUND_BONUS * max(0.0, np.log(thirds / COMPOUND_RATIO))
-    readings: list[tuple[float, int, NDArray[np.int64]]] = []
-    for metre, bonus in METRE_BONUS.items():
-        if metre != _USUAL and len(beats) < FEWEST_BARS * metre:
+    interpretations: list[tuple[float, int, NDArray[np.int64]]] = []
+    for meter, bonus in METER_BONUS.items():
+        if meter != _USUAL and len(beats) < MIN_BARS * meter:
             continue
-        mean, positions = _best_positions(evidence, metre, counted)
-        favour = EXPECTED_BONUS if metre in expected else 0.0
-        favour += compound_bonus if metre == 2 else 0.0  # noqa: PLR2004
-        # A bar of `metre` beats that stand out perfectly scores 1, whatever the metre.
-        readings.append((mean * np.sqrt(metre - 1) / spread + bonus + favour, metre, positions))
-    score, metre, positions = max(readings, key=lambda reading: reading[0])
-    return Bars(positions == 0, metre, thirds > COMPOUND_RATIO, float(score))
+        mean, positions = _best_positions(evidence, meter, counted)
+        favour = EXPECTED_BONUS if meter in expected else 0.0
+        favour += compound_bonus if meter == 2 else 0.0  # noqa: PLR2004
+        # Perfect evidence scores 1 in every meter.
+        interpretations.append((mean * np.sqrt(meter - 1) / spread + bonus + favour, meter, positions))
+    score, meter, positions = max(interpretations, key=lambda reading: reading[0])
+    return Bars(positions == 0, meter, thirds > COMPOUND_RATIO, float(score))
 
 
-def accents(beats: Seconds, numbers: NDArray[np.int64], log_bands: Floats) -> NDArray[np.bool_]:
+def find_accents(beats: Seconds, numbers: NDArray[np.int64], log_bands: Floats) -> NDArray[np.bool_]:
     """Return which beats are accented, as in a click track: (n,), all False for any other song.
 
     One beat in three, four, five or seven is accented if it is louder than the others, and if the onset spectra of the
@@ -127,7 +126,7 @@ def accents(beats: Seconds, numbers: NDArray[np.int64], log_bands: Floats) -> ND
 
     Args:
         beats: (n,) rising times in seconds.
-        numbers: (n,) the place of each beat in the count.
+        numbers: (n,) the number of each beat.
         log_bands: (T, 82) log spectrum.
     """
     none = np.zeros(len(beats), bool)
@@ -135,23 +134,23 @@ def accents(beats: Seconds, numbers: NDArray[np.int64], log_bands: Floats) -> ND
     now, before = frames.clip(0, len(log_bands) - 1), (frames - 2).clip(0, len(log_bands) - 1)
     rise = np.maximum(log_bands[now] - log_bands[before], 0).max(axis=1)
     found: list[tuple[float, NDArray[np.bool_]]] = [(ACCENT, none)]
-    for metre in _ACCENTED_METRES:
-        if len(beats) < FEWEST_BARS * metre:
+    for meter in _ACCENTED_METERS:
+        if len(beats) < MIN_BARS * meter:
             continue
-        for first in range(metre):
-            chosen = numbers % metre == first
+        for first in range(meter):
+            chosen = numbers % meter == first
             if not 0 < chosen.sum() < len(beats):
                 continue
             one, other = rise[chosen], rise[~chosen]
             gap = float(((one.mean(axis=0) - other.mean(axis=0)) ** 2).sum())
             spread = float(one.var(axis=0).sum() + other.var(axis=0).sum())
             if one.mean() > other.mean():
-                found.append((gap / max(spread, _LEAST_SPREAD), chosen))
+                found.append((gap / max(spread, _MIN_SPREAD), chosen))
     return max(found, key=lambda each: each[0])[1]
 
 
 def _evidence(beats: Seconds, features: Features, tonal: Tonal, downbeat_activation: Floats) -> Seconds:
-    """(n,) weighted sum of the standardised clues that a beat is a downbeat."""
+    """Return (n,): weighted sum of the standardised features that mark a downbeat."""
     chroma = _directions(beat_means(tonal.chroma - tonal.chroma.min(axis=1, keepdims=True), beats))
     bass = _directions(beat_means(tonal.bass_chroma - tonal.bass_chroma.min(axis=1, keepdims=True), beats))
     timbre = beat_means(tonal.mfcc, beats)
@@ -170,7 +169,7 @@ def _evidence(beats: Seconds, features: Features, tonal: Tonal, downbeat_activat
 
 
 def _band_onsets(beats: Seconds, log_bands: Floats) -> dict[str, Floats]:
-    """The greatest rise over two frames around each beat, in three bands."""
+    """Return the greatest rise over two frames around each beat, in three bands."""
     frames = np.round(beats * FRAME_RATE_HZ).astype(int)[:, None] + _ONSET_FRAMES
     now, before = frames.clip(0, len(log_bands) - 1), (frames - 2).clip(0, len(log_bands) - 1)
     bank = filterbank()
@@ -187,7 +186,7 @@ def _directions(rows: Floats) -> Floats:
 
 
 def _change(rows: Floats, width: int) -> Seconds:
-    """(n,) one minus the cosine of the mean of `width` rows before and from each row; 0 for the first."""
+    """Return (n,): one minus the cosine of the means of `width` rows before and from each row; 0 for the first."""
     sums = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0, dtype=np.float64)])
     here = np.arange(len(rows))
     before = sums[here] - sums[(here - width).clip(0)]
@@ -204,17 +203,17 @@ def _standardised(values: Seconds) -> Seconds:
 
 
 def _best_positions(
-    evidence: Seconds, metre: int, numbers: NDArray[np.int64]
+    evidence: Seconds, meter: int, numbers: NDArray[np.int64]
 ) -> tuple[float, NDArray[np.int64]]:
-    """(mean evidence of the best path, (n,) position in the bar of each beat)."""
+    """Return (mean evidence of the best path, (n,) position in the bar of each beat)."""
     n = len(evidence)
-    emission = np.repeat(-evidence[:, None] / (metre - 1), metre, axis=1)
+    emission = np.repeat(-evidence[:, None] / (meter - 1), meter, axis=1)
     emission[:, 0] = evidence
-    came_from = np.zeros((n, metre), np.int64)
+    came_from = np.zeros((n, meter), np.int64)
     steps = np.diff(numbers)
     score = emission[0].copy()
     for beat in range(1, n):
-        onward = (np.arange(metre) - steps[beat - 1]) % metre
+        onward = (np.arange(meter) - steps[beat - 1]) % meter
         stay, best = score[onward], int(score.argmax())
         jump = score[best] - (_RESET_COST if steps[beat - 1] == 1 else _RESUME_COST)
         came_from[beat] = np.where(stay >= jump, onward, best)
@@ -227,7 +226,7 @@ def _best_positions(
 
 
 def _thirds(beats: Seconds, features: Features) -> float:
-    """How much stronger onsets are at the weaker third of the beat than at its half."""
+    """Return how much stronger onsets are at the weaker third of the beat than at its half."""
     onsets = features.onsets.sum(axis=1)
     intervals = np.diff(beats)
 

@@ -1,12 +1,11 @@
-"""Where a song changes, and what to call the parts.
+"""Finds the section boundaries of a song, and labels the sections.
 
 Boundaries are downbeats where the bars before and after differ by more than each side varies in itself: a novelty
 curve (Foote, ICME 2000) of bars instead of frames.
-In machine music the bass that comes back with force after it was held back is a boundary too, however much the bars
-before it vary: a build does.
-Labels come from what is heard: a drop is where bass and drums come in with force, a breakdown where they leave,
-a build what rises towards a drop. Where a song shows none of these, its parts are verses and choruses if they
-come back, else plain sections.
+In electronic music the strong return of the bass is a boundary too, however much the bars before it vary, as in a
+build.
+Labels come from the sound: bass and drums enter strongly at a drop and leave at a breakdown, and a build rises towards
+a drop. In songs without these, parts that recur are verses and choruses, and others are plain sections.
 """
 
 from dataclasses import dataclass
@@ -28,29 +27,29 @@ SHORTEST_S = 4.0
 COMPARED_BARS = 4
 """Bars before and after a boundary that are compared: phrases are four or eight bars long."""
 NOVEL = 0.7
-"""Distance between the two sides, in their own spread, that makes a boundary."""
+"""Distance between the two sides, in units of their spread, that makes a boundary."""
 _APART_BARS = 2
 _SILENT = 1e-12
 _MOTION_WEIGHT = 2.0
-"""Weight of the spread within a bar, which tells how much is played, beside the mean, which tells what."""
-_LEAST_VARIANCE = 0.05
-"""Summed over the bands: keeps exact repetition from making every small change a boundary."""
+"""Weight of the spread within a bar (how much is played) against the mean (what is played)."""
+_MIN_VARIANCE = 0.05
+"""Summed over the bands. Without it, after exact repetition every small change would be a boundary."""
 _BARLESS_S = 2.0
-"""Length of a bar where there is no beat."""
+"""Length of a bar in a song without beats."""
 BASS_STEP_DB = 6.0
-"""Bass that comes in by this much makes a drop, bass that leaves by it a breakdown."""
+"""Rise of the bass that makes a drop, and fall that makes a breakdown."""
 FULL_BASS_DB = 2.5
-"""A drop has the bass of the part with the most, less at most this."""
+"""Greatest difference between the bass of a drop and that of the part with the most bass."""
 FORCE_DB = 4.0
-"""Bass comes back with force when it and the middle are louder by this from one bar to the next."""
+"""Rise of bass and mids together, from one bar to the next, that is a strong return of the bass."""
 RETURN_DB = 1.5
-"""And the bars after are louder than those before by this, which is more than one silent bar in four makes."""
+"""Rise from the bars before to the bars after, which is more than one silent bar in four makes."""
 ENERGY_STEP = 0.1
 HIGH_ENERGY = 0.7
 LOW_ENERGY = 0.5
 OPENING_MARGIN = 0.15
 LONGEST_OPENING = 0.35
-"""A first or last part that takes more of the song than this is no intro or outro."""
+"""A first or last part that takes more of the song than this is not an intro or outro."""
 RISE_DB = 2.0
 """A part whose last third is louder than its first by this much rises."""
 _SAME_PART = 0.9
@@ -69,7 +68,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What is heard in one section."""
+    """The sound of one section."""
 
     start_s: float
     end_s: float
@@ -79,7 +78,7 @@ class _Part:
     rise_db: float
     """Level of the last third above that of the first third."""
     returned: bool
-    """Bass comes back with force at its start."""
+    """The bass returns strongly at its start."""
     timbre: Floats
 
 
@@ -92,21 +91,21 @@ def find_sections(
     electronic: bool,
     vocabulary: tuple[str, ...] = (),
 ) -> list[Section]:
-    """The song cut into labelled sections that cover it from 0 to `duration_s`.
+    """Return labelled sections that cover the song from 0 to `duration_s`.
 
     Args:
         features: of the song.
         tonal: of the song.
-        downbeats: the bar lines, of which some become boundaries; two seconds make a bar where there are none.
+        downbeats: the bar lines, of which some become boundaries; without any, a bar lasts two seconds.
         duration_s: the song's length.
-        electronic: the tempo is a machine's, so that drops, builds and breakdowns make sense.
+        electronic: the tempo is constant, so that drops, builds and breakdowns make sense.
         vocabulary: the labels that the chosen preset allows; all when empty.
     """
     bars = downbeats if len(downbeats) > 1 else np.arange(0, duration_s, _BARLESS_S)
-    returns = _returns(features, bars) if electronic else np.zeros(len(bars), dtype=bool)
-    edges = _with_ends(_boundaries(features.log_bands, bars, returns), duration_s)
+    bass_returns = _bass_returns(features, bars) if electronic else np.zeros(len(bars), dtype=bool)
+    edges = _with_ends(_boundaries(features.log_bands, bars, bass_returns), duration_s)
     parts = [
-        _describe(start, end, features, tonal, returned=start in bars[returns])
+        _describe(start, end, features, tonal, returned=start in bars[bass_returns])
         for start, end in pairwise(edges)
     ]
     energies = _energies(parts)
@@ -119,34 +118,34 @@ def find_sections(
     ]
 
 
-def _boundaries(log_bands: Floats, bars: Seconds, returns: NDArray[np.bool_]) -> Seconds:
-    """The bar lines at which the bass returns, and those at which the novelty has a peak above NOVEL."""
+def _boundaries(log_bands: Floats, bars: Seconds, bass_returns: NDArray[np.bool_]) -> Seconds:
+    """Return the bar lines at which the bass returns, or the novelty has a peak above NOVEL."""
     novelty = _novelty(_bar_features(log_bands, bars))
     width = 2 * _APART_BARS + 1
     peaks = (novelty > NOVEL) & (novelty >= maximum_filter1d(novelty, width, mode="constant"))
-    near = maximum_filter1d(returns, width).astype(bool)
-    return bars[returns | (peaks & ~near)]
+    near = maximum_filter1d(bass_returns, width).astype(bool)
+    return bars[bass_returns | (peaks & ~near)]
 
 
-def _returns(features: Features, bars: Seconds) -> NDArray[np.bool_]:
-    """(bars,) where the bass is back in full after a bar with much less, and what follows is louder than what was."""
+def _bass_returns(features: Features, bars: Seconds) -> NDArray[np.bool_]:
+    """Return (bars,): whether the bass returns in full after a bar with much less, and louder bars follow."""
     bass, mids = (_bar_power(features.envelopes.bands[:, band], bars) for band in (0, 1))
-    level = bass + mids  # a riser is in the highs
+    level = bass + mids  # without the highs, because a riser is there
     fullest = max(_mean_power(bass, bar, COMPARED_BARS) for bar in range(len(bars)))
-    returns = np.zeros(len(bars), dtype=bool)
+    bass_returns = np.zeros(len(bars), dtype=bool)
     for bar in range(1, len(bars)):
         before = _mean_power(level, max(0, bar - COMPARED_BARS), min(bar, COMPARED_BARS))
-        returns[bar] = (
+        bass_returns[bar] = (
             _db(bass[bar], bass[bar - 1]) >= BASS_STEP_DB
             and _db(min(bass[bar], _mean_power(bass, bar, COMPARED_BARS)), fullest) >= -FULL_BASS_DB
             and _db(level[bar], level[bar - 1]) >= FORCE_DB
             and _db(_mean_power(level, bar, COMPARED_BARS), before) >= RETURN_DB
         )
-    return returns
+    return bass_returns
 
 
 def _bar_power(levels: Floats, bars: Seconds) -> Seconds:
-    """(bars,) mean power of each bar; the last lasts to the end of the song."""
+    """Return (bars,): mean power of each bar; the last lasts to the end of the song."""
     points = np.minimum(np.round(bars * ENVELOPE_RATE_HZ).astype(int), len(levels) - 1)
     lengths = np.maximum(np.diff(points, append=len(levels)), 1)
     return np.add.reduceat(levels.astype(np.float64) ** 2, points) / lengths
@@ -161,7 +160,7 @@ def _db(power: float, reference: float) -> float:
 
 
 def _bar_features(log_bands: Floats, bars: Seconds) -> Seconds:
-    """(bars, 164) mean and weighted spread of each band over each bar; the last lasts as long as the one before."""
+    """Return (bars, 164): mean and weighted spread of each band over each bar; the last is as long as that before."""
     length = bars[-1] - bars[-2] if len(bars) > 1 else _BARLESS_S
     frames = np.round(np.append(bars, bars[-1] + length) * FRAME_RATE_HZ).astype(int)
     rows = [
@@ -171,17 +170,17 @@ def _bar_features(log_bands: Floats, bars: Seconds) -> Seconds:
 
 
 def _novelty(rows: Seconds) -> Seconds:
-    """(bars,) distance between the means of the bars before and from each, in units of their own spread."""
+    """Return (bars,): distance between the means of the bars before and from each, in units of their spread."""
     novelty = np.zeros(len(rows))
     for bar in range(1, len(rows)):
         before, after = rows[max(0, bar - COMPARED_BARS) : bar], rows[bar : bar + COMPARED_BARS]
-        spread = (before.var(axis=0).sum() + after.var(axis=0).sum()) / 2 + _LEAST_VARIANCE
+        spread = (before.var(axis=0).sum() + after.var(axis=0).sum()) / 2 + _MIN_VARIANCE
         novelty[bar] = np.linalg.norm(before.mean(axis=0) - after.mean(axis=0)) / np.sqrt(spread)
     return novelty
 
 
 def _with_ends(boundaries: Seconds, duration_s: float) -> list[float]:
-    """0, the boundaries that leave no section shorter than SHORTEST_S, and the end."""
+    """Return 0, the boundaries that leave no section shorter than SHORTEST_S, and the end."""
     edges = [0.0]
     for boundary in sorted(boundaries.tolist()):
         if boundary - edges[-1] >= SHORTEST_S and duration_s - boundary >= SHORTEST_S:
@@ -224,7 +223,7 @@ def _unit(vector: Floats) -> Floats:
 
 
 def _energies(parts: list[_Part]) -> list[float]:
-    """0..1 for each part: its level, bands and onsets between the song's least and most."""
+    """Return 0..1 for each part: its level, bands and onsets between the song's least and greatest."""
     bands = [_scaled([part.bands_db[band] for part in parts], 20.0) for band in range(3)]
     level = _scaled([part.level_db for part in parts], 20.0)
     onsets = _scaled([part.onsets for part in parts], 1e-3)
@@ -232,7 +231,7 @@ def _energies(parts: list[_Part]) -> list[float]:
 
 
 def _scaled(values: list[float], least_range: float) -> Seconds:
-    """1 for the greatest value, falling to 0 over the range (at least `least_range`) of the values."""
+    """Return 1 for the greatest value, falling to 0 over the range (at least `least_range`) of the values."""
     array = np.asarray(values)
     return 1 - (array.max() - array) / max(float(np.ptp(array)), least_range)
 
@@ -242,7 +241,7 @@ def _labels(parts: list[_Part], energies: list[float], *, electronic: bool) -> l
     if electronic:
         _label_drops(labels, parts, energies)
     quieter = max(energies) - OPENING_MARGIN
-    # What leads from nothing to the first drop, or to a build with more in it, is the intro, whether it rises or not.
+    # The part before the first drop, or before a build with more energy, is the intro, whether it rises or not.
     leads = labels[1:2] == ["drop"] or (labels[1:2] == ["build"] and energies[1] > energies[0])
     opens = energies[0] < quieter or leads
     if parts[0].end_s < LONGEST_OPENING * parts[-1].end_s and opens:
@@ -270,13 +269,13 @@ def _label_drops(labels: list[Label | None], parts: list[_Part], energies: list[
             labels[index] = "breakdown"
     for index in range(len(parts) - 1):
         full = energies[index] > LOW_ENERGY and labels[index] is None
-        rising = parts[index].rise_db > RISE_DB or full
-        if labels[index + 1] == "drop" and labels[index] in {None, "breakdown"} and rising:
+        sorted_beats = parts[index].rise_db > RISE_DB or full
+        if labels[index + 1] == "drop" and labels[index] in {None, "breakdown"} and sorted_beats:
             labels[index] = "build"
 
 
 def _recurring(parts: list[_Part], energies: list[float], known: list[Label | None]) -> list[Label]:
-    """Verse or chorus for the parts without a label that resemble another such part, else section."""
+    """Return verse or chorus for the parts without a label that resemble another such part, else section."""
     free = [index for index, label in enumerate(known) if label is None]
     recurring = [
         index

@@ -1,8 +1,8 @@
-"""How far two beat sequences agree, by the conventions of mir_eval.
+"""Scores the agreement of two beat sequences by the conventions of mir_eval.
 
 Definitions: Davies, Degara and Plumbley, "Evaluation methods for musical audio beat tracking algorithms",
 2009. Written with numpy alone because mir_eval imports scipy.stats, which costs a worker seconds and memory;
-the tests hold these functions against mir_eval.
+the tests compare these functions with mir_eval.
 """
 
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ from k1_analysis.engine.audio.times import nearest
 
 MATCH_WINDOW_S = 0.07
 SKIPPED_S = 5.0
-"""The first seconds are left out: trackers and people need time to find the pulse."""
+"""Seconds at the start that are left out, because trackers and people need time to find the pulse."""
 _CEMGIL_SIGMA_S = 0.04
 _CONTINUITY_THRESHOLD = 0.175
 _HISTOGRAM_BINS = 41
@@ -37,8 +37,8 @@ class Agreement:
 
 
 def compare(reference: Seconds, estimate: Seconds) -> Agreement:
-    """Every score, the first SKIPPED_S left out unless that would leave nothing."""
-    reference, estimate = trimmed(reference), trimmed(estimate)
+    """Return every score, without the first SKIPPED_S unless that would leave nothing."""
+    reference, estimate = skip_start(reference), skip_start(estimate)
     continuity = [_continuity(variation, estimate) for variation in _metrical_variations(reference)]
     longest, total = (max(scores) for scores in zip(*continuity, strict=True))
     return Agreement(
@@ -52,21 +52,21 @@ def compare(reference: Seconds, estimate: Seconds) -> Agreement:
     )
 
 
-def trimmed(beats: Seconds) -> Seconds:
-    """The beats after SKIPPED_S, or all of a song that has fewer than two there."""
+def skip_start(beats: Seconds) -> Seconds:
+    """Return the beats after SKIPPED_S, or all beats of a song that has fewer than two there."""
     later = beats[beats >= SKIPPED_S]
     return later if len(later) > 1 else beats
 
 
 def f_measure(reference: Seconds, estimate: Seconds) -> float:
-    """Harmonic mean of precision and recall, each beat matched at most once within MATCH_WINDOW_S."""
+    """Return the harmonic mean of precision and recall, each beat matched at most once within MATCH_WINDOW_S."""
     if not len(reference) or not len(estimate):
         return 0.0
     return 2 * _matches(reference, estimate) / (len(reference) + len(estimate))
 
 
 def cemgil(reference: Seconds, estimate: Seconds) -> float:
-    """Mean of a Gaussian (sigma 40 ms) of each reference beat's distance to the nearest estimate."""
+    """Return the mean of a Gaussian (sigma 40 ms) of each reference beat's distance to the nearest estimate."""
     if not len(reference) or not len(estimate):
         return 0.0
     distance = reference - estimate[nearest(estimate, reference)]
@@ -75,7 +75,7 @@ def cemgil(reference: Seconds, estimate: Seconds) -> float:
 
 
 def information_gain(first: Seconds, second: Seconds) -> float:
-    """How far from uniform the timing errors are, in the worse direction: 1 is the same beats."""
+    """Return how far from uniform the timing errors are, in the worse direction; 1 for equal beats."""
     if min(len(first), len(second)) < 2:  # noqa: PLR2004  an interval needs two beats
         return 0.0
     entropy = max(_error_entropy(first, second), _error_entropy(second, first))
@@ -83,7 +83,7 @@ def information_gain(first: Seconds, second: Seconds) -> float:
 
 
 def _matches(reference: Seconds, estimate: Seconds) -> int:
-    """Pairs within the window; walking both in order finds as many as any assignment could."""
+    """Return the number of pairs within the window. Walking both in order finds as many as any assignment."""
     count = i = j = 0
     while i < len(reference) and j < len(estimate):
         difference = estimate[j] - reference[i]
@@ -97,7 +97,7 @@ def _matches(reference: Seconds, estimate: Seconds) -> int:
 
 
 def _error_entropy(reference: Seconds, estimate: Seconds) -> float:
-    """Entropy in bits of each estimated beat's error as a share of the reference interval it falls into."""
+    """Return the entropy in bits of each estimated beat's error as a share of the reference interval it falls into."""
     closest = nearest(reference, estimate)
     error = estimate - reference[closest]
     intervals = np.diff(reference)
@@ -109,7 +109,7 @@ def _error_entropy(reference: Seconds, estimate: Seconds) -> float:
 
 
 def _continuity(reference: Seconds, estimate: Seconds) -> tuple[float, float]:
-    """Shares of the beats in the longest correct run and in all: phase and period within 17.5 %."""
+    """Return the shares of the beats in the longest correct run and in all: phase and period within 17.5 %."""
     if min(len(reference), len(estimate)) < 2:  # noqa: PLR2004  an interval needs two beats
         return 0.0, 0.0
     closest = nearest(reference, estimate)
@@ -129,7 +129,7 @@ def _intervals_before(beats: Seconds) -> Seconds:
 
 
 def _metrical_variations(beats: Seconds) -> tuple[Seconds, ...]:
-    """The beats, the offbeats, double tempo, and half tempo on the odd and even beats."""
+    """Return the beats, the offbeats, double tempo, and half tempo on the odd and even beats."""
     double = (
         np.interp(np.arange(0, len(beats) - 0.5, 0.5), np.arange(len(beats)), beats) if len(beats) else beats
     )

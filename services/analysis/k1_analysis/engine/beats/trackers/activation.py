@@ -1,4 +1,4 @@
-"""Beat and downbeat probability for each frame: a temporal convolutional network in plain numpy.
+"""Computes the beat and downbeat activation: a temporal convolutional network in plain numpy.
 
 Architecture: Davies and Böck, "Temporal convolutional networks for musical audio beat tracking", EUSIPCO
 2019, much reduced: 62,000 parameters, a receptive field of +-20 s. The weights come from `training/beats`.
@@ -17,15 +17,15 @@ from k1_analysis.engine.config import WEIGHTS_FILE
 
 _BLOCK = 4096
 _SEGMENT = 16_384
-"""Frames answered at a time, so that memory does not grow with the song."""
+"""Frames computed at a time, so that memory does not grow with the song."""
 _SPREAD_FLOOR = 1e-3
 _Scale = tuple[float, float, float]
 
 
 def network_input(log_bands: Floats) -> Floats:
-    """(T, 164) from (T, 82): the log spectrum and its rise, each scaled to the song's own spread.
+    """Return (T, 164) from (T, 82): the log spectrum and its rise, each scaled to the song's spread.
 
-    The training code uses this very function, so that network and engine can never disagree.
+    The training uses this function too, so that network and engine always agree.
     """
     return _network_rows(log_bands, _song_scale(log_bands), 0, len(log_bands))
 
@@ -42,24 +42,24 @@ class BeatNet:
         self.layers = sum(name.startswith("d.") and name.endswith(".weight") for name in weights)
 
     def __call__(self, log_bands: Floats) -> Floats:
-        """(T, 2) probabilities of a beat and of a downbeat from a (T, 82) log spectrum."""
+        """Return (T, 2): probabilities of a beat and of a downbeat from a (T, 82) log spectrum."""
         scale = _song_scale(log_bands)
-        answer = np.empty((len(log_bands), 2), np.float32)
+        output = np.empty((len(log_bands), 2), np.float32)
         for first in range(0, len(log_bands), _SEGMENT):
             last = min(first + _SEGMENT, len(log_bands))
             start, stop = max(0, first - self.reach), min(len(log_bands), last + self.reach)
-            answer[first:last] = self._segment(log_bands, scale, start, stop)[first - start : last - start]
-        return answer
+            output[first:last] = self._segment(log_bands, scale, start, stop)[first - start : last - start]
+        return output
 
     @property
     def reach(self) -> int:
-        """How many frames to either side an answer depends on."""
+        """Return the number of frames to either side on which the output for a frame depends."""
         taps = (self.weights[name].shape[2] for name in ("inp.weight", "d.0.weight"))
         first, deep = (count // 2 for count in taps)
         return first + deep * (2**self.layers - 1)
 
     def _segment(self, log_bands: Floats, scale: _Scale, start: int, stop: int) -> Floats:
-        """(stop - start, 2): the answer for these frames as if nothing lay beyond them."""
+        """Return (stop - start, 2): the output for these frames, with zeros beyond them."""
         x = self._first_layers(log_bands, scale, start, stop)
         for layer in range(self.layers):
             inner = _elu(self._convolve(x, f"d.{layer}", 2**layer))
@@ -67,7 +67,7 @@ class BeatNet:
         return np.asarray(expit(self._convolve(_elu(x), "out")), np.float32)
 
     def _first_layers(self, log_bands: Floats, scale: _Scale, first: int, last: int) -> Floats:
-        """(last - first, C): the wide input layer, block by block, because 164 columns are big."""
+        """Return (last - first, C): the input layers, computed block by block, because 164 columns need much memory."""
         reach = self.weights["inp.weight"].shape[2] // 2
         channels = self.weights["p1.weight"].shape[0]
         out = np.empty((last - first, channels), np.float32)
@@ -79,14 +79,14 @@ class BeatNet:
         return out
 
     def _convolve(self, x: Floats, name: str, dilation: int = 1) -> Floats:
-        """(T, out) from (T, in): a centred dilated convolution, zeros beyond the ends."""
+        """Return (T, out) from (T, in): a centred dilated convolution, zeros beyond the ends."""
         weight = self.weights[f"{name}.weight"]
         taps = weight.shape[2]
         out = np.tile(self.weights[f"{name}.bias"], (len(x), 1))
         for tap in range(taps):
             shift = (tap - taps // 2) * dilation
             if abs(shift) >= len(x):
-                continue  # a short song lies wholly inside the zeros
+                continue  # a short song is wholly inside the zeros
             source = x[max(0, shift) : len(x) + min(0, shift)]
             target = max(0, -shift)
             out[target : target + len(source)] += source @ weight[:, :, tap].T
@@ -95,13 +95,13 @@ class BeatNet:
 
 @cache
 def default_net() -> BeatNet:
-    """The shipped network, read once a process."""
+    """Return the shipped network, read once per process."""
     with as_file(files("k1_analysis.engine") / "weights" / WEIGHTS_FILE) as path:
         return load_net(path)
 
 
 def load_net(path: Path) -> BeatNet:
-    """The network whose parameters stand in an .npz file."""
+    """Return the network whose parameters are in an .npz file."""
     with np.load(path) as arrays:
         return BeatNet(dict(arrays))
 
@@ -111,7 +111,7 @@ def _elu(x: Floats) -> Floats:
 
 
 def _song_scale(log_bands: Floats) -> _Scale:
-    """Mean and spread of the log spectrum, spread of its rise; sums in double, block by block."""
+    """Return mean and spread of the log spectrum and spread of its rise, summed in double precision."""
     sums = np.zeros(4)
     for first in range(0, len(log_bands), _BLOCK):
         last = min(first + _BLOCK, len(log_bands))
@@ -125,7 +125,7 @@ def _song_scale(log_bands: Floats) -> _Scale:
 
 
 def _rise(log_bands: Floats, first: int, last: int) -> Floats:
-    """Half-wave rectified difference of the rows first..last to the row before (0 for row 0)."""
+    """Return the half-wave rectified difference of the rows first..last to the row before (0 for row 0)."""
     before = log_bands[np.maximum(np.arange(first, last) - 1, 0)]
     return np.maximum(log_bands[first:last] - before, 0)
 

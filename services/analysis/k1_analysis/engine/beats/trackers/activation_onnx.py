@@ -1,8 +1,7 @@
-"""The same network through ONNX Runtime, for machines that have it (`pip install k1-analysis[onnx]`).
+"""Runs the same network with ONNX Runtime, on machines that have it (`pip install k1-analysis[onnx]`).
 
-The graph is built from the one weights file, so that there is nothing to keep in step. It serves accelerators
-and comparison: on a processor the numpy form is as fast, and it is the one that maps are made with, because
-their bytes must not depend on what happens to be installed.
+The graph is built from the one weights file. It is for accelerators and comparison: on a processor the numpy form
+is as fast, and maps are always made with numpy, because their bytes must not depend on installed packages.
 """
 
 import importlib
@@ -15,7 +14,7 @@ from k1_analysis.engine.beats.trackers.activation import BeatNet, network_input
 
 
 class OnnxBeatNet:
-    """Calls like `BeatNet`, with the same results within rounding.
+    """A replacement for `BeatNet` with the same results within rounding.
 
     Raises:
         ModuleNotFoundError: onnx or onnxruntime is not installed.
@@ -26,13 +25,13 @@ class OnnxBeatNet:
         self._session = runtime.InferenceSession(_model(net), providers=runtime.get_available_providers())
 
     def __call__(self, log_bands: Floats) -> Floats:
-        """(T, 2) probabilities of a beat and of a downbeat from a (T, 82) log spectrum."""
+        """Return (T, 2): probabilities of a beat and of a downbeat from a (T, 82) log spectrum."""
         columns = np.ascontiguousarray(network_input(log_bands).T[None])
         return np.ascontiguousarray(self._session.run(None, {"input": columns})[0][0].T)
 
 
 def _model(net: BeatNet) -> bytes:
-    """The serialised graph: (1, 164, T) in, (1, 2, T) out."""
+    """Return the serialised graph: (1, 164, T) in, (1, 2, T) out."""
     onnx = importlib.import_module("onnx")
     helper = onnx.helper
     nodes: list[Any] = []

@@ -1,4 +1,4 @@
-"""Essentia's beat trackers and key finder, window by window and behind guards.
+"""Runs Essentia's beat trackers and key finder window by window, and survives their failures.
 
 Degara: Degara et al., "Reliability-informed beat tracking of musical signals", TASLP 2012. Multifeature:
 Zapata, Davies and Gomez, "Multi-feature beat tracking", TASLP 2014. A window at a time keeps the memory of
@@ -17,12 +17,12 @@ from k1_analysis.engine.audio.framing import SAMPLE_RATE_HZ, Floats, Seconds
 from k1_analysis.engine.finite import NotFiniteError, require_finite
 
 BIAS_S = 0.008
-"""Both trackers report beats this late on average (78 annotated tracks)."""
+"""Seconds by which both trackers report beats late, on average over 78 annotated tracks."""
 KEY_PROFILE = "edma"
 WINDOW_S = 90.0
 OVERLAP_S = 10.0
 SHORTEST_S = 5.0
-"""Below this the trackers have nothing to work on and may raise."""
+"""The trackers may raise on a shorter window."""
 QUIETEST = 1e-4
 """Peak below which a window counts as silence: Essentia returns nonsense there."""
 
@@ -42,7 +42,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class TrackerResults:
-    """What Essentia found in a song; what was not measured is empty. Beat times in seconds."""
+    """Results of Essentia for a song, empty if not measured. Beat times in seconds."""
 
     degara: Seconds = field(default_factory=lambda: np.empty(0))
     multifeature: Seconds = field(default_factory=lambda: np.empty(0))
@@ -50,12 +50,12 @@ class TrackerResults:
     danceability: float = 0.0
     """Detrended fluctuation (Streich and Herrera, AES 2005): 0 to about 3, higher is steadier."""
     failed: tuple[Measure, ...] = ()
-    """What raised in some window and so says nothing about it."""
+    """Measures that raised in some window, and so have no result for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """Where a window lies, and the part of it whose answers count."""
+    """The start of a window, and the part of it whose results are kept."""
 
     start_s: float
     keep_from_s: float
@@ -66,7 +66,7 @@ class _Span:
         return self.keep_to_s - self.keep_from_s
 
 
-# A new algorithm for each window: Essentia's composites remember the one before and then err or raise.
+# A new algorithm for each window: Essentia's composites keep state from the window before and then err or raise.
 _MEASURES: dict[Measure, Callable[[Any, Floats], Any]] = {
     "degara": lambda essentia, samples: essentia.BeatTrackerDegara()(samples),
     "multifeature": lambda essentia, samples: essentia.BeatTrackerMultiFeature()(samples)[0],
@@ -78,8 +78,8 @@ _MEASURES: dict[Measure, Callable[[Any, Floats], Any]] = {
 class Essentia:
     """Essentia's algorithms by name, like `essentia.standard`: `essentia.KeyExtractor(profileType=...)(samples)`.
 
-    Importing that module makes one of each of its hundreds of algorithms and never frees 100 MB of them. This
-    makes what is asked for. Samples must be contiguous float32; nothing is converted.
+    Importing that module creates hundreds of algorithms and never frees their 100 MB. This class creates only those
+    that are used. Samples must be contiguous float32; nothing is converted.
     """
 
     def __init__(self) -> None:
@@ -99,59 +99,59 @@ class Essentia:
 
 @cache
 def load_essentia() -> Essentia:
-    """Essentia with its console output turned off."""
+    """Return Essentia, with its console output turned off."""
     return Essentia()
 
 
 def track(blocks: Iterable[Floats], measures: tuple[Measure, ...] = MEASURES) -> TrackerResults:
-    """Some or all measures of a stream of mono blocks at 44.1 kHz (finite)."""
+    """Return some or all measures of a stream of mono blocks at 44.1 kHz (finite)."""
     essentia = load_essentia()
-    answers: dict[Measure, list[tuple[_Span, Any]]] = {name: [] for name in MEASURES}
+    results: dict[Measure, list[tuple[_Span, Any]]] = {name: [] for name in MEASURES}
     failed: set[Measure] = set()
     for samples, span in _windows(blocks):
         if not _usable(samples):
             continue
         for name in measures:
             try:
-                answers[name].append((span, require_finite(name, _MEASURES[name](essentia, samples))))
+                results[name].append((span, require_finite(name, _MEASURES[name](essentia, samples))))
             except (
                 RuntimeError,
                 NotFiniteError,
-            ):  # the first is what Essentia raises for what it cannot digest
+            ):  # Essentia raises the first for samples that it cannot process
                 failed.add(name)
     return TrackerResults(
-        degara=_joined(answers["degara"]),
-        multifeature=_joined(answers["multifeature"]),
-        key=_strongest(answers["key"]),
-        danceability=_mean(answers["danceability"]),
+        degara=_join_beats(results["degara"]),
+        multifeature=_join_beats(results["multifeature"]),
+        key=_strongest_key(results["key"]),
+        danceability=_mean_value(results["danceability"]),
         failed=tuple(sorted(failed)),
     )
 
 
-def _strongest(answers: list[tuple[_Span, Any]]) -> Key | None:
-    """The key that most of the song speaks for, each window's by its strength and length."""
-    if not answers:
+def _strongest_key(results: list[tuple[_Span, Any]]) -> Key | None:
+    """Return the key with the greatest weight: strength times length, summed over the windows."""
+    if not results:
         return None
     weights: dict[tuple[str, str], float] = {}
-    for span, (tonic, scale, strength) in answers:
+    for span, (tonic, scale, strength) in results:
         weights[tonic, scale] = weights.get((tonic, scale), 0.0) + float(strength) * span.length_s
     (tonic, scale), weight = max(weights.items(), key=lambda item: item[1])
-    return Key(tonic, scale, float(np.clip(weight / sum(span.length_s for span, _ in answers), 0, 1)))
+    return Key(tonic, scale, float(np.clip(weight / sum(span.length_s for span, _ in results), 0, 1)))
 
 
-def _mean(answers: list[tuple[_Span, Any]]) -> float:
-    heard_s = sum(span.length_s for span, _ in answers)
-    return sum(float(value) * span.length_s for span, value in answers) / heard_s if heard_s else 0.0
+def _mean_value(results: list[tuple[_Span, Any]]) -> float:
+    measured_s = sum(span.length_s for span, _ in results)
+    return sum(float(value) * span.length_s for span, value in results) / measured_s if measured_s else 0.0
 
 
 def _usable(samples: Floats) -> bool:
     return len(samples) >= SHORTEST_S * SAMPLE_RATE_HZ and float(np.abs(samples).max()) > QUIETEST
 
 
-def _joined(answers: list[tuple[_Span, Any]]) -> Seconds:
-    """One rising sequence; of two beats that the seam brought closer than 0.15 s the earlier stays."""
+def _join_beats(results: list[tuple[_Span, Any]]) -> Seconds:
+    """Return one rising sequence; of two beats closer than 0.15 s at a seam, the earlier stays."""
     parts = [np.empty(0)]
-    for span, found in answers:
+    for span, found in results:
         times = np.asarray(found, np.float64) + span.start_s - BIAS_S
         parts.append(times[(times >= span.keep_from_s) & (times < span.keep_to_s)])
     beats = np.concatenate(parts)
@@ -159,7 +159,7 @@ def _joined(answers: list[tuple[_Span, Any]]) -> Seconds:
 
 
 def _windows(blocks: Iterable[Floats]) -> Iterator[tuple[Floats, _Span]]:
-    """Overlapping windows; each keeps what lies nearer to its own middle than to its neighbour's."""
+    """Yield overlapping windows; each keeps what is nearer to its own middle than to its neighbour's."""
     size, overlap = int(WINDOW_S * SAMPLE_RATE_HZ), int(OVERLAP_S * SAMPLE_RATE_HZ)
     margin_s = OVERLAP_S / 2
     pending: list[Floats] = []
@@ -167,11 +167,11 @@ def _windows(blocks: Iterable[Floats]) -> Iterator[tuple[Floats, _Span]]:
     for block in blocks:
         pending.append(block)
         held += len(block)
-        # Waiting for more than a window keeps the last one from being a useless remainder.
+        # Waits for more than a window, so that the last window is never too short.
         if held < size + 2 * overlap:
             continue
         joined = np.concatenate(pending)
-        # Before the window is given away: its blocks must not lie beside it while it is worked on.
+        # Before the yield, so that the blocks are not in memory beside the window while it is processed.
         pending = [joined[size - overlap :].copy()]
         yield joined[:size], _span(size, start, margin_s, margin_s)
         held, start = len(pending[0]), start + size - overlap

@@ -1,7 +1,7 @@
-"""Essentia's measures of a file in processes of their own, and what is said when one of those fails.
+"""Runs Essentia's measures of a file in forked processes, and turns their failures into warnings.
 
-The slowest tracker takes longer than everything else together, so it has a process to itself from the start;
-the others share one that begins when the main process has nothing left to do but wait.
+The slowest tracker takes longer than everything else together, so it has its own process from the start; the
+others share one that starts when the main process only waits.
 """
 
 from dataclasses import replace
@@ -15,12 +15,12 @@ from k1_analysis.engine.beats.trackers.forked_process import ForkedProcess, Fork
 from k1_analysis.engine.errors import MapWarning
 from k1_analysis.engine.limits import Limits
 
-SLOW: Final[tuple[Measure, ...]] = ("multifeature",)
-QUICK: Final[tuple[Measure, ...]] = ("degara", "key", "danceability")
+SLOW_MEASURES: Final[tuple[Measure, ...]] = ("multifeature",)
+FAST_MEASURES: Final[tuple[Measure, ...]] = ("degara", "key", "danceability")
 
 
-class Tracking:
-    """Measures being taken of one file in a process of their own. A context manager."""
+class EssentiaProcess:
+    """Measures one file in a forked process. A context manager."""
 
     def __init__(
         self, path: Path, limits: Limits, measures: tuple[Measure, ...], channel: int | None = None
@@ -38,16 +38,16 @@ class Tracking:
         self.stop()
 
     def stop(self) -> None:
-        """End the process, whatever it does. Safe to call twice."""
+        """Kill the process. A second call has no effect."""
         self._process.stop()
 
     @property
     def pid(self) -> int | None:
-        """The process's id while it has not been waited for."""
+        """Return the id of the process; None after it was waited for."""
         return self._process.pid
 
     def result(self) -> tuple[TrackerResults, list[MapWarning]]:
-        """What was found, nothing when the process failed, and the warnings that this calls for."""
+        """Return the results, empty if the process failed, and the warnings that follow from failures."""
         names = ", ".join(self._measures)
         try:
             found = self._process.result(self._timeout_s)
@@ -60,9 +60,9 @@ class Tracking:
         return found, [MapWarning("trackers_failed", message)]
 
 
-def collected(slow: Tracking, quick: Tracking) -> tuple[TrackerResults, list[MapWarning]]:
-    """What both found, and their warnings."""
-    first, warnings = quick.result()
+def merge_results(slow: EssentiaProcess, fast: EssentiaProcess) -> tuple[TrackerResults, list[MapWarning]]:
+    """Return the results of both processes, and their warnings."""
+    first, warnings = fast.result()
     second, more = slow.result()
     both = replace(first, multifeature=second.multifeature, failed=first.failed + second.failed)
     return both, warnings + more

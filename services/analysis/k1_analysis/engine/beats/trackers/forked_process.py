@@ -1,7 +1,7 @@
-"""A second process that lives and dies with this one, for work that holds the interpreter's lock.
+"""Runs work that holds the interpreter's lock in a fork, which ends together with this process.
 
-Essentia's trackers take as long as everything else together and neither release the lock nor survive every
-file. A fork shares the memory of the warmed-up parent, so it costs only what the work itself allocates.
+Essentia's trackers take as long as everything else together, do not release the lock, and crash on some files. A fork
+shares the memory of the warmed-up parent, so it costs only what the work itself allocates.
 """
 
 import ctypes
@@ -23,14 +23,14 @@ _CHUNK = 1 << 16
 
 
 class ForkedProcessError(Exception):
-    """The second process crashed, raised or took too long."""
+    """The fork crashed, raised or took too long."""
 
 
 class ForkedProcess(Generic[Result]):
-    """Runs `work()` in a fork and hands back its pickled result. A context manager.
+    """Runs `work()` in a fork and returns its pickled result. A context manager.
 
-    The kernel kills the fork when the thread that made it dies, however that dies. Fork before starting
-    threads: the fork has only the calling one.
+    The kernel kills the fork when the thread that created it ends in any way. Fork before threads are started: the
+    fork has only the calling thread.
     """
 
     def __init__(self, work: Callable[[], Result]) -> None:
@@ -52,11 +52,11 @@ class ForkedProcess(Generic[Result]):
 
     @property
     def pid(self) -> int | None:
-        """The fork's process id while it has not been waited for."""
+        """Return the id of the fork; None after it was waited for."""
         return self._pid
 
     def result(self, timeout_s: float) -> Result:
-        """What `work` returned.
+        """Return what `work` returned.
 
         Raises:
             CompanionError: `work` raised, its process died, or `timeout_s` passed.
@@ -79,7 +79,7 @@ class ForkedProcess(Generic[Result]):
         return cast("Result", value)
 
     def stop(self) -> None:
-        """Kill the fork if it still runs, and reap it. Safe to call twice."""
+        """Kill the fork if it still runs, and wait for it. A second call has no effect."""
         if self._pid is None:
             return
         with suppress(ProcessLookupError):
@@ -90,9 +90,9 @@ class ForkedProcess(Generic[Result]):
 
 
 def _run(work: Callable[[], object], pipe: int, parent: int) -> None:
-    """The fork's whole life. Never returns, and never runs the parent's exit handlers."""
+    """Run `work` in the fork, then exit. Never returns, and never runs the parent's exit handlers."""
     try:
-        # A collection would write to every object and so copy the pages shared with the parent.
+        # A garbage collection would write to every object and so copy the pages that the parent shares.
         gc.disable()
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:

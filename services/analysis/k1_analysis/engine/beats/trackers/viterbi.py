@@ -1,9 +1,9 @@
-"""Beats from a beat activation: the bar-pointer model, decoded by Viterbi.
+"""Decodes beats from a beat activation: the bar-pointer model and Viterbi's algorithm.
 
 Model: Krebs, Böck and Widmer, "An efficient state-space model for joint tempo and meter tracking", ISMIR
 2015, without bars. A state is (interval between beats, frames since the last beat); the interval may change
-at beats only. A path's score is kept relative to the score of hearing no beat at all: it changes inside beat regions
-only, so that a path is known by its tempo and the frame of its last beat.
+at beats only. A path's score is relative to the score without any beat: it changes inside beat regions only, so that a
+path is determined by its tempo and the frame of its last beat.
 """
 
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from k1_analysis.engine.audio.framing import FRAME_RATE_HZ, Floats, Seconds
 
 BEAT_REGION = 16
-"""A beat is heard during the first 1/BEAT_REGION of its interval."""
+"""A beat takes the first 1/BEAT_REGION of its interval."""
 NON_BEAT_SPREAD = 15.0
-"""The share of a frame that is no beat is spread over the rest of the interval."""
+"""Factor by which the probability of no beat is spread over the rest of the interval."""
 _LARGEST_STEP = 0.25
 """Tempo changes beyond this ratio from one beat to the next are not considered."""
 
 
 @dataclass(frozen=True, slots=True)
 class TempoModel:
-    """Which tempi the decoder considers and how reluctantly it changes between them."""
+    """The tempi that the decoder considers, and the cost of a change between them."""
 
     lowest_bpm: float
     highest_bpm: float
@@ -35,14 +35,14 @@ class TempoModel:
 
 @cache
 def _intervals(model: TempoModel) -> NDArray[np.int64]:
-    """Frames between beats, rising, about evenly spread in log tempo."""
+    """Return the frames between beats, rising, about evenly spread in log tempo."""
     shortest, longest = (60 * FRAME_RATE_HZ / bpm for bpm in (model.highest_bpm, model.lowest_bpm))
     return np.unique(np.round(np.geomspace(shortest, longest, model.tempi)).astype(np.int64))
 
 
 @cache
 def _transitions(model: TempoModel) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """((I, I) log probability from row to column, (I, 2) first and one past the last row to consider)."""
+    """Return ((I, I) log probability from row to column, (I, 2) first and one past the last row to consider)."""
     intervals = _intervals(model)
     change = np.abs(intervals[None, :] / intervals[:, None] - 1)
     weight = np.exp(-model.inertia * change)
@@ -53,7 +53,7 @@ def _transitions(model: TempoModel) -> tuple[NDArray[np.float64], NDArray[np.int
 
 
 def track_beats(activation: Floats, model: TempoModel, floor: float = 1e-3) -> Seconds:
-    """The most probable beat times in seconds.
+    """Return the most probable beat times in seconds.
 
     Args:
         activation: (T,) probability of a beat in each frame, 0..1.
@@ -76,18 +76,18 @@ def decode_path(
 ) -> NDArray[np.int64]:
     """Return the frames of the beats on the best path.
 
-    A beat leads to one at least `intervals[0]` frames later, so the beats of that many frames do not depend on each
+    The next beat is at least `intervals[0]` frames later, so the beats within that many frames do not depend on each
     other: they are scored as one block of arrays.
 
     Args:
         gain: (T,) log likelihood of a beat less that of no beat.
         intervals: (I,) frames between beats, rising.
         log_transition: (I, I) log probability of going from row to column.
-        rows: (I, 2) the rows worth considering for each column.
+        rows: (I, 2) the rows to consider for each column.
     """
     frames, longest, block = len(gain), int(intervals[-1]), int(intervals[0])
     regions = -(-intervals // BEAT_REGION)
-    # Frame t is at t + longest: paths may begin before the song, and a block reaches beyond its end.
+    # Frame t is at t + longest: paths may begin before the song, and a block extends beyond its end.
     padded = np.concatenate([np.zeros(longest), gain, np.zeros(int(regions[-1]) + block)])
     band = rows[:, :1] + np.arange((rows[:, 1] - rows[:, 0]).max())
     columns = np.arange(len(intervals))
@@ -120,7 +120,7 @@ def _add_gains(score: NDArray[np.float64], gain: NDArray[np.float64], regions: N
 def _trace_back(
     score: NDArray[np.float64], intervals: NDArray[np.int64], came_from: NDArray[np.uint8]
 ) -> NDArray[np.int64]:
-    """Return the beats of the path that ends best, the first one first.
+    """Return the beats of the path with the best end, in order.
 
     Args:
         score: (L, I) by the frame of the last beat; the last row is that of the last frame.

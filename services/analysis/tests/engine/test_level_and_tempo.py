@@ -49,9 +49,9 @@ def test_backbeat_is_no_accent() -> None:
     backbeat = extract(songs.drums(120.0, 20.0, kick=(0, 2), snare=(1, 3), hats=2)).log_bands
     clicks = extract(songs.metronome(beats, 20.0)).log_bands
     numbers = np.arange(len(beats))
-    assert not bars.accents(beats, numbers, backbeat).any()
-    assert bars.accents(beats, numbers, clicks).tolist() == (numbers % 4 == 0).tolist()
-    assert not bars.accents(beats[:6], numbers[:6], clicks).any()
+    assert not bars.find_accents(beats, numbers, backbeat).any()
+    assert bars.find_accents(beats, numbers, clicks).tolist() == (numbers % 4 == 0).tolist()
+    assert not bars.find_accents(beats[:6], numbers[:6], clicks).any()
 
 
 @given(st.integers(2, 60), st.integers(0, 99))
@@ -103,9 +103,9 @@ def test_half_time_groove_is_in_doubt(tmp_path: Path) -> None:
 
 def _halves(
     samples: np.ndarray, beats: np.ndarray, activation: float = 1.0
-) -> tuple[metrical_level.Halves, Features]:
+) -> tuple[metrical_level.AlternateBeats, Features]:
     features = extract(samples.astype(np.float32))
-    return metrical_level.halves(
+    return metrical_level.compare_alternate_beats(
         beats, features, np.full(len(features.onsets), activation, np.float32)
     ), features
 
@@ -139,7 +139,7 @@ def test_beats_without_a_drum_are_dropped(
 ) -> None:
     """Every other beat goes where it has no sound, or cymbals only in a slow song; everything else stays."""
     features = extract(samples.astype(np.float32))
-    found = metrical_level.at_half_speed(beats, features, np.ones(len(features.onsets), np.float32))
+    found = metrical_level.to_half_tempo(beats, features, np.ones(len(features.onsets), np.float32))
     assert found.tolist() == (beats if kept is None else kept).tolist()
 
 
@@ -148,7 +148,7 @@ def test_agreement_counts_only_at_a_level_that_is_sure() -> None:
     rock, rock_features = _halves(ROCK, FAST)
     unsure, _ = _halves(ROCK, FAST, activation=0.3)
     ballad, ballad_features = _halves(BALLAD, FAST)
-    assert (rock.alike, rock.uneven, unsure.alike, ballad.alike, ballad.uneven) == (
+    assert (rock.equal, rock.uneven, unsure.equal, ballad.equal, ballad.uneven) == (
         True,
         False,
         False,
@@ -160,7 +160,11 @@ def test_agreement_counts_only_at_a_level_that_is_sure() -> None:
     assert not level_in_doubt(FAST[::2], ballad, compound=False)
 
     def agreement(
-        compared: metrical_level.Halves, other: np.ndarray, *, doubtful: bool = False, quiet: bool = False
+        compared: metrical_level.AlternateBeats,
+        other: np.ndarray,
+        *,
+        doubtful: bool = False,
+        quiet: bool = False,
     ) -> float:
         return consensus(FAST, other, compared, doubtful=doubtful, quiet_between=quiet).f_measure
 

@@ -57,7 +57,7 @@ def test_what_stands_around_the_music_moves_nothing(tmp_path: Path, kind: str, d
     ],
 )
 def test_nonsense_in_the_tag_is_not_believed(tmp_path: Path, field: bytes, exact: bool) -> None:
-    """The usual delay is taken instead, and that this is a guess is said."""
+    """The usual delay is used instead, and the reason says that it is a guess."""
     content = bytearray(files.encoded("mp3"))
     at = files.info_at(content) + 21
     content[at : at + 3] = field

@@ -120,7 +120,10 @@ def test_samples_narrower_than_their_container_are_read_right(
     fmt += struct.pack("<HHIH", 22, valid, 4, 1) + bytes.fromhex("000000001000800000aa00389b71")
     found, reader = files.decoded(tmp_path / "song.wav", files.riff(fmt, raw))
     assert found == pytest.approx(files.clicks(), abs=2 ** -(valid - 2))
-    assert (reader.facts.container, reader.facts.declared_s) == ("wav", pytest.approx(files.SECONDS))
+    assert (reader.facts.container, reader.facts.declared_s) == (
+        "wav",
+        pytest.approx(files.SECONDS),
+    )
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

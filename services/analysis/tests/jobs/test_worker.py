@@ -1,4 +1,4 @@
-"""The worker with real children, a real broker and a real object store; only the engine is instructed."""
+"""The worker with real children, a real broker and a real object store; only the engine is scripted."""
 
 import asyncio
 import sys
@@ -39,7 +39,7 @@ from k1_platform.provision import consumer_config
 from k1_platform.settings import NatsSettings
 
 sys.path.insert(0, str(Path(__file__).parent))
-from instructed import instructed
+from scripted_tasks import run_scripted_task
 
 ENDS = {
     subjects.ANALYSIS_COMPLETED: AnalysisCompleted,
@@ -54,7 +54,7 @@ NEVER_S = 600.0
 
 
 @dataclass
-class Bench:
+class WorkerHarness:
     """A running worker and what a test needs around it."""
 
     bus: Bus
@@ -130,32 +130,34 @@ async def allow_for_an_answer(bus: Bus, seconds: float | None) -> None:
 
 
 @pytest.fixture
-async def bench(bus: Bus, objects: ObjectStore) -> Bench:
-    """The bench without a worker."""
-    bench = Bench(bus, objects, JobQueue(bus.client, bus.jetstream), [], [])
+async def harness(bus: Bus, objects: ObjectStore) -> WorkerHarness:
+    """The harness without a worker."""
+    harness = WorkerHarness(bus, objects, JobQueue(bus.client, bus.jetstream), [], [])
 
-    async def hear(message) -> None:
+    async def receive(message) -> None:
         if message.subject == subjects.ANALYSIS_STARTED:
-            bench.started.append(AnalysisStarted.model_validate_json(message.data))
+            harness.started.append(AnalysisStarted.model_validate_json(message.data))
         elif message.subject in ENDS:
-            bench.ends.append(ENDS[message.subject].model_validate_json(message.data))
+            harness.ends.append(ENDS[message.subject].model_validate_json(message.data))
 
-    await bus.client.subscribe("analysis.*", cb=hear)
-    return bench
+    await bus.client.subscribe("analysis.*", cb=receive)
+    return harness
 
 
 @asynccontextmanager
-async def working(bench: Bench, *, slots: int = 1, timeout_s: float = NEVER_S) -> AsyncIterator[Worker]:
+async def working(
+    harness: WorkerHarness, *, slots: int = 1, timeout_s: float = NEVER_S
+) -> AsyncIterator[Worker]:
     """A worker takes jobs for as long as this lasts."""
     limits = Limits(timeout_s=timeout_s, memory_bytes=1 << 30)
     pool = ChildPool(
-        instructed, size=slots, limits=limits, recycle_after=50, preload=["k1_analysis.jobs.tasks"]
+        run_scripted_task, size=slots, limits=limits, recycle_after=50, preload=["k1_analysis.jobs.tasks"]
     )
     pool.start()
-    runner = JobRunner(bench.objects, pool, max_minutes=20)
-    cancellations = Cancellations(bench.bus.client, bench.bus.jetstream)
+    runner = JobRunner(harness.objects, pool, max_minutes=20)
+    cancellations = Cancellations(harness.bus.client, harness.bus.jetstream)
     worker = Worker(
-        bench.bus, bench.queue, cancellations, runner, pod="pod-1", slots=slots, stop_timeout_s=0.2
+        harness.bus, harness.queue, cancellations, runner, pod="pod-1", slots=slots, stop_timeout_s=0.2
     )
     task = asyncio.create_task(worker.run())
     try:
@@ -167,26 +169,28 @@ async def working(bench: Bench, *, slots: int = 1, timeout_s: float = NEVER_S) -
         pool.close()
 
 
-async def test_a_job_ends_completed_with_its_artefacts_in_the_store(bench: Bench, unique: str) -> None:
-    """Started, then completed; what the event names lies in the store under its hash; progress was told."""
-    heard: list[JobProgress] = []
+async def test_a_job_ends_completed_with_its_artefacts_in_the_store(
+    harness: WorkerHarness, unique: str
+) -> None:
+    """Started, then completed; what the event names lies in the store under its hash; progress was published."""
+    received: list[JobProgress] = []
 
-    async def hear(message) -> None:
-        heard.append(JobProgress.model_validate_json(message.data))
+    async def receive(message) -> None:
+        received.append(JobProgress.model_validate_json(message.data))
 
-    job = await bench.job(f"fine {unique}")
-    await bench.bus.client.subscribe(subjects.live_job(job.job_id), cb=hear)
-    await enqueue(bench.bus.jetstream, job)
-    async with working(bench):
-        end = await bench.end_of(job)
+    job = await harness.job(f"fine {unique}")
+    await harness.bus.client.subscribe(subjects.live_job(job.job_id), cb=receive)
+    await enqueue(harness.bus.jetstream, job)
+    async with working(harness):
+        end = await harness.end_of(job)
     assert isinstance(end, AnalysisCompleted)
     assert [artefact.type for artefact in end.artefacts] == ["genesis_map", "graph"]
-    stored = await bench.objects.get_bytes(end.artefacts[0].key)
+    stored = await harness.objects.get_bytes(end.artefacts[0].key)
     assert sha256(stored).hexdigest() == end.artefacts[0].sha256
     assert end.warnings[0].code == "w"
-    assert [event.job_id for event in bench.started] == [job.job_id]
-    await until(lambda: {"fetch", "beats", "graph", "store"} <= {progress.stage for progress in heard})
-    bucket = await bench.bus.jetstream.key_value(streams.JOB_PROGRESS.name)
+    assert [event.job_id for event in harness.started] == [job.job_id]
+    await until(lambda: {"fetch", "beats", "graph", "store"} <= {progress.stage for progress in received})
+    bucket = await harness.bus.jetstream.key_value(streams.JOB_PROGRESS.name)
     kept = await bucket.watch(job.job_id)
     async with asyncio.timeout(PATIENCE_S):
         while (entry := await kept.updates(PATIENCE_S)) is None:  # so far none
@@ -195,14 +199,14 @@ async def test_a_job_ends_completed_with_its_artefacts_in_the_store(bench: Bench
     assert JobProgress.model_validate_json(entry.value).job_id == job.job_id
 
 
-async def test_the_same_audio_is_analysed_once(bench: Bench, unique: str) -> None:
+async def test_the_same_audio_is_analysed_once(harness: WorkerHarness, unique: str) -> None:
     """A second job for the same bytes and configuration is answered from the first one's artefacts."""
-    first, second = await bench.job(f"fine {unique}"), await bench.job(f"fine {unique}")
-    async with working(bench):
-        await enqueue(bench.bus.jetstream, first)
-        end = await bench.end_of(first)
-        await enqueue(bench.bus.jetstream, second)
-        again = await bench.end_of(second)
+    first, second = await harness.job(f"fine {unique}"), await harness.job(f"fine {unique}")
+    async with working(harness):
+        await enqueue(harness.bus.jetstream, first)
+        end = await harness.end_of(first)
+        await enqueue(harness.bus.jetstream, second)
+        again = await harness.end_of(second)
     assert isinstance(end, AnalysisCompleted)
     assert isinstance(again, AnalysisCompleted)
     assert (end.reused, again.reused) == (False, True)
@@ -215,30 +219,30 @@ async def test_the_same_audio_is_analysed_once(bench: Bench, unique: str) -> Non
     [("undecodable", "decode_failed", 1), ("bug", "crashed", 1), ("crash", "crashed", 2)],
 )
 async def test_a_bad_song_fails_with_its_code_and_the_worker_lives(
-    bench: Bench, unique: str, song: str, code: str, attempts: int
+    harness: WorkerHarness, unique: str, song: str, code: str, attempts: int
 ) -> None:
     """Only what may be an accident is tried again; the next song is analysed."""
-    bad, good = await bench.job(f"{song} {unique}"), await bench.job(f"fine {unique}")
-    async with working(bench):
-        await enqueue(bench.bus.jetstream, bad)
-        await enqueue(bench.bus.jetstream, good)
-        end = await bench.end_of(bad)
-        assert isinstance(await bench.end_of(good), AnalysisCompleted)
+    bad, good = await harness.job(f"{song} {unique}"), await harness.job(f"fine {unique}")
+    async with working(harness):
+        await enqueue(harness.bus.jetstream, bad)
+        await enqueue(harness.bus.jetstream, good)
+        end = await harness.end_of(bad)
+        assert isinstance(await harness.end_of(good), AnalysisCompleted)
     assert isinstance(end, AnalysisFailed)
     assert (end.code, end.attempts, end.stage) == (code, attempts, "beats")
 
 
-async def test_a_child_that_crashes_once_costs_nothing(bench: Bench, unique: str) -> None:
+async def test_a_child_that_crashes_once_costs_nothing(harness: WorkerHarness, unique: str) -> None:
     """The second try, in a fresh child, succeeds."""
-    job = await bench.job(f"crash-once {unique}")
-    await enqueue(bench.bus.jetstream, job)
-    async with working(bench):
-        assert isinstance(await bench.end_of(job), AnalysisCompleted)
+    job = await harness.job(f"crash-once {unique}")
+    await enqueue(harness.bus.jetstream, job)
+    async with working(harness):
+        assert isinstance(await harness.end_of(job), AnalysisCompleted)
     (Path(tempfile.gettempdir()) / f"{job.audio.sha256}.tried").unlink()
 
 
 class Clock:
-    """Stands in for `time` where children are limited: it stands still until it is told to go on."""
+    """Stands in for `time` where children are limited: it stands still until the test lets it go on."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -249,68 +253,68 @@ class Clock:
 
 @pytest.mark.parametrize("song", ["showless", "show-crash", "show-hang"])
 async def test_a_show_that_fails_costs_only_the_show(
-    bench: Bench, unique: str, song: str, monkeypatch: pytest.MonkeyPatch
+    harness: WorkerHarness, unique: str, song: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The map is there with a warning that says what to do; the next analysis of the song tries again."""
     clock = Clock()
     monkeypatch.setattr(children, "time", clock)
 
-    async def hear(message) -> None:
+    async def receive(message) -> None:
         progress = JobProgress.model_validate_json(message.data)
         begun = progress.stage == "graph" and progress.percent > GRAPH_BEGINS_AT
         if song == "show-hang" and begun:  # by the show itself, so it hangs now
             clock.now_s += 2 * NEVER_S
 
-    first, second = await bench.job(f"{song} {unique}"), await bench.job(f"{song} {unique}")
+    first, second = await harness.job(f"{song} {unique}"), await harness.job(f"{song} {unique}")
     for job in (first, second):
-        await bench.bus.client.subscribe(subjects.live_job(job.job_id), cb=hear)
-    async with working(bench):
-        await enqueue(bench.bus.jetstream, first)
-        end = await bench.end_of(first)
-        await enqueue(bench.bus.jetstream, second)
-        again = await bench.end_of(second)
+        await harness.bus.client.subscribe(subjects.live_job(job.job_id), cb=receive)
+    async with working(harness):
+        await enqueue(harness.bus.jetstream, first)
+        end = await harness.end_of(first)
+        await enqueue(harness.bus.jetstream, second)
+        again = await harness.end_of(second)
     assert isinstance(end, AnalysisCompleted)
     assert isinstance(again, AnalysisCompleted)
     for each in (end, again):
         assert [artefact.type for artefact in each.artefacts] == ["genesis_map"]
         assert [warning.code for warning in each.warnings] == ["w", "graph_failed"]
         assert "Analyse the song again" in each.warnings[1].message
-        stored = await bench.objects.get_bytes(each.artefacts[0].key)
+        stored = await harness.objects.get_bytes(each.artefacts[0].key)
         assert sha256(stored).hexdigest() == each.artefacts[0].sha256
     assert (end.reused, again.reused) == (False, False)
     assert end.artefacts[0].key != again.artefacts[0].key
 
 
-async def test_a_hang_ends_as_timed_out(bench: Bench, unique: str) -> None:
+async def test_a_hang_ends_as_timed_out(harness: WorkerHarness, unique: str) -> None:
     """Two tries of the allowed time each."""
-    job = await bench.job(f"hang {unique}")
-    await enqueue(bench.bus.jetstream, job)
-    async with working(bench, timeout_s=0.3):
-        end = await bench.end_of(job)
+    job = await harness.job(f"hang {unique}")
+    await enqueue(harness.bus.jetstream, job)
+    async with working(harness, timeout_s=0.3):
+        end = await harness.end_of(job)
     assert isinstance(end, AnalysisFailed)
     assert (end.code, end.attempts) == ("timed_out", 2)
 
 
-async def test_the_highest_priority_runs_first(bench: Bench, unique: str) -> None:
+async def test_the_highest_priority_runs_first(harness: WorkerHarness, unique: str) -> None:
     """Of jobs that wait, 10 goes before 5 before 1, in each the oldest first."""
-    jobs = [await bench.job(f"fine{n} {unique}", priority=p) for n, p in enumerate([1, 5, 10, 5])]
+    jobs = [await harness.job(f"fine{n} {unique}", priority=p) for n, p in enumerate([1, 5, 10, 5])]
     for job in jobs:
-        await enqueue(bench.bus.jetstream, job)
-    async with working(bench):
+        await enqueue(harness.bus.jetstream, job)
+    async with working(harness):
         for job in jobs:
-            await bench.end_of(job)
-    order = [event.job_id for event in bench.started]
+            await harness.end_of(job)
+    order = [event.job_id for event in harness.started]
     assert order == [jobs[i].job_id for i in (2, 1, 3, 0)]
 
 
-async def test_a_worker_takes_only_what_it_can_run(bench: Bench, unique: str) -> None:
-    """While both slots are busy the third job stays in the queue, and whoever asks is told so."""
+async def test_a_worker_takes_only_what_it_can_run(harness: WorkerHarness, unique: str) -> None:
+    """While both slots are busy the third job stays in the queue, and the list of workers shows it."""
     for n in range(3):
-        await enqueue(bench.bus.jetstream, await bench.job(f"hang {n} {unique}"))
-    async with working(bench, slots=2) as running:
+        await enqueue(harness.bus.jetstream, await harness.job(f"hang {n} {unique}"))
+    async with working(harness, slots=2) as running:
         await until(lambda: all(slot.job_id for slot in running.slots))
-        assert await bench.queue.depth() == 1
-        registry = WorkerRegistry(bench.bus.jetstream, bench.queue, running, "pod-1")
+        assert await harness.queue.depth() == 1
+        registry = WorkerRegistry(harness.bus.jetstream, harness.queue, running, "pod-1")
         registering = asyncio.create_task(registry.keep_registered())
         async with asyncio.timeout(PATIENCE_S):
             while (listed := await registry.list_workers(ListWorkers())).total != 2:
@@ -319,71 +323,71 @@ async def test_a_worker_takes_only_what_it_can_run(bench: Bench, unique: str) ->
         await asyncio.gather(registering, return_exceptions=True)
     assert (listed.active, listed.total, listed.queue_depth) == (2, 2, 1)
     assert (
-        await WorkerRegistry(bench.bus.jetstream, bench.queue, running, "x").list(ListWorkers())
+        await WorkerRegistry(harness.bus.jetstream, harness.queue, running, "x").list(ListWorkers())
     ).total == 0
 
 
-async def _cancel(bench: Bench, job: AnalysisJob) -> None:
-    bucket = await bench.bus.jetstream.key_value(streams.JOB_CANCELS.name)
+async def _cancel(harness: WorkerHarness, job: AnalysisJob) -> None:
+    bucket = await harness.bus.jetstream.key_value(streams.JOB_CANCELS.name)
     await bucket.put(job.job_id, b"now")
 
 
 async def test_a_running_job_is_cancelled_at_once(
-    bench: Bench, unique: str, monkeypatch: pytest.MonkeyPatch
+    harness: WorkerHarness, unique: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When it is said, not when it is next asked for: its child is killed, and the slot takes the next job."""
+    """At once, not at the next check: its child is killed, and the slot takes the next job."""
     monkeypatch.setattr(worker, "_HEARTBEAT_S", NEVER_S)
-    job, following = await bench.job(f"hang {unique}"), await bench.job(f"fine {unique}")
-    await enqueue(bench.bus.jetstream, job)
-    async with working(bench) as running:
-        await until(lambda: running.slots[0].job_id == job.job_id and bool(bench.started))
-        await _cancel(bench, job)
-        assert isinstance(await bench.end_of(job), AnalysisCancelled)
-        await enqueue(bench.bus.jetstream, following)
-        assert isinstance(await bench.end_of(following), AnalysisCompleted)
+    job, following = await harness.job(f"hang {unique}"), await harness.job(f"fine {unique}")
+    await enqueue(harness.bus.jetstream, job)
+    async with working(harness) as running:
+        await until(lambda: running.slots[0].job_id == job.job_id and bool(harness.started))
+        await _cancel(harness, job)
+        assert isinstance(await harness.end_of(job), AnalysisCancelled)
+        await enqueue(harness.bus.jetstream, following)
+        assert isinstance(await harness.end_of(following), AnalysisCompleted)
 
 
-async def test_a_waiting_job_is_cancelled_when_its_turn_comes(bench: Bench, unique: str) -> None:
+async def test_a_waiting_job_is_cancelled_when_its_turn_comes(harness: WorkerHarness, unique: str) -> None:
     """It is never run."""
-    job = await bench.job(f"hang {unique}")
-    await _cancel(bench, job)
-    await enqueue(bench.bus.jetstream, job)
-    async with working(bench):
-        assert isinstance(await bench.end_of(job), AnalysisCancelled)
+    job = await harness.job(f"hang {unique}")
+    await _cancel(harness, job)
+    await enqueue(harness.bus.jetstream, job)
+    async with working(harness):
+        assert isinstance(await harness.end_of(job), AnalysisCancelled)
 
 
-async def test_a_job_of_a_stopped_worker_runs_elsewhere_at_once(bench: Bench, unique: str) -> None:
+async def test_a_job_of_a_stopped_worker_runs_elsewhere_at_once(harness: WorkerHarness, unique: str) -> None:
     """A worker that ends hands its unfinished job back instead of letting it time out."""
-    job = await bench.job(f"hang {unique}")
-    await enqueue(bench.bus.jetstream, job)
-    async with working(bench) as running:
-        await until(lambda: running.slots[0].job_id == job.job_id and bool(bench.started))
-    assert not bench.ends
-    await bench.objects.put_bytes(job.audio.key, b"fine", "audio/mpeg")
-    async with working(bench):
-        assert isinstance(await bench.end_of(job), AnalysisCompleted)
+    job = await harness.job(f"hang {unique}")
+    await enqueue(harness.bus.jetstream, job)
+    async with working(harness) as running:
+        await until(lambda: running.slots[0].job_id == job.job_id and bool(harness.started))
+    assert not harness.ends
+    await harness.objects.put_bytes(job.audio.key, b"fine", "audio/mpeg")
+    async with working(harness):
+        assert isinstance(await harness.end_of(job), AnalysisCompleted)
 
 
-async def test_a_song_that_is_gone_fails_clearly(bench: Bench, unique: str) -> None:
+async def test_a_song_that_is_gone_fails_clearly(harness: WorkerHarness, unique: str) -> None:
     """The error says what to do."""
-    job = await bench.job(f"fine {unique}")
-    await bench.objects.delete(job.audio.key)
-    await enqueue(bench.bus.jetstream, job)
-    async with working(bench):
-        end = await bench.end_of(job)
+    job = await harness.job(f"fine {unique}")
+    await harness.objects.delete(job.audio.key)
+    await enqueue(harness.bus.jetstream, job)
+    async with working(harness):
+        end = await harness.end_of(job)
     assert isinstance(end, AnalysisFailed)
     assert (end.code, "upload it again" in end.message) == ("audio_missing", True)
 
 
-async def test_a_poison_job_is_buried_and_the_worker_goes_on(bench: Bench, unique: str) -> None:
+async def test_a_poison_job_is_buried_and_the_worker_goes_on(harness: WorkerHarness, unique: str) -> None:
     """A body that is no job lands on the dead-letter stream with its reason."""
     poison = f'{{"job_id": "{unique}"}}'.encode()
-    await bench.bus.jetstream.publish(subjects.analysis_job(5), poison)
-    job = await bench.job(f"fine {unique}")
-    await enqueue(bench.bus.jetstream, job)
-    async with working(bench):
-        await bench.end_of(job)
-    letters = [each for each in await list_dead_letters(bench.bus.jetstream) if each.body == poison]
+    await harness.bus.jetstream.publish(subjects.analysis_job(5), poison)
+    job = await harness.job(f"fine {unique}")
+    await enqueue(harness.bus.jetstream, job)
+    async with working(harness):
+        await harness.end_of(job)
+    letters = [each for each in await list_dead_letters(harness.bus.jetstream) if each.body == poison]
     assert [(letter.durable, letter.code) for letter in letters] == [("analysis-p5", "invalid_message")]
 
 
@@ -393,21 +397,23 @@ async def _unsettled(jetstream: JetStreamContext, durable: streams.Durable) -> i
 
 
 async def test_uploads_and_requests_become_waiting_jobs_once(
-    bench: Bench, jetstream: JetStreamContext
+    harness: WorkerHarness, jetstream: JetStreamContext
 ) -> None:
     """Both intake subjects put a job on the lane of its priority; the same one delivered twice waits once."""
-    request = RequestAnalysis.model_validate((await bench.job("fine x", priority=9)).model_dump())
-    consume_table(bench.bus.broker, streams.ANALYSIS_INTAKE, intake_handlers(jetstream), workers=2)
-    await bench.bus.broker.start()
+    request = RequestAnalysis.model_validate((await harness.job("fine x", priority=9)).model_dump())
+    consume_table(harness.bus.broker, streams.ANALYSIS_INTAKE, intake_handlers(jetstream), workers=2)
+    await harness.bus.broker.start()
     envelope, body = make_event(
         subjects.ANALYSIS_REQUESTED, request, source="catalogue", about=request.track_id
     )
     for event_id in ("evt_a", "evt_b"):
         again = envelope.model_copy(update={"id": event_id})
-        await publish_event(bench.bus.broker, subjects.ANALYSIS_REQUESTED, again, body, stream=streams.EVENTS)
+        await publish_event(
+            harness.bus.broker, subjects.ANALYSIS_REQUESTED, again, body, stream=streams.EVENTS
+        )
     async with asyncio.timeout(PATIENCE_S):
         while await _unsettled(jetstream, streams.ANALYSIS_INTAKE):
             await asyncio.sleep(0.01)
-    assert await bench.queue.depth() == 1
+    assert await harness.queue.depth() == 1
     waiting = await jetstream.get_last_msg(streams.ANALYSIS_WORK, subjects.analysis_job(9))
     assert AnalysisJob.model_validate_json(waiting.data).job_id == request.job_id

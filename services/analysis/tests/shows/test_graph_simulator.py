@@ -1,4 +1,4 @@
-"""Runs of graphs that a person waits for: a real child, a real object store."""
+"""Graph runs on request, with a real worker process and a real object store."""
 
 from collections.abc import AsyncIterator
 from hashlib import sha256
@@ -17,7 +17,7 @@ from k1_platform.rpc import AnswerError
 
 
 @pytest.fixture
-async def runs(objects: ObjectStore) -> AsyncIterator[GraphSimulator]:
+async def simulator(objects: ObjectStore) -> AsyncIterator[GraphSimulator]:
     limits = Limits(timeout_s=600, memory_bytes=1 << 30)
     children = ChildPool(
         run_graph, size=1, limits=limits, recycle_after=50, preload=["k1_analysis.jobs.tasks"]
@@ -27,7 +27,7 @@ async def runs(objects: ObjectStore) -> AsyncIterator[GraphSimulator]:
     children.close()
 
 
-async def question(objects: ObjectStore, unique: str, *, seconds: float = 4.0) -> SimulateGraph:
+async def make_query(objects: ObjectStore, unique: str, *, seconds: float = 4.0) -> SimulateGraph:
     genesis = synthetic_map(seconds * 1000)
     own = genesis.metadata.model_copy(update={"filename": f"{unique}.wav"})
     genesis = genesis.model_copy(update={"metadata": own})
@@ -40,11 +40,11 @@ async def question(objects: ObjectStore, unique: str, *, seconds: float = 4.0) -
 
 
 async def test_a_run_leaves_its_files_in_the_store(
-    runs: GraphSimulator, objects: ObjectStore, unique: str
+    simulator: GraphSimulator, objects: ObjectStore, unique: str
 ) -> None:
     """The two reports and both previews, each under its hash; optimised and plain show the same pixels."""
-    asked = await question(objects, unique)
-    found = await runs.simulate(asked)
+    query = await make_query(objects, unique)
+    found = await simulator.simulate(query)
     assert [file.name for file in found.files] == [
         "graph.executor.scale.json",
         "visual.report.json",
@@ -59,38 +59,38 @@ async def test_a_run_leaves_its_files_in_the_store(
 
 
 async def test_the_same_run_is_answered_from_its_files(
-    runs: GraphSimulator, objects: ObjectStore, unique: str
+    simulator: GraphSimulator, objects: ObjectStore, unique: str
 ) -> None:
-    """Also when only what is said about the graph has changed; another parameter is another run."""
-    asked = await question(objects, unique)
-    first = await runs.simulate(asked)
-    await objects.delete(asked.genesis_key)
-    told = asked.graph.model_copy(update={"meta": {"said": "otherwise"}})
-    assert await runs.simulate(asked.model_copy(update={"graph": told})) == first
-    other = GraphDocument.model_validate_json(asked.graph.model_dump_json().replace('"edm_bloom"', '"x"'))
-    assert run_prefix(asked) != run_prefix(asked.model_copy(update={"graph": other}))
+    """Also if only the graph's `meta` has changed; another parameter is another run."""
+    query = await make_query(objects, unique)
+    first = await simulator.simulate(query)
+    await objects.delete(query.genesis_key)
+    described = query.graph.model_copy(update={"meta": {"said": "otherwise"}})
+    assert await simulator.simulate(query.model_copy(update={"graph": described})) == first
+    other = GraphDocument.model_validate_json(query.graph.model_dump_json().replace('"edm_bloom"', '"x"'))
+    assert run_prefix(query) != run_prefix(query.model_copy(update={"graph": other}))
 
 
 async def test_a_map_that_is_gone_or_another_is_refused(
-    runs: GraphSimulator, objects: ObjectStore, unique: str
+    simulator: GraphSimulator, objects: ObjectStore, unique: str
 ) -> None:
     """With what to do."""
-    asked = await question(objects, unique)
+    query = await make_query(objects, unique)
     with pytest.raises(AnswerError, match="not the one") as differs:
-        await runs.simulate(asked.model_copy(update={"genesis_sha256": "0" * 64}))
-    await objects.delete(asked.genesis_key)
+        await simulator.simulate(query.model_copy(update={"genesis_sha256": "0" * 64}))
+    await objects.delete(query.genesis_key)
     with pytest.raises(AnswerError, match="analyse the song again") as gone:
-        await runs.simulate(asked)
+        await simulator.simulate(query)
     assert (differs.value.code, gone.value.code) == ("artefact_differs", "artefact_missing")
 
 
 async def test_a_graph_that_cannot_run_is_an_answer(
-    runs: GraphSimulator, objects: ObjectStore, unique: str
+    simulator: GraphSimulator, objects: ObjectStore, unique: str
 ) -> None:
     """The child raises, the person reads why, and the next run works."""
-    asked = await question(objects, unique)
-    broken = asked.graph.model_copy(update={"nodes": asked.graph.nodes[:1]})
+    query = await make_query(objects, unique)
+    broken = query.graph.model_copy(update={"nodes": query.graph.nodes[:1]})
     with pytest.raises(AnswerError, match="cannot be run") as refused:
-        await runs.simulate(asked.model_copy(update={"graph": broken}))
+        await simulator.simulate(query.model_copy(update={"graph": broken}))
     assert (refused.value.code, refused.value.status) == ("simulation_failed", 422)
-    assert (await runs.simulate(asked)).files
+    assert (await simulator.simulate(query)).files

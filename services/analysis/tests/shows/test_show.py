@@ -67,7 +67,7 @@ def with_tempo(bpm: float, **metrics: float) -> GenesisMap:
 
 @pytest.mark.parametrize("preset", ["edm", "rock", "orchestral", "jazz", "hiphop", "edm_high_energy", None])
 def test_every_artefact_of_a_show(tmp_path: Path, preset: str | None) -> None:
-    """Each file is named, hashed and what its model says; the graph is valid and told by reasons."""
+    """Each file is named, hashed and what its model says; the graph is valid and has its reasons."""
     files = made(tmp_path, synthetic_map(6_000.0, bpm=128), preset)
     assert [file.name for file in files] == list(NAMES)
     for file in files:
@@ -115,7 +115,7 @@ def test_the_same_map_gives_the_same_bytes(tmp_path: Path) -> None:
     ],
 )
 def test_without_a_preset_the_map_decides(genesis: GenesisMap, preset: str) -> None:
-    """By rules that a person can follow; the reason is told first, with how to change it."""
+    """By rules that a person can follow; the reason comes first, with how to change it."""
     assert choose_preset(genesis).preset == preset
     meta = choose_graph(genesis, None).meta
     assert meta is not None

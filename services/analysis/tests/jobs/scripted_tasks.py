@@ -1,4 +1,4 @@
-"""Stands in for the engine in the children: does what the song's bytes say, real process and all."""
+"""Replaces the engine in the worker processes: behaves as the bytes of the song command."""
 
 import ctypes
 import json
@@ -26,7 +26,7 @@ SUMMARY = AnalysisSummary(
 )
 
 
-def instructed(
+def run_scripted_task(
     job: AnalysisTask | ShowTask, report: Callable[[TaskProgress], None]
 ) -> AnalysisArtefacts | tuple[ArtefactFile, ...]:
     return show(job, report) if isinstance(job, ShowTask) else analysis(job, report)

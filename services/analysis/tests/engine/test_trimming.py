@@ -35,8 +35,8 @@ def _kept(
     rms = np.repeat(10 ** (np.array(levels_db) / 20), 10).astype(np.float32)
     chroma = np.ones((len(onsets) // 10, 12), np.float32)
     chroma[:, 0] = notes
-    around = trimming.Surroundings(onsets, attacks, np.full_like(onsets, activation), rms, chroma)
-    return trimming.without_edges(beats, around).tolist()
+    curves = trimming.SongCurves(onsets, attacks, np.full_like(onsets, activation), rms, chroma)
+    return trimming.trim_to_music(beats, curves).tolist()
 
 
 @pytest.mark.parametrize(
