@@ -1,4 +1,4 @@
-"""Variations of a song's features and the targets that belong to them."""
+"""Augments training examples: variations of a song's features, and the matching targets."""
 
 import numpy as np
 from numpy.typing import NDArray

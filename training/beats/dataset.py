@@ -1,4 +1,4 @@
-"""Render training songs once and keep their features: one small .npz a song in a cache folder."""
+"""Renders training songs once and caches their features: one small .npz per song."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ SONG_SECONDS = 28.0
 
 @dataclass(frozen=True)
 class Example:
-    """One song as the network meets it."""
+    """The features and the beats of one song."""
 
     name: str
     log_bands: NDArray[np.float16]

@@ -46,7 +46,7 @@ def export(net: BeatNet, path: Path) -> None:
 def blend(trained: BeatNet, start: BeatNet, share: float) -> BeatNet:
     """Return the weighted mean of two networks' parameters, `share` of the first.
 
-    Between a network and its own continuation this keeps what the start knew beyond the new songs (Wortsman et
+    Between a network and its own continuation this keeps what the start learned beyond the new songs (Wortsman et
     al., "Robust fine-tuning of zero-shot models", CVPR 2022).
     """
     first, second = trained.state_dict(), start.state_dict()

@@ -1,4 +1,4 @@
-"""Train the beat network from nothing but random numbers: `python -m training.beats.train`.
+"""Trains the beat network on generated songs: `python -m training.beats.train`.
 
 Renders the songs that the cache lacks, trains for a fixed number of steps with fixed seeds, exports the weights.
 Time: about 5 minutes of one core for the songs, then the steps, at the speed that is printed.
@@ -25,7 +25,7 @@ STEPS = 4000
 WARM_UP = 200
 PEAK_RATE, CONTINUED_RATE, LAST_RATE = 2.5e-3, 8e-4, 1e-5
 CONTINUED_SHARE = 0.7
-"""How much of a continued training goes into the result; the rest is its start."""
+"""Share of the continued training in the result; the rest is the start."""
 POSITIVE_WEIGHTS = (3.0, 6.0)
 """Beats and downbeats are rare among frames."""
 SHORTEST = 4 * 100

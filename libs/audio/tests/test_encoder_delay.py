@@ -1,4 +1,4 @@
-"""Where the music starts: the first true frame and the encoder's delay, whatever stands around them."""
+"""Where the music starts: the first true frame and the encoder's delay, with any bytes around them."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ MOST_MS = 2.0
 
 @pytest.mark.parametrize("kind", files.ENCODERS)
 def test_the_music_starts_where_it_was_recorded(tmp_path: Path, kind: str) -> None:
-    """Within 2 ms where the file says where it starts; otherwise within the bound that is given."""
+    """Within 2 ms if the file declares its start; otherwise within the given bound."""
     found, reader = files.decoded(tmp_path / "song", files.encoded(kind))
     off = files.offset_ms(found)
     assert (reader.start.bound_ms is None) == (kind in TELLING or kind == "ima adpcm")
@@ -25,8 +25,8 @@ def test_the_music_starts_where_it_was_recorded(tmp_path: Path, kind: str) -> No
 @pytest.mark.parametrize("kind", ["mp3", "flac"])
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_what_stands_around_the_music_moves_nothing(tmp_path: Path, kind: str, data: st.DataObject) -> None:
-    """Tags of true and of wrong size, zeros, text, noise and false sync words, in front and behind."""
+def test_bytes_around_the_music_move_nothing(tmp_path: Path, kind: str, data: st.DataObject) -> None:
+    """Tags of true and of wrong size, zeros, text, noise and false sync words, before and after."""
     false_sync = st.binary(min_size=30, max_size=60).map(lambda noise: (b"\xff\xfb\x90" + noise) * 20)
     rubbish = st.one_of(
         st.integers(0, 5000).map(bytes),
@@ -56,7 +56,7 @@ def test_what_stands_around_the_music_moves_nothing(tmp_path: Path, kind: str, d
         pytest.param(b"\x24\x0f\xff", True, id="the usual delay, edited padding"),
     ],
 )
-def test_nonsense_in_the_tag_is_not_believed(tmp_path: Path, field: bytes, exact: bool) -> None:
+def test_an_impossible_tag_is_ignored(tmp_path: Path, field: bytes, exact: bool) -> None:
     """The usual delay is used instead, and the reason says that it is a guess."""
     content = bytearray(files.encoded("mp3"))
     at = files.info_at(content) + 21
@@ -68,7 +68,7 @@ def test_nonsense_in_the_tag_is_not_believed(tmp_path: Path, field: bytes, exact
 
 @pytest.mark.parametrize("count", [1, 40, 100_000])
 def test_a_wrong_count_of_frames_cuts_nothing(tmp_path: Path, count: int) -> None:
-    """Every frame is played, at its place; the last ones too."""
+    """Every frame is decoded at its time, the last ones too."""
     content = bytearray(files.encoded("mp3"))
     at = max(content.find(b"Xing"), content.find(b"Info"))
     content[at + 8 : at + 12] = count.to_bytes(4, "big")
@@ -79,7 +79,7 @@ def test_a_wrong_count_of_frames_cuts_nothing(tmp_path: Path, count: int) -> Non
     assert not reader.facts.exact
 
 
-def test_a_file_without_a_tag_says_how_far_it_may_be_off(tmp_path: Path) -> None:
+def test_a_file_without_a_tag_has_a_bound(tmp_path: Path) -> None:
     """LAME's delay is removed; other encoders stay within the bound."""
     found, reader = files.decoded(tmp_path / "song.mp3", files.without_tag_frame(files.encoded("mp3")))
     assert abs(files.offset_ms(found)) <= MOST_MS
@@ -88,7 +88,7 @@ def test_a_file_without_a_tag_says_how_far_it_may_be_off(tmp_path: Path) -> None
 
 
 def test_a_recording_of_a_stream_starts_at_its_first_whole_frame(tmp_path: Path) -> None:
-    """Cut in the middle of a frame: what follows is played, nothing more is taken away, and a bound is given."""
+    """Cut in the middle of a frame: all later frames are decoded, and there is a bound."""
     content = files.without_tag_frame(files.encoded("mp3"))
     found, reader = files.decoded(tmp_path / "song.mp3", content[3000:])
     cut_ms = 1000 * 1105 / files.RATE - files.offset_ms(found)
@@ -99,7 +99,7 @@ def test_a_recording_of_a_stream_starts_at_its_first_whole_frame(tmp_path: Path)
 
 
 def test_lost_frames_leave_silence_behind(tmp_path: Path) -> None:
-    """What a damaged container counts but cannot give is filled: the music behind it keeps its place."""
+    """Silence fills the lost frames of a damaged container, so that the music after them keeps its time."""
     content = bytearray(files.encoded("vorbis"))
     pages = [at for at in range(len(content)) if content[at : at + 4] == b"OggS"]
     middle = pages[len(pages) // 2]

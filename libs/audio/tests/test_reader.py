@@ -24,15 +24,15 @@ from libs.audio.tests import files
 
 @pytest.mark.parametrize("kind", ["adpcm", "ima adpcm", "mp3", "aiff", "flac", "m4a"])
 def test_no_whole_file_declares_more_than_it_holds(tmp_path: Path, kind: str) -> None:
-    """What is called exact is what comes out of the decoder."""
+    """An exact length equals the decoded length."""
     found, reader = files.decoded(tmp_path / "song", files.encoded(kind))
     declared = reader.facts.declared_s
     assert declared is not None
     assert declared == pytest.approx(len(found) / files.RATE, abs=0.05)
 
 
-def test_bytes_a_second_say_nothing_of_an_adpcm_file(tmp_path: Path) -> None:
-    """Some encoders write nonsense there."""
+def test_bytes_per_second_of_an_adpcm_file_are_ignored(tmp_path: Path) -> None:
+    """Some encoders write wrong values there."""
     content = bytearray(files.encoded("adpcm"))
     at = content.index(b"fmt ") + 16
     content[at : at + 4] = struct.pack("<I", 2000)
@@ -41,8 +41,8 @@ def test_bytes_a_second_say_nothing_of_an_adpcm_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["mp3", "opus", "adts", "flac", "m4a"])
-def test_only_what_is_there_can_be_too_long(tmp_path: Path, kind: str) -> None:
-    """A second of padding is forgiven, a header is not believed, and what is longer is found without decoding."""
+def test_only_existing_audio_can_be_too_long(tmp_path: Path, kind: str) -> None:
+    """A second of padding is accepted, the header alone is not, and a longer file is found without decoding."""
     path = tmp_path / "song"
     path.write_bytes(files.encoded(kind))
     with closing(AudioReader(path)) as reader:
@@ -100,7 +100,7 @@ def test_a_chained_ogg_is_read_to_its_end(tmp_path: Path, first: str, second: st
 
 
 def test_a_link_that_cannot_be_read_is_counted(tmp_path: Path) -> None:
-    """What was left out is known."""
+    """The number of parts that were left out is known."""
     broken = bytearray(files.encoded("opus"))
     broken[28:90] = bytes(62)
     found, reader = files.decoded(tmp_path / "chain.ogg", files.encoded("opus") + bytes(broken))
@@ -142,7 +142,7 @@ def test_any_bytes_are_surveyed(tmp_path: Path, noise: bytes, magic: bytes) -> N
 
 @given(st.binary(min_size=4, max_size=4))
 def test_a_frame_is_longer_than_its_header(header: bytes) -> None:
-    """A frame of no length would be followed for ever."""
+    """A frame without length would give an endless loop."""
     found = header_at(header, 0)
     assert found is None or 4 < found.length <= 2881
 

@@ -1,4 +1,4 @@
-"""Compose one song: draw a style's choices, arrange its sections, write the notes."""
+"""Composes one song: draw a style's choices, arrange its sections, write the notes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def weighted(rng: np.random.Generator, options: Mapping[T, float]) -> T:
 
 @dataclass(frozen=True)
 class Arrangement:
-    """Who plays what in one section; sections with the same label share it."""
+    """The instruments and rhythms of a section; sections with the same label share them."""
 
     groove: Groove | None
     fill: bool

@@ -1,4 +1,4 @@
-"""Play a score's voices with fluidsynth and a General MIDI sound font."""
+"""Plays a score's voices with fluidsynth and a General MIDI sound font."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""From a clean mix to what reaches a listener: equalise, reverberate, compress, degrade, encode."""
+"""Turns a clean mix into a realistic recording: equalises, reverberates, compresses, degrades and encodes it."""
 
 import io
 from typing import Literal, cast

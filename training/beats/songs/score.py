@@ -1,4 +1,4 @@
-"""A song on paper: its notes, and the truth about its beats."""
+"""The score of a song: its notes, and the annotation of its beats."""
 
 import json
 from collections.abc import Sequence

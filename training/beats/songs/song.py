@@ -1,4 +1,4 @@
-"""One call from (style, index, split) to audio with its truth."""
+"""Generates a song: one call from (style, index, split) to audio with its annotation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ VOICES: tuple[Voice, ...] = get_args(Voice)
 
 @dataclass(frozen=True)
 class Song:
-    """Mono samples at 44.1 kHz and the truth about them."""
+    """Mono samples at 44.1 kHz and their annotation."""
 
     name: str
     audio: NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""What makes a style: how often drums play, how the tempo moves, who plays which rhythm."""
+"""The styles: how often drums play, how the tempo moves, and which voice plays which rhythm."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The metrical level, the accents and the tempi of songs that were once read wrong, and what the map says of doubt."""
+"""Metrical level, accents and tempi of songs that earlier versions analysed wrongly, and the warnings about doubt."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def test_slow_metronome_is_not_doubled(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("bpm", "accented"), [(128.0, 4), (150.0, 3)])
 def test_accent_of_a_metronome_begins_the_bar(tmp_path: Path, bpm: float, accented: int) -> None:
-    """The higher and louder click is the downbeat, and gives the metre."""
+    """The higher and louder click is the downbeat, and gives the meter."""
     clicks = songs.steady(bpm, 20.0, 0.5)
     genesis = _analysed(tmp_path, songs.metronome(clicks, 21.0, accented)).genesis
     assert genesis.global_metrics.time_signature == f"{accented}/4"
@@ -44,7 +44,7 @@ def test_accent_of_a_metronome_begins_the_bar(tmp_path: Path, bpm: float, accent
 
 
 def test_backbeat_is_no_accent() -> None:
-    """Kick and snare in turns are left to the other clues, and so are clicks too few for four bars."""
+    """Alternating kick and snare, or too few clicks for four bars, are not accents."""
     beats = songs.steady(120.0, 19.0, 0.5)
     backbeat = extract(songs.drums(120.0, 20.0, kick=(0, 2), snare=(1, 3), hats=2)).log_bands
     clicks = extract(songs.metronome(beats, 20.0)).log_bands
@@ -56,8 +56,8 @@ def test_backbeat_is_no_accent() -> None:
 
 @given(st.integers(2, 60), st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
-def test_metre_needs_four_of_its_bars(count: int, seed: int) -> None:
-    """However the beats sound, a metre other than four needs a song with four of its bars."""
+def test_meter_needs_four_of_its_bars(count: int, seed: int) -> None:
+    """However the beats sound, a meter other than four needs a song with four of its bars."""
     samples = 0.3 * np.random.default_rng(seed).standard_normal(int((0.12 * count + 0.2) * songs.RATE))
     samples = samples.astype(np.float32)
     features, tones = extract(samples), TonalExtractor()
@@ -69,7 +69,7 @@ def test_metre_needs_four_of_its_bars(count: int, seed: int) -> None:
 
 
 def test_drum_and_bass_passes_although_others_count_in_half(tmp_path: Path) -> None:
-    """Every beat is right and kick and snare take turns at it: an independent tracker at half the tempo agrees."""
+    """Every beat is right, and kick and snare alternate: an independent tracker at half the tempo agrees."""
     analysis = _analysed(tmp_path, songs.drums(174.0, 20.0, kick=(0, 2.5), snare=(1, 3), hats=2))
     metrics = analysis.genesis.global_metrics
     assert metrics.bpm == pytest.approx(174, abs=0.2)
@@ -80,7 +80,7 @@ def test_drum_and_bass_passes_although_others_count_in_half(tmp_path: Path) -> N
 
 
 def test_ballad_with_busy_hats_is_not_doubled(tmp_path: Path) -> None:
-    """Sixteenths of the hats make no beats: kick and snare take turns at 62 BPM."""
+    """Sixteenths of the hats are not beats: kick and snare alternate at 62 BPM."""
     metrics = _analysed(
         tmp_path, songs.drums(62.0, 30.0, kick=(0, 2), snare=(1, 3), hats=4)
     ).genesis.global_metrics
@@ -137,13 +137,13 @@ ROCK = songs.drums(124.0, 29.0, kick=(0, 2), snare=(1, 3), hats=2)
 def test_beats_without_a_drum_are_dropped(
     samples: np.ndarray, beats: np.ndarray, kept: np.ndarray | None
 ) -> None:
-    """Every other beat goes where it has no sound, or cymbals only in a slow song; everything else stays."""
+    """Every other beat is dropped if it has no sound, or only cymbals in a slow song; other beats stay."""
     features = extract(samples.astype(np.float32))
     found = metrical_level.to_half_tempo(beats, features, np.ones(len(features.onsets), np.float32))
     assert found.tolist() == (beats if kept is None else kept).tolist()
 
 
-def test_agreement_counts_only_at_a_level_that_is_sure() -> None:
+def test_agreement_counts_only_at_a_certain_level() -> None:
     """Half the tempo agrees with sure beats; doubtful ones score what they would if half of them were wrong."""
     rock, rock_features = _halves(ROCK, FAST)
     unsure, _ = _halves(ROCK, FAST, activation=0.3)
@@ -212,7 +212,7 @@ def test_people_who_play_have_one_tempo() -> None:
         assert tempo.main_tempo([]) is None
 
 
-def test_map_of_a_mix_says_its_tempi(tmp_path: Path) -> None:
+def test_map_of_a_mix_names_its_tempi(tmp_path: Path) -> None:
     """The map's tempo is that of the longest song, not the median of all beats, and a warning names the tempi."""
     mix = [
         songs.song(songs.steady(bpm, length_s))

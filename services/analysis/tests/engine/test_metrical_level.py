@@ -42,7 +42,7 @@ def _activation(features: Features, between: float) -> np.ndarray:
 
 
 def test_every_other_beat_becomes_every_beat() -> None:
-    """Where drums and network go on between the beats, and no backbeat is there, all of them are beats."""
+    """If drums and activation continue between the beats, and there is no backbeat, the tempo is doubled."""
     features = extract(_kicks())
     found = metrical_level.to_double_tempo(SLOW_MEASURES, features, _activation(features, 0.8))
     assert found[1:-1] == pytest.approx(FAST[: len(found) - 2])
@@ -69,8 +69,8 @@ def test_other_songs_keep_their_tempo(samples: songs.Samples, between: float, be
     )
 
 
-def test_backbeat_is_told_from_chance() -> None:
-    """Kick and snare in turns are far above the limit, equal beats and noise near zero."""
+def test_backbeat_is_far_from_chance() -> None:
+    """Alternating kick and snare are far above the limit, equal beats and noise near zero."""
     noise = np.random.default_rng(0).uniform(0, 2, (3100, 82)).astype(np.float32)
     assert (
         metrical_level.backbeat(SLOW_MEASURES, extract(_with_backbeat()).log_bands)
@@ -102,5 +102,5 @@ def test_beats_between_the_kicks_move_onto_them() -> None:
     ids=["outvoted", "one alone", "no other", "on the kick already"],
 )
 def test_neither_kick_nor_votes_alone_move_the_beats(beats: np.ndarray, others: list[np.ndarray]) -> None:
-    """Basses between the kicks, and trackers that fall for them, change nothing."""
+    """Basses between the kicks, and trackers that follow them, change nothing."""
     assert metrical_level.shift_to_kick(beats, others, extract(_kicks())).tolist() == beats.tolist()

@@ -36,7 +36,7 @@ def content(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def damaged(content: bytes, damage: list[Damage]) -> bytes:
-    """The bytes with parts replaced, left out or put in; the headers, at the start, more often than the rest."""
+    """Return the bytes with parts replaced, removed or inserted, more often in the headers at the start."""
     out = bytearray(content)
     for share, gone, instead in damage:
         start = int(share * len(out))
@@ -45,7 +45,7 @@ def damaged(content: bytes, damage: list[Damage]) -> bytes:
 
 
 def outcome(path: Path) -> str:
-    """`map` when the file gives a valid one, else the code of the engine's error."""
+    """Return `map` if the file gives a valid one, else the code of the engine's error."""
     try:
         analysis = engine.analyse_file(path, filename=path.name)
     except engine.EngineError as error:
@@ -57,7 +57,7 @@ def outcome(path: Path) -> str:
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damage=damages)
 def test_damaged_files_give_a_map_or_a_code(tmp_path: Path, content: bytes, damage: list[Damage]) -> None:
-    """In a process of its own, because libav may crash: no other exception, no crash, no hang."""
+    """In a separate process, because libav may crash: no other exception, no crash, no hang."""
     path = tmp_path / "song"
     path.write_bytes(damaged(content, damage))
     with ForkedProcess(lambda: outcome(path)) as child:
@@ -65,7 +65,7 @@ def test_damaged_files_give_a_map_or_a_code(tmp_path: Path, content: bytes, dama
 
 
 def test_whole_files_give_a_map(tmp_path: Path, content: bytes) -> None:
-    """The files that are damaged above are sound before."""
+    """The undamaged files give a map."""
     path = tmp_path / "song"
     path.write_bytes(content)
     assert outcome(path) == "map"

@@ -1,4 +1,4 @@
-"""The stages alone: each keeps its promise for whatever it is given."""
+"""Each stage of the engine alone, with many inputs."""
 
 import json
 import math
@@ -41,7 +41,7 @@ beat_lists = st.lists(st.floats(0.3, 1.2), min_size=4, max_size=60).map(np.cumsu
 
 @given(beat_lists, beat_lists)
 @settings(max_examples=60)
-def test_agreement_is_what_mir_eval_says(reference: np.ndarray, estimate: np.ndarray) -> None:
+def test_agreement_equals_mir_eval(reference: np.ndarray, estimate: np.ndarray) -> None:
     """F-measure and Cemgil's score equal mir_eval's on any two sequences."""
     distances = np.abs(reference[:, None] - estimate)
     assume((np.abs(distances - scores.MATCH_WINDOW_S) > 1e-9).all())  # on its very edge rounding decides
@@ -55,7 +55,7 @@ def test_agreement_is_what_mir_eval_says(reference: np.ndarray, estimate: np.nda
 
 @given(st.floats(0.3, 1.0), st.floats(-0.02, 0.02), st.integers(0, 1000))
 @settings(max_examples=30)
-def test_gain_and_continuity_are_what_mir_eval_says(period: float, shift: float, seed: int) -> None:
+def test_gain_and_continuity_agree_with_mir_eval(period: float, shift: float, seed: int) -> None:
     """On a jittered copy of a sequence, as trackers give, the other scores agree with mir_eval too."""
     reference = np.arange(6.0, 40.0, period)
     estimate = np.sort(reference + shift + np.random.default_rng(seed).normal(0, 0.01, len(reference)))
@@ -72,7 +72,7 @@ def test_gain_and_continuity_are_what_mir_eval_says(period: float, shift: float,
 def test_grid_survives_missing_and_jittered_beats(
     period: float, start: float, missing: set[int], seed: int
 ) -> None:
-    """Period within 0.1 %, whatever few beats are missing and however each is off by some milliseconds."""
+    """The period is within 0.1 %, although some beats are missing and all have errors of milliseconds."""
     kept = [index for index in range(60) if index not in missing]
     jitter = np.random.default_rng(seed).normal(0, 0.004, len(kept))
     found = tempo_grid.fit_grid(np.sort(start + period * np.array(kept) + jitter))
@@ -83,7 +83,7 @@ def test_grid_survives_missing_and_jittered_beats(
     assert np.diff(times)[1:] == pytest.approx(found.period_s)
 
 
-def test_beats_move_to_where_the_network_hears_them() -> None:
+def test_beats_move_to_the_peak_of_the_activation() -> None:
     """A bowed note starts slowly, which the network has learned: its peak, not the onset's, gives the time."""
     rng = np.random.default_rng(5)
     beats = np.arange(2.0, 20.0, 0.5)
@@ -113,7 +113,7 @@ def test_song_keeps_to_one_metrical_level(slow_s: float, interval_s: float) -> N
 
 
 def test_fast_three_offers_its_bars_as_beats() -> None:
-    """Whoever feels a waltz, or a 6/8 read as one, in ones can switch to that."""
+    """For a waltz, or a 6/8, one beat per bar is among the alternatives."""
     beats = np.arange(0.5, 30.0, 0.37)
     activation = np.zeros(3100, np.float32)
     activation[np.round(beats * 100).astype(int)] = 1
@@ -123,7 +123,7 @@ def test_fast_three_offers_its_bars_as_beats() -> None:
 
 
 def test_grid_is_refused_where_the_tempo_drifts() -> None:
-    """A drummer's drift of some per cent is no machine's grid."""
+    """A drummer's drift of some per cent gives no constant grid."""
     assert tempo_grid.fit_grid(np.cumsum(60 / (120 + 6 * np.sin(np.arange(80) / 12)))) is None
 
 
@@ -139,8 +139,8 @@ def test_grid_is_refused_where_sure_beats_leave_it_for_a_while() -> None:
 
 
 @given(st.lists(st.floats(-1, 100), max_size=80))
-def test_rising_always_rises(times: list[float]) -> None:
-    """Whatever goes in, beats come out in order, apart, and not before zero."""
+def test_sorted_beats_always_rise(times: list[float]) -> None:
+    """Beats are in order, apart from each other, and not before zero."""
     beats = refinement.sorted_beats(np.array(times))
     assert (beats >= 0).all()
     assert (np.diff(beats) >= 0.05 - 1e-9).all()
@@ -266,7 +266,7 @@ def test_the_drop_is_where_the_bass_comes_back() -> None:
 
 
 def test_unchanging_music_is_one_section() -> None:
-    """A groove that only goes on has no boundaries, with bars and without."""
+    """A groove that only continues has no boundaries, with bars and without."""
     beats = songs.steady(120.0, 40.0)
     samples = songs.song(beats)
     assert len(_sections(samples, beats[::4])) == 1
@@ -275,15 +275,15 @@ def test_unchanging_music_is_one_section() -> None:
 
 
 @pytest.mark.parametrize("frames", [1, 2, 7, 600])
-def test_network_answers_any_length(frames: int) -> None:
+def test_network_accepts_any_length(frames: int) -> None:
     """Probabilities for every frame, however few."""
     activation = default_net()(np.zeros((frames, 82), np.float32))
     assert activation.shape == (frames, 2)
     assert ((activation > 0) & (activation < 1)).all()
 
 
-def test_network_answers_a_long_song_as_a_whole() -> None:
-    """Answered segment by segment, every frame gets what it gets with all of the song around it."""
+def test_network_computes_a_long_song_as_a_whole() -> None:
+    """The output of the segments equals the output for the whole song."""
     net = default_net()
     log_bands = np.random.default_rng(0).uniform(0, 2, (activation._SEGMENT + 3000, 82)).astype(np.float32)
     whole = net._segment(log_bands, activation._song_scale(log_bands), 0, len(log_bands))
@@ -312,7 +312,7 @@ def test_onnx_runtime_gives_the_same_numbers() -> None:
 
 
 def test_naming_the_engine_is_cheap() -> None:
-    """Whoever only asks for version, configuration or errors loads none of the libraries that analyse."""
+    """Importing version, configuration or errors loads none of the large libraries."""
     program = (
         "import sys\nfrom k1_analysis.engine import ENGINE, EngineError, Limits, analysis_config, find_preset\n"
         "analysis_config('edm')\n"
@@ -337,7 +337,7 @@ def test_committee_follows_the_majority() -> None:
 
 
 def test_every_preset_is_whole() -> None:
-    """Six names lead to five presets, and their sections are labels that the map knows."""
+    """Six names lead to five presets, and their sections are labels of the map."""
     assert set(presets()) == {"edm", "rock", "orchestral", "jazz", "hiphop"}
     assert find_preset("edm_high_energy") == find_preset("edm")
     for preset in presets().values():
@@ -352,7 +352,7 @@ def test_milliseconds_have_one_decimal(seconds: float) -> None:
     assert rounded == round(rounded, 1)
 
 
-def test_seal_ignores_only_what_it_says() -> None:
+def test_map_hash_ignores_only_the_timestamp() -> None:
     """The hash changes with the content and not with the timestamp."""
 
     def digest(name: str, at: str) -> str:
@@ -365,7 +365,7 @@ def test_seal_ignores_only_what_it_says() -> None:
 
 
 def test_signature_of_compound_time() -> None:
-    """Two beats a bar that fall into three are six eighths; sevens are counted in eighths too."""
+    """Two beats that divide into three are 6/8; seven beats are 7/8."""
     nothing = np.zeros(0, bool)
     assert Bars(nothing, 7, compound=False, score=0).time_signature == "7/8"
     assert Bars(nothing, 2, compound=True, score=0).time_signature == "6/8"
@@ -395,7 +395,7 @@ def test_forked_process_returns_raises_and_times_out() -> None:
 
 
 def test_forked_process_dies_with_its_parent() -> None:
-    """A parent killed without a chance to clean up leaves no grandchild behind."""
+    """The fork ends when its parent is killed."""
     program = (
         "import signal\nfrom k1_analysis.engine.beats.trackers.forked_process import ForkedProcess\n"
         "child = ForkedProcess(signal.pause)\nprint(child.pid, flush=True)\nsignal.pause()\n"
@@ -444,10 +444,10 @@ def test_pictures_clicks_and_beats(tmp_path: Path, house: Path, house_analysis: 
     ],
     ids=["full opening", "rising parts", "no drop after the opening"],
 )
-def test_labels_tell_an_opening_a_breakdown_and_a_build_apart(
+def test_labels_of_an_opening_a_breakdown_and_a_build(
     bass_db: tuple[float, ...], rises_db: tuple[float, ...], energies: tuple[float, ...], labels: str
 ) -> None:
-    """What leads to the first drop is an intro however full; without bass only what rises is a build."""
+    """The part before the first drop is an intro, however full; without bass only a rising part is a build."""
     parts = [
         sections._Part(
             16.0 * i, 16.0 * i + 16, (bass, -20, -30), -12, 0.1, rise, False, np.ones(3, np.float32)

@@ -29,7 +29,7 @@ def _blocks(samples: songs.Samples) -> list[songs.Samples]:
     return np.split(samples, np.arange(BLOCK, len(samples), BLOCK))
 
 
-def test_second_window_is_heard_as_if_it_were_the_first(drifting: songs.Samples) -> None:
+def test_second_window_is_tracked_like_the_first(drifting: songs.Samples) -> None:
     """After a window, a tracker finds in the next one the same beats as a new tracker."""
     start_s = essentia.WINDOW_S - essentia.OVERLAP_S
     alone = essentia.load_essentia().BeatTrackerMultiFeature()(drifting[int(start_s * songs.RATE) :])[0]
@@ -39,7 +39,7 @@ def test_second_window_is_heard_as_if_it_were_the_first(drifting: songs.Samples)
     assert found.multifeature[found.multifeature >= SEAM_S] == pytest.approx(expected[expected >= SEAM_S])
 
 
-def test_essentia_takes_little_memory_and_answers_as_its_own_module_does() -> None:
+def test_essentia_takes_little_memory_and_equals_its_own_module() -> None:
     """Loading it costs less than 30 MiB; parameters reach the algorithm and results are the same."""
     program = (
         "import resource, numpy\nfrom k1_analysis.engine.beats.trackers.essentia import load_essentia\n"
@@ -55,7 +55,7 @@ def test_essentia_takes_little_memory_and_answers_as_its_own_module_does() -> No
     assert float(output.stdout) < 30
 
 
-def test_one_tracker_that_raises_takes_nothing_with_it(
+def test_one_tracker_that_raises_affects_no_other(
     monkeypatch: pytest.MonkeyPatch, drifting: songs.Samples
 ) -> None:
     """Essentia raises on some music: the others' results stay, and the failed measure is named."""
@@ -79,7 +79,7 @@ def test_one_tracker_that_raises_takes_nothing_with_it(
     assert found.danceability > 0
 
 
-def test_process_that_dies_takes_only_its_own_answers(monkeypatch: pytest.MonkeyPatch, house: Path) -> None:
+def test_process_that_dies_loses_only_its_own_results(monkeypatch: pytest.MonkeyPatch, house: Path) -> None:
     """The other process's beats and key stay, and a warning names what is missing and why."""
 
     def track_file(

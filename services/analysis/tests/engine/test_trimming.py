@@ -1,4 +1,4 @@
-"""Where the beats begin and end: not in noise before the music, not in the decay after it."""
+"""Beats begin and end with the music: not in noise before it, not in the decay after it."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def _kept(
     activation: float = 0.9,
     notes: float = 3.0,
 ) -> list[float]:
-    """What stays of beats two a second, each struck or not, with a level until the next.
+    """Return the beats that stay of two beats a second, each struck or not, with a level until the next.
 
     Args:
         struck: which of them are.
@@ -63,7 +63,7 @@ def test_beats_end_with_the_music(struck: str, levels_db: list[float], kept: sli
     ids=["ticks of a worn record", "soft drums", "soft notes"],
 )
 def test_soft_music_is_kept_and_noise_is_not(activation: float, notes: float, first: int) -> None:
-    """What is struck before louder music breaks in has beats if it has notes or a pulse, and else none."""
+    """A struck lead-in before louder music has beats only if it has notes or a pulse."""
     beats = np.arange(12) / 2
     levels_db = [-45.0] * 4 + [-12.0] * 8
     assert _kept([True] * 12, levels_db, beats, activation=activation, notes=notes) == beats[first:].tolist()
@@ -71,8 +71,8 @@ def test_soft_music_is_kept_and_noise_is_not(activation: float, notes: float, fi
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(-90, 0)), min_size=1, max_size=30))
 @settings(max_examples=50)
-def test_only_edges_are_taken_away(song: list[tuple[bool, float]]) -> None:
-    """Of music what stays is one run of the beats, with every struck one in it."""
+def test_only_the_ends_are_removed(song: list[tuple[bool, float]]) -> None:
+    """The remaining beats are consecutive, and include every struck one."""
     beats = np.arange(len(song)) / 2
     kept = _kept([struck for struck, _ in song], [level for _, level in song], beats)
     assert kept == beats[(beats >= kept[0]) & (beats <= kept[-1])].tolist()
@@ -92,7 +92,7 @@ def _ticks(length: int) -> np.ndarray:
 
 @pytest.mark.parametrize("noise", [_hiss, _ticks], ids=["hiss", "ticks"])
 def test_noise_before_the_music_has_no_beats(tmp_path: Path, noise: object) -> None:
-    """Five seconds of hiss or of a record's ticks before a song get no beats, and the song gets all of its own."""
+    """Five seconds of hiss or of a record's ticks before a song get no beats, and the song keeps all of its beats."""
     assert callable(noise)
     beats = 5 + songs.steady(120.0, 20.0, 0.25)
     samples = np.concatenate([np.zeros(5 * songs.RATE, np.float32), songs.song(beats - 5)])

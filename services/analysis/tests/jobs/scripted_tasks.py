@@ -1,4 +1,4 @@
-"""Replaces the engine in the worker processes: behaves as the bytes of the song command."""
+"""Replaces the engine in the worker processes: the bytes of the song select what it does."""
 
 import ctypes
 import json

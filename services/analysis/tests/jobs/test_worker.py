@@ -1,4 +1,4 @@
-"""The worker with real children, a real broker and a real object store; only the engine is scripted."""
+"""The worker with real worker processes, a real broker and a real object store; only the engine is scripted."""
 
 import asyncio
 import sys
@@ -55,7 +55,7 @@ NEVER_S = 600.0
 
 @dataclass
 class WorkerHarness:
-    """A running worker and what a test needs around it."""
+    """The bus, the store and the queue of a test, and the events of the worker."""
 
     bus: Bus
     objects: ObjectStore
@@ -64,7 +64,7 @@ class WorkerHarness:
     started: list[AnalysisStarted]
 
     async def job(self, song: str, *, priority: int = 5) -> AnalysisJob:
-        """A job whose song lies in the store; the same words are the same song."""
+        """Return a job whose song is in the store; equal texts are the same song."""
         key = f"audio/{sha256(song.encode()).hexdigest()}.mp3"
         await self.objects.put_bytes(key, song.encode(), "audio/mpeg")
         audio = AudioRef(
@@ -87,7 +87,7 @@ class WorkerHarness:
         )
 
     async def end_of(self, job: AnalysisJob) -> End:
-        """How the job ended."""
+        """Wait for the end of the job, and return its event."""
         await until(lambda: any(end.job_id == job.job_id for end in self.ends))
         return next(end for end in self.ends if end.job_id == job.job_id)
 
@@ -100,14 +100,14 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that waits for a broker that a busy machine holds up, instead of giving the job back."""
+    """Let the worker wait for a slow broker on a busy machine, instead of returning the job."""
     monkeypatch.setattr(queue, "_REQUEST_TIMEOUT_S", PATIENCE_S)
     monkeypatch.setattr(broker, "PUBLISH_TIMEOUT_S", PATIENCE_S)
 
 
 @pytest.fixture
 async def bus(provisioned: object, patient: None) -> AsyncIterator[Bus]:
-    """Empty streams; what was delivered comes again only when it is handed back, never for being late."""
+    """Empty streams, in which messages are redelivered only after a nak, and never after a time limit."""
     connecting = make_broker(
         NatsSettings(), service="analysis", registry=CollectorRegistry(), tracer_provider=TracerProvider()
     )
@@ -115,14 +115,14 @@ async def bus(provisioned: object, patient: None) -> AsyncIterator[Bus]:
     bus = replace(connected, jetstream=connected.client.jetstream(timeout=PATIENCE_S))
     for stream in (streams.EVENTS, streams.ANALYSIS_WORK, streams.DEAD_LETTERS, f"KV_{streams.WORKERS.name}"):
         await bus.jetstream.purge_stream(stream)
-    await allow_for_an_answer(bus, NEVER_S)
+    await set_ack_wait(bus, NEVER_S)
     yield bus
-    await allow_for_an_answer(bus, None)
+    await set_ack_wait(bus, None)
     await connecting.stop()
 
 
-async def allow_for_an_answer(bus: Bus, seconds: float | None) -> None:
-    """How long a worker may say nothing of a job before another gets it; None: as provisioned."""
+async def set_ack_wait(bus: Bus, seconds: float | None) -> None:
+    """Set the `ack_wait` of the lanes; None for the provisioned value."""
     for lane in streams.ANALYSIS_LANES:
         config = consumer_config(lane)
         config.ack_wait = seconds or config.ack_wait
@@ -148,7 +148,7 @@ async def harness(bus: Bus, objects: ObjectStore) -> WorkerHarness:
 async def working(
     harness: WorkerHarness, *, slots: int = 1, timeout_s: float = NEVER_S
 ) -> AsyncIterator[Worker]:
-    """A worker takes jobs for as long as this lasts."""
+    """Run a worker while this context lasts."""
     limits = Limits(timeout_s=timeout_s, memory_bytes=1 << 30)
     pool = ChildPool(
         run_scripted_task, size=slots, limits=limits, recycle_after=50, preload=["k1_analysis.jobs.tasks"]
@@ -172,7 +172,7 @@ async def working(
 async def test_a_job_ends_completed_with_its_artefacts_in_the_store(
     harness: WorkerHarness, unique: str
 ) -> None:
-    """Started, then completed; what the event names lies in the store under its hash; progress was published."""
+    """Started, then completed; the artefacts of the event are in the store under their hashes; progress was published."""
     received: list[JobProgress] = []
 
     async def receive(message) -> None:
@@ -200,7 +200,7 @@ async def test_a_job_ends_completed_with_its_artefacts_in_the_store(
 
 
 async def test_the_same_audio_is_analysed_once(harness: WorkerHarness, unique: str) -> None:
-    """A second job for the same bytes and configuration is answered from the first one's artefacts."""
+    """A second job for the same bytes and configuration reuses the artefacts of the first."""
     first, second = await harness.job(f"fine {unique}"), await harness.job(f"fine {unique}")
     async with working(harness):
         await enqueue(harness.bus.jetstream, first)
@@ -221,7 +221,7 @@ async def test_the_same_audio_is_analysed_once(harness: WorkerHarness, unique: s
 async def test_a_bad_song_fails_with_its_code_and_the_worker_lives(
     harness: WorkerHarness, unique: str, song: str, code: str, attempts: int
 ) -> None:
-    """Only what may be an accident is tried again; the next song is analysed."""
+    """Only failures that may be temporary are tried again; the next song is analysed."""
     bad, good = await harness.job(f"{song} {unique}"), await harness.job(f"fine {unique}")
     async with working(harness):
         await enqueue(harness.bus.jetstream, bad)
@@ -232,8 +232,8 @@ async def test_a_bad_song_fails_with_its_code_and_the_worker_lives(
     assert (end.code, end.attempts, end.stage) == (code, attempts, "beats")
 
 
-async def test_a_child_that_crashes_once_costs_nothing(harness: WorkerHarness, unique: str) -> None:
-    """The second try, in a fresh child, succeeds."""
+async def test_a_worker_process_that_crashes_once_costs_nothing(harness: WorkerHarness, unique: str) -> None:
+    """The second try, in a new worker process, succeeds."""
     job = await harness.job(f"crash-once {unique}")
     await enqueue(harness.bus.jetstream, job)
     async with working(harness):
@@ -242,7 +242,7 @@ async def test_a_child_that_crashes_once_costs_nothing(harness: WorkerHarness, u
 
 
 class Clock:
-    """Stands in for `time` where children are limited: it stands still until the test lets it go on."""
+    """Replaces `time` in the worker pool: it stands still until the test advances it."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -255,7 +255,7 @@ class Clock:
 async def test_a_show_that_fails_costs_only_the_show(
     harness: WorkerHarness, unique: str, song: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The map is there with a warning that says what to do; the next analysis of the song tries again."""
+    """The map is stored with a warning that names the next step; the next analysis of the song tries again."""
     clock = Clock()
     monkeypatch.setattr(children, "time", clock)
 
@@ -335,7 +335,7 @@ async def _cancel(harness: WorkerHarness, job: AnalysisJob) -> None:
 async def test_a_running_job_is_cancelled_at_once(
     harness: WorkerHarness, unique: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At once, not at the next check: its child is killed, and the slot takes the next job."""
+    """At once, not at the next check: its worker process is killed, and the slot takes the next job."""
     monkeypatch.setattr(worker, "_HEARTBEAT_S", NEVER_S)
     job, following = await harness.job(f"hang {unique}"), await harness.job(f"fine {unique}")
     await enqueue(harness.bus.jetstream, job)
@@ -357,7 +357,7 @@ async def test_a_waiting_job_is_cancelled_when_its_turn_comes(harness: WorkerHar
 
 
 async def test_a_job_of_a_stopped_worker_runs_elsewhere_at_once(harness: WorkerHarness, unique: str) -> None:
-    """A worker that ends hands its unfinished job back instead of letting it time out."""
+    """A worker that ends returns its unfinished job instead of letting it time out."""
     job = await harness.job(f"hang {unique}")
     await enqueue(harness.bus.jetstream, job)
     async with working(harness) as running:
@@ -368,8 +368,8 @@ async def test_a_job_of_a_stopped_worker_runs_elsewhere_at_once(harness: WorkerH
         assert isinstance(await harness.end_of(job), AnalysisCompleted)
 
 
-async def test_a_song_that_is_gone_fails_clearly(harness: WorkerHarness, unique: str) -> None:
-    """The error says what to do."""
+async def test_a_missing_song_fails_clearly(harness: WorkerHarness, unique: str) -> None:
+    """The error names the next step."""
     job = await harness.job(f"fine {unique}")
     await harness.objects.delete(job.audio.key)
     await enqueue(harness.bus.jetstream, job)
@@ -379,8 +379,8 @@ async def test_a_song_that_is_gone_fails_clearly(harness: WorkerHarness, unique:
     assert (end.code, "upload it again" in end.message) == ("audio_missing", True)
 
 
-async def test_a_poison_job_is_buried_and_the_worker_goes_on(harness: WorkerHarness, unique: str) -> None:
-    """A body that is no job lands on the dead-letter stream with its reason."""
+async def test_an_invalid_job_becomes_a_dead_letter(harness: WorkerHarness, unique: str) -> None:
+    """A body that is not a job is stored as a dead letter with its reason, and the worker continues."""
     poison = f'{{"job_id": "{unique}"}}'.encode()
     await harness.bus.jetstream.publish(subjects.analysis_job(5), poison)
     job = await harness.job(f"fine {unique}")

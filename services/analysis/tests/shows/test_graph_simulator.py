@@ -39,9 +39,7 @@ async def make_query(objects: ObjectStore, unique: str, *, seconds: float = 4.0)
     )
 
 
-async def test_a_run_leaves_its_files_in_the_store(
-    simulator: GraphSimulator, objects: ObjectStore, unique: str
-) -> None:
+async def test_a_run_stores_its_files(simulator: GraphSimulator, objects: ObjectStore, unique: str) -> None:
     """The two reports and both previews, each under its hash; optimised and plain show the same pixels."""
     query = await make_query(objects, unique)
     found = await simulator.simulate(query)
@@ -58,7 +56,7 @@ async def test_a_run_leaves_its_files_in_the_store(
     assert found.executor_scale.after_ms <= found.executor_scale.before_ms
 
 
-async def test_the_same_run_is_answered_from_its_files(
+async def test_the_same_run_reuses_its_files(
     simulator: GraphSimulator, objects: ObjectStore, unique: str
 ) -> None:
     """Also if only the graph's `meta` has changed; another parameter is another run."""
@@ -71,10 +69,10 @@ async def test_the_same_run_is_answered_from_its_files(
     assert run_prefix(query) != run_prefix(query.model_copy(update={"graph": other}))
 
 
-async def test_a_map_that_is_gone_or_another_is_refused(
+async def test_a_missing_or_different_map_is_refused(
     simulator: GraphSimulator, objects: ObjectStore, unique: str
 ) -> None:
-    """With what to do."""
+    """The error names the next step."""
     query = await make_query(objects, unique)
     with pytest.raises(AnswerError, match="not the one") as differs:
         await simulator.simulate(query.model_copy(update={"genesis_sha256": "0" * 64}))
@@ -84,10 +82,10 @@ async def test_a_map_that_is_gone_or_another_is_refused(
     assert (differs.value.code, gone.value.code) == ("artefact_differs", "artefact_missing")
 
 
-async def test_a_graph_that_cannot_run_is_an_answer(
+async def test_a_graph_that_cannot_run_gives_an_error(
     simulator: GraphSimulator, objects: ObjectStore, unique: str
 ) -> None:
-    """The child raises, the person reads why, and the next run works."""
+    """The worker process raises, the error has the reason, and the next run works."""
     query = await make_query(objects, unique)
     broken = query.graph.model_copy(update={"nodes": query.graph.nodes[:1]})
     with pytest.raises(AnswerError, match="cannot be run") as refused:

@@ -52,7 +52,7 @@ def made(folder: Path, genesis: GenesisMap, preset: str | None) -> tuple[Artefac
 
 @pytest.fixture(scope="module")
 def silent(tmp_path_factory: pytest.TempPathFactory) -> GenesisMap:
-    """What the engine makes of digital silence."""
+    """The map of digital silence."""
     song = tmp_path_factory.mktemp("silent") / "silence.wav"
     song.write_bytes(songs.silence())
     return GenesisMap.model_validate(analyse_file(song, filename=song.name).genesis)
@@ -67,7 +67,7 @@ def with_tempo(bpm: float, **metrics: float) -> GenesisMap:
 
 @pytest.mark.parametrize("preset", ["edm", "rock", "orchestral", "jazz", "hiphop", "edm_high_energy", None])
 def test_every_artefact_of_a_show(tmp_path: Path, preset: str | None) -> None:
-    """Each file is named, hashed and what its model says; the graph is valid and has its reasons."""
+    """Each file has its name, hash and model; the graph is valid and has its reasons."""
     files = made(tmp_path, synthetic_map(6_000.0, bpm=128), preset)
     assert [file.name for file in files] == list(NAMES)
     for file in files:
@@ -86,7 +86,7 @@ def test_every_artefact_of_a_show(tmp_path: Path, preset: str | None) -> None:
 
 
 def test_a_silent_song_gets_a_valid_graph(tmp_path: Path, silent: GenesisMap) -> None:
-    """Without one beat: a show that follows the loudness, that flashes nowhere, and that says so."""
+    """Without one beat: the show follows the loudness, flashes nowhere, and its reason explains this."""
     files = made(tmp_path, silent, None)
     assert [file.name for file in files] == list(NAMES)
     assert not silent.layers.rhythm.beat_grid_ms
@@ -134,13 +134,13 @@ def test_bass_decides_for_hip_hop() -> None:
 
 
 def test_an_unknown_preset_is_an_error_of_the_graph(tmp_path: Path) -> None:
-    """Which names those that exist."""
+    """The error names the presets that exist."""
     with pytest.raises(GraphError, match="edm"):
         made(tmp_path, synthetic_map(4_000.0), "polka")
 
 
 def test_the_identity_covers_code_and_data() -> None:
-    """What determines a show's files changes where they are kept; the same code, the same place."""
+    """The prefix of a show's files depends on the code and data that determine them."""
     assert len(show_identity()["sha256"]) == 64
     assert set(show_identity()) == {"sha256", "networkx", "numpy"}
 
