@@ -323,7 +323,7 @@ async def test_a_worker_takes_only_what_it_can_run(harness: WorkerHarness, uniqu
         await asyncio.gather(registering, return_exceptions=True)
     assert (listed.active, listed.total, listed.queue_depth) == (2, 2, 1)
     assert (
-        await WorkerRegistry(harness.bus.jetstream, harness.queue, running, "x").list(ListWorkers())
+        await WorkerRegistry(harness.bus.jetstream, harness.queue, running, "x").list_workers(ListWorkers())
     ).total == 0
 
 
