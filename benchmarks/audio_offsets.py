@@ -23,7 +23,7 @@ from typing import Any
 import av
 import numpy as np
 
-from k1_analysis.engine.decode import decode
+from k1_analysis.engine.audio.decoding import decode
 from k1_analysis.engine.errors import EngineError
 
 RATE = 44_100

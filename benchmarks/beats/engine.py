@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from k1_analysis.engine import analyse_file
-from k1_analysis.engine.decode import decode
-from k1_analysis.engine.framing import Floats
+from k1_analysis.engine.audio.decoding import decode
+from k1_analysis.engine.audio.framing import Floats
 from k1_contracts.genesis import GenesisMap
 
 from .scores import Estimate, Times

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from k1_analysis.engine import activation
-from k1_analysis.engine.beats import preview_beats
-from k1_analysis.engine.features import extract
-from k1_analysis.engine.trackers import load_essentia
+from k1_analysis.engine.audio.features import extract
+from k1_analysis.engine.beats.rhythm import preview_beats
+from k1_analysis.engine.beats.trackers import activation
+from k1_analysis.engine.beats.trackers.essentia import load_essentia
 
 from .engine import analyse, samples_of
 from .scores import Estimate, Times

@@ -14,7 +14,9 @@ from statistics import median
 import httpx
 
 from benchmarks.system.running import k1, spread, system, table
-from k1_analysis.child_work import EngineJob, EngineProgress, ShowJob, warm_up, work
+from k1_analysis.jobs.tasks import AnalysisTask, run_task, warm_up
+from k1_analysis.shows.tasks import ShowTask
+from k1_analysis.task_progress import TaskProgress
 
 ROUNDS = 5
 _ENDED = {"completed", "failed", "cancelled"}
@@ -49,13 +51,15 @@ def _bare(song: Path) -> float:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        job = EngineJob(song, scratch, song.name, sha256(song.read_bytes()).hexdigest(), None, max_minutes=20)
-        work(job, _unheard)
-        work(ShowJob(scratch, None), _unheard)
+        job = AnalysisTask(
+            song, scratch, song.name, sha256(song.read_bytes()).hexdigest(), None, max_minutes=20
+        )
+        run_task(job, _unheard)
+        run_task(ShowTask(scratch, None), _unheard)
     return (time.perf_counter() - began) * 1000
 
 
-def _unheard(_: EngineProgress) -> None:
+def _unheard(_: TaskProgress) -> None:
     """Nobody watches the peer."""
 
 

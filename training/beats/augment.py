@@ -1,9 +1,9 @@
-"""Variations of a song's features and the targets that belong to them."""
+"""Augments training examples: variations of a song's features, and the matching targets."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from k1_analysis.engine.framing import FRAME_RATE_HZ
+from k1_analysis.engine.audio.framing import FRAME_RATE_HZ
 
 Floats = NDArray[np.float32]
 Times = NDArray[np.float64]
@@ -17,7 +17,7 @@ _AUDIBLE = 0.02
 
 
 def targets(beats: Times, positions: NDArray[np.int64], frames: int) -> Floats:
-    """(frames, 2) between 0 and 1: beat and downbeat."""
+    """Return (frames, 2) between 0 and 1: beat and downbeat."""
     out = np.zeros((frames, 2), np.float32)
     centre = np.round(beats * FRAME_RATE_HZ).astype(int)
     first = positions == 1
@@ -44,7 +44,7 @@ def augment(log_bands: Floats, beats: Times, rng: np.random.Generator) -> tuple[
 
 
 def _stretch(log_bands: Floats, beats: Times, factor: float) -> tuple[Floats, Times]:
-    """Slower by `factor`, by linear interpolation between frames."""
+    """Return the features slowed down by `factor`, by linear interpolation between frames."""
     at = np.arange(int(len(log_bands) * factor)) / factor
     row = np.minimum(at.astype(int), len(log_bands) - 2)
     part = (at - row)[:, None].astype(np.float32)
@@ -60,7 +60,7 @@ def _tone(log_bands: Floats, rng: np.random.Generator) -> Floats:
 
 
 def _gap(log_bands: Floats, rng: np.random.Generator) -> Floats:
-    """Half a second to three seconds nearly silent: the beat goes on through a pause."""
+    """Make half a second to three seconds nearly silent, because the beat continues through a pause."""
     length = int(rng.uniform(0.5, 3) * FRAME_RATE_HZ)
     start = int(rng.integers(0, max(1, len(log_bands) - length)))
     out = log_bands.copy()

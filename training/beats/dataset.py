@@ -1,4 +1,4 @@
-"""Render training songs once and keep their features: one small .npz a song in a cache folder."""
+"""Renders training songs once and caches their features: one small .npz per song."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from k1_analysis.engine.features import log_spectrogram
+from k1_analysis.engine.audio.features import log_spectrogram
 from training.beats.songs import Song, Split, make_song
 
 GENERATOR_VERSION = 1
@@ -34,7 +34,7 @@ SONG_SECONDS = 28.0
 
 @dataclass(frozen=True)
 class Example:
-    """One song as the network meets it."""
+    """The features and the beats of one song."""
 
     name: str
     log_bands: NDArray[np.float16]
@@ -46,12 +46,12 @@ class Example:
 
 
 def default_cache() -> Path:
-    """Where features are kept unless the caller says otherwise."""
+    """Return the folder of the cached features, unless the caller gives another."""
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "k1" / "beats-training"
 
 
 def plan(split: Split) -> list[tuple[str, int]]:
-    """(style, index) of every song of a split, styles taking turns."""
+    """Return (style, index) of every song of a split, one style after the other in turn."""
     counts = (
         SONGS_PER_STYLE if split == "training" else dict.fromkeys(SONGS_PER_STYLE, VALIDATION_SONGS_PER_STYLE)
     )

@@ -1,4 +1,4 @@
-"""The network in PyTorch, with the parameter names and shapes that `k1_analysis.engine.activation` reads."""
+"""The network in PyTorch, with the parameter names and shapes of the engine's `beats.trackers.activation`."""
 
 from pathlib import Path
 
@@ -44,9 +44,9 @@ def export(net: BeatNet, path: Path) -> None:
 
 
 def blend(trained: BeatNet, start: BeatNet, share: float) -> BeatNet:
-    """The mean of two networks' parameters, `share` of the first.
+    """Return the weighted mean of two networks' parameters, `share` of the first.
 
-    Between a network and its own continuation this keeps what the start knew beyond the new songs (Wortsman et
+    Between a network and its own continuation this keeps what the start learned beyond the new songs (Wortsman et
     al., "Robust fine-tuning of zero-shot models", CVPR 2022).
     """
     first, second = trained.state_dict(), start.state_dict()
@@ -56,7 +56,7 @@ def blend(trained: BeatNet, start: BeatNet, share: float) -> BeatNet:
 
 
 def restore(path: Path) -> BeatNet:
-    """The network of an exported file, in evaluation mode."""
+    """Return the network of an exported file, in evaluation mode."""
     with np.load(path) as data:
         arrays = {name: torch.from_numpy(data[name]) for name in data.files}
     layers = sum(name.startswith("d.") and name.endswith("weight") for name in arrays)

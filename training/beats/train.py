@@ -1,4 +1,4 @@
-"""Train the beat network from nothing but random numbers: `python -m training.beats.train`.
+"""Trains the beat network on generated songs: `python -m training.beats.train`.
 
 Renders the songs that the cache lacks, trains for a fixed number of steps with fixed seeds, exports the weights.
 Time: about 5 minutes of one core for the songs, then the steps, at the speed that is printed.
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from k1_analysis.engine.activation import network_input
+from k1_analysis.engine.beats.trackers.activation import network_input
 from training.beats.augment import augment, targets
 from training.beats.dataset import Example, default_cache, examples, plan
 from training.beats.model import BeatNet, blend, export, restore
@@ -25,7 +25,7 @@ STEPS = 4000
 WARM_UP = 200
 PEAK_RATE, CONTINUED_RATE, LAST_RATE = 2.5e-3, 8e-4, 1e-5
 CONTINUED_SHARE = 0.7
-"""How much of a continued training goes into the result; the rest is its start."""
+"""Share of the continued training in the result; the rest is the start."""
 POSITIVE_WEIGHTS = (3.0, 6.0)
 """Beats and downbeats are rare among frames."""
 SHORTEST = 4 * 100
@@ -42,7 +42,7 @@ class Batch:
 
 
 def draw_batch(songs: list[Example], rng: np.random.Generator) -> Batch:
-    """Random songs, each augmented, a random excerpt of each."""
+    """Return random songs, each augmented, a random excerpt of each."""
     bands = 2 * songs[0].log_bands.shape[1]
     inputs = np.zeros((BATCH, bands, FRAMES), np.float32)
     truth = np.zeros((BATCH, 2, FRAMES), np.float32)
@@ -60,7 +60,7 @@ def draw_batch(songs: list[Example], rng: np.random.Generator) -> Batch:
 
 
 def loss(net: BeatNet, batch: Batch) -> Tensor:
-    """Weighted cross-entropy a real frame."""
+    """Return the weighted cross-entropy per real frame."""
     weights = torch.tensor(POSITIVE_WEIGHTS)[:, None]
     each = functional.binary_cross_entropy_with_logits(
         net(batch.inputs), batch.targets, reduction="none", pos_weight=weights
@@ -69,7 +69,7 @@ def loss(net: BeatNet, batch: Batch) -> Tensor:
 
 
 def validation_loss(net: BeatNet, songs: list[Example]) -> float:
-    """Mean loss over whole, unchanged songs."""
+    """Return the mean loss over whole, unchanged songs."""
     net.eval()
     total = 0.0
     with torch.no_grad():
@@ -84,13 +84,13 @@ def validation_loss(net: BeatNet, songs: list[Example]) -> float:
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:
-    """Linear warm-up, then a cosine down to LAST_RATE."""
+    """Return the rate of a step: linear warm-up, then a cosine down to LAST_RATE."""
     warm = min(1.0, (step + 1) / WARM_UP)
     return peak * warm * (0.5 + 0.5 * float(np.cos(np.pi * step / steps))) + LAST_RATE
 
 
 def train(songs: list[Example], validation: list[Example], steps: int, start: Path | None = None) -> BeatNet:
-    """Train from random weights, or go on from those of `start` at a lower rate and blend the two.
+    """Train from random weights, or continue from those of `start` at a lower rate and blend the two.
 
     The same songs, steps and start give the same network on the same machine.
     """

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from k1_analysis.engine import Analysis, EngineError, Progress, UnknownPresetError, analyse_file, find_preset
-from k1_analysis.engine.render import plot_map, render_clicks, write_beats
+from k1_analysis.engine.output.rendering import plot_map, render_clicks, write_beats
 from k1_cli.errors import CommandError
 from k1_cli.output.console import progress_bar
 from k1_cli.output.files import report_written

@@ -20,7 +20,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.error import FFmpegError
 
-from k1_audio.reading import AudioReader, ReadError
+from k1_audio.reader import AudioReader, ReadError
 from k1_cli.errors import CommandError
 
 _RATE_HZ: Final = 44_100

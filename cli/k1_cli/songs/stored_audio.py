@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from k1_analysis.engine import EngineError
-from k1_analysis.engine.render import plot_map
+from k1_analysis.engine.output.rendering import plot_map
 from k1_cli.errors import CommandError
 from k1_cli.output.files import report_written
 from k1_contracts.genesis import GenesisMap

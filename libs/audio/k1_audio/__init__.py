@@ -1,5 +1,5 @@
 """Finds the audio in a file: its kind, its first frame, its encoder's delay, its true length.
 
-Used by ingest, which probes an upload, and by the analysis engine, which decodes it. Everything but `reading` is
-pure and needs no libav. All scans are bounded: the files come from strangers.
+Ingest uses it to probe an upload, the analysis engine to decode it. `reader`, `demuxer` and `frames` need libav; the
+rest is pure. All scans are bounded, because the files are untrusted.
 """

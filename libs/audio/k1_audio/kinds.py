@@ -1,33 +1,33 @@
-"""Which kind of audio file this is: by what stands in it, wherever tags and rubbish let it begin."""
+"""Finds the kind of an audio file by its content, also after tags and other bytes."""
 
 from typing import Final, Literal
 
-from k1_audio.mpeg import find_start, header_at
-from k1_audio.tags import Bytes, audio_end, leading_end
+from k1_audio.containers.mpeg_frames import find_start, header_at
+from k1_audio.containers.tags import Bytes, audio_end, leading_end
 
 Kind = Literal["mp3", "mp2", "wav", "flac", "ogg", "m4a", "aiff", "adts"]
 
 WINDOW_BYTES: Final = 128 * 1024
-"""How much behind the tags in front must be there before a file's kind is looked for."""
+"""Number of bytes after the leading tags that are needed to find the kind."""
 _WAV_MAGICS: Final = frozenset({b"RIFF", b"RF64", b"BW64"})
 _MAGICS: Final[dict[bytes, Kind]] = {b"fLaC": "flac", b"OggS": "ogg"}
 _FLAC: Final = b"fLaC\x00\x00\x00\x22"
 """The magic and the header of the block that comes first, with its fixed length."""
 _ADTS_SYNC: Final = 0xFFF0
 _OTHERS: Final = frozenset(
-    # Frames of MP3 may stand in a row inside these.
+    # These may contain consecutive MP3 frames.
     {b"RIFF", b"FORM", b"PK\x03\x04", b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75", b"%PDF", b"\x7fELF", b"MThd"}
 )
-"""How files begin that hold something else, or audio that only libav finds."""
+"""First bytes of files without audio, or with audio that only libav finds."""
 
 
 def bytes_wanted(data: Bytes) -> int:
-    """Return how long the beginning of a file must be for `find_kind`; the whole file is always enough."""
+    """Return the number of leading bytes that `find_kind` needs; the whole file is always enough."""
     return leading_end(data) + WINDOW_BYTES
 
 
 def find_kind(data: Bytes) -> Kind | None:
-    """Return the kind of a file, from the whole of it or as much as `bytes_wanted` asks for."""
+    """Return the kind of a file, from the whole file or the bytes that `bytes_wanted` requires."""
     at = leading_end(data)
     kind = _by_magic(data[at : at + 12])
     if kind or (kind := _by_magic(data[:12])):
@@ -43,7 +43,7 @@ def find_kind(data: Bytes) -> Kind | None:
 
 
 def find_flac(data: Bytes) -> int:
-    """Return where a FLAC file's magic stands."""
+    """Return the position of a FLAC file's magic."""
     at = leading_end(data)
     return at if data[at : at + 4] == b"fLaC" else max(0, data.find(_FLAC, 0, at + WINDOW_BYTES))
 

@@ -1,16 +1,16 @@
-"""What is to be decoded of a file, found without decoding: its parts, where its music starts, what it declares."""
+"""Finds, without decoding, the parts of a file to decode, the start of its music, and its declared length."""
 
 from dataclasses import dataclass, field
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from k1_audio.containers.mpeg_stream import MpegStream, read_mpeg
+from k1_audio.containers.ogg import links
+from k1_audio.containers.tags import Bytes, audio_end, leading_end
+from k1_audio.containers.wav import WavHeader, read_wav
+from k1_audio.encoder_delay import MusicStart
 from k1_audio.kinds import Kind, find_flac, find_kind
-from k1_audio.mpeg_stream import MpegStream, read_mpeg
-from k1_audio.ogg import links
-from k1_audio.start import Start
-from k1_audio.tags import Bytes, audio_end, leading_end
-from k1_audio.wav import WavHeader, read_wav
 
 FORMATS: Final[dict[Kind, str]] = {
     "mp3": "mp3",
@@ -27,7 +27,7 @@ FORMATS: Final[dict[Kind, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A range of a file that libav reads as if it were a file of its own."""
+    """A range of a file that libav reads like a separate file."""
 
     first: int
     end: int
@@ -38,34 +38,34 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What is known of a file before it is decoded."""
+    """The parts, start and lengths of a file, before it is decoded."""
 
     kind: Kind | None
-    """None for what only libav knows."""
+    """None for kinds that only libav knows."""
     parts: tuple[Part, ...]
     """They follow each other in time."""
-    start: Start | None = None
-    """Where the music starts; None when the codec or the container decides."""
+    start: MusicStart | None = None
+    """Where the music starts; None if the codec or the container decides."""
     samples: int | None = None
-    """Samples from the start to the end of the music, where the file says so."""
+    """Samples from the start to the end of the music, if the file declares them."""
     length_s: float | None = None
-    """Seconds by the frames that were counted, without what the encoder added if that is known."""
+    """Seconds in the counted frames, without the encoder's delay and padding if these are known."""
     declared_s: float | None = None
-    """Seconds that the header declares, where the header is better than libav's reading of it."""
+    """Seconds that the header declares, if libav would misread the header."""
     lost_s: float = 0.0
-    """Seconds that damage between the frames destroyed."""
+    """Seconds of frames that were destroyed between others."""
     estimated: bool = False
-    """Whether libav's own idea of the length is a guess from the size of the file."""
+    """Whether libav guesses the length from the size of the file."""
 
 
 def survey(path: Path) -> Survey:
-    """Look at a file. An unreadable or empty one is left to libav."""
+    """Return the survey of a file. An unreadable or empty one is left to libav."""
     with path.open("rb") as file:
         return survey_file(file)
 
 
 def survey_file(file: BinaryIO) -> Survey:
-    """Look at an open file."""
+    """Return the survey of an open file."""
     size = file.seek(0, 2)
     if not size:
         return Survey(None, (Part(0, 0),))
@@ -74,7 +74,7 @@ def survey_file(file: BinaryIO) -> Survey:
 
 
 def survey_data(data: Bytes) -> Survey:
-    """Look at a file's content."""
+    """Return the survey of a file's content."""
     kind = find_kind(data)
     if kind in {"mp3", "mp2"}:
         stream = read_mpeg(data)
@@ -88,11 +88,11 @@ def survey_data(data: Bytes) -> Survey:
 
 
 def _whole(data: Bytes, kind: Kind | None) -> Survey:
-    """The file between its tags; what only libav knows is left to it altogether."""
+    """Return the survey of a file between its tags. Kinds that only libav knows are left to libav."""
     if kind is None:
         return Survey(kind, (Part(0, len(data)),))
     first = find_flac(data) if kind == "flac" else leading_end(data)
-    # Streams of bare frames end in noise if a tag is taken for one of them; containers know where they end.
+    # In a stream of bare frames a tag would be decoded as noise; containers declare their end.
     end = audio_end(data) if kind in {"flac", "adts", "mp3", "mp2"} else len(data)
     return Survey(kind, (Part(first, end, FORMATS[kind]),), estimated=kind in {"adts", "mp3", "mp2"})
 

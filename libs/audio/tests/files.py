@@ -1,4 +1,4 @@
-"""Files for the tests: a click track through libav's encoders, and what strangers do to such files."""
+"""Files for the tests: a click track through libav's encoders, and common defects of such files."""
 
 import functools
 import io
@@ -12,7 +12,7 @@ import av
 import numpy as np
 import soundfile
 
-from k1_audio.reading import AudioReader
+from k1_audio.reader import AudioReader
 
 RATE = 44_100
 SECONDS = 4.0
@@ -90,15 +90,15 @@ def riff(fmt: bytes, data: bytes) -> bytes:
 
 
 def id3(size: int = 40, claimed: int | None = None) -> bytes:
-    """An ID3v2.3 tag of zeros; `claimed` is what its header says instead of its true size."""
-    said = size if claimed is None else claimed
-    digits = bytes(said >> shift & 127 for shift in (21, 14, 7, 0))
+    """An ID3v2.3 tag of zeros; `claimed` is the size in its header, if it differs from the true one."""
+    declared = size if claimed is None else claimed
+    digits = bytes(declared >> shift & 127 for shift in (21, 14, 7, 0))
     return b"ID3\x03\0\0" + digits + bytes(size)
 
 
 def without_tag_frame(mp3: bytes) -> bytes:
-    """An MP3 without ID3 tag and without the first frame, which counts the others."""
-    from k1_audio.mpeg_stream import read_mpeg
+    """An MP3 without ID3 tag and without the first frame, which holds the count of the others."""
+    from k1_audio.containers.mpeg_stream import read_mpeg
 
     stream = read_mpeg(mp3)
     assert stream is not None
@@ -106,7 +106,7 @@ def without_tag_frame(mp3: bytes) -> bytes:
 
 
 def info_at(mp3: bytes) -> int:
-    """Where LAME's extension stands in an MP3."""
+    """Return the position of LAME's extension in an MP3."""
     return mp3.index(b"Lav", max(mp3.find(b"Xing"), mp3.find(b"Info")))
 
 
@@ -128,7 +128,7 @@ def decoded(path: Path, content: bytes) -> tuple[np.ndarray, AudioReader]:
 
 
 def offset_ms(found: np.ndarray, true: np.ndarray | None = None) -> float:
-    """How much later the music stands in what was decoded, by cross-correlation."""
+    """Return how much later the decoded music is, in ms, by cross-correlation."""
     true = clicks() if true is None else true
     size = 1 << (len(found) + len(true)).bit_length()
     match = np.fft.irfft(np.fft.rfft(found, size) * np.conj(np.fft.rfft(true, size)))

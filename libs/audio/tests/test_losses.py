@@ -1,4 +1,4 @@
-"""What damage takes from a file is counted, and what is no damage is not."""
+"""Losses by damage are counted, and nothing else is."""
 
 import io
 import re
@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from k1_audio.reading import AudioReader, ReadError
-from k1_audio.start import has_delay
+from k1_audio.encoder_delay import has_delay
+from k1_audio.reader import AudioReader, ReadError
 from libs.audio.tests import files
 
 LONG = np.tile(files.clicks(), 8)
@@ -25,7 +25,7 @@ def _soundfile(kind: str, subtype: str, level: float) -> bytearray:
 
 
 def test_a_hole_that_ends_an_ogg_stream_is_a_loss(tmp_path: Path) -> None:
-    """The reader gives up at a hole of 64 KiB; the last page says how much came behind it."""
+    """The reader stops at a hole of 64 KiB; the clock of the last page gives the length after it."""
     content = _soundfile("OGG", "VORBIS", 0.0)
     start = len(content) // 2
     content[start : start + 70_000] = bytes(70_000)
@@ -65,14 +65,14 @@ def test_joined_songs_are_read_to_the_end(tmp_path: Path, second: str) -> None:
 
 
 def test_a_tag_between_joined_songs_is_no_damage(tmp_path: Path) -> None:
-    """Whoever joins files with `cat` leaves the second one's tag between them."""
+    """Files that are joined with `cat` have the second tag between them."""
     tag = b"ID3\x03\0\0\0\0\x01\0" + bytes(128)
     _, reader = files.decoded(tmp_path / "song.mp3", files.encoded("mp3") + tag + files.encoded("mp3"))
     assert (reader.losses.packets, reader.losses.seconds) == (0, 0)
 
 
-def test_what_lies_between_whole_frames_takes_nothing_away(tmp_path: Path) -> None:
-    """All frames that the file says it has are there, so nothing is lost, however long the gap is."""
+def test_bytes_between_whole_frames_are_no_loss(tmp_path: Path) -> None:
+    """All declared frames exist, so nothing is lost, however long the gap is."""
     content = files.encoded("mp3")
     half = len(content) // 2
     _, reader = files.decoded(tmp_path / "song.mp3", content[:half] + bytes(1_500_000) + content[half:])
@@ -90,7 +90,7 @@ def test_a_copy_protected_file_is_named_as_such(tmp_path: Path, name: bytes) -> 
         AudioReader(path)
 
 
-def test_a_video_that_goes_on_truncates_nothing(tmp_path: Path) -> None:
+def test_a_longer_video_truncates_nothing(tmp_path: Path) -> None:
     """Matroska declares the length of its longest stream, which may be the picture."""
     file = io.BytesIO()
     with av.open(file, "w", format="matroska") as output:
@@ -124,6 +124,6 @@ def test_a_video_that_goes_on_truncates_nothing(tmp_path: Path) -> None:
         ("some codec of the future", True, True),
     ],
 )
-def test_a_lossy_codec_starts_late_unless_it_is_known_not_to(codec: str, lossy: bool, delayed: bool) -> None:
+def test_a_lossy_codec_has_a_delay_unless_listed(codec: str, lossy: bool, delayed: bool) -> None:
     """A file whose delay is unknown is never called exact."""
     assert has_delay(codec, lossy=lossy) is delayed

@@ -1,8 +1,8 @@
-"""`python -m k1_analysis`."""
+"""Starts the analysis service: `python -m k1_analysis`."""
 
 import os
 
-# One song uses one core; more threads of a linear algebra library would only fight over it. Read when numpy loads.
+# One song uses one core, so more threads of a linear algebra library only compete. numpy reads this when it loads.
 for _library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 

@@ -1,24 +1,22 @@
-"""The analysis service: from audio to artefacts. It owns nothing but the work."""
+"""Wires the analysis service: worker pools, job queue, worker, and handlers.
+
+The service turns audio into artefacts. It owns no data: the catalogue keeps tracks and jobs.
+"""
 
 from prometheus_client import Gauge
 
-from k1_analysis.cancels import Cancels
-from k1_analysis.child_work import run_graph, warm_up, work
-from k1_analysis.graph_runs import GraphRuns
-from k1_analysis.handlers import intake_table
-from k1_analysis.job_queue import JobQueue
-from k1_analysis.presence import Presence
-from k1_analysis.preset_list import list_presets
-from k1_analysis.runner import JobRunner
+from k1_analysis.handlers import register
+from k1_analysis.jobs.cancellations import Cancellations
+from k1_analysis.jobs.job_runner import JobRunner
+from k1_analysis.jobs.queue import JobQueue
+from k1_analysis.jobs.tasks import run_task, warm_up
+from k1_analysis.jobs.worker import Worker
+from k1_analysis.jobs.worker_registry import WorkerRegistry
 from k1_analysis.settings import AnalysisSettings
-from k1_analysis.worker import Worker
-from k1_contracts import subjects
+from k1_analysis.shows.graph_simulator import GraphSimulator
+from k1_analysis.shows.tasks import run_graph
 from k1_contracts.durables import ANALYSIS_INTAKE, ANALYSIS_LANES
-from k1_contracts.messages.analysis import ListWorkers
-from k1_contracts.messages.graphs import ListPresets, SimulateGraph
-from k1_platform.nats.consumers import consume_table
 from k1_platform.nats.health import durable_check
-from k1_platform.nats.rpc import respond
 from k1_platform.processes.tasks import CANCEL_INTERVAL_S
 from k1_platform.processes.worker_pool import WorkerPool
 from k1_platform.processes.worker_process import WorkerLimits
@@ -27,14 +25,14 @@ from k1_platform.settings import ObjectStoreSettings
 from k1_platform.storage.objects import ObjectStore
 
 _MIB = 1024 * 1024
-_PRELOAD = ("k1_analysis.child_work", "k1_analysis.engine.pipeline")
-"""What the one fork server of this process imports, for every child to share."""
+_PRELOAD = ("k1_analysis.jobs.tasks", "k1_analysis.engine.pipeline")
+"""The modules that the fork server imports once, so that all worker processes share their memory."""
 
 
-def make_children(settings: AnalysisSettings) -> WorkerPool:
-    """The processes in which songs are analysed and their shows made."""
+def make_job_pool(settings: AnalysisSettings) -> WorkerPool:
+    """Return the pool of the worker processes that analyse songs and make their shows."""
     return WorkerPool(
-        work,
+        run_task,
         size=settings.slots,
         limits=_limits(settings, settings.job_timeout_s),
         recycle_after=settings.recycle_after,
@@ -43,8 +41,8 @@ def make_children(settings: AnalysisSettings) -> WorkerPool:
     )
 
 
-def make_graph_child(settings: AnalysisSettings) -> WorkerPool:
-    """The process in which the graphs are run that a person waits for; it never sees audio."""
+def make_graph_pool(settings: AnalysisSettings) -> WorkerPool:
+    """Return the pool of the one worker process that runs graphs on request. It never reads audio."""
     limits = _limits(settings, settings.simulate_timeout_s)
     return WorkerPool(
         run_graph,
@@ -64,12 +62,12 @@ def _limits(settings: AnalysisSettings, timeout_s: float) -> WorkerLimits:
 
 
 async def wire(runtime: Runtime, settings: AnalysisSettings) -> None:
-    """Open what the service needs and register its handlers."""
+    """Open what the service needs, register its handlers and start its background tasks."""
     bus = runtime.bus
     objects = ObjectStore(ObjectStoreSettings())
     runtime.cleanup.callback(objects.close)
-    children, graph_child = make_children(settings), make_graph_child(settings)
-    for pool in (children, graph_child):
+    job_pool, graph_pool = make_job_pool(settings), make_graph_pool(settings)
+    for pool in (job_pool, graph_pool):
         runtime.cleanup.callback(pool.close)
         pool.start()
 
@@ -77,19 +75,16 @@ async def wire(runtime: Runtime, settings: AnalysisSettings) -> None:
     worker = Worker(
         bus,
         queue,
-        Cancels(bus.client, bus.jetstream),
-        JobRunner(objects, children, settings.max_minutes),
+        Cancellations(bus.client, bus.jetstream),
+        JobRunner(objects, job_pool, settings.max_minutes),
         pod=settings.pod,
         slots=settings.slots,
         stop_timeout_s=settings.stop_timeout_s,
     )
-    presence = Presence(bus.jetstream, queue, worker, settings.pod)
+    registry = WorkerRegistry(bus.jetstream, queue, worker, settings.pod)
 
-    consume_table(bus.broker, ANALYSIS_INTAKE, intake_table(bus.jetstream), workers=16)
-    respond(bus.broker, subjects.RPC_WORKER_LIST, ListWorkers, presence.list)
-    respond(bus.broker, subjects.RPC_PRESET_LIST, ListPresets, list_presets)
-    respond(bus.broker, subjects.RPC_GRAPH_RUN, SimulateGraph, GraphRuns(objects, graph_child).run)
-    runtime.background(presence.tell, "presence")
+    register(bus, registry, GraphSimulator(objects, graph_pool))
+    runtime.background(registry.keep_registered, "presence")
     runtime.background(worker.run, "worker", cancel_interval_s=settings.stop_timeout_s + CANCEL_INTERVAL_S)
 
     runtime.checks["object store"] = objects.check
@@ -97,5 +92,7 @@ async def wire(runtime: Runtime, settings: AnalysisSettings) -> None:
         runtime.checks[f"durable {durable.name}"] = durable_check(bus.jetstream, durable)
     busy = Gauge("k1_analysis_busy_slots", "Slots that analyse a song", registry=runtime.registry)
     busy.set_function(lambda: sum(slot.job_id is not None for slot in worker.slots))
-    warm = Gauge("k1_analysis_warm_children", "Child processes waiting for a song", registry=runtime.registry)
-    warm.set_function(lambda: children.warm)
+    warm = Gauge(
+        "k1_analysis_warm_children", "Worker processes waiting for a song", registry=runtime.registry
+    )
+    warm.set_function(lambda: job_pool.warm)

@@ -1,13 +1,13 @@
-"""Why a job ends without a map."""
+"""Errors of the analysis service."""
 
 
 class JobFailedError(Exception):
-    """The job is over: trying again would end the same.
+    """A job ended without a map, and another try would end in the same way.
 
     Attributes:
         code: `decode_failed`, `too_long`, `unsupported`, `audio_missing`, `crashed`, `timed_out`, ...
-        stage: where it ended, if known.
-        attempts: how many tries it had.
+        stage: the stage in which it ended, if known.
+        attempts: the number of tries.
     """
 
     def __init__(self, code: str, message: str, *, stage: str | None = None, attempts: int = 1) -> None:

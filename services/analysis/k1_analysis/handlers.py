@@ -1,25 +1,84 @@
-"""Messages in: what was uploaded or asked for becomes a waiting job."""
+"""Registers every handler of the analysis service: the index of its subjects.
+
+`register` binds the durable `analysis-intake` (`track.uploaded`, `analysis.requested`) and the queries. The slots
+of the worker read two more sources while they run: the job lanes (`jobs.queue`) and the bucket of cancellations
+(`jobs.cancellations`).
+"""
+
+from typing import cast
 
 from nats.js import JetStreamContext
 
-from k1_analysis.job import job_of_request, job_of_upload
-from k1_analysis.job_queue import put_job
+from k1_analysis.engine import Preset as EnginePreset
+from k1_analysis.engine import presets
+from k1_analysis.jobs.job_events import job_from_request, job_from_upload
+from k1_analysis.jobs.queue import enqueue
+from k1_analysis.jobs.worker_registry import WorkerRegistry
+from k1_analysis.shows.graph_simulator import GraphSimulator
 from k1_contracts import subjects
-from k1_contracts.messages.analysis import RequestAnalysis
+from k1_contracts.durables import ANALYSIS_INTAKE
+from k1_contracts.messages.analysis import ListWorkers, RequestAnalysis
+from k1_contracts.messages.graphs import (
+    BandGains,
+    ListPresets,
+    PresetList,
+    PresetView,
+    ShowTemplate,
+    SimulateGraph,
+)
 from k1_contracts.messages.tracks import TrackUploaded
-from k1_platform.nats.consumers import Delivery, Handler
+from k1_contracts.tracks import Preset
+from k1_graph.templates import template_for
+from k1_platform.nats.client import Bus
+from k1_platform.nats.consumers import Delivery, Handler, consume_table
+from k1_platform.nats.rpc import respond
 
 
-def intake_table(jetstream: JetStreamContext) -> dict[str, Handler[TrackUploaded] | Handler[RequestAnalysis]]:
-    """Subject -> handler of the durable `analysis-intake`."""
+def register(bus: Bus, registry: WorkerRegistry, simulator: GraphSimulator) -> None:
+    """Register every durable and every query that the service serves."""
+    consume_table(bus.broker, ANALYSIS_INTAKE, intake_handlers(bus.jetstream), workers=16)
+    respond(bus.broker, subjects.RPC_WORKER_LIST, ListWorkers, registry.list_workers)
+    respond(bus.broker, subjects.RPC_PRESET_LIST, ListPresets, list_presets)
+    respond(bus.broker, subjects.RPC_GRAPH_RUN, SimulateGraph, simulator.simulate)
+
+
+def intake_handlers(
+    jetstream: JetStreamContext,
+) -> dict[str, Handler[TrackUploaded] | Handler[RequestAnalysis]]:
+    """Return the handler of each subject of the durable `analysis-intake`; each one enqueues a job."""
 
     async def on_track_uploaded(event: Delivery[TrackUploaded]) -> None:
-        await put_job(jetstream, job_of_upload(event.body))
+        await enqueue(jetstream, job_from_upload(event.body))
 
     async def on_analysis_requested(event: Delivery[RequestAnalysis]) -> None:
-        await put_job(jetstream, job_of_request(event.body))
+        await enqueue(jetstream, job_from_request(event.body))
 
     return {
         subjects.TRACK_UPLOADED: Handler(TrackUploaded, on_track_uploaded),
         subjects.ANALYSIS_REQUESTED: Handler(RequestAnalysis, on_analysis_requested),
     }
+
+
+async def list_presets(_: ListPresets) -> PresetList:
+    """Return every preset with its settings for the engine and its show template."""
+    return PresetList(presets=[_preset_view(preset) for preset in presets().values()])
+
+
+def _preset_view(preset: EnginePreset) -> PresetView:
+    template = template_for(preset.name)
+    return PresetView(
+        name=cast("Preset", preset.name),
+        title=preset.title,
+        aliases=list(preset.aliases),
+        tempo_bpm=preset.tempo_bpm,
+        metres=list(preset.metres),
+        band_gains=BandGains(bass=preset.bass_gain, mids=preset.mids_gain, highs=preset.highs_gain),
+        sections=list(preset.sections),
+        template=ShowTemplate(
+            name=template.name,
+            version=template.version,
+            about=template.about,
+            expected_bpm=template.expected_bpm,
+            nodes=[dict(node) for node in template.nodes],
+        ),
+    )

@@ -1,4 +1,4 @@
-"""K1_ANALYSIS_*: how much one pod takes on."""
+"""Settings of the analysis service, from the environment variables K1_ANALYSIS_*."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ class AnalysisSettings(HttpSettings):
     slots: int = Field(
         default_factory=lambda: len(os.sched_getaffinity(0)),
         ge=1,
-        description="Songs analysed at once; one a core.",
+        description="Songs analysed at once; one per core.",
     )
     pod: str = Field(
         default_factory=socket.gethostname, description="The name of this pod among the workers."
@@ -28,12 +28,16 @@ class AnalysisSettings(HttpSettings):
     )
     memory_mib: int = Field(default=1024, ge=256, description="Most resident memory of one job.")
     address_space_mib: int = Field(
-        default=8192, ge=1024, description="RLIMIT_AS of a child: refuses absurd allocations at once."
+        default=8192,
+        ge=1024,
+        description="RLIMIT_AS of a worker process: refuses absurd allocations at once.",
     )
-    recycle_after: int = Field(default=100, ge=1, description="Songs after which a child is renewed.")
+    recycle_after: int = Field(
+        default=100, ge=1, description="Songs after which a worker process is replaced."
+    )
     max_minutes: float = Field(default=20.0, gt=0, description="Longest song that is analysed.")
     stop_timeout_s: float = Field(
         default=20.0,
         ge=0,
-        description="On SIGTERM, how long running jobs may go on before they are handed back.",
+        description="On SIGTERM, how long running jobs may continue before they return to the queue.",
     )

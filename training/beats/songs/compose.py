@@ -1,4 +1,4 @@
-"""Compose one song: draw a style's choices, arrange its sections, write the notes."""
+"""Composes one song: draw a style's choices, arrange its sections, write the notes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 
 from .grooves import LANES, Groove
 from .palettes import PALETTES, SPLIT_NUMBERS, Palette, Split
-from .score import METRES, Metre, Mode, Note, Score, Voice
+from .score import METERS, Meter, Mode, Note, Score, Voice
 from .styles import STYLES, Rule, Style
 from .tempo import TempoKind, tempo_map
 from .theory import CHORDS, SCALES, Progression
@@ -24,24 +24,24 @@ KICK = 36
 
 
 def song_rng(style: str, index: int, split: Split) -> np.random.Generator:
-    """The song's random numbers: no two splits, styles or indices share a stream."""
+    """Return the random generator of a song. No two splits, styles or indices share a stream."""
     return np.random.default_rng([SPLIT_NUMBERS[split], list(STYLES).index(style), index])
 
 
 def pick(rng: np.random.Generator, options: Sequence[T]) -> T:
-    """One of `options`, equally likely."""
+    """Return one of `options`, equally likely."""
     return options[int(rng.integers(len(options)))]
 
 
 def weighted(rng: np.random.Generator, options: Mapping[T, float]) -> T:
-    """One key of `options`, as likely as its weight."""
+    """Return one key of `options`, with the probability of its weight."""
     weights = np.array(list(options.values()), float)
     return list(options)[int(rng.choice(len(weights), p=weights / weights.sum()))]
 
 
 @dataclass(frozen=True)
 class Arrangement:
-    """Who plays what in one section; sections with the same label share it."""
+    """The instruments and rhythms of a section; sections with the same label share them."""
 
     groove: Groove | None
     fill: bool
@@ -70,15 +70,15 @@ def compose(style_name: str, index: int, split: Split, seconds: float) -> Score:
     rng = song_rng(style_name, index, split)
     style, palette = STYLES[style_name], PALETTES[split]
     groove = pick(rng, palette.grooves[pick(rng, style.grooves)])
-    metre = METRES[groove.metre]
+    meter = METERS[groove.meter]
     bpm = _draw_tempo(groove, rng)
-    sections = _form(style, max(8, round(seconds * bpm / 60 / metre.beats)), rng)
-    beats = sum(bars for _, bars in sections) * metre.beats
+    sections = _form(style, max(8, round(seconds * bpm / 60 / meter.beats)), rng)
+    beats = sum(bars for _, bars in sections) * meter.beats
     kind: TempoKind = weighted(rng, style.tempo)
     mode: Mode = "minor" if rng.random() < style.minor else "major"
     score = Score(
         style=style_name,
-        metre=metre,
+        meter=meter,
         tempo=tempo_map(kind, bpm, beats, float(rng.uniform(0.02, 2)), rng),
         bpm=bpm,
         tonic=int(rng.integers(12)),
@@ -93,14 +93,14 @@ def compose(style_name: str, index: int, split: Split, seconds: float) -> Score:
 
 
 def _draw_tempo(groove: Groove, rng: np.random.Generator) -> float:
-    """Log-uniform in the groove's range; sequenced music mostly has whole tempi."""
+    """Return a tempo, log-uniform in the groove's range; sequenced music mostly has whole tempi."""
     low, high = np.log(groove.tempi)
     bpm = float(np.exp(rng.uniform(low, high)))
     return float(round(bpm)) if rng.random() < 0.4 else round(bpm, 2)
 
 
 def _form(style: Style, bars: int, rng: np.random.Generator) -> list[tuple[str, int]]:
-    """Sections of 4 or 8 bars from the style's order until the length is reached."""
+    """Return sections of 4 or 8 bars in the style's order until the length is reached."""
     unit = 8 if bars >= 8 * len(style.sections) else 4
     form: list[tuple[str, int]] = []
     start = 0 if bars >= 4 * len(style.sections) else int(rng.integers(len(style.sections)))
@@ -123,10 +123,10 @@ def _write(score: Score, style: Style, palette: Palette, groove: Groove, rng: np
 
 
 def _varied(groove: Groove, rng: np.random.Generator) -> Groove:
-    """Two songs of one groove differ: a few ghost notes or kicks come or go, never on the beat."""
+    """Return the groove with a few ghost notes or kicks added or removed, never on the beat, so that songs differ."""
 
     def vary(pattern: str, chance: float, added: str) -> str:
-        per_beat = max(1, len(pattern) // METRES[groove.metre].beats)
+        per_beat = max(1, len(pattern) // METERS[groove.meter].beats)
         steps = list(pattern)
         for i, step in enumerate(steps):
             if i % per_beat and rng.random() < chance:
@@ -140,7 +140,7 @@ def _varied(groove: Groove, rng: np.random.Generator) -> Groove:
         vary(groove.snare, 0.03, "o"),
         vary(groove.hat, 0.05, "o"),
         vary(groove.perc, 0.05, "o"),
-        groove.metre,
+        groove.meter,
         groove.feel,
     )
 
@@ -166,8 +166,8 @@ def _arrange(
         arp = rng.random() < 0.8
         lead = not arp
     velocity = float(rng.uniform(*style.velocity)) * (1.08 if loud else 0.92)
-    grid = (1 / 3,) if score.metre.compound else (0.5, 0.5, 0.25, 1.0)
-    sync = pick(rng, palette.syncopations) if palette.syncopations else _random_syncopation(score.metre, rng)
+    grid = (1 / 3,) if score.meter.compound else (0.5, 0.5, 0.25, 1.0)
+    sync = pick(rng, palette.syncopations) if palette.syncopations else _random_syncopation(score.meter, rng)
     return Arrangement(
         groove=groove if drums else None,
         fill=bool(rng.random() < 0.6),
@@ -182,16 +182,16 @@ def _arrange(
     )
 
 
-def _random_syncopation(metre: Metre, rng: np.random.Generator) -> tuple[float, ...]:
-    grid = np.arange(0, metre.beats, 1 / 3 if metre.compound else 0.25)
+def _random_syncopation(meter: Meter, rng: np.random.Generator) -> tuple[float, ...]:
+    grid = np.arange(0, meter.beats, 1 / 3 if meter.compound else 0.25)
     chosen = rng.choice(grid, size=min(len(grid), int(rng.integers(3, 6))), replace=False)
     return tuple(sorted(float(x) for x in chosen))
 
 
 def _write_section(score: Score, bars: range, plan: Arrangement, kit: _Kit, rng: np.random.Generator) -> None:
-    metre = score.metre.beats
+    meter = score.meter.beats
     for i, bar in enumerate(bars):
-        start = bar * metre
+        start = bar * meter
         offset, quality = plan.progression[(i // plan.bars_per_chord) % len(plan.progression)]
         chord = [CHORD_ROOT + (score.tonic + offset) % 12 - 12 + step for step in CHORDS[quality]]
         bass = BASS_ROOT + (score.tonic + offset - 4) % 12 - 8
@@ -199,11 +199,11 @@ def _write_section(score: Score, bars: range, plan: Arrangement, kit: _Kit, rng:
         if plan.groove:
             _drum_bar(add, plan.groove, kit, crash=i == 0, fill=plan.fill and bar == bars[-1])
         if plan.bass:
-            _bass_bar(add, plan, bass, CHORDS[quality], score.metre)
+            _bass_bar(add, plan, bass, CHORDS[quality], score.meter)
         if plan.chords:
-            _chord_bar(add, plan, chord, score.metre)
+            _chord_bar(add, plan, chord, score.meter)
         if plan.arp_step:
-            _arp_bar(add, plan.arp_step, chord, metre)
+            _arp_bar(add, plan.arp_step, chord, meter)
         if plan.lead:
             _lead_bar(add, chord, score, rng)
 
@@ -222,7 +222,7 @@ class _Writer:
 
 
 def _drum_bar(add: _Writer, groove: Groove, kit: _Kit, *, crash: bool, fill: bool) -> None:
-    beats = METRES[groove.metre].beats
+    beats = METERS[groove.meter].beats
     for lane in LANES:
         pattern = groove.lane(lane)
         for i, step in enumerate(pattern):
@@ -232,15 +232,15 @@ def _drum_bar(add: _Writer, groove: Groove, kit: _Kit, *, crash: bool, fill: boo
     if crash:
         add("drums", 0, 1, CRASH, ACCENT)
     if fill:
-        steps = 6 if METRES[groove.metre].compound else 4
+        steps = 6 if METERS[groove.meter].compound else 4
         for i in range(steps):
             add("drums", beats - 1 + i / steps, 0.1, kit.snare, SOFT + 0.5 * i / steps)
 
 
-def _onsets(rule: Rule, metre: Metre, plan: Arrangement) -> list[tuple[float, float]]:
-    """(onset, length) in beats of a rhythm in one bar."""
-    beats, sub = metre.beats, 3 if metre.compound else 2
-    off = 2 / 3 if metre.compound else 0.5
+def _onsets(rule: Rule, meter: Meter, plan: Arrangement) -> list[tuple[float, float]]:
+    """Return (onset, length) in beats of a rhythm in one bar."""
+    beats, sub = meter.beats, 3 if meter.compound else 2
+    off = 2 / 3 if meter.compound else 0.5
     steady = {
         "half": beats / 2 if beats % 2 == 0 else beats,
         "beat": 1,
@@ -266,20 +266,20 @@ def _kicks(plan: Arrangement) -> list[float]:
     if plan.groove is None:
         return [0.0]
     pattern = plan.groove.kick
-    beats = METRES[plan.groove.metre].beats
+    beats = METERS[plan.groove.meter].beats
     return [i * beats / len(pattern) for i, step in enumerate(pattern) if step != "."]
 
 
-def _bass_bar(add: _Writer, plan: Arrangement, root: int, chord: tuple[int, ...], metre: Metre) -> None:
+def _bass_bar(add: _Writer, plan: Arrangement, root: int, chord: tuple[int, ...], meter: Meter) -> None:
     rule = plan.bass or "bar"
     walk = (*chord[:3], 12)
-    for i, (beat, length) in enumerate(_onsets(rule, metre, plan)):
+    for i, (beat, length) in enumerate(_onsets(rule, meter, plan)):
         pitch = root + (walk[i % len(walk)] if rule == "walk" else 0)
         add("bass", beat, length * 0.92, pitch, 0.95 if beat % 1 == 0 else 0.85)
 
 
-def _chord_bar(add: _Writer, plan: Arrangement, chord: list[int], metre: Metre) -> None:
-    for beat, length in _onsets(plan.chords or "bar", metre, plan):
+def _chord_bar(add: _Writer, plan: Arrangement, chord: list[int], meter: Meter) -> None:
+    for beat, length in _onsets(plan.chords or "bar", meter, plan):
         for pitch in chord:
             add("chords", beat, length * 0.95, pitch, 0.8 if beat % 1 == 0 else 0.7)
 
@@ -291,8 +291,8 @@ def _arp_bar(add: _Writer, step: float, chord: list[int], beats: int) -> None:
 
 
 def _lead_bar(add: _Writer, chord: list[int], score: Score, rng: np.random.Generator) -> None:
-    """A melody: chord tones on the beat, scale tones between, some rests."""
-    compound, beats = score.metre.compound, score.metre.beats
+    """Return a melody: chord tones on the beat, scale tones between, some rests."""
+    compound, beats = score.meter.compound, score.meter.beats
     lengths, odds = (
         ((1 / 3, 2 / 3, 1.0), (0.4, 0.2, 0.4))
         if compound

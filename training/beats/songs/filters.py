@@ -12,6 +12,6 @@ from .fluid import SAMPLE_RATE_HZ
 def filtered(
     audio: NDArray[np.floating[Any]], order: int, hz: float, kind: Literal["lowpass", "highpass"]
 ) -> NDArray[np.float64]:
-    """`audio` through a Butterworth filter; as many samples come out as go in."""
+    """Return `audio` after a Butterworth filter, with the same number of samples."""
     sections = butter(order, hz, kind, fs=SAMPLE_RATE_HZ, output="sos")
     return cast(NDArray[np.float64], sosfilt(sections, audio))

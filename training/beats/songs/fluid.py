@@ -1,4 +1,4 @@
-"""Play a score's voices with fluidsynth and a General MIDI sound font."""
+"""Plays a score's voices with fluidsynth and a General MIDI sound font."""
 
 import shutil
 import subprocess
@@ -33,7 +33,7 @@ def play(
     soundfont: Path,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
-    """Mono float32 at 44.1 kHz, as long as the score.
+    """Return mono float32 at 44.1 kHz, as long as the score.
 
     Onsets are exact to fluidsynth's block of 64 samples; each instrument adds its own attack.
 
@@ -65,15 +65,15 @@ def play(
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         audio, _ = soundfile.read(wave, dtype="float32", always_2d=True)
     out = np.zeros(int(score.duration * SAMPLE_RATE_HZ), np.float32)
-    heard = audio[_LATENCY : _LATENCY + len(out)].mean(axis=1)
-    out[: len(heard)] = heard
+    trimmed = audio[_LATENCY : _LATENCY + len(out)].mean(axis=1)
+    out[: len(trimmed)] = trimmed
     return out
 
 
 def _midi(
     score: Score, voices: Sequence[Voice], programs: Mapping[Voice, int], rng: np.random.Generator
 ) -> mido.MidiFile:
-    """One tick is a tenth of a millisecond, so the file carries the tempo map, swing and jitter as times."""
+    """Return the MIDI file. One tick is 0.1 ms, so it carries the tempo map, swing and jitter as times."""
     events: list[tuple[int, int, mido.Message]] = []
     for voice in voices:
         channel = _CHANNELS[voice]

@@ -1,4 +1,4 @@
-"""Drum patterns with their metre, tempo range and swing: one bar each, one character a step.
+"""Drum patterns with their meter, tempo range and swing: one bar each, one character a step.
 
 `X` accented, `x` plain, `o` ghost, `.` silent; a lane's length divides the bar evenly. The training and the
 evaluation tables share no pattern, except what defines a style (four kicks in house).
@@ -36,7 +36,7 @@ class Groove:
     snare: str
     hat: str
     perc: str = ""
-    metre: str = "4/4"
+    meter: str = "4/4"
     feel: Feel = STRAIGHT
 
     def lane(self, lane: Lane) -> str:
@@ -88,8 +88,8 @@ TRAINING: Grooves = {
             "radio", (90, 128), "X.....x.x.......", "....X.......X...", "x.x.x.x.x.x.x.x.", "..o...o...o...o."
         ),
         Groove("disco", (108, 128), "X...X...X...X...", "....X.......X...", "x.X.x.X.x.X.x.X."),
-        Groove("waltz", (84, 180), "X...........", "....x...x...", "x...x...x...", metre="3/4"),
-        Groove("slow three", (60, 100), "X.......x...", "....x...o...", "x.o.x.o.x.o.", metre="3/4"),
+        Groove("waltz", (84, 180), "X...........", "....x...x...", "x...x...x...", meter="3/4"),
+        Groove("slow three", (60, 100), "X.......x...", "....x...o...", "x.o.x.o.x.o.", meter="3/4"),
     ),
     "funk": (
         Groove("sixteenths", (88, 116), "X.....x..xx.....", "....X..o.o..X..o", "xoxoxoxoxoxoxoxo"),
@@ -106,14 +106,14 @@ TRAINING: Grooves = {
     "orchestral": (
         Groove("march", (96, 132), "X.......X.......", "x..ox..ox..ox.oo", ""),
         Groove("timpani bars", (60, 150), "X...........x...", "", ""),
-        Groove("timpani waltz", (96, 190), "X...........", "", "", metre="3/4"),
+        Groove("timpani waltz", (96, 190), "X...........", "", "", meter="3/4"),
         Groove("ostinato drums", (110, 160), "X..x..x.X..x..x.", "", "", "o.o.x.o.o.o.x.o."),
     ),
     "jazz": (
         Groove("ride", (100, 230), "o...o...o...o...", "", "x...x.o.x...x.o.", "....x.......x...", feel=JAZZ),
         Groove("brushes", (60, 120), "o.......o.......", "x...x...x...x...", "o.o.o.o.o.o.o.o.", feel=JAZZ),
         Groove(
-            "jazz waltz", (110, 190), "o...........", "......o.....", "x...x.o.x...", metre="3/4", feel=JAZZ
+            "jazz waltz", (110, 190), "o...........", "......o.....", "x...x.o.x...", meter="3/4", feel=JAZZ
         ),
         Groove("bossa", (110, 150), "x..xx..xx..xx..x", "x..x..x...x..x..", "x.x.x.x.x.x.x.x."),
     ),
@@ -133,15 +133,15 @@ TRAINING: Grooves = {
         ),
     ),
     "odd": (
-        Groove("five", (96, 176), "X.....x...", "......X.X.", "x.x.x.x.x.", metre="5/4"),
-        Groove("five rock", (110, 170), "X.x...X...", "....X...X.", "xxxxxxxxxx", metre="5/4"),
-        Groove("seven", (110, 200), "X...x.....x...", "....X.....X...", "x.x.x.x.x.x.x.", metre="7/8"),
-        Groove("seven rock", (110, 190), "X.....X.......", "....X.......X.", "xxxxxxxxxxxxxx", metre="7/8"),
+        Groove("five", (96, 176), "X.....x...", "......X.X.", "x.x.x.x.x.", meter="5/4"),
+        Groove("five rock", (110, 170), "X.x...X...", "....X...X.", "xxxxxxxxxx", meter="5/4"),
+        Groove("seven", (110, 200), "X...x.....x...", "....X.....X...", "x.x.x.x.x.x.x.", meter="7/8"),
+        Groove("seven rock", (110, 190), "X.....X.......", "....X.......X.", "xxxxxxxxxxxxxx", meter="7/8"),
     ),
     "compound": (
-        Groove("six eight", (46, 96), "X....x......", "......X.....", "X.x.x.X.x.x.", metre="6/8"),
-        Groove("six eight ballad", (40, 70), "X.........x.", "......x.....", "x.x.x.x.x.x.", metre="6/8"),
-        Groove("jig", (96, 130), "X.....x.....", "....o.....o.", "x.o.x.x.o.x.", metre="6/8"),
+        Groove("six eight", (46, 96), "X....x......", "......X.....", "X.x.x.X.x.x.", meter="6/8"),
+        Groove("six eight ballad", (40, 70), "X.........x.", "......x.....", "x.x.x.x.x.x.", meter="6/8"),
+        Groove("jig", (96, 130), "X.....x.....", "....o.....o.", "x.o.x.x.o.x.", meter="6/8"),
     ),
 }
 
@@ -171,7 +171,7 @@ EVALUATION: Grooves = {
     "pop": (
         Groove("slow song", (60, 82), "X.......x..x....", "....x.......x..o", "x.x.x.x.x.x.x.x."),
         Groove("mid", (94, 124), "X..x....X..x....", "....X.......X...", "x.xox.xox.xox.xo"),
-        Groove("three", (90, 170), "X.......o...", "....x.o.x...", "x.x.x.x.x.x.", metre="3/4"),
+        Groove("three", (90, 170), "X.......o...", "....x.o.x...", "x.x.x.x.x.x.", meter="3/4"),
     ),
     "funk": (
         Groove("pocket", (90, 114), "X..x..x....x.x..", "....X..o.o..X.o.", "x.xox.xox.xox.xo"),
@@ -180,7 +180,7 @@ EVALUATION: Grooves = {
     "orchestral": (
         Groove("parade", (100, 128), "X...x...X...x...", "X.oox.ooX.oox.oo", ""),
         Groove("heroic", (90, 150), "X.......x...x.x.", "", "", "X..............."),
-        Groove("dance in three", (100, 184), "X...........", "........o...", "", metre="3/4"),
+        Groove("dance in three", (100, 184), "X...........", "........o...", "", meter="3/4"),
     ),
     "jazz": (
         Groove(
@@ -195,7 +195,7 @@ EVALUATION: Grooves = {
         Groove(
             "shuffle", (84, 140), "x.......x.......", "....X.......X...", "X.xoX.xoX.xoX.xo", feel=SHUFFLE
         ),
-        Groove("soft three", (100, 180), "o.......o...", "", "x...x...x.o.", metre="3/4", feel=JAZZ),
+        Groove("soft three", (100, 180), "o.......o...", "", "x...x...x.o.", meter="3/4", feel=JAZZ),
     ),
     "hiphop": (
         Groove(
@@ -207,11 +207,11 @@ EVALUATION: Grooves = {
         Groove("drill", (136, 148), "X.....x....x....", "........X.......", "x..x..x.x..x..x."),
     ),
     "odd": (
-        Groove("take five", (104, 176), "X..x..x...", "......x.X.", "x.xxx.x.x.", metre="5/4"),
-        Groove("seven pop", (116, 190), "X...X...X.....", "..X...X.....X.", "x.x.x.x.x.x.x.", metre="7/8"),
+        Groove("take five", (104, 176), "X..x..x...", "......x.X.", "x.xxx.x.x.", meter="5/4"),
+        Groove("seven pop", (116, 190), "X...X...X.....", "..X...X.....X.", "x.x.x.x.x.x.x.", meter="7/8"),
     ),
     "compound": (
-        Groove("slow dance", (48, 76), "X.......x.x.", "......X.....", "x.o.x.x.o.x.", metre="6/8"),
-        Groove("folk six", (70, 110), "X..x..X.....", "....x.....x.", "X.....X.....", metre="6/8"),
+        Groove("slow dance", (48, 76), "X.......x.x.", "......X.....", "x.o.x.x.o.x.", meter="6/8"),
+        Groove("folk six", (70, 110), "X..x..X.....", "....x.....x.", "X.....X.....", meter="6/8"),
     ),
 }

@@ -1,4 +1,4 @@
-"""From a clean mix to what reaches a listener: equalise, reverberate, compress, degrade, encode."""
+"""Turns a clean mix into a realistic recording: equalises, reverberates, compresses, degrades and encodes it."""
 
 import io
 from typing import Literal, cast
@@ -19,7 +19,7 @@ _FRAME = 1152
 
 
 def master(mix: Audio, drive: tuple[float, float], rng: np.random.Generator) -> Audio:
-    """Tone, space, dynamics and damage, each drawn at random; the time of every sample stays.
+    """Apply tone, space, dynamics and damage, each drawn at random; no sample moves in time.
 
     Args:
         mix: mono samples.
@@ -60,7 +60,7 @@ def _shelf(audio: Audio, rng: np.random.Generator) -> Audio:
 
 
 def _reverb(audio: Audio, rng: np.random.Generator) -> Audio:
-    """A room of decaying noise with a short pre-delay; the direct sound leads."""
+    """Return a room of decaying noise with a short pre-delay; the direct sound comes first."""
     t = np.arange(int(rng.uniform(0.3, 1.6) * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
     response = rng.normal(0, 1, len(t)) * np.exp(-5 * t / t[-1]) * (t > 0.008)
     response /= np.sqrt((response**2).sum())
@@ -69,7 +69,7 @@ def _reverb(audio: Audio, rng: np.random.Generator) -> Audio:
 
 
 def _compress(audio: Audio, ratio: float) -> Audio:
-    """Feed-forward compressor: level over 80 ms, threshold at the song's own RMS."""
+    """Apply a feed-forward compressor: level over 80 ms, threshold at the song's own RMS."""
     pole = np.exp(-1 / (0.08 * SAMPLE_RATE_HZ))
     power = np.asarray(lfilter([1 - pole], [1, -pole], audio.astype(np.float64) ** 2))
     over = np.maximum(1, power / max(1e-12, float((audio**2).mean())))
@@ -77,7 +77,7 @@ def _compress(audio: Audio, ratio: float) -> Audio:
 
 
 def _damage(audio: Audio, rng: np.random.Generator) -> Audio:
-    """Noise, a dull or a thin sound: old recordings, small microphones, radio."""
+    """Add noise or limit the band, as with old recordings, small microphones or radio."""
     if rng.random() < 0.3:
         audio = audio + rng.normal(0, 10 ** rng.uniform(-4.2, -2.2), len(audio)).astype(np.float32)
     if rng.random() < 0.25:

@@ -1,7 +1,7 @@
-"""What the two splits are made of: instruments, synthesiser patches, progressions, drum kits, sound fonts.
+"""The tables from which the two splits are made: instruments, synthesiser patches, progressions, drum kits, sound fonts.
 
 Training and evaluation share the style definitions (`styles.py`) but no program number, synthesiser waveform,
-syncopation or chord progression, and half of the evaluation songs come from a sound font that training never hears.
+syncopation or chord progression, and half of the evaluation songs come from a sound font that is not in the training.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A song on paper: its notes, and the truth about its beats."""
+"""The score of a song: its notes, and the annotation of its beats."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ KEYS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
 @dataclass(frozen=True)
-class Metre:
+class Meter:
     """A bar of `beats` felt pulses; 6/8 has two, each of three eighths; 7/8 is counted in seven."""
 
     name: str
@@ -24,14 +24,14 @@ class Metre:
     compound: bool = False
 
 
-METRES = {
+METERS = {
     m.name: m
     for m in (
-        Metre("4/4", 4),
-        Metre("3/4", 3),
-        Metre("5/4", 5),
-        Metre("7/8", 7),
-        Metre("6/8", 2, compound=True),
+        Meter("4/4", 4),
+        Meter("3/4", 3),
+        Meter("5/4", 5),
+        Meter("7/8", 7),
+        Meter("6/8", 2, compound=True),
     )
 }
 
@@ -49,7 +49,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Truth:
-    """What an ideal analyser would answer. Times are seconds from the first sample."""
+    """The annotation of a song: the result of an ideal analyser. Times are seconds from the first sample."""
 
     style: str
     tempo_kind: TempoKind
@@ -63,7 +63,7 @@ class Truth:
 
     @property
     def downbeats(self) -> list[float]:
-        """Beats at position 1 of their bar."""
+        """Return the beats at position 1 of their bar."""
         return [b for b, p in zip(self.beats, self.positions, strict=True) if p == 1]
 
     def save(self, path: Path) -> None:
@@ -81,7 +81,7 @@ class Score:
     """Notes over a tempo map; beat 0 is the first downbeat."""
 
     style: str
-    metre: Metre
+    meter: Meter
     tempo: TempoMap
     bpm: float
     tonic: int
@@ -95,30 +95,30 @@ class Score:
 
     @property
     def beats(self) -> int:
-        return sum(bars for _, bars in self.sections) * self.metre.beats
+        return sum(bars for _, bars in self.sections) * self.meter.beats
 
     @property
     def duration(self) -> float:
-        """Seconds until half a second after the last bar."""
+        """Return the seconds until half a second after the last bar."""
         return self.tempo.seconds(self.beats) + 0.5
 
     def onset(self, beat: float) -> float:
-        """Time of a written position, swing included."""
+        """Return the time of a written position, swing included."""
         return self.tempo.seconds(swing(beat, self.swing_ratio, self.swing_unit))
 
     def truth(self) -> Truth:
         times = self.tempo.times[: self.beats]
-        bounds = np.concatenate([[0], np.cumsum([bars * self.metre.beats for _, bars in self.sections])])
+        bounds = np.concatenate([[0], np.cumsum([bars * self.meter.beats for _, bars in self.sections])])
         edges = [self.tempo.seconds(float(b)) for b in bounds]
         labels = [label for label, _ in self.sections]
         return Truth(
             style=self.style,
             tempo_kind=self.tempo.kind,
-            metre=self.metre.name,
+            metre=self.meter.name,
             bpm=float(60 / np.median(np.diff(times))),
             key=KEYS[self.tonic],
             scale=self.mode,
             beats=[float(t) for t in times],
-            positions=[i % self.metre.beats + 1 for i in range(self.beats)],
+            positions=[i % self.meter.beats + 1 for i in range(self.beats)],
             sections=list(zip(edges[:-1], edges[1:], labels, strict=True)),
         )

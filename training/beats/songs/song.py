@@ -1,4 +1,4 @@
-"""One call from (style, index, split) to audio with its truth."""
+"""Generates a song: one call from (style, index, split) to audio with its annotation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ VOICES: tuple[Voice, ...] = get_args(Voice)
 
 @dataclass(frozen=True)
 class Song:
-    """Mono samples at 44.1 kHz and the truth about them."""
+    """Mono samples at 44.1 kHz and their annotation."""
 
     name: str
     audio: NDArray[np.float32]
@@ -62,7 +62,7 @@ def _play(
 
 
 def _level(sampled: NDArray[np.float32], others: int) -> NDArray[np.float32]:
-    """Bring the sound font, whose level varies much, beside the drum machine's full scale."""
+    """Scale the sound font, whose level varies much, to the level of the drum machine."""
     return sampled * (0.8 / max(1e-9, float(np.abs(sampled).max()))) if others else sampled
 
 

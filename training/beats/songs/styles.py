@@ -1,4 +1,4 @@
-"""What makes a style: how often drums play, how the tempo moves, who plays which rhythm."""
+"""The styles: how often drums play, how the tempo moves, and which voice plays which rhythm."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Style:
     """Probabilities from which a song is drawn. Keys of the mappings are drawn with their weights."""
 
     grooves: tuple[str, ...]
-    """Tables of `grooves.py` to draw the drum pattern, tempo and metre from."""
+    """Tables of `grooves.py` to draw the drum pattern, tempo and meter from."""
     ensemble: str
     drums: float
     """Share of the sections that have drums."""

@@ -19,7 +19,7 @@ _LEVELS: dict[Voice, float] = {"drums": 0.9, "bass": 0.5, "chords": 0.22, "arp":
 
 
 def play_drums(score: Score, palette: Palette, rng: np.random.Generator) -> Audio:
-    """The drum voice on a drum machine whose sounds are drawn anew for each song."""
+    """Play the drum voice on a drum machine whose sounds are drawn at random for each song."""
     machine = _drum_machine(palette, rng)
     out = _silence(score)
     for note in score.notes:
@@ -30,7 +30,7 @@ def play_drums(score: Score, palette: Palette, rng: np.random.Generator) -> Audi
 
 
 def play_voices(score: Score, voices: Sequence[Voice], palette: Palette, rng: np.random.Generator) -> Audio:
-    """Pitched voices, each with its own patch, ducked under the kick drum as dance music is."""
+    """Play the pitched voices, each with its own patch, ducked under the kick drum as in dance music."""
     out = _silence(score)
     for voice in voices:
         patch = _Patch.draw(voice, palette, rng)
@@ -67,7 +67,7 @@ class _Patch:
         )
 
     def sound(self, note: Note, score: Score, cache: dict[tuple[int, int], Audio]) -> Audio:
-        """The note's samples; equal pitch and length are computed once."""
+        """Return the note's samples; equal pitch and length are computed once."""
         seconds = score.onset(note.beat + note.length) - score.onset(note.beat)
         n = max(400, round(seconds * 200) * SAMPLE_RATE_HZ // 200)
         key = (note.pitch, n)
@@ -120,7 +120,7 @@ _WAVES: dict[Waveform, Callable[[float, NDArray[np.float64]], NDArray[np.float64
 
 
 def _drum_machine(palette: Palette, rng: np.random.Generator) -> dict[int, Audio]:
-    """Sounds by General MIDI pitch; key 0 serves all other percussion."""
+    """Return sounds by General MIDI pitch; key 0 serves all other percussion."""
     snare = _clap(rng) if rng.random() < 0.5 else _snare(rng)
     machine = {
         KICK: _kick(float(rng.uniform(*palette.kick_hz)), rng),
@@ -150,7 +150,7 @@ def _snare(rng: np.random.Generator) -> Audio:
 
 
 def _clap(rng: np.random.Generator) -> Audio:
-    """Three fast hits, then the tail; the beat is at the first."""
+    """Return three fast hits, then the tail; the beat is at the first."""
     t = np.arange(int(0.3 * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
     hits = sum(
         (t >= at) * np.exp(-np.maximum(0, t - at) / decay)
@@ -169,7 +169,7 @@ def _noise(rng: np.random.Generator, n: int, low_hz: float) -> NDArray[np.float6
 
 
 def _sweep(track: Audio, score: Score, rng: np.random.Generator) -> Audio:
-    """A low-pass filter that may open over the quieter sections, as builds do."""
+    """Return a low-pass filter that may open over the quieter sections, as builds do."""
     bright = filtered(track, 2, float(rng.uniform(3000, 14000)), "lowpass")
     dark = filtered(track, 2, float(rng.uniform(400, 1500)), "lowpass")
     opening = np.ones(len(track))
@@ -181,7 +181,7 @@ def _sweep(track: Audio, score: Score, rng: np.random.Generator) -> Audio:
 
 
 def _ducking(score: Score, floor: float) -> Audio:
-    """Gain that drops to `floor` at each kick and recovers within a quarter of a second."""
+    """Return the gain that drops to `floor` at each kick and recovers within a quarter of a second."""
     gain = np.ones(int(score.duration * SAMPLE_RATE_HZ), np.float32)
     dip = np.linspace(floor, 1, SAMPLE_RATE_HZ // 4, dtype=np.float32)
     for note in score.notes:

@@ -21,7 +21,7 @@ class TempoMap:
     times: NDArray[np.float64]
 
     def seconds(self, beat: float) -> float:
-        """Time of a possibly fractional beat number."""
+        """Return the time of a possibly fractional beat number."""
         return float(np.interp(beat, np.arange(len(self.times)), self.times))
 
 
@@ -58,7 +58,7 @@ def tempo_map(kind: TempoKind, bpm: float, beats: int, start: float, rng: np.ran
 
 
 def _smooth_walk(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A random walk without the fast part, scaled to -1..1."""
+    """Return a random walk without its fast part, scaled to -1..1."""
     walk = np.convolve(np.cumsum(rng.normal(0, 1, n)), np.ones(16) / 16, "same")
     walk -= np.linspace(walk[0], walk[-1], n)
     return walk / max(1e-9, float(np.abs(walk).max()))

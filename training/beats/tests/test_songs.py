@@ -13,7 +13,7 @@ from training.beats.songs.fluid import play
 from training.beats.songs.grooves import EVALUATION, LANES, TRAINING
 from training.beats.songs.mastering import round_trip
 from training.beats.songs.palettes import PALETTES, SPLIT_NUMBERS, TIM_GM
-from training.beats.songs.score import METRES, Note, Score
+from training.beats.songs.score import METERS, Note, Score
 from training.beats.songs.tempo import TEMPO_KINDS, swing, tempo_map
 from training.beats.songs.theory import progression
 
@@ -34,7 +34,7 @@ def test_truth_is_consistent(style, index, split):
     assert beats[-1] < score.duration
     assert set(truth.downbeats) <= set(truth.beats)
     assert truth.downbeats[0] == truth.beats[0]
-    assert max(truth.positions) == METRES[truth.metre].beats
+    assert max(truth.positions) == METERS[truth.metre].beats
     edges = [truth.sections[0][0], *(end for _, end, _ in truth.sections)]
     assert edges == sorted(edges)
     assert set(edges[:-1]) <= set(truth.downbeats)
@@ -49,8 +49,8 @@ def test_every_section_sounds(style, index, split):
     assert all(0 <= n.pitch <= 127 and 1 <= n.velocity <= 127 and n.length > 0 for n in score.notes)
     bar = 0
     for _, bars in score.sections:
-        first, bar = bar * score.metre.beats, bar + bars
-        assert any(first <= n.beat < bar * score.metre.beats for n in score.notes)
+        first, bar = bar * score.meter.beats, bar + bars
+        assert any(first <= n.beat < bar * score.meter.beats for n in score.notes)
 
 
 @given(styles, indices, splits)
@@ -90,13 +90,13 @@ def test_patterns_fit_their_bars(table):
     """Each lane's steps divide the bar evenly and use only the four known letters."""
     for groove in (g for grooves in table.values() for g in grooves):
         for lane in LANES:
-            assert len(groove.lane(lane)) % METRES[groove.metre].beats == 0, groove.name
+            assert len(groove.lane(lane)) % METERS[groove.meter].beats == 0, groove.name
             assert set(groove.lane(lane)) <= set("Xxo."), groove.name
 
 
 @given(st.sampled_from(TEMPO_KINDS), st.floats(45, 220), st.integers(8, 300), st.integers(0, 2**32))
 def test_tempo_maps_run_forwards(kind, bpm, beats, seed):
-    """Time never runs back, and the tempo stays within a third of what was asked, whatever the kind."""
+    """Time never runs back, and the tempo stays within a third of the requested one, whatever the kind."""
     tempo = tempo_map(kind, bpm, beats, 0.5, np.random.default_rng(seed))
     assert tempo.seconds(0) == 0.5
     intervals = np.diff(tempo.times)
@@ -151,7 +151,7 @@ def test_codecs_do_not_move_the_music(codec):
 def test_sampled_drums_sound_on_time():
     """fluidsynth's latency is taken off: a wood block sounds within 2 ms of its written time."""
     rng = np.random.default_rng(0)
-    score = Score("x", METRES["4/4"], tempo_map("const", 117, 8, 0.5, rng), 117, 0, "major", [("a", 2)])
+    score = Score("x", METERS["4/4"], tempo_map("const", 117, 8, 0.5, rng), 117, 0, "major", [("a", 2)])
     score.notes += [Note("drums", float(beat), 0.2, 75, 100) for beat in range(8)]
     try:
         audio = play(score, ["drums"], {"drums": 0}, TIM_GM, rng)
@@ -159,6 +159,6 @@ def test_sampled_drums_sound_on_time():
         pytest.skip(str(error))
     for beat in range(8):
         at = int(score.onset(beat) * SAMPLE_RATE_HZ)
-        heard = np.abs(audio[at - 200 : at + 2000])
-        late = int(np.argmax(heard > 0.02 * heard.max())) - 200
+        attack = np.abs(audio[at - 200 : at + 2000])
+        late = int(np.argmax(attack > 0.02 * attack.max())) - 200
         assert abs(late) < 0.002 * SAMPLE_RATE_HZ

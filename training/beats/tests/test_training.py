@@ -5,16 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_analysis.engine.activation import load_net, network_input
+from k1_analysis.engine.beats.trackers.activation import load_net, network_input
 from training.beats.augment import augment, targets
 from training.beats.dataset import SONGS_PER_STYLE, VALIDATION_SONGS_PER_STYLE, plan
 
 
 @given(st.lists(st.floats(0.3, 1.5), min_size=2, max_size=40), st.integers(1, 7))
-def test_targets_peak_at_the_beats(intervals, metre):
+def test_targets_peak_at_the_beats(intervals, meter):
     """A beat's frame is 1, its neighbours less, a downbeat is a beat, and all else is 0."""
     beats = np.cumsum(intervals)
-    positions = np.arange(len(beats)) % metre + 1
+    positions = np.arange(len(beats)) % meter + 1
     frames = int(beats[-1] * 100) - 20
     wanted = targets(beats, positions, frames)
     centre = np.round(beats * 100).astype(int)

@@ -1,7 +1,7 @@
-"""The analysis engine: a pure package, usable alone. No bus, no database, no HTTP.
+"""The analysis engine: from an audio file to a Genesis map. A pure package without bus, database and HTTP.
 
-What only names the engine (its version, configuration, presets and errors) is imported at once and cheaply; what
-analyses is imported when first used (PEP 562), because its libraries cost a process half a second and 100 MB.
+Version, configuration, presets and errors are imported at once, which is cheap. The pipeline is imported when it is
+first used (PEP 562), because its libraries cost a process half a second and 100 MB.
 """
 
 from importlib import import_module

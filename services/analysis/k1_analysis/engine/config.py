@@ -1,4 +1,4 @@
-"""What the engine is and how it is set: the part of the map that, with the audio, determines the rest."""
+"""The identity and the configuration of the engine. Together with the audio they determine the map."""
 
 from dataclasses import asdict
 from functools import cache
@@ -7,19 +7,19 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-from k1_analysis.engine.framing import FRAME_RATE_HZ, SAMPLE_RATE_HZ
+from k1_analysis.engine.audio.framing import FRAME_RATE_HZ, SAMPLE_RATE_HZ
 from k1_analysis.engine.presets import find_preset
 
 ENGINE_NAME = "k1-analysis"
 ENGINE_VERSION = "1.4.0"
 ENGINE = f"{ENGINE_NAME} {ENGINE_VERSION}"
-"""The engine as it stands in a map's metadata."""
+"""The name and version of the engine in a map's metadata."""
 WEIGHTS_FILE = "beat_net.npz"
 """The network's parameters, in the folder `weights`."""
 
 
 def analysis_config(preset: str | None = None) -> dict[str, Any]:
-    """The configuration as it stands in the map. Equal configurations and equal audio give equal maps.
+    """Return the configuration for the map. Equal configurations and equal audio give equal maps.
 
     Raises:
         UnknownPresetError: no preset has this name.

@@ -1,7 +1,7 @@
-"""Checks at the border of each stage that all its numbers are finite.
+"""Checks after each stage that all its numbers are finite.
 
-A NaN or an infinity that leaves a stage would surface much later, as JSON that cannot be written. The check names
-the stage and the field instead, for whoever has to mend the fault.
+A NaN or an infinity would otherwise fail much later, as JSON that cannot be written. The error names the stage and
+the field.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ class NotFiniteError(ArithmeticError):
         self.stage, self.field = stage, field
 
     def __reduce__(self) -> tuple[type["NotFiniteError"], tuple[str, str]]:
-        """Pickle both arguments: the error crosses process borders."""
+        """Pickle both arguments, because the error is sent between processes."""
         return type(self), (self.stage, self.field)
 
 
@@ -34,7 +34,7 @@ def require_finite(stage: str, result: Result) -> Result:
         result: numbers, arrays, and dataclasses, mappings and sequences of these; anything else is ignored.
 
     Raises:
-        NotFiniteError: a number is not; the error names its field.
+        NotFiniteError: a number is not finite; the error names its field.
     """
     for field, numbers in _numbers(result, "result"):
         # Minimum and maximum of an array with NaN are NaN, and need no memory of the array's size.

@@ -1,13 +1,13 @@
-"""How much of a file the engine is willing to analyse."""
+"""Limits of one analysis."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one analysis."""
+    """The greatest length of a song and the time limit of the trackers."""
 
     max_minutes: float = 20.0
-    """Longer songs are refused with `too_long`; a second more is forgiven, for encoders pad."""
+    """Longer songs are refused with `too_long`; one second more is accepted, because encoders pad."""
     tracker_timeout_s: float = 120.0
-    """How long each tracking process may take once the main one has nothing left to do."""
+    """Time limit of each tracking process, from the moment when the main process only waits for it."""

@@ -1,8 +1,8 @@
-"""A file in, a Genesis map out: the order of the stages and nothing else.
+"""Analyses a file: runs all stages in order and returns the Genesis map.
 
-Three processes share the work: this one decodes, transforms and decides; two forks run Essentia's trackers, each
-on its own decoding of the same file. Blocks of ten seconds stream through all, so that memory holds features,
-never a whole song.
+Three processes share the work. This one decodes, computes features and finds rhythm and sections; two forks run
+Essentia's trackers, each with its own decoding of the same file. All read blocks of ten seconds, so that memory
+holds features and never a whole song.
 """
 
 from collections.abc import Callable
@@ -15,25 +15,37 @@ from typing import Any
 import av
 import numpy as np
 
-from k1_analysis.engine.account import Stopwatch, decoding_warnings, measured, musical_warnings, trusted
-from k1_analysis.engine.activation import default_net
-from k1_analysis.engine.beats import find_rhythm, preview_beats
+from k1_analysis.engine.audio.cancellation import CancellationMeter
+from k1_analysis.engine.audio.decoding import AudioSource, DecodingReport
+from k1_analysis.engine.audio.features import FeatureExtractor, Features, extract
+from k1_analysis.engine.audio.framing import SAMPLE_RATE_HZ, Floats
+from k1_analysis.engine.audio.levels import find_audible, find_silences
+from k1_analysis.engine.audio.loudness import Loudness, LoudnessMeter
+from k1_analysis.engine.audio.tonal import Tonal, TonalExtractor, beat_means
+from k1_analysis.engine.beats.rhythm import find_rhythm, preview_beats
+from k1_analysis.engine.beats.tempo import tempo
+from k1_analysis.engine.beats.trackers.activation import default_net
+from k1_analysis.engine.beats.trackers.essentia import TrackerResults, load_essentia
+from k1_analysis.engine.beats.trackers.essentia_process import (
+    FAST_MEASURES,
+    SLOW_MEASURES,
+    EssentiaProcess,
+    merge_results,
+)
 from k1_analysis.engine.config import ENGINE, analysis_config
-from k1_analysis.engine.decode import AudioSource, Decoded
-from k1_analysis.engine.features import FeatureExtractor, Features, extract
+from k1_analysis.engine.errors import MapWarning
 from k1_analysis.engine.finite import require_finite
-from k1_analysis.engine.framing import SAMPLE_RATE_HZ, Floats
-from k1_analysis.engine.genesis_map import Findings, Warned, beat_milliseconds, build_map, milliseconds
-from k1_analysis.engine.levels import silences, sounding
 from k1_analysis.engine.limits import Limits
-from k1_analysis.engine.loudness import Loudness, LoudnessMeter
-from k1_analysis.engine.mixing import CancellationMeter
+from k1_analysis.engine.output.analysis_report import (
+    StageTimer,
+    analysis_metrics,
+    decoding_warnings,
+    musical_warnings,
+    scale_confidence,
+)
+from k1_analysis.engine.output.genesis_map import MapInputs, beat_milliseconds, build_map, milliseconds
 from k1_analysis.engine.presets import Preset, find_preset
-from k1_analysis.engine.rhythm import tempo
-from k1_analysis.engine.sections import find_sections
-from k1_analysis.engine.tonal import Tonal, TonalExtractor, beat_means
-from k1_analysis.engine.trackers import TrackerResults, load_essentia
-from k1_analysis.engine.tracking import QUICK, SLOW, Tracking, collected
+from k1_analysis.engine.structure.sections import find_sections
 from k1_contracts.base import rfc3339
 from k1_contracts.genesis import GenesisMap
 
@@ -43,17 +55,17 @@ PREVIEW_BLOCKS = 3
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A first look at the opening of the song, from the network alone."""
+    """Beats of the first seconds of the song, from the network alone."""
 
     analysed_ms: float
-    """How much of the song it covers."""
+    """Length of the part of the song that it covers."""
     bpm: float
     beat_grid_ms: list[float]
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an analysis has come. The preview comes once, with the stage `preview`."""
+    """The progress of an analysis. The preview comes once, with the stage `preview`."""
 
     stage: str
     percent: float
@@ -68,16 +80,16 @@ class Analysis:
     genesis_json: bytes
     """The same as canonical JSON (RFC 8785)."""
     metrics: dict[str, Any]
-    """How the analysis went: scores of the trackers against each other, seconds a stage, memory."""
-    warnings: list[Warned]
+    """Scores of the trackers against each other, seconds per stage, memory."""
+    warnings: list[MapWarning]
 
 
 ProgressListener = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Song:
-    """What is to be analysed, and how."""
+class _AnalysisInput:
+    """The file to analyse, and the options."""
 
     path: Path
     filename: str
@@ -88,15 +100,15 @@ class _Song:
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
-    """What this process learned by reading the file once."""
+class _SignalFeatures:
+    """Features and levels of the samples, from reading the file once."""
 
     features: Features
     tonal: Tonal
     loudness: Loudness
-    decoded: Decoded
+    decoded: DecodingReport
     stronger_channel: int | None
-    """The one to read instead of the mean, where that cancels."""
+    """The channel to read instead of the mean, if the channels cancel in the mean."""
 
 
 def warm_up() -> None:
@@ -126,17 +138,17 @@ def analyse_file(
         filename: the name to record in the map.
         audio_sha256: of the file's bytes, if already known.
         preset: name or alias of the preset that a person chose.
-        limits: how much to accept.
-        progress: called in this thread as the stages pass.
+        limits: the limits of the analysis.
+        progress: called in this thread at each stage.
         timestamp_utc: RFC 3339; now if not given.
 
     Raises:
         EngineError: the file cannot be decoded, is too long, or holds no audio.
         UnknownPresetError: no preset has this name.
     """
-    tell: ProgressListener = progress or (lambda _: None)
-    watch = Stopwatch()
-    song = _Song(
+    report: ProgressListener = progress or (lambda _: None)
+    timer = StageTimer()
+    song = _AnalysisInput(
         path=path,
         filename=filename,
         audio_sha256=audio_sha256 or _file_sha256(path),
@@ -144,137 +156,142 @@ def analyse_file(
         preset=find_preset(preset) if preset else None,
         limits=limits or Limits(),
     )
-    findings = _understand(song, watch, tell)
-    tell(Progress("map", 92))
-    with watch.stage("map"):
-        genesis_json = build_map(findings)
-        # Read back from the bytes: a document of dictionaries beside the models would double the memory.
+    inputs = _collect_inputs(song, timer, report)
+    report(Progress("map", 92))
+    with timer.stage("map"):
+        genesis_json = build_map(inputs)
+        # Read back from the bytes: a document of dictionaries next to the models would double the memory.
         validated = GenesisMap.model_validate_json(genesis_json)
-    tell(Progress("done", 100))
-    metrics = measured(findings.rhythm, findings.decoded.duration_s, watch.seconds)
-    return Analysis(validated, genesis_json, metrics, findings.warnings)
+    report(Progress("done", 100))
+    metrics = analysis_metrics(inputs.rhythm, inputs.decoded.duration_s, timer.seconds)
+    return Analysis(validated, genesis_json, metrics, inputs.warnings)
 
 
 @dataclass(frozen=True, slots=True)
-class _Measured:
-    """What all three processes learned from one mono signal."""
+class _Measurements:
+    """The results of all three processes for one mono signal."""
 
-    heard: _Heard
+    signal: _SignalFeatures
     activation: Floats
     trackers: TrackerResults
-    warnings: list[Warned]
+    warnings: list[MapWarning]
 
 
-def _measure(song: _Song, watch: Stopwatch, tell: ProgressListener, channel: int | None = None) -> _Measured:
-    """Read the file once in each process: the mean of its channels, or one channel where the mean cancels.
+def _measure_song(
+    song: _AnalysisInput, timer: StageTimer, report: ProgressListener, channel: int | None = None
+) -> _Measurements:
+    """Read the file once in each process: the mean of its channels, or one channel if they cancel in the mean.
 
-    Cancelling shows only at the end. Few songs do it, and those are read again; the others lose nothing.
+    Cancellation is known only at the end. Only the few songs that have it are read again.
     """
     with (
         AudioSource(song.path, song.limits, channel) as source,
-        Tracking(song.path, song.limits, SLOW, channel) as slow,
+        EssentiaProcess(song.path, song.limits, SLOW_MEASURES, channel) as slow,
     ):
-        heard = _listen(source, watch, tell)
-        if channel is None and heard.stronger_channel is not None:
+        signal = _extract_features(source, timer, report)
+        if channel is None and signal.stronger_channel is not None:
             slow.stop()
-            return _measure(song, watch, lambda _: None, heard.stronger_channel)
-        tell(Progress("beats", 50))
-        with watch.stage("network"):
-            activation = require_finite("network", default_net()(heard.features.log_bands))
-        with watch.stage("wait for trackers"), Tracking(song.path, song.limits, QUICK, channel) as quick:
-            trackers, warnings = collected(slow, quick)
-    return _Measured(heard, activation, trackers, warnings)
+            return _measure_song(song, timer, lambda _: None, signal.stronger_channel)
+        report(Progress("beats", 50))
+        with timer.stage("network"):
+            activation = require_finite("network", default_net()(signal.features.log_bands))
+        with (
+            timer.stage("wait for trackers"),
+            EssentiaProcess(song.path, song.limits, FAST_MEASURES, channel) as fast,
+        ):
+            trackers, warnings = merge_results(slow, fast)
+    return _Measurements(signal, activation, trackers, warnings)
 
 
-def _understand(song: _Song, watch: Stopwatch, tell: ProgressListener) -> Findings:
-    """Everything that the map says. The features, which are big, live no longer than this call."""
-    measured_song = _measure(song, watch, tell)
-    heard, trackers = measured_song.heard, measured_song.trackers
-    warnings = decoding_warnings(heard.decoded) + measured_song.warnings
-    tell(Progress("rhythm", 75))
-    duration_s, envelopes = heard.decoded.duration_s, heard.features.envelopes
-    quiet = silences(envelopes, duration_s)
-    with watch.stage("rhythm"):
+def _collect_inputs(song: _AnalysisInput, timer: StageTimer, report: ProgressListener) -> MapInputs:
+    """Return everything that the map needs. The features, which are big, are freed when this returns."""
+    measurements = _measure_song(song, timer, report)
+    signal, trackers = measurements.signal, measurements.trackers
+    warnings = decoding_warnings(signal.decoded) + measurements.warnings
+    report(Progress("rhythm", 75))
+    duration_s, envelopes = signal.decoded.duration_s, signal.features.envelopes
+    quiet = find_silences(envelopes, duration_s)
+    with timer.stage("rhythm"):
         found = find_rhythm(
-            heard.features,
-            heard.tonal,
-            measured_song.activation,
+            signal.features,
+            signal.tonal,
+            measurements.activation,
             essentia={"degara": trackers.degara, "multifeature": trackers.multifeature},
-            sounding=sounding(quiet, duration_s),
+            audible=find_audible(quiet, duration_s),
             preset=song.preset,
         )
-        rhythm = trusted(require_finite("rhythm", found), heard.decoded.trust)
-    tell(Progress("sections", 85))
-    with watch.stage("sections"):
+        rhythm = scale_confidence(require_finite("rhythm", found), signal.decoded.trust)
+    report(Progress("sections", 85))
+    with timer.stage("sections"):
         vocabulary = song.preset.sections if song.preset else ()
         downbeats = rhythm.beats[rhythm.bars.is_downbeat]
         found_sections = find_sections(
-            heard.features,
-            heard.tonal,
+            signal.features,
+            signal.tonal,
             downbeats,
             duration_s,
             electronic=rhythm.constant_tempo or "drop" in vocabulary,
             vocabulary=vocabulary,
         )
         sections = require_finite("sections", found_sections)
-    return Findings(
+    return MapInputs(
         filename=song.filename,
         audio_sha256=song.audio_sha256,
         timestamp_utc=song.timestamp_utc,
         engine=ENGINE,
         config=analysis_config(song.preset.name if song.preset else None),
         preset=song.preset,
-        decoded=heard.decoded,
+        decoded=signal.decoded,
         decoder=("libav through PyAV", av.__version__),
         envelopes=envelopes,
-        loudness=heard.loudness,
+        loudness=signal.loudness,
         rhythm=rhythm,
-        chroma=beat_means(heard.tonal.chroma, rhythm.beats),
+        chroma=beat_means(signal.tonal.chroma, rhythm.beats),
         key=trackers.key,
         danceability=trackers.danceability,
         sections=sections,
         silences=quiet,
-        warnings=warnings + musical_warnings(rhythm, heard.decoded),
+        warnings=warnings + musical_warnings(rhythm, signal.decoded),
     )
 
 
-def _listen(source: AudioSource, watch: Stopwatch, tell: ProgressListener) -> _Heard:
-    """Stream the file once through everything that looks at samples."""
+def _extract_features(source: AudioSource, timer: StageTimer, report: ProgressListener) -> _SignalFeatures:
+    """Read the file once and return what the extractors and meters found in its samples."""
     features, tonal, meter = FeatureExtractor(), TonalExtractor(), LoudnessMeter()
     cancellation = CancellationMeter()
     opening: list[Floats] | None = []
     blocks = source.blocks()
-    heard_s = 0.0
+    read_s = 0.0
     while True:
-        with watch.stage("decode"):
+        with timer.stage("decode"):
             block, frames = next(blocks, (None, []))
         if block is None:
             break
-        with watch.stage("features"):
+        with timer.stage("features"):
             features.push(require_finite("decode", block))
-        with watch.stage("tonal"):
+        with timer.stage("tonal"):
             tonal.push(block)
-        with watch.stage("loudness"):
+        with timer.stage("loudness"):
             for frame in frames:
                 meter.push(frame)
                 cancellation.push(frame)
-        heard_s += len(block) / SAMPLE_RATE_HZ
+        read_s += len(block) / SAMPLE_RATE_HZ
         if opening is not None:
             opening.append(block)
             if len(opening) == PREVIEW_BLOCKS:
-                _give_preview(opening, watch, tell)
+                _report_preview(opening, timer, report)
                 opening = None
-        tell(Progress("listen", _share(heard_s, source.declared_s)))
+        report(Progress("listen", _share(read_s, source.declared_s)))
     if opening:
-        _give_preview(opening, watch, tell)
-    with watch.stage("features"):
+        _report_preview(opening, timer, report)
+    with timer.stage("features"):
         found = require_finite("features", features.finish())
     tones, loudness = require_finite("tonal", tonal.finish()), require_finite("loudness", meter.finish())
-    return _Heard(found, tones, loudness, source.decoded(), cancellation.stronger_channel())
+    return _SignalFeatures(found, tones, loudness, source.decoded(), cancellation.stronger_channel())
 
 
-def _give_preview(opening: list[Floats], watch: Stopwatch, tell: ProgressListener) -> None:
-    with watch.stage("preview"):
+def _report_preview(opening: list[Floats], timer: StageTimer, report: ProgressListener) -> None:
+    with timer.stage("preview"):
         samples = np.concatenate(opening)
         features = extract(samples)
         beats = require_finite("preview", preview_beats(features, default_net()(features.log_bands)))
@@ -283,12 +300,12 @@ def _give_preview(opening: list[Floats], watch: Stopwatch, tell: ProgressListene
             bpm=round(tempo(beats), 2),
             beat_grid_ms=beat_milliseconds(beats),
         )
-    tell(Progress("preview", 10, preview))
+    report(Progress("preview", 10, preview))
 
 
-def _share(heard_s: float, declared_s: float | None) -> float:
-    """Percent of the analysis done while listening, which is its first half."""
-    return 50.0 * min(1.0, heard_s / declared_s) if declared_s else 25.0
+def _share(read_s: float, declared_s: float | None) -> float:
+    """Return the percent of the analysis that is done, while the file is read in its first half."""
+    return 50.0 * min(1.0, read_s / declared_s) if declared_s else 25.0
 
 
 def _file_sha256(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Presets: what a person who names a style tells the engine. Data files, not code."""
+"""Reads the presets: settings of the engine for each style that a person can name. They are data files."""
 
 import tomllib
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ from importlib.resources import files
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """One style."""
+    """Settings for one style."""
 
     name: str
     title: str
     tempo_bpm: tuple[float, float]
-    """Half and double tempo are judged by this range."""
+    """The range that decides between a tempo, its half and its double."""
     metres: tuple[int, ...]
-    """Beats a bar to favour."""
+    """Preferred numbers of beats in a bar."""
     bass_gain: float
     mids_gain: float
     highs_gain: float
     sections: tuple[str, ...]
     """The labels that make sense in this style."""
     graph_template: str
-    """The light show to start from."""
+    """The template of the light show."""
     aliases: tuple[str, ...]
 
 
@@ -32,7 +32,7 @@ class UnknownPresetError(ValueError):
 
 @cache
 def presets() -> dict[str, Preset]:
-    """Every preset by its own name, read once a process."""
+    """Return every preset by its name; the files are read once per process."""
     found = [
         _read(entry.read_text("utf-8"))
         for entry in files("k1_analysis.presets").iterdir()
@@ -42,7 +42,7 @@ def presets() -> dict[str, Preset]:
 
 
 def find_preset(name: str) -> Preset:
-    """The preset with this name or alias.
+    """Return the preset with this name or alias.
 
     Raises:
         UnknownPresetError: there is none; the message lists those that exist.

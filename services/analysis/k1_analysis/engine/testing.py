@@ -1,4 +1,4 @@
-"""Songs made of numbers alone, with exact beats, and files of every kind. For tests only."""
+"""Generates songs with exactly known beats, and files of many formats. For tests only."""
 
 import io
 import struct
@@ -24,8 +24,8 @@ def _mix(target: NDArray[np.float64], sound: NDArray[np.float64], at_s: float) -
     room += sound[: len(room)]
 
 
-def song(beats: NDArray[np.float64], metre: int = 4, seed: int = 0, parts: int = 2) -> Samples:
-    """Kick and bass on the downbeats, snare or hat on the others, hats that part each beat, a chord each bar."""
+def song(beats: NDArray[np.float64], meter: int = 4, seed: int = 0, parts: int = 2) -> Samples:
+    """Return a song: kick and bass on downbeats, snare or hat on other beats, hats between, a chord for each bar."""
     rng = np.random.default_rng(seed)
     out = np.zeros(int((beats[-1] + 1.0) * RATE))
     times = np.arange(int(0.25 * RATE)) / RATE
@@ -34,26 +34,26 @@ def song(beats: NDArray[np.float64], metre: int = 4, seed: int = 0, parts: int =
     hat = np.diff(rng.normal(0, 0.3, int(0.05 * RATE) + 1)) * _decaying(0.05, 90)
     for index, beat in enumerate(beats):
         _mix(out, hat, beat)
-        position = index % metre
+        position = index % meter
         _mix(out, kick if position in {0, 2} else snare, beat)
         interval = beats[min(index + 1, len(beats) - 1)] - beats[min(index, len(beats) - 2)]
         for part in range(1, parts):
             _mix(out, 0.6 * hat, beat + interval * part / parts)
         if position == 0:
-            root = (220.0, 174.61, 261.63, 196.0)[index // metre % 4]
-            held = np.arange(int(interval * metre * 0.95 * RATE)) / RATE
+            root = (220.0, 174.61, 261.63, 196.0)[index // meter % 4]
+            held = np.arange(int(interval * meter * 0.95 * RATE)) / RATE
             chord = sum(np.sin(2 * np.pi * root * ratio * held) for ratio in (0.5, 1.0, 1.26, 1.5))
             _mix(out, 0.08 * chord * np.exp(-held), beat)
     return (0.8 * out / np.abs(out).max()).astype(np.float32)
 
 
 def steady(bpm: float, seconds: float, offset_s: float = 0.0) -> NDArray[np.float64]:
-    """Beats of a machine."""
+    """Return the beats of a constant tempo."""
     return np.arange(offset_s, seconds, 60 / bpm)
 
 
 def struck(sound: NDArray[np.float64], times: NDArray[np.float64], seconds: float) -> Samples:
-    """Silence with one sound at each of the times."""
+    """Return silence with one sound at each of the times."""
     out = np.zeros(int(seconds * RATE))
     for time in times:
         _mix(out, sound, time)
@@ -63,7 +63,7 @@ def struck(sound: NDArray[np.float64], times: NDArray[np.float64], seconds: floa
 def drums(
     bpm: float, seconds: float, *, kick: tuple[float, ...], snare: tuple[float, ...], hats: int
 ) -> Samples:
-    """Bars of four from 0.5 s: kick and snare at their places (in beats), so many hats a beat."""
+    """Return bars of four from 0.5 s: kick and snare at their places (in beats), and so many hats a beat."""
     rng = np.random.default_rng(1)
     bars = steady(bpm / 4, seconds - 1, 0.5)
     hat = np.diff(rng.normal(0, 0.1, int(0.05 * RATE) + 1)) * _decaying(0.05, 90)
@@ -77,7 +77,7 @@ def drums(
 
 
 def metronome(beats: NDArray[np.float64], seconds: float, accented: int = 4) -> Samples:
-    """A click at each beat, a higher and louder one at each that begins a bar."""
+    """Return a click at each beat, higher and louder at each that begins a bar."""
     out = np.zeros(int(seconds * RATE), np.float32)
     first = np.arange(len(beats)) % accented == 0
     time = np.arange(int(0.02 * RATE)) / RATE
@@ -87,13 +87,13 @@ def metronome(beats: NDArray[np.float64], seconds: float, accented: int = 4) -> 
 
 
 def write(path: Path, samples: NDArray[Any], rate: int = RATE, subtype: str | None = None) -> Path:
-    """A file in the format of the path's suffix."""
+    """Write a file in the format of the path's suffix, and return its path."""
     soundfile.write(path, samples, rate, subtype=subtype)
     return path
 
 
 def encode(path: Path, samples: Samples, codec: str, rate: int = 48_000) -> Path:
-    """A compressed file made with libav; the container follows from the suffix."""
+    """Write a compressed file with libav, in the container of the path's suffix, and return its path."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate)
         assert isinstance(stream, av.AudioStream)
@@ -107,14 +107,14 @@ def encode(path: Path, samples: Samples, codec: str, rate: int = 48_000) -> Path
 
 
 def wav_bytes(samples: Samples) -> bytearray:
-    """A 16-bit WAV file in memory."""
+    """Return a 16-bit WAV file in memory."""
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, RATE, format="WAV", subtype="PCM_16")
     return bytearray(buffer.getvalue())
 
 
 def declaring(wav: bytearray, data_bytes: int) -> bytearray:
-    """The same WAV with another length in its header."""
+    """Return the same WAV with another length in its header."""
     at = wav.index(b"data") + 4
     wav[at : at + 4] = struct.pack("<I", data_bytes)
     return wav

@@ -1,4 +1,4 @@
-"""What a file's headers, channels and damage do to its map: as little as possible, and never silently."""
+"""Odd headers, channels and damage change a map as little as possible, and never without a warning."""
 
 import struct
 from fractions import Fraction
@@ -10,12 +10,13 @@ import pytest
 
 from k1_analysis import engine
 from k1_analysis.engine import testing as songs
-from k1_analysis.engine.agreement import f_measure, nearest
-from k1_analysis.engine.decode import decode
+from k1_analysis.engine.audio.cancellation import CancellationMeter
+from k1_analysis.engine.audio.decoding import decode
+from k1_analysis.engine.audio.resampling import FRAME_SIZE
+from k1_analysis.engine.audio.times import nearest
+from k1_analysis.engine.beats.agreement.scores import f_measure
 from k1_analysis.engine.limits import Limits
-from k1_analysis.engine.mixing import CancellationMeter
-from k1_analysis.engine.resample import FRAME_SIZE
-from k1_analysis.summary import summarised
+from k1_analysis.jobs.tasks import summarise
 from k1_contracts.tracks import INTEGRITY_WARNING
 
 BEATS = songs.steady(120.0, 12.0, offset_s=0.5)
@@ -35,7 +36,7 @@ def _codes(analysis: engine.Analysis) -> set[str]:
 
 
 def _assert_beats(analysis: engine.Analysis, beats: np.ndarray = BEATS) -> None:
-    """All beats are found, and their median lies within 8 ms of the truth."""
+    """Check that all beats are found, with a median error within 8 ms."""
     found = np.array(analysis.genesis.layers.rhythm.beat_grid_ms) / 1000
     assert f_measure(beats, found) > 0.9
     assert abs(np.median(found[nearest(found, beats)] - beats)) < 0.008
@@ -54,15 +55,15 @@ def _write(folder: Path, name: str, content: bytes) -> Path:
 @pytest.mark.parametrize(
     "noise", [bytes(3000), b"\r\n", b"\xff\xfb\x90\x64sync words" * 100], ids=["zeros", "lines", "false sync"]
 )
-def test_rubbish_before_the_music_moves_no_beat(tmp_path: Path, noise: bytes) -> None:
-    """The first true frame is found, and the encoder's delay with it: no warning is called for."""
+def test_other_bytes_before_the_music_move_no_beat(tmp_path: Path, noise: bytes) -> None:
+    """The first true frame and the encoder's delay are found, without a warning."""
     plain = decode(_write(tmp_path, "plain.mp3", bytes(_mp3(tmp_path))))
     behind = decode(_write(tmp_path, "behind.mp3", noise + bytes(_mp3(tmp_path))))
     assert behind.decoded.pcm_sha256 == plain.decoded.pcm_sha256
     assert behind.decoded.start.bound_ms is None
 
 
-def test_an_uncertain_offset_is_said_with_its_bound(tmp_path: Path) -> None:
+def test_an_uncertain_offset_gives_its_bound(tmp_path: Path) -> None:
     """The map carries a warning and the bound as a number."""
     content = _mp3(tmp_path)
     at = content.index(b"Lav", max(content.find(b"Info"), content.find(b"Xing"))) + 21
@@ -74,11 +75,11 @@ def test_an_uncertain_offset_is_said_with_its_bound(tmp_path: Path) -> None:
     decoder = analysis.genesis.metadata.decoder
     assert decoder is not None
     assert decoder.offset_uncertain_ms == 25.1
-    assert summarised(analysis.genesis).pcm_sha256 == analysis.genesis.metadata.hashes.pcm_sha256
+    assert summarise(analysis.genesis).pcm_sha256 == analysis.genesis.metadata.hashes.pcm_sha256
 
 
 def test_a_song_of_exactly_the_limit_is_analysed(tmp_path: Path) -> None:
-    """The encoder's padding is no reason to refuse it; a song that is really longer names the limit."""
+    """The encoder's padding does not matter; the error for a longer song names the limit."""
     path = songs.encode(tmp_path / "song.mp3", SONG[: 6 * songs.RATE], "libmp3lame", songs.RATE)
     _analyse(path, limits=Limits(max_minutes=0.1))
     with pytest.raises(engine.EngineError, match=r"limit of 0\.05 minutes") as caught:
@@ -86,8 +87,8 @@ def test_a_song_of_exactly_the_limit_is_analysed(tmp_path: Path) -> None:
     assert caught.value.code == "too_long"
 
 
-def test_what_a_header_declares_refuses_nothing(tmp_path: Path) -> None:
-    """A count of frames that stands for hours is a hint and no more; it does not make the song truncated."""
+def test_a_header_alone_refuses_no_song(tmp_path: Path) -> None:
+    """A declared length of hours is only a hint, and does not make the song truncated."""
     content = _mp3(tmp_path)
     at = max(content.find(b"Info"), content.find(b"Xing"))
     content[at + 8 : at + 12] = (10_000_000).to_bytes(4, "big")
@@ -96,8 +97,8 @@ def test_what_a_header_declares_refuses_nothing(tmp_path: Path) -> None:
     assert "truncated" not in _codes(analysis)
 
 
-def test_bytes_a_second_truncate_nothing(tmp_path: Path) -> None:
-    """The header of an ADPCM file may say anything about them."""
+def test_wrong_bytes_per_second_truncate_nothing(tmp_path: Path) -> None:
+    """The header of an ADPCM file may hold any value for them."""
     content = bytearray(songs.encode(tmp_path / "made.wav", SONG, "adpcm_ms", songs.RATE).read_bytes())
     at = content.index(b"fmt ") + 16
     content[at : at + 4] = struct.pack("<I", 3000)
@@ -105,7 +106,7 @@ def test_bytes_a_second_truncate_nothing(tmp_path: Path) -> None:
 
 
 def test_a_stream_recorded_late_is_whole(tmp_path: Path) -> None:
-    """An Opus stream whose clock began long before the recording lacks nothing."""
+    """An Opus stream whose clock began long before the recording has no losses."""
     path = tmp_path / "late.opus"
     with av.open(str(path), "w", format="ogg") as output:
         stream = output.add_stream("libopus", rate=48_000, layout="mono")
@@ -132,7 +133,7 @@ def test_a_stream_recorded_late_is_whole(tmp_path: Path) -> None:
     ],
 )
 def test_channels_that_cancel_have_beats(tmp_path: Path, left: np.ndarray, right: np.ndarray) -> None:
-    """What lies in the difference of the channels alone has beats and is not silence."""
+    """Music that exists only in the difference of the channels has beats and is not silence."""
     analysis = _analyse(songs.write(tmp_path / "song.wav", np.stack([left, right], axis=1)))
     _assert_beats(analysis)
     assert "silent" not in _codes(analysis)
@@ -150,7 +151,7 @@ def _meter(frames: np.ndarray) -> int | None:
 
 
 def test_only_cancelling_replaces_the_mean() -> None:
-    """Mono, one side only, two songs, surround and phase of a little width stay what they were: the mean."""
+    """Mono, one side only, two songs, surround and small phase differences keep the mean."""
     other = songs.song(BEATS, seed=9)
     size = min(len(SONG), len(other))
     song, other, nothing = SONG[:size], other[:size], np.zeros(size, np.float32)
@@ -179,7 +180,7 @@ def test_a_song_that_cancels_in_part_is_not_read_from_the_mean() -> None:
     ("codec", "name"), [("flac", "song.flac"), ("libmp3lame", "song.mp3"), ("aac", "song.m4a")]
 )
 def test_heavy_damage_leaves_no_confidence(tmp_path: Path, codec: str, name: str) -> None:
-    """A tenth of the bytes overwritten gives a map that trusts neither its beats nor itself, and no ready track."""
+    """After a tenth of the bytes is overwritten, the confidences are near 0 and the track is not ready."""
     content = np.frombuffer(
         songs.encode(tmp_path / f"made-{name}", SONG, codec, songs.RATE).read_bytes(), np.uint8
     ).copy()
@@ -191,4 +192,4 @@ def test_heavy_damage_leaves_no_confidence(tmp_path: Path, codec: str, name: str
     assert "damaged" in _codes(analysis)
     assert (analysis.genesis.global_metrics.confidence or 0) < 0.5
     assert max(analysis.genesis.layers.rhythm.beat_confidence or [0]) <= 0.5
-    assert (summarised(analysis.genesis).integrity or 0) < INTEGRITY_WARNING
+    assert (summarise(analysis.genesis).integrity or 0) < INTEGRITY_WARNING

@@ -12,7 +12,8 @@ import rfc8785
 
 from k1_analysis import engine
 from k1_analysis.engine import testing as songs
-from k1_analysis.engine.agreement import f_measure, nearest
+from k1_analysis.engine.audio.times import nearest
+from k1_analysis.engine.beats.agreement.scores import f_measure
 from k1_contracts.genesis import GenesisMap
 
 
@@ -24,7 +25,7 @@ def _median_error_ms(truth: np.ndarray, found: np.ndarray) -> float:
     return float(np.median(np.abs(found[nearest(found, truth)] - truth))) * 1000
 
 
-def test_steady_song_is_found_to_the_millisecond(
+def test_steady_song_is_exact_to_the_millisecond(
     house_beats: np.ndarray, house_analysis: engine.Analysis
 ) -> None:
     """A machine's beat gives a constant grid: every beat, 124.00 BPM, median error below 3 ms."""
@@ -42,40 +43,40 @@ def test_downbeats_of_a_song_in_four(house_beats: np.ndarray, house_analysis: en
 
 
 @pytest.mark.parametrize(
-    ("name", "beats", "metre"),
+    ("name", "beats", "meter"),
     [
         ("drifting", np.cumsum(60 / (112 + 4 * np.sin(np.arange(70) / 9))), 4),
         ("waltz", songs.steady(138.0, 35.0, offset_s=0.2), 3),
         ("drum and bass", songs.steady(174.0, 35.0), 4),
     ],
 )
-def test_other_songs(tmp_path: Path, name: str, beats: np.ndarray, metre: int) -> None:
+def test_other_songs(tmp_path: Path, name: str, beats: np.ndarray, meter: int) -> None:
     """Drifting tempo, three in a bar and fast songs: F above 0.95, median error below 5 ms."""
-    path = songs.write(tmp_path / "song.wav", songs.song(beats, metre))
+    path = songs.write(tmp_path / "song.wav", songs.song(beats, meter))
     analysis = engine.analyse_file(path, filename=name)
     found = _beats(analysis)
     assert f_measure(beats, found) > 0.95
     assert _median_error_ms(beats, found) < 5
-    assert analysis.genesis.global_metrics.time_signature == f"{metre}/4"
+    assert analysis.genesis.global_metrics.time_signature == f"{meter}/4"
 
 
 @pytest.mark.parametrize(
-    ("bpm", "metre", "parts", "signature"),
+    ("bpm", "meter", "parts", "signature"),
     [(150.0, 5, 2, "5/4"), (140.0, 7, 2, "7/8"), (84.0, 2, 3, "6/8")],
 )
-def test_odd_and_compound_metres(tmp_path: Path, bpm: float, metre: int, parts: int, signature: str) -> None:
-    """Fives, sevens and two beats of three quavers are named, and their bars begin where they should."""
+def test_odd_and_compound_meters(tmp_path: Path, bpm: float, meter: int, parts: int, signature: str) -> None:
+    """5/4, 7/8 and 6/8 are found, and their bars begin at the right beats."""
     beats = songs.steady(bpm, 45.0, offset_s=0.3)
-    path = songs.write(tmp_path / "song.wav", songs.song(beats, metre, parts=parts))
+    path = songs.write(tmp_path / "song.wav", songs.song(beats, meter, parts=parts))
     genesis = engine.analyse_file(path, filename="song.wav").genesis
     assert genesis.global_metrics.time_signature == signature
-    assert f_measure(beats[::metre], np.array(genesis.layers.rhythm.downbeat_ms) / 1000) > 0.95
+    assert f_measure(beats[::meter], np.array(genesis.layers.rhythm.downbeat_ms) / 1000) > 0.95
 
 
 def test_quiet_song_gives_the_same_beats(
     tmp_path: Path, house_beats: np.ndarray, house_analysis: engine.Analysis
 ) -> None:
-    """Sixty decibels less change nothing that matters."""
+    """Sixty decibels less give the same beats."""
     quiet = songs.write(tmp_path / "quiet.wav", songs.song(house_beats) * np.float32(1e-3), subtype="FLOAT")
     found = _beats(engine.analyse_file(quiet, filename="quiet.wav"))
     assert f_measure(_beats(house_analysis), found) > 0.98
@@ -108,7 +109,7 @@ def test_preset_decides_the_metrical_level(tmp_path: Path) -> None:
 
 
 def test_alternatives_offer_half_double_and_offbeat(house_analysis: engine.Analysis) -> None:
-    """A person can switch the reading: both halves, the double and the offbeats are there, each scored."""
+    """A person can choose another interpretation: both halves, the double and the offbeats, each with a score."""
     alternatives = house_analysis.genesis.layers.rhythm.alternatives or []
     assert [(other.kind, round(other.bpm)) for other in alternatives] == [
         ("half", 62),
@@ -120,7 +121,7 @@ def test_alternatives_offer_half_double_and_offbeat(house_analysis: engine.Analy
     assert scores["offbeat"] < scores["double"]
 
 
-def test_f_measure_is_agreement_and_says_so(house_analysis: engine.Analysis) -> None:
+def test_f_measure_is_agreement_and_names_its_reference(house_analysis: engine.Analysis) -> None:
     """Without human beats the figure is the agreement of independent trackers."""
     metrics = house_analysis.genesis.global_metrics
     assert metrics.f_measure_reference == "consensus"

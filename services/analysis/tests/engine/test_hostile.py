@@ -45,8 +45,8 @@ def _sparse_wav(path: Path, seconds: int) -> Path:
     ],
     ids=["empty", "text", "random", "header only", "playlist", "concat script"],
 )
-def test_what_is_no_audio_is_refused(tmp_path: Path, content: bytes, code: str) -> None:
-    """No audio, no map: the error has a code, and the message does not show where files are kept."""
+def test_a_file_without_audio_is_refused(tmp_path: Path, content: bytes, code: str) -> None:
+    """The error has a code, and the message does not contain the path of the file."""
     path = tmp_path / "song.mp3"
     path.write_bytes(content)
     with pytest.raises(engine.EngineError) as caught:
@@ -56,7 +56,7 @@ def test_what_is_no_audio_is_refused(tmp_path: Path, content: bytes, code: str) 
 
 
 def test_video_without_sound_is_unsupported(tmp_path: Path) -> None:
-    """A picture is a good file that holds nothing to analyse."""
+    """A video without sound is a valid file without anything to analyse."""
     av = pytest.importorskip("av")
     path = tmp_path / "film.mp4"
     with av.open(str(path), "w") as container:
@@ -72,14 +72,14 @@ def test_video_without_sound_is_unsupported(tmp_path: Path) -> None:
 
 
 def test_ten_hours_are_refused_before_decoding(tmp_path: Path) -> None:
-    """A sparse ten-hour file costs nothing: its header is enough."""
+    """The header of a sparse ten-hour file is enough to refuse it."""
     with pytest.raises(engine.EngineError) as caught:
         _analyse(_sparse_wav(tmp_path / "long.wav", 36_000))
     assert caught.value.code == "too_long"
 
 
-def test_limit_holds_for_a_lying_header(tmp_path: Path) -> None:
-    """A file that hides its length is stopped at the limit while decoding."""
+def test_limit_holds_for_a_wrong_header(tmp_path: Path) -> None:
+    """Decoding stops at the limit if the header declares too little."""
     path = tmp_path / "long.wav"
     path.write_bytes(songs.declaring(songs.wav_bytes(np.tile(BEAT, 2)), 0xFFFFFFFF))
     with pytest.raises(engine.EngineError) as caught:
@@ -100,7 +100,7 @@ QUIET_FILES: list[tuple[str, np.ndarray, set[str]]] = [
 def test_no_pulse_gives_a_map_without_beats(
     tmp_path: Path, name: str, samples: np.ndarray, codes: set[str]
 ) -> None:
-    """Where nothing beats, the grid is empty, the tempo 0 and a warning says why."""
+    """Without a pulse the grid is empty, the tempo is 0 and a warning gives the reason."""
     analysis = _analyse(songs.write(tmp_path / "song.wav", samples.astype(np.float32)))
     assert codes <= _codes(analysis)
     assert analysis.genesis.layers.rhythm.beat_grid_ms == []
@@ -156,8 +156,8 @@ def test_every_format_gives_the_same_tempo(tmp_path: Path, make: Callable[[Path]
 @pytest.mark.parametrize(
     "make", [FORMATS["mp3"], FORMATS["flac"], FORMATS["8 bit"]], ids=["mp3", "flac", "wav"]
 )
-def test_truncated_files_say_so(tmp_path: Path, make: Callable[[Path], Path]) -> None:
-    """Half a file is analysed, and the map tells that the other half is missing."""
+def test_truncated_files_give_a_warning(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    """Half a file is analysed, and the map warns that the other half is missing."""
     path = make(tmp_path)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
@@ -167,6 +167,6 @@ def test_truncated_files_say_so(tmp_path: Path, make: Callable[[Path], Path]) ->
 
 
 def test_unknown_preset_names_the_known_ones(house: Path) -> None:
-    """A wrong preset is the caller's mistake and the message helps."""
+    """The message lists the presets that exist."""
     with pytest.raises(engine.UnknownPresetError, match="edm"):
         _analyse(house, preset="polka")

@@ -1,4 +1,4 @@
-"""Real files with damaged bytes: the engine answers with a map or an error of its own, whatever libav does."""
+"""Real files with damaged bytes: the engine returns a map or raises its own error, whatever libav does."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from k1_analysis import engine
 from k1_analysis.engine import testing as songs
-from k1_analysis.engine.companion import Companion
+from k1_analysis.engine.beats.trackers.forked_process import ForkedProcess
 from k1_contracts.genesis import GenesisMap
 
 MUSIC = songs.song(songs.steady(120.0, 2.5))
@@ -36,7 +36,7 @@ def content(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def damaged(content: bytes, damage: list[Damage]) -> bytes:
-    """The bytes with parts replaced, left out or put in; the headers, at the start, more often than the rest."""
+    """Return the bytes with parts replaced, removed or inserted, more often in the headers at the start."""
     out = bytearray(content)
     for share, gone, instead in damage:
         start = int(share * len(out))
@@ -45,7 +45,7 @@ def damaged(content: bytes, damage: list[Damage]) -> bytes:
 
 
 def outcome(path: Path) -> str:
-    """`map` when the file gives a valid one, else the code of the engine's error."""
+    """Return `map` if the file gives a valid one, else the code of the engine's error."""
     try:
         analysis = engine.analyse_file(path, filename=path.name)
     except engine.EngineError as error:
@@ -57,15 +57,15 @@ def outcome(path: Path) -> str:
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damage=damages)
 def test_damaged_files_give_a_map_or_a_code(tmp_path: Path, content: bytes, damage: list[Damage]) -> None:
-    """In a process of its own, because libav may crash: no other exception, no crash, no hang."""
+    """In a separate process, because libav may crash: no other exception, no crash, no hang."""
     path = tmp_path / "song"
     path.write_bytes(damaged(content, damage))
-    with Companion(lambda: outcome(path)) as child:
+    with ForkedProcess(lambda: outcome(path)) as child:
         assert child.result(PATIENCE_S) in {"map", "decode_failed", "too_long", "unsupported"}
 
 
 def test_whole_files_give_a_map(tmp_path: Path, content: bytes) -> None:
-    """The files that are damaged above are sound before."""
+    """The undamaged files give a map."""
     path = tmp_path / "song"
     path.write_bytes(content)
     assert outcome(path) == "map"

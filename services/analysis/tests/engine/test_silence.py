@@ -1,4 +1,4 @@
-"""Silence, and whatever else is hardly music: no number that is not finite, and no beat where nothing sounds."""
+"""Silence, offsets, noise and faint signals: all numbers stay finite, and silence has no beats."""
 
 import pickle
 from dataclasses import dataclass
@@ -11,17 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k1_analysis import engine
-from k1_analysis.engine import pipeline, trackers
+from k1_analysis.engine import pipeline
 from k1_analysis.engine import testing as songs
-from k1_analysis.engine.activation import default_net
-from k1_analysis.engine.agreement import f_measure
-from k1_analysis.engine.beats import Rhythm, find_rhythm, preview_beats
-from k1_analysis.engine.features import extract
+from k1_analysis.engine.audio.features import extract
+from k1_analysis.engine.audio.levels import SILENCE_EDGE_S, AudibleRange, find_audible, find_silences
+from k1_analysis.engine.audio.tonal import TonalExtractor
+from k1_analysis.engine.beats.agreement.scores import f_measure
+from k1_analysis.engine.beats.refinement import attack_curve, onset_curve
+from k1_analysis.engine.beats.rhythm import Rhythm, find_rhythm, preview_beats
+from k1_analysis.engine.beats.trackers import essentia
+from k1_analysis.engine.beats.trackers.activation import default_net
 from k1_analysis.engine.finite import NotFiniteError, require_finite
-from k1_analysis.engine.levels import SILENCE_EDGE_S, Sounding, silences, sounding
-from k1_analysis.engine.rhythm import attack_curve, onset_curve
-from k1_analysis.engine.sections import Section, find_sections
-from k1_analysis.engine.tonal import TonalExtractor
+from k1_analysis.engine.structure.sections import Section, find_sections
 from k1_contracts.genesis import GenesisMap
 
 SECOND = songs.RATE
@@ -30,7 +31,7 @@ ROUNDING_S = 1e-4
 
 
 def _silent_beats(genesis: GenesisMap) -> list[float]:
-    """The beats, in ms, that stand in a silence which the map marks."""
+    """Return the beats, in ms, that are inside a silence of the map."""
     edge_ms = 1000 * (SILENCE_EDGE_S + ROUNDING_S)
     return [
         beat
@@ -44,7 +45,7 @@ MUSIC_BEATS = songs.steady(126.0, 20.0, 0.3)
 
 
 def _with_silence(at_s: float, length_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A song of 21 s with silence put in, its beats and its downbeats."""
+    """Return a song of 21 s with inserted silence, its beats and its downbeats."""
     music = songs.song(MUSIC_BEATS)
     music += 0.002 * np.random.default_rng(0).standard_normal(len(music))  # as a recording has
     cut = int(at_s * SECOND)
@@ -66,14 +67,14 @@ def test_a_constant_offset_is_no_sound(tmp_path: Path) -> None:
     assert f_measure(beats, np.array(genesis.layers.rhythm.beat_grid_ms) / 1000) > 0.95
 
 
-def test_nothing_but_an_offset_has_no_beats(tmp_path: Path) -> None:
-    """What rounding leaves of it is no music."""
+def test_an_offset_alone_has_no_beats(tmp_path: Path) -> None:
+    """Its rounding errors are not music."""
     path = songs.write(tmp_path / "song.wav", np.full(20 * SECOND, 0.5, np.float32))
     assert not engine.analyse_file(path, filename="song").genesis.layers.rhythm.beat_grid_ms
 
 
 def test_samples_that_had_to_be_silenced_are_not_called_silence(tmp_path: Path) -> None:
-    """The map of a file of NaN says that it is damaged."""
+    """The map of a file of NaN warns about the damage."""
     path = tmp_path / "song.wav"
     soundfile.write(path, np.full(6 * SECOND, np.nan), SECOND, subtype="FLOAT")
     codes = [warning.code for warning in engine.analyse_file(path, filename="song").genesis.metadata.warnings]
@@ -105,13 +106,13 @@ def test_silence_has_no_beats_and_costs_the_music_none(tmp_path: Path, at_s: flo
 
 @given(st.lists(st.tuples(st.floats(0, 9), st.floats(0.5, 3)), max_size=4), st.floats(0, 12))
 def test_times_in_silence_are_not_covered(spans: list[tuple[float, float]], time: float) -> None:
-    """A time is covered unless it lies further in a silence than its edges are known."""
+    """A time is covered unless it is further inside a silence than the precision of its edges."""
     silent: list[tuple[float, float]] = []
     for start, length in sorted(spans):
         if not silent or start > silent[-1][1]:
             silent.append((start, start + length))
     inside = any(start + SILENCE_EDGE_S < time < end - SILENCE_EDGE_S for start, end in silent)
-    assert Sounding(0.0, 12.0, silent).covers(np.array([time])).tolist() == [not inside]
+    assert AudibleRange(0.0, 12.0, silent).covers(np.array([time])).tolist() == [not inside]
 
 
 Piece = tuple[str, float, float]
@@ -143,11 +144,11 @@ def _piece(kind: str, seconds: float, level: float) -> np.ndarray:
 @dataclass(frozen=True)
 class _Found:
     rhythm: Rhythm
-    sounding: Sounding
+    audible: AudibleRange
 
 
 def _found(samples: np.ndarray) -> _Found:
-    """Every stage that decides something, on samples, each checked at its border."""
+    """Run every stage on samples, and check the results of each."""
     tones = TonalExtractor()
     tones.push(samples)
     features = require_finite("features", extract(samples))
@@ -156,8 +157,8 @@ def _found(samples: np.ndarray) -> _Found:
     activation = require_finite("network", default_net()(features.log_bands))
     require_finite("preview", preview_beats(features, activation))
     duration_s = len(samples) / SECOND
-    audible = sounding(silences(features.envelopes, duration_s), duration_s)
-    rhythm = find_rhythm(features, tonal, activation, essentia={}, sounding=audible)
+    audible = find_audible(find_silences(features.envelopes, duration_s), duration_s)
+    rhythm = find_rhythm(features, tonal, activation, essentia={}, audible=audible)
     require_finite("rhythm", rhythm)
     downbeats = rhythm.beats[rhythm.bars.is_downbeat]
     require_finite("sections", find_sections(features, tonal, downbeats, duration_s, electronic=True))
@@ -170,8 +171,8 @@ def test_no_stage_gives_numbers_that_are_not_finite(song: list[Piece]) -> None:
     """Silence, DC, clipping, impulses, noise and the faintest signals, of any length: finite, no silent beats."""
     samples = np.concatenate([_piece(*piece) for piece in song])
     found = _found(samples if len(samples) else np.zeros(1, np.float32))
-    readings = [found.rhythm.beats, *(other.beats for other in found.rhythm.alternatives)]
-    assert all(found.sounding.covers(times).all() for times in readings)
+    interpretations = [found.rhythm.beats, *(other.beats for other in found.rhythm.alternatives)]
+    assert all(found.audible.covers(times).all() for times in interpretations)
     assert len(found.rhythm.tempo_curve) <= len(found.rhythm.beats)
 
 
@@ -186,7 +187,7 @@ def test_running_means_survive_silence_after_music(music: int, silence: int, lev
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_check_names_the_stage_and_the_field(bad: float) -> None:
-    """Whatever holds the number, the error says which stage gave it and in which field, also after pickling."""
+    """The error names the stage and the field, also after pickling."""
     samples = np.ones(3, np.float32)
     samples[1] = bad
     for result in (samples, [(bad,)], {"a": samples}):
@@ -201,8 +202,8 @@ def test_check_names_the_stage_and_the_field(bad: float) -> None:
     assert require_finite("any", whole) is whole
 
 
-def test_stage_that_errs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A number that is not finite ends the analysis where it was made, not in the JSON of the map."""
+def test_stage_with_a_bad_number_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number that is not finite ends the analysis in its stage, not when the JSON of the map is written."""
     section = Section(0.0, 3.0, "section", np.nan)
     monkeypatch.setattr(pipeline, "find_sections", lambda *_, **__: [section])
     with pytest.raises(NotFiniteError, match="'sections' gave a number that is not finite: energy"):
@@ -212,7 +213,7 @@ def test_stage_that_errs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_tracker_that_answers_nan_gave_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer of Essentia that is not finite counts as none, as one that it refuses does."""
-    monkeypatch.setitem(trackers._MEASURES, "danceability", lambda *_: np.nan)
-    found = trackers.track([songs.song(songs.steady(120, 6))], ("danceability",))
+    """A result of Essentia that is not finite counts as none, as when it raises."""
+    monkeypatch.setitem(essentia._MEASURES, "danceability", lambda *_: np.nan)
+    found = essentia.track([songs.song(songs.steady(120, 6))], ("danceability",))
     assert (found.failed, found.danceability) == (("danceability",), 0.0)

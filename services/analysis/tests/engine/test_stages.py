@@ -1,4 +1,4 @@
-"""The stages alone: each keeps its promise for whatever it is given."""
+"""Each stage of the engine alone, with many inputs."""
 
 import json
 import math
@@ -16,29 +16,22 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from k1_analysis.engine import (
-    Analysis,
-    activation,
-    agreement,
-    committee,
-    companion,
-    framing,
-    grid,
-    metrical_level,
-    rhythm,
-    sections,
-    tonal,
-    viterbi,
-)
+from k1_analysis.engine import Analysis
 from k1_analysis.engine import testing as songs
-from k1_analysis.engine.activation import default_net
-from k1_analysis.engine.activation_onnx import OnnxBeatNet
-from k1_analysis.engine.downbeats import Bars
-from k1_analysis.engine.features import extract, log_spectrogram
-from k1_analysis.engine.genesis_map import beat_milliseconds, milliseconds, seal
-from k1_analysis.engine.levels import Sounding
+from k1_analysis.engine.audio import framing, tonal
+from k1_analysis.engine.audio.features import extract, log_spectrogram
+from k1_analysis.engine.audio.levels import AudibleRange
+from k1_analysis.engine.beats import level_consistency, refinement, tempo_grid
+from k1_analysis.engine.beats.agreement import committee, scores
+from k1_analysis.engine.beats.alternatives import alternatives
+from k1_analysis.engine.beats.trackers import activation, forked_process, viterbi
+from k1_analysis.engine.beats.trackers.activation import default_net
+from k1_analysis.engine.beats.trackers.activation_onnx import OnnxBeatNet
+from k1_analysis.engine.output.genesis_map import beat_milliseconds, milliseconds, with_map_hash
+from k1_analysis.engine.output.rendering import plot_map, render_clicks, write_beats
 from k1_analysis.engine.presets import find_preset, presets
-from k1_analysis.engine.render import plot_map, render_clicks, write_beats
+from k1_analysis.engine.structure import sections
+from k1_analysis.engine.structure.bars import Bars
 from k1_contracts.genesis import GenesisMap
 
 PATIENCE_S = 120.0
@@ -48,25 +41,25 @@ beat_lists = st.lists(st.floats(0.3, 1.2), min_size=4, max_size=60).map(np.cumsu
 
 @given(beat_lists, beat_lists)
 @settings(max_examples=60)
-def test_agreement_is_what_mir_eval_says(reference: np.ndarray, estimate: np.ndarray) -> None:
+def test_agreement_equals_mir_eval(reference: np.ndarray, estimate: np.ndarray) -> None:
     """F-measure and Cemgil's score equal mir_eval's on any two sequences."""
     distances = np.abs(reference[:, None] - estimate)
-    assume((np.abs(distances - agreement.MATCH_WINDOW_S) > 1e-9).all())  # on its very edge rounding decides
-    assert agreement.f_measure(reference, estimate) == pytest.approx(
+    assume((np.abs(distances - scores.MATCH_WINDOW_S) > 1e-9).all())  # on its very edge rounding decides
+    assert scores.f_measure(reference, estimate) == pytest.approx(
         mir_eval.beat.f_measure(reference, estimate), abs=1e-9
     )
-    assert agreement.cemgil(reference, estimate) == pytest.approx(
+    assert scores.cemgil(reference, estimate) == pytest.approx(
         min(1.0, mir_eval.beat.cemgil(reference, estimate)[0]), abs=1e-9
     )
 
 
 @given(st.floats(0.3, 1.0), st.floats(-0.02, 0.02), st.integers(0, 1000))
 @settings(max_examples=30)
-def test_gain_and_continuity_are_what_mir_eval_says(period: float, shift: float, seed: int) -> None:
+def test_gain_and_continuity_agree_with_mir_eval(period: float, shift: float, seed: int) -> None:
     """On a jittered copy of a sequence, as trackers give, the other scores agree with mir_eval too."""
     reference = np.arange(6.0, 40.0, period)
     estimate = np.sort(reference + shift + np.random.default_rng(seed).normal(0, 0.01, len(reference)))
-    ours = agreement.compare(reference, estimate)
+    ours = scores.compare(reference, estimate)
     theirs = mir_eval.beat.continuity(reference, estimate)
     assert (ours.cml_c, ours.cml_t, ours.aml_c, ours.aml_t) == pytest.approx(theirs, abs=0.06)
     assert ours.information_gain == pytest.approx(
@@ -79,10 +72,10 @@ def test_gain_and_continuity_are_what_mir_eval_says(period: float, shift: float,
 def test_grid_survives_missing_and_jittered_beats(
     period: float, start: float, missing: set[int], seed: int
 ) -> None:
-    """Period within 0.1 %, whatever few beats are missing and however each is off by some milliseconds."""
+    """The period is within 0.1 %, although some beats are missing and all have errors of milliseconds."""
     kept = [index for index in range(60) if index not in missing]
     jitter = np.random.default_rng(seed).normal(0, 0.004, len(kept))
-    found = grid.fit_grid(np.sort(start + period * np.array(kept) + jitter))
+    found = tempo_grid.fit_grid(np.sort(start + period * np.array(kept) + jitter))
     assert found is not None
     assert found.period_s == pytest.approx(period, rel=1e-3)
     times = found.times(start, start + 59 * period)
@@ -90,8 +83,8 @@ def test_grid_survives_missing_and_jittered_beats(
     assert np.diff(times)[1:] == pytest.approx(found.period_s)
 
 
-def test_beats_move_to_where_the_network_hears_them() -> None:
-    """The network knows that a bowed note speaks late: its peak, not the onset's, gives the time."""
+def test_beats_move_to_the_peak_of_the_activation() -> None:
+    """A bowed note starts slowly, which the network has learned: its peak, not the onset's, gives the time."""
     rng = np.random.default_rng(5)
     beats = np.arange(2.0, 20.0, 0.5)
     frames = np.arange(2200) / 100
@@ -100,9 +93,9 @@ def test_beats_move_to_where_the_network_hears_them() -> None:
     silent = np.zeros_like(activation)
     attacks = np.zeros(6600, np.float32)
     rough = beats + rng.uniform(-0.01, 0.01, len(beats))
-    assert rhythm.refine(rough, activation, late, attacks) == pytest.approx(beats, abs=0.002)
-    assert rhythm.refine(beats, silent, late, attacks) == pytest.approx(beats + 0.025, abs=0.002)
-    assert rhythm.refine(rough, silent, silent, attacks) == pytest.approx(rough)
+    assert refinement.refine(rough, activation, late, attacks) == pytest.approx(beats, abs=0.002)
+    assert refinement.refine(beats, silent, late, attacks) == pytest.approx(beats + 0.025, abs=0.002)
+    assert refinement.refine(rough, silent, silent, attacks) == pytest.approx(rough)
 
 
 @pytest.mark.parametrize(("slow_s", "interval_s"), [(30.0, 0.72), (10.0, 0.36)])
@@ -115,40 +108,40 @@ def test_song_keeps_to_one_metrical_level(slow_s: float, interval_s: float) -> N
     model = viterbi.TempoModel(lowest_bpm=55, highest_bpm=190, inertia=200)
     free = viterbi.track_beats(activation, model)
     assert np.ptp(np.diff(free)) > 0.3
-    intervals = np.diff(metrical_level.settled(free, activation, model.inertia))
+    intervals = np.diff(level_consistency.keep_one_level(free, activation, model.inertia))
     assert intervals == pytest.approx(interval_s, rel=0.1)
 
 
 def test_fast_three_offers_its_bars_as_beats() -> None:
-    """Whoever feels a waltz, or a 6/8 read as one, in ones can switch to that."""
+    """For a waltz, or a 6/8, one beat per bar is among the alternatives."""
     beats = np.arange(0.5, 30.0, 0.37)
     activation = np.zeros(3100, np.float32)
     activation[np.round(beats * 100).astype(int)] = 1
-    readings = rhythm.alternatives(beats, activation, Sounding(0.0, 30.0, []), beats[::3])
-    assert [other.kind for other in readings] == ["half", "half", "double", "offbeat", "other"]
-    assert readings[-1].beats.tolist() == beats[::3].tolist()
+    interpretations = alternatives(beats, activation, AudibleRange(0.0, 30.0, []), beats[::3])
+    assert [other.kind for other in interpretations] == ["half", "half", "double", "offbeat", "other"]
+    assert interpretations[-1].beats.tolist() == beats[::3].tolist()
 
 
 def test_grid_is_refused_where_the_tempo_drifts() -> None:
-    """A drummer's drift of some per cent is no machine's grid."""
-    assert grid.fit_grid(np.cumsum(60 / (120 + 6 * np.sin(np.arange(80) / 12)))) is None
+    """A drummer's drift of some per cent gives no constant grid."""
+    assert tempo_grid.fit_grid(np.cumsum(60 / (120 + 6 * np.sin(np.arange(80) / 12)))) is None
 
 
 def test_grid_is_refused_where_sure_beats_leave_it_for_a_while() -> None:
-    """Sixteen beats 40 ms late are a drift if they are clearly heard; else the tracker lost its way."""
+    """Sixteen beats 40 ms late are a drift if their activation is high; otherwise the tracker erred."""
     beats = 0.5 * np.arange(120)
     beats[60:84] += 0.04
-    found = grid.fit_grid(beats)
+    found = tempo_grid.fit_grid(beats)
     assert found is not None
-    assert found.strays(beats, np.ones(120, bool))
-    assert not found.strays(beats, (np.arange(120) < 60) | (np.arange(120) >= 84))
-    assert not found.strays(beats[:70], np.ones(70, bool))
+    assert found.drifts(beats, np.ones(120, bool))
+    assert not found.drifts(beats, (np.arange(120) < 60) | (np.arange(120) >= 84))
+    assert not found.drifts(beats[:70], np.ones(70, bool))
 
 
 @given(st.lists(st.floats(-1, 100), max_size=80))
-def test_rising_always_rises(times: list[float]) -> None:
-    """Whatever goes in, beats come out in order, apart, and not before zero."""
-    beats = rhythm.rising(np.array(times))
+def test_sorted_beats_always_rise(times: list[float]) -> None:
+    """Beats are in order, apart from each other, and not before zero."""
+    beats = refinement.sorted_beats(np.array(times))
     assert (beats >= 0).all()
     assert (np.diff(beats) >= 0.05 - 1e-9).all()
     assert len(set(beat_milliseconds(beats))) == len(beats)
@@ -273,7 +266,7 @@ def test_the_drop_is_where_the_bass_comes_back() -> None:
 
 
 def test_unchanging_music_is_one_section() -> None:
-    """A groove that only goes on has no boundaries, with bars and without."""
+    """A groove that only continues has no boundaries, with bars and without."""
     beats = songs.steady(120.0, 40.0)
     samples = songs.song(beats)
     assert len(_sections(samples, beats[::4])) == 1
@@ -282,15 +275,15 @@ def test_unchanging_music_is_one_section() -> None:
 
 
 @pytest.mark.parametrize("frames", [1, 2, 7, 600])
-def test_network_answers_any_length(frames: int) -> None:
+def test_network_accepts_any_length(frames: int) -> None:
     """Probabilities for every frame, however few."""
     activation = default_net()(np.zeros((frames, 82), np.float32))
     assert activation.shape == (frames, 2)
     assert ((activation > 0) & (activation < 1)).all()
 
 
-def test_network_answers_a_long_song_as_a_whole() -> None:
-    """Answered segment by segment, every frame gets what it gets with all of the song around it."""
+def test_network_computes_a_long_song_as_a_whole() -> None:
+    """The output of the segments equals the output for the whole song."""
     net = default_net()
     log_bands = np.random.default_rng(0).uniform(0, 2, (activation._SEGMENT + 3000, 82)).astype(np.float32)
     whole = net._segment(log_bands, activation._song_scale(log_bands), 0, len(log_bands))
@@ -300,10 +293,10 @@ def test_network_answers_a_long_song_as_a_whole() -> None:
 @given(st.lists(st.integers(0, 300), max_size=8), st.integers(1, 3))
 @settings(max_examples=30)
 def test_rows_come_back_as_they_were_appended(sizes: list[int], columns: int) -> None:
-    """Whatever the blocks, also beyond the room that was made at first."""
+    """Whatever the blocks, also beyond the initial capacity."""
     rows = np.arange(sum(sizes) * columns, dtype=np.float32).reshape(-1, columns)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(framing, "_ROOM", 100)
+        patch.setattr(framing, "_INITIAL_ROWS", 100)
         buffer = framing.RowBuffer(columns)
         for block in np.split(rows, np.cumsum(sizes)):
             buffer.append(block)
@@ -319,7 +312,7 @@ def test_onnx_runtime_gives_the_same_numbers() -> None:
 
 
 def test_naming_the_engine_is_cheap() -> None:
-    """Whoever only asks for version, configuration or errors loads none of the libraries that analyse."""
+    """Importing version, configuration or errors loads none of the large libraries."""
     program = (
         "import sys\nfrom k1_analysis.engine import ENGINE, EngineError, Limits, analysis_config, find_preset\n"
         "analysis_config('edm')\n"
@@ -327,24 +320,24 @@ def test_naming_the_engine_is_cheap() -> None:
         "from k1_analysis.engine import Analysis, analyse_file, warm_up\n"
         "print('scipy' in sys.modules)\n"
     )
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
-    assert said.stdout.split("\n")[:2] == ["[]", "True"]
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+    assert output.stdout.split("\n")[:2] == ["[]", "True"]
 
 
 def test_committee_follows_the_majority() -> None:
     """Three that agree outweigh one that does not; the independent member is of another family."""
     beats = np.arange(6.0, 60.0, 0.5)
     stray = np.cumsum(np.random.default_rng(3).uniform(0.3, 0.9, 90))
-    verdict = committee.deliberate(
+    committee_result = committee.choose_member(
         {"net": stray, "onsets": beats, "degara": beats + 0.004, "multifeature": beats}
     )
-    assert verdict.chosen in {"onsets", "degara", "multifeature"}
-    assert verdict.agreement > verdict.gain["net"]
-    assert committee.deliberate({"net": np.empty(0), "onsets": np.empty(0)}).chosen is None
+    assert committee_result.chosen in {"onsets", "degara", "multifeature"}
+    assert committee_result.agreement > committee_result.gain["net"]
+    assert committee.choose_member({"net": np.empty(0), "onsets": np.empty(0)}).chosen is None
 
 
 def test_every_preset_is_whole() -> None:
-    """Six names lead to five presets, and their sections are labels that the map knows."""
+    """Six names lead to five presets, and their sections are labels of the map."""
     assert set(presets()) == {"edm", "rock", "orchestral", "jazz", "hiphop"}
     assert find_preset("edm_high_energy") == find_preset("edm")
     for preset in presets().values():
@@ -359,48 +352,53 @@ def test_milliseconds_have_one_decimal(seconds: float) -> None:
     assert rounded == round(rounded, 1)
 
 
-def test_seal_ignores_only_what_it_says() -> None:
+def test_map_hash_ignores_only_the_timestamp() -> None:
     """The hash changes with the content and not with the timestamp."""
 
     def digest(name: str, at: str) -> str:
         metadata = {"filename": name, "timestamp_utc": at, "hashes": {"audio_sha256": "a", "map_sha256": ""}}
-        return json.loads(seal({"metadata": metadata, "layers": {}}))["metadata"]["hashes"]["map_sha256"]
+        return json.loads(with_map_hash({"metadata": metadata, "layers": {}}))["metadata"]["hashes"][
+            "map_sha256"
+        ]
 
     assert digest("a", "1") == digest("a", "2") != digest("b", "1")
 
 
 def test_signature_of_compound_time() -> None:
-    """Two beats a bar that fall into three are six eighths; sevens are counted in eighths too."""
+    """Two beats that divide into three are 6/8; seven beats are 7/8."""
     nothing = np.zeros(0, bool)
     assert Bars(nothing, 7, compound=False, score=0).time_signature == "7/8"
     assert Bars(nothing, 2, compound=True, score=0).time_signature == "6/8"
     assert Bars(nothing, 2, compound=False, score=0).time_signature == "2/4"
 
 
-def test_companion_returns_raises_and_times_out() -> None:
+def test_forked_process_returns_raises_and_times_out() -> None:
     """A result comes back; an exception, a crash and a hang become one error, and no process stays."""
-    with companion.Companion(lambda: list(range(100_000))) as good:
+    with forked_process.ForkedProcess(lambda: list(range(100_000))) as good:
         assert len(good.result(PATIENCE_S)) == 100_000
     with (
-        companion.Companion(lambda: 1 // 0) as bad,
-        pytest.raises(companion.CompanionError, match="ZeroDivision"),
+        forked_process.ForkedProcess(lambda: 1 // 0) as bad,
+        pytest.raises(forked_process.ForkedProcessError, match="ZeroDivision"),
     ):
         bad.result(PATIENCE_S)
     with (
-        companion.Companion(lambda: os.kill(os.getpid(), signal.SIGKILL)) as crashed,
-        pytest.raises(companion.CompanionError, match="died"),
+        forked_process.ForkedProcess(lambda: os.kill(os.getpid(), signal.SIGKILL)) as crashed,
+        pytest.raises(forked_process.ForkedProcessError, match="died"),
     ):
         crashed.result(PATIENCE_S)
-    with companion.Companion(signal.pause) as hung, pytest.raises(companion.CompanionError, match="within"):
+    with (
+        forked_process.ForkedProcess(signal.pause) as hung,
+        pytest.raises(forked_process.ForkedProcessError, match="within"),
+    ):
         hung.result(0.1)
     assert hung.pid is None
 
 
-def test_companion_dies_with_its_parent() -> None:
-    """A parent killed without a chance to clean up leaves no grandchild behind."""
+def test_forked_process_dies_with_its_parent() -> None:
+    """The fork ends when its parent is killed."""
     program = (
-        "import signal\nfrom k1_analysis.engine.companion import Companion\n"
-        "companion = Companion(signal.pause)\nprint(companion.pid, flush=True)\nsignal.pause()\n"
+        "import signal\nfrom k1_analysis.engine.beats.trackers.forked_process import ForkedProcess\n"
+        "child = ForkedProcess(signal.pause)\nprint(child.pid, flush=True)\nsignal.pause()\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
@@ -415,7 +413,7 @@ def test_companion_dies_with_its_parent() -> None:
 
 
 def _runs(pid: int) -> bool:
-    """Whether there is this process, and it is more than an entry that nobody has waited for."""
+    """Return whether this process exists and is not a zombie."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except (FileNotFoundError, ProcessLookupError):
@@ -446,10 +444,10 @@ def test_pictures_clicks_and_beats(tmp_path: Path, house: Path, house_analysis: 
     ],
     ids=["full opening", "rising parts", "no drop after the opening"],
 )
-def test_labels_tell_an_opening_a_breakdown_and_a_build_apart(
+def test_labels_of_an_opening_a_breakdown_and_a_build(
     bass_db: tuple[float, ...], rises_db: tuple[float, ...], energies: tuple[float, ...], labels: str
 ) -> None:
-    """What leads to the first drop is an intro however full; without bass only what rises is a build."""
+    """The part before the first drop is an intro, however full; without bass only a rising part is a build."""
     parts = [
         sections._Part(
             16.0 * i, 16.0 * i + 16, (bass, -20, -30), -12, 0.1, rise, False, np.ones(3, np.float32)

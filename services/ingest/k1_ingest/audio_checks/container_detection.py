@@ -2,8 +2,8 @@
 
 from typing import Final, Literal
 
+from k1_audio.containers.tags import Bytes, leading_end
 from k1_audio.kinds import find_kind
-from k1_audio.tags import Bytes, leading_end
 from k1_ingest.errors import unsupported_format
 
 Container = Literal["mp3", "mp2", "wav", "flac", "ogg", "m4a", "aiff"]

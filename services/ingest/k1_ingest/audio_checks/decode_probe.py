@@ -6,7 +6,7 @@ from typing import Final
 
 from av.error import FFmpegError
 
-from k1_audio.reading import AudioReader, ReadError
+from k1_audio.reader import AudioReader, ReadError
 from k1_audio.survey import FORMATS
 from k1_ingest.audio_checks.audio_info import AudioInfo, ProbeJob
 

@@ -1,0 +1,85 @@
+"""Other interpretations of the beats: half tempo, double tempo, the offbeats and one beat a bar, each with a score."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from k1_analysis.engine.audio.framing import FRAME_RATE_HZ, Floats, Seconds
+from k1_analysis.engine.audio.levels import AudibleRange
+from k1_analysis.engine.audio.times import nearest, strength_at
+from k1_analysis.engine.beats.tempo import tempo
+from k1_analysis.engine.presets import Preset
+
+AlternativeKind = Literal["half", "double", "offbeat", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another interpretation of the same pulse. `score`, 0..1, can be compared with that of the main one."""
+
+    kind: AlternativeKind
+    beats: Seconds
+    score: float
+
+
+def double_beats(beats: Seconds) -> Seconds:
+    """Return the beats and the middle of each interval."""
+    return np.interp(np.arange(0, len(beats) - 0.5, 0.5), np.arange(len(beats)), beats)
+
+
+def interpretation_score(beats: Seconds, activation: Floats) -> float:
+    """Return 0..1: harmonic mean of the activation at the beats and the share of all activation near them."""
+    if not len(beats):
+        return 0.0
+    precision = float(strength_at(beats, activation).mean())
+    frames = np.flatnonzero(activation > 0.05)  # noqa: PLR2004  the network's noise floor
+    total = float(activation[frames].sum())
+    if not len(frames) or total <= 0:
+        return 0.0
+    times = frames / FRAME_RATE_HZ
+    explained = np.abs(times - beats[nearest(beats, times)]) <= 0.035  # noqa: PLR2004  three frames
+    recall = float(activation[frames][explained].sum()) / total
+    return 2 * precision * recall / max(1e-9, precision + recall)
+
+
+def interpretations(beats: Seconds) -> list[tuple[AlternativeKind, Seconds]]:
+    """Return half tempo (both phases), double tempo and the offbeats; nothing for fewer than four beats."""
+    if len(beats) < 4:  # noqa: PLR2004  half of it must still be a pulse
+        return []
+    double = double_beats(beats)
+    return [("half", beats[::2]), ("half", beats[1::2]), ("double", double), ("offbeat", double[1::2])]
+
+
+def alternatives(
+    beats: Seconds, activation: Floats, audible: AudibleRange, bar_lines: Seconds | None = None
+) -> list[Alternative]:
+    """Return the other interpretations of the beats, each scored on the activation.
+
+    Args:
+        beats: rising times in seconds.
+        activation: (T,) probability of a beat in each frame.
+        audible: when the song sounds; there are no beats in its silences.
+        bar_lines: downbeats of a song whose bars may be felt as one beat each: a fast three, which sounds the
+            same in 3/4 and in 6/8.
+    """
+    found = interpretations(beats)
+    if found and bar_lines is not None:
+        found.append(("other", bar_lines))
+    kept = [Alternative(kind, times[audible.covers(times)], 0.0) for kind, times in found]
+    return [replace(other, score=interpretation_score(other.beats, activation)) for other in kept]
+
+
+def at_expected_level(beats: Seconds, activation: Floats, preset: Preset | None) -> Seconds:
+    """Return the beats, or their half or double if only that fits the preset's tempo range."""
+    if preset is None or _fits(beats, preset):
+        return beats
+    fitting = [
+        times for kind, times in interpretations(beats) if kind in {"half", "double"} and _fits(times, preset)
+    ]
+    return max(fitting, key=lambda times: interpretation_score(times, activation), default=beats)
+
+
+def _fits(beats: Seconds, preset: Preset) -> bool:
+    low, high = preset.tempo_bpm
+    return low <= tempo(beats) <= high

@@ -1,0 +1,106 @@
+"""Computes tempo: median, curve and stability, and the tempi of a song with several, such as a mix of songs.
+
+The median over a mix would be the tempo of none of its songs.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from k1_analysis.engine.audio.framing import Seconds
+
+SAME_TEMPO = 0.04
+_TEMPO_BEATS = 8
+
+LOCAL_BEATS = 8
+"""Number of intervals over which the local tempo is taken."""
+STEADY = 0.01
+"""The local tempi of a steady stretch differ by less than this share. Those of people who play differ by more."""
+SHORTEST_S = 15.0
+"""The shortest steady stretch that counts."""
+OTHER_TEMPO = 0.015
+"""Adjacent stretches that differ by less have one tempo, or belong to a gradual change."""
+MIN_SHARE = 0.75
+"""Share of the song in steady stretches from which it counts as a song with several tempi."""
+
+
+def tempo(beats: Seconds) -> float:
+    """Return the beats per minute from the median interval; 0 without an interval."""
+    return float(60 / np.median(np.diff(beats))) if len(beats) > 1 else 0.0
+
+
+def tempo_curve(beats: Seconds) -> Seconds:
+    """Return (N, 2): time in seconds and local tempo at every fourth beat, over the _TEMPO_BEATS around it."""
+    if len(beats) < 2:  # noqa: PLR2004  an interval needs two beats
+        return np.empty((0, 2))
+    centres = np.arange(0, len(beats), 4)
+    first = (centres - _TEMPO_BEATS // 2).clip(0)
+    last = (centres + _TEMPO_BEATS // 2).clip(max=len(beats) - 1)
+    return np.stack([beats[centres], 60 * (last - first) / (beats[last] - beats[first])], axis=1)
+
+
+def tempo_stability(beats: Seconds) -> float:
+    """Return the share of the intervals within 4 % of the median interval."""
+    if len(beats) < 2:  # noqa: PLR2004  an interval needs two beats
+        return 0.0
+    intervals = np.diff(beats)
+    return float(np.mean(np.abs(intervals / np.median(intervals) - 1) <= SAME_TEMPO))
+
+
+@dataclass(frozen=True, slots=True)
+class SteadyStretch:
+    """A part of a song that keeps one tempo."""
+
+    bpm: float
+    seconds: float
+
+
+def steady_stretches(beats: Seconds) -> list[SteadyStretch]:
+    """Return the steady stretches of a song with several tempi, in order; none for any other song.
+
+    Args:
+        beats: rising times in seconds, continued through silences.
+    """
+    periods = (beats[LOCAL_BEATS:] - beats[:-LOCAL_BEATS]) / LOCAL_BEATS
+    stretches: list[SteadyStretch] = []
+    steady = first = 0
+    while first < len(periods):
+        past = _end_of_run(periods, first)
+        seconds = float(beats[past + LOCAL_BEATS - 1] - beats[first])
+        if seconds < SHORTEST_S:
+            first += 1
+            continue
+        # The outer windows reach into the neighbours' tempo.
+        inner = beats[first + LOCAL_BEATS // 2 : past + LOCAL_BEATS // 2]
+        stretches.append(SteadyStretch(60 * (len(inner) - 1) / float(inner[-1] - inner[0]), seconds))
+        steady, first = steady + past - first, past
+    changes = [abs(after.bpm / before.bpm - 1) for before, after in pairwise(stretches)]
+    several = bool(changes) and min(changes) >= OTHER_TEMPO and steady >= MIN_SHARE * len(periods)
+    return stretches if several else []
+
+
+def distinct_tempi(stretches: list[SteadyStretch]) -> tuple[float, ...]:
+    """Return each tempo once, in order of appearance."""
+    tempi: list[float] = []
+    for stretch in stretches:
+        if all(abs(stretch.bpm / known - 1) >= OTHER_TEMPO for known in tempi):
+            tempi.append(stretch.bpm)
+    return tuple(tempi)
+
+
+def main_tempo(stretches: list[SteadyStretch]) -> float | None:
+    """Return the tempo that lasts longest in all; None without stretches."""
+    lasting = {
+        bpm: sum(each.seconds for each in stretches if abs(each.bpm / bpm - 1) < OTHER_TEMPO)
+        for bpm in distinct_tempi(stretches)
+    }
+    return max(lasting, key=lasting.__getitem__, default=None)
+
+
+def _end_of_run(periods: Seconds, first: int) -> int:
+    """Return one past the last of the periods from `first` that differ by less than STEADY."""
+    run = periods[first:]
+    spread = np.maximum.accumulate(run) / np.minimum.accumulate(run)
+    beyond = spread > 1 + STEADY
+    return first + (int(beyond.argmax()) if beyond.any() else len(run))

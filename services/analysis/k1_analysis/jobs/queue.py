@@ -1,0 +1,92 @@
+"""The queue of waiting jobs: one durable (lane) for each priority, the highest read first.
+
+A slot requests a job only when it is idle, so a waiting job stays available to every other worker. `take` sends
+one request without waiting to each lane in turn. Between two rounds it sleeps until a new job is announced.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from opentelemetry import propagate
+
+from k1_contracts import streams, subjects
+from k1_contracts.durables import ANALYSIS_LANES, Durable
+from k1_contracts.messages.analysis import AnalysisJob
+from k1_platform.processes.tasks import is_set_within
+
+_POLL_INTERVAL_S: Final = 1.0
+"""Redelivered and redriven jobs are not announced, so the lanes are polled too."""
+_REQUEST: Final = json.dumps({"batch": 1, "no_wait": True}).encode()
+_REQUEST_TIMEOUT_S: Final = 2.0
+
+
+@dataclass(frozen=True)
+class JobQueue:
+    """Takes jobs one at a time; all slots of one worker share it."""
+
+    client: Client
+    jetstream: JetStreamContext
+    _announced: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _one_poller: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+
+    @asynccontextmanager
+    async def subscribed(self) -> AsyncGenerator[None]:
+        """Receive announcements of new jobs while this context lasts."""
+        subscription = await self.client.subscribe(subjects.ANALYSIS_JOBS_ANY, cb=self._on_announced)
+        try:
+            yield
+        finally:
+            with suppress(NatsError):
+                await subscription.unsubscribe()
+
+    async def _on_announced(self, _: Msg) -> None:
+        self._announced.set()
+
+    async def take(self) -> Msg:
+        """Wait for a job and return its message."""
+        async with self._one_poller:
+            while True:
+                self._announced.clear()
+                for lane in ANALYSIS_LANES:
+                    message = await self._next_of(lane)
+                    if message is not None:
+                        return message
+                await is_set_within(self._announced, _POLL_INTERVAL_S)
+
+    async def _next_of(self, lane: Durable) -> Msg | None:
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{lane.stream}.{lane.name}"
+        try:
+            # A stream delivers under the message's own subject, which only an inbox of its own receives.
+            message = await self.client.request(subject, _REQUEST, timeout=_REQUEST_TIMEOUT_S, old_style=True)
+        except (NatsError, TimeoutError, OSError):
+            # The broker is away. The pause after this round is the pause before the next try.
+            return None
+        # An empty lane replies with a status instead of a message.
+        is_job = (message.reply or "").startswith("$JS.ACK.")
+        return message if is_job else None
+
+    async def depth(self) -> int:
+        """Return the number of waiting jobs."""
+        lanes = [self.jetstream.consumer_info(lane.stream, lane.name) for lane in ANALYSIS_LANES]
+        return sum((info.num_pending or 0) for info in await asyncio.gather(*lanes))
+
+
+async def enqueue(jetstream: JetStreamContext, job: AnalysisJob) -> None:
+    """Put a job on the lane of its priority, in the caller's trace; the same job twice is stored once."""
+    headers = {"Nats-Msg-Id": job.job_id}
+    propagate.inject(headers)
+    await jetstream.publish(
+        subjects.analysis_job(job.priority),
+        job.to_json(),
+        stream=streams.ANALYSIS_WORK,
+        headers=headers,
+        timeout=5,
+    )

@@ -1,0 +1,96 @@
+"""Runs graphs on request: reads the map, runs the graph in a worker process, and stores the results."""
+
+import asyncio
+import json
+import logging
+import tempfile
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from k1_analysis.artefacts import MANIFEST, content_type
+from k1_analysis.shows.show import GraphRun, show_identity
+from k1_analysis.shows.tasks import MAP_NAME, GraphRunTask
+from k1_contracts.messages.graphs import GraphSimulated, SimulateGraph
+from k1_platform.nats.rpc import QueryError
+from k1_platform.processes.threads import in_thread
+from k1_platform.processes.worker_pool import WorkerPool
+from k1_platform.processes.worker_process import WorkerFailedError, WorkError
+from k1_platform.storage.objects import ObjectNotFoundError, ObjectStore
+
+_BUSY: Final = 503
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class GraphSimulator:
+    """Responds to SimulateGraph. The same map and graph run once: their files are stored under the hash of both."""
+
+    objects: ObjectStore
+    pool: WorkerPool
+
+    async def simulate(self, query: SimulateGraph) -> GraphSimulated:
+        """Return the reports and the files of the graph run with the map.
+
+        Raises:
+            AnswerError: the map is missing or differs, or the run failed.
+            TransientError: the object store failed.
+        """
+        prefix = run_prefix(query)
+        try:
+            stored = await self.objects.get_bytes(f"{prefix}/{MANIFEST}")
+        except ObjectNotFoundError:
+            return await self._run(query, prefix)
+        return GraphSimulated.model_validate_json(stored)
+
+    async def _run(self, query: SimulateGraph, prefix: str) -> GraphSimulated:
+        with tempfile.TemporaryDirectory(prefix="k1-graph-") as folder:
+            scratch = Path(folder)
+            genesis = scratch / MAP_NAME
+            await self._fetch_map(query, genesis)
+            run = await self._run_in_worker(GraphRunTask(genesis, query.graph, scratch))
+            await asyncio.gather(
+                *(
+                    self.objects.put_bytes(
+                        f"{prefix}/{file.name}", (scratch / file.name).read_bytes(), content_type(file.name)
+                    )
+                    for file in run.files
+                )
+            )
+        simulated = GraphSimulated(
+            executor_scale=run.scale,
+            visual_report=run.visual,
+            files=[file.stored(prefix) for file in run.files],
+        )
+        # Last: a stored manifest means that all files that it names are stored.
+        await self.objects.put_bytes(f"{prefix}/{MANIFEST}", simulated.to_json(), "application/json")
+        return simulated
+
+    async def _fetch_map(self, query: SimulateGraph, path: Path) -> None:
+        try:
+            data = await self.objects.get_bytes(query.genesis_key)
+        except ObjectNotFoundError as error:
+            message = "The map is no longer in the object store; analyse the song again."
+            raise QueryError("artefact_missing", message, 404) from error
+        if sha256(data).hexdigest() != query.genesis_sha256:
+            message = "The map in the object store is not the one that was analysed; analyse the song again."
+            raise QueryError("artefact_differs", message, 409)
+        await in_thread(path.write_bytes, data)
+
+    async def _run_in_worker(self, task: GraphRunTask) -> GraphRun:
+        try:
+            return await self.pool.run(task)
+        except WorkError as error:
+            _log.exception("a graph run failed", extra={"trace": error.trace})
+            raise QueryError("simulation_failed", f"The graph cannot be run: {error}", 422) from error
+        except WorkerFailedError as error:
+            message = f"The simulation ended early: {error}. Try again, or with a smaller graph."
+            raise QueryError("simulation_failed", message, _BUSY) from error
+
+
+def run_prefix(query: SimulateGraph) -> str:
+    """Return the prefix of the files of this run. The graph's `meta` is left out: it does not affect the show."""
+    graph = query.graph.model_dump(mode="json", exclude={"meta": True, "nodes": {"__all__": {"meta"}}})
+    identity = json.dumps([query.genesis_sha256, graph, show_identity()], sort_keys=True)
+    return f"runs/{sha256(identity.encode()).hexdigest()}"

@@ -1,0 +1,224 @@
+"""Metrical level, accents and tempi of songs that earlier versions analysed wrongly, and the warnings about doubt."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from k1_analysis import engine
+from k1_analysis.engine import testing as songs
+from k1_analysis.engine.audio.features import Features, extract
+from k1_analysis.engine.audio.tonal import TonalExtractor
+from k1_analysis.engine.beats import metrical_level, tempo
+from k1_analysis.engine.beats.agreement.consensus import consensus, level_in_doubt
+from k1_analysis.engine.beats.agreement.scores import f_measure
+from k1_analysis.engine.structure import bars
+
+
+def _analysed(folder: Path, samples: np.ndarray) -> engine.Analysis:
+    return engine.analyse_file(songs.write(folder / "song.wav", samples), filename="song.wav")
+
+
+def _codes(analysis: engine.Analysis) -> set[str]:
+    return {warning.code for warning in analysis.warnings}
+
+
+def test_slow_metronome_is_not_doubled(tmp_path: Path) -> None:
+    """Sixty clicks a minute are 60 BPM, and each click is a beat."""
+    clicks = songs.steady(60.0, 25.0, 0.5)
+    genesis = _analysed(tmp_path, songs.metronome(clicks, 26.0)).genesis
+    assert genesis.global_metrics.bpm == pytest.approx(60, abs=0.1)
+    assert f_measure(clicks, np.array(genesis.layers.rhythm.beat_grid_ms) / 1000) > 0.95
+
+
+@pytest.mark.parametrize(("bpm", "accented"), [(128.0, 4), (150.0, 3)])
+def test_accent_of_a_metronome_begins_the_bar(tmp_path: Path, bpm: float, accented: int) -> None:
+    """The higher and louder click is the downbeat, and gives the meter."""
+    clicks = songs.steady(bpm, 20.0, 0.5)
+    genesis = _analysed(tmp_path, songs.metronome(clicks, 21.0, accented)).genesis
+    assert genesis.global_metrics.time_signature == f"{accented}/4"
+    found = np.array(genesis.layers.rhythm.downbeat_ms) / 1000
+    assert f_measure(clicks[::accented], found) > 0.95
+
+
+def test_backbeat_is_no_accent() -> None:
+    """Alternating kick and snare, or too few clicks for four bars, are not accents."""
+    beats = songs.steady(120.0, 19.0, 0.5)
+    backbeat = extract(songs.drums(120.0, 20.0, kick=(0, 2), snare=(1, 3), hats=2)).log_bands
+    clicks = extract(songs.metronome(beats, 20.0)).log_bands
+    numbers = np.arange(len(beats))
+    assert not bars.find_accents(beats, numbers, backbeat).any()
+    assert bars.find_accents(beats, numbers, clicks).tolist() == (numbers % 4 == 0).tolist()
+    assert not bars.find_accents(beats[:6], numbers[:6], clicks).any()
+
+
+@given(st.integers(2, 60), st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_meter_needs_four_of_its_bars(count: int, seed: int) -> None:
+    """However the beats sound, a meter other than four needs a song with four of its bars."""
+    samples = 0.3 * np.random.default_rng(seed).standard_normal(int((0.12 * count + 0.2) * songs.RATE))
+    samples = samples.astype(np.float32)
+    features, tones = extract(samples), TonalExtractor()
+    tones.push(samples)
+    beats = 0.1 + 0.12 * np.arange(count)
+    activation = np.random.default_rng(seed).random(len(features.log_bands)).astype(np.float32)
+    found = bars.find_bars(beats, features, tones.finish(), activation)
+    assert found.beats_per_bar == 4 or count >= 4 * found.beats_per_bar
+
+
+def test_drum_and_bass_passes_although_others_count_in_half(tmp_path: Path) -> None:
+    """Every beat is right, and kick and snare alternate: an independent tracker at half the tempo agrees."""
+    analysis = _analysed(tmp_path, songs.drums(174.0, 20.0, kick=(0, 2.5), snare=(1, 3), hats=2))
+    metrics = analysis.genesis.global_metrics
+    assert metrics.bpm == pytest.approx(174, abs=0.2)
+    independent = analysis.metrics["independent_tracker"]
+    assert analysis.metrics["tracker_bpm"][independent] == pytest.approx(87, abs=2)
+    assert metrics.f_measure > 0.95
+    assert _codes(analysis) == set()
+
+
+def test_ballad_with_busy_hats_is_not_doubled(tmp_path: Path) -> None:
+    """Sixteenths of the hats are not beats: kick and snare alternate at 62 BPM."""
+    metrics = _analysed(
+        tmp_path, songs.drums(62.0, 30.0, kick=(0, 2), snare=(1, 3), hats=4)
+    ).genesis.global_metrics
+    assert metrics.bpm == pytest.approx(62, abs=0.1)
+    assert metrics.f_measure > 0.95
+
+
+def test_half_time_groove_is_in_doubt(tmp_path: Path) -> None:
+    """A kick and a snare in a bar at 142 BPM may be 71: the trackers' agreement alone does not pass the gate."""
+    analysis = _analysed(tmp_path, songs.drums(142.0, 25.0, kick=(0,), snare=(2,), hats=2))
+    metrics = analysis.genesis.global_metrics
+    assert metrics.bpm == pytest.approx(142, abs=0.2)
+    assert metrics.f_measure < 0.8
+    assert metrics.confidence is not None
+    assert metrics.confidence < 0.9
+    assert metrics.tempo_confidence <= 0.5
+    assert _codes(analysis) == {"level_in_doubt"}
+    assert "71.0 BPM" in analysis.warnings[0].message
+
+
+def _halves(
+    samples: np.ndarray, beats: np.ndarray, activation: float = 1.0
+) -> tuple[metrical_level.AlternateBeats, Features]:
+    features = extract(samples.astype(np.float32))
+    return metrical_level.compare_alternate_beats(
+        beats, features, np.full(len(features.onsets), activation, np.float32)
+    ), features
+
+
+FAST = songs.steady(124.0, 28.0, 0.5)
+BALLAD = songs.drums(62.0, 29.0, kick=(0, 2), snare=(1, 3), hats=4)
+ROCK = songs.drums(124.0, 29.0, kick=(0, 2), snare=(1, 3), hats=2)
+
+
+@pytest.mark.parametrize(
+    ("samples", "beats", "kept"),
+    [
+        (BALLAD, FAST, FAST[::2]),
+        (ROCK, FAST, FAST),
+        (BALLAD, FAST[:12], FAST[:12]),
+        (songs.drums(72.0, 29.0, kick=(0, 2), snare=(1, 3), hats=4), songs.steady(144.0, 28.0, 0.5), None),
+        (songs.metronome(FAST[::2], 29.0), FAST, FAST[::2]),
+        (songs.metronome(FAST[1::2], 29.0), FAST, FAST[1::2]),
+    ],
+    ids=[
+        "ballad",
+        "rock",
+        "too short",
+        "half-time groove",
+        "silent between",
+        "silent between, from the second",
+    ],
+)
+def test_beats_without_a_drum_are_dropped(
+    samples: np.ndarray, beats: np.ndarray, kept: np.ndarray | None
+) -> None:
+    """Every other beat is dropped if it has no sound, or only cymbals in a slow song; other beats stay."""
+    features = extract(samples.astype(np.float32))
+    found = metrical_level.to_half_tempo(beats, features, np.ones(len(features.onsets), np.float32))
+    assert found.tolist() == (beats if kept is None else kept).tolist()
+
+
+def test_agreement_counts_only_at_a_certain_level() -> None:
+    """Half the tempo agrees with sure beats; doubtful ones score what they would if half of them were wrong."""
+    rock, rock_features = _halves(ROCK, FAST)
+    unsure, _ = _halves(ROCK, FAST, activation=0.3)
+    ballad, ballad_features = _halves(BALLAD, FAST)
+    assert (rock.equal, rock.uneven, unsure.equal, ballad.equal, ballad.uneven) == (
+        True,
+        False,
+        False,
+        False,
+        True,
+    )
+    assert level_in_doubt(FAST, ballad, compound=False)
+    assert not level_in_doubt(FAST, ballad, compound=True)
+    assert not level_in_doubt(FAST[::2], ballad, compound=False)
+
+    def agreement(
+        compared: metrical_level.AlternateBeats,
+        other: np.ndarray,
+        *,
+        doubtful: bool = False,
+        quiet: bool = False,
+    ) -> float:
+        return consensus(FAST, other, compared, doubtful=doubtful, quiet_between=quiet).f_measure
+
+    offbeat = FAST[:-1] + np.diff(FAST) / 2
+    assert agreement(rock, FAST[::2]) == pytest.approx(1, abs=0.02)
+    assert agreement(unsure, FAST[::2]) == pytest.approx(2 / 3, abs=0.02)
+    assert agreement(rock, offbeat) == 0
+    assert agreement(ballad, FAST, doubtful=True) == pytest.approx(2 / 3, abs=0.02)
+    double = np.sort(np.concatenate([FAST, offbeat]))
+    assert agreement(rock, double) == pytest.approx(2 / 3, abs=0.02)
+    assert agreement(rock, double, quiet=True) == pytest.approx(1, abs=0.02)
+    sure = np.ones(len(rock_features.onsets), np.float32)
+    assert metrical_level.quiet_between(FAST[::2], extract(songs.metronome(FAST[::2], 29.0)), sure)
+    assert metrical_level.quiet_between(FAST[::2], ballad_features, sure)
+    assert not metrical_level.quiet_between(FAST[::2], rock_features, sure)
+
+
+tempi = st.lists(st.sampled_from([90.0, 100.0, 112.0, 120.0, 128.0, 140.0, 174.0]), min_size=2, max_size=4)
+
+
+@given(tempi, st.integers(20, 40), st.integers(0, 99))
+@settings(max_examples=40)
+def test_a_mix_has_the_tempi_of_its_songs(bpms: list[float], seconds: int, seed: int) -> None:
+    """Songs one after the other: each tempo once and exact, and the one that lasts longest is a song's."""
+    bpms = [bpm for bpm, before in zip(bpms, [0.0, *bpms], strict=False) if bpm != before]
+    intervals = np.concatenate([np.full(int(seconds * bpm / 60), 60 / bpm) for bpm in bpms])
+    jitter = np.random.default_rng(seed).normal(0, 0.002, len(intervals) + 1)
+    stretches = tempo.steady_stretches(np.concatenate([[0], np.cumsum(intervals)]) + jitter)
+    if len(bpms) == 1:
+        assert stretches == []
+        return
+    found = tempo.distinct_tempi(stretches)
+    assert found == pytest.approx(tuple(dict.fromkeys(bpms)), rel=1e-3)
+    longest = max(dict.fromkeys(bpms), key=lambda bpm: bpms.count(bpm) * int(seconds * bpm / 60) / bpm)
+    assert bpms.count(longest) == 1 or tempo.main_tempo(stretches) == pytest.approx(longest, rel=1e-3)
+
+
+def test_people_who_play_have_one_tempo() -> None:
+    """A band that drifts, a slow acceleration and a short song are no mixes."""
+    drifting = np.cumsum(60 / (112 + 4 * np.sin(np.arange(240) / 9)))
+    faster = np.cumsum(60 / np.linspace(100, 120, 240))
+    for beats in (drifting, faster, drifting[:10], np.empty(0)):
+        assert tempo.steady_stretches(beats) == []
+        assert tempo.distinct_tempi([]) == ()
+        assert tempo.main_tempo([]) is None
+
+
+def test_map_of_a_mix_names_its_tempi(tmp_path: Path) -> None:
+    """The map's tempo is that of the longest song, not the median of all beats, and a warning names the tempi."""
+    mix = [
+        songs.song(songs.steady(bpm, length_s))
+        for bpm, length_s in ((120.0, 22.0), (132.0, 16.0), (160.0, 18.0))
+    ]
+    analysis = _analysed(tmp_path, np.concatenate(mix))
+    assert analysis.genesis.global_metrics.bpm == pytest.approx(120, abs=0.1)
+    assert _codes(analysis) == {"several_tempi"}
+    assert "120.0, 132.0 and 160.0 BPM" in analysis.warnings[0].message

@@ -1,0 +1,429 @@
+"""The worker with real worker processes, a real broker and a real object store; only the engine is scripted."""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from nats.js import JetStreamContext
+from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client import CollectorRegistry
+
+from k1_analysis.handlers import intake_handlers
+from k1_analysis.jobs import queue, worker
+from k1_analysis.jobs.cancellations import Cancellations
+from k1_analysis.jobs.job_runner import _ANALYSED_PERCENT as GRAPH_BEGINS_AT
+from k1_analysis.jobs.job_runner import JobRunner
+from k1_analysis.jobs.queue import JobQueue, enqueue
+from k1_analysis.jobs.worker import Worker
+from k1_analysis.jobs.worker_registry import WorkerRegistry
+from k1_contracts import streams, subjects
+from k1_contracts.durables import ANALYSIS_INTAKE, ANALYSIS_LANES, Durable
+from k1_contracts.ids import new_id
+from k1_contracts.messages.analysis import (
+    AnalysisCancelled,
+    AnalysisCompleted,
+    AnalysisFailed,
+    AnalysisJob,
+    AnalysisStarted,
+    JobProgress,
+    ListWorkers,
+    RequestAnalysis,
+)
+from k1_contracts.tracks import AudioRef
+from k1_platform.nats import client
+from k1_platform.nats.client import Bus, connect, make_broker, make_event, publish_event
+from k1_platform.nats.consumers import consume_table
+from k1_platform.nats.dead_letters.queue import list_dead_letters
+from k1_platform.nats.provision import consumer_config
+from k1_platform.processes import worker_process
+from k1_platform.processes.worker_pool import WorkerPool
+from k1_platform.processes.worker_process import WorkerLimits
+from k1_platform.settings import NatsSettings
+from k1_platform.storage.objects import ObjectStore
+
+sys.path.insert(0, str(Path(__file__).parent))
+from scripted_tasks import run_scripted_task
+
+ENDS = {
+    subjects.ANALYSIS_COMPLETED: AnalysisCompleted,
+    subjects.ANALYSIS_FAILED: AnalysisFailed,
+    subjects.ANALYSIS_CANCELLED: AnalysisCancelled,
+}
+End = AnalysisCompleted | AnalysisFailed | AnalysisCancelled
+PATIENCE_S = 120.0
+"""For what takes a moment, however busy the machine."""
+NEVER_S = 600.0
+"""A time limit that no test reaches, not even where the machine stands still for a while."""
+
+
+@dataclass
+class WorkerHarness:
+    """The bus, the store and the queue of a test, and the events of the worker."""
+
+    bus: Bus
+    objects: ObjectStore
+    queue: JobQueue
+    ends: list[End]
+    started: list[AnalysisStarted]
+
+    async def job(self, song: str, *, priority: int = 5) -> AnalysisJob:
+        """Return a job whose song is in the store; equal texts are the same song."""
+        key = f"audio/{sha256(song.encode()).hexdigest()}.mp3"
+        await self.objects.put_bytes(key, song.encode(), "audio/mpeg")
+        audio = AudioRef(
+            key=key,
+            sha256=sha256(song.encode()).hexdigest(),
+            size_bytes=len(song),
+            container="mp3",
+            codec="mp3",
+            sample_rate_hz=44100,
+            channels=2,
+        )
+        return AnalysisJob(
+            job_id=new_id("job"),
+            track_id=new_id("trk"),
+            version=1,
+            audio=audio,
+            filename="song.mp3",
+            priority=priority,
+            requested_at=datetime.now(UTC),
+        )
+
+    async def end_of(self, job: AnalysisJob) -> End:
+        """Wait for the end of the job, and return its event."""
+        await until(lambda: any(end.job_id == job.job_id for end in self.ends))
+        return next(end for end in self.ends if end.job_id == job.job_id)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the worker wait for a slow broker on a busy machine, instead of returning the job."""
+    monkeypatch.setattr(queue, "_REQUEST_TIMEOUT_S", PATIENCE_S)
+    monkeypatch.setattr(client, "PUBLISH_TIMEOUT_S", PATIENCE_S)
+
+
+@pytest.fixture
+async def bus(provisioned: object, patient: None) -> AsyncIterator[Bus]:
+    """Empty streams, in which messages are redelivered only after a nak, and never after a time limit."""
+    connecting = make_broker(
+        NatsSettings(), service="analysis", registry=CollectorRegistry(), tracer_provider=TracerProvider()
+    )
+    connected = await connect(connecting)
+    bus = replace(connected, jetstream=connected.client.jetstream(timeout=PATIENCE_S))
+    for stream in (streams.EVENTS, streams.ANALYSIS_WORK, streams.DEAD_LETTERS, f"KV_{streams.WORKERS.name}"):
+        await bus.jetstream.purge_stream(stream)
+    await set_ack_wait(bus, NEVER_S)
+    yield bus
+    await set_ack_wait(bus, None)
+    await connecting.stop()
+
+
+async def set_ack_wait(bus: Bus, seconds: float | None) -> None:
+    """Set the `ack_wait` of the lanes; None for the provisioned value."""
+    for lane in ANALYSIS_LANES:
+        config = consumer_config(lane)
+        config.ack_wait = seconds or config.ack_wait
+        await bus.jetstream.add_consumer(lane.stream, config)
+
+
+@pytest.fixture
+async def harness(bus: Bus, objects: ObjectStore) -> WorkerHarness:
+    """The harness without a worker."""
+    harness = WorkerHarness(bus, objects, JobQueue(bus.client, bus.jetstream), [], [])
+
+    async def receive(message) -> None:
+        if message.subject == subjects.ANALYSIS_STARTED:
+            harness.started.append(AnalysisStarted.model_validate_json(message.data))
+        elif message.subject in ENDS:
+            harness.ends.append(ENDS[message.subject].model_validate_json(message.data))
+
+    await bus.client.subscribe("analysis.*", cb=receive)
+    return harness
+
+
+@asynccontextmanager
+async def working(
+    harness: WorkerHarness, *, slots: int = 1, timeout_s: float = NEVER_S
+) -> AsyncIterator[Worker]:
+    """Run a worker while this context lasts."""
+    limits = WorkerLimits(timeout_s=timeout_s, memory_bytes=1 << 30)
+    pool = WorkerPool(
+        run_scripted_task, size=slots, limits=limits, recycle_after=50, preload=["k1_analysis.jobs.tasks"]
+    )
+    pool.start()
+    runner = JobRunner(harness.objects, pool, max_minutes=20)
+    cancellations = Cancellations(harness.bus.client, harness.bus.jetstream)
+    worker = Worker(
+        harness.bus, harness.queue, cancellations, runner, pod="pod-1", slots=slots, stop_timeout_s=0.2
+    )
+    task = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        pool.close()
+
+
+async def test_a_job_ends_completed_with_its_artefacts_in_the_store(
+    harness: WorkerHarness, unique: str
+) -> None:
+    """Started, then completed; the artefacts of the event are in the store under their hashes; progress was published."""
+    received: list[JobProgress] = []
+
+    async def receive(message) -> None:
+        received.append(JobProgress.model_validate_json(message.data))
+
+    job = await harness.job(f"fine {unique}")
+    await harness.bus.client.subscribe(subjects.live_job(job.job_id), cb=receive)
+    await enqueue(harness.bus.jetstream, job)
+    async with working(harness):
+        end = await harness.end_of(job)
+    assert isinstance(end, AnalysisCompleted)
+    assert [artefact.type for artefact in end.artefacts] == ["genesis_map", "graph"]
+    stored = await harness.objects.get_bytes(end.artefacts[0].key)
+    assert sha256(stored).hexdigest() == end.artefacts[0].sha256
+    assert end.warnings[0].code == "w"
+    assert [event.job_id for event in harness.started] == [job.job_id]
+    await until(lambda: {"fetch", "beats", "graph", "store"} <= {progress.stage for progress in received})
+    bucket = await harness.bus.jetstream.key_value(streams.JOB_PROGRESS.name)
+    kept = await bucket.watch(job.job_id)
+    async with asyncio.timeout(PATIENCE_S):
+        while (entry := await kept.updates(PATIENCE_S)) is None:  # so far none
+            pass
+    await kept.stop()
+    assert JobProgress.model_validate_json(entry.value).job_id == job.job_id
+
+
+async def test_the_same_audio_is_analysed_once(harness: WorkerHarness, unique: str) -> None:
+    """A second job for the same bytes and configuration reuses the artefacts of the first."""
+    first, second = await harness.job(f"fine {unique}"), await harness.job(f"fine {unique}")
+    async with working(harness):
+        await enqueue(harness.bus.jetstream, first)
+        end = await harness.end_of(first)
+        await enqueue(harness.bus.jetstream, second)
+        again = await harness.end_of(second)
+    assert isinstance(end, AnalysisCompleted)
+    assert isinstance(again, AnalysisCompleted)
+    assert (end.reused, again.reused) == (False, True)
+    assert [a.key for a in end.artefacts] == [a.key for a in again.artefacts]
+    assert end.artefacts[0].id != again.artefacts[0].id
+
+
+@pytest.mark.parametrize(
+    ("song", "code", "attempts"),
+    [("undecodable", "decode_failed", 1), ("bug", "crashed", 1), ("crash", "crashed", 2)],
+)
+async def test_a_bad_song_fails_with_its_code_and_the_worker_lives(
+    harness: WorkerHarness, unique: str, song: str, code: str, attempts: int
+) -> None:
+    """Only failures that may be temporary are tried again; the next song is analysed."""
+    bad, good = await harness.job(f"{song} {unique}"), await harness.job(f"fine {unique}")
+    async with working(harness):
+        await enqueue(harness.bus.jetstream, bad)
+        await enqueue(harness.bus.jetstream, good)
+        end = await harness.end_of(bad)
+        assert isinstance(await harness.end_of(good), AnalysisCompleted)
+    assert isinstance(end, AnalysisFailed)
+    assert (end.code, end.attempts, end.stage) == (code, attempts, "beats")
+
+
+async def test_a_worker_process_that_crashes_once_costs_nothing(harness: WorkerHarness, unique: str) -> None:
+    """The second try, in a new worker process, succeeds."""
+    job = await harness.job(f"crash-once {unique}")
+    await enqueue(harness.bus.jetstream, job)
+    async with working(harness):
+        assert isinstance(await harness.end_of(job), AnalysisCompleted)
+    (Path(tempfile.gettempdir()) / f"{job.audio.sha256}.tried").unlink()
+
+
+class Clock:
+    """Replaces `time` in the worker pool: it stands still until the test advances it."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+@pytest.mark.parametrize("song", ["showless", "show-crash", "show-hang"])
+async def test_a_show_that_fails_costs_only_the_show(
+    harness: WorkerHarness, unique: str, song: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The map is stored with a warning that names the next step; the next analysis of the song tries again."""
+    clock = Clock()
+    monkeypatch.setattr(worker_process, "time", clock)
+
+    async def receive(message) -> None:
+        progress = JobProgress.model_validate_json(message.data)
+        begun = progress.stage == "graph" and progress.percent > GRAPH_BEGINS_AT
+        if song == "show-hang" and begun:  # by the show itself, so it hangs now
+            clock.now_s += 2 * NEVER_S
+
+    first, second = await harness.job(f"{song} {unique}"), await harness.job(f"{song} {unique}")
+    for job in (first, second):
+        await harness.bus.client.subscribe(subjects.live_job(job.job_id), cb=receive)
+    async with working(harness):
+        await enqueue(harness.bus.jetstream, first)
+        end = await harness.end_of(first)
+        await enqueue(harness.bus.jetstream, second)
+        again = await harness.end_of(second)
+    assert isinstance(end, AnalysisCompleted)
+    assert isinstance(again, AnalysisCompleted)
+    for each in (end, again):
+        assert [artefact.type for artefact in each.artefacts] == ["genesis_map"]
+        assert [warning.code for warning in each.warnings] == ["w", "graph_failed"]
+        assert "Analyse the song again" in each.warnings[1].message
+        stored = await harness.objects.get_bytes(each.artefacts[0].key)
+        assert sha256(stored).hexdigest() == each.artefacts[0].sha256
+    assert (end.reused, again.reused) == (False, False)
+    assert end.artefacts[0].key != again.artefacts[0].key
+
+
+async def test_a_hang_ends_as_timed_out(harness: WorkerHarness, unique: str) -> None:
+    """Two tries of the allowed time each."""
+    job = await harness.job(f"hang {unique}")
+    await enqueue(harness.bus.jetstream, job)
+    async with working(harness, timeout_s=0.3):
+        end = await harness.end_of(job)
+    assert isinstance(end, AnalysisFailed)
+    assert (end.code, end.attempts) == ("timed_out", 2)
+
+
+async def test_the_highest_priority_runs_first(harness: WorkerHarness, unique: str) -> None:
+    """Of jobs that wait, 10 goes before 5 before 1, in each the oldest first."""
+    jobs = [await harness.job(f"fine{n} {unique}", priority=p) for n, p in enumerate([1, 5, 10, 5])]
+    for job in jobs:
+        await enqueue(harness.bus.jetstream, job)
+    async with working(harness):
+        for job in jobs:
+            await harness.end_of(job)
+    order = [event.job_id for event in harness.started]
+    assert order == [jobs[i].job_id for i in (2, 1, 3, 0)]
+
+
+async def test_a_worker_takes_only_what_it_can_run(harness: WorkerHarness, unique: str) -> None:
+    """While both slots are busy the third job stays in the queue, and the list of workers shows it."""
+    for n in range(3):
+        await enqueue(harness.bus.jetstream, await harness.job(f"hang {n} {unique}"))
+    async with working(harness, slots=2) as running:
+        await until(lambda: all(slot.job_id for slot in running.slots))
+        assert await harness.queue.depth() == 1
+        registry = WorkerRegistry(harness.bus.jetstream, harness.queue, running, "pod-1")
+        registering = asyncio.create_task(registry.keep_registered())
+        async with asyncio.timeout(PATIENCE_S):
+            while (listed := await registry.list_workers(ListWorkers())).total != 2:
+                await asyncio.sleep(0.02)
+        registering.cancel()
+        await asyncio.gather(registering, return_exceptions=True)
+    assert (listed.active, listed.total, listed.queue_depth) == (2, 2, 1)
+    assert (
+        await WorkerRegistry(harness.bus.jetstream, harness.queue, running, "x").list_workers(ListWorkers())
+    ).total == 0
+
+
+async def _cancel(harness: WorkerHarness, job: AnalysisJob) -> None:
+    bucket = await harness.bus.jetstream.key_value(streams.JOB_CANCELS.name)
+    await bucket.put(job.job_id, b"now")
+
+
+async def test_a_running_job_is_cancelled_at_once(
+    harness: WorkerHarness, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, not at the next check: its worker process is killed, and the slot takes the next job."""
+    monkeypatch.setattr(worker, "_HEARTBEAT_S", NEVER_S)
+    job, following = await harness.job(f"hang {unique}"), await harness.job(f"fine {unique}")
+    await enqueue(harness.bus.jetstream, job)
+    async with working(harness) as running:
+        await until(lambda: running.slots[0].job_id == job.job_id and bool(harness.started))
+        await _cancel(harness, job)
+        assert isinstance(await harness.end_of(job), AnalysisCancelled)
+        await enqueue(harness.bus.jetstream, following)
+        assert isinstance(await harness.end_of(following), AnalysisCompleted)
+
+
+async def test_a_waiting_job_is_cancelled_when_its_turn_comes(harness: WorkerHarness, unique: str) -> None:
+    """It is never run."""
+    job = await harness.job(f"hang {unique}")
+    await _cancel(harness, job)
+    await enqueue(harness.bus.jetstream, job)
+    async with working(harness):
+        assert isinstance(await harness.end_of(job), AnalysisCancelled)
+
+
+async def test_a_job_of_a_stopped_worker_runs_elsewhere_at_once(harness: WorkerHarness, unique: str) -> None:
+    """A worker that ends returns its unfinished job instead of letting it time out."""
+    job = await harness.job(f"hang {unique}")
+    await enqueue(harness.bus.jetstream, job)
+    async with working(harness) as running:
+        await until(lambda: running.slots[0].job_id == job.job_id and bool(harness.started))
+    assert not harness.ends
+    await harness.objects.put_bytes(job.audio.key, b"fine", "audio/mpeg")
+    async with working(harness):
+        assert isinstance(await harness.end_of(job), AnalysisCompleted)
+
+
+async def test_a_missing_song_fails_clearly(harness: WorkerHarness, unique: str) -> None:
+    """The error names the next step."""
+    job = await harness.job(f"fine {unique}")
+    await harness.objects.delete(job.audio.key)
+    await enqueue(harness.bus.jetstream, job)
+    async with working(harness):
+        end = await harness.end_of(job)
+    assert isinstance(end, AnalysisFailed)
+    assert (end.code, "upload it again" in end.message) == ("audio_missing", True)
+
+
+async def test_an_invalid_job_becomes_a_dead_letter(harness: WorkerHarness, unique: str) -> None:
+    """A body that is not a job is stored as a dead letter with its reason, and the worker continues."""
+    poison = f'{{"job_id": "{unique}"}}'.encode()
+    await harness.bus.jetstream.publish(subjects.analysis_job(5), poison)
+    job = await harness.job(f"fine {unique}")
+    await enqueue(harness.bus.jetstream, job)
+    async with working(harness):
+        await harness.end_of(job)
+    letters = [each for each in await list_dead_letters(harness.bus.jetstream) if each.body == poison]
+    assert [(letter.durable, letter.code) for letter in letters] == [("analysis-p5", "invalid_message")]
+
+
+async def _unsettled(jetstream: JetStreamContext, durable: Durable) -> int:
+    info = await jetstream.consumer_info(durable.stream, durable.name)
+    return (info.num_pending or 0) + (info.num_ack_pending or 0)
+
+
+async def test_uploads_and_requests_become_waiting_jobs_once(
+    harness: WorkerHarness, jetstream: JetStreamContext
+) -> None:
+    """Both intake subjects put a job on the lane of its priority; the same one delivered twice waits once."""
+    request = RequestAnalysis.model_validate((await harness.job("fine x", priority=9)).model_dump())
+    consume_table(harness.bus.broker, ANALYSIS_INTAKE, intake_handlers(jetstream), workers=2)
+    await harness.bus.broker.start()
+    envelope, body = make_event(
+        subjects.ANALYSIS_REQUESTED, request, source="catalogue", about=request.track_id
+    )
+    for event_id in ("evt_a", "evt_b"):
+        again = envelope.model_copy(update={"id": event_id})
+        await publish_event(
+            harness.bus.broker, subjects.ANALYSIS_REQUESTED, again, body, stream=streams.EVENTS
+        )
+    async with asyncio.timeout(PATIENCE_S):
+        while await _unsettled(jetstream, ANALYSIS_INTAKE):
+            await asyncio.sleep(0.01)
+    assert await harness.queue.depth() == 1
+    waiting = await jetstream.get_last_msg(streams.ANALYSIS_WORK, subjects.analysis_job(9))
+    assert AnalysisJob.model_validate_json(waiting.data).job_id == request.job_id
