@@ -9,13 +9,13 @@ frames gains; it is measured in the same run on a shorter slice and compared per
 import time
 from collections.abc import Callable
 
-from k1_graph.executor.run import CHUNK_FRAMES, render
+from k1_graph.executor.rendering import CHUNK_FRAMES, render
 from k1_graph.graph import Graph
-from k1_graph.recommend import recommend
-from k1_graph.simulate import simulate
+from k1_graph.recommendation.recommender import recommend
+from k1_graph.reports.simulation import simulate
 from k1_graph.song import sample_song
 from k1_graph.testing import synthetic_map
-from k1_graph.validator import compile_graph
+from k1_graph.validation.validator import compile_graph
 
 SONG_MS = 240_000.0
 SLICE_FRAMES = 1_500

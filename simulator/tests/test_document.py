@@ -11,7 +11,7 @@ from k1_contracts import devices
 from k1_contracts.base import Contract
 from k1_deploy.devices.connections import MOST_CONNECTIONS
 from k1_deploy.gates import SPACE_MARGIN_BYTES
-from k1_graph.catalogue import catalogue
+from k1_graph.node_types.definitions import load_node_types
 from k1_platform.device_errors import BURST, PER_SECOND
 from k1_simulator.faults import models as faults
 from k1_simulator.faults.fault_file import parse_faults
@@ -138,7 +138,7 @@ def test_the_node_types_in_examples_are_in_the_catalogue() -> None:
     """They are written as bundles require them."""
     named = {name for _, text in EXAMPLES for name in node_types(json.loads(text))}
     assert named
-    assert named <= set(catalogue().nodes)
+    assert named <= set(load_node_types().nodes)
 
 
 def node_types(body: Any) -> set[str]:

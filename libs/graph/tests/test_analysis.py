@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from k1_graph.analysis import analyse, metrics
-from k1_graph.estimate import estimate, runtime_risk
-from k1_graph.impact import impact
+from k1_graph.reports.analysis import analyse, metrics
+from k1_graph.reports.estimate import estimate, runtime_risk
+from k1_graph.reports.impact import impact
 from k1_graph.testing import graph_of, node
 
 NODES = [

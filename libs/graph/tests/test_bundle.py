@@ -28,7 +28,7 @@ from k1_graph.bundle.columns import (
 from k1_graph.bundle.container import Bundle, build_bundle, key_id, read_bundle
 from k1_graph.bundle.device_map import decode_map, encode_map
 from k1_graph.errors import BundleError, GraphInvalidError
-from k1_graph.recommend import recommend
+from k1_graph.recommendation.recommender import recommend
 from k1_graph.testing import synthetic_map
 
 DECODER = Path(__file__).parents[3] / "docs" / "bundle-reference-decoder.py"

@@ -9,12 +9,12 @@ import numpy.typing as npt
 import pytest
 
 from k1_contracts.genesis import GenesisMap
-from k1_graph.catalogue import catalogue
 from k1_graph.errors import MapUnusableError
 from k1_graph.executor.kernels import make_kernel, run_kernel
-from k1_graph.executor.run import microphone_note, render
+from k1_graph.executor.rendering import list_approximations, render
 from k1_graph.executor.values import Chunk
 from k1_graph.graph import Node, Ref
+from k1_graph.node_types.definitions import load_node_types
 from k1_graph.song import sample_song
 from k1_graph.testing import graph_of, node, synthetic_map
 
@@ -29,7 +29,7 @@ def run(
     kind: str, inputs: dict[str, Array] | None = None, /, frames: int = 6, **params: Any
 ) -> tuple[Array, ...]:
     """One node alone over the first frames; connected ports are those in `inputs`."""
-    spec = catalogue().nodes[kind]
+    spec = load_node_types().nodes[kind]
     complete = {name: params.get(name, param.default) for name, param in spec.params.items()}
     made = Node("it", spec, {port: Ref("source", "out") for port in inputs or {}}, complete)
     return run_kernel(make_kernel(made, SONG), made, inputs or {}, Chunk(0, frames))
@@ -159,7 +159,7 @@ def test_the_pitch_is_that_of_the_strongest_pitch_class() -> None:
     clear = SONG.chroma * 0
     clear[:, 0] = 1.0
     song = type(SONG)(**{name: getattr(SONG, name) for name in SONG.__slots__} | {"chroma": clear})
-    spec = catalogue().nodes["AutoCorrelation"]
+    spec = load_node_types().nodes["AutoCorrelation"]
     made = Node("it", spec, {"spectrum": Ref("s", "out")}, {"confidence_threshold": 0.5})
     loud = {"spectrum": np.ones((3, 64))}
     pitch, sure = run_kernel(make_kernel(made, song), made, loud, Chunk(0, 3))
@@ -334,7 +334,7 @@ def moving_inputs(kind: str, frames: int) -> dict[str, Array]:
     """Something that changes every frame on every port that a node has."""
     rng = np.random.default_rng(11)
     made: dict[str, Array] = {}
-    for port in catalogue().nodes[kind].inputs.values():
+    for port in load_node_types().nodes[kind].inputs.values():
         shape = {"color": (3,), "audio_spectrum": (64,), "led_buffer<float>": (180,)}.get(port.type, ())
         if port.type in {"led_buffer<vec3>", "led_buffer<T>"}:
             shape = (180, 3)
@@ -343,11 +343,11 @@ def moving_inputs(kind: str, frames: int) -> dict[str, Array]:
     return made
 
 
-@pytest.mark.parametrize("kind", catalogue().nodes)
+@pytest.mark.parametrize("kind", load_node_types().nodes)
 @pytest.mark.parametrize("size", [1, 7, 32])
 def test_every_node_gives_the_same_in_chunks_of_any_size(kind: str, size: int) -> None:
     """Bit for bit, with every port moving: state is carried over and no rounding depends on the chunk."""
-    spec = catalogue().nodes[kind]
+    spec = load_node_types().nodes[kind]
     params = {name: param.default for name, param in spec.params.items()}
     if "smoothing" in params:
         params["smoothing"] = 0.7
@@ -402,6 +402,6 @@ def test_microphone_nodes_are_named_as_approximations() -> None:
     """A graph that only reads the map has no such note."""
     tint = [node("tint", "Hsv", {"v": "ear"}), node("fill", "Fill", {"color": "tint"})]
     strip = node("strip", "LedOutput", {"color": "fill"})
-    (note,) = microphone_note(graph_of(node("ear", "AudioSnapshot"), *tint, strip))
+    (note,) = list_approximations(graph_of(node("ear", "AudioSnapshot"), *tint, strip))
     assert "AudioSnapshot" in note
-    assert microphone_note(graph_of(node("ear", "MapEnvelope"), *tint, strip)) == []
+    assert list_approximations(graph_of(node("ear", "MapEnvelope"), *tint, strip)) == []

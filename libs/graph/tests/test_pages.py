@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k1_contracts.escaping import escape_controls
-from k1_graph.drawing import draw_graph_png, draw_graph_svg, lay_out
-from k1_graph.recommend import recommend
-from k1_graph.simulate import Simulation, simulate
-from k1_graph.simulation_page import render_simulation_html
+from k1_graph.recommendation.recommender import recommend
+from k1_graph.reports.drawing import draw_graph_png, draw_graph_svg, lay_out
+from k1_graph.reports.simulation import Simulation, simulate
+from k1_graph.reports.simulation_page import render_simulation_html
 from k1_graph.testing import graph_of, node, synthetic_map
-from k1_graph.validator import compile_graph
+from k1_graph.validation.validator import compile_graph
 
 GENESIS = synthetic_map(3_000.0)
 GRAPH = compile_graph(recommend(GENESIS, "hiphop").graph)
@@ -133,11 +133,11 @@ def test_the_svg_shows_every_node_and_every_edge() -> None:
 def test_boxes_do_not_overlap_and_arrows_point_right() -> None:
     """Sources stand left of their readers, every box has its own place."""
     layout = lay_out(GRAPH)
-    boxes = [layout.place[name] for name in GRAPH.nodes]
+    boxes = [layout.positions[name] for name in GRAPH.nodes]
     for index, (x, y) in enumerate(boxes):
         assert not any(abs(x - a) < 168 and abs(y - b) < 48 for a, b in boxes[index + 1 :])
     for source, target in GRAPH.flow().edges:
-        assert layout.place[source][0] < layout.place[target][0]
+        assert layout.positions[source][0] < layout.positions[target][0]
 
 
 def test_the_png_is_one_and_always_the_same() -> None:

@@ -5,14 +5,14 @@ import pytest
 
 from k1_contracts.genesis import GenesisMap, IntensityPoint
 from k1_graph.errors import GraphError
-from k1_graph.estimate import estimate
-from k1_graph.executor.run import render
-from k1_graph.photosensitivity import PhotosensitivityCheck
-from k1_graph.recommend import recommend
+from k1_graph.executor.rendering import render
+from k1_graph.recommendation.recommender import recommend
+from k1_graph.recommendation.templates import templates
+from k1_graph.reports.estimate import estimate
+from k1_graph.reports.photosensitivity import PhotosensitivityCheck
 from k1_graph.song import sample_song
-from k1_graph.templates import templates
 from k1_graph.testing import synthetic_map
-from k1_graph.validator import compile_graph, validate
+from k1_graph.validation.validator import compile_graph, validate
 
 PRESETS = ["edm", "rock", "orchestral", "jazz", "hiphop"]
 

@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from k1_graph.colour import lab
+from k1_graph.colour import to_lab
 from k1_graph.errors import GraphError
-from k1_graph.executor.run import render
-from k1_graph.preview import PreviewStream, decode_preview, encode_png
-from k1_graph.recommend import recommend
-from k1_graph.simulate import simulate
+from k1_graph.executor.rendering import render
+from k1_graph.recommendation.recommender import recommend
+from k1_graph.reports.preview import PreviewStream, decode_preview, encode_png
+from k1_graph.reports.simulation import simulate
 from k1_graph.song import sample_song
 from k1_graph.testing import graph_of, node, synthetic_map
-from k1_graph.validator import compile_graph
+from k1_graph.validation.validator import compile_graph
 
 GENESIS = synthetic_map(8_000.0, bpm=128.0)
 WASTEFUL = graph_of(
@@ -144,7 +144,7 @@ def test_png_round_trip() -> None:
 )
 def test_lab_of_known_colours(rgb: tuple[int, int, int], expected: tuple[float, float, float]) -> None:
     """The published values of sRGB white, black, red and blue under D65."""
-    assert np.allclose(lab(np.array(rgb, dtype=np.uint8)), expected, atol=0.02)
+    assert np.allclose(to_lab(np.array(rgb, dtype=np.uint8)), expected, atol=0.02)
 
 
 def test_a_strobe_fails_and_its_node_is_named() -> None:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k1_graph import shape
 from k1_graph.errors import GraphInvalidError
 from k1_graph.testing import document, graph_of, node
-from k1_graph.validator import parse_graph, validate
+from k1_graph.validation import document_reader
+from k1_graph.validation.validator import parse_graph, validate
 
 GOOD = [
     node("beat", "MapBeat"),
@@ -275,7 +275,7 @@ def test_a_thousand_wrong_references_are_answered_quickly(monkeypatch: pytest.Mo
             compared[count] += len(choices)
             return get_close_matches(name, choices, n=n)
 
-        monkeypatch.setattr(shape, "get_close_matches", near)
+        monkeypatch.setattr(document_reader, "get_close_matches", near)
 
     for count in (250, 500):
         comparing(count)

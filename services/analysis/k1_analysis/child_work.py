@@ -18,7 +18,7 @@ from k1_contracts.base import rfc3339
 from k1_contracts.commands import BeatPreview
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import GraphDocument
-from k1_graph.validator import compile_graph
+from k1_graph.validation.validator import compile_graph
 
 MAP_NAME: Final = "track.genesis.json"
 _PROFILE_INTERVAL_S: Final = 0.005

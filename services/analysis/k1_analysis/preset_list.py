@@ -6,7 +6,7 @@ from k1_analysis.engine import Preset as EnginePreset
 from k1_analysis.engine import presets
 from k1_contracts.graph_queries import BandGains, ListPresets, PresetList, PresetView, ShowTemplate
 from k1_contracts.tracks import Preset
-from k1_graph.templates import template_for
+from k1_graph.recommendation.templates import template_for
 
 
 async def list_presets(_: ListPresets) -> PresetList:

@@ -16,9 +16,9 @@ from k1_contracts.devices import RunningBundle
 from k1_contracts.graph import GraphDocument, GraphEstimate, GraphImpact, RuntimeEstimate, VisualReport
 from k1_graph.bundle.container import BundleHead, read_head
 from k1_graph.errors import BundleError, GraphInvalidError
-from k1_graph.estimate import estimate
 from k1_graph.graph import Graph
-from k1_graph.validator import compile_graph
+from k1_graph.reports.estimate import estimate
+from k1_graph.validation.validator import compile_graph
 from k1_platform.database import Pool
 from k1_platform.objects import ObjectMissingError, ObjectStore
 from k1_platform.threads import in_thread

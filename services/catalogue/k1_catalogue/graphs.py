@@ -38,7 +38,7 @@ from k1_contracts.queries import Artefact
 from k1_contracts.tracks import ArtefactRef, StoredFile
 from k1_graph.errors import GraphError, GraphInvalidError
 from k1_graph.graph import Graph
-from k1_graph.validator import parse_graph
+from k1_graph.validation.validator import parse_graph
 from k1_platform.database import Connection, Pool
 from k1_platform.objects import ObjectStore
 from k1_platform.rpc import AnswerError

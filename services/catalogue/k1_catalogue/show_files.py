@@ -15,7 +15,7 @@ from k1_contracts.events import AnalysisCompleted
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import GraphDocument
 from k1_contracts.tracks import Notice
-from k1_graph.validator import compile_graph
+from k1_graph.validation.validator import compile_graph
 from k1_platform.database import Pool
 from k1_platform.objects import ObjectStore
 from k1_platform.threads import in_thread

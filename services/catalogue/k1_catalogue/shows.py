@@ -18,13 +18,13 @@ from k1_contracts.graph import (
     GraphValidation,
 )
 from k1_contracts.tracks import ArtefactRef, ArtefactType, StoredFile
-from k1_graph.analysis import analyse, metrics
 from k1_graph.bundle.container import build_bundle
 from k1_graph.errors import GraphInvalidError
-from k1_graph.estimate import estimate
 from k1_graph.graph import Graph
-from k1_graph.impact import impact
-from k1_graph.validator import compile_graph, validate
+from k1_graph.reports.analysis import analyse, metrics
+from k1_graph.reports.estimate import estimate
+from k1_graph.reports.impact import impact
+from k1_graph.validation.validator import compile_graph, validate
 
 RUN_ARTEFACTS: tuple[ArtefactType, ...] = ("graph_executor_scale", "visual_report", "preview", "bundle")
 """What only a run of the graph can tell, and what may only be made after one."""

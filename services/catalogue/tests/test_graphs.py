@@ -27,7 +27,7 @@ from k1_contracts.graph_queries import (
 )
 from k1_contracts.queries import Artefact, GetVersion
 from k1_graph.bundle.container import BundleContents, key_id, read_bundle
-from k1_graph.catalogue import catalogue
+from k1_graph.node_types.definitions import load_node_types
 from k1_platform.database import Pool
 from k1_platform.objects import ObjectStore
 from k1_platform.rpc import AnswerError
@@ -356,7 +356,7 @@ async def test_reference(keys: KeyRing) -> None:
     """Every node type of the catalogue, and every valid key as a web key."""
     reference = Reference.of(keys.private)
     nodes = (await reference.list_nodes(ListNodes())).nodes
-    assert [node.type for node in nodes] == list(catalogue().nodes)
+    assert [node.type for node in nodes] == list(load_node_types().nodes)
     [key] = (await reference.list_keys(ListKeys())).keys
     assert (key.kty, key.crv, key.kid) == ("OKP", "Ed25519", key_id(keys.public[0]))
     raw = base64.urlsafe_b64decode(key.x + "=" * (-len(key.x) % 4))

@@ -9,7 +9,7 @@ from k1_analysis.child_work import run_graph
 from k1_analysis.graph_runs import GraphRuns, run_prefix
 from k1_contracts.graph import GraphDocument
 from k1_contracts.graph_queries import SimulateGraph
-from k1_graph.recommend import recommend
+from k1_graph.recommendation.recommender import recommend
 from k1_graph.testing import synthetic_map
 from k1_platform.children import ChildPool, Limits
 from k1_platform.objects import ObjectStore

@@ -1,4 +1,4 @@
-"""Show templates, data/templates/*.toml: graphs whose `$name` values are fitted to a song."""
+"""Loads the show templates from data/templates/*.toml: graphs with `$name` values that are fitted to a song."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -12,22 +12,22 @@ from k1_graph.errors import GraphError
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a template wants to be fitted; lengths in beats, depth as a share of the brightness."""
+    """The fitting parameters of a template; lengths are in beats, depth is a share of the brightness."""
 
     decay_beats: float
     trail_beats: float
     drop_trail_beats: float
     pulse_depth: float
     pulse_max_bpm: float
-    """Above it the pulse follows the downbeats."""
+    """Above this tempo the pulse follows the downbeats."""
     minor: tuple[str, ...]
-    """Colours from low to high energy for a song in a minor key."""
+    """Colours from low to high energy for a song in a minor key, as hex."""
     major: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A graph to be fitted; `nodes` are those of a graph document with `$names` in them."""
+    """A graph to fit to a song; `nodes` are those of a graph document and contain `$names`."""
 
     name: str
     version: str
@@ -35,21 +35,21 @@ class Template:
     about: str
     expected_bpm: tuple[float, float]
     weights: Mapping[str, float]
-    """How much of the show hangs on each layer of the map."""
+    """The share of the show that depends on each layer of the map."""
     style: Style
     nodes: Sequence[Mapping[str, Any]]
 
 
 @cache
 def templates() -> Sequence[Template]:
-    """All templates of this package, by name."""
+    """Load all templates of this package, sorted by file name; the result is cached."""
     folder = resources.files("k1_graph").joinpath("data/templates")
     files = sorted(folder.iterdir(), key=lambda file: file.name)
     return tuple(_read(file.read_text(encoding="utf-8")) for file in files if file.name.endswith(".toml"))
 
 
 def template_for(preset: str) -> Template:
-    """The template of a preset. Raises GraphError, naming the presets, for an unknown one."""
+    """Return the template of a preset. Raises GraphError, which lists the presets, for an unknown one."""
     for template in templates():
         if preset in template.presets:
             return template

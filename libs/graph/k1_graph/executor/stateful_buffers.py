@@ -1,10 +1,19 @@
-"""Kernels that remember the strip. Only the recurrence itself walks over frames, one numpy row at a time."""
+"""Implements the kernels that keep the strip of the last frame. Only the recurrence loops over frames."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-from k1_graph.executor.values import Array, Chunk, Inputs, Kernel, Params, along_buffer, every_frame, number
+from k1_graph.executor.values import (
+    Array,
+    Chunk,
+    Inputs,
+    Kernel,
+    Params,
+    as_buffer_factor,
+    broadcast_frames,
+    number,
+)
 from k1_graph.limits import LEDS
 
 _HALF = LEDS // 2
@@ -16,12 +25,12 @@ class _BufferPersist:
         self._last = np.zeros(LEDS * 3, dtype=np.float32)
 
     def __call__(self, inputs: Inputs, chunk: Chunk) -> tuple[Array, ...]:
-        decay = along_buffer(inputs["decay"])
-        fresh = every_frame((1 - decay) * inputs["src"], chunk)
+        decay = as_buffer_factor(inputs["decay"])
+        fresh = broadcast_frames((1 - decay) * inputs["src"], chunk)
         trail = np.empty((len(chunk), LEDS * 3), dtype=np.float32)
         rows = fresh.reshape(len(chunk), LEDS * 3)
         last = self._last
-        for frame, keep in enumerate(every_frame(decay, chunk).ravel()):
+        for frame, keep in enumerate(broadcast_frames(decay, chunk).ravel()):
             np.multiply(last, keep, out=trail[frame])
             last = trail[frame]
             last += rows[frame]
@@ -30,7 +39,7 @@ class _BufferPersist:
 
 
 class _WavePool:
-    """Explicit scheme of the wave equation, one step a frame; first-order absorbing ends (Mur, 1981)."""
+    """Wave equation, explicit scheme, one step per frame; first-order absorbing ends (Mur, 1981)."""
 
     def __init__(self, params: Params) -> None:
         speed = number(params["speed"])
@@ -42,7 +51,7 @@ class _WavePool:
         self._before = np.zeros(LEDS, dtype=np.float32)
 
     def __call__(self, inputs: Inputs, chunk: Chunk) -> tuple[Array, ...]:
-        lift = np.clip(every_frame(inputs["src"], chunk), 0.0, 1.0).astype(np.float32)
+        lift = np.clip(broadcast_frames(inputs["src"], chunk), 0.0, 1.0).astype(np.float32)
         heights = np.empty((len(chunk), LEDS), dtype=np.float32)
         now, before = self._now, self._before
         for frame, level in enumerate(lift):
@@ -55,13 +64,13 @@ class _WavePool:
         return (np.clip(heights, 0.0, 1.0, out=heights),)
 
     def _lift(self, after: Array, now: Array, level: Array) -> None:
-        """Lift the origin at rest: a push without speed splits into waves and leaves no plateau behind."""
+        """Raise the origin with zero velocity, so that it splits into waves and leaves no plateau."""
         missing = np.maximum(level - after[self._origin], 0)
         after[self._origin] += missing
         now[self._origin] += missing / self._keep
 
     def _step(self, now: Array, before: Array) -> Array:
-        # A lossless wave times keep^frame: everything fades alike, and a slow swell travels as far as a sharp one.
+        # A lossless wave times keep^frame: all frequencies fade equally and travel equally far.
         scaled = self._keep * now
         after = 2 * scaled - self._keep**2 * before
         after[1:-1] += self._pull * (scaled[2:] - 2 * scaled[1:-1] + scaled[:-2])
@@ -71,7 +80,7 @@ class _WavePool:
 
 
 class _SpriteScroll:
-    """Both halves flow side by side as (90, 2, 3), row 0 where the picture enters."""
+    """Both halves scroll together as (90, 2, 3); row 0 is where the pixels enter."""
 
     def __init__(self, params: Params) -> None:
         speed = number(params["speed"])
@@ -82,7 +91,7 @@ class _SpriteScroll:
         self._canvas = np.zeros((self._entry + _HALF, 2, 3), dtype=np.float32)
 
     def __call__(self, inputs: Inputs, chunk: Chunk) -> tuple[Array, ...]:
-        src = every_frame(inputs["src"], chunk)
+        src = broadcast_frames(inputs["src"], chunk)
         left, right = (0, LEDS - 1) if self._inwards else (_HALF - 1, _HALF)
         painted = np.stack([src[:, left], src[:, right]], axis=1)
         flow = np.empty((len(chunk), _HALF, 2, 3), dtype=np.float32)
@@ -101,7 +110,7 @@ class _SpriteScroll:
         canvas[self._entry :] = out
 
 
-TRAILS: dict[str, Callable[[Params], Kernel]] = {
+STATEFUL_BUFFERS: dict[str, Callable[[Params], Kernel]] = {
     "BufferPersist": _BufferPersist,
     "WavePool": _WavePool,
     "SpriteScroll": _SpriteScroll,

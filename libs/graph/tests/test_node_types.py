@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from k1_graph.catalogue import catalogue, reads_as
-from k1_graph.catalogue_docs import render_markdown
-from k1_graph.executor.kernels import PLAIN, make_kernel, run_kernel
-from k1_graph.executor.sources import SOURCES
+from k1_graph.executor.kernels import SONG_INDEPENDENT, make_kernel, run_kernel
+from k1_graph.executor.sources import SONG_SOURCES
 from k1_graph.executor.values import Chunk
 from k1_graph.graph import Node
-from k1_graph.params import problem_with
+from k1_graph.node_types.definitions import is_assignable, load_node_types
+from k1_graph.node_types.documentation import render_markdown
 from k1_graph.song import sample_song
 from k1_graph.testing import synthetic_map
+from k1_graph.validation.parameter_rules import find_problem
 
 DOCS = Path(__file__).parents[3] / "docs" / "graph-nodes.md"
 SONG = sample_song(synthetic_map(1_000.0))
@@ -55,14 +55,14 @@ def test_the_written_page_is_up_to_date() -> None:
 
 def test_every_node_type_has_a_kernel_and_no_kernel_stands_alone() -> None:
     """The executor knows exactly the catalogue."""
-    assert set(catalogue().nodes) == set(PLAIN) | set(SOURCES)
-    assert not set(PLAIN) & set(SOURCES)
+    assert set(load_node_types().nodes) == set(SONG_INDEPENDENT) | set(SONG_SOURCES)
+    assert not set(SONG_INDEPENDENT) & set(SONG_SOURCES)
 
 
-@pytest.mark.parametrize("kind", catalogue().nodes)
+@pytest.mark.parametrize("kind", load_node_types().nodes)
 def test_a_kernel_gives_the_outputs_that_the_catalogue_promises(kind: str) -> None:
     """With default parameters every output has the shape of its type, and stays finite."""
-    spec = catalogue().nodes[kind]
+    spec = load_node_types().nodes[kind]
     params = {name: param.default for name, param in spec.params.items()}
     node = Node("it", spec, {}, params)
     inputs = {port.name: SAMPLES[port.type] for port in spec.inputs.values()}
@@ -75,11 +75,11 @@ def test_a_kernel_gives_the_outputs_that_the_catalogue_promises(kind: str) -> No
     assert all(len(output) in {1, 3} and np.isfinite(output).all() for output in outputs)
 
 
-@pytest.mark.parametrize("kind", catalogue().nodes)
+@pytest.mark.parametrize("kind", load_node_types().nodes)
 def test_defaults_are_allowed_and_factors_are_parameters(kind: str) -> None:
     """A node without parameters is valid, and its cost and state can be computed."""
-    spec = catalogue().nodes[kind]
-    assert [name for name, param in spec.params.items() if problem_with(param, param.default)] == []
+    spec = load_node_types().nodes[kind]
+    assert [name for name, param in spec.params.items() if find_problem(param, param.default)] == []
     params = {name: param.default for name, param in spec.params.items()}
     assert spec.cost(params) > 0
     assert spec.state(params) >= 0
@@ -89,7 +89,7 @@ def test_defaults_are_allowed_and_factors_are_parameters(kind: str) -> None:
 
 def test_costs_and_states_follow_their_parameters() -> None:
     """Blur costs 100 us a LED of radius, MovingAverage keeps 4 bytes a frame."""
-    nodes = catalogue().nodes
+    nodes = load_node_types().nodes
     assert nodes["Blur"].cost({"radius": 5}) == 500.0
     assert nodes["PerlinNoise"].cost({"octaves": 3}) == 36.0
     assert nodes["MovingAverage"].state({"window_size": 32}) == 128
@@ -118,4 +118,4 @@ def test_costs_and_states_follow_their_parameters() -> None:
 )
 def test_only_the_stated_types_convert(source: str, wanted: str, *, fits: bool) -> None:
     """int widens, parameters read as their type, colour never becomes a buffer by itself."""
-    assert reads_as(source, wanted) is fits
+    assert is_assignable(source, wanted) is fits

@@ -1,4 +1,4 @@
-"""Runs a graph over a whole song, plain and optimised side by side, and reports on what a strip would show."""
+"""Simulates a graph over a whole song, plain and optimised, and reports on the pixels of the strip."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ import numpy as np
 
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import CurrentDraw, ExecutorScale, VisualReport
-from k1_graph.colour import Array, lab
-from k1_graph.estimate import cpu_pct, total_us
-from k1_graph.executor.run import microphone_note, render
+from k1_graph.colour import Array, to_lab
+from k1_graph.costs import cpu_pct, total_us
+from k1_graph.executor.rendering import list_approximations, render
 from k1_graph.graph import Graph
 from k1_graph.limits import FPS, FRAME_MS, LEDS
-from k1_graph.optimise import Optimised, optimise
-from k1_graph.photosensitivity import PhotosensitivityCheck, causing_node
-from k1_graph.preview import PreviewImage, PreviewStream
-from k1_graph.song import Song, sample_song
+from k1_graph.optimiser import Optimised, optimise
+from k1_graph.reports.photosensitivity import PhotosensitivityCheck, causing_node
+from k1_graph.reports.preview import PreviewImage, PreviewStream
+from k1_graph.song import SampledSong, sample_song
 
 _CHANNEL_MA = 20.0
 _DELTA_FORMULA = "CIE76: Euclidean distance in CIE L*a*b* (D65, 2 degrees) between 8-bit sRGB pixels"
@@ -24,7 +24,7 @@ _DELTA_FORMULA = "CIE76: Euclidean distance in CIE L*a*b* (D65, 2 degrees) betwe
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """Everything that a run of a graph over a song yields."""
+    """The results of running a graph over a song."""
 
     scale: ExecutorScale
     visual: VisualReport
@@ -36,25 +36,25 @@ class Simulation:
 def simulate(graph: Graph, genesis: GenesisMap) -> Simulation:
     """Render every frame of the song with the plain and with the optimised graph.
 
-    Memory is bounded by a chunk of frames besides the compressed preview. Deterministic. Raises
+    Memory holds one chunk of frames and the compressed preview. The result is deterministic. Raises
     MapUnusableError for a map longer than six hours.
     """
     song = sample_song(genesis)
-    smaller = optimise(graph)
+    optimised = optimise(graph)
     comparison = _Comparison()
-    current = _Current()
+    current = _CurrentMeter()
     flashes = PhotosensitivityCheck()
     image = PreviewImage(song.frames)
     stream = PreviewStream(song.frames, symmetric=graph.nodes[graph.root].spec.type == "LedOutputMirror")
-    for plain, small in zip(render(graph, song), render(smaller.graph, song), strict=True):
+    for plain, small in zip(render(graph, song), render(optimised.graph, song), strict=True):
         comparison.feed(plain, small)
         current.feed(plain)
         flashes.feed(plain)
         image.feed(plain)
         stream.feed(plain)
-    notes = microphone_note(graph)
+    notes = list_approximations(graph)
     return Simulation(
-        scale=_scale(graph, smaller, song, comparison, notes),
+        scale=_executor_scale(graph, optimised, song, comparison, notes),
         visual=VisualReport(
             pixel_mismatch_pct=comparison.mismatch_pct(),
             max_delta_lab=round(comparison.max_delta, 3),
@@ -66,25 +66,25 @@ def simulate(graph: Graph, genesis: GenesisMap) -> Simulation:
         ),
         preview_png=image.png(),
         preview_bin=stream.finish(),
-        optimised=smaller.graph,
+        optimised=optimised.graph,
     )
 
 
-def _scale(
-    graph: Graph, smaller: Optimised, song: Song, comparison: "_Comparison", notes: list[str]
+def _executor_scale(
+    graph: Graph, optimised: Optimised, song: SampledSong, comparison: "_Comparison", notes: list[str]
 ) -> ExecutorScale:
     before_ms = total_us(graph.nodes.values()) / 1000.0
-    after_ms = total_us(smaller.graph.nodes.values()) / 1000.0
+    after_ms = total_us(optimised.graph.nodes.values()) / 1000.0
     return ExecutorScale(
         before_ms=round(before_ms, 4),
         after_ms=round(after_ms, 4),
         cpu_pct_before=cpu_pct(before_ms),
         cpu_pct_after=cpu_pct(after_ms),
         nodes_before=len(graph.nodes),
-        nodes_after=len(smaller.graph.nodes),
+        nodes_after=len(optimised.graph.nodes),
         state_bytes_before=sum(node.state_bytes for node in graph.nodes.values()),
-        state_bytes_after=sum(node.state_bytes for node in smaller.graph.nodes.values()),
-        rewrites=smaller.rewrites,
+        state_bytes_after=sum(node.state_bytes for node in optimised.graph.nodes.values()),
+        rewrites=optimised.rewrites,
         frames=song.frames,
         fps=FPS,
         leds=LEDS,
@@ -95,7 +95,7 @@ def _scale(
 
 
 class _Comparison:
-    """How far two renderings differ, pixel by pixel."""
+    """Measures the difference between two renderings, pixel by pixel."""
 
     def __init__(self) -> None:
         self.digest = hashlib.sha256()
@@ -110,15 +110,15 @@ class _Comparison:
         count = int(differs.sum())
         if count:
             self.different += count
-            delta = lab(plain[differs]) - lab(other[differs])
+            delta = to_lab(plain[differs]) - to_lab(other[differs])
             self.max_delta = max(self.max_delta, float(np.sqrt((delta**2).sum(axis=1)).max()))
 
     def mismatch_pct(self) -> float:
         return round(100.0 * self.different / self._pixels, 6)
 
 
-class _Current:
-    """Supply current of the strip, from the pixel values."""
+class _CurrentMeter:
+    """Computes the supply current of the strip from the pixel values."""
 
     def __init__(self) -> None:
         self._frame_sums: list[Array] = []

@@ -1,4 +1,4 @@
-"""The photosensitivity check of a show: the worst second of each kind of flash, and the node that causes it."""
+"""Checks a show for photosensitivity: the worst second of each kind of flash, and the node that causes it."""
 
 from collections.abc import Callable
 
@@ -6,28 +6,35 @@ import numpy as np
 
 from k1_contracts.graph import FlashFinding, FlashSpan, Photosensitivity
 from k1_graph.colour import Array
-from k1_graph.executor.run import render
-from k1_graph.flashes import AREA_THRESHOLD, MAX_TRANSITIONS, FlashCounts, FlashMeter, count_flashes, to_light
+from k1_graph.executor.rendering import render
 from k1_graph.graph import Graph
 from k1_graph.limits import FPS, FRAME_MS
-from k1_graph.song import Song
+from k1_graph.reports.flashes import (
+    AREA_THRESHOLD,
+    MAX_TRANSITIONS,
+    FlashCounts,
+    FlashMeter,
+    count_flashes,
+    to_linear_light,
+)
+from k1_graph.song import SampledSong
 
 _WARM_UP_FRAMES = 3 * FPS
 
 FindCause = Callable[[int, bool], str | None]
-"""Names the node behind the failing window that begins at a frame, for red flashes or general ones."""
+"""Returns the node that causes the failure of the window from a frame on; the flag selects red flashes."""
 
 
 class PhotosensitivityCheck:
-    """Both kinds of flash over pixels fed chunk by chunk."""
+    """Checks for both kinds of flash over pixels that arrive in chunks."""
 
     def __init__(self) -> None:
         self._general = FlashMeter(red=False)
         self._red = FlashMeter(red=True)
 
     def feed(self, pixels: Array) -> None:
-        """Take the next frames, (n, 180, 3) uint8."""
-        light = to_light(pixels)
+        """Process the next frames, (n, 180, 3) uint8."""
+        light = to_linear_light(pixels)
         self._general.feed(light)
         self._red.feed(light)
 
@@ -43,17 +50,19 @@ class PhotosensitivityCheck:
         )
 
 
-def causing_node(graph: Graph, song: Song, first_frame: int, red: bool) -> str | None:
-    """The first node in frame order that, held at its mean, ends the failure of the window.
+def causing_node(graph: Graph, song: SampledSong, first_frame: int, red: bool) -> str | None:
+    """Return the first node in frame order whose mean, in place of its values, makes the window pass.
 
-    The window is rendered alone, after three seconds of warm-up. None when it does not fail that way, or when no
-    single node is to blame.
+    The window is rendered alone, after three seconds of warm-up. Returns None when the window does not fail that way,
+    or when no single node causes the failure.
     """
     start = max(0, first_frame - _WARM_UP_FRAMES)
     stop = first_frame + FPS
 
-    def fails(still: str | None) -> bool:
-        pixels = list(render(graph, song, chunk_frames=stop - start, start=start, stop=stop, still=still))
+    def fails(held_node: str | None) -> bool:
+        pixels = list(
+            render(graph, song, chunk_frames=stop - start, start=start, stop=stop, held_node=held_node)
+        )
         counts = count_flashes(pixels, red=red).transitions
         return bool(counts[-1] > MAX_TRANSITIONS)
 

@@ -1,4 +1,4 @@
-"""The node catalogue: data/nodes.toml loaded into frozen dataclasses."""
+"""Loads the node types from data/nodes.toml and decides which output types fit which inputs."""
 
 import tomllib
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ BYTES_PER_LED = {"led_buffer<vec3>": 12, "led_buffer<float>": 4}
 
 @dataclass(frozen=True, slots=True)
 class ParamSpec:
-    """One parameter: its kind, default and range. `min_items` and `max_items` bound lists."""
+    """A parameter of a node type. `min_items` and `max_items` limit the length of lists."""
 
     name: str
     kind: ParamKind
@@ -33,7 +33,7 @@ class ParamSpec:
 
 @dataclass(frozen=True, slots=True)
 class InputPort:
-    """One input port. `drives` tells that a parameter of the same name gives the value when unconnected."""
+    """An input port. With `drives`, a parameter of the same name is the value while the port is unconnected."""
 
     name: str
     type: str
@@ -42,8 +42,8 @@ class InputPort:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeSpec:
-    """One node type; costs in microseconds a frame at 180 LEDs, state in bytes kept between frames."""
+class NodeType:
+    """A node type. Cost is in microseconds per frame at 180 LEDs, state in bytes kept between frames."""
 
     type: str
     group: str
@@ -61,33 +61,33 @@ class NodeSpec:
     microphone: bool = False
 
     def cost(self, params: Mapping[str, ParamValue]) -> float:
-        """Microseconds a frame with these (complete) parameters."""
+        """Return the microseconds per frame. `params` must be complete."""
         return self.cost_us * (float(cast("float", params[self.cost_per])) if self.cost_per else 1.0)
 
     def state(self, params: Mapping[str, ParamValue]) -> int:
-        """Bytes kept between frames with these (complete) parameters."""
+        """Return the bytes kept between frames. `params` must be complete."""
         return self.state_bytes * (int(cast("int", params[self.state_per])) if self.state_per else 1)
 
     @property
     def default_output(self) -> str | None:
-        """The output that `node_id` alone means; None for a root."""
+        """The output that a reference without an output name means; None for a root."""
         return next(iter(self.outputs), None)
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
-    """Every node type, and the firmware that knows them all."""
+class NodeTypes:
+    """All node types, and the first firmware version that supports them all."""
 
     firmware_min_version: str
-    nodes: Mapping[str, NodeSpec]
+    nodes: Mapping[str, NodeType]
 
     def to_json(self) -> dict[str, Any]:
-        """The whole catalogue as JSON, for the web page and the API."""
+        """Return all node types as JSON, for the web page and the API."""
         nodes = [
             {
                 **{
                     field: getattr(spec, field)
-                    for field in NodeSpec.__slots__
+                    for field in NodeType.__slots__
                     if field not in {"inputs", "outputs", "params"}
                 },
                 "inputs": [asdict(port) for port in spec.inputs.values()],
@@ -100,21 +100,21 @@ class Catalogue:
 
 
 @cache
-def catalogue() -> Catalogue:
-    """The catalogue of this package, read once."""
+def load_node_types() -> NodeTypes:
+    """Load the node types from the package data; the result is cached."""
     text = resources.files("k1_graph").joinpath("data/nodes.toml").read_text(encoding="utf-8")
     raw = tomllib.loads(text)
     nodes = {name: _node(name, body) for name, body in raw["nodes"].items()}
-    return Catalogue(raw["firmware_min_version"], MappingProxyType(nodes))
+    return NodeTypes(raw["firmware_min_version"], MappingProxyType(nodes))
 
 
-def _node(name: str, body: dict[str, Any]) -> NodeSpec:
+def _node(name: str, body: dict[str, Any]) -> NodeType:
     params = {key: _param(key, value) for key, value in body.pop("params", {}).items()}
     inputs = {
         port: InputPort(port, kind.removesuffix("!"), kind.endswith("!"), port in params)
         for port, kind in body.pop("inputs", {}).items()
     }
-    return NodeSpec(
+    return NodeType(
         type=name,
         inputs=MappingProxyType(inputs),
         outputs=MappingProxyType(dict(body.pop("outputs", {}))),
@@ -128,21 +128,21 @@ def _param(name: str, body: dict[str, Any]) -> ParamSpec:
     return ParamSpec(name=name, choices=choices, **body)
 
 
-def reads_as(source: str, wanted: str) -> bool:
-    """Whether an output of type `source` may feed a port of type `wanted`.
+def is_assignable(source: str, target: str) -> bool:
+    """Return whether an output of type `source` may be connected to a port of type `target`.
 
     int widens to float, vec3 and color are one type, `param<T>` reads as T, an audio_envelope and time read
-    as float, and `led_buffer<T>` takes either buffer. Nothing else converts by itself.
+    as float, and `led_buffer<T>` accepts either buffer. There is no other implicit conversion.
     """
-    given = _plain(source)
-    asked = _plain(wanted)
-    if given == asked:
+    source_type = _base_type(source)
+    target_type = _base_type(target)
+    if source_type == target_type:
         return True
-    if asked == "float":
-        return given in {"int", "audio_envelope", "time"}
-    return asked == "led_buffer<T>" and given in BYTES_PER_LED
+    if target_type == "float":
+        return source_type in {"int", "audio_envelope", "time"}
+    return target_type == "led_buffer<T>" and source_type in BYTES_PER_LED
 
 
-def _plain(kind: str) -> str:
+def _base_type(kind: str) -> str:
     inner = kind.removeprefix("param<").removesuffix(">") if kind.startswith("param<") else kind
     return "color" if inner == "vec3" else inner

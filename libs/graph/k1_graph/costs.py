@@ -1,14 +1,24 @@
-"""Scratch memory of a frame, by the real lifetimes of its buffers."""
+"""Computes the run time and the scratch memory that a frame of a graph needs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from k1_graph.catalogue import BYTES_PER_LED
 from k1_graph.graph import Node, Ref
-from k1_graph.limits import LEDS
+from k1_graph.limits import FRAME_BUDGET_MS, LEDS
+from k1_graph.node_types.definitions import BYTES_PER_LED
+
+
+def total_us(nodes: Iterable[Node]) -> float:
+    """Return the microseconds per frame. A K1 renders on one core, so the nodes' times add up."""
+    return sum(node.cost_us for node in nodes)
+
+
+def cpu_pct(est_ms: float) -> float:
+    """Return the share of the 8 ms frame budget, in per cent."""
+    return round(100.0 * est_ms / FRAME_BUDGET_MS, 2)
 
 
 def output_types(nodes: Mapping[str, Node]) -> dict[Ref, str]:
-    """The type of every output. `nodes` stand in frame order; `led_buffer<T>` becomes the type of `src`."""
+    """Return the type of every output. `nodes` are in frame order; `led_buffer<T>` resolves to the type of `src`."""
     types: dict[Ref, str] = {}
     for node in nodes.values():
         for output, kind in node.spec.outputs.items():
@@ -19,9 +29,9 @@ def output_types(nodes: Mapping[str, Node]) -> dict[Ref, str]:
 
 
 def scratch_peak(nodes: Mapping[str, Node]) -> int:
-    """Most bytes of buffers alive at once. A buffer lives from its node to its last reader, both included.
+    """Return the largest number of bytes in buffers that are alive at once. `nodes` are in frame order.
 
-    `nodes` stand in frame order. A buffer that nobody reads lives for its own step only.
+    A buffer lives from its node to its last reader, both included. A buffer without a reader lives for one step.
     """
     types = output_types(nodes)
     steps = {name: step for step, name in enumerate(nodes)}

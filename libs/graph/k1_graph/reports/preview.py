@@ -1,4 +1,4 @@
-"""Pictures of a whole show: preview.png for the eye and preview.bin for a player.
+"""Writes previews of a whole show: preview.png for people and preview.bin for players.
 
 preview.bin, all numbers little-endian:
 
@@ -33,7 +33,7 @@ _PNG_RGB = 2
 
 
 class PreviewImage:
-    """Accumulates preview.png: x is time, y is the LED (0 at the top); a column is the mean of its frames."""
+    """Builds preview.png: x is time, y is the LED (0 at the top); a column is the mean of its frames."""
 
     def __init__(self, frames: int) -> None:
         self._columns = np.arange(frames) * min(frames, _MAX_COLUMNS) // frames
@@ -41,10 +41,10 @@ class PreviewImage:
         self._next = 0
 
     def feed(self, pixels: Array) -> None:
-        """Take the next frames, (n, 180, 3) uint8."""
+        """Add the next frames, (n, 180, 3) uint8."""
         columns = self._columns[self._next : self._next + len(pixels)]
-        begun, starts = np.unique(columns, return_index=True)
-        self._sums[begun] += np.add.reduceat(pixels, starts, axis=0, dtype=np.int64)
+        touched, starts = np.unique(columns, return_index=True)
+        self._sums[touched] += np.add.reduceat(pixels, starts, axis=0, dtype=np.int64)
         self._next += len(pixels)
 
     def png(self) -> bytes:
@@ -54,7 +54,7 @@ class PreviewImage:
 
 
 class PreviewStream:
-    """Accumulates preview.bin."""
+    """Builds preview.bin."""
 
     def __init__(self, frames: int, *, symmetric: bool) -> None:
         self._first_led = LEDS // 2 if symmetric else 0
@@ -64,7 +64,7 @@ class PreviewStream:
         self._parts = [_HEADER.pack(_MAGIC, 1, flags, LEDS, FPS, 0, frames)]
 
     def feed(self, pixels: Array) -> None:
-        """Take the next frames, (n, 180, 3) uint8."""
+        """Add the next frames, (n, 180, 3) uint8."""
         planes = pixels[:, self._first_led :].transpose(0, 2, 1)
         before = np.concatenate([self._last, planes[:-1]])
         self._parts.append(self._packer.compress((planes - before).tobytes()))
@@ -75,7 +75,7 @@ class PreviewStream:
 
 
 def decode_preview(data: bytes) -> Array:
-    """Pixels (frames, 180, 3) of a preview.bin. Raises GraphError when it is none."""
+    """Decode a preview.bin to pixels (frames, 180, 3). Raises GraphError when the data is invalid."""
     if len(data) < _HEADER.size:
         raise GraphError("The preview is shorter than its header")
     magic, version, flags, leds, _fps, _zero, frames = _HEADER.unpack_from(data)
@@ -95,7 +95,7 @@ def decode_preview(data: bytes) -> Array:
 
 
 def encode_png(image: Array) -> bytes:
-    """An 8-bit RGB image (height, width, 3) as PNG (ISO/IEC 15948), rows unfiltered."""
+    """Encode an 8-bit RGB image (height, width, 3) as PNG (ISO/IEC 15948), with unfiltered rows."""
     height, width, _ = image.shape
     rows = np.concatenate([np.zeros((height, 1), dtype=np.uint8), image.reshape(height, width * 3)], axis=1)
     head = struct.pack(">IIBBBBB", width, height, 8, _PNG_RGB, 0, 0, 0)

@@ -1,18 +1,18 @@
-"""Whether a JSON value fits a parameter."""
+"""Checks whether a JSON value is allowed for a parameter."""
 
 import math
 from collections.abc import Callable
 from typing import cast
 
-from k1_graph.catalogue import ParamKind, ParamSpec
 from k1_graph.limits import NAME_MAX
+from k1_graph.node_types.definitions import ParamKind, ParamSpec
 
 _LIST_KINDS: dict[ParamKind, ParamKind] = {"ints": "int", "colors": "color"}
 _EXACT_INT_BITS = 63
 
 
-def show(value: object) -> str:
-    """A short ASCII picture of any value, safe to put into a message."""
+def describe_value(value: object) -> str:
+    """Return a short ASCII description of any value, safe to use in a message."""
     if isinstance(value, str):
         return ascii(value[:40]) + ("..." if len(value) > 40 else "")  # noqa: PLR2004  what a line can hold
     if isinstance(value, int) and value.bit_length() > _EXACT_INT_BITS:
@@ -22,15 +22,15 @@ def show(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
-def problem_with(spec: ParamSpec, value: object) -> str | None:
-    """What is wrong with `value` for this parameter, as the end of a sentence; None when it fits."""
+def find_problem(spec: ParamSpec, value: object) -> str | None:
+    """Return the problem with `value` as the end of a sentence, or None when the value is allowed."""
     if spec.kind in _LIST_KINDS:
         return _list_problem(spec, value, _LIST_KINDS[spec.kind])
     return _CHECKS[spec.kind](spec, value)
 
 
-def allowed(spec: ParamSpec) -> str:
-    """What the parameter takes, in words."""
+def describe_allowed(spec: ParamSpec) -> str:
+    """Return a description of the allowed values."""
     if spec.choices:
         return "one of " + ", ".join(spec.choices)
     if spec.kind in {"float", "int", "ints"}:
@@ -46,7 +46,7 @@ def allowed(spec: ParamSpec) -> str:
 
 def _list_problem(spec: ParamSpec, value: object, kind: ParamKind) -> str | None:
     if not isinstance(value, list):
-        return f"is {show(value)}, not a list"
+        return f"is {describe_value(value)}, not a list"
     items = cast("list[object]", value)
     if not spec.min_items <= len(items) <= spec.max_items:
         return f"has {len(items)} items"
@@ -56,39 +56,39 @@ def _list_problem(spec: ParamSpec, value: object, kind: ParamKind) -> str | None
 
 def _number(spec: ParamSpec, value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return f"is {show(value)}, not a number"
+        return f"is {describe_value(value)}, not a number"
     if isinstance(value, float) and not math.isfinite(value):
         return f"is {value}"
     low = -math.inf if spec.min is None else spec.min
     high = math.inf if spec.max is None else spec.max
-    return None if low <= value <= high else f"is {show(value)}, out of range"
+    return None if low <= value <= high else f"is {describe_value(value)}, out of range"
 
 
 def _integer(spec: ParamSpec, value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int):
-        return f"is {show(value)}, not a whole number"
+        return f"is {describe_value(value)}, not a whole number"
     return _number(spec, value)
 
 
 def _bool(_spec: ParamSpec, value: object) -> str | None:
-    return None if isinstance(value, bool) else f"is {show(value)}, not true or false"
+    return None if isinstance(value, bool) else f"is {describe_value(value)}, not true or false"
 
 
 def _enum(spec: ParamSpec, value: object) -> str | None:
-    return None if isinstance(value, str) and value in spec.choices else f"is {show(value)}"
+    return None if isinstance(value, str) and value in spec.choices else f"is {describe_value(value)}"
 
 
 def _string(_spec: ParamSpec, value: object) -> str | None:
     if not isinstance(value, str):
-        return f"is {show(value)}, not text"
+        return f"is {describe_value(value)}, not text"
     if not value.isprintable():
-        return f"is {show(value)}, which holds characters that do not print"
+        return f"is {describe_value(value)}, which holds characters that do not print"
     return None if len(value) <= NAME_MAX else f"has {len(value)} characters"
 
 
 def _color(_spec: ParamSpec, value: object) -> str | None:
     if not isinstance(value, list):
-        return f"is {show(value)}, not a colour"
+        return f"is {describe_value(value)}, not a colour"
     channels = cast("list[object]", value)
     if len(channels) != 3:  # noqa: PLR2004  red, green, blue
         return f"is a colour of {len(channels)} channels"

@@ -1,4 +1,4 @@
-"""What changes between the graph that runs now and the next one, and how far each change reaches."""
+"""Compares two graphs: what changed, and which nodes a change affects."""
 
 from collections.abc import Iterable, Mapping
 
@@ -28,8 +28,8 @@ def impact(
     kept = sorted((after.keys() & before.keys()) - retyped)
     params = [change for name in kept for change in _param_changes(before[name], after[name])]
     inputs = [change for name in kept for change in _input_changes(before, after, name)]
-    seeds = added | {change.node for change in params} | {change.node for change in inputs}
-    distance = _distances(graph, seeds)
+    changed = added | {change.node for change in params} | {change.node for change in inputs}
+    distance = _distances(graph, changed)
     return GraphImpact(
         added_nodes=sorted(added),
         removed_nodes=sorted(removed),
@@ -60,7 +60,7 @@ def _input_changes(before: Mapping[str, Node], after: Mapping[str, Node], name: 
             yield InputChange.model_validate({"node": name, "port": port, "from": source, "to": target})
 
 
-def _distances(graph: Graph, seeds: Iterable[str]) -> dict[str, int]:
-    """Edges from the nearest changed node, for every node that feels a change."""
+def _distances(graph: Graph, changed: Iterable[str]) -> dict[str, int]:
+    """Return for each affected node its distance, in edges, from the closest changed node."""
     flow = graph.flow()
-    return {node: depth for depth, layer in enumerate(nx.bfs_layers(flow, sorted(seeds))) for node in layer}
+    return {node: depth for depth, layer in enumerate(nx.bfs_layers(flow, sorted(changed))) for node in layer}

@@ -1,4 +1,4 @@
-"""Draws a graph in layers: sources on the left, the strip on the right. SVG by hand, PNG through matplotlib."""
+"""Draws a graph in layers as SVG or, with matplotlib, as PNG: sources on the left, the strip on the right."""
 
 import html
 import io
@@ -13,59 +13,59 @@ from k1_graph.graph import Graph, Node
 
 _BOX_WIDTH, _BOX_HEIGHT = 168.0, 48.0
 _GAP_X, _GAP_Y, _MARGIN = 64.0, 18.0, 28.0
-_LANE_HEIGHT = 4.0
-_LANE = ">"
-"""Lanes are named with it; no node's id holds it."""
-_BEND = _GAP_X * 0.7
-_SWEEPS = 8
-_FILL = {
+_DUMMY_HEIGHT = 4.0
+_DUMMY = ">"
+"""The prefix of the names of dummy nodes; no node id contains it."""
+_CONTROL_DISTANCE = _GAP_X * 0.7
+_ORDERING_PASSES = 8
+_BOX_COLORS = {
     "source": "#dcecff",
     "constant": "#eeeeee",
     "pure": "#ffffff",
     "stateful": "#ffeccc",
     "root": "#d8f5dc",
 }
-_INK, _EDGE = "#1c1b22", "#8a879c"
-_NAME_SHOWN = 22
+_TEXT_COLOR, _EDGE_COLOR = "#1c1b22", "#8a879c"
+_MAX_NAME_LENGTH = 22
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where things stand, in pixels: the left upper corner of every node, the way of every edge, the size."""
+    """A layout in pixels: the top left corner of every node, the points of every edge, the size."""
 
-    place: Mapping[str, tuple[float, float]]
+    positions: Mapping[str, tuple[float, float]]
     routes: Sequence[Sequence[tuple[float, float]]]
-    """Points of each edge: out of a box, into and out of the lanes it passes through, into a box."""
+    """The points of each edge: from its source, through its dummy nodes, to its target."""
     width: float
     height: float
 
 
 def lay_out(graph: Graph) -> Layout:
-    """Layered drawing after Sugiyama, Tagawa and Toda (1981).
+    """Compute a layered layout after Sugiyama, Tagawa and Toda (1981).
 
-    A node stands one column left of its leftmost reader. An edge that crosses columns has a lane of its own in each, so
-    that it never runs behind a box. The order inside a column comes from repeated barycentres.
+    A node is one column left of its leftmost reader. An edge that crosses columns has a dummy node in each of them, so
+    that it never runs behind a box. The barycentre method orders the nodes inside a column.
     """
-    columns = _columns(graph)
-    skeleton, ways = _with_lanes(graph, columns)
-    order = _ordered(skeleton, columns)
+    columns = _assign_columns(graph)
+    layered, paths = _add_dummy_nodes(graph, columns)
+    order = _order_columns(layered, columns)
     tallest = max(sum(_height(item) + _GAP_Y for item in column) for column in order) - _GAP_Y
-    place: dict[str, tuple[float, float]] = {}
+    positions: dict[str, tuple[float, float]] = {}
     for number, column in enumerate(order):
         y = _MARGIN + (tallest - sum(_height(item) + _GAP_Y for item in column) + _GAP_Y) / 2
         for item in column:
-            place[item] = (_MARGIN + number * (_BOX_WIDTH + _GAP_X), y)
+            positions[item] = (_MARGIN + number * (_BOX_WIDTH + _GAP_X), y)
             y += _height(item) + _GAP_Y
     return Layout(
-        place=place,
-        routes=[_route(way, place) for way in ways],
+        positions=positions,
+        routes=[_route(path, positions) for path in paths],
         width=2 * _MARGIN + len(order) * (_BOX_WIDTH + _GAP_X) - _GAP_X,
         height=2 * _MARGIN + tallest,
     )
 
 
 def draw_graph_svg(graph: Graph) -> str:
-    """The graph as a self-contained SVG document."""
+    """Return the graph as a self-contained SVG document."""
     layout = lay_out(graph)
     edges = [_svg_edge(route) for route in layout.routes]
     boxes = [_svg_box(layout, node) for node in graph.nodes.values()]
@@ -74,13 +74,13 @@ def draw_graph_svg(graph: Graph) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" width="{layout.width:g}" '
         f'height="{layout.height:g}" font-family="system-ui, sans-serif" role="img" aria-label="K1 graph">'
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-        f'<path d="M0 0L8 4L0 8z" fill="{_EDGE}"/></marker></defs>'
+        f'<path d="M0 0L8 4L0 8z" fill="{_EDGE_COLOR}"/></marker></defs>'
         '<rect width="100%" height="100%" fill="#fbfbfd"/>' + "".join([*edges, *boxes]) + "</svg>"
     )
 
 
 def draw_graph_png(graph: Graph, *, scale: float = 1.5) -> bytes:
-    """The graph as PNG. Needs matplotlib: raises ImportError, saying so, without it."""
+    """Return the graph as PNG. Raises ImportError, with the extra to install, without matplotlib."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  an optional, heavy import
         from matplotlib.figure import Figure  # noqa: PLC0415
@@ -101,8 +101,8 @@ def draw_graph_png(graph: Graph, *, scale: float = 1.5) -> bytes:
     return out.getvalue()
 
 
-def _columns(graph: Graph) -> dict[str, int]:
-    """The column of every node, 0 on the left."""
+def _assign_columns(graph: Graph) -> dict[str, int]:
+    """Return the column of every node, 0 on the left."""
     flow = graph.flow()
     from_right: dict[str, int] = {}
     for name in reversed(list(graph.nodes)):
@@ -111,50 +111,52 @@ def _columns(graph: Graph) -> dict[str, int]:
     return {name: last - from_right[name] for name in graph.nodes}
 
 
-def _with_lanes(graph: Graph, columns: dict[str, int]) -> tuple["nx.DiGraph[str]", list[list[str]]]:
-    """The graph with a lane in every column that an edge passes, and each edge as the items on its way."""
-    skeleton: nx.DiGraph[str] = nx.DiGraph()
-    skeleton.add_nodes_from(graph.nodes)
-    ways: list[list[str]] = []
+def _add_dummy_nodes(graph: Graph, columns: dict[str, int]) -> tuple["nx.DiGraph[str]", list[list[str]]]:
+    """Return the graph with dummy nodes in every column that an edge crosses, and each edge as a path."""
+    layered: nx.DiGraph[str] = nx.DiGraph()
+    layered.add_nodes_from(graph.nodes)
+    paths: list[list[str]] = []
     for source, target in graph.flow().edges:
         passed = range(columns[source] + 1, columns[target])
-        lanes = {f"{_LANE}{source}{_LANE}{target}{_LANE}{column}": column for column in passed}
-        columns.update(lanes)
-        way = [source, *lanes, target]
-        nx.add_path(skeleton, way)
-        ways.append(way)
-    return skeleton, ways
+        dummies = {f"{_DUMMY}{source}{_DUMMY}{target}{_DUMMY}{column}": column for column in passed}
+        columns.update(dummies)
+        path = [source, *dummies, target]
+        nx.add_path(layered, path)
+        paths.append(path)
+    return layered, paths
 
 
-def _ordered(skeleton: "nx.DiGraph[str]", columns: Mapping[str, int]) -> list[list[str]]:
+def _order_columns(layered: "nx.DiGraph[str]", columns: Mapping[str, int]) -> list[list[str]]:
     order: list[list[str]] = [[] for _ in range(max(columns.values()) + 1)]
-    for item in skeleton:
+    for item in layered:
         order[columns[item]].append(item)
-    place = {item: _middle(column, index) for column in order for index, item in enumerate(column)}
-    for sweep in range(_SWEEPS):
-        backwards = sweep % 2 == 0
-        neighbours = skeleton.successors if backwards else skeleton.predecessors
+    positions = {item: _centred_index(column, index) for column in order for index, item in enumerate(column)}
+    for ordering_pass in range(_ORDERING_PASSES):
+        backwards = ordering_pass % 2 == 0
+        neighbours = layered.successors if backwards else layered.predecessors
         for column in reversed(order) if backwards else order:
-            weight = {item: _mean([place[n] for n in neighbours(item)], place[item]) for item in column}
+            weight = {
+                item: _mean([positions[n] for n in neighbours(item)], positions[item]) for item in column
+            }
             column.sort(key=lambda item, weight=weight: (weight[item], item))
-            place.update({item: _middle(column, index) for index, item in enumerate(column)})
+            positions.update({item: _centred_index(column, index) for index, item in enumerate(column)})
     return order
 
 
 def _height(item: str) -> float:
-    return _LANE_HEIGHT if item.startswith(_LANE) else _BOX_HEIGHT
+    return _DUMMY_HEIGHT if item.startswith(_DUMMY) else _BOX_HEIGHT
 
 
-def _route(way: Sequence[str], place: Mapping[str, tuple[float, float]]) -> list[tuple[float, float]]:
+def _route(path: Sequence[str], positions: Mapping[str, tuple[float, float]]) -> list[tuple[float, float]]:
     points: list[tuple[float, float]] = []
-    for item in way:
-        x, y = place[item]
+    for item in path:
+        x, y = positions[item]
         middle = y + _height(item) / 2
         points += [(x, middle), (x + _BOX_WIDTH, middle)]
     return points[1:-1]
 
 
-def _middle(layer: Sequence[str], index: int) -> float:
+def _centred_index(layer: Sequence[str], index: int) -> float:
     return index - (len(layer) - 1) / 2
 
 
@@ -162,8 +164,8 @@ def _mean(values: Sequence[float], default: float) -> float:
     return sum(values) / len(values) if values else default
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _NAME_SHOWN else name[: _NAME_SHOWN - 1] + "…"
+def _shorten(name: str) -> str:
+    return name if len(name) <= _MAX_NAME_LENGTH else name[: _MAX_NAME_LENGTH - 1] + "…"
 
 
 def _caption(node: Node) -> str:
@@ -174,19 +176,21 @@ def _svg_edge(route: Sequence[tuple[float, float]]) -> str:
     curve = f"M{route[0][0]:g} {route[0][1]:g}"
     for (x0, y0), (x1, y1) in pairwise(route):
         curve += (
-            f"C{x0 + _BEND:g} {y0:g} {x1 - _BEND:g} {y1:g} {x1:g} {y1:g}" if y0 != y1 else f"L{x1:g} {y1:g}"
+            f"C{x0 + _CONTROL_DISTANCE:g} {y0:g} {x1 - _CONTROL_DISTANCE:g} {y1:g} {x1:g} {y1:g}"
+            if y0 != y1
+            else f"L{x1:g} {y1:g}"
         )
-    return f'<path d="{curve}" fill="none" stroke="{_EDGE}" stroke-width="1.4" marker-end="url(#tip)"/>'
+    return f'<path d="{curve}" fill="none" stroke="{_EDGE_COLOR}" stroke-width="1.4" marker-end="url(#tip)"/>'
 
 
 def _svg_box(layout: Layout, node: Node) -> str:
-    x, y = layout.place[node.id]
+    x, y = layout.positions[node.id]
     middle = x + _BOX_WIDTH / 2
     return (
         f'<g><rect x="{x:g}" y="{y:g}" width="{_BOX_WIDTH:g}" height="{_BOX_HEIGHT:g}" rx="9" '
-        f'fill="{_FILL[node.spec.behaviour]}" stroke="#5a5770"/>'
-        f'<text x="{middle:g}" y="{y + 20:g}" text-anchor="middle" font-size="13" font-weight="600" fill="{_INK}">'
-        f"{html.escape(_short(node.id))}</text>"
+        f'fill="{_BOX_COLORS[node.spec.behaviour]}" stroke="#5a5770"/>'
+        f'<text x="{middle:g}" y="{y + 20:g}" text-anchor="middle" font-size="13" font-weight="600" fill="{_TEXT_COLOR}">'
+        f"{html.escape(_shorten(node.id))}</text>"
         f'<text x="{middle:g}" y="{y + 37:g}" text-anchor="middle" font-size="11" fill="#55526a">'
         f"{html.escape(_caption(node))}</text></g>"
     )
@@ -198,27 +202,36 @@ def _plot_edge(axes: Any, route: Sequence[tuple[float, float]]) -> None:
 
     points = [route[0]]
     for (x0, y0), (x1, y1) in pairwise(route):
-        points += [(x0 + _BEND, y0), (x1 - _BEND, y1), (x1, y1)]
+        points += [(x0 + _CONTROL_DISTANCE, y0), (x1 - _CONTROL_DISTANCE, y1), (x1, y1)]
     path = Path(points, [Path.MOVETO, *[Path.CURVE4] * (len(points) - 1)])
-    axes.add_patch(FancyArrowPatch(path=path, arrowstyle="-|>", mutation_scale=9, color=_EDGE, linewidth=1.1))
+    axes.add_patch(
+        FancyArrowPatch(path=path, arrowstyle="-|>", mutation_scale=9, color=_EDGE_COLOR, linewidth=1.1)
+    )
 
 
 def _plot_box(axes: Any, layout: Layout, node: Node) -> None:
     from matplotlib.patches import FancyBboxPatch  # noqa: PLC0415
 
-    x, y = layout.place[node.id]
+    x, y = layout.positions[node.id]
     axes.add_patch(
         FancyBboxPatch(
             (x, y),
             _BOX_WIDTH,
             _BOX_HEIGHT,
             boxstyle="round,pad=0,rounding_size=9",
-            facecolor=_FILL[node.spec.behaviour],
+            facecolor=_BOX_COLORS[node.spec.behaviour],
             edgecolor="#5a5770",
         )
     )
     middle = x + _BOX_WIDTH / 2
     axes.text(
-        middle, y + 17, _short(node.id), ha="center", va="center", fontsize=9, weight="bold", color=_INK
+        middle,
+        y + 17,
+        _shorten(node.id),
+        ha="center",
+        va="center",
+        fontsize=9,
+        weight="bold",
+        color=_TEXT_COLOR,
     )
     axes.text(middle, y + 34, _caption(node), ha="center", va="center", fontsize=7.5, color="#55526a")

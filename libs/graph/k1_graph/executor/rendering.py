@@ -1,32 +1,32 @@
-"""The executor: a graph over a song, in chunks of frames, as the bytes that a strip would get."""
+"""Renders a graph over a song, in chunks of frames, to the bytes that a strip would get."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
 from k1_graph.executor.kernels import make_kernel, run_kernel
-from k1_graph.executor.values import Array, Chunk, every_frame
+from k1_graph.executor.values import Array, Chunk, broadcast_frames
 from k1_graph.graph import Graph, Node, Ref
-from k1_graph.song import Song
+from k1_graph.song import SampledSong
 
 CHUNK_FRAMES = 256
-"""A buffer of so many frames is half a megabyte and stays in a core's cache."""
+"""A buffer of this many frames is half a megabyte and stays in a core's cache."""
 
 
 def render(
     graph: Graph,
-    song: Song,
+    song: SampledSong,
     *,
     chunk_frames: int = CHUNK_FRAMES,
     start: int = 0,
     stop: int | None = None,
-    still: str | None = None,
+    held_node: str | None = None,
 ) -> Iterator[Array]:
-    """Pixels of frames start to stop, chunk by chunk: (n, 180, 3) uint8 sRGB.
+    """Yield the pixels of frames start to stop in chunks, each (n, 180, 3) uint8 sRGB.
 
     The pixels do not depend on `chunk_frames`. Nodes begin with the state of the first frame, also when
-    `start` is later. The node named `still` gives its mean over each chunk instead of its values (events: none),
-    which tells whether it is what moves the picture.
+    `start` is later. `held_node` outputs its mean over each chunk instead of its values, and no events; this shows
+    whether that node causes a change of the pixels.
     """
     kernels = {node.id: make_kernel(node, song) for node in graph.nodes.values()}
     last_reader = _last_readers(graph)
@@ -38,25 +38,27 @@ def render(
             connected = {port: values[ref] for port, ref in node.inputs.items()}
             outputs = run_kernel(kernels[node.id], node, connected, chunk)
             if node.id == graph.root:
-                yield every_frame(outputs[0], chunk)
+                yield broadcast_frames(outputs[0], chunk)
                 break
-            if node.id == still:
-                outputs = _held(node, outputs)
+            if node.id == held_node:
+                outputs = _hold_at_mean(node, outputs)
             values.update(zip((Ref(node.id, name) for name in node.spec.outputs), outputs, strict=True))
             for ref in last_reader.get(node.id, ()):
                 del values[ref]
 
 
-def microphone_note(graph: Graph) -> list[str]:
-    """What the simulation of this graph only approximates, in sentences."""
-    heard = sorted({node.spec.type for node in graph.nodes.values() if node.spec.microphone})
-    if not heard:
+def list_approximations(graph: Graph) -> list[str]:
+    """Return sentences that say what the simulation of this graph only approximates."""
+    microphone_types = sorted({node.spec.type for node in graph.nodes.values() if node.spec.microphone})
+    if not microphone_types:
         return []
-    return [f"{', '.join(heard)} listen to a microphone on the device; here the song's map stands in for it."]
+    return [
+        f"{', '.join(microphone_types)} listen to a microphone on the device; here the song's map stands in for it."
+    ]
 
 
 def _last_readers(graph: Graph) -> dict[str, list[Ref]]:
-    """For each node the values that nobody needs after it."""
+    """Return for each node the values that no later node reads."""
     last: dict[Ref, str] = {}
     for node in graph.nodes.values():
         last.update({Ref(node.id, name): node.id for name in node.spec.outputs})
@@ -67,7 +69,7 @@ def _last_readers(graph: Graph) -> dict[str, list[Ref]]:
     return readers
 
 
-def _held(node: Node, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+def _hold_at_mean(node: Node, outputs: tuple[Array, ...]) -> tuple[Array, ...]:
     kinds = node.spec.outputs.values()
     return tuple(
         np.zeros_like(value)

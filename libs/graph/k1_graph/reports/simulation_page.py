@@ -1,4 +1,4 @@
-"""A self-contained web page that plays a simulated strip in time with the song."""
+"""Renders a self-contained web page that plays a simulated strip in time with the song."""
 
 import base64
 import html
@@ -11,21 +11,21 @@ from k1_contracts.escaping import escape_controls
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import FlashFinding, Photosensitivity
 from k1_graph.limits import FRAME_BUDGET_MS
-from k1_graph.simulate import Simulation
+from k1_graph.reports.simulation import Simulation
 from k1_graph.song import key_name
 
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?")
-"""Anything else could end the source in the content security policy and begin another directive."""
+"""Other characters could end the source in the content security policy and begin another directive."""
 _AUDIO_SCHEMES = frozenset({"", "http", "https", "data", "blob"})
 
 Figure = tuple[str, str, str, str]
-"""Name, value, note and the value's colour class."""
+"""Name, value, note and colour class of the value."""
 
 
 def render_simulation_html(
     simulation: Simulation, genesis: GenesisMap, *, title: str, audio: str | None = None
 ) -> str:
-    """The page as one HTML document, which requests nothing but `audio`.
+    """Return the page as one HTML document that requests nothing but `audio`.
 
     `audio` is a data URI or a URL of the song; without it the strip plays silently. Open it with `#t=61.2` to begin
     at that second. Raises ValueError for an audio address of another scheme or an odd host.
@@ -33,7 +33,7 @@ def render_simulation_html(
     data = {
         "duration_ms": genesis.global_metrics.duration_ms,
         "audio": audio,
-        "facts": _facts(genesis),
+        "facts": _summarise_song(genesis),
         "sections": [
             {"start_ms": section.start_ms, "end_ms": section.end_ms, "label": section.label}
             for section in genesis.layers.annotations.sections
@@ -47,13 +47,17 @@ def render_simulation_html(
     page = resources.files("k1_graph").joinpath("data/simulation.html").read_text(encoding="utf-8")
     # "<" is escaped so that no text of a song can end the script element it stands in.
     embedded = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-    filling = {"TITLE": html.escape(escape_controls(title)), "MEDIA": _media_source(audio), "DATA": embedded}
-    # In one pass, so that what is filled in is not searched for further places to fill.
-    return re.sub(r"__(TITLE|MEDIA|DATA)__", lambda place: filling[place[1]], page)
+    replacements = {
+        "TITLE": html.escape(escape_controls(title)),
+        "MEDIA": _media_source(audio),
+        "DATA": embedded,
+    }
+    # One pass, so that inserted text is not searched for placeholders.
+    return re.sub(r"__(TITLE|MEDIA|DATA)__", lambda match: replacements[match[1]], page)
 
 
 def _media_source(audio: str | None) -> str:
-    """What the page may load as audio, for its content security policy."""
+    """Return the source that the content security policy allows for audio."""
     if audio is None:
         return "'none'"
     parts = urlsplit(audio)
@@ -70,7 +74,7 @@ def _media_source(audio: str | None) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _facts(genesis: GenesisMap) -> str:
+def _summarise_song(genesis: GenesisMap) -> str:
     metrics = genesis.global_metrics
     minutes, seconds = divmod(round(metrics.duration_ms / 1000.0), 60)
     return f"{minutes}:{seconds:02d} · {metrics.bpm:.1f} BPM · {key_name(genesis)}"

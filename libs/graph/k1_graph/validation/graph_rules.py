@@ -1,66 +1,68 @@
-"""Rules of the whole graph: cycles, root, types, reach, memory and cost."""
+"""Checks the whole graph: cycles, root, types, reachability, memory and cost."""
 
 from collections.abc import Mapping
 
 import networkx as nx
 
 from k1_graph import limits
-from k1_graph.catalogue import reads_as
-from k1_graph.estimate import total_us
-from k1_graph.graph import Node, flow, frame_order
-from k1_graph.memory import output_types, scratch_peak
-from k1_graph.shape import Report
+from k1_graph.costs import output_types, scratch_peak, total_us
+from k1_graph.graph import Node, data_flow, frame_order
+from k1_graph.node_types.definitions import is_assignable
+from k1_graph.validation.document_reader import ViolationCollector
 
 _CYCLE_SHOWN = 12
 
 
-def check_graph(nodes: Mapping[str, Node], report: Report) -> None:
-    """Report what is wrong with the nodes together; `nodes` hold valid references only."""
-    graph = flow(nodes.values())
-    acyclic = _check_cycles(graph, report)
+def check_graph(nodes: Mapping[str, Node], violations: ViolationCollector) -> None:
+    """Check the nodes together. `nodes` must have only valid references."""
+    graph = data_flow(nodes.values())
+    acyclic = _check_cycles(graph, violations)
     ordered = {name: nodes[name] for name in frame_order(nodes)} if acyclic else nodes
-    _check_types(ordered, report)
-    _check_reach(nodes, graph, report)
-    _check_state(nodes, report)
-    _check_size(nodes, report)
+    _check_types(ordered, violations)
+    _check_reachability(nodes, graph, violations)
+    _check_state(nodes, violations)
+    _check_size(nodes, violations)
     if acyclic:
-        _check_scratch(ordered, report)
+        _check_scratch(ordered, violations)
 
 
-def _check_cycles(graph: "nx.DiGraph[str]", report: Report) -> bool:
-    """Every knot of nodes that read one another is reported once, with one way round it."""
-    knots = [knot for knot in nx.strongly_connected_components(graph) if len(knot) > 1]
+def _check_cycles(graph: "nx.DiGraph[str]", violations: ViolationCollector) -> bool:
+    """Report each strongly connected component once, with one cycle through it; return whether there is none."""
+    components = [component for component in nx.strongly_connected_components(graph) if len(component) > 1]
     loops = [{name} for name in nx.nodes_with_selfloops(graph)]
-    for knot in sorted([*knots, *(loop for loop in loops if not any(loop <= k for k in knots))], key=min):
-        edges = nx.find_cycle(graph.subgraph(knot), source=min(knot))
+    for component in sorted(
+        [*components, *(loop for loop in loops if not any(loop <= component for component in components))],
+        key=min,
+    ):
+        edges = nx.find_cycle(graph.subgraph(component), source=min(component))
         path = [edge[0] for edge in edges]
         shown = [*path[:_CYCLE_SHOWN], "..."] if len(path) > _CYCLE_SHOWN else path
-        report.add(
+        violations.add(
             "cycle",
             f"Nodes read one another in a circle: {' -> '.join([*shown, path[0]])}",
             "Cut one of these connections; feedback over time is what BufferPersist and LowPass are for.",
             node=path[0],
         )
-    return not knots and not loops
+    return not components and not loops
 
 
-def _check_types(nodes: Mapping[str, Node], report: Report) -> None:
+def _check_types(nodes: Mapping[str, Node], violations: ViolationCollector) -> None:
     types = output_types(nodes)
     for node in nodes.values():
         for name, ref in node.inputs.items():
             port = node.spec.inputs[name]
-            given = types[ref]
-            if reads_as(given, port.type) or given == "led_buffer<T>":
+            source_type = types[ref]
+            if is_assignable(source_type, port.type) or source_type == "led_buffer<T>":
                 continue
-            report.add(
+            violations.add(
                 "type_mismatch",
-                f"Input {name} of {node.id} wants {port.type}, {'.'.join(ref)} gives {given}",
-                _conversion(given, port.type),
+                f"Input {name} of {node.id} wants {port.type}, {'.'.join(ref)} gives {source_type}",
+                _conversion(source_type, port.type),
                 node=node.id,
             )
 
 
-def _conversion(given: str, wanted: str) -> str:
+def _conversion(source_type: str, wanted: str) -> str:
     step = {
         ("color", "led_buffer<vec3>"): "Fill",
         ("param<color>", "led_buffer<vec3>"): "Fill",
@@ -68,17 +70,19 @@ def _conversion(given: str, wanted: str) -> str:
         ("beat_event", "float"): "BeatPulse",
         ("float", "color"): "GradientMap",
         ("led_buffer<float>", "led_buffer<vec3>"): "ColorizeBuffer",
-    }.get((given, wanted))
+    }.get((source_type, wanted))
     return f"Put {step} between them." if step else f"Connect a node that gives {wanted}."
 
 
-def _check_reach(nodes: Mapping[str, Node], graph: "nx.DiGraph[str]", report: Report) -> None:
+def _check_reachability(
+    nodes: Mapping[str, Node], graph: "nx.DiGraph[str]", violations: ViolationCollector
+) -> None:
     roots = sorted(node.id for node in nodes.values() if node.spec.behaviour == "root")
     if not roots:
-        report.add("root", "No node drives the strip", "Add a LedOutput or a LedOutputMirror.")
+        violations.add("root", "No node drives the strip", "Add a LedOutput or a LedOutputMirror.")
         return
     for extra in roots[1:]:
-        report.add(
+        violations.add(
             "root",
             f"{extra} is a second root beside {roots[0]}",
             "Keep one; join the pictures with ComposeLayers.",
@@ -86,7 +90,7 @@ def _check_reach(nodes: Mapping[str, Node], graph: "nx.DiGraph[str]", report: Re
         )
     reached = set(roots).union(*(nx.ancestors(graph, root) for root in roots))
     for name in sorted(nodes.keys() - reached):
-        report.add(
+        violations.add(
             "unreachable",
             f"{name} does not reach the strip",
             "Connect it or remove it; the optimiser leaves it out.",
@@ -95,18 +99,18 @@ def _check_reach(nodes: Mapping[str, Node], graph: "nx.DiGraph[str]", report: Re
         )
 
 
-def _check_state(nodes: Mapping[str, Node], report: Report) -> None:
+def _check_state(nodes: Mapping[str, Node], violations: ViolationCollector) -> None:
     for node in nodes.values():
         size = node.state_bytes
         if size > limits.NODE_STATE_MAX_BYTES and not node.spec.state_allowed:
-            report.add(
+            violations.add(
                 "node_state",
                 f"{node.id} keeps {size} bytes, at most {limits.NODE_STATE_MAX_BYTES}",
                 "Use a smaller setting or another node.",
                 node=node.id,
             )
         elif size > limits.NODE_STATE_WARN_BYTES:
-            report.add(
+            violations.add(
                 "node_state",
                 f"{node.id} keeps {size} bytes between frames",
                 f"Mind the graph's limit of {limits.GRAPH_STATE_MAX_BYTES} bytes.",
@@ -115,16 +119,16 @@ def _check_state(nodes: Mapping[str, Node], report: Report) -> None:
             )
     total = sum(node.state_bytes for node in nodes.values())
     if total > limits.GRAPH_STATE_MAX_BYTES:
-        report.add(
+        violations.add(
             "graph_state",
             f"The nodes keep {total} bytes, at most {limits.GRAPH_STATE_MAX_BYTES}",
             "Remove trails, waves or scrolls (BufferPersist, WavePool, SpriteScroll).",
         )
 
 
-def _check_size(nodes: Mapping[str, Node], report: Report) -> None:
+def _check_size(nodes: Mapping[str, Node], violations: ViolationCollector) -> None:
     if len(nodes) > limits.NODES_WARN:
-        report.add(
+        violations.add(
             "node_count",
             f"{len(nodes)} nodes, more than {limits.NODES_WARN}",
             "Simplify the graph, or let the optimiser merge what is equal.",
@@ -133,7 +137,7 @@ def _check_size(nodes: Mapping[str, Node], report: Report) -> None:
     est_ms = total_us(nodes.values()) / 1000.0
     if est_ms > limits.FRAME_BUDGET_MS:
         costly = max(nodes.values(), key=lambda node: (node.cost_us, node.id))
-        report.add(
+        violations.add(
             "frame_budget",
             f"A frame takes about {est_ms:.2f} ms, the budget is {limits.FRAME_BUDGET_MS:g} ms",
             f"Begin with {costly.id} ({costly.spec.type}), {costly.cost_us / 1000.0:.2f} ms.",
@@ -141,10 +145,10 @@ def _check_size(nodes: Mapping[str, Node], report: Report) -> None:
         )
 
 
-def _check_scratch(ordered: Mapping[str, Node], report: Report) -> None:
+def _check_scratch(ordered: Mapping[str, Node], violations: ViolationCollector) -> None:
     peak = scratch_peak(ordered)
     if peak > limits.SCRATCH_MAX_BYTES:
-        report.add(
+        violations.add(
             "scratch",
             f"{peak} bytes of buffers are alive at once, at most {limits.SCRATCH_MAX_BYTES}",
             "Join layers earlier, so that fewer buffers wait for one another.",

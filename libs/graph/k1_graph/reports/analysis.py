@@ -1,14 +1,14 @@
-"""Numbers and orders of a graph: metrics, walks and the critical path."""
+"""Analyses the structure of a graph: metrics, traversal orders and the critical path."""
 
 import networkx as nx
 
 from k1_contracts.graph import GraphAnalysis, GraphMetrics, Outdegree
+from k1_graph.costs import scratch_peak
 from k1_graph.graph import Graph
-from k1_graph.memory import scratch_peak
 
 
 def metrics(graph: Graph) -> GraphMetrics:
-    """Size, shape and memory of the graph as it stands."""
+    """Return size, shape and memory of a graph."""
     flow = graph.flow()
     degrees = [degree for _, degree in flow.out_degree()]
     return GraphMetrics(
@@ -24,7 +24,7 @@ def metrics(graph: Graph) -> GraphMetrics:
 
 
 def analyse(graph: Graph) -> GraphAnalysis:
-    """Topological order of a frame, breadth- and depth-first walks from the root, the costliest path."""
+    """Return the topological order, breadth-first and depth-first orders from the root, and the critical path."""
     upstream = graph.flow().reverse()
     path, cost = critical_path(graph)
     return GraphAnalysis(
@@ -37,9 +37,9 @@ def analyse(graph: Graph) -> GraphAnalysis:
 
 
 def critical_path(graph: Graph) -> tuple[list[str], float]:
-    """The chain of nodes with the largest total cost, and that cost in microseconds.
+    """Return the path with the largest total cost, and that cost in microseconds.
 
-    Each edge carries the cost of the node it leads to; a helper source, the empty id, carries that of the first node.
+    An edge has the cost of its target as weight. An artificial source with an empty id gives the first node a weight.
     """
     weighted: nx.DiGraph[str] = nx.DiGraph()
     for node in graph.nodes.values():
