@@ -1,4 +1,4 @@
-"""The trackers that are compared, each behind the same call: a file in, an estimate out."""
+"""Adapts the compared beat trackers to one interface: a function from a file to an estimate."""
 
 import importlib
 import importlib.util
@@ -23,19 +23,21 @@ MULTIFEATURE = "RhythmExtractor2013 multifeature"
 DEGARA = "RhythmExtractor2013 degara"
 LIBROSA = "librosa beat_track"
 MADMOM = "madmom RNN + DBN"
-SHIPPED = (K1, MULTIFEATURE, DEGARA, LIBROSA, MADMOM)
+ALL_TRACKERS = (K1, MULTIFEATURE, DEGARA, LIBROSA, MADMOM)
 
 
-def trackers(names: Sequence[str], weights: Sequence[Path]) -> dict[str, Tracker]:
-    """The named trackers that are installed, and the network alone once for each weights file."""
-    makers: dict[str, Callable[[], Tracker]] = {
+def load_trackers(names: Sequence[str], weights: Sequence[Path]) -> dict[str, Tracker]:
+    """Return the named trackers that are installed, and the network alone for each weights file."""
+    factories: dict[str, Callable[[], Tracker]] = {
         K1: lambda: analyse,
         MULTIFEATURE: lambda: _rhythm_extractor("multifeature"),
         DEGARA: lambda: _rhythm_extractor("degara"),
         LIBROSA: _librosa,
         MADMOM: _madmom,
     }
-    chosen = {name: makers[name]() for name in names if name != MADMOM or importlib.util.find_spec("madmom")}
+    chosen = {
+        name: factories[name]() for name in names if name != MADMOM or importlib.util.find_spec("madmom")
+    }
     return chosen | {f"net {path.stem}": _net(path) for path in weights}
 
 
@@ -46,15 +48,15 @@ def _estimate(beats: Any, bpm: float | None = None) -> Estimate:
 
 
 def _rhythm_extractor(method: str) -> Tracker:
-    load_essentia()  # silences it
-    # As its users have it, with all that the import brings.
+    load_essentia()  # disables its log
+    # The public import, with all its side effects, as its users have it.
     essentia: Any = importlib.import_module("essentia.standard")
     extractor = essentia.RhythmExtractor2013(method=method)
 
     def track(path: Path) -> Estimate:
         try:
             bpm, beats, *_ = extractor(samples_of(path))
-        except RuntimeError as error:  # Essentia gives up on some songs; that is its score
+        except RuntimeError as error:  # Essentia fails on some songs; that counts as no beats
             print(f"{path.name}: RhythmExtractor2013 {method}: {error}", file=sys.stderr)
             return _estimate(())
         return _estimate(beats, float(bpm))
@@ -79,7 +81,7 @@ def _madmom() -> Tracker:
 
 
 def _net(weights: Path) -> Tracker:
-    """The network alone, decoded and refined as the engine's preview does it."""
+    """Return the network alone, with the decoding and refinement of the engine's preview."""
     net = activation.load_net(weights)
 
     def track(path: Path) -> Estimate:

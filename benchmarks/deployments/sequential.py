@@ -1,4 +1,4 @@
-"""The peer: devices served one after the other over the same link, with no log, no locks and no batches."""
+"""Implements the baseline: deploys to one device after the other, without event log, locks or batches."""
 
 import time
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from tests.chaos.shows import Show
 TIMEOUT_S = 30.0
 
 
-class OneByOne:
-    """Says each command once and waits for its final answer; whatever goes wrong ends it."""
+class SequentialDeployment:
+    """Sends each command once and waits for its final reply; any failure raises AssertionError."""
 
     def __init__(self, link: DeviceLink, bundles: Bundles, old: Show, new: Show) -> None:
         self._link = link
@@ -22,8 +22,8 @@ class OneByOne:
         self._new = new
 
     async def roll_out(self, device_ids: Sequence[str]) -> float:
-        """Stage on each, then activate each, then ask each what it runs; s."""
-        began = time.monotonic()
+        """Stage on each device, activate each, then check the running bundle of each; return seconds."""
+        started = time.monotonic()
         for device_id in device_ids:
             stage = self._bundles.stage(source_of(self._new.info), uuid4().hex)
             await self._call(device_id, "stage", stage)
@@ -33,17 +33,17 @@ class OneByOne:
             )
         for device_id in device_ids:
             await self._require(device_id, self._new)
-        return time.monotonic() - began
+        return time.monotonic() - started
 
     async def roll_back(self, device_ids: Sequence[str]) -> float:
-        """Back to the old bundle, each asked what it runs; s."""
-        began = time.monotonic()
+        """Restore the old bundle on each device and check that it runs; return seconds."""
+        started = time.monotonic()
         for device_id in device_ids:
-            back = Deactivate(command_id=uuid4().hex, restore=self._old.sha256)
-            await self._call(device_id, "deactivate", back)
+            deactivate = Deactivate(command_id=uuid4().hex, restore=self._old.sha256)
+            await self._call(device_id, "deactivate", deactivate)
         for device_id in device_ids:
             await self._require(device_id, self._old)
-        return time.monotonic() - began
+        return time.monotonic() - started
 
     async def _require(self, device_id: str, show: Show) -> None:
         reply = await self._call(device_id, "info", Info(command_id=uuid4().hex))

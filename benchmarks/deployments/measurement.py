@@ -1,4 +1,4 @@
-"""One number of devices: deployed to by the service, then one by one, on the same devices."""
+"""Measures a deployment by the service and by the sequential baseline, on the same devices."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks.deployments.one_by_one import OneByOne
+from benchmarks.deployments.sequential import SequentialDeployment
 from k1_contracts import subjects
 from k1_contracts.deployments import ControlDeployment, DeploymentView, RequestDeployment, Strategy
 from k1_contracts.fleet import AddDevices, DevicesAdded
@@ -25,39 +25,39 @@ from k1_simulator.identity import device_names, provisioned
 from tests.chaos.session import Session
 from tests.chaos.world import World
 
-PATIENCE_S = 300.0
+TIMEOUT_S = 300.0
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Seconds, and the moments of the activations (s, one clock for all)."""
+class Measurement:
+    """Durations in seconds, and the activation times of the devices (s, one clock for all)."""
 
     phases: dict[str, float]
     rolled_out_s: float
     rolled_back_s: float
     moments: list[float]
-    peer_out_s: float
-    peer_back_s: float
-    peer_moments: list[float]
+    baseline_rolled_out_s: float
+    baseline_rolled_back_s: float
+    baseline_moments: list[float]
 
 
-def spread_ms(moments: list[float]) -> list[float]:
-    """How much later than the first each device changed, sorted."""
+def activation_spread_ms(moments: list[float]) -> list[float]:
+    """Return the delay of each device after the first activation, sorted, in ms."""
     return sorted((moment - min(moments)) * 1e3 for moment in moments)
 
 
 class FleetProcess:
-    """`benchmarks.deployments.fleet` as a child."""
+    """Runs `benchmarks.deployments.fleet_process` as a child process."""
 
     def __init__(self, plan: Path) -> None:
-        command = [sys.executable, "-m", "benchmarks.deployments.fleet", str(plan)]
+        command = [sys.executable, "-m", "benchmarks.deployments.fleet_process", str(plan)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
         assert self._read() == "ready", "the devices are not online"
 
     def moments(self) -> list[float]:
-        """The activations since the last question."""
+        """Return the activation times since the last call."""
         assert self._process.stdin
         self._process.stdin.write("moments\n")
         return json.loads(self._read())
@@ -72,8 +72,8 @@ class FleetProcess:
         return self._process.stdout.readline().strip()
 
 
-async def measure(world: World, count: int, bytes_per_s: float | None) -> Measured:
-    """Deploy, roll back by hand, then the peer's turn on the same devices."""
+async def measure(world: World, count: int, bytes_per_s: float | None) -> Measurement:
+    """Deploy and roll back with the service, then with the baseline on the same devices."""
     async with world.open() as session, _devices(world, session, count, bytes_per_s) as (device_ids, fleet):
         phases = await _roll_out(world, session, device_ids)
         moments = await in_thread(fleet.moments)
@@ -81,13 +81,19 @@ async def measure(world: World, count: int, bytes_per_s: float | None) -> Measur
         objects = ObjectStore(world.objects)
         link = DeviceLink(session.client)
         await link.start()
-        peer = OneByOne(link, Bundles(session.pool, objects), world.old, world.new)
-        peer_out_s = await peer.roll_out(device_ids)
-        peer_moments = await in_thread(fleet.moments)
-        peer_back_s = await peer.roll_back(device_ids)
+        baseline = SequentialDeployment(link, Bundles(session.pool, objects), world.old, world.new)
+        baseline_rolled_out_s = await baseline.roll_out(device_ids)
+        baseline_moments = await in_thread(fleet.moments)
+        baseline_rolled_back_s = await baseline.roll_back(device_ids)
         objects.close()
-    return Measured(
-        phases.seconds, phases.total_s, rolled_back_s, moments, peer_out_s, peer_back_s, peer_moments
+    return Measurement(
+        phases.seconds,
+        phases.total_s,
+        rolled_back_s,
+        moments,
+        baseline_rolled_out_s,
+        baseline_rolled_back_s,
+        baseline_moments,
     )
 
 
@@ -95,12 +101,12 @@ async def measure(world: World, count: int, bytes_per_s: float | None) -> Measur
 async def _devices(
     world: World, session: Session, count: int, bytes_per_s: float | None
 ) -> AsyncGenerator[tuple[list[str], FleetProcess]]:
-    """They run the old bundle, and deploy has heard of all of them."""
+    """Start devices that run the old bundle; wait until deploy knows their desired state."""
     ids = device_names(f"b{count}", count)
     identities: list[dict[str, object]] = []
     for first in range(0, count, 100):
-        question = AddDevices(device_ids=ids[first : first + 100])
-        added = await session.ask(subjects.RPC_DEVICE_ADD, question, DevicesAdded)
+        request = AddDevices(device_ids=ids[first : first + 100])
+        added = await session.ask(subjects.RPC_DEVICE_ADD, request, DevicesAdded)
         identities += [each.model_dump(mode="json") for each in provisioned(added)]
     factory, plan = world.folder / "factory.k1b", world.folder / f"fleet-{count}.json"
     factory.write_bytes(world.old.bundle.data)
@@ -132,7 +138,7 @@ class _Phases:
 
 
 async def _roll_out(world: World, session: Session, device_ids: list[str]) -> _Phases:
-    """From the order until every device has shown that it runs the bundle, by the log."""
+    """Deploy the new bundle and return the duration of each phase, from the event log."""
     ref = world.new.info.bundle
     ordered = datetime.now(UTC)
     order = RequestDeployment(
@@ -146,21 +152,21 @@ async def _roll_out(world: World, session: Session, device_ids: list[str]) -> _P
     await session.publish(subjects.DEPLOY_REQUESTED, order, order.deployment_id)
     await _until_status(session, order.deployment_id, "succeeded")
     view = await session.view(order.deployment_id)
-    began = {line.text: line.at for line in view.log}
-    marks = [ordered, began["checking"], began["staging"], began["activating"], began["observing"]]
+    started = {line.text: line.at for line in view.log}
+    marks = [ordered, started["checking"], started["staging"], started["activating"], started["observing"]]
     names = ["take up", "check", "stage", "activate and verify"]
     seconds = [(after - before).total_seconds() for before, after in pairwise(marks)]
     return _Phases(order.deployment_id, dict(zip(names, seconds, strict=True)))
 
 
 async def _roll_back(session: Session, deployment_id: str) -> float:
-    """From the wish until every device runs the old bundle again and the new one is discarded."""
-    wish = ControlDeployment(deployment_id=deployment_id, action="rollback")
-    began = time.monotonic()
-    asking = asyncio.create_task(session.ask(subjects.RPC_DEPLOYMENT_CONTROL, wish, DeploymentView))
+    """Roll back; return the seconds until every device runs the old bundle and the new one is discarded."""
+    control = ControlDeployment(deployment_id=deployment_id, action="rollback")
+    started = time.monotonic()
+    request = asyncio.create_task(session.ask(subjects.RPC_DEPLOYMENT_CONTROL, control, DeploymentView))
     await _until_status(session, deployment_id, "rolled_back")
-    seconds = time.monotonic() - began
-    await asking
+    seconds = time.monotonic() - started
+    await request
     return seconds
 
 
@@ -170,8 +176,8 @@ async def _until_status(session: Session, deployment_id: str, status: str) -> No
 
 
 async def _until(session: Session, query: str, *arguments: object) -> None:
-    *asked, wanted = arguments
-    deadline = time.monotonic() + PATIENCE_S
-    while (found := await session.pool.fetchval(query, *asked)) != wanted:
-        assert time.monotonic() < deadline, f"{query}: {found}, not {wanted}"
+    *parameters, expected = arguments
+    deadline = time.monotonic() + TIMEOUT_S
+    while (found := await session.pool.fetchval(query, *parameters)) != expected:
+        assert time.monotonic() < deadline, f"{query}: {found}, not {expected}"
         await asyncio.sleep(0.02)

@@ -1,9 +1,8 @@
-"""A fleet in a process of its own: `python -m benchmarks.deployments.fleet PLAN`.
+"""Runs a simulated fleet in a separate process: `python -m benchmarks.deployments.fleet_process PLAN`.
 
-PLAN is the path of a JSON file: identities, addresses, the folder, the bundle that devices run at first, and
-how many bytes a second a device fetches, if that is limited. It says
-`ready` on a line of its own when all are online; for each line that it then reads it prints, as JSON, the moments
-(s, monotonic clock of the host) at which bundles began to run since the last line. It ends with its input.
+PLAN is the path of a JSON file: identities, addresses, the folder, the first bundle of the devices, and the download
+rate limit in bytes per second, if any. Prints the line `ready` when all devices are online. For each line of input it
+prints a JSON list of the activation times since the last one (s, monotonic clock of the host). Ends with its input.
 """
 
 import asyncio
@@ -39,16 +38,16 @@ def _fleet(plan: dict[str, Any]) -> Fleet:
 async def _run(fleet: Fleet) -> None:
     async with fleet:
         print("ready", flush=True)
-        told = 0
+        reported = 0
         while await in_thread(sys.stdin.readline):
-            moments = [each.monotonic_s for each in fleet.activations()[told:]]
-            told += len(moments)
+            moments = [each.monotonic_s for each in fleet.activations()[reported:]]
+            reported += len(moments)
             print(json.dumps(moments), flush=True)
 
 
 def main() -> None:
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
     plan = json.loads(Path(sys.argv[1]).read_text())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(_fleet(plan)))

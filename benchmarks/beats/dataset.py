@@ -1,4 +1,4 @@
-"""What is evaluated: generated songs with exact truth, and folders of audio with `.beats` files."""
+"""Provides the annotated tracks of the benchmark: generated songs, and folders of audio with `.beats` files."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from training.beats.songs import SAMPLE_RATE_HZ, Truth, make_song
 
 GENERATED_VERSION = 1
-"""Raise when the songs of a seed change: it names the cache folder."""
+"""Increase when the songs of a seed change; part of the name of the cache folder."""
 AUDIO_SUFFIXES = frozenset(
     {".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma"}
 )
@@ -20,13 +20,13 @@ AUDIO_SUFFIXES = frozenset(
 Times = NDArray[np.float64]
 
 
-class MaterialError(ValueError):
+class DatasetError(ValueError):
     """A folder or an annotation cannot be used; the message says what to do."""
 
 
 @dataclass(frozen=True)
-class Item:
-    """One annotated track. Times in seconds; None is not annotated."""
+class AnnotatedTrack:
+    """An annotated track. Times are in seconds; None means not annotated."""
 
     name: str
     group: str
@@ -34,9 +34,9 @@ class Item:
     beats: Times
     downbeats: Times | None = None
     sections: Times | None = None
-    """Boundaries, the song's start and end included."""
+    """Boundaries, including the start and the end of the song."""
     key: str | None = None
-    """Like `F# minor`."""
+    """For example `F# minor`."""
     metre: str | None = None
 
     @property
@@ -45,12 +45,14 @@ class Item:
 
 
 def default_cache() -> Path:
-    """Where rendered songs are kept unless the caller says otherwise."""
+    """Return the default folder for rendered songs."""
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "k1" / "beats-evaluation"
 
 
-def generated(styles: Sequence[str], songs_per_style: int, seconds: float, cache: Path) -> Iterator[Item]:
-    """The evaluation split's songs, rendered where the cache lacks them.
+def generated_songs(
+    styles: Sequence[str], songs_per_style: int, seconds: float, cache: Path
+) -> Iterator[AnnotatedTrack]:
+    """Yield the songs of the evaluation split; render those that are not in the cache.
 
     Raises:
         FluidsynthMissingError: fluidsynth or a sound font is not installed.
@@ -67,8 +69,8 @@ def generated(styles: Sequence[str], songs_per_style: int, seconds: float, cache
             yield _from_truth(path, Truth.load(path.with_suffix(".json")))
 
 
-def _from_truth(path: Path, truth: Truth) -> Item:
-    return Item(
+def _from_truth(path: Path, truth: Truth) -> AnnotatedTrack:
+    return AnnotatedTrack(
         name=path.stem,
         group=truth.style,
         path=path,
@@ -80,11 +82,11 @@ def _from_truth(path: Path, truth: Truth) -> Item:
     )
 
 
-def from_folder(folder: Path) -> Iterator[Item]:
-    """Every audio file below `folder` that has a `.beats` file of the same name; the group is its folder's name.
+def annotated_folder(folder: Path) -> Iterator[AnnotatedTrack]:
+    """Yield each audio file below `folder` that has a `.beats` file of the same name. The group is its folder's name.
 
     Raises:
-        MaterialError: there is none, or an annotation is not a list of rising times.
+        DatasetError: there is no such file, or an annotation is not a list of rising times.
     """
     found = False
     for path in sorted(folder.rglob("*")):
@@ -92,16 +94,16 @@ def from_folder(folder: Path) -> Iterator[Item]:
         if path.suffix.lower() in AUDIO_SUFFIXES and annotation.exists():
             found = True
             beats, downbeats = read_beats(annotation)
-            yield Item(path.stem, path.parent.name, path, beats, downbeats)
+            yield AnnotatedTrack(path.stem, path.parent.name, path, beats, downbeats)
     if not found:
-        raise MaterialError(f"{folder}: no audio file with a .beats file of the same name beside it")
+        raise DatasetError(f"{folder}: no audio file with a .beats file of the same name beside it")
 
 
 def read_beats(path: Path) -> tuple[Times, Times | None]:
-    """Beats and, where the file has positions, downbeats: one line a beat, `seconds [position in bar]`.
+    """Read beats and, if the file has positions, downbeats: one line per beat, `seconds [position in bar]`.
 
     Raises:
-        MaterialError: a line is no number, or the times do not rise.
+        DatasetError: a line is not a number, or the times do not rise.
     """
     rows = [
         line.split() for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")
@@ -110,8 +112,8 @@ def read_beats(path: Path) -> tuple[Times, Times | None]:
         times = np.array([float(row[0]) for row in rows])
         positions = [int(float(row[1])) for row in rows if len(row) > 1]
     except ValueError as error:
-        raise MaterialError(f"{path}: each line is `seconds [position in bar]`: {error}") from error
+        raise DatasetError(f"{path}: each line is `seconds [position in bar]`: {error}") from error
     if len(times) < 2 or not np.all(np.diff(times) > 0):
-        raise MaterialError(f"{path}: needs at least two beats in rising order")
+        raise DatasetError(f"{path}: needs at least two beats in rising order")
     whole = len(positions) == len(times) and 1 in positions
     return times, times[np.array(positions) == 1] if whole else None
