@@ -1,4 +1,4 @@
-"""The catalogue is the one source: documents, kernels and costs follow it."""
+"""The node types are the single source: documentation, kernels and costs agree with them."""
 
 from pathlib import Path
 
@@ -49,18 +49,18 @@ SHAPES = {
 
 
 def test_the_written_page_is_up_to_date() -> None:
-    """docs/graph-nodes.md says what the catalogue says."""
+    """docs/graph-nodes.md is what the generator writes."""
     assert DOCS.read_text(encoding="utf-8") == render_markdown()
 
 
-def test_every_node_type_has_a_kernel_and_no_kernel_stands_alone() -> None:
-    """The executor knows exactly the catalogue."""
+def test_every_node_type_has_a_kernel_and_every_kernel_a_node_type() -> None:
+    """The executor has a kernel for exactly the node types."""
     assert set(load_node_types().nodes) == set(SONG_INDEPENDENT) | set(SONG_SOURCES)
     assert not set(SONG_INDEPENDENT) & set(SONG_SOURCES)
 
 
 @pytest.mark.parametrize("kind", load_node_types().nodes)
-def test_a_kernel_gives_the_outputs_that_the_catalogue_promises(kind: str) -> None:
+def test_a_kernel_gives_the_outputs_of_its_node_type(kind: str) -> None:
     """With default parameters every output has the shape of its type, and stays finite."""
     spec = load_node_types().nodes[kind]
     params = {name: param.default for name, param in spec.params.items()}

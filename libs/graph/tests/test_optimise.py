@@ -34,7 +34,7 @@ def test_constants_are_folded_through_to_a_colour() -> None:
 
 
 def test_a_constant_that_drives_a_parameter_becomes_the_parameter() -> None:
-    """The port is freed, limited to the parameter's range."""
+    """The input is removed; the parameter gets its value, limited to its range."""
     found = optimise(
         graph_of(
             node("deep", "ParamF", default=5.0, max=9.0),
@@ -67,7 +67,7 @@ def test_equal_nodes_are_merged_also_stateful_and_commuted_ones() -> None:
 
 
 def test_unreachable_nodes_are_dropped() -> None:
-    """What does not reach the strip is not run."""
+    """A node that does not reach the root is removed."""
     tint = node("tint", "ParamColor")
     names, rewrites = shrunk(
         tint, node("fill", "Fill", {"color": "tint"}), node("idle", "AudioSpectrum"), STRIP
