@@ -1,9 +1,9 @@
-"""How far the music of a file is off after decoding: every encoder, container and tag that is at hand.
+"""Measures the time offset of decoded audio for many encoders, containers and tags.
 
-A track of noise bursts is encoded, the file is changed as rippers, taggers, recorders and accidents change files, and what
-the engine decodes is laid over the original by cross-correlation. libav's encoders come with PyAV; lame, oggenc, opusenc,
-twolame, flac and ffmpeg are used where they are installed. Exits with 1 if a file that tells is off by more than 2 ms, or one
-that does not by more than the map says.
+Encodes a track of noise noise_bursts, changes the file as rippers, taggers and recorders do, decodes it with the engine and
+aligns the result with the original by cross-correlation. libav's encoders come with PyAV; lame, oggenc, opusenc,
+twolame, flac and ffmpeg are used if they are installed. Exits with 1 if the offset exceeds 2 ms for a file that states
+its encoder delay, or exceeds the bound in the map for another file.
 
     python -m benchmarks.audio_offsets
 """
@@ -28,7 +28,7 @@ from k1_analysis.engine.errors import EngineError
 
 RATE = 44_100
 SECONDS = 12.0
-MOST_MS = 2.0
+MAX_OFFSET_MS = 2.0
 Samples = np.ndarray[Any, np.dtype[np.float32]]
 
 LIBAV = (
@@ -70,22 +70,22 @@ PROGRAMS = (
 
 @dataclass(frozen=True)
 class Measured:
-    """One line of the table."""
+    """The measured offset of one file."""
 
-    made_by: str
+    encoder: str
     file: str
     change: str
-    off_ms: float
+    offset_ms: float
     bound_ms: float | None
 
     @property
     def fails(self) -> bool:
-        """Whether the file is further off than it may be."""
-        return abs(self.off_ms) > (MOST_MS if self.bound_ms is None else self.bound_ms)
+        """Whether the offset exceeds the allowed bound."""
+        return abs(self.offset_ms) > (MAX_OFFSET_MS if self.bound_ms is None else self.bound_ms)
 
 
-def bursts() -> Samples:
-    """Noise bursts at irregular times: only one alignment fits."""
+def noise_bursts() -> Samples:
+    """Return noise noise_bursts at irregular times, which have a unique alignment."""
     rng = np.random.default_rng(5)
     out = 0.01 * rng.standard_normal(int(SECONDS * RATE))
     for at in np.cumsum(rng.uniform(0.2, 0.6, 18)) * RATE:
@@ -95,7 +95,7 @@ def bursts() -> Samples:
 
 
 def encode(path: Path, samples: Samples, codec: str, rate: int) -> None:
-    """Write the samples with one of libav's encoders."""
+    """Encode the samples with an encoder of libav and write the file."""
     with av.open(str(path), "w", format="ipod" if path.suffix == ".m4a" else None) as container:
         stream = container.add_stream(codec, rate=rate)
         assert isinstance(stream, av.AudioStream)
@@ -112,7 +112,7 @@ def encode(path: Path, samples: Samples, codec: str, rate: int) -> None:
 
 
 def write_wav(path: Path, samples: Samples) -> None:
-    """16-bit stereo."""
+    """Write the samples as 16-bit stereo WAV."""
     with wave.open(str(path), "wb") as out:
         out.setnchannels(2)
         out.setsampwidth(2)
@@ -121,7 +121,7 @@ def write_wav(path: Path, samples: Samples) -> None:
 
 
 def id3(content: bytes, claimed: int | None = None) -> bytes:
-    """An ID3v2.3 tag; `claimed` is the size that its header gives."""
+    """Return an ID3v2.3 tag; `claimed` is the size in its header."""
     size = len(content) if claimed is None else claimed
     return b"ID3\x03\0\0" + bytes(size >> shift & 127 for shift in (21, 14, 7, 0)) + content
 
@@ -135,7 +135,7 @@ def _info(mp3: bytes) -> int:
 
 
 def changes(mp3: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield what happens to MP3 files."""
+    """Yield common changes of MP3 files: description and content."""
     rng = np.random.default_rng(1)
     cover = rng.bytes(50_000)
     sync = b"".join(b"\xff\xfb\x90" + rng.bytes(37) for _ in range(200))
@@ -159,22 +159,24 @@ def changes(mp3: bytes) -> Iterator[tuple[str, bytes]]:
     yield "LAME tag of noise", _with_field(mp3, lame, rng.bytes(36))
 
 
-def offset_ms(found: Samples, true: Samples) -> float:
-    """How much later the music stands in `found`."""
+def measure_offset(found: Samples, true: Samples) -> float:
+    """Return how much later the music is in `found` than in `true`, in ms."""
     size = 1 << (len(found) + len(true)).bit_length()
     match = np.fft.irfft(np.fft.rfft(found, size) * np.conj(np.fft.rfft(true, size)))
     best = int(match.argmax())
     return 1000 * (best - size if best > size // 2 else best) / RATE
 
 
-def measure(made_by: str, path: Path, true: Samples, change: str = "") -> Measured:
-    """Decode one file and lay it over the original."""
+def measure(encoder: str, path: Path, true: Samples, change: str = "") -> Measured:
+    """Decode one file and measure its offset from the original."""
     audio = decode(path)
-    return Measured(made_by, path.name, change, offset_ms(audio.samples, true), audio.decoded.start.bound_ms)
+    return Measured(
+        encoder, path.name, change, measure_offset(audio.samples, true), audio.decoded.start.bound_ms
+    )
 
 
-def made(folder: Path, true: Samples) -> Iterator[tuple[str, Path]]:
-    """Yield every file that can be made here, and what made it."""
+def encoded_files(folder: Path, true: Samples) -> Iterator[tuple[str, Path]]:
+    """Yield each file that the installed encoders can produce, with the name of the encoder."""
     for codec, name, rate in LIBAV:
         path = folder / name
         encode(path, true, codec, rate)
@@ -182,38 +184,38 @@ def made(folder: Path, true: Samples) -> Iterator[tuple[str, Path]]:
     source = folder / "source.wav"
     write_wav(source, true)
     for label, command, name in PROGRAMS:
-        words = [word.format(wav=source, out=folder / name) for word in command.split()]
-        if shutil.which(words[0]):
-            subprocess.run(words, check=True, capture_output=True)
+        arguments = [part.format(wav=source, out=folder / name) for part in command.split()]
+        if shutil.which(arguments[0]):
+            subprocess.run(arguments, check=True, capture_output=True)
             yield label, folder / name
         else:
-            print(f"{words[0]} is not installed: left out", file=sys.stderr)
+            print(f"{arguments[0]} is not installed: skipped", file=sys.stderr)
 
 
 def rows(folder: Path, true: Samples) -> Iterator[Measured]:
-    """Yield a line for each file and each change."""
+    """Yield a measurement for each file and each change."""
     changed = {"libav libmp3lame", "lame -b 128", "lame -V 2"}
-    for made_by, path in made(folder, true):
-        yield measure(made_by, path, true)
-        if made_by in changed and path.name in {"song.mp3", "cbr.mp3", "vbr.mp3"}:
+    for encoder, path in encoded_files(folder, true):
+        yield measure(encoder, path, true)
+        if encoder in changed and path.name in {"song.mp3", "cbr.mp3", "vbr.mp3"}:
             for change, content in changes(path.read_bytes()):
                 other = folder / f"changed-{path.name}"
                 other.write_bytes(content)
-                yield measure(made_by, other, true, change)
+                yield measure(encoder, other, true, change)
 
 
 def main(out: Callable[[str], None] = print) -> int:
-    """Print the table; 1 if a line is further off than it may be."""
-    true, failures = bursts(), 0
-    out("| made by | file | changed | off by (ms) | the map says |")
+    """Print the table; return 1 if an offset exceeds its bound."""
+    true, failures = noise_bursts(), 0
+    out("| encoder | file | change | offset (ms) | bound in the map |")
     out("| --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
         for row in rows(Path(folder), true):
             failures += row.fails
             says = "exact" if row.bound_ms is None else f"within {row.bound_ms:g} ms"
-            mark = " **too far**" if row.fails else ""
+            mark = " **exceeds the bound**" if row.fails else ""
             name = row.file.removeprefix("changed-")
-            out(f"| {row.made_by} | {name} | {row.change} | {row.off_ms:+.2f}{mark} | {says} |")
+            out(f"| {row.encoder} | {name} | {row.change} | {row.offset_ms:+.2f}{mark} | {says} |")
     return int(failures > 0)
 
 

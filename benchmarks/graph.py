@@ -1,21 +1,21 @@
-"""The executor on a four-minute song, against the same graph run frame by frame in a plain Python loop.
+"""Measures the graph executor on a four-minute song against a frame-by-frame loop.
 
-The peer calls the same kernels with one frame at a time, as a device does, so that the ratio is what vectorising over chunks of
-frames gains; it is measured in the same run on a shorter slice and compared per frame.
+The baseline calls the same kernels with one frame at a time, as a device does, so the ratio is the gain of vectorising
+over chunks of frames. It runs in the same process on a shorter part of the song; times are compared per frame.
 
-    python benchmarks/graph.py
+    python -m benchmarks.graph
 """
 
-import time
 from collections.abc import Callable
 
-from k1_graph.executor.run import CHUNK_FRAMES, render
+from benchmarks.figures import time_call
+from k1_graph.executor.rendering import CHUNK_FRAMES, render
 from k1_graph.graph import Graph
-from k1_graph.recommend import recommend
-from k1_graph.simulate import simulate
+from k1_graph.recommendation.recommender import recommend
+from k1_graph.reports.simulation import simulate
 from k1_graph.song import sample_song
 from k1_graph.testing import synthetic_map
-from k1_graph.validator import compile_graph
+from k1_graph.validation.validator import compile_graph
 
 SONG_MS = 240_000.0
 SLICE_FRAMES = 1_500
@@ -23,18 +23,13 @@ ROUNDS = 3
 PRESETS = ("edm", "rock", "orchestral", "jazz", "hiphop")
 
 
-def best_of(work: Callable[[], object]) -> float:
-    """Seconds of the fastest of a few rounds."""
-    seconds: list[float] = []
-    for _ in range(ROUNDS):
-        began = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - began)
-    return min(seconds)
+def shortest_time(function: Callable[[], object]) -> float:
+    """Return the shortest wall time of a few rounds, in seconds."""
+    return min(time_call(function) for _ in range(ROUNDS))
 
 
 def measure(preset: str) -> float:
-    """Print one preset's line; return its ratio."""
+    """Measure one preset, print its line and return the ratio."""
     genesis = synthetic_map(SONG_MS, bpm=126.0)
     song = sample_song(genesis)
     graph: Graph = compile_graph(recommend(genesis, preset).graph)
@@ -43,9 +38,9 @@ def measure(preset: str) -> float:
         for _ in render(graph, song, chunk_frames=chunk_frames, stop=frames):
             pass
 
-    whole = best_of(lambda: run(CHUNK_FRAMES, song.frames))
-    loop = best_of(lambda: run(1, SLICE_FRAMES)) / SLICE_FRAMES * song.frames
-    report = best_of(lambda: simulate(graph, genesis))
+    whole = shortest_time(lambda: run(CHUNK_FRAMES, song.frames))
+    loop = shortest_time(lambda: run(1, SLICE_FRAMES)) / SLICE_FRAMES * song.frames
+    report = shortest_time(lambda: simulate(graph, genesis))
     ratio = loop / whole
     print(
         f"{preset:>10}: {song.frames} frames x {len(graph.nodes)} nodes in {whole:.2f} s, "
@@ -56,4 +51,4 @@ def measure(preset: str) -> float:
 
 if __name__ == "__main__":
     ratios = [measure(preset) for preset in PRESETS]
-    print(f"ratio, least: {min(ratios):.1f}")
+    print(f"smallest ratio: {min(ratios):.1f}")

@@ -1,1 +1,1 @@
-"""How good are the beats? Rendered songs with exact truth, and any annotated folder: `python -m benchmarks.beats`."""
+"""Evaluates beat trackers on rendered songs with exact beats and on annotated folders: `python -m benchmarks.beats`."""

@@ -1,15 +1,14 @@
-"""Wall time and peak memory of one analysis in a process of its own, forks and children included.
+"""Measures wall time and peak memory of one analysis in a separate process, including its child processes.
 
-Run as a module it is that process: it warms up on a short excerpt, says so, analyses once while its memory is watched,
-says so, then analyses again without being watched, and says how long that took at best.
+Run as a module, this is the measured process: it warms up on a short excerpt and prints `warm`, analyses once while the
+parent samples its memory and prints an empty line, then analyses again without sampling and prints the shortest time.
 """
 
 import select
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,29 +16,30 @@ from pathlib import Path
 import psutil
 import soundfile
 
+from benchmarks.figures import time_call
 from training.beats.songs import SAMPLE_RATE_HZ, make_song
 
 _POLL_S = 0.02
 _STYLE, _INDEX = "rock", 900
 WARM_UP_SECONDS = 20.0
 _TIMED_MINUTES = 12
-"""Minutes of audio to time each tracker on, in as many runs as fit: the least is told."""
+"""Minutes of audio for timing each tracker, in as many runs as fit; the shortest time is reported."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """One analysis. Memory is the greatest sum of proportional set sizes seen, in MiB."""
+    """The cost of one analysis. Memory is the largest sum of proportional set sizes, in MiB."""
 
     tracker: str
     audio_minutes: float
     file_format: str
     seconds: float
-    """The least of some runs, without the memory sampler, which takes a part of a core."""
+    """The shortest time of several runs, without the memory sampler, which uses part of a core."""
     peak_mib: float
 
 
 def measure(names: Sequence[str], files: Sequence[tuple[float, str]]) -> list[Cost]:
-    """Each tracker on a generated song of so many minutes in each file format, one after the other."""
+    """Measure each tracker on a generated song of each length (minutes) and file format, one after the other."""
     with tempfile.TemporaryDirectory() as folder:
         warm_up = _song(Path(folder), WARM_UP_SECONDS / 60, "mp3")
         paths = [_song(Path(folder), *file) for file in files]
@@ -68,7 +68,7 @@ def _measure(name: str, warm_up: Path, path: Path) -> Cost:
 
 
 def _tree_bytes(pid: int) -> int:
-    """Memory of a process and its descendants, shared pages counted once."""
+    """Return the memory of a process and its descendants; shared pages count once."""
     total = 0
     with suppress(psutil.Error):
         for process in (root := psutil.Process(pid), *root.children(recursive=True)):
@@ -78,22 +78,16 @@ def _tree_bytes(pid: int) -> int:
 
 
 def _child(name: str, warm_up: Path, path: Path) -> None:
-    from .peers import trackers  # noqa: PLC0415  only the measured process pays for these imports
+    from .trackers import load_trackers  # noqa: PLC0415  only the measured process pays for these imports
 
-    tracker = trackers([name], [])[name]
+    tracker = load_trackers([name], [])[name]
     tracker(warm_up)
     print("warm", flush=True)
     tracker(path)
-    # An empty line tells that nobody need look any more.
+    # The empty line ends the memory sampling of the parent.
     print(flush=True)
     runs = max(1, int(_TIMED_MINUTES / (soundfile.info(path).duration / 60)))
-    print(min(_timed(tracker, path) for _ in range(runs)))
-
-
-def _timed(tracker: Callable[[Path], object], path: Path) -> float:
-    begun = time.perf_counter()
-    tracker(path)
-    return time.perf_counter() - begun
+    print(min(time_call(lambda: tracker(path)) for _ in range(runs)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The engine behind the benchmark's call: one file to an estimate, taken from the map that it would publish."""
+"""Adapts the analysis engine to the benchmark: analyses a file and takes the estimate from its Genesis map."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -16,17 +16,17 @@ from .scores import Estimate, Times
 
 @lru_cache(maxsize=2)
 def samples_of(path: Path) -> Floats:
-    """Mono float32 at 44.1 kHz by the engine's decoder, so that all trackers hear the same samples."""
+    """Decode a file with the engine to mono float32 at 44.1 kHz, so that all trackers get the same samples."""
     return decode(path).samples
 
 
 def analyse(path: Path) -> Estimate:
-    """The engine's answer without a preset, as a first upload gets it."""
+    """Analyse a file without a preset, as a first upload is."""
     return from_map(analyse_file(path, filename=path.name).genesis)
 
 
 def from_map(genesis: GenesisMap) -> Estimate:
-    """What a Genesis map says about beats, bars, sections and key."""
+    """Convert a Genesis map to an estimate."""
     rhythm, overall = genesis.layers.rhythm, genesis.global_metrics
     sections = genesis.layers.annotations.sections
     confidence = rhythm.beat_confidence

@@ -1,4 +1,4 @@
-"""What a confidence is worth: the score that tracks (or beats) of that confidence really had."""
+"""Computes and plots reliability tables: stated confidence against measured outcome."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 
 @dataclass(frozen=True)
 class Bin:
-    """One range of confidence: its share of the cases, what was promised, what came."""
+    """A range of confidence: number of cases, mean confidence, mean outcome."""
 
     low: float
     high: float
@@ -24,7 +24,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Reliability:
-    """A reliability table. `expected_error` is the mean gap between promise and outcome, weighted by count."""
+    """A reliability table. `expected_error` is the expected calibration error: the mean gap, weighted by count."""
 
     bins: tuple[Bin, ...]
     expected_error: float
@@ -32,23 +32,23 @@ class Reliability:
 
 
 def reliability(confidence: Sequence[float], outcome: Sequence[float], bins: int = 10) -> Reliability | None:
-    """Bin the cases by confidence; None without cases."""
+    """Group the cases into bins by confidence. Returns None without cases."""
     if not confidence:
         return None
-    promised, came = np.asarray(confidence, float), np.asarray(outcome, float)
-    index = np.minimum((promised * bins).astype(int), bins - 1)
+    stated, measured = np.asarray(confidence, float), np.asarray(outcome, float)
+    index = np.minimum((stated * bins).astype(int), bins - 1)
     rows = tuple(
-        Bin(i / bins, (i + 1) / bins, int(m.sum()), float(promised[m].mean()), float(came[m].mean()))
+        Bin(i / bins, (i + 1) / bins, int(m.sum()), float(stated[m].mean()), float(measured[m].mean()))
         for i in range(bins)
         if (m := index == i).any()
     )
-    gap = sum(r.count * abs(r.confidence - r.outcome) for r in rows) / len(promised)
-    varies = promised.std() > 0 and came.std() > 0
-    return Reliability(rows, gap, float(np.corrcoef(promised, came)[0, 1]) if varies else 0.0)
+    gap = sum(r.count * abs(r.confidence - r.outcome) for r in rows) / len(stated)
+    varies = stated.std() > 0 and measured.std() > 0
+    return Reliability(rows, gap, float(np.corrcoef(stated, measured)[0, 1]) if varies else 0.0)
 
 
 def plot(tables: dict[str, Reliability], path: Path) -> None:
-    """Promise against outcome, one line a table; on the diagonal, 0.8 means 0.8."""
+    """Plot outcome against confidence, one line per table; the diagonal is perfect calibration."""
     figure, axes = plt.subplots(figsize=(6, 6), layout="constrained")
     axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", label="perfectly calibrated")
     for name, table in tables.items():

@@ -1,4 +1,4 @@
-"""Scores of one estimate against the truth, by mir_eval's conventions (the first 5 s left out)."""
+"""Scores an estimate against the ground truth by the conventions of mir_eval (without the first 5 s)."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import mir_eval
 import numpy as np
 from numpy.typing import NDArray
 
-from .material import Item, Times
+from .dataset import AnnotatedTrack, Times
 
 MATCH_WINDOW_S = 0.07
 TEMPO_TOLERANCE = 0.04
@@ -15,7 +15,7 @@ OCTAVES = (1, 2, 3, 1 / 2, 1 / 3)
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a tracker answered. Times in seconds; None is a question it does not answer."""
+    """The output of a tracker. Times are in seconds; None means that the tracker does not estimate it."""
 
     beats: Times
     bpm: float
@@ -30,7 +30,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Scores:
-    """One track's scores; None where either side has no answer."""
+    """The scores of one track; None if truth or estimate is missing."""
 
     f: float
     cemgil: float
@@ -40,55 +40,55 @@ class Scores:
     section_f_05: float | None
     section_f_3: float | None
     key: float | None
-    """1 for the right key and scale, else 0."""
+    """1 if key and scale are right, else 0."""
     metre: float | None
     tempo_1: float
-    """1 when the tempo is within 4 %."""
+    """1 if the tempo is within 4 %."""
     tempo_2: float
-    """The same, with twice, three times, half and a third of it allowed."""
+    """Like tempo_1, but double, triple, half and third tempo also count."""
     confidence: float | None
     errors_ms: tuple[float, ...]
-    """Signed errors of the estimated beats that match a true one; positive is late."""
+    """Signed errors of the estimated beats that match a true beat; positive is late."""
     beat_hits: tuple[tuple[float, bool], ...]
-    """(confidence, whether a true beat is within 70 ms) of each estimated beat after the first 5 s."""
+    """(confidence, whether a true beat is within 70 ms) for each estimated beat after the first 5 s."""
 
 
-def score(item: Item, estimate: Estimate) -> Scores:
-    """Every score of one track."""
-    truth, found = mir_eval.beat.trim_beats(item.beats), mir_eval.beat.trim_beats(np.sort(estimate.beats))
+def score(track: AnnotatedTrack, estimate: Estimate) -> Scores:
+    """Compute all scores of one track."""
+    truth, found = mir_eval.beat.trim_beats(track.beats), mir_eval.beat.trim_beats(np.sort(estimate.beats))
     _, cmlt, _, amlt = mir_eval.beat.continuity(truth, found)
     return Scores(
         f=mir_eval.beat.f_measure(truth, found),
         cemgil=mir_eval.beat.cemgil(truth, found)[0],
         cmlt=cmlt,
         amlt=amlt,
-        downbeat_f=_downbeat_f(item, estimate),
-        section_f_05=_section_f(item, estimate, 0.5),
-        section_f_3=_section_f(item, estimate, 3.0),
-        key=None if item.key is None or estimate.key is None else float(_same_key(item.key, estimate.key)),
-        metre=None if item.metre is None or estimate.metre is None else float(item.metre == estimate.metre),
-        tempo_1=float(_same_tempo(item.bpm, estimate.bpm, (1,))),
-        tempo_2=float(_same_tempo(item.bpm, estimate.bpm, OCTAVES)),
+        downbeat_f=_downbeat_f(track, estimate),
+        section_f_05=_section_f(track, estimate, 0.5),
+        section_f_3=_section_f(track, estimate, 3.0),
+        key=None if track.key is None or estimate.key is None else float(_same_key(track.key, estimate.key)),
+        metre=None if track.metre is None or estimate.metre is None else float(track.metre == estimate.metre),
+        tempo_1=float(_same_tempo(track.bpm, estimate.bpm, (1,))),
+        tempo_2=float(_same_tempo(track.bpm, estimate.bpm, OCTAVES)),
         confidence=estimate.confidence,
         errors_ms=tuple(1000 * _matched_errors(truth, found)),
         beat_hits=_beat_hits(truth, estimate),
     )
 
 
-def _downbeat_f(item: Item, estimate: Estimate) -> float | None:
-    if item.downbeats is None or estimate.downbeats is None:
+def _downbeat_f(track: AnnotatedTrack, estimate: Estimate) -> float | None:
+    if track.downbeats is None or estimate.downbeats is None:
         return None
-    truth, found = (mir_eval.beat.trim_beats(x) for x in (item.downbeats, estimate.downbeats))
+    truth, found = (mir_eval.beat.trim_beats(x) for x in (track.downbeats, estimate.downbeats))
     return float(mir_eval.beat.f_measure(truth, found))
 
 
-def _section_f(item: Item, estimate: Estimate, window: float) -> float | None:
-    """Boundary F-measure without the song's own start and end, which any answer would hit."""
-    if item.sections is None or estimate.sections is None or len(item.sections) < 3:
+def _section_f(track: AnnotatedTrack, estimate: Estimate, window: float) -> float | None:
+    """Return the boundary F-measure without the start and end of the song, which any estimate contains."""
+    if track.sections is None or estimate.sections is None or len(track.sections) < 3:
         return None
     if len(estimate.sections) < 3:
         return 0.0
-    truth, found = (np.column_stack([x[:-1], x[1:]]) for x in (item.sections, estimate.sections))
+    truth, found = (np.column_stack([x[:-1], x[1:]]) for x in (track.sections, estimate.sections))
     return float(mir_eval.segment.detection(truth, found, window=window, trim=True)[2])
 
 
@@ -105,7 +105,7 @@ def _same_tempo(truth: float, found: float, factors: tuple[float, ...]) -> bool:
 
 
 def _nearest_error(truth: Times, found: Times) -> NDArray[np.float64]:
-    """Signed distance of each found beat to the nearest true one, in seconds."""
+    """Return the signed distance of each found beat to the nearest true beat, in seconds."""
     if not len(truth) or not len(found):
         return np.full(len(found), np.inf)
     return np.array([beat - truth[np.abs(truth - beat).argmin()] for beat in found])

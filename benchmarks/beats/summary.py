@@ -1,9 +1,11 @@
-"""Means over groups, as markdown tables and JSON."""
+"""Summarises the results by group, as Markdown tables and JSON."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+
+from benchmarks.figures import markdown_table
 
 from .cost import Cost
 from .reliability import Reliability, reliability
@@ -27,20 +29,20 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Row:
-    """One tracker on one track."""
+    """The result of one tracker on one track."""
 
     tracker: str
     name: str
     group: str
     seconds: float
-    """Wall seconds the tracker took."""
+    """Wall time of the tracker."""
     audio_seconds: float
     scores: Scores
 
 
 @dataclass(frozen=True)
 class Means:
-    """One tracker on one group: mean scores, timing errors in ms, seconds a minute of audio."""
+    """The means of one tracker over one group: scores, timing errors in ms, seconds per minute of audio."""
 
     tracks: int
     scores: dict[str, float | None]
@@ -69,17 +71,19 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 
 def by_group(rows: Sequence[Row]) -> dict[str, dict[str, Means]]:
-    """Means by tracker, then group; the group `all` holds every track."""
+    """Return the means by tracker and group; the group `all` has every track."""
     out: dict[str, dict[str, Means]] = {}
     for tracker in dict.fromkeys(row.tracker for row in rows):
-        mine = [row for row in rows if row.tracker == tracker]
-        groups = dict.fromkeys(row.group for row in mine)
-        out[tracker] = {g: means([r for r in mine if r.group == g]) for g in groups} | {OVERALL: means(mine)}
+        tracker_rows = [row for row in rows if row.tracker == tracker]
+        groups = dict.fromkeys(row.group for row in tracker_rows)
+        out[tracker] = {g: means([r for r in tracker_rows if r.group == g]) for g in groups} | {
+            OVERALL: means(tracker_rows)
+        }
     return out
 
 
 def calibration(rows: Sequence[Row]) -> dict[str, Reliability]:
-    """Reliability of each tracker that states a confidence: by track (F), and by beat (within 70 ms or not)."""
+    """Return the reliability of each tracker with a confidence: per track (F) and per beat (within 70 ms or not)."""
     tables: dict[str, Reliability | None] = {}
     for tracker in dict.fromkeys(row.tracker for row in rows):
         scores = [row.scores for row in rows if row.tracker == tracker]
@@ -91,7 +95,7 @@ def calibration(rows: Sequence[Row]) -> dict[str, Reliability]:
 
 
 def markdown(rows: Sequence[Row], costs: Sequence[Cost]) -> str:
-    """The whole report as text."""
+    """Return the whole report as Markdown."""
     groups = by_group(rows)
     parts = ["## All tracks", _table(((t, g[OVERALL]) for t, g in groups.items()), "tracker")]
     parts += ["## F by group", _matrix(groups)]
@@ -108,11 +112,6 @@ def _cell(value: float | None, digits: int = 3) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def _grid(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rows = [header, ["---"] * len(header), *lines]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
-
-
 def _table(lines: Iterable[tuple[str, Means]], first: str) -> str:
     header = [
         first,
@@ -123,7 +122,7 @@ def _table(lines: Iterable[tuple[str, Means]], first: str) -> str:
         "bias ms",
         "s per minute",
     ]
-    return _grid(
+    return markdown_table(
         header,
         (
             [
@@ -143,7 +142,7 @@ def _table(lines: Iterable[tuple[str, Means]], first: str) -> str:
 def _matrix(groups: dict[str, dict[str, Means]]) -> str:
     names = list(next(iter(groups.values())))
     lines = ([tracker, *(_cell(table[g].scores["f"]) for g in names)] for tracker, table in groups.items())
-    return _grid(["tracker", *names], lines)
+    return markdown_table(["tracker", *names], lines)
 
 
 def _reliability_table(table: Reliability) -> str:
@@ -151,9 +150,7 @@ def _reliability_table(table: Reliability) -> str:
     lines = (
         [f"{b.low:.1f}-{b.high:.1f}", str(b.count), _cell(b.confidence), _cell(b.outcome)] for b in table.bins
     )
-    return (
-        f"{_grid(header, lines)}\n\nMean gap {table.expected_error:.3f}, correlation {table.correlation:.2f}."
-    )
+    return f"{markdown_table(header, lines)}\n\nMean gap {table.expected_error:.3f}, correlation {table.correlation:.2f}."
 
 
 def _cost_table(costs: Sequence[Cost]) -> str:
@@ -162,11 +159,11 @@ def _cost_table(costs: Sequence[Cost]) -> str:
         [c.tracker, _cell(c.audio_minutes, 1), c.file_format, _cell(c.seconds, 2), _cell(c.peak_mib, 0)]
         for c in costs
     )
-    return _grid(header, lines)
+    return markdown_table(header, lines)
 
 
 def as_json(rows: Sequence[Row], costs: Sequence[Cost]) -> dict[str, object]:
-    """Everything that was measured, for machines."""
+    """Return all results as JSON."""
     return {
         "groups": {t: {g: asdict(m) for g, m in table.items()} for t, table in by_group(rows).items()},
         "calibration": {name: asdict(table) for name, table in calibration(rows).items()},

@@ -1,7 +1,7 @@
-"""How fast the whole system is, on this machine, beside a plain peer in the same run.
+"""Measures the whole system against a plain baseline in the same run.
 
-`.venv/bin/python -m benchmarks.system [upload] [burst] [api] [start]`; without names, all of them.
-Prints a markdown table a measurement, as it stands in docs/benchmarks.md.
+`.venv/bin/python -m benchmarks.system [upload] [burst] [api] [start]`; without names, all of them run.
+Prints a Markdown table for each measurement, for docs/benchmarks.md.
 """
 
 import os
@@ -26,7 +26,7 @@ def main() -> None:
     names = sys.argv[1:] or list(MEASUREMENTS)
     unknown = sorted(set(names) - set(MEASUREMENTS))
     if unknown:
-        sys.exit(f"no measurement is called {', '.join(unknown)}; there are {', '.join(MEASUREMENTS)}")
+        sys.exit(f"unknown measurement: {', '.join(unknown)}; choose from {', '.join(MEASUREMENTS)}")
     cores = len(os.sched_getaffinity(0))
     print(
         f"{platform.node()}: {platform.machine()}, {cores} cores, Python {platform.python_version()}, "

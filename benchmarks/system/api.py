@@ -1,8 +1,8 @@
-"""List and detail at 200 requests a second over 1,000 and 100,000 tracks, beside the plainest handler.
+"""Measures the latency of list and detail at 200 requests per second over 1,000 and 100,000 tracks.
 
-The peer is one aiohttp handler that answers the same two questions with one SQL query each from the
-same database: no broker, no contracts, no ETags. Requests are sent on a fixed schedule whether or not the
-earlier ones have been answered, so a slow answer counts for all that wait behind it.
+The baseline is an aiohttp server that answers the same two requests with one SQL query each from the same database,
+without broker, contracts or ETags. Requests follow a fixed schedule whether or not earlier ones have a response, so a
+slow response also counts for the requests that wait behind it (no coordinated omission).
 """
 
 import asyncio
@@ -17,7 +17,8 @@ import aiohttp
 import asyncpg
 from aiohttp import web
 
-from benchmarks.system.running import p95, system, table
+from benchmarks.figures import markdown_table, percentile_95
+from benchmarks.system.stack import running_system
 
 RATE = 200
 SECONDS = 8
@@ -26,31 +27,45 @@ _BATCH = 1_000
 
 
 def measure(folder: Path) -> str:
-    """The same schedule against the peer and the gateway, at each size."""
-    with system(folder / "home") as stack:
+    """Run the same schedule against the baseline and the gateway, at each size."""
+    with running_system(folder / "home") as stack:
         rows = asyncio.run(_measure(stack.url, stack.environment["K1_POSTGRES_DSN"]))
-    header = [f"{RATE} requests/s for {SECONDS} s", "peer p50/p95 ms", "gateway p50/p95 ms", "ratio of p95"]
-    return table(header, rows)
+    header = [
+        f"{RATE} requests/s for {SECONDS} s",
+        "baseline p50/p95 ms",
+        "gateway p50/p95 ms",
+        "ratio of p95",
+    ]
+    return markdown_table(header, rows)
 
 
 async def _measure(gateway: str, dsn: str) -> list[list[str]]:
     rows: list[list[str]] = []
     pool = await asyncpg.create_pool(dsn, min_size=4, max_size=10)
-    async with _peer(pool) as peer:
+    async with _baseline_server(pool) as baseline:
         for size in SIZES:
             ids = await _seed(pool, size)
             for name, path in (("list of 50", "/tracks?limit=50"), ("detail", "/tracks/{id}")):
-                plain = await _load(f"{peer}{path}", ids)
-                ours = await _load(f"{gateway}/api/v1{path}", ids)
-                figures = [f"{median(values):.1f} / {p95(values):.1f}" for values in (plain, ours)]
-                rows.append([f"{name}, {size:,} tracks", *figures, f"{p95(ours) / p95(plain):.2f}"])
+                baseline_ms = await _send_requests(f"{baseline}{path}", ids)
+                gateway_ms = await _send_requests(f"{gateway}/api/v1{path}", ids)
+                figures = [
+                    f"{median(values):.1f} / {percentile_95(values):.1f}"
+                    for values in (baseline_ms, gateway_ms)
+                ]
+                rows.append(
+                    [
+                        f"{name}, {size:,} tracks",
+                        *figures,
+                        f"{percentile_95(gateway_ms) / percentile_95(baseline_ms):.2f}",
+                    ]
+                )
     await pool.close()
     return rows
 
 
 async def _seed(pool: asyncpg.Pool, size: int) -> list[str]:
     have = await pool.fetchval("SELECT count(*) FROM catalogue.tracks")
-    # In batches: the counters that triggers keep are one row, which one huge transaction would rewrite endlessly.
+    # In batches: triggers update the counters in one row, which one large transaction would rewrite for every track.
     for first in range(have + 1, size + 1, _BATCH):
         await pool.execute(_SEED, first, min(first + _BATCH - 1, size), timeout=60)
     await pool.execute("ANALYZE catalogue.tracks")
@@ -81,7 +96,7 @@ SELECT job, id, 1, 'completed', 5, now() FROM made
 
 
 @asynccontextmanager
-async def _peer(pool: asyncpg.Pool) -> AsyncIterator[str]:
+async def _baseline_server(pool: asyncpg.Pool) -> AsyncIterator[str]:
     async def listed(_: web.Request) -> web.Response:
         rows = await pool.fetch(
             "SELECT id, title, artist, tags, status, bpm, duration_ms, f_measure, current_version,"
@@ -108,17 +123,17 @@ async def _peer(pool: asyncpg.Pool) -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-async def _load(url: str, ids: list[str]) -> list[float]:
-    """Milliseconds from each request's due time to the end of its answer."""
+async def _send_requests(url: str, ids: list[str]) -> list[float]:
+    """Return the milliseconds from the scheduled time of each request to the end of its response."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as http:
 
-        async def ask(number: int, due: float) -> float:
+        async def send(number: int, due: float) -> float:
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            async with http.get(url.replace("{id}", ids[number * 7919 % len(ids)])) as answer:
-                assert answer.status == 200, await answer.text()
-                await answer.read()
+            async with http.get(url.replace("{id}", ids[number * 7919 % len(ids)])) as response:
+                assert response.status == 200, await response.text()
+                await response.read()
             return (time.perf_counter() - due) * 1000
 
-        await asyncio.gather(*(ask(n, time.perf_counter() + n / RATE) for n in range(RATE)))
-        began = time.perf_counter() + 0.1
-        return list(await asyncio.gather(*(ask(n, began + n / RATE) for n in range(RATE * SECONDS))))
+        await asyncio.gather(*(send(n, time.perf_counter() + n / RATE) for n in range(RATE)))
+        started = time.perf_counter() + 0.1
+        return list(await asyncio.gather(*(send(n, started + n / RATE) for n in range(RATE * SECONDS))))

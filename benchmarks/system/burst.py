@@ -1,4 +1,4 @@
-"""Fifty small uploads at once, beside a plain process pool that analyses the same files."""
+"""Measures fifty simultaneous small uploads against a process pool that analyses the same files."""
 
 import os
 import time
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.system.running import p95, system, table
+from benchmarks.figures import markdown_table, percentile_95
+from benchmarks.system.stack import running_system
 from k1_analysis.engine import analyse_file, warm_up
 from tests.support import songs
 
@@ -21,49 +22,51 @@ def _analyse(path: Path) -> None:
 
 
 def measure(folder: Path) -> str:
-    """Every upload is sent at once; the clock stops when the last track is ready."""
+    """Send all uploads at once and measure until the last track is ready."""
     paths = [songs.write(folder / f"{n}.wav", songs.song(5000 + n, seconds=SECONDS)) for n in range(COUNT)]
-    peer_s = _pool(paths)
+    baseline_s = _pool(paths)
     accepted_ms, system_s = _system(folder / "home", paths)
     rows = [
-        [f"process pool of {len(os.sched_getaffinity(0))}, warm (peer)", f"{peer_s:.1f}", "1.00", ""],
+        [f"process pool of {len(os.sched_getaffinity(0))}, warm (baseline)", f"{baseline_s:.1f}", "1.00", ""],
         [
             "50 uploads at once, until all are ready",
             f"{system_s:.1f}",
-            f"{system_s / peer_s:.2f}",
-            f"{p95(accepted_ms):.0f} ms",
+            f"{system_s / baseline_s:.2f}",
+            f"{percentile_95(accepted_ms):.0f} ms",
         ],
     ]
-    return table([f"{COUNT} songs of {SECONDS:.0f} s", "seconds", "ratio", "p95 until accepted"], rows)
+    return markdown_table(
+        [f"{COUNT} songs of {SECONDS:.0f} s", "seconds", "ratio", "p95 until accepted"], rows
+    )
 
 
 def _pool(paths: list[Path]) -> float:
     cores = len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(cores, get_context("forkserver"), initializer=warm_up) as pool:
         list(pool.map(_analyse, paths[:cores]))
-        began = time.perf_counter()
+        started = time.perf_counter()
         list(pool.map(_analyse, paths))
-        return time.perf_counter() - began
+        return time.perf_counter() - started
 
 
 def _system(home: Path, paths: list[Path]) -> tuple[list[float], float]:
-    with system(home) as stack, httpx.Client(base_url=stack.url, timeout=120) as http:
+    with running_system(home) as stack, httpx.Client(base_url=stack.url, timeout=120) as http:
 
         def send(path: Path) -> tuple[str, float]:
             sent = time.perf_counter()
-            answer = http.post("/api/v1/tracks/upload", files={"file": (path.name, path.read_bytes())})
-            return answer.raise_for_status().json()["track_id"], (time.perf_counter() - sent) * 1000
+            response = http.post("/api/v1/tracks/upload", files={"file": (path.name, path.read_bytes())})
+            return response.raise_for_status().json()["track_id"], (time.perf_counter() - sent) * 1000
 
         warm = songs.write(home.parent / "warm.wav", songs.song(4999))
-        _await_ready(http, 1, [send(warm)])
-        began = time.perf_counter()
+        _wait_until_ready(http, 1, [send(warm)])
+        started = time.perf_counter()
         with ThreadPoolExecutor(COUNT) as pool:
             sent = list(pool.map(send, paths))
-        _await_ready(http, COUNT + 1, sent)
-        return [ms for _, ms in sent], time.perf_counter() - began
+        _wait_until_ready(http, COUNT + 1, sent)
+        return [ms for _, ms in sent], time.perf_counter() - started
 
 
-def _await_ready(http: httpx.Client, count: int, sent: list[tuple[str, float]]) -> None:
+def _wait_until_ready(http: httpx.Client, count: int, sent: list[tuple[str, float]]) -> None:
     assert len({track for track, _ in sent}) == len(sent)
     while True:
         ready = sum(

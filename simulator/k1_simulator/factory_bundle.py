@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from k1_contracts.ids import derived_id
 from k1_graph.bundle.container import build_bundle
-from k1_graph.recommend import recommend
+from k1_graph.recommendation.recommender import recommend
 from k1_graph.testing import synthetic_map
 
 

@@ -4,17 +4,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from k1_graph.bundle.container import BUNDLE_MAX_BYTES
-from k1_graph.catalogue import catalogue
+from k1_graph.node_types.definitions import load_node_types
 
 MODEL: Final = "K1 (simulated)"
 
 
 def _firmware() -> str:
-    return catalogue().firmware_min_version
+    return load_node_types().firmware_min_version
 
 
 def _node_types() -> tuple[str, ...]:
-    return tuple(sorted(catalogue().nodes))
+    return tuple(sorted(load_node_types().nodes))
 
 
 @dataclass(frozen=True, slots=True)

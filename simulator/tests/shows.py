@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from k1_contracts.ids import derived_id
 from k1_contracts.messages.device_link import COMMANDS, DeviceReply, Verb
 from k1_graph.bundle.container import Bundle, build_bundle, key_id
-from k1_graph.recommend import recommend
+from k1_graph.recommendation.recommender import recommend
 from k1_graph.testing import synthetic_map
 from k1_simulator.profile import Profile
 from k1_simulator.state_machine.machine import Machine

@@ -27,7 +27,7 @@ from k1_contracts.messages.telemetry import TelemetrySample
 from k1_contracts.streams import DEVICE_MESSAGE_MAX_BYTES
 from k1_deploy.devices.access.connection_table import MOST_CONNECTIONS
 from k1_deploy.gates import SPACE_MARGIN_BYTES
-from k1_graph.catalogue import catalogue
+from k1_graph.node_types.definitions import load_node_types
 from k1_platform.nats.device_errors import BURST, PER_SECOND
 from k1_simulator.faults import models as faults
 from k1_simulator.faults.fault_file import parse_faults
@@ -159,7 +159,7 @@ def test_the_node_types_in_examples_are_in_the_catalogue() -> None:
     """They are written as bundles require them."""
     named = {name for _, text in EXAMPLES for name in node_types(json.loads(text))}
     assert named
-    assert named <= set(catalogue().nodes)
+    assert named <= set(load_node_types().nodes)
 
 
 def node_types(body: Any) -> set[str]:

@@ -8,7 +8,7 @@ from k1_contracts.graph import RuntimeEstimate
 from k1_contracts.ids import derived_id
 from k1_contracts.messages.bundles import BundleInfo, BundleRef, bundle_key
 from k1_graph.bundle.container import Bundle, build_bundle
-from k1_graph.recommend import recommend
+from k1_graph.recommendation.recommender import recommend
 from k1_graph.testing import synthetic_map
 
 SONG_MS = 150_000.0

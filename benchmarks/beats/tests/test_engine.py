@@ -1,10 +1,10 @@
-"""The benchmark reads the engine's own map."""
+"""The benchmark takes the estimate from the engine's map."""
 
 import numpy as np
 import soundfile
 
+from benchmarks.beats.dataset import AnnotatedTrack
 from benchmarks.beats.engine import analyse
-from benchmarks.beats.material import Item
 from benchmarks.beats.scores import score
 from training.beats.songs import SAMPLE_RATE_HZ, make_song
 
@@ -15,7 +15,7 @@ def test_a_plain_dance_track_is_read_from_the_map(tmp_path):
     path = tmp_path / "song.flac"
     soundfile.write(path, song.audio, SAMPLE_RATE_HZ)
     edges = [start for start, _, _ in song.truth.sections] + [song.truth.sections[-1][1]]
-    item = Item(
+    track = AnnotatedTrack(
         "song",
         "edm",
         path,
@@ -25,7 +25,7 @@ def test_a_plain_dance_track_is_read_from_the_map(tmp_path):
         "A minor",
     )
     estimate = analyse(path)
-    scores = score(item, estimate)
+    scores = score(track, estimate)
     assert scores.f > 0.9
     assert scores.downbeat_f is not None
     assert scores.key is not None

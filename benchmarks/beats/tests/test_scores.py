@@ -1,4 +1,4 @@
-"""The benchmark measures what it says."""
+"""Scores, reliability tables and summaries are right."""
 
 from pathlib import Path
 
@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.beats.material import Item, MaterialError, from_folder, read_beats
+from benchmarks.beats.dataset import AnnotatedTrack, DatasetError, annotated_folder, read_beats
 from benchmarks.beats.reliability import reliability
 from benchmarks.beats.scores import Estimate, score
 from benchmarks.beats.summary import Row, by_group, markdown
 
 BEATS = np.arange(0.5, 60, 0.5)
-ITEM = Item(
+ITEM = AnnotatedTrack(
     "song", "rock", Path("song.flac"), BEATS, BEATS[::4], np.array([0.5, 20.5, 40.5, 60.0]), "C# minor", "4/4"
 )
 
@@ -46,7 +46,7 @@ def test_twice_the_tempo_is_an_octave_error():
     assert scores.amlt > 0.9
 
 
-def test_unanswered_questions_have_no_score():
+def test_missing_estimates_have_no_score():
     """A tracker without downbeats, sections or key is not marked down for it; no beats score nothing."""
     scores = score(ITEM, Estimate(np.empty(0), 0))
     assert (scores.downbeat_f, scores.section_f_3, scores.key, scores.confidence) == (None, None, None, None)
@@ -63,7 +63,7 @@ def test_reliability_loses_no_case(cases):
 
 
 def test_groups_add_up():
-    """Each group has its own means, `all` has everybody's, and the report names every tracker."""
+    """Each group has its means, `all` has those of every track, and the report names every tracker."""
     right, wrong = score(ITEM, Estimate(BEATS, 120)), score(ITEM, Estimate(BEATS + 0.25, 120))
     rows = [Row("a", "one", "rock", 1, 60, right), Row("a", "two", "jazz", 3, 60, wrong)]
     table = by_group(rows)["a"]
@@ -77,7 +77,7 @@ def test_beats_files_are_read(tmp_path):
     (tmp_path / "jazz").mkdir()
     (tmp_path / "jazz" / "a.wav").touch()
     (tmp_path / "jazz" / "a.beats").write_text("# by hand\n0.5 4\n1.0 1\n1.5 2\n")
-    (item,) = from_folder(tmp_path)
+    (item,) = annotated_folder(tmp_path)
     assert (item.group, item.beats.tolist()) == ("jazz", [0.5, 1.0, 1.5])
     assert item.downbeats is not None
     assert item.downbeats.tolist() == [1.0]
@@ -85,14 +85,14 @@ def test_beats_files_are_read(tmp_path):
 
 @pytest.mark.parametrize("text", ["", "1.0", "2.0\n1.0", "one\ntwo"])
 def test_bad_annotations_are_refused(tmp_path, text):
-    """An annotation that is no rising list of times is named, with what is wanted."""
+    """An annotation that is not a rising list of times is rejected with its name."""
     path = tmp_path / "a.beats"
     path.write_text(text)
-    with pytest.raises(MaterialError, match=r"a\.beats"):
+    with pytest.raises(DatasetError, match=r"a\.beats"):
         read_beats(path)
 
 
 def test_a_folder_without_annotations_is_refused(tmp_path):
     """Nothing to evaluate is an error, not an empty table."""
-    with pytest.raises(MaterialError, match="no audio file"):
-        list(from_folder(tmp_path))
+    with pytest.raises(DatasetError, match="no audio file"):
+        list(annotated_folder(tmp_path))

@@ -7,11 +7,11 @@ from k1_cli.errors import CommandError
 from k1_cli.json_types import JsonObject
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import ExecutorScale, GraphDocument, VisualReport
-from k1_graph.drawing import draw_graph_png
-from k1_graph.optimise import optimise
-from k1_graph.simulate import Simulation
-from k1_graph.simulation_page import render_simulation_html
-from k1_graph.validator import compile_graph
+from k1_graph.optimiser import optimise
+from k1_graph.reports.drawing import draw_graph_png
+from k1_graph.reports.simulation import Simulation
+from k1_graph.reports.simulation_page import render_simulation_html
+from k1_graph.validation.validator import compile_graph
 
 
 def build_simulation_page(

@@ -1,4 +1,4 @@
-"""The K1 graph: catalogue, validator, optimiser, estimator, executor, templates and bundle.
+"""Builds, checks and simulates light-show graphs, for analysis, catalogue, simulator and command line.
 
-Pure: reads nothing but its own package data, and has no clock and no randomness of its own.
+The package is pure: it reads only its own package data and uses neither a clock nor random numbers.
 """

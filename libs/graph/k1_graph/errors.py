@@ -1,14 +1,14 @@
-"""What can go wrong with a graph or a bundle."""
+"""Defines the exceptions of the graph library."""
 
 from k1_contracts.graph import GraphValidation
 
 
 class GraphError(Exception):
-    """Base of this package's errors."""
+    """Base class of the errors of this package."""
 
 
 class GraphInvalidError(GraphError):
-    """A document breaks rules; `validation` lists all of them."""
+    """A graph document breaks rules; `validation` lists all violations."""
 
     def __init__(self, validation: GraphValidation) -> None:
         first = next(v for v in validation.violations if v.severity == "error")
@@ -18,12 +18,12 @@ class GraphInvalidError(GraphError):
 
 
 class MapUnusableError(GraphError):
-    """A Genesis map that no show can be run over."""
+    """A Genesis map cannot be used for a show."""
 
 
 class BundleError(GraphError):
-    """A bundle that cannot be built, read or trusted."""
+    """A bundle cannot be built, read or trusted."""
 
 
 class UnknownKeyError(BundleError):
-    """A bundle that was signed with a key that is not trusted."""
+    """The bundle's signing key is not trusted."""

@@ -1,4 +1,4 @@
-"""A graph ready for use: references resolved, parameters filled in, in the order in which a frame computes."""
+"""Models a validated graph: references are resolved, parameters complete, nodes in the order of computation."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from typing import NamedTuple
 import networkx as nx
 
 from k1_contracts.graph import GraphDocument, GraphNode
-from k1_graph.catalogue import NodeSpec, ParamValue
+from k1_graph.node_types.definitions import NodeType, ParamValue
 
 
 class Ref(NamedTuple):
-    """An output of a node."""
+    """A reference to an output of a node."""
 
     node: str
     output: str
@@ -20,10 +20,10 @@ class Ref(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node; `params` is complete, `inputs` holds the connected ports only."""
+    """A node; `params` is complete, `inputs` contains only the connected ports."""
 
     id: str
-    spec: NodeSpec
+    spec: NodeType
     inputs: Mapping[str, Ref]
     params: Mapping[str, ParamValue]
 
@@ -38,25 +38,25 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Nodes by id, each after its sources, and the id of the root."""
+    """A validated graph: nodes by id, each after its sources, and the id of the root."""
 
     nodes: Mapping[str, Node]
     root: str
 
     def flow(self) -> "nx.DiGraph[str]":
-        """An edge from each source to each node that reads it."""
-        return flow(self.nodes.values())
+        """Return the data flow: an edge from each source to each node that reads it."""
+        return data_flow(self.nodes.values())
 
 
-def assemble(nodes: Iterable[Node]) -> Graph:
-    """Order valid, acyclic nodes with one root among them into a graph."""
+def build_graph(nodes: Iterable[Node]) -> Graph:
+    """Build a graph from valid, acyclic nodes with exactly one root."""
     by_id = {node.id: node for node in nodes}
     ordered = MappingProxyType({name: by_id[name] for name in frame_order(by_id)})
     return Graph(ordered, next(node.id for node in by_id.values() if node.spec.behaviour == "root"))
 
 
-def flow(nodes: Iterable[Node]) -> "nx.DiGraph[str]":
-    """The data flow between nodes as a networkx graph."""
+def data_flow(nodes: Iterable[Node]) -> "nx.DiGraph[str]":
+    """Return the data flow between nodes as a networkx graph."""
     graph: nx.DiGraph[str] = nx.DiGraph()
     for node in nodes:
         graph.add_node(node.id)
@@ -65,9 +65,10 @@ def flow(nodes: Iterable[Node]) -> "nx.DiGraph[str]":
 
 
 def frame_order(nodes: Mapping[str, Node]) -> list[str]:
-    """Depth first from the roots, each node after its sources: buffers are used soon after they are filled.
+    """Return the node ids in the order of computation, each node after its sources.
 
-    Ports are followed in the catalogue's order and equals by id, so the order depends on the graph alone.
+    The order is depth first from the roots, so that a buffer is used soon after it is filled. Ports are followed
+    in the order of the node type, and roots by id, so the order does not depend on the order in the document.
     """
     sources: nx.DiGraph[str] = nx.DiGraph()
     roots = {name for name, node in nodes.items() if node.spec.behaviour == "root"}
@@ -78,7 +79,7 @@ def frame_order(nodes: Mapping[str, Node]) -> list[str]:
 
 
 def to_document(graph: Graph, name: str, meta: dict[str, object] | None = None) -> GraphDocument:
-    """The graph as a document again; parameters that hold their default are left out."""
+    """Convert a graph to a document; parameters with their default value are omitted."""
     nodes = [_document_node(graph, node) for node in graph.nodes.values()]
     return GraphDocument(name=name, meta=meta, nodes=nodes)
 

@@ -1,4 +1,4 @@
-"""The numbers of the design that bound a graph and its run."""
+"""Defines the limits of a graph and of its execution on a K1."""
 
 FPS = 50
 FRAME_MS = 1000.0 / FPS
@@ -15,11 +15,11 @@ SCRATCH_MAX_BYTES = 16 * 1024
 
 NODES_WARN = 50
 NODES_MAX = 1000
-"""Beyond it a document is refused unread: no K1 runs a tenth of this."""
+"""A document with more nodes is rejected without reading them; a K1 can run fewer than a tenth of this."""
 NAME_MAX = 64
 VIOLATIONS_MAX = 200
-"""A report lists so many; the rest are counted."""
+"""A validation lists at most this many violations and counts the rest."""
 
 SIGNAL_LIMIT = 1e6
-"""Numbers saturate here, so that no infinity and no NaN arises."""
+"""Numbers saturate at this value, so that no infinity and no NaN occurs."""
 SONG_MAX_MS = 6 * 3600 * 1000.0

@@ -1,4 +1,4 @@
-"""A Genesis map sampled at the frames of a show."""
+"""Samples a Genesis map at the frames of a show, as input of the executor."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,8 +20,8 @@ _PITCH_CLASSES = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Song:
-    """What the nodes of a graph can know of a song; every array has one row a frame unless said otherwise."""
+class SampledSong:
+    """The data of a song that source nodes read; every array has one row per frame unless noted."""
 
     frames: int
     envelopes: Mapping[str, Array]
@@ -30,9 +30,9 @@ class Song:
     section_energy: Array
     section_drop: Array
     beat_phase: Array
-    """0..1 inside the beat."""
+    """Position inside the beat, 0..1."""
     chroma: Array
-    """(frames, 12) from C, 0..1: the map's column of the beat playing."""
+    """(frames, 12), 0..1, pitch classes from C: the chroma of the current beat."""
     beats_ms: Array
     """(beats,)"""
     beat_strength: Array
@@ -41,16 +41,16 @@ class Song:
     """(downbeats,)"""
 
     def events(self, times_ms: Array, strength: Array, lead_ms: float) -> Array:
-        """(frames,) strength of an event in the first frame at or after it, 0 elsewhere."""
+        """Return a (frames,) array with each event's strength in the first frame at or after it, 0 elsewhere."""
         at = np.ceil((times_ms - lead_ms) / FRAME_MS).astype(np.int64)
         inside = at < self.frames
-        fired = np.zeros(self.frames)
-        np.maximum.at(fired, np.maximum(at[inside], 0), strength[inside])
-        return fired
+        samples = np.zeros(self.frames)
+        np.maximum.at(samples, np.maximum(at[inside], 0), strength[inside])
+        return samples
 
 
-def sample_song(genesis: GenesisMap) -> Song:
-    """Sample a map at 50 frames a second, the last frame beginning before its end.
+def sample_song(genesis: GenesisMap) -> SampledSong:
+    """Sample a map at 50 frames per second; the last frame begins before the end of the song.
 
     Raises MapUnusableError for a map longer than six hours.
     """
@@ -65,7 +65,7 @@ def sample_song(genesis: GenesisMap) -> Song:
     bands = {"bass": layers.frequency.bass, "mids": layers.frequency.mids, "highs": layers.frequency.highs}
     beats = np.array(layers.rhythm.beat_grid_ms, dtype=np.float64)
     section, energy, drop = _sections(layers.annotations.sections, times)
-    return Song(
+    return SampledSong(
         frames=frames,
         envelopes=MappingProxyType(
             {name: _envelope(points, times) for name, points in {**bands, "rms": layers.dynamics.rms}.items()}
@@ -82,7 +82,7 @@ def sample_song(genesis: GenesisMap) -> Song:
 
 
 def key_name(genesis: GenesisMap) -> str:
-    """`A minor`, or `no clear key`."""
+    """Return the name of the key: `A minor`, or `no clear key`."""
     metrics = genesis.global_metrics
     return f"{metrics.key} {metrics.scale}" if metrics.scale in {"major", "minor"} else "no clear key"
 
@@ -109,13 +109,13 @@ def _sections(sections: Sequence[Section], times: Array) -> tuple[Array, Array, 
 def _phase(beats: Array, times: Array) -> Array:
     if len(beats) < 2:  # noqa: PLR2004  an interval needs two beats
         return np.zeros(len(times))
-    begun = np.clip(np.searchsorted(beats, times, side="right") - 1, 0, len(beats) - 2)
-    return ((times - beats[begun]) / (beats[begun + 1] - beats[begun])) % 1.0
+    current = np.clip(np.searchsorted(beats, times, side="right") - 1, 0, len(beats) - 2)
+    return ((times - beats[current]) / (beats[current + 1] - beats[current])) % 1.0
 
 
 def _chroma(rows: Sequence[Sequence[float]], beats: Array, times: Array) -> Array:
     columns = np.array(rows, dtype=np.float64).T
     if not len(columns) or not len(beats):
         return np.zeros((len(times), _PITCH_CLASSES))
-    begun = np.searchsorted(beats, times, side="right") - 1
-    return columns[np.clip(begun, 0, len(columns) - 1)]
+    current = np.searchsorted(beats, times, side="right") - 1
+    return columns[np.clip(current, 0, len(columns) - 1)]

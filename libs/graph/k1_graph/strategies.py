@@ -1,4 +1,4 @@
-"""Hypothesis strategies: any valid graph of the catalogue."""
+"""Provides Hypothesis strategies for valid graphs of all node types."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -8,11 +8,11 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from k1_contracts.graph import GraphDocument, GraphNode
-from k1_graph.catalogue import NodeSpec, ParamSpec, catalogue, reads_as
-from k1_graph.memory import output_types
-from k1_graph.node_rules import Known, check_node
-from k1_graph.shape import Draft, Report
-from k1_graph.validator import validate
+from k1_graph.costs import output_types
+from k1_graph.node_types.definitions import NodeType, ParamSpec, is_assignable, load_node_types
+from k1_graph.validation.document_reader import NodeDraft, ViolationCollector
+from k1_graph.validation.node_rules import KnownNodes, check_node
+from k1_graph.validation.validator import validate
 
 _LEAVES = {
     "float": "MapEnvelope",
@@ -25,32 +25,32 @@ _LEAVES = {
     "led_buffer<vec3>": "Fill",
     "led_buffer<float>": "WavePool",
 }
-"""What gives a type when the graph is large enough; things that move, so that pixels do."""
+"""The node that provides each type once the graph is large enough; most change over time, so that pixels do."""
 _MEMORY_RULES = frozenset({"graph_state", "scratch"})
 _SIGNAL_BOUND = 20.0
-"""Wide ranges are drawn within it: a shift by a million LEDs tells no more than one by twenty."""
+"""Wide ranges are drawn within this bound: larger values would not find more faults."""
 
 
 @st.composite
 def graphs(draw: st.DrawFn, *, max_nodes: int = 10) -> GraphDocument:
-    """A valid document, drawn from the strip backwards so that nearly all of it is seen; up to two dead ends besides.
+    """Draw a valid document, from the root backwards, with up to two unreachable nodes.
 
-    It grows freely up to `max_nodes` nodes and then ends in leaves.
+    It grows freely up to `max_nodes` nodes; then only leaves are added.
     """
     builder = _Builder(draw, max_nodes)
     builder.add(draw(st.sampled_from(["LedOutput", "LedOutputMirror"])))
-    kinds = [name for name, spec in catalogue().nodes.items() if spec.behaviour != "root"]
+    kinds = [name for name, spec in load_node_types().nodes.items() if spec.behaviour != "root"]
     for kind in draw(st.lists(st.sampled_from(kinds), max_size=2)):
         builder.add(kind)
     document = GraphDocument(name="drawn", nodes=builder.nodes)
-    report = validate(document.model_dump(mode="json"))
-    # Trails add up; whatever else the validator refuses is for the test to see.
-    assume(not any(v.rule in _MEMORY_RULES for v in report.violations if v.severity == "error"))
+    validation = validate(document.model_dump(mode="json"))
+    # Stateful nodes may exceed the memory limit; the test must see all other violations.
+    assume(not any(v.rule in _MEMORY_RULES for v in validation.violations if v.severity == "error"))
     return document
 
 
 def param_values(spec: ParamSpec) -> st.SearchStrategy[Any]:
-    """Values that a parameter takes."""
+    """Return a strategy for the allowed values of a parameter."""
     unit = st.floats(0.0, 1.0, width=32)
     color = st.lists(unit, min_size=3, max_size=3)
     if spec.kind in {"float", "int"}:
@@ -76,9 +76,9 @@ class _Builder:
         self.nodes: list[GraphNode] = []
 
     def add(self, kind: str, wanted: str = "led_buffer<vec3>") -> str:
-        """Add a node that gives `wanted`, with what feeds it: required inputs always, others by the draw."""
+        """Add a node that outputs `wanted`, and its sources: required inputs always, others at random."""
         self._left -= 1
-        spec = catalogue().nodes[kind]
+        spec = load_node_types().nodes[kind]
         inputs: dict[str, str] = {}
         for port in spec.inputs.values():
             if port.required or self._draw(st.booleans()):
@@ -93,17 +93,19 @@ class _Builder:
             return self._draw(st.sampled_from(found))
         if self._left <= 0:
             return found[-1] if found else self.add(_LEAVES[wanted], wanted)
-        kind, output = self._draw(st.sampled_from(_givers(wanted)))
+        kind, output = self._draw(st.sampled_from(_producers(wanted)))
         name = self.add(kind, wanted)
-        return name if output == catalogue().nodes[kind].default_output else f"{name}.{output}"
+        return name if output == load_node_types().nodes[kind].default_output else f"{name}.{output}"
 
     def _outputs(self, wanted: str) -> Sequence[str]:
-        drafts = {n.id: Draft(n.id, catalogue().nodes[n.type], n.inputs, n.params) for n in self.nodes}
-        known = Known(drafts, drafts.keys())
-        nodes = {name: check_node(draft, known, Report()) for name, draft in drafts.items()}
-        return [".".join(ref) for ref, kind in output_types(nodes).items() if reads_as(kind, wanted)]
+        drafts = {
+            n.id: NodeDraft(n.id, load_node_types().nodes[n.type], n.inputs, n.params) for n in self.nodes
+        }
+        known = KnownNodes(drafts, drafts.keys())
+        nodes = {name: check_node(draft, known, ViolationCollector()) for name, draft in drafts.items()}
+        return [".".join(ref) for ref, kind in output_types(nodes).items() if is_assignable(kind, wanted)]
 
-    def _params(self, spec: NodeSpec) -> dict[str, Any]:
+    def _params(self, spec: NodeType) -> dict[str, Any]:
         drawn = {
             name: self._draw(param_values(param))
             for name, param in spec.params.items()
@@ -118,11 +120,11 @@ class _Builder:
 
 
 @cache
-def _givers(wanted: str) -> list[tuple[str, str]]:
-    """Node types and their outputs that a port of this type may read."""
+def _producers(wanted: str) -> list[tuple[str, str]]:
+    """Return the node types and outputs that can be connected to a port of this type."""
     return [
         (name, output)
-        for name, spec in catalogue().nodes.items()
+        for name, spec in load_node_types().nodes.items()
         for output, kind in spec.outputs.items()
-        if reads_as(kind, wanted) or (kind == "led_buffer<T>" and wanted.startswith("led_buffer"))
+        if is_assignable(kind, wanted) or (kind == "led_buffer<T>" and wanted.startswith("led_buffer"))
     ]

@@ -1,4 +1,4 @@
-"""A synthetic Genesis map and short ways to write graphs, for tests and benchmarks; strategies.py draws graphs."""
+"""Provides a synthetic Genesis map and helpers for writing graphs, for tests and benchmarks."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ from k1_contracts.genesis import (
     ValuePoint,
 )
 from k1_graph.graph import Graph
-from k1_graph.validator import parse_graph
+from k1_graph.validation.validator import parse_graph
 
 _SHAPE: Sequence[tuple[SectionLabel, float, float]] = (
     ("intro", 0.12, 0.25),
@@ -48,7 +48,7 @@ def synthetic_map(
     sections: Sequence[tuple[SectionLabel, float, float]] = _SHAPE,
     f_measure: float = 0.9,
 ) -> GenesisMap:
-    """A song of constant tempo whose sections are (label, share of the length, energy); envelopes jitter by `seed`."""
+    """Return the map of a song of constant tempo. `sections` are (label, share of the length, energy)."""
     rng = np.random.default_rng(seed)
     beats = np.round(np.arange(500.0, duration_ms, 60_000.0 / bpm), 1)
     times = np.round(np.arange(0.0, duration_ms, 50.0), 1)
@@ -157,15 +157,15 @@ def _metrics(duration_ms: float, bpm: float, f_measure: float) -> GlobalMetrics:
 
 
 def document(*nodes: JsonObject) -> JsonObject:
-    """A graph document of these nodes, as parsed JSON."""
+    """Return a graph document with these nodes, as parsed JSON."""
     return {"name": "show", "version": "v1.0", "nodes": list(nodes)}
 
 
 def node(name: str, kind: str, inputs: dict[str, str] | None = None, /, **params: JsonValue) -> JsonObject:
-    """One node of a document."""
+    """Return a node of a document."""
     return {"id": name, "type": kind, "inputs": inputs or {}, "params": params}
 
 
 def graph_of(*nodes: JsonObject) -> Graph:
-    """The compiled graph of these nodes."""
+    """Return the compiled graph of these nodes."""
     return parse_graph(document(*nodes))[1]

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from k1_graph.analysis import analyse, metrics
-from k1_graph.estimate import estimate, runtime_risk
-from k1_graph.impact import impact
+from k1_graph.reports.analysis import analyse, metrics
+from k1_graph.reports.estimate import estimate, runtime_risk
+from k1_graph.reports.impact import impact
 from k1_graph.testing import graph_of, node
 
 NODES = [
@@ -34,8 +34,8 @@ def test_metrics() -> None:
     }
 
 
-def test_walks_and_critical_path() -> None:
-    """Orders start at the strip against the flow; the critical path is the costliest chain."""
+def test_traversal_orders_and_critical_path() -> None:
+    """Traversals start at the root, against the data flow; the critical path is the most expensive path."""
     found = analyse(GRAPH)
     assert found.topological_order == ["beat", "pulse", "tint", "fill", "trail", "strip"]
     assert found.bfs == ["strip", "trail", "fill", "pulse", "tint", "beat"]
@@ -72,7 +72,7 @@ def test_an_unchanged_graph_has_no_impact() -> None:
 
 
 def test_a_changed_parameter_reaches_everything_downstream() -> None:
-    """The closure follows the flow, its depth is the longest way from the change."""
+    """The closure follows the data flow; its depth is the longest distance from the change."""
     changed = graph_of(NODES[0], node("pulse", "BeatPulse", {"beat": "beat"}, decay_ms=90.0), *NODES[2:])
     found = json.loads(impact(GRAPH, changed, template_version="1.0.0", confidence=0.8).to_json())
     assert found["changed_params"] == [{"node": "pulse", "param": "decay_ms", "from": 200.0, "to": 90.0}]
@@ -82,7 +82,7 @@ def test_a_changed_parameter_reaches_everything_downstream() -> None:
     assert found["template_version"] == "1.0.0"
 
 
-def test_new_lost_and_rewired_nodes_are_told_apart() -> None:
+def test_added_removed_and_rewired_nodes_are_distinguished() -> None:
     """An added node changes its reader's input; a node of another type is removed and added."""
     changed = graph_of(
         NODES[0],
@@ -99,6 +99,6 @@ def test_new_lost_and_rewired_nodes_are_told_apart() -> None:
     assert found.changed_nodes == ["fill", "soft", "strip", "tint"]
 
 
-def test_an_empty_device_is_changed_wholly() -> None:
-    """Against nothing, everything is new."""
+def test_against_an_empty_device_every_node_is_new() -> None:
+    """Without a running graph every node counts as added."""
     assert impact(None, GRAPH).added_nodes == sorted(GRAPH.nodes)

@@ -28,7 +28,7 @@ from k1_graph.bundle.columns import (
 from k1_graph.bundle.container import Bundle, build_bundle, key_id, read_bundle
 from k1_graph.bundle.device_map import decode_map, encode_map
 from k1_graph.errors import BundleError, GraphInvalidError
-from k1_graph.recommend import recommend
+from k1_graph.recommendation.recommender import recommend
 from k1_graph.testing import synthetic_map
 
 DECODER = Path(__file__).parents[3] / "docs" / "bundle-reference-decoder.py"
@@ -103,7 +103,7 @@ def test_a_map_survives_within_one_quantisation_step() -> None:
 
 
 def test_unknown_and_optional_fields_survive() -> None:
-    """What a newer analysis adds is carried, and alternatives and confidences are packed too."""
+    """Fields of a newer analysis are carried, and alternatives and confidences are packed too."""
     body = GENESIS.model_dump(mode="json")
     beats = body["layers"]["rhythm"]["beat_grid_ms"]
     body["layers"]["rhythm"]["beat_confidence"] = [0.5] * len(beats)
@@ -127,7 +127,7 @@ def test_empty_layers_survive() -> None:
 
 
 def test_four_minutes_fit_into_50_kilobytes() -> None:
-    """With noisy columns, which deflate badly, and any of the templates."""
+    """This holds with noisy columns, which compress badly, and with every template."""
     genesis = synthetic_map(240_000.0, bpm=174.0, seed=3)
     for preset in ("edm", "rock", "orchestral", "jazz", "hiphop"):
         size = len(bundle_of(genesis, recommend(GENESIS, preset).graph).data)
@@ -135,7 +135,7 @@ def test_four_minutes_fit_into_50_kilobytes() -> None:
 
 
 def test_the_same_content_has_the_same_address(bundle: Bundle) -> None:
-    """Built twice, the same bytes; the address is the SHA-256 of the file."""
+    """Two builds give the same bytes; the address is the SHA-256 of the file."""
     assert bundle_of(GENESIS) == bundle
     assert bundle.sha256 == hashlib.sha256(bundle.data).hexdigest()
 
@@ -199,7 +199,7 @@ def test_hostile_cbor_is_no_bundle(data: bytes) -> None:
 
 
 def test_a_graph_with_errors_is_not_bundled() -> None:
-    """What a device would refuse is not built."""
+    """A graph that a device would reject is not built into a bundle."""
     with pytest.raises(GraphInvalidError):
         bundle_of(GENESIS, GraphDocument(name="empty", nodes=[]))
 
@@ -240,7 +240,7 @@ def test_the_reference_decoder_refuses_what_was_changed(decoder: ModuleType, bun
 def test_the_reference_decoder_is_short_and_runs_from_the_shell(
     decoder: ModuleType, bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Under 150 lines, nothing of this project imported, and it prints what a person wants to know."""
+    """It has under 150 lines, imports nothing of this project, and prints manifest, beats and sections."""
     source = DECODER.read_text(encoding="utf-8")
     assert len(source.splitlines()) < 150
     assert "k1_" not in source
@@ -253,7 +253,7 @@ def test_the_reference_decoder_is_short_and_runs_from_the_shell(
 
 @given(st.lists(st.integers(0, 2**40), max_size=50).map(sorted))
 def test_deltas_round_trip(values: list[int]) -> None:
-    """Any whole numbers that never fall."""
+    """Any ascending whole numbers round-trip."""
     assert unpack_deltas(pack_deltas(values)) == values
 
 
@@ -274,7 +274,7 @@ def test_time_axes_round_trip_to_a_tenth(tenths: list[int]) -> None:
 
 
 def test_a_map_of_silence_survives() -> None:
-    """Its loudness and peak are null, which no decoder may take for missing."""
+    """Its loudness and peak are null; the decoder must not treat them as missing."""
     genesis = synthetic_map(4_000.0)
     figures = genesis.global_metrics.model_copy(update={"integrated_lufs": None, "true_peak_dbtp": None})
     silent = genesis.model_copy(update={"global_metrics": figures})

@@ -9,12 +9,12 @@ import numpy.typing as npt
 import pytest
 
 from k1_contracts.genesis import GenesisMap
-from k1_graph.catalogue import catalogue
 from k1_graph.errors import MapUnusableError
 from k1_graph.executor.kernels import make_kernel, run_kernel
-from k1_graph.executor.run import microphone_note, render
+from k1_graph.executor.rendering import list_approximations, render
 from k1_graph.executor.values import Chunk
 from k1_graph.graph import Node, Ref
+from k1_graph.node_types.definitions import load_node_types
 from k1_graph.song import sample_song
 from k1_graph.testing import graph_of, node, synthetic_map
 
@@ -29,7 +29,7 @@ def run(
     kind: str, inputs: dict[str, Array] | None = None, /, frames: int = 6, **params: Any
 ) -> tuple[Array, ...]:
     """One node alone over the first frames; connected ports are those in `inputs`."""
-    spec = catalogue().nodes[kind]
+    spec = load_node_types().nodes[kind]
     complete = {name: params.get(name, param.default) for name, param in spec.params.items()}
     made = Node("it", spec, {port: Ref("source", "out") for port in inputs or {}}, complete)
     return run_kernel(make_kernel(made, SONG), made, inputs or {}, Chunk(0, frames))
@@ -112,7 +112,7 @@ def test_map_beats_fire_in_the_first_frame_at_or_after_the_beat() -> None:
     assert out("MapDownbeat", frames=150).max() == 1.0
 
 
-def test_sections_tell_index_energy_and_drop() -> None:
+def test_sections_give_index_energy_and_drop() -> None:
     """The third section of seven is a drop of energy 0.95."""
     index, energy, drop = run("MapSection", frames=200)
     sections = GENESIS.layers.annotations.sections
@@ -129,8 +129,8 @@ def test_the_tempo_phase_rises_inside_each_beat() -> None:
     assert phase[12] == pytest.approx(0.48)
 
 
-def test_positions_go_round() -> None:
-    """wrap jumps, ping_pong turns back, once stays."""
+def test_position_modes() -> None:
+    """wrap restarts, ping_pong reverses, once stays at the end."""
     cycle = {"cycle_length": 1.0}
     assert out("PositionAccumulator", frames=126, mode="wrap", **cycle)[[0, 25, 75, 125]].tolist() == [
         0,
@@ -159,7 +159,7 @@ def test_the_pitch_is_that_of_the_strongest_pitch_class() -> None:
     clear = SONG.chroma * 0
     clear[:, 0] = 1.0
     song = type(SONG)(**{name: getattr(SONG, name) for name in SONG.__slots__} | {"chroma": clear})
-    spec = catalogue().nodes["AutoCorrelation"]
+    spec = load_node_types().nodes["AutoCorrelation"]
     made = Node("it", spec, {"spectrum": Ref("s", "out")}, {"confidence_threshold": 0.5})
     loud = {"spectrum": np.ones((3, 64))}
     pitch, sure = run_kernel(make_kernel(made, song), made, loud, Chunk(0, 3))
@@ -251,7 +251,7 @@ def test_downsample_shows_block_means() -> None:
     ("mode", "expected"), [("add", 1.0), ("multiply", 0.48), ("screen", 0.92), ("overlay", 0.84)]
 )
 def test_blend_modes(mode: str, expected: float) -> None:
-    """0.6 under 0.8, whole and half."""
+    """0.6 below 0.8, with full and half opacity."""
     base = np.full((1, 180, 3), 0.6, dtype=np.float32)
     top = np.full((1, 180, 3), 0.8, dtype=np.float32)
     layers = {"base": base, "overlay": top}
@@ -277,7 +277,7 @@ def test_a_trail_is_its_recurrence() -> None:
     assert np.allclose(out("BufferPersist", {"src": PICTURE, "decay": decay}), expected, atol=1e-6)
 
 
-def test_waves_run_outwards_and_die() -> None:
+def test_waves_move_outwards_and_leave_the_strip() -> None:
     """One push at the centre: symmetric, at its speed, and gone after it left the strip."""
     push = np.zeros(400)
     push[0] = 1.0
@@ -310,7 +310,7 @@ def test_a_sprite_flows_at_its_speed(direction: str) -> None:
 
 
 def test_noise_is_smooth_within_bounds_and_seeded() -> None:
-    """0..1, no jumps, another landscape with another seed."""
+    """Noise is in 0..1, has no jumps, and changes with the seed."""
     x = np.linspace(0.0, 50.0, 5_000)
     noise = out("PerlinNoise", {"x": x}, octaves=3)
     assert 0.0 <= noise.min() < 0.3
@@ -334,7 +334,7 @@ def moving_inputs(kind: str, frames: int) -> dict[str, Array]:
     """Something that changes every frame on every port that a node has."""
     rng = np.random.default_rng(11)
     made: dict[str, Array] = {}
-    for port in catalogue().nodes[kind].inputs.values():
+    for port in load_node_types().nodes[kind].inputs.values():
         shape = {"color": (3,), "audio_spectrum": (64,), "led_buffer<float>": (180,)}.get(port.type, ())
         if port.type in {"led_buffer<vec3>", "led_buffer<T>"}:
             shape = (180, 3)
@@ -343,11 +343,11 @@ def moving_inputs(kind: str, frames: int) -> dict[str, Array]:
     return made
 
 
-@pytest.mark.parametrize("kind", catalogue().nodes)
+@pytest.mark.parametrize("kind", load_node_types().nodes)
 @pytest.mark.parametrize("size", [1, 7, 32])
 def test_every_node_gives_the_same_in_chunks_of_any_size(kind: str, size: int) -> None:
     """Bit for bit, with every port moving: state is carried over and no rounding depends on the chunk."""
-    spec = catalogue().nodes[kind]
+    spec = load_node_types().nodes[kind]
     params = {name: param.default for name, param in spec.params.items()}
     if "smoothing" in params:
         params["smoothing"] = 0.7
@@ -368,7 +368,7 @@ def test_every_node_gives_the_same_in_chunks_of_any_size(kind: str, size: int) -
 
 
 def test_a_song_of_one_frame_and_one_without_anything_run() -> None:
-    """Empty layers, no beats, no sections: black or still, never an error."""
+    """Empty layers, no beats and no sections give constant pixels, never an error."""
     body = synthetic_map(10.0).model_dump(mode="json")
     layers = body["layers"]
     layers["rhythm"] = {"beat_grid_ms": [], "downbeat_ms": [], "beat_strength": [], "tempo_curve": []}
@@ -390,8 +390,8 @@ def test_a_song_of_one_frame_and_one_without_anything_run() -> None:
     assert np.concatenate(list(render(graph, song))).max() == 0
 
 
-def test_endless_maps_are_refused() -> None:
-    """A map of days is an error in words, not a full memory."""
+def test_maps_that_are_too_long_are_rejected() -> None:
+    """A map of several days raises an error with a message instead of filling the memory."""
     genesis = synthetic_map(1_000.0)
     metrics = genesis.global_metrics.model_copy(update={"duration_ms": 1e9})
     with pytest.raises(MapUnusableError, match="up to 6 hours"):
@@ -402,6 +402,6 @@ def test_microphone_nodes_are_named_as_approximations() -> None:
     """A graph that only reads the map has no such note."""
     tint = [node("tint", "Hsv", {"v": "ear"}), node("fill", "Fill", {"color": "tint"})]
     strip = node("strip", "LedOutput", {"color": "fill"})
-    (note,) = microphone_note(graph_of(node("ear", "AudioSnapshot"), *tint, strip))
+    (note,) = list_approximations(graph_of(node("ear", "AudioSnapshot"), *tint, strip))
     assert "AudioSnapshot" in note
-    assert microphone_note(graph_of(node("ear", "MapEnvelope"), *tint, strip)) == []
+    assert list_approximations(graph_of(node("ear", "MapEnvelope"), *tint, strip)) == []

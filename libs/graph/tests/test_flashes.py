@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from k1_graph.colour import linear_table
-from k1_graph.flashes import MAX_TRANSITIONS, count_flashes
-from k1_graph.photosensitivity import PhotosensitivityCheck, causing_node
+from k1_graph.colour import srgb_to_linear_table
+from k1_graph.reports.flashes import MAX_TRANSITIONS, count_flashes
+from k1_graph.reports.photosensitivity import PhotosensitivityCheck, causing_node
 from k1_graph.song import sample_song
 from k1_graph.testing import graph_of, node, synthetic_map
 
@@ -30,7 +30,7 @@ def square(
 
 def grey_for(luminance: float) -> int:
     """The 8-bit grey nearest to a relative luminance."""
-    return int(np.abs(linear_table() - luminance).argmin())
+    return int(np.abs(srgb_to_linear_table() - luminance).argmin())
 
 
 def worst(pixels: Array, *, red: bool = False, chunk: int = 64) -> int:
@@ -69,8 +69,8 @@ def test_a_pale_red_is_no_red_flash_and_grey_neither() -> None:
 
 def test_a_dim_red_stays_below_the_threshold_of_20() -> None:
     """(R - G - B) x 320 of 19 does not count, of 21 does."""
-    below, above = (int(np.searchsorted(linear_table(), value / 320.0)) for value in (19.0, 21.0))
-    assert linear_table()[below] * 320 < 20 < linear_table()[above] * 320
+    below, above = (int(np.searchsorted(srgb_to_linear_table(), value / 320.0)) for value in (19.0, 21.0))
+    assert srgb_to_linear_table()[below] * 320 < 20 < srgb_to_linear_table()[above] * 320
     assert worst(square(4, (below, 0, 0), BLACK), red=True) == 0
     assert worst(square(4, (above, 0, 0), BLACK), red=True) == 8
 
@@ -116,7 +116,7 @@ def test_slow_ramps_and_ripples_pass() -> None:
     swell = np.linspace(0.0, 1.0, 100)
     level = np.concatenate([swell, swell[::-1]]) * 0.9
     level[::2] -= 0.03
-    grey = np.interp(np.clip(level, 0, 1), linear_table(), np.arange(256)).astype(np.uint8)
+    grey = np.interp(np.clip(level, 0, 1), srgb_to_linear_table(), np.arange(256)).astype(np.uint8)
     pixels = np.repeat(grey[:, None, None], 180, axis=1).repeat(3, axis=2)
     assert worst(pixels) <= 2
 

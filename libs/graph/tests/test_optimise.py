@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from k1_graph.catalogue import catalogue
-from k1_graph.executor.kernels import PLAIN, run_kernel
+from k1_graph.executor.kernels import SONG_INDEPENDENT, run_kernel
 from k1_graph.executor.values import Chunk
 from k1_graph.graph import Node, Ref
-from k1_graph.optimise import _NEUTRAL, optimise
+from k1_graph.node_types.definitions import load_node_types
+from k1_graph.optimiser import _NEUTRAL, optimise
 from k1_graph.testing import graph_of, node
 
 STRIP = node("strip", "LedOutput", {"color": "fill"})
@@ -34,7 +34,7 @@ def test_constants_are_folded_through_to_a_colour() -> None:
 
 
 def test_a_constant_that_drives_a_parameter_becomes_the_parameter() -> None:
-    """The port is freed, limited to the parameter's range."""
+    """The input is removed; the parameter gets its value, limited to its range."""
     found = optimise(
         graph_of(
             node("deep", "ParamF", default=5.0, max=9.0),
@@ -67,7 +67,7 @@ def test_equal_nodes_are_merged_also_stateful_and_commuted_ones() -> None:
 
 
 def test_unreachable_nodes_are_dropped() -> None:
-    """What does not reach the strip is not run."""
+    """A node that does not reach the root is removed."""
     tint = node("tint", "ParamColor")
     names, rewrites = shrunk(
         tint, node("fill", "Fill", {"color": "tint"}), node("idle", "AudioSpectrum"), STRIP
@@ -103,7 +103,7 @@ def test_identities_disappear(middle: list[dict[str, Any]]) -> None:
 def test_neutral_parameters_pass_the_port_on_exactly(kind: str) -> None:
     """Every rule of the optimiser holds bit for bit, whatever the other ports carry."""
     port, neutral = _NEUTRAL[kind]
-    spec = catalogue().nodes[kind]
+    spec = load_node_types().nodes[kind]
     rng = np.random.default_rng(3)
     shapes = {"float": (9,), "color": (9, 3), "led_buffer<vec3>": (9, 180, 3), "led_buffer<T>": (9, 180, 3)}
     inputs = {
@@ -115,7 +115,7 @@ def test_neutral_parameters_pass_the_port_on_exactly(kind: str) -> None:
     }
     params = {name: neutral.get(name, param.default) for name, param in spec.params.items()}
     made = Node("it", spec, {name: Ref("source", "out") for name in inputs}, params)
-    (passed_on,) = run_kernel(PLAIN[kind](params), made, inputs, Chunk(0, 9))
+    (passed_on,) = run_kernel(SONG_INDEPENDENT[kind](params), made, inputs, Chunk(0, 9))
     assert np.array_equal(passed_on, inputs[port])
 
 

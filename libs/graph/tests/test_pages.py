@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k1_contracts.escaping import escape_controls
-from k1_graph.drawing import draw_graph_png, draw_graph_svg, lay_out
-from k1_graph.recommend import recommend
-from k1_graph.simulate import Simulation, simulate
-from k1_graph.simulation_page import render_simulation_html
+from k1_graph.recommendation.recommender import recommend
+from k1_graph.reports.drawing import draw_graph_png, draw_graph_svg, lay_out
+from k1_graph.reports.simulation import Simulation, simulate
+from k1_graph.reports.simulation_page import render_simulation_html
 from k1_graph.testing import graph_of, node, synthetic_map
-from k1_graph.validator import compile_graph
+from k1_graph.validation.validator import compile_graph
 
 GENESIS = synthetic_map(3_000.0)
 GRAPH = compile_graph(recommend(GENESIS, "hiphop").graph)
@@ -48,7 +48,7 @@ def test_the_page_is_self_contained(simulation: Simulation) -> None:
 
 
 def test_hostile_titles_and_texts_stay_text(simulation: Simulation) -> None:
-    """A title, a section or an address cannot break out of where it stands."""
+    """A title, a section or an address cannot end the element or attribute that contains it."""
     evil = "</script><script>alert(1)</script>__DATA__"
     page = render_simulation_html(
         simulation, GENESIS, title=evil, audio="data:audio/wav;base64,</script>__TITLE__"
@@ -62,7 +62,7 @@ def test_hostile_titles_and_texts_stay_text(simulation: Simulation) -> None:
 @given(texts)
 @settings(max_examples=30)
 def test_a_title_of_any_text_is_shown(title: str) -> None:
-    """As it is: the page can be written as UTF-8, and no character is lost, acted on or read as a tag."""
+    """The page can be written as UTF-8; no character is lost, executed or read as a tag."""
     page = render_simulation_html(SIMULATION, GENESIS, title=title)
     head = page.encode().decode().partition("</title>")[0].partition("<title>")[2]
     assert escape_controls(title) in html.unescape(head)
@@ -81,7 +81,7 @@ def test_a_title_of_any_text_is_shown(title: str) -> None:
     ],
 )
 def test_an_address_cannot_change_the_policy(audio: str) -> None:
-    """What does not look like a host is refused: it stands in the policy of the page."""
+    """Text that is not a valid host is rejected, because it would be part of the policy."""
     with pytest.raises(ValueError, match=r"host|IPv6|address"):
         render_simulation_html(SIMULATION, GENESIS, title="Song", audio=audio)
 
@@ -107,7 +107,7 @@ def test_a_script_address_is_no_song(simulation: Simulation) -> None:
 
 
 def test_a_failing_show_is_announced() -> None:
-    """Somebody who opens the page is warned before pressing play."""
+    """The page warns before playback."""
     strobe = graph_of(
         node("saw", "PositionAccumulator", cycle_length=0.2),
         node("hard", "Contrast", {"x": "saw"}, amount=16.0),
@@ -131,17 +131,17 @@ def test_the_svg_shows_every_node_and_every_edge() -> None:
 
 
 def test_boxes_do_not_overlap_and_arrows_point_right() -> None:
-    """Sources stand left of their readers, every box has its own place."""
+    """Sources are left of their readers, and boxes do not overlap."""
     layout = lay_out(GRAPH)
-    boxes = [layout.place[name] for name in GRAPH.nodes]
+    boxes = [layout.positions[name] for name in GRAPH.nodes]
     for index, (x, y) in enumerate(boxes):
         assert not any(abs(x - a) < 168 and abs(y - b) < 48 for a, b in boxes[index + 1 :])
     for source, target in GRAPH.flow().edges:
-        assert layout.place[source][0] < layout.place[target][0]
+        assert layout.positions[source][0] < layout.positions[target][0]
 
 
-def test_the_png_is_one_and_always_the_same() -> None:
-    """PNG bytes, deterministic."""
+def test_the_png_is_valid_and_deterministic() -> None:
+    """Two drawings give the same PNG bytes."""
     small = graph_of(
         node("tint", "ParamColor"),
         node("fill", "Fill", {"color": "tint"}),

@@ -5,13 +5,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from k1_contracts.graph import GraphDocument
-from k1_graph.executor.run import render
+from k1_graph.executor.rendering import render
 from k1_graph.graph import to_document
-from k1_graph.optimise import optimise
+from k1_graph.optimiser import optimise
 from k1_graph.song import sample_song
 from k1_graph.strategies import graphs
 from k1_graph.testing import synthetic_map
-from k1_graph.validator import compile_graph, validate
+from k1_graph.validation.validator import compile_graph, validate
 
 SONG = sample_song(synthetic_map(1_500.0, bpm=150.0))
 RELAXED = settings(max_examples=200, suppress_health_check=list(HealthCheck))

@@ -5,14 +5,14 @@ import pytest
 
 from k1_contracts.genesis import GenesisMap, IntensityPoint
 from k1_graph.errors import GraphError
-from k1_graph.estimate import estimate
-from k1_graph.executor.run import render
-from k1_graph.photosensitivity import PhotosensitivityCheck
-from k1_graph.recommend import recommend
+from k1_graph.executor.rendering import render
+from k1_graph.recommendation.recommender import recommend
+from k1_graph.recommendation.templates import templates
+from k1_graph.reports.estimate import estimate
+from k1_graph.reports.photosensitivity import PhotosensitivityCheck
 from k1_graph.song import sample_song
-from k1_graph.templates import templates
 from k1_graph.testing import synthetic_map
-from k1_graph.validator import compile_graph, validate
+from k1_graph.validation.validator import compile_graph, validate
 
 PRESETS = ["edm", "rock", "orchestral", "jazz", "hiphop"]
 
@@ -37,7 +37,7 @@ def test_every_preset_has_one_template() -> None:
 
 
 def test_an_unknown_preset_names_the_known_ones() -> None:
-    """The error helps."""
+    """The error lists the known presets."""
     with pytest.raises(GraphError, match="orchestral"):
         recommend(synthetic_map(3_000.0), "polka")
 
@@ -86,8 +86,8 @@ def test_a_map_without_anything_still_gives_a_show(preset: str) -> None:
     assert any("0 sections" in reason.text for reason in found.reasons)
 
 
-def test_reasons_tell_times_and_stand_in_the_document() -> None:
-    """Each drop is told with its moment, its node and what changes there."""
+def test_reasons_have_times_and_are_in_the_document() -> None:
+    """Each drop has a reason with its time, its node and the change."""
     genesis = synthetic_map(60_000.0, bpm=128.0)
     found = recommend(genesis, "edm")
     drops = [reason for reason in found.reasons if "strobe-free" in reason.text]
@@ -117,7 +117,7 @@ def test_parameters_follow_the_song() -> None:
 
 
 def test_confidence_is_the_weighted_trust_of_the_evidence() -> None:
-    """It falls with the beats' F-measure where the show hangs on beats, and with an unfitting tempo."""
+    """It falls with the beats' F-measure where the show depends on beats, and with an unfitting tempo."""
     good = recommend(synthetic_map(20_000.0, bpm=128.0, f_measure=0.95), "edm")
     bad = recommend(synthetic_map(20_000.0, bpm=128.0, f_measure=0.35), "edm")
     total = sum(evidence.trust * evidence.weight for evidence in good.evidence)

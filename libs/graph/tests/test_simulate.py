@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from k1_graph.colour import lab
+from k1_graph.colour import to_lab
 from k1_graph.errors import GraphError
-from k1_graph.executor.run import render
-from k1_graph.preview import PreviewStream, decode_preview, encode_png
-from k1_graph.recommend import recommend
-from k1_graph.simulate import simulate
+from k1_graph.executor.rendering import render
+from k1_graph.recommendation.recommender import recommend
+from k1_graph.reports.preview import PreviewStream, decode_preview, encode_png
+from k1_graph.reports.simulation import simulate
 from k1_graph.song import sample_song
 from k1_graph.testing import graph_of, node, synthetic_map
-from k1_graph.validator import compile_graph
+from k1_graph.validation.validator import compile_graph
 
 GENESIS = synthetic_map(8_000.0, bpm=128.0)
 WASTEFUL = graph_of(
@@ -114,7 +114,7 @@ def test_any_pixels_survive_the_preview_format(pixels: npt.NDArray[Any], chunk: 
     "data", [b"", b"K1PV", b"x" * 40, b"K1PV\x01\x00\xb4\x002\x00\x00\x00\x05\x00\x00\x00junk"]
 )
 def test_a_damaged_preview_is_refused(data: bytes) -> None:
-    """In words, not with a traceback from zlib."""
+    """The error is a GraphError with a message, not an error of zlib."""
     with pytest.raises(GraphError):
         decode_preview(data)
 
@@ -144,11 +144,11 @@ def test_png_round_trip() -> None:
 )
 def test_lab_of_known_colours(rgb: tuple[int, int, int], expected: tuple[float, float, float]) -> None:
     """The published values of sRGB white, black, red and blue under D65."""
-    assert np.allclose(lab(np.array(rgb, dtype=np.uint8)), expected, atol=0.02)
+    assert np.allclose(to_lab(np.array(rgb, dtype=np.uint8)), expected, atol=0.02)
 
 
 def test_a_strobe_fails_and_its_node_is_named() -> None:
-    """The report says how many flashes, when, and who."""
+    """The report has the number of flashes, their time and the node that causes them."""
     strobe = graph_of(
         node("saw", "PositionAccumulator", cycle_length=0.2),
         node("hard", "Contrast", {"x": "saw"}, amount=16.0),
@@ -162,8 +162,8 @@ def test_a_strobe_fails_and_its_node_is_named() -> None:
     assert (found.general.node, found.general.fraction) == ("saw", 1.0)
 
 
-def test_a_graph_that_listens_says_that_it_is_approximated() -> None:
-    """The note stands in both reports."""
+def test_a_graph_with_microphone_nodes_is_reported_as_approximated() -> None:
+    """Both reports contain the note."""
     heard = graph_of(
         node("ear", "AudioSnapshot"),
         node("tint", "Hsv", {"v": "ear"}),
@@ -176,7 +176,7 @@ def test_a_graph_that_listens_says_that_it_is_approximated() -> None:
 
 
 def test_a_recommended_show_runs_and_passes() -> None:
-    """What is recommended for this song is what the simulation finds safe."""
+    """The simulation finds the recommended show of this song safe."""
     run = simulate(compile_graph(recommend(GENESIS, "edm").graph), GENESIS)
     assert run.visual.photosensitivity.passed
     assert run.scale.pixels_identical

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k1_graph import shape
 from k1_graph.errors import GraphInvalidError
 from k1_graph.testing import document, graph_of, node
-from k1_graph.validator import parse_graph, validate
+from k1_graph.validation import document_reader
+from k1_graph.validation.validator import parse_graph, validate
 
 GOOD = [
     node("beat", "MapBeat"),
@@ -72,8 +72,8 @@ def test_everything_is_reported_at_once() -> None:
     assert all(violation.message and violation.fix for violation in report.violations)
 
 
-def test_a_fix_names_the_right_word() -> None:
-    """Misspelt types, ports and parameters come with the nearest right one."""
+def test_a_fix_names_the_closest_allowed_name() -> None:
+    """For a misspelt type, port or parameter the fix names the closest valid one."""
     report = validate(
         with_nodes(node("x", "BeatPuls", {"beat": "beat"}), node("y", "BeatPulse", {"bet": "beat"}, decay=3))
     )
@@ -98,7 +98,7 @@ def test_a_type_mismatch_says_which_node_helps() -> None:
     ],
 )
 def test_cycles_are_named(nodes: list[dict[str, Any]], path: str) -> None:
-    """The path round the cycle stands in the message."""
+    """The message contains the path of the cycle."""
     (violation,) = [v for v in validate(with_nodes(*nodes)).violations if v.rule == "cycle"]
     assert path in violation.message
 
@@ -109,8 +109,8 @@ def test_roots_are_counted() -> None:
     assert ("root", "strip_too") in rules(with_nodes(node("strip_too", "LedOutputMirror", {"color": "fill"})))
 
 
-def test_a_root_feeds_nobody() -> None:
-    """Reading from the strip is an unknown source, said so."""
+def test_a_root_has_no_output() -> None:
+    """Reading from the root is reported as an unknown source."""
     assert ("unknown_source", "x") in rules(with_nodes(node("x", "Blur", {"src": "strip"})))
 
 
@@ -158,7 +158,7 @@ def test_lists_are_checked_item_by_item() -> None:
 
 
 def test_state_limits() -> None:
-    """Over 1 KiB a node warns; over 2.5 KiB it fails unless the catalogue allows it; 16 KiB bound the graph."""
+    """Over 1 KiB a node warns; over 2.5 KiB it fails unless its node type allows it; 16 KiB bound the graph."""
     scroll = [node(f"s{i}", "SpriteScroll", {"src": "fill"}) for i in range(4)]
     report = validate(with_nodes(*scroll))
     by_rule = {(v.rule, v.severity) for v in report.violations}
@@ -248,7 +248,7 @@ def test_size_and_budget_warn() -> None:
     ],
 )
 def test_hostile_shapes_are_violations_never_exceptions(value: object) -> None:
-    """Whatever is sent, the answer is a report that can be written as JSON and read by a person."""
+    """Any input gives a report that can be written as JSON and read by people."""
     report = validate(value)
     assert not report.ok
     assert len(json.dumps(report.model_dump(mode="json"))) < 200_000
@@ -275,7 +275,7 @@ def test_a_thousand_wrong_references_are_answered_quickly(monkeypatch: pytest.Mo
             compared[count] += len(choices)
             return get_close_matches(name, choices, n=n)
 
-        monkeypatch.setattr(shape, "get_close_matches", near)
+        monkeypatch.setattr(document_reader, "get_close_matches", near)
 
     for count in (250, 500):
         comparing(count)
@@ -335,7 +335,7 @@ def test_an_unknown_field_hides_nothing() -> None:
 
 
 def test_compiling_an_invalid_graph_raises_with_the_report() -> None:
-    """The error says the first violation in words and carries all of them."""
+    """The message has the first violation; the error carries all of them."""
     with pytest.raises(GraphInvalidError, match="No node drives the strip") as caught:
         graph_of(node("t", "Time"))
     assert caught.value.validation.errors == 1

@@ -28,7 +28,7 @@ from k1_contracts.messages.graphs import (
 )
 from k1_contracts.messages.tracks import TrackUploaded
 from k1_contracts.tracks import Preset
-from k1_graph.templates import template_for
+from k1_graph.recommendation.templates import template_for
 from k1_platform.nats.client import Bus
 from k1_platform.nats.consumers import Delivery, Handler, consume_table
 from k1_platform.nats.rpc import respond

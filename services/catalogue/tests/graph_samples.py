@@ -8,8 +8,8 @@ from typing import Any, Final
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.messages.graphs import GraphSimulated, SimulateGraph
 from k1_contracts.tracks import StoredFile
-from k1_graph.simulate import simulate
-from k1_graph.validator import compile_graph
+from k1_graph.reports.simulation import simulate
+from k1_graph.validation.validator import compile_graph
 from k1_platform.storage.objects import ObjectStore
 
 GRAPH: Final[dict[str, Any]] = {

@@ -1,1 +1,1 @@
-"""bundle.k1b: map, graph and assets in one signed CBOR file that an ESP32-S3 can read. See docs/bundle.md."""
+"""Writes and reads bundle.k1b, one signed CBOR file with map, graph and assets. See docs/bundle.md."""

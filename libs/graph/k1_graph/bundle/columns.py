@@ -1,4 +1,4 @@
-"""Columns of numbers as bytes: quantised to 8 or 4 bits, or as varint deltas of rising times."""
+"""Encodes columns of numbers as bytes: quantised to 8 or 4 bits, or as varint deltas of rising times."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ _VARINT_MAX_BYTES = 6
 
 
 def pack_unit(values: Sequence[float]) -> bytes:
-    """Values 0..1 as u8; the quantisation step is 1/255."""
+    """Encode values 0..1 as u8; the quantisation step is 1/255."""
     return np.rint(np.clip(np.array(values, dtype=np.float64), 0.0, 1.0) * _LEVELS).astype(np.uint8).tobytes()
 
 
@@ -23,7 +23,7 @@ def unpack_unit(data: bytes) -> list[float]:
 
 
 def pack_nibbles(values: Sequence[float]) -> bytes:
-    """Values 0..1 in 4 bits, two a byte, the first in the high half; the quantisation step is 1/15."""
+    """Encode values 0..1 in 4 bits, two per byte, the first in the high half; the quantisation step is 1/15."""
     levels = np.rint(np.clip(np.array(values, dtype=np.float64), 0.0, 1.0) * _NIBBLE_LEVELS).astype(np.uint8)
     pairs = np.append(levels, np.zeros(len(levels) % 2, dtype=np.uint8)).reshape(-1, 2)
     return (pairs[:, 0] << 4 | pairs[:, 1]).tobytes()
@@ -35,7 +35,7 @@ def unpack_nibbles(data: bytes, count: int) -> list[float]:
 
 
 def pack_range(values: Sequence[float]) -> dict[str, Any]:
-    """Any finite values as u8 between their extremes, each as the difference modulo 256 from the one before.
+    """Encode finite values as u8 between their extremes, each as the difference modulo 256 from the one before.
 
     The quantisation step is (hi - lo) / 255; the differences deflate better than the values.
     """
@@ -52,7 +52,10 @@ def unpack_range(packed: dict[str, Any]) -> list[float]:
 
 
 def pack_deltas(values: Iterable[int]) -> bytes:
-    """Whole numbers that never fall as unsigned LEB128 differences, the first from 0."""
+    """Encode ascending whole numbers as unsigned LEB128 differences, the first from 0.
+
+    Raises BundleError when a number is smaller than the one before.
+    """
     packed = bytearray()
     last = 0
     for value in values:
@@ -85,7 +88,7 @@ def unpack_deltas(data: bytes) -> list[int]:
 
 
 def pack_times(times_ms: Sequence[float]) -> dict[str, Any]:
-    """Rising times: {t0, step, n} where they are even to 0.1 ms, else {d: deltas in tenths of a millisecond}."""
+    """Encode rising times as {t0, step, n} if evenly spaced to 0.1 ms, else {d: deltas in tenths of a millisecond}."""
     tenths = np.rint(np.array(times_ms, dtype=np.float64) * 10.0).astype(np.int64)
     count = len(tenths)
     if count > 1:

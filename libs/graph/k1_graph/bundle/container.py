@@ -1,4 +1,4 @@
-"""The container: parts, manifest, signature.
+"""Builds and reads the bundle container: parts, manifest, signature.
 
     {"manifest": bytes, "map": bytes, "graph": bytes, "assets": bytes, "signature": 64 bytes}
 
@@ -19,9 +19,9 @@ from pydantic import ValidationError
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import BundleManifest, GraphDocument
 from k1_graph.bundle.device_map import decode_map, encode_map, to_cbor
-from k1_graph.catalogue import catalogue
 from k1_graph.errors import BundleError, UnknownKeyError
-from k1_graph.validator import compile_graph
+from k1_graph.node_types.definitions import load_node_types
+from k1_graph.validation.validator import compile_graph
 
 BUNDLE_MAX_BYTES = 4 * 1024 * 1024
 _PARTS = ("map", "graph", "assets")
@@ -29,7 +29,7 @@ _PARTS = ("map", "graph", "assets")
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A finished bundle; `sha256` over the whole file is its address."""
+    """A finished bundle; its address is `sha256`, the hash of the whole file."""
 
     data: bytes
     sha256: str
@@ -38,7 +38,7 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class BundleContents:
-    """A bundle that was checked and decoded."""
+    """The decoded contents of a verified bundle."""
 
     manifest: BundleManifest
     genesis: GenesisMap
@@ -48,14 +48,14 @@ class BundleContents:
 
 @dataclass(frozen=True, slots=True)
 class BundleHead:
-    """What is light in a bundle."""
+    """The small parts of a bundle: manifest and graph."""
 
     manifest: BundleManifest
     graph: GraphDocument
 
 
 def key_id(key: Ed25519PublicKey) -> str:
-    """The short name of a public key in manifests: 16 hex digits of its SHA-256."""
+    """Return the id of a public key in manifests: the first 16 hex digits of its SHA-256."""
     return hashlib.sha256(key.public_bytes_raw()).hexdigest()[:16]
 
 
@@ -68,18 +68,18 @@ def build_bundle(
     key: Ed25519PrivateKey,
     assets: Mapping[str, bytes] | None = None,
 ) -> Bundle:
-    """Pack and sign. The same content and key give the same bytes; the graph's meta is left out.
+    """Build and sign a bundle. The same content and key give the same bytes; the graph's meta is omitted.
 
-    Raises GraphInvalidError for a graph with errors and BundleError beyond 4 MiB.
+    Raises GraphInvalidError for a graph with errors and BundleError for a bundle of more than 4 MiB.
     """
     nodes = compile_graph(graph).nodes.values()
     parts = {
         "map": encode_map(genesis),
-        "graph": to_cbor(_bare(graph)),
+        "graph": to_cbor(_without_meta(graph)),
         "assets": to_cbor(dict(assets or {})),
     }
     manifest = BundleManifest(
-        firmware_min_version=catalogue().firmware_min_version,
+        firmware_min_version=load_node_types().firmware_min_version,
         required_nodes=sorted({node.spec.type for node in nodes}),
         map_version=genesis.metadata.version,
         track_id=track_id,
@@ -99,9 +99,9 @@ def build_bundle(
 
 
 def read_bundle(data: bytes, keys: Mapping[str, Ed25519PublicKey]) -> BundleContents:
-    """Check signature and checksum, then decode. `keys` are the trusted ones by key_id.
+    """Verify signature and checksum, then decode. `keys` has the trusted keys by key_id.
 
-    Raises BundleError saying what is wrong; nothing of an untrusted bundle but its manifest is parsed.
+    Raises BundleError with the problem. Of an untrusted bundle only the manifest is parsed.
     """
     body = _open(data)
     manifest = _verified_manifest(body, keys)
@@ -116,15 +116,15 @@ def read_bundle(data: bytes, keys: Mapping[str, Ed25519PublicKey]) -> BundleCont
 
 
 def read_head(data: bytes) -> BundleHead:
-    """Manifest and graph alone, with nothing checked: for who has made the bundle, or holds its SHA-256.
+    """Read manifest and graph without verifying them, for a caller that made the bundle or checked its SHA-256.
 
-    Raises BundleError for what is no bundle.
+    Raises BundleError when the data is not a bundle.
     """
     body = _open(data)
     return BundleHead(_manifest(body), _graph(body))
 
 
-def _bare(graph: GraphDocument) -> dict[str, Any]:
+def _without_meta(graph: GraphDocument) -> dict[str, Any]:
     body: dict[str, Any] = graph.model_dump(mode="json", exclude_none=True, exclude={"meta"})
     for node in body["nodes"]:
         node.pop("meta", None)

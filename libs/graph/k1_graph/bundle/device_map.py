@@ -1,8 +1,8 @@
-"""The Genesis map in device form, and back.
+"""Converts a Genesis map to its device form, and back.
 
-`live` is what a device reads while it plays, uncompressed: beats, downbeats, envelopes, sections, drops. `archive` is the rest
-of the map, deflated: columns that only a player or an editor needs, and every other field of the JSON as it was,
-unknown ones included (except inside points and sections, which become tables).
+`live` has what a device reads while it plays, uncompressed: beats, downbeats, envelopes, sections, drops. `archive` has
+the rest of the map, deflated: columns that only a player or an editor needs, and all other fields of the JSON unchanged,
+also unknown ones (except inside points and sections, which become tables).
 """
 
 import zlib
@@ -41,9 +41,9 @@ _ARCHIVED = (
 
 
 def encode_map(genesis: GenesisMap) -> bytes:
-    """The map's device form, the CBOR of {live, archive}. The same map gives the same bytes."""
+    """Encode a map as CBOR of {live, archive}. The same map gives the same bytes."""
     rest: Json = genesis.model_dump(mode="json", exclude_none=True)
-    # Silence has no loudness and no peak: required figures that are null, and must stay in the map.
+    # In silence loudness and peak are null; they are required fields, so they must stay in the map.
     rest["global_metrics"] = genesis.global_metrics.model_dump(mode="json")
     layers: Json = rest["layers"]
     live = {
@@ -62,7 +62,7 @@ def encode_map(genesis: GenesisMap) -> bytes:
 
 
 def decode_map(data: bytes) -> GenesisMap:
-    """The JSON map again, every number within one quantisation step. Raises BundleError for what is no device map."""
+    """Decode a map; every number is within one quantisation step. Raises BundleError for invalid data."""
     try:
         return _decode(cast("Json", cbor2.loads(data)))
     except (cbor2.CBORDecodeError, LookupError, TypeError, ValueError, AttributeError, zlib.error) as error:
@@ -70,7 +70,7 @@ def decode_map(data: bytes) -> GenesisMap:
 
 
 def to_cbor(value: object) -> bytes:
-    """Deterministic CBOR (RFC 8949, section 4.2): the same value, the same bytes."""
+    """Encode a value as deterministic CBOR (RFC 8949, section 4.2)."""
     return cbor2.dumps(value, canonical=True)
 
 

@@ -1,4 +1,4 @@
-"""Parts of the map as tables: points, beats and sections, from the JSON form to the device form and back."""
+"""Converts points, beats and sections of a map from the JSON form to the device form and back."""
 
 from collections.abc import Iterable
 from typing import Any, cast
@@ -22,7 +22,7 @@ _LABELS = ["intro", "verse", "build", "drop", "breakdown", "chorus", "outro", "s
 
 
 def pack_envelope(points: list[Json]) -> Json:
-    """`{time_ms, intensity}` points as a time axis and a u8 column."""
+    """Encode `{time_ms, intensity}` points as a time axis and a u8 column."""
     return {
         **pack_times([point["time_ms"] for point in points]),
         "u8": pack_unit([point["intensity"] for point in points]),
@@ -35,7 +35,7 @@ def unpack_envelope(packed: Json) -> list[Json]:
 
 
 def pack_points(points: list[Json], key: str) -> Json:
-    """`{time_ms, key}` points of any range."""
+    """Encode `{time_ms, key}` points of any range."""
     return {**pack_times([point["time_ms"] for point in points]), **pack_range([p[key] for p in points])}
 
 
@@ -45,7 +45,7 @@ def unpack_points(packed: Json, key: str) -> list[Json]:
 
 
 def pack_chroma(rows: list[list[float]]) -> Json:
-    """The 12 rows of pitch classes in 4 bits: they choose a colour, not a brightness."""
+    """Encode the 12 rows of pitch classes in 4 bits, which suffice because they choose a colour."""
     return {"n": len(rows[0]), "u4": [pack_nibbles(row) for row in rows]}
 
 
@@ -54,7 +54,7 @@ def unpack_chroma(packed: Json) -> list[list[float]]:
 
 
 def pack_rhythm(rhythm: Json) -> Json:
-    """Take the beats out of `rhythm`, and pack in place what else it holds of grids and confidences."""
+    """Remove the beats from `rhythm` and return them encoded; encode its other grids and confidences in place."""
     beats = cast("list[float]", rhythm.pop("beat_grid_ms"))
     place = {time: index for index, time in enumerate(beats)}
     if "beat_confidence" in rhythm:
@@ -69,7 +69,7 @@ def pack_rhythm(rhythm: Json) -> Json:
 
 
 def unpack_rhythm(live: Json, rhythm: Json) -> None:
-    """Put back what pack_rhythm took."""
+    """Restore the fields that pack_rhythm removed or encoded."""
     beats = _floats(live["beats"])
     rhythm["beat_grid_ms"] = beats
     rhythm["downbeat_ms"] = [beats[index] for index in unpack_deltas(live["downbeats"])]
@@ -81,7 +81,7 @@ def unpack_rhythm(live: Json, rhythm: Json) -> None:
 
 
 def pack_sections(annotations: Json) -> Json:
-    """Take sections and drops out of `annotations`: rows of start, end, label number, confidence and energy."""
+    """Remove sections and drops from `annotations` and return them encoded, as rows and deltas."""
     sections = cast("list[Json]", annotations.pop("sections"))
     return {
         "labels": _LABELS,
@@ -99,7 +99,7 @@ def pack_sections(annotations: Json) -> Json:
 
 
 def unpack_sections(live: Json, annotations: Json) -> None:
-    """Put back what pack_sections took."""
+    """Restore the fields that pack_sections removed."""
     annotations["sections"] = [
         {
             "start_ms": float(start),
@@ -118,7 +118,7 @@ def _floats(packed: bytes) -> list[float]:
 
 
 def _milliseconds(times: Iterable[float]) -> list[int]:
-    """Times rounded to whole milliseconds, still rising where two would fall together."""
+    """Round times to whole milliseconds and keep them strictly rising."""
     rounded: list[int] = []
     for time in times:
         rounded.append(max(round(time), rounded[-1] + 1) if rounded else round(time))

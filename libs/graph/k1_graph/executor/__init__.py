@@ -1,1 +1,1 @@
-"""Runs a graph over a song, many frames at a time."""
+"""Runs a graph over a song and returns the pixels of the strip."""

@@ -1,4 +1,4 @@
-"""Kernels on whole strips that need no earlier frame, (n, 180, 3) or (n, 180) float32."""
+"""Implements the stateless kernels on whole strips, (n, 180, 3) or (n, 180) float32."""
 
 from collections.abc import Callable
 from typing import cast
@@ -6,13 +6,13 @@ from typing import cast
 import numpy as np
 
 from k1_graph.executor.colours import palette_table, table_index
-from k1_graph.executor.values import Array, Chunk, Inputs, Kernel, Params, along_buffer, number
+from k1_graph.executor.values import Array, Chunk, Inputs, Kernel, Params, as_buffer_factor, number
 from k1_graph.limits import LEDS
 
 _HALF = LEDS // 2
 
 
-def _of_source(change: Callable[[Array, Params], Array]) -> Callable[[Params], Kernel]:
+def _transform_source(change: Callable[[Array, Params], Array]) -> Callable[[Params], Kernel]:
     def factory(params: Params) -> Kernel:
         def kernel(inputs: Inputs, _chunk: Chunk) -> tuple[Array, ...]:
             return (change(inputs["src"], params),)
@@ -88,7 +88,7 @@ def _rolled(src: Array, steps: Array) -> Array:
 
 
 def blend(mode: str, base: Array, top: Array) -> Array:
-    """The layers of 0..1 joined: add (limited to 1), multiply, screen or overlay (W3C Compositing, 2015)."""
+    """Blend two layers of 0..1: add (limited to 1), multiply, screen or overlay (W3C Compositing, 2015)."""
     if mode == "add":
         return np.minimum(base + top, np.float32(1.0))
     if mode == "multiply":
@@ -107,7 +107,7 @@ def _compose(params: Params) -> Kernel:
         joined = blend(mode, base, inputs["overlay"])
         if np.all(opacity == 1.0):
             return (joined,)
-        share = along_buffer(opacity)
+        share = as_buffer_factor(opacity)
         return (base * (1 - share) + joined * share,)
 
     return kernel
@@ -121,14 +121,14 @@ def _dots(params: Params) -> Kernel:
 
     def kernel(inputs: Inputs, _chunk: Chunk) -> tuple[Array, ...]:
         base = inputs.get("base_buf", black)
-        share = along_buffer(inputs["level"]) * mask[:, None]
+        share = as_buffer_factor(inputs["level"]) * mask[:, None]
         return (base * (1 - share) + blend(mode, base, color) * share,)
 
     return kernel
 
 
 def _dot_mask(indices: list[int], width: int) -> Array:
-    """(180,) how much of each LED the dots cover."""
+    """Return the share of each LED that the dots cover, shape (180,)."""
     mask = np.zeros(LEDS, dtype=np.float32)
     for index in indices:
         for offset in range(1 - width, width):
@@ -140,9 +140,9 @@ def _dot_mask(indices: list[int], width: int) -> Array:
 BUFFERS: dict[str, Callable[[Params], Kernel]] = {
     "Fill": _fill,
     "ColorizeBuffer": _colorize,
-    "Blur": _of_source(_blur),
-    "Mirror": _of_source(_mirror),
-    "Downsample": _of_source(_downsample),
+    "Blur": _transform_source(_blur),
+    "Mirror": _transform_source(_mirror),
+    "Downsample": _transform_source(_downsample),
     "Shift": _shift,
     "ComposeLayers": _compose,
     "DotRender": _dots,

@@ -1,22 +1,22 @@
-"""Kernels that make and change colours, (n, 3) float32 in 0..1."""
+"""Implements the kernels that create and change colours, (n, 3) float32 in 0..1."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-from k1_graph.colour import LUMA, TABLE_SIZE, palettes, table_of
+from k1_graph.colour import LUMA, TABLE_SIZE, color_table, palettes
 from k1_graph.executor.values import Array, Chunk, Inputs, Kernel, Params, number
 
 
 def palette_table(params: Params) -> Array:
-    """(256, 3) of the palette that the parameters name."""
+    """Return the table, (256, 3), of the palette that the parameters name."""
     if params["palette"] == "custom":
-        return table_of(np.array(params["stops"], dtype=np.float64))
+        return color_table(np.array(params["stops"], dtype=np.float64))
     return palettes()[str(params["palette"])]
 
 
 def table_index(values: Array) -> Array:
-    """Table row of each value 0..1; what lies outside is limited."""
+    """Return the table row of each value; values outside 0..1 are clipped."""
     return (np.clip(values, 0.0, 1.0) * (TABLE_SIZE - 1) + 0.5).astype(np.uint8)
 
 
@@ -25,7 +25,7 @@ def _stacked(channels: list[Array]) -> Array:
 
 
 def _hsv(_params: Params) -> Kernel:
-    """From hue, saturation and value by A. R. Smith's hexcone (1978), in its branch-free form."""
+    """Convert hue, saturation and value by A. R. Smith's hexcone (1978), in its branch-free form."""
 
     def kernel(inputs: Inputs, _chunk: Chunk) -> tuple[Array, ...]:
         hue, saturation, value = inputs["h"], inputs["s"], inputs["v"]
@@ -54,8 +54,8 @@ def _gradient(params: Params) -> Kernel:
     return kernel
 
 
-def _towards(change: Callable[[Array, str], Array]) -> Callable[[Params], Kernel]:
-    """A kernel factory that moves a colour by `strength` towards its changed self."""
+def _blend_with(change: Callable[[Array, str], Array]) -> Callable[[Params], Kernel]:
+    """Return a kernel factory that blends a colour by `strength` with its changed colour."""
 
     def factory(params: Params) -> Kernel:
         strength = np.float32(number(params["strength"]))
@@ -103,7 +103,7 @@ COLOURS: dict[str, Callable[[Params], Kernel]] = {
     "Hsv": _hsv,
     "Color": _color,
     "GradientMap": _gradient,
-    "Desaturate": _towards(_grey),
-    "ForceSaturation": _towards(_saturated),
-    "PaletteSelector": _towards(_from_palette),
+    "Desaturate": _blend_with(_grey),
+    "ForceSaturation": _blend_with(_saturated),
+    "PaletteSelector": _blend_with(_from_palette),
 }

@@ -1,19 +1,19 @@
-"""One kernel a node type, and how a node's inputs are prepared for it."""
+"""Creates and runs the kernel of a node: prepares its inputs and limits its outputs."""
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from k1_graph.catalogue import NodeSpec
 from k1_graph.executor.buffers import BUFFERS
 from k1_graph.executor.colours import COLOURS
 from k1_graph.executor.signals import PURE_SIGNALS, STATEFUL_SIGNALS
-from k1_graph.executor.sources import CONSTANTS, SOURCES
-from k1_graph.executor.trails import TRAILS
+from k1_graph.executor.sources import CONSTANTS, SONG_SOURCES
+from k1_graph.executor.stateful_buffers import STATEFUL_BUFFERS
 from k1_graph.executor.values import Array, Chunk, Inputs, Kernel, Params, number
 from k1_graph.graph import Node
 from k1_graph.limits import LEDS, SIGNAL_LIMIT
-from k1_graph.song import Song
+from k1_graph.node_types.definitions import NodeType
+from k1_graph.song import SampledSong
 
 _HALF = LEDS // 2
 
@@ -38,29 +38,29 @@ def _output_mirror(_params: Params) -> Kernel:
     return kernel
 
 
-PLAIN: dict[str, Callable[[Params], Kernel]] = {
+SONG_INDEPENDENT: dict[str, Callable[[Params], Kernel]] = {
     **CONSTANTS,
     **PURE_SIGNALS,
     **STATEFUL_SIGNALS,
     **COLOURS,
     **BUFFERS,
-    **TRAILS,
+    **STATEFUL_BUFFERS,
     "LedOutput": _output,
     "LedOutputMirror": _output_mirror,
 }
-"""Kernels that know their inputs only; SOURCES hold those that look at the song."""
+"""Kernels that depend only on their inputs; SONG_SOURCES has those that read the song."""
 
 
-def make_kernel(node: Node, song: Song) -> Kernel:
-    """A fresh kernel for a node, with the state of the first frame."""
-    if node.spec.type in SOURCES:
-        return SOURCES[node.spec.type](node.params, song)
-    return PLAIN[node.spec.type](node.params)
+def make_kernel(node: Node, song: SampledSong) -> Kernel:
+    """Create a kernel for a node, with the state of the first frame."""
+    if node.spec.type in SONG_SOURCES:
+        return SONG_SOURCES[node.spec.type](node.params, song)
+    return SONG_INDEPENDENT[node.spec.type](node.params)
 
 
 def run_kernel(kernel: Kernel, node: Node, connected: Mapping[str, Array], chunk: Chunk) -> tuple[Array, ...]:
-    """Compute a node's outputs: parameters stand in for unconnected ports, numbers are kept within limits."""
-    outputs = kernel({**_parameters(node), **_limited(node.spec, connected)}, chunk)
+    """Compute the outputs of a node: parameters replace unconnected ports, and numbers saturate."""
+    outputs = kernel({**_unconnected_values(node), **_clip_driving_values(node.spec, connected)}, chunk)
     if node.spec.behaviour == "root":
         return outputs
     kinds = node.spec.outputs.values()
@@ -70,13 +70,13 @@ def run_kernel(kernel: Kernel, node: Node, connected: Mapping[str, Array], chunk
     )
 
 
-def _parameters(node: Node) -> dict[str, Array]:
+def _unconnected_values(node: Node) -> dict[str, Array]:
     ports = (port.name for port in node.spec.inputs.values() if port.drives and port.name not in node.inputs)
     return {port: np.array([number(node.params[port])]) for port in ports}
 
 
-def _limited(spec: NodeSpec, connected: Mapping[str, Array]) -> dict[str, Array]:
-    """Connected values; one that drives a parameter is limited to the parameter's range."""
+def _clip_driving_values(spec: NodeType, connected: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the connected values; a value that drives a parameter is clipped to its range."""
     values = dict(connected)
     for port in connected:
         if spec.inputs[port].drives and (param := spec.params[port]).kind != "bool":

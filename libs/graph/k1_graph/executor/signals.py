@@ -1,11 +1,11 @@
-"""Kernels on signals. The recurrences of one number a frame run in plain Python: 12,000 steps take milliseconds."""
+"""Implements the kernels on signals. Recurrences run in plain Python: 12,000 steps take milliseconds."""
 
 import math
 from collections.abc import Callable
 
 import numpy as np
 
-from k1_graph.executor.values import Array, Chunk, Inputs, Kernel, Params, every_frame, number
+from k1_graph.executor.values import Array, Chunk, Inputs, Kernel, Params, broadcast_frames, number
 from k1_graph.limits import FRAME_MS
 
 _BIN_HZ = 125.0
@@ -15,7 +15,7 @@ _MASK = np.uint64(0xFFFFFFFF)
 
 
 def one_pole(values: Array, keep: float, state: float) -> tuple[Array, float]:
-    """Keep x previous + (1 - keep) x value over (n,) values; also the state after them."""
+    """Apply keep x previous + (1 - keep) x value to (n,) values; return the result and the last state."""
     smooth: list[float] = []
     for value in values.tolist():
         state = keep * state + (1.0 - keep) * value
@@ -39,7 +39,7 @@ def _contrast(inputs: Inputs, params: Params) -> Array:
 
 
 def _perlin(inputs: Inputs, params: Params) -> Array:
-    """Gradient noise after K. Perlin (Improving Noise, 2002) in one dimension, with hashed slopes."""
+    """Compute gradient noise after K. Perlin (Improving Noise, 2002) in one dimension, with hashed slopes."""
     octaves = int(number(params["octaves"]))
     x = np.asarray(inputs["x"] * number(params["scale"]), dtype=np.float64)
     total = np.zeros(1)
@@ -52,7 +52,7 @@ def _perlin(inputs: Inputs, params: Params) -> Array:
 
 
 def _lattice_noise(x: Array, seed: Array) -> Array:
-    """One octave, -0.5..0.5."""
+    """Compute one octave of noise, -0.5..0.5."""
     cell = np.floor(x)
     inside = x - cell
     fade = inside**3 * (inside * (inside * 6.0 - 15.0) + 10.0)
@@ -62,7 +62,7 @@ def _lattice_noise(x: Array, seed: Array) -> Array:
 
 
 def _slope(cell: Array, seed: Array) -> Array:
-    """-1..1 from a 32-bit finaliser (MurmurHash3) of cell and seed."""
+    """Return a slope in -1..1 from a 32-bit finaliser (MurmurHash3) of cell and seed."""
     mixed = (cell.astype(np.int64) * 0x9E3779B1 + seed.astype(np.int64) * 0x85EBCA77).astype(
         np.uint64
     ) & _MASK
@@ -102,19 +102,19 @@ class _BandShape:
 
 class _BeatEvent:
     def __init__(self, params: Params) -> None:
-        self._fire = number(params["threshold"])
-        self._rearm = self._fire - number(params["hysteresis"])
+        self._trigger_level = number(params["threshold"])
+        self._rearm_level = self._trigger_level - number(params["hysteresis"])
         self._armed = True
 
     def __call__(self, inputs: Inputs, chunk: Chunk) -> tuple[Array, ...]:
-        fired = np.zeros(len(chunk))
-        for frame, level in enumerate(every_frame(inputs["envelope"], chunk).tolist()):
-            if self._armed and level >= self._fire:
-                fired[frame] = level
+        events = np.zeros(len(chunk))
+        for frame, level in enumerate(broadcast_frames(inputs["envelope"], chunk).tolist()):
+            if self._armed and level >= self._trigger_level:
+                events[frame] = level
                 self._armed = False
-            elif level < self._rearm:
+            elif level < self._rearm_level:
                 self._armed = True
-        return (fired,)
+        return (events,)
 
 
 class _BeatPulse:
@@ -125,7 +125,7 @@ class _BeatPulse:
     def __call__(self, inputs: Inputs, chunk: Chunk) -> tuple[Array, ...]:
         levels: list[float] = []
         level = self._level
-        for event in every_frame(inputs["beat"], chunk).tolist():
+        for event in broadcast_frames(inputs["beat"], chunk).tolist():
             level = max(level * self._keep, event)
             levels.append(level)
         self._level = level
@@ -139,8 +139,8 @@ class _LowPass:
     def __call__(self, inputs: Inputs, chunk: Chunk) -> tuple[Array, ...]:
         smooth: list[float] = []
         state = self._state
-        signal = every_frame(inputs["signal"], chunk).tolist()
-        for value, alpha in zip(signal, every_frame(inputs["alpha"], chunk).tolist(), strict=True):
+        signal = broadcast_frames(inputs["signal"], chunk).tolist()
+        for value, alpha in zip(signal, broadcast_frames(inputs["alpha"], chunk).tolist(), strict=True):
             state = (1.0 - alpha) * state + alpha * value
             smooth.append(state)
         self._state = state
@@ -153,8 +153,8 @@ class _MovingAverage:
         self._history = np.zeros(self._size - 1)
 
     def __call__(self, inputs: Inputs, chunk: Chunk) -> tuple[Array, ...]:
-        values = np.concatenate([self._history, every_frame(inputs["signal"], chunk)])
-        # Shifted slices and not a running sum: a frame's mean must not depend on where its chunk began.
+        values = np.concatenate([self._history, broadcast_frames(inputs["signal"], chunk)])
+        # Shifted slices instead of a running sum: a frame's mean must not depend on where its chunk begins.
         total = np.zeros(len(chunk))
         for lag in range(self._size):
             total += values[lag : lag + len(chunk)]

@@ -1,7 +1,7 @@
-"""What flows between nodes while a graph runs.
+"""Defines the values that flow between nodes while a graph runs, and the type of a kernel.
 
 Over a chunk of n frames a signal is (n,) float64, a colour (n, 3), a spectrum (n, 64), a chroma vector (n, 12), a buffer
-(n, 180) or (n, 180, 3) float32. What never changes has 1 in place of n and broadcasts.
+(n, 180) or (n, 180, 3) float32. A constant value has length 1 instead of n and broadcasts.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from k1_graph.catalogue import ParamValue
+from k1_graph.node_types.definitions import ParamValue
 
 Array = npt.NDArray[Any]
 Inputs = Mapping[str, Array]
@@ -20,7 +20,7 @@ Params = Mapping[str, ParamValue]
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Frames start (included) to stop (excluded) of the song."""
+    """A range of frames of the song: `start` included, `stop` excluded."""
 
     start: int
     stop: int
@@ -34,21 +34,21 @@ class Chunk:
 
 
 Kernel = Callable[[Inputs, Chunk], tuple[Array, ...]]
-"""Computes a node's outputs, in the catalogue's order, for the next chunk; it may remember the last one."""
+"""Computes the outputs of a node, in the order of its type, for the next chunk; it may keep state."""
 
 
-def every_frame(value: Array, chunk: Chunk) -> Array:
-    """The value with a row for each frame of the chunk (a view, read only)."""
+def broadcast_frames(value: Array, chunk: Chunk) -> Array:
+    """Broadcast a value to one row per frame of the chunk (a read-only view)."""
     return np.broadcast_to(value, (len(chunk), *value.shape[1:]))
 
 
-def along_buffer(signal: Array) -> Array:
-    """A signal (n,) as float32 (n, 1, 1), to multiply a buffer (n, 180, 3)."""
+def as_buffer_factor(signal: Array) -> Array:
+    """Reshape a signal (n,) to float32 (n, 1, 1), to multiply a buffer (n, 180, 3)."""
     return signal.astype(np.float32)[:, None, None]
 
 
 def number(value: ParamValue) -> float:
-    """A numeric parameter as float."""
+    """Return a numeric parameter as float. Raises TypeError for other kinds."""
     if isinstance(value, list | str):
         raise TypeError(f"a number was expected, not {value!r}")
     return float(value)

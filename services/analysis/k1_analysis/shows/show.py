@@ -19,12 +19,12 @@ from k1_analysis.artefacts import ArtefactFile, describe_file
 from k1_contracts.genesis import GenesisMap, IntensityPoint
 from k1_contracts.graph import ExecutorScale, GraphDocument, GraphRecommendation, Reason, VisualReport
 from k1_contracts.tracks import ArtefactType, Preset
-from k1_graph.analysis import analyse, metrics
-from k1_graph.estimate import estimate
 from k1_graph.graph import Graph
-from k1_graph.recommend import recommend
-from k1_graph.simulate import simulate
-from k1_graph.validator import compile_graph, validate
+from k1_graph.recommendation.recommender import recommend
+from k1_graph.reports.analysis import analyse, metrics
+from k1_graph.reports.estimate import estimate
+from k1_graph.reports.simulation import simulate
+from k1_graph.validation.validator import compile_graph, validate
 
 _CODE: Final = (".py", ".toml")
 _STEADY: Final = 0.9

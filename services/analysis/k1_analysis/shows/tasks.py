@@ -10,7 +10,7 @@ from k1_analysis.shows.show import GraphRun, choose_graph, write_graph, write_ru
 from k1_analysis.task_progress import TaskProgress
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import GraphDocument
-from k1_graph.validator import compile_graph
+from k1_graph.validation.validator import compile_graph
 
 MAP_NAME: Final = "track.genesis.json"
 _GRAPH_CHOSEN_PERCENT: Final = 35.0

@@ -25,7 +25,7 @@ from k1_contracts.graph import (
 from k1_contracts.messages.graphs import ListPresets
 from k1_graph.errors import GraphError
 from k1_graph.testing import synthetic_map
-from k1_graph.validator import parse_graph
+from k1_graph.validation.validator import parse_graph
 from tests.support import songs
 
 NAMES = {

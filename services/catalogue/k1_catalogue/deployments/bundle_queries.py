@@ -17,9 +17,9 @@ from k1_contracts.messages.bundles import BundleInfo, BundleRef, CompareGraphs, 
 from k1_contracts.messages.device_link import RunningBundle
 from k1_graph.bundle.container import BundleHead, read_head
 from k1_graph.errors import BundleError, GraphInvalidError
-from k1_graph.estimate import estimate
 from k1_graph.graph import Graph
-from k1_graph.validator import compile_graph
+from k1_graph.reports.estimate import estimate
+from k1_graph.validation.validator import compile_graph
 from k1_platform.postgres.pool import Pool
 from k1_platform.processes.threads import in_thread
 from k1_platform.storage.objects import ObjectNotFoundError, ObjectStore

@@ -19,13 +19,13 @@ from k1_contracts.graph import (
 )
 from k1_contracts.messages.bundles import bundle_key
 from k1_contracts.tracks import ArtefactRef, ArtefactType, StoredFile
-from k1_graph.analysis import analyse, metrics
 from k1_graph.bundle.container import build_bundle
 from k1_graph.errors import GraphInvalidError
-from k1_graph.estimate import estimate
 from k1_graph.graph import Graph
-from k1_graph.impact import impact
-from k1_graph.validator import compile_graph, validate
+from k1_graph.reports.analysis import analyse, metrics
+from k1_graph.reports.estimate import estimate
+from k1_graph.reports.impact import impact
+from k1_graph.validation.validator import compile_graph, validate
 
 RUN_ARTEFACTS: Final[tuple[ArtefactType, ...]] = (
     "graph_executor_scale",

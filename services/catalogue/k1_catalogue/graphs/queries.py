@@ -35,7 +35,7 @@ from k1_contracts.messages.tracks import Artefact
 from k1_contracts.tracks import ArtefactRef, StoredFile
 from k1_graph.errors import GraphError, GraphInvalidError
 from k1_graph.graph import Graph
-from k1_graph.validator import parse_graph
+from k1_graph.validation.validator import parse_graph
 from k1_platform.postgres.pool import Connection, Pool
 from k1_platform.processes.threads import in_thread
 from k1_platform.storage.objects import ObjectStore

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from k1_contracts.messages.graphs import KeySet, ListKeys, ListNodes, NodeCatalogue, PublicKey
 from k1_graph.bundle.container import key_id
-from k1_graph.catalogue import catalogue
+from k1_graph.node_types.definitions import load_node_types
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class ReferenceQueries:
 
     async def list_node_types(self, _: ListNodes) -> NodeCatalogue:
         """Return the node types that graphs may use; the validator has the same list."""
-        return NodeCatalogue.model_validate(catalogue().to_json())
+        return NodeCatalogue.model_validate(load_node_types().to_json())
 
     async def list_keys(self, _: ListKeys) -> KeySet:
         """Return the keys as a JWK set, signed by each of its keys."""

@@ -16,7 +16,7 @@ from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import GraphDocument
 from k1_contracts.messages.analysis import AnalysisCompleted
 from k1_contracts.tracks import Notice
-from k1_graph.validator import compile_graph
+from k1_graph.validation.validator import compile_graph
 from k1_platform.postgres.pool import Pool
 from k1_platform.processes.threads import in_thread
 from k1_platform.storage.objects import ObjectStore

@@ -7,7 +7,7 @@ from pathlib import Path
 from k1_catalogue.graphs.reference_queries import ReferenceQueries
 from k1_contracts.messages.graphs import ListKeys, ListNodes
 from k1_graph.bundle.container import key_id
-from k1_graph.catalogue import catalogue
+from k1_graph.node_types.definitions import load_node_types
 from k1_platform.auth.signing import KeyRing, add_key, ensure_key, load_keys
 
 
@@ -15,7 +15,7 @@ async def test_node_types_and_keys(keys: KeyRing) -> None:
     """The lists have every node type, and every valid key as a JWK."""
     reference = ReferenceQueries.of(keys.private)
     nodes = (await reference.list_node_types(ListNodes())).nodes
-    assert [node.type for node in nodes] == list(catalogue().nodes)
+    assert [node.type for node in nodes] == list(load_node_types().nodes)
     [key] = (await reference.list_keys(ListKeys())).keys
     assert (key.kty, key.crv, key.kid) == ("OKP", "Ed25519", key_id(keys.public[0]))
     raw = base64.urlsafe_b64decode(key.x + "=" * (-len(key.x) % 4))

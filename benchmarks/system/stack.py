@@ -1,0 +1,25 @@
+"""Starts and stops the system that the benchmarks measure."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from k1_cli.stack.running_stack import RunningStack, require_stack
+
+
+def k1(*arguments: str) -> str:
+    """Run a `k1` command and return what it printed."""
+    command = [sys.executable, "-m", "k1_cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@contextmanager
+def running_system(home: Path) -> Iterator[RunningStack]:
+    """Run `k1 up --detach`, and `k1 down` on exit."""
+    k1("up", "--detach", "--sim-devices", "0", "--home", str(home))
+    try:
+        yield require_stack(home)
+    finally:
+        k1("down", "--home", str(home))

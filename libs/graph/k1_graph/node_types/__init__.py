@@ -1,0 +1,1 @@
+"""The node types that a graph may use, and their documentation."""

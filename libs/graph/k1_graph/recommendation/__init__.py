@@ -1,0 +1,1 @@
+"""Chooses and fits a graph for a song."""

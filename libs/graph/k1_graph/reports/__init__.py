@@ -1,0 +1,1 @@
+"""Reports, previews and drawings of a graph."""

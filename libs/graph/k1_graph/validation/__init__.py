@@ -1,0 +1,1 @@
+"""Checks graph documents against the rules of the K1."""
