@@ -14,7 +14,7 @@ import uvloop
 
 from benchmarks.deployments.measuring import Measured, measure, spread_ms
 from benchmarks.system.running import p95, table
-from tests.chaos.world import World
+from tests.chaos.harness import ChaosHarness
 
 AIMS_S = {100: ("10", "5"), 1000: ("60", "")}
 RADIO_BYTES_S = 100_000.0
@@ -47,21 +47,21 @@ def _spread(name: str, ours: float, peer: float, aim: str) -> list[str]:
 
 
 def main() -> None:
-    """Measure each number of devices on a world of its own."""
+    """Measure each number of devices on a harness of its own."""
     counts = [int(word) for word in sys.argv[1:]] or list(AIMS_S)
     runs = [(count, None) for count in counts] + [(counts[0], RADIO_BYTES_S)]
     print(f"{len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f} at the start\n")
     for count, bytes_per_s in runs:
-        world = World.temporary()
+        harness = ChaosHarness.temporary()
         try:
-            world.start()
-            world.run_deploys(1, {})
+            harness.start()
+            harness.run_deploys(1, {})
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                found = runner.run(measure(world, count, bytes_per_s))
+                found = runner.run(measure(harness, count, bytes_per_s))
             print(report(count, found, bytes_per_s) + "\n", flush=True)
         finally:
-            world.stop()
-            shutil.rmtree(world.folder, ignore_errors=True)
+            harness.stop()
+            shutil.rmtree(harness.folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

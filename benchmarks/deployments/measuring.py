@@ -22,8 +22,8 @@ from k1_deploy.driving.bundles import Bundles
 from k1_platform.objects import ObjectStore
 from k1_platform.threads import in_thread
 from k1_simulator.identity import device_names, provisioned
-from tests.chaos.session import Session
-from tests.chaos.world import World
+from tests.chaos.client import ChaosClient
+from tests.chaos.harness import ChaosHarness
 
 PATIENCE_S = 300.0
 
@@ -72,16 +72,19 @@ class FleetProcess:
         return self._process.stdout.readline().strip()
 
 
-async def measure(world: World, count: int, bytes_per_s: float | None) -> Measured:
+async def measure(harness: ChaosHarness, count: int, bytes_per_s: float | None) -> Measured:
     """Deploy, roll back by hand, then the peer's turn on the same devices."""
-    async with world.open() as session, _devices(world, session, count, bytes_per_s) as (device_ids, fleet):
-        phases = await _roll_out(world, session, device_ids)
+    async with (
+        harness.connect() as client,
+        _devices(harness, client, count, bytes_per_s) as (device_ids, fleet),
+    ):
+        phases = await _roll_out(harness, client, device_ids)
         moments = await in_thread(fleet.moments)
-        rolled_back_s = await _roll_back(session, phases.deployment_id)
-        objects = ObjectStore(world.objects)
-        link = DeviceLink(session.client)
+        rolled_back_s = await _roll_back(client, phases.deployment_id)
+        objects = ObjectStore(harness.objects)
+        link = DeviceLink(client.nats)
         await link.start()
-        peer = OneByOne(link, Bundles(session.pool, objects), world.old, world.new)
+        peer = OneByOne(link, Bundles(client.pool, objects), harness.old, harness.new)
         peer_out_s = await peer.roll_out(device_ids)
         peer_moments = await in_thread(fleet.moments)
         peer_back_s = await peer.roll_back(device_ids)
@@ -93,20 +96,20 @@ async def measure(world: World, count: int, bytes_per_s: float | None) -> Measur
 
 @asynccontextmanager
 async def _devices(
-    world: World, session: Session, count: int, bytes_per_s: float | None
+    harness: ChaosHarness, client: ChaosClient, count: int, bytes_per_s: float | None
 ) -> AsyncGenerator[tuple[list[str], FleetProcess]]:
     """They run the old bundle, and deploy has heard of all of them."""
     ids = device_names(f"b{count}", count)
     identities: list[dict[str, object]] = []
     for first in range(0, count, 100):
         question = AddDevices(device_ids=ids[first : first + 100])
-        added = await session.ask(subjects.RPC_DEVICE_ADD, question, DevicesAdded)
+        added = await client.request(subjects.RPC_DEVICE_ADD, question, DevicesAdded)
         identities += [each.model_dump(mode="json") for each in provisioned(added)]
-    factory, plan = world.folder / "factory.k1b", world.folder / f"fleet-{count}.json"
-    factory.write_bytes(world.old.bundle.data)
-    folder = world.folder / f"devices-{count}"
+    factory, plan = harness.folder / "factory.k1b", harness.folder / f"fleet-{count}.json"
+    factory.write_bytes(harness.old.bundle.data)
+    folder = harness.folder / f"devices-{count}"
     settings = {
-        "nats_url": world.nats.url,
+        "nats_url": harness.nats.url,
         "folder": str(folder),
         "factory": str(factory),
         "bytes_per_s": bytes_per_s,
@@ -115,7 +118,7 @@ async def _devices(
     fleet = await in_thread(FleetProcess, plan)
     try:
         known = "SELECT count(*) FROM deploy.devices WHERE id = ANY($1::text[]) AND expected_known"
-        await _until(session, known, ids, count)
+        await _until(client, known, ids, count)
         yield ids, fleet
     finally:
         await in_thread(fleet.end)
@@ -131,9 +134,9 @@ class _Phases:
         return sum(self.seconds.values())
 
 
-async def _roll_out(world: World, session: Session, device_ids: list[str]) -> _Phases:
+async def _roll_out(harness: ChaosHarness, client: ChaosClient, device_ids: list[str]) -> _Phases:
     """From the order until every device has shown that it runs the bundle, by the log."""
-    ref = world.new.info.bundle
+    ref = harness.new.info.bundle
     ordered = datetime.now(UTC)
     order = RequestDeployment(
         deployment_id=new_id("dep"),
@@ -143,9 +146,9 @@ async def _roll_out(world: World, session: Session, device_ids: list[str]) -> _P
         strategy=Strategy(observe_seconds=0),
         requested_at=ordered,
     )
-    await session.publish(subjects.DEPLOY_REQUESTED, order, order.deployment_id)
-    await _until_status(session, order.deployment_id, "succeeded")
-    view = await session.view(order.deployment_id)
+    await client.publish(subjects.DEPLOY_REQUESTED, order, order.deployment_id)
+    await _until_status(client, order.deployment_id, "succeeded")
+    view = await client.view(order.deployment_id)
     began = {line.text: line.at for line in view.log}
     marks = [ordered, began["checking"], began["staging"], began["activating"], began["observing"]]
     names = ["take up", "check", "stage", "activate and verify"]
@@ -153,25 +156,25 @@ async def _roll_out(world: World, session: Session, device_ids: list[str]) -> _P
     return _Phases(order.deployment_id, dict(zip(names, seconds, strict=True)))
 
 
-async def _roll_back(session: Session, deployment_id: str) -> float:
+async def _roll_back(client: ChaosClient, deployment_id: str) -> float:
     """From the wish until every device runs the old bundle again and the new one is discarded."""
     wish = ControlDeployment(deployment_id=deployment_id, action="rollback")
     began = time.monotonic()
-    asking = asyncio.create_task(session.ask(subjects.RPC_DEPLOYMENT_CONTROL, wish, DeploymentView))
-    await _until_status(session, deployment_id, "rolled_back")
+    asking = asyncio.create_task(client.request(subjects.RPC_DEPLOYMENT_CONTROL, wish, DeploymentView))
+    await _until_status(client, deployment_id, "rolled_back")
     seconds = time.monotonic() - began
     await asking
     return seconds
 
 
-async def _until_status(session: Session, deployment_id: str, status: str) -> None:
+async def _until_status(client: ChaosClient, deployment_id: str, status: str) -> None:
     query = "SELECT count(*) FROM deploy.deployments WHERE id = $1 AND status = $2"
-    await _until(session, query, deployment_id, status, 1)
+    await _until(client, query, deployment_id, status, 1)
 
 
-async def _until(session: Session, query: str, *arguments: object) -> None:
+async def _until(client: ChaosClient, query: str, *arguments: object) -> None:
     *asked, wanted = arguments
     deadline = time.monotonic() + PATIENCE_S
-    while (found := await session.pool.fetchval(query, *asked)) != wanted:
+    while (found := await client.pool.fetchval(query, *asked)) != wanted:
         assert time.monotonic() < deadline, f"{query}: {found}, not {wanted}"
         await asyncio.sleep(0.02)

@@ -1,0 +1,93 @@
+"""The connections of one run: requests, events, queries of the database, and waiting."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import asyncpg
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from pydantic import BaseModel
+
+from k1_contracts import streams, subjects
+from k1_contracts.base import Contract
+from k1_contracts.deployments import DeploymentView, GetDeployment
+from k1_contracts.queries import Answer
+from k1_platform.broker import make_event
+from k1_platform.database import DATABASE_ERRORS, Pool
+from k1_platform.dead_letter_queue import DeadLetter, list_dead_letters
+
+PATIENCE_S: Final = 300.0
+
+
+@dataclass(frozen=True)
+class ChaosClient:
+    """Connections that are restored when a server returns."""
+
+    nats: Client
+    pool: Pool
+
+    async def request(self, subject: str, query: BaseModel, result: type[Any]) -> Any:
+        """Send a request until a service responds; return the result, or the error of a refusal."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            with suppress(NatsError, TimeoutError, OSError):
+                reply = await self.nats.request(subject, query.model_dump_json().encode(), timeout=5)
+                response = Answer[result].model_validate_json(reply.data)
+                if response.error is None or response.error.status < 500:
+                    return response.result or response.error
+            assert time.monotonic() < deadline, f"no response to {subject}"
+            await asyncio.sleep(0.1)
+
+    async def publish(self, subject: str, body: Contract, about: str) -> None:
+        """Publish an event until the stream confirms it."""
+        envelope, data = make_event(subject, body, source="chaos", about=about)
+
+        async def unconfirmed() -> str | None:
+            try:
+                await self.nats.jetstream().publish(
+                    subject, data, headers=envelope.headers(), stream=streams.EVENTS, timeout=2
+                )
+            except (NatsError, OSError) as error:
+                return repr(error)
+            return None
+
+        await self.wait_for(unconfirmed, f"{subject} is confirmed")
+
+    async def wait_for(self, missing: Callable[[], Awaitable[str | None]], what: str) -> None:
+        """Wait until `missing` returns None; until then it returns what is missing.
+
+        Errors of the database and of the broker count as missing, because servers are killed meanwhile.
+        """
+        deadline, seen = time.monotonic() + PATIENCE_S, None
+        while time.monotonic() < deadline:
+            try:
+                seen = await missing()
+            except (*DATABASE_ERRORS, NatsError) as error:
+                seen = repr(error)
+            if seen is None:
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"never: {what}; {seen}")
+
+    async def view(self, deployment_id: str) -> DeploymentView:
+        """Return the record of a deployment."""
+        query = GetDeployment(deployment_id=deployment_id)
+        return await self.request(subjects.RPC_DEPLOYMENT_GET, query, DeploymentView)
+
+    async def deployment(self, deployment_id: str) -> asyncpg.Record | None:
+        """Return the `status` of a deployment and whether it is `closed`; None if there is none."""
+        query = "SELECT status, closed FROM deploy.deployments WHERE id = $1"
+        return await self.pool.fetchrow(query, deployment_id)
+
+    async def expected_bundles(self, device_ids: Sequence[str]) -> dict[str, str | None]:
+        """Return the hash of the bundle that each device should run."""
+        query = "SELECT id, expected_sha256 FROM deploy.devices WHERE id = ANY($1::text[])"
+        return {row["id"]: row["expected_sha256"] for row in await self.pool.fetch(query, device_ids)}
+
+    async def dead_letters(self) -> list[DeadLetter]:
+        """Return the dead letters of all durables."""
+        return await list_dead_letters(self.nats.jetstream(timeout=60))
