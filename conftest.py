@@ -16,7 +16,7 @@ settings.load_profile("k1")  # A slow machine must not fail a test.
 SHARED_GROUPS: Final = {
     "tests/e2e/test_deployments.py": "system with devices",
     "tests/e2e/": "system",
-    "tests/chaos/test_kills.py": "system",
+    "tests/chaos/test_kills": "system",
 }
 """Groups of tests that share a running system, by the prefix of their ids; other tests are grouped by file."""
 SLOWEST_FIRST: Final = (

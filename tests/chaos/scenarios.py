@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from random import Random
 from typing import Any, Final, Literal
 
@@ -144,10 +145,11 @@ def _strategy(rng: Random, devices: int) -> Strategy:
 
 def _actions(rng: Random, changes: int) -> tuple[ChaosAction, ...]:
     """Kill deploy in every run, each server in some runs, and let an operator intervene in some."""
-    kinds: list[Kind] = ["deploy", *(kind for kind, share in _SHARES.items() if rng.random() < share)]
+    kinds: list[Kind] = ["deploy"]
+    kinds.extend(kind for kind, share in _SHARES.items() if rng.random() < share)
     choice = rng.random()
     interventions: dict[Kind, float] = {"cancel": 0.1, "rollback": 0.2, "pause": 0.3}
-    kinds += [kind for kind, limit in interventions.items() if choice < limit][:1]
+    kinds.extend(islice((kind for kind, limit in interventions.items() if choice < limit), 1))
     actions = [ChaosAction(kind, rng.randint(0, changes), _duration_s(rng, kind)) for kind in kinds]
     return tuple(sorted(actions, key=lambda each: each.after_changes))
 
