@@ -36,6 +36,7 @@ from k1_platform.signing import ensure_key, load_keys
 from tests.chaos.client import ChaosClient
 from tests.chaos.deploy_process import DeployProcess
 from tests.chaos.signed_bundles import make_signed_bundle
+from tests.support.processes import unmeasured
 
 ACK_WAIT = timedelta(seconds=2)
 """The redelivery time after a kill: shorter than in the contract, which would take most of a run."""
@@ -67,8 +68,9 @@ class ChaosHarness:
 
     def start(self) -> None:
         """Start and provision the servers; `run_deploys` starts deploy."""
-        self.nursery = Nursery(self.folder / "nursery.log")
-        self.stack.start()
+        with unmeasured():
+            self.nursery = Nursery(self.folder / "nursery.log")
+            self.stack.start()
         asyncio.run(self._prepare())
 
     def stop(self) -> None:

@@ -196,6 +196,15 @@ def test_the_workflows_are_closed_and_pinned() -> None:
     assert job["strategy"]["matrix"]["python"] == [each for each in versions if each in supported]
 
 
+def test_ci_measures_coverage_and_fails_below_the_limit() -> None:
+    """`.ci/run` runs the checks and all tests with coverage, and stops at the first that fails."""
+    lines = (ROOT / ".ci/run").read_text().splitlines()
+    commands = [line for line in lines if not line.startswith("#")]
+    assert commands == ["set -eu", 'cd "$(dirname "$0")/.."', "./k1 check", "./k1 test --cov"]
+    report = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["coverage"]["report"]
+    assert report["fail_under"] >= 85
+
+
 def test_no_large_or_secret_files_are_tracked() -> None:
     """No file is larger than 2 MB, and none is a private key."""
     tracked = [path for path in _tracked() if path.is_file()]

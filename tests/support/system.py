@@ -22,7 +22,7 @@ from k1_contracts import streams
 from k1_platform.dead_letter_queue import DeadLetter, list_dead_letters
 from tests.support.bus import connected_client
 from tests.support.checked_http import check_gateway
-from tests.support.processes import is_alive
+from tests.support.processes import is_alive, unmeasured
 from tests.support.waiting import PATIENCE_S, wait_until
 
 T = TypeVar("T")
@@ -55,14 +55,16 @@ class System:
 
     def cli(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a `k1` command against this system."""
+        with unmeasured():
+            # Other tests of this process set K1_* to the addresses of other servers.
+            environment = {name: value for name, value in os.environ.items() if not name.startswith("K1_")}
         done = subprocess.run(
             [sys.executable, "-m", "k1_cli", *args, "--home", str(self.home)],
             capture_output=True,
             text=True,
             timeout=PATIENCE_S * 2,
             check=False,
-            # Other tests of this process set K1_* to the addresses of other servers.
-            env={name: value for name, value in os.environ.items() if not name.startswith("K1_")},
+            env=environment,
         )
         if check:
             assert done.returncode == 0, f"k1 {' '.join(args)}: {done.stderr}\n{done.stdout}"
