@@ -36,9 +36,9 @@ class RunReport:
             shutil.copy(log, folder)
 
     def __str__(self) -> str:
-        verdict = "FAIL" if self.problems else "ok  "
+        result = "FAIL" if self.problems else "ok  "
         ends = ", ".join(f"{view.status} ({_counts(view)})" for view in self.views)
-        return f"{self.scenario.seed:>6} {verdict} {self.seconds:5.1f} s  {ends}  {self.scenario}"
+        return f"{self.scenario.seed:>6} {result} {self.seconds:5.1f} s  {ends}  {self.scenario}"
 
 
 def _counts(view: DeploymentView) -> str:

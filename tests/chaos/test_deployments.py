@@ -30,7 +30,7 @@ def scenario_runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenar
 @pytest.mark.chaos
 @pytest.mark.parametrize("seed", range(1, 21))
 def test_a_deployment_survives_chaos(scenario_runner: ScenarioRunner, seed: int) -> None:
-    """Every device runs what the record says, was never without a bundle, and did nothing twice; nothing is left over."""
+    """Every device runs the recorded bundle, was never without a bundle, and did nothing twice; nothing is left over."""
     report = scenario_runner.run(seed, DEVICES)
     assert not report.problems, "\n".join(
         [

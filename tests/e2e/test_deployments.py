@@ -158,7 +158,7 @@ def test_a_show_reaches_the_devices(system: System, track: str, tmp_path: Path) 
 
     view = wait_for(fits, "every device is online and can run it")
     dry = ("deploy", track, "--group", "demo", "--dry-run")
-    wait_for(lambda: system.cli(*dry, check=False).stdout.endswith("it would start\n"), "a dry run says so")
+    wait_for(lambda: system.cli(*dry, check=False).stdout.endswith("it would start\n"), "a dry run would start")
     picture = tmp_path / "timeline.png"
     done = deploy(
         system, track, "--group", "demo", "--canary", "1", "--observe", "1", "--json", "--png", str(picture)
@@ -205,8 +205,8 @@ def test_an_impossible_deployment_is_refused_at_once(system: System, track: str)
     refusals = {
         "track_not_found": good | {"track_id": "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"},
         "version_not_found": good | {"version": 7},
-        "device_not_found": good | {"device_ids": ["demo-0001", "nobody"]},
-        "group_not_found": {"track_id": track, "version": 1, "group": "nobody"},
+        "device_not_found": good | {"device_ids": ["demo-0001", "unknown"]},
+        "group_not_found": {"track_id": track, "version": 1, "group": "unknown"},
         "gate_not_overridable": good
         | {"overrides": [{"gate": "presence", "reason": "it is there, I see it"}]},
     }
