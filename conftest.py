@@ -24,17 +24,23 @@ SLOWEST_FIRST: Final = (
     "deployments 0",
     "deployments 1",
     "services/analysis/tests/engine/test_golden.py",
+    "system with devices",
     "cli/tests/test_deployment_commands.py",
     "cli/tests/test_supervisor.py",
     "services/telemetry/tests/test_leadership.py",
+    "services/deploy/tests/test_deployments.py",
     "services/deploy/tests/test_takeover.py",
+    "simulator/tests/test_link.py",
+    "services/gateway/tests/test_telemetry_stream.py",
+    "simulator/tests/test_transfers.py",
     "services/deploy/tests/test_saga_machine.py",
     "cli/tests/test_command_line.py",
     "cli/tests/test_embedded_stack.py",
-    "system with devices",
 )
 """Groups that start before all others, because a slow one that starts late would delay the end."""
-_SEEDED_RUN: Final = re.compile(r"tests/chaos/test_deployments\.py::test_a_deployment_survives_chaos\[(\d+)\]")
+_SEEDED_RUN: Final = re.compile(
+    r"tests/chaos/test_deployments\.py::test_a_deployment_survives_chaos\[(\d+)\]"
+)
 _HARNESSES: Final = 2
 """A seeded run mostly waits for a lease or a device, so two harnesses side by side take half the time."""
 

@@ -196,6 +196,13 @@ def test_the_workflows_are_closed_and_pinned() -> None:
     assert job["strategy"]["matrix"]["python"] == [each for each in versions if each in supported]
 
 
+def test_the_slowest_tests_are_named_as_their_files() -> None:
+    """The scheduler of the suite starts these files first, so a renamed file must be renamed there too."""
+    paths = re.findall(r'^    "(\w+/[^"]+\.py)",$', (ROOT / "conftest.py").read_text(), re.MULTILINE)
+    assert len(paths) > 5
+    assert [path for path in paths if not (ROOT / path).is_file()] == []
+
+
 def test_ci_measures_coverage_and_fails_below_the_limit() -> None:
     """`.ci/run` runs the checks and all tests with coverage, and stops at the first that fails."""
     lines = (ROOT / ".ci/run").read_text().splitlines()

@@ -158,7 +158,9 @@ def test_a_show_reaches_the_devices(system: System, track: str, tmp_path: Path) 
 
     view = wait_for(fits, "every device is online and can run it")
     dry = ("deploy", track, "--group", "demo", "--dry-run")
-    wait_for(lambda: system.cli(*dry, check=False).stdout.endswith("it would start\n"), "a dry run would start")
+    wait_for(
+        lambda: system.cli(*dry, check=False).stdout.endswith("it would start\n"), "a dry run would start"
+    )
     picture = tmp_path / "timeline.png"
     done = deploy(
         system, track, "--group", "demo", "--canary", "1", "--observe", "1", "--json", "--png", str(picture)

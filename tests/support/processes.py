@@ -25,7 +25,7 @@ def is_alive(process: psutil.Process | int) -> bool:
 def unmeasured() -> Generator[None]:
     """Start processes in the block without measuring their coverage.
 
-    It halves the processor time of the whole system, whose services the tests of each package measure already.
+    It saves a third of the processor time of the whole system; the tests of each package measure its services anyway.
     """
     configuration = os.environ.pop(COVERAGE_VARIABLE, None)
     try:
