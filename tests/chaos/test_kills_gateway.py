@@ -83,10 +83,10 @@ def test_gateway_killed_during_uploads_and_a_live_feed(system: System, track: st
             asyncio.run(publish_samples(system, track, [-1]))  # wakes the client
         reading.result()
     assert find_feed_violations(feed.drifts, feed.notices, feed.connections, 3 * PHASE) == []
-    assert find_upload_violations(receipts, asyncio.run(uploaded_tracks(system))) == []
-    assert system.get("/tracks?limit=1")["total"] == tracks_before + UPLOADS
     assert [upload_until_accepted(system, key, body) for key, body in bodies.items()] == receipts
     system.assert_ready_once(receipts)
+    assert find_upload_violations(receipts, asyncio.run(uploaded_tracks(system))) == []
+    assert system.get("/tracks?limit=1")["total"] == tracks_before + UPLOADS
 
 
 async def test_gateway_killed_after_it_requested_a_deployment(
