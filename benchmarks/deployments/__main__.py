@@ -14,7 +14,7 @@ import uvloop
 
 from benchmarks.deployments.measuring import Measured, measure, spread_ms
 from benchmarks.system.running import p95, table
-from tests.chaos.harness import ChaosHarness
+from tests.chaos.deployments.harness import ChaosHarness
 
 AIMS_S = {100: ("10", "5"), 1000: ("60", "")}
 RADIO_BYTES_S = 100_000.0

@@ -22,8 +22,8 @@ from k1_deploy.driving.bundles import Bundles
 from k1_platform.objects import ObjectStore
 from k1_platform.threads import in_thread
 from k1_simulator.identity import device_names, provisioned
-from tests.chaos.client import ChaosClient
-from tests.chaos.harness import ChaosHarness
+from tests.chaos.deployments.client import ChaosClient
+from tests.chaos.deployments.harness import ChaosHarness
 
 PATIENCE_S = 300.0
 

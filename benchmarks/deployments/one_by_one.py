@@ -7,7 +7,7 @@ from uuid import uuid4
 from k1_contracts.devices import Activate, Deactivate, DeviceCommand, DeviceReply, Info, Verb
 from k1_deploy.devices.link import DeviceLink
 from k1_deploy.driving.bundles import Bundles, source_of
-from tests.chaos.signed_bundles import SignedBundle
+from tests.chaos.deployments.signed_bundles import SignedBundle
 
 TIMEOUT_S = 30.0
 

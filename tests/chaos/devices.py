@@ -13,7 +13,7 @@ from k1_platform.settings import NatsSettings
 from k1_simulator.fleet import Fleet
 from k1_simulator.fleet_context import BehaviourConfig, Servers
 from k1_simulator.identity import provisioned
-from tests.chaos.client import request
+from tests.support.bus import request
 from tests.support.system import System
 
 

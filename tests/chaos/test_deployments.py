@@ -12,9 +12,9 @@ from k1_contracts.deployments import ActivateNow, DeploymentView, DeviceDeployme
 from k1_contracts.devices import RunningBundle
 from k1_simulator.device import DeviceState
 from k1_simulator.event_log import FlashContents
-from tests.chaos.deployments import ScenarioRunner, reproduction
-from tests.chaos.invariants import DeploymentResult, FinalState, FlashMonitor, find_violations
-from tests.chaos.scenarios import Scenario, generate_scenario
+from tests.chaos.deployments.invariants import DeploymentResult, FinalState, FlashMonitor, find_violations
+from tests.chaos.deployments.scenario_runner import ScenarioRunner, reproduction
+from tests.chaos.deployments.scenarios import Scenario, generate_scenario
 
 DEVICES = 100
 OLD, NEW = "a" * 64, "b" * 64

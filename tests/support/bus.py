@@ -7,14 +7,17 @@ from typing import Any
 import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
+from pydantic import BaseModel
 
+from k1_contracts.queries import Answer
 from k1_platform.broker import Bus, connect, make_broker
 from k1_platform.nats_connection import connect_options
 from k1_platform.settings import NatsSettings
-from tests.support.waiting import PATIENCE_S
+from tests.support.waiting import PATIENCE_S, eventually
 
 
 @asynccontextmanager
@@ -48,6 +51,26 @@ async def connected_bus(
         yield await connect(broker)
     finally:
         await broker.stop()
+
+
+async def request(
+    client: Client, subject: str, query: BaseModel, result: type[Any], *, within_s: float = PATIENCE_S
+) -> Any:
+    """Send a request until a service responds; return the result, or the error of a refusal."""
+
+    async def response() -> Answer[Any] | None:
+        reply = await client.request(subject, query.model_dump_json().encode(), timeout=5)
+        response = Answer[result].model_validate_json(reply.data)
+        return response if response.error is None or response.error.status < 500 else None
+
+    found = await eventually(
+        response,
+        f"a response to {subject}",
+        within_s=within_s,
+        interval_s=0.1,
+        retry_on=(NatsError, TimeoutError, OSError),
+    )
+    return found.result or found.error
 
 
 async def read_stream(client: Client, stream: str, subject: str) -> list[Msg]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from k1_contracts.deployments import DeploymentView
 from k1_simulator.device import DeviceState
-from tests.chaos.scenarios import Scenario
+from tests.chaos.deployments.scenarios import Scenario
 
 
 @dataclass(frozen=True)

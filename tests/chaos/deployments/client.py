@@ -14,31 +14,12 @@ from pydantic import BaseModel
 from k1_contracts import streams, subjects
 from k1_contracts.base import Contract
 from k1_contracts.deployments import DeploymentView, GetDeployment
-from k1_contracts.queries import Answer
 from k1_platform.broker import make_event
 from k1_platform.database import DATABASE_ERRORS, Pool
 from k1_platform.dead_letter_queue import DeadLetter, list_dead_letters
-from tests.support.waiting import eventually
+from tests.support.bus import request
 
 PATIENCE_S: Final = 300.0
-
-
-async def request(nats: Client, subject: str, query: BaseModel, result: type[Any]) -> Any:
-    """Send a request until a service responds; return the result, or the error of a refusal."""
-
-    async def response() -> Answer[Any] | None:
-        reply = await nats.request(subject, query.model_dump_json().encode(), timeout=5)
-        response = Answer[result].model_validate_json(reply.data)
-        return response if response.error is None or response.error.status < 500 else None
-
-    found = await eventually(
-        response,
-        f"a response to {subject}",
-        within_s=PATIENCE_S,
-        interval_s=0.1,
-        retry_on=(NatsError, TimeoutError, OSError),
-    )
-    return found.result or found.error
 
 
 @dataclass(frozen=True)
@@ -50,7 +31,7 @@ class ChaosClient:
 
     async def request(self, subject: str, query: BaseModel, result: type[Any]) -> Any:
         """Send a request until a service responds; return the result, or the error of a refusal."""
-        return await request(self.nats, subject, query, result)
+        return await request(self.nats, subject, query, result, within_s=PATIENCE_S)
 
     async def publish(self, subject: str, body: Contract, about: str) -> None:
         """Publish an event until the stream confirms it."""

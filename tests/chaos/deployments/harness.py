@@ -33,9 +33,9 @@ from k1_platform.objects import ObjectStore
 from k1_platform.provision import consumer_config, provision_bus
 from k1_platform.settings import NatsSettings, ObjectStoreSettings, PostgresSettings
 from k1_platform.signing import ensure_key, load_keys
-from tests.chaos.client import ChaosClient
-from tests.chaos.deploy_process import DeployProcess
-from tests.chaos.signed_bundles import make_signed_bundle
+from tests.chaos.deployments.client import ChaosClient
+from tests.chaos.deployments.deploy_process import DeployProcess
+from tests.chaos.deployments.signed_bundles import make_signed_bundle
 from tests.support.processes import unmeasured
 
 ACK_WAIT = timedelta(seconds=2)

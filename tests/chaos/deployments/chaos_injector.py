@@ -11,9 +11,9 @@ from nats.aio.msg import Msg
 
 from k1_contracts import subjects
 from k1_contracts.deployments import ENDED, ControlDeployment, DeploymentChange, DeploymentView
-from tests.chaos.client import ChaosClient
-from tests.chaos.harness import ChaosHarness
-from tests.chaos.scenarios import ChaosAction, Scenario
+from tests.chaos.deployments.client import ChaosClient
+from tests.chaos.deployments.harness import ChaosHarness
+from tests.chaos.deployments.scenarios import ChaosAction, Scenario
 
 STOPPED: Final = ENDED | {"rollback_pending"}
 """Statuses in which a deployment makes no more progress by itself."""

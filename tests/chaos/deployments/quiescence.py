@@ -6,8 +6,8 @@ from typing import Final
 from k1_contracts import streams
 from k1_contracts.deployments import ENDED
 from k1_simulator.device import DeviceState
-from tests.chaos.client import PATIENCE_S, ChaosClient
-from tests.chaos.scenarios import Scenario
+from tests.chaos.deployments.client import PATIENCE_S, ChaosClient
+from tests.chaos.deployments.scenarios import Scenario
 
 _TRANSIENT_ROWS: Final = {
     "locks": "deploy.device_locks",

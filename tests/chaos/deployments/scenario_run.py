@@ -21,14 +21,14 @@ from k1_simulator.faults.models import DriftRamp, LowFps, Overheat
 from k1_simulator.fleet import Fleet
 from k1_simulator.fleet_context import BehaviourConfig, Servers
 from k1_simulator.identity import Identity, provisioned
-from tests.chaos.chaos_injector import STOPPED, ChaosInjector
-from tests.chaos.client import ChaosClient
-from tests.chaos.harness import ChaosHarness
-from tests.chaos.invariants import DeploymentResult, FinalState, FlashMonitor, find_violations
-from tests.chaos.quiescence import find_activity
-from tests.chaos.report import RunReport
-from tests.chaos.scenarios import LEASE_S, Scenario
-from tests.chaos.signed_bundles import SignedBundle
+from tests.chaos.deployments.chaos_injector import STOPPED, ChaosInjector
+from tests.chaos.deployments.client import ChaosClient
+from tests.chaos.deployments.harness import ChaosHarness
+from tests.chaos.deployments.invariants import DeploymentResult, FinalState, FlashMonitor, find_violations
+from tests.chaos.deployments.quiescence import find_activity
+from tests.chaos.deployments.report import RunReport
+from tests.chaos.deployments.scenarios import LEASE_S, Scenario
+from tests.chaos.deployments.signed_bundles import SignedBundle
 
 _ALARMS: Final[dict[type, AlarmKind]] = {DriftRamp: "drift", Overheat: "temperature", LowFps: "fps"}
 

@@ -9,7 +9,7 @@ from k1_contracts.deployments import ENDED, DeploymentView, Strategy
 from k1_deploy.saga.strategy import allowed_failures
 from k1_simulator.device import DeviceState
 from k1_simulator.event_log import FlashContents
-from tests.chaos.scenarios import Scenario
+from tests.chaos.deployments.scenarios import Scenario
 
 
 @dataclass
