@@ -14,7 +14,7 @@ import uvloop
 
 from benchmarks.deployments.measurement import Measurement, activation_spread_ms, measure
 from benchmarks.figures import markdown_table, percentile_95
-from tests.chaos.world import World
+from tests.chaos.deployments.harness import ChaosHarness
 
 TARGETS_S = {100: ("10", "5"), 1000: ("60", "")}
 WIFI_BYTES_PER_S = 100_000.0
@@ -68,16 +68,16 @@ def main() -> None:
     runs = [(count, None) for count in counts] + [(counts[0], WIFI_BYTES_PER_S)]
     print(f"{len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f} at the start\n")
     for count, bytes_per_s in runs:
-        world = World.temporary()
+        harness = ChaosHarness.temporary()
         try:
-            world.start()
-            world.run_deploys(1, {})
+            harness.start()
+            harness.run_deploys(1, {})
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                measured = runner.run(measure(world, count, bytes_per_s))
+                measured = runner.run(measure(harness, count, bytes_per_s))
             print(report(count, measured, bytes_per_s) + "\n", flush=True)
         finally:
-            world.stop()
-            shutil.rmtree(world.folder, ignore_errors=True)
+            harness.stop()
+            shutil.rmtree(harness.folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from k1_deploy.orchestration.storage.bundle_locations import BundleLocator
 from k1_platform.processes.threads import in_thread
 from k1_platform.storage.objects import ObjectStore
 from k1_simulator.identity import device_names, provisioned
-from tests.chaos.session import Session
-from tests.chaos.world import World
+from tests.chaos.deployments.client import ChaosClient
+from tests.chaos.deployments.harness import ChaosHarness
 
 TIMEOUT_S = 300.0
 
@@ -73,16 +73,19 @@ class FleetProcess:
         return self._process.stdout.readline().strip()
 
 
-async def measure(world: World, count: int, bytes_per_s: float | None) -> Measurement:
+async def measure(harness: ChaosHarness, count: int, bytes_per_s: float | None) -> Measurement:
     """Deploy and roll back with the service, then with the baseline on the same devices."""
-    async with world.open() as session, _devices(world, session, count, bytes_per_s) as (device_ids, fleet):
-        phases = await _roll_out(world, session, device_ids)
+    async with (
+        harness.connect() as client,
+        _devices(harness, client, count, bytes_per_s) as (device_ids, fleet),
+    ):
+        phases = await _roll_out(harness, client, device_ids)
         moments = await in_thread(fleet.moments)
-        rolled_back_s = await _roll_back(session, phases.deployment_id)
-        objects = ObjectStore(world.objects)
-        link = DeviceLink(session.client)
+        rolled_back_s = await _roll_back(client, phases.deployment_id)
+        objects = ObjectStore(harness.objects)
+        link = DeviceLink(client.nats)
         await link.start()
-        baseline = SequentialDeployment(link, BundleLocator(session.pool, objects), world.old, world.new)
+        baseline = SequentialDeployment(link, BundleLocator(client.pool, objects), harness.old, harness.new)
         baseline_rolled_out_s = await baseline.roll_out(device_ids)
         baseline_moments = await in_thread(fleet.moments)
         baseline_rolled_back_s = await baseline.roll_back(device_ids)
@@ -100,20 +103,20 @@ async def measure(world: World, count: int, bytes_per_s: float | None) -> Measur
 
 @asynccontextmanager
 async def _devices(
-    world: World, session: Session, count: int, bytes_per_s: float | None
+    harness: ChaosHarness, client: ChaosClient, count: int, bytes_per_s: float | None
 ) -> AsyncGenerator[tuple[list[str], FleetProcess]]:
     """Start devices that run the old bundle; wait until deploy knows their desired state."""
     ids = device_names(f"b{count}", count)
     identities: list[dict[str, object]] = []
     for first in range(0, count, 100):
         request = AddDevices(device_ids=ids[first : first + 100])
-        added = await session.ask(subjects.RPC_DEVICE_ADD, request, DevicesAdded)
+        added = await client.request(subjects.RPC_DEVICE_ADD, request, DevicesAdded)
         identities += [each.model_dump(mode="json") for each in provisioned(added)]
-    factory, plan = world.folder / "factory.k1b", world.folder / f"fleet-{count}.json"
-    factory.write_bytes(world.old.bundle.data)
-    folder = world.folder / f"devices-{count}"
+    factory, plan = harness.folder / "factory.k1b", harness.folder / f"fleet-{count}.json"
+    factory.write_bytes(harness.old.bundle.data)
+    folder = harness.folder / f"devices-{count}"
     settings = {
-        "nats_url": world.nats.url,
+        "nats_url": harness.nats.url,
         "folder": str(folder),
         "factory": str(factory),
         "bytes_per_s": bytes_per_s,
@@ -122,7 +125,7 @@ async def _devices(
     fleet = await in_thread(FleetProcess, plan)
     try:
         known = "SELECT count(*) FROM deploy.devices WHERE id = ANY($1::text[]) AND expected_known"
-        await _until(session, known, ids, count)
+        await _until(client, known, ids, count)
         yield ids, fleet
     finally:
         await in_thread(fleet.end)
@@ -138,9 +141,9 @@ class _Phases:
         return sum(self.seconds.values())
 
 
-async def _roll_out(world: World, session: Session, device_ids: list[str]) -> _Phases:
+async def _roll_out(harness: ChaosHarness, client: ChaosClient, device_ids: list[str]) -> _Phases:
     """Deploy the new bundle and return the duration of each phase, from the event log."""
-    ref = world.new.info.bundle
+    ref = harness.new.info.bundle
     ordered = datetime.now(UTC)
     order = RequestDeployment(
         deployment_id=new_id("dep"),
@@ -150,9 +153,9 @@ async def _roll_out(world: World, session: Session, device_ids: list[str]) -> _P
         strategy=Strategy(observe_seconds=0),
         requested_at=ordered,
     )
-    await session.publish(subjects.DEPLOY_REQUESTED, order, order.deployment_id)
-    await _until_status(session, order.deployment_id, "succeeded")
-    view = await session.view(order.deployment_id)
+    await client.publish(subjects.DEPLOY_REQUESTED, order, order.deployment_id)
+    await _until_status(client, order.deployment_id, "succeeded")
+    view = await client.view(order.deployment_id)
     started = {line.text: line.at for line in view.log}
     marks = [ordered, started["checking"], started["staging"], started["activating"], started["observing"]]
     names = ["take up", "check", "stage", "activate and verify"]
@@ -160,25 +163,25 @@ async def _roll_out(world: World, session: Session, device_ids: list[str]) -> _P
     return _Phases(order.deployment_id, dict(zip(names, seconds, strict=True)))
 
 
-async def _roll_back(session: Session, deployment_id: str) -> float:
+async def _roll_back(client: ChaosClient, deployment_id: str) -> float:
     """Roll back; return the seconds until every device runs the old bundle and the new one is discarded."""
     control = ControlDeployment(deployment_id=deployment_id, action="rollback")
     started = time.monotonic()
-    request = asyncio.create_task(session.ask(subjects.RPC_DEPLOYMENT_CONTROL, control, DeploymentView))
-    await _until_status(session, deployment_id, "rolled_back")
+    request = asyncio.create_task(client.request(subjects.RPC_DEPLOYMENT_CONTROL, control, DeploymentView))
+    await _until_status(client, deployment_id, "rolled_back")
     seconds = time.monotonic() - started
     await request
     return seconds
 
 
-async def _until_status(session: Session, deployment_id: str, status: str) -> None:
+async def _until_status(client: ChaosClient, deployment_id: str, status: str) -> None:
     query = "SELECT count(*) FROM deploy.deployments WHERE id = $1 AND status = $2"
-    await _until(session, query, deployment_id, status, 1)
+    await _until(client, query, deployment_id, status, 1)
 
 
-async def _until(session: Session, query: str, *arguments: object) -> None:
+async def _until(client: ChaosClient, query: str, *arguments: object) -> None:
     *parameters, expected = arguments
     deadline = time.monotonic() + TIMEOUT_S
-    while (found := await session.pool.fetchval(query, *parameters)) != expected:
+    while (found := await client.pool.fetchval(query, *parameters)) != expected:
         assert time.monotonic() < deadline, f"{query}: {found}, not {expected}"
         await asyncio.sleep(0.02)

@@ -7,7 +7,7 @@ from uuid import uuid4
 from k1_contracts.messages.device_link import Activate, Deactivate, DeviceCommand, DeviceReply, Info, Verb
 from k1_deploy.devices.device_link.link import DeviceLink
 from k1_deploy.orchestration.storage.bundle_locations import BundleLocator, location_of
-from tests.chaos.shows import Show
+from tests.chaos.deployments.signed_bundles import SignedBundle
 
 TIMEOUT_S = 30.0
 
@@ -15,7 +15,9 @@ TIMEOUT_S = 30.0
 class SequentialDeployment:
     """Sends each command once and waits for its final reply; any failure raises AssertionError."""
 
-    def __init__(self, link: DeviceLink, bundles: BundleLocator, old: Show, new: Show) -> None:
+    def __init__(
+        self, link: DeviceLink, bundles: BundleLocator, old: SignedBundle, new: SignedBundle
+    ) -> None:
         self._link = link
         self._bundles = bundles
         self._old = old
@@ -45,11 +47,11 @@ class SequentialDeployment:
             await self._require(device_id, self._old)
         return time.monotonic() - started
 
-    async def _require(self, device_id: str, show: Show) -> None:
+    async def _require(self, device_id: str, bundle: SignedBundle) -> None:
         reply = await self._call(device_id, "info", Info(command_id=uuid4().hex))
         assert reply.hello
         assert reply.hello.active
-        assert reply.hello.active.bundle_sha256 == show.sha256
+        assert reply.hello.active.bundle_sha256 == bundle.sha256
 
     async def _call(self, device_id: str, verb: Verb, command: DeviceCommand) -> DeviceReply:
         reply = await self._link.call(device_id, verb, command, timeout_s=TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""Deployments under fire: whatever is killed and whatever devices do, each ends up running what the record says."""
+"""Chaos tests of deployments: whatever is killed and whatever devices do, each device ends up with the recorded bundle."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,53 +9,59 @@ from pathlib import Path
 import pytest
 
 from k1_contracts.messages.deployment_queries import DeploymentView, DeviceDeployment
-from k1_contracts.messages.deployments import ActivateNow, Strategy
+from k1_contracts.messages.deployments import ActivateNow, DeviceOutcome, Strategy
 from k1_contracts.messages.device_link import RunningBundle
 from k1_simulator.device import DeviceState
 from k1_simulator.event_log import FlashContents
-from tests.chaos.deployments import Stage, reproduction
-from tests.chaos.scenarios import Scenario, draw
-from tests.chaos.verdict import Attempt, Evidence, FlashWatch, problems
+from tests.chaos.deployments.invariants import DeploymentResult, FinalState, FlashMonitor, find_violations
+from tests.chaos.deployments.scenario_runner import ScenarioRunner, reproduction
+from tests.chaos.deployments.scenarios import Scenario, generate_scenario
 
 DEVICES = 100
 OLD, NEW = "a" * 64, "b" * 64
 
 
 @pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Stage(tmp_path_factory.mktemp("kept")) as stage:
-        yield stage
+def scenario_runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScenarioRunner]:
+    """Run all scenarios of a test process on one harness."""
+    with ScenarioRunner(tmp_path_factory.mktemp("kept")) as runner:
+        yield runner
 
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("seed", range(1, 21))
-def test_a_deployment_under_fire(stage: Stage, seed: int) -> None:
-    """Every device runs what the record says, was never without a bundle, and did nothing twice; nothing is left behind."""
-    report = stage.run(seed, DEVICES)
+def test_a_deployment_survives_chaos(scenario_runner: ScenarioRunner, seed: int) -> None:
+    """Every device runs the recorded bundle, was never without a bundle, and did nothing twice; nothing is left over."""
+    report = scenario_runner.run(seed, DEVICES)
     assert not report.problems, "\n".join(
-        [str(report), *report.problems, f"kept in {stage.kept}", f"again: {reproduction(seed, DEVICES)}"]
+        [
+            str(report),
+            *report.problems,
+            f"kept in {scenario_runner.kept}",
+            f"again: {reproduction(seed, DEVICES)}",
+        ]
     )
 
 
 def test_a_seed_is_a_scenario() -> None:
-    """The same seed gives the same run, another one another; every run kills deploy."""
-    drawn = [draw(seed) for seed in range(200)]
-    assert drawn == [draw(seed) for seed in range(200)]
-    assert len({str(scenario) for scenario in drawn}) == 200
-    assert all(any(each.kind == "deploy" for each in scenario.disturbances) for scenario in drawn)
-    together = [{each.kind for each in scenario.disturbances} for scenario in drawn]
-    assert any({"deploy", "nats", "postgres"} <= kinds for kinds in together)
-    assert {fault.fault for scenario in drawn for fault in scenario.faults} == {
+    """The same seed gives the same scenario, another seed another one; every scenario kills deploy."""
+    scenarios = [generate_scenario(seed) for seed in range(200)]
+    assert scenarios == [generate_scenario(seed) for seed in range(200)]
+    assert len({str(scenario) for scenario in scenarios}) == 200
+    assert all(any(each.kind == "deploy" for each in scenario.actions) for scenario in scenarios)
+    kinds_of_each = [{each.kind for each in scenario.actions} for scenario in scenarios]
+    assert any({"deploy", "nats", "postgres"} <= kinds for kinds in kinds_of_each)
+    assert {fault.fault for scenario in scenarios for fault in scenario.faults} == {
         "offline", "reject", "slow", "mute", "lie_success", "no_space", "drop_at", "corrupt",
         "activate_error", "crash_after_activate", "drift_ramp", "overheat", "low_fps",
     }  # fmt: skip
 
 
-# ---------------------------------------------------------------------- the judge can say no
+# ---------------------------------------------------------------------- the checks can fail
 
 
-def _scenario(**changes: object) -> Scenario:
-    return replace(draw(1, devices=2), faults=(), **changes)
+def _scenario() -> Scenario:
+    return replace(generate_scenario(1, devices=2), faults=())
 
 
 def _state(device_id: str, active: str | None) -> DeviceState:
@@ -63,9 +69,9 @@ def _state(device_id: str, active: str | None) -> DeviceState:
     return DeviceState(device_id, True, bundle, (), 0, None, None, None)
 
 
-def _evidence(
-    folder: Path, status: str, outcomes: list[str], runs: list[str], expected: list[str]
-) -> Evidence:
+def _final_state(
+    folder: Path, status: str, outcomes: list[DeviceOutcome], runs: list[str], expected: list[str]
+) -> FinalState:
     now = datetime.now(UTC)
     ids = [f"d{number}" for number in range(len(outcomes))]
     view = DeploymentView.model_validate(
@@ -89,13 +95,13 @@ def _evidence(
         }
     )
     states = {id_: _state(id_, active) for id_, active in zip(ids, runs, strict=True)}
-    return Evidence(
+    return FinalState(
         scenario=_scenario(),
-        attempts=[Attempt(view, NEW, Strategy(max_failures=1))],
+        results=[DeploymentResult(view, NEW, Strategy(max_failures=1))],
         states=states,
         expected=dict(zip(ids, expected, strict=True)),
         old=OLD,
-        watch=FlashWatch(folder),
+        flash_monitor=FlashMonitor(folder),
         dead_letters=[],
     )
 
@@ -114,27 +120,27 @@ def _evidence(
         ("with devices that are active", "succeeded", ["committed", "active"], [NEW, OLD], [NEW, OLD]),
     ],
 )  # fmt: skip
-def test_the_judge_sees_a_wrong_end(
+def test_a_wrong_final_state_is_a_violation(
     tmp_path: Path,
     *,
     wrong: str | None,
     status: str,
-    outcomes: list[str],
+    outcomes: list[DeviceOutcome],
     runs: list[str],
     expected: list[str],
 ) -> None:
-    found = problems(_evidence(tmp_path, status, outcomes, runs, expected))
-    assert (found == []) if wrong is None else any(wrong in problem for problem in found), found
+    found = find_violations(_final_state(tmp_path, status, outcomes, runs, expected))
+    assert (found == []) if wrong is None else any(wrong in violation for violation in found), found
 
 
-def test_the_judge_sees_what_happened_on_the_way(tmp_path: Path) -> None:
+def test_a_wrong_change_on_the_way_is_a_violation(tmp_path: Path) -> None:
     """A device without a bundle, one whose bundle is not on its flash, and a command that was done twice."""
     (tmp_path / "d0").mkdir()
     (tmp_path / "d0" / f"{OLD}.k1b").write_bytes(b"show")
-    watch = FlashWatch(tmp_path)
-    watch(FlashContents("d0", OLD, ()))
-    watch(FlashContents("d0", OLD, (), ("c1",)))
-    assert watch.all_problems() == []
-    watch(FlashContents("d0", None, (OLD,), ("c2",)))
-    watch(FlashContents("d0", OLD, (NEW,), ("c1",)))
-    assert len(watch.all_problems()) == 3
+    monitor = FlashMonitor(tmp_path)
+    monitor(FlashContents("d0", OLD, ()))
+    monitor(FlashContents("d0", OLD, (), ("c1",)))
+    assert monitor.violations() == []
+    monitor(FlashContents("d0", None, (OLD,), ("c2",)))
+    monitor(FlashContents("d0", OLD, (NEW,), ("c1",)))
+    assert len(monitor.violations()) == 3

@@ -1,4 +1,4 @@
-"""The check of the gateway's answers sees what it is there for."""
+"""The check of HTTP exchanges finds each kind of fault."""
 
 import json
 from typing import Any
@@ -81,20 +81,20 @@ BAD = [
 
 
 @pytest.mark.parametrize("good", GOOD, ids=[f"{each[0]} {each[1]} {each[2]}" for each in GOOD])
-def test_what_is_documented_passes(good: tuple[Any, ...]) -> None:
-    """Answers, problems, streams, and what has no body."""
+def test_documented_exchanges_pass(good: tuple[Any, ...]) -> None:
+    """Responses, problems, streams, and responses without a body."""
     exchange(*good)
 
 
 @pytest.mark.parametrize(("fault", "bad"), BAD)
-def test_what_is_not_documented_fails(fault: str, bad: tuple[Any, ...]) -> None:
-    """With a sentence that names the call and the fault."""
+def test_undocumented_exchanges_fail(fault: str, bad: tuple[Any, ...]) -> None:
+    """The error names the operation and the fault."""
     with pytest.raises(ApiMismatchError, match=fault):
         exchange(*bad)
 
 
 def test_a_body_is_checked_both_ways() -> None:
-    """One that breaks its schema must not be taken, one that fits must not be refused as malformed."""
+    """A body that breaks its schema must not be accepted; one that fits must not be refused as malformed."""
     path, job = (
         "/tracks/trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD/analysis",
         {"job_id": JOB, "version": 1, "queue_position": 1},

@@ -1,4 +1,4 @@
-"""Public generators and parsers take the API's documents whole, without a warning."""
+"""Public generators and parsers accept the API's documents completely, without a warning."""
 
 import importlib
 import json
@@ -28,7 +28,7 @@ TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.?(\d*?)0*(?:Z|\+00:00)")
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    """The generated Python client."""
+    """Generate the Python client."""
     return python_client(tmp_path_factory.mktemp("client"))
 
 
@@ -37,7 +37,7 @@ def snake_case(name: str) -> str:
 
 
 def test_the_python_client_has_every_call(client: ModuleType) -> None:
-    """openapi-python-client drops a call or a model that it cannot make, with a warning; here it drops none."""
+    """openapi-python-client drops calls and models that it cannot generate; here it drops none."""
     for operation in operations():
         module = f"{CLIENT}.api.{operation['tags'][0].lower()}.{snake_case(operation['operationId'])}"
         assert callable(importlib.import_module(module).sync)
@@ -53,26 +53,26 @@ def test_the_python_client_has_every_call(client: ModuleType) -> None:
 @pytest.mark.parametrize(
     "name", ["BundleView", "DeploymentPlan", "DeploymentView", "Simulated", "TrackDetail"]
 )
-def test_the_python_client_reads_answers_whole(client: ModuleType, name: str) -> None:
-    """What it reads and writes again is what it was given."""
+def test_the_python_client_reads_complete_responses(client: ModuleType, name: str) -> None:
+    """What it reads and writes again is unchanged."""
     example = json.loads(max((GOLDEN / name).glob("*.json")).read_text("utf-8"))
     model = getattr(importlib.import_module(f"{CLIENT}.models"), name)
     assert plain_times(model.from_dict(example).to_dict()) == plain_times(example)
 
 
 def plain_times(value: Any) -> Any:
-    """The same JSON, times in one spelling."""
+    """Return the same JSON with all times in one format."""
     return json.loads(TIME.sub(r"\1.\2Z", json.dumps(value)))
 
 
 def test_the_typescript_types_compile(tmp_path: Path) -> None:
-    """openapi-typescript makes types of every call, and TypeScript takes them in its strictest mode."""
+    """openapi-typescript generates types of every call, which TypeScript compiles in its strictest mode."""
     modules = node_modules()
     types = tmp_path / "api.ts"
-    told = run(
+    output = run(
         NODE, str(modules / "openapi-typescript" / "bin" / "cli.js"), str(OPENAPI), "--output", str(types)
     )
-    assert not re.search("warn|error", told, re.IGNORECASE), told
+    assert not re.search("warn|error", output, re.IGNORECASE), output
     calls = " | ".join(f'operations["{operation["operationId"]}"]["responses"]' for operation in operations())
     use = tmp_path / "use.ts"
     use.write_text(
@@ -89,14 +89,14 @@ def test_the_typescript_types_compile(tmp_path: Path) -> None:
     assert run(NODE, str(modules / "typescript" / "bin" / "tsc"), *options, str(use)) == ""
 
 
-def test_the_asyncapi_parser_has_nothing_to_say() -> None:
-    """The official parser reads the document of the bus without an error, a warning or a hint."""
+def test_the_asyncapi_parser_finds_nothing() -> None:
+    """The official parser reads the document of the bus without errors, warnings or hints."""
     document = str(DOCUMENTS / "asyncapi.json")
     assert json.loads(run(NODE, str(LOCKS / "check_asyncapi.mjs"), str(node_modules()), document)) == []
 
 
 def test_the_generators_are_pinned_by_hash_alone() -> None:
-    """No registry and no download address stands in a lock, and every package has its hash."""
+    """No lock names a registry or a download address, and every package has its hash."""
     python = (LOCKS / "requirements.txt").read_text("utf-8")
     blocks = re.split(r"\n(?=\S)", python)
     assert "://" not in python
@@ -115,10 +115,10 @@ def test_the_generators_are_pinned_by_hash_alone() -> None:
         ("", "npm error code EINTEGRITY", pytest.fail.Exception),
     ],
 )
-def test_without_a_registry_only_a_person_may_go_on(
+def test_without_a_registry_tests_are_skipped_except_in_ci(
     monkeypatch: pytest.MonkeyPatch, ci: str, reason: str, outcome: type[BaseException]
 ) -> None:
-    """Skipped on a machine without a network, failed in CI; a wrong download always fails."""
+    """They are skipped on a machine without a network, and fail in CI; a wrong download always fails."""
     monkeypatch.setenv("CI", ci)
     with pytest.raises(outcome, match="could not be installed"):
         give_up(LOCKS / "requirements.txt", reason)

@@ -1,4 +1,4 @@
-"""Promises about the repository itself."""
+"""Checks of the repository: licences, locks, documents, hooks and workflows."""
 
 import ast
 import re
@@ -37,7 +37,7 @@ def _tracked() -> list[Path]:
 
 
 def test_every_locked_package_has_its_licence_listed() -> None:
-    """Whoever changes the lock runs tools/third_party_licences.py."""
+    """After a change of the lock, run tools/third_party_licences.py."""
     locked = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
     listed = set(
         re.findall(r"^\| ([\w.-]+) \|", (ROOT / "docs/third-party-licences.md").read_text(), re.MULTILINE)
@@ -47,7 +47,7 @@ def test_every_locked_package_has_its_licence_listed() -> None:
 
 
 def test_the_lock_pins_with_hashes_and_names_no_host() -> None:
-    """Each requirement has a hash; no index or download address stands in the lock."""
+    """Each requirement has a hash; the lock names no index and no download address."""
     lock = (ROOT / "requirements.lock").read_text()
     assert "://" not in lock
     assert "--index" not in lock
@@ -56,8 +56,8 @@ def test_the_lock_pins_with_hashes_and_names_no_host() -> None:
     assert unpinned == []
 
 
-def test_the_lock_is_whole() -> None:
-    """What we need, and what that needs, extras too, is pinned: `k1` installs the lock without resolving."""
+def test_the_lock_is_complete() -> None:
+    """All direct and indirect requirements, extras too, are pinned, because `k1` installs the lock without resolving."""
     lock = (ROOT / "requirements.lock").read_text()
     pins = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", lock, re.MULTILINE))
     root = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -79,13 +79,13 @@ def applies(requirement: str, extra: str) -> bool:
     return marker is None or marker.evaluate({"extra": extra})
 
 
-def test_what_running_needs_is_told_apart_from_what_tests_need() -> None:
-    """Whoever changes the lock runs tools/development_requirements.py: `./k1 up` installs all but what it writes."""
+def test_development_requirements_are_listed() -> None:
+    """After a change of the lock, run tools/development_requirements.py: `./k1 up` installs all others."""
     assert development_requirements.DOCUMENT.read_text() == development_requirements.document()
 
 
-def test_nothing_that_runs_imports_what_only_tests_have() -> None:
-    """Every import in our packages, also those inside functions, is of a package that `./k1 up` installs."""
+def test_no_package_imports_a_development_requirement() -> None:
+    """Every import in our packages, also inside functions, is of a package that `./k1 up` installs."""
     left_out = set(development_requirements.DOCUMENT.read_text().splitlines())
     missing = {
         module: sorted(names)
@@ -101,7 +101,7 @@ def test_nothing_that_runs_imports_what_only_tests_have() -> None:
 
 
 def _shipped() -> list[Path]:
-    """The modules of our packages but those of an extra, `testing` or `onnx`, which nothing else imports."""
+    """Return the modules of our packages, without those of the extras `testing` and `onnx`."""
     extras = {
         "k1_graph/testing.py",
         "k1_graph/strategies.py",
@@ -113,7 +113,7 @@ def _shipped() -> list[Path]:
 
 
 def _imported(source: Path) -> set[str]:
-    """The top packages that a module imports anywhere."""
+    """Return the top-level packages that a module imports anywhere."""
     nodes = list(ast.walk(ast.parse(source.read_text())))
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {
@@ -123,13 +123,13 @@ def _imported(source: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("project", PROJECTS, ids=lambda path: path.parent.name)
-def test_every_package_says_its_licence(project: Path) -> None:
-    """Essentia's terms bind what imports it, so the whole is AGPL."""
+def test_every_package_names_its_licence(project: Path) -> None:
+    """The licence of Essentia applies to what imports it, so everything is AGPL."""
     assert 'license = "AGPL-3.0-or-later"' in project.read_text()
 
 
-def test_the_documents_link_to_what_exists() -> None:
-    """Relative links in the documents lead somewhere."""
+def test_relative_links_lead_to_files() -> None:
+    """Each relative link in the documents has a target."""
     documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
     broken = [
         f"{document.name}: {target}"
@@ -141,11 +141,13 @@ def test_the_documents_link_to_what_exists() -> None:
 
 
 def test_markdown_is_wrapped() -> None:
-    """At 120 columns, but for tables, code and what has no place to break."""
+    """It is wrapped at 120 columns, except tables, code and unbreakable lines; generated documents are left out."""
+    generated = {"docs/graph-nodes.md"}
     documents = [path for path in _tracked() if path.suffix == ".md" and path.is_file()]
     long = [
-        f"{path.relative_to(ROOT)}:{number}"
+        f"{name}:{number}"
         for path in documents
+        if (name := path.relative_to(ROOT).as_posix()) not in generated
         for number, line in _prose(path.read_text(encoding="utf-8"))
         if len(line) > MARKDOWN_COLUMNS and re.search(r"\s", _UNBREAKABLE.sub("", line.strip()))
     ]
@@ -166,7 +168,7 @@ def _prose(text: str) -> list[tuple[int, str]]:
 
 
 def test_the_checks_before_a_commit_are_those_of_k1_check() -> None:
-    """The hooks call the same tools with the same arguments, from the project's environment."""
+    """The hooks run the same tools with the same arguments, from the environment of the project."""
     (source,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     assert source["repo"] == "local", "a hook of another repository would be downloaded"
     hooks = {hook["id"]: hook["entry"] for hook in source["hooks"] if "stages" not in hook}
@@ -178,7 +180,7 @@ def test_the_checks_before_a_commit_are_those_of_k1_check() -> None:
 
 
 def test_the_workflows_are_closed_and_pinned() -> None:
-    """No permission by default, every action by its commit, every supported Python, and one command."""
+    """They have no default permissions, pin actions by commit, and run one command on every supported Python."""
     text = (ROOT / ".github/workflows/ci.yml").read_text()
     workflow = yaml.safe_load(text)
     assert workflow["permissions"] == {}
@@ -194,8 +196,24 @@ def test_the_workflows_are_closed_and_pinned() -> None:
     assert job["strategy"]["matrix"]["python"] == [each for each in versions if each in supported]
 
 
+def test_the_slowest_tests_are_named_as_their_files() -> None:
+    """The scheduler of the suite starts these files first, so a renamed file must be renamed there too."""
+    paths = re.findall(r'^    "(\w+/[^"]+\.py)",$', (ROOT / "conftest.py").read_text(), re.MULTILINE)
+    assert len(paths) > 5
+    assert [path for path in paths if not (ROOT / path).is_file()] == []
+
+
+def test_ci_measures_coverage_and_fails_below_the_limit() -> None:
+    """`.ci/run` runs the checks and all tests with coverage, and stops at the first that fails."""
+    lines = (ROOT / ".ci/run").read_text().splitlines()
+    commands = [line for line in lines if not line.startswith("#")]
+    assert commands == ["set -eu", 'cd "$(dirname "$0")/.."', "./k1 check", "./k1 test --cov"]
+    report = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["coverage"]["report"]
+    assert report["fail_under"] >= 85
+
+
 def test_no_large_or_secret_files_are_tracked() -> None:
-    """No file over 2 MB, no private key."""
+    """No file is larger than 2 MB, and none is a private key."""
     tracked = [path for path in _tracked() if path.is_file()]
     assert [path.name for path in tracked if path.stat().st_size > 2_000_000] == []
     marker = b"-----BEGIN " + b"PRIVATE KEY-----"
@@ -203,7 +221,7 @@ def test_no_large_or_secret_files_are_tracked() -> None:
 
 
 def test_the_documents_name_commands_and_options_that_exist() -> None:
-    """Every `./k1 ...` line of the guides parses as far as its command and options."""
+    """The command and the options of every `./k1 ...` line of the guides exist."""
     unknown: list[str] = []
     for document in ("README.md", "CONTRIBUTING.md", "docs/operations.md"):
         for line in re.findall(r"\./k1 ([^`#\n]+)", (ROOT / document).read_text(encoding="utf-8")):
@@ -218,13 +236,13 @@ def test_the_documents_name_commands_and_options_that_exist() -> None:
     assert unknown == []
 
 
-def test_every_subscriber_answers_or_settles() -> None:
-    """Who subscribes does it through the platform, which answers or settles whatever a handler raises."""
+def test_every_subscriber_uses_the_platform() -> None:
+    """Only the platform subscribes, because it responds to or acknowledges a message whatever the handler raises."""
     calling = {
         path.relative_to(ROOT).as_posix()
         for folder in ("libs", "services", "simulator")
         for path in (ROOT / folder).rglob("*.py")
-        if "tests" not in path.parts and "broker.subscriber(" in path.read_text()
+        if "tests" not in path.relative_to(ROOT).parts and "broker.subscriber(" in path.read_text()
     }
     assert calling == {
         "libs/platform/k1_platform/nats/consumers.py",

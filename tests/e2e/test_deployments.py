@@ -1,4 +1,4 @@
-"""A show on devices: the whole system as `k1 up` starts it, with simulated K1s beside it."""
+"""Deploys shows to simulated devices on the whole system."""
 
 import io
 import json
@@ -21,7 +21,9 @@ import pytest
 
 from tests.support import songs
 from tests.support.generators import CLIENT, OPENAPI, python_client
-from tests.support.system import PATIENCE_S, System, until
+from tests.support.processes import running_process
+from tests.support.system import System, wait_for
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.e2e
 
@@ -31,240 +33,250 @@ CALLS: Final = (
     *("graphs.get_graph", "graphs.put_graph", "graphs.simulate_graph", "analysis.get_job"),
     *("deployments.request_deployment", "deployments.get_deployment", "deployments.rollback_deployment"),
 )
-HELD_UP: Final = re.compile(
+SLOW_MACHINE: Final = re.compile(
     r"did not answer|is not connected|deadline_passed|clock could not be measured|did not say what it holds|\bsilen"
 )
-"""Why a deployment to devices that a busy machine keeps from answering in time ends without a success, as it should."""
-GATEWAY_WAITS_S: Final = 5.0
-"""How long the gateway holds back the answer to an order until deploy has it."""
+"""Reasons with which a deployment rightly fails when the machine is so slow that devices do not reply in time."""
+GATEWAY_WAIT_S: Final = 5.0
+"""How long the gateway waits for deploy to store a deployment before it responds."""
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A system with three simulated devices that are online."""
-    system = System(tmp_path_factory.mktemp("stage"))
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Start a system with three simulated devices, and wait until they are online."""
+    system = System(tmp_path_factory.mktemp("devices"))
     system.cli("up", "--detach", "--sim-devices", str(len(DEVICES)))
     try:
-        until(lambda: there(system) == DEVICES, "the devices are there")
+        wait_for(lambda: online_devices(system) == DEVICES, "the devices are online")
         yield system
     finally:
         system.cli("down")
 
 
 @pytest.fixture(scope="module")
-def track(stage: System) -> str:
-    """A song with a bundle."""
-    accepted = stage.uploaded(songs.song(4711)).json()
-    stage.await_end(accepted["job_id"])
-    until(lambda: bundle(stage, accepted["track_id"]).status_code == 200, "its bundle is there")
+def track(system: System) -> str:
+    """Upload a song, and wait for its bundle."""
+    accepted = system.upload_with_retry(songs.song(4711)).json()
+    system.wait_for_job(accepted["job_id"])
+    wait_for(lambda: get_bundle(system, accepted["track_id"]).status_code == 200, "its bundle is ready")
     return accepted["track_id"]
 
 
-def there(system: System) -> list[str]:
-    """The devices that an order finds: online, and known by their hello."""
+def online_devices(system: System) -> list[str]:
+    """Return the devices that can be deployed to: online, and known by their hello."""
     items = system.get("/devices")["items"]
     return [device["id"] for device in items if device["online"] and device.get("firmware")]
 
 
-def bundle(system: System, track_id: str) -> httpx.Response:
+def get_bundle(system: System, track_id: str) -> httpx.Response:
     return httpx.get(f"{system.url}/api/v1/tracks/{track_id}/versions/1/bundle", timeout=30)
 
 
-def post(system: System, body: Any, **headers: str) -> httpx.Response:
-    """An order, answered."""
-    return system.ask("POST", "/deployments", json=body, headers=headers)
+def post_deployment(system: System, body: Any, **headers: str) -> httpx.Response:
+    """Request a deployment; return the response."""
+    return system.request("POST", "/deployments", json=body, headers=headers)
 
 
-def order(system: System, body: Any, **headers: str) -> httpx.Response:
-    """An order to devices that are there; one that fell silent just before is waited for."""
+def request_deployment(system: System, body: Any, **headers: str) -> httpx.Response:
+    """Request a deployment; wait for a device that went offline just before."""
 
-    def taken() -> httpx.Response | None:
-        answer = post(system, body, **headers)
-        blocked = answer.status_code == 409 and answer.json()["code"] == "deployment_blocked"
-        gates = {fault["name"].rpartition(".")[2] for fault in answer.json()["errors"]} if blocked else set()
-        return None if gates == {"presence"} else answer
+    def accepted() -> httpx.Response | None:
+        response = post_deployment(system, body, **headers)
+        blocked = response.status_code == 409 and response.json()["code"] == "deployment_blocked"
+        gates = (
+            {fault["name"].rpartition(".")[2] for fault in response.json()["errors"]} if blocked else set()
+        )
+        return None if gates == {"presence"} else response
 
-    return until(taken, "the devices are there")
+    return wait_for(accepted, "the devices are online")
 
 
-def deployed(system: System, track: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """`k1 deploy --watch` to its end; what devices were held up in is ordered again."""
+def deploy(system: System, track: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run `k1 deploy --watch` until it succeeds; repeat it if devices were too slow."""
 
     def ended() -> subprocess.CompletedProcess[str] | None:
-        until(lambda: len(there(system)) == len(system.get("/devices")["items"]), "the devices are there")
+        wait_for(
+            lambda: len(online_devices(system)) == len(system.get("/devices")["items"]),
+            "the devices are online",
+        )
         done = system.cli("deploy", track, *options, "--watch", check=False)
-        told = " ".join((done.stdout + done.stderr).split())
-        if done.returncode and HELD_UP.search(told):
+        output = " ".join((done.stdout + done.stderr).split())
+        if done.returncode and SLOW_MACHINE.search(output):
             return None
         assert done.returncode == 0, f"{done.stderr}\n{done.stdout}"
         return done
 
-    return until(ended, "the show is on the devices")
+    return wait_for(ended, "the show is on the devices")
 
 
-def hellos(system: System) -> dict[str, datetime]:
-    """When each device last said hello, by the broker's clock."""
+def last_hellos(system: System) -> dict[str, datetime]:
+    """Return the time of each device's last hello, by the clock of the broker."""
     rows = system.sql("SELECT id, hello_at FROM deploy.devices WHERE hello_at IS NOT NULL")
     return {row["id"]: row["hello_at"] for row in rows}
 
 
 def restart_devices(system: System) -> None:
-    """`kill -9` their process, which is looked after; they come back with the credentials they are given now.
+    """Kill the process of the devices; the supervisor restarts it with the current credentials.
 
-    For seconds the dead still count as online: they are back when each was heard after a new hello.
+    Dead devices count as online for some seconds, so wait for a message after the new hello of each.
     """
     (before,) = system.stack.simulated
     assert before.pid is not None
     os.kill(before.pid, signal.SIGKILL)
-    said = hellos(system)
-    until(lambda: system.stack.simulated[0].pid not in {None, before.pid}, "it starts again")
-    until(lambda: all(hellos(system)[name] > said[name] for name in DEVICES), "all have said hello again")
-    again = hellos(system)
+    hellos_before = last_hellos(system)
+    wait_for(lambda: system.stack.simulated[0].pid not in {None, before.pid}, "it starts again")
+    wait_for(
+        lambda: all(last_hellos(system)[name] > hellos_before[name] for name in DEVICES),
+        "all have sent a new hello",
+    )
+    hellos = last_hellos(system)
 
     def back() -> bool:
         seen = {device["id"]: device.get("last_seen") for device in system.get("/devices")["items"]}
-        heard = all(seen[name] and datetime.fromisoformat(seen[name]) > again[name] for name in DEVICES)
-        return heard and there(system) == DEVICES
+        received = all(seen[name] and datetime.fromisoformat(seen[name]) > hellos[name] for name in DEVICES)
+        return received and online_devices(system) == DEVICES
 
-    until(back, "all are online again")
+    wait_for(back, "all are online again")
 
 
-def running(system: System) -> set[str | None]:
-    """The hashes of the bundles that the devices run."""
+def running_bundles(system: System) -> set[str | None]:
+    """Return the hashes of the bundles that the devices run."""
     items = system.get("/devices")["items"]
     return {(item.get("running") or {}).get("bundle_sha256") for item in items if not item.get("revoked_at")}
 
 
-def test_a_show_reaches_the_devices(stage: System, track: str, tmp_path: Path) -> None:
-    """`k1 deploy --watch` ends well when every device runs the bundle that the API names; the picture is drawn."""
+def test_a_show_reaches_the_devices(system: System, track: str, tmp_path: Path) -> None:
+    """`k1 deploy --watch` succeeds when every device runs the bundle of the API, and draws the timeline."""
 
     def fits() -> Any:
-        told = stage.get(f"/tracks/{track}/versions/1/bundle")
-        found = [(each["device_id"], each["status"]) for each in told["compatibility"]]
+        view = system.get(f"/tracks/{track}/versions/1/bundle")
+        found = [(each["device_id"], each["status"]) for each in view["compatibility"]]
         assert [(device, "ok" if status == "offline" else status) for device, status in found] == [
             (device, "ok") for device in DEVICES
         ]
-        return told if all(status == "ok" for _, status in found) else None
+        return view if all(status == "ok" for _, status in found) else None
 
-    view = until(fits, "every device is there and can run it")
+    view = wait_for(fits, "every device is online and can run it")
     dry = ("deploy", track, "--group", "demo", "--dry-run")
-    until(lambda: stage.cli(*dry, check=False).stdout.endswith("it would start\n"), "a dry run says so")
+    wait_for(
+        lambda: system.cli(*dry, check=False).stdout.endswith("it would start\n"), "a dry run would start"
+    )
     picture = tmp_path / "timeline.png"
-    done = deployed(
-        stage, track, "--group", "demo", "--canary", "1", "--observe", "1", "--json", "--png", str(picture)
+    done = deploy(
+        system, track, "--group", "demo", "--canary", "1", "--observe", "1", "--json", "--png", str(picture)
     )
     deployment = json.loads(done.stdout)
     assert (deployment["status"], deployment["counts"]) == ("succeeded", {"committed": 3})
     assert [device["batch"] for device in deployment["devices"]] == [1, 2, 2]
     assert picture.read_bytes().startswith(b"\x89PNG")
-    until(lambda: running(stage) == {view["bundle"]["sha256"]}, "the devices say so themselves")
-    listed = stage.get(f"/deployments?track_id={track}&device_id=demo-0002&status=succeeded")
+    wait_for(lambda: running_bundles(system) == {view["bundle"]["sha256"]}, "the devices report it")
+    listed = system.get(f"/deployments?track_id={track}&device_id=demo-0002&status=succeeded")
     assert deployment["id"] in {item["id"] for item in listed["items"]}
 
 
-def test_an_order_can_be_looked_at_once_it_is_accepted(stage: System, track: str) -> None:
+def test_an_accepted_deployment_can_be_read_at_once(system: System, track: str) -> None:
     """Never a 404 after the 202; the same key is the same deployment; its stream ends when it does."""
     body = {"track_id": track, "version": 1, "group": "demo", "strategy": {"observe_seconds": 0.5}}
-    until(lambda: there(stage) == DEVICES, "the devices are there")
+    wait_for(lambda: online_devices(system) == DEVICES, "the devices are online")
     began = time.monotonic()
-    accepted = order(stage, body, **{"Idempotency-Key": "once"})
-    in_time = time.monotonic() - began < GATEWAY_WAITS_S
+    accepted = request_deployment(system, body, **{"Idempotency-Key": "once"})
+    in_time = time.monotonic() - began < GATEWAY_WAIT_S
     assert accepted.status_code == 202, accepted.text
     deployment_id = accepted.json()["deployment_id"]
-    url = f"{stage.url}/api/v1/deployments/{deployment_id}"
-    looked_at = httpx.get(url, timeout=60)
-    assert looked_at.status_code != 404 or not in_time
-    until(lambda: httpx.get(url, timeout=60).status_code == 200, "deploy has the order")
-    assert stage.get(f"/deployments/{deployment_id}")["requested_by"] == "operator"
-    assert order(stage, body, **{"Idempotency-Key": "once"}).json() == accepted.json()
+    url = f"{system.url}/api/v1/deployments/{deployment_id}"
+    found = httpx.get(url, timeout=60)
+    assert found.status_code != 404 or not in_time
+    wait_for(lambda: httpx.get(url, timeout=60).status_code == 200, "deploy has stored it")
+    assert system.get(f"/deployments/{deployment_id}")["requested_by"] == "operator"
+    assert request_deployment(system, body, **{"Idempotency-Key": "once"}).json() == accepted.json()
 
-    def told() -> list[Any]:
+    def events() -> list[Any]:
         text = httpx.get(f"{url}/events", timeout=60).text
         parts = [part for part in text.split("\n\n") if part.startswith("event: dep")]
         return [json.loads(part.split("data: ")[1]) for part in parts]
 
-    end = until(told, "its stream has ended")[-1]
-    assert end["status"] == "succeeded" or HELD_UP.search(end.get("reason") or ""), end
-    listed = [item["id"] for item in stage.get(f"/deployments?track_id={track}&limit=200")["items"]]
+    end = wait_for(events, "its stream has ended")[-1]
+    assert end["status"] == "succeeded" or SLOW_MACHINE.search(end.get("reason") or ""), end
+    listed = [item["id"] for item in system.get(f"/deployments?track_id={track}&limit=200")["items"]]
     assert listed.count(deployment_id) == 1
 
 
-def test_what_cannot_be_is_refused_at_once(stage: System, track: str) -> None:
-    """With a code of its own each."""
+def test_an_impossible_deployment_is_refused_at_once(system: System, track: str) -> None:
+    """Each reason has its code."""
     good = {"track_id": track, "version": 1, "device_ids": ["demo-0001"]}
     refusals = {
         "track_not_found": good | {"track_id": "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"},
         "version_not_found": good | {"version": 7},
-        "device_not_found": good | {"device_ids": ["demo-0001", "nobody"]},
-        "group_not_found": {"track_id": track, "version": 1, "group": "nobody"},
+        "device_not_found": good | {"device_ids": ["demo-0001", "unknown"]},
+        "group_not_found": {"track_id": track, "version": 1, "group": "unknown"},
         "gate_not_overridable": good
         | {"overrides": [{"gate": "presence", "reason": "it is there, I see it"}]},
     }
-    answers = {code: post(stage, body) for code, body in refusals.items()}
-    assert {code: answer.json()["code"] for code, answer in answers.items()} == {
+    responses = {code: post_deployment(system, body) for code, body in refusals.items()}
+    assert {code: response.json()["code"] for code, response in responses.items()} == {
         code: code for code in refusals
     }
-    assert [answer.status_code for answer in answers.values()] == [404, 404, 404, 404, 422]
+    assert [response.status_code for response in responses.values()] == [404, 404, 404, 404, 422]
 
 
-def test_killed_devices_come_back_with_what_they_held(stage: System, track: str) -> None:
-    """The process of the simulated devices is looked after, and each remembers its show."""
-    sha256 = stage.get(f"/tracks/{track}/versions/1/bundle")["bundle"]["sha256"]
-    deployed(stage, track, "--group", "demo", "--observe", "0")
-    restart_devices(stage)
-    assert running(stage) == {sha256}
-    status = stage.status()
-    assert status["simulated"] == [{"pid": stage.stack.simulated[0].pid, "devices": 3, "running": True}]
+def test_killed_devices_come_back_with_their_bundle(system: System, track: str) -> None:
+    """The supervisor restarts the process of the simulated devices, and each still runs its bundle."""
+    sha256 = system.get(f"/tracks/{track}/versions/1/bundle")["bundle"]["sha256"]
+    deploy(system, track, "--group", "demo", "--observe", "0")
+    restart_devices(system)
+    assert running_bundles(system) == {sha256}
+    status = system.status()
+    assert status["simulated"] == [{"pid": system.stack.simulated[0].pid, "devices": 3, "running": True}]
     assert psutil.pid_exists(status["simulated"][0]["pid"])
 
 
-def test_a_revoked_device_takes_nothing(stage: System, track: str) -> None:
-    """Cut off at once; a deployment to it alone is blocked and says why; a new credential brings it back."""
-    stage.cli("devices", "revoke", "demo-0003")
-    until(lambda: there(stage) == DEVICES[:2], "it is cut off")
-    refused = post(stage, {"track_id": track, "version": 1, "device_ids": ["demo-0003"]})
+def test_a_revoked_device_gets_nothing(system: System, track: str) -> None:
+    """It is disconnected at once; a deployment to it alone is blocked with the reason; a new credential brings it back."""
+    system.cli("devices", "revoke", "demo-0003")
+    wait_for(lambda: online_devices(system) == DEVICES[:2], "it is disconnected")
+    refused = post_deployment(system, {"track_id": track, "version": 1, "device_ids": ["demo-0003"]})
     assert (refused.status_code, refused.json()["code"]) == (409, "deployment_blocked")
     assert "demo-0003.presence" in {fault["name"] for fault in refused.json()["errors"]}
-    done = stage.cli(
+    done = system.cli(
         "deploy", track, "--devices", "demo-0001,demo-0003", "--observe", "0", "--watch", check=False
     )
     assert done.returncode == 1
     assert "deployment_blocked" in done.stderr
-    done = deployed(stage, track, "--devices", "demo-0001,demo-0003", "--observe", "0", "--max-failures", "1")
+    done = deploy(system, track, "--devices", "demo-0001,demo-0003", "--observe", "0", "--max-failures", "1")
     assert "(1 blocked, 1 committed)" in done.stdout
-    stage.cli("devices", "add", "demo-0003", "--renew", "--group", "demo")
-    assert stage.get("/devices/demo-0003").get("revoked_at") is None
-    restart_devices(stage)
+    system.cli("devices", "add", "demo-0003", "--renew", "--group", "demo")
+    assert system.get("/devices/demo-0003").get("revoked_at") is None
+    restart_devices(system)
 
 
-def test_every_read_answers_as_documented(stage: System, track: str) -> None:
-    """Each GET of the document, with ids that exist; the check of every exchange does the rest."""
+def test_every_get_responds_as_documented(system: System, track: str) -> None:
+    """Each GET of the document, with ids that exist; every exchange is checked."""
     body = {"track_id": track, "version": 1, "device_ids": ["demo-0001"], "strategy": {"observe_seconds": 0}}
-    made = order(stage, body).json()["deployment_id"]
-    until(lambda: stage.ask("GET", f"/deployments/{made}").status_code == 200, "deploy has the order")
+    made = request_deployment(system, body).json()["deployment_id"]
+    wait_for(lambda: system.request("GET", f"/deployments/{made}").status_code == 200, "deploy has stored it")
     ids = {
         "track_id": track,
         "version": 1,
-        "job_id": stage.track(track)["versions"][0]["job_id"],
+        "job_id": system.track(track)["versions"][0]["job_id"],
         "deployment_id": made,
         "device_id": "demo-0001",
     }
     for path, calls in json.loads(OPENAPI.read_text(encoding="utf-8"))["paths"].items():
         if "get" not in calls:
             continue
-        url = f"{stage.url}/api/v1{path.format_map(ids)}"
-        with httpx.stream("GET", url, timeout=PATIENCE_S) as answer:
-            assert answer.status_code == 200, path
+        url = f"{system.url}/api/v1{path.format_map(ids)}"
+        with httpx.stream("GET", url, timeout=PATIENCE_S) as response:
+            assert response.status_code == 200, path
             if calls["get"]["operationId"] == "streamTelemetry":
-                assert next(answer.iter_text()) == ": connected\n\n"
+                assert next(response.iter_text()) == ": connected\n\n"
             else:
-                assert answer.read(), path
+                assert response.read(), path
 
 
-def test_the_generated_client_works(stage: System, tmp_path: Path) -> None:
-    """A client that openapi-python-client made: upload, find, edit the graph, simulate, deploy and roll back."""
+def test_the_generated_client_works(system: System, tmp_path: Path) -> None:
+    """The client of openapi-python-client can upload, find, edit the graph, simulate, deploy and roll back."""
     client_module = python_client(tmp_path)
-    client = client_module.Client(f"{stage.url}/api/v1", timeout=httpx.Timeout(PATIENCE_S))
+    client = client_module.Client(f"{system.url}/api/v1", timeout=httpx.Timeout(PATIENCE_S))
     calls = {name: import_module(f"{CLIENT}.api.{name}") for name in CALLS}
     models = import_module(f"{CLIENT}.models")
     file = import_module(f"{CLIENT}.types").File(io.BytesIO(songs.song(4712)), "client.wav", "audio/wav")
@@ -277,7 +289,7 @@ def test_the_generated_client_works(stage: System, tmp_path: Path) -> None:
         known = isinstance(found, models.TrackDetail)
         return found if known and found.track.status in {"ready", "warning"} else None
 
-    detail = until(ready, "the song is ready")
+    detail = wait_for(ready, "the song is ready")
     assert (detail.track.title, detail.track.preset) == ("By a client", models.Preset.EDM)
     page = calls["tracks.list_tracks"].sync(client=client, search="client", limit=200)
     assert accepted.track_id in [track.id for track in page.items]
@@ -293,7 +305,7 @@ def test_the_generated_client_works(stage: System, tmp_path: Path) -> None:
         found = calls["deployments.request_deployment"].sync(client=client, body=order)
         return found if isinstance(found, models.DeploymentPlan) else None
 
-    plan = until(planned, "its bundle is there, and there is a plan")
+    plan = wait_for(planned, "there is a bundle, and a plan")
     assert {device.device_id for device in plan.devices} <= set(DEVICES)
     assert plan.bundle.track_id == accepted.track_id
     refused = calls["tracks.get_track"].sync_detailed("trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD", client=client)
@@ -317,8 +329,8 @@ def test_the_generated_client_works(stage: System, tmp_path: Path) -> None:
         found = calls["deployments.get_deployment"].sync(deployment, client=client)
         return found if found.status in {"succeeded", "failed", "rolled_back"} else None
 
-    end = until(ended, "the deployment has ended")
-    assert end.status is models.DeploymentStatus.SUCCEEDED or HELD_UP.search(str(end.to_dict())), end
+    end = wait_for(ended, "the deployment has ended")
+    assert end.status is models.DeploymentStatus.SUCCEEDED or SLOW_MACHINE.search(str(end.to_dict())), end
     undone = calls["deployments.rollback_deployment"].sync_detailed(deployment, client=client)
     if end.status is models.DeploymentStatus.SUCCEEDED:
         assert (undone.status_code, undone.parsed.id) == (200, deployment)
@@ -329,47 +341,42 @@ MINIMAL: Final = {"nats": "mini-nats", "mqtt": "mini-mqtt"}
 
 
 @pytest.fixture
-def minimal_devices(stage: System, tmp_path: Path) -> Iterator[Path]:
-    """The device of the documents over NATS and over MQTT, as two processes; where their states are."""
-    stage.cli("devices", "add", MINIMAL["nats"], "--out", str(tmp_path))
-    stage.cli("devices", "add", MINIMAL["mqtt"], "--mqtt", "--out", str(tmp_path))
+def minimal_devices(system: System, tmp_path: Path) -> Iterator[Path]:
+    """Run the documented device over NATS and over MQTT, as two processes; return the folder of their states."""
+    system.cli("devices", "add", MINIMAL["nats"], "--out", str(tmp_path))
+    system.cli("devices", "add", MINIMAL["mqtt"], "--mqtt", "--out", str(tmp_path))
     with ExitStack() as processes:
         for transport, device in MINIMAL.items():
             folder = tmp_path / device
             folder.mkdir()
             file = tmp_path / f"{device}.{'creds' if transport == 'nats' else 'mqtt.json'}"
             command = [sys.executable, DEVICE_DOCUMENT, file, folder]
-            processes.callback(end, subprocess.Popen([*map(str, command)]))
+            processes.enter_context(running_process(command))
         yield tmp_path
-    stage.cli("devices", "revoke", *MINIMAL.values())
-    until(lambda: there(stage) == DEVICES, "the other tests find the devices that they know")
+    system.cli("devices", "revoke", *MINIMAL.values())
+    wait_for(lambda: online_devices(system) == DEVICES, "the devices of the other tests are left")
 
 
-def end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    process.wait()
-
-
-def test_the_device_of_the_documents_takes_part(stage: System, track: str, minimal_devices: Path) -> None:
-    """Over NATS and MQTT: says hello, stages, activates, sends readings, and goes back when it is rolled back."""
+def test_the_documented_device_takes_part(system: System, track: str, minimal_devices: Path) -> None:
+    """Over NATS and MQTT it sends its hello, stages, activates, sends readings, and rolls back."""
     ids = sorted(MINIMAL.values())
-    until(lambda: set(ids) <= set(there(stage)), "both are online")
-    sha256 = stage.get(f"/tracks/{track}/versions/1/bundle")["bundle"]["sha256"]
-    done = deployed(stage, track, "--devices", ",".join(ids), "--observe", "1", "--json")
+    wait_for(lambda: set(ids) <= set(online_devices(system)), "both are online")
+    sha256 = system.get(f"/tracks/{track}/versions/1/bundle")["bundle"]["sha256"]
+    done = deploy(system, track, "--devices", ",".join(ids), "--observe", "1", "--json")
     deployment = json.loads(done.stdout)
     assert (deployment["status"], deployment["counts"]) == ("succeeded", {"committed": 2})
     for device in ids:
-        assert stage.get(f"/devices/{device}")["running"]["bundle_sha256"] == sha256
+        assert system.get(f"/devices/{device}")["running"]["bundle_sha256"] == sha256
         assert (
             json.loads((minimal_devices / device / "state.json").read_text())["active"]["track_id"] == track
         )
         assert (minimal_devices / device / sha256).exists()
-    stage.cli("deployments", "rollback", deployment["id"])
+    system.cli("deployments", "rollback", deployment["id"])
 
     def back() -> bool:
-        return all("running" not in stage.get(f"/devices/{device}") for device in ids)
+        return all("running" not in system.get(f"/devices/{device}") for device in ids)
 
-    until(back, "both run what they ran before")
-    until(lambda: set(ids) <= set(there(stage)), "both are still online")
+    wait_for(back, "both run what they ran before")
+    wait_for(lambda: set(ids) <= set(online_devices(system)), "both are still online")
     for device in ids:
         assert json.loads((minimal_devices / device / "state.json").read_text())["active"] is None

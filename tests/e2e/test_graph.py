@@ -1,4 +1,4 @@
-"""A song's show on the whole running system: made, judged, edited, simulated, signed and seen."""
+"""The show of a song on the whole system: generated, validated, edited, simulated, signed and displayed."""
 
 import base64
 import importlib.util
@@ -31,9 +31,9 @@ def reference_decoder() -> ModuleType:
 
 
 def analysed(system: System, data: bytes, name: str = "song.wav", **fields: str) -> str:
-    """Upload, wait, and give the path of the first version."""
-    accepted = system.uploaded(data, name, **fields).json()
-    job = system.await_end(accepted["job_id"])
+    """Upload a song, wait for its analysis, and return the path of its first version."""
+    accepted = system.upload_with_retry(data, name, None, **fields).json()
+    job = system.wait_for_job(accepted["job_id"])
     assert job["status"] == "completed", job
     return f"/tracks/{accepted['track_id']}/versions/1"
 
@@ -47,7 +47,7 @@ def present(found: dict[str, dict[str, Any]]) -> set[str]:
 
 
 def fetched(url: str) -> httpx.Response:
-    """An artefact by its signed URL."""
+    """Download an artefact from its signed URL."""
     return httpx.get(url, timeout=60)
 
 
@@ -59,7 +59,7 @@ def public_keys(system: System) -> dict[str, bytes]:
 
 
 def opened(system: System, version: str) -> tuple[dict[str, Any], dict[str, Any], bytes]:
-    """The bundle as a device opens it: with docs/'s decoder and a key that the system serves."""
+    """Open the bundle as a device does: with the documented decoder and a key that the system serves."""
     decoder = reference_decoder()
     data = fetched(artefacts(system, version)["bundle.k1b"]["url"]).content
     [key] = public_keys(system).values()
@@ -70,12 +70,12 @@ def opened(system: System, version: str) -> tuple[dict[str, Any], dict[str, Any]
 
 @pytest.fixture(scope="module")
 def version(system: System) -> str:
-    """A song that was analysed with a preset."""
+    """Analyse a song with a preset."""
     return analysed(system, songs.song(940, seconds=12.0), preset="edm")
 
 
 def test_a_finished_song_has_every_artefact(system: System, version: str) -> None:
-    """All types of the design but the beat override, which only a person makes; the JSON is at hand."""
+    """It has all types but the beat override, which only a person makes; JSON is also inline."""
     found = artefacts(system, version)
     assert set(found) - present(found) == {"graph.analysis.beat_override.json"}
     for name in ("graph.json", "graph.metrics.json", "graph.estimate.json", "graph.impact.json"):
@@ -90,7 +90,7 @@ def test_a_finished_song_has_every_artefact(system: System, version: str) -> Non
 
 
 def test_the_bundle_opens_with_the_served_key(system: System, version: str) -> None:
-    """And holds the map within a quantisation step, and the graph."""
+    """It contains the map, to within a quantisation step, and the graph."""
     manifest, parts, _ = opened(system, version)
     genesis = GenesisMap.model_validate(system.get(f"{version}/genesis"))
     assert manifest["track_id"] in version
@@ -103,8 +103,8 @@ def test_the_bundle_opens_with_the_served_key(system: System, version: str) -> N
     assert [node["id"] for node in parts["graph"]["nodes"]] == [node["id"] for node in graph["nodes"]]
 
 
-def test_a_device_that_never_said_hello_has_no_firmware(system: System, version: str) -> None:
-    """The bundle's answer still fits its schema, as every answer that a test gets is checked to do."""
+def test_a_device_without_a_hello_has_no_firmware(system: System, version: str) -> None:
+    """The response about the bundle still fits its schema, which is checked for every response."""
     system.cli("devices", "add", "silent-0001")
     try:
         found = system.get(f"{version}/bundle")["compatibility"]
@@ -116,38 +116,38 @@ def test_a_device_that_never_said_hello_has_no_firmware(system: System, version:
 
 
 def test_a_broken_graph_is_refused_with_every_violation(system: System, version: str) -> None:
-    """As one problem; the graph stays as it was."""
-    before = system.ask("GET", f"{version}/graph")
+    """In one problem; the graph does not change."""
+    before = system.request("GET", f"{version}/graph")
     broken = before.json()
     broken["version"] = "v9"
     broken["nodes"][0]["type"] = "Strobe"
     broken["nodes"].append({"id": "Not Snake", "type": "Time"})
-    answer = system.ask("PUT", f"{version}/graph", json=broken)
+    answer = system.request("PUT", f"{version}/graph", json=broken)
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (422, "graph_invalid")
     assert answer.headers["content-type"] == "application/problem+json"
     assert {"graph_version", "unknown_type", "node_id"} <= {v["rule"] for v in problem["violations"]}
     assert all(violation["fix"] for violation in problem["violations"])
-    assert system.ask("GET", f"{version}/graph").headers["ETag"] == before.headers["ETag"]
+    assert system.request("GET", f"{version}/graph").headers["ETag"] == before.headers["ETag"]
 
 
-def test_an_edit_outdates_the_run_until_it_is_simulated(system: System) -> None:
-    """PUT under If-Match; what a run had shown is missing, then made anew of the edited graph."""
+def test_an_edit_removes_the_results_until_the_next_simulation(system: System) -> None:
+    """After a PUT with If-Match the results are missing; a simulation creates those of the edited graph."""
     version = analysed(system, songs.song(941, seconds=8.0), preset="rock")
     was = artefacts(system, version)
-    held = system.ask("GET", f"{version}/graph")
+    held = system.request("GET", f"{version}/graph")
     edited = held.json()
     root = next(node for node in edited["nodes"] if node["type"] == "LedOutput")
     root["type"] = "LedOutputMirror"
     tag = {"If-Match": held.headers["ETag"]}
-    saved = system.ask("PUT", f"{version}/graph", json=edited, headers=tag)
+    saved = system.request("PUT", f"{version}/graph", json=edited, headers=tag)
     assert saved.status_code == 200, saved.text
     assert set(saved.json()["outdated"]) == RUN
     assert root["id"] in saved.json()["impact"]["added_nodes"]
-    late = system.ask("PUT", f"{version}/graph", json=held.json(), headers=tag)
+    late = system.request("PUT", f"{version}/graph", json=held.json(), headers=tag)
     assert (late.status_code, late.json()["code"]) == (412, "graph_changed")
     assert RUN & present(artefacts(system, version)) == set()
-    done = system.ask("POST", f"{version}/simulate")
+    done = system.request("POST", f"{version}/simulate")
     assert done.status_code == 200, done.text
     assert done.json()["saved"] is True
     assert done.json()["after_ms"] <= done.json()["before_ms"]
@@ -157,12 +157,12 @@ def test_an_edit_outdates_the_run_until_it_is_simulated(system: System) -> None:
         assert now[name]["sha256"] != was[name]["sha256"]
     _, parts, data = opened(system, version)
     assert "LedOutputMirror" in {node["type"] for node in parts["graph"]["nodes"]}
-    assert system.ask("POST", f"{version}/simulate").status_code == 200
+    assert system.request("POST", f"{version}/simulate").status_code == 200
     assert opened(system, version)[2] == data
 
 
 def test_a_graph_can_be_tried_without_saving_it(system: System, version: str) -> None:
-    """The figures and the picture of a graph of one colour, and nothing changes."""
+    """The response has the figures and the picture of the given graph, and nothing is changed."""
     before = artefacts(system, version)
     plain = {
         "name": "plain",
@@ -174,7 +174,7 @@ def test_a_graph_can_be_tried_without_saving_it(system: System, version: str) ->
             {"id": "strip", "type": "LedOutput", "inputs": {"color": "fill"}},
         ],
     }
-    done = system.ask("POST", f"{version}/simulate", json={"graph": plain})
+    done = system.request("POST", f"{version}/simulate", json={"graph": plain})
     assert done.status_code == 200, done.text
     assert (done.json()["saved"], done.json()["executor_scale"]["nodes_before"]) == (False, 4)
     pictures = [a["url"] for a in done.json()["artefacts"] if a["name"] == "preview.png"]
@@ -184,7 +184,7 @@ def test_a_graph_can_be_tried_without_saving_it(system: System, version: str) ->
 
 
 def test_a_silent_song_has_a_valid_show(system: System) -> None:
-    """No beat, no drop: still every artefact, and a bundle that gives its map back."""
+    """Without beats or drops it still has every artefact, and a bundle with the right map."""
     version = analysed(system, songs.silence(seconds=5.0), "silence-show.wav")
     found = artefacts(system, version)
     assert set(found) - present(found) == {"graph.analysis.beat_override.json"}
@@ -199,7 +199,7 @@ def test_a_silent_song_has_a_valid_show(system: System) -> None:
 
 
 def test_the_command_line_simulates_and_draws(system: System, version: str, tmp_path: Path) -> None:
-    """`k1 simulate` writes a page that needs nothing from elsewhere, `k1 graph` a picture."""
+    """`k1 simulate` writes a page without external resources, `k1 graph` a picture."""
     track = version.split("/")[2]
     page, picture, graph = tmp_path / "show.html", tmp_path / "graph.png", tmp_path / "graph.json"
     done = json.loads(system.cli("simulate", track, "--html", str(page), "--json").stdout)
@@ -219,7 +219,7 @@ def test_the_command_line_simulates_and_draws(system: System, version: str, tmp_
 
 
 def test_the_signing_key_is_private(system: System) -> None:
-    """Only its owner may read it, and only the service that signs is told where it is."""
+    """Only its owner may read it, and only the service that signs has its path."""
     [key] = (system.home / "keys").iterdir()
     assert key.stat().st_mode & 0o077 == 0
     assert "K1_SIGNING_KEYS" not in system.stack.environment

@@ -1,4 +1,4 @@
-"""Files that nobody should send: each a clear error or a map with honest warnings; the worker lives."""
+"""Damaged and unusual files: each gives a clear error or a map with true warnings, and the worker survives."""
 
 import numpy as np
 import pytest
@@ -22,10 +22,12 @@ NOISE = np.random.default_rng(7).standard_normal(8 * songs.RATE).astype(np.float
         ("huge.wav", songs.song(2) + bytes(51_000_000), 413, "too_large"),
     ],
 )
-def test_what_is_no_song_is_refused(system: System, name, data, status, code) -> None:
-    """With a stable code, a sentence that says what to do, and nothing accepted."""
+def test_a_file_that_is_not_a_song_is_refused(
+    system: System, name: str, data: bytes, status: int, code: str | None
+) -> None:
+    """It gets a stable code and a sentence that says what to do, and no track is created."""
     before = system.get("/tracks?limit=1")["total"]
-    answer = system.uploaded(data, name)
+    answer = system.upload_with_retry(data, name)
     problem = answer.json()
     assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (
         status,
@@ -49,11 +51,13 @@ def test_what_is_no_song_is_refused(system: System, name, data, status, code) ->
         ("noise.wav", songs.wav(NOISE), None),
     ],
 )
-def test_odd_audio_gets_a_map_with_honest_warnings(system: System, name, data, warning) -> None:
-    """It is analysed; what cannot be trusted is said."""
-    answer = system.uploaded(data, name)
+def test_unusual_audio_gets_a_map_with_true_warnings(
+    system: System, name: str, data: bytes, warning: str | None
+) -> None:
+    """It is analysed; warnings name what is uncertain."""
+    answer = system.upload_with_retry(data, name)
     assert answer.status_code == 202, answer.text
-    job = system.await_end(answer.json()["job_id"])
+    job = system.wait_for_job(answer.json()["job_id"])
     assert job["status"] == "completed", job
     detail = system.track(answer.json()["track_id"])
     codes = [notice["code"] for notice in detail["versions"][0]["warnings"]]
@@ -64,10 +68,10 @@ def test_odd_audio_gets_a_map_with_honest_warnings(system: System, name, data, w
 
 
 def test_a_one_sample_song_ends_clearly(system: System) -> None:
-    """Refused, or failed with a code: never a map out of nothing, never a worker lost."""
-    answer = system.uploaded(songs.wav(np.array([0.5], np.float32)), "one.wav")
+    """It is refused, or fails with a code: there is no invented map, and no worker is lost."""
+    answer = system.upload_with_retry(songs.wav(np.array([0.5], np.float32)), "one.wav")
     if answer.status_code == 202:
-        job = system.await_end(answer.json()["job_id"])
+        job = system.wait_for_job(answer.json()["job_id"])
         assert job["status"] == "failed"
         assert job["error"]["code"]
     else:
@@ -83,38 +87,40 @@ def test_a_one_sample_song_ends_clearly(system: System) -> None:
     ],
 )
 def test_names_are_kept_but_never_paths(system: System, name: str, kept: str) -> None:
-    """An emoji is a name; a path is not."""
-    answer = system.uploaded(songs.song(sum(map(ord, name))), name)
+    """An emoji is kept; directories are removed."""
+    answer = system.upload_with_retry(songs.song(sum(map(ord, name))), name)
     assert answer.status_code == 202, answer.text
-    system.await_end(answer.json()["job_id"])
+    system.wait_for_job(answer.json()["job_id"])
     assert system.track(answer.json()["track_id"])["track"]["filename"] == kept
 
 
 def test_a_damaged_song_is_not_ready(system: System) -> None:
-    """However well the trackers agree: its status is `warning`, which the deployment gate asks about."""
+    """However well the trackers agree, its status is `warning`, which the deployment gate checks."""
     data = bytearray(songs.mp3(18, seconds=20))
     third = len(data) // 3
     data[third : 2 * third] = np.random.default_rng(5).bytes(third)
-    answer = system.uploaded(bytes(data), "damaged.mp3")
-    assert system.await_end(answer.json()["job_id"])["status"] == "completed"
+    answer = system.upload_with_retry(bytes(data), "damaged.mp3")
+    assert system.wait_for_job(answer.json()["job_id"])["status"] == "completed"
     detail = system.track(answer.json()["track_id"])
     assert detail["track"]["status"] == "warning"
     assert "damaged" in [notice["code"] for notice in detail["versions"][0]["warnings"]]
 
 
-def test_after_all_that_a_song_is_analysed(system: System) -> None:
-    """The worker still works."""
-    accepted = system.uploaded(songs.song(20)).json()
-    assert system.await_end(accepted["job_id"])["status"] == "completed"
+def test_a_song_is_analysed_after_damaged_files(system: System) -> None:
+    """The worker still runs."""
+    accepted = system.upload_with_retry(songs.song(20)).json()
+    assert system.wait_for_job(accepted["job_id"])["status"] == "completed"
 
 
 def test_the_same_audio_under_another_tag_is_the_same_recording(system: System) -> None:
-    """A second track, because its bytes differ; its detail names the first one, and the other way round."""
+    """It is a second track, because its bytes differ; each track names the other."""
     music = songs.mp3(91)
     tagged = b"ID3\x03\0\0\0\0\x04\0" + bytes(512) + music
-    accepted = [system.uploaded(data, name).json() for data, name in ((music, "a.mp3"), (tagged, "b.mp3"))]
+    accepted = [
+        system.upload_with_retry(data, name).json() for data, name in ((music, "a.mp3"), (tagged, "b.mp3"))
+    ]
     for each in accepted:
-        assert system.await_end(each["job_id"])["status"] == "completed"
+        assert system.wait_for_job(each["job_id"])["status"] == "completed"
     first, second = (each["track_id"] for each in accepted)
     assert system.track(second)["same_recording_as"] == [first]
     assert system.track(first)["same_recording_as"] == [second]

@@ -1,4 +1,4 @@
-"""What happens to messages that fail, on a real broker."""
+"""Failing messages become dead letters, on a real broker."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,14 +8,13 @@ from datetime import timedelta
 import pytest
 from faststream.nats import NatsMessage
 from nats.js import JetStreamContext
-from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry, generate_latest
 
 from k1_contracts import streams, subjects
 from k1_contracts.durables import Durable
 from k1_contracts.ids import new_id
 from k1_platform.errors import PermanentError, TransientError
-from k1_platform.nats.client import Bus, connect, make_broker
+from k1_platform.nats.client import Bus
 from k1_platform.nats.consumers import consume
 from k1_platform.nats.dead_letters import middleware
 from k1_platform.nats.dead_letters.message import HEADER_PREFIX, Failure, publish_dead_letter
@@ -30,21 +29,22 @@ from k1_platform.nats.dead_letters.queue import (
 )
 from k1_platform.nats.dead_letters.relay import subscribe_dead_letter_relay
 from k1_platform.nats.provision import consumer_config
-from k1_platform.settings import NatsSettings
+from tests.support.bus import connected_bus
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
 async def bus(provisioned: object) -> AsyncIterator[Bus]:
-    broker = make_broker(
-        NatsSettings(), service="test", registry=CollectorRegistry(), tracer_provider=TracerProvider()
-    )
-    yield await connect(broker)
-    await broker.stop()
+    """Connect the platform's bus; a test starts its broker."""
+    async with connected_bus() as bus:
+        yield bus
 
 
 @pytest.fixture
-async def durable(jetstream: JetStreamContext, unique: str, monkeypatch) -> AsyncIterator[Durable]:
-    """A durable of its own on EVENTS, with its own redrive subject through the catalogue's."""
+async def durable(
+    jetstream: JetStreamContext, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Durable]:
+    """Create a durable on EVENTS for one test; delete it at the end."""
     made = Durable(
         streams.EVENTS, f"t-{unique}", (f"track.t{unique}",), ack_wait=timedelta(minutes=5), max_deliver=3
     )
@@ -54,31 +54,34 @@ async def durable(jetstream: JetStreamContext, unique: str, monkeypatch) -> Asyn
     await jetstream.delete_consumer(made.stream, made.name)
 
 
-Function = Callable[[NatsMessage], Awaitable[None]]
+Handler = Callable[[NatsMessage], Awaitable[None]]
 
 
-async def _consume_one(bus: Bus, durable: Durable, function: Function, body: bytes) -> None:
-    consume(bus.broker, durable, function, workers=2)
+async def _consume_one(bus: Bus, durable: Durable, handler: Handler, body: bytes) -> None:
+    consume(bus.broker, durable, handler, workers=2)
     await bus.broker.start()
     headers = {"ce-id": "evt_1", "Nats-Msg-Id": new_id("evt")}
     await bus.jetstream.publish(durable.filters[0], body, headers=headers, timeout=60)
 
 
 async def _letter_of(jetstream: JetStreamContext, durable: str) -> DeadLetter:
-    async with asyncio.timeout(120):
-        while True:
-            for letter in await list_dead_letters(jetstream):
-                if letter.durable == durable:
-                    return letter
-            await asyncio.sleep(0.02)
+    """Wait for a dead letter of a durable."""
+
+    async def letter() -> DeadLetter | None:
+        letters = await list_dead_letters(jetstream)
+        return next((letter for letter in letters if letter.durable == durable), None)
+
+    return await eventually(letter, f"a dead letter of {durable}")
 
 
-async def test_a_hopeless_message_is_buried_at_once(bus: Bus, durable: Durable, jetstream) -> None:
-    """A permanent error: one try, then a dead letter with the bytes, the headers and the reason."""
-    tries: list[bytes] = []
+async def test_a_permanent_error_makes_a_dead_letter_at_once(
+    bus: Bus, durable: Durable, jetstream: JetStreamContext
+) -> None:
+    """After one attempt there is a dead letter with the bytes, the headers and the reason."""
+    attempts: list[bytes] = []
 
     async def fail(message: NatsMessage) -> None:
-        tries.append(message.body)
+        attempts.append(message.body)
         raise PermanentError("bad_song", "line one\nline two")
 
     await _consume_one(bus, durable, fail, b'{"a": 1}')
@@ -89,11 +92,13 @@ async def test_a_hopeless_message_is_buried_at_once(bus: Bus, durable: Durable, 
         durable.filters[0],
         "evt_1",
     )
-    assert tries == [b'{"a": 1}']
+    assert attempts == [b'{"a": 1}']
 
 
-async def test_no_text_keeps_a_message_from_being_buried(bus: Bus, durable: Durable, jetstream) -> None:
-    """A reason with a name that is not UTF-8, a header that our client could not send: readable, in the stream."""
+async def test_no_text_prevents_a_dead_letter(
+    bus: Bus, durable: Durable, jetstream: JetStreamContext
+) -> None:
+    """A reason that is not UTF-8 and a header that our client could not send are stored in readable form."""
 
     async def fail(_: NatsMessage) -> None:
         raise PermanentError("bad_song", "caf\udce9 \x1b[31m [/x] été")
@@ -109,29 +114,33 @@ async def test_no_text_keeps_a_message_from_being_buried(bus: Bus, durable: Dura
     assert (letter.headers["ce-id"], letter.headers["author"]) == ("evt_1", "José")
 
 
-async def test_a_failing_dependency_is_tried_to_the_end(bus: Bus, durable: Durable, jetstream) -> None:
-    """A transient error: as many tries as the durable allows, then a dead letter."""
-    tries = 0
+async def test_a_transient_error_is_retried_to_the_limit(
+    bus: Bus, durable: Durable, jetstream: JetStreamContext
+) -> None:
+    """After as many attempts as the durable allows there is a dead letter."""
+    attempts = 0
 
     async def fail(_: NatsMessage) -> None:
-        nonlocal tries
-        tries += 1
+        nonlocal attempts
+        attempts += 1
         raise TransientError("the database is away")
 
     await _consume_one(bus, durable, fail, b"{}")
     letter = await _letter_of(jetstream, durable.name)
-    assert (letter.code, letter.attempts, tries) == ("dependency_failed", 3, 3)
+    assert (letter.code, letter.attempts, attempts) == ("dependency_failed", 3, 3)
 
 
-async def test_a_passing_failure_leaves_no_letter(bus: Bus, durable: Durable, jetstream) -> None:
-    """A message that succeeds at its second try is done."""
-    tries = 0
+async def test_a_retry_that_succeeds_leaves_no_dead_letter(
+    bus: Bus, durable: Durable, jetstream: JetStreamContext
+) -> None:
+    """A message that succeeds at its second attempt is done."""
+    attempts = 0
     done = asyncio.Event()
 
     async def fail_once(_: NatsMessage) -> None:
-        nonlocal tries
-        tries += 1
-        if tries == 1:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
             raise TransientError("once")
         done.set()
 
@@ -140,10 +149,10 @@ async def test_a_passing_failure_leaves_no_letter(bus: Bus, durable: Durable, je
     assert not [letter for letter in await list_dead_letters(jetstream) if letter.durable == durable.name]
 
 
-async def test_the_brokers_own_verdict_is_relayed(
+async def test_the_delivery_limit_of_the_broker_makes_a_dead_letter(
     bus: Bus, durable: Durable, jetstream: JetStreamContext
 ) -> None:
-    """A message whose consumer died at every try lands on the dead-letter stream, with its headers as they were."""
+    """A message whose consumer died at every attempt becomes a dead letter, with its headers unchanged."""
     quick = replace(durable, name=f"{durable.name}-x", ack_wait=timedelta(seconds=0.2), max_deliver=1)
     await jetstream.add_consumer(quick.stream, consumer_config(quick))
     await jetstream.publish(
@@ -169,7 +178,7 @@ async def test_the_brokers_own_verdict_is_relayed(
 async def test_redriving_reaches_only_the_durable_that_failed(
     jetstream: JetStreamContext, stream: str, durable: str, subject: str
 ) -> None:
-    """A dead letter comes back on its durable's own redrive subject, and is gone; also where nothing is confirmed."""
+    """A dead letter is published on the redrive subject of its durable, and deleted; also where nothing is confirmed."""
     # Other tests of this process may have left letters of the durable.
     await jetstream.purge_stream(streams.DEAD_LETTERS)
     failure = Failure("bad", "why", permanent=True, attempts_allowed=1)
@@ -184,6 +193,7 @@ async def test_redriving_reaches_only_the_durable_that_failed(
     letter = await _letter_of(jetstream, durable)
     await redrive_dead_letter(jetstream, letter.number)
     again = await jetstream.get_last_msg(stream, f"redrive.{durable}.{subject}")
+    assert again.headers
     assert (again.data, again.headers["ce-id"]) == (b"{}", "evt_3")
     assert not [name for name in again.headers if name.startswith(HEADER_PREFIX)]
     with pytest.raises(DeadLetterNotFoundError, match="k1 dlq list"):
@@ -192,7 +202,7 @@ async def test_redriving_reaches_only_the_durable_that_failed(
 
 
 async def test_purging_empties_the_stream(jetstream: JetStreamContext) -> None:
-    """Purge tells how many went."""
+    """A purge returns how many dead letters it has deleted."""
     failure = Failure("bad", "why", permanent=True, attempts_allowed=1)
     for sequence in (100, 101):
         await publish_dead_letter(
@@ -209,14 +219,12 @@ async def test_purging_empties_the_stream(jetstream: JetStreamContext) -> None:
 
 
 async def test_metrics_name_no_ids(provisioned: object) -> None:
-    """Subjects with ids become one series."""
+    """All subjects that differ only in ids are one series."""
     registry = CollectorRegistry()
-    broker = make_broker(NatsSettings(), service="test", registry=registry, tracer_provider=TracerProvider())
-    await connect(broker)
-    for _ in range(5):
-        await broker.publish(b"{}", subjects.live_job(new_id("job")))
-    await broker.publish(b"{}", "telemetry.k1-left")
-    await broker.stop()
+    async with connected_bus(registry=registry) as bus:
+        for _ in range(5):
+            await bus.broker.publish(b"{}", subjects.live_job(new_id("job")))
+        await bus.broker.publish(b"{}", "telemetry.k1-left")
     text = generate_latest(registry).decode()
     assert 'destination="live.job.*"' in text
     assert 'destination="telemetry.*"' in text

@@ -1,7 +1,6 @@
-"""Devices on a network: another address than loopback, with TLS, and a CA that provisioning installs."""
+"""Devices on a network: another address than loopback, with TLS and a CA that provisioning installs."""
 
 import asyncio
-import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator, Generator, Iterator
@@ -10,7 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import nats
 import pytest
 from nats.aio.client import Client
 from pydantic import SecretStr
@@ -25,7 +23,6 @@ from k1_contracts.messages.devices import DevicesAdded
 from k1_platform.auth.device_credentials import load_device_keys, mint
 from k1_platform.auth.jwt import KeyKind, KeyPair
 from k1_platform.auth.tls import client_context
-from k1_platform.nats.connection import connect_options
 from k1_platform.nats.provision import provision_bus
 from k1_platform.settings import NatsSettings, ObjectStoreSettings
 from k1_platform.storage.objects import ObjectStore
@@ -38,6 +35,8 @@ from k1_simulator.links.nats_link import nats_link
 from simulator.tests.commander import PATIENCE_S, Commander
 from simulator.tests.conftest import stage_fields
 from simulator.tests.shows import KEY, bundle, jwk_set
+from tests.support.bus import connected_client
+from tests.support.processes import running_process
 
 ADDRESS = "127.0.0.2"
 DEVICES: dict[str, Transport] = {"over-nats": "nats", "over-mqtt": "mqtt"}
@@ -47,14 +46,14 @@ NO_TELEMETRY = BehaviourConfig(telemetry=False, reconnect_s=0.05)
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
-    """Servers that listen on another address than 127.0.0.1, with the certificate that the first start makes."""
+    """Run servers on another address than 127.0.0.1, with the certificate that the first start makes."""
     home = tmp_path_factory.mktemp("listening") / "home"
     with EmbeddedStack(home, ListenOptions(ADDRESS).network(home)) as running:
         yield running
 
 
 def added(stack: EmbeddedStack) -> DevicesAdded:
-    """What deploy answers when devices are added."""
+    """Return what deploy responds when devices are added."""
     keys, now = load_device_keys(stack.urls.nats_deploy_keys), int(time.time())
     return DevicesAdded(
         credentials=[
@@ -67,30 +66,33 @@ def added(stack: EmbeddedStack) -> DevicesAdded:
 
 
 def servers_of(stack: EmbeddedStack, ca: Path | None) -> Servers:
-    told = stack.device_servers
-    return Servers(NatsSettings(url=told.nats_url or "", creds=None, ca=ca), told.mqtt_url)
+    servers = stack.device_servers
+    return Servers(NatsSettings(url=servers.nats_url or "", creds=None, ca=ca), servers.mqtt_url)
 
 
 def object_store(stack: EmbeddedStack) -> ObjectStore:
     urls = stack.urls
-    keys = {"access_key": SecretStr(urls.s3_access_key), "secret_key": SecretStr(urls.s3_secret_key)}
-    return ObjectStore(ObjectStoreSettings(url=urls.s3_url, public_url=None, ca=urls.ca, **keys))
+    settings = ObjectStoreSettings(
+        url=urls.s3_url,
+        public_url=None,
+        ca=urls.ca,
+        access_key=SecretStr(urls.s3_access_key),
+        secret_key=SecretStr(urls.s3_secret_key),
+    )
+    return ObjectStore(settings)
 
 
 @asynccontextmanager
 async def connected(stack: EmbeddedStack) -> AsyncGenerator[Client]:
-    """A connection of the services to a bus that is provisioned."""
-    client = await nats.connect(**connect_options(NatsSettings.of(stack.urls.environment())))
-    await provision_bus(client.jetstream(timeout=60))
-    try:
+    """Connect to the broker as a service, and provision it."""
+    async with connected_client(NatsSettings.of(stack.urls.environment())) as client:
+        await provision_bus(client.jetstream(timeout=60))
         yield client
-    finally:
-        await client.close()
 
 
 @asynccontextmanager
 async def bundle_to_stage(stack: EmbeddedStack) -> AsyncGenerator[dict[str, Any]]:
-    """The fields of a command that stages bundle 1, which is in the store."""
+    """Store bundle 1 and return the fields of the command that stages it."""
     objects = object_store(stack)
     await objects.ensure_bucket()
     await objects.put_bytes("bundles/1.k1b", bundle(1).data, "application/octet-stream")
@@ -104,12 +106,12 @@ async def stage_on_all(client: Client, stage: dict[str, Any]) -> None:
     commander = Commander(client)
     await commander.start()
     for name in DEVICES:
-        answer = await commander.call(name, "stage", f"stage-{name}", **stage)
-        assert (answer.status, answer.code) == ("done", None), answer
+        reply = await commander.call(name, "stage", f"stage-{name}", **stage)
+        assert (reply.status, reply.code) == ("done", None), reply
 
 
 async def test_devices_get_a_bundle_over_tls(stack: EmbeddedStack, tmp_path: Path) -> None:
-    """Over NATS and over MQTT: connected, commanded, and the bundle fetched from its signed URL, all with the CA."""
+    """With the CA they connect over NATS and MQTT, execute commands, and download the bundle from its signed URL."""
     servers = servers_of(stack, stack.network.ca)
     fleet = Fleet(provisioned(added(stack)), servers=servers, folder=tmp_path, behaviour=NO_TELEMETRY)
     async with connected(stack) as client, bundle_to_stage(stack) as stage, fleet:
@@ -118,40 +120,33 @@ async def test_devices_get_a_bundle_over_tls(stack: EmbeddedStack, tmp_path: Pat
 
 
 @contextmanager
-def devices_of_the_documents(stack: EmbeddedStack, folder: Path) -> Generator[None]:
-    """One process a transport, from the files that `devices add` writes."""
+def documented_devices(stack: EmbeddedStack, folder: Path) -> Generator[None]:
+    """Run the documented device once per transport, with the files that `devices add` writes."""
     with ExitStack() as processes:
         for file in write_credentials(added(stack), folder):
             (state := folder / file.name.split(".")[0]).mkdir()
             command = [sys.executable, DEVICE_DOCUMENT, file, state]
-            processes.callback(end, subprocess.Popen([*map(str, command)]))
+            processes.enter_context(running_process(command))
         yield
 
 
-async def test_the_device_of_the_documents_gets_a_bundle_over_tls(
-    stack: EmbeddedStack, tmp_path: Path
-) -> None:
-    """It takes addresses and CA from the files of `devices add` alone, over NATS and over MQTT."""
+async def test_the_documented_device_gets_a_bundle_over_tls(stack: EmbeddedStack, tmp_path: Path) -> None:
+    """It reads addresses and CA only from the files of `devices add`, over NATS and over MQTT."""
     async with connected(stack) as client, bundle_to_stage(stack) as stage:
         hellos = await client.subscribe(subjects.DEVICE_HELLOS)
         await client.flush()
-        with devices_of_the_documents(stack, tmp_path):
-            said = {(await hellos.next_msg(PATIENCE_S)).subject for _ in DEVICES}
-            assert said == {subjects.device(name, "hello") for name in DEVICES}
+        with documented_devices(stack, tmp_path):
+            subjects_seen = {(await hellos.next_msg(PATIENCE_S)).subject for _ in DEVICES}
+            assert subjects_seen == {subjects.device(name, "hello") for name in DEVICES}
             await stage_on_all(client, stage)
             for name in DEVICES:
                 assert (tmp_path / name / stage["bundle_sha256"]).read_bytes() == bundle(1).data
 
 
-def end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    process.wait()
+async def test_a_device_without_the_ca_does_not_connect(stack: EmbeddedStack) -> None:
+    """A device that only trusts the CAs of its system refuses the servers, with a clear error."""
 
-
-async def test_a_device_without_the_ca_stays_out(stack: EmbeddedStack) -> None:
-    """A device that trusts the CAs of its system alone refuses the servers, and says why."""
-
-    async def heard(*_: object) -> None:
+    async def receive(*_: object) -> None:
         """No command comes."""
 
     servers, (over_nats, over_mqtt) = servers_of(stack, None), added(stack).credentials
@@ -160,13 +155,13 @@ async def test_a_device_without_the_ca_stays_out(stack: EmbeddedStack) -> None:
         mqtt_link(over_mqtt.device_id, servers.mqtt_url or "", over_mqtt, client_context(None)),
     ):
         with pytest.raises(LinkError, match="certificate verify failed"):
-            await link(heard)
+            await link(receive)
 
 
 def test_the_simulator_runs_from_credential_files_alone(
     stack: EmbeddedStack, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What `devices add` writes says where the servers are and whom to trust, for both transports."""
+    """The files of `devices add` have the addresses and the trusted CA of both transports."""
     write_credentials(added(stack), tmp_path)
     online: list[str] = []
 
@@ -182,7 +177,7 @@ def test_the_simulator_runs_from_credential_files_alone(
 
 
 def test_databases_stay_on_loopback(stack: EmbeddedStack) -> None:
-    """PostgreSQL and MongoDB cannot be reached by the address that is listened on."""
+    """PostgreSQL and MongoDB cannot be reached on the network address."""
     urls = stack.urls
     assert "@127.0.0.1:" in urls.postgres_dsn
     assert stack.server("mongo").port is None

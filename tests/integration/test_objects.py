@@ -20,7 +20,7 @@ async def _chunks(data: bytes, size: int = 300_000) -> AsyncIterator[bytes]:
 
 @pytest.mark.parametrize("size", [0, 1, 5 * 1024 * 1024, 12_345_678])
 async def test_a_stream_of_unknown_length_arrives_whole(objects: ObjectStore, unique: str, size: int) -> None:
-    """Empty, tiny, exactly a part, and several parts."""
+    """Empty, small, exactly one part, and several parts."""
     data = os.urandom(size)
     await objects.put_stream(f"t/{unique}.bin", _chunks(data), "application/octet-stream")
     assert sha256(await objects.get_bytes(f"t/{unique}.bin")).digest() == sha256(data).digest()
@@ -29,7 +29,7 @@ async def test_a_stream_of_unknown_length_arrives_whole(objects: ObjectStore, un
 
 @pytest.mark.parametrize("after", [0, 7_000_000])
 async def test_a_stream_that_breaks_leaves_nothing(objects: ObjectStore, unique: str, after: int) -> None:
-    """The stream's own error comes out, and no object appears under the key."""
+    """The error of the stream is raised, and no object is stored under the key."""
 
     async def breaking() -> AsyncIterator[bytes]:
         for _ in range(after // 1_000_000):
@@ -41,19 +41,19 @@ async def test_a_stream_that_breaks_leaves_nothing(objects: ObjectStore, unique:
     assert not await objects.exists(f"t/{unique}.bin")
 
 
-async def test_a_missing_object_is_told_apart_from_a_failing_store(objects: ObjectStore, unique: str) -> None:
-    """Nothing under the key is an answer; no store at all is a failure worth another try."""
+async def test_a_missing_object_differs_from_a_failing_store(objects: ObjectStore, unique: str) -> None:
+    """A missing key is a definite result; a store that cannot be reached is a transient error."""
     with pytest.raises(ObjectNotFoundError):
         await objects.get_bytes(f"t/{unique}")
     await objects.delete(f"t/{unique}")
-    nowhere = ObjectStore(ObjectStoreSettings(url="http://127.0.0.1:9"))
+    unreachable = ObjectStore(ObjectStoreSettings(url="http://127.0.0.1:9"))
     with pytest.raises(TransientError):
-        await nowhere.get_bytes("t/x")
-    nowhere.close()
+        await unreachable.get_bytes("t/x")
+    unreachable.close()
 
 
 async def test_a_signed_url_works_without_credentials(objects: ObjectStore, unique: str) -> None:
-    """Whoever has the URL can read the object, and nothing else."""
+    """A client with the URL can read the object, and nothing else."""
     await objects.put_bytes(f"t/{unique}.json", b'{"a":1}', "application/json")
     url = objects.signed_url(f"t/{unique}.json", expires=timedelta(minutes=10))
     async with httpx.AsyncClient(timeout=60) as http:
@@ -62,7 +62,7 @@ async def test_a_signed_url_works_without_credentials(objects: ObjectStore, uniq
 
 
 async def test_a_range_of_an_object(objects: ObjectStore, unique: str) -> None:
-    """A part from the middle, the rest from an offset on, and what is left at the end."""
+    """A range from the middle, the rest from an offset, and a range that is cut at the end."""
     await objects.put_bytes(f"t/{unique}.bin", bytes(range(100)), "application/octet-stream")
     assert await objects.get_range(f"t/{unique}.bin", 10, 5) == bytes(range(10, 15))
     assert await objects.get_range(f"t/{unique}.bin", 90, 0) == bytes(range(90, 100))

@@ -1,32 +1,36 @@
-"""Outbox and inbox, on real PostgreSQL and NATS."""
+"""The outbox and the inbox, on real PostgreSQL and NATS."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import pytest
 from nats.js import JetStreamContext
-from opentelemetry.sdk.trace import TracerProvider
-from prometheus_client import CollectorRegistry
 
+from k1_contracts.envelope import Envelope
 from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import AnalysisCancelled
 from k1_contracts.streams import EVENTS
-from k1_platform.nats.client import connect, make_broker, make_event
+from k1_platform.nats.client import make_event
 from k1_platform.postgres.inbox import mark_handled
 from k1_platform.postgres.outbox import OutboxRelay, enqueue
 from k1_platform.postgres.pool import Pool, open_pool
-from k1_platform.settings import NatsSettings, PostgresSettings
+from k1_platform.settings import PostgresSettings
+from tests.support.bus import connected_bus
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
 async def pool(provisioned: object) -> AsyncIterator[Pool]:
-    pool = await open_pool(PostgresSettings(), "test")
-    yield pool
-    await pool.close()
+    """Connect to the database of the test servers."""
+    async with await open_pool(PostgresSettings(), "test") as pool:
+        yield pool
 
 
 @pytest.fixture
 async def schema(pool: Pool, unique: str) -> AsyncIterator[str]:
+    """Create a schema with an outbox and an inbox; return its name."""
     name = f"t{unique}"
     await pool.execute(
         f"""CREATE SCHEMA {name};
@@ -40,9 +44,7 @@ async def schema(pool: Pool, unique: str) -> AsyncIterator[str]:
     await pool.execute(f"DROP SCHEMA {name} CASCADE")
 
 
-def _event(number: int, unique: str):
-    from datetime import UTC, datetime
-
+def _event(number: int, unique: str) -> tuple[Envelope, bytes]:
     body = AnalysisCancelled(
         job_id=new_id("job"), track_id=new_id("trk"), version=number, cancelled_at=datetime.now(UTC)
     )
@@ -50,28 +52,44 @@ def _event(number: int, unique: str):
 
 
 async def _stored(jetstream: JetStreamContext, subject: str, count: int) -> list[bytes]:
-    async with asyncio.timeout(120):
-        while True:
-            state = (await jetstream.stream_info(EVENTS, subjects_filter=subject)).state
-            if (state.subjects or {}).get(subject, 0) >= count:
-                break
-            await asyncio.sleep(0.01)
+    """Wait for messages on a subject; return the bodies of the first."""
+
+    async def all_stored() -> bool:
+        state = (await jetstream.stream_info(EVENTS, subjects_filter=subject)).state
+        return (state.subjects or {}).get(subject, 0) >= count
+
+    await eventually(all_stored, f"{count} messages on {subject}", interval_s=0.01)
     subscription = await jetstream.subscribe(subject, ordered_consumer=True)
     return [(await subscription.next_msg(timeout=60)).data for _ in range(count)]
 
 
-async def test_what_is_committed_is_published_in_order_and_once(
+@asynccontextmanager
+async def running_relays(pool: Pool, schema: str, count: int) -> AsyncGenerator[None]:
+    """Run relays of the outbox until the block ends."""
+    async with connected_bus() as bus:
+        relays = [asyncio.create_task(OutboxRelay(pool, bus.broker, schema).run()) for _ in range(count)]
+        try:
+            yield
+        finally:
+            for relay in relays:
+                relay.cancel()
+            await asyncio.gather(*relays, return_exceptions=True)
+
+
+async def wait_for_empty_outbox(pool: Pool, schema: str) -> None:
+    async def empty() -> bool:
+        return await pool.fetchval(f"SELECT count(*) FROM {schema}.outbox") == 0
+
+    await eventually(empty, "the outbox is empty", interval_s=0.01)
+
+
+async def test_committed_events_are_published_in_order_and_once(
     pool: Pool, schema: str, jetstream: JetStreamContext, unique: str
 ) -> None:
-    """Two relays, 1,200 events: each is on the stream once, in the order of the commits; a rollback sends none."""
+    """Two relays publish each of 1,200 events once, in the order of the commits; a rollback publishes none."""
     subject = f"track.t{unique}"
     events = [_event(number, unique) for number in range(1, 1201)]
-    broker = make_broker(
-        NatsSettings(), service="test", registry=CollectorRegistry(), tracer_provider=TracerProvider()
-    )
-    await connect(broker)
-    relays = [asyncio.create_task(OutboxRelay(pool, broker, schema).run()) for _ in range(2)]
-    async with pool.acquire() as connection:
+    async with running_relays(pool, schema, 2), pool.acquire() as connection:
         for start in range(0, len(events), 100):
             async with connection.transaction():
                 for envelope, body in events[start : start + 100]:
@@ -80,42 +98,27 @@ async def test_what_is_committed_is_published_in_order_and_once(
             async with connection.transaction():
                 await enqueue(connection, schema, *_event(9999, unique), subject=subject, stream=EVENTS)
                 raise ZeroDivisionError
-    assert await _stored(jetstream, subject, len(events)) == [body for _, body in events]
-    async with asyncio.timeout(120):
-        while await pool.fetchval(f"SELECT count(*) FROM {schema}.outbox"):
-            await asyncio.sleep(0.01)
-    for relay in relays:
-        relay.cancel()
-    await asyncio.gather(*relays, return_exceptions=True)
-    await broker.stop()
+        assert await _stored(jetstream, subject, len(events)) == [body for _, body in events]
+        await wait_for_empty_outbox(pool, schema)
 
 
 async def test_a_relay_that_died_between_publish_and_delete_repeats_without_harm(
     pool: Pool, schema: str, jetstream: JetStreamContext, unique: str
 ) -> None:
-    """The same row published twice is one message: the stream knows its id."""
+    """A row that is published twice is one message, because the stream deduplicates by its id."""
     envelope, body = _event(1, unique)
     subject = f"track.t{unique}"
     await jetstream.publish(subject, body, headers=envelope.headers(), stream=EVENTS)
-    broker = make_broker(
-        NatsSettings(), service="test", registry=CollectorRegistry(), tracer_provider=TracerProvider()
-    )
-    await connect(broker)
     async with pool.acquire() as connection, connection.transaction():
         await enqueue(connection, schema, envelope, body, subject=subject, stream=EVENTS)
-    relay = asyncio.create_task(OutboxRelay(pool, broker, schema).run())
-    async with asyncio.timeout(120):
-        while await pool.fetchval(f"SELECT count(*) FROM {schema}.outbox"):
-            await asyncio.sleep(0.01)
+    async with running_relays(pool, schema, 1):
+        await wait_for_empty_outbox(pool, schema)
     state = (await jetstream.stream_info(EVENTS, subjects_filter=subject)).state
     assert state.subjects == {subject: 1}
-    relay.cancel()
-    await asyncio.gather(relay, return_exceptions=True)
-    await broker.stop()
 
 
 async def test_an_effect_happens_once(pool: Pool, schema: str) -> None:
-    """The second delivery of an event is recognised; a rolled-back first one is not counted."""
+    """A second delivery of an event is detected; a first one that was rolled back does not count."""
     async with pool.acquire() as connection:
         with pytest.raises(ZeroDivisionError):
             async with connection.transaction():

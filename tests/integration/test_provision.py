@@ -11,7 +11,7 @@ from k1_platform.provision import provision
 
 
 async def test_provisioning_again_changes_nothing(jetstream: JetStreamContext) -> None:
-    """It is idempotent, also when several pods run it at once, and every part is there afterwards."""
+    """It is idempotent, also when several pods run it at once, and creates every stream, durable and bucket."""
     await asyncio.gather(*(provision_bus(jetstream) for _ in range(3)))
     await provision()
     for stream in streams.STREAMS:

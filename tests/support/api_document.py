@@ -1,4 +1,4 @@
-"""The committed OpenAPI document as a judge of requests and responses."""
+"""Compares requests and responses with the committed OpenAPI document."""
 
 import json
 import re
@@ -31,14 +31,14 @@ def _is_time(value: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One call of the document; `path` holds the values of its path parameters."""
+    """One operation of the document; `path` has the values of its path parameters."""
 
     item: Json
     path: Mapping[str, str]
 
 
 class ApiDocument:
-    """Names what is wrong with an exchange. Objects are closed: a field that is not described is a fault."""
+    """Finds faults in exchanges. Objects are closed: a field that is not described is a fault."""
 
     def __init__(self, document: Json) -> None:
         self.document = document
@@ -48,7 +48,7 @@ class ApiDocument:
         self._paths = [(re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path)), path) for path in templates]
 
     def find(self, method: str, path: str) -> Operation | None:
-        """Return the call that a method and a decoded path (below BASE_PATH) lead to; HEAD is described by GET."""
+        """Return the operation of a method and a decoded path below BASE_PATH, or None; HEAD is described by GET."""
         for pattern, template in self._paths:
             operations = self.document["paths"][template]
             item = operations.get(method.lower()) or (operations.get("get") if method == "HEAD" else None)
@@ -57,18 +57,18 @@ class ApiDocument:
             if item is not None:
                 return Operation(item, match.groupdict())
             if "{" not in template:
-                return None  # a literal path is never a value of another path's field
+                return None  # a literal path never matches a path with parameters
         return None
 
     def response(self, operation: Operation | None, status: int) -> Json | None:
-        """Return the description of a response; what leads to no call is answered with a problem."""
+        """Return the description of a response; without an operation, that of a problem."""
         if operation is None:
             return self.document["components"]["responses"]["InternalError"]
         found = operation.item["responses"].get(str(status))
         return self._resolved(found) if found is not None else None
 
     def header_faults(self, response: Json, headers: Mapping[str, str]) -> Iterator[str]:
-        """Yield what is wrong with the headers and the content type of a response."""
+        """Yield the faults of the headers and the content type of a response."""
         for name, reference in response.get("headers", {}).items():
             header = self._resolved(reference)
             if name in headers:
@@ -81,21 +81,21 @@ class ApiDocument:
             yield f"the content type is {kind!r}, not {kinds}"
 
     def body_schema(self, response: Json, content_type: str) -> Json | None:
-        """Return the schema of the body; of a stream, that of one event."""
+        """Return the schema of the body; for a stream, that of one event."""
         schema = response.get("content", {}).get(content_type.partition(";")[0], {}).get("schema")
         return schema.get("contentSchema", schema) if schema else None
 
     def request_faults(
         self, operation: Operation, query: Sequence[tuple[str, str]], headers: Mapping[str, str], body: bytes
     ) -> Iterator[str]:
-        """Yield in what a request differs from the document; forms are not looked into."""
+        """Yield the faults of a request; the parts of a form are not checked."""
         yield from self.parameter_faults(operation, query, headers)
         yield from self._request_body_faults(operation, headers, body)
 
     def parameter_faults(
         self, operation: Operation, query: Sequence[tuple[str, str]], headers: Mapping[str, str]
     ) -> Iterator[str]:
-        """Yield in what the parameters of a request differ from the document."""
+        """Yield the faults of the parameters of a request."""
         parameters = operation.item["parameters"]
         known = {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
         names = [name for name, _ in query]
@@ -129,8 +129,8 @@ class ApiDocument:
             else:
                 yield from self.faults(described["content"][kind]["schema"], value, "body")
 
-    def faults(self, schema: Json, value: object, where: str) -> Iterator[str]:
-        """Yield in what a value differs from a schema."""
+    def faults(self, schema: Json, value: Any, where: str) -> Iterator[str]:
+        """Yield the differences between a value and a schema."""
         for error in self._validator(schema).iter_errors(value):
             yield f"{where} {error.json_path}: {error.message[:300]}"
 
@@ -151,9 +151,10 @@ class ApiDocument:
 
 
 def closed(node: Any) -> Any:
-    """Return the schemas with every object that does not say otherwise closed to further fields.
+    """Return the schemas with `additionalProperties: false` in every object that does not set it.
 
-    Patterns end at the end of the text: Python's `$` also matches before a line feed, JSON Schema's does not.
+    `$` at the end of a pattern becomes `\\Z`: that of Python also matches before a line feed, that of JSON Schema does
+    not.
     """
     if isinstance(node, list):
         return [closed(item) for item in node]
@@ -168,7 +169,7 @@ def closed(node: Any) -> Any:
 
 
 def typed(schema: Json, text: str) -> object:
-    """Return the value that a text of a URL or header stands for; one that stands for none stays a text."""
+    """Return the typed value of a text of a URL or header; a text that does not fit its type stays a text."""
     if schema.get("type") == "array":
         return text.split(",")
     if (pattern := _NUMBERS.get(schema.get("type", ""))) and pattern.fullmatch(text):
@@ -180,5 +181,5 @@ def typed(schema: Json, text: str) -> object:
 
 @cache
 def committed() -> ApiDocument:
-    """Return the document as it is committed and served."""
+    """Return the committed document, which the gateway serves."""
     return ApiDocument(json.loads(_COMMITTED.read_text(encoding="utf-8")))

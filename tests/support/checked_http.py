@@ -1,8 +1,8 @@
-"""Holds every exchange between a test and a gateway against the OpenAPI document.
+"""Checks every exchange between a test and a gateway against the OpenAPI document.
 
-httpx's own transports are wrapped for the whole run, so that no test has to ask for it and none can forget it: an
-undocumented status, content type, header or field, a response that breaks its schema, a request that is taken
-although it breaks its schema, and one that is refused as malformed although it fits, fail the test that made it.
+The transports of httpx are wrapped for the whole run, so that no test can forget the check. These fail the test that
+made the request: an undocumented status, content type, header or field, a response that breaks its schema, a request
+that is accepted although it breaks its schema, and one that is refused as malformed although it fits.
 """
 
 import gzip
@@ -18,21 +18,21 @@ from tests.support.api_document import BASE_PATH, EVENT_STREAM, ApiDocument, Ope
 
 MALFORMED: Final = {"invalid_parameter", "invalid_body", "malformed_json", "unsupported_media_type"}
 _RULE: Final = "request"
-"""The name of a fault that is not of one field: a rule over several, which a schema does not tell."""
+"""The name of an error about several fields together, which a schema cannot express."""
 _gateways: set[str] = set()
 
 
 class ApiMismatchError(AssertionError):
-    """What the gateway did is not what its document says."""
+    """The gateway did something that its document does not describe."""
 
 
 def check_gateway(url: str) -> None:
-    """From now on, check what is exchanged with the gateway at this address."""
+    """Check all exchanges with the gateway at this address from now on."""
     _gateways.add(httpx.URL(url).netloc.decode())
 
 
 class Exchange:
-    """One request and its response, checked as the response comes."""
+    """One request and its response, which is checked while it arrives."""
 
     def __init__(self, api: ApiDocument, request: httpx.Request, response: httpx.Response) -> None:
         self._api = api
@@ -46,7 +46,7 @@ class Exchange:
         self._body = b""
 
     def begin(self) -> None:
-        """Check what comes before the body."""
+        """Check the status, the headers and the request."""
         if self._operation is None and self._status in {204, 304} and self._request.method == "OPTIONS":
             self._described = {}
         elif self._operation is None and self._status < 400:
@@ -60,7 +60,7 @@ class Exchange:
             self._fail(f"was accepted although {fault}" for fault in self._request_faults())
 
     def take(self, chunk: bytes) -> None:
-        """Check the events of a stream as they come; keep other bodies."""
+        """Check the events of a stream as they arrive; keep other bodies."""
         self._body += chunk
         while self._is_stream and b"\n\n" in self._body:
             block, _, self._body = self._body.partition(b"\n\n")
@@ -73,13 +73,15 @@ class Exchange:
             return
         body = gzip.decompress(self._body) if self._headers.get("Content-Encoding") == "gzip" else self._body
         if not (self._described or {}).get("content"):
-            self._fail(["has a body, of which the document says nothing"] if body else [])
+            self._fail(["has a body, which the document does not describe"] if body else [])
             return
         value = json.loads(body)
         self._fail(self._body_faults(value))
         if self._status >= 400 and self._operation is not None:
-            told = (self._described or {})["description"]
-            self._fail([] if f"`{value['code']}`" in told else [f"the document has no code {value['code']}"])
+            description = (self._described or {})["description"]
+            self._fail(
+                [] if f"`{value['code']}`" in description else [f"the document has no code {value['code']}"]
+            )
         if self._status >= 400 and self._operation is not None and value["code"] in MALFORMED:
             ruled = any(fault["name"] == _RULE for fault in value.get("errors", []))
             if not ruled and not list(self._request_faults()):
@@ -103,13 +105,13 @@ class Exchange:
         return self._api.request_faults(self._operation, query, self._request.headers, body)
 
     def _fail(self, faults: Any) -> None:
-        if told := list(faults):
+        if found := list(faults):
             call = f"{self._request.method} {self._request.url} -> {self._status}"
-            raise ApiMismatchError(f"{call}: {'; '.join(told[:5])}")
+            raise ApiMismatchError(f"{call}: {'; '.join(found[:5])}")
 
 
 def parse_event(block: bytes) -> dict[str, Any] | None:
-    """Return an event as a client has it; None for what is only a comment."""
+    """Return the event of a block as a client sees it; None if it is only a comment."""
     lines = [line.partition(": ") for line in block.decode().splitlines()]
     event: dict[str, Any] = {name: value for name, _, value in lines if name}
     if "data" not in event:
@@ -150,7 +152,7 @@ def _checked(request: httpx.Request, response: httpx.Response) -> httpx.Response
 
 @pytest.fixture(scope="session", autouse=True)
 def checked_exchanges() -> Iterator[None]:
-    """Wrap httpx's transports."""
+    """Wrap the transports of httpx."""
     plain, plain_async = httpx.HTTPTransport.handle_request, httpx.AsyncHTTPTransport.handle_async_request
 
     def handle(self: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:

@@ -1,7 +1,7 @@
-"""Public generators and parsers of the API's documents: npm's and PyPI's, pinned by hash, in a cache folder.
+"""Installs and runs public generators and parsers of the API's documents, from npm and PyPI, pinned by hash.
 
-They are no part of the development environment, whose pins they contradict. A folder is named by the hash of its
-lock and made once; where a registry cannot be reached the tests that need it are skipped, in CI they fail.
+They conflict with the pins of the development environment, so each lock is installed once into a cache folder that is
+named by its hash. Where no registry can be reached, the tests that need them are skipped; in CI they fail.
 """
 
 import fcntl
@@ -33,7 +33,7 @@ _LIMIT_S: Final = 300
 
 
 def run(*command: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
-    """Run a command and return its output; an AssertionError holds what it said when it fails."""
+    """Run a command and return its output; if it fails, raise an AssertionError with its output."""
     done = subprocess.run(
         command, cwd=cwd, env=env, capture_output=True, text=True, timeout=_LIMIT_S, check=False
     )
@@ -42,7 +42,7 @@ def run(*command: str, cwd: Path | None = None, env: Mapping[str, str] | None = 
 
 
 def installed(lock: Path, install: Callable[[Path], object]) -> Path:
-    """Return the folder with what the lock names; the first who asks installs it, others wait."""
+    """Return the folder with the packages of a lock; the first process installs them, others wait."""
     folder = CACHE / f"{lock.stem}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as guard:
@@ -59,7 +59,7 @@ def installed(lock: Path, install: Callable[[Path], object]) -> Path:
 
 
 def give_up(lock: Path, reason: str) -> NoReturn:
-    """Skip the test where a registry is out of reach; fail it in CI, and wherever a download is not what was pinned."""
+    """Skip the test if no registry can be reached; fail it in CI, and if a download does not match its hash."""
     if os.environ.get("CI") == "true" or any(sign in reason for sign in _WRONG_HASH):
         pytest.fail(f"{lock.name} could not be installed: {reason}")
     pytest.skip(f"{lock.name} could not be installed, is the registry in reach? {reason[-600:]}")
@@ -78,7 +78,7 @@ def node_modules() -> Path:
 
 
 def _client_generator() -> str:
-    """Return the Python of an environment with openapi-python-client."""
+    """Return the path of a Python that has openapi-python-client."""
     lock = LOCKS / "requirements.txt"
 
     def install(folder: Path) -> None:
@@ -100,10 +100,10 @@ def python_client(folder: Path) -> ModuleType:
     config.write_text(json.dumps({"post_hooks": []}))
     output = folder / CLIENT
     options = ("--meta", "none", "--fail-on-warning", "--config", str(config), "--output-path", str(output))
-    told = run(
+    output_text = run(
         _client_generator(), "-m", "openapi_python_client", "generate", "--path", str(OPENAPI), *options
     )
-    assert told.strip() == f"Generating {output}", told
+    assert output_text.strip() == f"Generating {output}", output_text
     spec = importlib.util.spec_from_file_location(
         CLIENT, output / "__init__.py", submodule_search_locations=[str(output)]
     )

@@ -1,8 +1,7 @@
-"""Real servers for tests.
+"""Provides real servers for tests.
 
-`K1_TEST_INFRA` chooses which: `embedded` (the default: the wheels' servers, one set a test
-process), `containers` (the official images, where Docker is), or `external` (URLs in the
-environment, as services read them).
+`K1_TEST_INFRA` selects them: `embedded` (the default: the servers of the wheels, one set for each test process),
+`containers` (the official images; needs Docker), or `external` (addresses in the environment, as services read them).
 """
 
 import asyncio
@@ -12,22 +11,21 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-import nats
 import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
 from k1_platform.auth.signing import ensure_key
-from k1_platform.nats.connection import connect_options
 from k1_platform.provision import provision
-from k1_platform.settings import NatsSettings, ObjectStoreSettings
+from k1_platform.settings import ObjectStoreSettings
 from k1_platform.storage.objects import ObjectStore
+from tests.support.bus import connected_client
 
 
 @dataclass(frozen=True)
 class Infrastructure:
-    """The servers; `stack` only where they are embedded and can be killed."""
+    """The addresses of the servers; `stack` is set if they are embedded and can be killed."""
 
     environment: dict[str, str]
     stack: EmbeddedStack | None
@@ -56,7 +54,7 @@ def _containers(running: ExitStack) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def infrastructure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrastructure]:
-    """Servers for this test process, named by the environment as services read it."""
+    """Run servers for this test process, with their addresses in the environment."""
     kind = os.environ.get("K1_TEST_INFRA", "embedded")
     with ExitStack() as running:
         stack = None
@@ -78,28 +76,27 @@ def infrastructure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrast
 
 @pytest.fixture(scope="session")
 def provisioned(infrastructure: Infrastructure) -> Infrastructure:
-    """The servers with streams, durables, buckets and the object bucket."""
+    """Return the servers once they have the streams, durables, buckets and the object bucket."""
     asyncio.run(provision())
     return infrastructure
 
 
 @pytest.fixture
 async def nats_client(provisioned: Infrastructure) -> AsyncIterator[Client]:
-    """A connection to the broker."""
-    client = await nats.connect(**connect_options(NatsSettings()))
-    yield client
-    await client.close()
+    """Connect to the broker."""
+    async with connected_client() as client:
+        yield client
 
 
 @pytest.fixture
 def jetstream(nats_client: Client) -> JetStreamContext:
-    """JetStream of that connection; a server that is held up is waited for."""
+    """Return JetStream of that connection, with a timeout that is long enough for a slow machine."""
     return nats_client.jetstream(timeout=60)
 
 
 @pytest.fixture
 def objects(provisioned: Infrastructure) -> Iterator[ObjectStore]:
-    """The object store."""
+    """Connect to the object store."""
     store = ObjectStore(ObjectStoreSettings())
     yield store
     store.close()
@@ -107,5 +104,5 @@ def objects(provisioned: Infrastructure) -> Iterator[ObjectStore]:
 
 @pytest.fixture
 def unique() -> str:
-    """A name that no other test uses."""
+    """Return a name that no other test uses."""
     return uuid.uuid4().hex[:12]

@@ -1,4 +1,4 @@
-"""A service as a real process."""
+"""Runs a service as a real process."""
 
 import json
 import os
@@ -9,17 +9,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from tests.support.checked_http import check_gateway
-
-PATIENCE_S = 120.0
+from tests.support.waiting import PATIENCE_S, wait_until
 
 
 @dataclass(frozen=True)
 class RunningService:
-    """A service that was started and was ready."""
+    """A service that has started."""
 
     url: str
     process: subprocess.Popen[bytes]
@@ -30,7 +30,7 @@ class RunningService:
 def running_service(
     name: str, environment: Mapping[str, str], folder: Path, *, wait_until_ready: bool = True
 ) -> Iterator[RunningService]:
-    """Run `python -m k1_<name>` with these variables until the block ends; its log goes to `folder`."""
+    """Run `python -m k1_<name>` with these variables until the block ends; write its log to `folder`."""
     log = folder / f"{name}-{time.monotonic_ns()}.jsonl"
     with log.open("wb") as file:
         process = subprocess.Popen(
@@ -53,34 +53,32 @@ def running_service(
             raise
 
 
-def log_entries(log: Path) -> list[dict[str, object]]:
-    """What the service has logged so far."""
+def log_entries(log: Path) -> list[dict[str, Any]]:
+    """Return what the service has logged so far."""
     whole, _, _ = log.read_text().rpartition("\n")  # the last line may be half written
     lines = whole.splitlines()
     return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
 
 def _port(process: subprocess.Popen[bytes], log: Path) -> int:
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline and process.poll() is None:
-        for entry in log_entries(log):
-            if entry["message"] == "listening":
-                return entry["addresses"][0][1]
-        time.sleep(0.02)
-    raise AssertionError(f"the service does not listen:\n{log.read_text()[-3000:]}")
+    def listens_or_ended() -> list[int] | None:
+        ports = [each["addresses"][0][1] for each in log_entries(log) if each["message"] == "listening"]
+        ended = process.poll() is not None
+        assert ports or not ended, f"the service ended before it listened:\n{log.read_text()[-3000:]}"
+        return ports
+
+    return wait_until(listens_or_ended, f"the service listens; its log is {log}", interval_s=0.02)[0]
 
 
 def _wait_until_ready(url: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    answer: httpx.Response | httpx.HTTPError | None = None
-    while time.monotonic() < deadline:
-        try:
-            answer = httpx.get(f"{url}/readyz", timeout=30)
-        except httpx.HTTPError as error:
-            answer = error
-        else:
-            if answer.status_code == 200:
-                return
-        time.sleep(0.02)
-    told = answer.text if isinstance(answer, httpx.Response) else answer
-    raise AssertionError(f"the service is not ready: {told!r}")
+    response: httpx.Response | None = None
+
+    def ready() -> bool:
+        nonlocal response
+        response = httpx.get(f"{url}/readyz", timeout=30)
+        return response.status_code == 200
+
+    try:
+        wait_until(ready, "the service is ready", interval_s=0.02, retry_on=(httpx.HTTPError,))
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {response.text if response else 'no response'}") from None

@@ -1,4 +1,4 @@
-"""Time that goes on only when all wait for it: schedules can be checked to the microsecond on any machine."""
+"""An event loop with simulated time, so that schedules can be checked to the microsecond on any machine."""
 
 import asyncio
 import selectors
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class SimulatedTime(asyncio.SelectorEventLoop):
-    """An event loop whose clock begins at 0 and goes on at once to whatever is due next."""
+    """An event loop whose clock starts at 0 and jumps to the next timer when nothing else is ready."""
 
     def __init__(self) -> None:
         self._now_s = 0.0
@@ -19,11 +19,11 @@ class SimulatedTime(asyncio.SelectorEventLoop):
         return self._now_s
 
     def pass_by(self, seconds: float) -> None:
-        """As if so much had gone by."""
+        """Advance the clock."""
         self._now_s += seconds
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run to the end and close."""
+        """Run a coroutine to its end, and close the loop."""
         try:
             return self.run_until_complete(work)
         finally:

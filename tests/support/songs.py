@@ -1,4 +1,4 @@
-"""Songs for tests, made when needed: short music with known beats, and files that nobody should send."""
+"""Generates songs for tests: short music with known beats, and damaged or unusual files."""
 
 import io
 import wave
@@ -12,7 +12,7 @@ RATE = 44_100
 
 
 def pulse(seed: int, *, seconds: float = 8.0, bpm: float | None = None) -> np.ndarray:
-    """A drum loop over a changing chord, mono float32 in -1..1; each seed is another song."""
+    """Return a drum loop over a chord, mono float32 in -1..1; each seed gives another song."""
     rng = np.random.default_rng(seed)
     bpm = bpm or float(rng.integers(96, 150))
     time = np.arange(int(seconds * RATE)) / RATE
@@ -29,7 +29,7 @@ def pulse(seed: int, *, seconds: float = 8.0, bpm: float | None = None) -> np.nd
 
 
 def wav(audio: np.ndarray, *, rate: int = RATE, width: int = 2) -> bytes:
-    """PCM WAV of mono (n,) or multichannel (n, channels) audio; `width` bytes a sample."""
+    """Return a PCM WAV of mono (n,) or multichannel (n, channels) audio with `width` bytes per sample."""
     frames = audio[:, None] if audio.ndim == 1 else audio
     scaled = {
         1: lambda x: ((x * 127) + 128).astype(np.uint8),
@@ -45,15 +45,16 @@ def wav(audio: np.ndarray, *, rate: int = RATE, width: int = 2) -> bytes:
 
 
 def song(seed: int, *, seconds: float = 8.0) -> bytes:
-    """A short WAV; other bytes for every seed."""
+    """Return a short WAV; each seed gives other bytes."""
     return wav(pulse(seed, seconds=seconds))
 
 
 def encoded(audio: np.ndarray, *, codec: str, container: str, rate: int = RATE) -> bytes:
-    """Mono audio through one of libav's encoders."""
+    """Encode mono audio with an encoder of libav."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container) as output:
         stream = output.add_stream(codec, rate=rate, layout="stereo")
+        assert isinstance(stream, av.AudioStream)
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(np.stack([audio, audio])), format="fltp", layout="stereo"
         )
@@ -72,12 +73,12 @@ def encoded(audio: np.ndarray, *, codec: str, container: str, rate: int = RATE) 
 
 
 def mp3(seed: int, *, seconds: float = 8.0) -> bytes:
-    """A short MP3."""
+    """Return a short MP3."""
     return encoded(pulse(seed, seconds=seconds), codec="libmp3lame", container="mp3")
 
 
 def lying_wav(seed: int) -> bytes:
-    """A WAV whose header promises ten times the audio that follows."""
+    """Return a WAV whose header claims ten times the audio that follows."""
     honest = bytearray(song(seed))
     size = int.from_bytes(honest[40:44], "little")
     honest[40:44] = (size * 10).to_bytes(4, "little")
@@ -86,12 +87,12 @@ def lying_wav(seed: int) -> bytes:
 
 
 def silence(seconds: float = 8.0) -> bytes:
-    """Nothing to hear."""
+    """Return a WAV of silence."""
     return wav(np.zeros(int(seconds * RATE), np.float32))
 
 
 def drone(seconds: float = 10.0) -> bytes:
-    """A chord that never moves: no beat to find."""
+    """Return a WAV of one constant chord, which has no beats."""
     time = np.arange(int(seconds * RATE)) / RATE
     return wav(
         (0.3 * np.sin(2 * np.pi * 110 * time) + 0.2 * np.sin(2 * np.pi * 165 * time)).astype(np.float32)
@@ -99,6 +100,6 @@ def drone(seconds: float = 10.0) -> bytes:
 
 
 def write(path: Path, data: bytes) -> Path:
-    """Save a song."""
+    """Write a song to a file and return its path."""
     path.write_bytes(data)
     return path

@@ -1,4 +1,4 @@
-"""The whole system, started as a person starts it, for tests that use it or kill parts of it."""
+"""The whole system, started with `k1 up`, for tests that use it or kill parts of it."""
 
 import asyncio
 import json
@@ -6,43 +6,33 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import asyncpg
 import httpx
-import nats
 import psutil
 import pytest
+from nats.errors import Error as NatsError
 
 from k1_cli.stack.running_stack import RunningStack, require_stack
 from k1_contracts.durables import DURABLES
-from k1_platform.nats.connection import connect_options
 from k1_platform.nats.dead_letters.queue import DeadLetter, list_dead_letters
+from tests.support.bus import connected_client
 from tests.support.checked_http import check_gateway
+from tests.support.processes import is_alive, unmeasured
+from tests.support.waiting import PATIENCE_S, wait_until
 
-PATIENCE_S = 120.0
-AWAY = {502, 503, 504}
-"""The gateway's answers while a service is away or held up: try again."""
+T = TypeVar("T")
+RETRYABLE: Final = {502, 503, 504}
+"""Statuses of the gateway while a service is down or slow: the client may try again."""
 
 
-def until(condition: Callable[[], Any], what: str, within_s: float = PATIENCE_S) -> Any:
-    """Wait for a condition to hold and return what it gave; a failing connection is not yet."""
-    deadline = time.monotonic() + within_s
-    seen: object = None
-    while time.monotonic() < deadline:
-        try:
-            seen = condition()
-        except (httpx.HTTPError, nats.errors.Error, OSError) as error:
-            seen = error
-        else:
-            if seen:
-                return seen
-        time.sleep(0.05)
-    raise AssertionError(f"not within {within_s:.0f} s: {what}; last seen: {seen!r}")
+def wait_for(condition: Callable[[], T | None], what: str, within_s: float = PATIENCE_S) -> T:
+    """Wait until a condition of the system is true and return its value; a failed connection is "not yet"."""
+    return wait_until(condition, what, within_s=within_s, retry_on=(httpx.HTTPError, NatsError, OSError))
 
 
 @dataclass
@@ -53,66 +43,72 @@ class System:
 
     @property
     def stack(self) -> RunningStack:
-        """As the supervisor last wrote it down."""
+        """Return the state that the supervisor wrote last."""
         return require_stack(self.home)
 
     @property
     def url(self) -> str:
-        """Where the gateway is; what tests exchange with it is checked."""
+        """Return the address of the gateway; all exchanges of tests with it are checked."""
         url = self.stack.url
         check_gateway(url)
         return url
 
     def cli(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a `k1` command against this system."""
+        with unmeasured():
+            # Other tests of this process set K1_* to the addresses of other servers.
+            environment = {name: value for name, value in os.environ.items() if not name.startswith("K1_")}
         done = subprocess.run(
             [sys.executable, "-m", "k1_cli", *args, "--home", str(self.home)],
             capture_output=True,
             text=True,
             timeout=PATIENCE_S * 2,
             check=False,
-            # Other tests of this process point K1_* at servers of their own.
-            env={name: value for name, value in os.environ.items() if not name.startswith("K1_")},
+            env=environment,
         )
         if check:
             assert done.returncode == 0, f"k1 {' '.join(args)}: {done.stderr}\n{done.stdout}"
         return done
 
+    # ------------------------------------------------------------------ processes
+
     def pid(self, name: str) -> int:
-        """The process id of a server or service."""
-        return until(lambda: self._pid(name), f"{name} runs")
+        """Return the process id of a server or service, once it runs."""
+        return wait_for(lambda: self._pid(name), f"{name} runs")
 
     def _pid(self, name: str) -> int | None:
-        """None for one that did not run when the supervisor wrote it down."""
+        """Return the process id, or None if it did not run when the supervisor wrote its state."""
         return {part.name: part.pid for part in (*self.stack.servers, *self.stack.services)}[name]
 
     def kill(self, name: str) -> int:
-        """`kill -9`; returns the pid that went."""
+        """Kill a server or service with SIGKILL, and return its process id."""
         pid = self.pid(name)
         os.kill(pid, signal.SIGKILL)
         return pid
 
-    def await_new(self, name: str, old: int) -> None:
-        """Wait until the supervisor has started it again and it answers."""
+    def wait_for_restart(self, name: str, old_pid: int) -> None:
+        """Wait until the supervisor has restarted a process and every service is ready."""
 
-        def again() -> bool:
+        def restarted() -> bool:
             pid = self._pid(name)
-            return pid not in {None, old} and psutil.pid_exists(pid)
+            return pid is not None and pid != old_pid and psutil.pid_exists(pid)
 
-        until(again, f"{name} starts again")
-        until(self.ready, "everything is ready again")
+        wait_for(restarted, f"{name} starts again")
+        wait_for(self.is_ready, "every service is ready again")
 
-    def ready(self) -> bool:
-        """Whether every service says so."""
+    def is_ready(self) -> bool:
+        """Return whether every service is ready."""
         return all(
             httpx.get(f"http://127.0.0.1:{part.port}/readyz", timeout=5).status_code == 200
             for part in self.stack.services
         )
 
+    # ------------------------------------------------------------------ HTTP
+
     def upload(
         self, data: bytes, name: str = "song.wav", headers: dict[str, str] | None = None, **fields: str
     ) -> httpx.Response:
-        """One upload, as the page does it."""
+        """Send one upload, as the web page does."""
         return httpx.post(
             f"{self.url}/api/v1/tracks/upload",
             files={"file": (name, data)},
@@ -121,76 +117,76 @@ class System:
             timeout=60,
         )
 
-    def uploaded(
+    def upload_with_retry(
         self, data: bytes, name: str = "song.wav", headers: dict[str, str] | None = None, **fields: str
     ) -> httpx.Response:
-        """An upload until it is taken in or refused."""
+        """Send an upload until it is accepted or refused."""
 
-        def answered() -> httpx.Response | None:
-            answer = self.upload(data, name, headers, **fields)
-            return None if answer.status_code in AWAY else answer
+        def final() -> httpx.Response | None:
+            response = self.upload(data, name, headers, **fields)
+            return None if response.status_code in RETRYABLE else response
 
-        return until(answered, f"{name} is taken in or refused")
+        return wait_for(final, f"{name} is accepted or refused")
 
-    def ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """A request to the API until it is answered; only for what may be asked twice."""
+    def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """Send a request to the API until it is accepted or refused; only for what may be repeated."""
 
-        def answered() -> httpx.Response | None:
-            answer = httpx.request(method, f"{self.url}/api/v1{path}", timeout=120, **arguments)
-            return None if answer.status_code in AWAY else answer
+        def final() -> httpx.Response | None:
+            response = httpx.request(method, f"{self.url}/api/v1{path}", timeout=120, **arguments)
+            return None if response.status_code in RETRYABLE else response
 
-        return until(answered, f"{method} {path} is answered")
+        return wait_for(final, f"{method} {path} is accepted or refused")
 
     def get(self, path: str) -> Any:
-        """GET and parse; asserts that it succeeded."""
-        response = self.ask("GET", path)
+        """Return the parsed body of a GET; assert that it succeeds."""
+        response = self.request("GET", path)
         assert response.status_code == 200, f"{path}: {response.status_code} {response.text}"
         return response.json()
 
     def status(self) -> dict[str, Any]:
-        """What `k1 status --json` tells once all is ready; a probe that is held up says no."""
+        """Return the output of `k1 status --json` once everything is ready; a slow probe may fail at first."""
 
         def ready() -> dict[str, Any] | None:
             done = self.cli("status", "--json", check=False)
             return json.loads(done.stdout) if done.returncode == 0 else None
 
-        return until(ready, "everything is ready")
+        return wait_for(ready, "everything is ready")
+
+    # ------------------------------------------------------------------ jobs and tracks
 
     def job(self, job_id: str) -> dict[str, Any] | None:
-        """A job, or None while the catalogue has not heard of it."""
+        """Return a job, or None while the catalogue does not know it."""
         response = httpx.get(f"{self.url}/api/v1/analysis/jobs/{job_id}", timeout=60)
         return response.json() if response.status_code == 200 else None
 
-    def await_end(self, job_id: str, within_s: float = PATIENCE_S) -> dict[str, Any]:
-        """The job once it has ended."""
+    def wait_for_job(self, job_id: str, within_s: float = PATIENCE_S) -> dict[str, Any]:
+        """Return a job once it has ended."""
 
         def ended() -> dict[str, Any] | None:
             job = self.job(job_id)
             return job if job and job["status"] in {"completed", "failed", "cancelled"} else None
 
-        return until(ended, f"job {job_id} ends", within_s)
+        return wait_for(ended, f"job {job_id} ends", within_s)
 
     def track(self, track_id: str) -> dict[str, Any]:
         return self.get(f"/tracks/{track_id}")
 
+    # ------------------------------------------------------------------ streams and tables
+
     def dead_letters(self) -> list[DeadLetter]:
-        """What lies on the dead-letter stream."""
+        """Return all dead letters."""
 
         async def read() -> list[DeadLetter]:
-            client = await nats.connect(**connect_options(self.stack.bus))
-            try:
+            async with connected_client(self.stack.bus) as client:
                 return await list_dead_letters(client.jetstream(timeout=PATIENCE_S))
-            finally:
-                await client.close()
 
         return asyncio.run(read())
 
-    def unsettled(self) -> dict[str, int]:
-        """Messages that some durable has not finished, by durable."""
+    def unacknowledged(self) -> dict[str, int]:
+        """Return the number of messages that each durable has not acknowledged; those with none are left out."""
 
         async def read() -> dict[str, int]:
-            client = await nats.connect(**connect_options(self.stack.bus))
-            try:
+            async with connected_client(self.stack.bus) as client:
                 jetstream = client.jetstream(timeout=PATIENCE_S)
                 infos = [await jetstream.consumer_info(d.stream, d.name) for d in DURABLES]
                 return {
@@ -198,18 +194,16 @@ class System:
                     for info in infos
                     if (count := (info.num_pending or 0) + (info.num_ack_pending or 0))
                 }
-            finally:
-                await client.close()
 
         return asyncio.run(read())
 
-    def at_rest(self) -> bool:
-        """Whether all that happened has been told, and nothing waits for anybody."""
-        told = self.sql("SELECT count(*) AS n FROM catalogue.outbox") == [{"n": 0}]
-        return told and not self.unsettled()
+    def is_quiescent(self) -> bool:
+        """Return whether all events are published and every durable has acknowledged its messages."""
+        published = self.sql("SELECT count(*) AS n FROM catalogue.outbox") == [{"n": 0}]
+        return published and not self.unacknowledged()
 
     def sql(self, query: str, *args: object) -> list[dict[str, Any]]:
-        """Ask the catalogue's database."""
+        """Return the rows of a query of the system's database."""
 
         async def read() -> list[dict[str, Any]]:
             connection = await asyncpg.connect(self.stack.environment["K1_POSTGRES_DSN"])
@@ -220,34 +214,27 @@ class System:
 
         return asyncio.run(read())
 
-    def assert_nothing_in_limbo(self, accepted: list[dict[str, Any]]) -> None:
-        """Every accepted upload is a track with exactly one finished version; every queue is empty."""
+    def assert_ready_once(self, accepted: list[dict[str, Any]]) -> None:
+        """Assert that every accepted upload is a track with one finished version, and that no message is left."""
         for upload in accepted:
-            job = self.await_end(upload["job_id"])
+            job = self.wait_for_job(upload["job_id"])
             assert job["status"] == "completed", job
             detail = self.track(upload["track_id"])
             assert detail["track"]["status"] in {"ready", "warning"}, detail["track"]
             assert [version["version"] for version in detail["versions"]] == [1]
             assert self.get(f"/tracks/{upload['track_id']}/versions/1/genesis?layers=rhythm")["layers"]
-        until(self.at_rest, "every message is sent and settled")
+        wait_for(self.is_quiescent, "every message is published and acknowledged")
         assert self.sql("SELECT id FROM catalogue.tracks WHERE status = 'processing'") == []
         assert self.dead_letters() == []
 
 
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """`k1 up --detach` on a home of its own; `k1 down` at the end leaves no process."""
+    """Start a system with `k1 up --detach`; after `k1 down` no process of it is alive."""
     home = tmp_path_factory.mktemp("system")
     system = System(home)
     system.cli("up", "--detach", "--sim-devices", "0")
     started = {psutil.Process(system.stack.pid), *psutil.Process(system.stack.pid).children(recursive=True)}
     yield system
     system.cli("down")
-    until(lambda: not [process for process in started if _lives(process)], "no process is left behind")
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    wait_for(lambda: not any(map(is_alive, started)), "no process is left behind")

@@ -24,6 +24,7 @@ _CHECKS: Final = {
     "ruff": ("ruff", "check", "."),
     "format": ("ruff", "format", "--check", "."),
     "types": ("pyright",),
+    "test-types": ("pyright", "--project", "pyrightconfig.tests.json"),
     "imports": ("lint-imports",),
 }
 

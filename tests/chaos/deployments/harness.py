@@ -1,6 +1,6 @@
-"""Real servers, deploy as real processes, and a stand-in for the catalogue: what runs of deployments share.
+"""The harness of chaos runs: real servers, deploy as real processes, and a fake catalogue.
 
-The servers and processes outlive a run, so that a hundred runs do not start them a hundred times.
+Servers and processes are shared by all runs, because starting them takes longer than a run.
 """
 
 import asyncio
@@ -34,17 +34,18 @@ from k1_platform.nats.provision import consumer_config, provision_bus
 from k1_platform.postgres.pool import open_pool
 from k1_platform.settings import NatsSettings, ObjectStoreSettings, PostgresSettings
 from k1_platform.storage.objects import ObjectStore
-from tests.chaos.processes import DeployProcess
-from tests.chaos.session import Session
-from tests.chaos.shows import make_show
+from tests.chaos.deployments.client import ChaosClient
+from tests.chaos.deployments.deploy_process import DeployProcess
+from tests.chaos.deployments.signed_bundles import make_signed_bundle
+from tests.support.processes import unmeasured
 
 ACK_WAIT = timedelta(seconds=2)
-"""What a killed process had not acknowledged comes again after this; the contract's time would be most of a run."""
+"""The redelivery time after a kill: shorter than in the contract, which would take most of a run."""
 
 
 @dataclass
-class World:
-    """Begins at `start`, ends at `stop`; `folder` keeps its logs."""
+class ChaosHarness:
+    """Runs from `start` to `stop`, with all its files in `folder`."""
 
     folder: Path
     stack: EmbeddedStack = field(init=False)
@@ -56,22 +57,25 @@ class World:
         self.stack = EmbeddedStack(self.folder / "servers")
         ensure_key(self.folder / "keys")
         self.key = load_keys(self.folder / "keys").signing
-        self.old, self.new, self.next = self.shows = [
-            make_show(name, self.key) for name in ("old", "new", "next")
+        self.old, self.new, self.next = self.bundles = [
+            make_signed_bundle(name, self.key) for name in ("old", "new", "next")
         ]
 
     @classmethod
     def temporary(cls) -> Self:
-        """On a file system in memory where there is one: a hundred devices write their state all the time."""
+        """Return a harness in a new folder, in memory if possible, because devices write their state all the time."""
         memory = Path("/dev/shm")
         return cls(Path(tempfile.mkdtemp(prefix="k1-chaos-", dir=memory if memory.is_dir() else None)))
 
     def start(self) -> None:
-        self.nursery = Zygote(self.folder / "nursery.log")
-        self.stack.start()
+        """Start and provision the servers; `run_deploys` starts deploy."""
+        with unmeasured():
+            self.nursery = Zygote(self.folder / "nursery.log")
+            self.stack.start()
         asyncio.run(self._prepare())
 
     def stop(self) -> None:
+        """Stop all processes and servers."""
         try:
             for deploy in self.deploys:
                 deploy.stop()
@@ -80,7 +84,7 @@ class World:
             self.stack.stop()
 
     def logs(self) -> list[Path]:
-        """Of the processes of deploy, those that run and those that have gone."""
+        """Return the log files of all processes of deploy, including those that have ended."""
         return sorted(self.folder.glob("deploy-*.jsonl"))
 
     @property
@@ -117,8 +121,8 @@ class World:
             for durable in (DEPLOY, DEPLOY_DEVICES):
                 config = consumer_config(replace(durable, ack_wait=ACK_WAIT))
                 await jetstream.add_consumer(durable.stream, config)
-            for show in self.shows:
-                await objects.put_bytes(show.info.key, show.bundle.data, "application/cbor")
+            for bundle in self.bundles:
+                await objects.put_bytes(bundle.info.key, bundle.bundle.data, "application/cbor")
         finally:
             objects.close()
             await client.close()
@@ -127,11 +131,11 @@ class World:
             await save_location(connection, self.old.info)
 
     def run_deploys(self, count: int, settings: dict[str, str]) -> None:
-        """So many processes with these settings run from now on; those that do are left alone."""
+        """Run this many processes with these settings; stop others, and leave those that already fit."""
         environment = self.stack.urls.environment() | settings
         environment["K1_DEPLOY_NATS_KEYS"] = str(self.stack.urls.nats_deploy_keys)
-        unlike = [each for each in self.deploys if each.environment != environment]
-        for each in [*unlike, *[d for d in self.deploys if d not in unlike][count:]]:
+        outdated = [each for each in self.deploys if each.environment != environment]
+        for each in [*outdated, *[d for d in self.deploys if d not in outdated][count:]]:
             each.stop()
             self.deploys.remove(each)
         while len(self.deploys) < count:
@@ -141,25 +145,25 @@ class World:
             )
 
     @asynccontextmanager
-    async def open(self) -> AsyncGenerator[Session]:
-        """Connections for one run; the catalogue answers, and deploy is kept running."""
+    async def connect(self) -> AsyncGenerator[ChaosClient]:
+        """Connect for one run, serve the catalogue's queries, and keep deploy running."""
         client = await nats.connect(
             **connect_options(self.nats),
             max_reconnect_attempts=-1,
             reconnect_time_wait=0.1,
-            error_cb=_passed_over,
+            error_cb=_ignore,
         )
-        # No connection that is kept: asyncpg would tell of each attempt to have it back.
+        # It keeps no connection: asyncpg would log each attempt to restore it.
         pool = await asyncpg.create_pool(self.stack.urls.postgres_dsn, min_size=0, max_size=4)
-        keeping = asyncio.create_task(self._keep_running())
+        supervisor = asyncio.create_task(self._keep_running())
         try:
-            await client.subscribe(subjects.RPC_BUNDLE_INFO, "catalogue", cb=self._tell_bundle)
-            await client.subscribe(subjects.RPC_KEY_LIST, "catalogue", cb=self._tell_keys)
+            await client.subscribe(subjects.RPC_BUNDLE_INFO, "catalogue", cb=self._respond_bundle)
+            await client.subscribe(subjects.RPC_KEY_LIST, "catalogue", cb=self._respond_keys)
             await client.flush()
-            yield Session(client, pool)
+            yield ChaosClient(client, pool)
         finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+            supervisor.cancel()
+            await asyncio.gather(supervisor, return_exceptions=True)
             await client.close()
             pool.terminate()
 
@@ -169,14 +173,14 @@ class World:
                 deploy.keep_running()
             await asyncio.sleep(0.05)
 
-    async def _tell_bundle(self, message: Msg) -> None:
-        question = GetBundle.model_validate_json(message.data)
-        [info] = [s.info for s in self.shows if s.info.bundle.track_id == question.track_id]
+    async def _respond_bundle(self, message: Msg) -> None:
+        query = GetBundle.model_validate_json(message.data)
+        [info] = [s.info for s in self.bundles if s.info.bundle.track_id == query.track_id]
         await message.respond(Response[BundleInfo](result=info).model_dump_json(exclude_none=True).encode())
 
-    async def _tell_keys(self, message: Msg) -> None:
+    async def _respond_keys(self, message: Msg) -> None:
         await message.respond(Response[KeySet](result=self.keys).model_dump_json(exclude_none=True).encode())
 
 
-async def _passed_over(_: Exception) -> None:
-    """A server that is away is a part of the run."""
+async def _ignore(_: Exception) -> None:
+    """Connection errors are expected while a server is down."""

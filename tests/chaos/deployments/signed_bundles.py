@@ -1,4 +1,4 @@
-"""Signed bundles of small shows, with what the catalogue tells of them."""
+"""Makes signed bundles of short shows, with the information that the catalogue has about them."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ from k1_graph.recommendation.recommender import recommend
 from k1_graph.testing import synthetic_map
 
 SONG_MS = 150_000.0
-"""A bundle of some 40 kB."""
+"""Gives a bundle of about 40 kB."""
 
 
 @dataclass
-class Show:
-    """A bundle with what the catalogue tells of it."""
+class SignedBundle:
+    """A bundle, and the catalogue's information about it."""
 
     bundle: Bundle
     info: BundleInfo
@@ -27,7 +27,8 @@ class Show:
         return self.info.bundle.sha256
 
 
-def make_show(name: str, key: Ed25519PrivateKey) -> Show:
+def make_signed_bundle(name: str, key: Ed25519PrivateKey) -> SignedBundle:
+    """Return the bundle of a synthetic song; each name gives another song."""
     genesis = synthetic_map(SONG_MS, seed=sum(name.encode()))
     track_id = derived_id("trk", "chaos", name)
     bundle = build_bundle(
@@ -47,4 +48,4 @@ def make_show(name: str, key: Ed25519PrivateKey) -> Show:
         f_measure=0.95,
         track_status="ready",
     )
-    return Show(bundle, info)
+    return SignedBundle(bundle, info)

@@ -1,7 +1,8 @@
-"""What happens in one run of a deployment under fire: drawn from a seed, pure."""
+"""Generates the scenario of one chaos run from a seed; pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from random import Random
 from typing import Any, Final, Literal
 
@@ -12,9 +13,9 @@ from k1_simulator.faults.models import AnyFault, FaultPlan, LieSuccess, Slow, Te
 Kind = Literal["deploy", "handover", "stall", "nats", "postgres", "s3", "cancel", "rollback", "pause"]
 FAULTY_SHARE: Final = 0.1
 CHANGES_A_DEVICE: Final = 9
-"""About so many live changes are told of a device in a deployment that succeeds."""
+"""About so many live changes are published about a device in a deployment that succeeds."""
 _FAULTS_FOR_S: Final = ((1.0, 3.5), (1.0, 3.5), (6.0, 12.0))
-"""Sometimes long enough to be met by whoever takes over from a process that was killed."""
+"""Ranges; the last is long enough for the process that takes over to meet the faults."""
 _SHARES: Final[dict[Kind, float]] = {
     "nats": 0.35,
     "postgres": 0.35,
@@ -23,29 +24,29 @@ _SHARES: Final[dict[Kind, float]] = {
     "handover": 0.1,
 }
 LEASE_S: Final = 2.0
-"""What a process that was killed had is taken over after this: sooner than in operation, as every run waits for it."""
+"""After this the deployments of a killed process are taken over; shorter than in operation, as every run waits for it."""
 _VERBS: Final = sorted(COMMANDS)
 _CODES: Final = ("busy", "no_space", "fetch_failed", "bad_signature", "activate_failed", "not_staged")
 _FOREVER_S: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Disturbance:
-    """Something that people or machines do to the system while it deploys."""
+class ChaosAction:
+    """A kill, a stall, a handover, or an intervention of an operator during a deployment."""
 
     kind: Kind
     after_changes: int
-    """It happens when so many live changes of the deployment were heard, or when there are no more."""
-    away_s: float
-    """How long what was killed stays away, or the pause lasts."""
+    """It is carried out after so many live changes of the deployment, or when there are no more."""
+    duration_s: float
+    """How long the process stays dead, or the pause lasts."""
 
     def __str__(self) -> str:
         return f"{self.kind}@{self.after_changes}"
 
 
 @dataclass(frozen=True, slots=True)
-class Second:
-    """Another deployment, of another bundle, ordered while the first may be under way."""
+class SecondDeployment:
+    """Another deployment, of another bundle, requested while the first may be in progress."""
 
     after_s: float
     device_ids: tuple[str, ...]
@@ -54,21 +55,21 @@ class Second:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One run."""
+    """All that is decided about one run before it starts."""
 
     seed: int
     devices: int
     mqtt: int
-    """How many of them, the last ones, speak MQTT."""
+    """How many devices, the last ones, use MQTT."""
     strategy: Strategy
     faults: tuple[AnyFault, ...]
     faults_for_s: float
-    """How long after the order they last at most."""
-    disturbances: tuple[Disturbance, ...]
+    """How long the faults last at most after the request."""
+    actions: tuple[ChaosAction, ...]
     processes: int
-    """Of deploy."""
+    """How many processes of deploy run."""
     guard_s: float
-    second: Second | None
+    second: SecondDeployment | None
 
     @property
     def device_ids(self) -> list[str]:
@@ -79,15 +80,15 @@ class Scenario:
         return FaultPlan(faults=list(self.faults))
 
     @property
-    def ailing(self) -> set[str]:
-        """Devices of which an alarm is raised once they run the new bundle."""
+    def alarm_devices(self) -> set[str]:
+        """Return the devices that cause an alarm once they run the new bundle."""
         return {str(fault.devices) for fault in self.faults if isinstance(fault, TelemetryFault)}
 
     @property
-    def unsure(self) -> list[str]:
-        """Devices that may hold a bundle nobody knows of, until they say hello again.
+    def devices_to_restart(self) -> list[str]:
+        """Return the devices that may hold a bundle that deploy does not know of, until their next hello.
 
-        They lied, or took up a command to stage after the one to discard.
+        They lied, or handled a command to stage after the command to discard.
         """
         return [
             str(fault.devices)
@@ -97,18 +98,18 @@ class Scenario:
 
     def __str__(self) -> str:
         strategy = self.strategy
-        words = [
+        parts = [
             f"canary {strategy.canary}, batches of {strategy.batch_size or 'all'}, may fail {strategy.max_failures}",
             ", ".join(_name(fault) for fault in self.faults) or "no faults",
-            ", ".join(map(str, self.disturbances)) or "nothing killed",
+            ", ".join(map(str, self.actions)) or "nothing killed",
             f"{self.processes} deploy",
             *([f"a second to {len(self.second.device_ids)}"] if self.second else []),
         ]
-        return " | ".join(words)
+        return " | ".join(parts)
 
 
-def draw(seed: int, devices: int = 100) -> Scenario:
-    """The run of a seed; the same seed and number of devices give the same."""
+def generate_scenario(seed: int, devices: int = 100) -> Scenario:
+    """Return the scenario of a seed; the same seed and number of devices give the same scenario."""
     rng = Random(f"{seed}:{devices}")
     return Scenario(
         seed=seed,
@@ -117,16 +118,16 @@ def draw(seed: int, devices: int = 100) -> Scenario:
         strategy=_strategy(rng, devices),
         faults=_faults(rng, _device_ids(seed, devices)),
         faults_for_s=rng.uniform(*rng.choice(_FAULTS_FOR_S)),
-        disturbances=_disturbances(rng, devices * CHANGES_A_DEVICE),
+        actions=_actions(rng, devices * CHANGES_A_DEVICE),
         processes=rng.choice((1, 1, 2)),
         guard_s=rng.choice((600.0, 600.0, 600.0, 1.0)),
         second=_second(rng, seed, devices) if rng.random() < 0.2 else None,
     )
 
 
-def _second(rng: Random, seed: int, devices: int) -> Second:
+def _second(rng: Random, seed: int, devices: int) -> SecondDeployment:
     chosen = rng.sample(_device_ids(seed, devices), rng.randint(1, devices))
-    return Second(rng.uniform(0.0, 6.0), tuple(sorted(chosen)), _strategy(rng, devices))
+    return SecondDeployment(rng.uniform(0.0, 6.0), tuple(sorted(chosen)), _strategy(rng, devices))
 
 
 def _device_ids(seed: int, devices: int) -> list[str]:
@@ -142,31 +143,33 @@ def _strategy(rng: Random, devices: int) -> Strategy:
     )
 
 
-def _disturbances(rng: Random, changes: int) -> tuple[Disturbance, ...]:
-    """Deploy is killed in every run, the servers in a part of them, all in some; people intervene in others."""
-    kinds: list[Kind] = ["deploy", *(kind for kind, share in _SHARES.items() if rng.random() < share)]
-    wish = rng.random()
-    kinds += ["cancel"] if wish < 0.1 else ["rollback"] if wish < 0.2 else ["pause"] if wish < 0.3 else []
-    drawn = [Disturbance(kind, rng.randint(0, changes), _away_s(rng, kind)) for kind in kinds]
-    return tuple(sorted(drawn, key=lambda each: each.after_changes))
+def _actions(rng: Random, changes: int) -> tuple[ChaosAction, ...]:
+    """Kill deploy in every run, each server in some runs, and let an operator intervene in some."""
+    kinds: list[Kind] = ["deploy"]
+    kinds.extend(kind for kind, share in _SHARES.items() if rng.random() < share)
+    choice = rng.random()
+    interventions: dict[Kind, float] = {"cancel": 0.1, "rollback": 0.2, "pause": 0.3}
+    kinds.extend(islice((kind for kind, limit in interventions.items() if choice < limit), 1))
+    actions = [ChaosAction(kind, rng.randint(0, changes), _duration_s(rng, kind)) for kind in kinds]
+    return tuple(sorted(actions, key=lambda each: each.after_changes))
 
 
-def _away_s(rng: Random, kind: Kind) -> float:
-    """A process that stalls does so for longer than its leases last."""
+def _duration_s(rng: Random, kind: Kind) -> float:
+    """Stall a process for longer than its leases last."""
     return rng.uniform(LEASE_S, LEASE_S + 1.5) if kind == "stall" else rng.uniform(0.0, 1.0)
 
 
 def _faults(rng: Random, device_ids: list[str]) -> tuple[AnyFault, ...]:
-    """One fault for each of some devices."""
+    """Give each of some devices one fault."""
     chosen = rng.sample(device_ids, round(FAULTY_SHARE * len(device_ids)))
-    drawn: list[AnyFault] = []
+    faults: list[AnyFault] = []
     for device_id in chosen:
-        kind = rng.choice(sorted(_KINDS))
-        fields: dict[str, Any] = {"devices": device_id, "fault": kind, **_KINDS[kind](rng)}
+        kind = rng.choice(sorted(_FAULT_FIELDS))
+        fields: dict[str, Any] = {"devices": device_id, "fault": kind, **_FAULT_FIELDS[kind](rng)}
         if rng.random() < 0.3:
             fields["repeat"] = "always"
-        drawn += FaultPlan.model_validate({"faults": [fields]}).faults
-    return tuple(drawn)
+        faults += FaultPlan.model_validate({"faults": [fields]}).faults
+    return tuple(faults)
 
 
 def _offline(rng: Random) -> dict[str, Any]:
@@ -182,7 +185,7 @@ def _slow(rng: Random) -> dict[str, Any]:
     return {"step": rng.choice(_VERBS), "for_s": rng.uniform(0.1, 3.0), "bytes_per_s": speed}
 
 
-_KINDS: Final[dict[str, Callable[[Random], dict[str, Any]]]] = {
+_FAULT_FIELDS: Final[dict[str, Callable[[Random], dict[str, Any]]]] = {
     "offline": _offline,
     "reject": lambda rng: {"step": rng.choice(_VERBS), "code": rng.choice(_CODES)},
     "slow": _slow,

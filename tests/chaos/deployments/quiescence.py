@@ -1,4 +1,4 @@
-"""Whether all has come to rest: deployments ended, devices healed, nothing held, nothing on its way."""
+"""Finds out whether the system is quiescent: deployments ended, devices reconciled, nothing held or on its way."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -6,39 +6,40 @@ from typing import Final
 from k1_contracts.durables import DEPLOY, DEPLOY_DEVICES
 from k1_contracts.messages.deployments import ENDED
 from k1_simulator.device import DeviceState
-from tests.chaos.scenarios import Scenario
-from tests.chaos.session import PATIENCE_S, Session
+from tests.chaos.deployments.client import PATIENCE_S, ChaosClient
+from tests.chaos.deployments.scenarios import Scenario
 
-_LEFT_BEHIND: Final = {
+_TRANSIENT_ROWS: Final = {
     "locks": "deploy.device_locks",
     "signals": "deploy.signals",
     "leases": "deploy.deployments WHERE owner IS NOT NULL",
     "outbox rows": "deploy.outbox",
-    "devices that wait to be healed": "deploy.deployment_devices WHERE outcome = 'rollback_pending'",
+    "devices to reconcile": "deploy.deployment_devices WHERE outcome = 'rollback_pending'",
 }
+"""Tables that are empty when nothing is in progress."""
 
 
-async def unrest(
-    session: Session, scenario: Scenario, deployment_ids: Sequence[str], states: Mapping[str, DeviceState]
+async def find_activity(
+    client: ChaosClient, scenario: Scenario, deployment_ids: Sequence[str], states: Mapping[str, DeviceState]
 ) -> str | None:
-    """What is not at rest yet; None when all is."""
+    """Return something that is still in progress, or None when the system is quiescent."""
     closed = True
     for id_ in deployment_ids:
-        row = await session.deployment(id_)
+        row = await client.deployment(id_)
         if row is None or row["status"] not in ENDED:
-            return f"{id_} is {row['status'] if row else 'not there'}"
+            return f"{id_} is {row['status'] if row else 'missing'}"
         if not row["closed"] and scenario.guard_s < PATIENCE_S:
             return "the guard is not over"
         closed = closed and row["closed"]
-    for what, where in _LEFT_BEHIND.items():
-        if count := await session.pool.fetchval(f"SELECT count(*) FROM {where}"):
+    for what, where in _TRANSIENT_ROWS.items():
+        if count := await client.pool.fetchval(f"SELECT count(*) FROM {where}"):
             return f"{count} {what}"
-    expected = await session.expected(scenario.device_ids)
-    restless = (_restless(state, expected[id_], closed=closed) for id_, state in states.items())
-    return next(filter(None, restless), None) or await _undelivered(session)
+    expected = await client.expected_bundles(scenario.device_ids)
+    activities = (_device_activity(state, expected[id_], closed=closed) for id_, state in states.items())
+    return next(filter(None, activities), None) or await _undelivered_messages(client)
 
 
-def _restless(state: DeviceState, expected: str | None, *, closed: bool) -> str | None:
+def _device_activity(state: DeviceState, expected: str | None, *, closed: bool) -> str | None:
     active = state.active.bundle_sha256 if state.active else None
     if not state.online:
         return f"{state.device_id} is not online ({state.trouble})"
@@ -49,8 +50,8 @@ def _restless(state: DeviceState, expected: str | None, *, closed: bool) -> str 
     return None
 
 
-async def _undelivered(session: Session) -> str | None:
-    jetstream = session.client.jetstream()
+async def _undelivered_messages(client: ChaosClient) -> str | None:
+    jetstream = client.nats.jetstream()
     for durable in (DEPLOY, DEPLOY_DEVICES):
         info = await jetstream.consumer_info(durable.stream, durable.name)
         if count := (info.num_pending or 0) + (info.num_ack_pending or 0):

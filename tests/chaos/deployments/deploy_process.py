@@ -1,4 +1,4 @@
-"""Deploy as a real process that a supervisor keeps running."""
+"""Runs deploy as a real process, and restarts it as a supervisor does."""
 
 import signal
 import subprocess
@@ -13,32 +13,37 @@ from k1_cli.stack.zygote import Zygote
 
 @dataclass
 class DeployProcess:
-    """`python -m k1_deploy`, started again whenever it has ended, as a supervisor does."""
+    """`python -m k1_deploy`; `keep_running` starts it again after it has ended."""
 
     nursery: Zygote
-    """Starting a process anew takes seconds of a busy machine, and most of a run would be spent on that."""
+    """Forks it from a process that has imported everything: otherwise most of a run would be spent on starts."""
     environment: dict[str, str]
     log: Path
     process: Child | None = None
-    held_until: float = 0.0
-    """It is not started again before then, by the monotonic clock."""
+    not_before_s: float = 0.0
+    """The earliest time of the next start, by the monotonic clock."""
 
     def keep_running(self) -> None:
-        if (self.process is None or self.process.poll() is not None) and time.monotonic() >= self.held_until:
+        """Start the process if it does not run and its time has come."""
+        if (
+            self.process is None or self.process.poll() is not None
+        ) and time.monotonic() >= self.not_before_s:
             program = (sys.executable, "-P", "-m", "k1_deploy")
             command = Command(program, stop_signal=signal.SIGKILL, environment=self.environment)
             self.process = self.nursery.spawn(command, self.log)
 
-    def kill(self, away_s: float) -> None:
-        """`kill -9`; it stays away for so long."""
-        self.held_until = time.monotonic() + away_s
+    def kill(self, duration_s: float) -> None:
+        """Kill it with SIGKILL, and do not start it again for so long."""
+        self.not_before_s = time.monotonic() + duration_s
         self.signal(signal.SIGKILL)
 
     def signal(self, number: int) -> None:
+        """Send a signal to the process if there is one."""
         if self.process:
             self.process.send_signal(number)
 
     def stop(self) -> None:
+        """End the process, with SIGKILL if it does not stop in 20 s."""
         self.signal(signal.SIGTERM)
         if self.process:
             try:

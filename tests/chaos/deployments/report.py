@@ -1,4 +1,4 @@
-"""How a run went: a line for people, and what is kept of a run that failed."""
+"""Reports one run: a line for people, and the files that are kept of a failed run."""
 
 import json
 import shutil
@@ -8,26 +8,26 @@ from pathlib import Path
 
 from k1_contracts.messages.deployment_queries import DeploymentView
 from k1_simulator.device import DeviceState
-from tests.chaos.scenarios import Scenario
+from tests.chaos.deployments.scenarios import Scenario
 
 
 @dataclass(frozen=True)
-class Report:
-    """Of one run; it went well when there are no problems."""
+class RunReport:
+    """The report of one run, which has passed if there are no problems."""
 
     scenario: Scenario
     seconds: float
     problems: list[str]
     views: list[DeploymentView]
     states: dict[str, DeviceState]
-    story: list[str]
+    timeline: list[str]
 
     def keep(self, folder: Path, logs: Sequence[Path]) -> None:
-        """All that a person needs to find out what happened."""
+        """Write all that a person needs to find out what happened, and copy the logs."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "problems.txt").write_text("\n".join(self.problems) + "\n")
         (folder / "scenario.txt").write_text(f"{self.scenario!r}\n")
-        (folder / "story.txt").write_text("\n".join(self.story) + "\n")
+        (folder / "timeline.txt").write_text("\n".join(self.timeline) + "\n")
         for number, view in enumerate(self.views, start=1):
             (folder / f"deployment-{number}.json").write_text(view.model_dump_json(indent=1))
         states = {device_id: asdict(state) for device_id, state in self.states.items()}
@@ -36,9 +36,9 @@ class Report:
             shutil.copy(log, folder)
 
     def __str__(self) -> str:
-        word = "FAIL" if self.problems else "ok  "
+        result = "FAIL" if self.problems else "ok  "
         ends = ", ".join(f"{view.status} ({_counts(view)})" for view in self.views)
-        return f"{self.scenario.seed:>6} {word} {self.seconds:5.1f} s  {ends}  {self.scenario}"
+        return f"{self.scenario.seed:>6} {result} {self.seconds:5.1f} s  {ends}  {self.scenario}"
 
 
 def _counts(view: DeploymentView) -> str:

@@ -1,0 +1,94 @@
+"""Connections of a test to the broker: a plain client, or the platform's bus."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import nats
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js.api import AckPolicy, ConsumerConfig
+from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client import CollectorRegistry
+from pydantic import BaseModel
+
+from k1_contracts.rpc import Response
+from k1_platform.nats.client import Bus, connect, make_broker
+from k1_platform.nats.connection import connect_options
+from k1_platform.settings import NatsSettings
+from tests.support.waiting import PATIENCE_S, eventually
+
+
+@asynccontextmanager
+async def connected_client(settings: NatsSettings | None = None, **options: Any) -> AsyncGenerator[Client]:
+    """Connect to the broker (by default that of the environment) and close the connection at the end.
+
+    `options` are those of `nats.connect` that go beyond the platform's.
+    """
+    client = await nats.connect(**connect_options(settings or NatsSettings()), **options)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def connected_bus(
+    settings: NatsSettings | None = None, *, service: str = "test", registry: CollectorRegistry | None = None
+) -> AsyncGenerator[Bus]:
+    """Connect the platform's bus, and stop it at the end.
+
+    Its subscribers run once the test has called `bus.broker.start()`.
+    """
+    broker = make_broker(
+        settings or NatsSettings(),
+        service=service,
+        registry=registry or CollectorRegistry(),
+        tracer_provider=TracerProvider(),
+    )
+    try:
+        yield await connect(broker)
+    finally:
+        await broker.stop()
+
+
+async def request(
+    client: Client, subject: str, query: BaseModel, result: type[Any], *, within_s: float = PATIENCE_S
+) -> Any:
+    """Send a request until a service responds; return the result, or the error of a refusal."""
+
+    async def response() -> Response[Any] | None:
+        reply = await client.request(subject, query.model_dump_json().encode(), timeout=5)
+        response = Response[result].model_validate_json(reply.data)
+        return response if response.error is None or response.error.status < 500 else None
+
+    found = await eventually(
+        response,
+        f"a response to {subject}",
+        within_s=within_s,
+        interval_s=0.1,
+        retry_on=(NatsError, TimeoutError, OSError),
+    )
+    return found.result or found.error
+
+
+async def read_stream(client: Client, stream: str, subject: str) -> list[Msg]:
+    """Return all messages of a stream on a subject, oldest first; their metadata has sequence and time."""
+    subscription = await client.jetstream(timeout=PATIENCE_S).pull_subscribe(
+        subject, stream=stream, config=ConsumerConfig(ack_policy=AckPolicy.NONE, mem_storage=True)
+    )
+    messages: list[Msg] = []
+    while (await subscription.consumer_info()).num_pending:
+        messages += await subscription.fetch(500, timeout=PATIENCE_S)
+    await subscription.unsubscribe()
+    return messages
+
+
+async def flush(client: Client) -> None:
+    """Wait until the server has received all that was sent.
+
+    The flush of nats-py may overtake what is still queued, so only a second one proves it.
+    """
+    await client.flush()
+    await client.flush()
