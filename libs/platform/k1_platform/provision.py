@@ -1,7 +1,7 @@
-"""Create or update streams, durables, buckets and the object bucket: `python -m k1_platform.provision`.
+"""Provisions NATS and the object store before any service starts: `python -m k1_platform.provision`.
 
-One idempotent step before any service starts. Durables exist before the first pod asks for
-messages, so nothing is missed, and an autoscaler never takes a missing one for the whole stream.
+The step is idempotent. Because durables exist before the first service starts, no message is missed, and an
+autoscaler never takes a missing durable for a full backlog.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 async def provision() -> None:
-    """Provision NATS and the object store named by the environment."""
+    """Provision the NATS server and the object store of the environment variables."""
     client = await nats.connect(
         **connect_options(NatsSettings()), connect_timeout=5, max_reconnect_attempts=3
     )

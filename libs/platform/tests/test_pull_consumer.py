@@ -16,7 +16,7 @@ from k1_platform.nats.pull_consumer import PullConsumer, PullError, PullResult
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker that is held up still answers."""
-    monkeypatch.setattr(pull_consumer, "_PATIENCE_S", 60.0)
+    monkeypatch.setattr(pull_consumer, "_EXPIRY_TOLERANCE_S", 60.0)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from k1_cli.stack.zygote import Zygote
 class DeployProcess:
     """`python -m k1_deploy`; `keep_running` starts it again after it has ended."""
 
-    nursery: Zygote
+    zygote: Zygote
     """Forks it from a process that has imported everything: otherwise most of a run would be spent on starts."""
     environment: dict[str, str]
     log: Path
@@ -30,7 +30,7 @@ class DeployProcess:
         ) and time.monotonic() >= self.not_before_s:
             program = (sys.executable, "-P", "-m", "k1_deploy")
             command = Command(program, stop_signal=signal.SIGKILL, environment=self.environment)
-            self.process = self.nursery.spawn(command, self.log)
+            self.process = self.zygote.spawn(command, self.log)
 
     def kill(self, duration_s: float) -> None:
         """Kill it with SIGKILL, and do not start it again for so long."""

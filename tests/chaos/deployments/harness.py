@@ -49,7 +49,7 @@ class ChaosHarness:
 
     folder: Path
     stack: EmbeddedStack = field(init=False)
-    nursery: Zygote = field(init=False)
+    zygote: Zygote = field(init=False)
     deploys: list[DeployProcess] = field(default_factory=list)
     _started: int = 0
 
@@ -70,7 +70,7 @@ class ChaosHarness:
     def start(self) -> None:
         """Start and provision the servers; `run_deploys` starts deploy."""
         with unmeasured():
-            self.nursery = Zygote(self.folder / "nursery.log")
+            self.zygote = Zygote(self.folder / "zygote.log")
             self.stack.start()
         asyncio.run(self._prepare())
 
@@ -80,7 +80,7 @@ class ChaosHarness:
             for deploy in self.deploys:
                 deploy.stop()
         finally:
-            self.nursery.close()
+            self.zygote.close()
             self.stack.stop()
 
     def logs(self) -> list[Path]:
@@ -141,7 +141,7 @@ class ChaosHarness:
         while len(self.deploys) < count:
             self._started += 1
             self.deploys.append(
-                DeployProcess(self.nursery, environment, self.folder / f"deploy-{self._started}.jsonl")
+                DeployProcess(self.zygote, environment, self.folder / f"deploy-{self._started}.jsonl")
             )
 
     @asynccontextmanager

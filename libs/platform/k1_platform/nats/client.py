@@ -1,4 +1,4 @@
-"""The connection to NATS: one FastStream broker a process, with traces, metrics and dead letters."""
+"""Makes the broker of a service, with traces, metrics and dead letters, and publishes events through it."""
 
 import logging
 from collections.abc import Callable
@@ -24,14 +24,14 @@ from k1_platform.observability.metrics import prometheus_middleware
 from k1_platform.settings import NatsSettings
 
 PUBLISH_TIMEOUT_S = 5.0
-"""FastStream's own default of 0.5 s is less than a broker needs to come back."""
+"""The default of FastStream, 0.5 s, is shorter than a restart of the broker."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Bus:
-    """A connected broker and the raw client below it, for streams and key-value buckets."""
+    """A connected FastStream broker and its nats-py client, for streams and key-value buckets."""
 
     broker: NatsBroker
     client: Client
@@ -46,7 +46,7 @@ class BrokerOptions(TypedDict):
 
 
 def broker_options(settings: NatsSettings) -> BrokerOptions:
-    """`connect_options` in FastStream's form."""
+    """Return `connect_options` in the form that FastStream takes."""
     options = connect_options(settings)
     token, sign = options["user_jwt_cb"], options["signature_cb"]
     security: NatsSecurity | None = None
@@ -65,7 +65,7 @@ def make_broker(
     tracer_provider: TracerProvider,
     transient: tuple[type[Exception], ...] = (),
 ) -> NatsBroker:
-    """A broker that is not connected yet; `transient` are errors worth another delivery."""
+    """Return a broker that is not connected yet. After an error in `transient` a message is delivered again."""
     return NatsBroker(
         **broker_options(settings),
         name=f"k1-{service}",
@@ -89,7 +89,7 @@ async def _log_error(error: Exception) -> None:
 
 
 async def connect(broker: NatsBroker) -> Bus:
-    """Connect, without starting the subscribers yet."""
+    """Connect the broker; `broker.start` starts the subscribers later."""
     client = await broker.connect()
     return Bus(broker, client, client.jetstream())
 
@@ -103,10 +103,10 @@ def make_event(
     key: str | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> tuple[Envelope, bytes]:
-    """The envelope and the body of an event.
+    """Return the envelope and the body of an event.
 
-    The id follows from the subject and `key` (by default `about`): the same fact told twice is
-    one event, to the stream and to every consumer's inbox.
+    The id is derived from the subject and `key` (default: `about`), so publishing the same event twice gives one
+    event: the stream and the inbox of each consumer drop the second.
     """
     event_id = derived_id("evt", subject, key or about)
     envelope = envelope_for(subject, event_id=event_id, source=source, about=about, at=clock())
@@ -116,11 +116,10 @@ def make_event(
 async def publish_event(
     broker: NatsBroker, subject: str, envelope: Envelope, body: bytes, *, stream: str
 ) -> None:
-    """Publish and wait for the stream's acknowledgement.
+    """Publish an event and wait until the stream has acknowledged it.
 
     Raises:
-        TransientError: the broker did not confirm; the event may or may not be stored, and
-            publishing it again is safe.
+        TransientError: the broker did not confirm. The event may or may not be stored; publishing it again is safe.
     """
     try:
         await broker.publish(

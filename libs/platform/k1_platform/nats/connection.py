@@ -1,4 +1,4 @@
-"""How every connection to NATS is made: where the servers are and who we are."""
+"""Makes the options of every connection to NATS: servers, credentials and TLS."""
 
 import base64
 import logging
@@ -16,18 +16,18 @@ from k1_platform.auth.tls import client_context
 from k1_platform.settings import NatsSettings
 
 
-def _is_of_use(record: logging.LogRecord) -> bool:
-    """Whether asyncio's line says anything: nats-py moves to TLS in a way that makes it complain at each end."""
+def _is_useful(record: logging.LogRecord) -> bool:
+    """Return False for a warning of asyncio that says nothing: nats-py causes it at the end of each TLS connection."""
     return not record.getMessage().startswith("returning true from eof_received()")
 
 
-logging.getLogger("asyncio").addFilter(_is_of_use)
+logging.getLogger("asyncio").addFilter(_is_useful)
 
 
 class CredentialsFileError(OSError):
-    """The file of credentials is absent or holds none.
+    """The file of credentials is missing or holds no credentials.
 
-    An OSError, because the client tries again after one: a file that is just being replaced must not end it.
+    It is an OSError because nats-py reconnects after an OSError: a file that is being replaced must not end the client.
     """
 
 
@@ -41,11 +41,11 @@ class ConnectOptions(TypedDict):
 
 
 def connect_options(settings: NatsSettings) -> ConnectOptions:
-    """Servers and, where there is a file of them, credentials; the file is read at every connection anew.
+    """Return servers, TLS and, if a file is set, credentials. The file is read again at every connection.
 
     Raises:
-        CredentialsFileError: when connecting, not here.
-        OSError: the CA's certificate cannot be read.
+        CredentialsFileError: later, when the client connects.
+        OSError: the certificate of the CA cannot be read.
     """
     servers, file = settings.url.split(","), settings.creds
     secure = any(server.startswith("tls://") for server in servers)
@@ -64,10 +64,10 @@ def connect_options(settings: NatsSettings) -> ConnectOptions:
 
 @asynccontextmanager
 async def one_shot_connection(settings: NatsSettings, timeout_s: int) -> AsyncGenerator[Client]:
-    """A connection for an errand: it is tried once, and not made again when it breaks.
+    """Open a connection for a few requests. It is tried once and does not reconnect.
 
     Raises:
-        OSError, nats.errors.Error: the server does not answer or does not know us.
+        OSError, nats.errors.Error: the server does not respond or refuses the credentials.
     """
     client = await nats.connect(
         **connect_options(settings),
@@ -84,11 +84,12 @@ async def one_shot_connection(settings: NatsSettings, timeout_s: int) -> AsyncGe
 
 
 async def _ignore(_: Exception) -> None:
-    """What goes wrong reaches the caller as an exception; nats-py would log it as well."""
+    """Ignore the error: the caller gets it as an exception, and nats-py would log it as well."""
 
 
 def _read(file: Path) -> tuple[str, KeyPair]:
+    """Return the token and the key of a `.creds` file."""
     try:
         return parse_credentials(file.read_text())
     except (OSError, NatsTokenError) as error:
-        raise CredentialsFileError(f"{file} gives no credentials for NATS: {error}") from error
+        raise CredentialsFileError(f"{file} holds no credentials for NATS: {error}") from error

@@ -1,7 +1,7 @@
-"""Subscribers: a durable and its table of handlers.
+"""Subscribes the handlers of a service to its durables.
 
-A service lists its subjects in one visible table, `{subject: Handler(Model, function)}`; this
-module parses the body, calls the function and lets the outcome settle the message.
+A service lists its subjects in one table, `{subject: Handler(Model, function)}`. This module parses each message and
+calls the handler. The message is acknowledged when the handler returns; an error goes to the dead-letter middleware.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -25,7 +25,7 @@ FETCH_TIMEOUT_S = 5
 
 @dataclass(frozen=True, slots=True)
 class Delivery(Generic[B]):
-    """A parsed message: its envelope, its body, and the subject it was first published on."""
+    """A parsed message: its envelope, its body, and the subject on which it was first published."""
 
     envelope: Envelope
     body: B
@@ -34,7 +34,7 @@ class Delivery(Generic[B]):
 
 @dataclass(frozen=True, slots=True)
 class Handler(Generic[B]):
-    """How one subject is handled: the model of its body and the function that takes it."""
+    """The handler of one subject: the model of the body and the function to call."""
 
     model: type[B]
     function: Callable[[Delivery[B]], Awaitable[None]]
@@ -47,7 +47,7 @@ def consume(
     *,
     workers: int,
 ) -> None:
-    """Pull from a provisioned durable, `workers` messages at a time; errors decide by the middleware."""
+    """Call `function` with the messages of a provisioned durable, at most `workers` at a time."""
 
     async def handle(message: NatsMessage) -> None:
         await contain_exits(function(message))
@@ -66,10 +66,14 @@ def consume(
 def consume_table(
     broker: NatsBroker, durable: Durable, table: Mapping[str, Handler[Any]], *, workers: int
 ) -> None:
-    """Pull from a durable whose subjects have the handlers of `table`."""
-    missing = set(durable.filters) ^ set(table)
-    if missing:
-        raise ValueError(f"durable {durable.name} and its table disagree about {sorted(missing)}")
+    """Call the handlers in `table` with the messages of a durable, at most `workers` at a time.
+
+    Raises:
+        ValueError: the subjects of the table are not those of the durable.
+    """
+    mismatch = set(durable.filters) ^ set(table)
+    if mismatch:
+        raise ValueError(f"durable {durable.name} and its table disagree about {sorted(mismatch)}")
 
     async def dispatch(message: NatsMessage) -> None:
         raw: Msg = message.raw_message
@@ -81,11 +85,11 @@ def consume_table(
 
 
 def parse(message: Msg, model: type[B], subject: str) -> Delivery[B]:
-    """Read a message.
+    """Parse a message into its envelope and body.
 
     Raises:
-        PermanentError: the headers are not a CloudEvent's.
-        pydantic.ValidationError: the body is not the model's; both are dead-lettered.
+        PermanentError: the headers are not those of a CloudEvent.
+        pydantic.ValidationError: the body does not fit the model.
     """
     try:
         envelope = Envelope.from_headers(message.headers or {})
@@ -95,5 +99,5 @@ def parse(message: Msg, model: type[B], subject: str) -> Delivery[B]:
 
 
 async def _raw_body(message: Any) -> bytes:
-    """Bodies are parsed by their contract, not by FastStream's guess from the content type."""
+    """Return the body as bytes: the contract model parses it, not FastStream by its content type."""
     return cast("bytes", message.body)

@@ -9,7 +9,7 @@ from k1_platform.observability.health import CHECK_TIMEOUT_S, Check
 
 
 def nats_check(bus: Bus) -> Check:
-    """The broker answers, not only holds a socket open."""
+    """Return a check that the broker responds; an open socket is not enough."""
 
     async def check() -> None:
         if not bus.client.is_connected:
@@ -20,7 +20,7 @@ def nats_check(bus: Bus) -> Check:
 
 
 def durable_check(jetstream: JetStreamContext, durable: Durable) -> Check:
-    """The durable exists: under a deleted one a subscriber would wait in silence for ever."""
+    """Return a check that the durable exists: on a deleted durable a subscriber waits for ever without an error."""
 
     async def check() -> None:
         await jetstream.consumer_info(durable.stream, durable.name, timeout=CHECK_TIMEOUT_S)

@@ -20,7 +20,7 @@ from k1_platform.nats.mqtt_state import limit_mqtt_state
 
 
 def stream_config(stream: streams.Stream) -> StreamConfig:
-    """The server's form of a stream."""
+    """Return the configuration of a stream for the server."""
     return StreamConfig(
         name=stream.name,
         description=stream.description,
@@ -38,7 +38,7 @@ def stream_config(stream: streams.Stream) -> StreamConfig:
 
 
 def consumer_config(durable: Durable) -> ConsumerConfig:
-    """The server's form of a durable."""
+    """Return the configuration of a durable for the server."""
     return ConsumerConfig(
         durable_name=durable.name,
         filter_subjects=durable.filter_subjects,
@@ -51,7 +51,7 @@ def consumer_config(durable: Durable) -> ConsumerConfig:
 
 
 async def provision_bus(jetstream: JetStreamContext) -> None:
-    """Bring streams, durables and key-value buckets to what the contracts say, and limit the state of MQTT."""
+    """Create or update all streams, durables and key-value buckets, and limit the state of MQTT clients."""
     for stream in streams.STREAMS:
         config = stream_config(stream)
         try:

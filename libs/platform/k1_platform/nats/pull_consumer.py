@@ -1,8 +1,7 @@
-"""Messages of a JetStream consumer as they come, in batches: a lean pull for many small ones.
+"""Pulls messages of a JetStream consumer in batches, for services that read many small messages.
 
-FastStream's subscribers settle each message by itself; nats-py's `fetch` holds what has come until the batch
-is full or its time is over. Here one request after another stays open at the broker, and whatever has arrived
-is handed over at once.
+A subscriber of FastStream acknowledges each message separately. `fetch` of nats-py returns only when the batch is full
+or its time is over. This module keeps one request open at the broker and returns each message as soon as it arrives.
 """
 
 import asyncio
@@ -19,34 +18,34 @@ from nats.aio.subscription import Subscription
 from k1_platform.errors import TransientError
 from k1_platform.processes.tasks import is_set_within
 
-_PATIENCE_S: Final = 1.0
-"""How much longer than a request is open its end may take to arrive."""
-_NOTHING_MORE: Final = frozenset({"404", "408"})
-_GONE: Final = "503"
-_REFUSED: Final = "409"
+_EXPIRY_TOLERANCE_S: Final = 1.0
+"""How long after its expiry the end of a request may arrive."""
+_EMPTY_STATUSES: Final = frozenset({"404", "408"})
+_NO_RESPONDERS_STATUS: Final = "503"
+_CONFLICT_STATUS: Final = "409"
 
 
 class PullError(TransientError):
-    """The consumer is not there, or the broker did not answer."""
+    """The consumer does not exist, or the broker did not respond."""
 
 
 @dataclass(frozen=True, slots=True)
 class PullResult:
-    """What has arrived."""
+    """The messages that have arrived."""
 
     messages: list[Msg]
     complete_until_s: float | None
-    """By `time.monotonic`: all that was stored before has been handed over, as a request sent then ended with
-    nothing left to send. None: that is not known."""
+    """On the clock of `time.monotonic`: every message stored before this time has been returned, because a request
+    sent then ended without further messages. None when this is not known."""
 
 
 class PullConsumer:
-    """One process's requests to a consumer; use it as an async context manager."""
+    """Pulls messages of one consumer; use it as an async context manager."""
 
     def __init__(
         self, client: Client, stream: str, consumer: str, *, batch: int = 1000, open_s: float = 1.0
     ) -> None:
-        """`open_s`: how long a request waits at the broker before it ends with nothing."""
+        """`open_s`: how long a request waits at the broker for messages before it ends."""
         self._client = client
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._body = json.dumps({"batch": batch, "expires": int(open_s * 1e9)}).encode()
@@ -54,14 +53,14 @@ class PullConsumer:
         self._inbox = client.new_inbox()
         self._subscription: Subscription | None = None
         self._arrived: list[Msg] = []
-        self._news = asyncio.Event()
-        self._number = 0
+        self._arrival = asyncio.Event()
+        self._request_number = 0
         self._outstanding = 0
         self._sent_s = 0.0
-        self._left = 0
+        self._pending = 0
 
     async def __aenter__(self) -> Self:
-        self._subscription = await self._client.subscribe(f"{self._inbox}.*", cb=self._take)
+        self._subscription = await self._client.subscribe(f"{self._inbox}.*", cb=self._receive)
         return self
 
     async def __aexit__(
@@ -71,51 +70,51 @@ class PullConsumer:
             await self._subscription.unsubscribe()
 
     async def next(self) -> PullResult:
-        """Wait for what arrives next; `messages` may be empty.
+        """Wait for the next messages and return them; the list may be empty.
 
         Raises:
-            PullError: call again after a pause, or make the consumer anew.
+            PullError: call again after a pause, or create the consumer again.
         """
         if self._outstanding <= 0:
             await self._request()
         if not self._arrived:
             await self._wait()
         arrived, self._arrived = self._arrived, []
-        self._news.clear()
+        self._arrival.clear()
         messages: list[Msg] = []
         complete_until_s = None
         for message in arrived:
             if not message.subject.startswith(self._inbox):
                 messages.append(message)
                 self._outstanding -= 1
-                self._left = message.metadata.num_pending
-            elif message.subject.endswith(f".{self._number}"):
-                complete_until_s = self._end(message, given=bool(messages))
+                self._pending = message.metadata.num_pending
+            elif message.subject.endswith(f".{self._request_number}"):
+                complete_until_s = self._end_request(message, has_messages=bool(messages))
         return PullResult(messages, complete_until_s)
 
     async def _request(self) -> None:
-        self._number += 1
+        self._request_number += 1
         self._outstanding = self._batch
         self._sent_s = time.monotonic()
-        await self._client.publish(self._subject, self._body, reply=f"{self._inbox}.{self._number}")
+        await self._client.publish(self._subject, self._body, reply=f"{self._inbox}.{self._request_number}")
 
     async def _wait(self) -> None:
-        patience = self._sent_s + self._open_s + _PATIENCE_S - time.monotonic()
-        if not await is_set_within(self._news, max(patience, 0.01)):
+        timeout_s = self._sent_s + self._open_s + _EXPIRY_TOLERANCE_S - time.monotonic()
+        if not await is_set_within(self._arrival, max(timeout_s, 0.01)):
             self._outstanding = 0
-            raise PullError("the broker does not answer requests for messages")
+            raise PullError("the broker does not respond to requests for messages")
 
-    def _end(self, message: Msg, *, given: bool) -> float | None:
-        """The request has ended: when it was sent, if that means that nothing was left."""
+    def _end_request(self, message: Msg, *, has_messages: bool) -> float | None:
+        """End the request; return when it was sent if the consumer then had no further messages, else None."""
         self._outstanding = 0
         status = (message.headers or {}).get("Status", "")
-        if status in _NOTHING_MORE:
-            # With too many messages unacknowledged the broker holds back what there is and ends the same way.
-            return self._sent_s if self._left == 0 else None
-        if not given and status in {_GONE, _REFUSED}:
-            raise PullError(f"the broker refuses messages: {message.headers}")
+        if status in _EMPTY_STATUSES:
+            # The status is the same when the broker holds messages back because too many are unacknowledged.
+            return self._sent_s if self._pending == 0 else None
+        if not has_messages and status in {_NO_RESPONDERS_STATUS, _CONFLICT_STATUS}:
+            raise PullError(f"the broker refuses requests for messages: {message.headers}")
         return None
 
-    async def _take(self, message: Msg) -> None:
+    async def _receive(self, message: Msg) -> None:
         self._arrived.append(message)
-        self._news.set()
+        self._arrival.set()
