@@ -23,8 +23,8 @@ from nats.aio.msg import Msg
 
 from k1_cli.stack.embedded.home import Home
 from k1_cli.stack.embedded.servers.nats import NatsServer
-from k1_contracts import subjects
 from k1_contracts.ids import new_id
+from k1_contracts.messages.telemetry import DEVICE_READINGS, LIVE_TRACK
 from k1_platform.nats.connection import connect_options
 from k1_platform.nats.provision import provision_bus
 from tests.support.service_process import RunningService, running_service
@@ -67,7 +67,7 @@ async def send_readings(
         reading = {"ts": seq * 100, "seq": seq, "track_id": track, "drift_ms": drift, "cpu_pct": 40}
         body = json.dumps(reading | {"temp_c": 50, "fps": 60, "heap_free": 90_000, "rssi": -60}).encode()
         latencies.sent[device, drift] = time.perf_counter()
-        await client.publish(subjects.telemetry(device), body)
+        await client.publish(DEVICE_READINGS.subject_for(device), body)
         seq += 1
         next_s += 1 / RATE
 
@@ -76,8 +76,8 @@ async def measure(server: NatsServer, service: RunningService, count: int, secon
     """Run the devices and return the latencies without those of the first seconds."""
     latencies, track = Latencies(), new_id("trk")
     devices, receiver = [await nats.connect(**connect_options(server.settings)) for _ in range(2)]
-    await receiver.subscribe(subjects.TELEMETRY_ANY, cb=latencies.receive_baseline)
-    await receiver.subscribe(subjects.live_track(track), cb=latencies.receive_live)
+    await receiver.subscribe(DEVICE_READINGS.pattern, cb=latencies.receive_baseline)
+    await receiver.subscribe(LIVE_TRACK.subject_for(track), cb=latencies.receive_live)
     await receiver.flush()
     end = time.perf_counter() + WARM_UP_S + seconds
     senders = [send_readings(devices, f"bench-{number}", track, latencies, end) for number in range(count)]

@@ -13,11 +13,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.deployments.sequential import SequentialDeployment
-from k1_contracts import subjects
 from k1_contracts.ids import new_id
-from k1_contracts.messages.deployment_queries import ControlDeployment, DeploymentView
-from k1_contracts.messages.deployments import RequestDeployment, Strategy
-from k1_contracts.messages.devices import AddDevices, DevicesAdded
+from k1_contracts.messages.deployment_queries import DEPLOYMENT_CONTROL, ControlDeployment
+from k1_contracts.messages.deployments import DEPLOY_REQUESTED, RequestDeployment, Strategy
+from k1_contracts.messages.devices import DEVICE_ADD, AddDevices
 from k1_deploy.devices.device_link.link import DeviceLink
 from k1_deploy.orchestration.storage.bundle_locations import BundleLocator
 from k1_platform.processes.threads import in_thread
@@ -110,7 +109,7 @@ async def _devices(
     identities: list[dict[str, object]] = []
     for first in range(0, count, 100):
         request = AddDevices(device_ids=ids[first : first + 100])
-        added = await client.request(subjects.RPC_DEVICE_ADD, request, DevicesAdded)
+        added = await client.request(DEVICE_ADD, request)
         identities += [each.model_dump(mode="json") for each in provisioned(added)]
     factory, plan = harness.folder / "factory.k1b", harness.folder / f"fleet-{count}.json"
     factory.write_bytes(harness.old.bundle.data)
@@ -153,7 +152,7 @@ async def _roll_out(harness: ChaosHarness, client: ChaosClient, device_ids: list
         strategy=Strategy(observe_seconds=0),
         requested_at=ordered,
     )
-    await client.publish(subjects.DEPLOY_REQUESTED, order, order.deployment_id)
+    await client.publish(DEPLOY_REQUESTED, order)
     await _until_status(client, order.deployment_id, "succeeded")
     view = await client.view(order.deployment_id)
     started = {line.text: line.at for line in view.log}
@@ -167,7 +166,7 @@ async def _roll_back(client: ChaosClient, deployment_id: str) -> float:
     """Roll back; return the seconds until every device runs the old bundle and the new one is discarded."""
     control = ControlDeployment(deployment_id=deployment_id, action="rollback")
     started = time.monotonic()
-    request = asyncio.create_task(client.request(subjects.RPC_DEPLOYMENT_CONTROL, control, DeploymentView))
+    request = asyncio.create_task(client.request(DEPLOYMENT_CONTROL, control))
     await _until_status(client, deployment_id, "rolled_back")
     seconds = time.monotonic() - started
     await request

@@ -19,8 +19,11 @@ from prometheus_client import CollectorRegistry
 from cli.tests.command_runner import CommandResult, home_of_stack
 from cli.tests.deployment_samples import DEPLOYMENT, TRACK, at, rollout, step, view
 from k1_cli.stack.embedded.home import Home
-from k1_contracts import subjects
 from k1_contracts.messages.deployment_queries import (
+    DEPLOYMENT_CONTROL,
+    DEPLOYMENT_GET,
+    DEPLOYMENT_LIST,
+    DEPLOYMENT_PLAN,
     ControlDeployment,
     DeploymentPage,
     DeploymentPlan,
@@ -30,8 +33,12 @@ from k1_contracts.messages.deployment_queries import (
     ListDeployments,
     PlanDeployment,
 )
-from k1_contracts.messages.deployments import DeploymentChange
+from k1_contracts.messages.deployments import DEPLOYMENT_CHANGED, DeploymentChange
 from k1_contracts.messages.devices import (
+    DEVICE_ADD,
+    DEVICE_GET,
+    DEVICE_LIST,
+    DEVICE_REVOKE,
     AddDevices,
     DeviceCredential,
     DevicePage,
@@ -39,13 +46,12 @@ from k1_contracts.messages.devices import (
     DeviceServers,
     DevicesRevoked,
     DeviceView,
-    GetDevice,
     ListDevices,
     RevokeDevices,
 )
-from k1_contracts.messages.tracks import GetTrack, TrackDetail
+from k1_contracts.messages.tracks import TRACK_GET, TrackDetail
 from k1_platform.nats.client import Bus, connect, make_broker
-from k1_platform.nats.rpc import QueryError, respond
+from k1_platform.nats.rpc import QueryError, QueryHandler, respond
 from k1_platform.settings import NatsSettings
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
@@ -110,19 +116,18 @@ class Deploy:
     queries: list[Any] = field(default_factory=list)
 
     def subscribe(self) -> None:
-        subject = subjects
-        for name, model, function in (
-            (subject.RPC_TRACK_GET, GetTrack, self._track),
-            (subject.RPC_DEPLOYMENT_PLAN, PlanDeployment, self._plan),
-            (subject.RPC_DEPLOYMENT_GET, GetDeployment, self._get),
-            (subject.RPC_DEPLOYMENT_LIST, ListDeployments, self._list),
-            (subject.RPC_DEPLOYMENT_CONTROL, ControlDeployment, self._get),
-            (subject.RPC_DEVICE_LIST, ListDevices, self._list_devices),
-            (subject.RPC_DEVICE_GET, GetDevice, self._device),
-            (subject.RPC_DEVICE_ADD, AddDevices, self._add),
-            (subject.RPC_DEVICE_REVOKE, RevokeDevices, self._revoke),
+        for query, function in (
+            (TRACK_GET, self._track),
+            (DEPLOYMENT_PLAN, self._plan),
+            (DEPLOYMENT_GET, self._get),
+            (DEPLOYMENT_LIST, self._list),
+            (DEPLOYMENT_CONTROL, self._get),
+            (DEVICE_LIST, self._list_devices),
+            (DEVICE_GET, self._device),
+            (DEVICE_ADD, self._add),
+            (DEVICE_REVOKE, self._revoke),
         ):
-            respond(self.bus.broker, name, model, self._record(function))
+            respond(self.bus.broker, [QueryHandler(query, self._record(function))])
 
     def _record(self, function: Any) -> Any:
         async def reply(query: Any) -> Any:
@@ -140,7 +145,7 @@ class Deploy:
     async def publish(self, change: DeploymentChange) -> None:
         """Publish a change to all that watch a deployment; the gateway assigned its id."""
         for id_ in {query.deployment_id for query in self.of(GetDeployment)}:
-            await self.bus.client.publish(subjects.live_deployment(id_), change.to_json())
+            await self.bus.client.publish(DEPLOYMENT_CHANGED.subject_for(id_), change.to_json())
 
     def _track(self, _: Any) -> Any:
         return golden(TrackDetail)

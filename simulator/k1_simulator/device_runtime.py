@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from k1_contracts import subjects
 from k1_contracts.messages.device_link import Activate, DeviceError, DeviceReply, Verb
+from k1_contracts.messages.telemetry import DEVICE_READINGS
 from k1_platform.processes.tasks import cancel_tasks
 from k1_simulator.event_log import Activation, FlashContents
 from k1_simulator.faults.fault_injector import CommandFault, FaultInjector
@@ -124,7 +125,7 @@ class DeviceRuntime:
         await self._apply(effects)
 
     async def _send_telemetry(self, body: bytes) -> None:
-        await self.connection.publish(subjects.telemetry(self._id), body)
+        await self.connection.publish(DEVICE_READINGS.subject_for(self._id), body)
 
     async def _handle_command(self, verb_name: str, body: bytes, reply_to: str | None) -> None:
         if verb_name == subjects.DEVICE_ERROR_VERB:

@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from k1_contracts import subjects
-from k1_contracts.messages.device_link import COMMANDS, FINAL_STATUSES, DeviceReply, Verb
+from k1_contracts.messages.device_link import COMMANDS, DEVICE_REPLY, FINAL_STATUSES, DeviceReply, Verb
 
 PATIENCE_S = 120.0
 """Ends a test that hangs; no promise is made about it."""
@@ -28,7 +28,7 @@ class Commander:
 
     async def start(self) -> None:
         await self._client.subscribe(f"{self._inbox}.*", cb=self._on_reply)
-        await self._client.subscribe(subjects.DEVICE_REPLIES, cb=self._on_topic)
+        await self._client.subscribe(DEVICE_REPLY.pattern, cb=self._on_topic)
 
     async def _on_reply(self, message: Msg) -> None:
         self._note("reply subject", message)

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 
-from k1_contracts import subjects
-from k1_contracts.messages.telemetry import TelemetryBody, TelemetrySample
+from k1_contracts.messages.telemetry import DEVICE_READINGS, TelemetryBody, TelemetrySample
 from k1_simulator.event_log import Change
 from k1_simulator.faults.models import (
     ActivateError,
@@ -247,7 +246,7 @@ async def test_telemetry_faults_start_and_end_with_the_show(
         assert not isinstance(reading, list)
         newest[:] = [reading]
 
-    await nats_client.subscribe(subjects.telemetry(unique), cb=note)
+    await nats_client.subscribe(DEVICE_READINGS.subject_for(unique), cb=note)
     faults = (
         DriftRamp(fault="drift_ramp", ms_per_s=1000, limit_ms=300),
         Overheat(fault="overheat", degrees_per_s=100, limit_c=95),

@@ -22,7 +22,7 @@ from k1_contracts.messages.device_link import (
     Ping,
     Transport,
 )
-from k1_contracts.messages.telemetry import TelemetryBody, TelemetrySample
+from k1_contracts.messages.telemetry import DEVICE_READINGS, TelemetryBody, TelemetrySample
 from k1_platform.settings import NatsSettings
 from k1_simulator.device import DeviceState
 from k1_simulator.fleet import Fleet, FleetError
@@ -289,7 +289,7 @@ async def test_readings_come_while_a_show_plays(  # noqa: PLR0917
     Each number comes once and in order, the track is named, and the times are on the device's clock.
     """
     device = name(unique)
-    bodies = await listen(nats_client, subjects.telemetry(device))
+    bodies = await listen(nats_client, DEVICE_READINGS.subject_for(device))
 
     def readings() -> list[TelemetrySample]:
         return [
@@ -319,7 +319,7 @@ async def test_readings_come_while_a_show_plays(  # noqa: PLR0917
 async def test_readings_may_share_a_message(make_fleet: MakeFleet, nats_client: Client, unique: str) -> None:
     """Five readings are a tenth of a second apart, the newest last."""
     device = name(unique)
-    bodies = await listen(nats_client, subjects.telemetry(device))
+    bodies = await listen(nats_client, DEVICE_READINGS.subject_for(device))
     async with make_fleet([device], factory=True, behaviour=BehaviourConfig(readings_a_message=5)):
         await until(lambda: len(bodies) >= 3, "messages")
     packs = [TelemetryBody.model_validate_json(body).root for body in bodies]

@@ -6,9 +6,14 @@ from pathlib import Path
 
 from nats.aio.client import Client
 
-from k1_contracts import subjects
 from k1_contracts.messages.device_link import Transport
-from k1_contracts.messages.devices import AddDevices, DevicesAdded, DevicesRevoked, RevokeDevices
+from k1_contracts.messages.devices import (
+    DEVICE_ADD,
+    DEVICE_REVOKE,
+    AddDevices,
+    RevokeDevices,
+)
+from k1_contracts.rpc import RpcError
 from k1_platform.settings import NatsSettings
 from k1_simulator.fleet import Fleet
 from k1_simulator.fleet_context import BehaviourConfig, Servers
@@ -22,7 +27,8 @@ async def add_devices(
 ) -> Fleet:
     """Provision devices and return them as a fleet that is not started."""
     command = AddDevices(device_ids=list(device_ids), transport=transport, renew=True)
-    added = await request(client, subjects.RPC_DEVICE_ADD, command, DevicesAdded)
+    added = await request(client, DEVICE_ADD, command)
+    assert not isinstance(added, RpcError), added
     servers = system.stack.device_servers
     return Fleet(
         provisioned(added),
@@ -39,4 +45,4 @@ async def revoked_at_the_end(client: Client, device_ids: Sequence[str]) -> Async
         yield
     finally:
         command = RevokeDevices(device_ids=list(device_ids))
-        await request(client, subjects.RPC_DEVICE_REVOKE, command, DevicesRevoked)
+        await request(client, DEVICE_REVOKE, command)

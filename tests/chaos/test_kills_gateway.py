@@ -15,8 +15,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from k1_contracts import streams, subjects
-from k1_contracts.messages.telemetry import LiveSample
+from k1_contracts import streams
+from k1_contracts.messages.deployments import DEPLOY_REQUESTED
+from k1_contracts.messages.telemetry import LIVE_TRACK, LiveSample
+from k1_contracts.messages.tracks import TRACK_UPLOADED
 from tests.chaos.devices import add_devices, revoked_at_the_end
 from tests.chaos.gateway_invariants import (
     find_deployment_violations,
@@ -101,9 +103,7 @@ async def test_gateway_killed_after_it_requested_a_deployment(
             await asyncio.to_thread(wait_for, lambda: is_online(system, DEVICE), "the device is online")
             with ThreadPoolExecutor(1) as pool:
                 subscribed = threading.Event()
-                killed = pool.submit(
-                    kill_on_message, system, subjects.DEPLOY_REQUESTED, "gateway", subscribed
-                )
+                killed = pool.submit(kill_on_message, system, DEPLOY_REQUESTED.subject, "gateway", subscribed)
                 assert await asyncio.to_thread(subscribed.wait, PATIENCE_S)
                 first = await asyncio.to_thread(request_deployment, system, key, body)
                 await asyncio.to_thread(killed.result)
@@ -111,7 +111,7 @@ async def test_gateway_killed_after_it_requested_a_deployment(
             ids = [*first, *await asyncio.to_thread(retry_deployment, system, key, body)]
             await asyncio.to_thread(wait_for_end, system, ids[-1])
         listed = await asyncio.to_thread(system.get, f"/deployments?track_id={track}&limit=200")
-        commands = await read_stream(client, streams.EVENTS, subjects.DEPLOY_REQUESTED)
+        commands = await read_stream(client, streams.EVENTS, DEPLOY_REQUESTED.subject)
         requested = [json.loads(command.data) for command in commands]
     requested_ids = [command["deployment_id"] for command in requested if command["track_id"] == track]
     listed_ids = [item["id"] for item in listed["items"]]
@@ -203,11 +203,13 @@ async def publish_samples(system: System, track: str, numbers: Iterable[int]) ->
                 temp_c=1.0,
                 fps=60.0,
             )
-            await jetstream.publish(subjects.live_track(track), sample.to_json(), stream=streams.LIVE_TRACKS)
+            await jetstream.publish(
+                LIVE_TRACK.subject_for(track), sample.to_json(), stream=streams.LIVE_TRACKS
+            )
 
 
 async def uploaded_tracks(system: System) -> Counter[str]:
     """Return how often each track was published as uploaded."""
     async with connected_client(system.stack.bus) as client:
-        events = await read_stream(client, streams.EVENTS, subjects.TRACK_UPLOADED)
+        events = await read_stream(client, streams.EVENTS, TRACK_UPLOADED.subject)
     return Counter(json.loads(event.data)["track_id"] for event in events)

@@ -12,9 +12,16 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.errors import KeyNotFoundError
 
-from k1_contracts import streams, subjects
+from k1_contracts import streams
 from k1_contracts.base import Contract
-from k1_contracts.messages.telemetry import DeviceOffline, DeviceOnline, Presence
+from k1_contracts.messages.telemetry import (
+    DEVICE_OFFLINE,
+    DEVICE_ONLINE,
+    DEVICE_READINGS,
+    DeviceOffline,
+    DeviceOnline,
+    Presence,
+)
 from tests.chaos.devices import add_devices, revoked_at_the_end
 from tests.chaos.presence_invariants import PresenceHistory, find_violations
 from tests.support.bus import connected_client, read_stream
@@ -104,12 +111,12 @@ async def wait_for_api(system: System, online: set[str], offline: set[str]) -> N
 
 async def complete_history(client: Client, device_ids: Sequence[str]) -> PresenceHistory | None:
     """Return all presence events and readings of devices, or None while an offline event is missing."""
-    online = await _events(client, subjects.DEVICE_ONLINE, DeviceOnline)
-    offline = await _events(client, subjects.DEVICE_OFFLINE, DeviceOffline)
+    online = await _events(client, DEVICE_ONLINE.subject, DeviceOnline)
+    offline = await _events(client, DEVICE_OFFLINE.subject, DeviceOffline)
     if not {event.device_id for _, event in offline} >= set(device_ids):
         return None
     readings: dict[str, list[datetime]] = {}
-    for message in await read_stream(client, streams.TELEMETRY, subjects.TELEMETRY_ANY):
+    for message in await read_stream(client, streams.TELEMETRY, DEVICE_READINGS.pattern):
         readings.setdefault(message.subject.partition(".")[2], []).append(message.metadata.timestamp)
     events = [event for _, event in sorted([*online, *offline], key=lambda each: each[0])]
     return PresenceHistory(events, readings)

@@ -10,9 +10,10 @@ from faststream.nats import NatsMessage
 from nats.js import JetStreamContext
 from prometheus_client import CollectorRegistry, generate_latest
 
-from k1_contracts import streams, subjects
+from k1_contracts import streams
 from k1_contracts.durables import Durable
 from k1_contracts.ids import new_id
+from k1_contracts.messages.analysis import JOB_PROGRESSED
 from k1_platform.errors import PermanentError, TransientError
 from k1_platform.nats.client import Bus
 from k1_platform.nats.consumers import consume
@@ -223,7 +224,7 @@ async def test_metrics_name_no_ids(provisioned: object) -> None:
     registry = CollectorRegistry()
     async with connected_bus(registry=registry) as bus:
         for _ in range(5):
-            await bus.broker.publish(b"{}", subjects.live_job(new_id("job")))
+            await bus.broker.publish(b"{}", JOB_PROGRESSED.subject_for(new_id("job")))
         await bus.broker.publish(b"{}", "telemetry.k1-left")
     text = generate_latest(registry).decode()
     assert 'destination="live.job.*"' in text

@@ -18,7 +18,7 @@ from k1_cli.simulator.fleet_runner import FleetOptions, run_devices
 from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
 from k1_cli.stack.listen_options import ListenOptions
 from k1_contracts import subjects
-from k1_contracts.messages.device_link import Transport
+from k1_contracts.messages.device_link import DEVICE_HELLO, Transport
 from k1_contracts.messages.devices import DevicesAdded
 from k1_platform.auth.device_credentials import load_device_keys, mint
 from k1_platform.auth.jwt import KeyKind, KeyPair
@@ -133,7 +133,7 @@ def documented_devices(stack: EmbeddedStack, folder: Path) -> Generator[None]:
 async def test_the_documented_device_gets_a_bundle_over_tls(stack: EmbeddedStack, tmp_path: Path) -> None:
     """It reads addresses and CA only from the files of `devices add`, over NATS and over MQTT."""
     async with connected(stack) as client, bundle_to_stage(stack) as stage:
-        hellos = await client.subscribe(subjects.DEVICE_HELLOS)
+        hellos = await client.subscribe(DEVICE_HELLO.pattern)
         await client.flush()
         with documented_devices(stack, tmp_path):
             subjects_seen = {(await hellos.next_msg(PATIENCE_S)).subject for _ in DEVICES}

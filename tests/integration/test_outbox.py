@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import pytest
 from nats.js import JetStreamContext
 
-from k1_contracts.envelope import Envelope
+from k1_contracts.descriptors import Event
 from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import AnalysisCancelled
 from k1_contracts.streams import EVENTS
-from k1_platform.nats.client import make_event
+from k1_platform.nats.publisher import make_message
 from k1_platform.postgres.inbox import mark_handled
 from k1_platform.postgres.outbox import OutboxRelay, enqueue
 from k1_platform.postgres.pool import Pool, open_pool
@@ -44,11 +44,23 @@ async def schema(pool: Pool, unique: str) -> AsyncIterator[str]:
     await pool.execute(f"DROP SCHEMA {name} CASCADE")
 
 
-def _event(number: int, unique: str) -> tuple[Envelope, bytes]:
-    body = AnalysisCancelled(
+def _event(unique: str) -> Event[AnalysisCancelled]:
+    return Event(
+        f"track.t{unique}",
+        AnalysisCancelled,
+        summary="An event of this test",
+        senders=("test",),
+        stream=EVENTS,
+        subject_id=lambda event: event.track_id,
+        time=lambda event: event.cancelled_at,
+        key=lambda event: f"{unique}/{event.version}",
+    )
+
+
+def _body(number: int) -> AnalysisCancelled:
+    return AnalysisCancelled(
         job_id=new_id("job"), track_id=new_id("trk"), version=number, cancelled_at=datetime.now(UTC)
     )
-    return make_event(f"track.t{unique}", body, source="test", about=body.track_id, key=f"{unique}/{number}")
 
 
 async def _stored(jetstream: JetStreamContext, subject: str, count: int) -> list[bytes]:
@@ -87,18 +99,19 @@ async def test_committed_events_are_published_in_order_and_once(
     pool: Pool, schema: str, jetstream: JetStreamContext, unique: str
 ) -> None:
     """Two relays publish each of 1,200 events once, in the order of the commits; a rollback publishes none."""
-    subject = f"track.t{unique}"
-    events = [_event(number, unique) for number in range(1, 1201)]
+    event = _event(unique)
+    bodies = [_body(number) for number in range(1, 1201)]
     async with running_relays(pool, schema, 2), pool.acquire() as connection:
-        for start in range(0, len(events), 100):
+        for start in range(0, len(bodies), 100):
             async with connection.transaction():
-                for envelope, body in events[start : start + 100]:
-                    await enqueue(connection, schema, envelope, body, subject=subject, stream=EVENTS)
+                for body in bodies[start : start + 100]:
+                    await enqueue(connection, schema, event, body, source="test")
         with pytest.raises(ZeroDivisionError):
             async with connection.transaction():
-                await enqueue(connection, schema, *_event(9999, unique), subject=subject, stream=EVENTS)
+                await enqueue(connection, schema, event, _body(9999), source="test")
                 raise ZeroDivisionError
-        assert await _stored(jetstream, subject, len(events)) == [body for _, body in events]
+        stored = await _stored(jetstream, event.subject, len(bodies))
+        assert stored == [body.to_json() for body in bodies]
         await wait_for_empty_outbox(pool, schema)
 
 
@@ -106,15 +119,15 @@ async def test_a_relay_that_died_between_publish_and_delete_repeats_without_harm
     pool: Pool, schema: str, jetstream: JetStreamContext, unique: str
 ) -> None:
     """A row that is published twice is one message, because the stream deduplicates by its id."""
-    envelope, body = _event(1, unique)
-    subject = f"track.t{unique}"
-    await jetstream.publish(subject, body, headers=envelope.headers(), stream=EVENTS)
+    event, body = _event(unique), _body(1)
+    outgoing = make_message(event, body, source="test")
+    await jetstream.publish(outgoing.subject, outgoing.body, headers=outgoing.headers, stream=EVENTS)
     async with pool.acquire() as connection, connection.transaction():
-        await enqueue(connection, schema, envelope, body, subject=subject, stream=EVENTS)
+        await enqueue(connection, schema, event, body, source="test")
     async with running_relays(pool, schema, 1):
         await wait_for_empty_outbox(pool, schema)
-    state = (await jetstream.stream_info(EVENTS, subjects_filter=subject)).state
-    assert state.subjects == {subject: 1}
+    state = (await jetstream.stream_info(EVENTS, subjects_filter=event.subject)).state
+    assert state.subjects == {event.subject: 1}
 
 
 async def test_an_effect_happens_once(pool: Pool, schema: str) -> None:

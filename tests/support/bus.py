@@ -11,9 +11,9 @@ from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
-from pydantic import BaseModel
 
-from k1_contracts.rpc import Response
+from k1_contracts.descriptors import Q, Query, R
+from k1_contracts.rpc import Response, RpcError
 from k1_platform.nats.client import Bus, connect, make_broker
 from k1_platform.nats.connection import connect_options
 from k1_platform.settings import NatsSettings
@@ -54,23 +54,25 @@ async def connected_bus(
 
 
 async def request(
-    client: Client, subject: str, query: BaseModel, result: type[Any], *, within_s: float = PATIENCE_S
-) -> Any:
+    client: Client, query: Query[Q, R], body: Q, *, within_s: float = PATIENCE_S
+) -> R | RpcError:
     """Send a request until a service responds; return the result, or the error of a refusal."""
 
-    async def response() -> Response[Any] | None:
-        reply = await client.request(subject, query.model_dump_json().encode(), timeout=5)
-        response = Response[result].model_validate_json(reply.data)
+    async def response() -> Response[R] | None:
+        reply = await client.request(query.subject, body.to_json(), timeout=5)
+        response = Response[query.response].model_validate_json(reply.data)
         return response if response.error is None or response.error.status < 500 else None
 
     found = await eventually(
         response,
-        f"a response to {subject}",
+        f"a response to {query.subject}",
         within_s=within_s,
         interval_s=0.1,
         retry_on=(NatsError, TimeoutError, OSError),
     )
-    return found.result or found.error
+    outcome = found.result or found.error
+    assert outcome is not None
+    return outcome
 
 
 async def read_stream(client: Client, stream: str, subject: str) -> list[Msg]:

@@ -12,8 +12,9 @@ from nats.aio.msg import Msg
 
 from k1_contracts import subjects
 from k1_contracts.base import rfc3339
+from k1_contracts.messages.telemetry import DEVICE_ALARM, DEVICE_OFFLINE, DEVICE_ONLINE, DEVICE_READINGS
 
-_EVENTS: Final = (subjects.DEVICE_ONLINE, subjects.DEVICE_OFFLINE, subjects.DEVICE_ALARM)
+_EVENTS: Final = (DEVICE_ONLINE.subject, DEVICE_OFFLINE.subject, DEVICE_ALARM.subject)
 _MAX_LENGTH: Final = 200
 _SUMMARY_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "hello": ("firmware", "model", "flash_free_bytes", "active", "staged"),
@@ -128,7 +129,7 @@ async def watch_messages(
 
     subjects_of_device = (
         subjects.device(device_id, "*"),
-        subjects.telemetry(device_id),
+        DEVICE_READINGS.subject_for(device_id),
         subjects.command(device_id, ">"),
     )
     subscriptions = [

@@ -14,14 +14,14 @@ from pydantic import ValidationError
 
 from k1_cli.errors import CommandError
 from k1_cli.stack.nats_client import connect_nats, request
-from k1_contracts import subjects
 from k1_contracts.messages.device_link import Transport
 from k1_contracts.messages.devices import (
+    DEVICE_ADD,
+    DEVICE_REVOKE,
     AddDevices,
     DeviceCredential,
     DevicesAdded,
     DeviceServers,
-    DevicesRevoked,
     RevokeDevices,
 )
 from k1_platform.auth.secret_files import write_atomically
@@ -74,7 +74,7 @@ def add_devices(
     async def add() -> None:
         async with connect_nats(settings) as client:
             for each in requests:
-                on_added(await request(client, subjects.RPC_DEVICE_ADD, each, DevicesAdded))
+                on_added(await request(client, DEVICE_ADD, each))
 
     asyncio.run(add())
 
@@ -92,7 +92,7 @@ def revoke_devices(settings: NatsSettings, device_ids: Sequence[str]) -> list[st
 
     async def revoke() -> list[str]:
         async with connect_nats(settings) as client:
-            return (await request(client, subjects.RPC_DEVICE_REVOKE, query, DevicesRevoked)).device_ids
+            return (await request(client, DEVICE_REVOKE, query)).device_ids
 
     return asyncio.run(revoke())
 

@@ -2,17 +2,15 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import TypeVar
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 from nats.js import JetStreamContext
-from pydantic import BaseModel
 
 from k1_cli.errors import CommandError
 from k1_cli.output.hints import k1_command
-from k1_contracts.base import Contract
+from k1_contracts.descriptors import Q, Query, R
 from k1_contracts.rpc import Response
 from k1_platform.nats.connection import one_shot_connection
 from k1_platform.settings import NatsSettings
@@ -20,8 +18,6 @@ from k1_platform.settings import NatsSettings
 _TIMEOUT_SECONDS = 10
 """For a server that is busy; one that does not run is an error at once."""
 _RESPONSE_SECONDS = 30
-
-ResponseT = TypeVar("ResponseT", bound=BaseModel)
 
 
 @asynccontextmanager
@@ -48,20 +44,23 @@ async def connect_nats(settings: NatsSettings) -> AsyncGenerator[Client]:
         ) from error
 
 
-async def request(client: Client, subject: str, query: Contract, response: type[ResponseT]) -> ResponseT:
-    """Send a query to the owner of `rpc.<owner>...` and return its response.
+async def request(client: Client, query: Query[Q, R], body: Q) -> R:
+    """Send a query to its service and return the result.
 
     Raises:
         CommandError: the owner refused, with its sentence, or it does not run or answer.
     """
-    owner = subject.split(".")[1]
     try:
-        reply = await client.request(subject, query.to_json(), timeout=_RESPONSE_SECONDS)
+        reply = await client.request(query.subject, body.to_json(), timeout=_RESPONSE_SECONDS)
     except NoRespondersError as error:
-        raise CommandError(f"the {owner} service does not run; {k1_command('status')} tells more") from error
+        raise CommandError(
+            f"the {query.service} service does not run; {k1_command('status')} tells more"
+        ) from error
     except TimeoutError as error:
-        raise CommandError(f"the {owner} service did not answer within {_RESPONSE_SECONDS} s") from error
-    envelope = Response[response].model_validate_json(reply.data)
+        raise CommandError(
+            f"the {query.service} service did not answer within {_RESPONSE_SECONDS} s"
+        ) from error
+    envelope = Response[query.response].model_validate_json(reply.data)
     if envelope.error is not None:
         raise CommandError(f"{envelope.error.message} ({envelope.error.code})")
     assert envelope.result is not None

@@ -55,6 +55,7 @@ class Message(Generic[M]):
 class StreamMessage(Message[B]):
     """A message in a CloudEvents envelope that a JetStream stream keeps."""
 
+    stream: str = field(kw_only=True)
     subject_id: Callable[[B], str] = field(kw_only=True)
     """Returns the id of the track, job, deployment or device that the message is about."""
     time: Callable[[B], datetime] = field(kw_only=True)
@@ -75,6 +76,14 @@ class Command(StreamMessage[B]):
     """An order to the one service that owns it."""
 
     kind: ClassVar[Kind] = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class Publication(Generic[B]):
+    """A message and the body to publish; the type checker refuses a body of another message."""
+
+    message: StreamMessage[B]
+    body: B
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from k1_contracts.durables import DURABLES, redrive_filter
 from k1_contracts.envelope import Envelope, EnvelopeError, envelope_for
 from k1_contracts.genesis import Rhythm
 from k1_contracts.ids import TrackId, derived_id, new_id
-from k1_contracts.messages.tracks import GetGenesis
+from k1_contracts.messages.tracks import TRACK_UPLOADED, GetGenesis
 
 NOW = datetime(2026, 1, 31, 12, 30, 15, 123000, UTC)
 
@@ -73,9 +73,9 @@ def test_headers_that_are_no_event_are_named() -> None:
 
 def test_subjects_of_dead_letters_lead_back() -> None:
     """A redriven message knows the subject it was first published on."""
-    again = subjects.redrive("catalogue", subjects.TRACK_UPLOADED)
+    again = subjects.redrive("catalogue", TRACK_UPLOADED.subject)
     assert again == "redrive.catalogue.track.uploaded"
-    assert subjects.original(again) == subjects.original(subjects.TRACK_UPLOADED) == "track.uploaded"
+    assert subjects.original(again) == subjects.original(TRACK_UPLOADED.subject) == "track.uploaded"
 
 
 def test_every_durable_can_be_redriven() -> None:

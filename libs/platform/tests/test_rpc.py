@@ -12,13 +12,12 @@ from pydantic import BaseModel
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.base import Contract
+from k1_contracts.descriptors import DocumentQuery, Query
 from k1_contracts.rpc import Response
 from k1_platform.nats.client import Bus, broker_options, connect
-from k1_platform.nats.rpc import TIMEOUT_HEADER, QueryError, request, respond
+from k1_platform.nats.rpc import TIMEOUT_HEADER, QueryError, QueryHandler, request, respond
 from k1_platform.nats.rpc_documents import Document, request_document, respond_with_document
 from k1_platform.processes.threads import in_thread
-
-SUBJECT, DOCUMENT = "rpc.test.word.get", "rpc.test.document.get"
 
 
 class Misbehave(Contract):
@@ -31,6 +30,10 @@ class Word(BaseModel):
     """The response of a handler that behaves."""
 
     text: Any = "fine"
+
+
+QUERY = Query("rpc.test.answer.get", Misbehave, Word, summary="A query that goes wrong in many ways")
+DOCUMENT = DocumentQuery("rpc.test.document.get", Misbehave, Word, summary="The same for a document")
 
 
 def _empty() -> None:
@@ -97,8 +100,8 @@ async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
     """A broker with one worker for each subject: a handler that keeps it would stop all others."""
     broker = NatsBroker(**broker_options(nats_server.settings), logger=None)
     bus = await connect(broker)
-    respond(bus.broker, SUBJECT, Misbehave, handle, workers=1)
-    respond_with_document(bus, DOCUMENT, Misbehave, handle_document, workers=1)
+    respond(bus.broker, [QueryHandler(QUERY, handle)], workers=1)
+    respond_with_document(bus.broker, DOCUMENT, handle_document, workers=1)
     await broker.start()
     released[:] = [asyncio.Event()]
     yield bus
@@ -115,16 +118,16 @@ async def query(bus: Bus, subject: str, how: str) -> Any:
 @pytest.mark.parametrize("how", EXPECTED)
 async def test_every_query_gets_a_response(bus: Bus, how: str) -> None:
     """The responder says what went wrong, before its caller gives up, and the next query finds it well."""
-    error = Response[Word].model_validate_json((await query(bus, SUBJECT, how)).body).error
+    error = Response[Word].model_validate_json((await query(bus, QUERY.subject, how)).body).error
     assert error is not None
     assert (error.code, error.status) == EXPECTED[how]
-    assert await request(bus.broker, SUBJECT, Misbehave(how="well"), Word, timeout_s=60) == Word()
+    assert await request(bus.broker, QUERY, Misbehave(how="well"), timeout_s=60) == Word()
 
 
 @pytest.mark.parametrize("how", [how for how in EXPECTED if how != "surrogate"])
 async def test_so_does_every_query_for_a_document(bus: Bus, how: str) -> None:
     """The same for documents."""
-    error = Response[Word].model_validate_json((await query(bus, DOCUMENT, how)).body).error
+    error = Response[Word].model_validate_json((await query(bus, DOCUMENT.subject, how)).body).error
     assert error is not None
     code, status = EXPECTED[how]
     assert (error.code, error.status) == ("slice_too_large" if how == "large" else code, status)
@@ -134,15 +137,16 @@ async def test_so_does_every_query_for_a_document(bus: Bus, how: str) -> None:
 async def test_the_caller_says_how_long_it_waits(bus: Bus) -> None:
     """In a header; the owner's error is raised as it was sent."""
     seen: list[str] = []
+    patience = Query("rpc.test.patience.get", Misbehave, Word, summary="A slow query")
 
-    async def respond(message: Msg) -> None:
+    async def serve(message: Msg) -> None:
         seen.append((message.headers or {})[TIMEOUT_HEADER])
         await message.respond(b'{"error": {"code": "gone", "message": "Gone.", "status": 410}}')
 
-    await bus.client.subscribe("rpc.test.patience.get", cb=respond)
+    await bus.client.subscribe(patience.subject, cb=serve)
     await bus.client.flush()
     with pytest.raises(QueryError, match="Gone"):
-        await request(bus.broker, "rpc.test.patience.get", Misbehave(how="well"), Word, timeout_s=42.5)
+        await request(bus.broker, patience, Misbehave(how="well"), timeout_s=42.5)
     assert seen == ["42500"]
 
 

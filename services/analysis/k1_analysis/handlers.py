@@ -15,37 +15,42 @@ from k1_analysis.jobs.job_events import job_from_request, job_from_upload
 from k1_analysis.jobs.queue import enqueue
 from k1_analysis.jobs.worker_registry import WorkerRegistry
 from k1_analysis.shows.graph_simulator import GraphSimulator
-from k1_contracts import subjects
 from k1_contracts.durables import ANALYSIS_INTAKE
-from k1_contracts.messages.analysis import ListWorkers, RequestAnalysis
+from k1_contracts.messages.analysis import ANALYSIS_REQUESTED, WORKER_LIST, RequestAnalysis
 from k1_contracts.messages.graphs import (
+    GRAPH_RUN,
+    PRESET_LIST,
     BandGains,
     ListPresets,
     PresetList,
     PresetView,
     ShowTemplate,
-    SimulateGraph,
 )
-from k1_contracts.messages.tracks import TrackUploaded
+from k1_contracts.messages.tracks import TRACK_UPLOADED, TrackUploaded
 from k1_contracts.tracks import Preset
 from k1_graph.recommendation.templates import template_for
 from k1_platform.nats.client import Bus
 from k1_platform.nats.consumers import Delivery, Handler, consume_table
-from k1_platform.nats.rpc import respond
+from k1_platform.nats.rpc import QueryHandler, respond
 
 
 def register(bus: Bus, registry: WorkerRegistry, simulator: GraphSimulator) -> None:
     """Register every durable and every query that the service serves."""
     consume_table(bus.broker, ANALYSIS_INTAKE, intake_handlers(bus.jetstream), workers=16)
-    respond(bus.broker, subjects.RPC_WORKER_LIST, ListWorkers, registry.list_workers)
-    respond(bus.broker, subjects.RPC_PRESET_LIST, ListPresets, list_presets)
-    respond(bus.broker, subjects.RPC_GRAPH_RUN, SimulateGraph, simulator.simulate)
+    respond(
+        bus.broker,
+        [
+            QueryHandler(WORKER_LIST, registry.list_workers),
+            QueryHandler(PRESET_LIST, list_presets),
+            QueryHandler(GRAPH_RUN, simulator.simulate),
+        ],
+    )
 
 
 def intake_handlers(
     jetstream: JetStreamContext,
-) -> dict[str, Handler[TrackUploaded] | Handler[RequestAnalysis]]:
-    """Return the handler of each subject of the durable `analysis-intake`; each one enqueues a job."""
+) -> tuple[Handler[TrackUploaded], Handler[RequestAnalysis]]:
+    """Return the handler of each message of the durable `analysis-intake`; each one enqueues a job."""
 
     async def on_track_uploaded(event: Delivery[TrackUploaded]) -> None:
         await enqueue(jetstream, job_from_upload(event.body))
@@ -53,10 +58,7 @@ def intake_handlers(
     async def on_analysis_requested(event: Delivery[RequestAnalysis]) -> None:
         await enqueue(jetstream, job_from_request(event.body))
 
-    return {
-        subjects.TRACK_UPLOADED: Handler(TrackUploaded, on_track_uploaded),
-        subjects.ANALYSIS_REQUESTED: Handler(RequestAnalysis, on_analysis_requested),
-    }
+    return (Handler(TRACK_UPLOADED, on_track_uploaded), Handler(ANALYSIS_REQUESTED, on_analysis_requested))
 
 
 async def list_presets(_: ListPresets) -> PresetList:

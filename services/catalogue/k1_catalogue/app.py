@@ -20,9 +20,9 @@ from k1_catalogue.jobs.store import count_by_status
 from k1_catalogue.maps.store import MapStore
 from k1_catalogue.settings import CatalogueSettings
 from k1_catalogue.tracks.queries import TrackQueries
-from k1_contracts import streams, subjects
+from k1_contracts import streams
 from k1_contracts.durables import CATALOGUE
-from k1_contracts.messages.graphs import GraphSimulated, SimulateGraph
+from k1_contracts.messages.graphs import GRAPH_RUN, GraphSimulated, SimulateGraph
 from k1_platform.auth.signing import load_keys
 from k1_platform.nats.health import durable_check
 from k1_platform.nats.rpc import request
@@ -59,7 +59,7 @@ async def wire(runtime: Runtime) -> None:
     shows = ShowBuilder(pool, objects, keys.signing)
 
     async def run_graph(query: SimulateGraph) -> GraphSimulated:
-        return await request(broker, subjects.RPC_GRAPH_RUN, query, GraphSimulated, timeout_s=_RUN_TIMEOUT_S)
+        return await request(broker, GRAPH_RUN, query, timeout_s=_RUN_TIMEOUT_S)
 
     jobs = JobQueries(
         pool=pool,

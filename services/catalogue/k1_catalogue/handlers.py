@@ -1,7 +1,5 @@
 """The index of the catalogue: every event that it consumes and every query that it answers."""
 
-from typing import Any
-
 from k1_catalogue.deployments.bundle_queries import BundleQueries
 from k1_catalogue.deployments.event_handlers import DeploymentEventHandlers
 from k1_catalogue.graphs.queries import GraphQueries
@@ -9,29 +7,42 @@ from k1_catalogue.graphs.reference_queries import ReferenceQueries
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.jobs.queries import JobQueries
 from k1_catalogue.tracks.queries import TrackQueries
-from k1_contracts import subjects
 from k1_contracts.durables import CATALOGUE
 from k1_contracts.messages.analysis import (
-    AnalysisCancelled,
-    AnalysisCompleted,
-    AnalysisFailed,
-    AnalysisStarted,
-    GetJob,
-    ListJobs,
-    RequestTrackAnalysis,
+    ANALYSIS_CANCELLED,
+    ANALYSIS_COMPLETED,
+    ANALYSIS_FAILED,
+    ANALYSIS_REQUEST,
+    ANALYSIS_STARTED,
+    JOB_CANCEL,
+    JOB_GET,
+    JOB_LIST,
 )
-from k1_contracts.messages.bundles import CompareGraphs, GetBundle
+from k1_contracts.messages.bundles import BUNDLE_INFO, GRAPH_COMPARE
 from k1_contracts.messages.deployments import (
-    DeployFailed,
-    DeployProgressed,
-    DeployRolledBack,
-    DeploySucceeded,
+    DEPLOY_FAILED,
+    DEPLOY_PROGRESSED,
+    DEPLOY_ROLLED_BACK,
+    DEPLOY_SUCCEEDED,
 )
-from k1_contracts.messages.graphs import GetGraph, ListKeys, ListNodes, PutGraph, Simulate
-from k1_contracts.messages.tracks import GetGenesis, GetTrack, GetVersion, ListTracks, TrackUploaded
+from k1_contracts.messages.graphs import (
+    GRAPH_GET,
+    GRAPH_PUT,
+    GRAPH_SIMULATE,
+    KEY_LIST,
+    NODE_LIST,
+)
+from k1_contracts.messages.tracks import (
+    ARTEFACT_LIST,
+    GENESIS_GET,
+    TRACK_GET,
+    TRACK_LIST,
+    TRACK_UPLOADED,
+    VERSION_GET,
+)
 from k1_platform.nats.client import Bus
 from k1_platform.nats.consumers import Handler, consume_table
-from k1_platform.nats.rpc import respond
+from k1_platform.nats.rpc import QueryHandler, respond
 from k1_platform.nats.rpc_documents import respond_with_document
 from k1_platform.postgres.pool import TRANSIENT_ERRORS
 
@@ -40,18 +51,18 @@ def consume_events(
     bus: Bus, *, jobs: JobEventHandlers, deployments: DeploymentEventHandlers, workers: int
 ) -> None:
     """Consume the events on the durable `catalogue`, at most `workers` at a time."""
-    table: dict[str, Handler[Any]] = {
-        subjects.TRACK_UPLOADED: Handler(TrackUploaded, jobs.handle_track_uploaded),
-        subjects.ANALYSIS_STARTED: Handler(AnalysisStarted, jobs.handle_started),
-        subjects.ANALYSIS_COMPLETED: Handler(AnalysisCompleted, jobs.handle_completed),
-        subjects.ANALYSIS_FAILED: Handler(AnalysisFailed, jobs.handle_failed),
-        subjects.ANALYSIS_CANCELLED: Handler(AnalysisCancelled, jobs.handle_cancelled),
-        subjects.DEPLOY_PROGRESSED: Handler(DeployProgressed, deployments.handle_event),
-        subjects.DEPLOY_SUCCEEDED: Handler(DeploySucceeded, deployments.handle_event),
-        subjects.DEPLOY_ROLLED_BACK: Handler(DeployRolledBack, deployments.handle_event),
-        subjects.DEPLOY_FAILED: Handler(DeployFailed, deployments.handle_event),
-    }
-    consume_table(bus.broker, CATALOGUE, table, workers=workers)
+    handlers = [
+        Handler(TRACK_UPLOADED, jobs.handle_track_uploaded),
+        Handler(ANALYSIS_STARTED, jobs.handle_started),
+        Handler(ANALYSIS_COMPLETED, jobs.handle_completed),
+        Handler(ANALYSIS_FAILED, jobs.handle_failed),
+        Handler(ANALYSIS_CANCELLED, jobs.handle_cancelled),
+        Handler(DEPLOY_PROGRESSED, deployments.handle_event),
+        Handler(DEPLOY_SUCCEEDED, deployments.handle_event),
+        Handler(DEPLOY_ROLLED_BACK, deployments.handle_event),
+        Handler(DEPLOY_FAILED, deployments.handle_event),
+    ]
+    consume_table(bus.broker, CATALOGUE, handlers, workers=workers)
 
 
 def serve_queries(
@@ -64,26 +75,23 @@ def serve_queries(
     reference: ReferenceQueries,
 ) -> None:
     """Answer the queries of the gateway and of deploy."""
-    table: dict[str, tuple[type[Any], Any]] = {
-        subjects.RPC_TRACK_LIST: (ListTracks, tracks.list_tracks),
-        subjects.RPC_TRACK_GET: (GetTrack, tracks.get_track),
-        subjects.RPC_VERSION_GET: (GetVersion, tracks.get_version),
-        subjects.RPC_ARTEFACT_LIST: (GetVersion, tracks.list_artefacts),
-        subjects.RPC_JOB_LIST: (ListJobs, jobs.list_jobs),
-        subjects.RPC_JOB_GET: (GetJob, jobs.get_job),
-        subjects.RPC_JOB_CANCEL: (GetJob, jobs.cancel_job),
-        subjects.RPC_ANALYSIS_REQUEST: (RequestTrackAnalysis, jobs.request_analysis),
-        subjects.RPC_GRAPH_GET: (GetGraph, graphs.get_graph),
-        subjects.RPC_GRAPH_PUT: (PutGraph, graphs.put_graph),
-        subjects.RPC_GRAPH_SIMULATE: (Simulate, graphs.simulate),
-        subjects.RPC_NODE_LIST: (ListNodes, reference.list_node_types),
-        subjects.RPC_KEY_LIST: (ListKeys, reference.list_keys),
-        subjects.RPC_BUNDLE_INFO: (GetBundle, bundles.get_bundle),
-        subjects.RPC_GRAPH_COMPARE: (CompareGraphs, bundles.compare_graphs),
-    }
-    for subject, (model, function) in table.items():
-        respond(bus.broker, subject, model, function, transient=TRANSIENT_ERRORS)
+    handlers = [
+        QueryHandler(TRACK_LIST, tracks.list_tracks),
+        QueryHandler(TRACK_GET, tracks.get_track),
+        QueryHandler(VERSION_GET, tracks.get_version),
+        QueryHandler(ARTEFACT_LIST, tracks.list_artefacts),
+        QueryHandler(JOB_LIST, jobs.list_jobs),
+        QueryHandler(JOB_GET, jobs.get_job),
+        QueryHandler(JOB_CANCEL, jobs.cancel_job),
+        QueryHandler(ANALYSIS_REQUEST, jobs.request_analysis),
+        QueryHandler(GRAPH_GET, graphs.get_graph),
+        QueryHandler(GRAPH_PUT, graphs.put_graph),
+        QueryHandler(GRAPH_SIMULATE, graphs.simulate),
+        QueryHandler(NODE_LIST, reference.list_node_types),
+        QueryHandler(KEY_LIST, reference.list_keys),
+        QueryHandler(BUNDLE_INFO, bundles.get_bundle),
+        QueryHandler(GRAPH_COMPARE, bundles.compare_graphs),
+    ]
+    respond(bus.broker, handlers, transient=TRANSIENT_ERRORS)
     # The only query whose response is a document: compressed, and with an entity tag.
-    respond_with_document(
-        bus, subjects.RPC_GENESIS_GET, GetGenesis, tracks.get_genesis, transient=TRANSIENT_ERRORS
-    )
+    respond_with_document(bus.broker, GENESIS_GET, tracks.get_genesis, transient=TRANSIENT_ERRORS)

@@ -10,7 +10,8 @@ import numpy as np
 
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_contracts.base import Contract
-from k1_contracts.ids import new_id
+from k1_contracts.envelope import envelope_for
+from k1_contracts.ids import derived_id, new_id
 from k1_contracts.messages.analysis import (
     AnalysisCancelled,
     AnalysisCompleted,
@@ -19,7 +20,6 @@ from k1_contracts.messages.analysis import (
 )
 from k1_contracts.messages.tracks import TrackUploaded
 from k1_contracts.tracks import AnalysisSummary, ArtefactRef, AudioRef, Notice
-from k1_platform.nats.client import make_event
 from k1_platform.nats.consumers import Delivery
 from k1_platform.storage.objects import ObjectStore
 
@@ -29,7 +29,8 @@ AUDIO_SHA = hashlib.sha256(b"audio").hexdigest()
 
 def message(body: Contract, *, number: int = 1) -> Delivery[Any]:
     """Return an event as a handler receives it; another `number` gives it another id."""
-    envelope, _ = make_event("test", body, source="test", about=f"{number}{body.model_dump_json()}")
+    event_id = derived_id("evt", "test", f"{number}{body.model_dump_json()}")
+    envelope = envelope_for("test", event_id=event_id, source="test", about="test", at=UPLOADED)
     return Delivery(envelope, body, "test")
 
 

@@ -6,8 +6,10 @@ import asyncpg
 from faststream.nats import NatsBroker
 from nats.js import JetStreamContext
 
-from k1_contracts import streams, subjects
+from k1_contracts import streams
 from k1_contracts.durables import CATALOGUE
+from k1_contracts.messages.analysis import ANALYSIS_COMPLETED
+from k1_contracts.messages.tracks import TRACK_UPLOADED
 from k1_platform.nats.provision import consumer_config
 from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.service_client import has_status, publish, until
@@ -31,12 +33,12 @@ async def test_killed_between_the_two_databases(
     await jetstream.add_consumer(streams.EVENTS, short_ack_wait)
     try:
         with running_service("catalogue", empty_streams.environment, tmp_path) as first:
-            await publish(bus, subjects.TRACK_UPLOADED, song.uploaded(), song.track_id)
+            await publish(bus, TRACK_UPLOADED, song.uploaded(), source="test")
             await until(lambda: has_status(bus, song, "processing"))
             transaction = blocker.transaction()
             await transaction.start()
             await blocker.execute("SELECT 1 FROM catalogue.tracks WHERE id = $1 FOR UPDATE", song.track_id)
-            await publish(bus, subjects.ANALYSIS_COMPLETED, await song.analysed(objects), song.job_id)
+            await publish(bus, ANALYSIS_COMPLETED, await song.analysed(objects), source="test")
             await until(lambda: _is_blocked_by(blocker))
             first.process.kill()
             first.process.wait()

@@ -9,17 +9,27 @@ import pytest
 from faststream.nats import NatsBroker
 from nats.js import JetStreamContext
 
-from k1_contracts import streams, subjects
+from k1_contracts import streams
 from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import (
-    AnalysisAccepted,
+    ANALYSIS_COMPLETED,
+    ANALYSIS_REQUEST,
+    ANALYSIS_REQUESTED,
+    JOB_GET,
     GetJob,
-    JobView,
     RequestAnalysis,
     RequestTrackAnalysis,
 )
-from k1_contracts.messages.deployments import DeploySucceeded
-from k1_contracts.messages.tracks import GetGenesis, GetTrack, ListTracks, TrackDetail, TrackPage
+from k1_contracts.messages.deployments import DEPLOY_SUCCEEDED, DeploySucceeded
+from k1_contracts.messages.tracks import (
+    GENESIS_GET,
+    TRACK_GET,
+    TRACK_LIST,
+    TRACK_UPLOADED,
+    GetGenesis,
+    GetTrack,
+    ListTracks,
+)
 from k1_platform.nats.dead_letters.queue import DeadLetter, list_dead_letters
 from k1_platform.nats.rpc_documents import request_document
 from k1_platform.storage.objects import ObjectStore
@@ -63,13 +73,13 @@ async def test_queries_after_the_events_of_a_song(
     song = Song()
     await publish_analysis(bus, song, objects)
     await until(lambda: has_status(bus, song, "ready"))
-    page = await request(bus, subjects.RPC_TRACK_LIST, ListTracks(search="night drive", limit=200), TrackPage)
+    page = await request(bus, TRACK_LIST, ListTracks(search="night drive", limit=200))
     assert song.track_id in {item.id for item in page.items}
     query = GetGenesis(track_id=song.track_id, version=1)
-    document = await request_document(bus, subjects.RPC_GENESIS_GET, query, timeout_s=PATIENCE_S)
+    document = await request_document(bus, GENESIS_GET, query, timeout_s=PATIENCE_S)
     assert genesis() == json.loads(document.json())
     known = query.model_copy(update={"etag": document.etag})
-    again = await request_document(bus, subjects.RPC_GENESIS_GET, known, timeout_s=PATIENCE_S)
+    again = await request_document(bus, GENESIS_GET, known, timeout_s=PATIENCE_S)
     assert again.body is None
 
 
@@ -87,10 +97,10 @@ async def test_a_track_lists_a_deployment_after_its_event(
     song = Song()
     await publish_analysis(bus, song, objects)
     event = succeeded(song)
-    await publish(bus, subjects.DEPLOY_SUCCEEDED, event, event.deployment_id)
+    await publish(bus, DEPLOY_SUCCEEDED, event, source="test")
 
     async def is_listed() -> bool:
-        detail = await request(bus, subjects.RPC_TRACK_GET, GetTrack(track_id=song.track_id), TrackDetail)
+        detail = await request(bus, TRACK_GET, GetTrack(track_id=song.track_id))
         return [(each.id, each.status) for each in detail.deployments] == [(event.deployment_id, "succeeded")]
 
     await until(lambda: has_status(bus, song, "ready"))
@@ -102,9 +112,7 @@ async def test_events_of_unknown_tracks_do_not_block_others(
 ) -> None:
     """Hundreds of such events are redelivered, and a song is processed meanwhile."""
     unknown = [succeeded(Song()) for _ in range(300)]
-    await asyncio.gather(
-        *(publish(bus, subjects.DEPLOY_SUCCEEDED, event, event.deployment_id) for event in unknown)
-    )
+    await asyncio.gather(*(publish(bus, DEPLOY_SUCCEEDED, event, source="test") for event in unknown))
     song = Song()
     await publish_analysis(bus, song, objects)
     await until(lambda: has_status(bus, song, "ready"))
@@ -117,17 +125,15 @@ async def test_a_requested_analysis_is_published_as_command(
     song = Song()
     await publish_analysis(bus, song, objects)
     await until(lambda: has_status(bus, song, "ready"))
-    subscription = await jetstream.subscribe(subjects.ANALYSIS_REQUESTED, stream=streams.EVENTS)
-    accepted = await request(
-        bus, subjects.RPC_ANALYSIS_REQUEST, RequestTrackAnalysis(track_id=song.track_id), AnalysisAccepted
-    )
+    subscription = await jetstream.subscribe(ANALYSIS_REQUESTED.subject, stream=streams.EVENTS)
+    accepted = await request(bus, ANALYSIS_REQUEST, RequestTrackAnalysis(track_id=song.track_id))
     while True:
         message = await subscription.next_msg(timeout=PATIENCE_S)
         command = RequestAnalysis.model_validate_json(message.data)
         if command.job_id == accepted.job_id:
             break
     assert (command.track_id, command.version) == (song.track_id, 2)
-    view = await request(bus, subjects.RPC_JOB_GET, GetJob(job_id=accepted.job_id), JobView)
+    view = await request(bus, JOB_GET, GetJob(job_id=accepted.job_id))
     assert view.status == "queued"
     await subscription.unsubscribe()
 
@@ -137,9 +143,9 @@ async def test_an_invalid_completion_becomes_a_dead_letter(
 ) -> None:
     """An invalid map fails the job, and the message becomes a dead letter with the reason."""
     song = Song()
-    await publish(bus, subjects.TRACK_UPLOADED, song.uploaded(), song.track_id)
+    await publish(bus, TRACK_UPLOADED, song.uploaded(), source="test")
     invalid = song.completed([await song.artefact(objects, "genesis_map", "track.genesis.json", b"{}")])
-    await publish(bus, subjects.ANALYSIS_COMPLETED, invalid, song.job_id)
+    await publish(bus, ANALYSIS_COMPLETED, invalid, source="test")
     letters_of_job: list[DeadLetter] = []
 
     async def is_dead_letter() -> bool:

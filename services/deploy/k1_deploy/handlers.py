@@ -6,20 +6,22 @@ The connection monitor also subscribes to the system account of the NATS server 
 `DISCONNECT`), over a connection with other credentials.
 """
 
-from typing import Any
-
-from k1_contracts import subjects
 from k1_contracts.durables import DEPLOY, DEPLOY_DEVICES
-from k1_contracts.messages.bundles import GetBundle
+from k1_contracts.messages.bundles import BUNDLE_GET
 from k1_contracts.messages.deployment_queries import (
-    ControlDeployment,
-    GetDeployment,
-    ListDeployments,
-    PlanDeployment,
+    DEPLOYMENT_CONTROL,
+    DEPLOYMENT_GET,
+    DEPLOYMENT_LIST,
+    DEPLOYMENT_PLAN,
 )
-from k1_contracts.messages.deployments import RequestDeployment
-from k1_contracts.messages.devices import AddDevices, GetDevice, ListDevices, RevokeDevices
-from k1_contracts.messages.telemetry import DeviceAlarm
+from k1_contracts.messages.deployments import DEPLOY_REQUESTED
+from k1_contracts.messages.devices import (
+    DEVICE_ADD,
+    DEVICE_GET,
+    DEVICE_LIST,
+    DEVICE_REVOKE,
+)
+from k1_contracts.messages.telemetry import DEVICE_ALARM
 from k1_deploy.devices.device_link.chunk_requests import ChunkRequests
 from k1_deploy.devices.device_link.link import DeviceLink
 from k1_deploy.devices.device_queries import DeviceQueries
@@ -32,7 +34,7 @@ from k1_deploy.requests.orders import DeploymentRequests
 from k1_deploy.requests.plans import Planner
 from k1_platform.nats.client import Bus
 from k1_platform.nats.consumers import Handler, consume, consume_table
-from k1_platform.nats.rpc import respond
+from k1_platform.nats.rpc import QueryHandler, respond
 from k1_platform.postgres.pool import TRANSIENT_ERRORS
 
 
@@ -43,18 +45,18 @@ def consume_hellos(bus: Bus, inventory: Inventory, *, workers: int) -> None:
 
 def consume_events(bus: Bus, requests: DeploymentRequests, signals: SignalIntake, *, workers: int) -> None:
     """Subscribe to requests for deployments, and to alarms, which may end a deployment."""
-    table: dict[str, Handler[Any]] = {
-        subjects.DEPLOY_REQUESTED: Handler(RequestDeployment, requests.handle_request),
-        subjects.DEVICE_ALARM: Handler(DeviceAlarm, signals.handle_alarm),
-    }
-    consume_table(bus.broker, DEPLOY, table, workers=workers)
+    handlers = [
+        Handler(DEPLOY_REQUESTED, requests.handle_request),
+        Handler(DEVICE_ALARM, signals.handle_alarm),
+    ]
+    consume_table(bus.broker, DEPLOY, handlers, workers=workers)
 
 
 async def subscribe_devices(link: DeviceLink, presence: PresenceWatcher, chunks: ChunkRequests) -> None:
     """Subscribe to messages of devices that no stream stores."""
-    await link.start()  # subjects.DEVICE_REPLIES, `device.*.reply`, and the inbox of the commands
+    await link.start()  # DEVICE_REPLY.pattern, `device.*.reply`, and the inbox of the commands
     await presence.start()  # the bucket of streams.PRESENCE, `$KV.<bucket>.*`
-    await chunks.start()  # subjects.DEVICE_FETCHES, `device.*.fetch`
+    await chunks.start()  # DEVICE_FETCH.pattern, `device.*.fetch`
 
 
 def serve_queries(
@@ -66,16 +68,15 @@ def serve_queries(
     deployment_queries: DeploymentQueries,
 ) -> None:
     """Subscribe to the queries of the gateway and of `k1`."""
-    table: dict[str, tuple[type[Any], Any]] = {
-        subjects.RPC_BUNDLE_GET: (GetBundle, bundle_queries.get_bundle_view),
-        subjects.RPC_DEPLOYMENT_PLAN: (PlanDeployment, planner.plan),
-        subjects.RPC_DEPLOYMENT_LIST: (ListDeployments, deployment_queries.list_deployments),
-        subjects.RPC_DEPLOYMENT_GET: (GetDeployment, deployment_queries.get_deployment),
-        subjects.RPC_DEPLOYMENT_CONTROL: (ControlDeployment, deployment_queries.control),
-        subjects.RPC_DEVICE_LIST: (ListDevices, device_queries.list_devices),
-        subjects.RPC_DEVICE_GET: (GetDevice, device_queries.get_device),
-        subjects.RPC_DEVICE_ADD: (AddDevices, device_queries.add_devices),
-        subjects.RPC_DEVICE_REVOKE: (RevokeDevices, device_queries.revoke_devices),
-    }
-    for subject, (model, function) in table.items():
-        respond(bus.broker, subject, model, function, transient=TRANSIENT_ERRORS)
+    handlers = [
+        QueryHandler(BUNDLE_GET, bundle_queries.get_bundle_view),
+        QueryHandler(DEPLOYMENT_PLAN, planner.plan),
+        QueryHandler(DEPLOYMENT_LIST, deployment_queries.list_deployments),
+        QueryHandler(DEPLOYMENT_GET, deployment_queries.get_deployment),
+        QueryHandler(DEPLOYMENT_CONTROL, deployment_queries.control),
+        QueryHandler(DEVICE_LIST, device_queries.list_devices),
+        QueryHandler(DEVICE_GET, device_queries.get_device),
+        QueryHandler(DEVICE_ADD, device_queries.add_devices),
+        QueryHandler(DEVICE_REVOKE, device_queries.revoke_devices),
+    ]
+    respond(bus.broker, handlers, transient=TRANSIENT_ERRORS)

@@ -16,21 +16,28 @@ import nats
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
-from k1_contracts import streams, subjects
 from k1_contracts.durables import DEPLOY_DEVICES
 from k1_contracts.ids import new_id
-from k1_contracts.messages.bundles import BundleInfo, BundleRef, GetBundle
-from k1_contracts.messages.deployment_queries import ControlDeployment, DeploymentView, GetDeployment
-from k1_contracts.messages.deployments import RequestDeployment
+from k1_contracts.messages.bundles import BUNDLE_INFO, BundleInfo, BundleRef, GetBundle
+from k1_contracts.messages.deployment_queries import (
+    DEPLOYMENT_CONTROL,
+    DEPLOYMENT_GET,
+    ControlDeployment,
+    DeploymentView,
+    GetDeployment,
+)
+from k1_contracts.messages.deployments import DEPLOY_REQUESTED, RequestDeployment
 from k1_contracts.messages.device_link import RunningBundle
-from k1_contracts.messages.graphs import KeySet, PublicKey
-from k1_contracts.messages.telemetry import DeviceAlarm
+from k1_contracts.messages.graphs import KEY_LIST, KeySet, PublicKey
+from k1_contracts.messages.telemetry import DEVICE_ALARM, DeviceAlarm
+from k1_contracts.messages.tracks import GENESIS_GET
 from k1_contracts.rpc import Response, RpcError
 from k1_deploy.devices import device_store
 from k1_deploy.orchestration.storage import deployment_store
 from k1_deploy.saga.entries import Intent, LogEntry, Outcome, truncate_to_ms
-from k1_platform.nats.client import broker_options, make_event, publish_event
+from k1_platform.nats.client import broker_options
 from k1_platform.nats.connection import connect_options
+from k1_platform.nats.publisher import publish
 from k1_platform.nats.rpc import QueryError, request
 from k1_platform.postgres.pool import Pool, open_pool
 from k1_platform.settings import NatsSettings, ObjectStoreSettings, PostgresSettings
@@ -122,8 +129,7 @@ class DeploymentHarness:
                 **changes,
             }
         )
-        envelope, data = make_event(subjects.DEPLOY_REQUESTED, body, source="test", about=deployment_id)
-        await publish_event(self.broker, subjects.DEPLOY_REQUESTED, envelope, data, stream=streams.EVENTS)
+        await publish(self.broker, DEPLOY_REQUESTED, body, source="test")
         return deployment_id
 
     def on_the_next_downbeat(self) -> dict[str, Any]:
@@ -134,15 +140,13 @@ class DeploymentHarness:
 
     async def get(self, deployment_id: str) -> DeploymentView:
         query = GetDeployment(deployment_id=deployment_id)
-        subject = subjects.RPC_DEPLOYMENT_GET
-        return await request(self.broker, subject, query, DeploymentView, timeout_s=PATIENCE_S)
+        return await request(self.broker, DEPLOYMENT_GET, query, timeout_s=PATIENCE_S)
 
     async def control(self, deployment_id: str, action: str) -> DeploymentView:
         query = ControlDeployment.model_validate(
             {"deployment_id": deployment_id, "action": action, "requested_by": "anna"}
         )
-        subject = subjects.RPC_DEPLOYMENT_CONTROL
-        return await request(self.broker, subject, query, DeploymentView, timeout_s=PATIENCE_S)
+        return await request(self.broker, DEPLOYMENT_CONTROL, query, timeout_s=PATIENCE_S)
 
     async def status(self, deployment_id: str) -> str | None:
         return await self.pool.fetchval("SELECT status FROM deploy.deployments WHERE id = $1", deployment_id)
@@ -210,10 +214,7 @@ class DeploymentHarness:
                 **changes,
             }
         )
-        envelope, data = make_event(
-            subjects.DEVICE_ALARM, body, source="test", about=device.id, key=f"{device.id}/{now}"
-        )
-        await publish_event(self.broker, subjects.DEVICE_ALARM, envelope, data, stream=streams.EVENTS)
+        await publish(self.broker, DEVICE_ALARM, body, source="test", key=f"{device.id}/{now}")
 
     async def expected(self, device: FakeDevice) -> str | None:
         async with self.pool.acquire() as connection:
@@ -287,9 +288,9 @@ async def open_harness() -> AsyncIterator[DeploymentHarness]:
             headers = {"k1-status": "200", "k1-etag": "map", "content-encoding": "gzip"}
             await client.publish(message.reply, gzip.compress(json.dumps(found).encode()), headers=headers)
 
-        await client.subscribe(subjects.RPC_BUNDLE_INFO, "catalogue", cb=respond)
-        await client.subscribe(subjects.RPC_KEY_LIST, "catalogue", cb=respond_keys)
-        await client.subscribe(subjects.RPC_GENESIS_GET, "catalogue", cb=respond_map)
+        await client.subscribe(BUNDLE_INFO.subject, "catalogue", cb=respond)
+        await client.subscribe(KEY_LIST.subject, "catalogue", cb=respond_keys)
+        await client.subscribe(GENESIS_GET.subject, "catalogue", cb=respond_map)
         await settle(client)
         try:
             yield harness

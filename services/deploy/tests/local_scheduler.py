@@ -10,10 +10,10 @@ from typing import Any
 from opentelemetry import trace
 from prometheus_client import CollectorRegistry
 
-from k1_contracts import subjects
+from k1_contracts.envelope import Envelope
 from k1_contracts.ids import new_id
 from k1_contracts.messages.bundles import BundleInfo, GetBundle
-from k1_contracts.messages.deployments import ActivateOnDownbeat, RequestDeployment
+from k1_contracts.messages.deployments import DEPLOY_REQUESTED, ActivateOnDownbeat, RequestDeployment
 from k1_contracts.messages.device_link import DeviceReply
 from k1_contracts.messages.graphs import KeySet
 from k1_deploy.devices.device_link.link import DeviceLink
@@ -26,8 +26,8 @@ from k1_deploy.orchestration.step_metrics import StepMetrics
 from k1_deploy.orchestration.storage.bundle_locations import BundleLocator
 from k1_deploy.requests.orders import DeploymentRequests
 from k1_deploy.saga.entries import truncate_to_ms
-from k1_platform.nats.client import make_event
 from k1_platform.nats.consumers import Delivery
+from k1_platform.nats.publisher import make_message
 from services.deploy.tests.deployment_harness import DeploymentHarness, until
 
 
@@ -112,8 +112,8 @@ async def request(harness: DeploymentHarness, device_ids: Sequence[str], **chang
             **changes,
         }
     )
-    envelope, _ = make_event(subjects.DEPLOY_REQUESTED, body, source="test", about=body.deployment_id)
-    event = Delivery(envelope, body, subjects.DEPLOY_REQUESTED)
+    outgoing = make_message(DEPLOY_REQUESTED, body, source="test")
+    event = Delivery(Envelope.from_headers(outgoing.headers), body, DEPLOY_REQUESTED.subject)
     await DeploymentRequests(harness.pool, get_bundle, guard_s=0.0).handle_request(event)
     return body.deployment_id
 

@@ -16,10 +16,9 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
-from k1_contracts import subjects
 from k1_contracts.messages.device_link import DeviceError
 from k1_contracts.messages.devices import DeviceCredential
-from k1_contracts.messages.telemetry import DeviceAlarm
+from k1_contracts.messages.telemetry import DEVICE_ALARM, DeviceAlarm
 from k1_deploy.devices.access import connection_monitor, connection_table
 from k1_deploy.devices.access.connection_monitor import ConnectionMonitor
 from k1_deploy.devices.access.connection_table import (
@@ -142,7 +141,7 @@ class MessageRecorder:
         self.errors: list[DeviceError] = []
 
     async def take(self, message: Msg) -> None:
-        if message.subject == subjects.DEVICE_ALARM:
+        if message.subject == DEVICE_ALARM.subject:
             self.alarms.append(DeviceAlarm.model_validate_json(message.data))
         else:
             self.errors.append(DeviceError.model_validate_json(message.data))
@@ -158,7 +157,7 @@ async def recorder(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> Async
     recorder = MessageRecorder()
     async with NatsBroker(**broker_options(server.settings), logger=None) as broker:
         client = await broker.connect()
-        for subject in (subjects.DEVICE_ALARM, "command.*.error"):
+        for subject in (DEVICE_ALARM.subject, "command.*.error"):
             await client.subscribe(subject, cb=recorder.take)
         await settle(client)
         bus = Bus(broker, client, client.jetstream())

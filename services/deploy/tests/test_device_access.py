@@ -14,7 +14,9 @@ from nats.errors import Error as NatsError
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts import subjects
+from k1_contracts.messages.device_link import DEVICE_FETCH
 from k1_contracts.messages.devices import DeviceCredential
+from k1_contracts.messages.telemetry import DEVICE_READINGS
 from k1_deploy.devices.access.credential_issuer import NatsCredentialIssuer
 from k1_platform.auth.claims import device_claims
 from k1_platform.auth.device_credentials import load_device_keys
@@ -39,7 +41,7 @@ from tests.support.nats_server import running_nats_server
 
 OWN = (
     subjects.device("A", "hello"), subjects.device("A", "bye"), subjects.device("A", "reply"),
-    subjects.device("A", "fetch"), subjects.telemetry("A"),
+    subjects.device("A", "fetch"), DEVICE_READINGS.subject_for("A"),
 )  # fmt: skip
 """Subjects that device A may publish on."""
 FOREIGN = (
@@ -190,7 +192,7 @@ async def test_a_fetch_gets_its_response(server: NatsServer, services: Client, t
         assert message.reply.startswith("_INBOX.A.")
         await message.respond(b"chunk")
 
-    subscription = await services.subscribe(subjects.DEVICE_FETCHES, cb=serve)
+    subscription = await services.subscribe(DEVICE_FETCH.pattern, cb=serve)
     await settle(services)
     async with over_nats(server, minted.credential, tmp_path) as link:
         answer = await link.client.request(subjects.device("A", "fetch"), b"{}", timeout=PATIENCE_S)

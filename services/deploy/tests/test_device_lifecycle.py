@@ -16,19 +16,21 @@ from nats.js import JetStreamContext
 from k1_contracts import streams, subjects
 from k1_contracts.messages.device_link import DeviceError, DeviceHello, DeviceReply, Trust
 from k1_contracts.messages.devices import (
+    DEVICE_ADD,
+    DEVICE_GET,
+    DEVICE_REVOKE,
     AddDevices,
     DeviceCredential,
     DevicesAdded,
-    DevicesRevoked,
     DeviceView,
     GetDevice,
     RevokeDevices,
 )
-from k1_contracts.messages.graphs import KeySet, ListKeys, PublicKey
+from k1_contracts.messages.graphs import KEY_LIST, KeySet, ListKeys, PublicKey
 from k1_contracts.messages.telemetry import Presence
 from k1_platform.nats.connection import connect_options
 from k1_platform.nats.dead_letters.queue import list_dead_letters
-from k1_platform.nats.rpc import QueryError, request, respond
+from k1_platform.nats.rpc import QueryError, QueryHandler, request, respond
 from k1_platform.settings import NatsSettings
 from services.deploy.tests.device_connections import settle
 from services.deploy.tests.scripted_device import bundle, hello
@@ -56,7 +58,7 @@ async def bus(service: None, broker: NatsBroker) -> NatsBroker:
     async def list_keys(_: ListKeys) -> KeySet:
         return KEYS
 
-    respond(broker, subjects.RPC_KEY_LIST, ListKeys, list_keys)
+    respond(broker, [QueryHandler(KEY_LIST, list_keys)])
     await broker.start()
     await settle(await broker.connect())
     return broker
@@ -85,12 +87,12 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 async def added(bus: NatsBroker, device_id: str) -> DevicesAdded:
     question = AddDevices(device_ids=[device_id])
-    return await request(bus, subjects.RPC_DEVICE_ADD, question, DevicesAdded, timeout_s=PATIENCE_S)
+    return await request(bus, DEVICE_ADD, question, timeout_s=PATIENCE_S)
 
 
 async def view(bus: NatsBroker, device_id: str) -> DeviceView:
     question = GetDevice(device_id=device_id)
-    return await request(bus, subjects.RPC_DEVICE_GET, question, DeviceView, timeout_s=PATIENCE_S)
+    return await request(bus, DEVICE_GET, question, timeout_s=PATIENCE_S)
 
 
 async def say_hello(client: Client, body: DeviceHello, as_id: str | None = None) -> None:
@@ -124,7 +126,7 @@ async def test_the_life_of_a_device_from_adding_to_revoking(
         assert (await view(bus, unique)).expected == bundle(1)
         assert (await asyncio.wait_for(recorder.get(), PATIENCE_S)).keys_document == KEYS.document
         revoke = RevokeDevices(device_ids=[unique])
-        assert await request(bus, subjects.RPC_DEVICE_REVOKE, revoke, DevicesRevoked, timeout_s=PATIENCE_S)
+        assert await request(bus, DEVICE_REVOKE, revoke, timeout_s=PATIENCE_S)
 
         async def is_cut_off() -> bool:
             return device.is_closed

@@ -8,10 +8,26 @@ from typing import Final
 
 from aiohttp import web
 
-from k1_contracts import subjects
-from k1_contracts.genesis import GenesisView
 from k1_contracts.graph import GraphDocument
-from k1_contracts.messages import analysis, bundles, deployment_queries, devices, graphs, tracks
+from k1_contracts.messages import deployment_queries, tracks
+from k1_contracts.messages.analysis import ANALYSIS_REQUEST, JOB_CANCEL, JOB_GET, JOB_LIST, WORKER_LIST
+from k1_contracts.messages.bundles import BUNDLE_GET
+from k1_contracts.messages.deployment_queries import (
+    DEPLOYMENT_CONTROL,
+    DEPLOYMENT_GET,
+    DEPLOYMENT_LIST,
+    DEPLOYMENT_PLAN,
+)
+from k1_contracts.messages.devices import DEVICE_GET, DEVICE_LIST
+from k1_contracts.messages.graphs import (
+    GRAPH_GET,
+    GRAPH_PUT,
+    GRAPH_SIMULATE,
+    KEY_LIST,
+    NODE_LIST,
+    PRESET_LIST,
+)
+from k1_contracts.messages.tracks import ARTEFACT_LIST, GENESIS_GET, TRACK_GET, TRACK_LIST, VERSION_GET
 from k1_contracts.upload_form import UploadForm
 from k1_gateway.about.documents import Document, get_asyncapi, get_docs_page, get_openapi, redirect_to_docs
 from k1_gateway.about.health import Health, get_health
@@ -47,9 +63,9 @@ _SIMULATE_TIMEOUT_S: Final = 65.0
 def _control(action: str, summary: str) -> Endpoint:
     return Endpoint(
         "POST", f"/deployments/{{deployment_id}}/{action}", f"{action}Deployment", "Deployments", summary,
-        relay, subject=subjects.RPC_DEPLOYMENT_CONTROL, query_model=deployment_queries.ControlDeployment,
+        relay, query=DEPLOYMENT_CONTROL,
         body_fields=("requested_by", "reason"), fixed_fields={"action": action},
-        responses={200: ("The deployment as it is now", deployment_queries.DeploymentView)},
+        responses={200: ("The deployment as it is now", DEPLOYMENT_CONTROL.response)},
         problems={
             **BODY_PROBLEMS, **NO_DEPLOYMENT,
             409: "`deployment_state`: the state of the deployment does not allow this",
@@ -72,28 +88,28 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         "GET", "/tracks", "listTracks", "Tracks", "List and search tracks",
-        relay, subject=subjects.RPC_TRACK_LIST, query_model=tracks.ListTracks,
+        relay, query=TRACK_LIST,
         query_params=("status", "preset", "search", "sort", "limit", "offset", "cursor"),
-        responses={200: ("A page of tracks", tracks.TrackPage)},
+        responses={200: ("A page of tracks", TRACK_LIST.response)},
         problems={422: "`invalid_parameter`, `invalid_cursor`", **UNAVAILABLE}, cacheable=True,
     ),
     Endpoint(
         "GET", "/tracks/{track_id}", "getTrack", "Tracks", "A track with its versions",
-        relay, subject=subjects.RPC_TRACK_GET, query_model=tracks.GetTrack,
-        responses={200: ("The track", tracks.TrackDetail)}, problems=NO_TRACK, cacheable=True,
+        relay, query=TRACK_GET,
+        responses={200: ("The track", TRACK_GET.response)}, problems=NO_TRACK, cacheable=True,
     ),
     Endpoint(
         "GET", "/tracks/{track_id}/versions/{version}", "getVersion", "Tracks",
         "A version: metadata, metrics, artefacts",
-        relay, subject=subjects.RPC_VERSION_GET, query_model=tracks.GetVersion,
-        responses={200: ("The version", tracks.VersionDetail)}, problems=NO_VERSION, cacheable=True,
+        relay, query=VERSION_GET,
+        responses={200: ("The version", VERSION_GET.response)}, problems=NO_VERSION, cacheable=True,
     ),
     Endpoint(
         "GET", "/tracks/{track_id}/versions/{version}/genesis", "getGenesis", "Tracks",
         "The Genesis map, or a slice of it downsampled for a chart",
-        get_genesis, subject=subjects.RPC_GENESIS_GET, query_model=tracks.GetGenesis,
+        get_genesis, query=GENESIS_GET,
         query_params=("layers", "from_ms", "to_ms", "max_points"),
-        responses={200: ("The map, version 4; a slice lacks the layers that were not asked for", GenesisView)},
+        responses={200: ("The map, version 4; a slice lacks the layers that were not asked for", GENESIS_GET.response)},
         problems={
             409: "`genesis_pending`: the analysis still runs",
             413: "`slice_too_large`: ask for less",
@@ -106,13 +122,13 @@ ENDPOINTS: Final = (
     Endpoint(
         "GET", "/tracks/{track_id}/versions/{version}/artefacts", "listArtefacts", "Artefacts",
         "Every artefact of a version: signed URLs, small JSON inline, missing ones named",
-        relay, subject=subjects.RPC_ARTEFACT_LIST, query_model=tracks.GetVersion,
-        responses={200: ("The artefacts", tracks.ArtefactList)}, problems=NO_VERSION, cacheable=True,
+        relay, query=ARTEFACT_LIST,
+        responses={200: ("The artefacts", ARTEFACT_LIST.response)}, problems=NO_VERSION, cacheable=True,
     ),
     Endpoint(
         "GET", "/tracks/{track_id}/versions/{version}/graph", "getGraph", "Graphs",
         "The graph of a version: recommended, with its reasons in `meta`, or edited",
-        get_graph, subject=subjects.RPC_GRAPH_GET, query_model=graphs.GetGraph,
+        get_graph, query=GRAPH_GET,
         responses={200: ("The graph", GraphDocument)},
         problems={
             409: "`genesis_pending`: the analysis still runs",
@@ -124,9 +140,9 @@ ENDPOINTS: Final = (
     Endpoint(
         "PUT", "/tracks/{track_id}/versions/{version}/graph", "putGraph", "Graphs",
         "Edit the graph. Results that need a run are missing until the graph is simulated again",
-        put_graph, subject=subjects.RPC_GRAPH_PUT, query_model=graphs.PutGraph,
+        put_graph, query=GRAPH_PUT,
         document=("graph", GraphDocument), takes_if_match=True,
-        responses={200: ("The edit was stored; its effects", graphs.GraphSaved)},
+        responses={200: ("The edit was stored; its effects", GRAPH_PUT.response)},
         problems={
             **BODY_PROBLEMS, **NO_MAP,
             412: "`graph_changed`: it was edited since; read it again",
@@ -137,8 +153,8 @@ ENDPOINTS: Final = (
     Endpoint(
         "POST", "/tracks/{track_id}/versions/{version}/simulate", "simulateGraph", "Graphs",
         "Run the graph over the whole song; a `graph` in the body is tried without being saved",
-        relay, subject=subjects.RPC_GRAPH_SIMULATE, query_model=graphs.Simulate, body_fields=("graph",),
-        responses={200: ("The cost and the output of the graph", graphs.Simulated)},
+        relay, query=GRAPH_SIMULATE, body_fields=("graph",),
+        responses={200: ("The cost and the output of the graph", GRAPH_SIMULATE.response)},
         problems={
             **BODY_PROBLEMS, **NO_MAP,
             404: "`track_not_found`, `version_not_found`, `genesis_missing`, `graph_missing`, `artefact_missing`",
@@ -151,25 +167,25 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         "GET", "/presets", "listPresets", "Graphs", "The presets with the templates of their graphs",
-        relay, subject=subjects.RPC_PRESET_LIST, query_model=graphs.ListPresets,
-        responses={200: ("Presets", graphs.PresetList)}, problems={**INVALID, **UNAVAILABLE}, cacheable=True,
+        relay, query=PRESET_LIST,
+        responses={200: ("Presets", PRESET_LIST.response)}, problems={**INVALID, **UNAVAILABLE}, cacheable=True,
     ),
     Endpoint(
         "GET", "/graph/nodes", "listNodes", "Graphs", "Every node type: ports, parameters, cost and state",
-        relay, subject=subjects.RPC_NODE_LIST, query_model=graphs.ListNodes,
-        responses={200: ("The node catalogue", graphs.NodeCatalogue)},
+        relay, query=NODE_LIST,
+        responses={200: ("The node catalogue", NODE_LIST.response)},
         problems={**INVALID, **UNAVAILABLE}, cacheable=True,
     ),
     Endpoint(
         "GET", "/keys", "listKeys", "Graphs", "The public keys of bundles as a JWK set, the newest first",
-        relay, subject=subjects.RPC_KEY_LIST, query_model=graphs.ListKeys,
-        responses={200: ("Keys", graphs.KeySet)}, problems={**INVALID, **UNAVAILABLE}, cacheable=True,
+        relay, query=KEY_LIST,
+        responses={200: ("Keys", KEY_LIST.response)}, problems={**INVALID, **UNAVAILABLE}, cacheable=True,
     ),
     Endpoint(
         "POST", "/tracks/{track_id}/analysis", "requestAnalysis", "Analysis", "Analyse a track again",
-        relay, subject=subjects.RPC_ANALYSIS_REQUEST, query_model=analysis.RequestTrackAnalysis,
+        relay, query=ANALYSIS_REQUEST,
         body_fields=("preset", "priority"), takes_idempotency_key=True,
-        responses={202: ("Queued", analysis.AnalysisAccepted)},
+        responses={202: ("Queued", ANALYSIS_REQUEST.response)},
         problems={
             **BODY_PROBLEMS, **NO_TRACK, 422: "`invalid_parameter`, `invalid_body`, `idempotency_key_reused`",
         },
@@ -177,51 +193,51 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         "GET", "/analysis/jobs", "listJobs", "Analysis", "The newest jobs",
-        relay, subject=subjects.RPC_JOB_LIST, query_model=analysis.ListJobs, query_params=("status", "limit"),
-        responses={200: ("Jobs", analysis.JobPage)}, problems={**INVALID, **UNAVAILABLE},
+        relay, query=JOB_LIST, query_params=("status", "limit"),
+        responses={200: ("Jobs", JOB_LIST.response)}, problems={**INVALID, **UNAVAILABLE},
     ),
     Endpoint(
         "GET", "/analysis/jobs/{job_id}", "getJob", "Analysis", "A job: status, stage, percent",
-        relay, subject=subjects.RPC_JOB_GET, query_model=analysis.GetJob,
-        responses={200: ("The job", analysis.JobView)}, problems=NO_JOB,
+        relay, query=JOB_GET,
+        responses={200: ("The job", JOB_GET.response)}, problems=NO_JOB,
     ),
     Endpoint(
         "DELETE", "/analysis/jobs/{job_id}", "cancelJob", "Analysis", "Cancel a job, waiting or running",
-        relay, subject=subjects.RPC_JOB_CANCEL, query_model=analysis.GetJob,
-        responses={200: ("The job as it is now", analysis.JobView)},
+        relay, query=JOB_CANCEL,
+        responses={200: ("The job as it is now", JOB_CANCEL.response)},
         problems={409: "`job_ended`: it is too late", **NO_JOB}, takes_idempotency_key=True,
     ),
     Endpoint(
         "GET", "/analysis/jobs/{job_id}/events", "watchJob", "Analysis",
-        "A job's progress as server-sent events: `job` (JobView) at both ends, `progress` (JobProgress) between; "
+        "A job's progress as server-sent events: `job` (JOB_GET.response) at both ends, `progress` (JobProgress) between; "
         "the last has the id `end`",
-        job_events, subject=subjects.RPC_JOB_GET, query_model=analysis.GetJob,
+        job_events, query=JOB_GET,
         responses={200: ("The stream; it ends with the job", JobStreamEvent), **STREAM_END}, problems=NO_JOB,
         media_type="text/event-stream", takes_last_event_id=True, rate_limit="streams",
     ),
     Endpoint(
         "GET", "/analysis/workers", "listWorkers", "Analysis", "The analysis workers and the queue",
-        relay, subject=subjects.RPC_WORKER_LIST, query_model=analysis.ListWorkers,
-        responses={200: ("Workers", analysis.WorkerList)}, problems={**INVALID, **UNAVAILABLE},
+        relay, query=WORKER_LIST,
+        responses={200: ("Workers", WORKER_LIST.response)}, problems={**INVALID, **UNAVAILABLE},
     ),
     Endpoint(
         "GET", "/devices", "listDevices", "Devices", "The devices, with their presence and what they run",
-        relay, subject=subjects.RPC_DEVICE_LIST, query_model=devices.ListDevices,
+        relay, query=DEVICE_LIST,
         query_params=("group", "include_revoked", "limit", "offset"),
-        responses={200: ("Devices", devices.DevicePage)}, problems={**INVALID, **UNAVAILABLE},
+        responses={200: ("Devices", DEVICE_LIST.response)}, problems={**INVALID, **UNAVAILABLE},
     ),
     Endpoint(
         "GET", "/devices/{device_id}", "getDevice", "Devices",
         "A device: firmware, node types, free flash, presence, reported and desired state",
-        relay, subject=subjects.RPC_DEVICE_GET, query_model=devices.GetDevice,
-        responses={200: ("The device", devices.DeviceView)},
+        relay, query=DEVICE_GET,
+        responses={200: ("The device", DEVICE_GET.response)},
         problems=NO_DEVICE,
     ),
     Endpoint(
         "GET", "/tracks/{track_id}/versions/{version}/bundle", "getBundle", "Deployments",
         "The signed bundle of a version, its cost, and the devices that could run it",
-        relay, subject=subjects.RPC_BUNDLE_GET, query_model=bundles.GetBundle,
-        responses={200: ("The bundle", bundles.BundleView)},
+        relay, query=BUNDLE_GET,
+        responses={200: ("The bundle", BUNDLE_GET.response)},
         problems={
             **NO_VERSION,
             404: "`track_not_found`, `version_not_found` or `genesis_missing`",
@@ -232,11 +248,11 @@ ENDPOINTS: Final = (
         "POST", "/deployments", "requestDeployment", "Deployments",
         "Deploy a version to devices, by id or by group, in batches that are rolled back together when one fails. "
         "`requested_by` is not checked: there is no sign-in",
-        request_deployment, subject=subjects.RPC_DEPLOYMENT_PLAN, query_model=deployment_queries.PlanDeployment,
+        request_deployment, query=DEPLOYMENT_PLAN,
         document=("order", DeploymentBody), takes_idempotency_key=True,
         responses={
             202: ("Accepted; the deployment can be read now", deployment_queries.DeploymentAccepted),
-            200: ("With `dry_run`: the plan", deployment_queries.DeploymentPlan),
+            200: ("With `dry_run`: the plan", DEPLOYMENT_PLAN.response),
         },
         problems={
             **BODY_PROBLEMS, **UNAVAILABLE,
@@ -250,21 +266,21 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         "GET", "/deployments", "listDeployments", "Deployments", "The deployments, newest first",
-        relay, subject=subjects.RPC_DEPLOYMENT_LIST, query_model=deployment_queries.ListDeployments,
+        relay, query=DEPLOYMENT_LIST,
         query_params=("track_id", "device_id", "status", "limit", "offset"),
-        responses={200: ("Deployments", deployment_queries.DeploymentPage)}, problems={**INVALID, **UNAVAILABLE},
+        responses={200: ("Deployments", DEPLOYMENT_LIST.response)}, problems={**INVALID, **UNAVAILABLE},
     ),
     Endpoint(
         "GET", "/deployments/{deployment_id}", "getDeployment", "Deployments",
         "A deployment: status, each device's steps with their times, log, audit trail",
-        relay, subject=subjects.RPC_DEPLOYMENT_GET, query_model=deployment_queries.GetDeployment,
-        responses={200: ("The deployment", deployment_queries.DeploymentView)}, problems=NO_DEPLOYMENT,
+        relay, query=DEPLOYMENT_GET,
+        responses={200: ("The deployment", DEPLOYMENT_GET.response)}, problems=NO_DEPLOYMENT,
     ),
     Endpoint(
         "GET", "/deployments/{deployment_id}/events", "watchDeployment", "Deployments",
-        "A deployment as server-sent events: `deployment` (DeploymentView) at both ends, "
+        "A deployment as server-sent events: `deployment` (DEPLOYMENT_GET.response) at both ends, "
         "`change` (DeploymentChange) between; the last has the id `end`",
-        deployment_events, subject=subjects.RPC_DEPLOYMENT_GET, query_model=deployment_queries.GetDeployment,
+        deployment_events, query=DEPLOYMENT_GET,
         responses={200: ("The stream; it ends with the deployment", DeploymentStreamEvent), **STREAM_END},
         problems=NO_DEPLOYMENT, media_type="text/event-stream", takes_last_event_id=True, rate_limit="streams",
     ),
@@ -276,7 +292,7 @@ ENDPOINTS: Final = (
         "GET", "/tracks/{track_id}/telemetry/stream", "streamTelemetry", "Live",
         "Readings and events of the devices that play a track as server-sent events: readings as `message`, "
         "events under their name; `id` and `Last-Event-ID` replay what was missed in the last ten minutes",
-        stream_telemetry, subject=subjects.RPC_TRACK_GET, query_model=WatchTelemetry, query_params=("last_event_id",),
+        stream_telemetry, query=TRACK_GET, parameter_model=WatchTelemetry, query_params=("last_event_id",),
         responses={200: ("The stream; it does not end", TelemetryStreamEvent)}, problems=NO_TRACK,
         media_type="text/event-stream", takes_last_event_id=True, rate_limit="streams",
     ),

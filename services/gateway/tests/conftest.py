@@ -11,20 +11,38 @@ from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
-from k1_contracts import subjects
-from k1_contracts.messages.analysis import GetJob, ListJobs, ListWorkers, RequestTrackAnalysis
-from k1_contracts.messages.bundles import GetBundle
-from k1_contracts.messages.deployment_queries import (
-    ControlDeployment,
-    GetDeployment,
-    ListDeployments,
-    PlanDeployment,
+from k1_contracts.messages.analysis import (
+    ANALYSIS_REQUEST,
+    JOB_CANCEL,
+    JOB_GET,
+    JOB_LIST,
+    WORKER_LIST,
 )
-from k1_contracts.messages.devices import GetDevice, ListDevices
-from k1_contracts.messages.graphs import GetGraph, ListKeys, ListNodes, ListPresets, PutGraph, Simulate
-from k1_contracts.messages.tracks import GetGenesis, GetTrack, GetVersion, ListTracks
+from k1_contracts.messages.bundles import BUNDLE_GET
+from k1_contracts.messages.deployment_queries import (
+    DEPLOYMENT_CONTROL,
+    DEPLOYMENT_GET,
+    DEPLOYMENT_LIST,
+    DEPLOYMENT_PLAN,
+)
+from k1_contracts.messages.devices import DEVICE_GET, DEVICE_LIST
+from k1_contracts.messages.graphs import (
+    GRAPH_GET,
+    GRAPH_PUT,
+    GRAPH_SIMULATE,
+    KEY_LIST,
+    NODE_LIST,
+    PRESET_LIST,
+)
+from k1_contracts.messages.tracks import (
+    ARTEFACT_LIST,
+    GENESIS_GET,
+    TRACK_GET,
+    TRACK_LIST,
+    VERSION_GET,
+)
 from k1_platform.nats.client import Bus, connect, make_broker
-from k1_platform.nats.rpc import respond
+from k1_platform.nats.rpc import QueryHandler, respond
 from k1_platform.nats.rpc_documents import Document, respond_with_document
 from k1_platform.settings import NatsSettings
 from tests.support.infrastructure import Infrastructure
@@ -65,30 +83,30 @@ async def http(gateway: RunningService) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-QUERY_MODELS = {
-    subjects.RPC_TRACK_LIST: ListTracks,
-    subjects.RPC_TRACK_GET: GetTrack,
-    subjects.RPC_VERSION_GET: GetVersion,
-    subjects.RPC_ARTEFACT_LIST: GetVersion,
-    subjects.RPC_JOB_LIST: ListJobs,
-    subjects.RPC_JOB_GET: GetJob,
-    subjects.RPC_JOB_CANCEL: GetJob,
-    subjects.RPC_ANALYSIS_REQUEST: RequestTrackAnalysis,
-    subjects.RPC_WORKER_LIST: ListWorkers,
-    subjects.RPC_GRAPH_GET: GetGraph,
-    subjects.RPC_GRAPH_PUT: PutGraph,
-    subjects.RPC_GRAPH_SIMULATE: Simulate,
-    subjects.RPC_NODE_LIST: ListNodes,
-    subjects.RPC_PRESET_LIST: ListPresets,
-    subjects.RPC_KEY_LIST: ListKeys,
-    subjects.RPC_DEVICE_LIST: ListDevices,
-    subjects.RPC_DEVICE_GET: GetDevice,
-    subjects.RPC_BUNDLE_GET: GetBundle,
-    subjects.RPC_DEPLOYMENT_PLAN: PlanDeployment,
-    subjects.RPC_DEPLOYMENT_LIST: ListDeployments,
-    subjects.RPC_DEPLOYMENT_GET: GetDeployment,
-    subjects.RPC_DEPLOYMENT_CONTROL: ControlDeployment,
-}
+QUERIES = (
+    TRACK_LIST,
+    TRACK_GET,
+    VERSION_GET,
+    ARTEFACT_LIST,
+    JOB_LIST,
+    JOB_GET,
+    JOB_CANCEL,
+    ANALYSIS_REQUEST,
+    WORKER_LIST,
+    GRAPH_GET,
+    GRAPH_PUT,
+    GRAPH_SIMULATE,
+    NODE_LIST,
+    PRESET_LIST,
+    KEY_LIST,
+    DEVICE_LIST,
+    DEVICE_GET,
+    BUNDLE_GET,
+    DEPLOYMENT_PLAN,
+    DEPLOYMENT_LIST,
+    DEPLOYMENT_GET,
+    DEPLOYMENT_CONTROL,
+)
 
 
 class Owners:
@@ -105,11 +123,8 @@ class Owners:
 
     def subscribe(self) -> None:
         """Subscribe to every query of the gateway."""
-        for subject, model in QUERY_MODELS.items():
-            respond(self.bus.broker, subject, model, self._handler(subject))
-        respond_with_document(
-            self.bus, subjects.RPC_GENESIS_GET, GetGenesis, self._handler(subjects.RPC_GENESIS_GET)
-        )
+        respond(self.bus.broker, [QueryHandler(query, self._handler(query.subject)) for query in QUERIES])
+        respond_with_document(self.bus.broker, GENESIS_GET, self._handler(GENESIS_GET.subject))
 
     def _handler(self, subject: str) -> Any:
         async def handle(query: Any) -> Any:

@@ -13,12 +13,16 @@ from nats.js import JetStreamContext
 from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 
-from k1_contracts import streams, subjects
+from k1_contracts import streams
 from k1_contracts.base import rfc3339
 from k1_contracts.envelope import Envelope
 from k1_contracts.ids import derived_id
-from k1_contracts.messages.bundles import BundleView, GetBundle
+from k1_contracts.messages.bundles import BUNDLE_GET, BundleView, GetBundle
 from k1_contracts.messages.deployment_queries import (
+    DEPLOYMENT_CONTROL,
+    DEPLOYMENT_GET,
+    DEPLOYMENT_LIST,
+    DEPLOYMENT_PLAN,
     Check,
     ControlDeployment,
     DeploymentPage,
@@ -30,12 +34,21 @@ from k1_contracts.messages.deployment_queries import (
     PlanDeployment,
 )
 from k1_contracts.messages.deployments import (
+    DEPLOY_REQUESTED,
+    DEPLOYMENT_CHANGED,
     DEPLOYMENT_MAX_DEVICES,
     DeploymentChange,
     DeploymentOrder,
     RequestDeployment,
 )
-from k1_contracts.messages.devices import DevicePage, DeviceView, GetDevice, ListDevices
+from k1_contracts.messages.devices import (
+    DEVICE_GET,
+    DEVICE_LIST,
+    DevicePage,
+    DeviceView,
+    GetDevice,
+    ListDevices,
+)
 from k1_gateway.deployments.request import DeploymentBody
 from k1_platform.nats.rpc import QueryError
 from services.gateway.tests import samples
@@ -77,7 +90,7 @@ class RequestedDeployments:
     async def _find(self, after: int) -> RawStreamMsg | None:
         try:
             return await self._jetstream.get_msg(
-                streams.EVENTS, seq=after + 1, subject=subjects.DEPLOY_REQUESTED, next=True
+                streams.EVENTS, seq=after + 1, subject=DEPLOY_REQUESTED.subject, next=True
             )
         except NotFoundError:
             return None
@@ -92,8 +105,8 @@ async def requested(nats_client: Client) -> RequestedDeployments:
 @pytest.fixture
 def deploy(owners: Owners) -> Owners:
     """Fake a deploy that accepts every request and creates the deployment at once."""
-    owners.respond_with(subjects.RPC_DEPLOYMENT_PLAN, samples.plan())
-    owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
+    owners.respond_with(DEPLOYMENT_PLAN.subject, samples.plan())
+    owners.respond_with(DEPLOYMENT_GET.subject, samples.deployment())
     return owners
 
 
@@ -102,31 +115,31 @@ def deploy(owners: Owners) -> Owners:
     [
         (
             "/devices?group=stage&include_revoked=true&limit=1000&offset=3",
-            subjects.RPC_DEVICE_LIST,
+            DEVICE_LIST.subject,
             DevicePage,
             ListDevices(group="stage", include_revoked=True, limit=1000, offset=3),
         ),
         (
             "/devices/k1-stage-left",
-            subjects.RPC_DEVICE_GET,
+            DEVICE_GET.subject,
             DeviceView,
             GetDevice(device_id="k1-stage-left"),
         ),
         (
             f"/tracks/{samples.TRACK}/versions/3/bundle",
-            subjects.RPC_BUNDLE_GET,
+            BUNDLE_GET.subject,
             BundleView,
             GetBundle(track_id=samples.TRACK, version=3),
         ),
         (
             f"/deployments?track_id={samples.TRACK}&device_id=k1-a&status=staging&limit=7&offset=1",
-            subjects.RPC_DEPLOYMENT_LIST,
+            DEPLOYMENT_LIST.subject,
             DeploymentPage,
             ListDeployments(track_id=samples.TRACK, device_id="k1-a", status="staging", limit=7, offset=1),
         ),
         (
             f"/deployments/{samples.DEPLOYMENT}",
-            subjects.RPC_DEPLOYMENT_GET,
+            DEPLOYMENT_GET.subject,
             DeploymentView,
             GetDeployment(deployment_id=samples.DEPLOYMENT),
         ),
@@ -147,12 +160,12 @@ async def test_each_read_sends_its_query_to_deploy(
 @pytest.mark.parametrize(
     ("path", "subject", "error"),
     [
-        ("/devices/k1-z", subjects.RPC_DEVICE_GET, QueryError("device_not_found", "No such device.", 404)),
-        (f"/deployments/{samples.DEPLOYMENT}", subjects.RPC_DEPLOYMENT_GET, UNKNOWN),
-        (f"/deployments/{samples.DEPLOYMENT}/events", subjects.RPC_DEPLOYMENT_GET, UNKNOWN),
+        ("/devices/k1-z", DEVICE_GET.subject, QueryError("device_not_found", "No such device.", 404)),
+        (f"/deployments/{samples.DEPLOYMENT}", DEPLOYMENT_GET.subject, UNKNOWN),
+        (f"/deployments/{samples.DEPLOYMENT}/events", DEPLOYMENT_GET.subject, UNKNOWN),
         (
             f"/tracks/{samples.TRACK}/versions/1/bundle",
-            subjects.RPC_BUNDLE_GET,
+            BUNDLE_GET.subject,
             QueryError("bundle_missing", "Simulate the graph first.", 409),
         ),
     ],
@@ -200,7 +213,7 @@ async def test_a_deployment_request_is_checked_and_published(
     assert_matches(response.json(), "DeploymentAccepted")
     envelope, command = await requested.next()
     assert command.deployment_id == response.json()["deployment_id"] == envelope.subject
-    assert envelope.id == derived_id("evt", subjects.DEPLOY_REQUESTED, command.deployment_id)
+    assert envelope.id == derived_id("evt", DEPLOY_REQUESTED.subject, command.deployment_id)
     order = DeploymentOrder.model_validate(asked)
     assert deploy.received[0] == PlanDeployment.model_validate(asked)
     assert DeploymentOrder.model_validate(command.model_dump()) == order
@@ -220,8 +233,8 @@ async def test_a_returned_id_can_be_read(
     http: httpx.AsyncClient, owners: Owners, requested: RequestedDeployments
 ) -> None:
     """The response waits until deploy has created the deployment."""
-    owners.respond_with(subjects.RPC_DEPLOYMENT_PLAN, samples.plan())
-    owners.respond_with(subjects.RPC_DEPLOYMENT_GET, UNKNOWN)
+    owners.respond_with(DEPLOYMENT_PLAN.subject, samples.plan())
+    owners.respond_with(DEPLOYMENT_GET.subject, UNKNOWN)
     answering = asyncio.create_task(http.post(URL, json=ORDER))
     await requested.next()
     seen = len(owners.received)
@@ -229,7 +242,7 @@ async def test_a_returned_id_can_be_read(
         while len(owners.received) < seen + 3:
             await asyncio.sleep(0.01)
     assert not answering.done()
-    owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
+    owners.respond_with(DEPLOYMENT_GET.subject, samples.deployment())
     assert (await answering).status_code == 202
 
 
@@ -239,7 +252,7 @@ async def test_a_dry_run_changes_nothing(
     """It returns 200 with the plan, also when nothing would start, and publishes nothing."""
     for would_start in (True, False):
         plan = samples.plan(would_start=would_start)
-        deploy.respond_with(subjects.RPC_DEPLOYMENT_PLAN, plan)
+        deploy.respond_with(DEPLOYMENT_PLAN.subject, plan)
         response = await http.post(URL, json={**ORDER, "dry_run": True})
         assert response.status_code == 200
         assert DeploymentPlan.model_validate_json(response.content) == plan
@@ -260,7 +273,7 @@ async def test_every_failed_gate_is_named(
     mine = [check(gate="presence", passed=False, reason="It is offline"), check(gate="nodes", passed=True)]
     device = DevicePlan(device_id="k1-a", checks=mine)
     deploy.respond_with(
-        subjects.RPC_DEPLOYMENT_PLAN, samples.plan(would_start=False, checks=show, devices=[device])
+        DEPLOYMENT_PLAN.subject, samples.plan(would_start=False, checks=show, devices=[device])
     )
     response = await http.post(URL, json=ORDER)
     assert (response.status_code, response.json()["code"]) == (409, "deployment_blocked")
@@ -279,7 +292,7 @@ async def test_the_same_key_is_the_same_deployment(
     headers = {"Idempotency-Key": f"söme key {unique}".encode()}
     first = await http.post(URL, json=ORDER, headers=headers)
     assert first.status_code == 202
-    deploy.respond_with(subjects.RPC_DEPLOYMENT_PLAN, samples.plan(would_start=False))
+    deploy.respond_with(DEPLOYMENT_PLAN.subject, samples.plan(would_start=False))
     again = await http.post(URL, json=dict(reversed(ORDER.items())), headers=headers)
     assert (again.status_code, again.json()) == (202, first.json())
     other = await http.post(URL, json={**ORDER, "version": 4}, headers=headers)
@@ -315,11 +328,11 @@ async def test_a_command_that_was_not_published_is_published_by_the_retry(
         deployment_id=samples.DEPLOYMENT, order_sha256=order_digest(DeploymentOrder(**ORDER))
     )
     await idempotency.reserve(jetstream, unique, reserved)
-    owners.respond_with(subjects.RPC_DEPLOYMENT_PLAN, samples.plan())
-    owners.respond_with(subjects.RPC_DEPLOYMENT_GET, UNKNOWN)
+    owners.respond_with(DEPLOYMENT_PLAN.subject, samples.plan())
+    owners.respond_with(DEPLOYMENT_GET.subject, UNKNOWN)
     answering = asyncio.create_task(http.post(URL, json=ORDER, headers={"Idempotency-Key": unique}))
     _, command = await requested.next()
-    owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
+    owners.respond_with(DEPLOYMENT_GET.subject, samples.deployment())
     assert (await answering).json()["deployment_id"] == command.deployment_id == samples.DEPLOYMENT
 
 
@@ -390,7 +403,7 @@ async def test_two_thousand_devices_are_accepted(
 @pytest.mark.parametrize("action", ["cancel", "rollback", "pause", "resume"])
 async def test_a_deployment_is_controlled(http: httpx.AsyncClient, owners: Owners, action: str) -> None:
     """The path names the action; reason and name are passed on and are optional."""
-    owners.respond_with(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
+    owners.respond_with(DEPLOYMENT_CONTROL.subject, samples.deployment())
     fields = {"reason": "the singer is late", "requested_by": "ada"}
     for body in (fields, None):
         response = await http.post(f"{ONE}/{action}", json=body)
@@ -411,14 +424,14 @@ async def test_a_control_takes_only_name_and_reason(
     http: httpx.AsyncClient, owners: Owners, body: Any
 ) -> None:
     """The body cannot name the action or another deployment."""
-    owners.respond_with(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
+    owners.respond_with(DEPLOYMENT_CONTROL.subject, samples.deployment())
     assert (await http.post(f"{ONE}/cancel", json=body)).status_code == 422
     assert owners.received == []
 
 
 async def test_changes_flow_until_the_deployment_ends(http: httpx.AsyncClient, owners: Owners) -> None:
     """The stream holds the deployment's view, each change, the view at the end, and then ends."""
-    owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
+    owners.respond_with(DEPLOYMENT_GET.subject, samples.deployment())
     events: list[tuple[str, dict[str, Any]]] = []
     async with http.stream("GET", f"{ONE}/events") as stream, asyncio.timeout(PATIENCE_S):
         assert stream.headers["content-type"] == "text/event-stream"
@@ -438,19 +451,19 @@ async def _next_change(owners: Owners, seen: int) -> None:
     if status is None:
         return
     change = DeploymentChange(deployment_id=samples.DEPLOYMENT, status=status, at=samples.NOW)
-    await owners.bus.client.publish(subjects.live_deployment(samples.DEPLOYMENT), change.to_json())
+    await owners.bus.client.publish(DEPLOYMENT_CHANGED.subject_for(samples.DEPLOYMENT), change.to_json())
     if status == "succeeded":
         # Not before: the gateway also looks by itself now and then, and could end the stream without this news.
-        owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment(status="succeeded"))
+        owners.respond_with(DEPLOYMENT_GET.subject, samples.deployment(status="succeeded"))
 
 
 async def test_a_lost_end_is_noticed(http: httpx.AsyncClient, owners: Owners) -> None:
     """Changes may be lost: without one, the view is read again, and a comment keeps the connection open."""
-    owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment())
+    owners.respond_with(DEPLOYMENT_GET.subject, samples.deployment())
     async with http.stream("GET", f"{ONE}/events") as stream, asyncio.timeout(PATIENCE_S):
         lines = stream.aiter_lines()
         assert await anext(lines) == "event: deployment"
-        owners.respond_with(subjects.RPC_DEPLOYMENT_GET, samples.deployment(status="rolled_back"))
+        owners.respond_with(DEPLOYMENT_GET.subject, samples.deployment(status="rolled_back"))
         rest = [line async for line in lines]
     assert ": waiting" in rest
     assert '"status":"rolled_back"' in rest[-2]

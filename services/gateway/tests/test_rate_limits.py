@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_contracts import subjects
-from k1_contracts.messages.analysis import AnalysisAccepted
+from k1_contracts.messages.analysis import ANALYSIS_REQUEST, AnalysisAccepted
+from k1_contracts.messages.deployment_queries import DEPLOYMENT_CONTROL
 from k1_gateway.access import rate_limits
 from k1_gateway.access.rate_limits import RateLimiter, caller_of
 from k1_gateway.errors import ProblemError
@@ -142,10 +142,10 @@ async def test_a_gateway_limits_its_callers(owners: Owners, provisioned: Infrast
         "K1_GATEWAY_LIMIT_ANALYSES": '{"per_minute": 1, "burst": 2, "at_once": 1}',
     }
     owners.respond_with(
-        subjects.RPC_ANALYSIS_REQUEST,
+        ANALYSIS_REQUEST.subject,
         AnalysisAccepted(job_id=samples.JOB, version=2, queue_position=1),
     )
-    owners.respond_with(subjects.RPC_DEPLOYMENT_CONTROL, samples.deployment())
+    owners.respond_with(DEPLOYMENT_CONTROL.subject, samples.deployment())
     with running_service("gateway", provisioned.environment | own, tmp_path) as running:
         async with httpx.AsyncClient(base_url=f"{running.url}/api/v1", timeout=PATIENCE_S) as http:
             responses = [await http.post(f"/tracks/{samples.TRACK}/analysis") for _ in range(3)]

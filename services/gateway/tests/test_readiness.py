@@ -8,10 +8,9 @@ import nats
 from nats.aio.client import Client
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
-from k1_contracts import subjects
-from k1_contracts.messages.analysis import JobPage, ListJobs
-from k1_contracts.messages.deployment_queries import DeploymentPage, ListDeployments
-from k1_contracts.messages.graphs import PresetList
+from k1_contracts.messages.analysis import JOB_LIST, JobPage, ListJobs
+from k1_contracts.messages.deployment_queries import DEPLOYMENT_LIST, DeploymentPage, ListDeployments
+from k1_contracts.messages.graphs import PRESET_LIST, PresetList
 from k1_platform.nats.connection import connect_options
 from k1_platform.nats.provision import provision_bus
 from k1_platform.nats.rpc import QueryError
@@ -26,9 +25,9 @@ PROBE_TIMEOUT_S = 3.0
 
 def respond_to_all(owners: Owners) -> None:
     presets = (samples.GOLDEN / "PresetList" / "v1.json").read_text()
-    owners.respond_with(subjects.RPC_JOB_LIST, JobPage(total=0, items=[]))
-    owners.respond_with(subjects.RPC_DEPLOYMENT_LIST, DeploymentPage(total=0, items=[]))
-    owners.respond_with(subjects.RPC_PRESET_LIST, PresetList.model_validate_json(presets))
+    owners.respond_with(JOB_LIST.subject, JobPage(total=0, items=[]))
+    owners.respond_with(DEPLOYMENT_LIST.subject, DeploymentPage(total=0, items=[]))
+    owners.respond_with(PRESET_LIST.subject, PresetList.model_validate_json(presets))
 
 
 async def test_readiness_asks_every_service_behind_the_gateway(
@@ -58,7 +57,7 @@ async def test_an_error_of_a_service_is_reported(http: httpx.AsyncClient, owners
     """A service that runs without its database responds with an error, which the report repeats."""
     respond_to_all(owners)
     away = QueryError("dependency_unavailable", "The database does not answer; try again.", 503)
-    owners.respond_with(subjects.RPC_JOB_LIST, away)
+    owners.respond_with(JOB_LIST.subject, away)
     response = await http.get("/readyz")
     assert response.status_code == 200
     assert response.json()["dependencies"]["catalogue"] == "The database does not answer; try again."
@@ -69,7 +68,7 @@ async def test_a_silent_service_does_not_delay_the_answer(
     http: httpx.AsyncClient, nats_client: Client
 ) -> None:
     """A probe gets its response before it gives up, though a service takes queries and never responds."""
-    for subject in (subjects.RPC_JOB_LIST, subjects.RPC_DEPLOYMENT_LIST):
+    for subject in (JOB_LIST.subject, DEPLOYMENT_LIST.subject):
         await nats_client.subscribe(subject, queue=subject.split(".")[1])
     await nats_client.flush()
     response = await http.get("/readyz", timeout=PROBE_TIMEOUT_S)

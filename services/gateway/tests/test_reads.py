@@ -6,8 +6,12 @@ from typing import Any
 import httpx
 import pytest
 
-from k1_contracts import subjects
 from k1_contracts.messages.analysis import (
+    ANALYSIS_REQUEST,
+    JOB_CANCEL,
+    JOB_GET,
+    JOB_LIST,
+    WORKER_LIST,
     AnalysisAccepted,
     GetJob,
     JobPage,
@@ -15,7 +19,20 @@ from k1_contracts.messages.analysis import (
     ListWorkers,
     RequestTrackAnalysis,
 )
-from k1_contracts.messages.tracks import GetGenesis, GetTrack, GetVersion, ListTracks, TrackPage
+from k1_contracts.messages.deployment_queries import DEPLOYMENT_GET
+from k1_contracts.messages.graphs import GRAPH_GET
+from k1_contracts.messages.tracks import (
+    ARTEFACT_LIST,
+    GENESIS_GET,
+    TRACK_GET,
+    TRACK_LIST,
+    VERSION_GET,
+    GetGenesis,
+    GetTrack,
+    GetVersion,
+    ListTracks,
+    TrackPage,
+)
 from k1_platform.nats.rpc import QueryError
 from k1_platform.nats.rpc_documents import compress_document
 from services.gateway.tests import samples
@@ -27,7 +44,7 @@ TRACK, JOB = samples.TRACK, samples.JOB
 
 async def test_a_query_has_every_parameter(http: httpx.AsyncClient, owners: Owners) -> None:
     """The catalogue gets exactly what the client sent, and its result comes back unchanged."""
-    owners.respond_with(subjects.RPC_TRACK_LIST, samples.page(3))
+    owners.respond_with(TRACK_LIST.subject, samples.page(3))
     query = {"status": "ready", "preset": "edm", "search": "söng", "sort": "oldest", "limit": 3, "offset": 6}
     response = await http.get(f"{API}/tracks", params=query)
     assert response.status_code == 200
@@ -39,27 +56,27 @@ async def test_a_query_has_every_parameter(http: httpx.AsyncClient, owners: Owne
 @pytest.mark.parametrize(
     ("path", "subject", "query", "result"),
     [
-        (f"/tracks/{TRACK}", subjects.RPC_TRACK_GET, GetTrack(track_id=TRACK), samples.track()),
+        (f"/tracks/{TRACK}", TRACK_GET.subject, GetTrack(track_id=TRACK), samples.track()),
         (
             f"/tracks/{TRACK}/versions/2",
-            subjects.RPC_VERSION_GET,
+            VERSION_GET.subject,
             GetVersion(track_id=TRACK, version=2),
             samples.version(),
         ),
         (
             f"/tracks/{TRACK}/versions/2/artefacts",
-            subjects.RPC_ARTEFACT_LIST,
+            ARTEFACT_LIST.subject,
             GetVersion(track_id=TRACK, version=2),
             samples.artefacts("one"),
         ),
         (
             "/analysis/jobs?status=failed&limit=7",
-            subjects.RPC_JOB_LIST,
+            JOB_LIST.subject,
             ListJobs(status="failed", limit=7),
             JobPage(total=1, items=[samples.job("failed")]),
         ),
-        (f"/analysis/jobs/{JOB}", subjects.RPC_JOB_GET, GetJob(job_id=JOB), samples.job()),
-        ("/analysis/workers", subjects.RPC_WORKER_LIST, ListWorkers(), samples.workers()),
+        (f"/analysis/jobs/{JOB}", JOB_GET.subject, GetJob(job_id=JOB), samples.job()),
+        ("/analysis/workers", WORKER_LIST.subject, ListWorkers(), samples.workers()),
     ],
 )
 async def test_each_read_sends_one_query_to_its_owner(
@@ -73,7 +90,7 @@ async def test_each_read_sends_one_query_to_its_owner(
 
 async def test_an_owners_error_becomes_a_problem(http: httpx.AsyncClient, owners: Owners) -> None:
     """The problem has the code, the sentence and the status of the owner."""
-    owners.respond_with(subjects.RPC_TRACK_GET, QueryError("track_not_found", "There is no such track.", 404))
+    owners.respond_with(TRACK_GET.subject, QueryError("track_not_found", "There is no such track.", 404))
     response = await http.get(f"{API}/tracks/{TRACK}")
     assert (response.status_code, response.headers["content-type"]) == (404, "application/problem+json")
     assert response.json() == {
@@ -96,7 +113,7 @@ async def test_an_absent_owner_is_503(http: httpx.AsyncClient) -> None:
 
 async def test_an_owners_bug_leaks_nothing(http: httpx.AsyncClient, owners: Owners) -> None:
     """Only the logs of the owner have the error, under the trace id."""
-    owners.respond_with(subjects.RPC_TRACK_GET, RuntimeError("password=secret"))
+    owners.respond_with(TRACK_GET.subject, RuntimeError("password=secret"))
     response = await http.get(f"{API}/tracks/{TRACK}")
     assert (response.status_code, response.json()["code"]) == (500, "internal_error")
     assert "secret" not in response.text
@@ -104,29 +121,29 @@ async def test_an_owners_bug_leaks_nothing(http: httpx.AsyncClient, owners: Owne
 
 async def test_known_content_is_not_sent_again(http: httpx.AsyncClient, owners: Owners) -> None:
     """304 for the tag of this content, alone or in a list; 200 for another tag and after a change."""
-    owners.respond_with(subjects.RPC_TRACK_LIST, samples.page())
+    owners.respond_with(TRACK_LIST.subject, samples.page())
     tag = (await http.get(f"{API}/tracks")).headers["ETag"]
     for held, status in ((tag, 304), (f'"x", {tag}', 304), ("*", 304), ('"x"', 200)):
         response = await http.get(f"{API}/tracks", headers={"If-None-Match": held})
         assert (response.status_code, bool(response.content)) == (status, status == 200)
         assert response.headers["ETag"] == tag
-    owners.respond_with(subjects.RPC_TRACK_LIST, samples.page(2))
+    owners.respond_with(TRACK_LIST.subject, samples.page(2))
     assert (await http.get(f"{API}/tracks", headers={"If-None-Match": tag})).status_code == 200
 
 
 async def test_a_new_signature_is_not_new_content(http: httpx.AsyncClient, owners: Owners) -> None:
     """URLs are signed for each response; the tag depends on the content behind them."""
     url = f"{API}/tracks/{TRACK}/versions/1/artefacts"
-    owners.respond_with(subjects.RPC_ARTEFACT_LIST, samples.artefacts("one"))
+    owners.respond_with(ARTEFACT_LIST.subject, samples.artefacts("one"))
     tag = (await http.get(url)).headers["ETag"]
-    owners.respond_with(subjects.RPC_ARTEFACT_LIST, samples.artefacts("two"))
+    owners.respond_with(ARTEFACT_LIST.subject, samples.artefacts("two"))
     assert (await http.get(url, headers={"If-None-Match": tag})).status_code == 304
 
 
 async def test_the_map_comes_compressed_or_plain(http: httpx.AsyncClient, owners: Owners) -> None:
     """A client that accepts gzip gets the owner's bytes unchanged, others get them decompressed."""
     content = samples.genesis("rhythm", "dynamics")
-    owners.respond_with(subjects.RPC_GENESIS_GET, await compress_document("tag1", content))
+    owners.respond_with(GENESIS_GET.subject, await compress_document("tag1", content))
     url = f"{API}/tracks/{TRACK}/versions/1/genesis"
     query = {"layers": "rhythm,dynamics", "from_ms": "0", "to_ms": "1000.5", "max_points": "10"}
     packed = await http.get(url, params=query, headers={"Accept-Encoding": "gzip"})
@@ -145,7 +162,7 @@ async def test_the_map_comes_compressed_or_plain(http: httpx.AsyncClient, owners
 async def test_an_analysis_is_requested(http: httpx.AsyncClient, owners: Owners) -> None:
     """Body and Idempotency-Key reach the catalogue; an empty body means the defaults."""
     accepted = AnalysisAccepted(job_id=JOB, version=2, queue_position=1)
-    owners.respond_with(subjects.RPC_ANALYSIS_REQUEST, accepted)
+    owners.respond_with(ANALYSIS_REQUEST.subject, accepted)
     url = f"{API}/tracks/{TRACK}/analysis"
     response = await http.post(
         url, json={"preset": "edm", "priority": 9}, headers={"Idempotency-Key": "once"}
@@ -160,20 +177,20 @@ async def test_an_analysis_is_requested(http: httpx.AsyncClient, owners: Owners)
 
 async def test_a_job_is_cancelled(http: httpx.AsyncClient, owners: Owners) -> None:
     """DELETE cancels through the catalogue and returns the job."""
-    owners.respond_with(subjects.RPC_JOB_CANCEL, samples.job("cancelled"))
+    owners.respond_with(JOB_CANCEL.subject, samples.job("cancelled"))
     response = await http.delete(f"{API}/analysis/jobs/{JOB}")
     assert (response.status_code, response.json()["status"]) == (200, "cancelled")
 
 
 async def test_every_path_with_get_has_head(http: httpx.AsyncClient, owners: Owners) -> None:
     """Status and headers are the same, the body is absent; streams send their headers at once."""
-    owners.respond_with(subjects.RPC_GENESIS_GET, await compress_document("tag1", samples.genesis("rhythm")))
+    owners.respond_with(GENESIS_GET.subject, await compress_document("tag1", samples.genesis("rhythm")))
     for subject, result in (
-        (subjects.RPC_TRACK_LIST, samples.page()),
-        (subjects.RPC_GRAPH_GET, samples.graph()),
-        (subjects.RPC_JOB_GET, samples.job()),
-        (subjects.RPC_DEPLOYMENT_GET, samples.deployment()),
-        (subjects.RPC_TRACK_GET, QueryError("track_not_found", "There is no such track.", 404)),
+        (TRACK_LIST.subject, samples.page()),
+        (GRAPH_GET.subject, samples.graph()),
+        (JOB_GET.subject, samples.job()),
+        (DEPLOYMENT_GET.subject, samples.deployment()),
+        (TRACK_GET.subject, QueryError("track_not_found", "There is no such track.", 404)),
     ):
         owners.respond_with(subject, result)
     version = f"{API}/tracks/{TRACK}/versions/1"
@@ -201,7 +218,7 @@ async def test_every_path_with_get_has_head(http: httpx.AsyncClient, owners: Own
             "text/event-stream",
             b"",
         )
-    owners.respond_with(subjects.RPC_TRACK_GET, samples.page())
+    owners.respond_with(TRACK_GET.subject, samples.page())
     head = await http.head(f"{API}/tracks/{TRACK}/telemetry/stream")
     assert (head.status_code, head.headers["content-type"]) == (200, "text/event-stream")
 

@@ -20,10 +20,10 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
-from k1_contracts import streams, subjects
+from k1_contracts import streams
 from k1_contracts.ids import new_id
-from k1_contracts.messages.telemetry import LiveEvent, LiveSample
-from k1_contracts.messages.tracks import TrackDetail
+from k1_contracts.messages.telemetry import LIVE_TRACK, LiveEvent, LiveSample
+from k1_contracts.messages.tracks import TRACK_GET, TrackDetail
 from k1_gateway.live import telemetry_stream
 from k1_gateway.live.track_feed import FeedBuffer, FeedItem, parse_item
 from k1_platform.nats.connection import connect_options
@@ -90,7 +90,7 @@ async def open_stream(http: httpx.AsyncClient, track: str, **options: Any) -> As
 def track(owners: Owners) -> str:
     """Return a track that no other test uses."""
     detail = (samples.GOLDEN / "TrackDetail" / "v1.json").read_text()
-    owners.respond_with(subjects.RPC_TRACK_GET, TrackDetail.model_validate_json(detail))
+    owners.respond_with(TRACK_GET.subject, TrackDetail.model_validate_json(detail))
     return new_id("trk")
 
 
@@ -117,7 +117,7 @@ ROLLBACK = LiveEvent(
 async def publish(client: Client, track: str, *items: LiveSample | LiveEvent) -> list[int]:
     """Store items as telemetry and deploy do; return their sequences."""
     jetstream = client.jetstream(timeout=PATIENCE_S)
-    return [(await jetstream.publish(subjects.live_track(track), item.to_json())).seq for item in items]
+    return [(await jetstream.publish(LIVE_TRACK.subject_for(track), item.to_json())).seq for item in items]
 
 
 async def fill(client: Client, track: str, count: int) -> None:
@@ -125,7 +125,7 @@ async def fill(client: Client, track: str, count: int) -> None:
     big = sample(1, error="x" * 2000)
     for number in range(count):
         if number % 100:
-            await client.publish(subjects.live_track(track), big.to_json())
+            await client.publish(LIVE_TRACK.subject_for(track), big.to_json())
         else:
             await publish(client, track, big)
 
@@ -215,7 +215,7 @@ async def test_unknown_tracks_and_wrong_ids_are_problems(
     for last in ("yesterday", "-1", "1e3", str(2**70)):
         response = await http.get(f"/api/v1/tracks/{track}/telemetry/stream", headers={"Last-Event-ID": last})
         assert (response.status_code, response.json()["code"]) == (422, "invalid_parameter")
-    owners.respond_with(subjects.RPC_TRACK_GET, QueryError("track_not_found", "There is no such track.", 404))
+    owners.respond_with(TRACK_GET.subject, QueryError("track_not_found", "There is no such track.", 404))
     response = await http.get(f"/api/v1/tracks/{track}/telemetry/stream")
     assert (response.status_code, response.json()["code"]) == (404, "track_not_found")
 
@@ -277,7 +277,7 @@ async def _until_consumed(client: Client, track: str) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while True:
             infos = await jetstream.consumers_info(streams.LIVE_TRACKS)
-            mine = [info for info in infos if info.config.filter_subject == subjects.live_track(track)]
+            mine = [info for info in infos if info.config.filter_subject == LIVE_TRACK.subject_for(track)]
             if mine and mine[0].num_pending == 0 and mine[0].num_waiting:
                 return
             await asyncio.sleep(0.02)
@@ -352,7 +352,7 @@ async def test_a_restarted_broker_loses_nothing(
         body = (samples.GOLDEN / "TrackDetail" / "v1.json").read_bytes()
         await message.respond(b'{"result":' + body + b"}")
 
-    await client.subscribe(subjects.RPC_TRACK_GET, cb=detail)
+    await client.subscribe(TRACK_GET.subject, cb=detail)
     with running_service("gateway", environment, tmp_path) as gateway:
         async with (
             httpx.AsyncClient(base_url=gateway.url, timeout=PATIENCE_S) as http,

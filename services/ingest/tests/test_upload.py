@@ -18,9 +18,9 @@ import pytest
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
-from k1_contracts import streams, subjects
+from k1_contracts import streams
 from k1_contracts.envelope import Envelope
-from k1_contracts.messages.tracks import TrackUploaded
+from k1_contracts.messages.tracks import TRACK_UPLOADED, TrackUploaded
 from k1_ingest.settings import IngestSettings
 from k1_ingest.uploads.claim_store import ClaimStore
 from k1_platform.storage.objects import ObjectStore
@@ -51,7 +51,7 @@ async def published_events(
     while True:
         try:
             message = await jetstream.get_msg(
-                streams.EVENTS, seq=following, subject=subjects.TRACK_UPLOADED, next=True
+                streams.EVENTS, seq=following, subject=TRACK_UPLOADED.subject, next=True
             )
         except NotFoundError:
             return found

@@ -8,15 +8,25 @@ import logging
 import random
 import time
 from collections import OrderedDict
-from typing import Final
+from typing import Any, Final
 
 from nats.js.kv import KV_DEL, KV_OP
 
-from k1_contracts import streams, subjects
-from k1_contracts.base import rfc3339
-from k1_contracts.messages.telemetry import DeviceAlarm, DeviceOffline, DeviceOnline, LiveSample
+from k1_contracts.descriptors import Publication
+from k1_contracts.messages.telemetry import (
+    DEVICE_ALARM,
+    DEVICE_OFFLINE,
+    DEVICE_ONLINE,
+    LIVE_READING,
+    LIVE_TRACK,
+    DeviceAlarm,
+    DeviceOffline,
+    DeviceOnline,
+    LiveSample,
+)
 from k1_platform.errors import TransientError
-from k1_platform.nats.client import Bus, make_event, publish_event
+from k1_platform.nats.client import Bus
+from k1_platform.nats.publisher import publish
 from k1_telemetry.fleet.effects import Effects, FleetEvent
 from k1_telemetry.fleet.fleet import Fleet
 from k1_telemetry.leader_lease import LeaderLease
@@ -29,11 +39,6 @@ PRESENCE_REFRESH_S: Final = 1.5
 """Presence entries live for six seconds, so a standby that takes over within four finds every device online."""
 _MAX_RETRY_DELAY_S: Final = 2.0
 _MAX_CONCURRENT_DEVICES: Final = 256
-_SUBJECTS: Final[dict[type[FleetEvent], str]] = {
-    DeviceOnline: subjects.DEVICE_ONLINE,
-    DeviceOffline: subjects.DEVICE_OFFLINE,
-    DeviceAlarm: subjects.DEVICE_ALARM,
-}
 _log = logging.getLogger(__name__)
 
 
@@ -64,7 +69,7 @@ class EventPublisher:
         for device_id in effects.presence_changed:
             await self._write_presence(fleet, device_id)
         for track_id, event in effects.live_events:
-            await self._bus.client.publish(subjects.live_track(track_id), event.to_json())
+            await self._bus.client.publish(LIVE_TRACK.subject_for(track_id), event.to_json())
 
     async def publish_held_samples(self) -> None:
         """Publish the newest samples that the throttle held and now passes."""
@@ -95,9 +100,9 @@ class EventPublisher:
 
     async def _publish_live(self, sample: LiveSample) -> None:
         body = sample.to_json()
-        await self._bus.client.publish(subjects.live_telemetry(sample.device_id), body)
+        await self._bus.client.publish(LIVE_READING.subject_for(sample.device_id), body)
         if sample.track_id is not None:
-            await self._bus.client.publish(subjects.live_track(sample.track_id), body)
+            await self._bus.client.publish(LIVE_TRACK.subject_for(sample.track_id), body)
         self._metrics.live.labels("published").inc()
 
     async def _write_presence(self, fleet: Fleet, device_id: str) -> None:
@@ -131,21 +136,14 @@ class EventPublisher:
         elif by_device:
             await asyncio.gather(*map(publish_in_order, by_device.values()))
 
-    async def _publish_event(self, event: FleetEvent) -> None:
-        subject = _SUBJECTS[type(event)]
-        envelope, body = make_event(
-            subject,
-            event,
-            source=SOURCE,
-            about=event.device_id,
-            key=_idempotency_key(event),
-            clock=lambda: event.at,
-        )
+    async def _publish_event(self, change: FleetEvent) -> None:
+        event = _publication(change)
+        subject = event.message.subject
         delay_s = 0.1
         while True:
             self._lease.require()
             try:
-                await publish_event(self._bus.broker, subject, envelope, body, stream=streams.EVENTS)
+                await publish(self._bus.broker, event.message, event.body, source=SOURCE)
             except TransientError as error:
                 _log.warning("event not stored yet", extra={"subject": subject, "reason": str(error)})
                 await asyncio.sleep(delay_s * self._rng.uniform(0.7, 1.3))
@@ -155,10 +153,11 @@ class EventPublisher:
                 return
 
 
-def _idempotency_key(event: FleetEvent) -> str:
-    """Return a key that is the same whenever, and by whichever process, the same change is published."""
-    if isinstance(event, DeviceOnline):
-        return f"{event.device_id}:{event.at.isoformat()}"
-    if isinstance(event, DeviceOffline):
-        return f"{event.device_id}:{event.last_seen and event.last_seen.isoformat()}"
-    return f"{event.device_id}:{event.kind}:{event.level}:{event.state}:{rfc3339(event.since)}"
+def _publication(event: FleetEvent) -> Publication[Any]:
+    match event:
+        case DeviceOnline():
+            return Publication(DEVICE_ONLINE, event)
+        case DeviceOffline():
+            return Publication(DEVICE_OFFLINE, event)
+        case DeviceAlarm():
+            return Publication(DEVICE_ALARM, event)

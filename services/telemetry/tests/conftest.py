@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 from nats.js.errors import KeyNotFoundError
 
 from k1_contracts import streams, subjects
-from k1_contracts.messages.telemetry import Presence
+from k1_contracts.messages.telemetry import DEVICE_READINGS, Presence
 from services.telemetry.tests import samples
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
@@ -113,7 +113,7 @@ class FakeDevice:
         """Send one reading."""
         reading = samples.fields(self.seq, self.seq * 100.0, track_id=self.track_id, **changes)
         self.seq += 1
-        await self.client.publish(subjects.telemetry(self.id), samples.message(reading))
+        await self.client.publish(DEVICE_READINGS.subject_for(self.id), samples.message(reading))
 
     async def send_continuously(self, rate: float = 10.0, **changes: Any) -> None:
         """Send readings until cancelled."""

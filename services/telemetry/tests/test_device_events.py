@@ -8,14 +8,25 @@ from typing import Any
 import httpx
 
 from k1_contracts import subjects
-from k1_contracts.messages.telemetry import DeviceAlarm, DeviceOffline, LiveItem, LiveSample
+from k1_contracts.messages.telemetry import (
+    DEVICE_ALARM,
+    DEVICE_OFFLINE,
+    DEVICE_ONLINE,
+    DEVICE_READINGS,
+    LIVE_READING,
+    LIVE_TRACK,
+    DeviceAlarm,
+    DeviceOffline,
+    LiveItem,
+    LiveSample,
+)
 from k1_telemetry.fleet.alarms import MAX_GAP
 from services.telemetry.tests import samples
 from services.telemetry.tests.conftest import PATIENCE_S, FakeDevice, MessageRecorder, Send
 from tests.support.service_process import RunningService
 
 StartSending = Callable[..., "asyncio.Task[None]"]
-ONLINE, OFFLINE, ALARM = subjects.DEVICE_ONLINE, subjects.DEVICE_OFFLINE, subjects.DEVICE_ALARM
+ONLINE, OFFLINE, ALARM = DEVICE_ONLINE.subject, DEVICE_OFFLINE.subject, DEVICE_ALARM.subject
 
 
 async def test_online_at_hello_and_offline_at_bye_at_once(
@@ -58,7 +69,7 @@ async def test_silence_ends_presence_in_five_seconds(
     await recorder.event(ALARM, device.send, device_id=device.id, kind="silence", state="cleared")
 
     def feed_events() -> list[str]:
-        feed = recorder.of(subjects.live_track(samples.TRACK))
+        feed = recorder.of(LIVE_TRACK.subject_for(samples.TRACK))
         return [body["event"] for body in feed if body.get("details", {}).get("device_id") == device.id]
 
     await recorder.wait_for(lambda: len(feed_events()) >= 5, "five events on the feed of the track")
@@ -85,7 +96,7 @@ async def test_drift_alarms_are_in_events_presence_and_the_feed(
         return found[: found.index("alarm") + 1] if "alarm" in found else []
 
     def levels_on_feed() -> list[str]:
-        events = recorder.of(subjects.live_track(samples.TRACK), event="alarm")
+        events = recorder.of(LIVE_TRACK.subject_for(samples.TRACK), event="alarm")
         return levels([e["details"] for e in events if e["details"]["device_id"] == device.id])
 
     expected = ["amber", "alert", "alarm"]
@@ -97,7 +108,7 @@ async def test_live_samples_are_at_most_ten_a_second_and_end_with_the_newest(
     telemetry: RunningService, device: FakeDevice, recorder: MessageRecorder
 ) -> None:
     """They come on the device's and on the track's subject, and follow the contract."""
-    own, track = subjects.live_telemetry(device.id), subjects.live_track(samples.TRACK)
+    own, track = LIVE_READING.subject_for(device.id), LIVE_TRACK.subject_for(samples.TRACK)
     begun, sent = time.monotonic(), 0
 
     async def burst() -> None:
@@ -126,11 +137,13 @@ async def test_hostile_messages_change_nothing(
 
     async def send_all() -> None:
         for body in [*bad, samples.message(samples.fields(track_id="live.>"))]:
-            await device.client.publish(subjects.telemetry(device.id), body)
-        await device.client.publish(subjects.telemetry("no-device!"), samples.message(samples.fields()))
+            await device.client.publish(DEVICE_READINGS.subject_for(device.id), body)
+        await device.client.publish(
+            DEVICE_READINGS.subject_for("no-device!"), samples.message(samples.fields())
+        )
         await device.send(drift_ms=3.5)
 
-    live = subjects.live_telemetry(device.id)
+    live = LIVE_READING.subject_for(device.id)
     await recorder.wait_for(lambda: recorder.of(live, drift_ms=3.5), "the good one", send_all)
     assert recorder.of(live, drift_ms=3.5) == recorder.of(live)
     counted = [
@@ -174,7 +187,7 @@ async def test_a_device_gets_an_error_for_a_wrong_message(
         await device.client.publish(subjects.device(device.id, "bye"), b'{"id":"another"}')
 
     reading = await recorder.event(errors, wrong_reading, code="invalid_field")
-    assert (reading["subject"], reading["field"]) == (subjects.telemetry(device.id), "fps")
+    assert (reading["subject"], reading["field"]) == (DEVICE_READINGS.subject_for(device.id), "fps")
     bye = await recorder.event(errors, wrong_bye, code="wrong_id")
     assert (bye["subject"], bye["field"]) == (subjects.device(device.id, "bye"), "id")
     await recorder.event(OFFLINE, device_id=device.id, reason="bye")

@@ -20,8 +20,14 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from nats.js.kv import KV_DEL, KV_OP
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
-from k1_contracts import streams, subjects
-from k1_contracts.messages.telemetry import DeviceOffline
+from k1_contracts import streams
+from k1_contracts.messages.telemetry import (
+    DEVICE_ALARM,
+    DEVICE_OFFLINE,
+    DEVICE_ONLINE,
+    DEVICE_READINGS,
+    DeviceOffline,
+)
 from k1_platform.nats.connection import connect_options
 from k1_platform.nats.provision import provision_bus
 from k1_telemetry.leader_election import LEADER_KEY
@@ -33,7 +39,7 @@ from tests.support.service_process import RunningService, log_entries, running_s
 StartSending = Callable[..., "asyncio.Task[None]"]
 Start = Callable[[], RunningService]
 COUNT = 20
-EVENTS = (subjects.DEVICE_ONLINE, subjects.DEVICE_OFFLINE, subjects.DEVICE_ALARM)
+EVENTS = (DEVICE_ONLINE.subject, DEVICE_OFFLINE.subject, DEVICE_ALARM.subject)
 SESSION_END_MESSAGES = {"no longer the leader", "the leader session failed"}
 
 
@@ -125,10 +131,10 @@ async def wait_for_all_online(recorder: MessageRecorder) -> None:
     """Wait for the online event of every device and the alarms of the first."""
 
     def online() -> set[str]:
-        return {event["device_id"] for event in recorder.of(subjects.DEVICE_ONLINE)}
+        return {event["device_id"] for event in recorder.of(DEVICE_ONLINE.subject)}
 
     def levels() -> set[str]:
-        return {event["level"] for event in recorder.of(subjects.DEVICE_ALARM, device_id="k1-0")}
+        return {event["level"] for event in recorder.of(DEVICE_ALARM.subject, device_id="k1-0")}
 
     await recorder.wait_for(lambda: len(online()) == COUNT, "all online")
     await recorder.wait_for(lambda: levels() >= {"amber", "alert"}, "amber and alert")
@@ -141,7 +147,7 @@ async def assert_only_first_events(recorder: MessageRecorder, broker_back: datet
     because this machine was paused.
     """
     events = {subject: recorder.of(subject) for subject in EVENTS}
-    silences = [DeviceOffline.model_validate(event) for event in events[subjects.DEVICE_OFFLINE]]
+    silences = [DeviceOffline.model_validate(event) for event in events[DEVICE_OFFLINE.subject]]
     stored = await stored_times(recorder.client) if silences else {}
     for silence in silences:
         assert silence.reason == "silence"
@@ -151,11 +157,11 @@ async def assert_only_first_events(recorder: MessageRecorder, broker_back: datet
         begin, end = since + timedelta(seconds=0.01), since + timedelta(seconds=4)
         assert not [at for at in stored[silence.device_id] if begin < at < end]
     excused = {silence.device_id for silence in silences}
-    online = [event["device_id"] for event in without_repeats(events[subjects.DEVICE_ONLINE])]
+    online = [event["device_id"] for event in without_repeats(events[DEVICE_ONLINE.subject])]
     assert sorted(set(online)) == sorted(f"k1-{number}" for number in range(COUNT))
     assert {device_id for device_id in online if online.count(device_id) > 1} <= excused
     alarms = [
-        event for event in without_repeats(events[subjects.DEVICE_ALARM]) if event["device_id"] not in excused
+        event for event in without_repeats(events[DEVICE_ALARM.subject]) if event["device_id"] not in excused
     ]
     expected = [] if "k1-0" in excused else [("alert", "raised"), ("amber", "raised")]
     assert sorted((alarm["level"], alarm["state"]) for alarm in alarms) == expected
@@ -170,7 +176,7 @@ async def stored_times(client: Client) -> dict[str, list[datetime]]:
     """Return when the broker stored the readings of each device."""
     found: dict[str, list[datetime]] = {}
     readings = await client.jetstream(timeout=PATIENCE_S).pull_subscribe(
-        subjects.TELEMETRY_ANY,
+        DEVICE_READINGS.pattern,
         stream=streams.TELEMETRY,
         config=ConsumerConfig(ack_policy=AckPolicy.NONE),
     )
@@ -317,5 +323,5 @@ async def test_a_broker_restart_causes_no_silence(
     await assert_only_first_events(recorder, restarted_at)
     await wait_for_role(service, "leader")
     late = FakeDevice(recorder.client, "late")
-    await recorder.event(subjects.DEVICE_ONLINE, lambda: late.announce("hello"), device_id="late")
+    await recorder.event(DEVICE_ONLINE.subject, lambda: late.announce("hello"), device_id="late")
     assert service.process.poll() is None

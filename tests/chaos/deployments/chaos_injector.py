@@ -9,9 +9,8 @@ from typing import Final
 
 from nats.aio.msg import Msg
 
-from k1_contracts import subjects
-from k1_contracts.messages.deployment_queries import ControlDeployment, DeploymentView
-from k1_contracts.messages.deployments import ENDED, DeploymentChange
+from k1_contracts.messages.deployment_queries import DEPLOYMENT_CONTROL, ControlDeployment
+from k1_contracts.messages.deployments import DEPLOYMENT_CHANGED, ENDED, DeploymentChange
 from tests.chaos.deployments.client import ChaosClient
 from tests.chaos.deployments.harness import ChaosHarness
 from tests.chaos.deployments.scenarios import ChaosAction, Scenario
@@ -47,7 +46,7 @@ class ChaosInjector:
 
     async def count_changes(self) -> None:
         """Count the deployment's live changes from now on."""
-        await self.client.nats.subscribe(subjects.live_deployment(self.deployment_id), cb=self._count)
+        await self.client.nats.subscribe(DEPLOYMENT_CHANGED.subject_for(self.deployment_id), cb=self._count)
 
     async def _count(self, message: Msg) -> None:
         self.changes += 1
@@ -93,5 +92,5 @@ class ChaosInjector:
         command = ControlDeployment.model_validate(
             {"deployment_id": self.deployment_id, "action": action, "requested_by": "chaos"}
         )
-        response = await self.client.request(subjects.RPC_DEPLOYMENT_CONTROL, command, DeploymentView)
+        response = await self.client.request(DEPLOYMENT_CONTROL, command)
         self.log(f"{action}: {response.status} {getattr(response, 'message', '')}")

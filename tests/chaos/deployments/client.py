@@ -9,13 +9,11 @@ from typing import Any, Final
 import asyncpg
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from pydantic import BaseModel
 
-from k1_contracts import streams, subjects
-from k1_contracts.base import Contract
-from k1_contracts.messages.deployment_queries import DeploymentView, GetDeployment
-from k1_platform.nats.client import make_event
+from k1_contracts.descriptors import B, Q, Query, R, StreamMessage
+from k1_contracts.messages.deployment_queries import DEPLOYMENT_GET, DeploymentView, GetDeployment
 from k1_platform.nats.dead_letters.queue import DeadLetter, list_dead_letters
+from k1_platform.nats.publisher import make_message
 from k1_platform.postgres.pool import DATABASE_ERRORS, Pool
 from tests.support.bus import request
 
@@ -29,24 +27,28 @@ class ChaosClient:
     nats: Client
     pool: Pool
 
-    async def request(self, subject: str, query: BaseModel, result: type[Any]) -> Any:
+    async def request(self, query: Query[Q, R], body: Q) -> Any:
         """Send a request until a service responds; return the result, or the error of a refusal."""
-        return await request(self.nats, subject, query, result, within_s=PATIENCE_S)
+        return await request(self.nats, query, body, within_s=PATIENCE_S)
 
-    async def publish(self, subject: str, body: Contract, about: str) -> None:
+    async def publish(self, message: StreamMessage[B], body: B) -> None:
         """Publish an event until the stream confirms it."""
-        envelope, data = make_event(subject, body, source="chaos", about=about)
+        outgoing = make_message(message, body, source="chaos")
 
         async def unconfirmed() -> str | None:
             try:
                 await self.nats.jetstream().publish(
-                    subject, data, headers=envelope.headers(), stream=streams.EVENTS, timeout=2
+                    outgoing.subject,
+                    outgoing.body,
+                    headers=outgoing.headers,
+                    stream=outgoing.stream,
+                    timeout=2,
                 )
             except (NatsError, OSError) as error:
                 return repr(error)
             return None
 
-        await self.wait_for(unconfirmed, f"{subject} is confirmed")
+        await self.wait_for(unconfirmed, f"{outgoing.subject} is confirmed")
 
     async def wait_for(self, missing: Callable[[], Awaitable[str | None]], what: str) -> None:
         """Wait until `missing` returns None; until then it returns what is missing.
@@ -67,7 +69,7 @@ class ChaosClient:
     async def view(self, deployment_id: str) -> DeploymentView:
         """Return the record of a deployment."""
         query = GetDeployment(deployment_id=deployment_id)
-        return await self.request(subjects.RPC_DEPLOYMENT_GET, query, DeploymentView)
+        return await self.request(DEPLOYMENT_GET, query)
 
     async def deployment(self, deployment_id: str) -> asyncpg.Record | None:
         """Return the `status` of a deployment and whether it is `closed`; None if there is none."""

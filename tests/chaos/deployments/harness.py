@@ -20,10 +20,9 @@ from pydantic import SecretStr
 
 from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
 from k1_cli.stack.zygote import Zygote
-from k1_contracts import subjects
 from k1_contracts.durables import DEPLOY, DEPLOY_DEVICES
-from k1_contracts.messages.bundles import BundleInfo, GetBundle
-from k1_contracts.messages.graphs import KeySet, PublicKey
+from k1_contracts.messages.bundles import BUNDLE_INFO, BundleInfo, GetBundle
+from k1_contracts.messages.graphs import KEY_LIST, KeySet, PublicKey
 from k1_contracts.rpc import Response
 from k1_deploy.migrate import migrate
 from k1_deploy.orchestration.storage.bundle_locations import save_location
@@ -157,8 +156,8 @@ class ChaosHarness:
         pool = await asyncpg.create_pool(self.stack.urls.postgres_dsn, min_size=0, max_size=4)
         supervisor = asyncio.create_task(self._keep_running())
         try:
-            await client.subscribe(subjects.RPC_BUNDLE_INFO, "catalogue", cb=self._respond_bundle)
-            await client.subscribe(subjects.RPC_KEY_LIST, "catalogue", cb=self._respond_keys)
+            await client.subscribe(BUNDLE_INFO.subject, "catalogue", cb=self._respond_bundle)
+            await client.subscribe(KEY_LIST.subject, "catalogue", cb=self._respond_keys)
             await client.flush()
             yield ChaosClient(client, pool)
         finally:

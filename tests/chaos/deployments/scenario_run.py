@@ -10,12 +10,11 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from k1_contracts import subjects
 from k1_contracts.ids import new_id
-from k1_contracts.messages.deployments import RequestDeployment, Strategy
+from k1_contracts.messages.deployments import DEPLOY_REQUESTED, RequestDeployment, Strategy
 from k1_contracts.messages.device_link import Transport
-from k1_contracts.messages.devices import AddDevices, DevicesAdded
-from k1_contracts.messages.telemetry import AlarmKind, DeviceAlarm
+from k1_contracts.messages.devices import DEVICE_ADD, AddDevices
+from k1_contracts.messages.telemetry import DEVICE_ALARM, AlarmKind, DeviceAlarm
 from k1_platform.settings import NatsSettings
 from k1_simulator.event_log import Change, FlashContents
 from k1_simulator.faults.models import DriftRamp, LowFps, Overheat
@@ -105,7 +104,7 @@ class ScenarioRun:
         for group, transport in groups:
             if group:
                 command = AddDevices(device_ids=group, transport=transport, renew=True)
-                added = await self.client.request(subjects.RPC_DEVICE_ADD, command, DevicesAdded)
+                added = await self.client.request(DEVICE_ADD, command)
                 identities += provisioned(added)
         return identities
 
@@ -142,7 +141,7 @@ class ScenarioRun:
             requested_at=datetime.now(UTC),
             requested_by="chaos",
         )
-        await self.client.publish(subjects.DEPLOY_REQUESTED, command, id_)
+        await self.client.publish(DEPLOY_REQUESTED, command)
 
     async def _request_second(self) -> None:
         second = self.scenario.second
@@ -179,7 +178,7 @@ class ScenarioRun:
             device_id=device_id, kind=kind, level="alarm", state="raised", reason=reason, since=now, at=now
         )
         self._log(f"{device_id} alarm {kind}")
-        await self.client.publish(subjects.DEVICE_ALARM, alarm, f"{device_id}/{now}")
+        await self.client.publish(DEVICE_ALARM, alarm)
 
     # ------------------------------------------------------------------ what is missing; None: nothing
 

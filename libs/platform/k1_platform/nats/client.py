@@ -1,9 +1,7 @@
-"""Makes the broker of a service, with traces, metrics and dead letters, and publishes events through it."""
+"""Makes the broker of a service, with traces, metrics and dead letters."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TypedDict
 
 from faststream.nats import NatsBroker
@@ -14,17 +12,10 @@ from nats.js import JetStreamContext
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
-from k1_contracts.base import Contract
-from k1_contracts.envelope import Envelope, envelope_for
-from k1_contracts.ids import derived_id
-from k1_platform.errors import TransientError
 from k1_platform.nats.connection import connect_options
 from k1_platform.nats.dead_letters.middleware import DeadLetterMiddleware
 from k1_platform.observability.metrics import prometheus_middleware
 from k1_platform.settings import NatsSettings
-
-PUBLISH_TIMEOUT_S = 5.0
-"""The default of FastStream, 0.5 s, is shorter than a restart of the broker."""
 
 _log = logging.getLogger(__name__)
 
@@ -92,38 +83,3 @@ async def connect(broker: NatsBroker) -> Bus:
     """Connect the broker; `broker.start` starts the subscribers later."""
     client = await broker.connect()
     return Bus(broker, client, client.jetstream())
-
-
-def make_event(
-    subject: str,
-    body: Contract,
-    *,
-    source: str,
-    about: str,
-    key: str | None = None,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> tuple[Envelope, bytes]:
-    """Return the envelope and the body of an event.
-
-    The id is derived from the subject and `key` (default: `about`), so publishing the same event twice gives one
-    event: the stream and the inbox of each consumer drop the second.
-    """
-    event_id = derived_id("evt", subject, key or about)
-    envelope = envelope_for(subject, event_id=event_id, source=source, about=about, at=clock())
-    return envelope, body.to_json()
-
-
-async def publish_event(
-    broker: NatsBroker, subject: str, envelope: Envelope, body: bytes, *, stream: str
-) -> None:
-    """Publish an event and wait until the stream has acknowledged it.
-
-    Raises:
-        TransientError: the broker did not confirm. The event may or may not be stored; publishing it again is safe.
-    """
-    try:
-        await broker.publish(
-            body, subject, headers=envelope.headers(), stream=stream, timeout=PUBLISH_TIMEOUT_S
-        )
-    except Exception as error:
-        raise TransientError(f"{subject} was not confirmed by the broker: {error!r}") from error

@@ -1,10 +1,10 @@
 """Subscribes the handlers of a service to its durables.
 
-A service lists its subjects in one table, `{subject: Handler(Model, function)}`. This module parses each message and
-calls the handler. The message is acknowledged when the handler returns; an error goes to the dead-letter middleware.
+A service lists its messages in one table, `[Handler(TRACK_UPLOADED, function), ...]`. This module parses each message
+and calls the handler. The message is acknowledged when the handler returns; an error goes to the dead-letter middleware.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
@@ -14,29 +14,31 @@ from nats.aio.msg import Msg
 
 from k1_contracts import subjects
 from k1_contracts.base import Contract
+from k1_contracts.descriptors import StreamMessage
 from k1_contracts.durables import Durable
 from k1_contracts.envelope import Envelope, EnvelopeError
 from k1_platform.errors import PermanentError
 from k1_platform.processes.tasks import contain_exits
 
 B = TypeVar("B", bound=Contract)
+B_co = TypeVar("B_co", bound=Contract, covariant=True)
 FETCH_TIMEOUT_S = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery(Generic[B]):
+class Delivery(Generic[B_co]):
     """A parsed message: its envelope, its body, and the subject on which it was first published."""
 
     envelope: Envelope
-    body: B
+    body: B_co
     subject: str
 
 
 @dataclass(frozen=True, slots=True)
 class Handler(Generic[B]):
-    """The handler of one subject: the model of the body and the function to call."""
+    """The handler of one event or command: its descriptor and the function to call."""
 
-    model: type[B]
+    message: StreamMessage[B]
     function: Callable[[Delivery[B]], Awaitable[None]]
 
 
@@ -64,13 +66,14 @@ def consume(
 
 
 def consume_table(
-    broker: NatsBroker, durable: Durable, table: Mapping[str, Handler[Any]], *, workers: int
+    broker: NatsBroker, durable: Durable, handlers: Sequence[Handler[Any]], *, workers: int
 ) -> None:
-    """Call the handlers in `table` with the messages of a durable, at most `workers` at a time.
+    """Call the handlers with the messages of a durable, at most `workers` at a time.
 
     Raises:
-        ValueError: the subjects of the table are not those of the durable.
+        ValueError: the subjects of the handlers are not those of the durable.
     """
+    table = {handler.message.subject: handler for handler in handlers}
     mismatch = set(durable.filters) ^ set(table)
     if mismatch:
         raise ValueError(f"durable {durable.name} and its table disagree about {sorted(mismatch)}")
@@ -79,7 +82,7 @@ def consume_table(
         raw: Msg = message.raw_message
         subject = subjects.original(raw.subject)
         handler = table[subject]
-        await handler.function(parse(raw, handler.model, subject))
+        await handler.function(parse(raw, handler.message.model, subject))
 
     consume(broker, durable, dispatch, workers=workers)
 

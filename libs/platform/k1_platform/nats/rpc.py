@@ -1,9 +1,10 @@
-"""Questions and answers over core NATS request/reply."""
+"""Sends queries and serves them, over request/reply of core NATS."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Final, Self, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Self, TypeVar
 
 from faststream.nats import NatsBroker, NatsMessage
 from nats.errors import Error as NatsError
@@ -11,6 +12,7 @@ from nats.errors import NoRespondersError
 from pydantic import BaseModel, ValidationError
 
 from k1_contracts.base import Contract
+from k1_contracts.descriptors import AnyQuery, Query
 from k1_contracts.graph import Violation
 from k1_contracts.rpc import Response, RpcError
 from k1_platform.errors import TransientError
@@ -21,7 +23,7 @@ TIMEOUT_HEADER: Final = "k1-timeout-ms"
 """How long the caller waits; a responder without it assumes REQUEST_TIMEOUT_S."""
 _RESERVE_SHARE: Final = 0.1
 _RESERVE_MOST_S: Final = 1.0
-"""What the responder leaves of the caller's time for the way there and back."""
+"""The part of the caller's time that the responder leaves for the transport."""
 _ROOM_FOR_HEADERS: Final = 16 * 1024
 _log = logging.getLogger(__name__)
 
@@ -31,37 +33,32 @@ R = TypeVar("R")
 
 
 class QueryError(Exception):
-    """A question that has no answer; the answering function raises it, the asking side sees it again."""
+    """The error of a query: the handler raises it in one service, and `request` raises it again in the other."""
 
     def __init__(self, code: str, message: str, status: int, *, violations: Sequence[Violation] = ()) -> None:
         super().__init__(message)
         self.code = code
         self.status = status
         self.violations = list(violations)
-        """Of a graph that was refused."""
+        """Every rule that a refused graph breaks."""
 
     @classmethod
     def of(cls, error: RpcError) -> Self:
-        """The owner's error as the asking side raises it."""
+        """Return the error that a response carries."""
         return cls(error.code, error.message, error.status, violations=error.violations or ())
 
 
 async def request(
-    broker: NatsBroker,
-    subject: str,
-    question: Contract,
-    response: type[A],
-    *,
-    timeout_s: float = REQUEST_TIMEOUT_S,
+    broker: NatsBroker, query: Query[Q, A], body: Q, *, timeout_s: float = REQUEST_TIMEOUT_S
 ) -> A:
-    """Ask the owner of `subject` and return its answer.
+    """Send a query to the service that serves it and return the result.
 
     Raises:
-        AnswerError: the owner's own error, or `service_unavailable` (503) when nobody answers,
-            or `service_timeout` (504) when the answer does not come in time.
+        QueryError: the error of the service, or `service_unavailable` (503) when no process of it runs, or
+            `service_timeout` (504) when the response does not come in time.
     """
-    reply = await request_raw(broker, subject, question, timeout_s=timeout_s)
-    parsed = Response[response].model_validate_json(reply.body)
+    reply = await request_raw(broker, query, body, timeout_s=timeout_s)
+    parsed = Response[query.response].model_validate_json(reply.body)
     if parsed.error:
         raise QueryError.of(parsed.error)
     assert parsed.result is not None
@@ -69,58 +66,75 @@ async def request(
 
 
 async def request_raw(
-    broker: NatsBroker, subject: str, question: Contract, *, timeout_s: float = REQUEST_TIMEOUT_S
+    broker: NatsBroker, query: AnyQuery[Q], body: Q, *, timeout_s: float = REQUEST_TIMEOUT_S
 ) -> NatsMessage:
-    """Ask and return the reply itself; raises as `ask` does, but for the owner's own errors."""
-    owner = subject.split(".")[1]
+    """Send a query and return the reply as it came.
+
+    Raises:
+        QueryError: `service_unavailable` or `service_timeout` as in `request`; an error of the service is in the reply.
+    """
     try:
         headers = {TIMEOUT_HEADER: str(round(timeout_s * 1000))}
-        return await broker.request(question.to_json(), subject, headers=headers, timeout=timeout_s)
+        return await broker.request(body.to_json(), query.subject, headers=headers, timeout=timeout_s)
     except NoRespondersError as error:
-        message = f"The {owner} service is not running; try again in a moment."
+        message = f"The {query.service} service is not running; try again in a moment."
         raise QueryError("service_unavailable", message, 503) from error
     except (NatsError, TimeoutError, OSError) as error:
-        message = f"The {owner} service did not answer within {timeout_s:.0f} s; try again."
+        message = f"The {query.service} service did not answer within {timeout_s:.0f} s; try again."
         raise QueryError("service_timeout", message, 504) from error
+
+
+@dataclass(frozen=True, slots=True)
+class QueryHandler(Generic[Q, A]):
+    """The handler of one query: its descriptor and the function that returns the result."""
+
+    query: Query[Q, A]
+    function: Callable[[Q], Awaitable[A]]
 
 
 def respond(
     broker: NatsBroker,
-    subject: str,
-    model: type[Q],
-    function: Callable[[Q], Awaitable[BaseModel]],
+    handlers: Sequence[QueryHandler[Any, Any]],
     *,
     workers: int = 16,
     transient: tuple[type[Exception], ...] = (),
 ) -> None:
-    """Answer the questions on `subject`, shared with the other processes of this service.
+    """Serve queries, shared with the other processes of the service, at most `workers` of each at a time.
 
-    `transient` are the errors of a dependency that is away: they are answered with 503.
+    `transient` are the errors of a dependency that is away: the response to them has the status 503.
     """
+    for handler in handlers:
+        serve = _server_of(handler, transient)
+        query = handler.query
+        broker.subscriber(query.subject, queue=query.service, max_workers=workers, decoder=raw_body)(serve)
 
+
+def _server_of(
+    handler: QueryHandler[Any, Any], transient: tuple[type[Exception], ...]
+) -> Callable[[NatsMessage], Awaitable[bytes]]:
     async def run_handler(message: NatsMessage) -> bytes:
-        result = await function(model.model_validate_json(message.body))
+        result = await handler.function(handler.query.model.model_validate_json(message.body))
         body = b'{"result":' + result.model_dump_json(exclude_none=True).encode() + b"}"
         if len(body) > max_body(message):
             detail = f"The answer has {len(body) / 1e6:.1f} MB, more than a message holds; ask for less."
             raise QueryError("answer_too_large", detail, 413)
         return body
 
-    async def handle(message: NatsMessage) -> bytes:
+    async def serve(message: NatsMessage) -> bytes:
         try:
             return await run_within_deadline(message, run_handler(message))
-        except Exception as error:  # noqa: BLE001  the one place where a question's error becomes its answer
-            return error_response(subject, error, transient).model_dump_json(exclude_none=True).encode()
+        except Exception as error:  # noqa: BLE001  the one place where an error becomes a response
+            response = error_response(handler.query.subject, error, transient)
+            return response.model_dump_json(exclude_none=True).encode()
 
-    queue = subject.split(".")[1]
-    broker.subscriber(subject, queue=queue, max_workers=workers, decoder=raw_body)(handle)
+    return serve
 
 
 async def run_within_deadline(message: NatsMessage, work: Coroutine[Any, Any, R]) -> R:
     """Run the handler of a query in a task and return its result while the caller still waits.
 
     Raises:
-        AnswerError: `service_timeout` (504); the handler is cancelled and not waited for, as it may ignore that.
+        QueryError: `service_timeout` (504); the handler is cancelled and not waited for, as it may ignore that.
         RuntimeError: it raised something that is no Exception.
     """
     task = asyncio.create_task(contain_exits(work))
@@ -158,13 +172,13 @@ def _deadline_s(message: NatsMessage) -> float:
 
 
 def max_body(message: NatsMessage) -> int:
-    """How many bytes a reply to this message may have."""
+    """Return how many bytes a reply to this message may have."""
     client = message.raw_message._client  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  the message's own
     return client.max_payload - _ROOM_FOR_HEADERS
 
 
 def error_response(subject: str, error: Exception, transient: tuple[type[Exception], ...]) -> Response[Any]:
-    """The answer to a question that ended in `error`; what nobody foresaw is logged."""
+    """Return the response for an error of a handler; unexpected errors are logged with their traceback."""
     if isinstance(error, QueryError):
         problem = RpcError(
             code=error.code, message=str(error), status=error.status, violations=error.violations or None
@@ -174,15 +188,15 @@ def error_response(subject: str, error: Exception, transient: tuple[type[Excepti
         where = ".".join(map(str, first["loc"])) or "the body"
         problem = RpcError(code="invalid_request", message=f"{where}: {first['msg']}", status=422)
     elif isinstance(error, (TransientError, OSError, TimeoutError, NatsError, *transient)):
-        _log.warning("question not answered", extra={"subject": subject, "reason": repr(error)})
+        _log.warning("query not answered", extra={"subject": subject, "reason": repr(error)})
         message = "A database or store behind the service does not answer; try again in a moment."
         problem = RpcError(code="service_unavailable", message=message, status=503)
     else:
-        _log.error("question failed", extra={"subject": subject}, exc_info=error)
+        _log.error("query failed", extra={"subject": subject}, exc_info=error)
         problem = RpcError(code="internal_error", message="The service failed; it was logged.", status=500)
     return Response(error=problem)
 
 
 async def raw_body(message: Any) -> Any:
-    """Questions are parsed by their contract, not by FastStream's guess from the content type."""
+    """Return the body as bytes: the contract model parses it, not FastStream by its content type."""
     return message.body

@@ -1,8 +1,7 @@
-"""Questions whose answer is a large JSON document: compressed, with an entity tag, never parsed on its way.
+"""Serves and sends queries whose response is a large JSON document: compressed, with an entity tag, never parsed.
 
-On the wire the reply's headers are `k1-status` (200, 304 or the error's), `k1-etag` and, where the
-body is compressed, `content-encoding: gzip`; the body is the document, nothing (304), or the JSON of
-an `Answer` with the error.
+The headers of the reply are `k1-status` (200, 304 or the status of the error), `k1-etag` and, where the body is
+compressed, `content-encoding: gzip`. The body is the document, empty (304), or the JSON of a `Response` with the error.
 """
 
 import gzip
@@ -14,8 +13,8 @@ from typing import Any, Final, TypeVar
 from faststream.nats import NatsBroker, NatsMessage, NatsResponse
 
 from k1_contracts.base import Contract
+from k1_contracts.descriptors import DocumentQuery
 from k1_contracts.rpc import Response
-from k1_platform.nats.client import Bus
 from k1_platform.nats.rpc import (
     REQUEST_TIMEOUT_S,
     QueryError,
@@ -42,14 +41,14 @@ class Document:
 
     Attributes:
         etag: without quotes; the same for the same content.
-        body: gzip data; None when the asking side holds this content already (HTTP 304).
+        body: gzip data; None when the caller holds this content already (HTTP 304).
     """
 
     etag: str
     body: bytes | None
 
     def json(self) -> bytes:
-        """The document itself, for a client that does not take gzip; empty when not modified."""
+        """Return the uncompressed document, for a client that does not take gzip; empty when not modified."""
         return gzip.decompress(self.body) if self.body is not None else b""
 
 
@@ -59,48 +58,46 @@ async def compress_document(etag: str, content: bytes) -> Document:
 
 
 def respond_with_document(
-    bus: Bus,
-    subject: str,
-    model: type[Q],
+    broker: NatsBroker,
+    query: DocumentQuery[Q],
     function: Callable[[Q], Awaitable[Document]],
     *,
     workers: int = 4,
     transient: tuple[type[Exception], ...] = (),
 ) -> None:
-    """Answer the questions on `subject` with documents; see `rpc.answer`.
+    """Serve a query with documents; `workers` and `transient` as in `rpc.respond`.
 
-    A document that is larger than the broker's `max_payload` even when compressed is answered with
-    the error `slice_too_large` (413).
+    A document that is larger than the broker's `max_payload` even when compressed becomes the error `slice_too_large`
+    (413).
     """
 
     async def run_handler(message: NatsMessage) -> Document:
-        found = await function(model.model_validate_json(message.body))
+        found = await function(query.model.model_validate_json(message.body))
         _require_room(found, max_body(message))
         return found
 
     async def handle(message: NatsMessage) -> NatsResponse:
         try:
             found = await run_within_deadline(message, run_handler(message))
-        except Exception as error:  # noqa: BLE001  the one place where a question's error becomes its answer
-            return _error_response(error_response(subject, error, transient))
+        except Exception as error:  # noqa: BLE001  the one place where an error becomes a response
+            return _error_response(error_response(query.subject, error, transient))
         if found.body is None:
             return NatsResponse(b"", headers={STATUS: str(HTTPStatus.NOT_MODIFIED.value), ETAG: found.etag})
         headers = {STATUS: str(HTTPStatus.OK.value), ETAG: found.etag, ENCODING: "gzip"}
         return NatsResponse(found.body, headers=headers)
 
-    queue = subject.split(".")[1]
-    bus.broker.subscriber(subject, queue=queue, max_workers=workers, decoder=raw_body)(handle)
+    broker.subscriber(query.subject, queue=query.service, max_workers=workers, decoder=raw_body)(handle)
 
 
 async def request_document(
-    broker: NatsBroker, subject: str, question: Contract, *, timeout_s: float = REQUEST_TIMEOUT_S
+    broker: NatsBroker, query: DocumentQuery[Q], body: Q, *, timeout_s: float = REQUEST_TIMEOUT_S
 ) -> Document:
-    """Ask for a document.
+    """Send a query and return the document.
 
     Raises:
-        AnswerError: as `rpc.ask`, or `slice_too_large` (413) when the document does not fit a message.
+        QueryError: as `rpc.request`, or `slice_too_large` (413) when the document does not fit a message.
     """
-    reply = await request_raw(broker, subject, question, timeout_s=timeout_s)
+    reply = await request_raw(broker, query, body, timeout_s=timeout_s)
     status = int(reply.headers.get(STATUS, HTTPStatus.INTERNAL_SERVER_ERROR))
     if status == HTTPStatus.NOT_MODIFIED:
         return Document(reply.headers[ETAG], None)
@@ -121,7 +118,7 @@ def _require_room(found: Document, room: int) -> None:
         raise QueryError("slice_too_large", message, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
-def _error_response(refused: Response[Any]) -> NatsResponse:
-    assert refused.error is not None
-    body = refused.model_dump_json(exclude_none=True).encode()
-    return NatsResponse(body, headers={STATUS: str(refused.error.status)})
+def _error_response(response: Response[Any]) -> NatsResponse:
+    assert response.error is not None
+    body = response.model_dump_json(exclude_none=True).encode()
+    return NatsResponse(body, headers={STATUS: str(response.error.status)})

@@ -8,34 +8,46 @@ publishes again, which the stream and the consumers' inboxes recognise by the ev
 import asyncio
 import json
 import logging
-from typing import Final
+from typing import Final, TypeVar
 
 import asyncpg
 from faststream.nats import NatsBroker
 from opentelemetry import context, propagate
 
-from k1_contracts.envelope import Envelope
-from k1_platform.nats.client import PUBLISH_TIMEOUT_S
+from k1_contracts.base import Contract
+from k1_contracts.descriptors import StreamMessage
+from k1_platform.nats.publisher import PUBLISH_TIMEOUT_S, make_message
 from k1_platform.postgres.pool import DATABASE_ERRORS, Connection, Pool
 from k1_platform.processes.tasks import is_set_within
 
 POLL_S: Final = 1.0
 BATCH: Final = 500
+B = TypeVar("B", bound=Contract)
 _log = logging.getLogger(__name__)
 
 
 async def enqueue(
-    connection: Connection, schema: str, envelope: Envelope, body: bytes, *, subject: str, stream: str
+    connection: Connection,
+    schema: str,
+    message: StreamMessage[B],
+    body: B,
+    *,
+    source: str,
+    key: str | None = None,
 ) -> None:
-    """Add an event to the outbox; call it inside the transaction that changes the state."""
-    headers = envelope.headers()
+    """Add an event to the outbox; call it inside the transaction that changes the state.
+
+    `source` and `key` are those of `make_message`. The trace of the caller travels with the event.
+    """
+    outgoing = make_message(message, body, source=source, key=key)
+    headers = dict(outgoing.headers)
     propagate.inject(headers)
     await connection.execute(
         f"INSERT INTO {schema}.outbox (stream, subject, headers, body) VALUES ($1, $2, $3, $4)",  # noqa: S608  the schema is a constant of ours
-        stream,
-        subject,
+        outgoing.stream,
+        outgoing.subject,
         json.dumps(headers),
-        body,
+        outgoing.body,
     )
     await connection.execute(f"NOTIFY {schema}_outbox")
 

@@ -10,8 +10,8 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
-from k1_contracts import streams, subjects
-from k1_contracts.messages.analysis import AnalysisJob, BeatPreview, JobProgress
+from k1_contracts import streams
+from k1_contracts.messages.analysis import JOB_PROGRESSED, AnalysisJob, BeatPreview, JobProgress
 
 _STORE_INTERVAL_S: Final = 0.5
 """The bucket is durable, so it is written less often than the live subject."""
@@ -52,7 +52,7 @@ class ProgressReporter:
 
     async def _send(self, body: bytes, *, store: bool) -> None:
         with contextlib.suppress(NatsError, OSError, TimeoutError):
-            await self._client.publish(subjects.live_job(self._job.job_id), body)
+            await self._client.publish(JOB_PROGRESSED.subject_for(self._job.job_id), body)
             if store:
                 bucket = await self._jetstream.key_value(streams.JOB_PROGRESS.name)
                 await bucket.put(self._job.job_id, body)

@@ -17,9 +17,9 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from opentelemetry import propagate
 
-from k1_contracts import streams, subjects
+from k1_contracts import streams
 from k1_contracts.durables import ANALYSIS_LANES, Durable
-from k1_contracts.messages.analysis import AnalysisJob
+from k1_contracts.messages.analysis import ANALYSIS_QUEUED, AnalysisJob
 from k1_platform.processes.tasks import is_set_within
 
 _POLL_INTERVAL_S: Final = 1.0
@@ -40,7 +40,7 @@ class JobQueue:
     @asynccontextmanager
     async def subscribed(self) -> AsyncGenerator[None]:
         """Receive announcements of new jobs while this context lasts."""
-        subscription = await self.client.subscribe(subjects.ANALYSIS_JOBS_ANY, cb=self._on_announced)
+        subscription = await self.client.subscribe(ANALYSIS_QUEUED.pattern, cb=self._on_announced)
         try:
             yield
         finally:
@@ -84,7 +84,7 @@ async def enqueue(jetstream: JetStreamContext, job: AnalysisJob) -> None:
     headers = {"Nats-Msg-Id": job.job_id}
     propagate.inject(headers)
     await jetstream.publish(
-        subjects.analysis_job(job.priority),
+        ANALYSIS_QUEUED.subject_for(job.priority),
         job.to_json(),
         stream=streams.ANALYSIS_WORK,
         headers=headers,

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -21,13 +21,22 @@ from k1_analysis.jobs.job_events import MAX_DELIVERIES, analysis_cancelled, anal
 from k1_analysis.jobs.job_runner import JobRunner
 from k1_analysis.jobs.progress import ProgressReporter
 from k1_analysis.jobs.queue import JobQueue
-from k1_contracts import streams, subjects
-from k1_contracts.base import Contract
-from k1_contracts.messages.analysis import AnalysisCancelled, AnalysisCompleted, AnalysisFailed, AnalysisJob
+from k1_contracts.descriptors import Publication
+from k1_contracts.messages.analysis import (
+    ANALYSIS_CANCELLED,
+    ANALYSIS_COMPLETED,
+    ANALYSIS_FAILED,
+    ANALYSIS_STARTED,
+    AnalysisCancelled,
+    AnalysisCompleted,
+    AnalysisFailed,
+    AnalysisJob,
+)
 from k1_platform.errors import TransientError
-from k1_platform.nats.client import Bus, make_event, publish_event
+from k1_platform.nats.client import Bus
 from k1_platform.nats.dead_letters.message import Failure, publish_dead_letter
 from k1_platform.nats.dead_letters.middleware import pause_before_retry
+from k1_platform.nats.publisher import publish
 from k1_platform.processes.tasks import cancel_tasks
 
 _HEARTBEAT_S: Final = 3.0
@@ -38,11 +47,6 @@ _MAX_TRIES: Final = 12
 """Tries while a dependency fails, about ten minutes in all, before the job returns to the queue."""
 
 Outcome = AnalysisCompleted | AnalysisFailed | AnalysisCancelled
-_SUBJECTS: Final[dict[type[Contract], str]] = {
-    AnalysisCompleted: subjects.ANALYSIS_COMPLETED,
-    AnalysisFailed: subjects.ANALYSIS_FAILED,
-    AnalysisCancelled: subjects.ANALYSIS_CANCELLED,
-}
 _log = logging.getLogger(__name__)
 _tracer = trace.get_tracer(__name__)
 
@@ -129,7 +133,7 @@ class Worker:
             except asyncio.CancelledError:
                 await message.nak()
                 raise
-            await self._publish(_SUBJECTS[type(outcome)], job, outcome)
+            await self._publish(_publication(outcome))
         await message.ack()
 
     async def _outcome(self, message: Msg, job: AnalysisJob, slot: Slot) -> Outcome:
@@ -171,7 +175,7 @@ class Worker:
         event = analysis_started(
             job, worker_id=slot.id, engine=ENGINE, attempt=delivery, at=datetime.now(UTC)
         )
-        await self._publish(subjects.ANALYSIS_STARTED, job, event, key=f"{job.job_id}/{delivery}")
+        await self._publish(Publication(ANALYSIS_STARTED, event), key=f"{job.job_id}/{delivery}")
         reporter = ProgressReporter(self._bus.client, self._bus.jetstream, job, slot.id)
         attempt = 0
         while True:
@@ -201,11 +205,8 @@ class Worker:
         finally:
             heartbeats.cancel()
 
-    async def _publish(self, subject: str, job: AnalysisJob, body: Contract, key: str | None = None) -> None:
-        envelope, data = make_event(
-            subject, body, source="analysis", about=job.track_id, key=key or job.job_id
-        )
-        await publish_event(self._bus.broker, subject, envelope, data, stream=streams.EVENTS)
+    async def _publish(self, event: Publication[Any], key: str | None = None) -> None:
+        await publish(self._bus.broker, event.message, event.body, source="analysis", key=key)
 
     async def _store_dead_letter(self, message: Msg, error: ValidationError) -> None:
         metadata = message.metadata
@@ -218,3 +219,13 @@ class Worker:
             attempts=metadata.num_delivered,
         )
         await message.term()
+
+
+def _publication(outcome: Outcome) -> Publication[Any]:
+    match outcome:
+        case AnalysisCompleted():
+            return Publication(ANALYSIS_COMPLETED, outcome)
+        case AnalysisFailed():
+            return Publication(ANALYSIS_FAILED, outcome)
+        case AnalysisCancelled():
+            return Publication(ANALYSIS_CANCELLED, outcome)

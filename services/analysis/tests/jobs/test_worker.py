@@ -23,10 +23,17 @@ from k1_analysis.jobs.job_runner import JobRunner
 from k1_analysis.jobs.queue import JobQueue, enqueue
 from k1_analysis.jobs.worker import Worker
 from k1_analysis.jobs.worker_registry import WorkerRegistry
-from k1_contracts import streams, subjects
+from k1_contracts import streams
 from k1_contracts.durables import ANALYSIS_INTAKE, ANALYSIS_LANES, Durable
 from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import (
+    ANALYSIS_CANCELLED,
+    ANALYSIS_COMPLETED,
+    ANALYSIS_FAILED,
+    ANALYSIS_QUEUED,
+    ANALYSIS_REQUESTED,
+    ANALYSIS_STARTED,
+    JOB_PROGRESSED,
     AnalysisCancelled,
     AnalysisCompleted,
     AnalysisFailed,
@@ -38,10 +45,11 @@ from k1_contracts.messages.analysis import (
 )
 from k1_contracts.tracks import AudioRef
 from k1_platform.nats import client
-from k1_platform.nats.client import Bus, connect, make_broker, make_event, publish_event
+from k1_platform.nats.client import Bus, connect, make_broker
 from k1_platform.nats.consumers import consume_table
 from k1_platform.nats.dead_letters.queue import list_dead_letters
 from k1_platform.nats.provision import consumer_config
+from k1_platform.nats.publisher import publish
 from k1_platform.processes import worker_process
 from k1_platform.processes.worker_pool import WorkerPool
 from k1_platform.processes.worker_process import WorkerLimits
@@ -52,9 +60,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from scripted_tasks import run_scripted_task
 
 ENDS = {
-    subjects.ANALYSIS_COMPLETED: AnalysisCompleted,
-    subjects.ANALYSIS_FAILED: AnalysisFailed,
-    subjects.ANALYSIS_CANCELLED: AnalysisCancelled,
+    ANALYSIS_COMPLETED.subject: AnalysisCompleted,
+    ANALYSIS_FAILED.subject: AnalysisFailed,
+    ANALYSIS_CANCELLED.subject: AnalysisCancelled,
 }
 End = AnalysisCompleted | AnalysisFailed | AnalysisCancelled
 PATIENCE_S = 120.0
@@ -145,7 +153,7 @@ async def harness(bus: Bus, objects: ObjectStore) -> WorkerHarness:
     harness = WorkerHarness(bus, objects, JobQueue(bus.client, bus.jetstream), [], [])
 
     async def receive(message) -> None:
-        if message.subject == subjects.ANALYSIS_STARTED:
+        if message.subject == ANALYSIS_STARTED.subject:
             harness.started.append(AnalysisStarted.model_validate_json(message.data))
         elif message.subject in ENDS:
             harness.ends.append(ENDS[message.subject].model_validate_json(message.data))
@@ -189,7 +197,7 @@ async def test_a_job_ends_completed_with_its_artefacts_in_the_store(
         received.append(JobProgress.model_validate_json(message.data))
 
     job = await harness.job(f"fine {unique}")
-    await harness.bus.client.subscribe(subjects.live_job(job.job_id), cb=receive)
+    await harness.bus.client.subscribe(JOB_PROGRESSED.subject_for(job.job_id), cb=receive)
     await enqueue(harness.bus.jetstream, job)
     async with working(harness):
         end = await harness.end_of(job)
@@ -277,7 +285,7 @@ async def test_a_show_that_fails_costs_only_the_show(
 
     first, second = await harness.job(f"{song} {unique}"), await harness.job(f"{song} {unique}")
     for job in (first, second):
-        await harness.bus.client.subscribe(subjects.live_job(job.job_id), cb=receive)
+        await harness.bus.client.subscribe(JOB_PROGRESSED.subject_for(job.job_id), cb=receive)
     async with working(harness):
         await enqueue(harness.bus.jetstream, first)
         end = await harness.end_of(first)
@@ -392,7 +400,7 @@ async def test_a_missing_song_fails_clearly(harness: WorkerHarness, unique: str)
 async def test_an_invalid_job_becomes_a_dead_letter(harness: WorkerHarness, unique: str) -> None:
     """A body that is not a job is stored as a dead letter with its reason, and the worker continues."""
     poison = f'{{"job_id": "{unique}"}}'.encode()
-    await harness.bus.jetstream.publish(subjects.analysis_job(5), poison)
+    await harness.bus.jetstream.publish(ANALYSIS_QUEUED.subject_for(5), poison)
     job = await harness.job(f"fine {unique}")
     await enqueue(harness.bus.jetstream, job)
     async with working(harness):
@@ -413,17 +421,11 @@ async def test_uploads_and_requests_become_waiting_jobs_once(
     request = RequestAnalysis.model_validate((await harness.job("fine x", priority=9)).model_dump())
     consume_table(harness.bus.broker, ANALYSIS_INTAKE, intake_handlers(jetstream), workers=2)
     await harness.bus.broker.start()
-    envelope, body = make_event(
-        subjects.ANALYSIS_REQUESTED, request, source="catalogue", about=request.track_id
-    )
-    for event_id in ("evt_a", "evt_b"):
-        again = envelope.model_copy(update={"id": event_id})
-        await publish_event(
-            harness.bus.broker, subjects.ANALYSIS_REQUESTED, again, body, stream=streams.EVENTS
-        )
+    for key in ("a", "b"):
+        await publish(harness.bus.broker, ANALYSIS_REQUESTED, request, source="catalogue", key=key)
     async with asyncio.timeout(PATIENCE_S):
         while await _unsettled(jetstream, ANALYSIS_INTAKE):
             await asyncio.sleep(0.01)
     assert await harness.queue.depth() == 1
-    waiting = await jetstream.get_last_msg(streams.ANALYSIS_WORK, subjects.analysis_job(9))
+    waiting = await jetstream.get_last_msg(streams.ANALYSIS_WORK, ANALYSIS_QUEUED.subject_for(9))
     assert AnalysisJob.model_validate_json(waiting.data).job_id == request.job_id

@@ -26,10 +26,10 @@ from k1_catalogue.tracks.audit_store import read_job_log, write_audit_entry
 from k1_catalogue.tracks.status import track_state
 from k1_catalogue.tracks.store import AnalysisInput
 from k1_catalogue.tracks.totals_store import count_rows
-from k1_contracts import streams, subjects
 from k1_contracts.base import rfc3339
 from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import (
+    ANALYSIS_REQUESTED,
     AnalysisAccepted,
     GetJob,
     JobPage,
@@ -39,7 +39,6 @@ from k1_contracts.messages.analysis import (
     RequestAnalysis,
     RequestTrackAnalysis,
 )
-from k1_platform.nats.client import make_event
 from k1_platform.postgres.outbox import enqueue
 from k1_platform.postgres.pool import Connection, Pool
 
@@ -219,18 +218,4 @@ async def _enqueue_command(connection: Connection, job: NewJob, source: Analysis
         priority=job.priority,
         requested_at=job.created_at,
     )
-    envelope, body = make_event(
-        subjects.ANALYSIS_REQUESTED,
-        command,
-        source="catalogue",
-        about=job.id,
-        clock=lambda: job.created_at,
-    )
-    await enqueue(
-        connection,
-        SCHEMA,
-        envelope,
-        body,
-        subject=subjects.ANALYSIS_REQUESTED,
-        stream=streams.EVENTS,
-    )
+    await enqueue(connection, SCHEMA, ANALYSIS_REQUESTED, command, source="catalogue")

@@ -1,10 +1,14 @@
 """Makes the events that are published when a deployment's status changes. Pure."""
 
 from datetime import datetime
+from typing import Any
 
-from k1_contracts import subjects
+from k1_contracts.descriptors import Publication
 from k1_contracts.messages.deployments import (
-    DeployEvent,
+    DEPLOY_FAILED,
+    DEPLOY_PROGRESSED,
+    DEPLOY_ROLLED_BACK,
+    DEPLOY_SUCCEEDED,
     DeployFailed,
     DeployProgressed,
     DeployRolledBack,
@@ -15,8 +19,8 @@ from k1_contracts.messages.deployments import (
 from k1_deploy.saga.state import State
 
 
-def events_of(state: State, request: RequestDeployment, at: datetime) -> list[tuple[str, DeployEvent]]:
-    """Return subject and body of each event for a change to `state`."""
+def events_of(state: State, request: RequestDeployment, at: datetime) -> list[Publication[Any]]:
+    """Return the events to publish for a change to `state`."""
     about: dict[str, object] = {
         "deployment_id": state.deployment_id,
         "track_id": request.track_id,
@@ -33,10 +37,10 @@ def events_of(state: State, request: RequestDeployment, at: datetime) -> list[tu
             "counts": state.counts(),
         }
     )
-    return [(subjects.DEPLOY_PROGRESSED, progressed), *_ending(state, about)]
+    return [Publication(DEPLOY_PROGRESSED, progressed), *_ending(state, about)]
 
 
-def _ending(state: State, about: dict[str, object]) -> list[tuple[str, DeployEvent]]:
+def _ending(state: State, about: dict[str, object]) -> list[Publication[Any]]:
     why = state.stop.reason if state.stop else "no reason was given"
     end = {
         **about,
@@ -46,11 +50,11 @@ def _ending(state: State, about: dict[str, object]) -> list[tuple[str, DeployEve
     }
     match state.status:
         case "succeeded":
-            return [(subjects.DEPLOY_SUCCEEDED, DeploySucceeded.model_validate(end))]
+            return [Publication(DEPLOY_SUCCEEDED, DeploySucceeded.model_validate(end))]
         case "rolled_back" | "rollback_pending":
-            return [(subjects.DEPLOY_ROLLED_BACK, DeployRolledBack.model_validate(end))]
+            return [Publication(DEPLOY_ROLLED_BACK, DeployRolledBack.model_validate(end))]
         case "failed" | "cancelled":
-            return [(subjects.DEPLOY_FAILED, DeployFailed.model_validate(end))]
+            return [Publication(DEPLOY_FAILED, DeployFailed.model_validate(end))]
         case _:
             return []
 

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from k1_contracts import streams
 from k1_contracts.messages.device_link import DeviceHello
 from k1_deploy.devices import device_store
 from k1_deploy.orchestration.deployment_events import events_of
@@ -18,7 +17,6 @@ from k1_deploy.orchestration.storage.leases import DeploymentLease, require_fenc
 from k1_deploy.saga.entries import Controlled, LogEntry, StatusChanged
 from k1_deploy.saga.state import State
 from k1_deploy.saga.transitions import admit
-from k1_platform.nats.client import make_event
 from k1_platform.postgres.outbox import enqueue
 from k1_platform.postgres.pool import Connection, Pool
 
@@ -129,11 +127,14 @@ class EventLog:
         for seq, entry in enumerate(entries, start=self.count + 1):
             if not isinstance(entry, StatusChanged | Controlled):
                 continue
-            for subject, body in events_of(after, self.row.request, entry.at):
-                about = after.deployment_id
-                envelope, data = make_event(subject, body, source="deploy", about=about, key=f"{about}/{seq}")
+            for event in events_of(after, self.row.request, entry.at):
                 await enqueue(
-                    connection, device_store.SCHEMA, envelope, data, subject=subject, stream=streams.EVENTS
+                    connection,
+                    device_store.SCHEMA,
+                    event.message,
+                    event.body,
+                    source="deploy",
+                    key=f"{after.deployment_id}/{seq}",
                 )
 
 

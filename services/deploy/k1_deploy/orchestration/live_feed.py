@@ -12,10 +12,9 @@ from datetime import datetime
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from k1_contracts import subjects
 from k1_contracts.base import Contract
-from k1_contracts.messages.deployments import DeploymentChange
-from k1_contracts.messages.telemetry import LiveEvent
+from k1_contracts.messages.deployments import DEPLOYMENT_CHANGED, DeploymentChange
+from k1_contracts.messages.telemetry import LIVE_TRACK, LiveEvent
 from k1_deploy.saga.entries import (
     Alarmed,
     CheckFailed,
@@ -43,12 +42,12 @@ class LiveFeed:
     def publish_entries(self, before: State, after: State, entries: Sequence[LogEntry]) -> None:
         """Publish the changes by committed entries."""
         messages = [
-            (subjects.live_deployment(after.deployment_id), change)
+            (DEPLOYMENT_CHANGED.subject_for(after.deployment_id), change)
             for entry in entries
             for change in _changes(before, after, entry)
         ]
         events = [
-            (subjects.live_track(after.bundle.track_id), _auto_rollback(after, entry))
+            (LIVE_TRACK.subject_for(after.bundle.track_id), _auto_rollback(after, entry))
             for entry in entries
             if isinstance(entry, Alarmed) and after.bundle
         ]
@@ -65,7 +64,7 @@ class LiveFeed:
             percent=percent,
             at=at,
         )
-        self._publish([(subjects.live_deployment(state.deployment_id), change)])
+        self._publish([(DEPLOYMENT_CHANGED.subject_for(state.deployment_id), change)])
 
     def _publish(self, messages: Sequence[tuple[str, Contract]]) -> None:
         task = asyncio.create_task(self._send(messages))

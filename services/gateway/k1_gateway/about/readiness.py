@@ -9,17 +9,17 @@ import json
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from k1_contracts import subjects
 from k1_contracts.base import Contract
-from k1_contracts.messages.analysis import ListJobs
-from k1_contracts.messages.deployment_queries import ListDeployments
-from k1_contracts.messages.graphs import ListPresets
+from k1_contracts.descriptors import AnyQuery
+from k1_contracts.messages.analysis import JOB_LIST, ListJobs
+from k1_contracts.messages.deployment_queries import DEPLOYMENT_LIST, ListDeployments
+from k1_contracts.messages.graphs import PRESET_LIST, ListPresets
 from k1_gateway.http.context import GatewayContext
 from k1_platform.errors import TransientError
 
@@ -28,10 +28,10 @@ _TIMEOUT_S: Final = 2.0
 _MAX_WAIT_S: Final = 2.5
 """For the whole report: a probe waits 3 s for the response."""
 _PATH: Final = "/readyz"
-_QUERIES: Final[Mapping[str, tuple[str, Contract]]] = {
-    "analysis": (subjects.RPC_PRESET_LIST, ListPresets()),
-    "catalogue": (subjects.RPC_JOB_LIST, ListJobs(limit=1)),
-    "deploy": (subjects.RPC_DEPLOYMENT_LIST, ListDeployments(limit=1)),
+_QUERIES: Final[Mapping[str, tuple[AnyQuery[Any], Contract]]] = {
+    "analysis": (PRESET_LIST, ListPresets()),
+    "catalogue": (JOB_LIST, ListJobs(limit=1)),
+    "deploy": (DEPLOYMENT_LIST, ListDeployments(limit=1)),
 }
 """A light query for each service that the gateway reaches over the bus."""
 
@@ -58,13 +58,13 @@ class DependencyReport:
 
     async def outcomes(self) -> dict[str, str]:
         """Return `ok` or the reason why not, for each service by name."""
-        checks = {name: self._query(subject, query) for name, (subject, query) in _QUERIES.items()}
+        checks = {name: self._query(query, body) for name, (query, body) in _QUERIES.items()}
         checks["ingest"] = self._get_ingest()
         outcomes = await asyncio.gather(*map(_outcome, checks.values()))
         return dict(zip(checks, outcomes, strict=True))
 
-    async def _query(self, subject: str, query: Contract) -> None:
-        await self.context.send_query(subject, query, _TIMEOUT_S)
+    async def _query(self, query: AnyQuery[Any], body: Contract) -> None:
+        await self.context.send_query(query, body, _TIMEOUT_S)
 
     async def _get_ingest(self) -> None:
         """Raise unless ingest is ready. The gateway reaches it by HTTP, as uploads do."""

@@ -10,16 +10,22 @@ from typing import Annotated, Final, Self
 from aiohttp import web
 from pydantic import AfterValidator, Field, model_validator
 
-from k1_contracts import streams, subjects
 from k1_contracts.ids import new_id
 from k1_contracts.messages.deployment_queries import (
+    DEPLOYMENT_GET,
+    DEPLOYMENT_PLAN,
     Check,
     DeploymentAccepted,
     DeploymentPlan,
     GetDeployment,
     PlanDeployment,
 )
-from k1_contracts.messages.deployments import DEPLOYMENT_MAX_DEVICES, DeploymentOrder, RequestDeployment
+from k1_contracts.messages.deployments import (
+    DEPLOY_REQUESTED,
+    DEPLOYMENT_MAX_DEVICES,
+    DeploymentOrder,
+    RequestDeployment,
+)
 from k1_contracts.messages.device_link import DeviceId
 from k1_gateway.deployments.idempotency import (
     Reservation,
@@ -33,7 +39,7 @@ from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.relay import uncached_response
 from k1_gateway.http.request_parsing import idempotency_key, read_document
 from k1_platform.errors import TransientError
-from k1_platform.nats.client import make_event, publish_event
+from k1_platform.nats.publisher import publish
 from k1_platform.nats.rpc import QueryError
 
 _CREATION_TIMEOUT_S: Final = 5.0
@@ -83,7 +89,7 @@ async def request_deployment(
     order = body.order()
     if body.dry_run:
         query = _plan_query(order, with_impacts=True)
-        return uncached_response(await context.send_query(endpoint.subject, query, endpoint.timeout_s), 200)
+        return uncached_response(await context.send_query(DEPLOYMENT_PLAN, query, endpoint.timeout_s), 200)
     deployment_id = await _find_earlier(context, key, order) or await _create(context, key, order, endpoint)
     return uncached_response(DeploymentAccepted(deployment_id=deployment_id).to_json(), endpoint.status)
 
@@ -101,7 +107,7 @@ async def _create(
     context: GatewayContext, key: str | None, order: DeploymentOrder, endpoint: Endpoint
 ) -> str:
     query = _plan_query(order, with_impacts=False)
-    response = await context.send_query(endpoint.subject, query, endpoint.timeout_s)
+    response = await context.send_query(DEPLOYMENT_PLAN, query, endpoint.timeout_s)
     plan = DeploymentPlan.model_validate_json(response)
     if not plan.would_start:
         raise _blocked_problem(plan)
@@ -123,9 +129,8 @@ async def _publish(context: GatewayContext, deployment_id: str, order: Deploymen
     fields = {**order.model_dump(), "deployment_id": deployment_id, "requested_at": datetime.now(UTC)}
     command = RequestDeployment.model_validate(fields)
     # The id of the event follows from the id of the deployment, so the stream stores a repeated command once.
-    event = make_event(subjects.DEPLOY_REQUESTED, command, source="gateway", about=deployment_id)
     try:
-        await publish_event(context.bus.broker, subjects.DEPLOY_REQUESTED, *event, stream=streams.EVENTS)
+        await publish(context.bus.broker, DEPLOY_REQUESTED, command, source="gateway")
     except TransientError as error:
         detail = (
             "The broker did not confirm the request. Send it again; with an Idempotency-Key it starts once."
@@ -147,7 +152,7 @@ async def _wait_until_created(context: GatewayContext, deployment_id: str) -> No
 
 async def _is_created(context: GatewayContext, deployment_id: str) -> bool:
     try:
-        await context.send_query(subjects.RPC_DEPLOYMENT_GET, GetDeployment(deployment_id=deployment_id))
+        await context.send_query(DEPLOYMENT_GET, GetDeployment(deployment_id=deployment_id))
     except QueryError:
         return False
     return True

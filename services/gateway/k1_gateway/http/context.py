@@ -6,6 +6,7 @@ from typing import Final
 import aiohttp
 
 from k1_contracts.base import Contract
+from k1_contracts.descriptors import AnyQuery, Q
 from k1_contracts.rpc import Response
 from k1_gateway.access.rate_limits import RateLimiter
 from k1_gateway.http.response_headers import ResponseHeaders
@@ -28,15 +29,15 @@ class GatewayContext:
     openapi_json: bytes
     """The OpenAPI document."""
 
-    async def send_query(self, subject: str, query: Contract, timeout_s: float = REQUEST_TIMEOUT_S) -> bytes:
-        """Return the JSON of the owner's result as the owner wrote it. Parsing it here would only cost time.
+    async def send_query(self, query: AnyQuery[Q], body: Q, timeout_s: float = REQUEST_TIMEOUT_S) -> bytes:
+        """Return the JSON of the result as its service wrote it. Parsing it here would only cost time.
 
         Raises:
-            AnswerError: the owner's error, or that it did not respond.
+            QueryError: the error of the service, or that it did not respond.
         """
-        body = (await request_raw(self.bus.broker, subject, query, timeout_s=timeout_s)).body
-        if body.startswith(_RESULT):
-            return body[len(_RESULT) : -1]
-        error = Response[Contract].model_validate_json(body).error
+        reply = (await request_raw(self.bus.broker, query, body, timeout_s=timeout_s)).body
+        if reply.startswith(_RESULT):
+            return reply[len(_RESULT) : -1]
+        error = Response[Contract].model_validate_json(reply).error
         assert error is not None, "a response without a result holds an error"
         raise QueryError.of(error)

@@ -8,6 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from k1_contracts.base import Contract
+from k1_contracts.descriptors import AnyQuery
 from k1_gateway.access.rate_limits import LimitKind
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.problem_texts import EVERYWHERE, LIMITED, UNSAFE
@@ -32,10 +33,10 @@ class Endpoint:
     """Status -> description and model of the body. Without a model there is no body."""
     problems: dict[int, str]
     """Status -> codes and when they occur."""
-    query_model: type[Contract] | None = None
-    """The query that the request becomes."""
-    subject: str = ""
-    """The subject to which the handler sends the query."""
+    query: AnyQuery[Any] | None = None
+    """The query that the request becomes; the handler sends it to its service."""
+    parameter_model: type[Contract] | None = None
+    """The model of the parameters, where it is not the query's own."""
     query_params: tuple[str, ...] = ()
     """Fields of the query model that are parameters of the URL."""
     body_fields: tuple[str, ...] = ()
@@ -64,6 +65,13 @@ class Endpoint:
     def is_literal(self) -> bool:
         """Return whether the path has no field."""
         return "{" not in self.path
+
+    @property
+    def query_model(self) -> type[Contract] | None:
+        """Return the model that is built from the path, the parameters and the body."""
+        if self.parameter_model is not None:
+            return self.parameter_model
+        return None if self.query is None else self.query.model
 
     @property
     def status(self) -> int:

@@ -10,15 +10,15 @@ from k1_gateway.http.request_parsing import build_query, idempotency_key, read_b
 
 async def relay(context: GatewayContext, request: web.Request, endpoint: Endpoint) -> web.Response:
     """Build the query from the request, send it, return the result."""
-    assert endpoint.query_model is not None
+    assert endpoint.query is not None
     extra = await read_body_fields(request, endpoint.body_fields) if endpoint.method == "POST" else {}
     key = idempotency_key(request) if endpoint.takes_idempotency_key else None
-    if "idempotency_key" in endpoint.query_model.model_fields:
+    if "idempotency_key" in endpoint.query.model.model_fields:
         extra["idempotency_key"] = key
     query = build_query(
-        request, endpoint.query_model, params=endpoint.query_params, extra=extra | endpoint.fixed_fields
+        request, endpoint.query.model, params=endpoint.query_params, extra=extra | endpoint.fixed_fields
     )
-    body = await context.send_query(endpoint.subject, query, endpoint.timeout_s)
+    body = await context.send_query(endpoint.query, query, endpoint.timeout_s)
     if endpoint.cacheable:
         return cacheable_response(request, body)
     return uncached_response(body, endpoint.status)

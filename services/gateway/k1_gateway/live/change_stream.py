@@ -12,11 +12,10 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import TimeoutError as NatsTimeoutError
 
-from k1_contracts import subjects
 from k1_contracts.base import Contract
-from k1_contracts.messages.analysis import JobProgress, JobView
+from k1_contracts.messages.analysis import JOB_PROGRESSED, JobProgress, JobView
 from k1_contracts.messages.deployment_queries import DeploymentSummary
-from k1_contracts.messages.deployments import ENDED, DeploymentChange
+from k1_contracts.messages.deployments import DEPLOYMENT_CHANGED, ENDED, DeploymentChange
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint, EndpointHandler
 from k1_gateway.http.request_parsing import build_query
@@ -57,13 +56,13 @@ def make_stream_handler(spec: StreamSpec) -> EndpointHandler:
     """
 
     async def handle(context: GatewayContext, request: web.Request, endpoint: Endpoint) -> web.StreamResponse:
-        assert endpoint.query_model is not None
-        query = build_query(request, endpoint.query_model)
+        assert endpoint.query is not None
+        query = build_query(request, endpoint.query.model)
         subject = spec.subject_of(getattr(query, spec.id_field))
         changes = await context.bus.client.subscribe(subject, pending_msgs_limit=spec.buffer_size)
         try:
             # Read after the subscription, so that no change is lost between the two.
-            view = await context.send_query(endpoint.subject, query)
+            view = await context.send_query(endpoint.query, query)
             if last_event_id(request) == END_ID and spec.has_ended(view):
                 return stream_ended_response()
             response = await open_stream(context, request)
@@ -119,7 +118,8 @@ class _ChangeStream:
     async def _fetch_view(self, known: bytes) -> bytes:
         """Return the current view, or the known one when the owner does not respond."""
         try:
-            return await self.context.send_query(self.endpoint.subject, self.query)
+            assert self.endpoint.query is not None
+            return await self.context.send_query(self.endpoint.query, self.query)
         except QueryError:
             return known
 
@@ -140,7 +140,7 @@ job_events = make_stream_handler(
         view_event="job",
         change_event="progress",
         id_field="job_id",
-        subject_of=subjects.live_job,
+        subject_of=JOB_PROGRESSED.subject_for,
         has_ended=_status_is_in(JobView, frozenset({"completed", "failed", "cancelled"})),
         may_end=lambda change: JobProgress.model_validate_json(change).percent >= _COMPLETE_PERCENT,
         poll_interval_s=0.5,
@@ -152,7 +152,7 @@ deployment_events = make_stream_handler(
         view_event="deployment",
         change_event="change",
         id_field="deployment_id",
-        subject_of=subjects.live_deployment,
+        subject_of=DEPLOYMENT_CHANGED.subject_for,
         has_ended=_status_is_in(DeploymentSummary, ENDED),
         may_end=_status_is_in(DeploymentChange, ENDED),
         poll_interval_s=2.0,

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from k1_contracts.base import Contract, rfc3339
 from k1_contracts.ids import TrackId
-from k1_contracts.messages.tracks import GetTrack
+from k1_contracts.messages.tracks import TRACK_GET, GetTrack
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.request_parsing import MAX_EVENT_ID, build_query, parse_text
@@ -44,7 +44,7 @@ async def stream_telemetry(
     header = last_event_id(request)
     extra = {"last_event_id": parse_text(WatchTelemetry, "last_event_id", header)} if header else {}
     query = build_query(request, WatchTelemetry, params=endpoint.query_params, extra=extra)
-    await context.send_query(endpoint.subject, GetTrack(track_id=query.track_id))
+    await context.send_query(TRACK_GET, GetTrack(track_id=query.track_id))
     response = await open_stream(context, request)
     if request.method == "HEAD":
         return response

@@ -11,7 +11,7 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from k1_contracts import subjects
+from k1_contracts.messages.telemetry import LIVE_TRACK
 from k1_contracts.streams import LIVE_TRACKS
 from k1_platform.errors import TransientError
 from k1_platform.nats.client import Bus
@@ -104,7 +104,7 @@ class TrackFeed:
     def __init__(self, bus: Bus, track_id: str, after: int | None, buffer: FeedBuffer) -> None:
         """`after` is the last sequence that the client has; None starts with new items."""
         self._bus = bus
-        self._subject = subjects.live_track(track_id)
+        self._subject = LIVE_TRACK.subject_for(track_id)
         self._after = after
         self._buffer = buffer
 

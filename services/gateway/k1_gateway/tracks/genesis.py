@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from k1_contracts.messages.tracks import GetGenesis
+from k1_contracts.messages.tracks import GENESIS_GET, GetGenesis
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.entity_tags import if_none_match_tags, not_modified_response, weak_tag_headers
@@ -16,7 +16,7 @@ async def get_genesis(context: GatewayContext, request: web.Request, endpoint: E
     held = if_none_match_tags(request)
     extra = {"etag": held[0] if held else None}
     query = build_query(request, GetGenesis, params=endpoint.query_params, extra=extra)
-    found = await request_document(context.bus.broker, endpoint.subject, query)
+    found = await request_document(context.bus.broker, GENESIS_GET, query)
     if found.body is None:
         return not_modified_response(found.etag)
     headers = {**weak_tag_headers(found.etag), "Vary": "Accept-Encoding"}

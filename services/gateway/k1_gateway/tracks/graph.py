@@ -4,17 +4,17 @@ import json
 
 from aiohttp import web
 
-from k1_contracts.messages.graphs import GetGraph, GraphSaved, GraphView, PutGraph
+from k1_contracts.messages.graphs import GRAPH_GET, GRAPH_PUT, GetGraph, GraphSaved, GraphView, PutGraph
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.entity_tags import if_match_tags, if_none_match_tags, strong_tag_headers
 from k1_gateway.http.request_parsing import build_query, read_json
 
 
-async def get_graph(context: GatewayContext, request: web.Request, endpoint: Endpoint) -> web.Response:
+async def get_graph(context: GatewayContext, request: web.Request, _: Endpoint) -> web.Response:
     """Return the graph document in the form in which `put_graph` accepts it."""
     query = build_query(request, GetGraph)
-    view = GraphView.model_validate_json(await context.send_query(endpoint.subject, query))
+    view = GraphView.model_validate_json(await context.send_query(GRAPH_GET, query))
     headers = strong_tag_headers(view.etag)
     if view.etag in (held := if_none_match_tags(request)) or "*" in held:
         return web.Response(status=304, headers=headers)
@@ -26,8 +26,6 @@ async def put_graph(context: GatewayContext, request: web.Request, endpoint: End
     """Send the body to the catalogue, whatever JSON it is: the catalogue's validator names every fault."""
     extra = {"graph": await read_json(request), "if_match": if_match_tags(request)}
     query = build_query(request, PutGraph, extra=extra)
-    saved = GraphSaved.model_validate_json(
-        await context.send_query(endpoint.subject, query, endpoint.timeout_s)
-    )
+    saved = GraphSaved.model_validate_json(await context.send_query(GRAPH_PUT, query, endpoint.timeout_s))
     headers = {**strong_tag_headers(saved.etag), "Cache-Control": "no-store"}
     return web.Response(body=saved.to_json(), content_type="application/json", headers=headers)

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from k1_contracts import streams, subjects
+from k1_contracts.messages.tracks import TRACK_UPLOADED
 from k1_ingest.uploads.claim_store import Claim, ClaimStore, FoundClaim, PendingObject
 from k1_platform.errors import TransientError
-from k1_platform.nats.client import Bus, make_event, publish_event
+from k1_platform.nats.client import Bus
+from k1_platform.nats.publisher import publish
 from k1_platform.storage.objects import ObjectStore
 
 ORPHAN_AGE: Final = timedelta(minutes=30)
@@ -104,12 +105,4 @@ class TrackPublisher:
         _log.info("published the recent uploads again", extra={"count": len(self._recent)})
 
     async def _publish_event(self, claim: Claim) -> None:
-        event = claim.event
-        envelope, body = make_event(
-            subjects.TRACK_UPLOADED,
-            event,
-            source="ingest",
-            about=event.track_id,
-            clock=lambda: event.uploaded_at,
-        )
-        await publish_event(self.bus.broker, subjects.TRACK_UPLOADED, envelope, body, stream=streams.EVENTS)
+        await publish(self.bus.broker, TRACK_UPLOADED, claim.event, source="ingest")

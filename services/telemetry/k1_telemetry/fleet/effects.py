@@ -5,6 +5,7 @@ from typing import Literal
 
 from k1_contracts import subjects
 from k1_contracts.messages.telemetry import (
+    DEVICE_READINGS,
     DeviceAlarm,
     DeviceOffline,
     DeviceOnline,
@@ -27,7 +28,7 @@ class RejectedMessage:
     def subject(self) -> str:
         """Return the subject on which the device published the message."""
         if self.kind == "telemetry":
-            return subjects.telemetry(self.device_id)
+            return DEVICE_READINGS.subject_for(self.device_id)
         return subjects.device(self.device_id, self.kind)
 
 

@@ -18,18 +18,16 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from k1_contracts import subjects
-from k1_contracts.base import rfc3339
 from k1_contracts.messages.device_link import DEVICE_ID
-from k1_contracts.messages.telemetry import DeviceAlarm
-from k1_contracts.streams import EVENTS
+from k1_contracts.messages.telemetry import DEVICE_ALARM, DeviceAlarm
 from k1_deploy.devices.access.connection_table import MOST_CONNECTIONS, Connection, ConnectionTable
 from k1_platform.auth.device_credentials import DeviceKeys, mqtt_client_id
 from k1_platform.auth.jwt import NatsTokenError, decode
 from k1_platform.errors import TransientError
-from k1_platform.nats.client import Bus, make_event, publish_event
+from k1_platform.nats.client import Bus
 from k1_platform.nats.connection import connect_options
 from k1_platform.nats.device_errors import DeviceErrors, MessageError
+from k1_platform.nats.publisher import publish
 from k1_platform.settings import NatsSettings
 
 LOOK_EVERY_S: Final = 1.0
@@ -112,12 +110,8 @@ class ConnectionMonitor:
             del self._unpublished[0]
 
     async def _publish(self, alarm: DeviceAlarm) -> None:
-        identity = f"{alarm.device_id}:{alarm.kind}:{alarm.level}:{alarm.state}:{rfc3339(alarm.since)}"
-        envelope, body = make_event(
-            subjects.DEVICE_ALARM, alarm, source="deploy", about=alarm.device_id, key=identity
-        )
         try:
-            await publish_event(self._bus.broker, subjects.DEVICE_ALARM, envelope, body, stream=EVENTS)
+            await publish(self._bus.broker, DEVICE_ALARM, alarm, source="deploy")
         except TransientError as error:
             raise TimeoutError(str(error)) from error
         if alarm.state == "raised":

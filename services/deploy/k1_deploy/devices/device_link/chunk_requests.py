@@ -9,7 +9,7 @@ from typing import Final
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from k1_contracts import subjects
+from k1_contracts.messages.device_link import DEVICE_FETCH
 from k1_deploy.devices.device_link.chunks import ChunkServer
 from k1_platform.nats.device_errors import DeviceErrors, MessageError
 from k1_platform.nats.rpc import REQUEST_TIMEOUT_S
@@ -37,7 +37,7 @@ class ChunkRequests:
 
     async def start(self) -> None:
         """Subscribe for as long as the connection lives; each request goes to one process."""
-        await self.client.subscribe(subjects.DEVICE_FETCHES, queue=_QUEUE, cb=self._accept)
+        await self.client.subscribe(DEVICE_FETCH.pattern, queue=_QUEUE, cb=self._accept)
 
     async def _accept(self, message: Msg) -> None:
         device_id = message.subject.split(".")[1]

@@ -21,7 +21,14 @@ from nats.js.api import Header
 
 from k1_contracts import subjects
 from k1_contracts.ids import new_id
-from k1_contracts.messages.device_link import FINAL_STATUSES, DeviceCommand, DeviceReply, Ping, Verb
+from k1_contracts.messages.device_link import (
+    DEVICE_REPLY,
+    FINAL_STATUSES,
+    DeviceCommand,
+    DeviceReply,
+    Ping,
+    Verb,
+)
 from k1_deploy.devices.device_link.clock import RoundTrip, best_offset_ms
 from k1_deploy.errors import DeviceUnreachable, wrong_device_id
 from k1_platform.nats.device_errors import DeviceErrors, MessageError, parse_device_message
@@ -72,8 +79,8 @@ class DeviceLink:
     async def start(self) -> None:
         """Subscribe to replies for as long as the connection lives."""
         await self._client.subscribe(f"{self._inbox}.*", cb=self._handle_inbox_reply)
-        await self._client.subscribe(subjects.DEVICE_REPLIES, cb=self._handle_reply)
-        await self._client.subscribe(subjects.DEVICE_REPLIES, queue=_VALIDATORS, cb=self._report_invalid)
+        await self._client.subscribe(DEVICE_REPLY.pattern, cb=self._handle_reply)
+        await self._client.subscribe(DEVICE_REPLY.pattern, queue=_VALIDATORS, cb=self._report_invalid)
 
     async def call(
         self,
