@@ -26,7 +26,7 @@ from k1_catalogue.migrate import migrate
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts import streams
 from k1_platform.auth.signing import KeyRing, load_keys
-from k1_platform.nats import client as platform_broker
+from k1_platform.nats import publisher
 from k1_platform.nats.client import broker_options
 from k1_platform.nats.connection import connect_options
 from k1_platform.postgres.pool import Pool, open_pool
@@ -91,7 +91,7 @@ async def _purge_events() -> None:
 @pytest.fixture
 async def bus(migrated: Infrastructure, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NatsBroker]:
     """A client of the bus, as other services use it."""
-    monkeypatch.setattr(platform_broker, "PUBLISH_TIMEOUT_S", PATIENCE_S)
+    monkeypatch.setattr(publisher, "PUBLISH_TIMEOUT_S", PATIENCE_S)
     async with NatsBroker(**broker_options(NatsSettings.of(migrated.environment)), logger=None) as broker:
         yield broker
 

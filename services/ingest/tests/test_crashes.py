@@ -22,7 +22,7 @@ from k1_contracts.messages.tracks import TrackUploaded
 from k1_contracts.tracks import AudioRef
 from k1_ingest.uploads.claim_store import Claim, ClaimStore, PendingObject
 from k1_ingest.uploads.track_publisher import ORPHAN_AGE, TrackPublisher
-from k1_platform.nats import client as platform_broker
+from k1_platform.nats import publisher
 from k1_platform.nats.client import connect, make_broker
 from k1_platform.nats.connection import connect_options
 from k1_platform.nats.provision import provision_bus
@@ -66,7 +66,7 @@ async def publisher(
     provisioned: object, claims: ClaimStore, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Callable[[datetime], TrackPublisher]]:
     """Return a function that makes a publisher with a given clock."""
-    monkeypatch.setattr(platform_broker, "PUBLISH_TIMEOUT_S", PATIENCE_S)
+    monkeypatch.setattr(publisher, "PUBLISH_TIMEOUT_S", PATIENCE_S)
     broker = make_broker(
         NatsSettings(), service="test", registry=CollectorRegistry(), tracer_provider=TracerProvider()
     )

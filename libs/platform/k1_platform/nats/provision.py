@@ -15,7 +15,7 @@ from nats.js.api import (
 from nats.js.errors import BucketNotFoundError, NotFoundError
 
 from k1_contracts import streams
-from k1_contracts.durables import DURABLES, Durable
+from k1_contracts.durables import DURABLES, Durable, stream_subjects
 from k1_platform.nats.mqtt_state import limit_mqtt_state
 
 
@@ -24,7 +24,7 @@ def stream_config(stream: streams.Stream) -> StreamConfig:
     return StreamConfig(
         name=stream.name,
         description=stream.description,
-        subjects=list(stream.subjects),
+        subjects=list(stream_subjects(stream)),
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
         max_age=stream.max_age.total_seconds(),

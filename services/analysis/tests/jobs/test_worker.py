@@ -44,7 +44,7 @@ from k1_contracts.messages.analysis import (
     RequestAnalysis,
 )
 from k1_contracts.tracks import AudioRef
-from k1_platform.nats import client
+from k1_platform.nats import publisher
 from k1_platform.nats.client import Bus, connect, make_broker
 from k1_platform.nats.consumers import consume_table
 from k1_platform.nats.dead_letters.queue import list_dead_letters
@@ -120,7 +120,7 @@ async def until(condition: Callable[[], bool]) -> None:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the worker wait for a slow broker on a busy machine, instead of returning the job."""
     monkeypatch.setattr(queue, "_REQUEST_TIMEOUT_S", PATIENCE_S)
-    monkeypatch.setattr(client, "PUBLISH_TIMEOUT_S", PATIENCE_S)
+    monkeypatch.setattr(publisher, "PUBLISH_TIMEOUT_S", PATIENCE_S)
 
 
 @pytest.fixture
