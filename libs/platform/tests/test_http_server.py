@@ -46,7 +46,7 @@ LARGE = 30_000_000
 """More than the buffers of two sockets hold."""
 
 
-async def large(request: web.Request) -> web.Response:
+async def large(request: web.Request) -> web.StreamResponse:
     request.app[DONE].clear()
     try:
         response = web.StreamResponse()

@@ -3,29 +3,19 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from multiprocessing import forkserver
-from pathlib import Path
 
 import psutil
 import pytest
 
 from k1_platform.processes.worker_pool import WorkerPool
 from k1_platform.processes.worker_process import WorkerFailedError, WorkerLimits, WorkError
-
-sys.path.insert(0, str(Path(__file__).parent))
-from worker_jobs import work
+from libs.platform.tests.worker_jobs import work
+from tests.support.processes import is_alive
+from tests.support.waiting import eventually
 
 GENEROUS = WorkerLimits(timeout_s=120, memory_bytes=600 << 20, address_space_bytes=4 << 30)
-
-
-def lives(process: psutil.Process) -> bool:
-    """One that nobody has waited for yet is dead."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 @pytest.fixture
@@ -71,7 +61,7 @@ async def test_a_dying_child_is_told_and_replaced(pool: WorkerPool, job: str, co
 async def test_how_a_child_has_ended_is_told_however_late_that_is_known(pool: WorkerPool) -> None:
     """The process that waits for it may be held up; the parent goes on meanwhile."""
     await pool.run({"do": "pid"})
-    server = forkserver._forkserver._forkserver_pid
+    server: int = vars(forkserver._forkserver)["_forkserver_pid"]
     os.kill(server, signal.SIGSTOP)
     try:
         running = asyncio.ensure_future(pool.run({"do": "exit"}))
@@ -113,9 +103,7 @@ async def test_cancelling_kills_the_child_and_what_it_started(pool: WorkerPool) 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    async with asyncio.timeout(60):
-        while lives(grandchild):
-            await asyncio.sleep(0.01)
+    await eventually(lambda: not is_alive(grandchild), "the process of the killed worker has ended")
     assert await pool.run({"do": "add", "a": 4, "b": 4}) == 8
 
 
@@ -130,7 +118,5 @@ async def test_a_child_killed_from_outside_is_replaced(pool: WorkerPool) -> None
     """kill -9 of an idle child is noticed before the next job is given to it."""
     pid = await pool.run({"do": "pid"})
     os.kill(pid, 9)
-    async with asyncio.timeout(60):
-        while pid in pool.pids:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: pid not in pool.pids, "the pool has noticed the end of the worker")
     assert await pool.run({"do": "pid"}) != pid
