@@ -1,7 +1,5 @@
 """Publishes events and sends queries to a running catalogue, as other services do."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from faststream.nats import NatsBroker
@@ -13,8 +11,8 @@ from k1_platform.nats import rpc
 from k1_platform.nats.client import make_event, publish_event
 from k1_platform.nats.rpc import QueryError
 from k1_platform.storage.objects import ObjectStore
-from services.catalogue.tests.conftest import PATIENCE_S
 from services.catalogue.tests.song_samples import Song
+from tests.support.waiting import PATIENCE_S, eventually
 
 R = TypeVar("R", bound=Contract)
 
@@ -37,14 +35,12 @@ async def publish_analysis(bus: NatsBroker, song: Song, objects: ObjectStore) ->
     await publish(bus, subjects.ANALYSIS_COMPLETED, await song.analysed(objects), song.job_id)
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until the condition holds."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not await condition():
-            await asyncio.sleep(0.02)
+async def wait_for_status(bus: NatsBroker, song: Song, status: str) -> None:
+    """Wait until the catalogue gives the track this status."""
+    await eventually(lambda: _has_status(bus, song, status), f"the track {song.track_id} is {status}")
 
 
-async def has_status(bus: NatsBroker, song: Song, status: str) -> bool:
+async def _has_status(bus: NatsBroker, song: Song, status: str) -> bool:
     """Return whether the catalogue knows the track and gives it this status."""
     try:
         detail = await request(bus, subjects.RPC_TRACK_GET, GetTrack(track_id=song.track_id), TrackDetail)
