@@ -22,7 +22,7 @@ def test_any_text_can_be_logged(text: str) -> None:
     record = logging.makeLogRecord(
         {"msg": "file %s", "args": (text,), "reason": text, "name": "n", "levelname": "INFO"}
     )
-    handler.handleError = _raise  # type: ignore[method-assign]
+    handler.handleError = _raise
     handler.emit(record)
     stream.flush()
     line = raw.getvalue().decode()
@@ -32,5 +32,5 @@ def test_any_text_can_be_logged(text: str) -> None:
     assert [told["message"], told["reason"]] == json.loads(json.dumps([f"file {text}", text]))
 
 
-def _raise(_: logging.LogRecord) -> None:
+def _raise(record: logging.LogRecord) -> None:
     raise  # noqa: PLE0704  called while the error is handled
