@@ -28,8 +28,8 @@ def test_any_text_can_be_logged(text: str) -> None:
     line = raw.getvalue().decode()
     assert line.count("\n") == 1
     assert escape_controls(line, keep_lines=True) == line
-    told = json.loads(line)
-    assert [told["message"], told["reason"]] == json.loads(json.dumps([f"file {text}", text]))
+    entry = json.loads(line)
+    assert [entry["message"], entry["reason"]] == json.loads(json.dumps([f"file {text}", text]))
 
 
 def _raise(record: logging.LogRecord) -> None:

@@ -94,7 +94,7 @@ async def test_what_waits_for_acknowledgement_is_not_handed_over(
 
 
 async def test_a_consumer_that_is_not_there_is_an_error(nats_client: Client, stream: str) -> None:
-    """Told at once, and again when asked again."""
+    """Raised at once, and again at the next call."""
     async with PullConsumer(nats_client, stream, "nobody", open_s=600) as puller:
         for _ in range(2):
             async with asyncio.timeout(120):

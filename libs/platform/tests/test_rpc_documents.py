@@ -78,7 +78,7 @@ async def test_errors_arrive_as_errors(bus: Bus, size: int, code: str, status: i
     assert (caught.value.code, caught.value.status) == (code, status)
 
 
-async def test_an_absent_owner_is_told(bus: Bus) -> None:
+async def test_an_absent_owner_is_reported(bus: Bus) -> None:
     """Nobody listening is an error at once, not a timeout."""
     with pytest.raises(QueryError) as caught:
         await request_document(bus.broker, "rpc.nobody.page.get", GetPage(size=10), timeout_s=60)
