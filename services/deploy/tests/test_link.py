@@ -262,14 +262,14 @@ async def test_the_clock_of_a_device(
     ways = [(30.0, 5.0), (1.0, 2.0), (80.0, 90.0), (4.0, 1.0), (7.0, 7.0)]
     left = list(ways)
 
-    async def tell(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
+    async def send_reply(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
         there, back = left.pop(0)
         clock.unix_ms += there
         now = clock.unix_ms + offset_ms
         clock.unix_ms += back
         await device.first(device.reply(command, verb, "done", received_ms=now, replied_ms=now))
 
-    device = await ScriptedDevice(devices, unique, tell).listen()
+    device = await ScriptedDevice(devices, unique, send_reply).listen()
     offset = await link.clock_offset_ms(unique)
     assert offset == pytest.approx(offset_ms, abs=min(there + back for there, back in ways) / 2 + 0.01)
     assert [verb for verb, _ in device.commands] == ["ping"] * PINGS
@@ -289,10 +289,10 @@ async def test_a_lost_ping_is_tolerated(nats_client: Client, devices: Client, un
                 raise PingLostError(f"{device_id} did not answer ping {self.pings}")
             return await super()._ping(device_id)
 
-    async def tell(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
+    async def send_reply(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
         await device.first(device.reply(command, verb, "done", received_ms=1.0, replied_ms=1.0))
 
-    await ScriptedDevice(devices, unique, tell).listen()
+    await ScriptedDevice(devices, unique, send_reply).listen()
     link = LossyLink(nats_client)
     await link.start()
     lost = {1, 3, 5}
