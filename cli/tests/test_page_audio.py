@@ -73,11 +73,11 @@ def test_an_mp3_without_a_tag_agrees_with_the_map() -> None:
 def check_clicks(name: str, original: bytes) -> None:
     kind, _, text = audio_uri(name, original, SECONDS).partition(",")
     assert kind == "data:audio/mp4;base64"
-    heard, reference = decoded(base64.b64decode(text)), song()
+    played, reference = decoded(base64.b64decode(text)), song()
     for at in CLICKS_S:
         start = int(at * RATE)
         wanted = reference[start : start + 1500]
-        padded = np.concatenate([np.zeros(1200, np.float32), heard])
+        padded = np.concatenate([np.zeros(1200, np.float32), played])
         found = np.correlate(padded[start : start + 1500 + 2400], wanted)
         assert abs(int(found.argmax()) - 1200) <= RATE // 1000, at
 
