@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faststream.nats import NatsBroker
-from opentelemetry.sdk.trace import TracerProvider
-from prometheus_client import CollectorRegistry
 
 from cli.tests.command_runner import CommandResult, home_of_stack
 from cli.tests.deployment_samples import DEPLOYMENT, TRACK, at, rollout, step, view
@@ -50,9 +47,9 @@ from k1_contracts.messages.devices import (
     RevokeDevices,
 )
 from k1_contracts.messages.tracks import TRACK_GET, TrackDetail
-from k1_platform.nats.client import Bus, connect, make_broker
+from k1_platform.nats.client import Bus
 from k1_platform.nats.rpc import QueryError, QueryHandler, respond
-from k1_platform.settings import NatsSettings
+from tests.support.bus import connected_bus, flush
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
 
@@ -187,14 +184,12 @@ class Deploy:
 
 @pytest.fixture
 async def deploy(provisioned: Infrastructure) -> AsyncIterator[Deploy]:
-    broker: NatsBroker = make_broker(
-        NatsSettings(), service="deploy", registry=CollectorRegistry(), tracer_provider=TracerProvider()
-    )
-    deploy = Deploy(await connect(broker))
-    deploy.subscribe()
-    await broker.start()
-    yield deploy
-    await broker.stop()
+    async with connected_bus(service="deploy") as bus:
+        deploy = Deploy(bus)
+        deploy.subscribe()
+        await bus.broker.start()
+        await flush(bus.client)
+        yield deploy
 
 
 def mode(path: Path) -> int:

@@ -68,7 +68,7 @@ def test_only_what_was_given_is_sent() -> None:
 def test_devices_or_a_group() -> None:
     """The body has one of them; it has `dry_run` only where that was given."""
     common = {"strategy": {}, "activation": None, "overrides": ["nodes=I know them"], "requested_by": "ada"}
-    some = build_request("trk", 1, device_ids=["a"], group=None, dry_run=False, **common)  # type: ignore[arg-type]
+    some = build_request("trk", 1, device_ids=["a"], group=None, dry_run=False, **common)
     assert some == {
         "track_id": "trk",
         "version": 1,
@@ -77,7 +77,7 @@ def test_devices_or_a_group() -> None:
         "overrides": [{"gate": "nodes", "reason": "I know them"}],
         "requested_by": "ada",
     }
-    group = build_request("trk", 1, device_ids=None, group="stage", dry_run=True, **common)  # type: ignore[arg-type]
+    group = build_request("trk", 1, device_ids=None, group="stage", dry_run=True, **common)
     assert (group["group"], group["dry_run"], "device_ids" in group) == ("stage", True, False)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import nats
 import pytest
 import yaml
+from nats.errors import Error as NatsError
 from packaging.requirements import Requirement
 
 from k1_cli.stack.embedded.home import Home
@@ -25,6 +26,8 @@ from k1_platform.auth.nkeys import NatsKeys
 from k1_platform.nats.connection import connect_options
 from k1_platform.nats.provision import provision_bus
 from k1_platform.settings import NatsSettings
+from tests.support.bus import connected_client
+from tests.support.processes import running_process
 
 CHECKOUT = Path(__file__).parents[2]
 SERVICES = sorted(path.parent.name for path in CHECKOUT.glob("services/*/pyproject.toml"))
@@ -58,22 +61,19 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[NatsSetti
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "nats.conf").write_text(text)
     shutil.copytree(keys.folder / "server", tmp_path / "etc" / "keys")
-    process = subprocess.Popen([find_program("nats-server"), "-c", str(tmp_path / "etc" / "nats.conf")])
     scheme = "tls" if secure else "nats"
-    yield NatsSettings(url=f"{scheme}://127.0.0.1:{port}", creds=keys.service_credentials, ca=tls.ca)
-    process.terminate()
-    process.wait(60)
+    with running_process([find_program("nats-server"), "-c", tmp_path / "etc" / "nats.conf"]):
+        yield NatsSettings(url=f"{scheme}://127.0.0.1:{port}", creds=keys.service_credentials, ca=tls.ca)
 
 
 async def test_services_connect_and_provision(server: NatsSettings) -> None:
     """Services connect with their credentials and use JetStream; without credentials they are refused."""
-    client = await nats.connect(
-        **connect_options(server), max_reconnect_attempts=1200, reconnect_time_wait=0.1, connect_timeout=60
-    )
-    await provision_bus(client.jetstream(timeout=60))
-    assert await client.jetstream(timeout=60).streams_info()
-    await client.close()
-    with pytest.raises(nats.errors.Error, match="Authorization"):
+    async with connected_client(
+        server, max_reconnect_attempts=1200, reconnect_time_wait=0.1, connect_timeout=60
+    ) as client:
+        await provision_bus(client.jetstream(timeout=60))
+        assert await client.jetstream(timeout=60).streams_info()
+    with pytest.raises(NatsError, match="Authorization"):
         unknown = connect_options(NatsSettings(url=server.url, creds=None, ca=server.ca))
         await nats.connect(**unknown, allow_reconnect=False, connect_timeout=60, error_cb=_ignore)
 

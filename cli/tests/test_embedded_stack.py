@@ -16,16 +16,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import nats
 import psutil
 import pytest
 from minio import Minio
+from nats.errors import Error as NatsError
 from nats.js.api import StreamConfig
 from pymongo import MongoClient
 
-from cli.tests.processes import is_running, wait_until
 from k1_cli.stack.embedded import launch
 from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
 from k1_cli.stack.embedded.errors import HomeInUseError, StackError
@@ -33,8 +34,10 @@ from k1_cli.stack.embedded.ports import free_port, is_free
 from k1_cli.stack.embedded.servers.postgres import postgres_binary
 from k1_platform.auth.jwt import parse_credentials
 from k1_platform.auth.nkeys import NatsKeys
-from k1_platform.nats.connection import connect_options
 from k1_platform.settings import NatsSettings
+from tests.support.bus import connected_client
+from tests.support.processes import is_alive
+from tests.support.waiting import wait_until
 
 ODD_NAME = "a home é 日 [x] 'q' \"d\" $x %s \\ #;&{}"
 NAMES = ("nats", "postgres", "mongo", "s3")
@@ -84,7 +87,7 @@ def read_mongo(stack: EmbeddedStack) -> object:
         return found["v"] if found else None
 
 
-async def sql(stack: EmbeddedStack, *statements: str) -> object:
+async def sql(stack: EmbeddedStack, *statements: str) -> Any:
     connection = await asyncpg.connect(stack.urls.postgres_dsn)
     try:
         for statement in statements[:-1]:
@@ -107,21 +110,15 @@ def settings(stack: EmbeddedStack) -> NatsSettings:
 
 
 async def publish(stack: EmbeddedStack, body: bytes) -> int:
-    client = await nats.connect(**connect_options(settings(stack)))
-    try:
+    async with connected_client(settings(stack)) as client:
         stream = client.jetstream(timeout=60)
         await stream.add_stream(StreamConfig(name="KEPT", subjects=["kept"]))
         return (await stream.publish("kept", body)).seq
-    finally:
-        await client.close()
 
 
 async def last_message(stack: EmbeddedStack) -> bytes | None:
-    client = await nats.connect(**connect_options(settings(stack)))
-    try:
+    async with connected_client(settings(stack)) as client:
         return (await client.jetstream(timeout=60).get_last_msg("KEPT", "kept")).data
-    finally:
-        await client.close()
 
 
 def write_nats(stack: EmbeddedStack) -> None:
@@ -163,9 +160,9 @@ def test_postgres_restarts_although_a_backend_still_computes(stack: EmbeddedStac
             wait_until, lambda: psutil.Process(backend).cpu_times().user > 0.02, "the backend works"
         )
         await asyncio.to_thread(stack.kill, "postgres")
-        assert is_running(backend)
+        assert is_alive(backend)
         await asyncio.to_thread(stack.restart, "postgres")
-        assert not is_running(backend)
+        assert not is_alive(backend)
         with pytest.raises((asyncpg.PostgresError, OSError)):
             await work
         connection.terminate()
@@ -183,14 +180,14 @@ def test_the_limits_that_services_rely_on(stack: EmbeddedStack) -> None:
             "CREATE EXTENSION IF NOT EXISTS vector",
             "SELECT ARRAY[current_setting('server_version_num'), '[1,2]'::vector::text, current_setting('server_encoding')]",
         )
-    )  # type: ignore[misc]  # fetchval is untyped here
+    )
     assert int(version) >= 180_000
     assert (vector, encoding) == ("[1,2]", "UTF8")
 
 
 def test_strangers_are_refused(stack: EmbeddedStack) -> None:
     """NATS, PostgreSQL and S3 require the credentials of this home, which other users cannot read."""
-    with pytest.raises(nats.errors.Error):
+    with pytest.raises(NatsError):
         asyncio.run(
             nats.connect(
                 f"nats://127.0.0.1:{stack.server('nats').port}", allow_reconnect=False, error_cb=ignore
@@ -289,7 +286,7 @@ def test_stop_leaves_nothing_and_a_second_start_finds_everything(tmp_path: Path)
         write_s3(first)
         urls, pids = first.urls, [server.process.pid for server in first.servers]
         family = {child.pid for pid in pids for child in psutil.Process(pid).children(recursive=True)}
-    assert not [pid for pid in {*pids, *family} if is_running(pid)]
+    assert not [pid for pid in {*pids, *family} if is_alive(pid)]
     assert not list((tmp_path / "run").glob("*.pid"))
     with EmbeddedStack(tmp_path) as second:
         assert second.urls == urls
@@ -320,7 +317,7 @@ def test_servers_end_with_their_owner(tmp_path: Path) -> None:
         owner.wait()
     with EmbeddedStack(tmp_path) as heir:
         assert all(server.ready() for server in heir.servers)
-    wait_until(lambda: not any(is_running(pid) for pid in pids), "every server ends")
+    wait_until(lambda: not any(is_alive(pid) for pid in pids), "every server ends")
 
 
 def test_a_server_that_cannot_start_says_why_and_takes_the_rest_down(tmp_path: Path) -> None:
@@ -330,7 +327,7 @@ def test_a_server_that_cannot_start_says_why_and_takes_the_rest_down(tmp_path: P
     (broken.home.data("postgres") / "cluster").mkdir(parents=True)
     with pytest.raises(StackError, match=r"postgres ended with code 2.*\n.*postgresql\.conf"):
         broken.start()
-    assert not [pid for pid in processes_of(tmp_path) if is_running(pid)]
+    assert not [pid for pid in processes_of(tmp_path) if is_alive(pid)]
     assert not broken.home.is_locked()
 
 

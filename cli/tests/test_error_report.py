@@ -14,6 +14,7 @@ import pytest
 from cli.tests.command_runner import run_k1
 from cli.tests.deployment_samples import DEPLOYMENT, TRACK
 from cli.tests.stub_gateway import StubGateway
+from k1_analysis.engine import Progress
 from k1_cli.api.client import GatewayClient
 from k1_cli.api.problems import describe_problem
 from k1_cli.error_report import report_error
@@ -212,7 +213,7 @@ def test_progress_ends_at_its_end(
     monkeypatch.setattr(
         local_analysis,
         "analyse_file",
-        lambda *_, progress, **__: progress(local_analysis.Progress("map", 90.0)),
+        lambda *_, progress, **__: progress(Progress("map", 90.0)),
     )
     local_analysis.analyse(song, None)
     assert last_percent(drawn) == "100"

@@ -16,6 +16,7 @@ import pytest
 from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
 from k1_cli.stack.embedded.errors import StackError
 from k1_cli.stack.embedded.home import Home
+from k1_cli.stack.embedded.servers.mongo import MongoServer
 
 ATTEMPT = """
 import json, os, socket, sys
@@ -115,8 +116,9 @@ def test_a_home_with_a_long_path_has_its_socket_elsewhere(tmp_path: Path) -> Non
     home = tmp_path.joinpath(*["a-very-long-folder-name"] * 6)
     with EmbeddedStack(home) as stack:
         mongo = stack.server("mongo")
+        assert isinstance(mongo, MongoServer)
         assert mongo.ready()
-        socket_file = mongo.socket_file  # type: ignore[attr-defined]
+        socket_file = mongo.socket_file
         assert stat.S_IMODE(socket_file.parent.stat().st_mode) == 0o700
         assert home not in socket_file.parents
     assert not socket_file.parent.exists()

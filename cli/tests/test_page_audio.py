@@ -7,6 +7,7 @@ import av
 import numpy as np
 import pytest
 from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
 from k1_cli.errors import CommandError
@@ -31,6 +32,7 @@ def encoded(codec: str, container: str, sample_format: str, **options: str) -> b
     written = io.BytesIO()
     with av.open(written, "w", format=container, options=options) as target:
         stream = target.add_stream(codec, rate=RATE, layout="stereo")
+        assert isinstance(stream, AudioStream)
         frame = AudioFrame.from_ndarray(np.stack([song()] * 2), format="fltp", layout="stereo")
         frame.sample_rate = RATE
         stream.codec_context.open()
@@ -43,7 +45,7 @@ def encoded(codec: str, container: str, sample_format: str, **options: str) -> b
 
 def decoded(data: bytes) -> NDArray[np.float32]:
     """Return the mono samples that a player gets, from the start of the song."""
-    with av.open(io.BytesIO(data)) as source:
+    with av.open(io.BytesIO(data), "r") as source:
         resampler = av.AudioResampler("flt", "mono", RATE)
         frames = [*source.decode(audio=0), None]
         return np.concatenate([part.to_ndarray()[0] for f in frames for part in resampler.resample(f)])
@@ -71,11 +73,11 @@ def test_an_mp3_without_a_tag_agrees_with_the_map() -> None:
 def check_clicks(name: str, original: bytes) -> None:
     kind, _, text = audio_uri(name, original, SECONDS).partition(",")
     assert kind == "data:audio/mp4;base64"
-    heard, reference = decoded(base64.b64decode(text)), song()
+    played, reference = decoded(base64.b64decode(text)), song()
     for at in CLICKS_S:
         start = int(at * RATE)
         wanted = reference[start : start + 1500]
-        padded = np.concatenate([np.zeros(1200, np.float32), heard])
+        padded = np.concatenate([np.zeros(1200, np.float32), played])
         found = np.correlate(padded[start : start + 1500 + 2400], wanted)
         assert abs(int(found.argmax()) - 1200) <= RATE // 1000, at
 

@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,6 @@ from typing import IO, Any
 import httpx
 import pytest
 
-from cli.tests.processes import is_running, wait_until
 from k1_cli.stack import migrations
 from k1_cli.stack.embedded.disk import DiskMonitor
 from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
@@ -32,6 +30,8 @@ from k1_cli.stack.embedded.processes import Command, ManagedProcess
 from k1_cli.stack.running_stack import RunningStack, find_stack
 from k1_cli.stack.services import SERVICE_NAMES
 from k1_cli.stack.supervisor import Backoff
+from tests.support.processes import is_alive
+from tests.support.waiting import PATIENCE_S, wait_until
 
 STUB = """
 import http.server, json, os, pathlib, signal, ssl, sys
@@ -61,9 +61,6 @@ server.serve_forever()
 """
 
 
-PATIENCE_S = 120.0
-
-
 class Machine:
     """A home, stubs of the services, and the commands that run on them."""
 
@@ -90,16 +87,19 @@ class Machine:
         return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment)
 
     def run(self, *arguments: str, **behaviour: str) -> tuple[int, str, str]:
-        with self.start(*arguments, **behaviour) as process:
+        with self.start(*arguments, stderr=subprocess.PIPE, **behaviour) as process:
             out, err = process.communicate(timeout=2 * PATIENCE_S)
         return process.returncode, out, err
 
     def status(self) -> dict[str, Any]:
         """Return the document of `k1 status --json` once everything is ready; a slow probe counts as not ready."""
-        deadline = time.monotonic() + PATIENCE_S
-        while (done := self.run("status", "--json"))[0] != 0:
-            assert time.monotonic() < deadline, done
-        return json.loads(done[1])
+
+        def document() -> str:
+            code, out, err = self.run("status", "--json")
+            assert code == 0, (code, out, err)
+            return out
+
+        return json.loads(wait_until(document, "everything is ready", retry_on=(AssertionError,)))
 
     @property
     def stack(self) -> RunningStack:
@@ -111,7 +111,7 @@ class Machine:
         parts = (*self.stack.servers, *self.stack.services)
         return {part.name: part.pid for part in parts if part.pid is not None}
 
-    def ports(self) -> dict[str, int]:
+    def ports(self) -> dict[str, int | None]:
         return {part.name: part.port for part in (*self.stack.servers, *self.stack.services)}
 
 
@@ -155,7 +155,7 @@ def test_ctrl_c_stops_everything_without_a_trace(machine: Machine) -> None:
     assert up.returncode == 0
     assert "Traceback" not in err
     assert err.splitlines()[-1] == "k1: stopping"
-    assert not [name for name, pid in pids.items() if is_running(pid)]
+    assert not [name for name, pid in pids.items() if is_alive(pid)]
     assert find_stack(machine.home) is None
 
 
@@ -176,9 +176,10 @@ def test_a_disk_that_is_full_ends_nothing(machine: Machine) -> None:
         state = stack.home.state_file
         wait_until(lambda: replace_by_folder(state), "no file can take its place, as root neither")
         before = next(part.pid for part in stack.services if part.name == "ingest")
+        assert before is not None
         os.kill(before, signal.SIGKILL)
         url = next(f"http://127.0.0.1:{part.port}" for part in stack.services if part.name == "ingest")
-        wait_until(lambda: not is_running(before), "ingest is gone")
+        wait_until(lambda: not is_alive(before), "ingest is gone")
         wait_until(lambda: answers(url), "ingest is back")
         state.rmdir()
         wait_until(state.is_file, "the state is written")
@@ -348,7 +349,7 @@ def test_detach_status_and_down(machine: Machine) -> None:
     code, out, err = machine.run("down")
     assert (code, out) == (0, "stopped\n"), err
     assert machine.run("down")[:2] == (1, "")
-    assert not [name for name, pid in pids.items() if is_running(pid)]
+    assert not [name for name, pid in pids.items() if is_alive(pid)]
 
 
 def test_ctrl_c_stops_what_detach_was_starting(machine: Machine) -> None:
@@ -379,7 +380,7 @@ def test_a_killed_supervisor_takes_everything_along(machine: Machine) -> None:
         pids = machine.pids()
         up.kill()
         up.communicate()
-    wait_until(lambda: not any(is_running(pid) for pid in pids.values()), "everything ends")
+    wait_until(lambda: not any(is_alive(pid) for pid in pids.values()), "everything ends")
     assert find_stack(machine.home) is None
 
 
@@ -393,7 +394,7 @@ def test_a_child_that_ignores_its_signal_is_killed_with_its_own_children(tmp_pat
     pids = [process.pid, int(process.log_tail())]
     process.stop(patience=0.2)
     assert process.exit_code == -signal.SIGKILL
-    wait_until(lambda: not any(is_running(pid) for pid in pids if pid), "both end")
+    wait_until(lambda: not any(is_alive(pid) for pid in pids if pid), "both end")
 
 
 def test_a_taken_port_is_named(machine: Machine) -> None:

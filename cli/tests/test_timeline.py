@@ -13,9 +13,10 @@ from k1_cli.deployments.timeline.axis import LONG_S, duration, make_axis
 from k1_cli.deployments.timeline.drawing import draw_timeline
 from k1_cli.deployments.timeline.layout import MAX_ROWS, Timeline, lay_out
 from k1_contracts.messages.deployment_queries import DeploymentView, DeviceDeployment
+from k1_contracts.messages.deployments import DeviceOutcome, StepView
 
 STEPS = ("check", "stage", "activate", "verify", "observe", "commit", "discard", "rollback")
-OUTCOMES = (
+OUTCOMES: tuple[DeviceOutcome, ...] = (
     "pending",
     "blocked",
     "staged",
@@ -42,7 +43,7 @@ def _steps(draw: st.DrawFn):
 @st.composite
 def _views(draw: st.DrawFn) -> DeploymentView:
     count = draw(st.integers(0, 4) | st.integers(MAX_ROWS - 1, MAX_ROWS + 20))
-    kinds = [
+    kinds: list[tuple[DeviceOutcome, int | None, list[StepView]]] = [
         (
             draw(st.sampled_from(OUTCOMES)),
             draw(st.none() | st.integers(1, 4)),

@@ -10,9 +10,7 @@ from nats.aio.msg import Msg
 
 from k1_contracts import subjects
 from k1_contracts.messages.device_link import COMMANDS, DEVICE_REPLY, FINAL_STATUSES, DeviceReply, Verb
-
-PATIENCE_S = 120.0
-"""Ends a test that hangs; no promise is made about it."""
+from tests.support.waiting import PATIENCE_S
 
 
 class Commander:

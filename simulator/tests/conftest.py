@@ -1,6 +1,5 @@
 """Provides fleets of simulated devices on real servers."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -19,7 +18,7 @@ from k1_platform.storage.objects import ObjectStore
 from k1_simulator.fleet import Fleet
 from k1_simulator.fleet_context import BehaviourConfig, Servers
 from k1_simulator.identity import Identity
-from simulator.tests.commander import PATIENCE_S, Commander
+from simulator.tests.commander import Commander
 from simulator.tests.shows import KEY, bundle, jwk_set
 from tests.support.infrastructure import Infrastructure
 
@@ -105,12 +104,3 @@ def stage_fields(seed: int, url: str, chunk_size: int = 65536) -> dict[str, Any]
         "track_id": made.manifest.track_id,
         "version": made.manifest.track_version,
     }
-
-
-async def until(condition: Callable[[], Any], what: str, within_s: float = PATIENCE_S) -> Any:
-    """Wait until a condition is true and return its value."""
-    deadline = time.monotonic() + within_s
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {within_s:.0f} s: {what}"
-        await asyncio.sleep(0.01)
-    return found

@@ -1,10 +1,12 @@
 """Tests the invariants of a device with commands in any order, repeated, stale, late, and with restarts."""
 
+from typing import Any
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from k1_contracts.messages.device_link import FINAL_STATUSES
+from k1_contracts.messages.device_link import FINAL_STATUSES, ReplyCode, Verb
 from k1_simulator.state_machine.machine import Machine
 from k1_simulator.state_machine.memory import Memory
 from k1_simulator.state_machine.transition import Effect
@@ -26,11 +28,11 @@ class AnyOrder(RuleBasedStateMachine):
         self.finals: dict[tuple[str, str], str] = {}
         self.idle_on_purpose = False
 
-    def send(self, verb: str, command_id: str, fence: int, **fields: object) -> None:
+    def send(self, verb: Verb, command_id: str, fence: int, **fields: Any) -> None:
         before, self.now = self.machine.memory, self.now + 1
-        body = command(verb, f"{verb}-{command_id}", fence=fence, **fields)  # type: ignore[arg-type]
+        body = command(verb, f"{verb}-{command_id}", fence=fence, **fields)
         known = before.answer_to(f"{verb}-{command_id}")
-        effects = self.machine.receive(verb, body, self.now)  # type: ignore[arg-type]
+        effects = self.machine.receive(verb, body, self.now)
         answers = {answer.command_id: answer for answer in replies(effects)}
         answer = answers[f"{verb}-{command_id}"]
         if 0 < fence < self.highest:
@@ -78,8 +80,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.note(self.machine.transferred())
 
     @rule(code=st.sampled_from(["fetch_failed", "hash_mismatch", "bad_signature"]))
-    def transfer_failed(self, code: str) -> None:
-        self.note(self.machine.transfer_failed(code, "why"))  # type: ignore[arg-type]
+    def transfer_failed(self, code: ReplyCode) -> None:
+        self.note(self.machine.transfer_failed(code, "why"))
 
     @precondition(lambda self: self.machine.memory.armed is not None)
     @rule(works=st.booleans())

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from k1_contracts.messages.telemetry import TelemetrySample
 from k1_graph.bundle.container import read_bundle
 from k1_simulator.factory_bundle import factory_bundle
 from k1_simulator.faults.models import DriftRamp, LowFps, Overheat
@@ -38,13 +39,13 @@ def test_a_clock_is_nearly_accurate(seed: int) -> None:
 def test_the_same_seed_gives_the_same_readings() -> None:
     """Readings are repeatable, and their numbers rise by one."""
 
-    def read(seed: int) -> list[object]:
+    def read(seed: int) -> list[TelemetrySample]:
         sensors = Sensors(random.Random(seed))
         return [sensors.read(100.0 * n, track_id=None, playing=True) for n in range(50)]
 
     assert read(1) == read(1)
     assert read(1) != read(2)
-    assert [reading.seq for reading in read(1)] == list(range(50))  # type: ignore[attr-defined]
+    assert [reading.seq for reading in read(1)] == list(range(50))
 
 
 @given(seed=st.integers(), playing=st.booleans())

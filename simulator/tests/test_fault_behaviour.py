@@ -31,8 +31,9 @@ from k1_simulator.faults.models import (
 from k1_simulator.fleet import Fleet
 from k1_simulator.fleet_context import BehaviourConfig
 from simulator.tests.commander import Commander
-from simulator.tests.conftest import MakeFleet, until
+from simulator.tests.conftest import MakeFleet
 from simulator.tests.shows import bundle
+from tests.support.waiting import eventually
 
 SHOW = bundle(1).sha256
 
@@ -77,7 +78,7 @@ async def test_offline_loses_the_command(
     fault = Offline(fault="offline", step="stage", for_s=0.3)
     async with one(make_fleet, unique, fault, on_change=note) as fleet:
         await commander.send(unique, "stage", "s", **await store(1))
-        await until(lambda: [event for event, _, _ in events].count("online") == 2, "it comes back")
+        await eventually(lambda: [event for event, _, _ in events].count("online") == 2, "it comes back")
         assert commander.statuses("s") == []
         assert fleet.state(unique).staged == ()
     assert [event for event, _, _ in events] == ["online", "fault", "offline", "online", "offline"]
@@ -95,10 +96,10 @@ async def test_offline_after_the_command_was_accepted(
         now_ms, *_ = await commander.device_time(unique)
         fields = {"bundle_sha256": SHOW, "at_ms": now_ms + 250}
         await commander.send(unique, "activate", "a", **fields)
-        await until(lambda: plays(fleet, unique) == SHOW, "it plays")
-        await until(lambda: not fleet.state(unique).online, "it is away")
+        await eventually(lambda: plays(fleet, unique) == SHOW, "it plays")
+        await eventually(lambda: not fleet.state(unique).online, "it is away")
         fleet.end_faults()
-        await until(lambda: fleet.state(unique).online, "it comes back")
+        await eventually(lambda: fleet.state(unique).online, "it comes back")
         assert commander.statuses("a") == [("reply subject", "accepted")]
         assert (await commander.call(unique, "activate", "a", **fields)).status == "done"
         assert len(fleet.activations()) == 1
@@ -107,14 +108,14 @@ async def test_offline_after_the_command_was_accepted(
 async def test_offline_at_the_start(make_fleet: MakeFleet, unique: str) -> None:
     """The fleet does not wait for such devices, and they come later."""
     soon, late = f"{unique}-a", f"{unique}-b"
-    faults = [
+    faults: list[AnyFault] = [
         Offline(fault="offline", devices=soon, step="start", for_s=0.5),
         Offline(fault="offline", devices=late, step="start", for_s=3600),
     ]
     events, note = record_changes()
     begun = time.monotonic()
     async with make_fleet([soon, late], faults=FaultPlan(faults=faults), on_change=note) as fleet:
-        await until(lambda: fleet.state(soon).online, "it comes")
+        await eventually(lambda: fleet.state(soon).online, "it comes")
         assert [(event, device) for event, device, _ in events] == [("online", soon)]
         assert events[0][2] - begun > 0.49
         assert not fleet.state(late).online
@@ -161,7 +162,7 @@ async def test_mute(make_fleet: MakeFleet, commander: Commander, store: Any, uni
     """The command is executed without a reply; when it is repeated, the device reports the result."""
     async with one(make_fleet, unique, Mute(fault="mute", step="stage")) as fleet:
         await commander.send(unique, "stage", "s", **await store(1))
-        await until(lambda: fleet.state(unique).staged, "it is staged")
+        await eventually(lambda: fleet.state(unique).staged, "it is staged")
         assert commander.statuses("s") == []
         assert (await commander.call(unique, "stage", "s", **await store(1))).status == "done"
 
@@ -228,8 +229,8 @@ async def test_crash_after_activate(  # noqa: PLR0917
         before = plays(fleet, unique)
         await commander.call(unique, "stage", "s", **await store(1))
         await commander.send(unique, "activate", "a", bundle_sha256=SHOW)
-        await until(lambda: not fleet.state(unique).online, "it goes")
-        await until(lambda: fleet.state(unique).online, "it comes back")
+        await eventually(lambda: not fleet.state(unique).online, "it goes")
+        await eventually(lambda: fleet.state(unique).online, "it comes back")
         assert (await commander.call(unique, "activate", "a", bundle_sha256=SHOW)).status == answer
         assert plays(fleet, unique) == (SHOW if comes_back == "new" else before)
         assert len(fleet.activations()) == 1
@@ -254,15 +255,15 @@ async def test_telemetry_faults_start_and_end_with_the_show(
     )
     async with one(make_fleet, unique, *faults, behaviour=BehaviourConfig()) as fleet:
         before = plays(fleet, unique)
-        await until(lambda: newest, "a reading")
+        await eventually(lambda: newest, "a reading")
         assert abs(newest[0].drift_ms) < 20
         await commander.call(unique, "stage", "s", **await store(1))
         await commander.call(unique, "activate", "a", bundle_sha256=SHOW)
-        await until(lambda: newest[0].drift_ms > 250, "it drifts")
-        await until(lambda: newest[0].temp_c > 90 and newest[0].error == "overheated", "it is hot")
+        await eventually(lambda: newest[0].drift_ms > 250, "it drifts")
+        await eventually(lambda: newest[0].temp_c > 90 and newest[0].error == "overheated", "it is hot")
         assert newest[0].fps < 24
         await commander.call(unique, "deactivate", "d", restore=before)
-        await until(lambda: abs(newest[0].drift_ms) < 20 and newest[0].fps > 24, "it is well again")
+        await eventually(lambda: abs(newest[0].drift_ms) < 20 and newest[0].fps > 24, "it is well again")
 
 
 async def test_the_same_seed_gives_the_same_behaviour(

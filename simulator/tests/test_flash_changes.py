@@ -7,8 +7,9 @@ from k1_simulator.event_log import FlashContents
 from k1_simulator.faults.models import FaultPlan, Mute, Offline
 from k1_simulator.state_machine.transition import FlashChanged
 from simulator.tests.commander import Commander
-from simulator.tests.conftest import MakeFleet, until
+from simulator.tests.conftest import MakeFleet
 from simulator.tests.shows import address, command, fresh, held
+from tests.support.waiting import eventually
 
 
 def changed(effects: list[Any]) -> list[tuple[str, ...]]:
@@ -54,7 +55,7 @@ async def test_faults_end(make_fleet: MakeFleet, commander: Commander, unique: s
     ]
     async with make_fleet([unique], faults=FaultPlan(faults=faults)) as fleet:
         await commander.send(unique, "info", "c1")
-        await until(lambda: not fleet.state(unique).online, "it is away")
+        await eventually(lambda: not fleet.state(unique).online, "it is away")
         fleet.end_faults()
-        await until(lambda: fleet.state(unique).online, "it is back")
+        await eventually(lambda: fleet.state(unique).online, "it is back")
         assert (await commander.call(unique, "ping", "c2")).status == "done"

@@ -14,9 +14,9 @@ from k1_contracts.messages.device_link import DeviceHello
 from k1_simulator.faults.models import FaultPlan, Slow
 from k1_simulator.identity import Identity
 from simulator.tests.commander import Commander
-from simulator.tests.conftest import until
 from simulator.tests.shows import bundle
 from tests.support.infrastructure import Infrastructure
+from tests.support.waiting import eventually
 
 SHOW = bundle(1).sha256
 MakeIdentities = Callable[..., list[Identity]]
@@ -50,7 +50,7 @@ class SimProcess:
                 stderr=subprocess.STDOUT,
             )
         try:
-            await until(lambda: len(_online(log)) == len(self._identities), "online")
+            await eventually(lambda: len(_online(log)) == len(self._identities), "online")
             yield
         finally:
             process.kill()
@@ -89,7 +89,7 @@ async def test_kill_in_the_middle_of_a_stage(  # noqa: PLR0917
     async with sim.running(slow):
         before = await held(commander, unique)
         await commander.send(unique, "stage", "s", **fields, fence=3)
-        await until(lambda: part.exists() and part.stat().st_size > 0, "a part came")
+        await eventually(lambda: part.exists() and part.stat().st_size > 0, "a part came")
     came = part.stat().st_size
     assert 0 < came < fields["size"]
     async with sim.running():

@@ -1,17 +1,17 @@
 """Tests devices on a real bus and a real store, over NATS and over MQTT."""
 
 import asyncio
-from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiomqtt
-import nats.errors
-import nats.js.errors
 import pytest
 from nats.aio.client import Client
+from nats.errors import NoRespondersError
+from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
 
 from k1_contracts import subjects
 from k1_contracts.messages.device_link import (
@@ -29,10 +29,11 @@ from k1_simulator.fleet import Fleet, FleetError
 from k1_simulator.fleet_context import BehaviourConfig, Servers
 from k1_simulator.identity import anonymous
 from k1_simulator.profile import Profile
-from simulator.tests.commander import PATIENCE_S, Commander
-from simulator.tests.conftest import MakeFleet, stage_fields, until
+from simulator.tests.commander import Commander
+from simulator.tests.conftest import MakeFleet, stage_fields
 from simulator.tests.shows import KEY, STRANGER, bundle, jwk_set, kid
 from tests.support.infrastructure import Infrastructure
+from tests.support.waiting import PATIENCE_S, eventually
 
 TRANSPORTS: tuple[Transport, ...] = ("nats", "mqtt")
 NOWHERE = "http://127.0.0.1:9/nothing"
@@ -68,22 +69,26 @@ async def listen(client: Client, subject: str) -> list[bytes]:
 
 async def newest(jetstream: JetStreamContext, subject: str) -> bytes:
     """Return the last message on a subject in the stream of devices; it may still be on its way."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            with suppress(nats.js.errors.NotFoundError, nats.errors.TimeoutError):
-                return (await jetstream.get_last_msg("DEVICES", subject)).data or b""
-            await asyncio.sleep(0.01)
+    message = await eventually(
+        lambda: jetstream.get_last_msg("DEVICES", subject),
+        f"a message on {subject}",
+        interval_s=0.01,
+        retry_on=(NotFoundError, NatsTimeoutError),
+    )
+    return message.data or b""
 
 
 async def wait_for_no_responders(client: Client, device: str) -> None:
     """Wait until the server reports no responders; before that a command may be lost."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            with suppress(nats.errors.TimeoutError):
-                try:
-                    await client.request(subjects.command(device, "ping"), b"{}", timeout=0.2)
-                except nats.errors.NoRespondersError:
-                    return
+
+    async def has_no_responders() -> bool:
+        try:
+            await client.request(subjects.command(device, "ping"), b"{}", timeout=0.2)
+        except NoRespondersError:
+            return True
+        return False
+
+    await eventually(has_no_responders, f"no responders for {device}", retry_on=(NatsTimeoutError,))
 
 
 @both
@@ -226,7 +231,7 @@ async def test_the_last_will_of_an_mqtt_device_is_its_bye(
     byes = await listen(nats_client, subjects.device(device, "bye"))
     async with make_fleet([device], "mqtt") as fleet:
         await fleet.kill(device)
-        await until(lambda: byes, "the last will")
+        await eventually(lambda: byes, "the last will")
         assert DeviceBye.model_validate_json(byes[0]).reason == "the connection broke off"
         await wait_for_no_responders(nats_client, device)
 
@@ -264,9 +269,9 @@ async def test_a_device_reconnects_after_a_server_restart(
     events: list[str] = []
     async with make_fleet([device], transport, on_change=lambda change: events.append(change.event)) as fleet:
         await asyncio.to_thread(stack.kill, "nats")
-        await until(lambda: not fleet.state(device).online, "the device notices")
+        await eventually(lambda: not fleet.state(device).online, "the device notices")
         await asyncio.to_thread(stack.restart, "nats")
-        await until(lambda: fleet.state(device).online, "the device is back")
+        await eventually(lambda: fleet.state(device).online, "the device is back")
     assert events == ["online", "offline", "online", "offline"]
 
 
@@ -299,12 +304,12 @@ async def test_readings_come_while_a_show_plays(  # noqa: PLR0917
         ]
 
     async with make_fleet([device], transport, behaviour=BehaviourConfig()):
-        await until(lambda: len(readings()) >= 3, "idle readings")
+        await eventually(lambda: len(readings()) >= 3, "idle readings")
         idle = readings()
         before_ms, *_ = await commander.device_time(device)
         await commander.call(device, "stage", "s", **await store(1))
         await commander.call(device, "activate", "a", bundle_sha256=bundle(1).sha256)
-        await until(lambda: len([r for r in readings() if r.track_id]) >= 20, "readings of a show")
+        await eventually(lambda: len([r for r in readings() if r.track_id]) >= 20, "readings of a show")
         seen = readings()
         now_ms, *_ = await commander.device_time(device)
     assert_consecutive(readings())
@@ -321,7 +326,7 @@ async def test_readings_may_share_a_message(make_fleet: MakeFleet, nats_client: 
     device = name(unique)
     bodies = await listen(nats_client, DEVICE_READINGS.subject_for(device))
     async with make_fleet([device], factory=True, behaviour=BehaviourConfig(readings_a_message=5)):
-        await until(lambda: len(bodies) >= 3, "messages")
+        await eventually(lambda: len(bodies) >= 3, "messages")
     packs = [TelemetryBody.model_validate_json(body).root for body in bodies]
     assert all(isinstance(pack, list) and len(pack) == 5 for pack in packs)
     flat = [reading for pack in packs if isinstance(pack, list) for reading in pack]

@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from k1_contracts.messages.device_link import Verb
+from k1_contracts.messages.device_link import ReplyCode, Verb
 from k1_simulator.state_machine.machine import Machine
-from k1_simulator.state_machine.transition import Arm, Disarm, StartTransfer, StopTransfer
+from k1_simulator.state_machine.transition import Arm, Disarm, SendReply, StartTransfer, StopTransfer
 from simulator.tests.shows import (
     DEVICE,
     KEY,
@@ -130,11 +131,11 @@ def test_a_bundle_larger_than_a_slot_is_refused() -> None:
 @pytest.mark.parametrize(
     ("code", "kept"), [("fetch_failed", True), ("hash_mismatch", False), ("unknown_key", False)]
 )
-def test_a_failed_transfer_keeps_only_useful_bytes(code: str, kept: bool) -> None:
+def test_a_failed_transfer_keeps_only_useful_bytes(code: ReplyCode, kept: bool) -> None:
     """After a broken connection the next stage continues; bytes with a wrong hash or signature are deleted."""
     machine = fresh(active=held(1))
     machine.receive("stage", command("stage", bundle_sha256=address(2)), NOW)
-    answer = reply([e for e in machine.transfer_failed(code, "why") if not isinstance(e, StopTransfer)])  # type: ignore[arg-type]
+    answer = reply([e for e in machine.transfer_failed(code, "why") if not isinstance(e, StopTransfer)])
     assert (answer.status, answer.code, answer.message) == ("failed", code, "why")
     assert (machine.memory.partial == address(2)) is kept
     assert machine.memory.active == held(1)
@@ -288,10 +289,12 @@ def test_one_valid_signature_is_enough() -> None:
         (jwk_set(KEY).replace(kid(KEY), "0" * 16), KEY, KEY, "invalid_command"),
     ],
 )
-def test_trust_refuses_everything_else(document: str, signer: object, claimed: object, code: str) -> None:
+def test_trust_refuses_everything_else(
+    document: str, signer: Ed25519PrivateKey, claimed: Ed25519PrivateKey, code: str
+) -> None:
     """It refuses an unknown signer, a wrong signature, no key, no document and a key with a wrong id."""
     machine = fresh()
-    signatures = {kid(claimed): signer.sign(document.encode()).hex()}  # type: ignore[attr-defined, arg-type]
+    signatures = {kid(claimed): signer.sign(document.encode()).hex()}
     answer = reply(
         machine.receive("trust", command("trust", keys_document=document, signatures=signatures), NOW)
     )
@@ -384,7 +387,7 @@ def test_a_repetition_has_no_second_effect(verb: Verb) -> None:
     first = replies(machine.receive(verb, bodies[verb], NOW))[-1]
     before = machine.memory
     again = machine.receive(verb, bodies[verb], NOW + 1)
-    assert again == [type(again[0])(first)]  # type: ignore[call-arg]
+    assert again == [SendReply(first)]
     assert machine.memory == before
 
 

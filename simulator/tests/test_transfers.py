@@ -201,13 +201,13 @@ def test_whatever_the_source_does_the_file_is_a_prefix_of_the_bundle(
         wanted = data[offset : offset + min(length, chunk)]
         return {"all": wanted, "some": wanted[: len(wanted) // 2], "nothing": b""}[action]
 
-    async def tap(_: int, part: bytes) -> tuple[bytes, bool]:
-        return part, False
+    async def tap(offset: int, data: bytes) -> tuple[bytes, bool]:
+        return data, False
 
     async def progressed(received: int) -> None:
         assert received == file.stat().st_size
 
-    fields = stage_fields(1, "http://x") | {"size": size, "chunk_size": chunk}
+    fields: dict[str, Any] = stage_fields(1, "http://x") | {"size": size, "chunk_size": chunk}
     transfer = Download(
         Stage(command_id="s", **fields), file, tap, progressed, random.Random(1), first_pause_s=0
     )

@@ -14,20 +14,21 @@ from k1_platform.settings import PostgresSettings
 
 @contextmanager
 def temporary_database(
-    dsn: str, prefix: str, migrate: Callable[[PostgresSettings], Awaitable[None]]
+    dsn: str, prefix: str, migrate: Callable[[PostgresSettings], Awaitable[None]] | None = None
 ) -> Iterator[PostgresSettings]:
-    """Create a database beside that of `dsn`, migrate it, and drop it at the end.
+    """Create a database beside that of `dsn`, migrate it if `migrate` is given, and drop it at the end.
 
     The server may not have noticed yet that the last connection has ended, so the database is dropped by force.
     """
     name = f"{prefix}_{uuid.uuid4().hex}"
-    asyncio.run(execute(dsn, f"CREATE DATABASE {name}"))
+    asyncio.run(_execute(dsn, f"CREATE DATABASE {name}"))
     try:
         settings = PostgresSettings(dsn=SecretStr(f"{dsn.rpartition('/')[0]}/{name}"))
-        asyncio.run(_migrate(migrate, settings))
+        if migrate is not None:
+            asyncio.run(_migrate(migrate, settings))
         yield settings
     finally:
-        asyncio.run(execute(dsn, f"DROP DATABASE {name} WITH (FORCE)"))
+        asyncio.run(_execute(dsn, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 async def _migrate(
@@ -36,8 +37,7 @@ async def _migrate(
     await migrate(settings)
 
 
-async def execute(dsn: str, statement: str) -> None:
-    """Run one statement on a connection that is opened for it."""
+async def _execute(dsn: str, statement: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(statement)

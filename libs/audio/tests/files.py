@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import soundfile
+from av.audio.stream import AudioStream
 
 from k1_audio.reader import AudioReader
 
@@ -62,6 +63,7 @@ def encode(samples: np.ndarray, container: str, codec: str, rate: int = RATE) ->
     file = io.BytesIO()
     with av.open(file, "w", format=container) as output:
         stream = output.add_stream(codec, rate=rate, layout="mono")
+        assert isinstance(stream, AudioStream)
         frame = av.AudioFrame.from_ndarray(samples[None, :], format="fltp", layout="mono")
         frame.sample_rate = RATE
         frame.pts, frame.time_base = 0, Fraction(1, RATE)
@@ -105,7 +107,7 @@ def without_tag_frame(mp3: bytes) -> bytes:
     return mp3[stream.first :]
 
 
-def info_at(mp3: bytes) -> int:
+def info_at(mp3: bytes | bytearray) -> int:
     """Return the position of LAME's extension in an MP3."""
     return mp3.index(b"Lav", max(mp3.find(b"Xing"), mp3.find(b"Info")))
 
@@ -122,6 +124,7 @@ def decoded(path: Path, content: bytes) -> tuple[np.ndarray, AudioReader]:
                 shape = (frame.format.name, frame.layout.name, frame.sample_rate)
                 parts += [part.to_ndarray()[0] for part in (resampler.resample(None) if resampler else [])]
                 resampler = av.AudioResampler("flt", "mono", RATE)
+            assert resampler is not None
             parts += [part.to_ndarray()[0] for part in resampler.resample(frame)]
         parts += [part.to_ndarray()[0] for part in (resampler.resample(None) if resampler else [])]
     return np.concatenate(parts) if parts else np.empty(0, np.float32), reader

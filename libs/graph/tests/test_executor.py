@@ -1,5 +1,6 @@
 """What each node means, checked against plain loops and constructed songs."""
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -60,7 +61,7 @@ def signal(*values: float) -> Array:
         ("Mul", {"a": 1e6, "b": 1e6}, {}, 1e6),
     ],
 )
-def test_arithmetic(kind: str, inputs: dict[str, float], params: dict[str, float], expected: float) -> None:
+def test_arithmetic(kind: str, inputs: dict[str, float], params: dict[str, Any], expected: float) -> None:
     """The catalogue's formulas; numbers saturate at a million."""
     values = {port: np.array([value]) for port, value in inputs.items()}
     assert out(kind, values, **params)[0] == pytest.approx(expected)
@@ -158,7 +159,7 @@ def test_the_pitch_is_that_of_the_strongest_pitch_class() -> None:
     """A4's octave: a chroma of C alone gives 261.6 Hz; silence and weak chroma give none."""
     clear = SONG.chroma * 0
     clear[:, 0] = 1.0
-    song = type(SONG)(**{name: getattr(SONG, name) for name in SONG.__slots__} | {"chroma": clear})
+    song = dataclasses.replace(SONG, chroma=clear)
     spec = load_node_types().nodes["AutoCorrelation"]
     made = Node("it", spec, {"spectrum": Ref("s", "out")}, {"confidence_threshold": 0.5})
     loud = {"spectrum": np.ones((3, 64))}
@@ -221,7 +222,7 @@ def test_blur_is_the_mean_of_the_neighbourhood() -> None:
         ({"axis": "right"}, lambda led: max(led, 179 - led)),
     ],
 )
-def test_mirrors(params: dict[str, str], place: Callable[[int], int]) -> None:
+def test_mirrors(params: dict[str, Any], place: Callable[[int], int]) -> None:
     """Each LED shows the LED that the axis says, for colours and for numbers."""
     expected = [place(led) for led in range(180)]
     assert np.array_equal(out("Mirror", {"src": PICTURE}, **params), PICTURE[:, expected])

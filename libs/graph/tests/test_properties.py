@@ -1,5 +1,7 @@
 """What holds for every graph that the catalogue allows."""
 
+from typing import cast
+
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ from k1_graph.testing import synthetic_map
 from k1_graph.validation.validator import compile_graph, validate
 
 SONG = sample_song(synthetic_map(1_500.0, bpm=150.0))
-RELAXED = settings(max_examples=200, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=200, suppress_health_check=cast("list[HealthCheck]", list(HealthCheck)))
 
 
 @RELAXED

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from k1_contracts.genesis import GenesisMap, IntensityPoint
+from k1_contracts.genesis import GenesisMap, IntensityPoint, SectionLabel
 from k1_graph.errors import GraphError
 from k1_graph.executor.rendering import render
 from k1_graph.recommendation.recommender import recommend
@@ -137,7 +137,7 @@ def test_beats_set_by_hand_are_trusted() -> None:
 
 def test_many_sections_are_coloured_by_energy() -> None:
     """A palette has at most 16 colours; beyond that the energy chooses."""
-    shape = [("verse", 0.05, 0.5)] * 20
+    shape: list[tuple[SectionLabel, float, float]] = [("verse", 0.05, 0.5)] * 20
     found = recommend(synthetic_map(20_000.0, sections=shape), "rock")
     place = next(node for node in found.graph.nodes if node.id == "section_place")
     assert place.inputs["a"] == "section.energy"

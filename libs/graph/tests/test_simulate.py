@@ -164,13 +164,13 @@ def test_a_strobe_fails_and_its_node_is_named() -> None:
 
 def test_a_graph_with_microphone_nodes_is_reported_as_approximated() -> None:
     """Both reports contain the note."""
-    heard = graph_of(
+    graph = graph_of(
         node("ear", "AudioSnapshot"),
         node("tint", "Hsv", {"v": "ear"}),
         node("fill", "Fill", {"color": "tint"}),
         node("strip", "LedOutput", {"color": "fill"}),
     )
-    run = simulate(heard, GENESIS)
+    run = simulate(graph, GENESIS)
     assert run.scale.approximations == run.visual.approximations
     assert "AudioSnapshot" in run.visual.approximations[0]
 

@@ -26,7 +26,7 @@ def test_they_are_made_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", ["name", "key", "other CA"])
 def test_the_servers_certificate_follows_and_the_ca_stays(tmp_path: Path, change: str) -> None:
-    """Devices keep the CA: another name, a lost key or a foreign certificate makes only the servers' anew."""
+    """Devices keep the CA: another name, a lost key or a foreign certificate replaces only the servers' certificate."""
     files = ensure_certificates(tmp_path / "tls", ["stage.local"])
     before = contents(tmp_path / "tls")
     names = ["stage.local"]

@@ -1,10 +1,10 @@
-"""How often a device gets to know what was wrong."""
+"""The limit of errors that are sent to one device."""
 
 from k1_platform.nats.device_errors import BURST, ErrorLimiter
 
 
 def test_a_few_at_once_then_one_a_second() -> None:
-    """Each device has its own allowance; what was left out is counted and told with the next."""
+    """Each device has its own allowance; what was left out is counted and reported with the next."""
     now_s = 0.0
     limiter = ErrorLimiter(lambda: now_s)
     assert [limiter.allow("a") for _ in range(BURST + 3)] == [0] * BURST + [None] * 3

@@ -46,7 +46,7 @@ LARGE = 30_000_000
 """More than the buffers of two sockets hold."""
 
 
-async def large(request: web.Request) -> web.Response:
+async def large(request: web.Request) -> web.StreamResponse:
     request.app[DONE].clear()
     try:
         response = web.StreamResponse()
@@ -261,11 +261,11 @@ async def test_an_idle_connection_is_closed_in_the_end(patient: Server) -> None:
 async def test_every_error_is_a_problem(patient: Server, sent: bytes, status: int, code: str) -> None:
     """Also where no handler was found: RFC 9457, a stable code, a sentence, a trace id."""
     found, headers, body = await patient.say(sent)
-    told = json.loads(body)
-    assert (found, told["status"], told["code"]) == (status, status, code)
+    problem = json.loads(body)
+    assert (found, problem["status"], problem["code"]) == (status, status, code)
     assert headers["Content-Type"] == "application/problem+json"
-    assert told["detail"].endswith(".")
-    assert headers["X-Trace-Id"] == told["trace_id"]
+    assert problem["detail"].endswith(".")
+    assert headers["X-Trace-Id"] == problem["trace_id"]
     assert "secret" not in body.decode()
     assert status != 405 or headers["Allow"] == "POST"
 

@@ -79,10 +79,10 @@ def test_a_token_gives_its_claims_back(claims: dict[str, Any], kind: KeyKind, ra
     """With its issuer and an id; the same claims and key give the same token."""
     key = pair(kind, raw)
     token = encode(claims, key)
-    told = decode(token)
-    assert told.pop("iss") == key.public_key
-    assert len(told.pop("jti")) == 52
-    assert told == claims
+    decoded = decode(token)
+    assert decoded.pop("iss") == key.public_key
+    assert len(decoded.pop("jti")) == 52
+    assert decoded == claims
     assert token == encode(claims, key)
 
 
@@ -143,8 +143,8 @@ def test_credentials_give_token_and_key_back(raw: bytes, line_end: str) -> None:
     key = pair(KeyKind.USER, raw)
     token = encode({"sub": key.public_key}, pair(KeyKind.ACCOUNT, bytes(32)))
     text = credentials_text(token, key)
-    told, again = parse_credentials(text.replace("\n", line_end))
-    assert (told, again.seed) == (token, key.seed)
+    parsed, again = parse_credentials(text.replace("\n", line_end))
+    assert (parsed, again.seed) == (token, key.seed)
     for half in text.split("\n\n"):
         with pytest.raises(NatsTokenError):
             parse_credentials(half)

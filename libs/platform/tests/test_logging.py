@@ -22,15 +22,15 @@ def test_any_text_can_be_logged(text: str) -> None:
     record = logging.makeLogRecord(
         {"msg": "file %s", "args": (text,), "reason": text, "name": "n", "levelname": "INFO"}
     )
-    handler.handleError = _raise  # type: ignore[method-assign]
+    handler.handleError = _raise
     handler.emit(record)
     stream.flush()
     line = raw.getvalue().decode()
     assert line.count("\n") == 1
     assert escape_controls(line, keep_lines=True) == line
-    told = json.loads(line)
-    assert [told["message"], told["reason"]] == json.loads(json.dumps([f"file {text}", text]))
+    entry = json.loads(line)
+    assert [entry["message"], entry["reason"]] == json.loads(json.dumps([f"file {text}", text]))
 
 
-def _raise(_: logging.LogRecord) -> None:
+def _raise(record: logging.LogRecord) -> None:
     raise  # noqa: PLE0704  called while the error is handled

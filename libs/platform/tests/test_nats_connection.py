@@ -1,4 +1,4 @@
-"""Connections for one errand."""
+"""Connections that are opened for one task."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from k1_platform.settings import NatsSettings
 from tests.support.infrastructure import Infrastructure
 
 
-async def test_a_server_that_is_not_there_is_told_at_once() -> None:
+async def test_a_server_that_is_not_there_is_reported_at_once() -> None:
     """By itself the client would try for two minutes."""
     nowhere = NatsSettings(url="nats://127.0.0.1:9", creds=None)
     async with asyncio.timeout(60):

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, StreamConfig
 
 from k1_platform.nats import pull_consumer
 from k1_platform.nats.pull_consumer import PullConsumer, PullError, PullResult
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -76,21 +78,23 @@ async def test_what_waits_for_acknowledgement_is_not_handed_over(
     for number in range(6):
         await jetstream.publish(stream, b"%d" % number)
     async with PullConsumer(nats_client, stream, "d", open_s=0.1) as puller:
-        messages = (await puller.next()).messages
+
+        async def next_messages() -> list[Msg]:
+            return (await puller.next()).messages
+
+        messages = await next_messages()
         while len(messages) < 5:
-            messages += (await puller.next()).messages
+            messages += await next_messages()
         for _ in range(5):
             assert await puller.next() == PullResult([], None)
         for message in messages:
             await message.ack()
-        async with asyncio.timeout(60):
-            while not (more := (await puller.next()).messages):
-                pass
+        more = await eventually(next_messages, "the sixth message")
         assert [message.data for message in more] == [b"5"]
 
 
 async def test_a_consumer_that_is_not_there_is_an_error(nats_client: Client, stream: str) -> None:
-    """Told at once, and again when asked again."""
+    """Raised at once, and again at the next call."""
     async with PullConsumer(nats_client, stream, "nobody", open_s=600) as puller:
         for _ in range(2):
             async with asyncio.timeout(120):

@@ -69,7 +69,9 @@ async def handle(question: Misbehave) -> Word:
     if how == "stop iteration":
         await in_thread(_empty)
     if how == "own task":
-        asyncio.current_task().cancel()  # pyright: ignore[reportOptionalMemberAccess]
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
         await asyncio.sleep(0)
     if how == "hangs":
         await asyncio.Event().wait()

@@ -84,7 +84,7 @@ async def test_errors_arrive_as_errors(bus: Bus, size: int, code: str, status: i
     assert (caught.value.code, caught.value.status) == (code, status)
 
 
-async def test_an_absent_service_is_reported(bus: Bus) -> None:
+async def test_an_absent_owner_is_reported(bus: Bus) -> None:
     """A query that no service serves is an error at once, not a timeout."""
     absent = DocumentQuery("rpc.absent.page.get", GetPage, Page, summary="A query without a service")
     with pytest.raises(QueryError) as caught:

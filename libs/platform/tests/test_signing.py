@@ -26,7 +26,7 @@ def run(folder: Path, *arguments: str) -> None:
 
 
 def test_the_first_key_is_made_once(tmp_path: Path) -> None:
-    """However many processes try at the first start; nobody but the owner can read it."""
+    """However many processes try at the first start; only the owner can read it."""
     folder = tmp_path / "deep" / "keys"
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: ensure_key(folder), range(8)))

@@ -59,8 +59,8 @@ async def test_the_first_to_fail_ends_the_others() -> None:
     assert other[0].cancelled()
 
 
-async def test_together_they_end_when_told_to() -> None:
-    """However deaf, and however often it is said."""
+async def test_together_they_end_when_stopped() -> None:
+    """Also where one of them ignores its first cancellations."""
     running = asyncio.create_task(run_together(stubborn(2), stubborn(0), interval_s=AGAIN_S))
     await asyncio.sleep(0.01)
     async with asyncio.timeout(60):

@@ -1,31 +1,21 @@
-"""Children: a bad job costs one child, never the parent."""
+"""Worker processes: a bad job ends one of them, never the pool."""
 
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from multiprocessing import forkserver
-from pathlib import Path
 
 import psutil
 import pytest
 
 from k1_platform.processes.worker_pool import WorkerPool
 from k1_platform.processes.worker_process import WorkerFailedError, WorkerLimits, WorkError
-
-sys.path.insert(0, str(Path(__file__).parent))
-from worker_jobs import work
+from libs.platform.tests.worker_jobs import work
+from tests.support.processes import is_alive
+from tests.support.waiting import eventually
 
 GENEROUS = WorkerLimits(timeout_s=120, memory_bytes=600 << 20, address_space_bytes=4 << 30)
-
-
-def lives(process: psutil.Process) -> bool:
-    """One that nobody has waited for yet is dead."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 @pytest.fixture
@@ -43,7 +33,7 @@ async def test_a_job_gives_its_result_and_its_progress(pool: WorkerPool) -> None
     assert seen == ["adding"]
 
 
-async def test_an_exception_keeps_its_code_and_the_child(pool: WorkerPool) -> None:
+async def test_an_exception_keeps_its_code_and_the_process(pool: WorkerPool) -> None:
     """Work that raises is reported with its code; the same process goes on."""
     before = await pool.run({"do": "pid"})
     with pytest.raises(WorkError, match="the song is bad") as raised:
@@ -60,7 +50,9 @@ async def test_an_exception_keeps_its_code_and_the_child(pool: WorkerPool) -> No
         ("huge", "out_of_memory", "memory"),
     ],
 )
-async def test_a_dying_child_is_told_and_replaced(pool: WorkerPool, job: str, code: str, text: str) -> None:
+async def test_a_dying_process_is_reported_and_replaced(
+    pool: WorkerPool, job: str, code: str, text: str
+) -> None:
     """A crash, an exit and an impossible allocation each have their code; the next job works."""
     with pytest.raises(WorkerFailedError, match=text) as raised:
         await pool.run({"do": job})
@@ -68,10 +60,10 @@ async def test_a_dying_child_is_told_and_replaced(pool: WorkerPool, job: str, co
     assert await pool.run({"do": "add", "a": 1, "b": 1}) == 2
 
 
-async def test_how_a_child_has_ended_is_told_however_late_that_is_known(pool: WorkerPool) -> None:
+async def test_how_a_process_has_ended_is_reported_however_late(pool: WorkerPool) -> None:
     """The process that waits for it may be held up; the parent goes on meanwhile."""
     await pool.run({"do": "pid"})
-    server = forkserver._forkserver._forkserver_pid
+    server: int = vars(forkserver._forkserver)["_forkserver_pid"]
     os.kill(server, signal.SIGSTOP)
     try:
         running = asyncio.ensure_future(pool.run({"do": "exit"}))
@@ -83,7 +75,7 @@ async def test_how_a_child_has_ended_is_told_however_late_that_is_known(pool: Wo
         await running
 
 
-async def test_a_hanging_child_is_killed_in_time() -> None:
+async def test_a_hanging_process_is_killed_in_time() -> None:
     """A job that outlasts its time ends as timed_out."""
     pool = WorkerPool(work, size=1, limits=WorkerLimits(timeout_s=0.3, memory_bytes=1 << 30), recycle_after=9)
     pool.start()
@@ -105,7 +97,7 @@ async def test_a_memory_bomb_is_killed() -> None:
     pool.close()
 
 
-async def test_cancelling_kills_the_child_and_what_it_started(pool: WorkerPool) -> None:
+async def test_cancelling_kills_the_process_and_what_it_started(pool: WorkerPool) -> None:
     """A cancelled job leaves no process behind, grandchildren included."""
     started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     task = asyncio.ensure_future(pool.run({"do": "orphan"}, started.set_result))
@@ -113,24 +105,20 @@ async def test_cancelling_kills_the_child_and_what_it_started(pool: WorkerPool) 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    async with asyncio.timeout(60):
-        while lives(grandchild):
-            await asyncio.sleep(0.01)
+    await eventually(lambda: not is_alive(grandchild), "the process of the killed worker has ended")
     assert await pool.run({"do": "add", "a": 4, "b": 4}) == 8
 
 
-async def test_a_child_is_renewed_after_its_share_of_jobs(pool: WorkerPool) -> None:
+async def test_a_process_is_renewed_after_its_share_of_jobs(pool: WorkerPool) -> None:
     """After `recycle_after` jobs another process takes over."""
     pids = [await pool.run({"do": "pid"}) for _ in range(4)]
     assert len(set(pids[:3])) == 1
     assert pids[3] != pids[0]
 
 
-async def test_a_child_killed_from_outside_is_replaced(pool: WorkerPool) -> None:
-    """kill -9 of an idle child is noticed before the next job is given to it."""
+async def test_a_process_killed_from_outside_is_replaced(pool: WorkerPool) -> None:
+    """kill -9 of an idle process is noticed before the next job is given to it."""
     pid = await pool.run({"do": "pid"})
     os.kill(pid, 9)
-    async with asyncio.timeout(60):
-        while pid in pool.pids:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: pid not in pool.pids, "the pool has noticed the end of the worker")
     assert await pool.run({"do": "pid"}) != pid

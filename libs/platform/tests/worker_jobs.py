@@ -1,4 +1,4 @@
-"""Work for the children of test_worker_pool: misbehaves on demand."""
+"""Jobs of test_worker_pool, which crash, hang or grow as the test wants."""
 
 import ctypes
 import os
@@ -32,7 +32,7 @@ def work(job: dict[str, Any], report: Any) -> Any:
             while True:
                 time.sleep(60)
         case "bomb":
-            hoard = [b"x" * (8 << 20) for _ in range(100)]  # no more, should nobody stop it
+            hoard = [b"x" * (8 << 20) for _ in range(100)]  # a limit, in case the pool does not stop it
             while hoard:
                 time.sleep(60)
         case "huge":

@@ -1,19 +1,15 @@
 """Fixtures: the stores of the catalogue on real servers, migrated once and emptied for each test that uses them."""
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import asyncpg
-import nats
 import pytest
 from faststream.nats import NatsBroker
 from motor.motor_asyncio import AsyncIOMotorClient
 from nats.js import JetStreamContext
-from pydantic import SecretStr
 
 from k1_catalogue.deployments.store import newest_deployments
 from k1_catalogue.graphs.queries import GraphQueries
@@ -26,42 +22,25 @@ from k1_catalogue.migrate import migrate
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts import streams
 from k1_platform.auth.signing import KeyRing, load_keys
-from k1_platform.nats import publisher
+from k1_platform.nats import publisher as platform_publisher
 from k1_platform.nats.client import broker_options
-from k1_platform.nats.connection import connect_options
 from k1_platform.postgres.pool import Pool, open_pool
 from k1_platform.settings import MongoSettings, NatsSettings, PostgresSettings
 from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.graph_samples import InProcessWorker
+from tests.support.bus import connected_client
+from tests.support.database import empty_tables, temporary_database
 from tests.support.infrastructure import Infrastructure
+from tests.support.waiting import PATIENCE_S
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-PATIENCE_S = 120.0
-"""The limit for operations that are short, also on a busy machine."""
 
 
 @pytest.fixture(scope="session")
 def database(provisioned: Infrastructure) -> Iterator[PostgresSettings]:
     """A database for these tests only, which they may empty."""
-    dsn = provisioned.environment["K1_POSTGRES_DSN"]
-    name = f"catalogue_{uuid.uuid4().hex}"
-    asyncio.run(execute(dsn, f"CREATE DATABASE {name}"))
-    settings = PostgresSettings(dsn=SecretStr(f"{dsn.rpartition('/')[0]}/{name}"))
-    asyncio.run(migrate(settings))
-    yield settings
-    asyncio.run(drop_database(dsn, name))
-
-
-async def execute(dsn: str, statement: str) -> None:
-    """Execute one statement on a new connection."""
-    connection = await asyncpg.connect(dsn)
-    await connection.execute(statement)
-    await connection.close()
-
-
-async def drop_database(dsn: str, name: str) -> None:
-    """Drop a database, even if the server still counts a closed connection to it."""
-    await execute(dsn, f"DROP DATABASE {name} WITH (FORCE)")
+    with temporary_database(provisioned.environment["K1_POSTGRES_DSN"], "catalogue", migrate) as settings:
+        yield settings
 
 
 @pytest.fixture(scope="session")
@@ -83,15 +62,14 @@ def empty_streams(migrated: Infrastructure) -> Infrastructure:
 
 
 async def _purge_events() -> None:
-    client = await nats.connect(**connect_options(NatsSettings()))
-    await client.jetstream(timeout=PATIENCE_S).purge_stream(streams.EVENTS)
-    await client.close()
+    async with connected_client() as client:
+        await client.jetstream(timeout=PATIENCE_S).purge_stream(streams.EVENTS)
 
 
 @pytest.fixture
 async def bus(migrated: Infrastructure, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NatsBroker]:
     """A client of the bus, as other services use it."""
-    monkeypatch.setattr(publisher, "PUBLISH_TIMEOUT_S", PATIENCE_S)
+    monkeypatch.setattr(platform_publisher, "PUBLISH_TIMEOUT_S", PATIENCE_S)
     async with NatsBroker(**broker_options(NatsSettings.of(migrated.environment)), logger=None) as broker:
         yield broker
 
@@ -100,10 +78,7 @@ async def bus(migrated: Infrastructure, monkeypatch: pytest.MonkeyPatch) -> Asyn
 async def pool(database: PostgresSettings) -> AsyncIterator[Pool]:
     """Connections to a database with empty tables."""
     async with await open_pool(database, "test") as pool:
-        await pool.execute(
-            "TRUNCATE catalogue.tracks, catalogue.audit, catalogue.totals, catalogue.inbox, catalogue.outbox"
-            " CASCADE"
-        )
+        await empty_tables(pool, "catalogue")
         yield pool
 
 

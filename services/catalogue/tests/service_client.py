@@ -1,8 +1,5 @@
 """Publishes events and sends queries to a running catalogue, as other services do."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-
 from faststream.nats import NatsBroker
 
 from k1_contracts.descriptors import Q, Query, R
@@ -12,8 +9,8 @@ from k1_platform.nats import rpc
 from k1_platform.nats.publisher import publish
 from k1_platform.nats.rpc import QueryError
 from k1_platform.storage.objects import ObjectStore
-from services.catalogue.tests.conftest import PATIENCE_S
 from services.catalogue.tests.song_samples import Song
+from tests.support.waiting import PATIENCE_S, eventually
 
 
 async def request(bus: NatsBroker, query: Query[Q, R], body: Q) -> R:
@@ -28,14 +25,12 @@ async def publish_analysis(bus: NatsBroker, song: Song, objects: ObjectStore) ->
     await publish(bus, ANALYSIS_COMPLETED, await song.analysed(objects), source="test")
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until the condition holds."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not await condition():
-            await asyncio.sleep(0.02)
+async def wait_for_status(bus: NatsBroker, song: Song, status: str) -> None:
+    """Wait until the catalogue gives the track this status."""
+    await eventually(lambda: _has_status(bus, song, status), f"the track {song.track_id} is {status}")
 
 
-async def has_status(bus: NatsBroker, song: Song, status: str) -> bool:
+async def _has_status(bus: NatsBroker, song: Song, status: str) -> bool:
     """Return whether the catalogue knows the track and gives it this status."""
     try:
         detail = await request(bus, TRACK_GET, GetTrack(track_id=song.track_id))

@@ -12,10 +12,11 @@ from k1_contracts.messages.analysis import ANALYSIS_COMPLETED
 from k1_contracts.messages.tracks import TRACK_UPLOADED
 from k1_platform.nats.provision import consumer_config
 from k1_platform.storage.objects import ObjectStore
-from services.catalogue.tests.service_client import has_status, publish, until
+from services.catalogue.tests.service_client import publish, wait_for_status
 from services.catalogue.tests.song_samples import Song
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import running_service
+from tests.support.waiting import eventually
 
 
 async def test_killed_between_the_two_databases(
@@ -34,17 +35,17 @@ async def test_killed_between_the_two_databases(
     try:
         with running_service("catalogue", empty_streams.environment, tmp_path) as first:
             await publish(bus, TRACK_UPLOADED, song.uploaded(), source="test")
-            await until(lambda: has_status(bus, song, "processing"))
+            await wait_for_status(bus, song, "processing")
             transaction = blocker.transaction()
             await transaction.start()
             await blocker.execute("SELECT 1 FROM catalogue.tracks WHERE id = $1 FOR UPDATE", song.track_id)
             await publish(bus, ANALYSIS_COMPLETED, await song.analysed(objects), source="test")
-            await until(lambda: _is_blocked_by(blocker))
+            await eventually(lambda: _is_blocked_by(blocker), "the catalogue waits for the lock")
             first.process.kill()
             first.process.wait()
         await transaction.rollback()
         with running_service("catalogue", empty_streams.environment, tmp_path):
-            await until(lambda: has_status(bus, song, "ready"))
+            await wait_for_status(bus, song, "ready")
             counted = await blocker.fetchrow(
                 "SELECT (SELECT count(*) FROM catalogue.artefacts WHERE track_id = $1),"
                 " (SELECT count(*) FROM catalogue.audit WHERE track_id = $1 AND action = 'completed')",

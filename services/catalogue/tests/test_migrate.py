@@ -1,15 +1,14 @@
 """Tests of the migrations on a real PostgreSQL server."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 
 import asyncpg
 import pytest
-from pydantic import SecretStr
 
 from k1_catalogue.migrate import migrate
 from k1_platform.settings import PostgresSettings
-from services.catalogue.tests.conftest import drop_database, execute
+from tests.support.database import temporary_database
 from tests.support.infrastructure import Infrastructure
 
 TABLES = {
@@ -28,12 +27,10 @@ TABLES = {
 
 
 @pytest.fixture
-async def settings(infrastructure: Infrastructure, unique: str) -> AsyncIterator[PostgresSettings]:
+def settings(infrastructure: Infrastructure) -> Iterator[PostgresSettings]:
     """A database for one test."""
-    dsn = infrastructure.environment["K1_POSTGRES_DSN"]
-    await execute(dsn, f"CREATE DATABASE k1_{unique}")
-    yield PostgresSettings(dsn=SecretStr(f"{dsn.rpartition('/')[0]}/k1_{unique}"))
-    await drop_database(dsn, f"k1_{unique}")
+    with temporary_database(infrastructure.environment["K1_POSTGRES_DSN"], "k1") as settings:
+        yield settings
 
 
 async def tables(settings: PostgresSettings) -> set[str]:

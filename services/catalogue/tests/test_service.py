@@ -33,11 +33,11 @@ from k1_contracts.messages.tracks import (
 from k1_platform.nats.dead_letters.queue import DeadLetter, list_dead_letters
 from k1_platform.nats.rpc_documents import request_document
 from k1_platform.storage.objects import ObjectStore
-from services.catalogue.tests.conftest import PATIENCE_S
-from services.catalogue.tests.service_client import has_status, publish, publish_analysis, request, until
+from services.catalogue.tests.service_client import publish, publish_analysis, request, wait_for_status
 from services.catalogue.tests.song_samples import Song, genesis
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
+from tests.support.waiting import PATIENCE_S, eventually
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +62,8 @@ async def test_readiness_and_metrics(catalogue: RunningService) -> None:
         async def all_published() -> bool:
             return "k1_catalogue_outbox_events 0.0" in (await http.get("/metrics")).text
 
-        await until(ready)
-        await until(all_published)
+        await eventually(ready, "every dependency is ready")
+        await eventually(all_published, "the outbox is empty")
 
 
 async def test_queries_after_the_events_of_a_song(
@@ -72,7 +72,7 @@ async def test_queries_after_the_events_of_a_song(
     """After the events on the stream, the queries return the track, its list entry and its map."""
     song = Song()
     await publish_analysis(bus, song, objects)
-    await until(lambda: has_status(bus, song, "ready"))
+    await wait_for_status(bus, song, "ready")
     page = await request(bus, TRACK_LIST, ListTracks(search="night drive", limit=200))
     assert song.track_id in {item.id for item in page.items}
     query = GetGenesis(track_id=song.track_id, version=1)
@@ -103,8 +103,8 @@ async def test_a_track_lists_a_deployment_after_its_event(
         detail = await request(bus, TRACK_GET, GetTrack(track_id=song.track_id))
         return [(each.id, each.status) for each in detail.deployments] == [(event.deployment_id, "succeeded")]
 
-    await until(lambda: has_status(bus, song, "ready"))
-    await until(is_listed)
+    await wait_for_status(bus, song, "ready")
+    await eventually(is_listed, "the deployment is listed")
 
 
 async def test_events_of_unknown_tracks_do_not_block_others(
@@ -115,7 +115,7 @@ async def test_events_of_unknown_tracks_do_not_block_others(
     await asyncio.gather(*(publish(bus, DEPLOY_SUCCEEDED, event, source="test") for event in unknown))
     song = Song()
     await publish_analysis(bus, song, objects)
-    await until(lambda: has_status(bus, song, "ready"))
+    await wait_for_status(bus, song, "ready")
 
 
 async def test_a_requested_analysis_is_published_as_command(
@@ -124,7 +124,7 @@ async def test_a_requested_analysis_is_published_as_command(
     """The outbox publishes the command, and the job is queued."""
     song = Song()
     await publish_analysis(bus, song, objects)
-    await until(lambda: has_status(bus, song, "ready"))
+    await wait_for_status(bus, song, "ready")
     subscription = await jetstream.subscribe(ANALYSIS_REQUESTED.subject, stream=streams.EVENTS)
     accepted = await request(bus, ANALYSIS_REQUEST, RequestTrackAnalysis(track_id=song.track_id))
     while True:
@@ -153,6 +153,6 @@ async def test_an_invalid_completion_becomes_a_dead_letter(
         letters_of_job.extend(letter for letter in letters if song.job_id.encode() in letter.body)
         return bool(letters_of_job)
 
-    await until(is_dead_letter)
+    await eventually(is_dead_letter, "a dead letter of the job")
     assert letters_of_job[0].code == "genesis_invalid"
-    await until(lambda: has_status(bus, song, "failed"))
+    await wait_for_status(bus, song, "failed")

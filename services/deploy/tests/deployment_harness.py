@@ -5,14 +5,13 @@ import gzip
 import hashlib
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-import nats
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
@@ -36,31 +35,18 @@ from k1_deploy.devices import device_store
 from k1_deploy.orchestration.storage import deployment_store
 from k1_deploy.saga.entries import Intent, LogEntry, Outcome, truncate_to_ms
 from k1_platform.nats.client import broker_options
-from k1_platform.nats.connection import connect_options
 from k1_platform.nats.publisher import publish
 from k1_platform.nats.rpc import QueryError, request
 from k1_platform.postgres.pool import Pool, open_pool
 from k1_platform.settings import NatsSettings, ObjectStoreSettings, PostgresSettings
 from k1_platform.storage.objects import ObjectStore
 from services.deploy.tests.bundles import bundle_info
-from services.deploy.tests.device_connections import settle
 from services.deploy.tests.fake_devices import KEY_ID, FakeDevice
+from tests.support.bus import connected_client, flush
+from tests.support.waiting import PATIENCE_S, eventually
 
-PATIENCE_S = 180.0
-"""Only ends a hung test: the reconciler waits half a minute after a failure, for example."""
 LEAD_S = 60.0
 SIZE = 50_000
-
-
-async def until(condition: Callable[[], Awaitable[Any]], what: str) -> Any:
-    seen: Any = None
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            while not (seen := await condition()):
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise AssertionError(f"never: {what}; last seen: {seen!r}") from None
-    return seen
 
 
 @dataclass
@@ -93,7 +79,7 @@ class DeploymentHarness:
         self.devices += added
         if connect:
             await asyncio.gather(*(device.connect() for device in added))
-            await until(lambda: self._hellos_are_stored(ids), "every hello was kept")
+            await eventually(lambda: self._hellos_are_stored(ids), "every hello was kept")
         return added
 
     async def until_hellos_are_done(self) -> None:
@@ -104,10 +90,10 @@ class DeploymentHarness:
             info = await jetstream.consumer_info(durable.stream, durable.name)
             return info.num_pending == 0 and info.num_ack_pending == 0
 
-        await until(handled, "every hello was handled")
+        await eventually(handled, "every hello was handled")
         with suppress(QueryError):  # there is none; what the service asked before it answers has come by then
             await self.get(new_id("dep"))
-        await settle(self.client)
+        await flush(self.client)
 
     async def _hellos_are_stored(self, ids: Sequence[str]) -> bool:
         async with self.pool.acquire() as connection:
@@ -156,7 +142,7 @@ class DeploymentHarness:
             return await self.status(deployment_id) in statuses
 
         try:
-            await until(reached, f"{deployment_id} becomes {statuses}")
+            await eventually(reached, f"{deployment_id} becomes {statuses}")
         except AssertionError as error:
             if await self.status(deployment_id) is None:
                 raise
@@ -172,7 +158,7 @@ class DeploymentHarness:
             view = await self.get(deployment_id)
             return view if view.counts == counts else None
 
-        return await until(reached, f"{deployment_id} has {counts}")
+        return await eventually(reached, f"{deployment_id} has {counts}")
 
     async def until_paused(self, deployment_id: str, *, paused: bool) -> None:
         """Wait until a control was handled."""
@@ -180,7 +166,7 @@ class DeploymentHarness:
         async def reached() -> bool:
             return (await self.get(deployment_id)).paused is paused
 
-        await until(reached, f"{deployment_id} has paused: {paused}")
+        await eventually(reached, f"{deployment_id} has paused: {paused}")
 
     async def moments(self, deployment_id: str) -> list[datetime]:
         """Return the planned moment of each activation that was begun."""
@@ -269,8 +255,8 @@ async def open_harness() -> AsyncIterator[DeploymentHarness]:
         NatsBroker(**broker_options(NatsSettings()), logger=None) as broker,
         await open_pool(PostgresSettings(), "test") as pool,
         httpx.AsyncClient(limits=httpx.Limits(max_connections=64), timeout=PATIENCE_S) as http,
+        connected_client() as client,
     ):
-        client = await nats.connect(**connect_options(NatsSettings()))
         harness = DeploymentHarness(
             client, broker, pool, objects, http, await store_bundle(objects), await store_bundle(objects)
         )
@@ -291,11 +277,10 @@ async def open_harness() -> AsyncIterator[DeploymentHarness]:
         await client.subscribe(BUNDLE_INFO.subject, "catalogue", cb=respond)
         await client.subscribe(KEY_LIST.subject, "catalogue", cb=respond_keys)
         await client.subscribe(GENESIS_GET.subject, "catalogue", cb=respond_map)
-        await settle(client)
+        await flush(client)
         try:
             yield harness
         finally:
             for device in harness.devices:
                 await device.close()
-            await client.close()
             objects.close()

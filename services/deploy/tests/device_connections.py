@@ -1,13 +1,12 @@
 """Connections of devices to a real server, for tests of their permissions."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiomqtt
-import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
@@ -15,18 +14,9 @@ from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.messages.devices import DeviceCredential
 from k1_deploy.devices.access.credential_issuer import NatsCredentialIssuer
 from k1_platform.auth.jwt import KeyPair, credentials_text
-from k1_platform.nats.connection import connect_options
-from k1_platform.nats.provision import provision_bus
 from k1_platform.settings import NatsSettings
-
-PATIENCE_S = 60
-"""Only ends a hung test."""
-
-
-async def provision_server(server: NatsServer) -> None:
-    client = await nats.connect(**connect_options(server.settings))
-    await provision_bus(client.jetstream(timeout=PATIENCE_S))
-    await client.close()
+from tests.support.bus import connected_client
+from tests.support.waiting import PATIENCE_S
 
 
 def issuer_for(server: NatsServer) -> NatsCredentialIssuer:
@@ -38,8 +28,8 @@ class DeviceConnection:
     """A device's connection over NATS, with the errors that the server sent."""
 
     client: Client
-    errors: list[str] = field(default_factory=list)
-    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    errors: list[str]
+    closed: asyncio.Event
 
 
 @asynccontextmanager
@@ -49,27 +39,25 @@ async def over_nats(
     """Connect as a device does, which reconnects forever."""
     file = folder / f"{credential.device_id}.creds"
     file.write_text(credential.secret)
-    link = DeviceConnection(Client())
+    errors: list[str] = []
+    closed = asyncio.Event()
 
     async def on_error(error: Exception) -> None:
-        link.errors.append(str(error))
+        errors.append(str(error))
 
     async def on_closed() -> None:
-        link.closed.set()
+        closed.set()
 
-    await link.client.connect(
-        **connect_options(NatsSettings(url=server.url, creds=file)),
+    async with connected_client(
+        NatsSettings(url=server.url, creds=file),
         inbox_prefix=f"_INBOX.{credential.device_id}".encode(),
         error_cb=on_error,
         closed_cb=on_closed,
         connect_timeout=PATIENCE_S,
         max_reconnect_attempts=-1,
         reconnect_time_wait=0.05,
-    )
-    try:
-        yield link
-    finally:
-        await link.client.close()
+    ) as client:
+        yield DeviceConnection(client, errors, closed)
 
 
 def over_mqtt(
@@ -84,32 +72,22 @@ def over_mqtt(
     )  # fmt: skip
 
 
-async def until(condition: Callable[[], bool], what: str) -> None:
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            while not condition():
-                await asyncio.sleep(0.005)
-    except TimeoutError:
-        raise AssertionError(f"never: {what}") from None
-
-
 async def refused_nats(server: NatsServer, token: str, user: KeyPair, folder: Path) -> bool:
     """Return whether the NATS port refuses this token with this key's signature."""
     file = folder / "tried.creds"
     file.write_text(credentials_text(token, user))
     try:
-        client = await nats.connect(
-            **connect_options(NatsSettings(url=server.url, creds=file)),
+        async with connected_client(
+            NatsSettings(url=server.url, creds=file),
             allow_reconnect=False,
             connect_timeout=PATIENCE_S,
             error_cb=ignore,
-        )
+        ):
+            return False
     except NatsError as error:
         if "Authorization Violation" not in str(error):
             raise
         return True
-    await client.close()
-    return False
 
 
 async def ignore(_: Exception) -> None:
@@ -124,9 +102,3 @@ async def refused_mqtt(server: NatsServer, credential: DeviceCredential) -> bool
         if "Not authorized" not in str(error):
             raise
         return True
-
-
-async def settle(client: Client) -> None:
-    """Wait until the server has everything that was sent: nats-py's first flush may overtake waiting messages."""
-    await client.flush()
-    await client.flush()

@@ -32,8 +32,8 @@ from k1_contracts.messages.device_link import (
     Trust,
     Verb,
 )
-from services.deploy.tests.device_connections import settle
 from services.deploy.tests.scripted_device import hello as make_hello
+from tests.support.bus import flush
 
 KEY_ID = "0" * 16
 Fault = Literal[
@@ -106,7 +106,7 @@ class FakeDevice:
         self._subscription = await self.client.subscribe(
             subjects.command(self.id, ">"), cb=self._handle_command
         )
-        await settle(self.client)
+        await flush(self.client)
         await self.say_hello()
 
     async def say_hello(self) -> None:
@@ -116,7 +116,7 @@ class FakeDevice:
         if self._subscription:
             with suppress(Exception):
                 await self._subscription.unsubscribe()
-            await settle(self.client)
+            await flush(self.client)
         self._subscription = None
 
     async def close(self) -> None:

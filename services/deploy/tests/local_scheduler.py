@@ -28,7 +28,8 @@ from k1_deploy.requests.orders import DeploymentRequests
 from k1_deploy.saga.entries import truncate_to_ms
 from k1_platform.nats.consumers import Delivery
 from k1_platform.nats.publisher import make_message
-from services.deploy.tests.deployment_harness import DeploymentHarness, until
+from services.deploy.tests.deployment_harness import DeploymentHarness
+from tests.support.waiting import eventually
 
 
 def wall_clock() -> datetime:
@@ -124,4 +125,4 @@ async def until_status(harness: DeploymentHarness, deployment_id: str, status: s
         assert seen == status or seen not in {"failed", "rolled_back", "succeeded"}, seen
         return seen == status
 
-    await until(reached, f"{deployment_id} becomes {status}")
+    await eventually(reached, f"{deployment_id} becomes {status}")

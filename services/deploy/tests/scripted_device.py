@@ -17,7 +17,7 @@ from k1_contracts.messages.device_link import (
     RunningBundle,
     Verb,
 )
-from services.deploy.tests.device_connections import settle
+from tests.support.bus import flush
 
 Script = Callable[["ScriptedDevice", Verb, DeviceCommand], Awaitable[None]]
 
@@ -54,7 +54,7 @@ class ScriptedDevice:
     async def listen(self) -> "ScriptedDevice":
         """Subscribe; after this the server knows the device."""
         await self._client.subscribe(subjects.command(self.id, ">"), cb=self._handle_command)
-        await settle(self._client)
+        await flush(self._client)
         return self
 
     async def _handle_command(self, message: Msg) -> None:

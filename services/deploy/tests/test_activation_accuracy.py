@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.deploy.tests.deployment_harness import DeploymentHarness, open_harness, until
+from services.deploy.tests.deployment_harness import DeploymentHarness, open_harness
 from services.deploy.tests.fake_devices import FakeDevice
 from services.deploy.tests.local_scheduler import (
     RecordingLink,
@@ -15,6 +15,7 @@ from services.deploy.tests.local_scheduler import (
     wall_clock,
 )
 from tests.support.infrastructure import Infrastructure
+from tests.support.waiting import eventually
 
 TICK = timedelta(milliseconds=1)
 """After it a moment has certainly come, however the clocks' fractions were rounded."""
@@ -52,7 +53,7 @@ async def until_armed(link: RecordingLink, devices: list[FakeDevice]) -> None:
     async def armed() -> bool:
         return link.armed() >= {device.id for device in devices}
 
-    await until(armed, "every device is armed, and that is known")
+    await eventually(armed, "every device is armed, and that is known")
 
 
 async def changed_at(

@@ -4,10 +4,8 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from datetime import UTC, datetime
 
-import nats
 import pytest
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
@@ -19,18 +17,16 @@ from k1_contracts.messages.device_link import CHUNK_MAX_BYTES, FetchChunk, Runni
 from k1_deploy.devices import device_store
 from k1_deploy.devices.device_link.chunk_requests import MAX_WAITING, ChunkRequests
 from k1_deploy.devices.device_link.chunks import BundleCache, ChunkServer
-from k1_platform.nats.connection import connect_options
 from k1_platform.nats.device_errors import DeviceErrors
 from k1_platform.postgres.pool import Pool
-from k1_platform.settings import NatsSettings
 from k1_platform.storage.objects import ObjectStore
 from services.deploy.tests.deployment_lookup import FakeDeploymentLookup
-from services.deploy.tests.device_connections import settle
+from tests.support.bus import connected_client, flush
+from tests.support.waiting import PATIENCE_S, eventually
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 DATA = bytes(range(256)) * 700
 SHA256 = hashlib.sha256(DATA).hexdigest()
-PATIENCE_S = 60.0
 
 
 class CountingStore(ObjectStore):
@@ -67,17 +63,15 @@ async def serving(
     errors = DeviceErrors(client)
     chunks = ChunkServer(pool, client, cache, lookup, errors)
     await ChunkRequests(client, chunks, errors, asyncio.Semaphore(16)).start()
-    await settle(client)
+    await flush(client)
     return unique
 
 
 @pytest.fixture
 async def device(serving: str) -> AsyncIterator[Client]:
     """A connection with the permissions of the device."""
-    options = connect_options(NatsSettings())
-    client = await nats.connect(**options, inbox_prefix=f"_INBOX.{serving}".encode())
-    yield client
-    await client.close()
+    async with connected_client(inbox_prefix=f"_INBOX.{serving}".encode()) as client:
+        yield client
 
 
 def request(offset: int = 0, length: int = CHUNK_MAX_BYTES, sha256: str = SHA256) -> FetchChunk:
@@ -127,16 +121,16 @@ async def test_a_bundle_that_the_device_may_not_have(
 
     async def may(device_id: str, sha256: str = SHA256) -> str | None:
         header, _ = await fetch(device, device_id, request(sha256=sha256))
-        return header.get("error") and str(header["error"])  # type: ignore[return-value]
+        return str(header["error"]) if header.get("error") else None
 
     # Their answers do not come to this device's inbox.
     answers = await device.subscribe(f"command.{other}.chunk")
-    await settle(device)
+    await flush(device)
 
     async def other_may() -> str | None:
         await device.publish(subjects.device(other, "fetch"), request().to_json())
         header, _ = split(await answers.next_msg(timeout=PATIENCE_S))
-        return header.get("error") and str(header["error"])  # type: ignore[return-value]
+        return str(header["error"]) if header.get("error") else None
 
     assert await may(serving) is None
     assert "not told to stage" in (await other_may() or "")
@@ -165,12 +159,12 @@ async def test_a_device_does_not_choose_where_we_publish(device: Client, serving
     for trap in traps:
         await device.subscribe(trap, cb=note)
     answers = await device.subscribe(subjects.command(serving, "chunk"))
-    await settle(device)
+    await flush(device)
     for trap in traps:
         await device.publish(subjects.device(serving, "fetch"), request().to_json(), reply=trap)
         header, _ = split(await answers.next_msg(timeout=PATIENCE_S))
         assert header["request_id"] == "r0"
-    await settle(device)
+    await flush(device)
     assert caught == []
 
 
@@ -192,17 +186,19 @@ async def test_a_device_that_floods_requests_gets_its_share(device: Client, serv
     inbox = device.new_inbox()
     await device.subscribe(inbox, cb=note)
     errors = await device.subscribe(subjects.command(serving, "error"))
-    await settle(device)
+    await flush(device)
     for _ in range(2000):
         await device.publish(subjects.device(serving, "fetch"), request(0, 10).to_json(), reply=inbox)
     error = json.loads((await errors.next_msg(timeout=PATIENCE_S)).data)
     assert (error["code"], error["subject"]) == ("too_many", subjects.device(serving, "fetch"))
     assert f"More than {MAX_WAITING} requests" in error["message"]
-    data = b""
-    async with asyncio.timeout(PATIENCE_S):
-        while not data:  # it may come before those that wait are answered
-            with suppress(TimeoutError):
-                _, data = await fetch(device, serving, request(0, 20), timeout_s=0.5)
+
+    async def fetch_again() -> bytes:
+        _, data = await fetch(device, serving, request(0, 20), timeout_s=0.5)
+        return data
+
+    # The request may come before those that wait have their responses.
+    data = await eventually(fetch_again, "a chunk for a later request", retry_on=(TimeoutError,))
     assert data == DATA[:20]
     assert len(answered) < 2000
 
@@ -227,4 +223,5 @@ async def test_a_hundred_devices_at_once(
         return collected
 
     assert set(await asyncio.gather(*map(whole, ids))) == {DATA}
-    assert cache.objects.reads == 1  # type: ignore[attr-defined]
+    assert isinstance(cache.objects, CountingStore)
+    assert cache.objects.reads == 1

@@ -37,11 +37,10 @@ from services.deploy.tests.device_connections import (
     issuer_for,
     over_mqtt,
     over_nats,
-    provision_server,
-    settle,
-    until,
 )
+from tests.support.bus import flush
 from tests.support.nats_server import running_nats_server
+from tests.support.waiting import eventually
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -128,8 +127,7 @@ def test_a_client_id_that_is_not_the_credentials() -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    with running_nats_server(tmp_path_factory.mktemp("home")) as running:
-        asyncio.run(provision_server(running))
+    with running_nats_server(tmp_path_factory.mktemp("home"), provisioned=True) as running:
         yield running
 
 
@@ -159,11 +157,11 @@ async def recorder(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> Async
         client = await broker.connect()
         for subject in (DEVICE_ALARM.subject, "command.*.error"):
             await client.subscribe(subject, cb=recorder.take)
-        await settle(client)
+        await flush(client)
         bus = Bus(broker, client, client.jetstream())
         watch = ConnectionMonitor(server.url, load_device_keys(server.keys.deploy), bus, DeviceErrors(client))
         task = asyncio.create_task(watch.run())
-        await until(lambda: watch._listed_at_s > 0, "the watch has begun")
+        await eventually(lambda: watch._listed_at_s > 0, "the watch has begun", interval_s=0.005)
         yield recorder
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -185,12 +183,17 @@ async def test_a_second_connection_over_nats(
     async with over_nats(server, credential, tmp_path) as first:
         publishing = asyncio.create_task(publish_continuously(first.client))
         async with over_nats(server, credential, tmp_path):
-            await until(lambda: recorder.states("twice") == [("raised", "alert")], "it is noticed")
-            await until(
+            await eventually(
+                lambda: recorder.states("twice") == [("raised", "alert")], "it is noticed", interval_s=0.005
+            )
+            await eventually(
                 lambda: any(e.code == "credential_shared" for e in recorder.errors),
                 "the device gets an error",
+                interval_s=0.005,
             )
-        await until(lambda: recorder.states("twice")[1:] == [("cleared", "alert")], "it is over")
+        await eventually(
+            lambda: recorder.states("twice")[1:] == [("cleared", "alert")], "it is over", interval_s=0.005
+        )
         publishing.cancel()
 
 
@@ -208,16 +211,26 @@ async def test_an_mqtt_session_is_taken_over(
         async with first, second:
             with pytest.raises(aiomqtt.MqttError):
                 await anext(aiter(first.messages))
-            await until(lambda: recorder.states("turns") == [("raised", "alert")], "it is noticed")
+            await eventually(
+                lambda: recorder.states("turns") == [("raised", "alert")], "it is noticed", interval_s=0.005
+            )
 
 
 async def test_a_guessable_mqtt_client_id(server: NatsServer, recorder: MessageRecorder) -> None:
     """The device's id as client id is an alarm and an error; the client id of the credential file is none."""
     wrong, right = (issuer_for(server).mint(name, "mqtt").credential for name in ("wrong", "right"))
     async with over_mqtt(server, right, right.client_id), over_mqtt(server, wrong, "wrong"):
-        await until(lambda: recorder.states("wrong") == [("raised", "amber")], "it is noticed")
-        await until(lambda: any(e.code == "client_id" for e in recorder.errors), "the device gets an error")
-    await until(lambda: recorder.states("wrong")[1:] == [("cleared", "amber")], "it is over")
+        await eventually(
+            lambda: recorder.states("wrong") == [("raised", "amber")], "it is noticed", interval_s=0.005
+        )
+        await eventually(
+            lambda: any(e.code == "client_id" for e in recorder.errors),
+            "the device gets an error",
+            interval_s=0.005,
+        )
+    await eventually(
+        lambda: recorder.states("wrong")[1:] == [("cleared", "amber")], "it is over", interval_s=0.005
+    )
     assert recorder.states("right") == []
 
 
@@ -235,7 +248,11 @@ async def test_connections_of_a_credential_are_limited(
 
     other = await connect(b, "b")
     clients = [await connect(a, "a") for _ in range(MOST_CONNECTIONS + 3)]
-    await until(lambda: sum(c.is_connected for c in clients) == MOST_CONNECTIONS, "the oldest are cut off")
+    await eventually(
+        lambda: sum(c.is_connected for c in clients) == MOST_CONNECTIONS,
+        "the oldest are cut off",
+        interval_s=0.005,
+    )
     assert [c.is_connected for c in clients[:3]] == [False] * 3
     assert other.is_connected
     for client in itertools.chain(clients, [other]):

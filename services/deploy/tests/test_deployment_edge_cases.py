@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.deploy.tests.deployment_harness import DeploymentHarness, open_harness, until
+from services.deploy.tests.deployment_harness import DeploymentHarness, open_harness
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
+from tests.support.waiting import eventually
 
 GUARD_S = 2.0
 
@@ -57,7 +58,7 @@ async def test_after_the_guard_the_old_bundle_is_discarded_and_can_be_staged_aga
     async def discarded() -> bool:
         return not device.staged
 
-    await until(discarded, "the guard is over and nothing is left over")
+    await eventually(discarded, "the guard is over and nothing is left over")
     [succeeded] = [line.at for line in view.log if line.text == "succeeded"]
     assert device.discarded_at[-1] >= succeeded.timestamp() + GUARD_S
     assert harness.all_run([device], harness.new)

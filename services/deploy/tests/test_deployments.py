@@ -9,15 +9,15 @@ import pytest
 from k1_contracts.envelope import Envelope
 from k1_platform.nats.rpc import QueryError
 from services.deploy.tests.deployment_harness import (
-    PATIENCE_S,
     DeploymentHarness,
     open_harness,
     running,
-    until,
 )
-from services.deploy.tests.device_connections import settle
+from services.deploy.tests.fake_devices import Fault
+from tests.support.bus import flush
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
+from tests.support.waiting import PATIENCE_S, eventually
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ async def test_a_new_key_comes_before_its_bundle(harness: DeploymentHarness) -> 
 
 @pytest.mark.usefixtures("service")
 @pytest.mark.parametrize("fault", ["activate_error", "crash_old", "lie", "ignore_activate"])
-async def test_a_failure_at_the_activation_rolls_all_back(harness: DeploymentHarness, fault: str) -> None:
+async def test_a_failure_at_the_activation_rolls_all_back(harness: DeploymentHarness, fault: Fault) -> None:
     """Whatever fails on one device, every connected device runs what it ran before."""
     devices = await harness.add_devices(5)
     devices[2].faults.add(fault)
@@ -255,13 +255,13 @@ async def test_a_bundle_in_transfer_is_discarded_later(harness: DeploymentHarnes
     async def nothing_comes() -> bool:
         return not any(device.hello().fetching for device in devices)
 
-    await until(on_their_way, "both fetch the bundle")
+    await eventually(on_their_way, "both fetch the bundle")
     await harness.control(deployment, "cancel")
     await harness.until_status(deployment, "cancelled")
     for device in devices:
         device.faults.discard("refuse_discard")
         await device.say_hello()
-    await until(nothing_comes, "the transfers are ended")
+    await eventually(nothing_comes, "the transfers are ended")
     assert not any(device.staged for device in devices)
     assert harness.all_run(devices, harness.old)
 
@@ -282,7 +282,7 @@ async def test_two_deployments_to_one_device_follow_each_other(harness: Deployme
         except QueryError:  # it was not opened yet
             return False
 
-    await until(waits, "the second waits for the first")
+    await eventually(waits, "the second waits for the first")
     for device in devices:
         device.let_stage.set()
     await harness.until_status(first, "succeeded")
@@ -295,7 +295,7 @@ async def test_drift_under_the_guard_rolls_one_device_back(harness: DeploymentHa
     devices = await harness.add_devices(3)
     view = await harness.until_status(await harness.order(devices), "succeeded")
     feed = await harness.client.subscribe(f"live.track.{view.track_id}")
-    await settle(harness.client)
+    await flush(harness.client)
     await harness.alarm(devices[1])
     message = await feed.next_msg(timeout=PATIENCE_S)
     assert b'"event":"auto_rollback"' in message.data
@@ -304,7 +304,7 @@ async def test_drift_under_the_guard_rolls_one_device_back(harness: DeploymentHa
     async def back() -> bool:
         return harness.all_run([devices[1]], harness.old)
 
-    await until(back, "the drifting device is back")
+    await eventually(back, "the drifting device is back")
     await harness.until_counts(view.id, committed=2, rolled_back=1)
     assert await harness.status(view.id) == "succeeded"
     assert harness.all_run([devices[0], devices[2]], harness.new)

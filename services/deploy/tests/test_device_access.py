@@ -23,21 +23,18 @@ from k1_platform.auth.device_credentials import load_device_keys
 from k1_platform.auth.jwt import KeyKind, KeyPair, encode, parse_credentials
 from k1_platform.auth.nkeys import ensure_nats_keys
 from k1_platform.nats.accounts import AccountRejectedError
-from k1_platform.nats.connection import connect_options
 from services.deploy.tests.device_connections import (
-    PATIENCE_S,
     DeviceConnection,
     ignore,
     issuer_for,
     over_mqtt,
     over_nats,
-    provision_server,
     refused_mqtt,
     refused_nats,
-    settle,
-    until,
 )
+from tests.support.bus import connected_client, flush
 from tests.support.nats_server import running_nats_server
+from tests.support.waiting import PATIENCE_S, eventually
 
 OWN = (
     subjects.device("A", "hello"), subjects.device("A", "bye"), subjects.device("A", "reply"),
@@ -67,17 +64,15 @@ OVERHEARD = (
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    with running_nats_server(tmp_path_factory.mktemp("home")) as running:
-        asyncio.run(provision_server(running))
+    with running_nats_server(tmp_path_factory.mktemp("home"), provisioned=True) as running:
         yield running
 
 
 @pytest.fixture
 async def services(server: NatsServer) -> AsyncIterator[Client]:
     """A connection with the permissions of a service."""
-    client = await nats.connect(**connect_options(server.settings))
-    yield client
-    await client.close()
+    async with connected_client(server.settings) as client:
+        yield client
 
 
 @asynccontextmanager
@@ -85,12 +80,12 @@ async def record_subjects(services: Client) -> AsyncIterator[list[str]]:
     """Record the subjects of all messages in the account, except the server's own."""
     seen: list[str] = []
 
-    async def hear(message: Msg) -> None:
+    async def record(message: Msg) -> None:
         if not message.subject.startswith(("$MQTT.", "$JS.")):
             seen.append(message.subject)
 
-    subscription = await services.subscribe(">", cb=hear)
-    await settle(services)
+    subscription = await services.subscribe(">", cb=record)
+    await flush(services)
     yield seen
     await subscription.unsubscribe()
 
@@ -108,7 +103,7 @@ async def test_a_device_publishes_on_its_own_subjects(
     async with record_subjects(services) as seen, over_nats(server, minted.credential, tmp_path) as link:
         for subject in OWN:
             await link.client.publish(subject, b"{}")
-        await until(lambda: set(OWN) <= set(seen), "all are seen")
+        await eventually(lambda: set(OWN) <= set(seen), "all are seen", interval_s=0.005)
         assert link.errors == []
 
 
@@ -128,12 +123,15 @@ async def test_a_device_cannot_make_the_server_publish_for_it(
         for subject in FOREIGN:
             for own in OWN:
                 await link.client.publish(own, b"{}", reply=subject)
-        # The streams are asked last: whatever they would have answered was sent before.
-        async with asyncio.timeout(PATIENCE_S):
-            for stream, last in full.items():
-                while await stored(stream) < last:
-                    await asyncio.sleep(0.01)
-        await until(lambda: len(seen) >= len(FOREIGN) * len(OWN), "what is its own is seen")
+
+        async def all_are_stored() -> bool:
+            return all([await stored(stream) >= last for stream, last in full.items()])
+
+        # The streams are queried last: whatever they would have replied was sent before.
+        await eventually(all_are_stored, "the streams have stored every message", interval_s=0.01)
+        await eventually(
+            lambda: len(seen) >= len(FOREIGN) * len(OWN), "what is its own is seen", interval_s=0.005
+        )
         assert set(OWN) <= set(seen)
         assert not set(FOREIGN) & set(seen)
 
@@ -147,10 +145,12 @@ async def test_a_device_may_publish_nothing_else(
         for subject in (*FOREIGN, *SERVERS_OWN):
             await link.client.publish(subject, b"{}")
         await link.client.publish(OWN[0], b"{}")
-        await until(lambda: OWN[0] in seen, "what is its own is seen")
+        await eventually(lambda: OWN[0] in seen, "what is its own is seen", interval_s=0.005)
         assert seen == [OWN[0]]
         for subject in (*FOREIGN, *SERVERS_OWN):
-            await until(lambda s=subject: denied(link, "publish", s), f"{subject} is refused")
+            await eventually(
+                lambda s=subject: denied(link, "publish", s), f"{subject} is refused", interval_s=0.005
+            )
 
 
 async def test_a_device_may_subscribe_to_nothing_else(server: NatsServer, tmp_path: Path) -> None:
@@ -160,9 +160,11 @@ async def test_a_device_may_subscribe_to_nothing_else(server: NatsServer, tmp_pa
         for subject in OVERHEARD:
             await link.client.subscribe(subject)
         for subject in OVERHEARD:
-            await until(lambda s=subject: denied(link, "subscription", s), f"{subject} is refused")
+            await eventually(
+                lambda s=subject: denied(link, "subscription", s), f"{subject} is refused", interval_s=0.005
+            )
         await link.client.subscribe("command.A.>", queue="group")
-        await settle(link.client)
+        await flush(link.client)
         assert len(link.errors) == len(OVERHEARD)
 
 
@@ -176,11 +178,11 @@ async def test_a_command_gets_one_reply(server: NatsServer, services: Client, tm
             await message.respond(b"second")
 
         await link.client.subscribe("command.A.>", cb=answer)
-        await settle(link.client)
+        await flush(link.client)
         assert (
             await services.request(subjects.command("A", "ping"), b"{}", timeout=PATIENCE_S)
         ).data == b"first"
-        await until(lambda: len(link.errors) == 1, "the second answer is refused")
+        await eventually(lambda: len(link.errors) == 1, "the second answer is refused", interval_s=0.005)
         assert "permissions violation for publish" in link.errors[0]
 
 
@@ -193,7 +195,7 @@ async def test_a_fetch_gets_its_response(server: NatsServer, services: Client, t
         await message.respond(b"chunk")
 
     subscription = await services.subscribe(DEVICE_FETCH.pattern, cb=serve)
-    await settle(services)
+    await flush(services)
     async with over_nats(server, minted.credential, tmp_path) as link:
         answer = await link.client.request(subjects.device("A", "fetch"), b"{}", timeout=PATIENCE_S)
         assert answer.data == b"chunk"
@@ -209,7 +211,7 @@ async def test_mqtt_own_topics_work(server: NatsServer, services: Client) -> Non
             assert getattr(granted, "value", granted) == 0
             for subject in OWN:
                 await device.publish(subject.replace(".", "/"), b"{}", qos)
-            await until(lambda: set(OWN) <= set(seen), "all are seen")
+            await eventually(lambda: set(OWN) <= set(seen), "all are seen", interval_s=0.005)
             replies = await services.subscribe(subjects.device("A", "reply"), max_msgs=1)
             await services.publish(subjects.command("A", "ping"), b"marco")
             async with asyncio.timeout(PATIENCE_S):
@@ -227,7 +229,7 @@ async def test_mqtt_may_publish_nothing_else(server: NatsServer, services: Clien
             for subject in FOREIGN:
                 await device.publish(subject.replace(".", "/"), b"{}", qos, retain=subject == "device.B.bye")
             await device.publish("device/A/hello", b"{}", qos)
-            await until(lambda: OWN[0] in seen, "what is its own is seen")
+            await eventually(lambda: OWN[0] in seen, "what is its own is seen", interval_s=0.005)
             assert seen == [OWN[0]]
 
 
@@ -251,7 +253,7 @@ async def test_mqtt_last_will(server: NatsServer, services: Client) -> None:
             await disconnect_abruptly(
                 over_mqtt(server, minted.credential, will=aiomqtt.Will(topic, b"{}", 1))
             )
-        await until(lambda: "device.A.bye" in seen, "the will is seen")
+        await eventually(lambda: "device.A.bye" in seen, "the will is seen", interval_s=0.005)
         assert seen == ["device.A.bye"]
 
 
@@ -259,7 +261,7 @@ async def disconnect_abruptly(device: aiomqtt.Client) -> None:
     """Connect, then lose the connection without a DISCONNECT."""
     with pytest.raises(aiomqtt.MqttError):
         async with device:
-            device._client._sock_close()  # type: ignore[reportPrivateUsage]
+            device._client._sock_close()
             await device.publish("device/A/hello")
 
 

@@ -1,12 +1,11 @@
 """The life of a device on the running service: added, connected, refused, revoked."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import nats
 import pytest
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
@@ -28,16 +27,15 @@ from k1_contracts.messages.devices import (
 )
 from k1_contracts.messages.graphs import KEY_LIST, KeySet, ListKeys, PublicKey
 from k1_contracts.messages.telemetry import Presence
-from k1_platform.nats.connection import connect_options
 from k1_platform.nats.dead_letters.queue import list_dead_letters
 from k1_platform.nats.rpc import QueryError, QueryHandler, request, respond
 from k1_platform.settings import NatsSettings
-from services.deploy.tests.device_connections import settle
 from services.deploy.tests.scripted_device import bundle, hello
+from tests.support.bus import connected_client, flush
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import running_service
+from tests.support.waiting import PATIENCE_S, eventually
 
-PATIENCE_S = 120.0
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 KEYS = KeySet(keys=[PublicKey(kid="a" * 16, x="x")], document='{"keys":["one"]}', signatures={"a" * 16: "00"})
 
@@ -60,7 +58,7 @@ async def bus(service: None, broker: NatsBroker) -> NatsBroker:
 
     respond(broker, [QueryHandler(KEY_LIST, list_keys)])
     await broker.start()
-    await settle(await broker.connect())
+    await flush(await broker.connect())
     return broker
 
 
@@ -69,20 +67,13 @@ async def connected(credential: DeviceCredential, folder: Path) -> AsyncIterator
     """Connect once as the device does, with the credential that it got."""
     file = folder / f"{credential.device_id}.creds"
     file.write_text(credential.secret)
-    client = await nats.connect(
-        **connect_options(NatsSettings(creds=file)),
+    async with connected_client(
+        NatsSettings(creds=file),
         inbox_prefix=f"_INBOX.{credential.device_id}".encode(),
         allow_reconnect=False,
-        connect_timeout=int(PATIENCE_S),
-    )
-    yield client
-    await client.close()
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not await condition():
-            await asyncio.sleep(0.02)
+        connect_timeout=PATIENCE_S,
+    ) as client:
+        yield client
 
 
 async def added(bus: NatsBroker, device_id: str) -> DevicesAdded:
@@ -97,7 +88,7 @@ async def view(bus: NatsBroker, device_id: str) -> DeviceView:
 
 async def say_hello(client: Client, body: DeviceHello, as_id: str | None = None) -> None:
     await client.publish(subjects.device(as_id or body.id, "hello"), body.to_json())
-    await settle(client)
+    await flush(client)
 
 
 async def test_the_life_of_a_device_from_adding_to_revoking(
@@ -109,29 +100,25 @@ async def test_the_life_of_a_device_from_adding_to_revoking(
     recorder: asyncio.Queue[Trust] = asyncio.Queue()
     async with connected(respond.credentials[0], tmp_path) as device:
 
-        async def obey(message: nats.aio.msg.Msg) -> None:
+        async def obey(message: Msg) -> None:
             command = Trust.model_validate_json(message.data)
             done = DeviceReply(command_id=command.command_id, device_id=unique, verb="trust", status="done")
             await message.respond(done.to_json())
             recorder.put_nowait(command)
 
         await device.subscribe(subjects.command(unique, "trust"), cb=obey)
-        await settle(device)
+        await flush(device)
         await say_hello(device, hello(unique, active=bundle(1)))
 
         async def seen() -> bool:
             return (await view(bus, unique)).running == bundle(1)
 
-        await until(seen)
+        await eventually(seen, "the hello is stored")
         assert (await view(bus, unique)).expected == bundle(1)
         assert (await asyncio.wait_for(recorder.get(), PATIENCE_S)).keys_document == KEYS.document
         revoke = RevokeDevices(device_ids=[unique])
         assert await request(bus, DEVICE_REVOKE, revoke, timeout_s=PATIENCE_S)
-
-        async def is_cut_off() -> bool:
-            return device.is_closed
-
-        await until(is_cut_off)
+        await eventually(lambda: device.is_closed, "the device is disconnected")
     assert (await view(bus, unique)).revoked_at
 
 
@@ -143,12 +130,10 @@ async def test_presence_is_visible(bus: NatsBroker, unique: str, jetstream: JetS
     entry = Presence(device_id=unique, online_since=NOW, last_seen=NOW).to_json()
 
     async def online() -> bool:
-        await bucket.put(
-            unique, entry
-        )  # as telemetry does while it hears the device: an entry ends after seconds
+        await bucket.put(unique, entry)  # again, as telemetry does: an entry expires after seconds
         return (await view(bus, unique)).online
 
-    await until(online)
+    await eventually(online, "the device is online")
 
 
 async def test_invalid_hellos(bus: NatsBroker, unique: str, jetstream: JetStreamContext) -> None:
@@ -172,7 +157,7 @@ async def test_invalid_hellos(bus: NatsBroker, unique: str, jetstream: JetStream
     async def kept() -> bool:
         return (await view(bus, unique)).model == "good"
 
-    async def buried() -> bool:
+    async def is_dead_letter() -> bool:
         letters = await list_dead_letters(jetstream)
         codes = {letter.code for letter in letters if unique in letter.subject and letter.attempts == 1}
         return codes == {"unknown_device"}
@@ -180,16 +165,16 @@ async def test_invalid_hellos(bus: NatsBroker, unique: str, jetstream: JetStream
     async def reported() -> bool:
         return sorted(errors) == [("invalid_json", None), ("unknown_device", None), ("wrong_id", "id")]
 
-    await until(kept)
-    await until(buried)
-    await until(reported)
+    await eventually(kept, "the good hello is stored")
+    await eventually(is_dead_letter, "a dead letter of the unknown device")
+    await eventually(reported, "an error for each invalid hello")
     await client.publish(subjects.device(unique, "reply"), b'{"command_id":1}')
     await client.publish(subjects.device(unique, "fetch"), b'{"request_id":"r"}')
 
     async def all_reported() -> bool:
         return sorted(errors)[:2] == [("invalid_field", "bundle_sha256"), ("invalid_field", "command_id")]
 
-    await until(all_reported)
+    await eventually(all_reported, "an error for each invalid message")
 
 
 async def test_an_unknown_device(bus: NatsBroker) -> None:

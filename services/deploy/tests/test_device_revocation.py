@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import aiomqtt
-import nats
 import pytest
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
@@ -19,18 +18,17 @@ from k1_platform.auth.nkeys import ensure_nats_keys
 from k1_platform.errors import TransientError
 from k1_platform.nats import accounts
 from k1_platform.nats.accounts import AccountRejectedError
-from k1_platform.nats.connection import connect_options
+from k1_platform.nats.provision import provision_bus
 from services.deploy.tests.device_connections import (
-    PATIENCE_S,
     issuer_for,
     over_mqtt,
     over_nats,
-    provision_server,
     refused_mqtt,
     refused_nats,
-    settle,
 )
+from tests.support.bus import connected_client, flush
 from tests.support.nats_server import running_nats_server
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.fixture(autouse=True)
@@ -42,9 +40,14 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[NatsServer]:
     """A server that a test may stop and kill."""
-    with running_nats_server(tmp_path / "home") as running:
-        asyncio.run(provision_server(running))
+    with running_nats_server(tmp_path / "home", provisioned=True) as running:
         yield running
+
+
+async def provision_server(server: NatsServer) -> None:
+    """Connect with the credentials of a service, and use them."""
+    async with connected_client(server.settings) as client:
+        await provision_bus(client.jetstream(timeout=PATIENCE_S))
 
 
 async def refused(server: NatsServer, credential: DeviceCredential, folder: Path) -> bool:
@@ -74,7 +77,7 @@ async def test_a_connected_device_is_disconnected_at_once(server: NatsServer, tm
                 async with asyncio.timeout(PATIENCE_S):
                     await link.closed.wait()
                     await anext(aiter(mqtt.messages))
-        await settle(staying.client)
+        await flush(staying.client)
         assert staying.client.is_connected
         assert staying.errors == []
 
@@ -84,10 +87,8 @@ async def test_a_revoked_credential_stays_out(server: NatsServer, tmp_path: Path
 
     The device itself connects with a new credential.
     """
-    a, q, b = (
-        issuer_for(server).mint(*device_and_transport)
-        for device_and_transport in (("A", "nats"), ("Q", "mqtt"), ("B", "nats"))
-    )
+    issuer = issuer_for(server)
+    a, q, b = issuer.mint("A", "nats"), issuer.mint("Q", "mqtt"), issuer.mint("B", "nats")
     await issuer_for(server).revoke([a.public_key])
     await issuer_for(server).revoke([a.public_key, q.public_key])
     for end in (server.stop, server.kill):
@@ -204,9 +205,8 @@ async def test_rotating_all_keys_of_deploy(server: NatsServer, tmp_path: Path) -
         await stolen.revoke([])
     await issuer_for(server).revoke([a.public_key])
     assert not await refused(server, issuer_for(server).mint("A", "nats").credential, tmp_path)
-    client = await nats.connect(**connect_options(server.settings))
-    assert await client.jetstream().stream_info("TELEMETRY")
-    await client.close()
+    async with connected_client(server.settings) as client:
+        assert await client.jetstream().stream_info("TELEMETRY")
 
 
 def test_a_folder_without_a_key_is_named(tmp_path: Path) -> None:

@@ -26,11 +26,16 @@ class Delivery:
 
     def __init__(self, subject: str, data: bytes, at: datetime = NOW) -> None:
         reply = f"$JS.ACK.DEVICES.deploy-devices.1.7.7.{int(at.timestamp() * 1e9)}.0"
-        self.raw_message = Msg(_client=None, subject=subject, reply=reply, data=data)  # type: ignore[arg-type]
+        unused: Any = None
+        self.raw_message = Msg(_client=unused, subject=subject, reply=reply, data=data)
+
+
+def delivery(data: bytes, subject: str = "device.a.hello", at: datetime = NOW) -> Any:
+    return Delivery(subject, data, at)
 
 
 def said(body: DeviceHello, at: datetime = NOW, subject: str | None = None) -> Any:
-    return Delivery(subject or f"device.{body.id}.hello", body.to_json(), at)
+    return delivery(body.to_json(), subject or f"device.{body.id}.hello", at)
 
 
 @pytest.fixture
@@ -67,7 +72,8 @@ def inventory(
     async def on_hello(device: DeviceRow, hello: DeviceHello) -> None:
         received.append((device, hello))
 
-    return Inventory(pool, DeviceErrors(devices_link), on_hello)  # type: ignore[arg-type]
+    client: Any = devices_link
+    return Inventory(pool, DeviceErrors(client), on_hello)
 
 
 async def row(connection: Connection, device_id: str = "a") -> DeviceRow:
@@ -154,7 +160,7 @@ async def test_hellos_of_unknown_and_revoked_devices(
 @given(data=st.binary(max_size=300) | st.just(b'{"id":"a"}') | st.just(hello("a").to_json()[:-20]))
 async def test_malformed(inventory: Inventory, received: list[Any], data: bytes) -> None:
     """An invalid hello is acknowledged: as a dead letter it would push out those of others."""
-    await inventory.handle_hello(Delivery("device.a.hello", data))  # type: ignore[arg-type]
+    await inventory.handle_hello(delivery(data))
     assert received == []
 
 
@@ -163,7 +169,7 @@ async def test_the_device_gets_the_error(inventory: Inventory, devices_link: Rec
     await inventory.handle_hello(said(hello("b"), subject="device.a.hello"))
     wrong = hello("a").model_copy(update={"firmware": "one"}).to_json()
     for _ in range(20):
-        await inventory.handle_hello(Delivery("device.a.hello", wrong))  # type: ignore[arg-type]
+        await inventory.handle_hello(delivery(wrong))
     assert {to for to, _ in devices_link.errors} == {"command.a.error"}
     first, second, *more = [error for _, error in devices_link.errors]
     assert (first.code, first.field, first.device_id) == ("wrong_id", "id", "a")

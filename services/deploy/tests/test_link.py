@@ -5,25 +5,30 @@ import itertools
 from collections import Counter
 from collections.abc import AsyncIterator
 
-import nats
 import pytest
 from nats.aio.client import Client
 
 from k1_contracts import subjects
-from k1_contracts.messages.device_link import Activate, DeviceCommand, DeviceReply, Discard, Info, Verb
+from k1_contracts.messages.device_link import (
+    Activate,
+    DeviceCommand,
+    DeviceReply,
+    Discard,
+    Info,
+    ReplyStatus,
+    Verb,
+)
 from k1_deploy.devices.device_link import link as link_module
 from k1_deploy.devices.device_link.clock import RoundTrip
 from k1_deploy.devices.device_link.link import PINGS, DeviceLink, PingLostError
 from k1_deploy.errors import DeviceUnreachable
-from k1_platform.nats.connection import connect_options
 from k1_platform.nats.device_errors import DeviceErrors, ErrorLimiter
-from k1_platform.settings import NatsSettings
-from services.deploy.tests.device_connections import settle, until
 from services.deploy.tests.scripted_device import ScriptedDevice, bundle, hello
+from tests.support.bus import connected_client, flush
 from tests.support.infrastructure import Infrastructure
+from tests.support.waiting import PATIENCE_S, eventually
 
 SHA256 = bundle(1).bundle_sha256
-PATIENCE_S = 60.0
 
 
 @pytest.fixture
@@ -36,9 +41,8 @@ async def link(nats_client: Client) -> DeviceLink:
 @pytest.fixture
 async def devices(provisioned: Infrastructure) -> AsyncIterator[Client]:
     """The connection of the devices."""
-    client = await nats.connect(**connect_options(NatsSettings()))
-    yield client
-    await client.close()
+    async with connected_client() as client:
+        yield client
 
 
 def unlimited(client: Client) -> DeviceErrors:
@@ -85,7 +89,9 @@ async def test_the_first_reply(link: DeviceLink, devices: Client, unique: str) -
 
 
 @pytest.mark.parametrize("status", ["refused", "failed"])
-async def test_a_rejection_is_a_reply(link: DeviceLink, devices: Client, unique: str, status: str) -> None:
+async def test_a_rejection_is_a_reply(
+    link: DeviceLink, devices: Client, unique: str, status: ReplyStatus
+) -> None:
     """A device that rejects or fails has replied; the caller sees why."""
 
     async def refuse(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
@@ -183,10 +189,10 @@ async def test_other_messages_do_not_end_a_call(nats_client: Client, devices: Cl
     accomplice = await ScriptedDevice(devices, other, silent).listen()
     reply = await link.call(unique, "discard", command(unique), timeout_s=PATIENCE_S)
     assert reply.status == "done"
-    await until(lambda: len(device.errors) >= 17, "all are reported")
-    await until(lambda: len(accomplice.errors) >= 1, "all are reported")
-    await settle(nats_client)
-    await settle(devices)
+    await eventually(lambda: len(device.errors) >= 17, "all are reported", interval_s=0.005)
+    await eventually(lambda: len(accomplice.errors) >= 1, "all are reported", interval_s=0.005)
+    await flush(nats_client)
+    await flush(devices)
     codes = Counter(error.code for error in device.errors)
     expected = {"invalid_json": 4, "too_many": 4, "invalid_field": 6, "wrong_id": 2, "unexpected_reply": 1}
     assert codes == expected
@@ -216,7 +222,7 @@ async def test_a_thousand_at_once(link: DeviceLink, devices: Client, unique: str
             subjects.command(device_id, ">"),
             cb=ScriptedDevice(devices, device_id, accepted_then_done)._handle_command,
         )
-    await settle(devices)
+    await flush(devices)
     calls = (
         link.call(device_id, "discard", command(unique), timeout_s=300, on_progress=lambda _: None)
         for device_id in ids
@@ -256,14 +262,14 @@ async def test_the_clock_of_a_device(
     ways = [(30.0, 5.0), (1.0, 2.0), (80.0, 90.0), (4.0, 1.0), (7.0, 7.0)]
     left = list(ways)
 
-    async def tell(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
+    async def send_reply(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
         there, back = left.pop(0)
         clock.unix_ms += there
         now = clock.unix_ms + offset_ms
         clock.unix_ms += back
         await device.first(device.reply(command, verb, "done", received_ms=now, replied_ms=now))
 
-    device = await ScriptedDevice(devices, unique, tell).listen()
+    device = await ScriptedDevice(devices, unique, send_reply).listen()
     offset = await link.clock_offset_ms(unique)
     assert offset == pytest.approx(offset_ms, abs=min(there + back for there, back in ways) / 2 + 0.01)
     assert [verb for verb, _ in device.commands] == ["ping"] * PINGS
@@ -283,10 +289,10 @@ async def test_a_lost_ping_is_tolerated(nats_client: Client, devices: Client, un
                 raise PingLostError(f"{device_id} did not answer ping {self.pings}")
             return await super()._ping(device_id)
 
-    async def tell(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
+    async def send_reply(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
         await device.first(device.reply(command, verb, "done", received_ms=1.0, replied_ms=1.0))
 
-    await ScriptedDevice(devices, unique, tell).listen()
+    await ScriptedDevice(devices, unique, send_reply).listen()
     link = LossyLink(nats_client)
     await link.start()
     lost = {1, 3, 5}

@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import aiomqtt
-import nats
 import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
@@ -17,18 +16,15 @@ from k1_contracts.messages.device_link import DEVICE_MAX_SUBSCRIPTIONS
 from k1_contracts.messages.devices import DeviceCredential
 from k1_contracts.streams import DEVICE_MESSAGE_MAX_BYTES
 from k1_platform.nats import mqtt_state
-from k1_platform.nats.connection import connect_options
 from k1_platform.nats.provision import provision_bus
 from services.deploy.tests.device_connections import (
-    PATIENCE_S,
     issuer_for,
     over_mqtt,
     over_nats,
-    provision_server,
-    settle,
-    until,
 )
+from tests.support.bus import connected_client, flush
 from tests.support.nats_server import running_nats_server
+from tests.support.waiting import PATIENCE_S, eventually
 
 SESSIONS = 30
 """Of the attack; without limits each leaves two consumers and a record forever."""
@@ -44,9 +40,8 @@ def server(tmp_path: Path) -> Iterator[NatsServer]:
 
 @pytest.fixture
 async def services(server: NatsServer) -> AsyncIterator[Client]:
-    client = await nats.connect(**connect_options(server.settings))
-    yield client
-    await client.close()
+    async with connected_client(server.settings) as client:
+        yield client
 
 
 def session(
@@ -64,7 +59,7 @@ async def leave_sessions(server: NatsServer, credential: DeviceCredential, qos: 
     for number in range(SESSIONS):
         async with session(server, credential, f"{name}-{number}") as device:
             [answer] = await device.subscribe(f"command/{credential.device_id}/#", qos)
-            granted.append(getattr(answer, "value", answer))  # type: ignore[arg-type]
+            granted.append(answer if isinstance(answer, int) else answer.value)
     return granted
 
 
@@ -160,7 +155,7 @@ async def test_nothing_is_retained_or_queued(server: NatsServer, services: Clien
     await provision_bus(jetstream)
     credential = issuer_for(server).mint("A", "mqtt").credential
     seen = await services.subscribe("device.A.hello")
-    await settle(services)
+    await flush(services)
     async with over_mqtt(server, credential) as device:
         for qos, retain in ((0, True), (1, True), (1, False)):
             await device.publish("device/A/hello", b"{}", qos, retain=retain)
@@ -175,28 +170,30 @@ async def test_a_message_and_subscriptions_have_limits(
     server: NatsServer, services: Client, tmp_path: Path
 ) -> None:
     """Over NATS the server refuses a longer message and a further subscription; over MQTT none longer is stored."""
-    await provision_server(server)
+    jetstream = services.jetstream(timeout=PATIENCE_S)
+    await provision_bus(jetstream)
     a = issuer_for(server).mint("A", "nats").credential
     seen = await services.subscribe("telemetry.*")
-    await settle(services)
+    await flush(services)
     longest = b"9" * DEVICE_MESSAGE_MAX_BYTES
     async with over_nats(server, a, tmp_path) as link:
         await link.client.publish("telemetry.A", longest)
         assert len((await seen.next_msg(PATIENCE_S)).data) == len(longest)
         for number in range(DEVICE_MAX_SUBSCRIPTIONS + 1):
             await link.client.subscribe(f"command.A.{number}")
-        await until(link.closed.is_set, "the server ends the connection")
+        await eventually(link.closed.is_set, "the server ends the connection", interval_s=0.005)
     b = issuer_for(server).mint("B", "mqtt").credential
-    jetstream = services.jetstream(timeout=PATIENCE_S)
     last = (await jetstream.stream_info("TELEMETRY")).state.last_seq
     async with over_mqtt(server, b) as device:
         for body in (longest + b"9", b"{}"):
             await device.publish("telemetry/B", body)
             assert (await seen.next_msg(PATIENCE_S)).data == body
-    async with asyncio.timeout(PATIENCE_S):
-        while (state := (await jetstream.stream_info("TELEMETRY")).state).last_seq == last:
-            await asyncio.sleep(0.005)
-    assert state.last_seq == last + 1
+
+    async def next_sequence() -> int | None:
+        seq = (await jetstream.stream_info("TELEMETRY")).state.last_seq
+        return None if seq == last else seq
+
+    assert await eventually(next_sequence, "the shorter message is stored", interval_s=0.005) == last + 1
     await seen.unsubscribe()
 
 
@@ -205,7 +202,7 @@ async def test_one_device_does_not_push_out_the_others(
 ) -> None:
     """The streams of devices keep so many messages of each subject, and none longer than a device may send."""
     jetstream = services.jetstream(timeout=PATIENCE_S)
-    await provision_server(server)
+    await provision_bus(jetstream)
     for stream, share in (("DEVICES", 0.02), ("TELEMETRY", 0.4)):
         config = (await jetstream.stream_info(stream)).config
         assert config.max_msg_size == DEVICE_MESSAGE_MAX_BYTES
@@ -215,13 +212,15 @@ async def test_one_device_does_not_push_out_the_others(
     a, b = (issuer_for(server).mint(name, "nats").credential for name in "AB")
     async with over_nats(server, b, tmp_path) as quiet:
         await quiet.client.publish("device.B.hello", b"{}")
-        await settle(quiet.client)
+        await flush(quiet.client)
     async with over_nats(server, a, tmp_path) as loud:
         for _ in range(100):
             await loud.client.publish("device.A.hello", b"{}")
-        await settle(loud.client)
-    async with asyncio.timeout(PATIENCE_S):
-        while (await jetstream.stream_info("DEVICES")).state.last_seq < 101:
-            await asyncio.sleep(0.005)
+        await flush(loud.client)
+
+    async def all_are_stored() -> bool:
+        return (await jetstream.stream_info("DEVICES")).state.last_seq >= 101
+
+    await eventually(all_are_stored, "every hello is stored", interval_s=0.005)
     state = (await jetstream.stream_info("DEVICES", subjects_filter="device.*.hello")).state
     assert state.subjects == {"device.A.hello": 16, "device.B.hello": 1}

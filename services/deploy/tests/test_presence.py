@@ -1,7 +1,6 @@
 """Presence of devices, from a real bucket."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +13,7 @@ from k1_contracts import streams
 from k1_contracts.messages.telemetry import DeviceAlarm, Presence
 from k1_deploy.devices import presence_cache
 from k1_deploy.devices.presence_cache import PresenceCache, PresenceWatcher
+from tests.support.waiting import eventually
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 ALARM = DeviceAlarm(
@@ -82,12 +82,6 @@ def watcher(nats_client: Client, jetstream: JetStreamContext, bucket: KeyValue) 
     return PresenceWatcher(nats_client, jetstream)
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 async def test_existing_and_later_entries(watcher: PresenceWatcher, bucket: KeyValue, unique: str) -> None:
     """Entries written before the start count, as do those written later; deleted ones do not."""
     await bucket.put(f"{unique}-a", presence_of(f"{unique}-a").to_json())
@@ -97,9 +91,11 @@ async def test_existing_and_later_entries(watcher: PresenceWatcher, bucket: KeyV
     assert (cache.is_online(f"{unique}-a"), cache.is_online(f"{unique}-b")) == (True, False)
     await bucket.put(f"{unique}-x", b'{"device_id": 7}')
     await bucket.put(f"{unique}-b", presence_of(f"{unique}-b").to_json())
-    await until(lambda: cache.is_online(f"{unique}-b"))
+    await eventually(lambda: cache.is_online(f"{unique}-b"), "the later device is online", interval_s=0.01)
     await bucket.delete(f"{unique}-a")
-    await until(lambda: not cache.is_online(f"{unique}-a"))
+    await eventually(
+        lambda: not cache.is_online(f"{unique}-a"), "the deleted device is offline", interval_s=0.01
+    )
     assert (cache.is_online(f"{unique}-x"), cache.last_seen(f"{unique}-a")) == (False, NOW)
 
 

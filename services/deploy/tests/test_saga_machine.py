@@ -1,6 +1,7 @@
 """The saga under random faults: in every order of events it ends, and no device is left between two bundles."""
 
 from datetime import timedelta
+from typing import cast
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, event, settings
@@ -207,7 +208,9 @@ class SagaMachine(RuleBasedStateMachine):
 
 
 SagaMachine.TestCase.settings = settings(
-    max_examples=300, stateful_step_count=40, suppress_health_check=list(HealthCheck)
+    max_examples=300,
+    stateful_step_count=40,
+    suppress_health_check=cast("list[HealthCheck]", list(HealthCheck)),
 )
 TestSaga = SagaMachine.TestCase
 

@@ -17,6 +17,7 @@ from k1_deploy.saga.entries import (
     Controlled,
     Intent,
     Locked,
+    LogEntry,
     Opened,
     Outcome,
     StatusChanged,
@@ -191,11 +192,11 @@ def test_times_are_kept_to_the_millisecond(moment: datetime) -> None:
         ([*STAGED[:4]], intent("check"), "check cannot begin"),
     ],
 )
-def test_illegal_entries_are_rejected(log: list, illegal: object, says: str) -> None:
+def test_illegal_entries_are_rejected(log: list[LogEntry], illegal: LogEntry, says: str) -> None:
     """Never a silent no-op: the writer gets an error that names the state."""
     state = fold(DEPLOYMENT, log)
     with pytest.raises(IllegalTransitionError, match=says):
-        apply(state, illegal)  # pyright: ignore[reportArgumentType]
+        apply(state, illegal)
 
 
 def test_a_compensation_is_registered_with_the_intent() -> None:
@@ -240,8 +241,9 @@ def test_an_impossible_order_locks_nothing() -> None:
     log = [opened(problem="no such bundle", problem_code="gone", bundle=None)]
     state = fold(DEPLOYMENT, log)
     [step] = next_steps(state, START)
-    assert step == WriteEntry(status_changed("discarding", code="gone", reason="no such bundle"))
-    assert next_steps(apply(state, step.entry), START) == [WriteEntry(status_changed("failed"))]
+    turned_back = status_changed("discarding", code="gone", reason="no such bundle")
+    assert step == WriteEntry(turned_back)
+    assert next_steps(apply(state, turned_back), START) == [WriteEntry(status_changed("failed"))]
 
 
 def test_a_given_time_is_waited_for_before_the_clocks_are_measured() -> None:
@@ -260,7 +262,8 @@ def test_while_paused_nothing_new_begins() -> None:
     state = fold(DEPLOYMENT, [*STAGED[:8], intent("stage"), paused])
     assert next_steps(state, START) == [DeviceStep("stage", "k1-0", under_way=True)]
     resumed = apply(state, Controlled(at=START, action="resume", by="anna"))
-    assert [step.device_id for step in next_steps(resumed, START)] == ["k1-0", "k1-1"]
+    due = next_steps(resumed, START)
+    assert [isinstance(step, DeviceStep) and step.device_id for step in due] == ["k1-0", "k1-1"]
 
 
 def test_the_guard_ends() -> None:

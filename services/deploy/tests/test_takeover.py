@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from services.deploy.tests.deployment_harness import DeploymentHarness, open_harness, until
+from services.deploy.tests.deployment_harness import DeploymentHarness, open_harness
 from services.deploy.tests.fake_devices import FakeDevice
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
+from tests.support.waiting import eventually
 
 LEASE_S = 2.0
 """Shorter than in operation, so that a dead process is replaced sooner."""
@@ -122,7 +123,7 @@ async def test_a_stopped_process_releases_its_deployments(
     async def driven_again() -> bool:
         return await owner() not in {None, before}
 
-    await until(driven_again, "the other process drives it")
+    await eventually(driven_again, "the other process drives it")
     for device in devices:
         device.let_stage.set()
     view = await harness.until_status(deployment, "succeeded")
@@ -146,7 +147,7 @@ async def test_a_process_that_stalls_is_replaced_and_does_no_harm(
         fences = [command.fence for device in devices for _, command in device.commands]
         return len({fence for fence in fences if fence}) > 1
 
-    await until(taken_over, "the successor commands with a higher fence")
+    await eventually(taken_over, "the successor commands with a higher fence")
     os.kill(first.process.pid, signal.SIGCONT)
     for device in devices:
         device.let_stage.set()

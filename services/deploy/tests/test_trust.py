@@ -1,9 +1,8 @@
 """Devices that trust other keys than the valid ones are updated."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
-import nats
 import pytest
 from nats.aio.client import Client
 
@@ -12,12 +11,11 @@ from k1_contracts.messages.graphs import KeySet, PublicKey
 from k1_deploy.devices.device_link import trusted_keys
 from k1_deploy.devices.device_link.link import DeviceLink
 from k1_deploy.devices.device_link.trusted_keys import MAX_AGE_S, TrustedKeyCache, TrustUpdater
-from k1_platform.nats.connection import connect_options
 from k1_platform.nats.rpc import QueryError
-from k1_platform.settings import NatsSettings
 from services.deploy.tests.scripted_device import ScriptedDevice, hello
+from tests.support.bus import connected_client
+from tests.support.waiting import PATIENCE_S, eventually
 
-PATIENCE_S = 60.0
 KEYS = KeySet(
     keys=[PublicKey(kid="new", x="x"), PublicKey(kid="old", x="x")],
     document='{"keys":[...]}',
@@ -56,15 +54,8 @@ async def device(unique: str) -> AsyncIterator[ScriptedDevice]:
     async def obey(device: ScriptedDevice, verb: Verb, command: DeviceCommand) -> None:
         await device.first(device.reply(command, verb, "done"))
 
-    client = await nats.connect(**connect_options(NatsSettings()))
-    yield await ScriptedDevice(client, unique, obey).listen()
-    await client.close()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not condition():
-            await asyncio.sleep(0.005)
+    async with connected_client() as client:
+        yield await ScriptedDevice(client, unique, obey).listen()
 
 
 @pytest.mark.parametrize("trusted", [[], ["old"], ["older"], ["new", "old", "stolen"]])
@@ -73,7 +64,7 @@ async def test_a_device_with_other_keys_is_updated(
 ) -> None:
     """One that lacks a key, and one that still trusts a key that is not valid any more."""
     updater.handle_hello(hello(device.id, key_ids=trusted))
-    await until(lambda: not updater._tasks)
+    await eventually(lambda: not updater._tasks, "every update has ended", interval_s=0.005)
     [(verb, command)] = device.commands
     assert isinstance(command, Trust)
     assert (verb, command.keys_document, command.signatures) == ("trust", KEYS.document, KEYS.signatures)
@@ -92,7 +83,7 @@ async def test_a_device_with_the_same_keys_is_left_alone(
 ) -> None:
     """In whatever order it lists them."""
     updater.handle_hello(hello(device.id, key_ids=["old", "new"]))
-    await until(lambda: not updater._tasks)
+    await eventually(lambda: not updater._tasks, "every update has ended", interval_s=0.005)
     assert device.commands == []
 
 
@@ -100,7 +91,7 @@ async def test_each_update_has_a_new_command_id(updater: TrustUpdater, device: S
     """A repeated id would get the reply to the keys before."""
     for _ in range(2):
         updater.handle_hello(hello(device.id))
-    await until(lambda: not updater._tasks)
+    await eventually(lambda: not updater._tasks, "every update has ended", interval_s=0.005)
     first, second = (command.command_id for _, command in device.commands)
     assert first != second
 
@@ -111,14 +102,16 @@ async def test_a_failed_update_waits_for_the_next_hello(
     """An unavailable catalogue or device is logged, and nothing else happens."""
     catalogue.away = True
     updater.handle_hello(hello(device.id))
-    await until(lambda: not updater._tasks)
+    await eventually(lambda: not updater._tasks, "every update has ended", interval_s=0.005)
     catalogue.away = False
     updater.handle_hello(hello(f"{device.id}-away"))
-    await until(lambda: not updater._tasks)
-    reasons = [record.reason for record in caplog.records if record.message == "trusted keys not sent"]  # type: ignore[attr-defined]
+    await eventually(lambda: not updater._tasks, "every update has ended", interval_s=0.005)
+    reasons = [
+        vars(record)["reason"] for record in caplog.records if record.message == "trusted keys not sent"
+    ]
     assert reasons == ["not running", f"device {device.id}-away is not connected"]
     updater.handle_hello(hello(device.id))
-    await until(lambda: device.commands)
+    await eventually(lambda: device.commands, "a command to the device", interval_s=0.005)
 
 
 async def test_concurrent_queries_are_one() -> None:

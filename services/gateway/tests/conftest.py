@@ -6,9 +6,6 @@ from typing import Any
 
 import httpx
 import pytest
-from faststream.nats import NatsBroker
-from opentelemetry.sdk.trace import TracerProvider
-from prometheus_client import CollectorRegistry
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.messages.analysis import (
@@ -41,17 +38,16 @@ from k1_contracts.messages.tracks import (
     TRACK_LIST,
     VERSION_GET,
 )
-from k1_platform.nats.client import Bus, connect, make_broker
+from k1_platform.nats.client import Bus
 from k1_platform.nats.rpc import QueryHandler, respond
 from k1_platform.nats.rpc_documents import Document, respond_with_document
-from k1_platform.settings import NatsSettings
+from tests.support.bus import connected_bus, flush
 from tests.support.infrastructure import Infrastructure
 from tests.support.nats_server import running_nats_server
 from tests.support.service_process import RunningService, running_service
+from tests.support.waiting import PATIENCE_S
 
 ORIGIN = "https://show.example"
-PATIENCE_S = 120.0
-"""The timeout that ends a hung test."""
 
 
 @pytest.fixture(scope="session")
@@ -142,20 +138,16 @@ class Owners:
 @pytest.fixture
 async def owners(provisioned: object) -> AsyncIterator[Owners]:
     """Return the fakes for one test."""
-    broker: NatsBroker = make_broker(
-        NatsSettings(), service="owners", registry=CollectorRegistry(), tracer_provider=TracerProvider()
-    )
-    owners = Owners(await connect(broker))
-    owners.subscribe()
-    await broker.start()
-    for _ in range(2):  # one flush of nats-py may overtake pending messages
-        await owners.bus.client.flush()
-    yield owners
-    await broker.stop()
+    async with connected_bus(service="owners") as bus:
+        owners = Owners(bus)
+        owners.subscribe()
+        await bus.broker.start()
+        await flush(bus.client)
+        yield owners
 
 
 @pytest.fixture
 def own_nats(tmp_path: Path) -> Iterator[NatsServer]:
-    """Run a broker that a test may kill."""
-    with running_nats_server(tmp_path / "own") as server:
+    """Run a provisioned broker that a test may kill."""
+    with running_nats_server(tmp_path / "own", provisioned=True) as server:
         yield server

@@ -10,9 +10,10 @@ from k1_contracts.messages.analysis import JOB_GET, JOB_PROGRESSED, JobProgress
 from k1_contracts.messages.deployment_queries import DEPLOYMENT_GET
 from k1_platform.nats.rpc import QueryError
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import PATIENCE_S, Owners
+from services.gateway.tests.conftest import Owners
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
+from tests.support.waiting import PATIENCE_S
 
 URL = f"/api/v1/analysis/jobs/{samples.JOB}/events"
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -52,14 +52,17 @@ from k1_contracts.messages.devices import (
 from k1_gateway.deployments.request import DeploymentBody
 from k1_platform.nats.rpc import QueryError
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import PATIENCE_S, Owners
+from services.gateway.tests.conftest import Owners
 from services.gateway.tests.schemas import assert_matches
+from tests.support.waiting import PATIENCE_S
 
 API = "/api/v1"
 URL = f"{API}/deployments"
 ONE = f"{URL}/{samples.DEPLOYMENT}"
 ORDER: dict[str, Any] = {"track_id": samples.TRACK, "version": 3, "device_ids": ["k1-a", "k1-b"]}
 UNKNOWN = QueryError("deployment_not_found", "There is no such deployment.", 404)
+
+Action = Literal["cancel", "rollback", "pause", "resume"]
 
 
 class RequestedDeployments:
@@ -289,7 +292,7 @@ async def test_the_same_key_is_the_same_deployment(
     http: httpx.AsyncClient, deploy: Owners, requested: RequestedDeployments, unique: str
 ) -> None:
     """This holds also while the devices are busy; for another request the key is rejected."""
-    headers = {"Idempotency-Key": f"söme key {unique}".encode()}
+    headers = {b"Idempotency-Key": f"söme key {unique}".encode()}
     first = await http.post(URL, json=ORDER, headers=headers)
     assert first.status_code == 202
     deploy.respond_with(DEPLOYMENT_PLAN.subject, samples.plan(would_start=False))
@@ -401,7 +404,7 @@ async def test_two_thousand_devices_are_accepted(
 
 
 @pytest.mark.parametrize("action", ["cancel", "rollback", "pause", "resume"])
-async def test_a_deployment_is_controlled(http: httpx.AsyncClient, owners: Owners, action: str) -> None:
+async def test_a_deployment_is_controlled(http: httpx.AsyncClient, owners: Owners, action: Action) -> None:
     """The path names the action; reason and name are passed on and are optional."""
     owners.respond_with(DEPLOYMENT_CONTROL.subject, samples.deployment())
     fields = {"reason": "the singer is late", "requested_by": "ada"}

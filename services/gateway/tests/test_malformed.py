@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
+from typing import cast
 
 import httpx
 import pytest
@@ -10,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import PATIENCE_S
 from services.ingest.tests import songs
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
+from tests.support.waiting import PATIENCE_S
 
 API = f"/api/v1/tracks/{samples.TRACK}"
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -121,7 +122,7 @@ def statuses(response: bytes) -> Iterator[tuple[int, str, bytes]]:
         response = rest[length:]
 
 
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=cast("list[HealthCheck]", list(HealthCheck)))
 @given(requests())
 def test_malformed_input_gets_a_problem(impatient: RunningService, data: bytes) -> None:
     """There is no 5xx except for the absent owner, every error is a problem, and no connection stays open."""

@@ -2,15 +2,17 @@
 
 import json
 import socket
+from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from k1_contracts.messages.deployment_queries import DEPLOYMENT_CONTROL
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import ORIGIN, PATIENCE_S, Owners
+from services.gateway.tests.conftest import ORIGIN, Owners
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
+from tests.support.waiting import PATIENCE_S
 
 API = "/api/v1"
 ROLLBACK = f"{API}/deployments/{samples.DEPLOYMENT}/rollback"
@@ -105,7 +107,9 @@ def test_an_address_in_the_request_line_is_checked_too(guarded: RunningService) 
 
 
 @pytest.fixture(scope="module")
-def guarded(provisioned: Infrastructure, tmp_path_factory: pytest.TempPathFactory) -> RunningService:
+def guarded(
+    provisioned: Infrastructure, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningService]:
     """Run a gateway that has one more name."""
     own = {
         "K1_GATEWAY_ALLOWED_HOSTS": "show.example, lights.local",

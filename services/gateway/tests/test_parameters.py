@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 from unittest.mock import Mock
 from urllib.parse import quote
 
@@ -14,6 +14,7 @@ from aiohttp.test_utils import make_mocked_request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from k1_contracts.base import Contract
 from k1_gateway.errors import ProblemError
 from k1_gateway.handlers import ENDPOINTS
 from k1_gateway.http.endpoint import Endpoint
@@ -96,6 +97,7 @@ def gateway_accepts(endpoint: Endpoint, name: str, text: str, in_path: bool) -> 
     query = "" if in_path else f"?{name}={quote(text, safe='')}"
     found = fields | ({name: text} if in_path else {})
     request = make_mocked_request("GET", f"/{query}", match_info=found)
+    assert endpoint.query_model is not None
     try:
         build_query(request, endpoint.query_model, params=endpoint.query_params, extra=endpoint.fixed_fields)
     except ProblemError as problem:
@@ -109,6 +111,7 @@ def gateway_accepts(endpoint: Endpoint, name: str, text: str, in_path: bool) -> 
 def test_document_and_gateway_accept_the_same_texts(endpoint: Endpoint, name: str) -> None:
     """This holds for each parameter of a path or URL; every rejection is `invalid_parameter`."""
     operation = API.find(endpoint.method, endpoint.path.format_map(GOOD))
+    assert operation is not None
     in_path = "{" + name + "}" in endpoint.path
 
     @settings(max_examples=40)
@@ -152,6 +155,7 @@ def with_value(body: Any, path: tuple[Any, ...], value: Any) -> Any:
 async def test_document_and_gateway_accept_the_same_bodies(method: str, path: str, body: Any) -> None:
     """One value at any depth is changed, left out or added; rules over several fields are excluded."""
     operation = API.find(method, path)
+    assert operation is not None
     endpoint = next(each for each in ENDPOINTS if each.operation_id == operation.item["operationId"])
     places = [place for place in leaves(body) if "started_at" not in place]
     tried = [with_value(body, place, odd) for place in places for odd in ODD_JSON]
@@ -186,8 +190,9 @@ async def find_problem(endpoint: Endpoint, operation: Operation, sent: bytes) ->
     )
     try:
         if endpoint.document is not None:
-            await read_document(request, endpoint.document[1])
+            await read_document(request, cast("type[Contract]", endpoint.document[1]))
         else:
+            assert endpoint.query_model is not None
             extra = await read_body_fields(request, endpoint.body_fields)
             build_query(request, endpoint.query_model, extra=extra | endpoint.fixed_fields)
     except ProblemError as problem:

@@ -16,10 +16,11 @@ from k1_gateway.errors import ProblemError
 from k1_gateway.handlers import ENDPOINTS
 from k1_gateway.settings import Allowance, GatewaySettings
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import PATIENCE_S, Owners
+from services.gateway.tests.conftest import Owners
 from services.gateway.tests.schemas import DOCUMENT
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import running_service
+from tests.support.waiting import PATIENCE_S
 
 ADDRESS = "192.0.2.1"
 

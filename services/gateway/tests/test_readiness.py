@@ -4,20 +4,18 @@ import asyncio
 from pathlib import Path
 
 import httpx
-import nats
 from nats.aio.client import Client
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.messages.analysis import JOB_LIST, JobPage, ListJobs
 from k1_contracts.messages.deployment_queries import DEPLOYMENT_LIST, DeploymentPage, ListDeployments
 from k1_contracts.messages.graphs import PRESET_LIST, PresetList
-from k1_platform.nats.connection import connect_options
-from k1_platform.nats.provision import provision_bus
 from k1_platform.nats.rpc import QueryError
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import PATIENCE_S, Owners
+from services.gateway.tests.conftest import Owners
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import running_service
+from tests.support.waiting import PATIENCE_S
 
 PROBE_TIMEOUT_S = 3.0
 """The command line waits so long for an answer of `/readyz`."""
@@ -82,9 +80,6 @@ async def test_without_the_broker_the_gateway_is_not_ready(
 ) -> None:
     """503 in time for a probe, with the report beside it: without NATS this gateway can serve nothing."""
     settings = own_nats.settings
-    client = await nats.connect(**connect_options(settings))
-    await provision_bus(client.jetstream(timeout=PATIENCE_S))
-    await client.close()
     environment = provisioned.environment | {
         "K1_NATS_URL": settings.url,
         "K1_NATS_CREDS": str(settings.creds),

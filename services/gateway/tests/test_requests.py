@@ -17,8 +17,9 @@ from k1_gateway.http.problem_responses import RETRY_AFTER_S, problem_response
 from k1_gateway.http.problem_texts import SHARED_RESPONSES
 from k1_gateway.http.request_parsing import build_query
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import ORIGIN, PATIENCE_S
+from services.gateway.tests.conftest import ORIGIN
 from services.gateway.tests.schemas import DOCUMENT
+from tests.support.waiting import PATIENCE_S
 
 API = "/api/v1"
 

@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import urlparse
 
 import httpx
-import nats
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,13 +25,13 @@ from k1_contracts.messages.telemetry import LIVE_TRACK, LiveEvent, LiveSample
 from k1_contracts.messages.tracks import TRACK_GET, TrackDetail
 from k1_gateway.live import telemetry_stream
 from k1_gateway.live.track_feed import FeedBuffer, FeedItem, parse_item
-from k1_platform.nats.connection import connect_options
-from k1_platform.nats.provision import provision_bus
 from k1_platform.nats.rpc import QueryError
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import PATIENCE_S, Owners
+from services.gateway.tests.conftest import Owners
+from tests.support.bus import connected_client
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
+from tests.support.waiting import PATIENCE_S, eventually
 
 FIELDS = {"timestamp", "device_id", "drift_ms", "cpu_pct", "temp_c", "fps", "error"}
 
@@ -146,8 +145,10 @@ async def first_reading(client: Client, track: str, stream: EventStream) -> Rece
     event = await stream.next()
     there.set()
     await publishing
+    assert event.id is not None
     while event.id < last:
         event = await stream.next()
+        assert event.id is not None
     return event
 
 
@@ -239,12 +240,12 @@ async def test_a_slow_client_loses_the_oldest_readings_and_is_notified(
             f"GET /api/v1/tracks/{track}/telemetry/stream HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
         )
         text = await asyncio.to_thread(_read_until, slow, ": connected")
-        await _until_consumed(nats_client, track)
+        await _wait_until_consumed(nats_client, track)
         await fill(nats_client, track, count // 2)
         await publish(nats_client, track, ROLLBACK)
         await fill(nats_client, track, count // 2)
         await publish(nats_client, track, sample(777))
-        await _until_consumed(nats_client, track)
+        await _wait_until_consumed(nats_client, track)
         text += await asyncio.to_thread(_read_until, slow, '"drift_ms":777.0')
     dropped = [json.loads(line[6:]) for line in text.splitlines() if '"event":"dropped"' in line]
     total = sum(notice["details"]["count"] for notice in dropped)
@@ -271,16 +272,16 @@ def _read_until(connection: socket.socket, end: str) -> str:
     return text.decode()
 
 
-async def _until_consumed(client: Client, track: str) -> None:
+async def _wait_until_consumed(client: Client, track: str) -> None:
     """Wait until the gateway's consumer exists and has read everything."""
     jetstream = client.jetstream(timeout=PATIENCE_S)
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            infos = await jetstream.consumers_info(streams.LIVE_TRACKS)
-            mine = [info for info in infos if info.config.filter_subject == LIVE_TRACK.subject_for(track)]
-            if mine and mine[0].num_pending == 0 and mine[0].num_waiting:
-                return
-            await asyncio.sleep(0.02)
+
+    async def is_consumed() -> bool:
+        infos = await jetstream.consumers_info(streams.LIVE_TRACKS)
+        mine = [info for info in infos if info.config.filter_subject == LIVE_TRACK.subject_for(track)]
+        return bool(mine and mine[0].num_pending == 0 and mine[0].num_waiting)
+
+    await eventually(is_consumed, f"the gateway has read all items of {track}")
 
 
 async def test_a_stream_ends_though_a_cancellation_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,7 +313,7 @@ async def test_a_stopping_gateway_ends_its_streams(
         stuck.sendall(
             f"GET /api/v1/tracks/{track}/telemetry/stream HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
         )
-        await _until_consumed(nats_client, track)
+        await _wait_until_consumed(nats_client, track)
         await fill(nats_client, track, 5_000)
         async with (
             httpx.AsyncClient(base_url=leaving.url, timeout=PATIENCE_S) as http,
@@ -325,8 +326,29 @@ async def test_a_stopping_gateway_ends_its_streams(
         assert await asyncio.to_thread(leaving.process.wait, PATIENCE_S) == 0
 
 
+@dataclass
+class ReconnectingClient:
+    """A client that reconnects when its broker restarts, and the event of that."""
+
+    client: Client
+    reconnected: asyncio.Event
+
+
+@pytest.fixture
+async def reconnecting(own_nats: NatsServer) -> AsyncIterator[ReconnectingClient]:
+    reconnected = asyncio.Event()
+
+    async def on_reconnected() -> None:
+        reconnected.set()
+
+    async with connected_client(
+        own_nats.settings, max_reconnect_attempts=-1, reconnect_time_wait=0.1, reconnected_cb=on_reconnected
+    ) as client:
+        yield ReconnectingClient(client, reconnected)
+
+
 async def test_a_restarted_broker_loses_nothing(
-    provisioned: Infrastructure, own_nats: NatsServer, tmp_path: Path
+    provisioned: Infrastructure, own_nats: NatsServer, reconnecting: ReconnectingClient, tmp_path: Path
 ) -> None:
     """After a kill -9 the same stream continues with the same ids, and includes items stored in the meantime."""
     settings = own_nats.settings
@@ -334,18 +356,7 @@ async def test_a_restarted_broker_loses_nothing(
         "K1_NATS_URL": settings.url,
         "K1_NATS_CREDS": str(settings.creds),
     }
-    back = asyncio.Event()
-
-    async def on_reconnected() -> None:
-        back.set()
-
-    client = await nats.connect(
-        **connect_options(settings),
-        max_reconnect_attempts=-1,
-        reconnect_time_wait=0.1,
-        reconnected_cb=on_reconnected,
-    )
-    await provision_bus(client.jetstream(timeout=PATIENCE_S))
+    client = reconnecting.client
     track = new_id("trk")
 
     async def detail(message: Msg) -> None:
@@ -358,15 +369,16 @@ async def test_a_restarted_broker_loses_nothing(
             httpx.AsyncClient(base_url=gateway.url, timeout=PATIENCE_S) as http,
             open_stream(http, track) as stream,
         ):
-            ids = [(await first_reading(client, track, stream)).id]
+            first = await first_reading(client, track, stream)
+            assert first.id is not None
+            ids = [first.id]
             own_nats.kill()
             await asyncio.to_thread(own_nats.start)
             async with asyncio.timeout(PATIENCE_S):
-                await back.wait()
+                await reconnecting.reconnected.wait()
             ids += await publish(client, track, sample(1), ROLLBACK, sample(2))
             assert [(await stream.next()).id for _ in range(3)] == ids[1:]
             assert ids == sorted(ids)
-    await client.close()
 
 
 @given(st.lists(st.booleans(), max_size=60), st.integers(1, 10))

@@ -10,10 +10,10 @@ import httpx
 import psutil
 import pytest
 
-from services.gateway.tests.conftest import PATIENCE_S
 from services.ingest.tests import songs
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
+from tests.support.waiting import PATIENCE_S, eventually
 
 URL = "/api/v1/tracks/upload"
 HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
@@ -94,6 +94,9 @@ async def test_a_disconnected_client_frees_ingest(
     async def none_counts() -> bool:
         return "uploads_in_progress 0.0" in (await http.get(f"{ingest.url}/metrics")).text
 
+    async def some_count() -> bool:
+        return not await none_counts()
+
     with ExitStack() as connections:
         for _ in range(10):
             connection = socket.create_connection((url.host, url.port or 80))
@@ -101,12 +104,8 @@ async def test_a_disconnected_client_frees_ingest(
                 b"POST /api/v1/tracks/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n"
                 b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + HEAD + songs.wav(2.0)
             )
-        async with asyncio.timeout(PATIENCE_S):
-            while await none_counts():
-                await asyncio.sleep(0.02)
-    async with asyncio.timeout(PATIENCE_S):
-        while not await none_counts():
-            await asyncio.sleep(0.02)
+        await eventually(some_count, "uploads are in progress")
+    await eventually(none_counts, "no upload is in progress")
     assert (await http.post(URL, files={"file": ("a.mp3", b"words")})).status_code == 415
 
 

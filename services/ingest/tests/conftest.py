@@ -7,9 +7,7 @@ import pytest
 
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
-
-PATIENCE_S = 120.0
-"""The timeout that ends a hung test."""
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import wave
 import av
 import numpy as np
 import soundfile
+from av.audio.stream import AudioStream
 
 RATE = 44_100
 ENCODERS = {
@@ -55,6 +56,7 @@ def encoded(kind: str, seconds: float = 2.0, seed: int = 0) -> bytes:
     rate = 48_000 if kind == "opus" else RATE
     with av.open(file, "w", format=container_name) as container:
         stream = container.add_stream(codec, rate=rate, layout="mono")
+        assert isinstance(stream, AudioStream)
         frame = av.AudioFrame.from_ndarray(samples(seconds, seed, rate)[None, :], format="s16", layout="mono")
         frame.sample_rate = rate
         for packet in [*stream.encode(frame), *stream.encode(None)]:

@@ -10,11 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import httpx
-import nats
 import pytest
 from nats.js import JetStreamContext
-from opentelemetry.sdk.trace import TracerProvider
-from prometheus_client import CollectorRegistry
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.ids import new_id
@@ -22,18 +19,16 @@ from k1_contracts.messages.tracks import TrackUploaded
 from k1_contracts.tracks import AudioRef
 from k1_ingest.uploads.claim_store import Claim, ClaimStore, PendingObject
 from k1_ingest.uploads.track_publisher import ORPHAN_AGE, TrackPublisher
-from k1_platform.nats import publisher
-from k1_platform.nats.client import connect, make_broker
-from k1_platform.nats.connection import connect_options
+from k1_platform.nats import publisher as platform_publisher
 from k1_platform.nats.provision import provision_bus
-from k1_platform.settings import NatsSettings
 from k1_platform.storage.objects import ObjectStore
 from services.ingest.tests import songs
-from services.ingest.tests.conftest import PATIENCE_S
-from services.ingest.tests.test_upload import in_progress, published_events, stored_objects, until, upload
+from services.ingest.tests.test_upload import in_progress, published_events, stored_objects, upload
+from tests.support.bus import connected_bus, connected_client
 from tests.support.infrastructure import Infrastructure
 from tests.support.nats_server import running_nats_server
 from tests.support.service_process import running_service
+from tests.support.waiting import PATIENCE_S, eventually
 
 NOW = datetime(2126, 5, 1, 12, tzinfo=UTC)
 """Ahead of every clock: an ingest that runs for other tests sweeps as well, and what is here too old is new to it."""
@@ -66,13 +61,9 @@ async def publisher(
     provisioned: object, claims: ClaimStore, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Callable[[datetime], TrackPublisher]]:
     """Return a function that makes a publisher with a given clock."""
-    monkeypatch.setattr(publisher, "PUBLISH_TIMEOUT_S", PATIENCE_S)
-    broker = make_broker(
-        NatsSettings(), service="test", registry=CollectorRegistry(), tracer_provider=TracerProvider()
-    )
-    bus = await connect(broker)
-    yield lambda now: TrackPublisher(bus, claims, objects, lambda: now)
-    await broker.stop()
+    monkeypatch.setattr(platform_publisher, "PUBLISH_TIMEOUT_S", PATIENCE_S)
+    async with connected_bus() as bus:
+        yield lambda now: TrackPublisher(bus, claims, objects, lambda: now)
 
 
 async def test_an_unpublished_claim_is_published_once(
@@ -170,7 +161,9 @@ async def test_kill_9_during_an_upload_leaves_nothing(
                 b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
                 b"Content-Length: 9000000\r\n\r\n" + head + data
             )
-            await until(lambda: in_progress(doomed) == 1)
+            await eventually(
+                lambda: asyncio.to_thread(lambda: in_progress(doomed) == 1), "the upload is in progress"
+            )
             doomed.process.kill()
             connection.settimeout(PATIENCE_S)
             assert not _answer(connection)
@@ -192,15 +185,9 @@ def _answer(connection: socket.socket) -> bytes:
 
 @pytest.fixture
 def own_nats(tmp_path: Path) -> Iterator[NatsServer]:
-    """Run a broker that a test may kill."""
-    with running_nats_server(tmp_path / "nats") as server:
+    """Run a provisioned broker that a test may kill."""
+    with running_nats_server(tmp_path / "nats", provisioned=True) as server:
         yield server
-
-
-async def _provision(server: NatsServer) -> None:
-    client = await nats.connect(**connect_options(server.settings))
-    await provision_bus(client.jetstream())
-    await client.close()
 
 
 async def test_uploads_fail_without_the_broker_and_lost_events_are_published_again(
@@ -208,7 +195,6 @@ async def test_uploads_fail_without_the_broker_and_lost_events_are_published_aga
 ) -> None:
     """While it is down: 503, nothing stored. When it lost the last events in a kill, they are published again."""
     seed = int(unique[:7], 16)
-    await _provision(own_nats)
     environment = provisioned.environment | {
         "K1_NATS_URL": own_nats.url,
         "K1_NATS_CREDS": str(own_nats.keys.service_credentials),
@@ -225,16 +211,17 @@ async def test_uploads_fail_without_the_broker_and_lost_events_are_published_aga
         assert await stored_objects(objects) == before
         shutil.rmtree(own_nats.home.data("nats") / "jetstream")
         own_nats.start()
-        await _provision(own_nats)
-        client = await nats.connect(**connect_options(own_nats.settings))
-        jetstream = client.jetstream(timeout=PATIENCE_S)
-        async with asyncio.timeout(PATIENCE_S):
-            while not (events := await published_events(jetstream, accepted["track_id"])):
-                await asyncio.sleep(0.1)
+        async with connected_client(own_nats.settings) as client:
+            jetstream = client.jetstream(timeout=PATIENCE_S)
+            await provision_bus(jetstream)
+            events = await eventually(
+                lambda: published_events(jetstream, accepted["track_id"]),
+                "the event is published again",
+                interval_s=0.1,
+            )
         assert [event.job_id for _, event in events] == [accepted["job_id"]]
         again = (await asyncio.to_thread(upload, http, songs.wav(2.0, seed))).json()
         assert again == accepted | {"status": "existing"}
-        await client.close()
 
 
 async def test_uploads_fail_without_the_object_store(

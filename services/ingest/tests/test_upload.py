@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -25,8 +25,8 @@ from k1_ingest.settings import IngestSettings
 from k1_ingest.uploads.claim_store import ClaimStore
 from k1_platform.storage.objects import ObjectStore
 from services.ingest.tests import songs
-from services.ingest.tests.conftest import PATIENCE_S
 from tests.support.service_process import RunningService
+from tests.support.waiting import PATIENCE_S, eventually
 
 TURNS = IngestSettings.model_fields["concurrent_uploads"].default
 
@@ -277,10 +277,18 @@ async def test_disconnected_clients_leave_nothing(
                 b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
                 b"Content-Length: 9000000\r\n\r\n" + head
             )
-        await until(lambda: in_progress(ingest) == TURNS and len(_spools(ingest.process.pid)) == TURNS)
+        await eventually(
+            lambda: asyncio.to_thread(
+                lambda: in_progress(ingest) == TURNS and len(_spools(ingest.process.pid)) == TURNS
+            ),
+            "every upload is in progress and has its spool",
+        )
     response = await asyncio.to_thread(upload, http, b"words")
     assert response.status_code == 415
-    await until(lambda: in_progress(ingest) == 0 and not _spools(ingest.process.pid))
+    await eventually(
+        lambda: asyncio.to_thread(lambda: in_progress(ingest) == 0 and not _spools(ingest.process.pid)),
+        "no upload and no spool stays",
+    )
     assert await stored_objects(objects) == before
 
 
@@ -288,12 +296,6 @@ def in_progress(ingest: RunningService) -> int:
     """Return the number of uploads in progress."""
     metrics = httpx.get(f"{ingest.url}/metrics", timeout=PATIENCE_S).text
     return int(float(metrics.split("\nk1_ingest_uploads_in_progress ")[1].split()[0]))
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not await asyncio.to_thread(condition):
-            await asyncio.sleep(0.02)
 
 
 def _spools(pid: int) -> list[str]:

@@ -17,12 +17,9 @@ from k1_contracts.messages.telemetry import DEVICE_READINGS, Presence
 from services.telemetry.tests import samples
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
+from tests.support.waiting import PATIENCE_S
 
-PATIENCE_S = 120.0
-"""Ends a test that hangs; no promise is made about it."""
 REPEAT_INTERVAL_S = 3.0
-
-
 Send = Callable[[], Awaitable[None]]
 
 

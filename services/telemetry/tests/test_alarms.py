@@ -1,6 +1,7 @@
 """Tests the alarms of a device on simulated time, at the exact boundaries."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,8 @@ def run(values: list[tuple[float, float]], name: str = "drift_ms") -> list[Chang
     alarms = AlarmTracker("k1-a")
     changes: list[Change] = []
     for seconds, value in values:
-        changed = alarms.update(reading(**{name: value}), at(seconds))
+        fields: dict[str, Any] = {name: value}
+        changed = alarms.update(reading(**fields), at(seconds))
         changes.extend((seconds, alarm.kind, alarm.level, alarm.state) for alarm in changed)
     return changes
 

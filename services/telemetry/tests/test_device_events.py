@@ -22,8 +22,9 @@ from k1_contracts.messages.telemetry import (
 )
 from k1_telemetry.fleet.alarms import MAX_GAP
 from services.telemetry.tests import samples
-from services.telemetry.tests.conftest import PATIENCE_S, FakeDevice, MessageRecorder, Send
+from services.telemetry.tests.conftest import FakeDevice, MessageRecorder, Send
 from tests.support.service_process import RunningService
+from tests.support.waiting import PATIENCE_S, eventually
 
 StartSending = Callable[..., "asyncio.Task[None]"]
 ONLINE, OFFLINE, ALARM = DEVICE_ONLINE.subject, DEVICE_OFFLINE.subject, DEVICE_ALARM.subject
@@ -82,7 +83,7 @@ async def test_drift_alarms_are_in_events_presence_and_the_feed(
 ) -> None:
     """Amber and alert come at once, the alarm after five seconds, all on the feed; presence has the highest."""
     start_sending(device, drift_ms=-150.0)
-    alarm = {"device_id": device.id, "kind": "drift", "level": "alarm", "state": "raised"}
+    alarm: dict[str, Any] = {"device_id": device.id, "kind": "drift", "level": "alarm", "state": "raised"}
     event = DeviceAlarm.model_validate(await recorder.event(ALARM, **alarm))
     assert (event.reason, event.value, event.track_id) == ("drift_ms > 100 for 5s", -150.0, samples.TRACK)
     # With the first reading after five seconds; a longer gap between two readings would restart the timer.
@@ -126,7 +127,9 @@ async def test_live_samples_are_at_most_ten_a_second_and_end_with_the_newest(
     on_track = await recorder.wait_for(
         lambda: recorder.of(track, device_id=device.id, drift_ms=7.25), "the newest sample on the track"
     )
-    assert LiveItem.model_validate(on_track[0]).root in map(LiveSample.model_validate, published)
+    assert LiveItem.model_validate(on_track[0]).root in [
+        LiveSample.model_validate(each) for each in published
+    ]
 
 
 async def test_hostile_messages_change_nothing(
@@ -149,11 +152,14 @@ async def test_hostile_messages_change_nothing(
     counted = [
         f'k1_telemetry_readings_total{{outcome="{one}"}}' for one in ("malformed", "invalid", "too_many")
     ]
-    async with asyncio.timeout(PATIENCE_S), httpx.AsyncClient(timeout=PATIENCE_S, verify=False) as http:
-        metrics = ""
-        while not all(one in metrics for one in counted):  # counted after publishing
-            metrics = (await http.get(f"{telemetry.url}/metrics")).text
-            await asyncio.sleep(0.01)
+    async with httpx.AsyncClient(timeout=PATIENCE_S, verify=False) as http:
+
+        async def all_counted() -> str | None:
+            text = (await http.get(f"{telemetry.url}/metrics")).text
+            return text if all(one in text for one in counted) else None
+
+        # Faults are counted after publishing.
+        metrics = await eventually(all_counted, "every fault is counted", interval_s=0.01)
     assert device.id not in metrics
     assert "k1_telemetry_failures_total 0.0" in metrics
 
@@ -162,14 +168,14 @@ async def _wait_for_presence(
     condition: Callable[[list[tuple[str, str]] | None], bool], device: FakeDevice, send: Send | None = None
 ) -> None:
     """Wait until the condition is true of the alarms in the device's presence, or of None without presence."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            if send is not None:
-                await send()
-            presence = await device.presence()
-            if condition(presence and [(alarm.kind, alarm.level) for alarm in presence.alarms]):
-                return
-            await asyncio.sleep(0.01)
+
+    async def is_met() -> bool:
+        if send is not None:
+            await send()
+        presence = await device.presence()
+        return condition(presence and [(alarm.kind, alarm.level) for alarm in presence.alarms])
+
+    await eventually(is_met, f"the wanted presence of {device.id}", interval_s=0.01)
 
 
 async def test_a_device_gets_an_error_for_a_wrong_message(

@@ -112,7 +112,9 @@ def test_events_of_an_earlier_leader_are_not_published_again() -> None:
     after.reading(4, drift_ms=60.0)
     after.hello(5)
     assert after.event_list == []
-    assert after.fleet.presence(K1).model_dump() == presence.model_dump() | {"last_seen": at(5)}
+    restored = after.fleet.presence(K1)
+    assert restored is not None
+    assert restored.model_dump() == presence.model_dump() | {"last_seen": at(5)}
 
 
 def test_duplicate_late_and_stale_readings_are_counted_and_change_nothing() -> None:

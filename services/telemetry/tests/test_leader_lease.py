@@ -20,6 +20,7 @@ from k1_telemetry.publisher import EventPublisher
 from services.telemetry.tests.samples import at
 from tests.support.simulated_time import SimulatedTime
 
+assert streams.LEADERS.ttl is not None
 TTL_S = streams.LEADERS.ttl.total_seconds()
 ACQUIRE_INTERVAL_S = leader_lease._ACQUIRE_INTERVAL_S
 
@@ -126,7 +127,8 @@ def test_a_leader_without_a_broker_stops_before_the_next_leader_starts(simulated
     async def stop_and_start() -> tuple[float, float]:
         old = create_lease(bucket, "old")
         await old.acquire()
-        old._bucket = UnreachableBucket()
+        unreachable: Any = UnreachableBucket()
+        old._bucket = unreachable
         standing_by = asyncio.create_task(create_lease(bucket, "new").acquire())
         while old.is_held:
             await asyncio.sleep(0.01)
@@ -162,4 +164,5 @@ def test_presence_is_written_again_before_it_expires(simulated: SimulatedTime) -
     longest_s = max(later - earlier for times in written.values() for earlier, later in pairwise(times))
     assert len(written) == 50
     assert longest_s <= publisher.PRESENCE_REFRESH_S + leader_session._SILENCE_CHECK_INTERVAL_S + 1e-6
+    assert streams.PRESENCE.ttl is not None
     assert longest_s + TTL_S + ACQUIRE_INTERVAL_S < streams.PRESENCE.ttl.total_seconds()

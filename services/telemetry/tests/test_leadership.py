@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import nats
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js.api import AckPolicy, ConsumerConfig
 from nats.js.kv import KV_DEL, KV_OP
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
@@ -28,13 +26,13 @@ from k1_contracts.messages.telemetry import (
     DEVICE_READINGS,
     DeviceOffline,
 )
-from k1_platform.nats.connection import connect_options
-from k1_platform.nats.provision import provision_bus
 from k1_telemetry.leader_election import LEADER_KEY
 from k1_telemetry.leader_lease import TTL_S
-from services.telemetry.tests.conftest import PATIENCE_S, FakeDevice, MessageRecorder
+from services.telemetry.tests.conftest import FakeDevice, MessageRecorder
+from tests.support.bus import connected_client, read_stream
 from tests.support.nats_server import running_nats_server
 from tests.support.service_process import RunningService, log_entries, running_service
+from tests.support.waiting import PATIENCE_S, eventually
 
 StartSending = Callable[..., "asyncio.Task[None]"]
 Start = Callable[[], RunningService]
@@ -45,20 +43,18 @@ SESSION_END_MESSAGES = {"no longer the leader", "the leader session failed"}
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[NatsServer]:
-    """Run a broker for one test only."""
-    with running_nats_server(tmp_path / "broker") as server:
+    """Run a provisioned broker for one test only."""
+    with running_nats_server(tmp_path / "broker", provisioned=True) as server:
         yield server
 
 
 @pytest.fixture
 async def client(broker: NatsServer) -> AsyncIterator[Client]:
-    """Return a client of a provisioned broker; it reconnects when the broker restarts."""
-    client = await nats.connect(
-        **connect_options(broker.settings), max_reconnect_attempts=-1, reconnect_time_wait=0.1
-    )
-    await provision_bus(client.jetstream(timeout=PATIENCE_S))
-    yield client
-    await client.close()
+    """Return a client of the broker; it reconnects when the broker restarts."""
+    async with connected_client(
+        broker.settings, max_reconnect_attempts=-1, reconnect_time_wait=0.1
+    ) as client:
+        yield client
 
 
 @pytest.fixture
@@ -114,17 +110,23 @@ async def role(service: RunningService) -> str:
 
 
 async def wait_for_role(service: RunningService, wanted: str) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while await role(service) != wanted:
-            await asyncio.sleep(0.02)
+    async def has_role() -> bool:
+        return await role(service) == wanted
+
+    await eventually(has_role, f"the service at {service.url} is {wanted}")
 
 
-async def leader_and_standby(*services: RunningService) -> tuple[RunningService, RunningService]:
+async def leader_and_standby(
+    one: RunningService, other: RunningService
+) -> tuple[RunningService, RunningService]:
     """Return the leader and the standby; a process that was paused has lost the lease to the other."""
-    async with asyncio.timeout(PATIENCE_S):
-        while sorted(roles := [await role(service) for service in services]) != ["leader", "standby"]:
-            await asyncio.sleep(0.02)
-    return services if roles[0] == "leader" else services[::-1]
+
+    async def distinct_roles() -> list[str] | None:
+        roles = [await role(one), await role(other)]
+        return roles if sorted(roles) == ["leader", "standby"] else None
+
+    roles = await eventually(distinct_roles, "one leads and the other stands by")
+    return (one, other) if roles[0] == "leader" else (other, one)
 
 
 async def wait_for_all_online(recorder: MessageRecorder) -> None:
@@ -175,15 +177,9 @@ def without_repeats(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 async def stored_times(client: Client) -> dict[str, list[datetime]]:
     """Return when the broker stored the readings of each device."""
     found: dict[str, list[datetime]] = {}
-    readings = await client.jetstream(timeout=PATIENCE_S).pull_subscribe(
-        DEVICE_READINGS.pattern,
-        stream=streams.TELEMETRY,
-        config=ConsumerConfig(ack_policy=AckPolicy.NONE),
-    )
-    while (await readings.consumer_info()).num_pending:
-        for message in await readings.fetch(500, timeout=PATIENCE_S):
-            device_id = message.subject.partition(".")[2]
-            found.setdefault(device_id, []).append(message.metadata.timestamp)
+    for message in await read_stream(client, streams.TELEMETRY, DEVICE_READINGS.pattern):
+        device_id = message.subject.partition(".")[2]
+        found.setdefault(device_id, []).append(message.metadata.timestamp)
     return found
 
 
@@ -204,6 +200,7 @@ async def assert_presence_kept(fleet: list[FakeDevice], for_s: float) -> None:
 
     The tests on simulated time show that it is written often enough.
     """
+    assert streams.PRESENCE.ttl is not None
     asked = time.monotonic()
     end = asked + for_s
     written: dict[str, tuple[datetime, float]] = {}
@@ -221,18 +218,21 @@ async def assert_presence_kept(fleet: list[FakeDevice], for_s: float) -> None:
 async def wait_for_presence_updates(device: FakeDevice, times: int) -> None:
     """Wait until the entry of a device that sends was updated this many times."""
     seen: set[datetime] = set()
-    async with asyncio.timeout(PATIENCE_S):
-        while len(seen) <= times:
-            presence = await device.presence()
-            if presence is not None:
-                seen.add(presence.last_seen)
-            await asyncio.sleep(0.05)
+
+    async def is_updated() -> bool:
+        presence = await device.presence()
+        if presence is not None:
+            seen.add(presence.last_seen)
+        return len(seen) > times
+
+    await eventually(is_updated, f"{times} updates of the presence of {device.id}", interval_s=0.05)
 
 
 async def wait_for_presence(fleet: list[FakeDevice]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while None in await asyncio.gather(*(device.presence() for device in fleet)):
-            await asyncio.sleep(0.05)
+    async def all_present() -> bool:
+        return None not in await asyncio.gather(*(device.presence() for device in fleet))
+
+    await eventually(all_present, "the presence of every device", interval_s=0.05)
 
 
 async def test_a_standby_takes_over_from_a_killed_leader(
@@ -252,9 +252,11 @@ async def test_a_standby_takes_over_from_a_killed_leader(
     )  # Longer than the silence timeout: a missed message would have caused an event by now.
     await wait_for_presence(fleet)
     await assert_only_first_events(recorder)
-    async with asyncio.timeout(PATIENCE_S):
-        while await levels_in_presence(fleet[0]) != [("drift", "alert")]:
-            await asyncio.sleep(0.05)
+
+    async def has_alert() -> bool:
+        return await levels_in_presence(fleet[0]) == [("drift", "alert")]
+
+    await eventually(has_alert, "the alert in the presence of the first device", interval_s=0.05)
 
 
 async def levels_in_presence(device: FakeDevice) -> list[tuple[str, str]] | None:
@@ -292,9 +294,11 @@ async def test_a_paused_leader_publishes_nothing_more(
         await asyncio.sleep(3)
     finally:
         paused.process.send_signal(signal.SIGCONT)
-    async with asyncio.timeout(PATIENCE_S):
-        while not {entry["message"] for entry in log_entries(paused.log)} & SESSION_END_MESSAGES:
-            await asyncio.sleep(0.05)
+    await eventually(
+        lambda: {entry["message"] for entry in log_entries(paused.log)} & SESSION_END_MESSAGES,
+        "the paused leader has ended its session",
+        interval_s=0.05,
+    )
     await leader_and_standby(paused, other)
     await wait_for_new_samples(recorder)
     await assert_only_first_events(recorder)
@@ -315,9 +319,7 @@ async def test_a_broker_restart_causes_no_silence(
     await asyncio.sleep(outage_s)
     restarted_at = datetime.now(UTC)
     await asyncio.to_thread(broker.start)
-    async with asyncio.timeout(PATIENCE_S):
-        while not recorder.client.is_connected:
-            await asyncio.sleep(0.02)
+    await eventually(lambda: recorder.client.is_connected, "the client is connected again")
     await wait_for_new_samples(recorder)
     await asyncio.sleep(5.5)  # Longer than the silence timeout.
     await assert_only_first_events(recorder, restarted_at)

@@ -1,6 +1,6 @@
 """Tests which devices are online, on simulated time, at the exact boundaries."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -128,7 +128,7 @@ messages = st.tuples(
 @given(st.lists(messages, max_size=100))
 def test_any_messages_start_and_end_sessions_alternately(sent: list[tuple[str, str, int]]) -> None:
     """Each device goes online and offline alternately; without a bye it goes offline only after five silent seconds."""
-    tracker, watermark, online = PresenceTracker(), Watermark(at(0)), dict[str, object]()
+    tracker, watermark, online = PresenceTracker(), Watermark(at(0)), dict[str, datetime]()
     now = at(0)
     for kind, device, gap_us in sent:
         now += timedelta(microseconds=gap_us)

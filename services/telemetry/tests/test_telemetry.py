@@ -1,23 +1,24 @@
 """Tests the service as a real process."""
 
-import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from services.telemetry.tests.conftest import PATIENCE_S
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
+from tests.support.waiting import PATIENCE_S, wait_until
 
 
 def _ready(service: RunningService) -> dict[str, Any]:
     """Wait until the service is ready and return its response; a check that takes too long may fail first."""
-    deadline = time.monotonic() + PATIENCE_S
-    while (response := httpx.get(f"{service.url}/readyz", timeout=PATIENCE_S)).status_code != httpx.codes.OK:
-        assert time.monotonic() < deadline, response.text
-        time.sleep(0.1)
-    return response.json()
+
+    def response_when_ready() -> dict[str, Any]:
+        response = httpx.get(f"{service.url}/readyz", timeout=PATIENCE_S)
+        assert response.status_code == httpx.codes.OK, response.text
+        return response.json()
+
+    return wait_until(response_when_ready, "telemetry is ready", retry_on=(AssertionError,))
 
 
 def test_the_service_becomes_ready_serves_metrics_and_stops_cleanly(

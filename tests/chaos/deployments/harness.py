@@ -36,6 +36,7 @@ from k1_platform.storage.objects import ObjectStore
 from tests.chaos.deployments.client import ChaosClient
 from tests.chaos.deployments.deploy_process import DeployProcess
 from tests.chaos.deployments.signed_bundles import make_signed_bundle
+from tests.support.bus import connected_client
 from tests.support.processes import unmeasured
 
 ACK_WAIT = timedelta(seconds=2)
@@ -113,18 +114,17 @@ class ChaosHarness:
 
     async def _prepare(self) -> None:
         objects = ObjectStore(self.objects)
-        client = await nats.connect(**connect_options(self.nats))
-        jetstream = client.jetstream(timeout=60)
         try:
-            await asyncio.gather(provision_bus(jetstream), objects.ensure_bucket())
-            for durable in (DEPLOY, DEPLOY_DEVICES):
-                config = consumer_config(replace(durable, ack_wait=ACK_WAIT))
-                await jetstream.add_consumer(durable.stream, config)
+            async with connected_client(self.nats) as client:
+                jetstream = client.jetstream(timeout=60)
+                await asyncio.gather(provision_bus(jetstream), objects.ensure_bucket())
+                for durable in (DEPLOY, DEPLOY_DEVICES):
+                    config = consumer_config(replace(durable, ack_wait=ACK_WAIT))
+                    await jetstream.add_consumer(durable.stream, config)
             for bundle in self.bundles:
                 await objects.put_bytes(bundle.info.key, bundle.bundle.data, "application/cbor")
         finally:
             objects.close()
-            await client.close()
         await migrate(self.postgres)
         async with await open_pool(self.postgres, "chaos") as pool, pool.acquire() as connection:
             await save_location(connection, self.old.info)

@@ -3,6 +3,7 @@
 import struct
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -27,8 +28,8 @@ PAD = sum(
 )
 
 
-def _analyse(path: Path, **options: object) -> engine.Analysis:
-    return engine.analyse_file(path, filename=path.name, **options)  # type: ignore[arg-type]
+def _analyse(path: Path, **options: Any) -> engine.Analysis:
+    return engine.analyse_file(path, filename=path.name, **options)
 
 
 def _codes(analysis: engine.Analysis) -> set[str]:
@@ -46,7 +47,7 @@ def _mp3(folder: Path) -> bytearray:
     return bytearray(songs.encode(folder / "made.mp3", SONG, "libmp3lame", songs.RATE).read_bytes())
 
 
-def _write(folder: Path, name: str, content: bytes) -> Path:
+def _write(folder: Path, name: str, content: bytes | bytearray) -> Path:
     path = folder / name
     path.write_bytes(content)
     return path

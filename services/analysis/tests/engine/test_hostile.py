@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +16,8 @@ BEAT = songs.song(songs.steady(120.0, 8.0))
 SECOND = songs.RATE
 
 
-def _analyse(path: Path, **options: object) -> engine.Analysis:
-    return engine.analyse_file(path, filename=path.name, **options)  # type: ignore[arg-type]
+def _analyse(path: Path, **options: Any) -> engine.Analysis:
+    return engine.analyse_file(path, filename=path.name, **options)
 
 
 def _codes(analysis: engine.Analysis) -> set[str]:

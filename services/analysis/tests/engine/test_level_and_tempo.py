@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from k1_analysis import engine
 from k1_analysis.engine import testing as songs
 from k1_analysis.engine.audio.features import Features, extract
+from k1_analysis.engine.audio.framing import Seconds
 from k1_analysis.engine.audio.tonal import TonalExtractor
 from k1_analysis.engine.beats import metrical_level, tempo
 from k1_analysis.engine.beats.agreement.consensus import consensus, level_in_doubt
@@ -62,7 +63,7 @@ def test_meter_needs_four_of_its_bars(count: int, seed: int) -> None:
     samples = samples.astype(np.float32)
     features, tones = extract(samples), TonalExtractor()
     tones.push(samples)
-    beats = 0.1 + 0.12 * np.arange(count)
+    beats: Seconds = 0.1 + 0.12 * np.arange(count, dtype=np.float64)
     activation = np.random.default_rng(seed).random(len(features.log_bands)).astype(np.float32)
     found = bars.find_bars(beats, features, tones.finish(), activation)
     assert found.beats_per_bar == 4 or count >= 4 * found.beats_per_bar

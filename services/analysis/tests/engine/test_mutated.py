@@ -11,9 +11,9 @@ from k1_analysis import engine
 from k1_analysis.engine import testing as songs
 from k1_analysis.engine.beats.trackers.forked_process import ForkedProcess
 from k1_contracts.genesis import GenesisMap
+from tests.support.waiting import PATIENCE_S
 
 MUSIC = songs.song(songs.steady(120.0, 2.5))
-PATIENCE_S = 180.0
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "mp3": lambda folder: songs.encode(folder / "song.mp3", MUSIC, "libmp3lame", songs.RATE),
     "flac": lambda folder: songs.encode(folder / "song.flac", MUSIC, "flac", songs.RATE),

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import mir_eval.beat
@@ -33,9 +32,9 @@ from k1_analysis.engine.presets import find_preset, presets
 from k1_analysis.engine.structure import sections
 from k1_analysis.engine.structure.bars import Bars
 from k1_contracts.genesis import GenesisMap
+from tests.support.processes import is_alive
+from tests.support.waiting import PATIENCE_S, wait_until
 
-PATIENCE_S = 120.0
-"""For what takes a moment, however busy the machine."""
 beat_lists = st.lists(st.floats(0.3, 1.2), min_size=4, max_size=60).map(np.cumsum)
 
 
@@ -83,13 +82,19 @@ def test_grid_survives_missing_and_jittered_beats(
     assert np.diff(times)[1:] == pytest.approx(found.period_s)
 
 
+def _pulses(frames_s: np.ndarray, peaks_s: np.ndarray, *, width_s: float) -> NDArray[np.float32]:
+    """Return an activation with a bell of this width at each peak."""
+    bells = (np.exp(-(((frames_s - peak_s) / width_s) ** 2)) for peak_s in peaks_s)
+    return sum(bells, np.zeros(len(frames_s))).astype(np.float32)
+
+
 def test_beats_move_to_the_peak_of_the_activation() -> None:
     """A bowed note starts slowly, which the network has learned: its peak, not the onset's, gives the time."""
     rng = np.random.default_rng(5)
     beats = np.arange(2.0, 20.0, 0.5)
     frames = np.arange(2200) / 100
-    activation = sum(np.exp(-(((frames - beat) / 0.02) ** 2)) for beat in beats).astype(np.float32)
-    late = sum(np.exp(-(((frames - beat - 0.025) / 0.02) ** 2)) for beat in beats).astype(np.float32)
+    activation = _pulses(frames, beats, width_s=0.02)
+    late = _pulses(frames, beats + 0.025, width_s=0.02)
     silent = np.zeros_like(activation)
     attacks = np.zeros(6600, np.float32)
     rough = beats + rng.uniform(-0.01, 0.01, len(beats))
@@ -104,7 +109,7 @@ def test_song_keeps_to_one_metrical_level(slow_s: float, interval_s: float) -> N
     fast = np.arange(0.5, 60, 0.36)
     pulses = fast[(fast < 60 - slow_s) | (np.arange(len(fast)) % 2 == 0)]
     frames = np.arange(6000) / 100
-    activation = sum(np.exp(-(((frames - beat) / 0.015) ** 2)) for beat in pulses).astype(np.float32)
+    activation = _pulses(frames, pulses, width_s=0.015)
     model = viterbi.TempoModel(lowest_bpm=55, highest_bpm=190, inertia=200)
     free = viterbi.track_beats(activation, model)
     assert np.ptp(np.diff(free)) > 0.3
@@ -129,7 +134,7 @@ def test_grid_is_refused_where_the_tempo_drifts() -> None:
 
 def test_grid_is_refused_where_sure_beats_leave_it_for_a_while() -> None:
     """Sixteen beats 40 ms late are a drift if their activation is high; otherwise the tracker erred."""
-    beats = 0.5 * np.arange(120)
+    beats: framing.Seconds = 0.5 * np.arange(120, dtype=np.float64)
     beats[60:84] += 0.04
     found = tempo_grid.fit_grid(beats)
     assert found is not None
@@ -406,19 +411,7 @@ def test_forked_process_dies_with_its_parent() -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + PATIENCE_S
-    while _runs(grandchild):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def _runs(pid: int) -> bool:
-    """Return whether this process exists and is not a zombie."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
+    wait_until(lambda: not is_alive(grandchild), "the fork has ended", interval_s=0.01)
 
 
 def test_pictures_clicks_and_beats(tmp_path: Path, house: Path, house_analysis: Analysis) -> None:

@@ -1,5 +1,6 @@
 """Beats begin and end with the music: not in noise before it, not in the decay after it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -91,9 +92,8 @@ def _ticks(length: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("noise", [_hiss, _ticks], ids=["hiss", "ticks"])
-def test_noise_before_the_music_has_no_beats(tmp_path: Path, noise: object) -> None:
+def test_noise_before_the_music_has_no_beats(tmp_path: Path, noise: Callable[[int], np.ndarray]) -> None:
     """Five seconds of hiss or of a record's ticks before a song get no beats, and the song keeps all of its beats."""
-    assert callable(noise)
     beats = 5 + songs.steady(120.0, 20.0, 0.25)
     samples = np.concatenate([np.zeros(5 * songs.RATE, np.float32), songs.song(beats - 5)])
     path = songs.write(tmp_path / "song.wav", samples + noise(len(samples)))

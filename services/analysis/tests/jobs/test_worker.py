@@ -1,9 +1,8 @@
 """The worker with real worker processes, a real broker and a real object store; only the engine is scripted."""
 
 import asyncio
-import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,8 +11,7 @@ from pathlib import Path
 
 import pytest
 from nats.js import JetStreamContext
-from opentelemetry.sdk.trace import TracerProvider
-from prometheus_client import CollectorRegistry
+from nats.js.kv import KeyValue
 
 from k1_analysis.handlers import intake_handlers
 from k1_analysis.jobs import queue, worker
@@ -42,10 +40,11 @@ from k1_contracts.messages.analysis import (
     JobProgress,
     ListWorkers,
     RequestAnalysis,
+    WorkerList,
 )
 from k1_contracts.tracks import AudioRef
-from k1_platform.nats import publisher
-from k1_platform.nats.client import Bus, connect, make_broker
+from k1_platform.nats import publisher as platform_publisher
+from k1_platform.nats.client import Bus
 from k1_platform.nats.consumers import consume_table
 from k1_platform.nats.dead_letters.queue import list_dead_letters
 from k1_platform.nats.provision import consumer_config
@@ -53,11 +52,10 @@ from k1_platform.nats.publisher import publish
 from k1_platform.processes import worker_process
 from k1_platform.processes.worker_pool import WorkerPool
 from k1_platform.processes.worker_process import WorkerLimits
-from k1_platform.settings import NatsSettings
 from k1_platform.storage.objects import ObjectStore
-
-sys.path.insert(0, str(Path(__file__).parent))
-from scripted_tasks import run_scripted_task
+from services.analysis.tests.jobs.scripted_tasks import run_scripted_task
+from tests.support.bus import connected_bus
+from tests.support.waiting import PATIENCE_S, eventually
 
 ENDS = {
     ANALYSIS_COMPLETED.subject: AnalysisCompleted,
@@ -65,8 +63,6 @@ ENDS = {
     ANALYSIS_CANCELLED.subject: AnalysisCancelled,
 }
 End = AnalysisCompleted | AnalysisFailed | AnalysisCancelled
-PATIENCE_S = 120.0
-"""For what takes a moment, however busy the machine."""
 NEVER_S = 600.0
 """A time limit that no test reaches, not even where the machine stands still for a while."""
 
@@ -106,37 +102,31 @@ class WorkerHarness:
 
     async def end_of(self, job: AnalysisJob) -> End:
         """Wait for the end of the job, and return its event."""
-        await until(lambda: any(end.job_id == job.job_id for end in self.ends))
-        return next(end for end in self.ends if end.job_id == job.job_id)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not condition():
-            await asyncio.sleep(0.01)
+        return await eventually(
+            lambda: next((end for end in self.ends if end.job_id == job.job_id), None),
+            f"the end of the job {job.job_id}",
+            interval_s=0.01,
+        )
 
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the worker wait for a slow broker on a busy machine, instead of returning the job."""
     monkeypatch.setattr(queue, "_REQUEST_TIMEOUT_S", PATIENCE_S)
-    monkeypatch.setattr(publisher, "PUBLISH_TIMEOUT_S", PATIENCE_S)
+    monkeypatch.setattr(platform_publisher, "PUBLISH_TIMEOUT_S", PATIENCE_S)
 
 
 @pytest.fixture
 async def bus(provisioned: object, patient: None) -> AsyncIterator[Bus]:
     """Empty streams, in which messages are redelivered only after a nak, and never after a time limit."""
-    connecting = make_broker(
-        NatsSettings(), service="analysis", registry=CollectorRegistry(), tracer_provider=TracerProvider()
-    )
-    connected = await connect(connecting)
-    bus = replace(connected, jetstream=connected.client.jetstream(timeout=PATIENCE_S))
-    for stream in (streams.EVENTS, streams.ANALYSIS_WORK, streams.DEAD_LETTERS, f"KV_{streams.WORKERS.name}"):
-        await bus.jetstream.purge_stream(stream)
-    await set_ack_wait(bus, NEVER_S)
-    yield bus
-    await set_ack_wait(bus, None)
-    await connecting.stop()
+    purged = (streams.EVENTS, streams.ANALYSIS_WORK, streams.DEAD_LETTERS, f"KV_{streams.WORKERS.name}")
+    async with connected_bus(service="analysis") as connected:
+        bus = replace(connected, jetstream=connected.client.jetstream(timeout=PATIENCE_S))
+        for stream in purged:
+            await bus.jetstream.purge_stream(stream)
+        await set_ack_wait(bus, NEVER_S)
+        yield bus
+        await set_ack_wait(bus, None)
 
 
 async def set_ack_wait(bus: Bus, seconds: float | None) -> None:
@@ -207,13 +197,16 @@ async def test_a_job_ends_completed_with_its_artefacts_in_the_store(
     assert sha256(stored).hexdigest() == end.artefacts[0].sha256
     assert end.warnings[0].code == "w"
     assert [event.job_id for event in harness.started] == [job.job_id]
-    await until(lambda: {"fetch", "beats", "graph", "store"} <= {progress.stage for progress in received})
+    await eventually(
+        lambda: {"fetch", "beats", "graph", "store"} <= {progress.stage for progress in received},
+        "the progress of every stage",
+    )
     bucket = await harness.bus.jetstream.key_value(streams.JOB_PROGRESS.name)
     kept = await bucket.watch(job.job_id)
-    async with asyncio.timeout(PATIENCE_S):
-        while (entry := await kept.updates(PATIENCE_S)) is None:  # so far none
-            pass
+    entry = await eventually(lambda: kept.updates(PATIENCE_S), "an entry of the bucket")
     await kept.stop()
+    assert isinstance(entry, KeyValue.Entry)
+    assert entry.value
     assert JobProgress.model_validate_json(entry.value).job_id == job.job_id
 
 
@@ -330,13 +323,16 @@ async def test_a_worker_takes_only_what_it_can_run(harness: WorkerHarness, uniqu
     for n in range(3):
         await enqueue(harness.bus.jetstream, await harness.job(f"hang {n} {unique}"))
     async with working(harness, slots=2) as running:
-        await until(lambda: all(slot.job_id for slot in running.slots))
+        await eventually(lambda: all(slot.job_id for slot in running.slots), "both slots are busy")
         assert await harness.queue.depth() == 1
         registry = WorkerRegistry(harness.bus.jetstream, harness.queue, running, "pod-1")
         registering = asyncio.create_task(registry.keep_registered())
-        async with asyncio.timeout(PATIENCE_S):
-            while (listed := await registry.list_workers(ListWorkers())).total != 2:
-                await asyncio.sleep(0.02)
+
+        async def list_both() -> WorkerList | None:
+            listed = await registry.list_workers(ListWorkers())
+            return listed if listed.total == 2 else None
+
+        listed = await eventually(list_both, "both slots are listed")
         registering.cancel()
         await asyncio.gather(registering, return_exceptions=True)
     assert (listed.active, listed.total, listed.queue_depth) == (2, 2, 1)
@@ -358,7 +354,9 @@ async def test_a_running_job_is_cancelled_at_once(
     job, following = await harness.job(f"hang {unique}"), await harness.job(f"fine {unique}")
     await enqueue(harness.bus.jetstream, job)
     async with working(harness) as running:
-        await until(lambda: running.slots[0].job_id == job.job_id and bool(harness.started))
+        await eventually(
+            lambda: running.slots[0].job_id == job.job_id and bool(harness.started), "the job runs"
+        )
         await _cancel(harness, job)
         assert isinstance(await harness.end_of(job), AnalysisCancelled)
         await enqueue(harness.bus.jetstream, following)
@@ -379,7 +377,9 @@ async def test_a_job_of_a_stopped_worker_runs_elsewhere_at_once(harness: WorkerH
     job = await harness.job(f"hang {unique}")
     await enqueue(harness.bus.jetstream, job)
     async with working(harness) as running:
-        await until(lambda: running.slots[0].job_id == job.job_id and bool(harness.started))
+        await eventually(
+            lambda: running.slots[0].job_id == job.job_id and bool(harness.started), "the job runs"
+        )
     assert not harness.ends
     await harness.objects.put_bytes(job.audio.key, b"fine", "audio/mpeg")
     async with working(harness):
@@ -423,9 +423,12 @@ async def test_uploads_and_requests_become_waiting_jobs_once(
     await harness.bus.broker.start()
     for key in ("a", "b"):
         await publish(harness.bus.broker, ANALYSIS_REQUESTED, request, source="catalogue", key=key)
-    async with asyncio.timeout(PATIENCE_S):
-        while await _unsettled(jetstream, ANALYSIS_INTAKE):
-            await asyncio.sleep(0.01)
+
+    async def is_settled() -> bool:
+        return await _unsettled(jetstream, ANALYSIS_INTAKE) == 0
+
+    await eventually(is_settled, "both events are acknowledged")
     assert await harness.queue.depth() == 1
     waiting = await jetstream.get_last_msg(streams.ANALYSIS_WORK, ANALYSIS_QUEUED.subject_for(9))
+    assert waiting.data
     assert AnalysisJob.model_validate_json(waiting.data).job_id == request.job_id

@@ -21,10 +21,10 @@ from k1_platform.auth.signing import KeyRing, add_key, ensure_key, load_keys
 from k1_platform.nats.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from k1_platform.storage.objects import ObjectStore
-from services.catalogue.tests.conftest import PATIENCE_S
 from services.catalogue.tests.graph_samples import GRAPH, InProcessWorker, edited_graph
 from services.catalogue.tests.job_tables import insert_reanalysis, read_status
 from services.catalogue.tests.song_samples import Song, analyse, genesis, message, upload
+from tests.support.waiting import PATIENCE_S
 
 RUN = {"graph.executor.scale.json", "visual.report.json", "preview.png", "preview.bin", "bundle.k1b"}
 

@@ -14,8 +14,8 @@ from k1_contracts.ids import new_id
 from k1_contracts.messages.tracks import GetGenesis, GetTrack, GetVersion
 from k1_platform.nats.rpc import QueryError
 from k1_platform.storage.objects import ObjectStore
-from services.catalogue.tests.conftest import PATIENCE_S
 from services.catalogue.tests.song_samples import Song, genesis, message, upload
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.fixture
