@@ -14,9 +14,10 @@ from av.stream import Disposition
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from k1_audio.containers import flac
 from k1_audio.containers.mpeg_frames import header_at
 from k1_audio.containers.ogg import links
-from k1_audio.kinds import find_kind
+from k1_audio.kinds import find_flac, find_kind
 from k1_audio.reader import AudioReader, ReadError
 from k1_audio.survey import survey_data
 from libs.audio.tests import files
@@ -106,6 +107,81 @@ def test_a_link_that_cannot_be_read_is_counted(tmp_path: Path) -> None:
     found, reader = files.decoded(tmp_path / "chain.ogg", files.encoded("opus") + bytes(broken))
     assert len(found) == pytest.approx(len(files.clicks()), abs=200)
     assert reader.losses.parts == 1
+
+
+@pytest.mark.parametrize("magic", [b"OggS", b"OggS\0\2", b"OggSOggS"])
+def test_a_magic_before_a_chained_ogg_is_no_page(tmp_path: Path, magic: bytes) -> None:
+    """The links are the same, and all of them are read."""
+    whole = files.encoded("opus") + files.encoded("vorbis")
+    found, reader = files.decoded(tmp_path / "chain.ogg", magic + whole)
+    assert len(found) == pytest.approx(2 * len(files.clicks()), abs=200)
+    assert (len(reader.survey.parts), reader.losses.parts) == (2, 0)
+
+
+def test_a_damaged_page_header_hides_no_link() -> None:
+    """A wrong version in the first page of the file or of a later link changes no link."""
+    first, second = files.encoded("opus"), files.encoded("vorbis")
+    for start in (0, len(first)):
+        whole = bytearray(first + second)
+        whole[start + 4] = 0x82
+        assert links(bytes(whole)) == [(0, len(first)), (len(first), len(whole))]
+
+
+def _flac_head(streaminfo: bytes, *blocks: tuple[int, int]) -> bytes:
+    """The magic, STREAMINFO and blocks of (kind, length), the last of them marked as such."""
+    head = b"fLaC" + bytes([0 if blocks else 0x80, 0, 0, 34]) + streaminfo
+    for number, (kind, length) in enumerate(blocks, 1):
+        head += bytes([kind | 0x80 * (number == len(blocks))]) + length.to_bytes(3, "big") + bytes(length)
+    return head
+
+
+STREAMINFO = files.encoded("flac")[8:42]
+FRAME = b"\xff\xf8"
+
+
+def _with(first: int, content: bytes) -> bytes:
+    return STREAMINFO[:first] + content + STREAMINFO[first + len(content) :]
+
+
+@pytest.mark.parametrize(
+    ("content", "is_start"),
+    [
+        pytest.param(files.encoded("flac"), True, id="of an encoder"),
+        pytest.param(_flac_head(STREAMINFO) + FRAME, True, id="no other block"),
+        pytest.param(_flac_head(STREAMINFO, (4, 40), (6, 300), (1, 0)) + FRAME, True, id="blocks"),
+        pytest.param(_flac_head(STREAMINFO, (4, 40)) + b"\xff\xfb", False, id="no frame"),
+        pytest.param(_flac_head(STREAMINFO, (127, 40)) + FRAME, False, id="a forbidden block"),
+        pytest.param(_flac_head(STREAMINFO, (0, 34)) + FRAME, False, id="a second STREAMINFO"),
+        pytest.param(b"fLaC\x04\0\0\x22" + STREAMINFO + FRAME, False, id="another block first"),
+        pytest.param(b"fLaC\0\0\0\x21" + STREAMINFO + FRAME, False, id="a wrong length"),
+        pytest.param(_flac_head(_with(0, b"\0\x0f")) + FRAME, False, id="too small blocks"),
+        pytest.param(_flac_head(_with(0, b"\xff\xff")) + FRAME, False, id="smallest above largest"),
+        pytest.param(_flac_head(_with(10, b"\0\0\x0f")) + FRAME, False, id="no rate"),
+        pytest.param(_flac_head(_with(12, b"\x42\x0f")) + FRAME, False, id="one bit"),
+        pytest.param(_flac_head(_with(4, b"\0\0\2\0\0\1")) + FRAME, False, id="smallest frame above largest"),
+    ],
+)
+def test_a_flac_stream_begins_where_its_blocks_lead_to_a_frame(content: bytes, is_start: bool) -> None:
+    """Its magic alone is not enough, and the search goes on behind a false one."""
+    assert flac.is_stream(content, 0) == is_start
+    music = files.encoded("flac")
+    assert find_flac(b"\r\n" + content + music) == (2 if is_start else 2 + len(content))
+
+
+def test_the_first_bytes_of_a_flac_stream_are_enough() -> None:
+    """A long picture may reach beyond the bytes that are there."""
+    content = b"\r\n" + _flac_head(STREAMINFO, (4, 40), (6, 300_000)) + FRAME
+    assert find_flac(content[:1000]) == 2
+    assert find_kind(content[:1000]) == "flac"
+
+
+@pytest.mark.parametrize("before", [b"", b"\r\n", files.id3(300)])
+def test_a_flac_file_with_a_damaged_streaminfo_stays_one(before: bytes) -> None:
+    """Nothing else is found, so its magic decides, and libav is given all of the stream."""
+    content = bytearray(files.encoded("flac"))
+    content[8:12] = bytes(4)
+    found = survey_data(before + bytes(content))
+    assert (found.kind, found.parts[0].first) == ("flac", len(before))
 
 
 @pytest.mark.parametrize(("container", "valid"), [(32, 24), (32, 20), (24, 20), (16, 12), (32, 32)])

@@ -17,6 +17,8 @@ LOCAL_BEATS = 8
 """Number of intervals over which the local tempo is taken."""
 STEADY = 0.01
 """The local tempi of a steady stretch differ by less than this share. Those of people who play differ by more."""
+UNCHANGED = 0.0025
+"""Medians of the local tempo that differ by less than this share are one tempo."""
 SHORTEST_S = 15.0
 """The shortest steady stretch that counts."""
 OTHER_TEMPO = 0.015
@@ -67,13 +69,15 @@ def steady_stretches(beats: Seconds) -> list[SteadyStretch]:
     steady = first = 0
     while first < len(periods):
         past = _end_of_run(periods, first)
-        seconds = float(beats[past + LOCAL_BEATS - 1] - beats[first])
-        if seconds < SHORTEST_S:
+        if _seconds(beats, first, past) < SHORTEST_S:
             first += 1
             continue
+        past = _end_of_stretch(periods, first, past)
         # The outer windows reach into the neighbours' tempo.
         inner = beats[first + LOCAL_BEATS // 2 : past + LOCAL_BEATS // 2]
-        stretches.append(SteadyStretch(60 * (len(inner) - 1) / float(inner[-1] - inner[0]), seconds))
+        stretches.append(
+            SteadyStretch(60 * (len(inner) - 1) / float(inner[-1] - inner[0]), _seconds(beats, first, past))
+        )
         steady, first = steady + past - first, past
     changes = [abs(after.bpm / before.bpm - 1) for before, after in pairwise(stretches)]
     several = bool(changes) and min(changes) >= OTHER_TEMPO and steady >= MIN_SHARE * len(periods)
@@ -96,6 +100,25 @@ def main_tempo(stretches: list[SteadyStretch]) -> float | None:
         for bpm in distinct_tempi(stretches)
     }
     return max(lasting, key=lasting.__getitem__, default=None)
+
+
+def _seconds(beats: Seconds, first: int, past: int) -> float:
+    """Return the length of the beats that the periods from `first` to before `past` cover."""
+    return float(beats[past + LOCAL_BEATS - 1] - beats[first])
+
+
+def _end_of_stretch(periods: Seconds, first: int, past: int) -> int:
+    """Return one past the last period of the steady stretch whose run of similar periods ends at `past`.
+
+    The first periods may reach into the tempo before, almost STEADY away from the stretch's own. Then an inexact beat
+    ends the run in the middle of the stretch, and the next periods have its median. The stretch goes on from there,
+    while they stay around that median. After a change of the tempo, sudden or gradual, their median is another.
+    """
+    median, following = np.median(periods[first:past]), periods[past:]
+    if not len(following) or abs(np.median(following[:LOCAL_BEATS]) / median - 1) >= UNCHANGED:
+        return past
+    changed = np.abs(following / median - 1) >= STEADY / 2
+    return past + (int(changed.argmax()) if changed.any() else len(changed))
 
 
 def _end_of_run(periods: Seconds, first: int) -> int:
