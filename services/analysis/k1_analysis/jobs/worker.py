@@ -27,7 +27,7 @@ from k1_contracts.messages.analysis import AnalysisCancelled, AnalysisCompleted,
 from k1_platform.errors import TransientError
 from k1_platform.nats.client import Bus, make_event, publish_event
 from k1_platform.nats.dead_letters.message import Failure, publish_dead_letter
-from k1_platform.nats.dead_letters.middleware import pause_before_retry
+from k1_platform.nats.dead_letters.middleware import REDELIVERY_BACKOFF
 from k1_platform.processes.tasks import cancel_tasks
 
 _HEARTBEAT_S: Final = 3.0
@@ -107,7 +107,9 @@ class Worker:
                 # Not acknowledged: the job is redelivered, here or elsewhere, and reuses the artefacts that are stored.
                 _log.warning("job returned to the queue", extra={"reason": repr(error)})
                 with suppress(NatsError):
-                    await message.nak(delay=pause_before_retry(message.metadata.num_delivered, self._rng))
+                    await message.nak(
+                        delay=REDELIVERY_BACKOFF.pause_s(message.metadata.num_delivered, self._rng)
+                    )
             finally:
                 slot.job_id, slot.since = None, datetime.now(UTC)
 
@@ -184,7 +186,7 @@ class Worker:
                 _log.warning(
                     "dependency failed; trying again", extra={"job_id": job.job_id, "reason": str(error)}
                 )
-                await asyncio.sleep(pause_before_retry(attempt, self._rng))
+                await asyncio.sleep(REDELIVERY_BACKOFF.pause_s(attempt, self._rng))
 
     @asynccontextmanager
     async def _heartbeats(self, message: Msg, job: AnalysisJob) -> AsyncGenerator[None]:
