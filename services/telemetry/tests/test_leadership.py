@@ -23,6 +23,7 @@ from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts import streams, subjects
 from k1_contracts.messages.telemetry import DeviceOffline
 from k1_platform.nats.connection import connect_options
+from k1_platform.nats.jetstream_api import key_subject
 from k1_platform.nats.provision import provision_bus
 from k1_telemetry.leader_election import LEADER_KEY
 from k1_telemetry.leader_lease import TTL_S
@@ -97,7 +98,7 @@ async def lease_changes(client: Client) -> list[LeaseChange]:
         released = (message.headers or {}).get(KV_OP) == KV_DEL
         changes.append(LeaseChange(time.monotonic(), None if released else message.data.decode()))
 
-    await client.subscribe(f"$KV.{streams.LEADERS.name}.{LEADER_KEY}", cb=record)
+    await client.subscribe(key_subject(streams.LEADERS.name, LEADER_KEY), cb=record)
     await client.flush()
     return changes
 

@@ -21,6 +21,7 @@ from typing_extensions import override
 from k1_contracts.durables import DURABLES
 from k1_platform.errors import PermanentError, TransientError
 from k1_platform.nats.dead_letters.message import Failure, publish_dead_letter
+from k1_platform.nats.jetstream_api import is_delivery
 from k1_platform.processes.backoff import BackoffSchedule
 
 UNEXPECTED_ATTEMPTS: Final = 5
@@ -115,4 +116,4 @@ class _MessageMiddleware(BaseMiddleware[Any, Any]):
 
 
 def _from_stream(message: Any) -> bool:
-    return isinstance(message, Msg) and (message.reply or "").startswith("$JS.ACK.")
+    return isinstance(message, Msg) and is_delivery(message)
