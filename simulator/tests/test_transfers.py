@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k1_contracts.messages.device_link import Stage
+from k1_platform.processes.backoff import BackoffSchedule
 from k1_simulator.faults.models import FaultPlan, Slow
 from k1_simulator.transfers.download import Download, InterruptedDownloadError, SourceUnavailableError
 from k1_simulator.verification import StageError
@@ -209,7 +210,12 @@ def test_whatever_the_source_does_the_file_is_a_prefix_of_the_bundle(
 
     fields: dict[str, Any] = stage_fields(1, "http://x") | {"size": size, "chunk_size": chunk}
     transfer = Download(
-        Stage(command_id="s", **fields), file, tap, progressed, random.Random(1), first_pause_s=0
+        Stage(command_id="s", **fields),
+        file,
+        tap,
+        progressed,
+        random.Random(1),
+        backoff=BackoffSchedule(first_s=0),
     )
     try:
         asyncio.run(transfer.run([("first", way), ("second", way)]))

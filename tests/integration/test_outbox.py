@@ -14,6 +14,7 @@ from k1_contracts.messages.analysis import AnalysisCancelled
 from k1_contracts.streams import EVENTS
 from k1_platform.nats.publisher import make_message
 from k1_platform.postgres.inbox import mark_handled
+from k1_platform.postgres.message_tables import message_table_statements
 from k1_platform.postgres.outbox import OutboxRelay, enqueue
 from k1_platform.postgres.pool import Pool, open_pool
 from k1_platform.settings import PostgresSettings
@@ -32,14 +33,8 @@ async def pool(provisioned: object) -> AsyncIterator[Pool]:
 async def schema(pool: Pool, unique: str) -> AsyncIterator[str]:
     """Create a schema with an outbox and an inbox; return its name."""
     name = f"t{unique}"
-    await pool.execute(
-        f"""CREATE SCHEMA {name};
-        CREATE TABLE {name}.outbox (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, stream text NOT NULL,
-            subject text NOT NULL, headers jsonb NOT NULL, body bytea NOT NULL,
-            created_at timestamptz NOT NULL DEFAULT now());
-        CREATE TABLE {name}.inbox (consumer text, event_id text,
-            handled_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (consumer, event_id));"""
-    )
+    for statement in (f"CREATE SCHEMA {name}", *message_table_statements(name)):
+        await pool.execute(statement)
     yield name
     await pool.execute(f"DROP SCHEMA {name} CASCADE")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 from k1_cli.output.hints import k1_command
 from k1_cli.stack.embedded.disk import DiskMonitor
@@ -29,13 +30,13 @@ from k1_cli.stack.services import (
 from k1_cli.stack.simulated_devices import SimulatedDevices
 from k1_cli.stack.zygote import Zygote
 from k1_platform.auth.secret_files import write_atomically
+from k1_platform.processes.backoff import BackoffSchedule
 
 _SERVICE_PATIENCE = 60.0
 _READY_PAUSE = 0.05
 _WATCH_PAUSE = 0.25
-_FIRST_DELAY = 0.5
-_MAX_DELAY = 30.0
 _STABLE_SECONDS = 60.0
+RESTART_BACKOFF: Final = BackoffSchedule(first_s=0.5, max_s=30.0)
 
 Printer = Callable[[str], None]
 """Prints a line for the person at the terminal."""
@@ -46,17 +47,18 @@ SupervisedProcess = Server | Service | SimulatedDevices
 class Backoff:
     """Plans the restarts of one process: after 0.5 s at first, then with twice the delay each time."""
 
-    delay: float = _FIRST_DELAY
+    failures: int = 0
     next_start: float | None = None
     last_start: float = field(default_factory=time.monotonic)
 
     def plan_restart(self, now: float) -> float:
         """Plan the next start and return the seconds until then."""
         if now - self.last_start > _STABLE_SECONDS:
-            self.delay = _FIRST_DELAY
-        self.next_start = now + self.delay
-        planned, self.delay = self.delay, min(self.delay * 2, _MAX_DELAY)
-        return planned
+            self.failures = 0
+        self.failures += 1
+        delay = RESTART_BACKOFF.pause_s(self.failures)
+        self.next_start = now + delay
+        return delay
 
     def record_start(self, now: float) -> None:
         """Record that the planned start has happened."""

@@ -55,7 +55,7 @@ def consume_events(bus: Bus, requests: DeploymentRequests, signals: SignalIntake
 async def subscribe_devices(link: DeviceLink, presence: PresenceWatcher, chunks: ChunkRequests) -> None:
     """Subscribe to messages of devices that no stream stores."""
     await link.start()  # DEVICE_REPLY.pattern, `device.*.reply`, and the inbox of the commands
-    await presence.start()  # the bucket of streams.PRESENCE, `$KV.<bucket>.*`
+    await presence.start()  # every key of the bucket streams.PRESENCE
     await chunks.start()  # DEVICE_FETCH.pattern, `device.*.fetch`
 
 

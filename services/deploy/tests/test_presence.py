@@ -11,7 +11,6 @@ from nats.js.kv import KeyValue
 
 from k1_contracts import streams
 from k1_contracts.messages.telemetry import DeviceAlarm, Presence
-from k1_deploy.devices import presence_cache
 from k1_deploy.devices.presence_cache import PresenceCache, PresenceWatcher
 from tests.support.waiting import eventually
 
@@ -72,7 +71,6 @@ async def bucket(
     """A separate empty bucket, whose entries do not expire while a test is delayed."""
     name = f"PRESENCE_{unique}"
     monkeypatch.setattr(streams, "PRESENCE", replace(streams.PRESENCE, name=name, ttl=timedelta(days=1)))
-    monkeypatch.setattr(presence_cache, "_PREFIX", f"$KV.{name}.")
     yield await jetstream.create_key_value(bucket=name)
     await jetstream.delete_key_value(name)
 

@@ -15,6 +15,7 @@ from nats.aio.client import Client
 from nats.errors import TimeoutError as NatsTimeoutError
 
 from k1_contracts.durables import Durable
+from k1_platform.nats.jetstream_api import request_consumer_info
 
 _SAMPLE_COUNT: Final = 8
 _TIMEOUT_S: Final = 2.0
@@ -25,8 +26,7 @@ class BrokerClock:
 
     def __init__(self, client: Client, durable: Durable) -> None:
         """Create a clock that reads the broker's time from the state of `durable`."""
-        self._client = client
-        self._subject = f"$JS.API.CONSUMER.INFO.{durable.stream}.{durable.name}"
+        self._client, self._durable = client, durable
         self._samples: deque[tuple[float, datetime]] = deque(maxlen=_SAMPLE_COUNT)
 
     async def measure(self) -> None:
@@ -37,11 +37,13 @@ class BrokerClock:
             KeyError: the durable does not exist.
         """
         sent = time.monotonic()
-        response = await self._client.request(self._subject, b"", timeout=_TIMEOUT_S)
+        info = await request_consumer_info(
+            self._client, self._durable.stream, self._durable.name, timeout_s=_TIMEOUT_S
+        )
         received = time.monotonic()
         if received - sent > _TIMEOUT_S:  # this process may have been paused in between
             raise NatsTimeoutError
-        broker_time = datetime.fromisoformat(json.loads(response.data)["ts"])
+        broker_time = datetime.fromisoformat(json.loads(info)["ts"])
         midpoint = (sent + received) / 2
         self._samples.append((received - sent, broker_time.astimezone(UTC) - timedelta(seconds=midpoint)))
 

@@ -9,6 +9,7 @@ from nats.js.kv import KeyValue
 from k1_contracts import streams
 from k1_contracts.messages.telemetry import Presence
 from k1_platform.nats.client import Bus
+from k1_platform.nats.jetstream_api import key_subject
 
 _READ_TIMEOUT_S: Final = 0.5
 _READ_ATTEMPTS: Final = 2
@@ -17,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 def presence_subject(device_id: str) -> str:
     """Return the subject to which a device's entry is written."""
-    return f"$KV.{streams.PRESENCE.name}.{device_id}"
+    return key_subject(streams.PRESENCE.name, device_id)
 
 
 async def read_presence(bus: Bus) -> list[Presence]:

@@ -4,6 +4,7 @@ Events are retried until the stream has stored them. Presence is written again a
 """
 
 import asyncio
+import itertools
 import logging
 import random
 import time
@@ -27,6 +28,7 @@ from k1_contracts.messages.telemetry import (
 from k1_platform.errors import TransientError
 from k1_platform.nats.client import Bus
 from k1_platform.nats.publisher import publish
+from k1_platform.processes.backoff import BackoffSchedule
 from k1_telemetry.fleet.effects import Effects, FleetEvent
 from k1_telemetry.fleet.fleet import Fleet
 from k1_telemetry.leader_lease import LeaderLease
@@ -37,7 +39,8 @@ from k1_telemetry.throttle import Throttle
 SOURCE: Final = "telemetry"
 PRESENCE_REFRESH_S: Final = 1.5
 """Presence entries live for six seconds, so a standby that takes over within four finds every device online."""
-_MAX_RETRY_DELAY_S: Final = 2.0
+PUBLISH_BACKOFF: Final = BackoffSchedule(first_s=0.1, max_s=2.0, jitter=(0.7, 1.3))
+"""The pauses after the stream did not confirm an event."""
 _MAX_CONCURRENT_DEVICES: Final = 256
 _log = logging.getLogger(__name__)
 
@@ -139,15 +142,13 @@ class EventPublisher:
     async def _publish_event(self, change: FleetEvent) -> None:
         event = _publication(change)
         subject = event.message.subject
-        delay_s = 0.1
-        while True:
+        for failures in itertools.count(1):
             self._lease.require()
             try:
                 await publish(self._bus.broker, event.message, event.body, source=SOURCE)
             except TransientError as error:
                 _log.warning("event not stored yet", extra={"subject": subject, "reason": str(error)})
-                await asyncio.sleep(delay_s * self._rng.uniform(0.7, 1.3))
-                delay_s = min(delay_s * 2, _MAX_RETRY_DELAY_S)
+                await asyncio.sleep(PUBLISH_BACKOFF.pause_s(failures, self._rng))
             else:
                 self._metrics.events.labels(subject).inc()
                 return

@@ -26,6 +26,7 @@ from k1_contracts.messages.telemetry import (
     DEVICE_READINGS,
     DeviceOffline,
 )
+from k1_platform.nats.jetstream_api import key_subject
 from k1_telemetry.leader_election import LEADER_KEY
 from k1_telemetry.leader_lease import TTL_S
 from services.telemetry.tests.conftest import FakeDevice, MessageRecorder
@@ -99,7 +100,7 @@ async def lease_changes(client: Client) -> list[LeaseChange]:
         released = (message.headers or {}).get(KV_OP) == KV_DEL
         changes.append(LeaseChange(time.monotonic(), None if released else message.data.decode()))
 
-    await client.subscribe(f"$KV.{streams.LEADERS.name}.{LEADER_KEY}", cb=record)
+    await client.subscribe(key_subject(streams.LEADERS.name, LEADER_KEY), cb=record)
     await client.flush()
     return changes
 

@@ -11,11 +11,14 @@ import aiohttp
 from pydantic import ValidationError
 
 from k1_contracts.messages.device_link import ChunkHeader, FetchChunk, Stage
+from k1_platform.processes.backoff import BackoffSchedule
 from k1_simulator.links.link import LinkError
 from k1_simulator.verification import StageError
 
 MAX_FAILURES: Final = 4
 """A source is given up after this many failures in a row without a byte."""
+FETCH_BACKOFF: Final = BackoffSchedule(first_s=0.1, jitter=(1.0, 2.0))
+"""The pauses after failures in a row."""
 _HTTP_TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=3)
 _OK, _PARTIAL_CONTENT = 200, 206
 PERMANENT_STATUSES: Final = frozenset({400, 401, 403, 404, 405, 410, 501})
@@ -50,8 +53,7 @@ class Download:
     byte_filter: ByteFilter
     progressed: Callable[[int], Awaitable[None]]
     rng: random.Random
-    first_pause_s: float = 0.1
-    """The pause after the first failure in a row; it doubles with each further one."""
+    backoff: BackoffSchedule = FETCH_BACKOFF
 
     async def run(self, sources: list[tuple[str, ByteSource]]) -> None:
         """Append to the file until it is complete, using each source until it is given up.
@@ -79,7 +81,7 @@ class Download:
                     raise SourceUnavailableError(
                         f"{error} ({MAX_FAILURES} times at byte {offset})"
                     ) from error
-                await asyncio.sleep(self.first_pause_s * 2 ** (failures - 1) * self.rng.uniform(1, 2))
+                await asyncio.sleep(self.backoff.pause_s(failures, self.rng))
             else:
                 await self.progressed(offset)
 

@@ -5,7 +5,6 @@ or its time is over. This module keeps one request open at the broker and return
 """
 
 import asyncio
-import json
 import time
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,6 +15,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from k1_platform.errors import TransientError
+from k1_platform.nats.jetstream_api import request_messages
 from k1_platform.processes.tasks import is_set_within
 
 _EXPIRY_TOLERANCE_S: Final = 1.0
@@ -47,8 +47,7 @@ class PullConsumer:
     ) -> None:
         """`open_s`: how long a request waits at the broker for messages before it ends."""
         self._client = client
-        self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
-        self._body = json.dumps({"batch": batch, "expires": int(open_s * 1e9)}).encode()
+        self._stream, self._consumer = stream, consumer
         self._batch, self._open_s = batch, open_s
         self._inbox = client.new_inbox()
         self._subscription: Subscription | None = None
@@ -96,7 +95,14 @@ class PullConsumer:
         self._request_number += 1
         self._outstanding = self._batch
         self._sent_s = time.monotonic()
-        await self._client.publish(self._subject, self._body, reply=f"{self._inbox}.{self._request_number}")
+        await request_messages(
+            self._client,
+            self._stream,
+            self._consumer,
+            batch=self._batch,
+            expires_s=self._open_s,
+            reply=f"{self._inbox}.{self._request_number}",
+        )
 
     async def _wait(self) -> None:
         timeout_s = self._sent_s + self._open_s + _EXPIRY_TOLERANCE_S - time.monotonic()

@@ -1,13 +1,17 @@
 """A pool of long-lived worker processes."""
 
 import asyncio
+import itertools
 import logging
 import multiprocessing
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
+from k1_platform.processes.backoff import BackoffSchedule
 from k1_platform.processes.worker_process import Work, WorkerFailedError, WorkerLimits, WorkerProcess
 
+START_BACKOFF: Final = BackoffSchedule(first_s=0.5, max_s=30.0)
+"""The pauses after a worker process did not start."""
 _log = logging.getLogger(__name__)
 
 
@@ -92,8 +96,7 @@ class WorkerPool:
         task.add_done_callback(self._starting.discard)
 
     async def _start_one(self) -> None:
-        pause = 0.5
-        while True:
+        for failures in itertools.count(1):
             child = self._make()
             self._all.add(child)
             try:
@@ -101,8 +104,7 @@ class WorkerPool:
             except WorkerFailedError as error:
                 self._all.discard(child)
                 _log.error("a child did not start", extra={"reason": str(error)})
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 30.0)
+                await asyncio.sleep(START_BACKOFF.pause_s(failures))
             else:
                 self._idle.put_nowait(child)
                 return

@@ -9,7 +9,6 @@ import contextlib
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Final
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -18,8 +17,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from k1_contracts import streams
-
-_PREFIX: Final = f"$KV.{streams.JOB_CANCELS.name}."
+from k1_platform.nats.jetstream_api import ANY_KEY, key_of, key_subject
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,9 @@ class Cancellations:
     @asynccontextmanager
     async def subscribed(self) -> AsyncGenerator[None]:
         """Receive cancellations while this context lasts."""
-        subscription = await self.client.subscribe(f"{_PREFIX}*", cb=self._on_cancelled)
+        subscription = await self.client.subscribe(
+            key_subject(streams.JOB_CANCELS.name, ANY_KEY), cb=self._on_cancelled
+        )
         try:
             yield
         finally:
@@ -43,7 +43,7 @@ class Cancellations:
                 await subscription.unsubscribe()
 
     async def _on_cancelled(self, message: Msg) -> None:
-        stop = self._stop_by_job.get(message.subject.removeprefix(_PREFIX))
+        stop = self._stop_by_job.get(key_of(streams.JOB_CANCELS.name, message.subject))
         if stop:
             stop()
 

@@ -5,7 +5,6 @@ one request without waiting to each lane in turn. Between two rounds it sleeps u
 """
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,11 +19,11 @@ from opentelemetry import propagate
 from k1_contracts import streams
 from k1_contracts.durables import ANALYSIS_LANES, Durable
 from k1_contracts.messages.analysis import ANALYSIS_QUEUED, AnalysisJob
+from k1_platform.nats.jetstream_api import take_message
 from k1_platform.processes.tasks import is_set_within
 
 _POLL_INTERVAL_S: Final = 1.0
 """Redelivered and redriven jobs are not announced, so the lanes are polled too."""
-_REQUEST: Final = json.dumps({"batch": 1, "no_wait": True}).encode()
 _REQUEST_TIMEOUT_S: Final = 2.0
 
 
@@ -62,16 +61,11 @@ class JobQueue:
                 await is_set_within(self._announced, _POLL_INTERVAL_S)
 
     async def _next_of(self, lane: Durable) -> Msg | None:
-        subject = f"$JS.API.CONSUMER.MSG.NEXT.{lane.stream}.{lane.name}"
         try:
-            # A stream delivers under the message's own subject, which only an inbox of its own receives.
-            message = await self.client.request(subject, _REQUEST, timeout=_REQUEST_TIMEOUT_S, old_style=True)
+            return await take_message(self.client, lane.stream, lane.name, timeout_s=_REQUEST_TIMEOUT_S)
         except (NatsError, TimeoutError, OSError):
             # The broker is away. The pause after this round is the pause before the next try.
             return None
-        # An empty lane replies with a status instead of a message.
-        is_job = (message.reply or "").startswith("$JS.ACK.")
-        return message if is_job else None
 
     async def depth(self) -> int:
         """Return the number of waiting jobs."""

@@ -35,7 +35,7 @@ from k1_contracts.messages.analysis import (
 from k1_platform.errors import TransientError
 from k1_platform.nats.client import Bus
 from k1_platform.nats.dead_letters.message import Failure, publish_dead_letter
-from k1_platform.nats.dead_letters.middleware import pause_before_retry
+from k1_platform.nats.dead_letters.middleware import REDELIVERY_BACKOFF
 from k1_platform.nats.publisher import publish
 from k1_platform.processes.tasks import cancel_tasks
 
@@ -111,7 +111,9 @@ class Worker:
                 # Not acknowledged: the job is redelivered, here or elsewhere, and reuses the artefacts that are stored.
                 _log.warning("job returned to the queue", extra={"reason": repr(error)})
                 with suppress(NatsError):
-                    await message.nak(delay=pause_before_retry(message.metadata.num_delivered, self._rng))
+                    await message.nak(
+                        delay=REDELIVERY_BACKOFF.pause_s(message.metadata.num_delivered, self._rng)
+                    )
             finally:
                 slot.job_id, slot.since = None, datetime.now(UTC)
 
@@ -188,7 +190,7 @@ class Worker:
                 _log.warning(
                     "dependency failed; trying again", extra={"job_id": job.job_id, "reason": str(error)}
                 )
-                await asyncio.sleep(pause_before_retry(attempt, self._rng))
+                await asyncio.sleep(REDELIVERY_BACKOFF.pause_s(attempt, self._rng))
 
     @asynccontextmanager
     async def _heartbeats(self, message: Msg, job: AnalysisJob) -> AsyncGenerator[None]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, cast
+from typing import cast
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -18,8 +18,8 @@ from pydantic import ValidationError
 
 from k1_contracts import streams
 from k1_contracts.messages.telemetry import DeviceAlarm, Presence
+from k1_platform.nats.jetstream_api import ANY_KEY, key_of, key_subject
 
-_PREFIX: Final = f"$KV.{streams.PRESENCE.name}."
 _log = logging.getLogger(__name__)
 
 
@@ -86,7 +86,7 @@ class PresenceWatcher:
         A plain subscription receives what is written to the bucket, and resumes after a lost connection; entries that
         were missed meanwhile are renewed within the time to live.
         """
-        await self.client.subscribe(f"{_PREFIX}*", cb=self._written)
+        await self.client.subscribe(key_subject(streams.PRESENCE.name, ANY_KEY), cb=self._written)
         bucket = await self.jetstream.key_value(streams.PRESENCE.name)
         watcher = await bucket.watchall()
         async for entry in watcher:
@@ -99,7 +99,7 @@ class PresenceWatcher:
         await watcher.stop()
 
     async def _written(self, message: Msg) -> None:
-        device_id = message.subject.removeprefix(_PREFIX)
+        device_id = key_of(streams.PRESENCE.name, message.subject)
         if message.data:
             self._put(device_id, message.data, 0.0)
         else:  # a marker: deleted, purged or expired

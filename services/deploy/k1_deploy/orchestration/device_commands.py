@@ -34,6 +34,7 @@ from k1_deploy.saga.reply_checks import (
     holds,
     running_sha256,
 )
+from k1_platform.processes.backoff import BackoffSchedule
 
 REPLY_TIMEOUT_S: Final = 2.5
 """For a command that a device carries out at once."""
@@ -48,8 +49,8 @@ MIN_BYTES_PER_S: Final = 20_000.0
 BeginRound = Callable[[int], Awaitable[str]]
 """Writes the intent of a round (from 0) and returns the id of its command."""
 Progress = Callable[[DeviceReply], None]
-_FIRST_BACKOFF_S: Final = 0.2
-_MAX_BACKOFF_S: Final = 3.0
+RETRY_BACKOFF: Final = BackoffSchedule(first_s=0.2, max_s=3.0, jitter=(0.5, 1.0))
+"""The jitter spreads the commands to many devices."""
 C = TypeVar("C", bound=DeviceCommand)
 
 
@@ -159,7 +160,7 @@ class DeviceCommands:
             round_ += 1
             if reply.code not in RETRYABLE_CODES or round_ == MAX_TRIES:
                 return reply
-            await asyncio.sleep(backoff_s(round_, self.rng))
+            await asyncio.sleep(RETRY_BACKOFF.pause_s(round_, self.rng))
 
     async def _send(self, device_id: str, verb: Verb, command: DeviceCommand, sender: Sender) -> DeviceReply:
         attempt = 0
@@ -170,7 +171,7 @@ class DeviceCommands:
                 attempt += 1
                 if attempt == MAX_TRIES:
                     raise
-            await asyncio.sleep(backoff_s(attempt, self.rng))
+            await asyncio.sleep(RETRY_BACKOFF.pause_s(attempt, self.rng))
 
     async def _stage_once(
         self, device_id: str, location: BundleLocation, command_id: str, sender: Sender, on_progress: Progress
@@ -193,12 +194,4 @@ class DeviceCommands:
                 now, attempt = time.monotonic(), attempt + 1
                 if now > deadline or now - last_reply_at > MAX_SILENCE_S:
                     raise
-            await asyncio.sleep(backoff_s(attempt, self.rng))
-
-
-def backoff_s(attempt: int, rng: Random) -> float:
-    """Return the seconds before try number `attempt` + 1 (from 1).
-
-    They double with each attempt, with jitter, so that many devices are not sent commands at the same time.
-    """
-    return min(_FIRST_BACKOFF_S * 2 ** (attempt - 1), _MAX_BACKOFF_S) * rng.uniform(0.5, 1.0)
+            await asyncio.sleep(RETRY_BACKOFF.pause_s(attempt, self.rng))

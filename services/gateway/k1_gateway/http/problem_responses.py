@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler
 from opentelemetry import trace
 
 from k1_gateway.errors import RETRYABLE_STATUSES, Problem, ProblemError
-from k1_platform.http.server import PROBLEM_CONTENT_TYPE
+from k1_platform.http.problems import PROBLEM_CONTENT_TYPE
 from k1_platform.nats.rpc import QueryError
 
 RETRY_AFTER_S: Final = 5

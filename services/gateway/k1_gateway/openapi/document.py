@@ -14,7 +14,7 @@ from k1_gateway.http.endpoint import BASE_PATH, Endpoint
 from k1_gateway.http.problem_texts import SHARED, SHARED_RESPONSES
 from k1_gateway.http.request_parsing import COMMA_LISTS, MAX_EVENT_ID, MAX_KEY_LENGTH
 from k1_gateway.openapi.schemas import body_name, fields_of, make_schemas, share_types
-from k1_platform.http.server import PROBLEM_CONTENT_TYPE
+from k1_platform.http.problems import PROBLEM_CONTENT_TYPE
 
 _PATH_FIELD: Final = re.compile(r"{(\w+)}")
 _EVENT_STREAM: Final = "text/event-stream"

@@ -14,6 +14,7 @@ from k1_contracts import streams
 from k1_contracts.base import Contract, UtcTime
 from k1_contracts.messages.tracks import TrackUploaded
 from k1_platform.errors import TransientError
+from k1_platform.nats.jetstream_api import purge_key
 
 _PENDING: Final = "pending."
 
@@ -107,9 +108,8 @@ class ClaimStore:
 
     async def remove_pending(self, track_id: str) -> None:
         """Remove the entry of a pending object, without a delete marker: every upload would leave one."""
-        subject = f"$KV.{streams.UPLOADS.name}.{_PENDING}{track_id}"
         with _transient_when_unreachable():
-            await self.jetstream.purge_stream(f"KV_{streams.UPLOADS.name}", subject=subject)
+            await purge_key(self.jetstream, streams.UPLOADS.name, _PENDING + track_id)
 
     async def list_pending(self) -> list[tuple[str, PendingObject]]:
         """Return the pending objects with their track ids."""

@@ -21,10 +21,13 @@ from typing_extensions import override
 from k1_contracts.durables import DURABLES
 from k1_platform.errors import PermanentError, TransientError
 from k1_platform.nats.dead_letters.message import Failure, publish_dead_letter
+from k1_platform.nats.jetstream_api import is_delivery
+from k1_platform.processes.backoff import BackoffSchedule
 
 UNEXPECTED_ATTEMPTS: Final = 5
 """A failure nobody foresaw is most likely a bug: five tries tell."""
-_LONGEST_PAUSE_S: Final = 60.0
+REDELIVERY_BACKOFF: Final = BackoffSchedule(first_s=0.2, max_s=60.0, jitter=(0.7, 1.3))
+"""The pauses before the next delivery of a message."""
 
 _log = logging.getLogger(__name__)
 _max_deliver: Final = {durable.name: durable.max_deliver for durable in DURABLES}
@@ -45,11 +48,6 @@ def classify(error: BaseException, transient: tuple[type[Exception], ...], max_d
         permanent=False,
         attempts_allowed=min(UNEXPECTED_ATTEMPTS, max_deliver),
     )
-
-
-def pause_before_retry(attempt: int, rng: random.Random) -> float:
-    """Seconds until the next delivery: exponential from 0.2 s to a minute, with jitter."""
-    return min(_LONGEST_PAUSE_S, 0.2 * 2 ** min(attempt - 1, 16)) * rng.uniform(0.7, 1.3)
 
 
 class DeadLetterMiddleware:
@@ -91,7 +89,7 @@ class _MessageMiddleware(BaseMiddleware[Any, Any]):
         attempts = metadata.num_delivered
         origin = (metadata.stream, metadata.consumer, metadata.sequence.stream, message.subject)
         if attempts < failure.attempts_allowed:
-            pause = pause_before_retry(attempts, self._rng)
+            pause = REDELIVERY_BACKOFF.pause_s(attempts, self._rng)
             _log.warning(
                 "delivery failed, trying again",
                 extra={"origin": origin, "code": failure.code, "reason": failure.message, "pause_s": pause},
@@ -113,9 +111,9 @@ class _MessageMiddleware(BaseMiddleware[Any, Any]):
             )
         except (NatsError, OSError, TimeoutError):
             # Not buried, so not terminated: it comes back, or the advisory's relay finds it.
-            return NackMessage(delay=pause_before_retry(attempts, self._rng))
+            return NackMessage(delay=REDELIVERY_BACKOFF.pause_s(attempts, self._rng))
         return RejectMessage()
 
 
 def _from_stream(message: Any) -> bool:
-    return isinstance(message, Msg) and (message.reply or "").startswith("$JS.ACK.")
+    return isinstance(message, Msg) and is_delivery(message)

@@ -2,10 +2,12 @@
 
 from alembic import op
 
+from k1_platform.postgres.message_tables import MESSAGE_TABLES, message_table_statements
+
 revision = "0001"
 down_revision = None
 
-TABLES = ("outbox", "inbox", "totals", "audit", "artefacts", "jobs", "versions", "tracks")
+TABLES = (*MESSAGE_TABLES, "totals", "audit", "artefacts", "jobs", "versions", "tracks")
 
 UP = (
     """
@@ -146,24 +148,7 @@ UP = (
         """
         for table in ("tracks", "jobs")
     ),
-    """
-    CREATE TABLE catalogue.inbox (
-        consumer text NOT NULL,
-        event_id text NOT NULL,
-        handled_at timestamptz NOT NULL DEFAULT now(),
-        PRIMARY KEY (consumer, event_id)
-    )
-    """,
-    "CREATE INDEX inbox_handled ON catalogue.inbox USING brin (handled_at)",
-    """
-    CREATE TABLE catalogue.outbox (
-        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        stream text NOT NULL,
-        subject text NOT NULL,
-        headers jsonb NOT NULL,
-        body bytea NOT NULL
-    )
-    """,
+    *message_table_statements("catalogue"),
 )
 
 

@@ -2,10 +2,12 @@
 
 from alembic import op
 
+from k1_platform.postgres.message_tables import MESSAGE_TABLES, message_table_statements
+
 revision = "0001"
 down_revision = None
 
-TABLES = ("outbox", "inbox", "audit", "credentials", "devices")
+TABLES = (*MESSAGE_TABLES, "audit", "credentials", "devices")
 
 UP = (
     # `hello` is the last hello of the device, `expected_*` its desired state, which is unset until `expected_known`;
@@ -50,24 +52,7 @@ UP = (
     """,
     "CREATE INDEX audit_device ON deploy.audit (device_id, id)",
     "CREATE INDEX audit_deployment ON deploy.audit (deployment_id, id)",
-    """
-    CREATE TABLE deploy.inbox (
-        consumer text NOT NULL,
-        event_id text NOT NULL,
-        handled_at timestamptz NOT NULL DEFAULT now(),
-        PRIMARY KEY (consumer, event_id)
-    )
-    """,
-    "CREATE INDEX inbox_handled ON deploy.inbox USING brin (handled_at)",
-    """
-    CREATE TABLE deploy.outbox (
-        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        stream text NOT NULL,
-        subject text NOT NULL,
-        headers jsonb NOT NULL,
-        body bytea NOT NULL
-    )
-    """,
+    *message_table_statements("deploy"),
 )
 
 
