@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from k1_contracts.documents import DOCUMENTS
+from k1_contracts.documents.generate import DOCUMENTS
 from tests.support.generators import (
     CLIENT,
     LOCKS,

@@ -86,7 +86,7 @@ class AudioReader:
         self.losses = Losses(seconds=self.survey.lost_s, shift_s=self.survey.lost_s)
         self.start: MusicStart = self.survey.start or MusicStart()
         self._skipped_by_libav = 0
-        self.facts: StreamInfo = self._read_stream_info()
+        self.stream_info: StreamInfo = self._read_stream_info()
 
     def close(self) -> None:
         """Release the file."""
@@ -120,7 +120,7 @@ class AudioReader:
         """
         length_s = self.survey.length_s
         if length_s is None:
-            declared = self.facts.declared_s
+            declared = self.stream_info.declared_s
             if declared is not None and declared <= limit_s:
                 return False
             length_s = self._count(limit_s + TOLERANCE_S)
@@ -195,14 +195,14 @@ class AudioReader:
             missing_s = max(missing_s, float(stream.duration * stream.time_base) - reached_s)
         if missing_s > _SHORTEST_MISSING_END_S:
             # A damaged clock may hold any value.
-            lost_s = min(missing_s, self.facts.declared_s or _LONGEST_GAP_S)
+            lost_s = min(missing_s, self.stream_info.declared_s or _LONGEST_GAP_S)
         self.losses.seconds += lost_s
 
     def _find_start(self, packet: "Packet[AudioStream]") -> None:
         """Read the encoder's delay from the container, or guess it."""
         if self.survey.start is not None:
             return
-        codec, rate_hz = self.facts.codec, self.facts.sample_rate_hz
+        codec, rate_hz = self.stream_info.codec, self.stream_info.sample_rate_hz
         if packet.has_sidedata("skip_samples"):
             skip = bytes(packet.get_sidedata("skip_samples"))
             self._skipped_by_libav = int.from_bytes(skip[:4], "little")
@@ -212,7 +212,7 @@ class AudioReader:
     def _missing(self, frame: AudioFrame, expected_s: float, lost_s: float) -> Iterator[AudioFrame]:
         """Yield silence for audio that was lost before a frame, so that the rest keeps its time."""
         gap_s = frame.time - expected_s if frame.time is not None else 0.0
-        exact = self.facts.codec in _EXACT_CLOCKS
+        exact = self.stream_info.codec in _EXACT_CLOCKS
         missing_s = gap_s if gap_s > (_SHORTEST_EXACT_GAP_S if exact else _SHORTEST_GAP_S) else lost_s
         if not missing_s:
             return

@@ -60,7 +60,7 @@ def test_single_short_frames_that_are_lost_keep_the_rest_in_its_place(tmp_path: 
 def test_joined_songs_are_read_to_the_end(tmp_path: Path, second: str) -> None:
     """Also where the second has another rate, and the first one's count of frames is right for itself."""
     found, reader = files.decoded(tmp_path / "song.mp3", files.encoded("mp3") + files.encoded(second))
-    assert len(found) / reader.facts.sample_rate_hz > 1.4 * files.SECONDS
+    assert len(found) / reader.stream_info.sample_rate_hz > 1.4 * files.SECONDS
     assert not reader.losses.packets
 
 
@@ -109,7 +109,7 @@ def test_a_longer_video_truncates_nothing(tmp_path: Path) -> None:
         output.mux(picture.encode(None))
     found, reader = files.decoded(tmp_path / "song.mkv", file.getvalue())
     assert len(found) == len(files.clicks())
-    assert not reader.facts.exact
+    assert not reader.stream_info.exact
 
 
 @pytest.mark.parametrize(

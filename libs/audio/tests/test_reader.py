@@ -27,7 +27,7 @@ from libs.audio.tests import files
 def test_no_whole_file_declares_more_than_it_holds(tmp_path: Path, kind: str) -> None:
     """An exact length equals the decoded length."""
     found, reader = files.decoded(tmp_path / "song", files.encoded(kind))
-    declared = reader.facts.declared_s
+    declared = reader.stream_info.declared_s
     assert declared is not None
     assert declared == pytest.approx(len(found) / files.RATE, abs=0.05)
 
@@ -38,7 +38,7 @@ def test_bytes_per_second_of_an_adpcm_file_are_ignored(tmp_path: Path) -> None:
     at = content.index(b"fmt ") + 16
     content[at : at + 4] = struct.pack("<I", 2000)
     _, reader = files.decoded(tmp_path / "song.wav", bytes(content))
-    assert reader.facts.declared_s == pytest.approx(files.SECONDS, abs=0.05)
+    assert reader.stream_info.declared_s == pytest.approx(files.SECONDS, abs=0.05)
 
 
 @pytest.mark.parametrize("kind", ["mp3", "opus", "adts", "flac", "m4a"])
@@ -66,7 +66,7 @@ def test_a_variable_rate_without_a_count_is_counted(tmp_path: Path) -> None:
         output.mux(encoder.encode(frame))
         output.mux(encoder.encode(None))
     found, reader = files.decoded(tmp_path / "vbr.mp3", stream.getvalue())
-    assert reader.facts.declared_s == pytest.approx(5, abs=0.1)
+    assert reader.stream_info.declared_s == pytest.approx(5, abs=0.1)
     assert not reader.is_longer_than(5)
     assert len(found) == pytest.approx(5 * files.RATE, abs=2 * 1152)
 
@@ -86,7 +86,7 @@ def test_the_default_of_two_streams_is_read(tmp_path: Path) -> None:
                 output.mux(stream.encode(piece))
             output.mux(stream.encode(None))
     found, reader = files.decoded(path, path.read_bytes())
-    assert reader.facts.audio_streams == 2
+    assert reader.stream_info.audio_streams == 2
     assert abs(files.offset_ms(found)) < 2
 
 
@@ -196,7 +196,7 @@ def test_samples_narrower_than_their_container_are_read_right(
     fmt += struct.pack("<HHIH", 22, valid, 4, 1) + bytes.fromhex("000000001000800000aa00389b71")
     found, reader = files.decoded(tmp_path / "song.wav", files.riff(fmt, raw))
     assert found == pytest.approx(files.clicks(), abs=2 ** -(valid - 2))
-    assert (reader.facts.container, reader.facts.declared_s) == (
+    assert (reader.stream_info.container, reader.stream_info.declared_s) == (
         "wav",
         pytest.approx(files.SECONDS),
     )

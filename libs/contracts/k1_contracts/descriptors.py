@@ -20,6 +20,7 @@ Kind = Literal["event", "command", "query", "live", "link"]
 """`link`: between a device and the services, without an envelope; `live`: may be lost."""
 
 _PARAMETER: Final = re.compile(r"\{\w+\}")
+_PARAMETER_TOKEN: Final = re.compile(r"[^.]*\{\w+\}[^.]*")
 
 M = TypeVar("M", bound=BaseModel)
 B = TypeVar("B", bound=Contract)
@@ -96,8 +97,8 @@ class Topic(Message[M]):
 
     @property
     def pattern(self) -> str:
-        """Return the subject with a wildcard for its parameter, to subscribe to all values."""
-        return _PARAMETER.sub("*", self.subject)
+        """Return the subject with a wildcard for the token that holds its parameter, to subscribe to all values."""
+        return _PARAMETER_TOKEN.sub("*", self.subject)
 
 
 @dataclass(frozen=True, slots=True)

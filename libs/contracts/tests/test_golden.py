@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from k1_contracts.documents.registry import MESSAGES
 from k1_contracts.genesis import GenesisMap
-from k1_contracts.registry import MESSAGES
 
 GOLDEN = Path(__file__).parent / "golden"
 MODELS = {message.name: message.model for message in MESSAGES} | {

@@ -10,10 +10,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from k1_contracts import durables, streams, subjects
 from k1_contracts.base import Contract, UtcTime
+from k1_contracts.descriptors import Topic
+from k1_contracts.documents.registry import MESSAGES
 from k1_contracts.durables import DURABLES, redrive_filter
 from k1_contracts.envelope import Envelope, EnvelopeError, envelope_for
 from k1_contracts.genesis import Rhythm
 from k1_contracts.ids import TrackId, derived_id, new_id
+from k1_contracts.messages.analysis import ANALYSIS_QUEUED
 from k1_contracts.messages.tracks import TRACK_UPLOADED, GetGenesis
 
 NOW = datetime(2026, 1, 31, 12, 30, 15, 123000, UTC)
@@ -105,3 +108,14 @@ def test_no_message_carries_what_is_no_number(value: object) -> None:
     """Infinity and NaN are refused wherever a contract has a number, written as text, too."""
     with pytest.raises(ValidationError):
         GetGenesis.model_validate({"track_id": new_id("trk"), "version": 1, "from_ms": value})
+
+
+def test_a_topic_has_a_subject_for_each_value_and_a_pattern_for_all() -> None:
+    """NATS knows wildcards for whole tokens only; the pattern of each topic matches its subjects, and a stream's."""
+    assert ANALYSIS_QUEUED.subject_for(7) == "work.analysis.p7"
+    topics = [message for message in MESSAGES if isinstance(message, Topic)]
+    patterns = {topic.pattern for topic in topics}
+    assert {"work.analysis.*", "device.*.hello", "command.*.stage", "live.track.*"} <= patterns
+    assert all(token == "*" or "*" not in token for pattern in patterns for token in pattern.split("."))
+    stored = {name for stream in streams.STREAMS for name in stream.subjects}
+    assert {topic.pattern for topic in topics if topic.stream} <= stored

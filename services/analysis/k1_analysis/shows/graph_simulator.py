@@ -34,7 +34,7 @@ class GraphSimulator:
         """Return the reports and the files of the graph run with the map.
 
         Raises:
-            AnswerError: the map is missing or differs, or the run failed.
+            QueryError: the map is missing or differs, or the run failed.
             TransientError: the object store failed.
         """
         prefix = run_prefix(query)

@@ -36,7 +36,7 @@ async def find_targets(connection: Connection, order: DeploymentOrder) -> dict[s
     """Return the devices of an order by id, in its order; those of a group sorted by id.
 
     Raises:
-        AnswerError: the order names no devices, names them in both ways, or names an empty group or unknown devices.
+        QueryError: the order names no devices, names them in both ways, or names an empty group or unknown devices.
     """
     if (order.group is None) == (not order.device_ids):
         raise errors.no_targets()
@@ -55,14 +55,14 @@ async def find_targets(connection: Connection, order: DeploymentOrder) -> dict[s
 
 
 def require_overridable(order: DeploymentOrder) -> None:
-    """Raise AnswerError when an override names a gate that cannot be overridden."""
+    """Raise QueryError when an override names a gate that cannot be overridden."""
     for each in order.overrides:
         if each.gate not in OVERRIDABLE:
             raise errors.gate_not_overridable(each.gate)
 
 
 def require_future(order: DeploymentOrder, now: datetime) -> None:
-    """Raise AnswerError when the activation time of an order is past."""
+    """Raise QueryError when the activation time of an order is past."""
     if isinstance(order.activation, ActivateAt) and order.activation.at <= now:
         raise errors.activation_in_the_past(order.activation.at, now)
 
@@ -79,7 +79,7 @@ class Planner:
     clock: Callable[[], datetime]
 
     async def plan(self, order: PlanDeployment) -> DeploymentPlan:
-        """Return what the order would do, without any effect; raise AnswerError for an invalid order."""
+        """Return what the order would do, without any effect; raise QueryError for an invalid order."""
         require_overridable(order)
         require_future(order, self.clock())
         async with self.pool.acquire() as connection:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from k1_contracts.json_schema import COMPONENT_REF
+from k1_contracts.documents.json_schema import COMPONENT_REF
 from k1_gateway.errors import RETRYABLE_STATUSES, Problem
 from k1_gateway.http.endpoint import BASE_PATH, Endpoint
 from k1_gateway.http.problem_texts import SHARED, SHARED_RESPONSES

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from pydantic import BaseModel, TypeAdapter
 
 from k1_contracts.base import JsonObject
-from k1_contracts.json_schema import COMPONENT_REF, PlainJsonSchema, component_schemas
+from k1_contracts.documents.json_schema import COMPONENT_REF, PlainJsonSchema, component_schemas
 from k1_contracts.messages.deployments import DeploymentStatus, DeviceOutcome, Gate, StepName
 from k1_contracts.messages.device_link import Transport
 from k1_contracts.messages.tracks import MapLayer

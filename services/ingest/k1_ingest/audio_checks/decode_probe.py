@@ -38,18 +38,18 @@ def probe_file(job: ProbeJob) -> AudioInfo:
         _require_container(reader, job)
         _require_audio(reader)
         _require_length(reader, job)
-        facts = reader.facts
-        declared_s = facts.declared_s
+        info = reader.stream_info
+        declared_s = info.declared_s
         return AudioInfo(
-            codec=facts.codec,
-            sample_rate_hz=facts.sample_rate_hz,
-            channels=facts.channels,
+            codec=info.codec,
+            sample_rate_hz=info.sample_rate_hz,
+            channels=info.channels,
             declared_ms=None if declared_s is None else round(declared_s * 1000, 1),
         )
 
 
 def _require_container(reader: AudioReader, job: ProbeJob) -> None:
-    found, kind = reader.facts.container, reader.survey.kind
+    found, kind = reader.stream_info.container, reader.survey.kind
     if kind != job.container and (kind is not None or FORMATS[job.container] not in found.split(",")):
         message = (
             f"The file starts like {job.container} but is {kind or found}; convert it to {job.container}."

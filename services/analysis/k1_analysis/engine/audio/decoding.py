@@ -109,7 +109,7 @@ class AudioSource:
     @property
     def declared_s(self) -> float | None:
         """Return the probable length of the file in seconds; None if unknown."""
-        return self._reader.facts.declared_s
+        return self._reader.stream_info.declared_s
 
     def __enter__(self) -> Self:
         return self
@@ -148,7 +148,7 @@ class AudioSource:
 
     def decoded(self) -> DecodingReport:
         """Return the report of the decoding, after `blocks` is exhausted."""
-        reader, info = self._reader, self._reader.facts
+        reader, info = self._reader, self._reader.stream_info
         return DecodingReport(
             codec=info.decoder,
             container=info.container,

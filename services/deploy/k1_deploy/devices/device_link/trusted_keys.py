@@ -26,7 +26,7 @@ class TrustedKeyCache:
     """Caches the catalogue's list of valid keys."""
 
     fetch: Callable[[], Awaitable[KeySet]]
-    """Queries the catalogue; raises AnswerError."""
+    """Queries the catalogue; raises QueryError."""
     clock: Callable[[], float] = time.monotonic
     """Monotonic, in s."""
     _cached: tuple[KeySet, float] | None = None
@@ -40,7 +40,7 @@ class TrustedKeyCache:
         again unless that was done since this call began.
 
         Raises:
-            AnswerError: the catalogue does not respond.
+            QueryError: the catalogue does not respond.
         """
         called_at = self.clock()
         async with self._lock:

@@ -1,6 +1,6 @@
 """Generates the JSON Schemas and the AsyncAPI 3 document from the message descriptors.
 
-`python -m k1_contracts.documents` writes them beside this module. A test fails when the committed ones differ from
+`python -m k1_contracts.documents` writes them to `generated/`. A test fails when the committed ones differ from
 what the models say.
 """
 
@@ -11,11 +11,11 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from k1_contracts.descriptors import DocumentQuery, Message, StreamMessage
+from k1_contracts.documents.json_schema import PlainJsonSchema, component_schemas
+from k1_contracts.documents.registry import MESSAGES
 from k1_contracts.genesis import GenesisMap
-from k1_contracts.json_schema import PlainJsonSchema, component_schemas
-from k1_contracts.registry import MESSAGES
 
-DOCUMENTS: Final = Path(__file__).parent / "generated"
+DOCUMENTS: Final = Path(__file__).parents[1] / "generated"
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _CE_HEADERS: Final = {
     "type": "object",
@@ -179,7 +179,3 @@ def write() -> None:
         path = DOCUMENTS / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    write()
