@@ -1,1 +1,1 @@
-"""The plumbing that every service shares."""
+"""Provides what every service needs: NATS, PostgreSQL, object storage, HTTP, processes, credentials, observability."""

@@ -1,15 +1,15 @@
-"""Two kinds of failure: what may succeed later, and what never will."""
+"""Defines the two kinds of error of a message handler: transient and permanent."""
 
 
 class TransientError(Exception):
-    """A dependency failed; the same message may succeed later."""
+    """A dependency failed. The same message may succeed later, so it is delivered again."""
 
 
 class PermanentError(Exception):
-    """The message cannot succeed however often it is delivered.
+    """The message can never succeed, so it is not delivered again.
 
     Attributes:
-        code: stable and machine-readable, such as `audio_missing`.
+        code: the stable, machine-readable error code, such as `audio_missing`.
     """
 
     def __init__(self, code: str, message: str) -> None:

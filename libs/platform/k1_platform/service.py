@@ -1,4 +1,7 @@
-"""The frame of a service: one process, one port, one event loop, a clean end on SIGTERM."""
+"""Runs a service: one process with one port and one event loop, which shuts down cleanly on SIGTERM.
+
+Each service calls `run_service` with a function that opens its stores and registers its handlers.
+"""
 
 import asyncio
 import logging
@@ -28,14 +31,14 @@ from k1_platform.processes.tasks import CANCEL_INTERVAL_S, cancel_tasks
 from k1_platform.settings import HttpSettings, NatsSettings, ObservabilitySettings
 
 STOPPING: Final = web.AppKey("stopping", asyncio.Event)
-"""Set in the application when the service ends: a response that would go on for long looks at it."""
+"""The key of an event in the application that is set when the service stops. Long responses end when it is set."""
 _log = logging.getLogger(__name__)
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(slots=True)
 class Runtime:
-    """What the frame opened; a service's `wire` adds to it."""
+    """What a running service has opened; the `wire` function of the service adds to it."""
 
     name: str
     version: str
@@ -43,19 +46,19 @@ class Runtime:
     tracer_provider: TracerProvider
     bus: Bus
     cleanup: AsyncExitStack
-    """Opened resources close in reverse order, after the subscribers have finished."""
+    """Closes the opened resources in reverse order, after the subscribers have finished."""
     checks: dict[str, Check] = field(default_factory=dict[str, Check])
     routes: list[web.AbstractRouteDef] = field(default_factory=list[web.AbstractRouteDef])
     middlewares: list[Middleware] = field(default_factory=list[Middleware])
     about: dict[str, str] = field(default_factory=dict[str, str])
-    """What health answers tell beside name and version, as it is at that moment."""
+    """Further fields of the responses of `/livez` and `/readyz`; a service may change them while it runs."""
     works: list[tuple[str, Work, float]] = field(default_factory=list[tuple[str, Work, float]])
 
     def background(self, work: Work, name: str, *, cancel_interval_s: float = CANCEL_INTERVAL_S) -> None:
-        """Run `work` from when the broker has started until shortly before it stops.
+        """Run `work` after the broker has started, until the service stops.
 
-        The service ends when it fails. It is cancelled at the end, and again after `cancel_interval_s`, and may use the broker to
-        finish.
+        The service stops when `work` ends. When the service stops, `work` is cancelled, again every
+        `cancel_interval_s`, and may still use the broker.
         """
         self.works.append((name, work, cancel_interval_s))
 
@@ -66,7 +69,10 @@ Wire = Callable[[Runtime], Awaitable[None]]
 def run_service(
     name: str, http: HttpSettings, wire: Wire, *, transient: tuple[type[Exception], ...] = ()
 ) -> None:
-    """Run a service until SIGTERM or Ctrl-C; `wire` opens its stores and registers its handlers."""
+    """Run a service until SIGTERM or Ctrl-C. `wire` opens its stores and registers its handlers.
+
+    `transient`: errors after which a message is delivered again.
+    """
     uvloop.run(_serve(name, http, wire, transient))
 
 
@@ -102,7 +108,7 @@ async def _start(
     runtime.checks["nats"] = nats_check(runtime.bus)
     await wire(runtime)
     subscribe_dead_letter_relay(runtime.bus)
-    # Pushed after what `wire` opened, so ended before it: no message is taken while the stores close.
+    # Pushed after what `wire` opened, so it stops before that: no message is handled while the stores close.
     cleanup.push_async_callback(broker.stop)
     await broker.start()
     for work_name, work, cancel_interval_s in runtime.works:
@@ -135,12 +141,12 @@ async def _stop_long_responses(application: web.Application) -> None:
 
 def _run_in_background(name: str, work: Work, cancel_interval_s: float, cleanup: AsyncExitStack) -> None:
     task = asyncio.create_task(work(), name=name)
-    task.add_done_callback(lambda done: _ended(name, done))
+    task.add_done_callback(lambda done: _on_task_end(name, done))
 
     cleanup.push_async_callback(cancel_tasks, [task], cancel_interval_s)
 
 
-def _ended(name: str, task: "asyncio.Future[None]") -> None:
+def _on_task_end(name: str, task: "asyncio.Future[None]") -> None:
     if task.cancelled():
         return
     error = task.exception()

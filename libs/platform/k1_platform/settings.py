@@ -1,4 +1,4 @@
-"""Where the servers are. Services know URLs and nothing else of them."""
+"""Reads the settings that services share from environment variables: servers, keys, HTTP, observability."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,23 +9,23 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class NatsSettings(BaseSettings):
-    """K1_NATS_*."""
+    """Settings of the connection to NATS, K1_NATS_*."""
 
     model_config = SettingsConfigDict(env_prefix="K1_NATS_", frozen=True)
 
     url: str = Field(default="nats://127.0.0.1:4222", description="One or more NATS URLs, comma-separated.")
     creds: Path | None = Field(
         default=None,
-        description="The file of this service's credentials; without it the URL says who we are.",
+        description="The file of this service's credentials; without it the URL contains the user.",
     )
     ca: Path | None = Field(
         default=None,
-        description="The CA certificate (PEM) of the servers of tls:// URLs; without it the system's own CAs count.",
+        description="The CA certificate (PEM) of the servers of tls:// URLs; without it the CAs of the system are trusted.",
     )
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
-        """What another process with these variables would read."""
+        """Return the settings that a process with these environment variables would read."""
         creds, ca = environment.get("K1_NATS_CREDS"), environment.get("K1_NATS_CA")
         return cls(
             url=environment["K1_NATS_URL"],
@@ -35,17 +35,17 @@ class NatsSettings(BaseSettings):
 
 
 class NatsKeysSettings(BaseSettings):
-    """K1_NATS_KEYS: only the step that makes the keys is given it."""
+    """The setting K1_NATS_KEYS, for the programs that make or use the keys of the operator and the account."""
 
     model_config = SettingsConfigDict(env_prefix="K1_", frozen=True)
 
     nats_keys: Path = Field(
-        default=Path("/var/lib/k1/nats"), description="The folder of the keys of the bus, see nats_keys.py."
+        default=Path("/var/lib/k1/nats"), description="The folder of the NATS keys, see auth/nkeys.py."
     )
 
 
 class TlsSettings(BaseSettings):
-    """K1_TLS and K1_TLS_NAMES: only the step that makes certificates is given them."""
+    """The settings K1_TLS and K1_TLS_NAMES, for the program that makes certificates."""
 
     model_config = SettingsConfigDict(env_prefix="K1_", frozen=True)
 
@@ -57,18 +57,18 @@ class TlsSettings(BaseSettings):
 
 
 class PostgresSettings(BaseSettings):
-    """K1_POSTGRES_*."""
+    """Settings of the PostgreSQL database, K1_POSTGRES_*."""
 
     model_config = SettingsConfigDict(env_prefix="K1_POSTGRES_", frozen=True)
 
     dsn: SecretStr = Field(
         default=SecretStr("postgresql://k1@127.0.0.1:5432/k1"), description="PostgreSQL URL with password."
     )
-    pool_size: int = Field(default=10, ge=1, description="Most connections that one process holds.")
+    pool_size: int = Field(default=10, ge=1, description="The maximum number of connections of one process.")
 
 
 class MongoSettings(BaseSettings):
-    """K1_MONGO_*."""
+    """Settings of the MongoDB database, K1_MONGO_*."""
 
     model_config = SettingsConfigDict(env_prefix="K1_MONGO_", frozen=True)
 
@@ -77,26 +77,27 @@ class MongoSettings(BaseSettings):
 
 
 class ObjectStoreSettings(BaseSettings):
-    """K1_S3_*."""
+    """Settings of the object store, K1_S3_*."""
 
     model_config = SettingsConfigDict(env_prefix="K1_S3_", frozen=True)
 
     url: str = Field(default="http://127.0.0.1:9000", description="The S3 endpoint that services use.")
     public_url: str | None = Field(
-        default=None, description="The endpoint in signed URLs, when browsers reach the store elsewhere."
+        default=None,
+        description="The endpoint in signed URLs, when browsers reach the store at another address.",
     )
     access_key: SecretStr = Field(default=SecretStr(""), description="S3 access key.")
     secret_key: SecretStr = Field(default=SecretStr(""), description="S3 secret key.")
     bucket: str = Field(default="k1-songs", description="The bucket of songs and artefacts.")
-    region: str = Field(default="us-east-1", description="The region that requests are signed for.")
+    region: str = Field(default="us-east-1", description="The region for which requests are signed.")
     ca: Path | None = Field(
         default=None,
-        description="The CA certificate (PEM) of an https endpoint; without it the system's own CAs count.",
+        description="The CA certificate (PEM) of an https endpoint; without it the CAs of the system are trusted.",
     )
 
 
 class SigningSettings(BaseSettings):
-    """K1_SIGNING_KEYS: only the service that signs is given it."""
+    """The setting K1_SIGNING_KEYS, for the service that signs bundles."""
 
     model_config = SettingsConfigDict(env_prefix="K1_", frozen=True)
 
@@ -106,7 +107,7 @@ class SigningSettings(BaseSettings):
 
 
 class ObservabilitySettings(BaseSettings):
-    """K1_LOG_LEVEL, and OpenTelemetry's own OTEL_* variables."""
+    """The settings K1_LOG_LEVEL and OTEL_EXPORTER_OTLP_ENDPOINT."""
 
     model_config = SettingsConfigDict(env_prefix="K1_", frozen=True)
 
@@ -114,16 +115,16 @@ class ObservabilitySettings(BaseSettings):
     otlp_endpoint: str | None = Field(
         default=None,
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
-        description="Where traces go; nothing is exported when it is not set.",
+        description="The endpoint that receives traces; without it no traces are exported.",
     )
 
 
 class HttpSettings(BaseSettings):
-    """Each service inherits these with its own prefix, K1_<SERVICE>_."""
+    """Settings of the HTTP server of a service; each service subclasses them with the prefix K1_<SERVICE>_."""
 
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
     port: int = Field(
-        default=0, ge=0, le=65535, description="The port of HTTP, health and metrics; 0: a free one."
+        default=0, ge=0, le=65535, description="The port of HTTP, health and metrics; 0 selects a free port."
     )
     receive_timeout_s: float = Field(
         default=20,
@@ -134,21 +135,22 @@ class HttpSettings(BaseSettings):
     send_timeout_s: float = Field(
         default=60,
         gt=0,
-        description="How long a client may take nothing of an answer that waits for it, in seconds.",
+        description="How long a client may read nothing of a response that is being sent, in seconds.",
     )
     idle_timeout_s: float = Field(
         default=75,
         gt=0,
-        description="How long a connection is kept between two requests, in seconds; longer than a proxy before "
-        "this service keeps it.",
+        description="How long a connection is kept between two requests, in seconds; longer than a proxy in "
+        "front of this service keeps it.",
     )
     tls_cert: Path | None = Field(
-        default=None, description="Serve HTTPS with this certificate (PEM, with its chain) instead of HTTP."
+        default=None,
+        description="The certificate (PEM, with its chain); with it the service serves HTTPS instead of HTTP.",
     )
     tls_key: Path | None = Field(default=None, description="The private key of `tls_cert` (PEM).")
 
     @model_validator(mode="after")
     def _certificate_has_its_key(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
-            raise ValueError("tls_cert and tls_key belong together: give both or neither")
+            raise ValueError("tls_cert and tls_key belong together: set both or neither")
         return self

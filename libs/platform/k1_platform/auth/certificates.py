@@ -1,8 +1,8 @@
-"""A certificate authority of one installation and the certificate of its servers, for networks that have none.
+"""Makes the certificate authority of an installation and the certificate of its servers.
 
-`python -m k1_platform.auth.certificates` fills the folder K1_TLS with `ca.pem`, `ca.key`, `server.pem` and `server.key` for the
-names K1_TLS_NAMES, separated by commas. The CA is made once: devices keep `ca.pem`. The servers' certificate is made again
-where it is of other names or ends within a month.
+It is for networks that have no CA. `python -m k1_platform.auth.certificates` writes `ca.pem`, `ca.key`, `server.pem` and
+`server.key` into the folder K1_TLS, for the comma-separated names K1_TLS_NAMES. The CA is made once, because devices keep
+`ca.pem`. The certificate of the servers is renewed when the names change or when it expires within a month.
 """
 
 import ipaddress
@@ -22,18 +22,18 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from k1_platform.auth.secret_files import folder_lock, write_atomically
 from k1_platform.settings import ObservabilitySettings, TlsSettings
 
-_CA_LASTS: Final = timedelta(days=3650)
-_SERVER_LASTS: Final = timedelta(days=397)
-"""Browsers refuse what lasts longer."""
-_RENEWED_BEFORE_END: Final = timedelta(days=30)
-_CLOCKS_DIFFER: Final = timedelta(days=1)
+_CA_VALIDITY: Final = timedelta(days=3650)
+_SERVER_VALIDITY: Final = timedelta(days=397)
+"""Browsers reject server certificates with a longer validity."""
+_RENEWAL_BEFORE_END: Final = timedelta(days=30)
+_MAX_CLOCK_SKEW: Final = timedelta(days=1)
 _PUBLIC: Final = 0o644
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """The certificate that servers show, its key, and the CA's certificate where clients do not know it already."""
+    """The certificate of the servers, its key, and the certificate of the CA; None for a CA that clients trust already."""
 
     certificate: Path
     key: Path
@@ -41,10 +41,12 @@ class TlsFiles:
 
 
 def ensure_certificates(folder: Path, names: Sequence[str]) -> TlsFiles:
-    """Make what is missing. `names`: host names and IP addresses; the first is the certificate's common name.
+    """Make the missing or outdated certificates and keys.
+
+    `names`: host names and IP addresses; the first is the common name of the certificate.
 
     Raises:
-        ValueError: a file holds no certificate or key.
+        ValueError: a file contains no certificate or key.
         OSError: the folder cannot be written.
     """
     files = TlsFiles(folder / "server.pem", folder / "server.key", folder / "ca.pem")
@@ -53,7 +55,7 @@ def ensure_certificates(folder: Path, names: Sequence[str]) -> TlsFiles:
         if not (ca_key_file.exists() and (folder / "ca.pem").exists()):
             _make_ca(folder / "ca.pem", ca_key_file)
         ca = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
-        if not _serves(files, ca, names):
+        if not _is_current(files, ca, names):
             _make_server(files, ca, _load_key(ca_key_file), names)
     return files
 
@@ -73,7 +75,7 @@ def _make_ca(certificate: Path, key_file: Path) -> None:
         decipher_only=False,
     )
     made = (
-        _builder(name, name, key, _CA_LASTS)
+        _builder(name, name, key, _CA_VALIDITY)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -90,7 +92,7 @@ def _make_server(
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
     issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
     made = (
-        _builder(subject, ca.subject, key, _SERVER_LASTS)
+        _builder(subject, ca.subject, key, _SERVER_VALIDITY)
         .add_extension(x509.SubjectAlternativeName(_general_names(names)), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -102,7 +104,7 @@ def _make_server(
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, lasts: timedelta
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, validity: timedelta
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
@@ -111,13 +113,13 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _CLOCKS_DIFFER)
-        .not_valid_after(now - _CLOCKS_DIFFER + lasts)
+        .not_valid_before(now - _MAX_CLOCK_SKEW)
+        .not_valid_after(now - _MAX_CLOCK_SKEW + validity)
     )
 
 
-def _serves(files: TlsFiles, ca: x509.Certificate, names: Sequence[str]) -> bool:
-    """Whether the certificate that is there is the CA's, of these names, and lasts another month."""
+def _is_current(files: TlsFiles, ca: x509.Certificate, names: Sequence[str]) -> bool:
+    """Return whether the certificate is issued by the CA, has these names and is valid for another month."""
     if not (files.certificate.exists() and files.key.exists()):
         return False
     made = x509.load_pem_x509_certificate(files.certificate.read_bytes())
@@ -128,7 +130,7 @@ def _serves(files: TlsFiles, ca: x509.Certificate, names: Sequence[str]) -> bool
         found = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (ValueError, TypeError, x509.ExtensionNotFound, InvalidSignature):
         return False
-    lasts = made.not_valid_after_utc - datetime.now(UTC) > _RENEWED_BEFORE_END
+    lasts = made.not_valid_after_utc - datetime.now(UTC) > _RENEWAL_BEFORE_END
     return lasts and list(found) == _general_names(names)
 
 
@@ -146,8 +148,8 @@ def _general_name(name: str) -> x509.GeneralName:
 def _load_key(file: Path) -> ec.EllipticCurvePrivateKey:
     key = serialization.load_pem_private_key(file.read_bytes(), None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ValueError(  # noqa: TRY004  the file is wrong, not our code
-            f"{file} holds no elliptic curve key; remove it, or put the right one back"
+        raise ValueError(  # noqa: TRY004  the file is wrong, not the code
+            f"{file} contains no elliptic curve key; remove it, or put the right one back"
         )
     return key
 
@@ -164,8 +166,8 @@ def _pem(certificate: x509.Certificate) -> str:
 
 
 def main() -> None:
-    """Make what is missing in the folder K1_TLS."""
-    # Slow to import, and the embedded stack, which imports this module, needs none of it.
+    """Make the missing or outdated certificates in the folder K1_TLS."""
+    # It is slow to import, and the embedded stack imports this module without it.
     from k1_platform.observability.logging import configure_logging  # noqa: PLC0415
 
     configure_logging("certificates", ObservabilitySettings().log_level)

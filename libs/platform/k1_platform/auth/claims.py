@@ -1,7 +1,7 @@
-"""What the operator, the accounts and the users of the bus may: the claims of their tokens, pure.
+"""Makes the claims of NATS tokens: the permissions of the operator, the accounts and the users; pure.
 
-The account's claims follow from its signing keys and the revocations alone, so that whoever has them can make the
-account anew. `name` of the account K1 is its public key, as autoscalers look an account up by either.
+The claims of the account depend only on its signing keys and on the revocations, so the account can be rebuilt from
+them. The `name` of the account K1 is its public key, because autoscalers look an account up by either.
 """
 
 from collections.abc import Iterable
@@ -13,12 +13,12 @@ from k1_contracts.streams import DEVICE_MESSAGE_MAX_BYTES
 from k1_platform.auth.jwt import Claims
 
 PRELOAD_ISSUED_AT: Final = 1
-"""The moment (s) in which an account's first token claims to be issued: older than any that is pushed later, so that
-a server never puts it in the place of one with revocations, whatever the clocks say."""
+"""The issue time (s) of the first token of an account. It is older than that of any later token, so a server never
+replaces a token with revocations by the first one, whatever the clocks say."""
 
-_REVOKED_FOR_EVER: Final = 253_402_300_799
-"""A revocation holds for tokens issued until this moment (s): the end of the year 9999. A credential's key is never
-used again, and a clock that was ahead when it was minted must not save it."""
+_REVOKED_UNTIL: Final = 253_402_300_799
+"""A revocation applies to tokens issued until this time (s), the end of the year 9999. The key of a credential is never
+used again, and a token issued by a clock that was ahead must be revoked as well."""
 
 _UNLIMITED: Final = {"subs": -1, "data": -1, "payload": -1}
 _ACCOUNT_LIMITS: Final = _UNLIMITED | {
@@ -31,8 +31,8 @@ _ACCOUNT_LIMITS: Final = _UNLIMITED | {
 _JETSTREAM_LIMITS: Final = {"mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1}
 
 _DEVICE_LIMITS: Final = {"subs": DEVICE_MAX_SUBSCRIPTIONS, "data": -1, "payload": DEVICE_MESSAGE_MAX_BYTES}
-_ANSWER_WITHIN_NS: Final = 60 * 1_000_000_000
-"""Staging answers after its transfer, so a device may take a while."""
+_REPLY_WITHIN_NS: Final = 60 * 1_000_000_000
+"""How long a device may take to reply. Its reply to `stage` comes after the transfer, which may take long."""
 
 _NAME: Final = "{{name()}}"
 
@@ -43,26 +43,29 @@ class AccountKeys:
 
     account: str
     services: str
-    """Signs the services' users, who may do everything within the account."""
+    """Signs the users of services, who may do everything within the account."""
     device: str
-    """Signs devices over NATS; the template holds for every user that it signs."""
+    """Signs devices that connect over NATS; its template applies to every user that it signs."""
     device_mqtt: str
-    """Signs devices over MQTT, likewise."""
+    """Signs devices that connect over MQTT; its template applies to every user that it signs."""
 
 
 def operator_claims(operator: str, signing_key: str, system_account: str) -> Claims:
-    """The operator; accounts are signed by `signing_key`, so that the operator's own key stays away from services."""
+    """Return the claims of the operator. `signing_key` signs accounts, so no service needs the key of the operator."""
     body = {"signing_keys": [signing_key], "system_account": system_account}
     return _claims(operator, "k1", PRELOAD_ISSUED_AT, "operator", body)
 
 
 def system_account_claims(account: str) -> Claims:
-    """The account in which the server answers questions about itself."""
+    """Return the claims of the system account, in which the server responds to requests about itself."""
     return _claims(account, "SYS", PRELOAD_ISSUED_AT, "account", {"limits": _ACCOUNT_LIMITS})
 
 
 def account_claims(keys: AccountKeys, revoked: Iterable[str], issued_at: int) -> Claims:
-    """The account K1. `revoked`: public keys of users who may no longer connect; `issued_at` in s."""
+    """Return the claims of the account K1.
+
+    `revoked`: public keys of users who may no longer connect; `issued_at` in s.
+    """
     body = {
         "description": "K1",
         "limits": _ACCOUNT_LIMITS | _JETSTREAM_LIMITS,
@@ -71,18 +74,21 @@ def account_claims(keys: AccountKeys, revoked: Iterable[str], issued_at: int) ->
             _scope(keys.device, "device", _device_template()),
             _scope(keys.device_mqtt, "device-mqtt", _mqtt_template()),
         ],
-        "revocations": dict.fromkeys(sorted(revoked), _REVOKED_FOR_EVER),
+        "revocations": dict.fromkeys(sorted(revoked), _REVOKED_UNTIL),
     }
     return _claims(keys.account, keys.account, issued_at, "account", body)
 
 
 def service_claims(user: str, account: str, issued_at: int) -> Claims:
-    """A user who may do everything in the account."""
+    """Return the claims of a user who may do everything in the account."""
     return _claims(user, "services", issued_at, "user", {"issuer_account": account, **_UNLIMITED})
 
 
 def account_keeper_claims(user: str, issued_at: int) -> Claims:
-    """A user of the system account who may read and replace accounts, see and end connections, and nothing else."""
+    """Return the claims of a user of the system account.
+
+    The user may only read and replace accounts, and list and end connections.
+    """
     publish = ["$SYS.REQ.CLAIMS.UPDATE", "$SYS.REQ.ACCOUNT.*.CLAIMS.LOOKUP"]
     publish += ["$SYS.REQ.SERVER.*.CONNZ", "$SYS.REQ.SERVER.*.KICK"]
     subscribe = ["_INBOX.>", "$SYS.ACCOUNT.*.CONNECT", "$SYS.ACCOUNT.*.DISCONNECT"]
@@ -91,7 +97,7 @@ def account_keeper_claims(user: str, issued_at: int) -> Claims:
 
 
 def device_claims(user: str, account: str, device_id: str, issued_at: int) -> Claims:
-    """A device: its id is the name; what it may follows from the template of the key that signs it."""
+    """Return the claims of a device, named by its id; the template of the signing key defines its permissions."""
     return _claims(user, device_id, issued_at, "user", {"issuer_account": account})
 
 
@@ -105,9 +111,9 @@ def _scope(key: str, role: str, template: dict[str, Any]) -> dict[str, Any]:
 
 def _device_template() -> dict[str, Any]:
     return {
-        "pub": {"allow": _published()},
+        "pub": {"allow": _publish_subjects()},
         "sub": {"allow": [f"command.{_NAME}.>", f"_INBOX.{_NAME}.>"]},
-        "resp": {"max": 1, "ttl": _ANSWER_WITHIN_NS},
+        "resp": {"max": 1, "ttl": _REPLY_WITHIN_NS},
         "allowed_connection_types": ["STANDARD", "WEBSOCKET"],
         **_DEVICE_LIMITS,
     }
@@ -115,9 +121,9 @@ def _device_template() -> dict[str, Any]:
 
 def _mqtt_template() -> dict[str, Any]:
     # `command/<id>/#` stands for the parent level too. NATS 2.15 delivers QoS 1 without the permission on $MQTT.sub.>
-    # that older servers want; with it a device might hear what others are sent.
+    # that older servers require; with it a device might receive the messages of others.
     return {
-        "pub": {"allow": _published()},
+        "pub": {"allow": _publish_subjects()},
         "sub": {"allow": [f"command.{_NAME}", f"command.{_NAME}.>"]},
         "bearer_token": True,
         "allowed_connection_types": ["MQTT"],
@@ -125,6 +131,6 @@ def _mqtt_template() -> dict[str, Any]:
     }
 
 
-def _published() -> list[str]:
-    told = [f"device.{_NAME}.{verb}" for verb in ("hello", "bye", "reply", "fetch")]
-    return [*told, f"telemetry.{_NAME}"]
+def _publish_subjects() -> list[str]:
+    verbs = ("hello", "bye", "reply", "fetch")
+    return [*(f"device.{_NAME}.{verb}" for verb in verbs), f"telemetry.{_NAME}"]

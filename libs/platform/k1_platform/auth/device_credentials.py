@@ -1,7 +1,7 @@
-"""Credentials of devices: one each, minted with the keys that the service deploy alone is given.
+"""Issues the credentials of devices, for the deploy service, which alone has the keys for this.
 
-A device's token names it and says nothing of what it may: that follows from the template of the key that signed
-it (see claims.py), so that what devices may can change without new credentials.
+The token of a device contains its name and no permissions. The permissions come from the template of the key that
+signed it (see claims.py), so they can change without new credentials.
 """
 
 import base64
@@ -18,24 +18,24 @@ from k1_platform.auth.jwt import KeyPair, credentials_text, encode
 from k1_platform.auth.nkeys import read_key
 
 _CLIENT_ID_LENGTH: Final = 23
-"""What every MQTT 3.1.1 server and client takes; 115 bits."""
+"""The length that every MQTT 3.1.1 server and client accepts; it holds 115 bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceKeys:
-    """What the folder `deploy/` of the bus's keys holds."""
+    """The keys in the folder `deploy/` of the NATS keys."""
 
     account: AccountKeys
     device: KeyPair
     device_mqtt: KeyPair
     operator_signing: KeyPair
     account_keeper: Path
-    """The file of credentials that may replace the account."""
+    """The credentials file of the user who may replace the account."""
 
 
 @dataclass(frozen=True, slots=True)
 class MintedCredential:
-    """A new credential. Keep `public_key`, which revokes it, and forget the secret once the device has it."""
+    """A new credential. Store `public_key`, which is needed to revoke it; do not store the secret."""
 
     public_key: str
     credential: DeviceCredential
@@ -45,7 +45,7 @@ def load_device_keys(folder: Path) -> DeviceKeys:
     """Read the folder K1_DEPLOY_NATS_KEYS.
 
     Raises:
-        NatsTokenError: a file holds no seed.
+        NatsTokenError: a file contains no seed.
         OSError: a file cannot be read.
     """
     return DeviceKeys(
@@ -60,17 +60,17 @@ def load_device_keys(folder: Path) -> DeviceKeys:
 def mint(
     keys: DeviceKeys, device_id: str, transport: Transport, user: KeyPair, issued_at: int
 ) -> MintedCredential:
-    """The credential of a device. `user`: a fresh user key, used for nothing else; `issued_at` in s.
+    """Issue the credential of a device. `user`: a new user key, used only for this credential; `issued_at` in s.
 
     Raises:
-        ValueError: the id is none; as a part of subjects it must never be anything else.
+        ValueError: `device_id` is not a device id. It becomes part of subjects, so nothing else may be used.
     """
     if not DEVICE_ID.fullmatch(device_id):
         raise ValueError(f"{device_id!r} is no device id: 1 to 40 of A-Z a-z 0-9 - _")
     claims = device_claims(user.public_key, keys.account.account, device_id, issued_at)
     if transport == "mqtt":
         token = encode(claims, keys.device_mqtt)
-        told = DeviceCredential(
+        credential = DeviceCredential(
             device_id=device_id,
             transport=transport,
             user=device_id,
@@ -79,15 +79,15 @@ def mint(
         )
     else:
         text = credentials_text(encode(claims, keys.device), user)
-        told = DeviceCredential(device_id=device_id, transport=transport, secret=text)
-    return MintedCredential(user.public_key, told)
+        credential = DeviceCredential(device_id=device_id, transport=transport, secret=text)
+    return MintedCredential(user.public_key, credential)
 
 
 def mqtt_client_id(token: str) -> str:
     """Return the MQTT client id that belongs to a token.
 
-    It follows from the token, which is secret, so that it is bound to the credential and nothing needs to be kept: a
-    credential file from before it named a client id has one too.
+    The id is derived from the secret token, so it is bound to the credential and need not be stored. An older
+    credential file that contains no client id has one too.
     """
     digest = hashlib.sha256(b"k1 mqtt client id\0" + token.encode()).digest()
     return base64.b32encode(digest).decode().lower()[:_CLIENT_ID_LENGTH]

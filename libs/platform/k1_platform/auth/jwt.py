@@ -1,6 +1,6 @@
-"""NKEYs and the JSON Web Tokens of NATS (version 2), pure: text in, text out.
+"""Encodes and decodes NKEYs and the JSON Web Tokens of NATS (version 2); pure.
 
-An NKEY is an Ed25519 key whose public half and seed are base32 with a letter for its kind (O operator, A account,
+An NKEY is an Ed25519 key whose public half and seed are base32 with a prefix letter for its kind (O operator, A account,
 U user; seeds begin with S) and a CRC-16. A NATS token is a JWT with the algorithm `ed25519-nkey`, whose `iss` is the
 public key that signed it. Formats: https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_intro/jwt
 """
@@ -27,11 +27,11 @@ Claims = dict[str, Any]
 
 
 class NatsTokenError(ValueError):
-    """Text that is no key, token or credentials of NATS, or whose signature is wrong."""
+    """The text is no key, token or credentials file of NATS, or its signature is wrong."""
 
 
 class KeyKind(IntEnum):
-    """What a key stands for; the value is the byte before the key."""
+    """The kind of a key; the value is the prefix byte of the key."""
 
     OPERATOR = 14 << 3
     ACCOUNT = 0
@@ -47,15 +47,15 @@ class KeyPair:
 
     @classmethod
     def generate(cls, kind: KeyKind) -> Self:
-        """A fresh random key."""
+        """Return a new random key."""
         return cls(kind, Ed25519PrivateKey.generate())
 
     @classmethod
     def from_seed(cls, seed: str) -> Self:
-        """The key of a seed.
+        """Return the key of a seed.
 
         Raises:
-            NatsTokenError: it is no seed; the message does not repeat it.
+            NatsTokenError: the text is no seed; the message does not contain the text.
         """
         body = _unwrap(seed.strip(), _KEY_BYTES + 2)
         if body[0] & 0xF8 != _SEED:
@@ -65,22 +65,22 @@ class KeyPair:
 
     @property
     def seed(self) -> str:
-        """The private key as text; whoever reads it owns the key."""
+        """The private key as text; it is a secret."""
         head = bytes((_SEED | self.kind >> 5, (self.kind & 31) << 3))
         return _wrap(head + self.private.private_bytes_raw())
 
     @property
     def public_key(self) -> str:
-        """56 letters and digits, the first for the kind."""
+        """The public key as 56 letters and digits; the first is that of the kind."""
         return _wrap(bytes((self.kind,)) + self.private.public_key().public_bytes_raw())
 
     def sign(self, data: bytes) -> bytes:
-        """64 bytes."""
+        """Return the signature of `data`, 64 bytes."""
         return self.private.sign(data)
 
 
 def encode(claims: Mapping[str, Any], signer: KeyPair) -> str:
-    """The token of `claims`, with issuer and id filled in.
+    """Return the token of `claims`, with the issuer and the id added.
 
     `claims`: `sub`, `iat` (s), `name` and `nats`. The same claims and signer give the same token.
     """
@@ -91,10 +91,10 @@ def encode(claims: Mapping[str, Any], signer: KeyPair) -> str:
 
 
 def decode(token: str) -> Claims:
-    """The claims of a token whose signature is its issuer's. Whether the issuer may sign is the caller's question.
+    """Return the claims of a token after checking its signature. The caller checks whether the issuer may sign it.
 
     Raises:
-        NatsTokenError: it is no such token, or was changed after it was signed.
+        NatsTokenError: the text is no token, or it was changed after it was signed.
     """
     parts = token.split(".")
     if len(parts) != _TOKEN_PARTS:
@@ -111,16 +111,16 @@ def decode(token: str) -> Claims:
 
 
 def key_kind(public_key: str) -> KeyKind:
-    """What a public key stands for.
+    """Return the kind of a public key.
 
     Raises:
-        NatsTokenError: it is no public key.
+        NatsTokenError: the text is no public key.
     """
     return _kind(_unwrap(public_key, _KEY_BYTES + 1)[0])
 
 
 def credentials_text(token: str, user: KeyPair) -> str:
-    """The text of a `.creds` file: a user's token and seed, as every NATS client reads them."""
+    """Return the text of a `.creds` file: the token and the seed of a user, in the format of NATS clients."""
     return (
         f"-----BEGIN NATS USER JWT-----\n{token}\n------END NATS USER JWT------\n\n"
         f"-----BEGIN USER NKEY SEED-----\n{user.seed}\n------END USER NKEY SEED------\n"
@@ -128,10 +128,10 @@ def credentials_text(token: str, user: KeyPair) -> str:
 
 
 def parse_credentials(text: str) -> tuple[str, KeyPair]:
-    """Token and key of a `.creds` file.
+    """Return the token and the key of a `.creds` file.
 
     Raises:
-        NatsTokenError: one of the two is missing or broken.
+        NatsTokenError: one of the two is missing or invalid.
     """
     lines = [line.strip() for line in text.splitlines()]
     try:
@@ -161,7 +161,7 @@ def _unwrap(text: str, length: int) -> bytes:
         raw = base64.b32decode(text + "=" * (-len(text) % 8))
     except ValueError as error:
         raise NatsTokenError("a key is base32; this is not") from error
-    # Several texts may stand for the same bytes; only the one that we would write is a key.
+    # Several texts decode to the same bytes; only the canonical one is accepted as a key.
     if len(raw) != length + _CRC_BYTES or _wrap(raw[:-_CRC_BYTES]) != text:
         raise NatsTokenError("the key is damaged: its length or checksum is wrong")
     return raw[:-_CRC_BYTES]

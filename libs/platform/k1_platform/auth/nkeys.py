@@ -1,12 +1,12 @@
-"""The keys of the bus: an operator, its accounts and their users, made once for each installation.
+"""Makes the NATS keys of an installation: an operator, its accounts and their users.
 
-`python -m k1_platform.auth.nkeys` fills the folder K1_NATS_KEYS and changes nothing that is there; a key that was
-removed is made anew, and what follows from it with it. The four folders go to four parties:
+`python -m k1_platform.auth.nkeys` writes into the folder K1_NATS_KEYS. It never changes an existing key. After a key was
+removed, it makes a new one and everything that is derived from it. There are four folders:
 
-* `root/`: seeds of the operator, the system account, the account K1 and of who signs services. For no service.
-* `server/operator.conf`: public tokens, for the NATS server's configuration.
+* `root/`: the seeds of the operator, the system account, the account K1 and the key that signs services; for no service.
+* `server/operator.conf`: public tokens, for the configuration of the NATS server.
 * `services/nats.creds`: for every service, as K1_NATS_CREDS.
-* `deploy/`: what minting and revoking devices takes, for the service deploy alone, as K1_DEPLOY_NATS_KEYS.
+* `deploy/`: the keys that issue and revoke device credentials, only for the deploy service, as K1_DEPLOY_NATS_KEYS.
 """
 
 import json
@@ -45,23 +45,23 @@ _PUBLIC: Final = 0o644
 
 @dataclass(frozen=True, slots=True)
 class NatsKeys:
-    """Where the parts of one folder of keys are."""
+    """The files of a folder of NATS keys."""
 
     folder: Path
 
     @property
     def server_configuration(self) -> Path:
-        """Operator, system account and first accounts, to be included in the server's configuration."""
+        """The tokens of the operator and of the accounts; the configuration of the server includes this file."""
         return self.folder / "server" / "operator.conf"
 
     @property
     def service_credentials(self) -> Path:
-        """For K1_NATS_CREDS."""
+        """The credentials of services, for K1_NATS_CREDS."""
         return self.folder / "services" / "nats.creds"
 
     @property
     def deploy(self) -> Path:
-        """For K1_DEPLOY_NATS_KEYS."""
+        """The folder of the deploy service, for K1_DEPLOY_NATS_KEYS."""
         return self.folder / "deploy"
 
     @property
@@ -71,38 +71,38 @@ class NatsKeys:
 
 
 def read_key(file: Path) -> KeyPair:
-    """The key of a seed file.
+    """Return the key of a seed file.
 
     Raises:
-        NatsTokenError: it holds none; the message names it.
-        OSError: it cannot be read.
+        NatsTokenError: the file contains no seed; the message names the file.
+        OSError: the file cannot be read.
     """
     try:
         return KeyPair.from_seed(file.read_text())
     except ValueError as error:
         raise NatsTokenError(
-            f"{file} holds no seed: {error}; put the right one back, or remove it"
+            f"{file} contains no seed: {error}; put the right one back, or remove it"
         ) from error
 
 
 def ensure_nats_keys(folder: Path) -> NatsKeys:
-    """Make what is missing. Several processes may try at once.
+    """Make the missing keys and tokens. Several processes may call this at once.
 
     Raises:
-        NatsTokenError: a file holds no key; the message names it.
+        NatsTokenError: a file contains no key; the message names the file.
         OSError: the folder cannot be written.
     """
-    made = NatsKeys(folder)
+    nats_keys = NatsKeys(folder)
     with folder_lock(folder):
         for part in ("root", "server", "services", "deploy"):
             (folder / part).mkdir(mode=0o700, exist_ok=True)
-        account = _ensure_accounts(made)
-        _ensure_users(made, account)
-    return made
+        account = _ensure_accounts(nats_keys)
+        _ensure_users(nats_keys, account)
+    return nats_keys
 
 
-def _ensure_accounts(made: NatsKeys) -> AccountKeys:
-    root, deploy = made.folder / "root", made.deploy
+def _ensure_accounts(nats_keys: NatsKeys) -> AccountKeys:
+    root, deploy = nats_keys.folder / "root", nats_keys.deploy
     operator = _ensure_key(root / "operator.nk", KeyKind.OPERATOR)
     signing = _ensure_key(deploy / "operator-signing.nk", KeyKind.OPERATOR)
     system = _ensure_key(root / "system.nk", KeyKind.ACCOUNT)
@@ -119,37 +119,37 @@ def _ensure_accounts(made: NatsKeys) -> AccountKeys:
     }
     lines = [f"operator: {encode(claims, operator)}", f"system_account: {system.public_key}"]
     lines += [f"resolver_preload: {json.dumps(accounts, indent=2)}", ""]
-    _write(made.server_configuration, "\n".join(lines), _PUBLIC)
+    _write(nats_keys.server_configuration, "\n".join(lines), _PUBLIC)
     _write(deploy / "account.json", json.dumps(asdict(keys), indent=2))
     return keys
 
 
-def _ensure_users(made: NatsKeys, keys: AccountKeys) -> None:
-    """Credentials are made anew where what they say has changed, or the key that signs them."""
-    now, root = int(time.time()), made.folder / "root"
+def _ensure_users(nats_keys: NatsKeys, keys: AccountKeys) -> None:
+    """Write new credentials if their claims or the key that signs them have changed."""
+    now, root = int(time.time()), nats_keys.folder / "root"
     user, keeper = KeyPair.generate(KeyKind.USER), KeyPair.generate(KeyKind.USER)
     services = encode(service_claims(user.public_key, keys.account, now), read_key(root / "services.nk"))
     system = encode(account_keeper_claims(keeper.public_key, now), read_key(root / "system.nk"))
-    _ensure_credentials(made.service_credentials, services, user)
-    _ensure_credentials(made.deploy / "system.creds", system, keeper)
+    _ensure_credentials(nats_keys.service_credentials, services, user)
+    _ensure_credentials(nats_keys.deploy / "system.creds", system, keeper)
 
 
 def _ensure_credentials(file: Path, token: str, user: KeyPair) -> None:
-    """Write the file unless it holds the like for a user of its own."""
-    if _lasting(file) != _what_lasts(token):
+    """Write the file unless it already has the same claims for another user."""
+    if _stored_claims(file) != _stable_claims(token):
         _write(file, credentials_text(token, user))
 
 
-def _lasting(file: Path) -> Claims | None:
+def _stored_claims(file: Path) -> Claims | None:
     try:
         token, _ = parse_credentials(file.read_text())
     except (FileNotFoundError, NatsTokenError):
         return None
-    return _what_lasts(token)
+    return _stable_claims(token)
 
 
-def _what_lasts(token: str) -> Claims:
-    """All claims but those that are new with each token."""
+def _stable_claims(token: str) -> Claims:
+    """Return all claims except those that differ in each token."""
     return {name: value for name, value in decode(token).items() if name not in {"sub", "iat", "jti"}}
 
 
@@ -160,19 +160,19 @@ def _ensure_key(file: Path, kind: KeyKind) -> KeyPair:
 
 
 def _write(file: Path, text: str, mode: int = PRIVATE) -> None:
-    """Only where it changes something."""
+    """Write a file if its text changes."""
     if not file.exists() or file.read_text() != text:
         write_atomically(file, text, mode)
 
 
 def main() -> None:
-    """Make what is missing in the folder K1_NATS_KEYS."""
-    # Slow to import, and the embedded stack, which imports this module, needs none of it.
+    """Make the missing keys in the folder K1_NATS_KEYS."""
+    # It is slow to import, and the embedded stack imports this module without it.
     from k1_platform.observability.logging import configure_logging  # noqa: PLC0415
 
     configure_logging("nats-keys", ObservabilitySettings().log_level)
-    made = ensure_nats_keys(NatsKeysSettings().nats_keys)
-    _log.info("keys of the bus are complete", extra={"folder": str(made.folder), "account": made.account})
+    nats_keys = ensure_nats_keys(NatsKeysSettings().nats_keys)
+    _log.info("NATS keys are complete", extra={"folder": str(nats_keys.folder), "account": nats_keys.account})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Files of secrets: one process at a time writes to their folder, and each is there whole or not at all."""
+"""Writes files of secrets atomically, and locks their folder for one process at a time."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ PRIVATE: Final = 0o600
 
 @contextmanager
 def folder_lock(folder: Path) -> Generator[None]:
-    """Keep other processes out of the folder, which is made where it is missing."""
+    """Lock the folder against other processes; create it if it does not exist."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -23,7 +23,7 @@ def folder_lock(folder: Path) -> Generator[None]:
 
 
 def write_atomically(file: Path, text: str, mode: int = PRIVATE) -> None:
-    """Write by way of `<stem>.new` beside it, and to the disk."""
+    """Write and sync `<stem>.new` in the same folder, then rename it to `file`."""
     draft = file.with_suffix(".new")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "w") as opened:

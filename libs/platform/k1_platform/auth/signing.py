@@ -1,8 +1,8 @@
-"""The keys that bundles are signed with: Ed25519, one PEM file a key (PKCS 8) in the folder K1_SIGNING_KEYS.
+"""Makes and reads the Ed25519 keys that sign bundles: one PEM file (PKCS 8) per key in the folder K1_SIGNING_KEYS.
 
-`python -m k1_platform.auth.signing` makes the first key and changes nothing where there is one; `--rotate` adds a key. Files are
-named after the moment they were made in, so the last name is the newest key: it signs. The public keys of all files stay
-valid; a key is withdrawn by removing its file.
+`python -m k1_platform.auth.signing` makes the first key, and changes nothing if one exists; `--rotate` adds a key. The name
+of a file is the time at which it was made, so the last name is the newest key, which signs. The public keys of all files
+are valid; remove a file to revoke its key.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from k1_platform.observability.logging import configure_logging
 from k1_platform.settings import ObservabilitySettings, SigningSettings
 
 _SUFFIX: Final = ".pem"
-_OTHERS: Final = 0o077
+_ACCESS_OF_OTHERS: Final = 0o077
 _log = logging.getLogger(__name__)
 
 
@@ -36,10 +36,10 @@ class SigningKeyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """The keys of one folder."""
+    """The valid signing keys of a folder."""
 
     private: Sequence[Ed25519PrivateKey]
-    """Every key that is valid, the newest first."""
+    """All private keys, the newest first."""
 
     @property
     def signing(self) -> Ed25519PrivateKey:
@@ -48,15 +48,15 @@ class KeyRing:
 
     @property
     def public(self) -> Sequence[Ed25519PublicKey]:
-        """In the same order."""
+        """The public keys, the newest first."""
         return [key.public_key() for key in self.private]
 
 
 def load_keys(folder: Path) -> KeyRing:
-    """Read all keys.
+    """Return all keys of a folder.
 
     Raises:
-        SigningKeyError: there is none, one is no Ed25519 key, or one can be read by others than its owner.
+        SigningKeyError: the folder has no key, a file has no Ed25519 key, or others than the owner can read a file.
     """
     keys = [_read(file) for file in reversed(_files(folder))]
     if not keys:
@@ -67,7 +67,7 @@ def load_keys(folder: Path) -> KeyRing:
 
 
 def ensure_key(folder: Path) -> bool:
-    """Make the first key; False where there is one already. Several processes may try at once."""
+    """Make the first key; return False if one exists. Several processes may call this at once."""
     with folder_lock(folder):
         if _files(folder):
             return False
@@ -76,7 +76,7 @@ def ensure_key(folder: Path) -> bool:
 
 
 def add_key(folder: Path) -> None:
-    """Make another key, which signs from the next start of the service on."""
+    """Make another key; it signs after the next start of the service."""
     with folder_lock(folder):
         _write(folder, datetime.now(UTC))
 
@@ -86,7 +86,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _read(file: Path) -> Ed25519PrivateKey:
-    if file.stat().st_mode & _OTHERS:
+    if file.stat().st_mode & _ACCESS_OF_OTHERS:
         raise SigningKeyError(f"{file} can be read by others; make it private: chmod 600 {file}")
     try:
         key = load_pem_private_key(file.read_bytes(), password=None)
@@ -103,7 +103,7 @@ def _write(folder: Path, at: datetime) -> None:
 
 
 def main() -> None:
-    """Make the first key, or with `--rotate` another one."""
+    """Make the first key, or another one with `--rotate`."""
     parser = argparse.ArgumentParser(description="Make the keys that bundles are signed with.")
     parser.add_argument("--rotate", action="store_true", help="add a key, which signs from the next start on")
     arguments = parser.parse_args()

@@ -1,14 +1,14 @@
-"""TLS for clients and servers: whose certificates are believed, and which one is shown."""
+"""Makes the TLS contexts of clients and servers."""
 
 import ssl
 from pathlib import Path
 
 
 def client_context(ca: Path | None) -> ssl.SSLContext:
-    """Return how a client checks servers. `ca`: the certificates that are trusted; None for those of the system.
+    """Return the TLS context of a client. `ca`: the file of trusted CA certificates; None trusts those of the system.
 
     Raises:
-        OSError: the file cannot be read or holds no certificate; the message names it.
+        OSError: the file cannot be read or contains no certificate; the message names the file.
     """
     try:
         return ssl.create_default_context(cafile=ca)
@@ -17,10 +17,10 @@ def client_context(ca: Path | None) -> ssl.SSLContext:
 
 
 def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """Return what a server shows to its clients. `certificate`: PEM, with the chain after it.
+    """Return the TLS context of a server. `certificate`: PEM, followed by its chain.
 
     Raises:
-        OSError: a file cannot be read, holds nothing of use, or the key is another certificate's.
+        OSError: a file cannot be read or is invalid, or the key does not belong to the certificate.
     """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:

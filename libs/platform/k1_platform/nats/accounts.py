@@ -1,7 +1,7 @@
-"""Replacing the account K1 on the running servers, which is how credentials are revoked.
+"""Replaces the account K1 on the running NATS servers, which is how credentials are revoked.
 
-`python -m k1_platform.nats.accounts` gives the server K1_NATS_URL the account that the folder K1_NATS_KEYS makes, with the
-revocations that the server has: after a key was made anew, or after an upgrade that lets devices do more or less.
+`python -m k1_platform.nats.accounts` sends the account of the folder K1_NATS_KEYS to the server K1_NATS_URL and keeps the
+revocations of the server. Run it after a key was replaced, or after an upgrade that changes the permissions of devices.
 """
 
 import asyncio
@@ -30,44 +30,44 @@ _log = logging.getLogger(__name__)
 
 
 class AccountRejectedError(Exception):
-    """The server does not take the account: these keys are not, or no longer, those of its operator."""
+    """The server rejected the account, because the keys do not belong to its operator."""
 
 
 async def replace_account(url: str, keys: DeviceKeys, revoked: Collection[str] | None) -> None:
-    """Let the servers know the account K1 with these revocations, and no others; connections that they concern end at once.
+    """Replace the account K1 on the servers, with exactly these revocations; connections of revoked users end at once.
 
-    `revoked`: public keys of users; None keeps what the server has. Not safe against itself: two at once leave
-    the revocations of either.
+    `revoked`: public keys of users; None keeps the revocations of the server. Never call it twice at the same time:
+    the revocations of one call would be lost.
 
     Raises:
-        TransientError: the server does not answer, or not in time; it may or may not have taken the account.
-        AccountRefusedError: the server refuses it.
+        TransientError: the server did not respond in time; it may or may not have replaced the account.
+        AccountRejectedError: the server rejected the account.
     """
     async with _account_keeper(url, keys) as client:
-        current = await _current(client, keys)
+        current = await _read_account(client, keys)
         kept = current["nats"].get("revocations", {}) if revoked is None else revoked
-        # Servers that meet later agree on the newest by this time alone, which is in whole seconds.
+        # Servers that reconnect to each other keep the account with the latest time, which is in whole seconds.
         issued_at = max(int(time.time()), current["iat"] + 1)
         claims = account_claims(keys.account, kept, issued_at)
         token = encode(claims, keys.operator_signing)
-        answer = await client.request("$SYS.REQ.CLAIMS.UPDATE", token.encode(), timeout=_TIMEOUT_S)
-    outcome = json.loads(answer.data)
+        response = await client.request("$SYS.REQ.CLAIMS.UPDATE", token.encode(), timeout=_TIMEOUT_S)
+    outcome = json.loads(response.data)
     if outcome.get("data", {}).get("code") != _OK:
-        raise AccountRejectedError(f"the NATS server refused the account: {outcome}")
+        raise AccountRejectedError(f"the NATS server rejected the account: {outcome}")
 
 
-async def _current(client: Client, keys: DeviceKeys) -> Claims:
-    """The account as the server has it."""
+async def _read_account(client: Client, keys: DeviceKeys) -> Claims:
+    """Return the claims of the account on the server."""
     account = keys.account.account
     subject = f"$SYS.REQ.ACCOUNT.{account}.CLAIMS.LOOKUP"
-    answer = await client.request(subject, b"", timeout=_TIMEOUT_S)
-    if not answer.data:
+    response = await client.request(subject, b"", timeout=_TIMEOUT_S)
+    if not response.data:
         raise AccountRejectedError(f"the NATS server does not know the account {account}")
-    claims = decode(answer.data.decode())
-    # The server would store an account of a key that it does not trust, and know no account after its next start.
+    claims = decode(response.data.decode())
+    # The server would store an account signed by a key that it does not trust, and reject it at its next start.
     if claims["iss"] != keys.operator_signing.public_key:
         raise AccountRejectedError(
-            "the NATS server has its account from another operator key: were keys made anew?"
+            "the account on the NATS server was signed by another operator key: were the keys replaced?"
         )
     return claims
 
@@ -85,11 +85,11 @@ async def _account_keeper(url: str, keys: DeviceKeys) -> AsyncGenerator[Client]:
 
 
 def main() -> None:
-    """Give the server the account of the folder's keys."""
+    """Send the account of the keys in the folder K1_NATS_KEYS to the servers."""
     configure_logging("nats-account", ObservabilitySettings().log_level)
     keys = load_device_keys(NatsKeys(NatsKeysSettings().nats_keys).deploy)
     asyncio.run(replace_account(NatsSettings().url, keys, None))
-    _log.info("the servers have the account", extra={"account": keys.account.account})
+    _log.info("account replaced on the servers", extra={"account": keys.account.account})
 
 
 if __name__ == "__main__":

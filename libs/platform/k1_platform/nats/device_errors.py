@@ -1,4 +1,4 @@
-"""Reports to devices what was wrong with what they sent; for the services that read messages of devices.
+"""Reports errors in their messages to devices; for the services that read messages of devices.
 
 An error goes to `command.<id>.error`, which the device may subscribe to over NATS and MQTT alike and may not publish on.
 """
@@ -21,9 +21,9 @@ from k1_contracts.messages.device_link import DeviceError, DeviceErrorCode
 from k1_contracts.streams import DEVICE_MESSAGE_MAX_BYTES
 
 BURST: Final = 5
-"""Errors that a device gets at once."""
+"""The number of errors that a device gets in a burst."""
 PER_SECOND: Final = 1.0
-"""Errors that it gets in the long run."""
+"""The number of errors per second that a device gets in the long run."""
 MOST_DEVICES: Final = 10_000
 _MESSAGE_MAX: Final = 500
 _WHAT_TO_DO: Final = "Correct the message and send it again."
@@ -41,7 +41,7 @@ class MessageError:
 
     @classmethod
     def of(cls, error: ValidationError) -> "MessageError":
-        """Return the first thing that a contract model refused."""
+        """Return the first error of the validation."""
         first = error.errors(include_input=False, include_url=False)[0]
         if first["type"] == "json_invalid":
             return cls("invalid_json", f"The body is no JSON: {first['msg']}. {_WHAT_TO_DO}")
@@ -61,7 +61,7 @@ def parse_device_message(model: type[M], data: bytes) -> M | MessageError:
 
 @dataclass(slots=True)
 class _Allowance:
-    """Errors that a device may still get, and how many it did not get."""
+    """The errors that a device may still get, and the number of suppressed errors."""
 
     left: float
     at_s: float
@@ -69,7 +69,7 @@ class _Allowance:
 
 
 class ErrorLimiter:
-    """Limits the errors of each device; pure but for its clock."""
+    """Limits the rate of errors to each device; pure except for its clock."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock`: monotonic, in s."""
@@ -94,23 +94,23 @@ class ErrorLimiter:
 
 
 class DeviceErrors:
-    """Publishes errors to devices over the service's own connection."""
+    """Publishes errors to devices over the connection of the service."""
 
     def __init__(self, client: Client, limiter: ErrorLimiter | None = None) -> None:
         self._client = client
         self._limiter = limiter or ErrorLimiter()
 
     async def report(self, device_id: str, subject: str, find: Callable[[], MessageError]) -> None:
-        """Publish what was wrong with a message on `subject`, unless the device got too many errors lately.
+        """Publish the error of a message on `subject`, unless the device has reached its limit of errors.
 
-        `find` is called only then, as finding the reason may cost more than reading the message did.
+        `find` is called only if the error is published, because finding the reason may be expensive.
         """
         suppressed = self._limiter.allow(device_id)
         if suppressed is None:
             return
         problem = find()
         _log.warning(
-            "message of a device refused",
+            "message of a device rejected",
             extra={
                 "device_id": device_id,
                 "subject": subject,
@@ -131,4 +131,6 @@ class DeviceErrors:
         try:
             await self._client.publish(to, error.to_json())
         except (NatsError, OSError) as failure:
-            _log.warning("error not sent", extra={"device_id": device_id, "reason": repr(failure)})
+            _log.warning(
+                "error not sent to a device", extra={"device_id": device_id, "reason": repr(failure)}
+            )

@@ -1,15 +1,15 @@
-"""Limits what MQTT devices can leave behind in the NATS server; for the provisioning of the bus.
+"""Limits the state that MQTT devices can store in the NATS server; for provisioning.
 
 The server keeps the state of MQTT clients in five JetStream streams of the account and creates them without limits at
-the first MQTT connection. A device needs none of that state: the device link wants clean sessions and QoS 0
-subscriptions. So the streams are created here first, and existing ones are brought to the same limits:
+the first MQTT connection. A device needs none of that state, because the device link uses clean sessions and
+QoS 0 subscriptions. So the streams are created here first, and existing ones get the same limits:
 
 * No QoS 1 or 2 subscription: each would be a consumer that outlives its connection, its credential and the server.
-  A limit of 0 means "no limit" to the server, so it is 1 and a consumer that never gets a message takes the place.
-* Session records are small, at most so many, and end after a day. The server writes one at every connection, so the
-  oldest make room for new ones.
+  A limit of 0 means "no limit" to the server. So the limit is 1, and a consumer that never gets a message uses it.
+* Session records are limited in number and expire after a day. The server writes one at every connection, so new
+  records replace the oldest.
 * Retained messages are not stored; they are still delivered.
-* What QoS 1 and 2 leave behind is small and short-lived.
+* Messages of QoS 1 and 2 are limited in size and expire after a minute.
 """
 
 import json
@@ -24,11 +24,11 @@ from nats.js.errors import NotFoundError
 
 _SESSIONS: Final = "$MQTT_sess"
 _BATCH: Final = 500
-_ANSWER_S: Final = 2.0
+_FETCH_TIMEOUT_S: Final = 2.0
 _SUBSCRIBES_WITHIN: Final = timedelta(seconds=10)
 
 PLACEHOLDER: Final = "none"
-"""The one consumer of a stream that must have no others."""
+"""The name of the only consumer of a stream that must have no others."""
 MOST_SESSIONS: Final = 10_000
 _SESSION_AGE_S: Final = 24 * 3600
 _MESSAGE_AGE_S: Final = 60
@@ -37,7 +37,7 @@ _FEW_BYTES: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class _MqttStream:
-    """A stream of the server's, with the limits that it gets here; name, subject and retention are the server's own."""
+    """A stream of the server and its limits; the server defines name, subject and retention."""
 
     short_name: str
     retention: RetentionPolicy
@@ -50,12 +50,12 @@ class _MqttStream:
 
     @property
     def name(self) -> str:
-        """As JetStream knows it."""
+        """The name in JetStream."""
         return f"$MQTT_{self.short_name}"
 
     @property
     def config(self) -> StreamConfig:
-        """The server's form."""
+        """The configuration for the server."""
         return StreamConfig(
             name=self.name,
             subjects=[f"$MQTT.{'qos2.in' if self.short_name == 'qos2in' else self.short_name}.>"],
@@ -98,7 +98,7 @@ _STREAMS: Final = (
 
 
 async def limit_mqtt_state(jetstream: JetStreamContext) -> None:
-    """Create the streams of MQTT with limits, or bring existing ones to them and delete what exceeds them."""
+    """Create the MQTT streams with limits, or apply the limits to existing streams and delete what exceeds them."""
     for stream in _STREAMS:
         await _limit(jetstream, stream)
 
@@ -113,7 +113,7 @@ async def _limit(jetstream: JetStreamContext, stream: _MqttStream) -> None:
             await _delete_consumers(jetstream, stream.name)
         await jetstream.update_stream(stream.config)
         if stream.max_msg_bytes >= 0:
-            await jetstream.purge_stream(stream.name)  # what is too long for it stays otherwise
+            await jetstream.purge_stream(stream.name)  # otherwise the messages that are too long would stay
     if stream.no_consumers:
         unused = ConsumerConfig(
             durable_name=PLACEHOLDER,
@@ -134,10 +134,10 @@ async def _delete_consumers(jetstream: JetStreamContext, stream: str) -> None:
 
 
 async def purge_sessions(jetstream: JetStreamContext, device_ids: Collection[str]) -> int:
-    """Delete the session records of these devices, and those that are of no use; return how many there were.
+    """Delete the session records of these devices and unused records; return how many were deleted.
 
-    Connections must have been cut before. A record is of no use when it has no subscription some seconds after it was
-    written; it does not say of which device it is.
+    End the connections of the devices first. A record is unused when it has no subscription some seconds after it was
+    written; such a record does not name its device.
     """
     until = datetime.now(UTC) - _SUBSCRIBES_WITHIN
     commands = tuple(f"command.{device_id}" for device_id in device_ids)
@@ -152,24 +152,27 @@ async def purge_sessions(jetstream: JetStreamContext, device_ids: Collection[str
     left, purged = (await records.consumer_info()).num_pending or 0, 0
     try:
         while left > 0:
-            messages = await records.fetch(min(_BATCH, left), timeout=_ANSWER_S)
+            messages = await records.fetch(min(_BATCH, left), timeout=_FETCH_TIMEOUT_S)
             left -= len(messages)
             for message in messages:
-                if _is_of(message.data, commands, useless=message.metadata.timestamp < until):
+                if _belongs_to(message.data, commands, if_unused=message.metadata.timestamp < until):
                     await jetstream.delete_msg(_SESSIONS, message.metadata.sequence.stream)
                     purged += 1
-    except TimeoutError:  # some of them have ended meanwhile
+    except TimeoutError:  # some records have expired meanwhile
         pass
     finally:
         await records.unsubscribe()
     return purged
 
 
-def _is_of(record: bytes, commands: tuple[str, ...], *, useless: bool) -> bool:
-    """Whether a session record subscribes at or below one of these subjects; `useless`: or has no subscription."""
+def _belongs_to(record: bytes, commands: tuple[str, ...], *, if_unused: bool) -> bool:
+    """Return whether a session record subscribes to one of these subjects or below it.
+
+    `if_unused` is the result for a record without subscriptions.
+    """
     subscriptions = json.loads(record).get("subs")
     if not subscriptions:
-        return useless
+        return if_unused
     return any(
         subject == name or subject.startswith(f"{name}.") for subject in subscriptions for name in commands
     )

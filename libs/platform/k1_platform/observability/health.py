@@ -1,4 +1,4 @@
-"""`/livez`, `/readyz` and `/metrics` of a service."""
+"""Serves `/livez`, `/readyz` and `/metrics` of a service."""
 
 import asyncio
 import json
@@ -10,13 +10,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 CHECK_TIMEOUT_S: Final = 2.0
 Check = Callable[[], Awaitable[None]]
-"""Raises when the dependency does not answer."""
+"""A readiness check; it raises when the dependency does not respond."""
 
 
 def health_routes(
     checks: Mapping[str, Check], registry: CollectorRegistry, about: Mapping[str, str]
 ) -> web.RouteTableDef:
-    """The three routes; `about` (name and version) is part of the answers."""
+    """Return the three routes. The responses of `/livez` and `/readyz` contain the fields of `about`."""
     routes = web.RouteTableDef()
 
     @routes.get("/livez")
@@ -44,6 +44,6 @@ async def _outcome(check: Check) -> str:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             await check()
-    except Exception as error:  # noqa: BLE001  whatever is wrong, the answer is "not ready" and why
+    except Exception as error:  # noqa: BLE001  every error means "not ready" and is reported
         return json.dumps(repr(error))[1:-1]
     return "ok"

@@ -1,4 +1,4 @@
-"""JSON logs with trace ids, for every process."""
+"""Writes the logs of every process as JSON with trace ids."""
 
 import logging
 import sys
@@ -14,7 +14,7 @@ _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asc
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line, safe to show in a terminal; `extra={...}` becomes fields."""
+    """Formats each record as one line of JSON that is safe to show in a terminal; `extra={...}` becomes fields."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -38,10 +38,10 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logging(service: str, level: str) -> None:
-    """Send every logger's records to standard error as JSON."""
+    """Write the records of all loggers to standard error as JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # One line an HTTP request or an exported span tells nothing that metrics do not.
+    # Their lines for each HTTP request or exported span repeat what the metrics contain.
     for chatty in ("aiohttp.access", "urllib3", "faststream"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

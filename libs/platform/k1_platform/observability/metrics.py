@@ -1,7 +1,7 @@
-"""Prometheus metrics of messages, with subjects normalised.
+"""Measures messages for Prometheus, with normalised subjects as labels.
 
-A concrete subject is a label value of its own: 200 devices made 11,600 series. Ids and
-device names become `*`, so the number of series does not grow with use.
+Each concrete subject would be a separate label value: 200 devices gave 11,600 time series. Ids and device names are
+replaced by `*`, so the number of series does not grow with use.
 """
 
 import re
@@ -22,7 +22,7 @@ _DEVICE_TOKEN: Final = re.compile(r"^(telemetry|command|device)\.[^.]+")
 
 
 def normalise_subject(subject: str) -> str:
-    """The subject with ids and device names replaced by `*`."""
+    """Return the subject with ids and device names replaced by `*`."""
     if subject.startswith("_INBOX."):
         return "_INBOX.*"
     if subject.startswith("redrive."):
@@ -47,7 +47,7 @@ def _provider(_: Msg | Sequence[Msg] | None) -> Any:
 
 
 def prometheus_middleware(registry: CollectorRegistry, service: str) -> Any:
-    """FastStream's metrics with normalised subjects."""
+    """Return the metrics middleware of FastStream, with normalised subjects."""
     return PrometheusMiddleware(
         settings_provider_factory=_provider, registry=registry, app_name=service, metrics_prefix="k1_bus"
     )

@@ -11,7 +11,10 @@ from k1_platform.settings import ObservabilitySettings
 
 
 def configure_tracing(service: str, version: str, settings: ObservabilitySettings) -> TracerProvider:
-    """The process's tracer provider. Trace ids always pass through; spans are recorded when OTLP has an endpoint."""
+    """Create the tracer provider of the process and return it.
+
+    Trace ids are always passed on. Spans are recorded only when an OTLP endpoint is set.
+    """
     resource = Resource.create({"service.name": f"k1-{service}", "service.version": version})
     exported = settings.otlp_endpoint is not None
     provider = TracerProvider(resource=resource, sampler=DEFAULT_ON if exported else ALWAYS_OFF)

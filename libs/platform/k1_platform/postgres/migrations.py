@@ -1,7 +1,7 @@
-"""Brings the schema of a service up or down; each service has a module that hands its migrations in.
+"""Applies or reverts the migrations of a service; each service has a module that calls `main` with its migrations.
 
-Idempotent, and safe when several processes run it at once: one transaction under an advisory
-lock, so the second finds the work done and a failed one leaves nothing behind.
+It is idempotent, and several processes may run it at once: all migrations run in one transaction under an advisory
+lock. The second process finds the work done, and a failed run changes nothing.
 """
 
 import argparse
@@ -28,13 +28,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Migrations:
-    """A schema and the folder of its migrations, which holds alembic's `env.py` and `versions/`."""
+    """The migrations of a schema; `folder` contains the `env.py` and the `versions/` of alembic."""
 
     schema: str
     folder: Path
 
     async def run(self, settings: PostgresSettings, direction: Direction = "up") -> None:
-        """Run all migrations that are missing, or take all back."""
+        """Apply all missing migrations, or revert all."""
 
         async def connect() -> Any:
             return await asyncpg.connect(settings.dsn.get_secret_value(), timeout=10)
@@ -57,7 +57,7 @@ class Migrations:
 
 
 def run_in_environment() -> None:
-    """The body of an `env.py`: runs on the connection that `Migrations` opened and locked."""
+    """Run the migrations on the connection that `Migrations` opened and locked; called by each `env.py`."""
     attributes = context.config.attributes
     context.configure(
         connection=attributes["connection"],
@@ -69,7 +69,7 @@ def run_in_environment() -> None:
 
 
 def main(migrations: Migrations) -> None:
-    """The command line, `[up|down]`."""
+    """Parse the command line, `[up|down]`, and run the migrations."""
     parser = argparse.ArgumentParser(description=f"Brings the schema {migrations.schema} up or down.")
     parser.add_argument("direction", nargs="?", choices=("up", "down"), default="up")
     direction: Direction = parser.parse_args().direction

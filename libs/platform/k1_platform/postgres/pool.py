@@ -1,4 +1,4 @@
-"""PostgreSQL through asyncpg."""
+"""Opens pools of PostgreSQL connections with asyncpg, and names the errors of a database."""
 
 import asyncpg
 
@@ -13,13 +13,13 @@ TRANSIENT_ERRORS: tuple[type[Exception], ...] = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InterfaceError,
-    # What asyncpg raises at times when a server dies while a connection is in use: "cannot switch to state ...".
+    # asyncpg may raise it when a server dies while a connection is in use: "cannot switch to state ...".
     asyncpg.InternalClientError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.TooManyConnectionsError,
 )
-"""Errors of a database that is going away, coming back or busy."""
+"""Errors of a database that stops, starts or is busy; a message handler may succeed later."""
 DATABASE_ERRORS: tuple[type[Exception], ...] = (
     OSError,
     TimeoutError,
@@ -27,11 +27,11 @@ DATABASE_ERRORS: tuple[type[Exception], ...] = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
 )
-"""All that may come of a database: for work that goes on by itself and tries again later."""
+"""All errors of a database, for background work that tries again later."""
 
 
 async def open_pool(settings: PostgresSettings, application: str) -> Pool:
-    """A pool of connections named after the application that holds them."""
+    """Open a pool of connections that carry the name of the application."""
     return await asyncpg.create_pool(
         settings.dsn.get_secret_value(),
         min_size=1,
@@ -42,5 +42,5 @@ async def open_pool(settings: PostgresSettings, application: str) -> Pool:
 
 
 async def check_database(pool: Pool) -> None:
-    """Raise unless the database answers; for readiness."""
+    """Raise unless the database responds; a readiness check."""
     await pool.fetchval("SELECT 1", timeout=2)

@@ -1,7 +1,7 @@
-"""Tasks that end when they are told to, and waiting that lets them.
+"""Cancels tasks reliably and waits without losing a cancellation.
 
-Before Python 3.12 `asyncio.wait_for`, which nats-py waits with, loses a cancellation that comes together with what it
-waits for. Whoever is cancelled only once, as by a `TaskGroup`, may then go on for ever.
+Before Python 3.12 `asyncio.wait_for`, which nats-py uses, loses a cancellation that arrives together with its result. A
+task that is cancelled only once, as by a `TaskGroup`, may then run for ever.
 """
 
 import asyncio
@@ -10,11 +10,11 @@ from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 CANCEL_INTERVAL_S: Final = 5.0
-"""Longer than most take to leave in good order; who may take longer must say so, or is interrupted in it."""
+"""How long a cancelled task may take to clean up before it is cancelled again; most tasks need less."""
 
 
 async def cancel_tasks(tasks: Iterable[asyncio.Task[Any]], interval_s: float = CANCEL_INTERVAL_S) -> None:
-    """Cancel them, and again every `interval_s`, until all have ended; what they raise is theirs."""
+    """Cancel the tasks, and again every `interval_s`, until all have ended; their exceptions are not raised."""
     pending, cancelled = {task for task in tasks if not task.done()}, False
     while pending:
         for task in pending:
@@ -29,7 +29,7 @@ async def cancel_tasks(tasks: Iterable[asyncio.Task[Any]], interval_s: float = C
 
 
 async def run_together(*works: Coroutine[Any, Any, None], interval_s: float = CANCEL_INTERVAL_S) -> None:
-    """Run all until one ends, then end the others; raises what the first that failed raised."""
+    """Run all until one ends, then cancel the others; raise the exception of the first task that failed."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -41,7 +41,7 @@ async def run_together(*works: Coroutine[Any, Any, None], interval_s: float = CA
 
 
 async def is_set_within(event: asyncio.Event, seconds: float | None) -> bool:
-    """Wait for an event, at most so long; whether it was set. Unlike `wait_for` it loses no cancellation."""
+    """Wait for an event for at most `seconds`; return whether it was set. Unlike `wait_for` it loses no cancellation."""
     try:
         async with asyncio.timeout(seconds):
             return await event.wait()
@@ -50,13 +50,13 @@ async def is_set_within(event: asyncio.Event, seconds: float | None) -> bool:
 
 
 async def contain_exits(work: Awaitable[T]) -> T:
-    """Await `work`; what it raises is an Exception, unless this task itself was cancelled.
+    """Await `work` and raise only an `Exception`, unless this task itself was cancelled.
 
-    A handler that raises SystemExit would end the event loop, one that raises CancelledError would end its caller
-    in silence.
+    A handler that raises SystemExit would end the event loop; one that raises CancelledError would end its caller
+    without an error.
 
     Raises:
-        RuntimeError: `work` raised something that is no Exception.
+        RuntimeError: `work` raised a BaseException that is no Exception.
     """
     try:
         return await work

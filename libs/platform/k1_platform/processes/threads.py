@@ -1,7 +1,7 @@
-"""Blocking work in threads, awaited by coroutines.
+"""Runs blocking functions in threads, for coroutines.
 
-`asyncio.to_thread` never returns where the work raises StopIteration: an asyncio Future cannot carry it. All
-services use `in_thread` instead; ruff refuses the other.
+`asyncio.to_thread` never returns if the function raises StopIteration, because a Future cannot carry it. All services
+use `in_thread` instead; ruff bans `asyncio.to_thread`.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 
 async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call a blocking function in one of the event loop's threads; raises what it raises.
+    """Call a blocking function in a thread of the event loop; raise what it raises.
 
     Raises:
         RuntimeError: the function raised StopIteration.
@@ -26,7 +26,7 @@ async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs)
 async def in_executor(
     executor: Executor | None, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
 ) -> R:
-    """Call a blocking function in a thread of `executor`; otherwise as `in_thread`."""
+    """Call a blocking function in a thread of `executor`; otherwise like `in_thread`."""
     context = copy_context()
 
     def call() -> R:

@@ -1,4 +1,4 @@
-"""What runs inside a child process of `children`."""
+"""Runs jobs inside a worker process; `worker_process` starts it and receives its messages."""
 
 import contextlib
 import ctypes
@@ -17,26 +17,26 @@ _PR_SET_PDEATHSIG: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The child is warm."""
+    """The worker has warmed up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progressed:
-    """The job reported something."""
+    """The job reported progress."""
 
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The job's result."""
+    """The job has ended with this result."""
 
     result: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """The job raised; the exception itself may not survive pickling, so its parts are sent."""
+    """The job raised an exception. Its parts are sent, because the exception itself may not be picklable."""
 
     kind: str
     code: str | None
@@ -51,13 +51,13 @@ def run_worker(
     warm_up: Callable[[], None] | None,
     address_space_bytes: int | None,
 ) -> None:
-    """Take jobs from the connection until it closes."""
+    """Run the jobs that arrive on the connection until it closes."""
     _die_with_parent()
-    # A group of its own: the parent kills it with all that it started, and Ctrl-C does not reach it.
+    # In a separate process group the parent can kill it with all its descendants, and Ctrl-C does not reach it.
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # A parent that ends closes the connection, perhaps while this child still warms up.
+    # A parent that ends closes the connection, perhaps while this worker still warms up.
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         if _warm(connection, warm_up, address_space_bytes):
             while True:
@@ -72,7 +72,7 @@ def _warm(
             warm_up()
         if address_space_bytes:
             resource.setrlimit(resource.RLIMIT_AS, (address_space_bytes, address_space_bytes))
-    except Exception as error:  # noqa: BLE001  whatever it was, the parent is told
+    except Exception as error:  # noqa: BLE001  every error is reported to the parent
         connection.send(_raised(error))
         return False
     connection.send(Ready())
@@ -98,7 +98,7 @@ def _raised(error: Exception) -> Raised:
 
 
 def _die_with_parent() -> None:
-    """Linux: the kernel kills this process when its parent ends, even by kill -9."""
+    """Make the kernel kill this process when its parent ends, even by SIGKILL; on Linux only."""
     if os.uname().sysname == "Linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() == 1:

@@ -1,4 +1,4 @@
-"""A pool of long-lived worker processes."""
+"""Keeps a pool of long-lived worker processes, for services whose work may crash or block."""
 
 import asyncio
 import itertools
@@ -16,9 +16,9 @@ _log = logging.getLogger(__name__)
 
 
 class WorkerPool:
-    """A fixed number of warm children; a dead or worn one is replaced in the background.
+    """Keeps a fixed number of warm workers; replaces a dead or worn one in the background.
 
-    A process has one fork server: pools of one process name the same modules in `preload`.
+    A process has one fork server, so all pools of a process must name the same modules in `preload`.
     """
 
     def __init__(
@@ -42,52 +42,52 @@ class WorkerPool:
 
     @property
     def warm(self) -> int:
-        """How many children wait for a job."""
+        """The number of workers that wait for a job."""
         return self._idle.qsize()
 
     @property
     def pids(self) -> list[int]:
-        """The process ids of the children that live."""
-        return [child.pid for child in self._all if child.pid and child.alive]
+        """The process ids of the running workers."""
+        return [worker.pid for worker in self._all if worker.pid and worker.alive]
 
     def start(self) -> None:
-        """Begin to start the children; jobs wait for the first that is warm."""
+        """Start the workers in the background; jobs wait for the first that is warm."""
         if self._preload:
             multiprocessing.get_context("forkserver").set_forkserver_preload(self._preload)
         for _ in range(self._size):
             self._replace()
 
     def close(self) -> None:
-        """Kill every child."""
+        """Kill every worker."""
         self._closed = True
         for task in self._starting:
             task.cancel()
-        for child in self._all:
-            child.kill()
+        for worker in self._all:
+            worker.kill()
 
     async def run(self, job: object, on_progress: Callable[[Any], None] | None = None) -> Any:
-        """Run a job in the next idle child; raises as `Child.run` does."""
-        child = await self._take()
+        """Run a job in the next idle worker and return its result; raises as `WorkerProcess.run` does."""
+        worker = await self._take()
         try:
-            return await child.run(job, on_progress)
+            return await worker.run(job, on_progress)
         finally:
-            self._give_back(child)
+            self._give_back(worker)
 
     async def _take(self) -> WorkerProcess:
         while True:
-            child = await self._idle.get()
-            if child.alive:
-                return child
-            self._give_back(child)
+            worker = await self._idle.get()
+            if worker.alive:
+                return worker
+            self._give_back(worker)
 
-    def _give_back(self, child: WorkerProcess) -> None:
+    def _give_back(self, worker: WorkerProcess) -> None:
         if self._closed:
             return
-        if child.alive and child.jobs_done < self._recycle_after:
-            self._idle.put_nowait(child)
+        if worker.alive and worker.jobs_done < self._recycle_after:
+            self._idle.put_nowait(worker)
             return
-        child.kill()
-        self._all.discard(child)
+        worker.kill()
+        self._all.discard(worker)
         self._replace()
 
     def _replace(self) -> None:
@@ -97,14 +97,14 @@ class WorkerPool:
 
     async def _start_one(self) -> None:
         for failures in itertools.count(1):
-            child = self._make()
-            self._all.add(child)
+            worker = self._make()
+            self._all.add(worker)
             try:
-                await child.start()
+                await worker.start()
             except WorkerFailedError as error:
-                self._all.discard(child)
-                _log.error("a child did not start", extra={"reason": str(error)})
+                self._all.discard(worker)
+                _log.error("a worker process did not start", extra={"reason": str(error)})
                 await asyncio.sleep(START_BACKOFF.pause_s(failures))
             else:
-                self._idle.put_nowait(child)
+                self._idle.put_nowait(worker)
                 return

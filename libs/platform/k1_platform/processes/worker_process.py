@@ -1,9 +1,8 @@
-"""Long-lived child processes for work that may crash, hang or eat memory.
+"""Runs jobs in a separate, long-lived process, because they may crash, hang or use too much memory.
 
-A child runs one job at a time and is killed, with everything it started, when the job outlasts its
-time or memory. The parent's event loop never blocks: a native library that holds the GIL for
-seconds holds that of the child. Children come from a fork server that has already imported
-what they need, so a fresh one costs milliseconds.
+A worker runs one job at a time. It is killed with all its descendants when a job exceeds its limit of time or memory.
+The event loop of the parent never blocks: a native library that holds the GIL for seconds holds the GIL of the worker.
+A fork server that has already imported the modules starts the workers, so a new worker starts within milliseconds.
 """
 
 import asyncio
@@ -23,20 +22,20 @@ from k1_platform.processes.threads import in_thread
 from k1_platform.processes.worker_main import Ended, Progressed, Raised, Ready, Report, run_worker
 
 Work = Callable[[Any, Report], Any]
-"""A module-level function of a job and of the function that reports progress; both ways small, picklable values."""
+"""A module-level function that gets a job and a function to report progress; all values are small and picklable."""
 FailureCode = Literal["crashed", "timed_out", "out_of_memory"]
 
 _WATCH_S: Final = 0.1
 _START_TIMEOUT_S: Final = 60.0
 _NEAR_LIMIT: Final = 0.8
 _EXIT_CODE_S: Final = 30.0
-"""The fork server tells how a child ended; on a busy machine that takes its time."""
+"""How long to wait for the exit code; the fork server reports it, which may take long on a busy machine."""
 _EXIT_PAUSE_S: Final = 0.005
 _log = logging.getLogger(__name__)
 
 
 class WorkerFailedError(Exception):
-    """The child itself failed, not its work; a fresh one takes its place."""
+    """The worker process failed, not its work; the pool replaces it."""
 
     def __init__(self, code: FailureCode, message: str) -> None:
         super().__init__(message)
@@ -44,12 +43,12 @@ class WorkerFailedError(Exception):
 
 
 class WorkError(Exception):
-    """The work raised in the child.
+    """The work raised an exception in the worker.
 
     Attributes:
-        code: the exception's own `code`, if it has one.
-        kind: the name of its class.
-        trace: where it was raised.
+        code: the `code` of the exception, if it has one.
+        kind: the name of the class of the exception.
+        trace: the traceback as text.
     """
 
     def __init__(self, raised: Raised) -> None:
@@ -61,16 +60,16 @@ class WorkError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WorkerLimits:
-    """What one job may take; memory is resident bytes of the child and all that it started."""
+    """The limits of one job; memory is the resident memory of the worker and all its descendants, in bytes."""
 
     timeout_s: float
     memory_bytes: int
     address_space_bytes: int | None = None
-    """RLIMIT_AS: stops one huge allocation at once, before it becomes resident."""
+    """RLIMIT_AS: makes one huge allocation fail at once, before it becomes resident."""
 
 
 class WorkerProcess:
-    """One process; `run` takes one job at a time."""
+    """Runs jobs in one process, one at a time."""
 
     def __init__(self, work: Work, warm_up: Callable[[], None] | None, limits: WorkerLimits) -> None:
         self._work = work
@@ -83,7 +82,7 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process id, once started."""
+        """The process id; None before the start."""
         return self._process.pid if self._process else None
 
     @property
@@ -95,7 +94,7 @@ class WorkerProcess:
         """Start the process and wait until it is warm.
 
         Raises:
-            ChildFailedError: it died or did not get warm in time.
+            WorkerFailedError: it ended, or did not warm up in time.
         """
         context = multiprocessing.get_context("forkserver")
         ours, theirs = context.Pipe()
@@ -125,11 +124,11 @@ class WorkerProcess:
         """Run one job and return its result.
 
         Raises:
-            WorkRaisedError: the work raised; the child lives on.
-            ChildFailedError: the child crashed or went over a limit, and is dead.
-        Cancelling this coroutine kills the child as well.
+            WorkError: the work raised an exception; the worker keeps running.
+            WorkerFailedError: the worker crashed or exceeded a limit, and has ended.
+        Cancelling this coroutine kills the worker.
         """
-        assert self._connection is not None, "start the child first"
+        assert self._connection is not None, "start the worker first"
         deadline = time.monotonic() + self._limits.timeout_s
         peak = 0
         try:
@@ -206,10 +205,10 @@ class WorkerProcess:
         return None
 
     def kill(self) -> None:
-        """End the process and all that it started, at once."""
+        """Kill the process and all its descendants."""
         self._close_connection()
         if self._process is not None and self._process.pid:
-            # The child leads a process group of its own (see child_main).
+            # The worker leads a separate process group (see worker_main).
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             with contextlib.suppress(ProcessLookupError, ValueError):
@@ -225,7 +224,7 @@ def _exit_text(code: int | None) -> str:
 
 
 def _resident_bytes(pid: int) -> int:
-    """Resident memory of a process and its descendants; 0 for one that is gone."""
+    """Return the resident memory of a process and its descendants in bytes; 0 if it has ended."""
     try:
         with open(f"/proc/{pid}/statm", encoding="ascii") as file:  # noqa: PTH123  read ten times a second
             pages = int(file.read().split()[1])

@@ -1,4 +1,4 @@
-"""The S3 object store through the `minio` client, whose blocking calls run in threads."""
+"""Reads and writes objects of the S3 object store; the blocking calls of the `minio` client run in threads."""
 
 import asyncio
 import io
@@ -23,7 +23,7 @@ from k1_platform.settings import ObjectStoreSettings
 from k1_platform.storage.stream_adapter import StreamAdapter
 
 PART_SIZE: Final = 5 * 1024 * 1024
-"""The smallest part that S3 allows: an upload of unknown length holds one in memory."""
+"""The smallest part that S3 allows. An upload of unknown length holds one part in memory."""
 _THREADS: Final = 16
 
 _log = logging.getLogger(__name__)
@@ -32,12 +32,12 @@ R = TypeVar("R")
 
 
 class ObjectNotFoundError(Exception):
-    """There is no object under this key."""
+    """No object has this key."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """What the store knows of an object."""
+    """The metadata of an object."""
 
     key: str
     size_bytes: int
@@ -45,7 +45,7 @@ class ObjectInfo:
 
 
 class _XmlErrorsPool(urllib3.PoolManager):
-    """Some S3 servers send their error documents as text/xml, which minio does not take for XML."""
+    """Corrects the content type of errors: some S3 servers send text/xml, which minio does not accept as XML."""
 
     @override
     def urlopen(
@@ -75,21 +75,21 @@ def _client(settings: ObjectStoreSettings, url: str) -> Minio:
 
 
 class ObjectStore:
-    """One bucket. Every failure of the store itself is a TransientError."""
+    """Reads and writes the objects of one bucket. Every failure of the store is a TransientError."""
 
     def __init__(self, settings: ObjectStoreSettings) -> None:
         self._bucket = settings.bucket
         self._minio = _client(settings, settings.url)
-        # A signed URL is only good for the host that it was signed for.
+        # A signed URL is valid only for the host for which it was signed.
         self._signer = _client(settings, settings.public_url or settings.url)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="objects")
 
     def close(self) -> None:
-        """Give the threads back."""
+        """Stop the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def ensure_bucket(self) -> None:
-        """Create the bucket when it is not there."""
+        """Create the bucket if it does not exist."""
 
         def make() -> None:
             if not self._minio.bucket_exists(self._bucket):
@@ -98,12 +98,12 @@ class ObjectStore:
         await self._call(make)
 
     async def check(self) -> None:
-        """Raise unless the bucket answers; for readiness."""
+        """Raise unless the bucket exists; a readiness check."""
         if not await self._call(self._minio.bucket_exists, self._bucket):
             raise TransientError(f"the bucket {self._bucket} does not exist; run k1_platform.provision")
 
     async def put_bytes(self, key: str, data: bytes, content_type: str) -> None:
-        """Store `data` under `key`, replacing what was there."""
+        """Store `data` under `key`, replacing an existing object."""
         await self._call(
             self._minio.put_object,
             self._bucket,
@@ -114,42 +114,42 @@ class ObjectStore:
         )
 
     async def put_stream(self, key: str, chunks: AsyncIterator[bytes], content_type: str) -> None:
-        """Store a stream of unknown length; at most a part and a few chunks are in memory.
+        """Store a stream of unknown length; at most one part and a few chunks are in memory.
 
-        An exception of `chunks` stops the upload, so nothing appears under `key`, and is raised again.
+        An exception raised by `chunks` stops the upload and is raised again; then no object is stored.
         """
-        bridge = StreamAdapter(asyncio.get_running_loop())
+        adapter = StreamAdapter(asyncio.get_running_loop())
         upload = asyncio.create_task(
             self._call(
                 self._minio.put_object,
                 self._bucket,
                 key,
-                cast("BinaryIO", bridge),  # minio only ever reads from it
+                cast("BinaryIO", adapter),  # minio only reads from it
                 -1,
                 content_type=content_type,
                 part_size=PART_SIZE,
-                num_parallel_uploads=1,  # each part under way is held in memory
+                num_parallel_uploads=1,  # each part that is being uploaded is held in memory
             )
         )
-        upload.add_done_callback(lambda _: bridge.reader_ended())
+        upload.add_done_callback(lambda _: adapter.reader_ended())
         try:
             async for chunk in chunks:
-                await bridge.put(chunk)
-                if upload.done():  # before the end: the store failed, so the rest need not come
+                await adapter.put(chunk)
+                if upload.done():  # before the end: the store failed, so the rest is not needed
                     break
-            await bridge.end()
+            await adapter.end()
         except BaseException as error:
-            bridge.fail(error)
+            adapter.fail(error)
             await asyncio.gather(upload, return_exceptions=True)
             raise
         await upload
 
     async def get_bytes(self, key: str) -> bytes:
-        """The whole object."""
+        """Return the whole object."""
         return await self.get_range(key, 0, 0)
 
     async def get_range(self, key: str, offset: int, length: int) -> bytes:
-        """`length` bytes from `offset` on, fewer at the object's end; a length of 0 means to the end."""
+        """Return `length` bytes from `offset` on, fewer at the end of the object; a length of 0 means up to the end."""
 
         def read() -> bytes:
             response = self._minio.get_object(self._bucket, key, offset, length)
@@ -162,16 +162,16 @@ class ObjectStore:
         return await self._call(read)
 
     async def get_file(self, key: str, path: Path) -> None:
-        """Write the object to `path`."""
+        """Download an object to the file `path`."""
         await self._call(self._minio.fget_object, self._bucket, key, str(path))
 
     async def stat(self, key: str) -> ObjectInfo:
-        """Size and type of an object."""
+        """Return the size and content type of an object."""
         found = await self._call(self._minio.stat_object, self._bucket, key)
         return ObjectInfo(key, found.size or 0, found.content_type or "application/octet-stream")
 
     async def exists(self, key: str) -> bool:
-        """Whether there is an object under this key."""
+        """Return whether an object has this key."""
         try:
             await self.stat(key)
         except ObjectNotFoundError:
@@ -179,11 +179,11 @@ class ObjectStore:
         return True
 
     async def delete(self, key: str) -> None:
-        """Remove an object; removing one that is not there is no error."""
+        """Delete an object; a missing object is no error."""
         await self._call(self._minio.remove_object, self._bucket, key)
 
     def signed_url(self, key: str, *, method: Literal["GET", "PUT"] = "GET", expires: timedelta) -> str:
-        """A URL that works without credentials until it expires; computed here, nothing is asked."""
+        """Return a URL that works without credentials until it expires; computed without a request."""
         return self._signer.get_presigned_url(method, self._bucket, key, expires=expires)
 
     async def _call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

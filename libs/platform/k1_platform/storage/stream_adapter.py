@@ -1,4 +1,4 @@
-"""A file object for a blocking reader in a thread, fed chunk by chunk from the event loop."""
+"""Adapts an asynchronous stream of chunks to a file object for a blocking reader in a thread."""
 
 import asyncio
 import threading
@@ -6,61 +6,60 @@ from collections import deque
 from typing import Final
 
 HIGH_WATER: Final = 1024 * 1024
-"""Bytes that wait before the writer is held back."""
+"""The number of unread bytes at which the writer has to wait."""
 
 
 class StreamAdapter:
-    """Bytes put on the loop's side are read on the thread's side; memory stays bounded.
+    """Passes bytes from the event loop to a reader in a thread; the number of unread bytes is bounded.
 
-    `read(n)` blocks until n bytes are there or the stream has ended, as the readers of
-    object-store clients expect.
+    `read(n)` blocks until n bytes have arrived or the stream has ended, as object-store clients expect.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._changed = threading.Condition()
         self._chunks: deque[bytes] = deque()
-        self._waiting = 0
+        self._unread = 0
         self._ended = False
         self._error: BaseException | None = None
-        self._room = asyncio.Event()
-        self._room.set()
-        self._reader_gone = False
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._reader_stopped = False
 
     async def put(self, chunk: bytes) -> None:
-        """Hand over a chunk; waits while too much is waiting."""
-        await self._room.wait()
+        """Add a chunk; wait while too many bytes are unread."""
+        await self._writable.wait()
         with self._changed:
             self._chunks.append(chunk)
-            self._waiting += len(chunk)
-            if self._waiting >= HIGH_WATER and not self._reader_gone:
-                self._room.clear()
+            self._unread += len(chunk)
+            if self._unread >= HIGH_WATER and not self._reader_stopped:
+                self._writable.clear()
             self._changed.notify()
 
     async def end(self) -> None:
-        """There is no more."""
+        """Mark the end of the stream."""
         with self._changed:
             self._ended = True
             self._changed.notify()
 
     def fail(self, error: BaseException) -> None:
-        """Make the reader's next `read` raise."""
+        """Make the next `read` of the reader raise."""
         with self._changed:
             self._error = error
             self._ended = True
             self._changed.notify()
 
     def reader_ended(self) -> None:
-        """The reader stopped, perhaps before the end; never hold the writer back again."""
+        """Record that the reader has stopped, perhaps before the end; the writer never waits again."""
         with self._changed:
-            self._reader_gone = True
-        self._room.set()
+            self._reader_stopped = True
+        self._writable.set()
 
     def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes, fewer only at the end; called from the reader's thread.
+        """Return `size` bytes, fewer only at the end; called from the thread of the reader.
 
         Raises:
-            InterruptedError: the writing side failed.
+            InterruptedError: the writer failed.
         """
         parts: list[bytes] = []
         missing = size
@@ -83,7 +82,7 @@ class StreamAdapter:
             if 0 <= limit < len(chunk):
                 self._chunks.appendleft(chunk[limit:])
                 chunk = chunk[:limit]
-            self._waiting -= len(chunk)
-            if self._waiting < HIGH_WATER // 2:
-                self._loop.call_soon_threadsafe(self._room.set)
+            self._unread -= len(chunk)
+            if self._unread < HIGH_WATER // 2:
+                self._loop.call_soon_threadsafe(self._writable.set)
         return chunk

@@ -1,4 +1,4 @@
-"""The message that a dead letter is: how it is made from a failed delivery and published."""
+"""Makes a dead letter from a failed delivery and publishes it."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from k1_contracts.escaping import escape_controls
 
 HEADER_PREFIX: Final = "k1-dlq-"
 _SENDABLE_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-"""Names of headers that can be sent on; a sender may have used others, and the letter must get through."""
+"""The header names that can be sent. Other headers are dropped, because they must not stop the dead letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,12 @@ class Failure:
 
 
 def dead_letter_id(stream: str, durable: str, sequence: int) -> str:
-    """The same for the middleware and the relay, so that one dead message is one dead letter."""
+    """Return the message id. Middleware and relay use the same id, so that one message becomes one dead letter."""
     return f"dlq:{stream}:{durable}:{sequence}"
 
 
 def text_headers(headers: Mapping[str, str | Header]) -> dict[str, str]:
-    """Return the values as text: those of a stored message that are not ASCII come from nats-py as `Header`."""
+    """Return the values as text; nats-py returns values of stored messages that are not ASCII as `Header`."""
     return {name: value if isinstance(value, str) else _header_text(value) for name, value in headers.items()}
 
 
@@ -52,9 +52,9 @@ async def publish_dead_letter(
     failure: Failure,
     attempts: int,
 ) -> None:
-    """Put a copy of a message on the dead-letter stream; `origin` is stream, durable, sequence, subject."""
+    """Publish a copy of a message on the dead-letter stream. `origin`: stream, durable, sequence, subject."""
     stream, durable, sequence, subject = origin
-    about = {
+    fields = {
         "stream": stream,
         "durable": durable,
         "sequence": str(sequence),
@@ -70,12 +70,12 @@ async def publish_dead_letter(
         for name, value in text_headers(headers).items()
         if _SENDABLE_NAME.fullmatch(name) and not name.startswith((HEADER_PREFIX, "Nats-"))
     }
-    marked = kept | {HEADER_PREFIX + name: value for name, value in about.items()}
-    marked["Nats-Msg-Id"] = dead_letter_id(stream, durable, sequence)
+    all_headers = kept | {HEADER_PREFIX + name: value for name, value in fields.items()}
+    all_headers["Nats-Msg-Id"] = dead_letter_id(stream, durable, sequence)
     await client.jetstream().publish(
         subjects.dead_letter(stream, durable),
         data,
-        headers=marked,
+        headers=all_headers,
         stream=streams.DEAD_LETTERS,
         timeout=5,
     )

@@ -1,9 +1,8 @@
-"""What happens to a message whose handler failed.
+"""Decides about each message whose handler failed: redeliver it, or publish it as a dead letter.
 
-Worth another try: it comes back after a growing pause. Hopeless, or tried too often: its
-original bytes, headers and the reason go to the dead-letter stream, then it is terminated.
-When even that is not possible (the process died), the broker's own advisory is the backstop:
-see `dead_letter_relay`.
+After a transient error the message is redelivered after a growing pause. After a permanent error, or too many attempts,
+its bytes and headers are published on the dead-letter stream with the reason, then the message is terminated. If the
+process dies before that, the broker publishes an advisory, and the relay makes the dead letter (see `relay.py`).
 """
 
 import logging
@@ -25,7 +24,7 @@ from k1_platform.nats.jetstream_api import is_delivery
 from k1_platform.processes.backoff import BackoffSchedule
 
 UNEXPECTED_ATTEMPTS: Final = 5
-"""A failure nobody foresaw is most likely a bug: five tries tell."""
+"""An unexpected error is most likely a bug, which more attempts do not fix."""
 REDELIVERY_BACKOFF: Final = BackoffSchedule(first_s=0.2, max_s=60.0, jitter=(0.7, 1.3))
 """The pauses before the next delivery of a message."""
 
@@ -34,7 +33,7 @@ _max_deliver: Final = {durable.name: durable.max_deliver for durable in DURABLES
 
 
 def classify(error: BaseException, transient: tuple[type[Exception], ...], max_deliver: int) -> Failure:
-    """Decide whether the message may succeed later, and how often to try."""
+    """Return whether the message may succeed later, and after how many attempts to give up."""
     if isinstance(error, PermanentError):
         return Failure(error.code, str(error), permanent=True, attempts_allowed=1)
     if isinstance(error, ValidationError):
@@ -51,12 +50,12 @@ def classify(error: BaseException, transient: tuple[type[Exception], ...], max_d
 
 
 class DeadLetterMiddleware:
-    """Builds the middleware of each message; hand it to the broker."""
+    """Makes the middleware of each message; a middleware of the broker."""
 
     def __init__(self, *, service: str, transient: tuple[type[Exception], ...] = ()) -> None:
         self._service = service
         self._transient = transient
-        self._rng = random.Random()  # noqa: S311  jitter is no secret
+        self._rng = random.Random()  # noqa: S311  jitter needs no secure random numbers
 
     def __call__(self, msg: Any, /, *, context: ContextRepo) -> "_MessageMiddleware":
         return _MessageMiddleware(msg, context=context, transient=self._transient, rng=self._rng)
@@ -81,9 +80,9 @@ class _MessageMiddleware(BaseMiddleware[Any, Any]):
         expected = exc_val is None or isinstance(exc_val, HandlerException)
         if expected or not isinstance(exc_val, Exception) or not _from_stream(message):
             return False
-        raise await self._verdict(message, exc_val)
+        raise await self._decide(message, exc_val)
 
-    async def _verdict(self, message: Msg, error: Exception) -> HandlerException:
+    async def _decide(self, message: Msg, error: Exception) -> HandlerException:
         metadata = message.metadata
         failure = classify(error, self._transient, _max_deliver.get(metadata.consumer, 1))
         attempts = metadata.num_delivered
@@ -91,18 +90,18 @@ class _MessageMiddleware(BaseMiddleware[Any, Any]):
         if attempts < failure.attempts_allowed:
             pause = REDELIVERY_BACKOFF.pause_s(attempts, self._rng)
             _log.warning(
-                "delivery failed, trying again",
+                "delivery failed; the message will be redelivered",
                 extra={"origin": origin, "code": failure.code, "reason": failure.message, "pause_s": pause},
             )
             return NackMessage(delay=pause)
         _log.error(
-            "message given up",
+            "message becomes a dead letter",
             extra={"origin": origin, "code": failure.code, "reason": failure.message},
             exc_info=error,
         )
         try:
             await publish_dead_letter(
-                message._client,  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  the message's own connection
+                message._client,  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  the connection of the message
                 data=message.data,
                 headers=message.headers or {},
                 origin=origin,
@@ -110,7 +109,7 @@ class _MessageMiddleware(BaseMiddleware[Any, Any]):
                 attempts=attempts,
             )
         except (NatsError, OSError, TimeoutError):
-            # Not buried, so not terminated: it comes back, or the advisory's relay finds it.
+            # The dead letter is not stored, so the message is not terminated: it is redelivered, or the relay finds it.
             return NackMessage(delay=REDELIVERY_BACKOFF.pause_s(attempts, self._rng))
         return RejectMessage()
 

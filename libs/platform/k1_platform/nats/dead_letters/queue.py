@@ -1,4 +1,4 @@
-"""Reading and redriving dead letters: what `k1 dlq` does."""
+"""Lists, shows, redrives and purges dead letters, for the commands `k1 dlq`."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,21 +12,21 @@ from k1_platform.nats.dead_letters.message import HEADER_PREFIX, text_headers
 
 _MESSAGE_ID: Final = "Nats-Msg-Id"
 _CONFIRM_TIMEOUT_S: Final = 5.0
-_SILENCE_S: Final = 0.3
-"""How long to wait for a confirmation that does not come before looking for the message itself."""
-_SILENT: Final = frozenset(stream.name for stream in streams.STREAMS if not stream.confirms)
+_UNCONFIRMED_TIMEOUT_S: Final = 0.3
+"""How long to wait for a confirmation from a stream that sends none, before reading the message back."""
+_UNCONFIRMED_STREAMS: Final = frozenset(stream.name for stream in streams.STREAMS if not stream.confirms)
 
 
 class DeadLetterNotFoundError(LookupError):
-    """There is no dead letter of this number."""
+    """No dead letter has this number."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that could not be handled, and why."""
+    """A message that could not be handled, and the reason."""
 
     number: int
-    """Its sequence in the dead-letter stream: what list, show and redrive call it."""
+    """Its sequence in the dead-letter stream, by which list, show and redrive name it."""
     subject: str
     stream: str
     durable: str
@@ -39,29 +39,33 @@ class DeadLetter:
 
 
 async def list_dead_letters(jetstream: JetStreamContext, limit: int = 1000) -> list[DeadLetter]:
-    """The dead letters, oldest first."""
+    """Return at most `limit` dead letters, the oldest first."""
     state = (await jetstream.stream_info(streams.DEAD_LETTERS)).state
     letters: list[DeadLetter] = []
-    following = state.first_seq
-    while len(letters) < limit and following <= state.last_seq:
+    sequence = state.first_seq
+    while len(letters) < limit and sequence <= state.last_seq:
         try:
             message = await jetstream.get_msg(
-                streams.DEAD_LETTERS, seq=following, subject=f"{subjects.DEAD_LETTERS}.>", next=True
+                streams.DEAD_LETTERS, seq=sequence, subject=f"{subjects.DEAD_LETTERS}.>", next=True
             )
         except NotFoundError:
             break
         letters.append(_letter(message))
-        following = letters[-1].number + 1
+        sequence = letters[-1].number + 1
     return letters
 
 
 async def count_dead_letters(jetstream: JetStreamContext) -> int:
-    """How many there are."""
+    """Return the number of dead letters."""
     return (await jetstream.stream_info(streams.DEAD_LETTERS)).state.messages
 
 
 async def show_dead_letter(jetstream: JetStreamContext, number: int) -> DeadLetter:
-    """One dead letter; raises DeadLetterMissingError."""
+    """Return one dead letter.
+
+    Raises:
+        DeadLetterNotFoundError: no dead letter has this number.
+    """
     try:
         return _letter(await jetstream.get_msg(streams.DEAD_LETTERS, seq=number))
     except NotFoundError as error:
@@ -71,7 +75,7 @@ async def show_dead_letter(jetstream: JetStreamContext, number: int) -> DeadLett
 
 
 async def redrive_dead_letter(jetstream: JetStreamContext, number: int) -> DeadLetter:
-    """Send a dead letter to the durable that failed, and to no other, then remove it."""
+    """Send a dead letter only to the durable that failed, then delete it; raises as `show_dead_letter` does."""
     letter = await show_dead_letter(jetstream, number)
     headers = {name: value for name, value in letter.headers.items() if not name.startswith("Nats-")}
     headers = {name: value for name, value in headers.items() if not name.startswith(HEADER_PREFIX)}
@@ -82,12 +86,15 @@ async def redrive_dead_letter(jetstream: JetStreamContext, number: int) -> DeadL
 
 
 async def _publish_stored(jetstream: JetStreamContext, letter: DeadLetter, headers: dict[str, str]) -> None:
-    """Publish, and be sure that the stream has it; some streams do not say so themselves."""
+    """Publish a message and make sure that the stream has stored it, although some streams do not confirm."""
     subject = subjects.redrive(letter.durable, letter.subject)
-    confirms = letter.stream not in _SILENT
+    confirms = letter.stream not in _UNCONFIRMED_STREAMS
     try:
         await jetstream.publish(
-            subject, letter.body, headers=headers, timeout=_CONFIRM_TIMEOUT_S if confirms else _SILENCE_S
+            subject,
+            letter.body,
+            headers=headers,
+            timeout=_CONFIRM_TIMEOUT_S if confirms else _UNCONFIRMED_TIMEOUT_S,
         )
     except TimeoutError:
         if confirms:
@@ -98,7 +105,7 @@ async def _publish_stored(jetstream: JetStreamContext, letter: DeadLetter, heade
 
 
 async def purge_dead_letters(jetstream: JetStreamContext, number: int | None = None) -> int:
-    """Remove one dead letter, or all; returns how many went."""
+    """Delete one dead letter, or all; return how many were deleted. Raises as `show_dead_letter` does."""
     if number is not None:
         await show_dead_letter(jetstream, number)
         await jetstream.delete_msg(streams.DEAD_LETTERS, number)
@@ -110,20 +117,20 @@ async def purge_dead_letters(jetstream: JetStreamContext, number: int | None = N
 
 def _letter(message: RawStreamMsg) -> DeadLetter:
     headers = text_headers(message.headers or {})
-    marks = {
+    fields = {
         name.removeprefix(HEADER_PREFIX): value
         for name, value in headers.items()
         if name.startswith(HEADER_PREFIX)
     }
     return DeadLetter(
         number=message.seq or 0,
-        subject=marks.get("subject", message.subject or ""),
-        stream=marks.get("stream", ""),
-        durable=marks.get("durable", ""),
-        code=marks.get("code", ""),
-        reason=marks.get("reason", ""),
-        attempts=int(marks.get("attempts", "0")),
-        at=marks.get("at", ""),
+        subject=fields.get("subject", message.subject or ""),
+        stream=fields.get("stream", ""),
+        durable=fields.get("durable", ""),
+        code=fields.get("code", ""),
+        reason=fields.get("reason", ""),
+        attempts=int(fields.get("attempts", "0")),
+        at=fields.get("at", ""),
         headers=headers,
         body=message.data or b"",
     )

@@ -1,8 +1,7 @@
-"""The backstop: what the broker itself gave up becomes a dead letter as well.
+"""Makes dead letters of the messages that the broker itself gave up.
 
-The server tells of messages that reached `max_deliver` or were terminated on advisory
-subjects, which a stream keeps. Every service runs this relay on one shared durable, so
-while any of them lives, no given-up message stays unseen.
+The server publishes an advisory for each message that reached `max_deliver` or was terminated; a stream stores the
+advisories. Every service runs this relay on one shared durable, so a single running service handles all advisories.
 """
 
 import json
@@ -20,12 +19,12 @@ from k1_platform.nats.client import Bus
 from k1_platform.nats.consumers import consume
 from k1_platform.nats.dead_letters.message import Failure, publish_dead_letter
 
-_OURS: Final = frozenset({streams.DEAD_LETTERS, streams.ADVISORIES})
+_DEAD_LETTER_STREAMS: Final = frozenset({streams.DEAD_LETTERS, streams.ADVISORIES})
 _log = logging.getLogger(__name__)
 
 
 def subscribe_dead_letter_relay(bus: Bus) -> None:
-    """Subscribe the relay; it starts with the broker."""
+    """Subscribe the relay; it runs after the start of the broker."""
 
     async def relay(message: NatsMessage) -> None:
         await _relay(bus, message.body)
@@ -37,7 +36,7 @@ async def _relay(bus: Bus, body: bytes) -> None:
     advisory = _parse(body)
     stream, durable = advisory["stream"], advisory["consumer"]
     sequence = advisory["stream_seq"]
-    if stream in _OURS:
+    if stream in _DEAD_LETTER_STREAMS:
         return
     lost = await _stored(bus.jetstream, stream, sequence)
     if lost is None:
