@@ -9,12 +9,12 @@ async def run(text, device):
     key = Ed25519PrivateKey.from_private_bytes(base64.b32decode(seed + "=" * (-len(seed) % 8))[2:34])
     link = nats.NATS()
     device.publish = lambda topic, body: link.publish(topic.replace("/", "."), json.dumps(body).encode())
-    async def heard(message):
+    async def on_command(message):
         device.begin(device.command(message.subject.rsplit(".", 1)[1], message.data, message.reply))
     await link.connect(device.nats_url, user_jwt_cb=token.encode, signature_cb=lambda nonce: base64.b64encode(key.sign(nonce.encode())),
                        inbox_prefix=f"_INBOX.{device.id}", ping_interval=10, max_reconnect_attempts=-1,
                        tls=device.tls if device.nats_url.startswith("tls:") else None, reconnected_cb=device.say_hello)
-    await link.subscribe(f"command.{device.id}.>", cb=heard)
+    await link.subscribe(f"command.{device.id}.>", cb=on_command)
     await link.flush()
     await device.say_hello()
     try:

@@ -14,7 +14,7 @@ Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,400}$")]
 
 
 class RpcError(Contract):
-    """Why a question has no answer. `code` is stable and becomes the HTTP problem's code."""
+    """The error of a query. `code` is stable and becomes the code of the HTTP problem."""
 
     code: str
     message: str

@@ -1,8 +1,8 @@
-"""State and the events that tell of it, in one transaction.
+"""Stores events in the transaction that changes the state, and publishes them afterwards.
 
-`enqueue` writes an event beside the state it tells of; the relay publishes what was
-committed, in order, and deletes it once the stream has acknowledged. A crash between the two
-publishes again, which the stream and the consumers' inboxes recognise by the event's id.
+`enqueue` writes an event into the outbox table. The relay publishes committed events in order and deletes each one when
+its stream has acknowledged it. After a crash between the two an event is published again; the stream and the inboxes of
+the consumers recognise it by its id.
 """
 
 import asyncio
