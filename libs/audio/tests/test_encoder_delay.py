@@ -129,7 +129,7 @@ def test_a_wrong_count_of_frames_cuts_nothing(tmp_path: Path, count: int) -> Non
     half = len(files.clicks()) // 2
     assert abs(files.offset_ms(found[half:], files.clicks()[half:])) <= MOST_MS
     assert len(found) >= len(files.clicks())
-    assert not reader.facts.exact
+    assert not reader.stream_info.exact
 
 
 def test_a_file_without_a_tag_has_a_bound(tmp_path: Path) -> None:
