@@ -83,8 +83,8 @@ async def wire(runtime: Runtime) -> None:
     )
     runtime.background(OutboxRelay(pool, broker, SCHEMA).run, "outbox relay")
     job_gauge = Gauge("k1_catalogue_jobs", "Analysis jobs by status", ["status"], registry=runtime.registry)
-    upkeep = Maintenance(pool, SCHEMA, runtime.registry, job_gauge, count_by_status)
-    runtime.background(upkeep.run, "upkeep")
+    maintenance = Maintenance(pool, SCHEMA, runtime.registry, job_gauge, count_by_status)
+    runtime.background(maintenance.run, "maintenance")
     runtime.checks |= {
         "postgres": lambda: check_database(pool),
         "mongo": maps.check,

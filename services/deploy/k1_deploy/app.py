@@ -121,8 +121,8 @@ async def wire(runtime: Runtime) -> None:
 def _run_maintenance(runtime: Runtime, pool: Pool) -> None:
     """Publish the events of the outbox, remove old rows and count the deployments."""
     counted = Gauge("k1_deploy_deployments", "Deployments by status", ["status"], registry=runtime.registry)
-    upkeep = Maintenance(pool, SCHEMA, runtime.registry, counted, deployment_store.count_by_status)
-    runtime.background(upkeep.run, "upkeep")
+    maintenance = Maintenance(pool, SCHEMA, runtime.registry, counted, deployment_store.count_by_status)
+    runtime.background(maintenance.run, "maintenance")
     runtime.background(OutboxRelay(pool, runtime.bus.broker, SCHEMA).run, "outbox relay")
 
 

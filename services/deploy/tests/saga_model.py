@@ -1,6 +1,6 @@
 """A model of everything around the saga: devices with faults, an unreliable network, processes that die.
 
-What to do comes from the real code (`next_turn`, `entries_for`, `admit`); only the work itself is modelled. A process's
+What to do comes from the real code (`plan_execution`, `entries_for`, `admit`); only the work itself is modelled. A process's
 work on a step is a generator that yields wherever the process may die or others may go first. Tests move the time.
 """
 
@@ -25,7 +25,7 @@ from k1_deploy.saga.entries import (
     from_json,
     to_json,
 )
-from k1_deploy.saga.execution import Decision, Work, WorkKey, next_turn
+from k1_deploy.saga.execution import Decision, Work, WorkKey, plan_execution
 from k1_deploy.saga.signals import ReconciledSignal, Signal, entries_for
 from k1_deploy.saga.state import LOCKING, State
 from k1_deploy.saga.steps import ActivateBatch, DeviceStep, WriteEntry
@@ -276,17 +276,17 @@ class ExecutorModel:
             self.write(*entries_for(self.state, self.model.signals.pop(0), self.model.now))
 
     def run_turns(self) -> None:
-        """Carry out the saga's turns, as the executor does, until one has no decisions."""
+        """Carry out the saga's plans, as the executor does, until one has no decisions."""
         while True:
             self.take_signals()
-            turn = next_turn(self.state, self.model.now)
-            if not turn.decisions:
+            plan = plan_execution(self.state, self.model.now)
+            if not plan.decisions:
                 break
-            for decision in turn.decisions:
+            for decision in plan.decisions:
                 self._decide(decision)
-        for key in turn.to_stop(self.works):
+        for key in plan.to_stop(self.works):
             del self.works[key]
-        for key, work in turn.to_start(self.works).items():
+        for key, work in plan.to_start(self.works).items():
             self.works[key] = self._work(work)
 
     def _decide(self, step: Decision) -> None:
@@ -311,7 +311,7 @@ class ExecutorModel:
 
     @property
     def is_idle(self) -> bool:
-        return not self.works and next_turn(self.state, self.model.now).is_idle
+        return not self.works and plan_execution(self.state, self.model.now).is_idle
 
     def _work(self, work: Work) -> Generator[None, None, None]:
         return self._activate(work) if isinstance(work, ActivateBatch) else self._device_step(work)

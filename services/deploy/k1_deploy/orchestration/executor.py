@@ -21,7 +21,7 @@ from k1_deploy.orchestration.storage import device_locks
 from k1_deploy.orchestration.storage.device_locks import LocksTaken
 from k1_deploy.orchestration.storage.signal_store import StoredSignal
 from k1_deploy.saga.entries import LeaseTakenOver, Locked, LogEntry
-from k1_deploy.saga.execution import Decision, Turn, Work, WorkKey, next_turn
+from k1_deploy.saga.execution import Decision, ExecutionPlan, Work, WorkKey, plan_execution
 from k1_deploy.saga.signals import entries_for
 from k1_deploy.saga.steps import ActivateBatch, DeviceStep, LockDevices
 from k1_platform.postgres.pool import Pool
@@ -65,7 +65,7 @@ class DeploymentExecutor:
         return self.event_log.state.deployment_id
 
     def wake(self, signals: Sequence[StoredSignal] = ()) -> None:
-        """Deliver signals, or cause the next turn."""
+        """Deliver signals, or cause the next plan."""
         self._signals.update({each.id: each for each in signals if each.id not in self._received})
         self._changed.set()
 
@@ -93,13 +93,13 @@ class DeploymentExecutor:
         while self._error is None:
             self._changed.clear()
             await self._take_signals()
-            turn = next_turn(self.event_log.state, self.clock())
-            if await self._decide(turn.decisions):
+            plan = plan_execution(self.event_log.state, self.clock())
+            if await self._decide(plan.decisions):
                 continue
-            await self._stop_and_start(turn)
-            if not self._tasks and not self._signals and turn.is_idle:
-                return turn.wake_at
-            await self._wait(turn)
+            await self._stop_and_start(plan)
+            if not self._tasks and not self._signals and plan.is_idle:
+                return plan.wake_at
+            await self._wait(plan)
         raise self._error
 
     async def _take_signals(self) -> None:
@@ -140,9 +140,9 @@ class DeploymentExecutor:
         await self.event_log.write(locked)
         return True
 
-    async def _stop_and_start(self, turn: Turn) -> None:
-        await cancel_tasks([self._tasks[key] for key in turn.to_stop(self._tasks)])
-        for key, work in turn.to_start(self._tasks).items():
+    async def _stop_and_start(self, plan: ExecutionPlan) -> None:
+        await cancel_tasks([self._tasks[key] for key in plan.to_stop(self._tasks)])
+        for key, work in plan.to_start(self._tasks).items():
             task = asyncio.create_task(self._work(work), name=":".join(key))
             task.add_done_callback(lambda done, key=key: self._finished(key, done))
             self._tasks[key] = task
@@ -163,9 +163,9 @@ class DeploymentExecutor:
             async with self.limits.of(work):
                 await self.device_steps.run(work)
 
-    async def _wait(self, turn: Turn) -> None:
-        seconds = (turn.wake_at - self.clock()).total_seconds() if turn.wake_at else None
-        if turn.waits_for_locks:
+    async def _wait(self, plan: ExecutionPlan) -> None:
+        seconds = (plan.wake_at - self.clock()).total_seconds() if plan.wake_at else None
+        if plan.waits_for_locks:
             seconds = _POLL_S
         await is_set_within(self._changed, seconds)
 

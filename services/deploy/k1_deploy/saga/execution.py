@@ -1,7 +1,7 @@
 """Decides what the executor of a deployment does now: what to write, which work to start and which to stop. Pure.
 
-The executor carries a `Turn` out, waits until something changes, and asks for the next one. The property test of the
-saga runs the same turns over a model of the devices.
+The executor carries an `ExecutionPlan` out, waits until something changes, and asks for the next one. The property test
+of the saga runs the same plans over a model of the devices.
 """
 
 from collections.abc import Collection, Mapping
@@ -26,14 +26,14 @@ WorkKey = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ExecutionPlan:
     """What to do now: first the decisions, then, if none of them changed the state, the work."""
 
     decisions: tuple[Decision, ...]
     work: Mapping[WorkKey, Work]
     """What is due or in progress; everything else is to be stopped."""
     wake_at: datetime | None
-    """When to ask for the next turn, if nothing changes before."""
+    """When to ask for the next plan, if nothing changes before."""
     is_idle: bool
     """Whether the lease can be released until `wake_at` or until a signal comes."""
 
@@ -54,11 +54,11 @@ class Turn:
         return {key: work for key, work in self.work.items() if key not in running}
 
 
-def next_turn(state: State, now: datetime) -> Turn:
+def plan_execution(state: State, now: datetime) -> ExecutionPlan:
     """Return what the executor of a deployment in this state does now."""
     steps = next_steps(state, now)
     work = [step for step in steps if isinstance(step, DeviceStep | ActivateBatch)]
-    return Turn(
+    return ExecutionPlan(
         decisions=tuple(step for step in steps if isinstance(step, LockDevices | WriteEntry)),
         work={work_key(each): each for each in work},
         wake_at=min((step.at for step in steps if isinstance(step, WaitUntil)), default=None),
