@@ -1,7 +1,6 @@
 """Defines a deployment: its vocabulary, the command that starts one and the events it publishes."""
 
-from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, StringConstraints
 
@@ -159,6 +158,9 @@ class DeployEvent(Contract):
     at: UtcTime
 
 
+E = TypeVar("E", bound=DeployEvent)
+
+
 class DeployProgressed(DeployEvent):
     """The status of a deployment changed; the body of `deploy.progressed`."""
 
@@ -233,14 +235,6 @@ class DeploymentChange(Contract):
     at: UtcTime
 
 
-def _deployment_id(event: DeployEvent) -> str:
-    return event.deployment_id
-
-
-def _at(event: DeployEvent) -> datetime:
-    return event.at
-
-
 DEPLOY_REQUESTED: Final = Command(
     "deploy.requested",
     RequestDeployment,
@@ -251,46 +245,27 @@ DEPLOY_REQUESTED: Final = Command(
     subject_id=lambda command: command.deployment_id,
     time=lambda command: command.requested_at,
 )
-DEPLOY_PROGRESSED: Final = Event(
-    "deploy.progressed",
-    DeployProgressed,
-    summary="The status of a deployment changed",
-    senders=("deploy",),
-    receivers=("catalogue",),
-    stream=EVENTS,
-    subject_id=_deployment_id,
-    time=_at,
+
+
+def _event(subject: str, model: type[E], summary: str) -> Event[E]:
+    return Event(
+        subject,
+        model,
+        summary=summary,
+        senders=("deploy",),
+        receivers=("catalogue",),
+        stream=EVENTS,
+        subject_id=lambda event: event.deployment_id,
+        time=lambda event: event.at,
+    )
+
+
+DEPLOY_PROGRESSED: Final = _event("deploy.progressed", DeployProgressed, "The status of a deployment changed")
+DEPLOY_SUCCEEDED: Final = _event("deploy.succeeded", DeploySucceeded, "The devices run the new bundle")
+DEPLOY_ROLLED_BACK: Final = _event(
+    "deploy.rolled_back", DeployRolledBack, "The devices run what they ran before"
 )
-DEPLOY_SUCCEEDED: Final = Event(
-    "deploy.succeeded",
-    DeploySucceeded,
-    summary="The devices run the new bundle",
-    senders=("deploy",),
-    receivers=("catalogue",),
-    stream=EVENTS,
-    subject_id=_deployment_id,
-    time=_at,
-)
-DEPLOY_ROLLED_BACK: Final = Event(
-    "deploy.rolled_back",
-    DeployRolledBack,
-    summary="The devices run what they ran before",
-    senders=("deploy",),
-    receivers=("catalogue",),
-    stream=EVENTS,
-    subject_id=_deployment_id,
-    time=_at,
-)
-DEPLOY_FAILED: Final = Event(
-    "deploy.failed",
-    DeployFailed,
-    summary="It ended before anything changed",
-    senders=("deploy",),
-    receivers=("catalogue",),
-    stream=EVENTS,
-    subject_id=_deployment_id,
-    time=_at,
-)
+DEPLOY_FAILED: Final = _event("deploy.failed", DeployFailed, "It ended before anything changed")
 DEPLOYMENT_CHANGED: Final = LiveMessage(
     "live.deploy.{deployment_id}",
     DeploymentChange,

@@ -15,9 +15,8 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from pydantic import ValidationError
 
-from k1_contracts import subjects
 from k1_contracts.base import Contract
-from k1_contracts.messages.device_link import DeviceError, DeviceErrorCode
+from k1_contracts.messages.device_link import DEVICE_ERROR, DeviceError, DeviceErrorCode
 from k1_contracts.streams import DEVICE_MESSAGE_MAX_BYTES
 
 BURST: Final = 5
@@ -127,7 +126,7 @@ class DeviceErrors:
             suppressed=suppressed,
             at=datetime.now(UTC),
         )
-        to = subjects.command(device_id, subjects.DEVICE_ERROR_VERB)
+        to = DEVICE_ERROR.subject_for(device_id)
         try:
             await self._client.publish(to, error.to_json())
         except (NatsError, OSError) as failure:
