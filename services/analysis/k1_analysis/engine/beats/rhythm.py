@@ -23,13 +23,12 @@ from k1_analysis.engine.beats.alternatives import (
     alternatives,
     at_expected_level,
 )
+from k1_analysis.engine.beats.decision.evidence import SongEvidence
+from k1_analysis.engine.beats.decision.pulse import decide_pulse
 from k1_analysis.engine.beats.level_consistency import keep_one_level
 from k1_analysis.engine.beats.metrical_level import (
     compare_alternate_beats,
     quiet_between,
-    shift_to_kick,
-    to_double_tempo,
-    to_half_tempo,
 )
 from k1_analysis.engine.beats.refinement import (
     ATTACK_RATE_HZ,
@@ -116,23 +115,6 @@ def preview_beats(features: Features, activation: Floats) -> Seconds:
     return beats[audible.covers(beats)]
 
 
-@dataclass(frozen=True, slots=True)
-class _SongEvidence:
-    """The evidence from which the rhythm is found."""
-
-    features: Features
-    tonal: Tonal
-    activation: Floats
-    """(T,) probability of a beat."""
-    downbeat_activation: Floats
-    """(T,) probability of a downbeat."""
-    onsets: Floats
-    """`onset_curve`"""
-    attacks: Floats
-    """`attack_curve`"""
-    audible: AudibleRange
-
-
 def find_rhythm(
     features: Features,
     tonal: Tonal,
@@ -154,7 +136,7 @@ def find_rhythm(
     """
     curve = onset_curve(features.onsets)
     attacks = attack_curve(features.attack)
-    song = _SongEvidence(features, tonal, activation[:, 0], activation[:, 1], curve, attacks, audible)
+    song = SongEvidence(features, tonal, activation[:, 0], activation[:, 1], curve, attacks, audible)
     members: dict[MemberName, Seconds] = {
         "net": keep_one_level(track_beats(song.activation, NET_TEMPI), song.activation, NET_TEMPI.inertia),
         "onsets": track_beats(curve / _ONSET_SCALE, ONSET_TEMPI, _ONSET_FLOOR),
@@ -169,7 +151,8 @@ def find_rhythm(
     chosen = within_music[committee_result.chosen] if committee_result.chosen else np.empty(0)
     if not _has_pulse(chosen, committee_result, song):
         return _no_rhythm(song, committee_result)
-    pulse = at_expected_level(_at_metrical_level(chosen, committee_result, song), song.activation, preset)
+    decided = decide_pulse(chosen, song, committee_result.beats)
+    pulse = at_expected_level(decided.beats, song.activation, preset)
     all_beats = refine(pulse, song.activation, curve, attacks)
     grid = _constant_grid(all_beats[audible.covers(all_beats)], song.activation)
     if grid:
@@ -181,7 +164,7 @@ def find_rhythm(
 
 
 def _describe(
-    song: _SongEvidence,
+    song: SongEvidence,
     all_beats: Seconds,
     grid: TempoGrid | None,
     committee_result: CommitteeResult,
@@ -248,7 +231,7 @@ def _within_music(times: Seconds, audible: AudibleRange) -> Seconds:
     return sorted_beats(times[(times >= audible.start_s - SILENCE_EDGE_S) & (times <= audible.end_s)])
 
 
-def _has_pulse(beats: Seconds, committee_result: CommitteeResult, song: _SongEvidence) -> bool:
+def _has_pulse(beats: Seconds, committee_result: CommitteeResult, song: SongEvidence) -> bool:
     """Return whether the song has a pulse at all: the trackers give beats even for noise and drones."""
     onsets = song.features.onsets.sum(axis=1)
     onsets = onsets[song.audible.covers(np.arange(len(onsets)) / FRAME_RATE_HZ)]
@@ -262,7 +245,7 @@ def _has_pulse(beats: Seconds, committee_result: CommitteeResult, song: _SongEvi
     return median_activation >= _NO_ACTIVATION or committee_result.agreement >= _NO_AGREEMENT
 
 
-def _no_rhythm(song: _SongEvidence, committee_result: CommitteeResult) -> Rhythm:
+def _no_rhythm(song: SongEvidence, committee_result: CommitteeResult) -> Rhythm:
     nothing = np.empty(0)
     return Rhythm(
         beats=nothing,
@@ -288,10 +271,3 @@ def _constant_grid(beats: Seconds, activation: Floats) -> TempoGrid | None:
     grid = fit_grid(beats)
     sure = strength_at(beats, activation) >= _SURE_ACTIVATION
     return None if grid is None or grid.drifts(beats, sure) else grid
-
-
-def _at_metrical_level(beats: Seconds, committee_result: CommitteeResult, song: _SongEvidence) -> Seconds:
-    """Return the beats at the metrical level, and in the phase, that the drums support."""
-    others = [times for name, times in committee_result.beats.items() if name != committee_result.chosen]
-    level = to_half_tempo(beats, song.features, song.activation)
-    return shift_to_kick(to_double_tempo(level, song.features, song.activation), others, song.features)

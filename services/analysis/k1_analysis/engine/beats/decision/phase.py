@@ -1,38 +1,28 @@
 """Decides between a pulse and the same pulse half a beat later, by named cues.
 
 Each cue is a difference between the two phases, weighted to log odds. No cue is right alone: the network prefers the
-snare where a song has it between the beats, the kick is silent or syncopated in some music, and the harmony of others
-does not change. Together they are right far more often.
+snare where a song has it between the beats, the kick is silent or syncopated in some music, and some harmony does not
+change. Together they are right far more often.
+
+How the weights were found: logistic regression on the phases of the constant grids of 144 generated songs, of which
+no seed was in the training, and ten real songs.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from k1_analysis.engine.audio.features import Features
 from k1_analysis.engine.audio.framing import Floats, Seconds
 from k1_analysis.engine.audio.times import strength_at
-from k1_analysis.engine.audio.tonal import Tonal
-from k1_analysis.engine.structure.bars import find_bars
+from k1_analysis.engine.beats.decision.evidence import SongEvidence
 
-ACTIVATION_WEIGHT, BARS_WEIGHT, KICK_WEIGHT = 0.4, 8.0, 2.3
-"""Log odds of each cue's unit. Logistic regression on the phases of 144 generated and ten real songs."""
+ACTIVATION_WEIGHT = 0.4
+BARS_WEIGHT = 8.0
+KICK_WEIGHT = 2.3
 _FLOOR = 0.01
 _SILENT_KICK = 1e-4
 _REACH = 2
 _LOW = 0
-
-
-@dataclass(frozen=True, slots=True)
-class SongCues:
-    """What the cues are computed from."""
-
-    features: Features
-    tonal: Tonal
-    activation: Floats
-    """(T,) probability of a beat."""
-    downbeat_activation: Floats
-    """(T,) probability of a downbeat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +41,30 @@ class PhaseCues:
         return self.activation + self.bars + self.kick
 
 
-def compare_phases(first: Seconds, second: Seconds, song: SongCues) -> PhaseCues:
+def compare_phases(first: Seconds, second: Seconds, song: SongEvidence) -> PhaseCues:
     """Return the evidence for the first of two phases of one pulse."""
-    activation, kick = (
-        _mean_log(first, curve, floor) - _mean_log(second, curve, floor)
-        for curve, floor in ((song.activation, _FLOOR), (song.features.onsets[:, _LOW], _SILENT_KICK))
+    one, other = (_PhaseMeasures.of(beats, song) for beats in (first, second))
+    return PhaseCues(
+        activation=ACTIVATION_WEIGHT * (one.activation - other.activation),
+        bars=BARS_WEIGHT * (one.bars - other.bars),
+        kick=KICK_WEIGHT * (one.kick - other.kick),
     )
-    del kick
-    low = [float(np.mean(strength_at(b, song.features.onsets[:, _LOW], _REACH))) + _SILENT_KICK for b in (first, second)]
-    one, other = (
-        find_bars(beats, song.features, song.tonal, song.downbeat_activation).score for beats in (first, second)
-    )
-    return PhaseCues(ACTIVATION_WEIGHT * activation, BARS_WEIGHT * (one - other), KICK_WEIGHT * float(np.log(low[0] / low[1])))
 
 
-def _mean_log(beats: Seconds, curve: Floats, floor: float) -> float:
-    return float(np.mean(np.log(strength_at(beats, curve) + floor)))
+@dataclass(frozen=True, slots=True)
+class _PhaseMeasures:
+    activation: float
+    bars: float
+    kick: float
+
+    @classmethod
+    def of(cls, beats: Seconds, song: SongEvidence) -> "_PhaseMeasures":
+        kick = float(np.mean(strength_at(beats, song.features.onsets[:, _LOW], _REACH)))
+        return cls(
+            mean_log(beats, song.activation), song.bars(beats).score, float(np.log(kick + _SILENT_KICK))
+        )
+
+
+def mean_log(beats: Seconds, activation: Floats) -> float:
+    """Return the mean log activation at the beats."""
+    return float(np.mean(np.log(strength_at(beats, activation) + _FLOOR)))

@@ -96,7 +96,8 @@ def _best_grid(log_odds: NDArray[np.float64], period: float) -> tuple[float, flo
     """Return (period, start) in seconds of the best grid within SPAN of the period: a coarse search, then a fine one."""
     length_s = len(log_odds) / FRAME_RATE_HZ
     coarse = _search(
-        uniform_filter1d(log_odds, 7), np.linspace(period * (1 - SPAN), period * (1 + SPAN), _steps(period, SPAN, length_s, _COARSE_S))
+        uniform_filter1d(log_odds, 7),
+        np.linspace(period * (1 - SPAN), period * (1 + SPAN), _steps(period, SPAN, length_s, _COARSE_S)),
     )
     finalists = sorted(coarse, reverse=True)[:_FINALISTS]
     reach = SPAN / max(1, _steps(period, SPAN, length_s, _COARSE_S) - 1) * 2
