@@ -16,9 +16,9 @@ from k1_analysis.engine.audio.loudness import SHORT_TERM_S, Loudness
 from k1_analysis.engine.audio.tonal import PITCH_CLASSES
 from k1_analysis.engine.beats.rhythm import Rhythm
 from k1_analysis.engine.beats.tempo import tempo
-from k1_analysis.engine.beats.trackers.essentia import Key
 from k1_analysis.engine.errors import MapWarning
 from k1_analysis.engine.presets import Preset
+from k1_analysis.engine.structure.key import Key
 from k1_analysis.engine.structure.sections import Section
 from k1_contracts.genesis import ENVELOPE_RATE_HZ, LOUDNESS_RATE_HZ
 
