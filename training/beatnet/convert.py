@@ -51,7 +51,9 @@ def convert(original: bytes, state: dict[str, Any]) -> dict[str, Array]:
 
 def main() -> None:
     """Convert the file named on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("original", type=Path)
     parser.add_argument("converted", type=Path)
     options = parser.parse_args()

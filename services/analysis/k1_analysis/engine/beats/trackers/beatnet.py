@@ -19,7 +19,7 @@ from k1_analysis.engine.beats.trackers import beatnet_features as spectrum
 
 WEIGHTS_FILE = "beatnet_model_1.npz"
 RATE_HZ = 50
-BIAS_S = 0.0
+BIAS_S = -0.0015
 """Its activation peaks this much after the beats."""
 _BLOCK = 256
 
@@ -180,6 +180,7 @@ def _lstm_parameters(arrays: Mapping[str, Floats], layer: int) -> tuple[Floats, 
     order = np.arange(4 * size).reshape(4, size)[[0, 1, 3, 2]].ravel()
     scale = np.where(np.arange(4 * size) < 3 * size, np.float32(0.5), np.float32(1))
     inward, recurrent = (
-        np.ascontiguousarray(arrays[f"lstm.{layer}.{name}"].T[:, order] * scale) for name in ("input", "recurrent")
+        np.ascontiguousarray(arrays[f"lstm.{layer}.{name}"].T[:, order] * scale)
+        for name in ("input", "recurrent")
     )
     return inward, recurrent, bias[order] * scale

@@ -28,9 +28,8 @@ _ROLL_OFF_HZ, _ROLL_OFF_WIDTH_HZ = 10_550.0, 132.0
 
 def log_spectrum(windows: Floats) -> Floats:
     """Return (frames, BANDS) from (frames, WINDOW) samples at 44.1 kHz."""
-    spectrum = scipy.fft.rfft(windows * _window(), _TRANSFORM, axis=1)[:, :_BINS]
-    magnitude = np.abs(np.asarray(spectrum, np.complex64))
-    return np.log10(1 + magnitude @ filters())
+    spectrum = np.asarray(scipy.fft.rfft(windows * _window(), _TRANSFORM, axis=1), np.complex64)
+    return np.log10(1 + np.abs(spectrum[:, :_BINS]) @ filters())
 
 
 def with_rise(log_bands: Floats, before: Floats | None) -> Floats:
