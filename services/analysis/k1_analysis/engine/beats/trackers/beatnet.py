@@ -20,7 +20,7 @@ from k1_analysis.engine.beats.trackers import beatnet_features as spectrum
 WEIGHTS_FILE = "beatnet_model_1.npz"
 RATE_HZ = 50
 BIAS_S = -0.0015
-"""Its activation peaks this much after the beats."""
+"""The median distance from the beats to the peaks of the activation, on real songs: the peaks are early."""
 _BLOCK = 256
 
 
