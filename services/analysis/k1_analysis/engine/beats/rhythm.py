@@ -151,7 +151,7 @@ def find_rhythm(
     chosen = within_music[committee_result.chosen] if committee_result.chosen else np.empty(0)
     if not _has_pulse(chosen, committee_result, song):
         return _no_rhythm(song, committee_result)
-    decided = decide_pulse(chosen, song, committee_result.beats)
+    decided = decide_pulse(chosen, song)
     pulse = at_expected_level(decided.beats, song.activation, preset)
     all_beats = refine(pulse, song.activation, curve, attacks)
     grid = _constant_grid(all_beats[audible.covers(all_beats)], song.activation)

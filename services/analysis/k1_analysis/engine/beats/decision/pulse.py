@@ -1,23 +1,30 @@
 """Decides the pulse of a song: one tracker's beats, made steady, in the right phase, at the right metrical level."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from k1_analysis.engine.audio.framing import Seconds
+from k1_analysis.engine.beats.decision.cues import PulseCues, measure
 from k1_analysis.engine.beats.decision.evidence import SongEvidence
-from k1_analysis.engine.beats.decision.level import compare_levels
-from k1_analysis.engine.beats.decision.phase import compare_phases
 from k1_analysis.engine.beats.decision.steady_pulse import steady_pulse
 from k1_analysis.engine.beats.tempo import tempo
 
-OTHER_PHASE = -1.5
-"""Log odds below which a pulse without a constant grid takes the phase that the tracker did not find."""
-OTHER_LEVEL = 0.0
-"""Log odds from which the level changes."""
+TRACKED_PHASE = 1.5
+"""Log odds for the phase that the tracker found, if there is no constant grid."""
 SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0
+THIRDS_BPM = (120.0, 75.0)
+"""From the first tempo on, every third beat may be the true one, and up to the second, three times as many: 6/8."""
 _FEWEST_BEATS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One phase of one metrical level of the pulse."""
+
+    beats: Seconds
+    cues: PulseCues
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,50 +35,49 @@ class Pulse:
     constant: bool
     """The beats are a constant grid."""
     phase: float
-    """Log odds of this phase against the other."""
+    """Log odds of this phase against the best other one of this level."""
     level: float
     """Log odds of this metrical level against the likeliest other one."""
 
 
-def decide_pulse(beats: Seconds, song: SongEvidence, members: Mapping[str, Seconds]) -> Pulse:
-    """Return the pulse of a song, from the beats of the chosen tracker.
-
-    Args:
-        beats: rising times in seconds.
-        song: the evidence.
-        members: the beats of all trackers, which vote for a level.
-    """
+def decide_pulse(beats: Seconds, song: SongEvidence) -> Pulse:
+    """Return the pulse of a song, from the beats of the chosen tracker (rising times in seconds)."""
     if len(beats) < _FEWEST_BEATS:
         return Pulse(beats, constant=False, phase=0.0, level=0.0)
-    pulse = _in_phase(beats, song)
-    found = _at_level(pulse.beats, song, members)
-    if len(found[0]) != len(pulse.beats):
-        pulse = _in_phase(found[0], song)
-    return Pulse(pulse.beats, pulse.constant, pulse.phase, found[1])
-
-
-def _in_phase(beats: Seconds, song: SongEvidence) -> Pulse:
     pair = steady_pulse(beats, song.log_odds, song.audible)
-    evidence = compare_phases(pair.on, pair.between, song).log_odds
-    if evidence >= (0.0 if pair.constant else OTHER_PHASE):
-        return Pulse(pair.on, pair.constant, evidence, 0.0)
-    return Pulse(pair.between, pair.constant, -evidence, 0.0)
+    bonus = 0.0 if pair.constant else TRACKED_PHASE
+    tracked, other = (measure(each, song) for each in (pair.on, pair.between))
+    phase = tracked.phase_score + bonus - other.phase_score
+    here = Reading(pair.on, tracked) if phase >= 0 else Reading(pair.between, other)
+    others = [_best_phase(phases, song) for phases in _other_levels(here.beats)]
+    ranked = sorted([here, *others], key=lambda reading: -reading.cues.level_score)
+    return Pulse(
+        beats=ranked[0].beats,
+        constant=pair.constant,
+        phase=abs(phase),
+        level=ranked[0].cues.level_score - ranked[1].cues.level_score if others else 0.0,
+    )
 
 
-def _at_level(beats: Seconds, song: SongEvidence, members: Mapping[str, Seconds]) -> tuple[Seconds, float]:
-    """Return the beats at the likeliest level, and its log odds against the likeliest other."""
-    margins: list[tuple[float, Seconds]] = []
-    for step in (2, 3):
-        if tempo(beats) * step <= FASTEST_BPM:
-            fast = divide(beats, step)
-            margins.append((compare_levels(fast, step, song, members).log_odds, fast))
-        if tempo(beats) / step >= SLOWEST_BPM and len(beats) >= step * _FEWEST_BEATS:
-            cues = compare_levels(beats, step, song, members)
-            margins.append((-cues.log_odds, cues.slow))
-    if not margins:
-        return beats, 0.0
-    margin, other = max(margins, key=lambda each: each[0])
-    return (other, margin) if margin > OTHER_LEVEL else (beats, -margin)
+def _best_phase(phases: list[Seconds], song: SongEvidence) -> Reading:
+    return max(
+        (Reading(beats, measure(beats, song)) for beats in phases),
+        key=lambda reading: reading.cues.phase_score,
+    )
+
+
+def _other_levels(beats: Seconds) -> Iterator[list[Seconds]]:
+    """Yield the phases of each other metrical level that a song may have."""
+    bpm = tempo(beats)
+    if 2 * bpm <= FASTEST_BPM:
+        yield [divide(beats, 2)]
+    if bpm / 2 >= SLOWEST_BPM:
+        yield [beats[first::2] for first in range(2)]
+    fast, slow = THIRDS_BPM
+    if bpm >= fast:
+        yield [beats[first::3] for first in range(3)]
+    if bpm <= slow:
+        yield [divide(beats, 3)]
 
 
 def divide(beats: Seconds, parts: int) -> Seconds:
