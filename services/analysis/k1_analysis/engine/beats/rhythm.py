@@ -146,7 +146,7 @@ def find_rhythm(
         name: _within_music(times, audible) for name, times in members.items()
     }
     committee_result = choose_member(
-        {name: times[audible.covers(times)] for name, times in within_music.items()}
+        {name: times[audible.covers(times)] for name, times in within_music.items()}, song.activation
     )
     chosen = within_music[committee_result.chosen] if committee_result.chosen else np.empty(0)
     if not _has_pulse(chosen, committee_result, song):
