@@ -49,7 +49,7 @@ def decide_pulse(beats: Seconds, song: SongEvidence) -> Pulse:
     tracked, other = (measure(each, song) for each in (pair.on, pair.between))
     phase = tracked.phase_score + bonus - other.phase_score
     here = Reading(pair.on, tracked) if phase >= 0 else Reading(pair.between, other)
-    others = [_best_phase(phases, song) for phases in _other_levels(here.beats)]
+    others = [_best_phase(phases, song) for phases in other_levels(here.beats)]
     ranked = sorted([here, *others], key=lambda reading: -reading.cues.level_score)
     return Pulse(
         beats=ranked[0].beats,
@@ -66,7 +66,7 @@ def _best_phase(phases: list[Seconds], song: SongEvidence) -> Reading:
     )
 
 
-def _other_levels(beats: Seconds) -> Iterator[list[Seconds]]:
+def other_levels(beats: Seconds) -> Iterator[list[Seconds]]:
     """Yield the phases of each other metrical level that a song may have."""
     bpm = tempo(beats)
     if 2 * bpm <= FASTEST_BPM:
