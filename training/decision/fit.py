@@ -32,7 +32,7 @@ REAL_WEIGHT = 4.0
 PENALTY = 2e-3
 FOLDS = 6
 SECONDS = 110.0
-PHASE_NAMES = ("activation", "bars", "kick")
+PHASE_NAMES = ("activation", "bars", "kick", "onsets")
 LEVEL_NAMES = ("octaves", "octaves_squared", "activation", "bars", "onsets")
 
 Array = NDArray[np.float64]
@@ -40,7 +40,7 @@ Array = NDArray[np.float64]
 
 def phase_row(cues: PulseCues) -> list[float]:
     """Return the cues in the order of PHASE_NAMES."""
-    return [cues.activation, cues.bars, cues.kick]
+    return [cues.activation, cues.bars, cues.kick, cues.onsets]
 
 
 def level_row(cues: PulseCues) -> list[float]:

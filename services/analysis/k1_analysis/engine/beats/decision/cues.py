@@ -27,20 +27,21 @@ _LOW = 0
 class PhaseWeights:
     """Log odds per unit of each cue."""
 
-    activation: float = 0.4
-    bars: float = 8.0
-    kick: float = 2.3
+    activation: float = 0.16
+    bars: float = 6.65
+    kick: float = 0.98
+    onsets: float = 1.4
 
 
 @dataclass(frozen=True, slots=True)
 class LevelWeights:
     """Log odds per unit of each cue; the tempo counts as a parabola over its octaves above REFERENCE_BPM."""
 
-    octaves: float = 2.6
-    octaves_squared: float = -2.16
-    activation: float = 3.3
-    bars: float = 5.65
-    onsets: float = 5.05
+    octaves: float = 2.81
+    octaves_squared: float = -1.39
+    activation: float = 3.12
+    bars: float = 6.05
+    onsets: float = 3.76
 
 
 PHASE, LEVEL = PhaseWeights(), LevelWeights()
@@ -64,7 +65,12 @@ class PulseCues:
     @property
     def phase_score(self) -> float:
         """Return the log odds of this phase, up to a constant of the level."""
-        return PHASE.activation * self.activation + PHASE.bars * self.bars + PHASE.kick * self.kick
+        return (
+            PHASE.activation * self.activation
+            + PHASE.bars * self.bars
+            + PHASE.kick * self.kick
+            + PHASE.onsets * self.onsets
+        )
 
     @property
     def level_score(self) -> float:
