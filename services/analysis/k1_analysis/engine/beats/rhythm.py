@@ -29,6 +29,7 @@ from k1_analysis.engine.beats.level_consistency import keep_one_level
 from k1_analysis.engine.beats.metrical_level import (
     compare_alternate_beats,
     quiet_between,
+    to_half_tempo,
 )
 from k1_analysis.engine.beats.refinement import (
     ATTACK_RATE_HZ,
@@ -152,7 +153,8 @@ def find_rhythm(
     if not _has_pulse(chosen, committee_result, song):
         return _no_rhythm(song, committee_result)
     decided = decide_pulse(chosen, song)
-    pulse = at_expected_level(decided.beats, song.activation, preset)
+    level = to_half_tempo(decided.beats, features, song.activation)
+    pulse = at_expected_level(level, song.activation, preset)
     all_beats = refine(pulse, song.activation, curve, attacks)
     grid = _constant_grid(all_beats[audible.covers(all_beats)], song.activation)
     if grid:

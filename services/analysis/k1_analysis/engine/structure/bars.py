@@ -26,7 +26,8 @@ METER_BONUS = {4: 0.08, 3: 0.0, 2: -0.3, 5: -0.1, 7: -0.2}
 """Added to the mean evidence of a meter: most music is in four, music in four also fits two, and long odd bars need
 clear evidence."""
 COMPOUND_BONUS = 0.5
-"""Added to two for each factor e by which onsets at the thirds of the beat exceed COMPOUND_RATIO: 6/8."""
+"""Added to two if onsets at the thirds of the beat exceed COMPOUND_RATIO by the factor e or more, in part if by less:
+6/8."""
 COMPOUND_RATIO = 1.3
 """Onsets at the weaker third over those at the half beyond which a beat divides into three (a shuffle, which
 leaves out the first third, stays below; set on straight, swung and compound songs)."""
@@ -106,7 +107,7 @@ def find_bars(
     evidence = standardised(accented.astype(np.float64)) if accented.any() else evidence_of(cues)
     spread = float(evidence.std()) + 1e-9
     thirds = _thirds(beats, features)
-    compound_bonus = COMPOUND_BONUS * max(0.0, np.log(thirds / COMPOUND_RATIO))
+    compound_bonus = COMPOUND_BONUS * float(np.clip(np.log(thirds / COMPOUND_RATIO), 0, 1))
     interpretations: list[tuple[float, int, NDArray[np.int64]]] = []
     for meter, bonus in _meters(counted, accented).items():
         if meter != _USUAL and len(beats) < MIN_BARS * meter:

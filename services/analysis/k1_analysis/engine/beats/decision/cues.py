@@ -27,9 +27,9 @@ _LOW = 0
 class PhaseWeights:
     """Log odds per unit of each cue."""
 
-    activation: float = 0.16
-    bars: float = 6.65
-    kick: float = 0.98
+    activation: float = 0.15
+    bars: float = 7.0
+    kick: float = 1.0
     onsets: float = 1.4
 
 
@@ -37,11 +37,11 @@ class PhaseWeights:
 class LevelWeights:
     """Log odds per unit of each cue; the tempo counts as a parabola over its octaves above REFERENCE_BPM."""
 
-    octaves: float = 2.81
-    octaves_squared: float = -1.39
-    activation: float = 3.12
-    bars: float = 6.05
-    onsets: float = 3.76
+    octaves: float = 2.8
+    octaves_squared: float = -1.1
+    activation: float = 3.1
+    bars: float = 6.7
+    onsets: float = 4.1
 
 
 PHASE, LEVEL = PhaseWeights(), LevelWeights()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
+from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from k1_analysis.engine.audio.framing import FRAME_RATE_HZ, Seconds
 from k1_analysis.engine.audio.levels import AudibleRange
@@ -23,6 +23,7 @@ ON_GRID_S = 0.03
 _FEWEST_BEATS = 16
 _COARSE_S, _FINE_S = 0.05, 0.01
 """Movement of the grid's end from one period to the next in the coarse and in the fine search."""
+_COARSE_FRAMES = 5
 _FINALISTS = 3
 _LOCAL_BEATS = 8
 
@@ -95,28 +96,21 @@ def _local_period(intervals: Seconds) -> Seconds:
 def _best_grid(log_odds: NDArray[np.float64], period: float) -> tuple[float, float]:
     """Return (period, start) in seconds of the best grid within SPAN of the period: a coarse search, then a fine one."""
     length_s = len(log_odds) / FRAME_RATE_HZ
-    coarse = _search(
-        uniform_filter1d(log_odds, 7),
-        np.linspace(period * (1 - SPAN), period * (1 + SPAN), _steps(period, SPAN, length_s, _COARSE_S)),
-    )
-    finalists = sorted(coarse, reverse=True)[:_FINALISTS]
-    reach = SPAN / max(1, _steps(period, SPAN, length_s, _COARSE_S) - 1) * 2
+    # The coarse search may be some frames beside a beat, and so it takes the highest value nearby.
+    coarse = _search(maximum_filter1d(log_odds, _COARSE_FRAMES), _periods(period, SPAN, _COARSE_S / length_s))
+    reach = _COARSE_S / length_s
     fine = [
         found
-        for _, near, _ in finalists
-        for found in _search(
-            uniform_filter1d(log_odds, 3),
-            np.linspace(near * (1 - reach), near * (1 + reach), _steps(near, reach, length_s, _FINE_S)),
-        )
+        for _, near, _ in sorted(coarse, reverse=True)[:_FINALISTS]
+        for found in _search(uniform_filter1d(log_odds, 3), _periods(near, reach, _FINE_S / length_s))
     ]
     _, best, start = max(fine)
     return best, start
 
 
-def _steps(period: float, span: float, length_s: float, step_s: float) -> int:
-    """Return how many periods to try, so that the end of the grid moves by `step_s` from one to the next."""
-    del period
-    return max(5, int(2 * span * length_s / step_s) + 1)
+def _periods(period: float, span: float, step: float) -> Seconds:
+    """Return the periods within `span` of one, both as shares of it, that differ by `step`."""
+    return period * np.linspace(1 - span, 1 + span, max(5, int(2 * span / step) + 1))
 
 
 def _search(curve: NDArray[np.float64], periods: Seconds) -> list[tuple[float, float, float]]:
