@@ -41,6 +41,8 @@ def from_map(genesis: GenesisMap) -> Estimate:
         confidence=overall.confidence,
         beat_confidence=None if confidence is None else np.array(confidence),
         tempo_confidence=overall.tempo_confidence,
+        # Maps of the first versions do not have it.
+        constant_tempo=getattr(overall, "constant_tempo", None),
     )
 
 

@@ -14,10 +14,6 @@ GOOD_F = 0.8
 """F from which a song counts as right, or as explained by another reading."""
 _WINDOW_S = 0.07
 _TEMPO_TOLERANCE = 0.08
-_LINE_S = 0.003
-"""Largest distance from a straight line at a constant tempo: the map rounds its times to less than a millisecond."""
-_LINE_SHARE = 0.95
-_MIN_BEATS = 16
 
 
 def f_measure(truth: Times, found: Times) -> float:
@@ -81,20 +77,3 @@ def _error_by_tempo(truth: Times, found: Times) -> ErrorKind:
         if abs(factor / value - 1) <= _TEMPO_TOLERANCE:
             return kind
     return "other"
-
-
-def is_constant_tempo(beats: Times) -> bool:
-    """Return whether the beats (seconds) lie on one straight line, gaps of whole beats included.
-
-    A map says in this way that a constant grid was found: the beats of a free tempo are at the onsets.
-    """
-    if len(beats) < _MIN_BEATS:
-        return False
-    steps = np.diff(beats)
-    numbers = np.concatenate([[0], np.cumsum(np.maximum(1, np.round(steps / np.median(steps))))])
-    slope, start = np.polyfit(numbers, beats, 1)
-    off = np.abs(beats - start - slope * numbers)
-    keep = off <= max(_LINE_S, float(np.median(off)))
-    slope, start = np.polyfit(numbers[keep], beats[keep], 1)
-    off = np.abs(beats - start - slope * numbers)
-    return bool(np.mean(off <= _LINE_S) >= _LINE_SHARE)

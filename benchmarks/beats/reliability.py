@@ -87,8 +87,8 @@ def calibrations(rows: Sequence[Row]) -> list[Calibration]:
         of_kind = [row.scores for row in rows if row.generated == generated]
         parts = {
             "all": of_kind,
-            "grid": [s for s in of_kind if s.constant_tempo],
-            "free": [s for s in of_kind if not s.constant_tempo],
+            "grid": [s for s in of_kind if s.constant_tempo is True],
+            "free": [s for s in of_kind if s.constant_tempo is False],
         }
         for level, (_, cases_of) in LEVELS.items():
             for tempo, scores in parts.items():

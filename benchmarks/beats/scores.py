@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .annotations import Times
 from .dataset import AnnotatedTrack
-from .readings import ErrorKind, best_of, error_kind, f_any_level, f_measure, halves, is_constant_tempo
+from .readings import ErrorKind, best_of, error_kind, f_any_level, f_measure, halves
 
 MATCH_WINDOW_S = 0.07
 TRIMMED_S = 5.0
@@ -32,6 +32,8 @@ class Estimate:
     """The tracker's own estimate of its F-measure, 0..1."""
     beat_confidence: Times | None = None
     tempo_confidence: float | None = None
+    constant_tempo: bool | None = None
+    """Whether the tracker says that the song has one constant tempo."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,7 @@ class Scores:
     """The best F against the annotated beats, half (either phase) and double."""
     error: ErrorKind | None
     """What is wrong with a song whose F is below .8."""
-    constant_tempo: bool
-    """Whether the estimated beats lie on one constant grid."""
+    constant_tempo: bool | None
     cemgil: float
     cmlt: float
     amlt: float
@@ -87,7 +88,7 @@ def score(track: AnnotatedTrack, estimate: Estimate) -> Scores:
         f_annotated=f_measure(track.beats, beats),
         f_any=f_any_level(track.beats, beats),
         error=error_kind(reference, beats),
-        constant_tempo=is_constant_tempo(beats),
+        constant_tempo=estimate.constant_tempo,
         cemgil=mir_eval.beat.cemgil(truth, found)[0],
         cmlt=cmlt,
         amlt=amlt,

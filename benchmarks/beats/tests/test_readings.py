@@ -1,11 +1,11 @@
-"""The errors of a tracker are told apart, and a constant tempo is recognised from the beats."""
+"""The errors of a tracker are told apart."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.beats.readings import doubled, error_kind, f_any_level, halves, is_constant_tempo, midpoints
+from benchmarks.beats.readings import doubled, error_kind, f_any_level, halves, midpoints
 
 BEATS = np.arange(0.5, 60, 0.5)
 FLIPPING = np.sort(np.concatenate([BEATS[BEATS < 32], midpoints(BEATS)[midpoints(BEATS) > 32]]))
@@ -37,18 +37,3 @@ def test_any_level_forgives_the_level_and_not_the_phase(period, start):
     for reading in (beats, *halves(beats), doubled(beats)):
         assert f_any_level(beats, reading) == pytest.approx(1)
     assert f_any_level(beats, midpoints(beats)) < 0.9
-
-
-@given(st.floats(0.25, 1.0), st.integers(20, 60), st.integers(1, 9))
-def test_a_grid_is_constant_also_with_a_gap(period, gap, missing):
-    """Missing beats leave whole steps; a tempo that changes by 2 % is not one grid."""
-    numbers = np.arange(100)
-    grid = np.round(period * numbers, 4)
-    assert is_constant_tempo(np.delete(grid, np.s_[gap : gap + missing]))
-    drifting = period * (numbers + 0.01 * numbers**2 / 100)
-    assert not is_constant_tempo(drifting)
-
-
-def test_too_few_beats_tell_nothing():
-    """A handful of beats does not show a constant tempo."""
-    assert not is_constant_tempo(np.arange(8.0))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks.beats.dataset import AnnotatedTrack
 from benchmarks.beats.evaluation import Row, run
-from benchmarks.beats.reliability import reliability
+from benchmarks.beats.reliability import calibrations, plot, reliability
 from benchmarks.beats.report import markdown
 from benchmarks.beats.scores import Estimate, score
 from benchmarks.beats.summary import by_group
@@ -124,3 +124,56 @@ def test_unmeasured_times_are_said_to_be_so():
     rows = [Row("a", "one", "rock", None, 60, score(ITEM, Estimate(BEATS, 120)))]
     assert by_group(rows)["a"]["all"].seconds_per_minute is None
     assert "not measured" in markdown(rows, [])
+
+
+def test_calibration_is_split_by_kind_of_song_and_tempo():
+    """Real and generated songs, and songs with and without a constant tempo, have their own tables."""
+    rows = [
+        Row(
+            "a",
+            name,
+            "rock",
+            1,
+            60,
+            score(ITEM, Estimate(BEATS, 120, confidence=0.9, tempo_confidence=0.5, constant_tempo=constant)),
+            generated=generated,
+        )
+        for name, constant, generated in (
+            ("a", True, False),
+            ("b", False, False),
+            ("c", None, False),
+            ("d", True, True),
+        )
+    ]
+    counts = {
+        (c.songs, c.tempo): sum(b.count for b in c.table.bins)
+        for c in calibrations(rows)
+        if c.level == "track"
+    }
+    assert counts == {
+        ("real", "all"): 3,
+        ("real", "grid"): 1,
+        ("real", "free"): 1,
+        ("generated", "all"): 1,
+        ("generated", "grid"): 1,
+    }
+    gaps = {c.level: c.table.expected_error for c in calibrations(rows)}
+    assert gaps == pytest.approx({"track": 0.1, "tempo": 0.5})
+
+
+def test_the_plot_has_real_and_generated_songs(tmp_path):
+    """The plot is drawn for rows of both kinds."""
+    rows = [
+        Row(
+            "a",
+            "a",
+            "rock",
+            1,
+            60,
+            score(ITEM, Estimate(BEATS, 120, confidence=0.9, constant_tempo=True)),
+            generated=g,
+        )
+        for g in (True, False)
+    ]
+    plot(calibrations(rows), tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").stat().st_size > 1000
