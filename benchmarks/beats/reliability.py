@@ -139,4 +139,4 @@ def _draw(axes: Axes, found: Sequence[Calibration]) -> None:
                 color=color,
             )
     if axes.get_legend_handles_labels()[1]:
-        axes.legend(loc="upper left", fontsize=8)
+        axes.legend(loc="lower left", fontsize=8)
