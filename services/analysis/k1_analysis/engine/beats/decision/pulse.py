@@ -38,12 +38,14 @@ class Pulse:
     """Log odds of this phase against the best other one of this level."""
     level: float
     """Log odds of this metrical level against the likeliest other one."""
+    other_level: Seconds | None
+    """The beats at that level."""
 
 
 def decide_pulse(beats: Seconds, song: SongEvidence) -> Pulse:
     """Return the pulse of a song, from the beats of the chosen tracker (rising times in seconds)."""
     if len(beats) < _FEWEST_BEATS:
-        return Pulse(beats, constant=False, phase=0.0, level=0.0)
+        return Pulse(beats, constant=False, phase=0.0, level=0.0, other_level=None)
     pair = steady_pulse(beats, song.log_odds, song.audible)
     bonus = 0.0 if pair.constant else TRACKED_PHASE
     tracked, other = (measure(each, song) for each in (pair.on, pair.between))
@@ -51,11 +53,13 @@ def decide_pulse(beats: Seconds, song: SongEvidence) -> Pulse:
     here = Reading(pair.on, tracked) if phase >= 0 else Reading(pair.between, other)
     others = [_best_phase(phases, song) for phases in other_levels(here.beats)]
     ranked = sorted([here, *others], key=lambda reading: -reading.cues.level_score)
+    first, second = ranked[0], ranked[1] if others else None
     return Pulse(
-        beats=ranked[0].beats,
+        beats=first.beats,
         constant=pair.constant,
         phase=abs(phase),
-        level=ranked[0].cues.level_score - ranked[1].cues.level_score if others else 0.0,
+        level=first.cues.level_score - second.cues.level_score if second else 0.0,
+        other_level=second.beats if second else None,
     )
 
 
