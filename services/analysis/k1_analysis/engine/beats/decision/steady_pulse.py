@@ -12,12 +12,16 @@ from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from k1_analysis.engine.audio.framing import FRAME_RATE_HZ, Seconds
 from k1_analysis.engine.audio.levels import AudibleRange
+from k1_analysis.engine.audio.times import strength_at
 from k1_analysis.engine.beats.tempo_grid import TempoGrid
 
 SPAN = 0.02
 """Greatest distance of the grid's period from the median interval of the pulse, as a share of it."""
 ON_GRID_SHARE = 0.8
-"""Share of the pulse's beats on the grid or half a beat from it, from which the tempo is constant."""
+"""Share of the pulse's certain beats on the grid or half a beat from it, from which the tempo is constant."""
+SURE = 1.86
+"""Log odds (a probability of .3) from which a beat is certain. In a quiet part the tracker goes astray, although the
+grid goes on. If most beats are uncertain, all count."""
 ON_GRID_S = 0.03
 """Greatest distance of a beat from the grid in seconds; at fast tempi a twelfth of the period."""
 _FEWEST_BEATS = 16
@@ -59,14 +63,16 @@ def steady_pulse(beats: Seconds, log_odds: NDArray[np.float64], audible: Audible
 def constant_grid(beats: Seconds, log_odds: NDArray[np.float64]) -> TempoGrid | None:
     """Return the constant grid near the tempo of the beats that collects the most log odds.
 
-    None if fewer than ON_GRID_SHARE of the beats lie on it or half a beat from it, because then the tempo changes.
+    None if fewer than ON_GRID_SHARE of the certain beats lie on it or half a beat from it, because then the tempo changes.
     """
     if len(beats) < _FEWEST_BEATS:
         return None
     period, start = _best_grid(log_odds, float(np.median(np.diff(beats))))
     half = period / 2
     distance = np.abs(((beats - start) / half + 0.5) % 1 - 0.5) * half
-    share = float(np.mean(distance <= min(ON_GRID_S, period / 12)))
+    on_grid = distance <= min(ON_GRID_S, period / 12)
+    sure = strength_at(beats, log_odds) >= SURE
+    share = float(np.mean(on_grid[sure] if 2 * np.sum(sure) >= len(beats) else on_grid))
     return TempoGrid(period, start, share) if share >= ON_GRID_SHARE else None
 
 
