@@ -52,8 +52,9 @@ EVERY_OTHER = 0.5
 LESS_KICK = 0.7
 """Kick at the beats with the snare, as a share of that at the others, up to which the two alternate. In a song at twice
 its tempo the beats with the cymbals have the kick too: 1.7 and more."""
-EVERY_BEAT_SURE = 0.7
-"""Median activation at the weaker beats from which the network is sure of them."""
+EVERY_BEAT_SURE = 0.5
+"""Median activation at the weaker beats from which the network is sure of them. Chosen on 144 generated and ten real
+songs: metal at 190 BPM has .52."""
 _VOTE = 0.7
 """Share of another tracker's beats between these, from which it votes for a shift."""
 _NEAR = 0.17

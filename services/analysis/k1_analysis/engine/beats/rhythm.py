@@ -1,6 +1,7 @@
 """Finds the rhythm of a song: the committee's beats, their grid, the bars, and confidences."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -16,17 +17,23 @@ from k1_analysis.engine.beats.agreement.confidence import (
     tempo_confidence,
     track_confidence,
 )
-from k1_analysis.engine.beats.agreement.consensus import consensus, level_in_doubt
+from k1_analysis.engine.beats.agreement.consensus import (
+    LEVEL_IN_DOUBT,
+    SILENT,
+    PulseEvidence,
+    consensus,
+    weigh_pulse,
+)
 from k1_analysis.engine.beats.agreement.scores import Agreement, compare
 from k1_analysis.engine.beats.alternatives import (
     Alternative,
     alternatives,
     at_expected_level,
+    interpretation_score,
 )
+from k1_analysis.engine.beats.decision.phase import SongCues, compare_phases
 from k1_analysis.engine.beats.level_consistency import keep_one_level
 from k1_analysis.engine.beats.metrical_level import (
-    compare_alternate_beats,
-    quiet_between,
     shift_to_kick,
     to_double_tempo,
     to_half_tempo,
@@ -93,11 +100,13 @@ class Rhythm:
     tempo_curve: Seconds
     """(N, 2) time in seconds and local tempo."""
     agreement: Agreement
-    """Agreement with the strongest member of another family, after `consensus`."""
+    """Agreement with the members of other families, after `consensus`."""
+    interpretation_score: float
+    """Comparable with the scores of the alternatives."""
     alternatives: list[Alternative]
     constant_tempo: bool
-    level_in_doubt: bool
-    """Half the tempo is as likely."""
+    evidence: PulseEvidence
+    """How sure the song is of the level and the phase of its beats."""
     tempi: tuple[float, ...]
     """The tempi of a song with several, each once and in order of appearance; `bpm` is the one that lasts longest."""
     committee_result: CommitteeResult
@@ -205,11 +214,8 @@ def _describe(
         beats, song.features, song.tonal, song.downbeat_activation, expected=expected, numbers=numbers
     )
     strength, activation_at_beats = strength_at(beats, song.onsets), strength_at(beats, song.activation)
-    independent = (
-        committee_result.beats[committee_result.independent] if committee_result.independent else np.empty(0)
-    )
-    compared = compare_alternate_beats(beats, song.features, song.activation)
-    doubtful = level_in_doubt(beats, compared, compound=bars.compound)
+    evidence = _weigh(beats, song, compound=bars.compound)
+    doubtful = evidence.level_in_doubt
     curve = tempo_curve(all_beats)
     stretches = [] if grid else steady_stretches(all_beats)
     return Rhythm(
@@ -223,24 +229,44 @@ def _describe(
         tempo_confidence=tempo_confidence(beats, committee_result) * (0.5 if doubtful else 1),
         tempo_stability=tempo_stability(all_beats),
         tempo_curve=curve[song.audible.covers(curve[:, 0])],
-        agreement=consensus(
-            beats,
-            independent,
-            compared,
-            doubtful=doubtful,
-            quiet_between=quiet_between(beats, song.features, song.activation),
-        ),
+        agreement=consensus(beats, committee_result.other_methods, evidence),
+        interpretation_score=_score(beats, song),
         alternatives=alternatives(
             all_beats,
-            song.activation,
+            beats[bars.is_downbeat],
             song.audible,
-            beats[bars.is_downbeat] if bars.beats_per_bar == _BEATS_FELT_AS_ONE else None,
+            score=partial(_score, song=song),
+            trackers={name: _refined(times, song) for name, times in committee_result.beats.items()},
+            other_level=evidence.other_level,
+            one_beat_a_bar=bars.beats_per_bar == _BEATS_FELT_AS_ONE,
         ),
         constant_tempo=grid is not None,
-        level_in_doubt=doubtful,
+        evidence=evidence,
         tempi=distinct_tempi(stretches),
         committee_result=committee_result,
     )
+
+
+def _weigh(beats: Seconds, song: _SongEvidence, *, compound: bool) -> PulseEvidence:
+    cues = SongCues(song.features, song.tonal, song.activation, song.downbeat_activation)
+    phase = compare_phases(beats, (beats[1:] + beats[:-1]) / 2, cues).log_odds
+    return weigh_pulse(
+        beats,
+        song.features,
+        song.activation,
+        phase=phase,
+        level=LEVEL_IN_DOUBT,
+        other_level=None,
+        compound=compound,
+    )
+
+
+def _score(beats: Seconds, song: _SongEvidence) -> float:
+    return interpretation_score(beats, song.activation)
+
+
+def _refined(beats: Seconds, song: _SongEvidence) -> Seconds:
+    return sorted_beats(refine(beats, song.activation, song.onsets, song.attacks))
 
 
 def _within_music(times: Seconds, audible: AudibleRange) -> Seconds:
@@ -275,9 +301,10 @@ def _no_rhythm(song: _SongEvidence, committee_result: CommitteeResult) -> Rhythm
         tempo_stability=0.0,
         tempo_curve=np.empty((0, 2)),
         agreement=compare(nothing, nothing),
+        interpretation_score=0.0,
         alternatives=[],
         constant_tempo=False,
-        level_in_doubt=False,
+        evidence=SILENT,
         tempi=(),
         committee_result=committee_result,
     )

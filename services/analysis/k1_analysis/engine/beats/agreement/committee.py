@@ -52,6 +52,16 @@ class CommitteeResult:
             (name for name in self.gain if _FAMILIES[name] != family), key=self.gain.__getitem__, default=None
         )
 
+    @property
+    def other_methods(self) -> list[list[Seconds]]:
+        """Return the beats of the voting members of each other family than the chosen one's, family by family."""
+        families: dict[str, list[Seconds]] = {}
+        for name in self.gain:
+            families.setdefault(_FAMILIES[name], []).append(self.beats[name])
+        return [
+            times for family, times in families.items() if self.chosen and family != _FAMILIES[self.chosen]
+        ]
+
 
 def choose_member(beats: dict[MemberName, Seconds]) -> CommitteeResult:
     """Return the member with the greatest mean information gain; members with fewer than four beats do not vote."""
