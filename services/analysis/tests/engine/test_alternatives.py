@@ -14,8 +14,8 @@ from k1_analysis.engine.beats.alternatives import (
     SAME_BEATS,
     Alternative,
     alternatives,
-    interpretation_score,
 )
+from k1_analysis.engine.beats.interpretations import interpretation_score
 
 BEATS = np.arange(0.5, 30.0, 0.37)
 AUDIBLE = AudibleRange(0.0, 30.0, [])

@@ -18,7 +18,7 @@ from k1_analysis.engine.beats.agreement.consensus import (
     consensus,
     weigh_pulse,
 )
-from k1_analysis.engine.beats.alternatives import double_beats
+from k1_analysis.engine.beats.interpretations import double_beats
 from k1_analysis.engine.output.analysis_report import LOW_F_MEASURE
 
 FAST = songs.steady(124.0, 28.0, 0.5)

@@ -13,7 +13,7 @@ import numpy as np
 from k1_analysis.engine.audio.features import Features
 from k1_analysis.engine.audio.framing import FRAME_RATE_HZ, Floats, Seconds
 from k1_analysis.engine.audio.times import nearest, strength_at
-from k1_analysis.engine.beats.alternatives import double_beats
+from k1_analysis.engine.beats.interpretations import double_beats
 from k1_analysis.engine.beats.tempo import tempo
 
 HALVED_BPM = (75.0, 105.0)

@@ -25,13 +25,9 @@ from k1_analysis.engine.beats.agreement.consensus import (
     weigh_pulse,
 )
 from k1_analysis.engine.beats.agreement.scores import Agreement, compare
-from k1_analysis.engine.beats.alternatives import (
-    Alternative,
-    alternatives,
-    at_expected_level,
-    interpretation_score,
-)
+from k1_analysis.engine.beats.alternatives import Alternative, alternatives
 from k1_analysis.engine.beats.decision.phase import SongCues, compare_phases
+from k1_analysis.engine.beats.interpretations import at_expected_level, interpretation_score
 from k1_analysis.engine.beats.level_consistency import keep_one_level
 from k1_analysis.engine.beats.metrical_level import (
     shift_to_kick,

@@ -22,7 +22,7 @@ from k1_analysis.engine.audio.features import Features
 from k1_analysis.engine.audio.framing import Floats, Seconds
 from k1_analysis.engine.audio.times import strength_at
 from k1_analysis.engine.beats.agreement.scores import Agreement, compare, f_measure, skip_start
-from k1_analysis.engine.beats.alternatives import double_beats
+from k1_analysis.engine.beats.interpretations import double_beats
 from k1_analysis.engine.beats.metrical_level import compare_alternate_beats, quiet_between
 from k1_analysis.engine.beats.tempo import SAME_TEMPO, tempo
 
