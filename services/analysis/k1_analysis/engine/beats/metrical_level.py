@@ -12,7 +12,7 @@ import numpy as np
 from k1_analysis.engine.audio.features import Features
 from k1_analysis.engine.audio.framing import FRAME_RATE_HZ, Floats, Seconds
 from k1_analysis.engine.audio.times import strength_at
-from k1_analysis.engine.beats.alternatives import double_beats
+from k1_analysis.engine.beats.interpretations import double_beats
 from k1_analysis.engine.beats.tempo import tempo
 
 BACKBEAT = 0.2
@@ -42,8 +42,9 @@ EVERY_OTHER = 0.5
 LESS_KICK = 0.7
 """Kick at the beats with the snare, as a share of that at the others, up to which the two alternate. In a song at twice
 its tempo the beats with the cymbals have the kick too: 1.7 and more."""
-EVERY_BEAT_SURE = 0.7
-"""Median activation at the weaker beats from which the network is sure of them."""
+EVERY_BEAT_SURE = 0.5
+"""Median activation at the weaker beats from which the network is sure of them. Chosen on 144 generated and ten real
+songs: metal at 190 BPM has .52."""
 _BAR = 4
 _NOTHING = 1e-9
 _MOST = 95

@@ -16,21 +16,20 @@ from k1_analysis.engine.beats.agreement.confidence import (
     tempo_confidence,
     track_confidence,
 )
-from k1_analysis.engine.beats.agreement.consensus import consensus, level_in_doubt
+from k1_analysis.engine.beats.agreement.consensus import (
+    SILENT,
+    PulseEvidence,
+    consensus,
+    weigh_pulse,
+)
 from k1_analysis.engine.beats.agreement.scores import Agreement, compare
-from k1_analysis.engine.beats.alternatives import (
-    Alternative,
-    alternatives,
-    at_expected_level,
-)
+from k1_analysis.engine.beats.alternatives import Alternative, alternatives
+from k1_analysis.engine.beats.decision.cues import measure
 from k1_analysis.engine.beats.decision.evidence import SongEvidence
-from k1_analysis.engine.beats.decision.pulse import decide_pulse
+from k1_analysis.engine.beats.decision.pulse import Pulse, decide_pulse
+from k1_analysis.engine.beats.interpretations import at_expected_level
 from k1_analysis.engine.beats.level_consistency import keep_one_level
-from k1_analysis.engine.beats.metrical_level import (
-    compare_alternate_beats,
-    quiet_between,
-    to_half_tempo,
-)
+from k1_analysis.engine.beats.metrical_level import to_half_tempo
 from k1_analysis.engine.beats.refinement import (
     ATTACK_RATE_HZ,
     CLEAR_ATTACK,
@@ -93,11 +92,13 @@ class Rhythm:
     tempo_curve: Seconds
     """(N, 2) time in seconds and local tempo."""
     agreement: Agreement
-    """Agreement with the strongest member of another family, after `consensus`."""
+    """Agreement with the members of other families, after `consensus`."""
+    interpretation_score: float
+    """Probability of these beats against the alternatives, 0..1; with their scores it is 1 in all."""
     alternatives: list[Alternative]
     constant_tempo: bool
-    level_in_doubt: bool
-    """Half the tempo is as likely."""
+    evidence: PulseEvidence
+    """How sure the song is of the level and the phase of its beats."""
     tempi: tuple[float, ...]
     """The tempi of a song with several, each once and in order of appearance; `bpm` is the one that lasts longest."""
     committee_result: CommitteeResult
@@ -154,21 +155,25 @@ def find_rhythm(
         return _no_rhythm(song, committee_result)
     decided = decide_pulse(chosen, song)
     level = to_half_tempo(decided.beats, features, song.activation)
-    pulse = at_expected_level(level, song.activation, preset)
-    all_beats = refine(pulse, song.activation, curve, attacks)
+    pulse = decided.moved_to(at_expected_level(level, song.activation, preset))
+    all_beats = refine(pulse.beats, song.activation, curve, attacks)
     grid = _constant_grid(all_beats[audible.covers(all_beats)], song.activation)
     if grid:
         all_beats = grid.times(audible.start_s, audible.end_s)
     else:
         all_beats = add_first_beat(_within_music(all_beats, audible), audible.start_s)
     curves = SongCurves(curve, attacks, song.activation, features.envelopes.rms, tonal.chroma)
-    return _describe(song, trim_to_music(all_beats, curves), grid, committee_result, preset)
+    return _describe(
+        song, trim_to_music(all_beats, curves), grid, pulse, committee_result=committee_result, preset=preset
+    )
 
 
 def _describe(
     song: SongEvidence,
     all_beats: Seconds,
     grid: TempoGrid | None,
+    pulse: Pulse,
+    *,
     committee_result: CommitteeResult,
     preset: Preset | None,
 ) -> Rhythm:
@@ -178,6 +183,7 @@ def _describe(
         song: the evidence.
         all_beats: the pulse from the first to the last beat, continued through silences.
         grid: the constant grid of the beats, if there is one.
+        pulse: as decided.
         committee_result: members, agreement and the chosen member.
         preset: the person's choice.
     """
@@ -190,12 +196,27 @@ def _describe(
         beats, song.features, song.tonal, song.downbeat_activation, expected=expected, numbers=numbers
     )
     strength, activation_at_beats = strength_at(beats, song.onsets), strength_at(beats, song.activation)
-    independent = (
-        committee_result.beats[committee_result.independent] if committee_result.independent else np.empty(0)
+    evidence = weigh_pulse(
+        beats,
+        song.features,
+        song.activation,
+        phase=pulse.phase,
+        level=pulse.level,
+        other_level=pulse.other_level,
+        compound=bars.compound,
     )
-    compared = compare_alternate_beats(beats, song.features, song.activation)
-    doubtful = level_in_doubt(beats, compared, compound=bars.compound)
+    doubtful = evidence.level_in_doubt
     curve = tempo_curve(all_beats)
+    main = measure(beats, song)
+    others = alternatives(
+        all_beats,
+        beats[bars.is_downbeat],
+        song.audible,
+        odds=lambda times: float(np.exp(measure(times, song).log_odds(main))),
+        trackers={name: _refined(times, song) for name, times in committee_result.beats.items()},
+        other_level=evidence.other_level,
+        one_beat_a_bar=bars.beats_per_bar == _BEATS_FELT_AS_ONE,
+    )
     stretches = [] if grid else steady_stretches(all_beats)
     return Rhythm(
         beats=beats,
@@ -208,24 +229,18 @@ def _describe(
         tempo_confidence=tempo_confidence(beats, committee_result) * (0.5 if doubtful else 1),
         tempo_stability=tempo_stability(all_beats),
         tempo_curve=curve[song.audible.covers(curve[:, 0])],
-        agreement=consensus(
-            beats,
-            independent,
-            compared,
-            doubtful=doubtful,
-            quiet_between=quiet_between(beats, song.features, song.activation),
-        ),
-        alternatives=alternatives(
-            all_beats,
-            song.activation,
-            song.audible,
-            beats[bars.is_downbeat] if bars.beats_per_bar == _BEATS_FELT_AS_ONE else None,
-        ),
+        agreement=consensus(beats, committee_result.other_methods, evidence),
+        interpretation_score=1 - sum(other.score for other in others),
+        alternatives=others,
         constant_tempo=grid is not None,
-        level_in_doubt=doubtful,
+        evidence=evidence,
         tempi=distinct_tempi(stretches),
         committee_result=committee_result,
     )
+
+
+def _refined(beats: Seconds, song: SongEvidence) -> Seconds:
+    return sorted_beats(refine(beats, song.activation, song.onsets, song.attacks))
 
 
 def _within_music(times: Seconds, audible: AudibleRange) -> Seconds:
@@ -260,9 +275,10 @@ def _no_rhythm(song: SongEvidence, committee_result: CommitteeResult) -> Rhythm:
         tempo_stability=0.0,
         tempo_curve=np.empty((0, 2)),
         agreement=compare(nothing, nothing),
+        interpretation_score=0.0,
         alternatives=[],
         constant_tempo=False,
-        level_in_doubt=False,
+        evidence=SILENT,
         tempi=(),
         committee_result=committee_result,
     )

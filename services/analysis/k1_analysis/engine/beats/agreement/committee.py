@@ -13,7 +13,7 @@ import numpy as np
 
 from k1_analysis.engine.audio.framing import Floats, Seconds
 from k1_analysis.engine.beats.agreement.scores import f_measure, information_gain, skip_start
-from k1_analysis.engine.beats.alternatives import interpretation_score
+from k1_analysis.engine.beats.interpretations import interpretation_score
 
 MemberName = Literal["net", "onsets", "degara", "multifeature"]
 
@@ -60,6 +60,16 @@ class CommitteeResult:
         return max(
             (name for name in self.gain if _FAMILIES[name] != family), key=self.gain.__getitem__, default=None
         )
+
+    @property
+    def other_methods(self) -> list[list[Seconds]]:
+        """Return the beats of the voting members of each other family than the chosen one's, family by family."""
+        families: dict[str, list[Seconds]] = {}
+        for name in self.gain:
+            families.setdefault(_FAMILIES[name], []).append(self.beats[name])
+        return [
+            times for family, times in families.items() if self.chosen and family != _FAMILIES[self.chosen]
+        ]
 
 
 def choose_member(beats: dict[MemberName, Seconds], activation: Floats) -> CommitteeResult:

@@ -16,7 +16,7 @@ import numpy as np
 from k1_analysis.engine.audio.framing import Floats, Seconds
 from k1_analysis.engine.audio.times import strength_at
 from k1_analysis.engine.beats.decision.evidence import SongEvidence
-from k1_analysis.engine.beats.tempo import tempo
+from k1_analysis.engine.beats.tempo import SAME_TEMPO, tempo
 
 REFERENCE_BPM = 120.0
 _REACH = 2
@@ -82,6 +82,12 @@ class PulseCues:
             + LEVEL.bars * self.bars
             + LEVEL.onsets * self.onsets
         )
+
+    def log_odds(self, other: "PulseCues") -> float:
+        """Return the log odds of this pulse against another: of its phase at one tempo, or else of its level."""
+        if abs(2 ** (self.octaves - other.octaves) - 1) <= SAME_TEMPO:
+            return self.phase_score - other.phase_score
+        return self.level_score - other.level_score
 
 
 def measure(beats: Seconds, song: SongEvidence) -> PulseCues:

@@ -1,7 +1,7 @@
 """Decides the pulse of a song: one tracker's beats, made steady, in the right phase, at the right metrical level."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,6 +40,10 @@ class Pulse:
     """Log odds of this metrical level against the likeliest other one."""
     other_level: Seconds | None
     """The beats at that level."""
+
+    def moved_to(self, beats: Seconds) -> "Pulse":
+        """Return the pulse at another metrical level, which something outside this decision chose."""
+        return self if beats is self.beats else replace(self, beats=beats, level=0.0, other_level=None)
 
 
 def decide_pulse(beats: Seconds, song: SongEvidence) -> Pulse:
