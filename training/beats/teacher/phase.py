@@ -34,8 +34,8 @@ class PhaseCues:
     def decide(self) -> int:
         """Return 1 for the grid, -1 for the offbeats, 0 if in doubt.
 
-        If the bars tell: another cue must agree and none contradict; or more agree than contradict, with a strong kick
-        or a twofold margin of the bars. If the bars do not tell: all others must agree, with a strong kick. Activation
+        If the bars tell: two other cues must agree and none contradict; or more agree than contradict, with a strong
+        kick or a twofold margin of the bars. If the bars do not tell: all others must agree, with a strong kick. Activation
         and Essentia alone do not suffice: both follow the snare, which is between the beats in fast metal.
         """
         told = abs(self.bars) >= BARS_MARGIN
@@ -45,7 +45,7 @@ class PhaseCues:
         kick = side * self.kick >= STRONG_KICK
         if told:
             strong = kick or abs(self.bars) >= 2 * BARS_MARGIN
-            sure = agree > against and (strong or not against)
+            sure = agree > against and (strong or (agree > 1 and not against))
         else:
             sure = kick and agree == len(CLEAR)
         return side if sure else 0

@@ -41,7 +41,7 @@ WINDOW_BEATS = 16
 LEAVES_GRID_S = 0.035
 SAME_BAR = 0.9
 """Share of the bars that must begin at the same beat in four."""
-DOWNBEAT_MARGIN = 2.5
+DOWNBEAT_MARGIN = 4.0
 """Standard errors by which the best downbeat must beat the next."""
 
 Reason = Literal["no pulse", "level", "moves", "phase", "drums contradict", "too little"]

@@ -108,6 +108,9 @@ def test_a_pulse_that_leaves_every_grid_is_rejected() -> None:
     [
         (PhaseCues(bars=0.2, activation=3.0, essentia=0.9, kick=1.0), 1),
         (PhaseCues(bars=-0.2, activation=-3.0, essentia=0.0, kick=0.0), -1),
+        # Equal eighths, as in a sequenced ostinato: Essentia follows one of the two, and nothing else tells.
+        (PhaseCues(bars=0.13, activation=0.4, essentia=0.99, kick=0.1), 0),
+        (PhaseCues(bars=0.13, activation=1.4, essentia=0.99, kick=0.1), 1),
         # The bars alone, or with a contradiction, do not suffice.
         (PhaseCues(bars=0.2, activation=0.0, essentia=0.0, kick=0.0), 0),
         (PhaseCues(bars=0.11, activation=3.0, essentia=-0.9, kick=0.0), 0),
