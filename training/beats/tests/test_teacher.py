@@ -116,6 +116,7 @@ def test_a_pulse_that_leaves_every_grid_is_rejected() -> None:
         (PhaseCues(bars=0.11, activation=3.0, essentia=-0.9, kick=0.0), 0),
         # The network and Essentia follow the snare, the bars do not tell: the case that taught the rule.
         (PhaseCues(bars=-0.03, activation=4.3, essentia=0.51, kick=-0.15), 0),
+        (PhaseCues(bars=0.03, activation=4.3, essentia=0.9, kick=0.1), 0),
         (PhaseCues(bars=-0.03, activation=4.3, essentia=0.9, kick=0.8), 1),
         # Essentia on the offbeats is outvoted by a strong kick.
         (PhaseCues(bars=0.3, activation=1.8, essentia=-1.0, kick=2.0), 1),
