@@ -35,7 +35,7 @@ class PhaseCues:
         """Return 1 for the grid, -1 for the offbeats, 0 if in doubt.
 
         If the bars tell: two other cues must agree and none contradict; or more agree than contradict, with a strong
-        kick or a twofold margin of the bars. If the bars do not tell: all others must agree, with a strong kick. Activation
+        kick, or with a twofold margin of the bars if only the kick contradicts: it may be syncopated. If the bars do not tell: all others must agree, with a strong kick. Activation
         and Essentia alone do not suffice: both follow the snare, which is between the beats in fast metal.
         """
         told = abs(self.bars) >= BARS_MARGIN
@@ -44,7 +44,8 @@ class PhaseCues:
         against = sum(side * getattr(self, name) <= -limit for name, limit in CLEAR.items())
         kick = side * self.kick >= STRONG_KICK
         if told:
-            strong = kick or abs(self.bars) >= 2 * BARS_MARGIN
+            syncopated = side * self.kick <= -CLEAR["kick"]
+            strong = kick or (abs(self.bars) >= 2 * BARS_MARGIN and against == syncopated)
             sure = agree > against and (strong or (agree > 1 and not against))
         else:
             sure = kick and agree == len(CLEAR)

@@ -120,6 +120,10 @@ def test_a_pulse_that_leaves_every_grid_is_rejected() -> None:
         (PhaseCues(bars=-0.03, activation=4.3, essentia=0.9, kick=0.8), 1),
         # Essentia on the offbeats is outvoted by a strong kick.
         (PhaseCues(bars=0.3, activation=1.8, essentia=-1.0, kick=2.0), 1),
+        (PhaseCues(bars=0.3, activation=5.2, essentia=-0.5, kick=0.5), 0),
+        # A syncopated kick, or a bass between the beats, is outvoted if the bars are clear.
+        (PhaseCues(bars=0.3, activation=3.1, essentia=0.99, kick=-0.5), 1),
+        (PhaseCues(bars=0.15, activation=3.1, essentia=0.99, kick=-0.5), 0),
         # The network is wrong, all else agrees.
         (PhaseCues(bars=0.3, activation=-2.0, essentia=0.8, kick=0.9), 1),
     ],
