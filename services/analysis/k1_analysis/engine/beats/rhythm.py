@@ -11,7 +11,7 @@ from k1_analysis.engine.audio.times import strength_at
 from k1_analysis.engine.audio.tonal import Tonal
 from k1_analysis.engine.beats.agreement.committee import CommitteeResult, MemberName, choose_member
 from k1_analysis.engine.beats.agreement.confidence import (
-    DOUBTFUL_LEVEL,
+    DecisionEvidence,
     beat_confidence,
     tempo_confidence,
     track_confidence,
@@ -205,7 +205,11 @@ def _describe(
         other_level=pulse.other_level,
         compound=bars.compound,
     )
-    doubtful = evidence.level_in_doubt
+    members = [times for times in committee_result.beats.values() if len(times)]
+    certainty = DecisionEvidence(
+        constant=pulse.constant, phase=pulse.phase, level=0.0 if evidence.level_in_doubt else pulse.level
+    )
+    confidence = track_confidence(beats, members, certainty)
     curve = tempo_curve(all_beats)
     main = measure(beats, song)
     others = alternatives(
@@ -223,10 +227,9 @@ def _describe(
         bpm=60 / grid.period_s if grid else main_tempo(stretches) or tempo(all_beats),
         bars=bars,
         strength=strength / max(float(np.percentile(strength, _STRENGTH_PERCENTILE)), 1e-9),
-        beat_confidence=beat_confidence(beats, committee_result, activation_at_beats),
-        track_confidence=track_confidence(committee_result, activation_at_beats)
-        * (DOUBTFUL_LEVEL if doubtful else 1),
-        tempo_confidence=tempo_confidence(beats, committee_result) * (0.5 if doubtful else 1),
+        beat_confidence=beat_confidence(beats, members, activation_at_beats, confidence),
+        track_confidence=confidence,
+        tempo_confidence=tempo_confidence(beats, members, certainty),
         tempo_stability=tempo_stability(all_beats),
         tempo_curve=curve[song.audible.covers(curve[:, 0])],
         agreement=consensus(beats, committee_result.other_methods, evidence),
