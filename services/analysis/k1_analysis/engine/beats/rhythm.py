@@ -206,9 +206,7 @@ def _describe(
         compound=bars.compound,
     )
     members = [times for times in committee_result.beats.values() if len(times)]
-    certainty = DecisionEvidence(
-        constant=pulse.constant, phase=pulse.phase, level=0.0 if evidence.level_in_doubt else pulse.level
-    )
+    certainty = DecisionEvidence(pulse.constant, pulse.phase, pulse.level, evidence.level_in_doubt)
     confidence = track_confidence(beats, members, certainty)
     curve = tempo_curve(all_beats)
     main = measure(beats, song)

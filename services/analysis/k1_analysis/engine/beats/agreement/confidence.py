@@ -19,6 +19,8 @@ from k1_analysis.engine.beats.tempo import SAME_TEMPO, tempo
 
 MOST_PHASE, MOST_LEVEL = 5.0, 3.0
 """Log odds of phase and level beyond which more evidence adds no confidence."""
+DOUBTFUL_LEVEL, DOUBTFUL_TEMPO = 5 / 6, 0.5
+"""Most confidence in beats and tempo if another level is as likely: then the F-measure is 1, or 2/3 at the other."""
 _EXTREME = 0.02
 
 
@@ -66,6 +68,8 @@ class DecisionEvidence:
     """Log odds of the phase."""
     level: float
     """Log odds of the metrical level."""
+    level_in_doubt: bool = False
+    """Another level is as likely."""
 
 
 def track_confidence(beats: Seconds, members: Collection[Seconds], decision: DecisionEvidence) -> float:
@@ -79,7 +83,7 @@ def track_confidence(beats: Seconds, members: Collection[Seconds], decision: Dec
     if not len(beats):
         return 0.0
     agreement = _mean([f_measure(skip_start(beats), skip_start(times)) for times in members])
-    return float(
+    found = float(
         expit(
             TRACK.constant
             + TRACK.agreement * agreement
@@ -88,6 +92,7 @@ def track_confidence(beats: Seconds, members: Collection[Seconds], decision: Dec
             + TRACK.level * float(np.clip(decision.level, 0, MOST_LEVEL))
         )
     )
+    return min(found, DOUBTFUL_LEVEL) if decision.level_in_doubt else found
 
 
 def tempo_confidence(beats: Seconds, members: Collection[Seconds], decision: DecisionEvidence) -> float:
@@ -96,7 +101,7 @@ def tempo_confidence(beats: Seconds, members: Collection[Seconds], decision: Dec
     if not own:
         return 0.0
     votes = _mean([float(abs(tempo(times) / own - 1) <= SAME_TEMPO) for times in members])
-    return float(
+    found = float(
         expit(
             TEMPO.constant
             + TEMPO.votes * votes
@@ -104,6 +109,7 @@ def tempo_confidence(beats: Seconds, members: Collection[Seconds], decision: Dec
             + TEMPO.level * float(np.clip(decision.level, 0, MOST_LEVEL))
         )
     )
+    return min(found, DOUBTFUL_TEMPO) if decision.level_in_doubt else found
 
 
 def beat_confidence(

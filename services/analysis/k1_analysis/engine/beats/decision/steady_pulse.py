@@ -71,7 +71,7 @@ def constant_grid(beats: Seconds, log_odds: NDArray[np.float64]) -> TempoGrid | 
     half = period / 2
     distance = np.abs(((beats - start) / half + 0.5) % 1 - 0.5) * half
     on_grid = distance <= min(ON_GRID_S, period / 12)
-    sure = strength_at(beats, log_odds) >= SURE
+    sure = strength_at(beats, log_odds.astype(np.float32)) >= SURE
     share = float(np.mean(on_grid[sure] if 2 * np.sum(sure) >= len(beats) else on_grid))
     return TempoGrid(period, start, share) if share >= ON_GRID_SHARE else None
 
