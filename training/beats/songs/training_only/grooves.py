@@ -1,0 +1,166 @@
+"""Drum patterns of the training styles: fast electronic, metal, punk, swing, slow, Latin, and syncopated songs."""
+
+from training.beats.songs.grooves import JAZZ, SHUFFLE, SIXTEENTHS, Feel, Groove, Grooves
+
+_LIGHT = Feel(0.5, 0.58)
+_FOUR = "X...X...X...X..."
+_BACK = "....X.......X..."
+_OFF = "..X...X...X...X."
+_EIGHTHS = "x.x.x.x.x.x.x.x."
+
+GROOVES: Grooves = {
+    "hard": (
+        Groove("hardcore", (160, 220), _FOUR, "", _OFF),
+        Groove("hardcore clap", (158, 205), _FOUR, _BACK, _OFF),
+        Groove("gabber", (165, 225), _FOUR, "", "", "..x...x...x...x."),
+        Groove("eurobeat", (148, 168), _FOUR, _BACK, "..X...X...X..xX."),
+        Groove("fast trance", (140, 180), _FOUR, "....x.......x...", "o.Xoo.Xoo.Xoo.Xo"),
+        Groove("psychedelic", (142, 190), _FOUR, "", "..X...X...X...Xx", "......x.......x."),
+        Groove("happy hardcore", (162, 185), _FOUR, _OFF, "x.x.x.x.x.x.x.x."),
+        Groove("chip", (140, 210), "X...x...X...x...", "....X.......X...", "x.xxx.x.x.xxx.x."),
+        Groove("broken hardcore", (160, 200), "X..X..X...X.X...", _BACK, _OFF),
+        Groove("hard offbeat clap", (150, 200), _FOUR, _OFF, ""),
+        Groove("hard triplets", (150, 190), "X.....X.....X.....X.....", "", "....X.....X.....X.....X."),
+    ),
+    "breaks": (
+        Groove("amen", (160, 182), "X.X.......XX....", "....X..x.x..X..x", "x.x.x.x.x.x.x.x."),
+        Groove("amen turned", (160, 182), "X.X.......X..X..", "....X..x.x....X.", "x.x.x.x.x.x.x.x."),
+        Groove("step", (165, 180), "X.........X.....", _BACK, "x.xxx.xxx.xxx.xx"),
+        Groove("roller", (168, 178), "X.........x..x..", "....X..o.o..X.o.", "xoxoxoxoxoxoxoxo"),
+        Groove("think", (158, 178), "X.....X...X.....", "....X..o.X.oX..o", "x.x.x.x.x.x.x.x."),
+        Groove("fast breaks", (134, 160), "X.x....x..x.....", "....X..o....X.o.", "X.x.X.x.X.x.X.x."),
+    ),
+    "metal": (
+        Groove("skank", (150, 220), "X...X...X...X...", _OFF, "X...X...X...X..."),
+        Groove("skank eighths", (140, 210), "X...X...X...X...", _OFF, _EIGHTHS),
+        Groove("skank kicks", (140, 200), "X.xxX.xxX.xxX.xx", _OFF, _EIGHTHS),
+        Groove("blast", (150, 230), "X.x.X.x.X.x.X.x.", "..X...X...X...X.", "X...X...X...X..."),
+        Groove("blast sixteenths", (110, 160), _EIGHTHS, ".x.x.x.x.x.x.x.x", _EIGHTHS),
+        Groove("hammer blast", (120, 200), _EIGHTHS, _EIGHTHS, _EIGHTHS),
+        Groove("double kick", (130, 220), "x" * 16, _BACK, "X...X...X...X..."),
+        Groove("double kick slow snare", (140, 220), "x" * 16, "........X.......", "X...X...X...X..."),
+        Groove("breakdown", (130, 200), "X..X..X...XX..X.", "........X.......", "X...X...X...X..."),
+        Groove("thrash", (150, 215), "X.x.X...X.x.X...", "..X...X...X...X.", _EIGHTHS),
+        Groove("riff", (120, 190), "X.xxX...X.xxX.x.", _BACK, "X...X...X...X..."),
+        Groove("power", (140, 190), _EIGHTHS, _BACK, "X.x.X.x.X.x.X.x."),
+        Groove("triplet metal", (110, 180), "X..X..X..X..", "...X.....X..", "X..X..X..X.."),
+    ),
+    "punk": (
+        Groove("d-beat", (150, 220), "X..x..x.X..x..x.", "....X.......X...", _EIGHTHS),
+        Groove("d-beat turned", (150, 210), "X.....x.X..x..x.", "..X...X...X...X.", "X...X...X...X..."),
+        Groove("skate", (160, 220), "X.x...x.X.x...x.", "....X.......X...", "X.x.X.x.X.x.X.x."),
+        Groove("polka beat", (140, 220), "X...X...X...X...", _OFF, "x...x...x...x..."),
+        Groove("pop punk", (130, 200), "X.....x.X.x.....", _BACK, "X.X.X.X.X.X.X.X."),
+        Groove("ska", (120, 180), "X.......X.......", _BACK, _OFF),
+        Groove("surf", (140, 190), "X.......X.......", "....X.X.....X...", _EIGHTHS),
+    ),
+    "swing": (
+        Groove(
+            "fast ride", (170, 265), "o...............", "", "x...x.x.x...x.x.", "....x.......x...", feel=JAZZ
+        ),
+        Groove(
+            "comping",
+            (140, 250),
+            "X.....o.........",
+            "......o...x.....",
+            "x...x.x.x...x.x.",
+            "....x.......x...",
+            feel=JAZZ,
+        ),
+        Groove(
+            "bomb",
+            (150, 250),
+            "......X.......o.",
+            "..o.......X.....",
+            "x...x.x.x...x.x.",
+            "....x.......x...",
+            feel=JAZZ,
+        ),
+        Groove(
+            "big band",
+            (120, 220),
+            "x...x...x...x...",
+            "....o.X.....o.X.",
+            "x...x.x.x...x.x.",
+            "....x.......x...",
+            feel=JAZZ,
+        ),
+        Groove("two feel", (150, 240), "x.......x.......", "....o.......o...", "x...x.x.x...x.x.", feel=JAZZ),
+        Groove("blues", (90, 160), "X.....x.x.....x.", _BACK, "X.xxX.xxX.xxX.xx", feel=SHUFFLE),
+        Groove("jump", (130, 200), "x...x...x...x...", "....X..x....X..x", "x...x.x.x...x.x.", feel=SHUFFLE),
+        Groove(
+            "fast waltz",
+            (150, 220),
+            "x...........",
+            "......o...o.",
+            "x...x.x.x...",
+            "....x.......",
+            "3/4",
+            JAZZ,
+        ),
+        Groove("gypsy", (160, 250), "", "", "", "....X.......X..."),
+    ),
+    "slow": (
+        Groove("ballad sixteenths", (58, 92), "X.....x.x.....x.", _BACK, "xoxoxoxoxoxoxoxo"),
+        Groove("ballad busy hat", (60, 95), "X......xx.x.....", _BACK, "xxXxxxXxxxXxxxXx"),
+        Groove("slow rock", (62, 95), "X.....x.X.x.....", _BACK, "X.x.X.x.X.x.X.x."),
+        Groove("soul", (64, 95), "X..x..x.x..x....", "....X..o.o..X..o", "xoxoxoxoxoxoxoxo", feel=SIXTEENTHS),
+        Groove(
+            "neo soul", (66, 92), "X......x..x..x..", "....X.......X..o", "x.xox.xox.xoxxxo", feel=SIXTEENTHS
+        ),
+        Groove("slow trap", (54, 66), "X.....x..x......", _BACK, "x.x.x.x.x.x.xxxx"),
+        Groove(
+            "slow rolls",
+            (56, 70),
+            "X.........x.....x.....x.........",
+            "........X...............X.......",
+            "x.x.x.x.x.xxx.x.x.x.x.x.xxxxx.x.",
+        ),
+        Groove("rnb", (62, 92), "X..x......x.x...", _BACK, "xxxxxxxxxxxxxxxx"),
+        Groove("slow funk", (70, 95), "X..x....x.x..x..", "....X..o.o.oX..o", "xoxoxoxoxoxoxoxo"),
+        Groove("doom", (56, 84), "X...x...X.x.x...", _BACK, "X...X...X...X..."),
+        Groove("one drop", (64, 90), "........X.......", "........x.......", "x.x.x.x.x.x.x.xx", feel=_LIGHT),
+        Groove(
+            "rockers", (64, 90), "X...X...X...X...", "........x.......", "xox.xox.xox.xox.", feel=SIXTEENTHS
+        ),
+        Groove("twelve eight", (52, 84), "X....xx.....", "...X.....X..", "xxxxxxxxxxxx"),
+        Groove("twelve eight soul", (56, 90), "X.....X.x...", "...X.....X..", "X.xX.xX.xX.x"),
+        Groove("slow six", (42, 72), "X.....x...x.", "......X.....", "x.x.x.x.x.x.", meter="6/8"),
+        Groove("slow six rock", (44, 76), "X.........x.", "......X.....", "X.x.x.X.x.x.", meter="6/8"),
+        Groove("slow waltz", (62, 105), "X.......x...", "....x...x...", "x.x.x.x.x.x.", meter="3/4"),
+    ),
+    "latin": (
+        Groove("reggaeton", (84, 104), "X...X...X...X...", "...x..x....x..x.", "x.x.x.x.x.x.x.x."),
+        Groove("tresillo", (88, 128), "X.....x.X.....x.", "...X..X....X..X.", "x.x.x.x.x.x.x.x."),
+        Groove("tresillo kick", (92, 132), "X..x..x.X..x..x.", _BACK, _EIGHTHS),
+        Groove("samba", (92, 130), "X..xX..xX..xX..x", "x..x..xx..x.x..x", "xxxxxxxxxxxxxxxx"),
+        Groove("son", (84, 120), "X.....x.....x...", "", "x.xxx.xxx.xxx.xx", "X..X..X...X.X..."),
+        Groove("salsa", (160, 215), "......x.......x.", "", "x...x.x.x...x.x.", "X.....X.....X..."),
+        Groove("cumbia", (84, 112), "X.......X.......", "", "x.xxx.xxx.xxx.xx", "....x.......x..."),
+        Groove("afrobeat", (96, 126), "X.....x...x.x...", "....x..x.o..x..x", "x.x.x.xxx.x.x.x."),
+        Groove("highlife", (100, 132), "X...x...X...x...", "...x..x...x.x...", "x.xxx.xxx.xxx.xx"),
+        Groove("afro six", (90, 140), "X.....x..x..", "...x.....x..", "x.xx.x.xx.x.", "x.x.xx.x.x.x"),
+        Groove("dancehall", (86, 106), "X.....X.....X...", "......X.....X...", "x.x.x.x.x.x.x.x."),
+        Groove("rumba", (100, 150), "X.....x.X.....x.", "....x.x.....x.x.", "x.x.x.x.x.x.x.x."),
+    ),
+    "syncopated": (
+        Groove("pushed", (84, 150), "X.....X...X...x.", "....X.......X...", _EIGHTHS),
+        Groove("three three two", (96, 150), "X..X..X.X..X..X.", _BACK, "X...X...X...X..."),
+        Groove("off kick", (96, 160), "X.....x......x..", _BACK, "X.x.X.x.X.x.X.x."),
+        Groove("displaced snare", (90, 150), "X.....x.X.......", "....X.........X.", _EIGHTHS),
+        Groove("motown", (100, 150), "X.....x.X.....x.", "X...X...X...X...", _EIGHTHS),
+        Groove("train", (96, 160), "X...x...X...x...", "o.oxo.oxo.oxo.ox", ""),
+        Groove("country two", (90, 130), "X.......X.......", _BACK, "x.xxx.xxx.xxx.xx"),
+        Groove("polka", (96, 150), "X...X...X...X...", "..x...x...x...x.", ""),
+        Groove("offbeat dance", (116, 150), _FOUR, "", _OFF, "..x...x...x...xx"),
+        Groove("waltz push", (90, 190), "X.....x.....", "....X...X...", "x.x.x.x.x.x.", meter="3/4"),
+        Groove("hand claps", (84, 140), "X.......X...x...", "..X...X...X...X.", ""),
+        Groove("shuffle pop", (80, 140), "X.....x.X.......", _BACK, "X.xxX.xxX.xxX.xx", feel=SHUFFLE),
+    ),
+    "click": (
+        Groove("accented four", (60, 220), "", "", "", "X...x...x...x..."),
+        Groove("accented three", (60, 220), "", "", "", "X...x...x...", meter="3/4"),
+        Groove("two sounds", (60, 220), "", "X...............", "", "....x...x...x..."),
+        Groove("two sounds of three", (60, 220), "", "X...........", "", "....x...x...", meter="3/4"),
+    ),
+}
