@@ -108,6 +108,13 @@ def performed(folder: Path, split: Split) -> list[Recipe]:
     return recipes
 
 
+def all_recipes(groove: Path | None, split: Split) -> list[Recipe]:
+    """Return generated and played songs, mixed evenly, so that the first few are a fair sample."""
+    kinds = [generated(split), performed(groove, split) if groove else []]
+    placed = [(index / len(kind), recipe) for kind in kinds for index, recipe in enumerate(kind)]
+    return [recipe for _, recipe in sorted(placed, key=lambda place: place[0])]
+
+
 def examples(split: Split, recipes: Sequence[Recipe], cache: Path, jobs: int = 1) -> Iterator[Example]:
     """Yield the examples of the usable recipes, rendering what the cache lacks in `jobs` processes."""
     folder = cache / f"v{GENERATOR_VERSION}" / split

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from k1_analysis.engine.beats.trackers.activation import network_input
 from training.beats.augment import Piece, augment, targets
-from training.beats.dataset import Example, default_cache, examples, generated, labelled, performed
+from training.beats.dataset import Example, all_recipes, default_cache, examples, labelled
 from training.beats.model import BeatNet, MovingAverage, export, restore, widen
 from training.beats.songs import STYLES
 
@@ -33,7 +33,9 @@ POSITIVE_WEIGHTS = (3.0, 6.0)
 SHORTEST = 4 * 100
 REPORT_EVERY, CHECK_EVERY = 100, 2000
 SHARES = {"first": 0.25, "new": 0.45, "played": 0.3}
-LABELLED_SHARE = 0.25
+SHARES_WITH_LABELLED = {"first": 0.28, "new": 0.27, "played": 0.2, "labelled": 0.25}
+"""How often each kind of song is drawn: the styles that the evaluation has too, those that only the training has, human
+drumming, and songs that another program labelled."""
 
 
 @dataclass(frozen=True)
@@ -152,22 +154,26 @@ def train(pools: Sequence[Pool], validation: Sequence[Example], options: argpars
 
 def pools_of(options: argparse.Namespace) -> list[Pool]:
     """Return the training songs by kind; render what the cache lacks."""
-    recipes = generated("training")[: options.songs]
-    songs = [
-        e for e in examples("training", recipes, options.cache, options.jobs) if len(e.log_bands) > SHORTEST
-    ]
-    first = [e for e in songs if e.name.rsplit("-", 1)[0] in STYLES]
-    new = [e for e in songs if e.name.rsplit("-", 1)[0] not in STYLES]
-    pools = [Pool(SHARES["first"], first), Pool(SHARES["new"], new)]
-    if options.groove:
-        recipes = performed(options.groove, "training")[: options.songs]
-        pools.append(Pool(SHARES["played"], list(examples("training", recipes, options.cache, options.jobs))))
+    shares = SHARES_WITH_LABELLED if options.labelled else SHARES
+    kinds: dict[str, list[Example]] = {kind: [] for kind in shares}
+    recipes = all_recipes(options.groove, "training")[: options.songs]
+    for song in examples("training", recipes, options.cache, options.jobs):
+        if len(song.log_bands) > SHORTEST:
+            kinds[kind_of(song.name)].append(song)
     if options.labelled:
-        pools.append(Pool(LABELLED_SHARE / (1 - LABELLED_SHARE), list(labelled(options.labelled))))
+        kinds["labelled"] += labelled(options.labelled)
+    pools = [Pool(shares[kind], songs) for kind, songs in kinds.items() if songs]
     for pool in pools:
         minutes = sum(len(e.log_bands) for e in pool.songs) / 6000
         print(f"{len(pool.songs)} songs, {minutes:.0f} minutes, share {pool.share:.2f}", flush=True)
-    return [pool for pool in pools if pool.songs]
+    return pools
+
+
+def kind_of(name: str) -> str:
+    """Return the key of SHARES for the name of an example."""
+    if name.startswith("groove-"):
+        return "played"
+    return "first" if name.rsplit("-", 1)[0] in STYLES else "new"
 
 
 def main() -> None:
@@ -182,12 +188,12 @@ def main() -> None:
     parser.add_argument("--constant-rate", action="store_true", help="do not lower the learning rate")
     parser.add_argument("--start", type=Path, help="weights file to go on from instead of random weights")
     parser.add_argument("--jobs", type=int, default=1, help="processes that render songs")
-    parser.add_argument("--songs", type=int, help="use only the first so many songs of a kind (for a trial)")
+    parser.add_argument("--songs", type=int, help="use only the first so many songs")
     parser.add_argument("--render-only", action="store_true", help="fill the cache and stop")
     options = parser.parse_args()
     torch.set_num_threads(1)
     pools = pools_of(options)
-    recipes = generated("validation") + (performed(options.groove, "validation") if options.groove else [])
+    recipes = all_recipes(options.groove, "validation")
     validation = list(examples("validation", recipes, options.cache, options.jobs))
     print(f"{len(validation)} songs for validation", flush=True)
     if not options.render_only:

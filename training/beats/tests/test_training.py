@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from k1_analysis.engine.beats.trackers.activation import load_net, network_input
 from training.beats.augment import Piece, augment, targets
-from training.beats.dataset import SONGS_PER_STYLE, VALIDATION_SONGS_PER_STYLE, labelled, plan
+from training.beats.dataset import SONGS_PER_STYLE, VALIDATION_SONGS_PER_STYLE, all_recipes, labelled, plan
 
 
 @given(st.lists(st.floats(0.3, 1.5), min_size=2, max_size=40), st.integers(1, 7))
@@ -50,6 +50,22 @@ def test_the_plan_mixes_styles():
     assert len(songs) == len(set(songs)) == sum(SONGS_PER_STYLE.values())
     assert {style for style, _ in songs[: len(SONGS_PER_STYLE)]} == set(SONGS_PER_STYLE)
     assert len(plan("validation")) == VALIDATION_SONGS_PER_STYLE * len(SONGS_PER_STYLE)
+
+
+def test_the_first_songs_are_a_fair_sample(tmp_path):
+    """A trial with few songs has generated and played ones, each kind in its own order."""
+    rows = [f"d1,d1/s,d1/s/{i},rock,120,beat,4-4,{i}.mid,,9.0,train" for i in range(100)]
+    header = (
+        "drummer,session,id,style,bpm,beat_type,time_signature,midi_filename,audio_filename,duration,split"
+    )
+    (tmp_path / "info.csv").write_text("\n".join([header, *rows]))
+    for i in range(100):
+        (tmp_path / f"{i}.mid").write_bytes(b"")
+    names = [recipe.name for recipe in all_recipes(tmp_path, "training")]
+    played = [name for name in names if name.startswith("groove-")]
+    assert len(names) == len(set(names)) == sum(SONGS_PER_STYLE.values()) + 100
+    assert [name for name in names if name not in played] == [r.name for r in all_recipes(None, "training")]
+    assert 0.08 < sum(name in played for name in names[:200]) / 200 < 0.12
 
 
 def test_the_engine_reads_what_training_wrote(tmp_path):

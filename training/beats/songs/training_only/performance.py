@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from training.beats.songs.compose import KICK, accompany, pick
 from training.beats.songs.grooves import Groove
-from training.beats.songs.palettes import PALETTES, SPLIT_NUMBERS, Split
+from training.beats.songs.palettes import PALETTES, SPLIT_NUMBERS, Palette, Split
 from training.beats.songs.score import METERS, Meter, Note, Score
 from training.beats.songs.song import Song, render
 from training.beats.songs.styles import STYLES, Production, Style
@@ -125,9 +125,10 @@ def perform(performance: Performance, index: int, split: Split, seconds: float) 
     hits = hits.between(first, first + bars * beats)
     if bars < _SHORTEST_BARS or len(hits.beats) < _SPARSE * bars:
         return None
-    style = _style(performance.style)
+    palette = PALETTES[split]
+    style = _style(performance.style, palette)
     score = _score(performance, hits, bars, rng)
-    accompany(score, style, PALETTES[split], _pattern(hits, performance), rng)
+    accompany(score, style, palette, _pattern(hits, performance), rng)
     name = f"groove-{performance.name}-{index}"
     return Song(name, render(score, style, split, index, rng), score.truth())
 
@@ -149,11 +150,13 @@ def _read(performance: Performance) -> _Hits:
     return _Hits(beats, pitches, hits[:, 2])
 
 
-def _style(name: str) -> Style:
+def _style(name: str, palette: Palette) -> Style:
     """Return the style of the accompaniment, with a production that leaves the drums alone at times."""
     known = STYLES | TRAINING_STYLES
     style = known[_STYLES.get(name.partition("/")[0], "latin")]
-    return replace(style, production=replace(style.production or _ANY, drums_alone=_DRUMS_ALONE))
+    ensemble = style.ensemble if style.ensemble in palette.ensembles else "band"
+    production = replace(style.production or _ANY, drums_alone=_DRUMS_ALONE)
+    return replace(style, ensemble=ensemble, production=production)
 
 
 def _score(performance: Performance, hits: _Hits, bars: int, rng: np.random.Generator) -> Score:
