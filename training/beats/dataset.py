@@ -30,7 +30,14 @@ SONGS_PER_STYLE: dict[str, int] = {
     "compound": 24,
     "drumless": 24,
     "rubato": 22,
-} | dict.fromkeys(TRAINING_STYLES, 48)
+} | dict.fromkeys((style for style in TRAINING_STYLES if style != "ternary"), 48)
+SUPPLEMENT: dict[str, range] = {
+    "ternary": range(50),
+    "compound": range(24, 44),
+    "orchestral": range(30, 60),
+    "legato": range(24, 40),
+}
+"""Further songs of the styles on which trainings with the songs above lost: indices from the first to past the last."""
 VALIDATION_SONGS_PER_STYLE = 1
 SONG_SECONDS = 28.0
 LONG_PERFORMANCE_BYTES = 8_000
@@ -80,12 +87,17 @@ def plan(split: Split) -> list[tuple[str, int]]:
 
 def generated(split: Split) -> list[Recipe]:
     """Return the recipes of all generated songs of a split."""
-    return [
-        Recipe(
-            f"{style.replace(' ', '-')}-{index:03d}", partial(make_song, style, index, split, SONG_SECONDS)
-        )
-        for style, index in plan(split)
-    ]
+    return [_recipe(style, index, split) for style, index in plan(split)]
+
+
+def supplement() -> list[Recipe]:
+    """Return the recipes of the supplement of the training."""
+    return [_recipe(style, index, "training") for style, indices in SUPPLEMENT.items() for index in indices]
+
+
+def _recipe(style: str, index: int, split: Split) -> Recipe:
+    name = f"{style.replace(' ', '-')}-{index:03d}"
+    return Recipe(name, partial(make_song, style, index, split, SONG_SECONDS))
 
 
 def performed(folder: Path, split: Split) -> list[Recipe]:

@@ -6,7 +6,7 @@ of the weights. The speed is printed.
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from k1_analysis.engine.beats.trackers.activation import network_input
 from training.beats.augment import Piece, augment, targets
-from training.beats.dataset import Example, all_recipes, default_cache, examples, labelled
+from training.beats.dataset import Example, all_recipes, default_cache, examples, labelled, supplement
 from training.beats.model import BeatNet, MovingAverage, export, restore, widen
 from training.beats.songs import STYLES
 
@@ -32,10 +32,9 @@ POSITIVE_WEIGHTS = (3.0, 6.0)
 """Beats and downbeats are rare among frames."""
 SHORTEST = 4 * 100
 REPORT_EVERY, CHECK_EVERY = 100, 2000
-SHARES = {"first": 0.25, "new": 0.45, "played": 0.3}
-SHARES_WITH_LABELLED = {"first": 0.28, "new": 0.27, "played": 0.2, "labelled": 0.25}
-"""How often each kind of song is drawn: the styles that the evaluation has too, those that only the training has, human
-drumming, and songs that another program labelled."""
+SHARES = "first=0.25,new=0.45,played=0.3"
+WEAK_STYLES = frozenset({"compound", "compound-sung", "orchestral", "orchestral-game", "legato", "ternary"})
+"""Styles on which trainings with the shares above lost against the network that they started from."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +114,10 @@ def validation_loss(net: BeatNet, songs: Sequence[Example]) -> float:
     return total / len(songs)
 
 
-def learning_rate(step: int, steps: int, *, constant: bool) -> float:
+def learning_rate(step: int, steps: int, peak: float, *, constant: bool) -> float:
     """Return the rate of a step: linear warm-up, then constant or a cosine down to LAST_RATE."""
     warm = min(1.0, (step + 1) / WARM_UP)
-    return PEAK_RATE * warm * (1 if constant else 0.5 + 0.5 * float(np.cos(np.pi * step / steps))) + LAST_RATE
+    return peak * warm * (1 if constant else 0.5 + 0.5 * float(np.cos(np.pi * step / steps))) + LAST_RATE
 
 
 def train(pools: Sequence[Pool], validation: Sequence[Example], options: argparse.Namespace) -> BeatNet:
@@ -134,7 +133,7 @@ def train(pools: Sequence[Pool], validation: Sequence[Example], options: argpars
     running, begun = 0.0, time.monotonic()
     for step in range(options.steps):
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, options.steps, constant=options.constant_rate)
+            group["lr"] = learning_rate(step, options.steps, options.rate, constant=options.constant_rate)
         optimiser.zero_grad()
         now = loss(net, draw_batch(pools, rng))
         now.backward()
@@ -154,12 +153,13 @@ def train(pools: Sequence[Pool], validation: Sequence[Example], options: argpars
 
 def pools_of(options: argparse.Namespace) -> list[Pool]:
     """Return the training songs by kind; render what the cache lacks."""
-    shares = SHARES_WITH_LABELLED if options.labelled else SHARES
+    shares = {kind: float(share) for kind, share in (part.split("=") for part in options.shares.split(","))}
     kinds: dict[str, list[Example]] = {kind: [] for kind in shares}
     recipes = all_recipes(options.groove, "training")[: options.songs]
+    recipes += supplement() if options.supplement else []
     for song in examples("training", recipes, options.cache, options.jobs):
         if len(song.log_bands) > SHORTEST:
-            kinds[kind_of(song.name)].append(song)
+            kinds[kind_of(song.name, shares)].append(song)
     if options.labelled:
         kinds["labelled"] += labelled(options.labelled)
     pools = [Pool(shares[kind], songs) for kind, songs in kinds.items() if songs]
@@ -169,11 +169,14 @@ def pools_of(options: argparse.Namespace) -> list[Pool]:
     return pools
 
 
-def kind_of(name: str) -> str:
-    """Return the key of SHARES for the name of an example."""
+def kind_of(name: str, kinds: Collection[str]) -> str:
+    """Return the kind of an example by its name; a weak style is its own kind only if `kinds` has `weak`."""
+    style = name.rsplit("-", 1)[0]
     if name.startswith("groove-"):
         return "played"
-    return "first" if name.rsplit("-", 1)[0] in STYLES else "new"
+    if "weak" in kinds and style in WEAK_STYLES:
+        return "weak"
+    return "first" if style in STYLES else "new"
 
 
 def main() -> None:
@@ -184,11 +187,19 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=default_cache(), help="folder for the songs' features")
     parser.add_argument("--groove", type=Path, help="folder of the Groove MIDI Dataset")
     parser.add_argument("--labelled", type=Path, help="folder of examples that another program labelled")
+    parser.add_argument(
+        "--shares",
+        default=SHARES,
+        help="how often each kind of song is drawn: first (the styles that the evaluation has too), new (those that only "
+        "the training has), weak (see WEAK_STYLES), played (human drumming), labelled",
+    )
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--rate", type=float, default=PEAK_RATE, help="highest learning rate")
     parser.add_argument("--constant-rate", action="store_true", help="do not lower the learning rate")
     parser.add_argument("--start", type=Path, help="weights file to go on from instead of random weights")
     parser.add_argument("--jobs", type=int, default=1, help="processes that render songs")
     parser.add_argument("--songs", type=int, help="use only the first so many songs")
+    parser.add_argument("--supplement", action="store_true", help="add further songs of the weak styles")
     parser.add_argument("--render-only", action="store_true", help="fill the cache and stop")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -163,4 +163,16 @@ GROOVES: Grooves = {
         Groove("two sounds", (60, 220), "", "X...............", "", "....x...x...x..."),
         Groove("two sounds of three", (60, 220), "", "X...........", "", "....x...x...", meter="3/4"),
     ),
+    "ternary": (
+        Groove("hemiola", (60, 130), "X.....X.....", "", "x.x.x.x.x.x.", "X...X...X...", "6/8"),
+        Groove("hemiola kick", (60, 130), "X...x...x...", "......X.....", "x.x.x.x.x.x.", meter="6/8"),
+        Groove("hemiola snare", (60, 120), "X.....x.....", "....x...x...", "X.x.x.X.x.x.", meter="6/8"),
+        Groove("bodhran", (90, 135), "X...x.X...x.", "", "xoxoxoxoxoxo", meter="6/8"),
+        Groove("slip", (80, 130), "X.....X.....", "....x.....x.", "X.x.x.X.x.x.", meter="6/8"),
+        Groove("six rock", (56, 110), "X.....x...x.", "......X.....", "X.x.x.X.x.x.", meter="6/8"),
+        Groove("shuffle in six", (90, 140), "X.....X.....", "......X.....", "X...x.X...x.", meter="6/8"),
+        Groove("waltz in two", (100, 190), "X.....x.....", "", "x.x.x.x.x.x.", "....x...x...", "3/4"),
+        Groove("fast three", (140, 200), "X...........", "....x...x...", "x...x...x...", meter="3/4"),
+        Groove("drum of three", (120, 190), "X.......x...", "", "", meter="3/4"),
+    ),
 }

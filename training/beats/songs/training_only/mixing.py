@@ -28,7 +28,7 @@ def produce(score: Score, style: Style, palette: Palette, index: int, rng: np.ra
     if rng.random() < odds.drums_alone and drums.any():
         mix = drums
     else:
-        mix = _at_rms(drums) * float(rng.uniform(0.5, 1.6)) + _band(score, style, fonts, index, rng)
+        mix = _at_rms(drums) * np.float32(rng.uniform(0.5, 1.6)) + _band(score, style, fonts, index, rng)
     if rng.random() < odds.washed:
         mix = _at_rms(mix) + wash(score, len(mix), rng)
     return densify(mix, rng) if rng.random() < odds.dense else mix
@@ -43,7 +43,8 @@ def _band(score: Score, style: Style, fonts: Palette, index: int, rng: np.random
     if rng.random() < odds.amplified:
         band = _at_rms(amplify(band, rng))
     if sung:
-        band = band + _at_rms(sing(score, rng)) * float(rng.uniform(0.4, 1.6))
+        voice = _at_rms(sing(score, rng)) * np.float32(rng.uniform(0.4, 1.6))
+        band = np.add(band, voice, dtype=np.float32)
     return pump(band, score, rng) if rng.random() < odds.pumped else band
 
 

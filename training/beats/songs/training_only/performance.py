@@ -195,4 +195,6 @@ def _pattern(hits: _Hits, performance: Performance) -> Groove:
     counts = np.bincount(kicks[kicks >= 0] % steps, minlength=steps)
     kick = "".join("x" if count >= _USUAL * bars else "." for count in counts)
     kick = kick if "x" in kick else "x" + kick[1:]
-    return Groove(performance.name, (performance.bpm,) * 2, kick, "", "", meter=performance.meter.name)
+    return Groove(
+        performance.name, (performance.bpm, performance.bpm), kick, "", "", meter=performance.meter.name
+    )

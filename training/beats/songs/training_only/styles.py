@@ -174,4 +174,16 @@ TRAINING_STYLES: dict[str, Style] = {
         STYLES["orchestral"], drums=0.8, tempo=_CLICKED, production=Production(0.1, 0.0, 0.5, 0.0, 0.4)
     ),
     "compound sung": replace(STYLES["compound"], production=Production(0.7, 0.1, 0.4, 0.3, 0.4)),
+    "ternary": Style(
+        ("ternary",),
+        "band",
+        drums=0.8,
+        tempo=_BAND,
+        bass={"kick": 0.3, "sync": 0.25, "beat": 0.25, "sub": 0.2},
+        chords={"sync": 0.35, "kick": 0.25, "sub": 0.2, "off": 0.1, "bar": 0.1},
+        arp=0.4,
+        lead=0.8,
+        drive=(1.0, 3.0),
+        production=Production(sung=0.4, washed=0.2, amplified=0.1, dense=0.4),
+    ),
 }
