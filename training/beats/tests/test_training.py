@@ -154,3 +154,14 @@ def test_unknown_frames_do_not_teach():
     wanted = torch.rand(2, 2, 50)
     other = torch.where(mask > 0, wanted, 1 - wanted)
     assert loss(net, Batch(inputs, wanted, mask)) == loss(net, Batch(inputs, other, mask))
+
+
+def test_weak_styles_are_a_kind_of_their_own_only_if_asked():
+    """The same song belongs to the styles of the evaluation, or to the weak ones where these get a share."""
+    pytest.importorskip("torch", reason="PyTorch is installed for training only")
+    from training.beats.train import kind_of
+
+    kinds = ["first", "new", "played"]
+    names = ("compound-003", "rock-003", "ternary-001", "pop-sung-001", "groove-drummer1-eval-0")
+    assert [kind_of(name, kinds) for name in names] == ["first", "first", "new", "new", "played"]
+    assert [kind_of(name, [*kinds, "weak"]) for name in names] == ["weak", "first", "weak", "new", "played"]

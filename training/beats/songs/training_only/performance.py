@@ -97,16 +97,16 @@ def performances(folder: Path, subset: Subset) -> list[Performance]:
 
 
 @dataclass(frozen=True)
-class _Hits:
+class Hits:
     """Drum hits: times in beats, General MIDI pitches, velocities."""
 
     beats: NDArray[np.float64]
     pitches: NDArray[np.int64]
     velocities: NDArray[np.float64]
 
-    def between(self, first: float, last: float) -> "_Hits":
+    def between(self, first: float, last: float) -> "Hits":
         chosen = (self.beats >= first - _NEAR_BEAT) & (self.beats < last - _NEAR_BEAT)
-        return _Hits(self.beats[chosen] - first, self.pitches[chosen], self.velocities[chosen])
+        return Hits(self.beats[chosen] - first, self.pitches[chosen], self.velocities[chosen])
 
 
 def perform(performance: Performance, index: int, split: Split, seconds: float) -> Song | None:
@@ -118,7 +118,7 @@ def perform(performance: Performance, index: int, split: Split, seconds: float) 
     seed = [SPLIT_NUMBERS[split], _STREAM, *performance.name.encode(), index]
     rng = np.random.default_rng(seed)
     beats = performance.meter.beats
-    hits = _read(performance)
+    hits = read_hits(performance)
     whole = int(np.ceil(hits.beats.max(initial=0) / beats))
     bars = min(whole, max(_SHORTEST_BARS, round(seconds * performance.bpm / 60 / beats)))
     first = int(rng.integers(0, whole - bars + 1)) * beats
@@ -133,7 +133,7 @@ def perform(performance: Performance, index: int, split: Split, seconds: float) 
     return Song(name, render(score, style, split, index, rng), score.truth())
 
 
-def _read(performance: Performance) -> _Hits:
+def read_hits(performance: Performance) -> Hits:
     """Return the hits of a file, shifted so that those near the beats lie around them."""
     now, found = 0.0, list[tuple[float, int, int]]()
     for message in mido.MidiFile(performance.path):
@@ -147,7 +147,7 @@ def _read(performance: Performance) -> _Hits:
     if near.any():
         beats = beats - float(np.median(off[near]))
     pitches = np.array([_DRUMS.get(int(p), int(p)) for p in hits[:, 1]], np.int64)
-    return _Hits(beats, pitches, hits[:, 2])
+    return Hits(beats, pitches, hits[:, 2])
 
 
 def _style(name: str, palette: Palette) -> Style:
@@ -159,7 +159,7 @@ def _style(name: str, palette: Palette) -> Style:
     return replace(style, ensemble=ensemble, production=production)
 
 
-def _score(performance: Performance, hits: _Hits, bars: int, rng: np.random.Generator) -> Score:
+def _score(performance: Performance, hits: Hits, bars: int, rng: np.random.Generator) -> Score:
     ratio = swing_ratio(hits.beats)
     meter = performance.meter
     tempo = tempo_map("const", performance.bpm, bars * meter.beats, float(rng.uniform(0.05, 2)), rng)
@@ -187,7 +187,7 @@ def _sections(bars: int) -> Sequence[tuple[str, int]]:
     return [*sections, ("bridge", left)] if left else sections
 
 
-def _pattern(hits: _Hits, performance: Performance) -> Groove:
+def _pattern(hits: Hits, performance: Performance) -> Groove:
     """Return the usual kick pattern of the performance, which the bass may follow."""
     steps = _STEPS_PER_BEAT * performance.meter.beats
     kicks = np.round(hits.beats[hits.pitches == KICK] * _STEPS_PER_BEAT).astype(int)
