@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +81,7 @@ def parse_json(text: str, where: str) -> Annotation:
         raise DatasetError(f"{where}: is not JSON: {error}. Mend or remove the file") from error
     if not isinstance(fields, dict):
         raise DatasetError(f"{where}: must be a JSON object; it {_NEEDED}")
-    values: dict[str, Any] = fields  # pyright: ignore[reportUnknownVariableType]
+    values: dict[str, Any] = cast(dict[str, Any], fields)
     beats = _rising(_list(values, "beats", _is_number, where) or [], where)
     positions = _list(values, "pos", _is_position, where)
     if positions is not None and len(positions) != len(beats):

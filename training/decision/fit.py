@@ -107,9 +107,13 @@ def level_margins(examples: Sequence[LevelExample]) -> list[Array]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.decision.fit", description=__doc__)
     parser.add_argument("--songs", type=int, default=12, help="generated songs per style")
-    parser.add_argument("--folder", type=Path, action="append", default=[], help="annotated songs; repeatable")
+    parser.add_argument(
+        "--folder", type=Path, action="append", default=[], help="annotated songs; repeatable"
+    )
     options = parser.parse_args()
-    tracks = [(each, False) for each in generated_songs(list(STYLES), options.songs, SECONDS, default_cache())]
+    tracks = [
+        (each, False) for each in generated_songs(list(STYLES), options.songs, SECONDS, default_cache())
+    ]
     tracks += [(each, True) for folder in options.folder for each in annotated_folder(folder)]
     phases: list[tuple[PhaseExample, bool]] = []
     levels: list[tuple[LevelExample, bool]] = []

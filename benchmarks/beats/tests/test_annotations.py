@@ -35,7 +35,7 @@ def test_an_annotation_is_read_as_written(data):
     assert found.beats.tolist() == beats
     assert (found.genre, found.key, found.level_uncertain) == ("metal", "A minor", level == "uncertain")
     known = pos is not None and None not in pos and 1 in pos
-    expected = [b for b, p in zip(beats, pos, strict=True) if p == 1] if known else None
+    expected = [b for b, p in zip(beats, pos or [], strict=True) if p == 1] if known else None
     assert (None if found.downbeats is None else found.downbeats.tolist()) == expected
 
 

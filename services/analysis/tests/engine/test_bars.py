@@ -17,7 +17,7 @@ from k1_analysis.engine.structure import bars, downbeat_cues
 
 _SECONDS = 50.0
 _INTERVAL_S = 0.5
-_BEATS: Seconds = 1.0 + _INTERVAL_S * np.arange(96)
+_BEATS: Seconds = 1.0 + _INTERVAL_S * np.arange(96, dtype=np.float64)
 _NUMBERS = np.arange(len(_BEATS))
 _CHORDS = ((0, 4, 7), (5, 9, 0), (7, 11, 2), (9, 0, 4))
 

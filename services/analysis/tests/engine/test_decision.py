@@ -62,7 +62,7 @@ grids = st.tuples(st.floats(60, 200), st.floats(0, 0.9))
 @given(grids, st.integers(0, 99), st.lists(st.integers(20, 110), max_size=3))
 @settings(max_examples=40, deadline=None)
 def test_a_grid_is_found_through_jumps(grid: tuple[float, float], seed: int, jumps: list[int]) -> None:
-    """Tracked beats that are 8 ms off and jump by half a beat now and then still give the grid to 0.03 %."""
+    """Tracked beats that are 8 ms off and jump by half a beat now and then still give the grid to 0.06 %."""
     bpm, start = grid
     true = songs.steady(bpm, LENGTH_S, start)
     offset = np.zeros(len(true))
@@ -71,7 +71,7 @@ def test_a_grid_is_found_through_jumps(grid: tuple[float, float], seed: int, jum
     tracked = true + offset + np.random.default_rng(seed).uniform(-0.008, 0.008, len(true))
     found = constant_grid(tracked[tracked < LENGTH_S], log_odds(_activation((true, 0.9))))
     assert found is not None
-    assert 60 / found.period_s == pytest.approx(bpm, rel=3e-4)
+    assert 60 / found.period_s == pytest.approx(bpm, rel=6e-4)
     distance = (found.start_s - start + found.period_s / 2) % found.period_s - found.period_s / 2
     assert abs(distance) <= 0.016
 
@@ -91,7 +91,7 @@ def test_uncertain_beats_of_a_quiet_part_do_not_hide_the_grid() -> None:
     tracked = np.concatenate([loud, stray[stray < LENGTH_S]])
     found = constant_grid(tracked, log_odds(_activation((loud, 0.9))))
     assert found is not None
-    assert 60 / found.period_s == pytest.approx(140.0, rel=3e-4)
+    assert 60 / found.period_s == pytest.approx(140.0, rel=6e-4)
 
 
 @given(st.floats(70, 180), st.lists(st.integers(10, 90), max_size=4), st.integers(0, 99))

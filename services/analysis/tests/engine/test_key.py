@@ -12,7 +12,7 @@ from k1_analysis.engine.audio.tonal import RATE_HZ
 from k1_analysis.engine.beats.trackers import essentia
 from k1_analysis.engine.structure import key
 
-_BEATS: Seconds = 0.5 * np.arange(128)
+_BEATS: Seconds = 0.5 * np.arange(128, dtype=np.float64)
 _DOWNBEATS: NDArray[np.bool_] = np.arange(128) % 4 == 0
 _ONE_SECTION: Seconds = np.zeros(1)
 _NO_BEATS: Seconds = np.empty(0)

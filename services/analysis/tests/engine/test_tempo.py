@@ -26,7 +26,7 @@ def _joined(*songs: tuple[float, float]) -> Seconds:
 @settings(max_examples=50)
 def test_constant_grid_tells_a_hundredth(bpm: float, seed: int) -> None:
     """Two minutes of beats, each 5 ms off, give the tempo of the grid to 0.01 BPM."""
-    beats = 0.3 + 60 / bpm * np.arange(round(2 * bpm))
+    beats = 0.3 + 60 / bpm * np.arange(round(2 * bpm), dtype=np.float64)
     found = tempo_grid.fit_grid(_inexact(beats, seed))
     assert found is not None
     assert 60 / found.period_s == pytest.approx(bpm, abs=0.01)
@@ -61,7 +61,7 @@ def test_tempo_that_sways_is_not_several_tempi(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_tempo_of_inexact_beats(seed: int) -> None:
     """A song without a grid: two beats that move apart change the interval between them, not the tempo."""
-    beats = _inexact(_inexact(0.375 * np.arange(200), seed), seed + 99)
+    beats = _inexact(_inexact(0.375 * np.arange(200, dtype=np.float64), seed), seed + 99)
     beats[100:] += 0.17
     assert tempo.tempo(beats) == pytest.approx(160, abs=0.25)
 

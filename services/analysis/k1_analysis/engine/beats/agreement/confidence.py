@@ -1,7 +1,7 @@
 """Turns the evidence of a song into confidences, which are probabilities.
 
 How the weights were found: logistic regression on whole songs and on stretches of 40 s, of the ten real songs for
-development, each with the activations of four networks, and of 144 generated songs whose seeds were not in the
+development, each with the activations of five networks, and of 144 generated songs whose seeds were not in the
 training. Real songs have seven tenths of the weight. `training/decision/confidence.py` repeats it, and
 `docs/benchmarks.md` shows how accurate the confidences were where they were measured.
 """
@@ -28,31 +28,31 @@ _EXTREME = 0.02
 class TrackWeights:
     """Log odds per unit of each piece of evidence."""
 
-    constant: float = -1.3
-    agreement: float = 0.33
-    grid: float = 1.08
-    phase: float = 0.43
-    level: float = 0.46
+    constant: float = -1.06
+    agreement: float = 0.7
+    grid: float = 0.7
+    phase: float = 0.41
+    level: float = 0.4
 
 
 @dataclass(frozen=True, slots=True)
 class TempoWeights:
     """Log odds per unit of each piece of evidence."""
 
-    constant: float = -0.1
-    votes: float = 0.57
-    grid: float = 1.16
-    level: float = 0.8
+    constant: float = 0.68
+    votes: float = 0.47
+    grid: float = 0.81
+    level: float = 0.64
 
 
 @dataclass(frozen=True, slots=True)
 class BeatWeights:
     """Log odds per unit of each piece of evidence."""
 
-    constant: float = -0.53
-    track: float = 1.24
-    members: float = -0.17
-    activation: float = 0.64
+    constant: float = -0.9
+    track: float = 1.42
+    members: float = 0.06
+    activation: float = 0.42
 
 
 TRACK, TEMPO, BEAT = TrackWeights(), TempoWeights(), BeatWeights()
