@@ -66,7 +66,7 @@ def song(period_s: float = 0.5, *, snare_off: bool = False, odd_tracker: Seconds
     log_bands = np.repeat(onsets.sum(axis=1)[:, None], 82, axis=1)
     activation = np.stack([pulses(beats, 0.9), pulses(beats[::4], 0.8)], axis=1)
     frames = int(DURATION_S * 10)
-    chord = (np.arange(frames) / 10 // (4 * period_s)).astype(int) % 3
+    chord = ((np.arange(frames) / 10 - 0.2) // (4 * period_s)).astype(int) % 3
     chroma = np.eye(12, dtype=np.float32)[chord * 4]
     empty = np.zeros((int(DURATION_S * 20), 3), np.float32)
     level = np.full(len(empty), 0.1, np.float32)

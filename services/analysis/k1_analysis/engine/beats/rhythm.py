@@ -58,7 +58,7 @@ ONSET_TEMPI = TempoModel(lowest_bpm=55, highest_bpm=215, inertia=150)
 _ONSET_SCALE = 6.0
 """The strength of the onset curve that counts as a certain beat."""
 _ONSET_FLOOR = 0.02
-_NO_ACTIVATION = 0.35
+_NO_ACTIVATION = 0.25
 """Median activation at the beats below which the network finds no pulse."""
 _NO_AGREEMENT = 0.2
 """Agreement below which the members do not follow a common pulse."""

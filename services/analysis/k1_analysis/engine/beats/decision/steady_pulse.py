@@ -19,8 +19,8 @@ SPAN = 0.02
 """Greatest distance of the grid's period from the median interval of the pulse, as a share of it."""
 ON_GRID_SHARE = 0.8
 """Share of the pulse's certain beats on the grid or half a beat from it, from which the tempo is constant."""
-SURE = 1.86
-"""Log odds (a probability of .3) from which a beat is certain. In a quiet part the tracker goes astray, although the
+SURE = 2.71
+"""Log odds (a probability of .5) from which a beat is certain. In a quiet part the tracker goes astray, although the
 grid goes on. If most beats are uncertain, all count."""
 ON_GRID_S = 0.03
 """Greatest distance of a beat from the grid in seconds; at fast tempi a twelfth of the period."""
