@@ -9,16 +9,11 @@ songs decide rightly on that sixth.
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import logsumexp
 
-from benchmarks.beats.dataset import annotated_folder, default_cache, generated_songs
 from k1_analysis.engine.beats.decision.cues import PulseCues
-from training.beats.songs import STYLES
 from training.decision.examples import (
     LevelExample,
     PhaseExample,
@@ -27,15 +22,13 @@ from training.decision.examples import (
     phase_example,
     song_evidence,
 )
+from training.decision.regression import Array, cross_validate, multinomial
+from training.decision.tracks import add_arguments, annotated_tracks
 
 REAL_WEIGHT = 4.0
 PENALTY = 2e-3
-FOLDS = 6
-SECONDS = 110.0
 PHASE_NAMES = ("activation", "bars", "kick", "onsets")
 LEVEL_NAMES = ("octaves", "octaves_squared", "activation", "bars", "onsets")
-
-Array = NDArray[np.float64]
 
 
 def phase_row(cues: PulseCues) -> list[float]:
@@ -48,89 +41,62 @@ def level_row(cues: PulseCues) -> list[float]:
     return [cues.octaves, cues.octaves**2, cues.activation, cues.bars, cues.onsets]
 
 
-def fit(margins: Sequence[Array], importance: Array) -> Array:
-    """Return the weights that make the right reading of each song the likeliest (multinomial, L2 penalty).
+@dataclass(frozen=True)
+class Song:
+    """The margins of one song: (other readings, cues), the cues of the right reading less those of each other."""
 
-    Args:
-        margins: of each song, (other readings, cues): the cues of the right reading less those of each other.
-        importance: (songs,)
-    """
-    spread = np.concatenate(margins).std(axis=0) + 1e-9
-    scaled = [each / spread for each in margins]
-    share = importance / importance.sum()
-
-    def loss(weights: Array) -> float:
-        songs = [float(logsumexp(np.append(-(each @ weights), 0.0))) for each in scaled]
-        return float(share @ np.array(songs) + PENALTY * weights @ weights)
-
-    found = minimize(loss, np.zeros(len(spread)), method="L-BFGS-B")
-    return np.asarray(found.x / spread, np.float64)
+    name: str
+    real: bool
+    margins: Array
 
 
-def right_share(weights: Array, margins: Sequence[Array]) -> float:
-    """Return the share of the songs whose right reading has the highest score."""
-    return float(np.mean([bool((each @ weights > 0).all()) for each in margins]))
+def fit(songs: Sequence[Song]) -> Array:
+    """Return the weights that make the right reading of each song the likeliest."""
+    importance = np.array([REAL_WEIGHT if song.real else 1.0 for song in songs])
+    return multinomial([song.margins for song in songs], importance, PENALTY)
 
 
-def cross_validated(margins: Sequence[Array], importance: Array) -> float:
-    """Return the share of the songs that weights from the other folds decide rightly."""
-    fold = np.random.default_rng(2).permutation(len(margins)) % FOLDS
-    right = 0.0
-    for number in range(FOLDS):
-        held_out = [each for each, at in zip(margins, fold, strict=True) if at == number]
-        rest = [each for each, at in zip(margins, fold, strict=True) if at != number]
-        right += right_share(fit(rest, importance[fold != number]), held_out) * len(held_out)
-    return right / len(margins)
+def decides_rightly(weights: Array, song: Song) -> bool:
+    """Return whether the right reading of the song has the highest score."""
+    return bool((song.margins @ weights > 0).all())
 
 
-def report(names: Sequence[str], margins: Sequence[Array], real: Array) -> None:
-    """Print the weights and the shares."""
-    importance = np.where(real, REAL_WEIGHT, 1.0)
-    weights = fit(margins, importance)
+def report(names: Sequence[str], songs: Sequence[Song]) -> None:
+    """Print the weights, and the shares of the songs that they decide rightly."""
+    weights = fit(songs)
+    right = [decides_rightly(weights, song) for song in songs]
+    held_out = cross_validate(songs, [song.name for song in songs], fit, decides_rightly)
     print(", ".join(f"{name}: {weight:.2f}" for name, weight in zip(names, weights, strict=True)))
-    print(
-        f"right: {right_share(weights, margins):.3f} of {len(margins)} songs, "
-        f"{cross_validated(margins, importance):.3f} cross-validated"
-    )
+    print(f"right: {np.mean(right):.3f} of {len(songs)} songs, {np.mean(held_out):.3f} cross-validated")
 
 
-def phase_margins(examples: Sequence[PhaseExample]) -> list[Array]:
-    """Return the margins of each song for `fit`."""
-    return [np.array([phase_row(each.right)]) - phase_row(each.wrong) for each in examples]
+def phase_margins(example: PhaseExample) -> Array:
+    """Return the (1, cues) margins of a song."""
+    return np.array([phase_row(example.right)]) - phase_row(example.wrong)
 
 
-def level_margins(examples: Sequence[LevelExample]) -> list[Array]:
-    """Return the margins of each song for `fit`."""
-    return [np.array(level_row(each.right)) - [level_row(other) for other in each.wrong] for each in examples]
+def level_margins(example: LevelExample) -> Array:
+    """Return the (other levels, cues) margins of a song."""
+    return np.array(level_row(example.right)) - [level_row(other) for other in example.wrong]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.decision.fit", description=__doc__)
-    parser.add_argument("--songs", type=int, default=12, help="generated songs per style")
-    parser.add_argument(
-        "--folder", type=Path, action="append", default=[], help="annotated songs; repeatable"
-    )
-    options = parser.parse_args()
-    tracks = [
-        (each, False) for each in generated_songs(list(STYLES), options.songs, SECONDS, default_cache())
-    ]
-    tracks += [(each, True) for folder in options.folder for each in annotated_folder(folder)]
-    phases: list[tuple[PhaseExample, bool]] = []
-    levels: list[tuple[LevelExample, bool]] = []
-    for track, real in tracks:
-        song = song_evidence(track.path)
-        beats = audible_beats(track.beats, song)
-        if (phase := phase_example(track.name, beats, song)) is not None:
-            phases.append((phase, real))
-        if not track.level_uncertain and (level := level_example(track.name, beats, song)) is not None:
-            levels.append((level, real))
-        print(track.name, file=sys.stderr, flush=True)
-    for title, names, margins, flags in (
-        ("phase", PHASE_NAMES, phase_margins([each for each, _ in phases]), [real for _, real in phases]),
-        ("level", LEVEL_NAMES, level_margins([each for each, _ in levels]), [real for _, real in levels]),
-    ):
+    add_arguments(parser)
+    phases: list[Song] = []
+    levels: list[Song] = []
+    for track in annotated_tracks(parser.parse_args()):
+        name, real = track.name, not track.generated
+        evidence = song_evidence(track.path)
+        beats = audible_beats(track.beats, evidence)
+        if (phase := phase_example(name, beats, evidence)) is not None:
+            phases.append(Song(name, real, phase_margins(phase)))
+        if not track.level_uncertain and (level := level_example(name, beats, evidence)) is not None:
+            levels.append(Song(name, real, level_margins(level)))
+        print(name, file=sys.stderr, flush=True)
+    for title, names, songs in (("phase", PHASE_NAMES, phases), ("level", LEVEL_NAMES, levels)):
         print(title)
-        report(names, margins, np.array(flags))
+        report(names, songs)
 
 
 if __name__ == "__main__":

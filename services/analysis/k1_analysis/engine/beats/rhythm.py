@@ -97,6 +97,8 @@ class Rhythm:
     """Probability of these beats against the alternatives, 0..1; with their scores it is 1 in all."""
     alternatives: list[Alternative]
     constant_tempo: bool
+    pulse: Pulse
+    """The decision that the beats follow, and how sure it was."""
     evidence: PulseEvidence
     """How sure the song is of the level and the phase of its beats."""
     tempi: tuple[float, ...]
@@ -234,6 +236,7 @@ def _describe(
         interpretation_score=1 - sum(other.score for other in others),
         alternatives=others,
         constant_tempo=grid is not None,
+        pulse=pulse,
         evidence=evidence,
         tempi=distinct_tempi(stretches),
         committee_result=committee_result,
@@ -279,6 +282,7 @@ def _no_rhythm(song: SongEvidence, committee_result: CommitteeResult) -> Rhythm:
         interpretation_score=0.0,
         alternatives=[],
         constant_tempo=False,
+        pulse=Pulse(nothing, constant=False, phase=0.0, level=0.0, other_level=None),
         evidence=SILENT,
         tempi=(),
         committee_result=committee_result,
