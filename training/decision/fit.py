@@ -33,7 +33,7 @@ LEVEL_NAMES = ("octaves", "octaves_squared", "activation", "bars", "onsets")
 
 def phase_row(cues: PulseCues) -> list[float]:
     """Return the cues in the order of PHASE_NAMES."""
-    return [cues.activation, cues.bars, cues.kick, cues.onsets]
+    return [cues.activation, cues.phase_bars, cues.kick, cues.onsets]
 
 
 def level_row(cues: PulseCues) -> list[float]:

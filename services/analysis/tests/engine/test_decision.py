@@ -201,14 +201,22 @@ def test_each_cue_prefers_the_beats_of_a_song() -> None:
 @pytest.mark.parametrize("name", ["activation", "bars", "kick", "onsets"])
 def test_each_cue_counts_for_phase(name: str) -> None:
     """With all else equal, more of a cue makes a phase likelier."""
-    cues = PulseCues(octaves=0.3, activation=-1.0, bars=0.5, kick=-2.0, onsets=0.4)
+    cues = PulseCues(octaves=0.3, activation=-1.0, bars=0.5, kick=-2.0, onsets=0.4, beats=200)
     more = replace(cues, **{name: getattr(cues, name) + 0.5})
     assert more.log_odds(cues) > 0
 
 
+def test_the_bars_of_a_few_beats_count_less_for_the_phase() -> None:
+    """In twenty seconds of drums the bars may prefer the offbeats; a certain activation outweighs that."""
+    on = PulseCues(octaves=0.54, activation=-0.19, bars=0.77, kick=0.03, onsets=1.21, beats=57)
+    off = PulseCues(octaves=0.54, activation=-4.59, bars=1.14, kick=-0.49, onsets=0.62, beats=57)
+    assert on.log_odds(off) > 0
+    assert replace(on, beats=1000).log_odds(replace(off, beats=1000)) < on.log_odds(off)
+
+
 def test_level_counts_where_tempi_differ() -> None:
     """Readings at two tempi are compared by the score of the level, and the tempo itself is a cue."""
-    usual = PulseCues(octaves=0.0, activation=-1.0, bars=0.5, kick=-2.0, onsets=0.4)
+    usual = PulseCues(octaves=0.0, activation=-1.0, bars=0.5, kick=-2.0, onsets=0.4, beats=200)
     slow = replace(usual, octaves=-1.5)
     assert usual.log_odds(slow) == pytest.approx(usual.level_score - slow.level_score)
     assert usual.log_odds(slow) > 0
