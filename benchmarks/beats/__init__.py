@@ -1,1 +1,1 @@
-"""Evaluates beat trackers on rendered songs with exact beats and on annotated folders: `python -m benchmarks.beats`."""
+"""Evaluates beat trackers on annotated real songs and on generated ones: `python -m benchmarks.beats`."""

@@ -1,19 +1,18 @@
-"""Runs the beat benchmark: `python -m benchmarks.beats [--quick] [--folder FOLDER] [--out FOLDER]`."""
+"""Runs the beat benchmark: `python -m benchmarks.beats [--quick] [--folder FOLDER] [--compare OLD] [--out FOLDER]`."""
 
 import argparse
 import json
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from training.beats.songs import STYLES, FluidsynthMissingError
 
-from . import cost, reliability, summary, trackers
-from .dataset import AnnotatedTrack, DatasetError, annotated_folder, default_cache, generated_songs
-from .engine import samples_of
-from .scores import score
-from .summary import Row
+from . import cost, reliability, report, summary, trackers
+from .annotations import DatasetError
+from .comparison import changes, load_songs
+from .dataset import AnnotatedTrack, annotated_folder, default_cache, generated_songs
+from .evaluation import Row, Selection, evaluate
 
 SONGS_PER_STYLE, SECONDS = 4, 110.0
 QUICK_SONGS, QUICK_SECONDS = 1, 45.0
@@ -26,7 +25,11 @@ def options() -> argparse.Namespace:
     parser.add_argument("--songs", type=int, default=SONGS_PER_STYLE, help="generated songs per style")
     parser.add_argument("--styles", nargs="+", default=list(STYLES), choices=list(STYLES), metavar="STYLE")
     parser.add_argument(
-        "--folder", type=Path, action="append", default=[], help="audio with .beats files; repeatable"
+        "--folder",
+        type=Path,
+        action="append",
+        default=[],
+        help="audio with .json or .beats files; repeatable",
     )
     parser.add_argument("--no-generated", action="store_true", help="evaluate only the folders")
     parser.add_argument(
@@ -43,6 +46,8 @@ def options() -> argparse.Namespace:
         default=[],
         help="also evaluate these networks without the rest of the engine",
     )
+    parser.add_argument("--jobs", type=int, default=1, help="songs at once; times are then not measured")
+    parser.add_argument("--compare", type=Path, help="the results.json of an earlier run: print what changed")
     parser.add_argument("--no-cost", action="store_true", help="skip time and memory of long songs")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="folder for rendered songs")
     parser.add_argument(
@@ -59,53 +64,38 @@ def annotated_tracks(chosen: argparse.Namespace) -> Iterator[AnnotatedTrack]:
         yield from annotated_folder(folder)
 
 
-def warm_up(track: AnnotatedTrack, selected: Mapping[str, trackers.Tracker]) -> None:
-    """Run each tracker once, so that imports, compilation and cold caches are not measured."""
-    for tracker in selected.values():
-        tracker(track.path)
-
-
-def evaluate(track: AnnotatedTrack, selected: Mapping[str, trackers.Tracker]) -> Iterator[Row]:
-    """Yield the result of each tracker. The other trackers get decoded samples; the engine's time includes decoding."""
-    audio_seconds = len(samples_of(track.path)) / 44_100
-    for name, tracker in selected.items():
-        started = time.perf_counter()
-        estimate = tracker(track.path)
-        seconds = time.perf_counter() - started
-        yield Row(name, track.name, track.group, seconds, audio_seconds, score(track, estimate))
-
-
 def main() -> None:
     chosen = options()
-    selected = trackers.load_trackers(chosen.trackers, chosen.weights)
+    selection = Selection(tuple(chosen.trackers), tuple(chosen.weights))
     rows: list[Row] = []
     try:
-        for number, track in enumerate(annotated_tracks(chosen)):
-            if number == 0:
-                warm_up(track, selected)
-            track_rows = list(evaluate(track, selected))
+        old = load_songs(chosen.compare) if chosen.compare else None
+        tracks = list(annotated_tracks(chosen))
+        for track_rows in evaluate(tracks, selection, chosen.jobs):
             rows += track_rows
-            print(
-                f"{track.name}: " + ", ".join(f"{r.tracker} {r.scores.f:.2f}" for r in track_rows),
-                file=sys.stderr,
-            )
+            results = ", ".join(f"{r.tracker} {r.scores.f:.2f}" for r in track_rows)
+            print(f"{track_rows[0].name}: {results}", file=sys.stderr)
     except (FluidsynthMissingError, DatasetError) as error:
         sys.exit(f"error: {error}")
-    measured = [name for name in selected if not name.startswith("net ")]
-    costs = [] if chosen.quick or chosen.no_cost else cost.measure(measured, COST_FILES)
-    write(chosen.out, rows, costs)
+    uncertain = frozenset(track.name for track in tracks if track.level_uncertain)
+    measured = [name for name in chosen.trackers if any(row.tracker == name for row in rows)]
+    skip_cost = chosen.quick or chosen.no_cost or chosen.jobs > 1
+    costs = [] if skip_cost else cost.measure(measured, COST_FILES)
+    write(chosen.out, rows, costs, uncertain)
+    if old is not None:
+        print(changes(old, {(r.tracker, r.group, r.name): summary.row_json(r) for r in rows}))
 
 
-def write(out: Path, rows: list[Row], costs: list[cost.Cost]) -> None:
+def write(out: Path, rows: list[Row], costs: list[cost.Cost], uncertain: frozenset[str]) -> None:
     """Write tables, JSON and reliability plot to `out`, and print the tables."""
     out.mkdir(parents=True, exist_ok=True)
-    report = summary.markdown(rows, costs)
-    (out / "report.md").write_text(report)
+    text = report.markdown(rows, costs, uncertain)
+    (out / "report.md").write_text(text)
     (out / "results.json").write_text(json.dumps(summary.as_json(rows, costs), indent=1))
-    tables = summary.calibration(rows)
+    tables = summary.engine_calibrations(rows)
     if tables:
         reliability.plot(tables, out / "reliability.png")
-    print(report)
+    print(text)
 
 
 if __name__ == "__main__":

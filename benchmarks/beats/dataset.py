@@ -1,4 +1,4 @@
-"""Provides the annotated tracks of the benchmark: generated songs, and folders of audio with `.beats` files."""
+"""Provides the annotated tracks of the benchmark: generated songs, and folders of audio with annotations."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -7,21 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
 from training.beats.songs import SAMPLE_RATE_HZ, Truth, make_song
+
+from .annotations import DatasetError, Times, annotation_of, read_annotation
 
 GENERATED_VERSION = 1
 """Increase when the songs of a seed change; part of the name of the cache folder."""
 AUDIO_SUFFIXES = frozenset(
     {".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma"}
 )
-
-Times = NDArray[np.float64]
-
-
-class DatasetError(ValueError):
-    """A folder or an annotation cannot be used; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +33,9 @@ class AnnotatedTrack:
     key: str | None = None
     """For example `F# minor`."""
     metre: str | None = None
+    level_uncertain: bool = False
+    """Half the annotated tempo is as good an answer."""
+    generated: bool = False
 
     @property
     def bpm(self) -> float:
@@ -79,41 +77,35 @@ def _from_truth(path: Path, truth: Truth) -> AnnotatedTrack:
         sections=np.array([start for start, _, _ in truth.sections] + [truth.sections[-1][1]]),
         key=f"{truth.key} {truth.scale}",
         metre=truth.metre,
+        generated=True,
     )
 
 
 def annotated_folder(folder: Path) -> Iterator[AnnotatedTrack]:
-    """Yield each audio file below `folder` that has a `.beats` file of the same name. The group is its folder's name.
+    """Yield each audio file below `folder` that has an annotation of the same name beside it.
+
+    The group is the genre of the annotation; without one, the name of the file's folder.
 
     Raises:
-        DatasetError: there is no such file, or an annotation is not a list of rising times.
+        DatasetError: there is no such file, or an annotation cannot be used.
     """
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: is not a folder; give one with audio files and their annotations")
     found = False
     for path in sorted(folder.rglob("*")):
-        annotation = path.with_suffix(".beats")
-        if path.suffix.lower() in AUDIO_SUFFIXES and annotation.exists():
-            found = True
-            beats, downbeats = read_beats(annotation)
-            yield AnnotatedTrack(path.stem, path.parent.name, path, beats, downbeats)
+        annotation = annotation_of(path) if path.suffix.lower() in AUDIO_SUFFIXES else None
+        if annotation is None:
+            continue
+        found = True
+        truth = read_annotation(annotation)
+        yield AnnotatedTrack(
+            path.stem,
+            truth.genre or path.parent.name,
+            path,
+            truth.beats,
+            truth.downbeats,
+            key=truth.key,
+            level_uncertain=truth.level_uncertain,
+        )
     if not found:
-        raise DatasetError(f"{folder}: no audio file with a .beats file of the same name beside it")
-
-
-def read_beats(path: Path) -> tuple[Times, Times | None]:
-    """Read beats and, if the file has positions, downbeats: one line per beat, `seconds [position in bar]`.
-
-    Raises:
-        DatasetError: a line is not a number, or the times do not rise.
-    """
-    rows = [
-        line.split() for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")
-    ]
-    try:
-        times = np.array([float(row[0]) for row in rows])
-        positions = [int(float(row[1])) for row in rows if len(row) > 1]
-    except ValueError as error:
-        raise DatasetError(f"{path}: each line is `seconds [position in bar]`: {error}") from error
-    if len(times) < 2 or not np.all(np.diff(times) > 0):
-        raise DatasetError(f"{path}: needs at least two beats in rising order")
-    whole = len(positions) == len(times) and 1 in positions
-    return times, times[np.array(positions) == 1] if whole else None
+        raise DatasetError(f"{folder}: no audio file with a .json or .beats file of the same name beside it")

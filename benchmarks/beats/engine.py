@@ -11,7 +11,8 @@ from k1_analysis.engine.audio.decoding import decode
 from k1_analysis.engine.audio.framing import Floats
 from k1_contracts.genesis import GenesisMap
 
-from .scores import Estimate, Times
+from .annotations import Times
+from .scores import Estimate
 
 
 @lru_cache(maxsize=2)
@@ -39,6 +40,9 @@ def from_map(genesis: GenesisMap) -> Estimate:
         metre=overall.time_signature,
         confidence=overall.confidence,
         beat_confidence=None if confidence is None else np.array(confidence),
+        tempo_confidence=overall.tempo_confidence,
+        # Maps of the first versions do not have it.
+        constant_tempo=getattr(overall, "constant_tempo", None),
     )
 
 

@@ -32,4 +32,7 @@ def test_a_plain_dance_track_is_read_from_the_map(tmp_path):
     assert estimate.sections is not None
     assert estimate.sections[-1] > song.truth.beats[-1]
     assert 0 < (scores.confidence or 0) <= 1
+    assert scores.tempo_confidence is not None
+    assert scores.constant_tempo is True
     assert len(scores.beat_hits) > 20
+    assert len(scores.section_hits) > 0

@@ -1,16 +1,20 @@
 """Scores, reliability tables and summaries are right."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.beats.dataset import AnnotatedTrack, DatasetError, annotated_folder, read_beats
-from benchmarks.beats.reliability import reliability
+from benchmarks.beats.dataset import AnnotatedTrack
+from benchmarks.beats.evaluation import Row, run
+from benchmarks.beats.reliability import calibrations, plot, reliability
+from benchmarks.beats.report import markdown
 from benchmarks.beats.scores import Estimate, score
-from benchmarks.beats.summary import Row, by_group, markdown
+from benchmarks.beats.summary import by_group
 
 BEATS = np.arange(0.5, 60, 0.5)
 ITEM = AnnotatedTrack(
@@ -69,30 +73,107 @@ def test_groups_add_up():
     table = by_group(rows)["a"]
     assert [table[g].scores["f"] for g in ("rock", "jazz", "all")] == [1, 0, 0.5]
     assert table["all"].seconds_per_minute == 2
-    assert "| a | 2 | 0.500 |" in markdown(rows, [])
+    assert "| a | 2 | 0 | 0.500 |" in markdown(rows, [])
 
 
-def test_beats_files_are_read(tmp_path):
-    """Times with or without positions; comments are skipped; the group is the folder."""
-    (tmp_path / "jazz").mkdir()
-    (tmp_path / "jazz" / "a.wav").touch()
-    (tmp_path / "jazz" / "a.beats").write_text("# by hand\n0.5 4\n1.0 1\n1.5 2\n")
-    (item,) = annotated_folder(tmp_path)
-    assert (item.group, item.beats.tolist()) == ("jazz", [0.5, 1.0, 1.5])
-    assert item.downbeats is not None
-    assert item.downbeats.tolist() == [1.0]
+UNCERTAIN = replace(ITEM, level_uncertain=True, downbeats=None)
 
 
-@pytest.mark.parametrize("text", ["", "1.0", "2.0\n1.0", "one\ntwo"])
-def test_bad_annotations_are_refused(tmp_path, text):
-    """An annotation that is not a rising list of times is rejected with its name."""
-    path = tmp_path / "a.beats"
-    path.write_text(text)
-    with pytest.raises(DatasetError, match=r"a\.beats"):
-        read_beats(path)
+@pytest.mark.parametrize("phase", [0, 1])
+def test_half_the_tempo_is_right_where_the_level_is_uncertain(phase):
+    """Every other beat, in either phase, scores full marks; the F at the annotated level is kept beside it."""
+    half = Estimate(BEATS[phase::2], 60)
+    scores = score(UNCERTAIN, half)
+    assert (scores.f, scores.cmlt, scores.tempo_1, scores.error) == (1, 1, 1, None)
+    assert scores.f_annotated == pytest.approx(score(ITEM, half).f)
+    assert scores.f_annotated < 0.7
 
 
-def test_a_folder_without_annotations_is_refused(tmp_path):
-    """Nothing to evaluate is an error, not an empty table."""
-    with pytest.raises(DatasetError, match="no audio file"):
-        list(annotated_folder(tmp_path))
+def test_double_the_tempo_is_wrong_even_where_the_level_is_uncertain():
+    """Only half the tempo is as good an answer; the best F of any level shows double as right."""
+    scores = score(UNCERTAIN, Estimate(np.arange(0.5, 59.6, 0.25), 240))
+    assert (scores.tempo_1, scores.error) == (0, "double")
+    assert scores.f_any == pytest.approx(1)
+
+
+def test_confidence_is_compared_inside_each_section():
+    """A section that is right and one in the wrong phase have their own mean confidence and F."""
+    beats = np.where(BEATS < 30, BEATS, BEATS + 0.25)
+    confidence = np.where(BEATS < 30, 0.9, 0.3)
+    estimate = Estimate(beats, 120, sections=np.array([0.0, 30.0, 61.0]), beat_confidence=confidence)
+    (right, wrong) = score(ITEM, estimate).section_hits
+    assert right == pytest.approx((0.9, 1.0))
+    assert wrong == pytest.approx((0.3, 0.0))
+
+
+def test_a_tracker_that_raises_is_a_failure_without_beats(tmp_path):
+    """One song that a tracker cannot do does not end the run, and the report counts it."""
+    path = tmp_path / "song.wav"
+    soundfile.write(path, np.zeros(44_100), 44_100)
+
+    def broken(path: Path) -> Estimate:
+        raise RuntimeError("no beats")
+
+    (row,) = run(replace(ITEM, path=path), {"broken": broken})
+    assert (row.failed, row.scores.f) == (True, 0)
+    assert "| broken | 1 | 1 | 0.000 |" in markdown([row], [])
+
+
+def test_unmeasured_times_are_said_to_be_so():
+    """Rows without a time give no seconds per minute."""
+    rows = [Row("a", "one", "rock", None, 60, score(ITEM, Estimate(BEATS, 120)))]
+    assert by_group(rows)["a"]["all"].seconds_per_minute is None
+    assert "not measured" in markdown(rows, [])
+
+
+def test_calibration_is_split_by_kind_of_song_and_tempo():
+    """Real and generated songs, and songs with and without a constant tempo, have their own tables."""
+    rows = [
+        Row(
+            "a",
+            name,
+            "rock",
+            1,
+            60,
+            score(ITEM, Estimate(BEATS, 120, confidence=0.9, tempo_confidence=0.5, constant_tempo=constant)),
+            generated=generated,
+        )
+        for name, constant, generated in (
+            ("a", True, False),
+            ("b", False, False),
+            ("c", None, False),
+            ("d", True, True),
+        )
+    ]
+    counts = {
+        (c.songs, c.tempo): sum(b.count for b in c.table.bins)
+        for c in calibrations(rows)
+        if c.level == "track"
+    }
+    assert counts == {
+        ("real", "all"): 3,
+        ("real", "grid"): 1,
+        ("real", "free"): 1,
+        ("generated", "all"): 1,
+        ("generated", "grid"): 1,
+    }
+    gaps = {c.level: c.table.expected_error for c in calibrations(rows)}
+    assert gaps == pytest.approx({"track": 0.1, "tempo": 0.5})
+
+
+def test_the_plot_has_real_and_generated_songs(tmp_path):
+    """The plot is drawn for rows of both kinds."""
+    rows = [
+        Row(
+            "a",
+            "a",
+            "rock",
+            1,
+            60,
+            score(ITEM, Estimate(BEATS, 120, confidence=0.9, constant_tempo=True)),
+            generated=g,
+        )
+        for g in (True, False)
+    ]
+    plot(calibrations(rows), tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").stat().st_size > 1000

@@ -81,8 +81,8 @@ class GlobalMetrics(GenesisModel):
     duration_ms: float = Field(gt=0, allow_inf_nan=False)
     bpm: float = Field(ge=0, le=300, allow_inf_nan=False)
     f_measure: Unit
-    """Of the beats against `f_measure_reference`. With `consensus` it is no accuracy but an agreement of two trackers,
-    in which the drums judge the metrical level (see docs/genesis-map.md)."""
+    """Of the beats against `f_measure_reference`. With `consensus` it is no accuracy but an agreement with independent
+    trackers, limited by doubt about the metrical level and the phase (see docs/genesis-map.md)."""
     cemgil: Unit
     """The same by Cemgil's score, which rewards exact times."""
     dynamic_range: Finite
@@ -120,12 +120,18 @@ class TempoPoint(GenesisModel):
 
 
 class BeatAlternative(GenesisModel):
-    """Another reading of the pulse that a person can switch to."""
+    """Another interpretation of the pulse that a person can switch to; the best comes first."""
 
     kind: AlternativeKind
+    """`other`: the beats of the tracker that `source` names; without it another level, or one beat a bar."""
     bpm: float = Field(ge=0, le=600, allow_inf_nan=False)
     score: Unit
+    """How well the beats fit the song; comparable with `interpretation_score`."""
     beat_grid_ms: list[Milliseconds]
+    downbeat_ms: list[Milliseconds] | None = None
+    """Some of the beats; None where each beat is a bar, and in maps of earlier versions."""
+    source: str | None = None
+    """The tracker that found these beats; None for interpretations derived from the map's beats."""
 
 
 class Rhythm(GenesisModel):
@@ -134,6 +140,8 @@ class Rhythm(GenesisModel):
     beat_strength: list[Unit]
     tempo_curve: list[TempoPoint]
     beat_confidence: list[Unit] | None = None
+    interpretation_score: Unit | None = None
+    """How well the beats fit the song; comparable with the scores of the alternatives."""
     alternatives: list[BeatAlternative] | None = None
 
     @model_validator(mode="after")

@@ -108,7 +108,8 @@ def test_unknown_and_optional_fields_survive() -> None:
     beats = body["layers"]["rhythm"]["beat_grid_ms"]
     body["layers"]["rhythm"]["beat_confidence"] = [0.5] * len(beats)
     body["layers"]["rhythm"]["alternatives"] = [
-        {"kind": "half", "bpm": 64.0, "score": 0.4, "beat_grid_ms": beats[::2]}
+        {"kind": "half", "bpm": 64.0, "score": 0.4, "beat_grid_ms": beats[::2], "downbeat_ms": beats[::4]},
+        {"kind": "other", "source": "degara", "bpm": 64.0, "score": 0.3, "beat_grid_ms": beats[1::2]},
     ]
     body["layers"]["lyrics"] = [{"time_ms": 3.25, "text": "la"}]
     body["metadata"]["mood"] = "bright"

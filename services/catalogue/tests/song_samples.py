@@ -83,7 +83,25 @@ def genesis(seconds: float = 20.0, *, f_measure: float = 0.95, seed: int = 0) ->
                 "downbeat_ms": beats[::4],
                 "beat_strength": [round(float(value), 4) for value in rng.random(len(beats))],
                 "tempo_curve": [{"time_ms": beat, "bpm": 128.0} for beat in beats],
-                "alternatives": [{"kind": "half", "bpm": 64.0, "score": 0.4, "beat_grid_ms": beats[::2]}],
+                "interpretation_score": 0.8,
+                "alternatives": [
+                    {
+                        "kind": "half",
+                        "source": None,
+                        "bpm": 64.0,
+                        "score": 0.4,
+                        "beat_grid_ms": beats[::2],
+                        "downbeat_ms": beats[::4],
+                    },
+                    {
+                        "kind": "other",
+                        "source": "degara",
+                        "bpm": 128.0,
+                        "score": 0.3,
+                        "beat_grid_ms": beats[1:],
+                        "downbeat_ms": None,
+                    },
+                ],
             },
             "frequency": {name: curve("intensity") for name in ("bass", "mids", "highs")},
             "dynamics": {

@@ -5,5 +5,15 @@ from .palettes import Split
 from .score import Truth
 from .song import Song, make_song
 from .styles import STYLES
+from .training_only.styles import TRAINING_STYLES
 
-__all__ = ["SAMPLE_RATE_HZ", "STYLES", "FluidsynthMissingError", "Song", "Split", "Truth", "make_song"]
+__all__ = [
+    "SAMPLE_RATE_HZ",
+    "STYLES",
+    "TRAINING_STYLES",
+    "FluidsynthMissingError",
+    "Song",
+    "Split",
+    "Truth",
+    "make_song",
+]

@@ -1,7 +1,7 @@
 """Composes one song: draw a style's choices, arrange its sections, write the notes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from .score import METERS, Meter, Mode, Note, Score, Voice
 from .styles import STYLES, Rule, Style
 from .tempo import TempoKind, tempo_map
 from .theory import CHORDS, SCALES, Progression
+from .training_only.styles import TRAINING_STYLES
 
 T = TypeVar("T")
 
@@ -19,13 +20,30 @@ BASS_ROOT = 36
 CHORD_ROOT = 60
 SOFT, PLAIN, ACCENT = 0.55, 0.85, 1.05
 _HITS = {"o": SOFT, "x": PLAIN, "X": ACCENT}
+_FIGURES: dict[Rule, tuple[tuple[float, float], ...]] = {
+    "roll": ((0.5, 0.4), (1, 0.4), (1.5, 0.4)),
+    "gallop": ((0, 0.9), (1, 0.4), (1.5, 0.4)),
+}
+"""Onsets and lengths within a beat, in eighths."""
 CRASH = 49
 KICK = 36
 
 
 def song_rng(style: str, index: int, split: Split) -> np.random.Generator:
     """Return the random generator of a song. No two splits, styles or indices share a stream."""
-    return np.random.default_rng([SPLIT_NUMBERS[split], list(STYLES).index(style), index])
+    number = [*STYLES, *TRAINING_STYLES].index(style)
+    return np.random.default_rng([SPLIT_NUMBERS[split], number, index])
+
+
+def style_of(name: str, split: Split) -> Style:
+    """Return the definition of a style.
+
+    Raises:
+        ValueError: the evaluation has no songs of this style.
+    """
+    if name in TRAINING_STYLES and split == "evaluation":
+        raise ValueError(f"{name} is a style of the training only")
+    return (STYLES | TRAINING_STYLES)[name]
 
 
 def pick(rng: np.random.Generator, options: Sequence[T]) -> T:
@@ -68,7 +86,7 @@ class _Kit:
 def compose(style_name: str, index: int, split: Split, seconds: float) -> Score:
     """Write the song `index` of a style, about `seconds` long. The same arguments give the same notes."""
     rng = song_rng(style_name, index, split)
-    style, palette = STYLES[style_name], PALETTES[split]
+    style, palette = style_of(style_name, split), PALETTES[split]
     groove = pick(rng, palette.grooves[pick(rng, style.grooves)])
     meter = METERS[groove.meter]
     bpm = _draw_tempo(groove, rng)
@@ -90,6 +108,14 @@ def compose(style_name: str, index: int, split: Split, seconds: float) -> Score:
     )
     _write(score, style, palette, groove, rng)
     return score
+
+
+def accompany(score: Score, style: Style, palette: Palette, groove: Groove, rng: np.random.Generator) -> None:
+    """Write the pitched voices of a style into a score that has or gets its drums elsewhere."""
+    others = list(score.notes)
+    score.notes.clear()
+    _write(score, replace(style, drums=1.0), palette, groove, rng)
+    score.notes[:] = [*others, *(note for note in score.notes if note.voice != "drums")]
 
 
 def _draw_tempo(groove: Groove, rng: np.random.Generator) -> float:
@@ -257,6 +283,9 @@ def _onsets(rule: Rule, meter: Meter, plan: Arrangement) -> list[tuple[float, fl
         return [(i + off, 0.4) for i in range(beats)]
     if rule == "after":
         return [(float(i), 0.7) for i in range(1, beats)] or [(0.0, 0.7)]
+    if rule in _FIGURES:
+        figure = [(start / sub, length / sub) for start, length in _FIGURES[rule]]
+        return [(i + start, length) for i in range(beats) for start, length in figure]
     starts = _kicks(plan) if rule == "kick" else [s for s in plan.sync if s < beats]
     ends = [*starts[1:], float(beats)]
     return [(s, min(e - s, 1.0) * 0.9) for s, e in zip(starts, ends, strict=True)]

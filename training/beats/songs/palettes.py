@@ -11,12 +11,14 @@ from typing import Literal
 from . import grooves
 from .score import Mode
 from .theory import Progression, progression
+from .training_only.grooves import GROOVES as TRAINING_ONLY_GROOVES
 
 Split = Literal["training", "validation", "evaluation"]
 SPLIT_NUMBERS: dict[Split, int] = {"training": 1, "validation": 2, "evaluation": 3}
 Waveform = Literal["saw", "supersaw", "pluck", "square", "fm", "organ"]
 
 FLUID_R3 = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
+MUSESCORE_GENERAL = Path("/usr/share/sounds/sf3/MuseScore_General_Full.sf3")
 TIM_GM = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
 
 
@@ -46,10 +48,12 @@ class Palette:
     waveforms: tuple[Waveform, ...]
     kick_hz: tuple[float, float]
     soundfonts: tuple[Path, ...]
+    more_soundfonts: tuple[Path, ...] = ()
+    """Further ones, for the styles that only the training has."""
 
 
 TRAINING = Palette(
-    grooves=grooves.TRAINING,
+    grooves=grooves.TRAINING | TRAINING_ONLY_GROOVES,
     ensembles={
         "band": Ensemble(
             (33, 35, 36, 38), (0, 4, 16, 25, 27, 29, 30), (0, 24, 25, 6), (11, 27, 30, 56, 65, 80)
@@ -58,6 +62,9 @@ TRAINING = Palette(
         "legato": Ensemble((42, 43), (19, 48, 50, 52, 89), (46, 88), (40, 52, 73)),
         "jazz": Ensemble((32,), (0, 16, 26, 61), (0, 11), (11, 56, 65, 71)),
         "quiet": Ensemble((24, 32, 43), (0, 4, 24, 46, 48), (0, 24, 25, 46), (40, 68, 71, 73, 0)),
+        "heavy": Ensemble((33, 35, 36), (29, 30), (29, 30, 80), (29, 30, 80, 56)),
+        "acoustic": Ensemble((32, 33, 35), (24, 25, 25, 0, 21), (24, 25, 0, 46), (22, 40, 73, 65)),
+        "soft": Ensemble((33, 35, 38), (0, 4, 4, 24, 48, 89), (0, 4, 24, 11), (11, 65, 56, 73)),
     },
     progressions={
         "major": tuple(
@@ -96,6 +103,7 @@ TRAINING = Palette(
     waveforms=("saw", "supersaw", "pluck"),
     kick_hz=(38, 50),
     soundfonts=(FLUID_R3,),
+    more_soundfonts=(MUSESCORE_GENERAL,),
 )
 
 EVALUATION = Palette(

@@ -6,9 +6,27 @@ from typing import Literal
 
 from .tempo import TempoKind
 
-Rule = Literal["bar", "half", "beat", "sub", "fast", "off", "kick", "sync", "walk", "after"]
+Rule = Literal["bar", "half", "beat", "sub", "fast", "off", "kick", "sync", "walk", "after", "roll", "gallop"]
 """Rhythms of pitched parts: one a bar, two a bar, every beat, twice (or three times) a beat, four times a beat,
-off-beats, with the kick drum, syncopated, every beat with another note of the chord, every beat but the first."""
+off-beats, with the kick drum, syncopated, every beat with another note of the chord, every beat but the first,
+the three sixteenths after each beat, an eighth and two sixteenths."""
+
+
+@dataclass(frozen=True)
+class Production:
+    """Probabilities of what makes a modern recording hard to read; drawn for each song."""
+
+    sung: float = 0.0
+    """The lead is a voice: vibrato, portamento, vowels, syllables that begin off the beat."""
+    pumped: float = 0.0
+    """Everything but the drums is ducked under the kick drum."""
+    washed: float = 0.0
+    """Cymbals ring on in the louder sections, and noise rises into them."""
+    amplified: float = 0.0
+    """The pitched parts go through a distorting amplifier."""
+    dense: float = 0.0
+    """The master is saturated band by band and limited, so that it has nearly no peaks."""
+    drums_alone: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +53,8 @@ class Style:
     synth_drums: float = 0.0
     drive: tuple[float, float] = (1.0, 2.5)
     sections: tuple[str, ...] = ("intro", "verse", "chorus", "verse", "chorus", "outro")
+    production: Production | None = None
+    """None leaves the random numbers of the song's sound as they are without it."""
 
 
 _BAND: Mapping[TempoKind, float] = {"const": 0.35, "drift": 0.55, "step": 0.05, "ramp": 0.05}

@@ -12,6 +12,10 @@ TEMPO_KINDS: tuple[TempoKind, ...] = get_args(TempoKind)
 _SPARE_BEATS = 16
 """Beats kept beyond the last bar, so that held notes and tails have a time too."""
 
+_OFF_BEAT = (0.42, 0.72)
+_FEWEST_OFF_BEATS = 8
+_CLEAR_SWING, _HARDEST_SWING = 0.56, 0.7
+
 
 @dataclass(frozen=True)
 class TempoMap:
@@ -77,3 +81,22 @@ def swing(beat: float, ratio: float, unit: float) -> float:
     part /= pair
     warped = part * 2 * ratio if part < 0.5 else ratio + (part - 0.5) * 2 * (1 - ratio)
     return (whole + warped) * pair
+
+
+def unswing(beat: float, ratio: float, unit: float) -> float:
+    """Return the written position of a beat that swing moved: the inverse of `swing`."""
+    pair = 2 * unit
+    whole, part = divmod(beat, pair)
+    part /= pair
+    even = part / (2 * ratio) if part < ratio else 0.5 + (part - ratio) / (2 * (1 - ratio))
+    return (whole + even) * pair
+
+
+def swing_ratio(beats: NDArray[np.float64]) -> float:
+    """Return the share of a beat before its off-beat, from played positions in beats; .5 unless they clearly swing."""
+    part = beats % 1
+    off = part[(part > _OFF_BEAT[0]) & (part < _OFF_BEAT[1])]
+    if len(off) < _FEWEST_OFF_BEATS:
+        return 0.5
+    ratio = float(np.median(off))
+    return min(ratio, _HARDEST_SWING) if ratio > _CLEAR_SWING else 0.5

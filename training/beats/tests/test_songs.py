@@ -1,31 +1,41 @@
 """The song generator: its truth is the truth."""
 
+import zlib
 from dataclasses import astuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from training.beats.songs import SAMPLE_RATE_HZ, STYLES, FluidsynthMissingError, Truth, make_song
+from training.beats.songs import (
+    SAMPLE_RATE_HZ,
+    STYLES,
+    TRAINING_STYLES,
+    FluidsynthMissingError,
+    Truth,
+    make_song,
+)
 from training.beats.songs.compose import compose
 from training.beats.songs.fluid import play
 from training.beats.songs.grooves import EVALUATION, LANES, TRAINING
 from training.beats.songs.mastering import round_trip
 from training.beats.songs.palettes import PALETTES, SPLIT_NUMBERS, TIM_GM
 from training.beats.songs.score import METERS, Note, Score
-from training.beats.songs.tempo import TEMPO_KINDS, swing, tempo_map
+from training.beats.songs.tempo import TEMPO_KINDS, swing, swing_ratio, tempo_map, unswing
 from training.beats.songs.theory import progression
 
 styles = st.sampled_from(list(STYLES))
+every_style = st.sampled_from([*STYLES, *TRAINING_STYLES])
 splits = st.sampled_from(list(SPLIT_NUMBERS))
 indices = st.integers(0, 10_000)
 
 
-@given(styles, indices, splits)
+@given(every_style, indices, splits)
 @settings(max_examples=60)
 def test_truth_is_consistent(style, index, split):
     """Beats rise, lie inside the audio, downbeats are beats, sections tile the song from bar line to bar line."""
+    assume(style in STYLES or split != "evaluation")
     score = compose(style, index, split, 20.0)
     truth = score.truth()
     beats = np.array(truth.beats)
@@ -38,13 +48,14 @@ def test_truth_is_consistent(style, index, split):
     edges = [truth.sections[0][0], *(end for _, end, _ in truth.sections)]
     assert edges == sorted(edges)
     assert set(edges[:-1]) <= set(truth.downbeats)
-    assert 30 < truth.bpm < 240
+    assert 30 < truth.bpm < 270
 
 
-@given(styles, indices, splits)
+@given(every_style, indices, splits)
 @settings(max_examples=30)
 def test_every_section_sounds(style, index, split):
     """Notes are playable, and no section is left without any."""
+    assume(style in STYLES or split != "evaluation")
     score = compose(style, index, split, 20.0)
     assert all(0 <= n.pitch <= 127 and 1 <= n.velocity <= 127 and n.length > 0 for n in score.notes)
     bar = 0
@@ -69,6 +80,23 @@ def test_splits_share_no_song(style, index):
     """The same index gives different songs in training, validation and evaluation."""
     tempi = {compose(style, index, split, 12.0).truth().beats[1] for split in SPLIT_NUMBERS}
     assert len(tempi) == len(SPLIT_NUMBERS)
+
+
+@pytest.mark.parametrize(
+    ("style", "index", "notes"),
+    [("rock", 3, 974258764), ("jazz", 1, 351270889), ("edm", 0, 1368820027), ("compound", 2, 2239483245)],
+)
+def test_the_evaluation_stays_what_it_is(style, index, notes):
+    """Figures of different versions are comparable: styles and sounds added for training change no evaluation song."""
+    score = compose(style, index, "evaluation", 20.0)
+    written = ";".join(f"{n.voice} {n.beat:.4f} {n.pitch} {n.velocity:.1f}" for n in score.notes)
+    assert zlib.crc32(written.encode()) == notes
+
+
+def test_training_styles_are_not_evaluated():
+    """A style without patterns for the evaluation is refused there."""
+    with pytest.raises(ValueError, match="training only"):
+        compose("metal", 0, "evaluation", 20.0)
 
 
 def test_splits_are_made_of_different_things():
@@ -109,6 +137,21 @@ def test_swing_keeps_the_order_and_the_beat(beat, ratio, unit):
     assert swing(float(int(beat)), ratio, unit) == pytest.approx(int(beat))
     assert swing(beat, ratio, unit) <= swing(beat + 0.01, ratio, unit)
     assert beat - 1e-9 <= swing(beat, ratio, unit) < beat + 2 * unit
+
+
+@given(st.floats(-1, 100), st.floats(0.5, 0.7), st.sampled_from([0.25, 0.5]))
+def test_unswing_undoes_swing(beat, ratio, unit):
+    """A played position gives the written one back, so that a band can swing with a drummer."""
+    assert unswing(swing(beat, ratio, unit), ratio, unit) == pytest.approx(beat, abs=1e-9)
+
+
+@given(st.floats(0.58, 0.68), st.integers(0, 2**32))
+def test_swing_is_recognised(ratio, seed):
+    """Hits on the beat and on swung off-beats show their ratio; straight eighths and too few hits give .5."""
+    beats = np.arange(16) + np.random.default_rng(seed).normal(0, 0.01, 16)
+    assert swing_ratio(np.concatenate([beats, beats + ratio])) == pytest.approx(ratio, abs=0.02)
+    assert swing_ratio(np.concatenate([beats, beats + 0.5])) == 0.5
+    assert swing_ratio(np.concatenate([beats, beats[:4] + ratio])) == 0.5
 
 
 def test_progressions_are_parsed():

@@ -60,7 +60,7 @@ def pack_rhythm(rhythm: Json) -> Json:
     if "beat_confidence" in rhythm:
         rhythm["beat_confidence"] = pack_unit(rhythm["beat_confidence"])
     for alternative in rhythm.get("alternatives", []):
-        alternative["beat_grid_ms"] = pack_deltas(_milliseconds(alternative["beat_grid_ms"]))
+        _pack_alternative(alternative)
     return {
         "beats": pack_deltas(_milliseconds(beats)),
         "downbeats": pack_deltas([place[time] for time in rhythm.pop("downbeat_ms")]),
@@ -77,7 +77,18 @@ def unpack_rhythm(live: Json, rhythm: Json) -> None:
     if "beat_confidence" in rhythm:
         rhythm["beat_confidence"] = unpack_unit(rhythm["beat_confidence"])
     for alternative in rhythm.get("alternatives", []):
-        alternative["beat_grid_ms"] = _floats(alternative["beat_grid_ms"])
+        beats = _floats(alternative["beat_grid_ms"])
+        alternative["beat_grid_ms"] = beats
+        if "downbeat_ms" in alternative:
+            alternative["downbeat_ms"] = [beats[index] for index in unpack_deltas(alternative["downbeat_ms"])]
+
+
+def _pack_alternative(alternative: Json) -> None:
+    """Encode the beats of an alternative in place, and its downbeats as indices of these."""
+    place = {time: index for index, time in enumerate(alternative["beat_grid_ms"])}
+    alternative["beat_grid_ms"] = pack_deltas(_milliseconds(alternative["beat_grid_ms"]))
+    if "downbeat_ms" in alternative:
+        alternative["downbeat_ms"] = pack_deltas([place[time] for time in alternative["downbeat_ms"]])
 
 
 def pack_sections(annotations: Json) -> Json:

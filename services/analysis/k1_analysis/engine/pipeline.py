@@ -45,6 +45,7 @@ from k1_analysis.engine.output.analysis_report import (
 )
 from k1_analysis.engine.output.genesis_map import MapInputs, beat_milliseconds, build_map, milliseconds
 from k1_analysis.engine.presets import Preset, find_preset
+from k1_analysis.engine.structure.key import find_key
 from k1_analysis.engine.structure.sections import find_sections
 from k1_contracts.base import rfc3339
 from k1_contracts.genesis import GenesisMap
@@ -247,7 +248,12 @@ def _collect_inputs(song: _AnalysisInput, timer: StageTimer, report: ProgressLis
         loudness=signal.loudness,
         rhythm=rhythm,
         chroma=beat_means(signal.tonal.chroma, rhythm.beats),
-        key=trackers.key,
+        key=find_key(
+            trackers.harmony,
+            rhythm.beats,
+            rhythm.bars.is_downbeat,
+            np.array([section.start_s for section in sections]),
+        ),
         danceability=trackers.danceability,
         sections=sections,
         silences=quiet,

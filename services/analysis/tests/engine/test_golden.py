@@ -109,16 +109,18 @@ def test_preset_decides_the_metrical_level(tmp_path: Path) -> None:
 
 
 def test_alternatives_offer_half_double_and_offbeat(house_analysis: engine.Analysis) -> None:
-    """A person can choose another interpretation: both halves, the double and the offbeats, each with a score."""
-    alternatives = house_analysis.genesis.layers.rhythm.alternatives or []
-    assert [(other.kind, round(other.bpm)) for other in alternatives] == [
-        ("half", 62),
-        ("half", 62),
-        ("double", 248),
-        ("offbeat", 124),
-    ]
-    scores = {other.kind: other.score for other in alternatives}
-    assert scores["offbeat"] < scores["double"]
+    """A person can choose another interpretation, the likeliest first; none is as likely as the map's own."""
+    rhythm = house_analysis.genesis.layers.rhythm
+    alternatives = rhythm.alternatives or []
+    derived = [(other.kind, round(other.bpm)) for other in alternatives if not other.source]
+    assert sorted(derived) == [("double", 248), ("half", 62), ("half", 62), ("offbeat", 124)]
+    scores = [other.score for other in alternatives]
+    assert scores == sorted(scores, reverse=True)
+    assert rhythm.interpretation_score is not None
+    assert rhythm.interpretation_score > scores[0]
+    for other in alternatives:
+        assert set(other.downbeat_ms or []) <= set(other.beat_grid_ms)
+        assert len(other.downbeat_ms or []) == pytest.approx(len(rhythm.downbeat_ms), abs=1)
 
 
 def test_f_measure_is_agreement_and_names_its_reference(house_analysis: engine.Analysis) -> None:

@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 
 from k1_analysis import engine
 from k1_analysis.engine import testing as songs
-from k1_analysis.engine.audio.features import Features, extract
+from k1_analysis.engine.audio.features import extract
 from k1_analysis.engine.audio.framing import Seconds
 from k1_analysis.engine.audio.tonal import TonalExtractor
 from k1_analysis.engine.beats import metrical_level, tempo
-from k1_analysis.engine.beats.agreement.consensus import consensus, level_in_doubt
 from k1_analysis.engine.beats.agreement.scores import f_measure
 from k1_analysis.engine.structure import bars
 
@@ -102,15 +101,6 @@ def test_half_time_groove_is_in_doubt(tmp_path: Path) -> None:
     assert "71.0 BPM" in analysis.warnings[0].message
 
 
-def _halves(
-    samples: np.ndarray, beats: np.ndarray, activation: float = 1.0
-) -> tuple[metrical_level.AlternateBeats, Features]:
-    features = extract(samples.astype(np.float32))
-    return metrical_level.compare_alternate_beats(
-        beats, features, np.full(len(features.onsets), activation, np.float32)
-    ), features
-
-
 FAST = songs.steady(124.0, 28.0, 0.5)
 BALLAD = songs.drums(62.0, 29.0, kick=(0, 2), snare=(1, 3), hats=4)
 ROCK = songs.drums(124.0, 29.0, kick=(0, 2), snare=(1, 3), hats=2)
@@ -142,45 +132,6 @@ def test_beats_without_a_drum_are_dropped(
     features = extract(samples.astype(np.float32))
     found = metrical_level.to_half_tempo(beats, features, np.ones(len(features.onsets), np.float32))
     assert found.tolist() == (beats if kept is None else kept).tolist()
-
-
-def test_agreement_counts_only_at_a_certain_level() -> None:
-    """Half the tempo agrees with sure beats; doubtful ones score what they would if half of them were wrong."""
-    rock, rock_features = _halves(ROCK, FAST)
-    unsure, _ = _halves(ROCK, FAST, activation=0.3)
-    ballad, ballad_features = _halves(BALLAD, FAST)
-    assert (rock.equal, rock.uneven, unsure.equal, ballad.equal, ballad.uneven) == (
-        True,
-        False,
-        False,
-        False,
-        True,
-    )
-    assert level_in_doubt(FAST, ballad, compound=False)
-    assert not level_in_doubt(FAST, ballad, compound=True)
-    assert not level_in_doubt(FAST[::2], ballad, compound=False)
-
-    def agreement(
-        compared: metrical_level.AlternateBeats,
-        other: np.ndarray,
-        *,
-        doubtful: bool = False,
-        quiet: bool = False,
-    ) -> float:
-        return consensus(FAST, other, compared, doubtful=doubtful, quiet_between=quiet).f_measure
-
-    offbeat = FAST[:-1] + np.diff(FAST) / 2
-    assert agreement(rock, FAST[::2]) == pytest.approx(1, abs=0.02)
-    assert agreement(unsure, FAST[::2]) == pytest.approx(2 / 3, abs=0.02)
-    assert agreement(rock, offbeat) == 0
-    assert agreement(ballad, FAST, doubtful=True) == pytest.approx(2 / 3, abs=0.02)
-    double = np.sort(np.concatenate([FAST, offbeat]))
-    assert agreement(rock, double) == pytest.approx(2 / 3, abs=0.02)
-    assert agreement(rock, double, quiet=True) == pytest.approx(1, abs=0.02)
-    sure = np.ones(len(rock_features.onsets), np.float32)
-    assert metrical_level.quiet_between(FAST[::2], extract(songs.metronome(FAST[::2], 29.0)), sure)
-    assert metrical_level.quiet_between(FAST[::2], ballad_features, sure)
-    assert not metrical_level.quiet_between(FAST[::2], rock_features, sure)
 
 
 Song = tuple[float, int]

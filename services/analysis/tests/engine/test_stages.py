@@ -19,10 +19,8 @@ from k1_analysis.engine import Analysis
 from k1_analysis.engine import testing as songs
 from k1_analysis.engine.audio import framing, tonal
 from k1_analysis.engine.audio.features import extract, log_spectrogram
-from k1_analysis.engine.audio.levels import AudibleRange
 from k1_analysis.engine.beats import level_consistency, refinement, tempo_grid
 from k1_analysis.engine.beats.agreement import committee, scores
-from k1_analysis.engine.beats.alternatives import alternatives
 from k1_analysis.engine.beats.trackers import activation, forked_process, viterbi
 from k1_analysis.engine.beats.trackers.activation import default_net
 from k1_analysis.engine.beats.trackers.activation_onnx import OnnxBeatNet
@@ -115,16 +113,6 @@ def test_song_keeps_to_one_metrical_level(slow_s: float, interval_s: float) -> N
     assert np.ptp(np.diff(free)) > 0.3
     intervals = np.diff(level_consistency.keep_one_level(free, activation, model.inertia))
     assert intervals == pytest.approx(interval_s, rel=0.1)
-
-
-def test_fast_three_offers_its_bars_as_beats() -> None:
-    """For a waltz, or a 6/8, one beat per bar is among the alternatives."""
-    beats = np.arange(0.5, 30.0, 0.37)
-    activation = np.zeros(3100, np.float32)
-    activation[np.round(beats * 100).astype(int)] = 1
-    interpretations = alternatives(beats, activation, AudibleRange(0.0, 30.0, []), beats[::3])
-    assert [other.kind for other in interpretations] == ["half", "half", "double", "offbeat", "other"]
-    assert interpretations[-1].beats.tolist() == beats[::3].tolist()
 
 
 def test_grid_is_refused_where_the_tempo_drifts() -> None:
@@ -330,15 +318,36 @@ def test_naming_the_engine_is_cheap() -> None:
 
 
 def test_committee_follows_the_majority() -> None:
-    """Three that agree outweigh one that does not; the independent member is of another family."""
+    """Three that agree outweigh one that does not."""
     beats = np.arange(6.0, 60.0, 0.5)
     stray = np.cumsum(np.random.default_rng(3).uniform(0.3, 0.9, 90))
-    committee_result = committee.choose_member(
-        {"net": stray, "onsets": beats, "degara": beats + 0.004, "multifeature": beats}
-    )
+    nothing = np.zeros(6100, np.float32)
+    members: dict[committee.MemberName, np.ndarray] = {
+        "net": stray,
+        "onsets": beats,
+        "degara": beats + 0.004,
+        "multifeature": beats,
+    }
+    committee_result = committee.choose_member(members, nothing)
     assert committee_result.chosen in {"onsets", "degara", "multifeature"}
     assert committee_result.agreement > committee_result.gain["net"]
-    assert committee.choose_member({"net": np.empty(0), "onsets": np.empty(0)}).chosen is None
+    assert committee_result.f_measure["onsets"] > 0.6 > committee_result.f_measure["net"]
+    assert committee.choose_member({"net": np.empty(0), "onsets": np.empty(0)}, nothing).chosen is None
+
+
+def test_activation_weighs_against_the_majority() -> None:
+    """Two members on the offbeats agree only with each other; the activation supports the beats of the third."""
+    beats = np.arange(6.0, 60.0, 0.5)
+    activation = np.zeros(6100, np.float32)
+    activation[np.round(beats * 100).astype(int)] = 1
+    members: dict[committee.MemberName, np.ndarray] = {
+        "onsets": beats,
+        "degara": beats + 0.25,
+        "multifeature": beats + 0.25,
+    }
+    assert committee.choose_member(members, np.zeros_like(activation)).chosen in {"degara", "multifeature"}
+    weak: dict[committee.MemberName, np.ndarray] = {"onsets": beats, "degara": beats + 0.25}
+    assert committee.choose_member(weak, activation).chosen == "onsets"
 
 
 def test_every_preset_is_whole() -> None:

@@ -46,6 +46,19 @@ def test_window() -> None:
     assert [s["label"] for s in cut(Slice(from_ms=9000.0))["annotations"]["sections"]] == ["drop"]
 
 
+def test_window_of_the_alternatives() -> None:
+    """Their beats and downbeats are cut to the window; what tells them apart stays."""
+    requested = Slice(from_ms=5000.0, to_ms=9000.0)
+    half, degara = cut(requested)["rhythm"]["alternatives"]
+    assert (half["kind"], half["source"], degara["source"], degara["score"]) == ("half", None, "degara", 0.3)
+    for name in ("beat_grid_ms", "downbeat_ms"):
+        whole = LAYERS["rhythm"]["alternatives"][0][name]
+        assert half[name] == [time for time in whole if 5000 <= time <= 9000]
+        assert half[name]
+    assert degara["downbeat_ms"] is None
+    assert cut(requested)["rhythm"]["interpretation_score"] == 0.8
+
+
 def test_max_points_limits_curves_but_not_beats() -> None:
     """Curves have at most `max_points` points; beats are events and stay."""
     found = cut(Slice(max_points=50))

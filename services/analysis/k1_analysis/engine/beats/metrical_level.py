@@ -5,28 +5,18 @@ snare between the kicks; in a ballad at 62 BPM with busy cymbals it finds 124. T
 and snare alternate (the backbeat), and the kick is on the beat.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
 from k1_analysis.engine.audio.features import Features
 from k1_analysis.engine.audio.framing import FRAME_RATE_HZ, Floats, Seconds
-from k1_analysis.engine.audio.times import nearest, strength_at
-from k1_analysis.engine.beats.alternatives import double_beats
+from k1_analysis.engine.audio.times import strength_at
+from k1_analysis.engine.beats.interpretations import double_beats
 from k1_analysis.engine.beats.tempo import tempo
 
-HALVED_BPM = (75.0, 105.0)
-"""A tempo in this range may be half of a fast one; twice as much is the fastest that people play to."""
-ACTIVATION_BETWEEN = 0.35
-"""Median activation between the beats from which the network finds a beat there too."""
-KICK_BETWEEN, SNARE_BETWEEN = 0.3, 0.4
-"""Onsets below 120 Hz and of 500-3000 Hz between the beats, as a share of those at the beats, from which drums play
-between the beats as they do at them."""
 BACKBEAT = 0.2
 """Contrast of even and odd beats above which kick and snare already alternate."""
-KICK_OFF = 1.5
-"""Low onsets between the beats over those at the beats, from which the kick is between them."""
 NO_SOUND = 0.02
 """Share of the onsets at the stronger beats below which the weaker ones have no sound at all."""
 SLOWEST_BPM = 40.0
@@ -52,12 +42,9 @@ EVERY_OTHER = 0.5
 LESS_KICK = 0.7
 """Kick at the beats with the snare, as a share of that at the others, up to which the two alternate. In a song at twice
 its tempo the beats with the cymbals have the kick too: 1.7 and more."""
-EVERY_BEAT_SURE = 0.7
-"""Median activation at the weaker beats from which the network is sure of them."""
-_VOTE = 0.7
-"""Share of another tracker's beats between these, from which it votes for a shift."""
-_NEAR = 0.17
-"""Greatest distance from a beat at which a time belongs to it, as a share of the interval."""
+EVERY_BEAT_SURE = 0.5
+"""Median activation at the weaker beats from which the network is sure of them. Chosen on 144 generated and ten real
+songs: metal at 190 BPM has .52."""
 _BAR = 4
 _NOTHING = 1e-9
 _MOST = 95
@@ -185,49 +172,6 @@ def to_half_tempo(beats: Seconds, features: Features, activation: Floats) -> Sec
     )
 
 
-def to_double_tempo(beats: Seconds, features: Features, activation: Floats) -> Seconds:
-    """Return the beats, or twice as many if these are every other beat of a fast song.
-
-    Twice as many if these have no backbeat, and drums and activation continue between them. Chosen on songs of
-    75-110 BPM with busy hip hop, funk and drumless ones among them, whose even and odd beats differ.
-
-    Args:
-        beats: rising times in seconds.
-        features: of the song.
-        activation: (T,) the network's beat probability.
-    """
-    lowest, highest = HALVED_BPM
-    if len(beats) < 4 * _BAR or not lowest <= tempo(beats) <= highest:
-        return beats
-    activation_between = float(np.median(strength_at(_between(beats), activation, _REACH)))
-    kick, snare = (_between_to_at(beats, features.onsets[:, band]) for band in (_LOW, _MID))
-    drums_between = (
-        activation_between >= ACTIVATION_BETWEEN and kick >= KICK_BETWEEN and snare >= SNARE_BETWEEN
-    )
-    if not drums_between or backbeat(beats, features.log_bands) >= BACKBEAT:
-        return beats
-    # One more at either end; `trim_to_music` removes it later if there is no music.
-    first, last = 1.5 * beats[0] - 0.5 * beats[1], 1.5 * beats[-1] - 0.5 * beats[-2]
-    return np.concatenate([[first], double_beats(beats), [last]])
-
-
-def shift_to_kick(beats: Seconds, others: Collection[Seconds], features: Features) -> Seconds:
-    """Return the beats, or the times between them if the kick and most of the other trackers' beats are there.
-
-    Args:
-        beats: rising times in seconds.
-        others: beats of the other trackers.
-        features: of the song.
-    """
-    if len(beats) < 4 * _BAR or _between_to_at(beats, features.onsets[:, _LOW]) < KICK_OFF:
-        return beats
-    between = _between(beats)
-    votes = [_share_at(between, times) >= _VOTE for times in others if len(times) >= _BAR]
-    if sum(votes) < 2 or 2 * sum(votes) <= len(votes):  # noqa: PLR2004  one tracker alone may err
-        return beats
-    return np.concatenate([[1.5 * beats[0] - 0.5 * beats[1]], between, [1.5 * beats[-1] - 0.5 * beats[-2]]])
-
-
 def backbeat(beats: Seconds, log_bands: Floats) -> float:
     """Return the difference between even and odd beats, as a share of all change from beat to beat.
 
@@ -272,8 +216,3 @@ def _between_to_at(beats: Seconds, onsets: Floats) -> float:
 
 def _mean_at(times: Seconds, onsets: Floats) -> float:
     return float(np.mean(strength_at(times, onsets, _REACH)))
-
-
-def _share_at(pulse: Seconds, times: Seconds) -> float:
-    near = _NEAR * float(np.median(np.diff(pulse)))
-    return float(np.mean(np.abs(pulse[nearest(pulse, times)] - times) <= near))

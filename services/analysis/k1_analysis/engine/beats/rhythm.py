@@ -11,26 +11,25 @@ from k1_analysis.engine.audio.times import strength_at
 from k1_analysis.engine.audio.tonal import Tonal
 from k1_analysis.engine.beats.agreement.committee import CommitteeResult, MemberName, choose_member
 from k1_analysis.engine.beats.agreement.confidence import (
-    DOUBTFUL_LEVEL,
+    DecisionEvidence,
     beat_confidence,
     tempo_confidence,
     track_confidence,
 )
-from k1_analysis.engine.beats.agreement.consensus import consensus, level_in_doubt
+from k1_analysis.engine.beats.agreement.consensus import (
+    SILENT,
+    PulseEvidence,
+    consensus,
+    weigh_pulse,
+)
 from k1_analysis.engine.beats.agreement.scores import Agreement, compare
-from k1_analysis.engine.beats.alternatives import (
-    Alternative,
-    alternatives,
-    at_expected_level,
-)
+from k1_analysis.engine.beats.alternatives import Alternative, alternatives
+from k1_analysis.engine.beats.decision.cues import measure
+from k1_analysis.engine.beats.decision.evidence import SongEvidence
+from k1_analysis.engine.beats.decision.pulse import Pulse, decide_pulse
+from k1_analysis.engine.beats.interpretations import at_expected_level
 from k1_analysis.engine.beats.level_consistency import keep_one_level
-from k1_analysis.engine.beats.metrical_level import (
-    compare_alternate_beats,
-    quiet_between,
-    shift_to_kick,
-    to_double_tempo,
-    to_half_tempo,
-)
+from k1_analysis.engine.beats.metrical_level import to_half_tempo
 from k1_analysis.engine.beats.refinement import (
     ATTACK_RATE_HZ,
     CLEAR_ATTACK,
@@ -59,7 +58,7 @@ ONSET_TEMPI = TempoModel(lowest_bpm=55, highest_bpm=215, inertia=150)
 _ONSET_SCALE = 6.0
 """The strength of the onset curve that counts as a certain beat."""
 _ONSET_FLOOR = 0.02
-_NO_ACTIVATION = 0.35
+_NO_ACTIVATION = 0.25
 """Median activation at the beats below which the network finds no pulse."""
 _NO_AGREEMENT = 0.2
 """Agreement below which the members do not follow a common pulse."""
@@ -93,11 +92,15 @@ class Rhythm:
     tempo_curve: Seconds
     """(N, 2) time in seconds and local tempo."""
     agreement: Agreement
-    """Agreement with the strongest member of another family, after `consensus`."""
+    """Agreement with the members of other families, after `consensus`."""
+    interpretation_score: float
+    """Probability of these beats against the alternatives, 0..1; with their scores it is 1 in all."""
     alternatives: list[Alternative]
     constant_tempo: bool
-    level_in_doubt: bool
-    """Half the tempo is as likely."""
+    pulse: Pulse
+    """The decision that the beats follow, and how sure it was."""
+    evidence: PulseEvidence
+    """How sure the song is of the level and the phase of its beats."""
     tempi: tuple[float, ...]
     """The tempi of a song with several, each once and in order of appearance; `bpm` is the one that lasts longest."""
     committee_result: CommitteeResult
@@ -114,23 +117,6 @@ def preview_beats(features: Features, activation: Floats) -> Seconds:
         attack_curve(features.attack),
     )
     return beats[audible.covers(beats)]
-
-
-@dataclass(frozen=True, slots=True)
-class _SongEvidence:
-    """The evidence from which the rhythm is found."""
-
-    features: Features
-    tonal: Tonal
-    activation: Floats
-    """(T,) probability of a beat."""
-    downbeat_activation: Floats
-    """(T,) probability of a downbeat."""
-    onsets: Floats
-    """`onset_curve`"""
-    attacks: Floats
-    """`attack_curve`"""
-    audible: AudibleRange
 
 
 def find_rhythm(
@@ -154,7 +140,7 @@ def find_rhythm(
     """
     curve = onset_curve(features.onsets)
     attacks = attack_curve(features.attack)
-    song = _SongEvidence(features, tonal, activation[:, 0], activation[:, 1], curve, attacks, audible)
+    song = SongEvidence(features, tonal, activation[:, 0], activation[:, 1], curve, attacks, audible)
     members: dict[MemberName, Seconds] = {
         "net": keep_one_level(track_beats(song.activation, NET_TEMPI), song.activation, NET_TEMPI.inertia),
         "onsets": track_beats(curve / _ONSET_SCALE, ONSET_TEMPI, _ONSET_FLOOR),
@@ -164,26 +150,32 @@ def find_rhythm(
         name: _within_music(times, audible) for name, times in members.items()
     }
     committee_result = choose_member(
-        {name: times[audible.covers(times)] for name, times in within_music.items()}
+        {name: times[audible.covers(times)] for name, times in within_music.items()}, song.activation
     )
     chosen = within_music[committee_result.chosen] if committee_result.chosen else np.empty(0)
     if not _has_pulse(chosen, committee_result, song):
         return _no_rhythm(song, committee_result)
-    pulse = at_expected_level(_at_metrical_level(chosen, committee_result, song), song.activation, preset)
-    all_beats = refine(pulse, song.activation, curve, attacks)
+    decided = decide_pulse(chosen, song)
+    level = to_half_tempo(decided.beats, features, song.activation)
+    pulse = decided.moved_to(at_expected_level(level, song.activation, preset))
+    all_beats = refine(pulse.beats, song.activation, curve, attacks)
     grid = _constant_grid(all_beats[audible.covers(all_beats)], song.activation)
     if grid:
         all_beats = grid.times(audible.start_s, audible.end_s)
     else:
         all_beats = add_first_beat(_within_music(all_beats, audible), audible.start_s)
     curves = SongCurves(curve, attacks, song.activation, features.envelopes.rms, tonal.chroma)
-    return _describe(song, trim_to_music(all_beats, curves), grid, committee_result, preset)
+    return _describe(
+        song, trim_to_music(all_beats, curves), grid, pulse, committee_result=committee_result, preset=preset
+    )
 
 
 def _describe(
-    song: _SongEvidence,
+    song: SongEvidence,
     all_beats: Seconds,
     grid: TempoGrid | None,
+    pulse: Pulse,
+    *,
     committee_result: CommitteeResult,
     preset: Preset | None,
 ) -> Rhythm:
@@ -193,6 +185,7 @@ def _describe(
         song: the evidence.
         all_beats: the pulse from the first to the last beat, continued through silences.
         grid: the constant grid of the beats, if there is one.
+        pulse: as decided.
         committee_result: members, agreement and the chosen member.
         preset: the person's choice.
     """
@@ -205,42 +198,53 @@ def _describe(
         beats, song.features, song.tonal, song.downbeat_activation, expected=expected, numbers=numbers
     )
     strength, activation_at_beats = strength_at(beats, song.onsets), strength_at(beats, song.activation)
-    independent = (
-        committee_result.beats[committee_result.independent] if committee_result.independent else np.empty(0)
+    evidence = weigh_pulse(
+        beats,
+        song.features,
+        song.activation,
+        phase=pulse.phase,
+        level=pulse.level,
+        other_level=pulse.other_level,
+        compound=bars.compound,
     )
-    compared = compare_alternate_beats(beats, song.features, song.activation)
-    doubtful = level_in_doubt(beats, compared, compound=bars.compound)
+    members = [times for times in committee_result.beats.values() if len(times)]
+    certainty = DecisionEvidence(pulse.constant, pulse.phase, pulse.level, evidence.level_in_doubt)
+    confidence = track_confidence(beats, members, certainty)
     curve = tempo_curve(all_beats)
+    main = measure(beats, song)
+    others = alternatives(
+        all_beats,
+        beats[bars.is_downbeat],
+        song.audible,
+        odds=lambda times: float(np.exp(measure(times, song).log_odds(main))),
+        trackers={name: _refined(times, song) for name, times in committee_result.beats.items()},
+        other_level=evidence.other_level,
+        one_beat_a_bar=bars.beats_per_bar == _BEATS_FELT_AS_ONE,
+    )
     stretches = [] if grid else steady_stretches(all_beats)
     return Rhythm(
         beats=beats,
         bpm=60 / grid.period_s if grid else main_tempo(stretches) or tempo(all_beats),
         bars=bars,
         strength=strength / max(float(np.percentile(strength, _STRENGTH_PERCENTILE)), 1e-9),
-        beat_confidence=beat_confidence(beats, committee_result, activation_at_beats),
-        track_confidence=track_confidence(committee_result, activation_at_beats)
-        * (DOUBTFUL_LEVEL if doubtful else 1),
-        tempo_confidence=tempo_confidence(beats, committee_result) * (0.5 if doubtful else 1),
+        beat_confidence=beat_confidence(beats, members, activation_at_beats, confidence),
+        track_confidence=confidence,
+        tempo_confidence=tempo_confidence(beats, members, certainty),
         tempo_stability=tempo_stability(all_beats),
         tempo_curve=curve[song.audible.covers(curve[:, 0])],
-        agreement=consensus(
-            beats,
-            independent,
-            compared,
-            doubtful=doubtful,
-            quiet_between=quiet_between(beats, song.features, song.activation),
-        ),
-        alternatives=alternatives(
-            all_beats,
-            song.activation,
-            song.audible,
-            beats[bars.is_downbeat] if bars.beats_per_bar == _BEATS_FELT_AS_ONE else None,
-        ),
+        agreement=consensus(beats, committee_result.other_methods, evidence),
+        interpretation_score=1 - sum(other.score for other in others),
+        alternatives=others,
         constant_tempo=grid is not None,
-        level_in_doubt=doubtful,
+        pulse=pulse,
+        evidence=evidence,
         tempi=distinct_tempi(stretches),
         committee_result=committee_result,
     )
+
+
+def _refined(beats: Seconds, song: SongEvidence) -> Seconds:
+    return sorted_beats(refine(beats, song.activation, song.onsets, song.attacks))
 
 
 def _within_music(times: Seconds, audible: AudibleRange) -> Seconds:
@@ -248,7 +252,7 @@ def _within_music(times: Seconds, audible: AudibleRange) -> Seconds:
     return sorted_beats(times[(times >= audible.start_s - SILENCE_EDGE_S) & (times <= audible.end_s)])
 
 
-def _has_pulse(beats: Seconds, committee_result: CommitteeResult, song: _SongEvidence) -> bool:
+def _has_pulse(beats: Seconds, committee_result: CommitteeResult, song: SongEvidence) -> bool:
     """Return whether the song has a pulse at all: the trackers give beats even for noise and drones."""
     onsets = song.features.onsets.sum(axis=1)
     onsets = onsets[song.audible.covers(np.arange(len(onsets)) / FRAME_RATE_HZ)]
@@ -262,7 +266,7 @@ def _has_pulse(beats: Seconds, committee_result: CommitteeResult, song: _SongEvi
     return median_activation >= _NO_ACTIVATION or committee_result.agreement >= _NO_AGREEMENT
 
 
-def _no_rhythm(song: _SongEvidence, committee_result: CommitteeResult) -> Rhythm:
+def _no_rhythm(song: SongEvidence, committee_result: CommitteeResult) -> Rhythm:
     nothing = np.empty(0)
     return Rhythm(
         beats=nothing,
@@ -275,9 +279,11 @@ def _no_rhythm(song: _SongEvidence, committee_result: CommitteeResult) -> Rhythm
         tempo_stability=0.0,
         tempo_curve=np.empty((0, 2)),
         agreement=compare(nothing, nothing),
+        interpretation_score=0.0,
         alternatives=[],
         constant_tempo=False,
-        level_in_doubt=False,
+        pulse=Pulse(nothing, constant=False, phase=0.0, level=0.0, other_level=None),
+        evidence=SILENT,
         tempi=(),
         committee_result=committee_result,
     )
@@ -288,10 +294,3 @@ def _constant_grid(beats: Seconds, activation: Floats) -> TempoGrid | None:
     grid = fit_grid(beats)
     sure = strength_at(beats, activation) >= _SURE_ACTIVATION
     return None if grid is None or grid.drifts(beats, sure) else grid
-
-
-def _at_metrical_level(beats: Seconds, committee_result: CommitteeResult, song: _SongEvidence) -> Seconds:
-    """Return the beats at the metrical level, and in the phase, that the drums support."""
-    others = [times for name, times in committee_result.beats.items() if name != committee_result.chosen]
-    level = to_half_tempo(beats, song.features, song.activation)
-    return shift_to_kick(to_double_tempo(level, song.features, song.activation), others, song.features)

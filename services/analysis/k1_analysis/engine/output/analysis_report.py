@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from k1_analysis.engine.audio.decoding import DecodingReport
+from k1_analysis.engine.audio.framing import Seconds
 from k1_analysis.engine.beats.agreement.scores import compare
 from k1_analysis.engine.beats.rhythm import Rhythm
 from k1_analysis.engine.beats.tempo import tempo
@@ -15,6 +16,7 @@ from k1_analysis.engine.errors import MapWarning
 
 LOW_F_MEASURE = 0.8
 """Below this the trackers disagree so much that a person should check the beats."""
+_PHASE_IN_DOUBT = "The beats may be half a beat off. If they are, choose the offbeat among the alternatives."
 _SHORTEST_SONG_S = 5.0
 _SHORTEST_LOSS_S = 0.1
 """Shorter gaps come from rounded clocks, not from damage."""
@@ -84,8 +86,11 @@ def musical_warnings(rhythm: Rhythm, decoded: DecodingReport) -> list[MapWarning
         warnings.append(MapWarning("short", "The song is too short for a reliable beat."))
     if not len(rhythm.beats):
         warnings.append(MapWarning("no_beats", "No pulse was found: the beat grid is empty."))
-    elif rhythm.level_in_doubt:
-        warnings.append(MapWarning("level_in_doubt", _level_in_doubt(rhythm.bpm)))
+    elif rhythm.evidence.other_level is not None:
+        message = _level_in_doubt(rhythm, rhythm.evidence.other_level)
+        warnings.append(MapWarning("level_in_doubt", message))
+    elif rhythm.evidence.phase_in_doubt:
+        warnings.append(MapWarning("phase_in_doubt", _PHASE_IN_DOUBT))
     elif rhythm.agreement.f_measure < LOW_F_MEASURE:
         warnings.append(
             MapWarning("low_agreement", "Independent trackers disagree about the beats: check them by ear.")
@@ -107,10 +112,10 @@ def scale_confidence(rhythm: Rhythm, trust: float) -> Rhythm:
     )
 
 
-def _level_in_doubt(bpm: float) -> str:
+def _level_in_doubt(rhythm: Rhythm, other: Seconds) -> str:
     return (
-        f"The drums mark only every other beat: {bpm / 2:.1f} BPM is as likely as {bpm:.1f}. "
-        "If it is the right one, choose the half tempo among the alternatives."
+        f"{tempo(other):.1f} BPM is as likely as {rhythm.bpm:.1f}. "
+        "If it is the right one, choose it among the alternatives."
     )
 
 

@@ -14,16 +14,17 @@ from k1_analysis.engine.audio.framing import Floats, Seconds
 from k1_analysis.engine.audio.levels import dynamic_range_db, loudest_moments
 from k1_analysis.engine.audio.loudness import SHORT_TERM_S, Loudness
 from k1_analysis.engine.audio.tonal import PITCH_CLASSES
+from k1_analysis.engine.beats.alternatives import Alternative
 from k1_analysis.engine.beats.rhythm import Rhythm
 from k1_analysis.engine.beats.tempo import tempo
-from k1_analysis.engine.beats.trackers.essentia import Key
 from k1_analysis.engine.errors import MapWarning
 from k1_analysis.engine.presets import Preset
+from k1_analysis.engine.structure.key import Key
 from k1_analysis.engine.structure.sections import Section
 from k1_contracts.genesis import ENVELOPE_RATE_HZ, LOUDNESS_RATE_HZ
 
 MAP_VERSION = "4.0.0"
-_HIGHEST_BPM = 300.0
+_HIGHEST_BPM, _HIGHEST_ALTERNATIVE_BPM = 300.0, 600.0
 _ENVELOPE_PERCENTILE = 99.5
 _QUIETEST_REFERENCE = 1e-4
 
@@ -167,15 +168,19 @@ def _rhythm(rhythm: Rhythm) -> JsonObject:
             {"time_ms": milliseconds(time), "bpm": round(min(bpm, 400.0), 2)}
             for time, bpm in rhythm.tempo_curve.tolist()
         ],
-        "alternatives": [
-            {
-                "kind": other.kind,
-                "bpm": round(min(600.0, tempo(other.beats)), 2),
-                "score": _unit(other.score),
-                "beat_grid_ms": beat_milliseconds(other.beats),
-            }
-            for other in rhythm.alternatives
-        ],
+        "interpretation_score": _unit(rhythm.interpretation_score),
+        "alternatives": [_alternative(other) for other in rhythm.alternatives],
+    }
+
+
+def _alternative(other: Alternative) -> JsonObject:
+    return {
+        "kind": other.kind,
+        "source": other.source,
+        "bpm": round(min(_HIGHEST_ALTERNATIVE_BPM, tempo(other.beats)), 2),
+        "score": _unit(other.score),
+        "beat_grid_ms": beat_milliseconds(other.beats),
+        "downbeat_ms": None if other.downbeats is None else beat_milliseconds(other.downbeats),
     }
 
 

@@ -1,7 +1,7 @@
 """Finds the meter and the downbeats: which beats begin a bar, and how many beats a bar has.
 
-Each beat gets evidence (low onsets, changes of harmony, bass and timbre, the network's downbeat output), then a
-Viterbi pass over the position in the bar finds the best positions for each meter; the best meter wins.
+Each beat gets evidence (`downbeat_cues`), then a Viterbi pass over the position in the bar finds the best positions
+for each meter; the best meter wins. A click track has its own evidence: the accent of the click.
 """
 
 from dataclasses import dataclass
@@ -12,13 +12,22 @@ from numpy.typing import NDArray
 from k1_analysis.engine.audio.features import Features, filterbank
 from k1_analysis.engine.audio.framing import FRAME_RATE_HZ, Floats, Seconds
 from k1_analysis.engine.audio.times import strength_at
-from k1_analysis.engine.audio.tonal import Tonal, beat_means
+from k1_analysis.engine.audio.tonal import Tonal
+from k1_analysis.engine.structure.downbeat_cues import (
+    ONSET_BANDS_HZ,
+    contrast,
+    cues_at,
+    evidence_of,
+    onset_rise,
+    standardised,
+)
 
 METER_BONUS = {4: 0.08, 3: 0.0, 2: -0.3, 5: -0.1, 7: -0.2}
 """Added to the mean evidence of a meter: most music is in four, music in four also fits two, and long odd bars need
 clear evidence."""
 COMPOUND_BONUS = 0.5
-"""Added to two for each factor e by which onsets at the thirds of the beat exceed COMPOUND_RATIO: 6/8."""
+"""Added to two if onsets at the thirds of the beat exceed COMPOUND_RATIO by the factor e or more, in part if by less:
+6/8."""
 COMPOUND_RATIO = 1.3
 """Onsets at the weaker third over those at the half beyond which a beat divides into three (a shuffle, which
 leaves out the first third, stays below; set on straight, swung and compound songs)."""
@@ -29,26 +38,22 @@ MIN_BARS = 4
 ACCENT = 3.0
 """Distance of the accented beats from the others, over the spread within both, from which the accent alone gives the
 meter. A click track has more than 10; songs with drums and harmony have less than 3, or the accent on the downbeat."""
-_ACCENTED_METERS = (3, 4, 5, 7)
-"""Two is left out: in a backbeat every other beat is accented, and it is not the downbeat."""
-_RESET_COST = 16.0
-"""Log-odds against a bar that starts early, as after a cut."""
+_ACCENTED_METERS = (2, 3, 4, 5, 6, 7)
+_SILENT = 0.1
+"""Level midway between the beats over the level at the beats, below which there is nothing but clicks. A metronome has
+0, the quietest of 144 generated songs and ten real ones 1.1."""
+_SAME_BASS = (0.8, 1.25)
+"""Bass of the accented clicks over that of the others, if they are clicks of one metronome (0.96). That of snare and
+kick is 0.4 to 0.6."""
+_RESET_COST = 40.0
+"""Log-odds against a bar that starts early, as after a cut. With 16, wrong bars began in the middle of three of six
+real songs; more than 40 leaves the bars wrong after a beat that the tracker missed."""
 _RESUME_COST = 2.0
 """The same after a silence, where a song may well begin with a bar."""
-_WEIGHTS = {
-    "low": 0.6,
-    "mid": -0.3,
-    "high": 0.15,
-    "chroma": 1.0,
-    "chroma_wide": 0.5,
-    "bass": 1.0,
-    "bass_wide": 0.5,
-    "timbre": 0.3,
-    "network": 3.0,
-}
-_ONSET_BANDS_HZ = {"low": (0.0, 120.0), "mid": (200.0, 2500.0), "high": (5000.0, 20_000.0)}
-_ONSET_FRAMES = np.arange(-4, 6)
-_NETWORK_FLOOR = 1e-3
+CONTRAST_WEIGHT = 0.1
+"""Weight of `contrast` in the score. Chosen on 144 generated and ten real songs, cut into stretches of 64 beats: the
+score is higher on the beats than midway between them in .995 of the generated ones (.972 without) and .90 of the
+real ones (.85 without)."""
 _MIN_SPREAD = 1e-3
 _MIN_BEATS = 4
 _USUAL = 4
@@ -64,7 +69,8 @@ class Bars:
     compound: bool
     """Each beat divides into three, as in 6/8."""
     score: float
-    """Mean evidence of the meter, comparable among meters."""
+    """Mean evidence of the meter plus the contrast of the downbeats with the points midway between the beats.
+    Comparable among meters, and among the beats of a song and the points midway between them."""
 
     @property
     def time_signature(self) -> str:
@@ -96,17 +102,14 @@ def find_bars(
         return Bars(np.zeros(len(beats), bool), _USUAL, compound=False, score=0.0)
     counted = np.arange(len(beats)) if numbers is None else numbers
     accented = find_accents(beats, counted, features.log_bands)
-    # The other features were chosen on songs: for them a bright click is a snare.
-    evidence = (
-        _standardised(accented.astype(np.float64))
-        if accented.any()
-        else _evidence(beats, features, tonal, downbeat_activation)
-    )
+    cues = cues_at(beats, features, tonal, downbeat_activation)
+    # The weights of the other cues were chosen on songs: for them a bright click is a snare.
+    evidence = standardised(accented.astype(np.float64)) if accented.any() else evidence_of(cues)
     spread = float(evidence.std()) + 1e-9
     thirds = _thirds(beats, features)
-    compound_bonus = COMPOUND_BONUS * max(0.0, np.log(thirds / COMPOUND_RATIO))
+    compound_bonus = COMPOUND_BONUS * float(np.clip(np.log(thirds / COMPOUND_RATIO), 0, 1))
     interpretations: list[tuple[float, int, NDArray[np.int64]]] = []
-    for meter, bonus in METER_BONUS.items():
+    for meter, bonus in _meters(counted, accented).items():
         if meter != _USUAL and len(beats) < MIN_BARS * meter:
             continue
         mean, positions = _best_positions(evidence, meter, counted)
@@ -115,25 +118,29 @@ def find_bars(
         # Perfect evidence scores 1 in every meter.
         interpretations.append((mean * np.sqrt(meter - 1) / spread + bonus + favour, meter, positions))
     score, meter, positions = max(interpretations, key=lambda reading: reading[0])
-    return Bars(positions == 0, meter, thirds > COMPOUND_RATIO, float(score))
+    is_downbeat = positions == 0
+    midway = beats[:-1] + np.diff(beats) / 2
+    score += CONTRAST_WEIGHT * contrast(
+        cues, cues_at(midway, features, tonal, downbeat_activation), is_downbeat
+    )
+    return Bars(is_downbeat, meter, thirds > COMPOUND_RATIO, float(score))
 
 
 def find_accents(beats: Seconds, numbers: NDArray[np.int64], log_bands: Floats) -> NDArray[np.bool_]:
     """Return which beats are accented, as in a click track: (n,), all False for any other song.
 
-    One beat in three, four, five or seven is accented if it is louder than the others, and if the onset spectra of the
-    two kinds differ by ACCENT times their spread within each kind.
+    One beat in two to seven is accented if it is louder than the others, and if the onset spectra of the two kinds
+    differ by ACCENT times their spread within each kind. Two needs a metronome and nothing else: in a backbeat every
+    other beat is accented, and it is not the downbeat.
 
     Args:
         beats: (n,) rising times in seconds.
         numbers: (n,) the number of each beat.
         log_bands: (T, 82) log spectrum.
     """
-    none = np.zeros(len(beats), bool)
-    frames = np.round(beats * FRAME_RATE_HZ).astype(int)[:, None] + _ONSET_FRAMES
-    now, before = frames.clip(0, len(log_bands) - 1), (frames - 2).clip(0, len(log_bands) - 1)
-    rise = np.maximum(log_bands[now] - log_bands[before], 0).max(axis=1)
-    found: list[tuple[float, NDArray[np.bool_]]] = [(ACCENT, none)]
+    rise = onset_rise(beats, log_bands)
+    only_clicks = _only_clicks(beats, rise, log_bands)
+    found: list[tuple[float, NDArray[np.bool_]]] = [(ACCENT, np.zeros(len(beats), bool))]
     for meter in _ACCENTED_METERS:
         if len(beats) < MIN_BARS * meter:
             continue
@@ -144,62 +151,25 @@ def find_accents(beats: Seconds, numbers: NDArray[np.int64], log_bands: Floats) 
             one, other = rise[chosen], rise[~chosen]
             gap = float(((one.mean(axis=0) - other.mean(axis=0)) ** 2).sum())
             spread = float(one.var(axis=0).sum() + other.var(axis=0).sum())
-            if one.mean() > other.mean():
+            if one.mean() > other.mean() and (meter > 2 or only_clicks):  # noqa: PLR2004  a backbeat has two
                 found.append((gap / max(spread, _MIN_SPREAD), chosen))
     return max(found, key=lambda each: each[0])[1]
 
 
-def _evidence(beats: Seconds, features: Features, tonal: Tonal, downbeat_activation: Floats) -> Seconds:
-    """Return (n,): weighted sum of the standardised features that mark a downbeat."""
-    chroma = _directions(beat_means(tonal.chroma - tonal.chroma.min(axis=1, keepdims=True), beats))
-    bass = _directions(beat_means(tonal.bass_chroma - tonal.bass_chroma.min(axis=1, keepdims=True), beats))
-    timbre = beat_means(tonal.mfcc, beats)
-    clues = _band_onsets(beats, features.log_bands) | {
-        "chroma": _change(chroma, 1),
-        "chroma_wide": _change(chroma, 2),
-        "bass": _change(bass, 1),
-        "bass_wide": _change(bass, 2),
-        "timbre": np.concatenate([[0], np.linalg.norm(np.diff(timbre, axis=0), axis=1)]),
-        "network": np.log(strength_at(beats, downbeat_activation) + _NETWORK_FLOOR),
-    }
-    total = np.zeros(len(beats))
-    for name, weight in _WEIGHTS.items():
-        total += weight * _standardised(np.asarray(clues[name], np.float64))
-    return total
+def _only_clicks(beats: Seconds, rise: Floats, log_bands: Floats) -> bool:
+    """Return whether the song is silent between the beats, and every other beat has as much bass as its neighbours."""
+    middle = np.round((beats[:-1] + beats[1:]) / 2 * FRAME_RATE_HZ).astype(int).clip(0, len(log_bands) - 1)
+    if float(log_bands[middle].mean()) > _SILENT * float(rise.mean()):
+        return False
+    bass = rise[:, filterbank().select(*ONSET_BANDS_HZ["low"])].mean(axis=1)
+    return _SAME_BASS[0] < float(bass[::2].mean()) / (float(bass[1::2].mean()) + 1e-9) < _SAME_BASS[1]
 
 
-def _band_onsets(beats: Seconds, log_bands: Floats) -> dict[str, Floats]:
-    """Return the greatest rise over two frames around each beat, in three bands."""
-    frames = np.round(beats * FRAME_RATE_HZ).astype(int)[:, None] + _ONSET_FRAMES
-    now, before = frames.clip(0, len(log_bands) - 1), (frames - 2).clip(0, len(log_bands) - 1)
-    bank = filterbank()
-    return {
-        name: np.maximum(log_bands[now, bank.select(*hz)] - log_bands[before, bank.select(*hz)], 0)
-        .mean(axis=2)
-        .max(axis=1)
-        for name, hz in _ONSET_BANDS_HZ.items()
-    }
-
-
-def _directions(rows: Floats) -> Floats:
-    return rows / (np.linalg.norm(rows, axis=1, keepdims=True) + 1e-9)
-
-
-def _change(rows: Floats, width: int) -> Seconds:
-    """Return (n,): one minus the cosine of the means of `width` rows before and from each row; 0 for the first."""
-    sums = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0, dtype=np.float64)])
-    here = np.arange(len(rows))
-    before = sums[here] - sums[(here - width).clip(0)]
-    after = sums[(here + width).clip(max=len(rows))] - sums[here]
-    norms = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
-    change = 1 - (before * after).sum(axis=1) / (norms + 1e-9)
-    change[0] = 0
-    return change
-
-
-def _standardised(values: Seconds) -> Seconds:
-    spread = values.std()
-    return (values - values.mean()) / (spread if spread > 1e-9 else 1.0)  # noqa: PLR2004  a constant clue
+def _meters(numbers: NDArray[np.int64], accented: NDArray[np.bool_]) -> dict[int, float]:
+    """Return the meters that are possible, each with its bonus: the accents of a click track leave one."""
+    if not accented.any():
+        return METER_BONUS
+    return {int(np.diff(numbers[accented]).min()): 0.0}
 
 
 def _best_positions(

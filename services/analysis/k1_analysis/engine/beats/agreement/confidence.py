@@ -1,67 +1,145 @@
-"""Turns the trackers' agreement and the network's activation into confidences, which are probabilities.
+"""Turns the evidence of a song into confidences, which are probabilities.
 
-Between the points of the tables the mapping is linear.
-
-How the tables were fitted: the engine without a preset on 52 generated songs of 110 s in twelve styles, whose seeds
-and patterns were not in the training. Isotonic regression (pool adjacent violators) of each song's F-measure on
-its evidence, and of the hits of 11,600 beats on theirs, was read off at a few points; below the evidence that
-five songs had, the line goes on to zero. Real music is harder than generated music: `docs/benchmarks.md` shows
-how accurate the confidences were where they were measured.
+How the weights were found: logistic regression on whole songs and on stretches of 40 s, of the ten real songs for
+development, each with the activations of five networks, and of 144 generated songs whose seeds were not in the
+training. Real songs have seven tenths of the weight. `training/decision/confidence.py` repeats it, and
+`docs/benchmarks.md` shows how accurate the confidences were where they were measured.
 """
 
+from collections.abc import Collection
+from dataclasses import dataclass
+
 import numpy as np
+from scipy.special import expit, logit
 
 from k1_analysis.engine.audio.framing import Floats, Seconds
 from k1_analysis.engine.audio.times import nearest
-from k1_analysis.engine.beats.agreement.committee import CommitteeResult
-from k1_analysis.engine.beats.agreement.scores import MATCH_WINDOW_S
+from k1_analysis.engine.beats.agreement.scores import MATCH_WINDOW_S, f_measure, skip_start
 from k1_analysis.engine.beats.tempo import SAME_TEMPO, tempo
 
-TRACK_TABLE = ((0.0, 0.1), (0.3, 0.42), (0.45, 0.78), (0.6, 0.93), (0.75, 0.96), (0.9, 0.985))
-"""(mean of the chosen member's mean information gain and the median activation at the beats, expected F-measure)."""
-DOUBTFUL_LEVEL = 5 / 6
-"""Factor for a song that may have half the tempo: then every other beat is wrong and the F-measure 2/3, else 1."""
-BEAT_TABLE = ((0.0, 0.5), (0.3, 0.83), (0.5, 0.88), (0.8, 0.9), (0.95, 0.93), (1.0, 0.975))
-"""(share of the committee's weight with a beat here, probability that the beat is right)."""
+MOST_PHASE, MOST_LEVEL = 5.0, 3.0
+"""Log odds of phase and level beyond which more evidence adds no confidence."""
+DOUBTFUL_LEVEL, DOUBTFUL_TEMPO = 5 / 6, 0.5
+"""Most confidence in beats and tempo if another level is as likely: then the F-measure is 1, or 2/3 at the other."""
+_EXTREME = 0.02
 
 
-def track_confidence(committee_result: CommitteeResult, activation: Floats) -> float:
+@dataclass(frozen=True, slots=True)
+class TrackWeights:
+    """Log odds per unit of each piece of evidence."""
+
+    constant: float = -1.06
+    agreement: float = 0.7
+    grid: float = 0.7
+    phase: float = 0.41
+    level: float = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class TempoWeights:
+    """Log odds per unit of each piece of evidence."""
+
+    constant: float = 0.68
+    votes: float = 0.47
+    grid: float = 0.81
+    level: float = 0.64
+
+
+@dataclass(frozen=True, slots=True)
+class BeatWeights:
+    """Log odds per unit of each piece of evidence."""
+
+    constant: float = -0.9
+    track: float = 1.42
+    members: float = 0.06
+    activation: float = 0.42
+
+
+TRACK, TEMPO, BEAT = TrackWeights(), TempoWeights(), BeatWeights()
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionEvidence:
+    """What the decision about the pulse says of its own certainty."""
+
+    constant: bool
+    """The pulse is a constant grid."""
+    phase: float
+    """Log odds of the phase."""
+    level: float
+    """Log odds of the metrical level."""
+    level_in_doubt: bool = False
+    """Another level is as likely."""
+
+
+def track_confidence(beats: Seconds, members: Collection[Seconds], decision: DecisionEvidence) -> float:
     """Return the expected F-measure of the song's beats, 0..1.
 
     Args:
-        committee_result: members, agreement and the chosen member.
-        activation: (n,) the network's activation at the song's beats.
+        beats: of the song: rising times in seconds.
+        members: the beats of each tracker.
+        decision: how certain the decision about the pulse was.
     """
-    if not len(activation):
-        return 0.0
-    return float(_lookup(TRACK_TABLE, (committee_result.agreement + float(np.median(activation))) / 2))
-
-
-def beat_confidence(beats: Seconds, committee_result: CommitteeResult, activation: Floats) -> Seconds:
-    """Return (n,): the probability that each beat is right, from the network and the members with a beat there."""
     if not len(beats):
-        return np.empty(0)
-    evidence_per_member = [np.minimum(1.0, 1.2 * activation.astype(np.float64))]
-    evidence_per_member.extend(
-        (np.abs(times[nearest(times, beats)] - beats) <= MATCH_WINDOW_S).astype(np.float64)
-        for times in committee_result.beats.values()
-        if len(times)
+        return 0.0
+    agreement = _mean([f_measure(skip_start(beats), skip_start(times)) for times in members])
+    found = float(
+        expit(
+            TRACK.constant
+            + TRACK.agreement * agreement
+            + TRACK.grid * decision.constant
+            + TRACK.phase * float(np.clip(decision.phase, 0, MOST_PHASE))
+            + TRACK.level * float(np.clip(decision.level, 0, MOST_LEVEL))
+        )
     )
-    return np.asarray(_lookup(BEAT_TABLE, np.mean(evidence_per_member, axis=0)))
+    return min(found, DOUBTFUL_LEVEL) if decision.level_in_doubt else found
 
 
-def tempo_confidence(beats: Seconds, committee_result: CommitteeResult) -> float:
-    """Return the share of the members at the same tempo, within 4 %; half or double tempo counts half."""
+def tempo_confidence(beats: Seconds, members: Collection[Seconds], decision: DecisionEvidence) -> float:
+    """Return the probability that the tempo is right within 4 %, 0..1; arguments as for `track_confidence`."""
     own = tempo(beats)
-    votes: list[float] = []
-    for times in committee_result.beats.values():
-        ratio = tempo(times) / own if own else 0.0
-        same = abs(ratio - 1) <= SAME_TEMPO
-        octave = min(abs(ratio / 2 - 1), abs(ratio * 2 - 1)) <= SAME_TEMPO
-        votes.append(1.0 if same else 0.5 if octave else 0.0)
-    return float(np.mean(votes)) if votes else 0.0
+    if not own:
+        return 0.0
+    votes = _mean([float(abs(tempo(times) / own - 1) <= SAME_TEMPO) for times in members])
+    found = float(
+        expit(
+            TEMPO.constant
+            + TEMPO.votes * votes
+            + TEMPO.grid * decision.constant
+            + TEMPO.level * float(np.clip(decision.level, 0, MOST_LEVEL))
+        )
+    )
+    return min(found, DOUBTFUL_TEMPO) if decision.level_in_doubt else found
 
 
-def _lookup(table: tuple[tuple[float, float], ...], evidence: float | Seconds) -> float | Seconds:
-    points, values = zip(*table, strict=True)
-    return np.interp(evidence, points, values)
+def beat_confidence(
+    beats: Seconds, members: Collection[Seconds], activation: Floats, track: float
+) -> Seconds:
+    """Return (n,): the probability that each beat is right.
+
+    Args:
+        beats: (n,) of the song: rising times in seconds.
+        members: the beats of each tracker.
+        activation: (n,) the network's activation at the beats.
+        track: the confidence of the whole track.
+    """
+    near = [
+        (np.abs(times[nearest(times, beats)] - beats) <= MATCH_WINDOW_S).astype(np.float64)
+        for times in members
+        if len(times) and len(beats)
+    ]
+    share = np.mean(near, axis=0) if near else np.zeros(len(beats))
+    log_odds = float(logit(np.clip(track, _EXTREME, 1 - _EXTREME)))
+    return np.asarray(
+        expit(
+            BEAT.constant
+            + BEAT.track * log_odds
+            + BEAT.members * share
+            + BEAT.activation * activation.astype(np.float64)
+        ),
+        np.float64,
+    )
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values)) if values else 0.0

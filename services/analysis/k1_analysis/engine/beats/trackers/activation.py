@@ -1,7 +1,7 @@
 """Computes the beat and downbeat activation: a temporal convolutional network in plain numpy.
 
 Architecture: Davies and Böck, "Temporal convolutional networks for musical audio beat tracking", EUSIPCO
-2019, much reduced: 62,000 parameters, a receptive field of +-20 s. The weights come from `training/beats`.
+2019, much reduced: about 100,000 parameters, a receptive field of +-20 s. The weights come from `training/beats`.
 """
 
 from collections.abc import Mapping

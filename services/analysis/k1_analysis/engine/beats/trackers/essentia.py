@@ -1,4 +1,4 @@
-"""Runs Essentia's beat trackers and key finder window by window, and survives their failures.
+"""Runs Essentia's beat trackers and pitch class profile window by window, and survives their failures.
 
 Degara: Degara et al., "Reliability-informed beat tracking of musical signals", TASLP 2012. Multifeature:
 Zapata, Davies and Gomez, "Multi-feature beat tracking", TASLP 2014. A window at a time keeps the memory of
@@ -14,30 +14,27 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from k1_analysis.engine.audio.framing import SAMPLE_RATE_HZ, Floats, Seconds
+from k1_analysis.engine.audio.tonal import PITCH_CLASSES, RATE_HZ
 from k1_analysis.engine.finite import NotFiniteError, require_finite
 
 BIAS_S = 0.008
 """Seconds by which both trackers report beats late, on average over 78 annotated tracks."""
-KEY_PROFILE = "edma"
 WINDOW_S = 90.0
 OVERLAP_S = 10.0
 SHORTEST_S = 5.0
 """The trackers may raise on a shorter window."""
+HARMONY_HOP = SAMPLE_RATE_HZ // RATE_HZ
+HARMONY_WINDOW = 4096
+_PEAKS_HZ = (25.0, 3500.0)
+_MOST_PEAKS = 60
+_A = 9
+"""Essentia counts pitch classes from A: this one from C."""
 QUIETEST = 1e-4
 """Peak below which a window counts as silence: Essentia returns nonsense there."""
 
 
-Measure = Literal["degara", "multifeature", "key", "danceability"]
+Measure = Literal["degara", "multifeature", "harmony", "danceability"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A tonic, `major` or `minor`, and how well the profile fits, 0..1."""
-
-    tonic: str
-    scale: str
-    strength: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +43,8 @@ class TrackerResults:
 
     degara: Seconds = field(default_factory=lambda: np.empty(0))
     multifeature: Seconds = field(default_factory=lambda: np.empty(0))
-    key: Key | None = None
+    harmony: Floats = field(default_factory=lambda: np.empty((0, PITCH_CLASSES), np.float32))
+    """(N, 12) strength of each pitch class from C upwards, 10 a second; zeros where the song is silent."""
     danceability: float = 0.0
     """Detrended fluctuation (Streich and Herrera, AES 2005): 0 to about 3, higher is steadier."""
     failed: tuple[Measure, ...] = ()
@@ -66,11 +64,49 @@ class _Span:
         return self.keep_to_s - self.keep_from_s
 
 
+def pitch_classes(essentia: "Essentia", samples: Floats) -> Floats:
+    """Return (N, 12): the harmonic pitch class profile from C upwards of each HARMONY_HOP samples.
+
+    Only spectral peaks count, whitened, so that drums and timbre matter little. A peak counts for the notes of which
+    it may be one of the first four harmonics as well (Gomez, "Tonal description of music audio signals", 2006).
+    """
+    lowest, highest = _PEAKS_HZ
+    window = essentia.Windowing(type="hann", size=HARMONY_WINDOW)
+    spectrum = essentia.Spectrum(size=HARMONY_WINDOW)
+    peaks = essentia.SpectralPeaks(
+        magnitudeThreshold=1e-4,
+        minFrequency=lowest,
+        maxFrequency=highest,
+        maxPeaks=_MOST_PEAKS,
+        orderBy="magnitude",
+        sampleRate=float(SAMPLE_RATE_HZ),
+    )
+    whitening = essentia.SpectralWhitening(maxFrequency=highest, sampleRate=float(SAMPLE_RATE_HZ))
+    profile = essentia.HPCP(
+        bandPreset=False,
+        minFrequency=lowest,
+        maxFrequency=highest,
+        harmonics=4,
+        normalized="none",
+        size=PITCH_CLASSES,
+        weightType="cosine",
+        windowSize=1.0,
+        sampleRate=float(SAMPLE_RATE_HZ),
+    )
+    rows = np.zeros((len(samples) // HARMONY_HOP, PITCH_CLASSES), np.float32)
+    for row, start in enumerate(range(0, len(samples) - HARMONY_HOP + 1, HARMONY_HOP)):
+        magnitudes = spectrum(window(samples[start : start + HARMONY_WINDOW]))
+        frequencies, levels = peaks(magnitudes)
+        if len(frequencies):
+            rows[row] = profile(frequencies, whitening(magnitudes, frequencies, levels))
+    return np.roll(rows, _A, axis=1)
+
+
 # A new algorithm for each window: Essentia's composites keep state from the window before and then err or raise.
-_MEASURES: dict[Measure, Callable[[Any, Floats], Any]] = {
+_MEASURES: dict[Measure, Callable[["Essentia", Floats], Any]] = {
     "degara": lambda essentia, samples: essentia.BeatTrackerDegara()(samples),
     "multifeature": lambda essentia, samples: essentia.BeatTrackerMultiFeature()(samples)[0],
-    "key": lambda essentia, samples: essentia.KeyExtractor(profileType=KEY_PROFILE)(samples),
+    "harmony": pitch_classes,
     "danceability": lambda essentia, samples: essentia.Danceability()(samples)[0],
 }
 
@@ -122,21 +158,21 @@ def track(blocks: Iterable[Floats], measures: tuple[Measure, ...] = MEASURES) ->
     return TrackerResults(
         degara=_join_beats(results["degara"]),
         multifeature=_join_beats(results["multifeature"]),
-        key=_strongest_key(results["key"]),
+        harmony=_join_frames(results["harmony"]),
         danceability=_mean_value(results["danceability"]),
         failed=tuple(sorted(failed)),
     )
 
 
-def _strongest_key(results: list[tuple[_Span, Any]]) -> Key | None:
-    """Return the key with the greatest weight: strength times length, summed over the windows."""
-    if not results:
-        return None
-    weights: dict[tuple[str, str], float] = {}
-    for span, (tonic, scale, strength) in results:
-        weights[tonic, scale] = weights.get((tonic, scale), 0.0) + float(strength) * span.length_s
-    (tonic, scale), weight = max(weights.items(), key=lambda item: item[1])
-    return Key(tonic, scale, float(np.clip(weight / sum(span.length_s for span, _ in results), 0, 1)))
+def _join_frames(results: list[tuple[_Span, Any]]) -> Floats:
+    """Return the rows of all windows in order, each at its time; windows start at whole rows."""
+    length = max((round(span.keep_to_s * RATE_HZ) for span, _ in results), default=0)
+    joined = np.zeros((length, PITCH_CLASSES), np.float32)
+    for span, found in results:
+        first, start = round(span.keep_from_s * RATE_HZ), round(span.start_s * RATE_HZ)
+        kept = found[first - start : round(span.keep_to_s * RATE_HZ) - start]
+        joined[first : first + len(kept)] = kept
+    return joined
 
 
 def _mean_value(results: list[tuple[_Span, Any]]) -> float:

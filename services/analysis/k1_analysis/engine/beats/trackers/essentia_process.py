@@ -16,7 +16,7 @@ from k1_analysis.engine.errors import MapWarning
 from k1_analysis.engine.limits import Limits
 
 SLOW_MEASURES: Final[tuple[Measure, ...]] = ("multifeature",)
-FAST_MEASURES: Final[tuple[Measure, ...]] = ("degara", "key", "danceability")
+FAST_MEASURES: Final[tuple[Measure, ...]] = ("degara", "harmony", "danceability")
 
 
 class EssentiaProcess:

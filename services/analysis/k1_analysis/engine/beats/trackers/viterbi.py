@@ -62,10 +62,14 @@ def track_beats(activation: Floats, model: TempoModel, floor: float = 1e-3) -> S
     """
     if len(activation) == 0:
         return np.empty(0)
-    probability = np.clip(activation.astype(np.float64), floor, 1 - floor)
-    gain = np.log(probability) - np.log((1 - probability) / NON_BEAT_SPREAD)
-    frames = decode_path(gain, _intervals(model), *_transitions(model))
+    frames = decode_path(log_odds(activation, floor), _intervals(model), *_transitions(model))
     return frames / FRAME_RATE_HZ
+
+
+def log_odds(activation: Floats, floor: float = 1e-3) -> NDArray[np.float64]:
+    """Return (T,): the log likelihood of a beat less that of no beat in each frame; `floor` as in `track_beats`."""
+    probability = np.clip(activation.astype(np.float64), floor, 1 - floor)
+    return np.log(probability) - np.log((1 - probability) / NON_BEAT_SPREAD)
 
 
 def decode_path(

@@ -1,0 +1,93 @@
+"""Decides the pulse of a song: one tracker's beats, made steady, in the right phase, at the right metrical level."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from k1_analysis.engine.audio.framing import Seconds
+from k1_analysis.engine.beats.decision.cues import PulseCues, measure
+from k1_analysis.engine.beats.decision.evidence import SongEvidence
+from k1_analysis.engine.beats.decision.steady_pulse import steady_pulse
+from k1_analysis.engine.beats.tempo import tempo
+
+TRACKED_PHASE = 1.5
+"""Log odds for the phase that the tracker found, if there is no constant grid."""
+SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0
+THIRDS_BPM = (120.0, 75.0)
+"""From the first tempo on, every third beat may be the true one, and up to the second, three times as many: 6/8."""
+_FEWEST_BEATS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One phase of one metrical level of the pulse."""
+
+    beats: Seconds
+    cues: PulseCues
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """The decided pulse, and how sure the decision is."""
+
+    beats: Seconds
+    constant: bool
+    """The beats are a constant grid."""
+    phase: float
+    """Log odds of this phase against the best other one of this level."""
+    level: float
+    """Log odds of this metrical level against the likeliest other one."""
+    other_level: Seconds | None
+    """The beats at that level."""
+
+    def moved_to(self, beats: Seconds) -> "Pulse":
+        """Return the pulse at another metrical level, which something outside this decision chose."""
+        return self if beats is self.beats else replace(self, beats=beats, level=0.0, other_level=None)
+
+
+def decide_pulse(beats: Seconds, song: SongEvidence) -> Pulse:
+    """Return the pulse of a song, from the beats of the chosen tracker (rising times in seconds)."""
+    if len(beats) < _FEWEST_BEATS:
+        return Pulse(beats, constant=False, phase=0.0, level=0.0, other_level=None)
+    pair = steady_pulse(beats, song.log_odds, song.audible)
+    bonus = 0.0 if pair.constant else TRACKED_PHASE
+    tracked, other = (measure(each, song) for each in (pair.on, pair.between))
+    phase = tracked.phase_score + bonus - other.phase_score
+    here = Reading(pair.on, tracked) if phase >= 0 else Reading(pair.between, other)
+    others = [_best_phase(phases, song) for phases in other_levels(here.beats)]
+    ranked = sorted([here, *others], key=lambda reading: -reading.cues.level_score)
+    first, second = ranked[0], ranked[1] if others else None
+    return Pulse(
+        beats=first.beats,
+        constant=pair.constant,
+        phase=abs(phase),
+        level=first.cues.level_score - second.cues.level_score if second else 0.0,
+        other_level=second.beats if second else None,
+    )
+
+
+def _best_phase(phases: list[Seconds], song: SongEvidence) -> Reading:
+    return max(
+        (Reading(beats, measure(beats, song)) for beats in phases),
+        key=lambda reading: reading.cues.phase_score,
+    )
+
+
+def other_levels(beats: Seconds) -> Iterator[list[Seconds]]:
+    """Yield the phases of each other metrical level that a song may have."""
+    bpm = tempo(beats)
+    if 2 * bpm <= FASTEST_BPM:
+        yield [divide(beats, 2)]
+    if bpm / 2 >= SLOWEST_BPM:
+        yield [beats[first::2] for first in range(2)]
+    fast, slow = THIRDS_BPM
+    if bpm >= fast:
+        yield [beats[first::3] for first in range(3)]
+    if bpm <= slow:
+        yield [divide(beats, 3)]
+
+
+def divide(beats: Seconds, parts: int) -> Seconds:
+    """Return the beats and the times that divide each interval into equal parts."""
+    return np.interp(np.arange(0, len(beats) - 1 + 1e-9, 1 / parts), np.arange(len(beats)), beats)

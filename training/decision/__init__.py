@@ -1,0 +1,1 @@
+"""Fits the weights of the decision about phase and metrical level to annotated songs."""
