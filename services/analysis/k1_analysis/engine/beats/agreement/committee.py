@@ -17,7 +17,7 @@ from k1_analysis.engine.beats.interpretations import interpretation_score
 
 MemberName = Literal["net", "onsets", "degara", "multifeature"]
 
-NET_BONUS = 0.3
+NET_BONUS = 0.2
 """Added to the score of the network's beats: it is the best single tracker on annotated songs."""
 ACTIVATION_WEIGHT = 0.7
 """Weight of `interpretation_score` against the mean F-measure with the other members. Weight and bonus were chosen on 144
