@@ -13,6 +13,7 @@ from k1_analysis.engine.audio.framing import Floats, Seconds
 from k1_analysis.engine.audio.levels import AudibleRange, find_audible, find_silences
 from k1_analysis.engine.audio.times import nearest
 from k1_analysis.engine.audio.tonal import TonalExtractor
+from k1_analysis.engine.beats.agreement.consensus import PHASE_IN_DOUBT
 from k1_analysis.engine.beats.agreement.scores import f_measure
 from k1_analysis.engine.beats.decision.cues import PulseCues, measure
 from k1_analysis.engine.beats.decision.evidence import SongEvidence
@@ -124,6 +125,7 @@ def test_a_grid_spans_the_music_and_a_short_song_stays() -> None:
     short = decide_pulse(true[:15], _evidence(songs.song(true[:15]), _activation((true, 0.9))))
     assert short.beats.tolist() == true[:15].tolist()
     assert short.other_level is None
+    assert short.phase > PHASE_IN_DOUBT
 
 
 SKANK = songs.steady(150.0, 40.0, 0.4)

@@ -17,6 +17,8 @@ SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0
 THIRDS_BPM = (120.0, 75.0)
 """From the first tempo on, every third beat may be the true one, and up to the second, three times as many: 6/8."""
 _FEWEST_BEATS = 16
+"""A shorter pulse stays as it was tracked."""
+_FEWEST_TO_COMPARE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Pulse:
 def decide_pulse(beats: Seconds, song: SongEvidence) -> Pulse:
     """Return the pulse of a song, from the beats of the chosen tracker (rising times in seconds)."""
     if len(beats) < _FEWEST_BEATS:
-        return Pulse(beats, constant=False, phase=0.0, level=0.0, other_level=None)
+        return Pulse(beats, constant=False, phase=_phase(beats, song), level=0.0, other_level=None)
     pair = steady_pulse(beats, song.log_odds, song.audible)
     bonus = 0.0 if pair.constant else TRACKED_PHASE
     tracked, other = (measure(each, song) for each in (pair.on, pair.between))
@@ -65,6 +67,14 @@ def decide_pulse(beats: Seconds, song: SongEvidence) -> Pulse:
         level=first.cues.level_score - second.cues.level_score if second else 0.0,
         other_level=second.beats if second else None,
     )
+
+
+def _phase(beats: Seconds, song: SongEvidence) -> float:
+    """Return the log odds of a few beats against the times midway between them."""
+    if len(beats) < _FEWEST_TO_COMPARE:
+        return 0.0
+    midway = (beats[1:] + beats[:-1]) / 2
+    return measure(beats, song).log_odds(measure(midway, song))
 
 
 def _best_phase(phases: list[Seconds], song: SongEvidence) -> Reading:
