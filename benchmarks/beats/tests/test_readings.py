@@ -1,4 +1,4 @@
-"""The errors of a tracker are told apart."""
+"""Each kind of error of a tracker has its own name."""
 
 import numpy as np
 import pytest

@@ -34,16 +34,17 @@ class PhaseCues:
     def decide(self) -> int:
         """Return 1 for the grid, -1 for the offbeats, 0 if in doubt.
 
-        If the bars tell: two other cues must agree and none contradict; or more agree than contradict, with a strong
-        kick, or with a twofold margin of the bars if only the kick contradicts: it may be syncopated. If the bars do not tell: all others must agree, with a strong kick. Activation
-        and Essentia alone do not suffice: both follow the snare, which is between the beats in fast metal.
+        If the bars are clear: two other cues must agree and none contradict; or more agree than contradict, with a
+        strong kick, or with a twofold margin of the bars if only the kick contradicts: it may be syncopated. If they
+        are not: all others must agree, with a strong kick. Activation and Essentia alone do not suffice: both follow
+        the snare, which is between the beats in fast metal.
         """
-        told = abs(self.bars) >= BARS_MARGIN
-        side = 1 if (self.bars if told else self.kick) > 0 else -1
+        bars_decide = abs(self.bars) >= BARS_MARGIN
+        side = 1 if (self.bars if bars_decide else self.kick) > 0 else -1
         agree = sum(side * getattr(self, name) >= limit for name, limit in CLEAR.items())
         against = sum(side * getattr(self, name) <= -limit for name, limit in CLEAR.items())
         kick = side * self.kick >= STRONG_KICK
-        if told:
+        if bars_decide:
             syncopated = side * self.kick <= -CLEAR["kick"]
             strong = kick or (abs(self.bars) >= 2 * BARS_MARGIN and against == syncopated)
             sure = agree > against and (strong or (agree > 1 and not against))

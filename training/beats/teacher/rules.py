@@ -133,10 +133,10 @@ def known_frames(song: Evidence, beats: Seconds) -> NDArray[np.bool_]:
     preferences: list[float] = []
     for first in range(0, len(beats) - WINDOW_BEATS // 2, WINDOW_BEATS // 2):
         part = beats[first : first + WINDOW_BEATS]
-        heard = float(strength_at(part, curve).mean()) >= loud / 4
+        loud_enough = float(strength_at(part, curve).mean()) >= loud / 4
         edges = np.round(np.array([part[0] - period / 2, part[-1] + period / 2]) * FRAME_RATE_HZ).astype(int)
         spans.append(slice(max(0, int(edges[0])), int(edges[1])))
-        keeps.append(heard and abs(_lag(curve, part, period)) <= LEAVES_GRID_S)
+        keeps.append(loud_enough and abs(_lag(curve, part, period)) <= LEAVES_GRID_S)
         preferences.append(
             float(strength_at(part, odds).mean() - strength_at(part + period / 2, odds).mean())
         )

@@ -78,7 +78,7 @@ def test_too_short_performances_are_left_out(tmp_path):
     assert perform(performance, 0, "training", 12.0) is None
 
 
-def test_a_missing_data_set_is_told(tmp_path):
+def test_a_missing_data_set_is_reported(tmp_path):
     """The message names the data set and where to read about it."""
     with pytest.raises(DatasetMissingError, match=r"Groove MIDI Dataset.*README"):
         performances(tmp_path, "train")

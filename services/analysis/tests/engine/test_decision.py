@@ -17,8 +17,9 @@ from k1_analysis.engine.beats.agreement.consensus import PHASE_IN_DOUBT
 from k1_analysis.engine.beats.agreement.scores import f_measure
 from k1_analysis.engine.beats.decision.cues import PulseCues, measure
 from k1_analysis.engine.beats.decision.evidence import SongEvidence
-from k1_analysis.engine.beats.decision.pulse import decide_pulse, divide, other_levels
+from k1_analysis.engine.beats.decision.pulse import decide_pulse, other_levels
 from k1_analysis.engine.beats.decision.steady_pulse import constant_grid, steady_pulse, without_jumps
+from k1_analysis.engine.beats.interpretations import divide
 from k1_analysis.engine.beats.refinement import attack_curve, onset_curve
 from k1_analysis.engine.beats.tempo import tempo
 from k1_analysis.engine.beats.trackers.viterbi import log_odds

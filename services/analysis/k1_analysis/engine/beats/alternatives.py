@@ -84,7 +84,7 @@ def _weighed(
     group: Iterable[Alternative], audible: AudibleRange, odds: Callable[[Seconds], float]
 ) -> list[Alternative]:
     """Return the interpretations of some beats within the music, the best first; their odds are their scores."""
-    heard = [
+    within = [
         replace(
             other,
             beats=other.beats[audible.covers(other.beats)],
@@ -92,7 +92,9 @@ def _weighed(
         )
         for other in group
     ]
-    weighed = [replace(other, score=odds(other.beats)) for other in heard if len(other.beats) >= FEWEST_BEATS]
+    weighed = [
+        replace(other, score=odds(other.beats)) for other in within if len(other.beats) >= FEWEST_BEATS
+    ]
     return sorted(weighed, key=lambda other: -other.score)
 
 

@@ -14,11 +14,16 @@ FEWEST_BEATS = 4
 """Half of them must still be a pulse."""
 
 
-def double_beats(beats: Seconds) -> Seconds:
-    """Return the beats and the middle of each interval."""
+def divide(beats: Seconds, parts: int) -> Seconds:
+    """Return the beats and the times that divide each interval into equal parts."""
     if not len(beats):
         return beats
-    return np.interp(np.arange(0, len(beats) - 0.5, 0.5), np.arange(len(beats)), beats)
+    return np.interp(np.arange(0, len(beats) - 1 + 1e-9, 1 / parts), np.arange(len(beats)), beats)
+
+
+def double_beats(beats: Seconds) -> Seconds:
+    """Return the beats and the middle of each interval."""
+    return divide(beats, 2)
 
 
 def interpretation_score(beats: Seconds, activation: Floats) -> float:

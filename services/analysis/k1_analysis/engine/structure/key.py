@@ -2,7 +2,7 @@
 
 A profile says how often each note of a key is played (Krumhansl and Schmuckler; the profile here is that of Sha'ath,
 "Estimation of key in digital music recordings", 2011). Relative keys have the same notes, and a loop of four chords
-plays each as often: which of them is the tonic is heard from where a phrase begins.
+plays each as often: which of them is the tonic follows from the chord with which phrases begin.
 """
 
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ def find_key(
 def phrase_starts(
     beats: Seconds, is_downbeat: NDArray[np.bool_], section_starts: Seconds
 ) -> NDArray[np.int64]:
-    """Return the indices of the beats that begin a phrase: every fourth bar, counted anew in each section."""
+    """Return the indices of the beats that begin a phrase: every fourth bar, counted from the start of each section."""
     downbeats = np.flatnonzero(is_downbeat)
     if not len(downbeats):
         return downbeats
@@ -105,11 +105,11 @@ def _first_chord(
     return max(means, key=lambda mean: float(np.linalg.norm(mean)))
 
 
-def _fit(heard: Chroma, shapes: tuple[tuple[float, ...], tuple[float, ...]]) -> Chroma:
+def _fit(notes: Chroma, shapes: tuple[tuple[float, ...], tuple[float, ...]]) -> Chroma:
     """Return (24,): the correlation with each shape on each tonic, major first; zeros for equal pitch classes."""
-    spread = float(heard.std())
-    if spread <= 1e-9 * float(np.abs(heard).max()) or not spread:
+    spread = float(notes.std())
+    if spread <= 1e-9 * float(np.abs(notes).max()) or not spread:
         return np.zeros(2 * PITCH_CLASSES)
     turned = np.array([np.roll(shape, tonic) for shape in shapes for tonic in range(PITCH_CLASSES)])
     centred = turned - turned.mean(axis=1, keepdims=True)
-    return centred @ (heard - heard.mean()) / (PITCH_CLASSES * centred.std(axis=1) * spread)
+    return centred @ (notes - notes.mean()) / (PITCH_CLASSES * centred.std(axis=1) * spread)

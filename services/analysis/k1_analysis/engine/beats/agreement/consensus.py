@@ -41,11 +41,11 @@ LEVEL_SURE = 1.5
 """Log odds of the level from which a tracker at half the tempo errs. Chosen on the same songs."""
 OFFBEAT_DISCOUNT = 0.9
 """What the agreement of a tracker on the offbeats counts."""
-HEARD = 0.3
-"""Median activation up to which the network hears no beat at every other beat, and none between. Of 144 generated
+DETECTED = 0.3
+"""Median activation up to which the network detects no beat at every other beat, and none between. Of 144 generated
 songs five have so little at their own level, and 127 at twice their tempo."""
-HEARD_TWICE = 0.6
-"""Median activation, of the weakest of a beat, the next and the middle between them, from which the network hears
+DETECTED_TWICE = 0.6
+"""Median activation, of the weakest of a beat, the next and the middle between them, from which the network detects
 twice as many beats; it does not count where no drum is between. Of the same songs five have as much at their own
 level, and 121 or more at half of it."""
 _REACH = 2
@@ -114,12 +114,12 @@ def weigh_pulse(
     compared = compare_alternate_beats(beats, features, activation)
     at = strength_at(beats, activation, _REACH)
     between = strength_at((beats[1:] + beats[:-1]) / 2, activation, _REACH)
-    unheard = max(compared.activation, float(np.median(between))) < HEARD
+    undetected = max(compared.activation, float(np.median(between))) < DETECTED
     no_drums = tempo(beats) >= DOUBTFUL_BPM and compared.uneven and not compound
-    heard_twice = float(np.median(np.minimum(np.minimum(at[1:], at[:-1]), between))) >= HEARD_TWICE
-    slower = compared.stronger if unheard or no_drums else None
+    detected_twice = float(np.median(np.minimum(np.minimum(at[1:], at[:-1]), between))) >= DETECTED_TWICE
+    slower = compared.stronger if undetected or no_drums else None
     quiet = quiet_between(beats, features, activation)
-    faster = double_beats(beats) if heard_twice and not quiet else None
+    faster = double_beats(beats) if detected_twice and not quiet else None
     if other_level is not None and level < LEVEL_IN_DOUBT:
         slower, faster = (other_level, faster) if tempo(other_level) < tempo(beats) else (slower, other_level)
     return PulseEvidence(

@@ -4,8 +4,9 @@ No cue is right alone. The network prefers the snare where a song has it between
 syncopated in some music, and some harmony does not change. Together they are right far more often.
 
 How the weights were found: multinomial regression (`training/decision`), for the phase of the annotated beats against
-the times midway between them, in whole songs and in stretches of 25 s, for the level of the annotated beats against twice, half, three times and a third as
-many. Songs: 144 generated ones, of which no seed was in the training, and ten real ones, which count four times.
+the times midway between them, in whole songs and in stretches of 25 s, for the level of the annotated beats against
+twice, half, three times and a third as many. Songs: 144 generated ones, of which no seed was in the training, and ten
+real ones, which count four times.
 """
 
 from dataclasses import dataclass

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from k1_analysis.engine.audio.framing import Seconds
 from k1_analysis.engine.beats.decision.cues import PulseCues, measure
 from k1_analysis.engine.beats.decision.evidence import SongEvidence
 from k1_analysis.engine.beats.decision.steady_pulse import steady_pulse
+from k1_analysis.engine.beats.interpretations import divide, double_beats
 from k1_analysis.engine.beats.tempo import tempo
 
 TRACKED_PHASE = 1.5
@@ -37,7 +36,7 @@ class Pulse:
     constant: bool
     """The beats are a constant grid."""
     phase: float
-    """Log odds of this phase against the best other one of this level."""
+    """Log odds of the phase against the other, at the metrical level that the tracker found."""
     level: float
     """Log odds of this metrical level against the likeliest other one."""
     other_level: Seconds | None
@@ -88,7 +87,7 @@ def other_levels(beats: Seconds) -> Iterator[list[Seconds]]:
     """Yield the phases of each other metrical level that a song may have."""
     bpm = tempo(beats)
     if 2 * bpm <= FASTEST_BPM:
-        yield [divide(beats, 2)]
+        yield [double_beats(beats)]
     if bpm / 2 >= SLOWEST_BPM:
         yield [beats[first::2] for first in range(2)]
     fast, slow = THIRDS_BPM
@@ -96,8 +95,3 @@ def other_levels(beats: Seconds) -> Iterator[list[Seconds]]:
         yield [beats[first::3] for first in range(3)]
     if bpm <= slow:
         yield [divide(beats, 3)]
-
-
-def divide(beats: Seconds, parts: int) -> Seconds:
-    """Return the beats and the times that divide each interval into equal parts."""
-    return np.interp(np.arange(0, len(beats) - 1 + 1e-9, 1 / parts), np.arange(len(beats)), beats)

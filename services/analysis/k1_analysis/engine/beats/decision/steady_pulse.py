@@ -63,7 +63,7 @@ def steady_pulse(beats: Seconds, log_odds: NDArray[np.float64], audible: Audible
 def constant_grid(beats: Seconds, log_odds: NDArray[np.float64]) -> TempoGrid | None:
     """Return the constant grid near the tempo of the beats that collects the most log odds.
 
-    None if fewer than ON_GRID_SHARE of the certain beats lie on it or half a beat from it, because then the tempo changes.
+    None if fewer than ON_GRID_SHARE of the certain beats lie on it or half a beat from it: then the tempo changes.
     """
     if len(beats) < _FEWEST_BEATS:
         return None
