@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
 from pydantic import BaseModel
 from typing_extensions import override
 
+from k1_contracts.actors import Role
 from k1_contracts.base import Contract
 
 Kind = Literal["event", "command", "query", "live", "link"]
@@ -76,6 +77,8 @@ class Event(StreamMessage[B]):
 class Command(StreamMessage[B]):
     """An order to the one service that owns it."""
 
+    role: Role = field(kw_only=True, default="editor")
+    """The lowest role of a person who may cause it."""
     kind: ClassVar[Kind] = "command"
 
 
@@ -128,6 +131,8 @@ class AnyQuery(Message[Q]):
 
     response: type[BaseModel]
     senders: tuple[str, ...] = field(kw_only=True, default=("gateway",))
+    role: Role = field(kw_only=True, default="viewer")
+    """The lowest role of a person who may send it; a service that acts by itself may send every query."""
     kind: ClassVar[Kind] = "query"
 
     def __post_init__(self) -> None:

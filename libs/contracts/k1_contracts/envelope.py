@@ -10,9 +10,11 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from k1_contracts.actors import Actor
 from k1_contracts.base import UtcTime, rfc3339
 
 PREFIX = "ce-"
+ACTOR_HEADER = f"{PREFIX}actor"
 
 
 class EnvelopeError(ValueError):
@@ -32,6 +34,8 @@ class Envelope(BaseModel):
     """What the event is about: a track's, job's or device's id."""
     specversion: str = "1.0"
     traceparent: str | None = None
+    actor: Actor | None = None
+    """Who caused the event: an extension attribute, as JSON. None for what a service does by itself."""
 
     def headers(self) -> dict[str, str]:
         """The NATS headers that carry this envelope."""
@@ -47,6 +51,8 @@ class Envelope(BaseModel):
         headers |= {"Nats-Msg-Id": self.id, "content-type": "application/json"}
         if self.traceparent:
             headers["traceparent"] = self.traceparent
+        if self.actor:
+            headers[ACTOR_HEADER] = self.actor.to_header()
         return headers
 
     @classmethod
@@ -59,13 +65,17 @@ class Envelope(BaseModel):
         attributes: dict[str, str] = {
             name.removeprefix(PREFIX): value for name, value in headers.items() if name.startswith(PREFIX)
         }
+        actor = attributes.pop("actor", None)
         try:
-            return cls.model_validate(attributes | {"traceparent": headers.get("traceparent")})
+            given = cls.model_validate(attributes | {"traceparent": headers.get("traceparent")})
+            return given.model_copy(update={"actor": Actor.model_validate_json(actor) if actor else None})
         except ValidationError as error:
             names = ", ".join(PREFIX + ".".join(map(str, item["loc"])) for item in error.errors())
             raise EnvelopeError(f"not a CloudEvent: check the headers {names}") from error
 
 
-def envelope_for(event_type: str, *, event_id: str, source: str, about: str, at: datetime) -> Envelope:
-    """The envelope of an event that happened `at`; `about` is the id of the thing it tells of."""
-    return Envelope(id=event_id, type=event_type, source=f"k1/{source}", time=at, subject=about)
+def envelope_for(
+    event_type: str, *, event_id: str, source: str, about: str, at: datetime, actor: Actor | None = None
+) -> Envelope:
+    """Return the envelope of an event that happened `at`; `about` is the id of what it is about."""
+    return Envelope(id=event_id, type=event_type, source=f"k1/{source}", time=at, subject=about, actor=actor)

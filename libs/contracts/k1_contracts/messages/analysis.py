@@ -198,6 +198,7 @@ ANALYSIS_REQUESTED: Final = Command(
     stream=EVENTS,
     subject_id=lambda command: command.job_id,
     time=lambda command: command.requested_at,
+    role="editor",
 )
 ANALYSIS_QUEUED: Final = QueuedCommand(
     "work.analysis.p{priority}",
@@ -260,12 +261,13 @@ JOB_PROGRESSED: Final = LiveMessage(
 )
 JOB_LIST: Final = Query("rpc.catalogue.job.list", ListJobs, JobPage, summary="The newest jobs")
 JOB_GET: Final = Query("rpc.catalogue.job.get", GetJob, JobView, summary="One job")
-JOB_CANCEL: Final = Query("rpc.catalogue.job.cancel", GetJob, JobView, summary="Cancel a job")
+JOB_CANCEL: Final = Query("rpc.catalogue.job.cancel", GetJob, JobView, summary="Cancel a job", role="editor")
 ANALYSIS_REQUEST: Final = Query(
     "rpc.catalogue.analysis.request",
     RequestTrackAnalysis,
     AnalysisAccepted,
     summary="Ask for another analysis of a track",
+    role="editor",
 )
 WORKER_LIST: Final = Query(
     "rpc.analysis.worker.list", ListWorkers, WorkerList, summary="The analysis workers"

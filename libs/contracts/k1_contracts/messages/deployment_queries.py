@@ -157,7 +157,11 @@ class DeploymentAccepted(Contract):
 
 
 DEPLOYMENT_PLAN: Final = Query(
-    "rpc.deploy.deployment.plan", PlanDeployment, DeploymentPlan, summary="What a deployment would do"
+    "rpc.deploy.deployment.plan",
+    PlanDeployment,
+    DeploymentPlan,
+    summary="What a deployment would do",
+    role="operator",
 )
 DEPLOYMENT_LIST: Final = Query(
     "rpc.deploy.deployment.list", ListDeployments, DeploymentPage, summary="The newest deployments"
@@ -170,4 +174,5 @@ DEPLOYMENT_CONTROL: Final = Query(
     ControlDeployment,
     DeploymentView,
     summary="Cancel, roll back, pause or resume",
+    role="operator",
 )

@@ -244,6 +244,7 @@ DEPLOY_REQUESTED: Final = Command(
     stream=EVENTS,
     subject_id=lambda command: command.deployment_id,
     time=lambda command: command.requested_at,
+    role="operator",
 )
 
 

@@ -107,7 +107,12 @@ class DevicesRevoked(Contract):
 DEVICE_LIST: Final = Query("rpc.deploy.device.list", ListDevices, DevicePage, summary="The devices")
 DEVICE_GET: Final = Query("rpc.deploy.device.get", GetDevice, DeviceView, summary="One device")
 DEVICE_ADD: Final = Query(
-    "rpc.deploy.device.add", AddDevices, DevicesAdded, summary="Provision devices", senders=("k1",)
+    "rpc.deploy.device.add",
+    AddDevices,
+    DevicesAdded,
+    summary="Provision devices",
+    senders=("k1",),
+    role="admin",
 )
 DEVICE_REVOKE: Final = Query(
     "rpc.deploy.device.revoke",
@@ -115,4 +120,5 @@ DEVICE_REVOKE: Final = Query(
     DevicesRevoked,
     summary="Revoke devices' credentials",
     senders=("k1",),
+    role="admin",
 )

@@ -222,9 +222,15 @@ class KeySet(Contract):
 
 
 GRAPH_GET: Final = Query("rpc.catalogue.graph.get", GetGraph, GraphView, summary="The graph of a version")
-GRAPH_PUT: Final = Query("rpc.catalogue.graph.put", PutGraph, GraphSaved, summary="Edit the graph")
+GRAPH_PUT: Final = Query(
+    "rpc.catalogue.graph.put", PutGraph, GraphSaved, summary="Edit the graph", role="editor"
+)
 GRAPH_SIMULATE: Final = Query(
-    "rpc.catalogue.graph.simulate", Simulate, Simulated, summary="Run a graph over the map of a version"
+    "rpc.catalogue.graph.simulate",
+    Simulate,
+    Simulated,
+    summary="Run a graph over the map of a version",
+    role="editor",
 )
 GRAPH_RUN: Final = Query(
     "rpc.analysis.graph.simulate",
@@ -232,6 +238,7 @@ GRAPH_RUN: Final = Query(
     GraphSimulated,
     summary="Run a graph over a stored map, in a worker's child",
     senders=("catalogue",),
+    role="editor",
 )
 NODE_LIST: Final = Query("rpc.catalogue.node.list", ListNodes, NodeCatalogue, summary="The node catalogue")
 PRESET_LIST: Final = Query(

@@ -14,10 +14,11 @@ from nats.aio.msg import Msg
 
 from k1_contracts import subjects
 from k1_contracts.base import Contract
-from k1_contracts.descriptors import StreamMessage
+from k1_contracts.descriptors import Command, StreamMessage
 from k1_contracts.durables import Durable
 from k1_contracts.envelope import Envelope, EnvelopeError
 from k1_platform.errors import PermanentError
+from k1_platform.nats.actors import RoleError, acting_as, require_role
 from k1_platform.processes.tasks import contain_exits
 
 B = TypeVar("B", bound=Contract)
@@ -82,9 +83,21 @@ def consume_table(
         raw: Msg = message.raw_message
         subject = subjects.original(raw.subject)
         handler = table[subject]
-        await handler.function(parse(raw, handler.message.model, subject))
+        delivery = parse(raw, handler.message.model, subject)
+        _require_role(handler.message, delivery.envelope)
+        with acting_as(delivery.envelope.actor):
+            await handler.function(delivery)
 
     consume(broker, durable, dispatch, workers=workers)
+
+
+def _require_role(message: StreamMessage[Any], envelope: Envelope) -> None:
+    """Raise PermanentError for a command of a person whose role does not allow it."""
+    if isinstance(message, Command):
+        try:
+            require_role(envelope.actor, message.role)
+        except RoleError as error:
+            raise PermanentError("role_required", str(error)) from error
 
 
 def parse(message: Msg, model: type[B], subject: str) -> Delivery[B]:

@@ -10,6 +10,7 @@ from k1_contracts.descriptors import StreamMessage
 from k1_contracts.envelope import envelope_for
 from k1_contracts.ids import derived_id
 from k1_platform.errors import TransientError
+from k1_platform.nats.actors import current_actor
 
 PUBLISH_TIMEOUT_S: Final = 5.0
 """The default of FastStream, 0.5 s, is shorter than a restart of the broker."""
@@ -33,7 +34,8 @@ def make_message(
     """Return the message of the service `source` with its envelope.
 
     The id is derived from the subject and `key` (by default the key of the descriptor), so publishing the same event
-    twice gives one event: the stream and the inbox of each consumer drop the second.
+    twice gives one event: the stream and the inbox of each consumer drop the second. The envelope names the current
+    actor.
     """
     subject_id = message.subject_id(body)
     if key is None:
@@ -44,6 +46,7 @@ def make_message(
         source=source,
         about=subject_id,
         at=message.time(body),
+        actor=current_actor(),
     )
     return OutgoingMessage(message.stream, message.subject, envelope.headers(), body.to_json())
 

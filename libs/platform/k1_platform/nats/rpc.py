@@ -16,6 +16,7 @@ from k1_contracts.descriptors import AnyQuery, Query
 from k1_contracts.graph import Violation
 from k1_contracts.rpc import Response, RpcError
 from k1_platform.errors import TransientError
+from k1_platform.nats.actors import RoleError, acting_as, actor_headers, actor_of, require_role
 from k1_platform.processes.tasks import contain_exits
 
 REQUEST_TIMEOUT_S = 5.0
@@ -74,7 +75,7 @@ async def request_raw(
         QueryError: `service_unavailable` or `service_timeout` as in `request`; an error of the service is in the reply.
     """
     try:
-        headers = {TIMEOUT_HEADER: str(round(timeout_s * 1000))}
+        headers = {TIMEOUT_HEADER: str(round(timeout_s * 1000)), **actor_headers()}
         return await broker.request(body.to_json(), query.subject, headers=headers, timeout=timeout_s)
     except NoRespondersError as error:
         message = f"The {query.service} service is not running; try again in a moment."
@@ -122,12 +123,29 @@ def _server_of(
 
     async def serve(message: NatsMessage) -> bytes:
         try:
-            return await run_within_deadline(message, run_handler(message))
+            return await serve_query(message, handler.query, run_handler(message))
         except Exception as error:  # noqa: BLE001  the one place where an error becomes a response
             response = error_response(handler.query.subject, error, transient)
             return response.model_dump_json(exclude_none=True).encode()
 
     return serve
+
+
+async def serve_query(message: NatsMessage, query: AnyQuery[Any], work: Coroutine[Any, Any, R]) -> R:
+    """Run the handler of a query as the actor of the message, while the caller still waits.
+
+    Raises:
+        RoleError: the role of the actor is lower than the query demands.
+        QueryError: `service_timeout`, as in `run_within_deadline`.
+    """
+    try:
+        actor = actor_of(message.headers)
+        require_role(actor, query.role)
+    except Exception:
+        work.close()
+        raise
+    with acting_as(actor):
+        return await run_within_deadline(message, work)
 
 
 async def run_within_deadline(message: NatsMessage, work: Coroutine[Any, Any, R]) -> R:
@@ -183,6 +201,8 @@ def error_response(subject: str, error: Exception, transient: tuple[type[Excepti
         problem = RpcError(
             code=error.code, message=str(error), status=error.status, violations=error.violations or None
         )
+    elif isinstance(error, RoleError):
+        problem = RpcError(code="role_required", message=str(error), status=403)
     elif isinstance(error, ValidationError):
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the body"

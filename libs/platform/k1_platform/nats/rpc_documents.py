@@ -22,7 +22,7 @@ from k1_platform.nats.rpc import (
     max_body,
     raw_body,
     request_raw,
-    run_within_deadline,
+    serve_query,
 )
 from k1_platform.processes.threads import in_thread
 
@@ -78,7 +78,7 @@ def respond_with_document(
 
     async def handle(message: NatsMessage) -> NatsResponse:
         try:
-            found = await run_within_deadline(message, run_handler(message))
+            found = await serve_query(message, query, run_handler(message))
         except Exception as error:  # noqa: BLE001  the one place where an error becomes a response
             return _error_response(error_response(query.subject, error, transient))
         if found.body is None:

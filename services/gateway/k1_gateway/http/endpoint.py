@@ -1,4 +1,4 @@
-"""The type `Endpoint`: one row of the table in `handlers`, from which the routes and the OpenAPI document are made."""
+"""The type `Endpoint`: one row of the tables in `endpoints`, from which the routes and the OpenAPI document are made."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from typing import Any, Literal
 from aiohttp import web
 from pydantic import BaseModel
 
+from k1_contracts.actors import Role
 from k1_contracts.base import Contract
 from k1_contracts.descriptors import AnyQuery
 from k1_gateway.access.rate_limits import LimitKind
@@ -22,7 +23,7 @@ EndpointHandler = Callable[[GatewayContext, web.Request, "Endpoint"], Awaitable[
 class Endpoint:
     """One operation of the API."""
 
-    method: Literal["GET", "POST", "PUT", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     """Below BASE_PATH; `{name}` is a field of the query model."""
     operation_id: str
@@ -60,6 +61,17 @@ class Endpoint:
     """Of a response with a body. For `text/event-stream`, the model is one event of the stream."""
     rate_limit: LimitKind | None = None
     """The allowance that a request consumes."""
+    role: Role | None = None
+    """The lowest role that may call it, where it is not the query's own."""
+    public: bool = False
+    """Whether anyone may call it, without signing in."""
+
+    @property
+    def least_role(self) -> Role:
+        """Return the lowest role that may call it."""
+        if self.role is not None:
+            return self.role
+        return "viewer" if self.query is None else self.query.role
 
     @property
     def is_literal(self) -> bool:

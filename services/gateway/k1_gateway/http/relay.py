@@ -4,17 +4,20 @@ from aiohttp import web
 
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
-from k1_gateway.http.entity_tags import cacheable_response
+from k1_gateway.http.entity_tags import cacheable_response, if_match_tags
 from k1_gateway.http.request_parsing import build_query, idempotency_key, read_body_fields
 
 
 async def relay(context: GatewayContext, request: web.Request, endpoint: Endpoint) -> web.Response:
     """Build the query from the request, send it, return the result."""
     assert endpoint.query is not None
-    extra = await read_body_fields(request, endpoint.body_fields) if endpoint.method == "POST" else {}
+    takes_body = endpoint.method in {"POST", "PUT", "PATCH"} or endpoint.body_fields
+    extra = await read_body_fields(request, endpoint.body_fields) if takes_body else {}
     key = idempotency_key(request) if endpoint.takes_idempotency_key else None
     if "idempotency_key" in endpoint.query.model.model_fields:
         extra["idempotency_key"] = key
+    if endpoint.takes_if_match:
+        extra["if_match"] = if_match_tags(request)
     query = build_query(
         request, endpoint.query.model, params=endpoint.query_params, extra=extra | endpoint.fixed_fields
     )

@@ -1,0 +1,59 @@
+"""Lists the endpoints of analysis jobs and workers."""
+
+from typing import Final
+
+from k1_contracts.messages.analysis import ANALYSIS_REQUEST, JOB_CANCEL, JOB_GET, JOB_LIST, WORKER_LIST
+from k1_gateway.http.endpoint import Endpoint
+from k1_gateway.http.problem_texts import (
+    BODY_PROBLEMS,
+    INVALID,
+    NO_JOB,
+    NO_TRACK,
+    UNAVAILABLE,
+)
+from k1_gateway.http.relay import relay
+from k1_gateway.live.change_stream import job_events
+from k1_gateway.live.event_models import JobStreamEvent
+from k1_gateway.live.sse import STREAM_END
+
+JOBS: Final = (
+    Endpoint(
+        "POST", "/tracks/{track_id}/analysis", "requestAnalysis", "Analysis", "Analyse a track again",
+        relay, query=ANALYSIS_REQUEST,
+        body_fields=("preset", "priority"), takes_idempotency_key=True,
+        responses={202: ("Queued", ANALYSIS_REQUEST.response)},
+        problems={
+            **BODY_PROBLEMS, **NO_TRACK, 422: "`invalid_parameter`, `invalid_body`, `idempotency_key_reused`",
+        },
+        rate_limit="analyses",
+    ),
+    Endpoint(
+        "GET", "/analysis/jobs", "listJobs", "Analysis", "The newest jobs",
+        relay, query=JOB_LIST, query_params=("status", "limit"),
+        responses={200: ("Jobs", JOB_LIST.response)}, problems={**INVALID, **UNAVAILABLE},
+    ),
+    Endpoint(
+        "GET", "/analysis/jobs/{job_id}", "getJob", "Analysis", "A job: status, stage, percent",
+        relay, query=JOB_GET,
+        responses={200: ("The job", JOB_GET.response)}, problems=NO_JOB,
+    ),
+    Endpoint(
+        "DELETE", "/analysis/jobs/{job_id}", "cancelJob", "Analysis", "Cancel a job, waiting or running",
+        relay, query=JOB_CANCEL,
+        responses={200: ("The job as it is now", JOB_CANCEL.response)},
+        problems={409: "`job_ended`: it is too late", **NO_JOB}, takes_idempotency_key=True,
+    ),
+    Endpoint(
+        "GET", "/analysis/jobs/{job_id}/events", "watchJob", "Analysis",
+        "A job's progress as server-sent events: `job` (JOB_GET.response) at both ends, `progress` (JobProgress) between; "
+        "the last has the id `end`",
+        job_events, query=JOB_GET,
+        responses={200: ("The stream; it ends with the job", JobStreamEvent), **STREAM_END}, problems=NO_JOB,
+        media_type="text/event-stream", takes_last_event_id=True, rate_limit="streams",
+    ),
+    Endpoint(
+        "GET", "/analysis/workers", "listWorkers", "Analysis", "The analysis workers and the queue",
+        relay, query=WORKER_LIST,
+        responses={200: ("Workers", WORKER_LIST.response)}, problems={**INVALID, **UNAVAILABLE},
+    ),
+)  # fmt: skip

@@ -1,0 +1,63 @@
+"""Lists the endpoints of tracks: upload, list, detail, versions, maps."""
+
+from typing import Final
+
+from k1_contracts.messages import tracks
+from k1_contracts.messages.tracks import GENESIS_GET, TRACK_GET, TRACK_LIST, VERSION_GET
+from k1_contracts.upload_form import UploadForm
+from k1_gateway.http.endpoint import Endpoint
+from k1_gateway.http.problem_texts import (
+    NO_TRACK,
+    NO_VERSION,
+    UNAVAILABLE,
+    UPLOAD_PROBLEMS,
+)
+from k1_gateway.http.relay import relay
+from k1_gateway.tracks.genesis import get_genesis
+from k1_gateway.tracks.upload import upload_track
+
+TRACKS: Final = (
+    Endpoint(
+        "POST", "/tracks/upload", "uploadTrack", "Tracks",
+        "Upload a song: MP3, MP2, WAV, AIFF, FLAC, OGG or M4A up to 50 MB; the same bytes again are the same track",
+        upload_track,
+        responses={
+            202: ("Accepted; its analysis is queued", tracks.UploadAccepted),
+            200: ("These bytes are a track already", tracks.UploadAccepted),
+        },
+        problems=UPLOAD_PROBLEMS, form=UploadForm, takes_idempotency_key=True, rate_limit="uploads",
+    ),
+    Endpoint(
+        "GET", "/tracks", "listTracks", "Tracks", "List and search tracks",
+        relay, query=TRACK_LIST,
+        query_params=("status", "preset", "search", "sort", "limit", "offset", "cursor"),
+        responses={200: ("A page of tracks", TRACK_LIST.response)},
+        problems={422: "`invalid_parameter`, `invalid_cursor`", **UNAVAILABLE}, cacheable=True,
+    ),
+    Endpoint(
+        "GET", "/tracks/{track_id}", "getTrack", "Tracks", "A track with its versions",
+        relay, query=TRACK_GET,
+        responses={200: ("The track", TRACK_GET.response)}, problems=NO_TRACK, cacheable=True,
+    ),
+    Endpoint(
+        "GET", "/tracks/{track_id}/versions/{version}", "getVersion", "Tracks",
+        "A version: metadata, metrics, artefacts",
+        relay, query=VERSION_GET,
+        responses={200: ("The version", VERSION_GET.response)}, problems=NO_VERSION, cacheable=True,
+    ),
+    Endpoint(
+        "GET", "/tracks/{track_id}/versions/{version}/genesis", "getGenesis", "Tracks",
+        "The Genesis map, or a slice of it downsampled for a chart",
+        get_genesis, query=GENESIS_GET,
+        query_params=("layers", "from_ms", "to_ms", "max_points"),
+        responses={200: ("The map, version 4; a slice lacks the layers that were not asked for", GENESIS_GET.response)},
+        problems={
+            409: "`genesis_pending`: the analysis still runs",
+            413: "`slice_too_large`: ask for less",
+            **UNAVAILABLE,
+            404: "`track_not_found`, `version_not_found` or `genesis_missing`",
+            422: "`invalid_parameter`: every fault is named; `invalid_request`: from_ms is not before to_ms",
+        },
+        cacheable=True,
+    ),
+)  # fmt: skip
