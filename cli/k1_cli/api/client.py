@@ -137,6 +137,10 @@ class GatewayClient:
         header["Content-Disposition"] = response.headers["Content-Disposition"]
         return Path(header.get_filename(f"{track_id}.{format_name}")).name, response.content
 
+    def similar(self, track_id: str, limit: int) -> JsonObject:
+        """Return the nearest tracks as `{items, method, searched}`."""
+        return self._request("GET", f"/tracks/{track_id}/similar", params={"limit": limit})
+
     def artefacts(self, track_id: str, version: int) -> list[JsonObject]:
         """Return all artefacts of a version; those that are present have signed URLs."""
         return self._request("GET", f"/tracks/{track_id}/versions/{version}/artefacts")["artefacts"]

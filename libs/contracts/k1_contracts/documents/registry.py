@@ -11,6 +11,7 @@ from k1_contracts.messages import (
     device_link,
     devices,
     graphs,
+    similar,
     telemetry,
     tracks,
 )
@@ -21,6 +22,7 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
         tracks,
         analysis,
         graphs,
+        similar,
         bundles,
         deployments,
         deployment_queries,
