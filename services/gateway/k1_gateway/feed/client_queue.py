@@ -56,6 +56,7 @@ class ClientQueue:
         self.is_overflown = False
         """Events were lost: the connection has to end, and the client to come back with its last id."""
         self.changed = asyncio.Event()
+        """Set while something waits; whoever waits for it also sets it at times."""
 
     @property
     def is_empty(self) -> bool:
@@ -66,7 +67,8 @@ class ClientQueue:
         self.position = position
         self._history.extend(history)
         self._gaps.extend(gaps)
-        self.changed.set()
+        if not self.is_empty:
+            self.changed.set()
 
     def offer(self, event: FeedEvent) -> None:
         """Add a new event without waiting."""

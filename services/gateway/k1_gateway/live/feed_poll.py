@@ -32,7 +32,6 @@ async def poll_feed(context: GatewayContext, request: web.Request, endpoint: End
 
 
 async def _wait(client: Client, timeout_s: float) -> None:
-    client.queue.changed.clear()
     await is_set_within(client.queue.changed, timeout_s)
 
 

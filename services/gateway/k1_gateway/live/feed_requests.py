@@ -69,20 +69,51 @@ async def require_ready(feed: Feed, after: str | None) -> Position | None:
     return position
 
 
-async def run_until_end(request: web.Request, client: Client, work: Coroutine[Any, Any, None]) -> None:
-    """Run until the work ends, or the client is closed; the end of the gateway closes it too.
+class Heartbeat:
+    """Wakes the writer of a connection when it is time for a heartbeat.
+
+    A timeout around each wait would cost more than the rest of passing on an event.
+    """
+
+    def __init__(self, changed: asyncio.Event) -> None:
+        self._changed = changed
+        self._is_due = False
+        self._timer = self._start()
+
+    def take(self) -> bool:
+        """Return whether a heartbeat is due; the next one is then so much later."""
+        is_due, self._is_due = self._is_due, False
+        if is_due:
+            self._timer = self._start()
+        return is_due
+
+    def stop(self) -> None:
+        """Wake nobody any more."""
+        self._timer.cancel()
+
+    def _start(self) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(HEARTBEAT_S, self._on_time)
+
+    def _on_time(self) -> None:
+        self._is_due = True
+        self._changed.set()
+
+
+async def run_until_end(request: web.Request, client: Client, *works: Coroutine[Any, Any, None]) -> None:
+    """Run until one of the works ends, or the client is closed; the end of the gateway closes it too.
 
     A write to a client that reads nothing waits for long, so it is cancelled then.
     """
-    working = asyncio.create_task(work)
+    working = [asyncio.create_task(work) for work in works]
     stopping = asyncio.create_task(request.app[STOPPING].wait())
     stopping.add_done_callback(lambda done: None if done.cancelled() else client.close(STOP))
     try:
-        await asyncio.wait((working, client.ended), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((*working, client.ended), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await cancel_tasks((working, stopping), CANCEL_AGAIN_AFTER_S)
-    if not working.cancelled() and (error := working.exception()) and not isinstance(error, ConnectionError):
-        raise error
+        await cancel_tasks((*working, stopping), CANCEL_AGAIN_AFTER_S)
+    for task in working:
+        if not task.cancelled() and (error := task.exception()) and not isinstance(error, ConnectionError):
+            raise error
 
 
 def is_blocked(request: web.Request) -> bool:

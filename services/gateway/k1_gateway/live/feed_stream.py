@@ -1,6 +1,5 @@
 """`GET /events/stream`: the live feed as server-sent events."""
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Final
@@ -15,7 +14,7 @@ from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.request_parsing import build_query
 from k1_gateway.live.feed_notices import Notice, closing_notice, dropped_notice, encode, gap_notice
 from k1_gateway.live.feed_requests import (
-    HEARTBEAT_S,
+    Heartbeat,
     WatchFeed,
     abort_if_blocked,
     is_blocked,
@@ -23,7 +22,6 @@ from k1_gateway.live.feed_requests import (
     run_until_end,
 )
 from k1_gateway.live.sse import last_event_id, open_stream
-from k1_platform.processes.tasks import is_set_within
 
 _RETRY_MS: Final = 2000
 """After so long an EventSource connects again."""
@@ -57,15 +55,17 @@ async def _write(feed: Feed, client: Client, response: web.StreamResponse) -> No
 
 async def _chunks(feed: Feed, client: Client) -> AsyncIterator[bytes]:
     yield b": connected\nretry: %d\n%s\n" % (_RETRY_MS, _id_line(feed.idle_position(client)))
-    heartbeat_s = time.monotonic() + HEARTBEAT_S
-    while True:
-        await is_set_within(client.queue.changed, max(heartbeat_s - time.monotonic(), 0.0))
-        if chunk := _blocks(client.queue.take()):
-            yield chunk
-        if time.monotonic() >= heartbeat_s:
-            # An id without data moves the client's last id, and no event reaches the page.
-            yield b": heartbeat\n%s\n" % _id_line(feed.idle_position(client))
-            heartbeat_s = time.monotonic() + HEARTBEAT_S
+    heartbeat = Heartbeat(client.queue.changed)
+    try:
+        while True:
+            await client.queue.changed.wait()
+            if chunk := _blocks(client.queue.take()):
+                yield chunk
+            if heartbeat.take():
+                # An id without data moves the client's last id, and no event reaches the page.
+                yield b": heartbeat\n%s\n" % _id_line(feed.idle_position(client))
+    finally:
+        heartbeat.stop()
 
 
 def _id_line(position: Position | None) -> bytes:

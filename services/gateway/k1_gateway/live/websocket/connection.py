@@ -1,7 +1,6 @@
 """`GET /ws`: the live feed over a WebSocket, both ways."""
 
 import asyncio
-import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -16,11 +15,17 @@ from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.request_parsing import build_query, describe_faults
 from k1_gateway.live.feed_notices import closing_notice, dropped_notice, gap_notice
-from k1_gateway.live.feed_requests import HEARTBEAT_S, WatchFeed, abort_if_blocked, is_blocked, run_until_end
+from k1_gateway.live.feed_requests import (
+    HEARTBEAT_S,
+    Heartbeat,
+    WatchFeed,
+    abort_if_blocked,
+    is_blocked,
+    run_until_end,
+)
 from k1_gateway.live.websocket.actions import ACTIONS, Session
 from k1_gateway.live.websocket.codec import MSGPACK, PROTOCOLS, Codec, UnreadableError, WrongKindError
 from k1_platform.nats.rpc import QueryError
-from k1_platform.processes.tasks import is_set_within, run_together
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 MAX_BAD_MESSAGES: Final = 20
@@ -60,7 +65,7 @@ async def serve_websocket(
             await session.start(query.wanted, query.last_event_id)
         await socket.prepare(request)
         connection = _Connection(session, socket)
-        await run_until_end(request, client, connection.run())
+        await run_until_end(request, client, connection.read(), connection.write())
         await connection.close(request)
     return socket
 
@@ -73,10 +78,6 @@ class _Connection:
         self._socket = socket
         self._codec = Codec(is_binary=socket.ws_protocol == MSGPACK)
         self._bad_messages = 0
-
-    async def run(self) -> None:
-        """Serve until the client goes; raise ConnectionError if the connection breaks."""
-        await run_together(self._read(), self._write(), interval_s=1.0)
 
     async def close(self, request: web.Request) -> None:
         """End the connection with the code of its reason. One that reads nothing is cut."""
@@ -91,7 +92,8 @@ class _Connection:
 
     # Writing
 
-    async def _write(self) -> None:
+    async def write(self) -> None:
+        """Send what comes; raise ConnectionError if the connection breaks."""
         session = self._session
         feed, client = session.context.feed, session.client
         await self._send(
@@ -103,15 +105,21 @@ class _Connection:
                 "heartbeat_s": HEARTBEAT_S,
             }
         )
-        heartbeat_s = time.monotonic() + HEARTBEAT_S
-        while True:
-            await is_set_within(client.queue.changed, max(heartbeat_s - time.monotonic(), 0.0))
-            await self._write_batch()
-            if time.monotonic() >= heartbeat_s:
-                position = feed.idle_position(client) if session.is_started else feed.position
-                if position is not None:
-                    await self._send({"type": "heartbeat", "id": str(position), "at": _now()})
-                heartbeat_s = time.monotonic() + HEARTBEAT_S
+        heartbeat = Heartbeat(client.queue.changed)
+        try:
+            while True:
+                await client.queue.changed.wait()
+                await self._write_batch()
+                if heartbeat.take():
+                    await self._write_heartbeat()
+        finally:
+            heartbeat.stop()
+
+    async def _write_heartbeat(self) -> None:
+        session, feed = self._session, self._session.context.feed
+        position = feed.idle_position(session.client) if session.is_started else feed.position
+        if position is not None:
+            await self._send({"type": "heartbeat", "id": str(position), "at": _now()})
 
     async def _write_batch(self) -> None:
         batch = self._session.client.queue.take()
@@ -131,7 +139,8 @@ class _Connection:
 
     # Reading
 
-    async def _read(self) -> None:
+    async def read(self) -> None:
+        """Do what the client asks for, until it goes."""
         async for message in self._socket:
             if message.type not in {WSMsgType.TEXT, WSMsgType.BINARY}:
                 return
