@@ -16,6 +16,7 @@ from k1_gateway.handlers import ENDPOINTS, make_routes
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.problem_responses import convert_errors
 from k1_gateway.http.response_headers import ResponseHeaders
+from k1_gateway.openapi.asyncapi import make_asyncapi
 from k1_gateway.openapi.document import make_document
 from k1_gateway.settings import Allowance, GatewaySettings
 from k1_platform.service import Runtime, run_service
@@ -36,6 +37,7 @@ async def wire(runtime: Runtime, settings: GatewaySettings) -> None:
         rate_limiter=_rate_limiter(settings),
         feed=_feed(runtime),
         openapi_json=openapi_json,
+        asyncapi_json=json.dumps(make_asyncapi(), ensure_ascii=False).encode(),
     )
     runtime.middlewares.extend(
         [

@@ -2,7 +2,7 @@
 
 The id of an event says how far its reader has come in both streams: the sequence in EVENTS and that in LIVE. Sequences
 are the broker's, so an id from one gateway is a place for every other one, and after a restart too. Along one
-connection neither number falls, and both have a fixed width, so ids sort as texts. Decision 0039.
+connection neither number falls, and both have a fixed width, so ids sort as texts. Decision 0043.
 """
 
 import re

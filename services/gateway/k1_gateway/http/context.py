@@ -31,6 +31,8 @@ class GatewayContext:
     """What viewers see live."""
     openapi_json: bytes
     """The OpenAPI document."""
+    asyncapi_json: bytes
+    """The AsyncAPI document."""
 
     async def send_query(self, query: AnyQuery[Q], body: Q, timeout_s: float = REQUEST_TIMEOUT_S) -> bytes:
         """Return the JSON of the result as its service wrote it. Parsing it here would only cost time.

@@ -20,7 +20,7 @@ FeedTopic = Annotated[str, StringConstraints(pattern=TOPIC_PATTERN)]
 class _PublishedEvent(BaseModel):
     id: FeedId
     topic: FeedTopic
-    """The most special of the topics under which it is delivered."""
+    """The first of the topics under which it is delivered; docs/live.md lists them all."""
     at: UtcTime
     actor: str | None = None
     """The name of the person who caused it."""
