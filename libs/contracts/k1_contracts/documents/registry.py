@@ -11,6 +11,8 @@ from k1_contracts.messages import (
     device_link,
     devices,
     graphs,
+    media,
+    storage,
     telemetry,
     tracks,
 )
@@ -27,6 +29,8 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
         devices,
         device_link,
         telemetry,
+        media,
+        storage,
     )
     for message in messages_in(module)
 )
