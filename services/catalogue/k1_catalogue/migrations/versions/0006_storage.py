@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0009"
 
 UP = (
     "ALTER TABLE catalogue.artefacts ADD COLUMN deleted_at timestamptz, ADD COLUMN undo_sha256 text",
