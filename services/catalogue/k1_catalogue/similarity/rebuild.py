@@ -7,10 +7,10 @@ import asyncio
 import logging
 from typing import Final
 
+from k1_catalogue.feature_table import ENABLE_VECTOR_INDEX
 from k1_catalogue.maps.store import MapStore
 from k1_catalogue.similarity import store
 from k1_catalogue.similarity.queries import vector_from_map
-from k1_catalogue.feature_table import ENABLE_VECTOR_INDEX
 from k1_platform.observability.logging import configure_logging
 from k1_platform.postgres.pool import Pool, open_pool
 from k1_platform.settings import MongoSettings, ObservabilitySettings, PostgresSettings

@@ -4,14 +4,15 @@ An object is removed only if nothing refers to it and it is old enough:
 
 * an upload or an analysis stores its objects before the catalogue knows of them, so young objects stay;
 * an artefact that a newer one replaced stays for a while, because a device or a person may still read it;
-* the manifest of an analysis says that all files beside it exist. An analysis of the same audio reuses them, so the
-  manifest goes first, and it stays as long as one file beside it is in use.
+* the manifest of an analysis says that all files beside it exist. An analysis of the same audio reuses them and
+  stores the manifest again, so a young manifest keeps the files beside it. The manifest goes before the files, and
+  it stays as long as one of them stays.
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from k1_contracts.messages.storage import CleanupReason
 
@@ -20,13 +21,23 @@ FOLDERS: Final = ("audio/", "copies/", "artefacts/", "graphs/")
 """The folders of the bucket whose objects the catalogue knows. Whatever lies elsewhere is never removed."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListedObject:
+class ListedObject(Protocol):
     """An object as the store lists it."""
 
-    key: str
-    size_bytes: int
-    stored_at: datetime
+    @property
+    def key(self) -> str:
+        """Return its name in the store."""
+        ...
+
+    @property
+    def size_bytes(self) -> int:
+        """Return its size."""
+        ...
+
+    @property
+    def stored_at(self) -> datetime:
+        """Return when it was last written."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +62,8 @@ class CleanupRules:
 class Usage:
     """Which keys are in use, and what is known of those that were."""
 
-    in_use: Collection[str]
+    in_use: Mapping[str, str]
+    """Key -> the type of the artefact, or `audio`, `opus` or `link`."""
     expired: Collection[str]
     """Keys of artefacts that were deleted and can no longer be restored."""
     retired: Mapping[str, datetime]
@@ -63,17 +75,17 @@ def plan_cleanup(
 ) -> list[Removal]:
     """Return the objects to remove, in the order in which to remove them."""
     objects = list(objects)
-    live_folders = {_folder(key) for key in usage.in_use}
+    young = now - rules.safety_age
+    reused = {_folder(each.key) for each in objects if each.key.endswith(_MANIFEST) and each.stored_at > young}
     found = [
         Removal(each, reason)
         for each in objects
-        if not _is_kept_manifest(each.key, live_folders)
+        if _folder(each.key) not in reused
         if (reason := removal_reason(each, usage, rules, now)) is not None
     ]
-    # A folder with a young or kept file is in use by whoever made or reused it, so its manifest stays too.
     removed = {removal.listed.key for removal in found}
-    partly_kept = {_folder(each.key) for each in objects if each.key not in removed}
-    found = [each for each in found if not _is_kept_manifest(each.listed.key, partly_kept)]
+    kept_files = {_folder(each.key) for each in objects if each.key not in removed}
+    found = [each for each in found if not _is_manifest_in(kept_files, each.listed.key)]
     return sorted(found, key=lambda each: not each.listed.key.endswith(_MANIFEST))
 
 
@@ -93,8 +105,13 @@ def removal_reason(
     return "replaced" if retired_at <= now - rules.keep_replaced else None
 
 
-def _is_kept_manifest(key: str, live_folders: Collection[str]) -> bool:
-    return key.endswith(_MANIFEST) and _folder(key) in live_folders
+def _is_manifest_in(folders: Collection[str], key: str) -> bool:
+    return key.endswith(_MANIFEST) and _folder(key) in folders
+
+
+def group_of(key: str) -> str:
+    """Return the first two parts of a key: objects that are decided together are in one group."""
+    return "/".join(key.split("/", 2)[:2])
 
 
 def _folder(key: str) -> str:

@@ -1,85 +1,73 @@
-"""Reads from the tables which objects are in use: by tracks, versions, deployments and links."""
+"""Reads from the tables which objects are in use: by tracks, versions, deployments and links.
 
-from datetime import datetime
+The view `object_references` names every use. A track uses its audio and the small copy of it, a version its artefacts,
+a deployment its bundle, a link the object that it serves.
+"""
 
-import asyncpg
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
-from k1_catalogue.storage.references import (
-    Reference,
-    audio_references,
-    deployment_reference,
-    referenced_keys,
-)
+from k1_catalogue.storage.cleanup_plan import Usage
 from k1_platform.postgres.pool import Connection
-
-
-async def read_references(connection: Connection, now: datetime, retention_days: int) -> list[Reference]:
-    """Return every use of an object.
-
-    An artefact that was deleted more than `retention_days` before `now` uses its object no longer, nor does a link
-    that has ended.
-    """
-    rows = await connection.fetch(
-        """
-        SELECT 'audio' AS kind, id AS track_id, audio ->> 'key' AS key, audio ->> 'sha256' AS sha256
-        FROM catalogue.tracks
-        UNION ALL
-        SELECT DISTINCT 'artefact', track_id, key, NULL FROM catalogue.artefacts
-        WHERE deleted_at IS NULL OR deleted_at > $1::timestamptz - make_interval(days => $2)
-        UNION ALL
-        SELECT DISTINCT 'deployment', track_id, NULL, bundle_sha256 FROM catalogue.deployments
-        WHERE bundle_sha256 IS NOT NULL
-        UNION ALL
-        SELECT 'link', track_id, key, NULL FROM catalogue.links WHERE revoked_at IS NULL AND expires_at > $1
-        """,
-        now,
-        retention_days,
-    )
-    return [each for row in rows for each in _references(row)]
 
 
 async def keys_only_of_track(connection: Connection, track_id: str) -> frozenset[str]:
     """Return the keys of the objects that this track uses and no other; they can go when the track goes.
 
-    Call it in the transaction that removes the track, with the track locked.
+    Call it in the transaction that removes the track, before the removal, with the track locked. Remove the objects
+    after the commit. Objects that a crash leaves behind are removed by the next cleanup.
     """
     rows = await connection.fetch(
         """
-        WITH own AS (
-            SELECT audio ->> 'key' AS key, audio ->> 'sha256' AS sha256 FROM catalogue.tracks WHERE id = $1
-        ), own_keys AS (
-            SELECT key FROM own
-            UNION SELECT key FROM catalogue.artefacts WHERE track_id = $1
-            UNION SELECT key FROM catalogue.links WHERE track_id = $1
-        ), own_bundles AS (
-            SELECT bundle_sha256 AS sha256 FROM catalogue.deployments
-            WHERE track_id = $1 AND bundle_sha256 IS NOT NULL
+        SELECT DISTINCT key FROM catalogue.object_references AS mine
+        WHERE track_id = $1 AND NOT EXISTS (
+            SELECT FROM catalogue.object_references AS theirs
+            WHERE theirs.key = mine.key AND theirs.track_id <> $1
         )
-        SELECT 'audio' AS kind, id AS track_id, audio ->> 'key' AS key, audio ->> 'sha256' AS sha256
-        FROM catalogue.tracks
-        WHERE id = $1 OR audio ->> 'key' IN (SELECT key FROM own)
-            OR audio ->> 'sha256' IN (SELECT sha256 FROM own)
-        UNION ALL
-        SELECT DISTINCT 'artefact', track_id, key, NULL FROM catalogue.artefacts
-        WHERE track_id = $1 OR key IN (SELECT key FROM own_keys)
-        UNION ALL
-        SELECT DISTINCT 'deployment', track_id, NULL, bundle_sha256 FROM catalogue.deployments
-        WHERE track_id = $1
-            OR 'graphs/' || bundle_sha256 || '/bundle.k1b' IN (SELECT key FROM own_keys)
-            OR bundle_sha256 IN (SELECT sha256 FROM own_bundles)
-        UNION ALL
-        SELECT 'link', track_id, key, NULL FROM catalogue.links
-        WHERE track_id = $1 OR (key IN (SELECT key FROM own_keys) AND revoked_at IS NULL)
         """,
         track_id,
     )
-    return referenced_keys((each for row in rows for each in _references(row)), only_by=track_id)
+    return frozenset(row["key"] for row in rows)
 
 
-def _references(row: asyncpg.Record) -> tuple[Reference, ...]:
-    kind, track_id = row["kind"], row["track_id"]
-    if kind == "audio":
-        return audio_references(track_id, row["key"], row["sha256"])
-    if kind == "deployment":
-        return (deployment_reference(track_id, row["sha256"]),) if row["sha256"] else ()
-    return (Reference(row["key"], track_id, kind),)
+async def read_usage(
+    connection: Connection, keys: Sequence[str], now: datetime, retention: timedelta
+) -> Usage:
+    """Return what the tables know of these keys; an artefact can be restored for `retention` after its deletion."""
+    uses = await connection.fetch(
+        """
+        SELECT key, min(type) AS type,
+            bool_or((deleted_at IS NULL OR deleted_at > $2) AND (expires_at IS NULL OR expires_at > $3)) AS in_use,
+            bool_or(deleted_at <= $2) AS expired
+        FROM catalogue.object_references WHERE key = ANY ($1::text[]) GROUP BY key
+        """,
+        list(keys),
+        now - retention,
+        now,
+    )
+    retired = await connection.fetch(
+        "SELECT key, retired_at FROM catalogue.retired_objects WHERE key = ANY ($1::text[])", list(keys)
+    )
+    return Usage(
+        in_use={row["key"]: row["type"] for row in uses if row["in_use"]},
+        expired=frozenset(row["key"] for row in uses if row["expired"] and not row["in_use"]),
+        retired={row["key"]: row["retired_at"] for row in retired},
+    )
+
+
+async def remove_expired_artefacts(
+    connection: Connection, now: datetime, retention: timedelta
+) -> frozenset[str]:
+    """Remove the rows of the artefacts that can no longer be restored; return their keys.
+
+    It waits for a restoration in progress, which then wins.
+    """
+    rows = await connection.fetch(
+        "DELETE FROM catalogue.artefacts WHERE deleted_at <= $1 RETURNING key", now - retention
+    )
+    return frozenset(row["key"] for row in rows)
+
+
+async def forget_retired(connection: Connection, keys: Sequence[str]) -> None:
+    """Forget when these objects were retired, because they are removed."""
+    await connection.execute("DELETE FROM catalogue.retired_objects WHERE key = ANY ($1::text[])", list(keys))

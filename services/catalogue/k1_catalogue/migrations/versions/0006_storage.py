@@ -5,11 +5,18 @@ from alembic import op
 revision = "0006"
 down_revision = "0009"
 
+_INDEXES = (
+    "artefacts_key",
+    "artefacts_deleted",
+    "artefacts_size",
+    "tracks_audio_key",
+    "tracks_copy_key",
+    "deployments_bundle_key",
+)
 UP = (
     "ALTER TABLE catalogue.artefacts ADD COLUMN deleted_at timestamptz, ADD COLUMN undo_sha256 text",
     "CREATE INDEX artefacts_key ON catalogue.artefacts (key)",
     "CREATE INDEX artefacts_deleted ON catalogue.artefacts (deleted_at) WHERE deleted_at IS NOT NULL",
-    "CREATE INDEX tracks_audio_sha256 ON catalogue.tracks ((audio ->> 'sha256'))",
     """
     CREATE TABLE catalogue.links (
         id text COLLATE "C" PRIMARY KEY,
@@ -33,10 +40,27 @@ UP = (
     """,
     "CREATE INDEX links_created ON catalogue.links (created_at DESC, id DESC)",
     "CREATE INDEX links_key ON catalogue.links (key)",
+    "CREATE INDEX artefacts_size ON catalogue.artefacts (size_bytes DESC)",
+    "CREATE INDEX tracks_audio_key ON catalogue.tracks ((audio ->> 'key'))",
+    "CREATE INDEX tracks_copy_key ON catalogue.tracks (('copies/' || (audio ->> 'sha256') || '.opus'))",
+    "CREATE INDEX deployments_bundle_key ON catalogue.deployments (('graphs/' || bundle_sha256 || '/bundle.k1b'))",
+    # Everything that keeps an object in the store. A later table that refers to objects is added here.
+    """
+    CREATE VIEW catalogue.object_references (key, track_id, type, deleted_at, expires_at) AS
+    SELECT audio ->> 'key', id, 'audio', NULL::timestamptz, NULL::timestamptz FROM catalogue.tracks
+    UNION ALL
+    SELECT 'copies/' || (audio ->> 'sha256') || '.opus', id, 'opus', NULL, NULL FROM catalogue.tracks
+    UNION ALL
+    SELECT key, track_id, type, deleted_at, NULL FROM catalogue.artefacts
+    UNION ALL
+    SELECT 'graphs/' || bundle_sha256 || '/bundle.k1b', track_id, 'bundle', NULL, NULL FROM catalogue.deployments
+    WHERE bundle_sha256 IS NOT NULL
+    UNION ALL
+    SELECT key, track_id, 'link', NULL, expires_at FROM catalogue.links WHERE revoked_at IS NULL
+    """,
     """
     CREATE TABLE catalogue.retired_objects (
         key text PRIMARY KEY,
-        type text NOT NULL,
         retired_at timestamptz NOT NULL
     )
     """,
@@ -44,7 +68,7 @@ UP = (
     """
     CREATE FUNCTION catalogue.retire_object() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        INSERT INTO catalogue.retired_objects (key, type, retired_at) VALUES (old.key, old.type, now())
+        INSERT INTO catalogue.retired_objects (key, retired_at) VALUES (old.key, now())
         ON CONFLICT (key) DO UPDATE SET retired_at = excluded.retired_at;
         RETURN NULL;
     END
@@ -76,7 +100,8 @@ def downgrade() -> None:
     op.execute("DROP TRIGGER retire_object ON catalogue.artefacts")
     op.execute("DROP FUNCTION catalogue.retire_object()")
     op.execute("DROP TABLE catalogue.retired_objects")
+    op.execute("DROP VIEW catalogue.object_references")
     op.execute("DROP TABLE catalogue.links")
-    for index in ("artefacts_key", "artefacts_deleted", "tracks_audio_sha256"):
+    for index in _INDEXES:
         op.execute(f"DROP INDEX catalogue.{index}")
     op.execute("ALTER TABLE catalogue.artefacts DROP COLUMN deleted_at, DROP COLUMN undo_sha256")

@@ -1,0 +1,215 @@
+"""A cleanup never removes what something refers to, in whatever order things happen while it runs."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from k1_catalogue.storage.cleanup import Cleaner
+from k1_catalogue.storage.cleanup_plan import CleanupRules, Usage, plan_cleanup
+from k1_platform.storage.objects import ListedObject
+
+DAY = timedelta(days=1)
+RULES = CleanupRules(safety_age=DAY, keep_replaced=7 * DAY)
+RETENTION = 30 * DAY
+START = datetime(2026, 3, 1, tzinfo=UTC)
+FOLDERS = [f"artefacts/{name}" for name in "abc"]
+NAMES = ["track.genesis.json", "waveform.dat", "manifest.json"]
+
+
+@dataclass
+class Row:
+    key: str
+    deleted_at: datetime | None = None
+
+
+@dataclass
+class World:
+    """A store and the tables, whose state another process may change before each call."""
+
+    now: datetime = START
+    objects: dict[str, ListedObject] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+    bundles: set[str] = field(default_factory=set)
+    links: set[str] = field(default_factory=set)
+    retired: dict[str, datetime] = field(default_factory=dict)
+    meanwhile: list[Callable[[], None]] = field(default_factory=list)
+    """What others do while a cleanup runs, one before each of its calls."""
+
+    def put(self, key: str) -> None:
+        self.objects[key] = ListedObject(key, 10, self.now)
+
+    def referenced(self) -> set[str]:
+        live = {row.key for row in self.rows if not self.is_expired(row)}
+        return live | self.bundles | self.links
+
+    def is_expired(self, row: Row) -> bool:
+        return row.deleted_at is not None and row.deleted_at <= self.now - RETENTION
+
+    def _others(self) -> None:
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+
+    async def batches(self, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
+        self._others()
+        found = [each for key, each in sorted(self.objects.items()) if key.startswith(prefix)]
+        for at in range(0, len(found), 2):
+            yield found[at : at + 2]
+
+    async def delete(self, key: str) -> None:
+        del self.objects[key]
+
+    async def usage(self, keys: Sequence[str], now: datetime) -> Usage:
+        used = self.referenced()
+        expired = {row.key for row in self.rows if self.is_expired(row)} - used
+        return Usage(dict.fromkeys(used & set(keys), "any"), expired & set(keys), dict(self.retired))
+
+    async def remove_expired(self, now: datetime) -> Collection[str]:
+        gone = [row for row in self.rows if self.is_expired(row)]
+        self.rows = [row for row in self.rows if not self.is_expired(row)]
+        self.retired |= dict.fromkeys((row.key for row in gone), now)
+        return {row.key for row in gone}
+
+    async def forget(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.retired.pop(key, None)
+
+    def cleaner(self) -> Cleaner:
+        return Cleaner(self, self, RULES, lambda: self.now)
+
+
+class Cleanups(RuleBasedStateMachine):
+    """Analyses, edits, deployments, links, deletions and cleanups, the cleanups also in the middle of the others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.queued: list[tuple[datetime, str]] = []
+        """Analyses that have stored or found their files, and whose rows are still to come."""
+
+    def do(self, during_cleanup: bool, action: Callable[[], None]) -> None:
+        if during_cleanup:
+            self.world.meanwhile.append(action)
+        else:
+            action()
+
+    @rule(folder=st.sampled_from(FOLDERS), later=st.booleans())
+    def analyse(self, folder: str, later: bool) -> None:
+        """A worker stores the files of an analysis, or finds them and stores the manifest again."""
+
+        def store() -> None:
+            keys = [f"{folder}/{name}" for name in NAMES]
+            if all(key in self.world.objects for key in keys):
+                self.world.put(keys[-1])
+            else:
+                for key in keys:
+                    self.world.put(key)
+            self.queued.append((self.world.now, folder))
+
+        self.do(later, store)
+
+    @rule(later=st.booleans())
+    def complete(self, later: bool) -> None:
+        """The catalogue adds the rows of an analysis, within a day of its end."""
+
+        def insert() -> None:
+            fresh = [folder for at, folder in self.queued if self.world.now - at < DAY]
+            self.queued.clear()
+            self.world.rows += [Row(f"{folder}/{name}") for folder in fresh for name in NAMES[:-1]]
+
+        self.do(later, insert)
+
+    @rule(number=st.integers(0, 2), deployed=st.booleans(), later=st.booleans())
+    def build_bundle(self, number: int, deployed: bool, later: bool) -> None:
+        """The catalogue stores a bundle with its row, which replaces the one before; a deployment may refer to it."""
+        key = f"graphs/{number}/bundle.k1b"
+
+        def build() -> None:
+            self.world.put(key)
+            replaced = [row for row in self.world.rows if row.key.startswith("graphs/") and row.key != key]
+            self.world.rows = [row for row in self.world.rows if row not in replaced] + [Row(key)]
+            self.world.retired |= dict.fromkeys((row.key for row in replaced), self.world.now)
+            if deployed:
+                self.world.bundles.add(key)
+
+        self.do(later, build)
+
+    @rule(pick=st.integers(0, 20), later=st.booleans())
+    def delete_artefact(self, pick: int, later: bool) -> None:
+        """Somebody deletes an artefact, or restores it in time."""
+
+        def toggle() -> None:
+            live = [row for row in self.world.rows if not self.world.is_expired(row)]
+            if live:
+                row = live[pick % len(live)]
+                row.deleted_at = self.world.now if row.deleted_at is None else None
+
+        self.do(later, toggle)
+
+    @rule(pick=st.integers(0, 20), made=st.booleans(), later=st.booleans())
+    def link(self, pick: int, made: bool, later: bool) -> None:
+        """Somebody makes a link to an artefact, or all links are revoked."""
+
+        def change() -> None:
+            live = [row for row in self.world.rows if row.deleted_at is None]
+            if made and live:
+                self.world.links.add(live[pick % len(live)].key)
+            elif not made:
+                self.world.links.clear()
+
+        self.do(later, change)
+
+    @rule(days=st.sampled_from([0.4, 2, 8, 31]))
+    def wait(self, days: float) -> None:
+        self.world.now += timedelta(days=days)
+
+    @rule()
+    def clean_up(self) -> None:
+        """Without others, the dry run says exactly what the real run removes."""
+        quiet = not self.world.meanwhile
+        dry = asyncio.run(self.world.cleaner().clean(dry_run=True)) if quiet else None
+        before = set(self.world.objects)
+        done = asyncio.run(self.world.cleaner().clean(dry_run=False))
+        self.world.meanwhile.clear()
+        if dry is not None:
+            assert dry.removed == done.removed
+            assert before - set(self.world.objects) == {each.key for each in done.removed}
+
+    @invariant()
+    def everything_referenced_exists(self) -> None:
+        assert self.world.referenced() <= set(self.world.objects)
+
+    @invariant()
+    def a_manifest_has_its_files(self) -> None:
+        """A manifest whose files are all gone would promise files that are not there."""
+        for folder in FOLDERS:
+            if f"{folder}/manifest.json" in self.world.objects:
+                assert any(f"{folder}/{name}" in self.world.objects for name in NAMES[:-1])
+
+
+TestCleanups = Cleanups.TestCase
+TestCleanups.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+
+
+def test_everything_unused_goes_in_the_end() -> None:
+    """What nobody refers to does not stay for ever, and what lies outside the known folders is never touched."""
+    world = World()
+    for key in ("audio/trk_1/source.mp3", "artefacts/a/manifest.json", "artefacts/a/waveform.dat", "backup/1"):
+        world.put(key)
+    world.now += 2 * DAY
+    done = asyncio.run(world.cleaner().clean(dry_run=False))
+    assert (set(world.objects), done.objects, done.bytes) == ({"backup/1"}, 3, 30)
+
+
+@given(st.integers(0, 20), st.integers(0, 20))
+def test_age_decides(stored_days: int, retired_days: int) -> None:
+    """A replaced artefact goes when it is both old enough and replaced long enough ago."""
+    listed = ListedObject("artefacts/a/x.json", 1, START - stored_days * DAY)
+    usage = Usage({}, frozenset(), {listed.key: START - retired_days * DAY})
+    gone = bool(plan_cleanup([listed], usage, RULES, START))
+    assert gone == (stored_days >= 1 and retired_days >= 7)
+    assert plan_cleanup([listed], replace(usage, in_use={listed.key: "graph"}), RULES, START) == []
