@@ -14,7 +14,9 @@ from k1_gateway.http.problem_responses import convert_errors
 from k1_gateway.http.response_headers import ResponseHeaders
 from k1_gateway.openapi.document import make_document
 from k1_gateway.settings import Allowance, GatewaySettings
+from k1_platform.auth.tls import client_context
 from k1_platform.service import Runtime, run_service
+from k1_platform.settings import ObjectStoreSettings
 
 
 async def wire(runtime: Runtime, settings: GatewaySettings) -> None:
@@ -31,6 +33,7 @@ async def wire(runtime: Runtime, settings: GatewaySettings) -> None:
         headers=headers,
         rate_limiter=_rate_limiter(settings),
         openapi_json=openapi_json,
+        store_tls=client_context(ca) if (ca := ObjectStoreSettings().ca) else True,
     )
     runtime.middlewares.extend(
         [
