@@ -76,7 +76,9 @@ def plan_cleanup(
     """Return the objects to remove, in the order in which to remove them."""
     objects = list(objects)
     young = now - rules.safety_age
-    reused = {_folder(each.key) for each in objects if each.key.endswith(_MANIFEST) and each.stored_at > young}
+    reused = {
+        _folder(each.key) for each in objects if each.key.endswith(_MANIFEST) and each.stored_at > young
+    }
     found = [
         Removal(each, reason)
         for each in objects

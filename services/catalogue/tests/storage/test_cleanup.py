@@ -218,7 +218,12 @@ TestCleanups.settings = settings(max_examples=60, stateful_step_count=30, deadli
 def test_everything_unused_goes_in_the_end() -> None:
     """What nobody refers to does not stay for ever, and what lies outside the known folders is never touched."""
     world = World()
-    for key in ("audio/trk_1/source.mp3", "artefacts/a/manifest.json", "artefacts/a/waveform.dat", "backup/1"):
+    for key in (
+        "audio/trk_1/source.mp3",
+        "artefacts/a/manifest.json",
+        "artefacts/a/waveform.dat",
+        "backup/1",
+    ):
         world.put(key)
     world.now += 2 * DAY
     done = asyncio.run(world.cleaner().clean(dry_run=False))
