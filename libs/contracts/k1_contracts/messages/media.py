@@ -10,11 +10,6 @@ from k1_contracts.ids import Sha256, TrackId
 from k1_contracts.tracks import AudioRef, Version
 
 
-def opus_key(audio_sha256: str) -> str:
-    """Return where the small copy of the audio with this SHA-256 lies in the object store."""
-    return f"copies/{audio_sha256}.opus"
-
-
 class GetAudio(Contract):
     track_id: TrackId
 

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from k1_contracts.messages.storage import CleanupReason
 
 _MANIFEST: Final = "/manifest.json"
-FOLDERS: Final = ("audio/", "copies/", "artefacts/", "graphs/")
+FOLDERS: Final = ("audio/", "artefacts/", "graphs/")
 """The folders of the bucket whose objects the catalogue knows. Whatever lies elsewhere is never removed."""
 
 
@@ -63,7 +63,7 @@ class Usage:
     """Which keys are in use, and what is known of those that were."""
 
     in_use: Mapping[str, str]
-    """Key -> the type of the artefact, or `audio`, `opus` or `link`."""
+    """Key -> the type of the artefact, or `audio` or `link`."""
     expired: Collection[str]
     """Keys of artefacts that were deleted and can no longer be restored."""
     retired: Mapping[str, datetime]

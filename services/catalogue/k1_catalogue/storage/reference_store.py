@@ -1,7 +1,7 @@
 """Reads from the tables which objects are in use: by tracks, versions, deployments and links.
 
-The view `object_references` names every use. A track uses its audio and the small copy of it, a version its artefacts,
-a deployment its bundle, a link the object that it serves.
+The view `object_references` names every use. A track uses its audio, a version its artefacts, a deployment its bundle,
+a link the object that it serves.
 """
 
 from collections.abc import Sequence

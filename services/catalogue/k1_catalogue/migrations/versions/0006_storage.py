@@ -10,7 +10,6 @@ _INDEXES = (
     "artefacts_deleted",
     "artefacts_size",
     "tracks_audio_key",
-    "tracks_copy_key",
     "deployments_bundle_key",
 )
 UP = (
@@ -42,14 +41,11 @@ UP = (
     "CREATE INDEX links_key ON catalogue.links (key)",
     "CREATE INDEX artefacts_size ON catalogue.artefacts (size_bytes DESC)",
     "CREATE INDEX tracks_audio_key ON catalogue.tracks ((audio ->> 'key'))",
-    "CREATE INDEX tracks_copy_key ON catalogue.tracks (('copies/' || (audio ->> 'sha256') || '.opus'))",
     "CREATE INDEX deployments_bundle_key ON catalogue.deployments (('graphs/' || bundle_sha256 || '/bundle.k1b'))",
     # Everything that keeps an object in the store. A later table that refers to objects is added here.
     """
     CREATE VIEW catalogue.object_references (key, track_id, type, deleted_at, expires_at) AS
     SELECT audio ->> 'key', id, 'audio', NULL::timestamptz, NULL::timestamptz FROM catalogue.tracks
-    UNION ALL
-    SELECT 'copies/' || (audio ->> 'sha256') || '.opus', id, 'opus', NULL, NULL FROM catalogue.tracks
     UNION ALL
     SELECT key, track_id, type, deleted_at, NULL FROM catalogue.artefacts
     UNION ALL
