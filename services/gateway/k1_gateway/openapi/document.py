@@ -138,6 +138,11 @@ def _headers(endpoint: Endpoint) -> Iterable[Json]:
         yield _header("If-Match", text, {"type": "string"})
     if endpoint.cacheable:
         yield _header("If-None-Match", "The ETag of the copy that the client holds.", {"type": "string"})
+    if endpoint.takes_range:
+        yield _header("Range", "The part to send, one range of bytes: 206.", {"type": "string"})
+        yield _header(
+            "If-Range", "The ETag of the part that the client holds: 200 if it differs.", {"type": "string"}
+        )
     if endpoint.takes_last_event_id:
         schema: Json = {"type": "string"}
         if endpoint.query_model is not None and "last_event_id" in endpoint.query_params:
@@ -170,8 +175,10 @@ def _response(endpoint: Endpoint, description: str, model: type[BaseModel] | Non
     response: Json = {"description": description, "headers": _response_headers(*names)}
     if model is not None:
         response["content"] = {endpoint.media_type: {"schema": _body_schema(endpoint, model)}}
-    elif endpoint.binary_types:
-        response["content"] = {kind: {"schema": _BINARY} for kind in endpoint.binary_types}
+    if endpoint.binary_types:
+        response["content"] = response.get("content", {}) | {
+            kind: {"schema": _BINARY} for kind in endpoint.binary_types
+        }
     return response
 
 
