@@ -1,6 +1,6 @@
 """The index of the gateway: the endpoints by subject, and the routes that are made from them.
 
-There is no sign-in yet: `requested_by` is what the caller writes. Credentials of devices are created and revoked only
+Who may call an endpoint stands in its row: `public`, or the role of its query. Credentials of devices are created and revoked only
 on the command line (`k1 devices`), never over HTTP. `/livez`, `/readyz` and `/metrics` come from the platform.
 """
 
@@ -10,6 +10,7 @@ from aiohttp import web
 
 from k1_gateway.about.documents import get_docs_page, redirect_to_docs
 from k1_gateway.endpoints.about import ABOUT
+from k1_gateway.endpoints.accounts import ACCOUNTS
 from k1_gateway.endpoints.artefacts import ARTEFACTS
 from k1_gateway.endpoints.deployments import DEPLOYMENTS
 from k1_gateway.endpoints.devices import DEVICES
@@ -29,6 +30,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *DEVICES,
     *DEPLOYMENTS,
     *LIVE,
+    *ACCOUNTS,
     *ABOUT,
 )
 

@@ -1,7 +1,6 @@
 """Checks the Host and the Origin of a request, against DNS rebinding and cross-site request forgery.
 
-There is no sign-in yet: everyone who reaches the gateway may use it, and any web page can make the browser of such a
-user send requests. So a page of another origin may not change anything (Origin, Sec-Fetch-Site), and a request whose
+Any web page can make the browser of a user send requests, with the user's cookies where it is of the same site. So a page of another origin may not change anything (Origin, Sec-Fetch-Site), and a request whose
 Host is not the gateway's is rejected, as a DNS name of an attacker may point to the gateway's address.
 """
 
@@ -45,8 +44,8 @@ class OriginPolicy:
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
             if request.path not in _PROBES:
                 self._require_host(request)
-            if request.method not in _SAFE:
-                self._require_origin(request)
+            if request.method not in _SAFE or "Upgrade" in request.headers:
+                self._require_origin(request)  # a WebSocket begins with GET, and any page may open one
             return await handler(request)
 
         return check

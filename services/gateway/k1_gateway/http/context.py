@@ -8,8 +8,9 @@ import aiohttp
 from k1_contracts.base import Contract
 from k1_contracts.descriptors import AnyQuery, Q
 from k1_contracts.rpc import Response
-from k1_gateway.access.rate_limits import RateLimiter
+from k1_gateway.access.gate import Gate
 from k1_gateway.http.response_headers import ResponseHeaders
+from k1_gateway.limits.rate_limits import RateLimiter
 from k1_gateway.settings import GatewaySettings
 from k1_platform.nats.client import Bus
 from k1_platform.nats.rpc import REQUEST_TIMEOUT_S, QueryError, request_raw
@@ -26,6 +27,7 @@ class GatewayContext:
     settings: GatewaySettings
     headers: ResponseHeaders
     rate_limiter: RateLimiter
+    gate: Gate
     openapi_json: bytes
     """The OpenAPI document."""
 
