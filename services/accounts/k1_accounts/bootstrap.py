@@ -2,14 +2,14 @@
 
 `k1 up` runs it before the services start, and an operator may run it to get back in: whoever can read the database's
 password may administer. The link works once, for 15 minutes. The key is written to `--key-file`, unless the one there
-is valid. The result is one line of JSON on standard output.
+is valid. The result is JSON, on standard output or in the file `--result` (mode 600).
 """
 
 import argparse
 import asyncio
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -105,10 +105,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make an administrator, a sign-in link and an API key.")
     parser.add_argument("--email", default=DEFAULT_EMAIL, help="the address of an administrator to make")
     parser.add_argument("--key-file", type=Path, help="where the API key of the command line is kept")
+    parser.add_argument("--result", type=Path, help="where to write the result instead of showing it")
     arguments = parser.parse_args()
     made = asyncio.run(_run(arguments.email, arguments.key_file))
-    json.dump({"email": made.email, "link_token": made.link_token}, sys.stdout)
-    sys.stdout.write("\n")
+    text = json.dumps(asdict(made)) + "\n"
+    if arguments.result is None:
+        sys.stdout.write(text)
+    else:
+        write_atomically(arguments.result, text)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from email.message import EmailMessage
 from email.utils import make_msgid
+from textwrap import fill
 from typing import Final
 from urllib.parse import quote
 
 from k1_accounts.mail.store import Template
 from k1_accounts.one_time_tokens import Purpose
 from k1_contracts.messages.accounts import UserView
+
+_COLUMNS: Final = 76
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +84,16 @@ def write_message(
     message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
     message["Auto-Submitted"] = "auto-generated"
     name = " ".join(user.name.split())
-    message.set_content(text.body.format(name=name, link=link, valid=_words(text.lifetime)))
+    written = text.body.format(name=name, link=link, valid=_words(text.lifetime))
+    body = "".join(f"{_wrap(paragraph)}\n\n" for paragraph in written.strip().split("\n\n"))
+    # Not quoted-printable, which would break a long link into lines for whoever reads the source.
+    message.set_content(body, cte="7bit" if body.isascii() else "8bit")
     return message
+
+
+def _wrap(paragraph: str) -> str:
+    """Return the paragraph in lines; a link stays whole."""
+    return fill(paragraph, _COLUMNS, break_long_words=False, break_on_hyphens=False)
 
 
 def _words(lifetime: timedelta) -> str:

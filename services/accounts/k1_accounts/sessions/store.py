@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from k1_accounts.revocations import store_revocation
 from k1_contracts.ids import new_id
@@ -166,11 +166,11 @@ async def delete_old(connection: Connection, now: datetime) -> None:
         await connection.execute(statement, now)
 
 
-_PRUNING: Final[Sequence[Any]] = (
-    "DELETE FROM accounts.sessions WHERE least(expires_at, ended_at) < $1 - interval '1 day'",
-    "DELETE FROM accounts.refresh_tokens WHERE used_at < $1 - interval '8 days'",
+_PRUNING: Final = (
+    "DELETE FROM accounts.sessions WHERE least(expires_at, ended_at) < $1::timestamptz - interval '1 day'",
+    "DELETE FROM accounts.refresh_tokens WHERE used_at < $1::timestamptz - interval '8 days'",
     "DELETE FROM accounts.one_time_tokens WHERE expires_at < $1",
     "DELETE FROM accounts.oauth_flows WHERE expires_at < $1",
     "DELETE FROM accounts.attempts WHERE arrival < $1",
-    "DELETE FROM accounts.revocations WHERE at < $1 - interval '1 hour'",
+    "DELETE FROM accounts.revocations WHERE at < $1::timestamptz - interval '1 hour'",
 )
