@@ -11,6 +11,8 @@ from k1_accounts.administration.user_queries import UserQueries
 from k1_accounts.handlers import serve_accounts, serve_sign_in
 from k1_accounts.keys.queries import KeyQueries
 from k1_accounts.mail.sender import MailSender, smtp_transport
+from k1_accounts.oauth.oauth_sign_in import OAuthSignIn
+from k1_accounts.oauth.providers import make_providers
 from k1_accounts.passwords.hashing import PasswordHasher, standard_argon2
 from k1_accounts.revocations import AccessNotifier, RevocationQueries
 from k1_accounts.sessions.access_tokens import AccessTokenIssuer
@@ -69,6 +71,14 @@ def wire_accounts(
         passwords=passwords,
         recovery=Recovery(pool, hasher, sessions, clock),
         sessions=sessions,
+        oauth=OAuthSignIn(
+            pool,
+            make_providers(settings.providers, clock),
+            sessions,
+            settings.sign_up,
+            settings.public_url,
+            clock,
+        ),
     )
     serve_accounts(
         runtime.bus,

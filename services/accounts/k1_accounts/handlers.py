@@ -5,6 +5,7 @@ Accounts subscribes to no events. It publishes `live.account.{user_id}` (`revoca
 
 from k1_accounts.administration.user_queries import UserQueries
 from k1_accounts.keys.queries import KeyQueries
+from k1_accounts.oauth.oauth_sign_in import OAuthSignIn
 from k1_accounts.revocations import RevocationQueries
 from k1_accounts.sessions.queries import SessionQueries
 from k1_accounts.sessions.session_service import SessionService
@@ -38,6 +39,9 @@ from k1_contracts.messages.accounts_auth import (
     AUTH_RESET,
     AUTH_VERIFY,
     JWKS_GET,
+    OAUTH_FINISH,
+    OAUTH_START,
+    PROVIDER_LIST,
 )
 from k1_platform.nats.client import Bus
 from k1_platform.nats.rpc import QueryHandler, respond
@@ -51,6 +55,7 @@ def serve_sign_in(
     passwords: PasswordSignIn,
     recovery: Recovery,
     sessions: SessionService,
+    oauth: OAuthSignIn,
 ) -> None:
     """Subscribe to the queries of people who are not signed in yet."""
     handlers = [
@@ -62,6 +67,9 @@ def serve_sign_in(
         QueryHandler(AUTH_FORGOT, recovery.forgot),
         QueryHandler(AUTH_RESET, recovery.reset),
         QueryHandler(AUTH_LINK, recovery.sign_in_by_link),
+        QueryHandler(PROVIDER_LIST, oauth.list_providers),
+        QueryHandler(OAUTH_START, oauth.start),
+        QueryHandler(OAUTH_FINISH, oauth.finish),
     ]
     respond(bus.broker, handlers, transient=TRANSIENT_ERRORS)
 

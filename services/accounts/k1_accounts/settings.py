@@ -1,7 +1,7 @@
 """The settings of accounts, from the environment: K1_ACCOUNTS_*."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -9,6 +9,7 @@ from pydantic_settings import SettingsConfigDict
 from k1_contracts.messages.accounts_auth import ProviderId
 from k1_platform.settings import HttpSettings
 
+_SAFE_ISSUERS: Final = ("https://", "http://127.0.0.1:", "http://localhost:")
 Security = Literal["none", "starttls", "tls"]
 
 
@@ -30,6 +31,8 @@ class ProviderSettings(BaseModel):
     def _oidc_has_an_issuer(self) -> Self:
         if (self.kind == "oidc") != (self.issuer is not None):
             raise ValueError("a provider of the kind oidc needs an issuer, the others have none")
+        if self.issuer is not None and not self.issuer.startswith(_SAFE_ISSUERS):
+            raise ValueError("the issuer has to be an https:// URL, or one of this machine")
         return self
 
 
