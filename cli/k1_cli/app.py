@@ -13,6 +13,7 @@ from k1_cli.commands import (
     development,
     devices,
     local,
+    mail,
     shows,
     sim,
     songs,
@@ -32,6 +33,7 @@ app = typer.Typer(
 for command in (stack.up, stack.down, stack.status, development.doctor):
     app.command(rich_help_panel="The system")(command)
 app.add_typer(dead_letters.app, name="dlq", rich_help_panel="The system")
+app.add_typer(mail.app, name="mail", rich_help_panel="The system")
 for command in (songs.upload, songs.tracks, songs.genesis):
     app.command(rich_help_panel="Songs")(command)
 for command in (shows.simulate, shows.graph):
