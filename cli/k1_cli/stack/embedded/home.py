@@ -23,6 +23,7 @@ _ENTRIES = frozenset(
         "tls",
         "account-keys",
         "api-key",
+        "login.json",
         "mail",
         "credentials.json",
         "state.json",
