@@ -12,9 +12,11 @@ import pytest
 from aiohttp import web
 from joserfc import jwt
 from joserfc.jwk import ECKey
+from nats.js import JetStreamContext
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.actors import ROLES, Actor, Role
+from k1_contracts.envelope import Envelope
 from k1_contracts.ids import new_id
 from k1_contracts.messages.accounts import (
     ACCESS_CHANGED,
@@ -45,9 +47,11 @@ from k1_contracts.messages.accounts_auth import (
     SignedOut,
 )
 from k1_contracts.messages.analysis import ANALYSIS_REQUEST, AnalysisAccepted
-from k1_contracts.messages.deployment_queries import DEPLOYMENT_GET
+from k1_contracts.messages.deployment_queries import DEPLOYMENT_GET, DEPLOYMENT_PLAN
+from k1_contracts.messages.deployments import DEPLOY_REQUESTED
 from k1_contracts.messages.graphs import GRAPH_GET
 from k1_contracts.messages.tracks import TRACK_LIST
+from k1_contracts.streams import EVENTS
 from k1_gateway.handlers import ENDPOINTS
 from k1_gateway.limits.gcra import Rate
 from k1_gateway.limits.shared_rates import _ALONE_S, SharedRates
@@ -162,6 +166,22 @@ async def test_the_actor_reaches_the_owner(guest: httpx.AsyncClient, owners: Own
     assert owners.actors[-1] is None
     assert isinstance(owners.received[-1], Login)
     assert owners.received[-1].client.address == "127.0.0.1"
+
+
+async def test_nobody_deploys_under_another_name(
+    guest: httpx.AsyncClient, owners: Owners, jetstream: JetStreamContext
+) -> None:
+    """The command has the name of the caller, and its envelope who that is."""
+    owners.respond_with(DEPLOYMENT_PLAN.subject, samples.plan(would_start=True))
+    owners.respond_with(DEPLOYMENT_GET.subject, samples.deployment())
+    order = {"track_id": samples.TRACK, "version": 1, "group": "stage", "requested_by": "the boss"}
+    answer = await guest.post("/deployments", json=order, headers=bearer(access_token("operator")))
+    assert answer.status_code == 202, answer.text
+    message = await jetstream.get_last_msg(EVENTS, DEPLOY_REQUESTED.subject)
+    assert json.loads(message.data or b"")["requested_by"] == "Ann"
+    actor = Envelope.from_headers(message.headers or {}).actor
+    assert actor is not None
+    assert (actor.id, actor.role) == (USER, "operator")
 
 
 @pytest.mark.parametrize(
