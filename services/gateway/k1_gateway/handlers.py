@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from k1_gateway.about.documents import get_docs_page, redirect_to_docs
+from k1_gateway.about.documents import get_docs_page, get_sign_in_page, redirect_to_docs
 from k1_gateway.endpoints.about import ABOUT
 from k1_gateway.endpoints.accounts import ACCOUNTS
 from k1_gateway.endpoints.artefacts import ARTEFACTS
@@ -36,9 +36,10 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
 
 
 def make_routes(context: GatewayContext) -> list[web.RouteDef]:
-    """Return every route that the gateway serves: the API, the page that describes it, and the way to the page."""
+    """Return every route that the gateway serves: the API, and pages that describe it and sign people in."""
     return [
         *make_api_routes(context, ENDPOINTS),
         web.get("/docs", get_docs_page),
+        web.get("/sign-in", get_sign_in_page),
         web.get("/", redirect_to_docs),
     ]
