@@ -13,11 +13,13 @@ from k1_cli.commands import (
     deployments,
     development,
     devices,
+    exports,
     keys,
     local,
     mail,
     shows,
     sim,
+    similar,
     songs,
     stack,
     users,
@@ -41,7 +43,7 @@ for command in (accounts.login, accounts.logout, accounts.whoami):
 app.add_typer(users.app, name="users", rich_help_panel="Accounts")
 app.add_typer(keys.app, name="keys", rich_help_panel="Accounts")
 app.add_typer(mail.app, name="mail", rich_help_panel="The system")
-for command in (songs.upload, songs.tracks, songs.genesis):
+for command in (songs.upload, songs.tracks, songs.genesis, exports.export, similar.similar):
     app.command(rich_help_panel="Songs")(command)
 for command in (shows.simulate, shows.graph):
     app.command(rich_help_panel="Shows")(command)

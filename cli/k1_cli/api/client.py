@@ -1,8 +1,9 @@
 """A client of the gateway's HTTP API, with the calls that the commands need."""
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from email.message import Message
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +13,7 @@ from urllib.parse import quote
 import httpx
 
 from k1_cli.api.counted_file import CountedFile, OnBytes
+from k1_cli.api.event_lines import event_lines
 from k1_cli.api.problems import describe_problem
 from k1_cli.errors import CommandError
 from k1_cli.json_types import JsonObject
@@ -111,6 +113,18 @@ class GatewayClient:
         """Return the whole Genesis map of one version."""
         return self.request("GET", f"/tracks/{track_id}/versions/{version}/genesis")
 
+    def export(self, track_id: str, version: int, format_name: str) -> tuple[str, bytes]:
+        """Return the name and the bytes of a file for another program."""
+        path = f"/tracks/{track_id}/versions/{version}/export/{format_name}"
+        response = self._send("GET", path)
+        header = Message()
+        header["Content-Disposition"] = response.headers["Content-Disposition"]
+        return Path(header.get_filename(f"{track_id}.{format_name}")).name, response.content
+
+    def similar(self, track_id: str, limit: int) -> JsonObject:
+        """Return the nearest tracks as `{items, method, searched}`."""
+        return self.request("GET", f"/tracks/{track_id}/similar", params={"limit": limit})
+
     def artefacts(self, track_id: str, version: int) -> list[JsonObject]:
         """Return all artefacts of a version; those that are present have signed URLs."""
         return self.request("GET", f"/tracks/{track_id}/versions/{version}/artefacts")["artefacts"]
@@ -173,7 +187,7 @@ class GatewayClient:
                     response.read()
                     raise CommandError(_problem(response))
                 name = ""
-                for line in _lines(response.iter_bytes()):
+                for line in event_lines(response.iter_bytes()):
                     field, _, value = line.partition(": ")
                     if field == "event":
                         name = value
@@ -229,6 +243,10 @@ class GatewayClient:
         Raises:
             CommandError: the gateway refuses it or does not answer.
         """
+        response = self._send(method, path, **arguments)
+        return cast("JsonObject", response.json()) if response.content else {}
+
+    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         sent = {
             name: _readable(value) if name in _TEXT_ARGUMENTS else value for name, value in arguments.items()
         }
@@ -247,7 +265,7 @@ class GatewayClient:
             raise SignInError(f"{_problem(response)}; sign in with {k1_command('login')}")
         if response.is_error:
             raise CommandError(_problem(response))
-        return cast("JsonObject", response.json()) if response.content else {}
+        return response
 
 
 def _next_steps() -> str:
@@ -268,15 +286,6 @@ def _readable(value: Any) -> Any:
 def _retry_after_s(response: httpx.Response) -> float:
     text = response.headers.get("Retry-After", "")
     return float(text) if text.isdecimal() else _RETRY_AFTER_S
-
-
-def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
-    """Yield the lines of an event stream. Only a line feed ends a line: a reason may contain U+2028."""
-    rest = b""
-    for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            yield line.removesuffix(b"\r").decode(errors="replace")
 
 
 def _problem(response: httpx.Response) -> str:

@@ -149,8 +149,8 @@ def test_the_roles_are_those_of_the_design() -> None:
     public = {each.operation_id for each in ENDPOINTS if each.public}
     assert public == {
         *("getHealth", "getOpenApi", "getAsyncApi", "register", "verifyEmail", "logIn", "logInByLink"),
-        *("refreshSession", "logOut", "forgotPassword", "resetPassword", "listProviders", "beginOAuth"),
-        "finishOAuth",
+        *("refreshSession", "logOut", "forgotPassword", "resetPassword", "listProviders", "beginOauth"),
+        "finishOauth",
     }
 
 

@@ -160,14 +160,14 @@ _SIGNING_IN: Final = (
         public=True,
     ),
     Endpoint(
-        "GET", "/auth/oauth/{provider}", "beginOAuth", "Accounts",
+        "GET", "/auth/oauth/{provider}", "beginOauth", "Accounts",
         "Send the browser to a provider to sign in; failures lead to /sign-in?error=CODE",
         oauth.begin, query=accounts_auth.OAUTH_START, parameter_model=oauth.BeginOAuth, query_params=("return_to",),
         responses={302: ("To the provider, or to the sign-in page", None)}, problems=INVALID, public=True,
         rate_limit="logins",
     ),
     Endpoint(
-        "GET", "/auth/oauth/{provider}/callback", "finishOAuth", "Accounts",
+        "GET", "/auth/oauth/{provider}/callback", "finishOauth", "Accounts",
         "Where a provider sends the browser back; failures lead to /sign-in?error=CODE",
         oauth.finish, query=accounts_auth.OAUTH_FINISH, parameter_model=oauth.OAuthCallback, query_params=("state", "code", "error"),
         responses={302: ("To the page that the person wanted, or to the sign-in page", None)}, problems={},
