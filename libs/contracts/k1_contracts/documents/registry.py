@@ -13,6 +13,7 @@ from k1_contracts.messages import (
     device_link,
     devices,
     graphs,
+    similar,
     telemetry,
     tracks,
 )
@@ -23,6 +24,7 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
         tracks,
         analysis,
         graphs,
+        similar,
         bundles,
         deployments,
         deployment_queries,
