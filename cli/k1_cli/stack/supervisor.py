@@ -128,11 +128,13 @@ class Supervisor:
             "OMP_NUM_THREADS": "1",  # the services use several processes instead of threads
         }
         self._prepare()
-        self._sign_in_token = make_sign_in_token(self._home, self._environment, self._spawn)
         self._say(f"bus, buckets, schema and keys ready after {time.monotonic() - begun:.1f} s")
-        for service in self._services:
-            service.start(self._environment_of(service.name), self._spawn)
-        self._await_ready()
+        with ThreadPoolExecutor(1) as pool:  # beside the services, which do not wait for it
+            token = pool.submit(make_sign_in_token, self._home, self._environment, self._spawn)
+            for service in self._services:
+                service.start(self._environment_of(service.name), self._spawn)
+            self._await_ready()
+            self._sign_in_token = token.result()
         self._zygote.close()
         self._write_state()
         self._say(f"services ready after {time.monotonic() - begun:.1f} s")

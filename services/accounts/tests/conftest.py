@@ -14,7 +14,7 @@ from k1_platform.nats.client import broker_options
 from k1_platform.postgres.pool import Pool, open_pool
 from k1_platform.settings import NatsSettings, PostgresSettings
 from services.accounts.tests.accounts_system import AccountsSystem
-from tests.support.database import empty_tables, temporary_database
+from tests.support.database import temporary_database
 from tests.support.infrastructure import Infrastructure
 
 
@@ -36,7 +36,10 @@ def migrated(provisioned: Infrastructure) -> Infrastructure:
 async def pool(database: PostgresSettings) -> AsyncIterator[Pool]:
     """Connections to a database without users."""
     async with await open_pool(database, "test") as pool:
-        await empty_tables(pool, "accounts")
+        # Faster than to truncate them; the other tables go with the users.
+        await pool.execute("TRUNCATE accounts.audit")
+        for table in ("users", "attempts", "revocations", "oauth_flows", "mails"):
+            await pool.execute(f"DELETE FROM accounts.{table}")
         yield pool
 
 

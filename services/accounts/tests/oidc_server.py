@@ -85,7 +85,7 @@ class _Code(SimpleNamespace):
 def _application(known: OidcServer) -> Flask:
     app = Flask("oidc")
     server = AuthorizationServer(app, query_client=lambda name: _Client() if name == CLIENT_ID else None)
-    server.save_token = lambda _token, _request: None
+    server.save_token = lambda token, request: None
 
     class CodeGrant(grants.AuthorizationCodeGrant):
         TOKEN_ENDPOINT_AUTH_METHODS: ClassVar = ["client_secret_basic"]

@@ -9,13 +9,18 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
+from hypothesis import given
+from hypothesis import strategies as st
 
+from k1_accounts.mail.messages import TEXTS, write_message
 from k1_accounts.mail.sender import MailSender, smtp_transport
+from k1_accounts.mail.store import Template
 from k1_accounts.settings import AccountsSettings
 from k1_cli.stack.embedded.ports import free_port
-from k1_contracts.messages.accounts import CreateUser
-from k1_contracts.messages.accounts_auth import ForgotPassword, ResetPassword
-from services.accounts.tests.accounts_system import CLIENT, OTHER_PASSWORD, AccountsSystem
+from k1_contracts.messages.accounts import CreateUser, UpdateMe, UserView
+from k1_contracts.messages.accounts_auth import ForgotPassword, Register, ResetPassword
+from k1_platform.nats.actors import acting_as
+from services.accounts.tests.accounts_system import CLIENT, OTHER_PASSWORD, AccountsSystem, actor_of
 
 
 class Recorder:
@@ -66,8 +71,10 @@ async def test_a_dead_mail_server_loses_nothing(
     accounts: AccountsSystem, sender: MailSender, port: int
 ) -> None:
     """Messages wait, with growing pauses, and are sent once when the server is there; their links work."""
-    await accounts.add_user()
-    await accounts.users.create(CreateUser(email="bob@example.org", name="Bøb 🎵"))
+    user = await accounts.add_user()
+    with acting_as(actor_of(user)):
+        await accounts.users.update_me(UpdateMe(name="Ada 🎵 Bøb"))
+    await accounts.users.create(CreateUser(email="bob@example.org", name="Bob"))
     await accounts.recovery.forgot(ForgotPassword(email="ada@example.org", client=CLIENT))
     for _ in range(3):
         while await sender.send_next():
@@ -80,7 +87,7 @@ async def test_a_dead_mail_server_loses_nothing(
     assert await accounts.rows("SELECT * FROM accounts.mails") == []
     received = {message["To"]: message for _, message in server.messages}
     assert sorted(received) == ["ada@example.org", "bob@example.org"]
-    assert "Hello Bøb 🎵," in received["bob@example.org"].get_content()
+    assert "Hello Ada 🎵 Bøb," in received["ada@example.org"].get_content()
     links = [line for line in received["ada@example.org"].get_content().splitlines() if "://" in line]
     token = links[0].removeprefix("https://k1.example.org/reset?token=")
     await accounts.recovery.reset(ResetPassword(token=token, new_password=OTHER_PASSWORD))
@@ -105,6 +112,55 @@ async def test_a_message_is_given_up_after_three_days(accounts: AccountsSystem, 
     accounts.clock.advance(days=3, seconds=1)
     assert await sender.send_next()
     assert await accounts.rows("SELECT * FROM accounts.mails") == []
+
+
+async def test_a_stranger_writes_nothing_into_a_message(accounts: AccountsSystem) -> None:
+    """Whoever signs up with a foreign address cannot send text to its owner as a name."""
+    name = "Win at https://evil.example.org"
+    await accounts.registration.register(
+        Register(email="victim@example.org", password=OTHER_PASSWORD, name=name, client=CLIENT)
+    )
+    await accounts.recovery.forgot(ForgotPassword(email="victim@example.org", client=CLIENT))
+    messages = await accounts.deliver()
+    assert len(messages) == 2
+    assert not [message for message in messages if "evil" in message.as_string()]
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=100)
+
+
+@given(name=NAMES.filter(str.strip), template=st.sampled_from(sorted(TEXTS)))
+def test_any_name_gives_a_message_that_is_read_back(name: str, template: Template) -> None:
+    """It has one recipient, one line of each header, and the whole link; the text is what was written."""
+    at = "2026-03-01T12:00:00Z"
+    user = UserView.model_validate(
+        {
+            "id": "usr_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
+            "email": "ada@example.org",
+            "name": name,
+            "role": "viewer",
+            "email_verified": True,
+            "disabled": False,
+            "has_password": True,
+            "skill_level": "beginner",
+            "locale": "en",
+            "created_at": at,
+            "updated_at": at,
+        }
+    )
+    written = write_message(
+        template, user, sender="k1@example.org", public_url="https://k1.example.org/", token="t" * 43
+    )
+    read = message_from_bytes(written.as_bytes(), policy=default)
+    assert [read.get_all(header) for header in ("To", "From", "Bcc")] == [
+        ["ada@example.org"],
+        ["k1@example.org"],
+        None,
+    ]
+    links = [line for line in read.get_content().splitlines() if line.startswith("https://k1.example.org/")]
+    assert links[:1] == (
+        [f"https://k1.example.org{TEXTS[template].path}?token={'t' * 43}"] if TEXTS[template].purpose else []
+    )
 
 
 async def test_a_user_without_a_server_waits(accounts: AccountsSystem) -> None:

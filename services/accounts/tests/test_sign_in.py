@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+import asyncpg
 import pytest
 
 from k1_accounts.passwords.rules import check_password
@@ -208,6 +209,9 @@ async def test_a_failed_sign_in_stands_in_the_audit(accounts: AccountsSystem, po
         "SELECT user_id, address FROM accounts.audit WHERE action = 'sign_in_failed' ORDER BY id"
     )
     assert [tuple(row) for row in rows] == [(user.id, CLIENT.address), (None, CLIENT.address)]
+    for change in ("UPDATE accounts.audit SET address = NULL", "DELETE FROM accounts.audit"):
+        with pytest.raises(asyncpg.RaiseError, match="never changed"):
+            await pool.execute(change)
 
 
 @pytest.mark.parametrize(

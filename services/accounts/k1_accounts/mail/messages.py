@@ -22,7 +22,7 @@ class Text:
 
     subject: str
     body: str
-    """With `{name}`, and `{link}` and `{valid}` if it has a link."""
+    """With `{greeting}`, and `{link}` and `{valid}` if it has a link."""
     purpose: Purpose | None = None
     """Of the token in the link; None: there is no link."""
     path: str = ""
@@ -33,7 +33,7 @@ class Text:
 TEXTS: Final[Mapping[Template, Text]] = {
     "verify": Text(
         "Confirm your e-mail address",
-        "Hello {name},\n\nsomeone, probably you, asked for an account at K1 Song Analysis with this address."
+        "{greeting}\n\nsomeone, probably you, asked for an account at K1 Song Analysis with this address."
         " To confirm it, open this link within {valid}:\n\n{link}\n\n"
         "If it was not you, ignore this message: without the link the account cannot be used.\n",
         "verify",
@@ -42,13 +42,13 @@ TEXTS: Final[Mapping[Template, Text]] = {
     ),
     "account_exists": Text(
         "You have an account already",
-        "Hello {name},\n\nsomeone, probably you, asked for an account at K1 Song Analysis with this address, which has"
+        "{greeting}\n\nsomeone, probably you, asked for an account at K1 Song Analysis with this address, which has"
         " one already. Sign in with it; if you forgot the password, ask for another one on the page for signing in.\n\n"
         "If it was not you, ignore this message: nothing has changed.\n",
     ),
     "reset": Text(
         "Set another password",
-        "Hello {name},\n\nsomeone, probably you, asked to set another password at K1 Song Analysis."
+        "{greeting}\n\nsomeone, probably you, asked to set another password at K1 Song Analysis."
         " To do so, open this link within {valid}:\n\n{link}\n\n"
         "If it was not you, ignore this message: your password stays as it is.\n",
         "password",
@@ -57,7 +57,7 @@ TEXTS: Final[Mapping[Template, Text]] = {
     ),
     "invitation": Text(
         "An account for you",
-        "Hello {name},\n\nan administrator has made an account for you at K1 Song Analysis."
+        "{greeting}\n\nan administrator has made an account for you at K1 Song Analysis."
         " To set your password, open this link within {valid}:\n\n{link}\n",
         "password",
         "/accept",
@@ -65,7 +65,7 @@ TEXTS: Final[Mapping[Template, Text]] = {
     ),
     "password_changed": Text(
         "Your password was changed",
-        "Hello {name},\n\nyour password at K1 Song Analysis was changed, and you were signed out everywhere else.\n\n"
+        "{greeting}\n\nyour password at K1 Song Analysis was changed, and you were signed out everywhere else.\n\n"
         "If it was not you, ask for another password on the page for signing in, and tell your administrator.\n",
     ),
 }
@@ -83,8 +83,9 @@ def write_message(
     message["Subject"] = text.subject
     message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
     message["Auto-Submitted"] = "auto-generated"
-    name = " ".join(user.name.split())
-    written = text.body.format(name=name, link=link, valid=_words(text.lifetime))
+    # Anybody may sign up with a foreign address: the name is then no text to send to its owner.
+    greeting = f"Hello {' '.join(user.name.split())}," if user.email_verified else "Hello,"
+    written = text.body.format(greeting=greeting, link=link, valid=_words(text.lifetime))
     body = "".join(f"{_wrap(paragraph)}\n\n" for paragraph in written.strip().split("\n\n"))
     # Not quoted-printable, which would break a long link into lines for whoever reads the source.
     message.set_content(body, cte="7bit" if body.isascii() else "8bit")

@@ -162,6 +162,14 @@ UP = (
     )
     """,
     "CREATE INDEX audit_user ON accounts.audit (user_id, id)",
+    """
+    CREATE FUNCTION accounts.refuse_change() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'rows of the audit are never changed'; END $$
+    """,
+    """
+    CREATE TRIGGER audit_is_append_only BEFORE UPDATE OR DELETE ON accounts.audit
+    FOR EACH STATEMENT EXECUTE FUNCTION accounts.refuse_change()
+    """,
 )
 
 
@@ -173,3 +181,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in TABLES:
         op.execute(f"DROP TABLE accounts.{table}")
+    op.execute("DROP FUNCTION accounts.refuse_change")
