@@ -1,6 +1,6 @@
 """The index of the gateway: the endpoints by subject, and the routes that are made from them.
 
-There is no sign-in yet: `requested_by` is what the caller writes. Credentials of devices are created and revoked only
+Who may call an endpoint stands in its row: `public`, or the role of its query. Credentials of devices are created and revoked only
 on the command line (`k1 devices`), never over HTTP. `/livez`, `/readyz` and `/metrics` come from the platform.
 """
 
@@ -8,8 +8,9 @@ from typing import Final
 
 from aiohttp import web
 
-from k1_gateway.about.documents import get_docs_page, redirect_to_docs
+from k1_gateway.about.documents import get_docs_page, get_sign_in_page, redirect_to_docs
 from k1_gateway.endpoints.about import ABOUT
+from k1_gateway.endpoints.accounts import ACCOUNTS
 from k1_gateway.endpoints.artefacts import ARTEFACTS
 from k1_gateway.endpoints.deployments import DEPLOYMENTS
 from k1_gateway.endpoints.devices import DEVICES
@@ -35,14 +36,16 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *DEVICES,
     *DEPLOYMENTS,
     *LIVE,
+    *ACCOUNTS,
     *ABOUT,
 )
 
 
 def make_routes(context: GatewayContext) -> list[web.RouteDef]:
-    """Return every route that the gateway serves: the API, the page that describes it, and the way to the page."""
+    """Return every route that the gateway serves: the API, and pages that describe it and sign people in."""
     return [
         *make_api_routes(context, ENDPOINTS),
         web.get("/docs", get_docs_page),
+        web.get("/sign-in", get_sign_in_page),
         web.get("/", redirect_to_docs),
     ]

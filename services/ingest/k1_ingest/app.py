@@ -8,6 +8,7 @@ from k1_ingest.settings import IngestSettings
 from k1_ingest.uploads.claim_store import ClaimStore
 from k1_ingest.uploads.track_publisher import TrackPublisher
 from k1_ingest.uploads.upload_service import UploadService
+from k1_platform.nats.http_actors import act_as_sender
 from k1_platform.service import Runtime, run_service
 from k1_platform.settings import ObjectStoreSettings
 from k1_platform.storage.objects import ObjectStore
@@ -37,6 +38,7 @@ async def wire(runtime: Runtime, settings: IngestSettings) -> None:
         spool_dir=settings.spool_dir,
     )
     handler = UploadHandler(service, runtime.bus.client, settings, runtime.registry)
+    runtime.middlewares.append(act_as_sender)
     runtime.routes.extend(handler.routes())
     runtime.checks |= {"objects": objects.check, "claims": claims.check, "probe": prober.check}
 

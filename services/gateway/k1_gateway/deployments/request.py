@@ -39,6 +39,7 @@ from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.relay import uncached_response
 from k1_gateway.http.request_parsing import idempotency_key, read_document
 from k1_platform.errors import TransientError
+from k1_platform.nats.actors import acting_name
 from k1_platform.nats.publisher import publish
 from k1_platform.nats.rpc import QueryError
 
@@ -86,7 +87,7 @@ async def request_deployment(
     """
     key = idempotency_key(request)
     body = await read_document(request, DeploymentBody)
-    order = body.order()
+    order = body.order().model_copy(update={"requested_by": acting_name(body.requested_by)})
     if body.dry_run:
         query = _plan_query(order, with_impacts=True)
         return uncached_response(await context.send_query(DEPLOYMENT_PLAN, query, endpoint.timeout_s), 200)

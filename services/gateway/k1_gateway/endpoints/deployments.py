@@ -38,7 +38,7 @@ def _control(action: str, summary: str) -> Endpoint:
             409: "`deployment_state`: the state of the deployment does not allow this",
             422: "`invalid_parameter`, `invalid_body`",
         },
-        takes_idempotency_key=True,
+        takes_idempotency_key=True, rate_limit="unlimited",
     )  # fmt: skip
 
 
@@ -57,7 +57,7 @@ DEPLOYMENTS: Final = (
     Endpoint(
         "POST", "/deployments", "requestDeployment", "Deployments",
         "Deploy a version to devices, by id or by group, in batches that are rolled back together when one fails. "
-        "`requested_by` is not checked: there is no sign-in",
+        "`requested_by` is the name of the caller; another one is ignored",
         request_deployment, query=DEPLOYMENT_PLAN,
         document=("order", DeploymentBody), takes_idempotency_key=True,
         responses={

@@ -41,7 +41,7 @@ JOBS: Final = (
         "DELETE", "/analysis/jobs/{job_id}", "cancelJob", "Analysis", "Cancel a job, waiting or running",
         relay, query=JOB_CANCEL,
         responses={200: ("The job as it is now", JOB_CANCEL.response)},
-        problems={409: "`job_ended`: it is too late", **NO_JOB}, takes_idempotency_key=True,
+        problems={409: "`job_ended`: it is too late", **NO_JOB}, takes_idempotency_key=True, rate_limit="unlimited",
     ),
     Endpoint(
         "GET", "/analysis/jobs/{job_id}/events", "watchJob", "Analysis",

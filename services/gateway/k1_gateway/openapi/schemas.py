@@ -110,12 +110,22 @@ def _body(endpoint: Endpoint) -> Json:
     assert endpoint.query_model is not None
     properties = _schema(endpoint.query_model)["properties"]
     fields = {name: properties[name] for name in endpoint.body_fields}
+    required = required_body_fields(endpoint)
     return {
         "title": body_name(endpoint),
         "type": "object",
         "properties": fields,
+        **({"required": required} if required else {}),
         "additionalProperties": False,
     }
+
+
+def required_body_fields(endpoint: Endpoint) -> list[str]:
+    """Return the fields that a body of some fields of the query must have."""
+    if endpoint.query_model is None:
+        return []
+    fields = endpoint.query_model.model_fields
+    return [name for name in endpoint.body_fields if fields[name].is_required()]
 
 
 def _form(form: type[BaseModel]) -> Json:

@@ -15,6 +15,7 @@ from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.request_parsing import idempotency_key
 from k1_platform.http.body import iter_body
+from k1_platform.nats.actors import actor_headers
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=3, sock_read=120)
 _STATUSES: Final = {"queued": 202, "existing": 200}
@@ -26,6 +27,7 @@ async def upload_track(context: GatewayContext, request: web.Request, _: Endpoin
     if (key := idempotency_key(request)) is not None:
         headers["Idempotency-Key"] = key
     propagate.inject(headers)
+    headers |= actor_headers()
     body = _RequestBody(request)
     url = f"{context.settings.ingest_url}/upload"
     try:
