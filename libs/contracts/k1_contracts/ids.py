@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import StringConstraints
 from ulid import ULID
 
-Prefix = Literal["trk", "job", "dep", "art", "upl", "evt", "wrk"]
+Prefix = Literal["trk", "job", "dep", "art", "upl", "evt", "wrk", "whk", "dlv"]
 
 _BODY = "[0-9A-HJKMNP-TV-Z]{26}"
 
@@ -14,6 +14,8 @@ TrackId = Annotated[str, StringConstraints(pattern=f"^trk_{_BODY}$")]
 JobId = Annotated[str, StringConstraints(pattern=f"^job_{_BODY}$")]
 ArtefactId = Annotated[str, StringConstraints(pattern=f"^art_{_BODY}$")]
 DeploymentId = Annotated[str, StringConstraints(pattern=f"^dep_{_BODY}$")]
+WebhookId = Annotated[str, StringConstraints(pattern=f"^whk_{_BODY}$")]
+DeliveryId = Annotated[str, StringConstraints(pattern=f"^dlv_{_BODY}$")]
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 

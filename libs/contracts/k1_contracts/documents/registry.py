@@ -14,6 +14,7 @@ from k1_contracts.messages import (
     similar,
     telemetry,
     tracks,
+    webhooks,
 )
 
 MESSAGES: tuple[Message[Any], ...] = tuple(
@@ -29,6 +30,7 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
         devices,
         device_link,
         telemetry,
+        webhooks,
     )
     for message in messages_in(module)
 )
