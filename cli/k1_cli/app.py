@@ -14,6 +14,7 @@ from k1_cli.commands import (
     devices,
     exports,
     local,
+    mail,
     shows,
     sim,
     similar,
@@ -34,6 +35,7 @@ app = typer.Typer(
 for command in (stack.up, stack.down, stack.status, development.doctor):
     app.command(rich_help_panel="The system")(command)
 app.add_typer(dead_letters.app, name="dlq", rich_help_panel="The system")
+app.add_typer(mail.app, name="mail", rich_help_panel="The system")
 for command in (songs.upload, songs.tracks, songs.genesis, exports.export, similar.similar):
     app.command(rich_help_panel="Songs")(command)
 for command in (shows.simulate, shows.graph):

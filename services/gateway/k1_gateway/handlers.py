@@ -18,6 +18,7 @@ from k1_gateway.endpoints.graphs import GRAPHS
 from k1_gateway.endpoints.jobs import JOBS
 from k1_gateway.endpoints.live import LIVE
 from k1_gateway.endpoints.tracks import TRACKS
+from k1_gateway.endpoints.webhooks import WEBHOOKS
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.routing import make_api_routes
@@ -31,6 +32,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *DEVICES,
     *DEPLOYMENTS,
     *LIVE,
+    *WEBHOOKS,
     *ABOUT,
 )
 

@@ -4,6 +4,8 @@ from typing import Any
 
 from k1_contracts.descriptors import Message, messages_in
 from k1_contracts.messages import (
+    accounts,
+    accounts_auth,
     analysis,
     bundles,
     deployment_queries,
@@ -31,6 +33,8 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
         device_link,
         telemetry,
         webhooks,
+        accounts_auth,
+        accounts,
     )
     for message in messages_in(module)
 )

@@ -31,7 +31,7 @@ class Webhook(Contract):
 
 class CreateWebhook(Contract):
     url: WebhookUrl
-    event_types: EventPatterns = ["*"]
+    event_types: EventPatterns = Field(default=["*"])
     description: Description = ""
 
 
@@ -110,7 +110,9 @@ WEBHOOK_CREATE: Final = Query(
 WEBHOOK_LIST: Final = Query(
     "rpc.webhooks.webhook.list", ListWebhooks, WebhookPage, summary="The webhooks", role="admin"
 )
-WEBHOOK_GET: Final = Query("rpc.webhooks.webhook.get", GetWebhook, Webhook, summary="One webhook", role="admin")
+WEBHOOK_GET: Final = Query(
+    "rpc.webhooks.webhook.get", GetWebhook, Webhook, summary="One webhook", role="admin"
+)
 WEBHOOK_UPDATE: Final = Query(
     "rpc.webhooks.webhook.update", UpdateWebhook, Webhook, summary="Change a webhook", role="admin"
 )
@@ -124,8 +126,16 @@ WEBHOOK_TEST: Final = Query(
     "rpc.webhooks.webhook.test", GetWebhook, Delivery, summary="Send an event `webhook.test`", role="admin"
 )
 DELIVERY_LIST: Final = Query(
-    "rpc.webhooks.delivery.list", ListDeliveries, DeliveryPage, summary="Deliveries, newest first", role="admin"
+    "rpc.webhooks.delivery.list",
+    ListDeliveries,
+    DeliveryPage,
+    summary="Deliveries, newest first",
+    role="admin",
 )
 DELIVERY_REDRIVE: Final = Query(
-    "rpc.webhooks.delivery.redrive", GetDelivery, Delivery, summary="Try a failed delivery again", role="admin"
+    "rpc.webhooks.delivery.redrive",
+    GetDelivery,
+    Delivery,
+    summary="Try a failed delivery again",
+    role="admin",
 )

@@ -38,9 +38,14 @@ class EventIntake:
         async with self.pool.acquire() as connection, connection.transaction():
             if not await mark_handled(connection, SCHEMA, WEBHOOKS.name, envelope.id):
                 return
-            wanted = [each for each in await enabled_webhooks(connection) if matches(envelope.type, each.event_types)]
+            wanted = [
+                each
+                for each in await enabled_webhooks(connection)
+                if matches(envelope.type, each.event_types)
+            ]
             body = delivery_body(envelope.type, envelope.time, data)
             deliveries = [
-                NewDelivery(derived_id("dlv", envelope.id, each.id), each.id, envelope.type, body) for each in wanted
+                NewDelivery(derived_id("dlv", envelope.id, each.id), each.id, envelope.type, body)
+                for each in wanted
             ]
             await insert_deliveries(connection, deliveries)

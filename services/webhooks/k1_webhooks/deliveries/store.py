@@ -10,9 +10,7 @@ import asyncpg
 from k1_contracts.messages.webhooks import Delivery, DeliveryStatus
 from k1_platform.postgres.pool import Connection
 
-_COLUMNS: Final = (
-    "id, webhook_id, event_type, status, attempts, next_attempt_at, last_status, last_error, created_at, ended_at"
-)
+_COLUMNS: Final = "id, webhook_id, event_type, status, attempts, next_attempt_at, last_status, last_error, created_at, ended_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +111,10 @@ async def fail_pending(connection: Connection, webhook_id: str, reason: str) -> 
 async def redrive(connection: Connection, delivery_id: str) -> Delivery | None:
     """Make an ended delivery due again with all its attempts before it; return None if it is pending or unknown."""
     row = await connection.fetchrow(
-        "UPDATE webhooks.deliveries SET status = 'pending', attempts = 0, next_attempt_at = now(), ended_at = NULL"
-        f" WHERE id = $1 AND status <> 'pending' RETURNING {_COLUMNS}",  # noqa: S608
+        f"""
+        UPDATE webhooks.deliveries SET status = 'pending', attempts = 0, next_attempt_at = now(), ended_at = NULL
+        WHERE id = $1 AND status <> 'pending' RETURNING {_COLUMNS}
+        """,  # noqa: S608  a constant of ours
         delivery_id,
     )
     return _delivery(row) if row else None
@@ -158,7 +158,9 @@ async def count_by_status(connection: Connection) -> dict[str, int]:
 
 async def delete_ended(connection: Connection, older_than: timedelta) -> None:
     """Remove deliveries that ended long ago."""
-    await connection.execute("DELETE FROM webhooks.deliveries WHERE ended_at < now() - $1::interval", older_than)
+    await connection.execute(
+        "DELETE FROM webhooks.deliveries WHERE ended_at < now() - $1::interval", older_than
+    )
 
 
 def _delivery(row: asyncpg.Record) -> Delivery:

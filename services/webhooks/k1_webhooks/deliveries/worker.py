@@ -75,6 +75,8 @@ class DeliveryWorker:
         status = "delivered" if step.delivered else "pending" if step.pause else "failed"
         self.attempts.labels(outcome=status).inc()
         async with self.pool.acquire() as connection, connection.transaction():
+            # Before the delivery, as everything that changes both does: else two attempts could wait for each other.
+            webhook = await find_webhook(connection, delivery.webhook_id, lock=True) if step.disable else None
             await store.save_attempt(
                 connection,
                 delivery.id,
@@ -83,7 +85,6 @@ class DeliveryWorker:
                 answer=attempt.status,
                 error=attempt.error,
             )
-            webhook = await find_webhook(connection, delivery.webhook_id, lock=True) if step.disable else None
             if webhook is not None and webhook.enabled:
                 changed = webhook.model_copy(update={"enabled": False, "disabled_reason": step.disable})
                 await save_webhook(connection, changed)

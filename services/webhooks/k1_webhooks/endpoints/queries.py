@@ -68,7 +68,9 @@ class WebhookQueries:
         async with self.pool.acquire() as connection:
             total, items = await store.list_webhooks(connection, query.cursor or "", query.limit + 1)
         page = items[: query.limit]
-        return WebhookPage(total=total, items=page, next_cursor=page[-1].id if len(items) > query.limit else None)
+        return WebhookPage(
+            total=total, items=page, next_cursor=page[-1].id if len(items) > query.limit else None
+        )
 
     async def get(self, query: GetWebhook) -> Webhook:
         """Return one webhook."""
@@ -126,7 +128,9 @@ class WebhookQueries:
                 connection, query.webhook_id, query.status, query.cursor or _BEFORE_ALL, query.limit + 1
             )
         page = items[: query.limit]
-        return DeliveryPage(total=total, items=page, next_cursor=page[-1].id if len(items) > query.limit else None)
+        return DeliveryPage(
+            total=total, items=page, next_cursor=page[-1].id if len(items) > query.limit else None
+        )
 
     async def redrive(self, query: GetDelivery) -> Delivery:
         """Try an ended delivery again, with the whole schedule before it."""
