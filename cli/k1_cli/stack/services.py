@@ -14,7 +14,7 @@ from k1_cli.stack.embedded.network import Network, http_connection
 from k1_cli.stack.embedded.ports import free_port
 from k1_cli.stack.embedded.processes import Command, ManagedProcess, Spawner, spawn
 
-SERVICE_NAMES = ("accounts", "telemetry", "deploy", "catalogue", "analysis", "ingest", "gateway")
+SERVICE_NAMES = ("accounts", "webhooks", "telemetry", "deploy", "catalogue", "analysis", "ingest", "gateway")
 """The services in the order of starting; they stop in reverse, the gateway first."""
 
 PREPARATIONS = {
@@ -32,6 +32,9 @@ ACCOUNTS_SERVICE = "accounts"
 
 DEVICE_KEY_SERVICE = "deploy"
 """Only this service gets the path of the keys that create and revoke the credentials of devices."""
+
+WEBHOOKS_SERVICE = "webhooks"
+"""Only this service gets the path of the key of its secrets."""
 
 _PROBE_TIMEOUT = 3.0
 

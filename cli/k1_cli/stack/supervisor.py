@@ -24,6 +24,7 @@ from k1_cli.stack.services import (
     DEVICE_KEY_SERVICE,
     PREPARATIONS,
     SIGNING_SERVICES,
+    WEBHOOKS_SERVICE,
     Service,
     make_services,
     make_sign_in_token,
@@ -154,6 +155,8 @@ class Supervisor:
             keys["K1_SIGNING_KEYS"] = str(self._home.keys)
         if name == DEVICE_KEY_SERVICE:
             keys |= self._device_environment()
+        if name == WEBHOOKS_SERVICE:
+            keys["K1_WEBHOOKS_KEY_FILE"] = str(self._home.webhooks_key_file)
         if name == ACCOUNTS_SERVICE:
             keys |= self._accounts_environment()
         return self._environment | keys

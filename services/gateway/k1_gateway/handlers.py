@@ -21,6 +21,7 @@ from k1_gateway.endpoints.live import LIVE
 from k1_gateway.endpoints.media import MEDIA
 from k1_gateway.endpoints.storage import STORAGE
 from k1_gateway.endpoints.tracks import TRACKS
+from k1_gateway.endpoints.webhooks import WEBHOOKS
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.routing import make_api_routes
@@ -37,6 +38,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *DEPLOYMENTS,
     *LIVE,
     *ACCOUNTS,
+    *WEBHOOKS,
     *ABOUT,
 )
 

@@ -22,6 +22,7 @@ _ENTRIES = frozenset(
         "devices",
         "tls",
         "account-keys",
+        "webhook-keys",
         "api-key",
         "login.json",
         "mail",
@@ -61,6 +62,7 @@ class Home:
         self.keys = self.root / "keys"
         self.nats_keys = self.root / "nats-keys"
         self.account_keys = self.root / "account-keys"
+        self.webhooks_key_file = self.root / "webhook-keys" / "secret.key"
         self.api_key_file = self.root / "api-key"
         self.mail = self.root / "mail"
         self.state_file = self.root / "state.json"

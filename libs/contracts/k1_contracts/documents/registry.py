@@ -18,6 +18,7 @@ from k1_contracts.messages import (
     storage,
     telemetry,
     tracks,
+    webhooks,
 )
 
 MESSAGES: tuple[Message[Any], ...] = tuple(
@@ -35,6 +36,7 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
         telemetry,
         media,
         storage,
+        webhooks,
         accounts_auth,
         accounts,
     )
