@@ -12,6 +12,8 @@ from k1_contracts.messages import (
     devices,
     graphs,
     telemetry,
+    track_edits,
+    track_history,
     tracks,
 )
 
@@ -19,6 +21,8 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
     message
     for module in (
         tracks,
+        track_edits,
+        track_history,
         analysis,
         graphs,
         bundles,
