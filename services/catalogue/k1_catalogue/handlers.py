@@ -9,6 +9,7 @@ from k1_catalogue.graphs.reference_queries import ReferenceQueries
 from k1_catalogue.history.queries import HistoryQueries
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.jobs.queries import JobQueries
+from k1_catalogue.similarity.queries import SimilarQueries
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts.durables import CATALOGUE
 from k1_contracts.messages.analysis import (
@@ -35,6 +36,7 @@ from k1_contracts.messages.graphs import (
     KEY_LIST,
     NODE_LIST,
 )
+from k1_contracts.messages.similar import TRACK_SIMILAR
 from k1_contracts.messages.track_edits import TRACK_BATCH, TRACK_DELETE, TRACK_EDIT, TRACK_RESTORE
 from k1_contracts.messages.track_history import TRACK_HISTORY, VERSION_COMPARE
 from k1_contracts.messages.tracks import (
@@ -80,6 +82,7 @@ def serve_queries(
     jobs: JobQueries,
     graphs: GraphQueries,
     bundles: BundleQueries,
+    similar: SimilarQueries,
     reference: ReferenceQueries,
 ) -> None:
     """Answer the queries of the gateway and of deploy."""
@@ -88,6 +91,7 @@ def serve_queries(
         QueryHandler(TRACK_GET, tracks.get_track),
         QueryHandler(VERSION_GET, tracks.get_version),
         QueryHandler(VERSION_COMPARE, tracks.compare_versions),
+        QueryHandler(TRACK_SIMILAR, similar.find_similar),
         QueryHandler(ARTEFACT_LIST, tracks.list_artefacts),
         QueryHandler(TRACK_EDIT, edits.edit),
         QueryHandler(TRACK_DELETE, edits.delete),
