@@ -36,6 +36,13 @@ def version_unusable(track_id: str, version: int) -> QueryError:
     return QueryError("version_unusable", message, HTTPStatus.CONFLICT)
 
 
+def no_earlier_version(track_id: str, version: int) -> QueryError:
+    message = (
+        f"Track {track_id} has no version with a map before {version}; name another one to compare with."
+    )
+    return QueryError("version_not_found", message, HTTPStatus.NOT_FOUND)
+
+
 def history_unavailable(track_id: str, begin: str) -> QueryError:
     message = f"The history of {track_id} begins at {begin}; ask for a later time."
     return QueryError("history_unavailable", message, HTTPStatus.NOT_FOUND)

@@ -55,13 +55,13 @@ class TrackHistory(Contract):
 
 
 class CompareVersions(Contract):
-    """Asks what changed from the version `with` to `version`."""
+    """Asks what changed from the version `with` to `version`; by default, from the one before that has a map."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
     track_id: TrackId
     version: Version
-    with_version: Version = Field(alias="with")
+    with_version: Version | None = Field(default=None, alias="with")
 
 
 class MetricDelta(Contract):

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from k1_contracts.base import Contract, JsonObject, UtcTime
+from k1_contracts.base import Contract, JsonObject, TimeParameter, UtcTime
 from k1_contracts.descriptors import DocumentQuery, Event, Query
 from k1_contracts.genesis import GenesisView
 from k1_contracts.ids import ArtefactId, JobId, TrackId
@@ -95,7 +95,7 @@ class TrackPage(Contract):
 
 class GetTrack(Contract):
     track_id: TrackId
-    at: UtcTime | None = None
+    at: TimeParameter | None = None
     """Return the track as it was at this time, with its versions; artefacts and deployments are left out."""
 
 

@@ -39,11 +39,13 @@ async def count_events(connection: Connection, track_id: str) -> int:
 
 
 async def rows_at(connection: Connection, track_id: str, at: datetime | None = None) -> TrackRows:
-    """Return the rows of a track as its events up to `at` say; all events by default."""
+    """Return the rows of a track as its events up to `at` say, to the millisecond; all events by default."""
     rows = await connection.fetch(
         """
         SELECT after FROM catalogue.track_events
-        WHERE track_id = $1 AND ($2::timestamptz IS NULL OR recorded_at <= $2) AND after IS NOT NULL ORDER BY id
+        WHERE track_id = $1 AND ($2::timestamptz IS NULL OR date_trunc('milliseconds', recorded_at) <= $2)
+            AND after IS NOT NULL
+        ORDER BY id
         """,
         track_id,
         at,

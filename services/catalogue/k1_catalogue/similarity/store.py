@@ -18,7 +18,7 @@ _EF_SEARCH: Final = 200
 """Candidates that the index keeps; more finds more of the true neighbours and takes longer."""
 _PLAYABLE: Final = """
     FROM catalogue.version_features AS f
-    JOIN catalogue.tracks AS t ON t.id = f.track_id AND t.current_version = f.version AND t.deleted_at IS NULL
+    JOIN catalogue.tracks AS t ON t.id = f.track_id AND t.current_version = f.version
     WHERE f.features_version = $1 AND t.status IN ('ready', 'warning')
 """
 _TRACK: Final = (

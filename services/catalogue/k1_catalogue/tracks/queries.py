@@ -13,6 +13,7 @@ from k1_catalogue.tracks import artefact_store, store
 from k1_catalogue.tracks.artefact_store import StoredArtefact
 from k1_catalogue.tracks.artefacts import URL_LIFETIME, with_missing
 from k1_catalogue.tracks.list_store import list_tracks
+from k1_catalogue.tracks.status import is_usable
 from k1_catalogue.tracks.version_checks import require_map, require_version
 from k1_contracts.messages.deployments import TrackDeployment
 from k1_contracts.messages.track_history import CompareVersions, VersionComparison
@@ -99,16 +100,28 @@ class TrackQueries:
 
     async def compare_versions(self, query: CompareVersions) -> VersionComparison:
         """Return what changed from one version to another: figures, beats and downbeats."""
-        before = await self._figures(query.track_id, query.with_version)
+        with_version = query.with_version or await self._version_before(query)
+        before = await self._figures(query.track_id, with_version)
         after = await self._figures(query.track_id, query.version)
         return VersionComparison(
             track_id=query.track_id,
             version=query.version,
-            with_version=query.with_version,
+            with_version=with_version,
             metrics=compare_metrics(before.metrics, after.metrics),
             beats=compare_beats(before.beats_ms, after.beats_ms),
             downbeats=compare_beats(before.downbeats_ms, after.downbeats_ms),
         )
+
+    async def _version_before(self, query: CompareVersions) -> int:
+        async with self.pool.acquire() as connection:
+            await require_version(connection, query.track_id, query.version)
+            statuses = await store.version_statuses(connection, query.track_id)
+        earlier = [
+            number for number, status in statuses.items() if is_usable(status) and number < query.version
+        ]
+        if not earlier:
+            raise errors.no_earlier_version(query.track_id, query.version)
+        return max(earlier)
 
     async def _figures(self, track_id: str, version: int) -> MapFigures:
         async with self.pool.acquire() as connection:
