@@ -113,8 +113,8 @@ class MapStore:
 
     async def get_figures(self, track_id: str, version: int) -> MapFigures | None:
         """Return the figures and the beats of a map; None if there is no such map."""
-        fields = {"global_metrics": 1, "layers.rhythm.beat_grid_ms": 1, "layers.rhythm.downbeat_ms": 1}
-        found = await self._find(track_id, version, fields)
+        # The embedded server has no projection of fields within fields.
+        found = await self._find(track_id, version, {"global_metrics": 1, "layers": 1})
         if found is None:
             return None
         rhythm = found["layers"]["rhythm"]
