@@ -19,6 +19,7 @@ from k1_cli.commands import (
     similar,
     songs,
     stack,
+    track_life,
 )
 from k1_cli.error_report import report_error
 from k1_cli.output.console import accept_any_text
@@ -34,7 +35,16 @@ app = typer.Typer(
 for command in (stack.up, stack.down, stack.status, development.doctor):
     app.command(rich_help_panel="The system")(command)
 app.add_typer(dead_letters.app, name="dlq", rich_help_panel="The system")
-for command in (songs.upload, songs.tracks, songs.genesis, exports.export, similar.similar):
+for command in (
+    songs.upload,
+    songs.tracks,
+    songs.genesis,
+    exports.export,
+    similar.similar,
+    track_life.history,
+    track_life.delete,
+    track_life.restore,
+):
     app.command(rich_help_panel="Songs")(command)
 for command in (shows.simulate, shows.graph):
     app.command(rich_help_panel="Shows")(command)
