@@ -103,7 +103,7 @@ async def test_a_batch(http: httpx.AsyncClient, owners: Owners) -> None:
     ("path", "subject", "query", "name"),
     [
         ("/history?limit=5&cursor=e17", TRACK_HISTORY.subject, GetHistory(track_id=TRACK, limit=5, cursor="e17"), TrackHistory),
-        ("/versions/3/compare?with=1", VERSION_COMPARE.subject, CompareVersions(track_id=TRACK, version=3, with_version=1), VersionComparison),
+        ("/versions/3/compare?with=1", VERSION_COMPARE.subject, CompareVersions.model_validate({"track_id": TRACK, "version": 3, "with": 1}), VersionComparison),
         ("/versions/3/compare", VERSION_COMPARE.subject, CompareVersions(track_id=TRACK, version=3), VersionComparison),
     ],
 )  # fmt: skip

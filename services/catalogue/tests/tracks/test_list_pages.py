@@ -129,7 +129,7 @@ async def test_pages_show_each_row_once_while_rows_change(many: Pool) -> None:
         assert len(kept) == len(set(kept))
         assert set(kept) == before_now - changed
 
-    @settings(max_examples=12, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=12, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.sampled_from(SORTS), st.integers(1, 9), st.lists(st.integers(0, 200), max_size=6))
     def examples(sort: TrackSort, limit: int, changes: list[int]) -> None:
         asyncio.run_coroutine_threadsafe(run(sort, limit, changes), loop).result()
@@ -158,6 +158,9 @@ async def test_lists_read_indexes_in_order(pool: Pool) -> None:
     ):
         for plan in await explained(pool, query):
             assert "Seq Scan" not in nodes(plan), (query, plan)
+    for query in (ListTracks(min_f_measure=0.9), ListTracks(status="ready", max_f_measure=0.1)):
+        counting = (await explained(pool, query))[1]
+        assert "Index Only Scan" in nodes(counting), counting
 
 
 async def explained(pool: Pool, query: ListTracks) -> list[dict[str, Any]]:

@@ -170,6 +170,9 @@ LISTS = (
         f"CREATE INDEX tracks_{name} ON catalogue.tracks ({key}, id) {_LISTED}"
         for name, key in _SORTS.items()
     ),
+    # Of the column alone, so that a range of figures is counted in the index.
+    f"CREATE INDEX tracks_f_measure_range ON catalogue.tracks (f_measure) {_LISTED}",
+    "CREATE INDEX tracks_status_f_measure_range ON catalogue.tracks (status, f_measure)",
     *(
         f"CREATE INDEX tracks_status_{name} ON catalogue.tracks (status, {_SORTS[name]}, id)"
         for name in _NEW_SORTS
@@ -250,6 +253,7 @@ def downgrade() -> None:
         "DROP FUNCTION catalogue.record_change, catalogue.record_rest, catalogue.row_image, catalogue.refuse_change",
         "DROP INDEX catalogue.artefacts_key, catalogue.tracks_tags, catalogue.tracks_audio_key, catalogue.tracks_deleted",
         *(f"DROP INDEX catalogue.tracks_{name}" for name in _SORTS),
+        "DROP INDEX catalogue.tracks_f_measure_range, catalogue.tracks_status_f_measure_range",
         *(f"DROP INDEX catalogue.tracks_status_{name}" for name in _NEW_SORTS),
         *(
             f"CREATE INDEX tracks_{name} ON catalogue.tracks ({key}, id)"
