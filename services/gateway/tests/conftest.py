@@ -31,6 +31,17 @@ from k1_contracts.messages.graphs import (
     NODE_LIST,
     PRESET_LIST,
 )
+from k1_contracts.messages.media import AUDIO_GET, WAVEFORM_GET
+from k1_contracts.messages.storage import (
+    ARTEFACT_DELETE,
+    ARTEFACT_RESTORE,
+    LINK_CREATE,
+    LINK_LIST,
+    LINK_OPEN,
+    LINK_REVOKE,
+    STORAGE_CLEANUP,
+    STORAGE_USAGE,
+)
 from k1_contracts.messages.track_edits import TRACK_BATCH, TRACK_DELETE, TRACK_EDIT, TRACK_RESTORE
 from k1_contracts.messages.track_history import TRACK_HISTORY, VERSION_COMPARE
 from k1_contracts.messages.tracks import (
@@ -110,6 +121,16 @@ QUERIES = (
     DEPLOYMENT_LIST,
     DEPLOYMENT_GET,
     DEPLOYMENT_CONTROL,
+    AUDIO_GET,
+    WAVEFORM_GET,
+    ARTEFACT_DELETE,
+    ARTEFACT_RESTORE,
+    LINK_CREATE,
+    LINK_LIST,
+    LINK_OPEN,
+    LINK_REVOKE,
+    STORAGE_USAGE,
+    STORAGE_CLEANUP,
 )
 
 

@@ -11,7 +11,9 @@ from k1_contracts.messages import (
     device_link,
     devices,
     graphs,
+    media,
     similar,
+    storage,
     telemetry,
     track_edits,
     track_history,
@@ -33,6 +35,8 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
         devices,
         device_link,
         telemetry,
+        media,
+        storage,
     )
     for message in messages_in(module)
 )

@@ -57,15 +57,12 @@ async def start_purge(
 
 
 async def own_keys(connection: Connection, track_id: str) -> list[str]:
-    """Return the keys of the objects that only this track refers to: its audio and the artefacts of its versions."""
+    """Return the keys of the objects that only this track refers to: audio, artefacts, deployed bundles, links."""
     rows = await connection.fetch(
         """
-        SELECT DISTINCT a.key FROM catalogue.artefacts AS a WHERE a.track_id = $1 AND NOT EXISTS (
-            SELECT 1 FROM catalogue.artefacts AS other WHERE other.key = a.key AND other.track_id <> $1
-        )
-        UNION
-        SELECT audio ->> 'key' FROM catalogue.tracks AS t WHERE t.id = $1 AND NOT EXISTS (
-            SELECT 1 FROM catalogue.tracks AS other WHERE other.audio ->> 'key' = t.audio ->> 'key' AND other.id <> $1
+        SELECT DISTINCT mine.key FROM catalogue.object_references AS mine
+        WHERE mine.track_id = $1 AND NOT EXISTS (
+            SELECT 1 FROM catalogue.object_references AS other WHERE other.key = mine.key AND other.track_id <> $1
         )
         ORDER BY 1
         """,

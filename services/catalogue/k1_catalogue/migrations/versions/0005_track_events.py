@@ -179,9 +179,6 @@ LISTS = (
     ),
     "CREATE INDEX tracks_tags ON catalogue.tracks USING gin (tags) WITH (fastupdate = off)",
     "CREATE INDEX tracks_deleted ON catalogue.tracks (deleted_at) WHERE deleted_at IS NOT NULL",
-    # A purge looks for other versions and tracks that refer to the same object.
-    "CREATE INDEX artefacts_key ON catalogue.artefacts (key)",
-    "CREATE INDEX tracks_audio_key ON catalogue.tracks ((audio ->> 'key'))",
 )
 OTHER_TABLES = (
     """
@@ -251,7 +248,7 @@ def downgrade() -> None:
         *AUDIT,
         *(f"DROP TABLE catalogue.{table}" for table in tables),
         "DROP FUNCTION catalogue.record_change, catalogue.record_rest, catalogue.row_image, catalogue.refuse_change",
-        "DROP INDEX catalogue.artefacts_key, catalogue.tracks_tags, catalogue.tracks_audio_key, catalogue.tracks_deleted",
+        "DROP INDEX catalogue.tracks_tags, catalogue.tracks_deleted",
         *(f"DROP INDEX catalogue.tracks_{name}" for name in _SORTS),
         "DROP INDEX catalogue.tracks_f_measure_range, catalogue.tracks_status_f_measure_range",
         *(f"DROP INDEX catalogue.tracks_status_{name}" for name in _NEW_SORTS),
