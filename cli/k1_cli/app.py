@@ -23,6 +23,7 @@ from k1_cli.commands import (
     songs,
     stack,
     storage,
+    track_life,
     users,
 )
 from k1_cli.error_report import report_error
@@ -45,7 +46,16 @@ for command in (accounts.login, accounts.logout, accounts.whoami):
 app.add_typer(users.app, name="users", rich_help_panel="Accounts")
 app.add_typer(keys.app, name="keys", rich_help_panel="Accounts")
 app.add_typer(mail.app, name="mail", rich_help_panel="The system")
-for command in (songs.upload, songs.tracks, songs.genesis, exports.export, similar.similar):
+for command in (
+    songs.upload,
+    songs.tracks,
+    songs.genesis,
+    exports.export,
+    similar.similar,
+    track_life.history,
+    track_life.delete,
+    track_life.restore,
+):
     app.command(rich_help_panel="Songs")(command)
 app.add_typer(storage.links_app, name="links", rich_help_panel="Songs")
 for command in (shows.simulate, shows.graph):

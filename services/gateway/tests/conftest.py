@@ -45,6 +45,8 @@ from k1_contracts.messages.storage import (
     STORAGE_CLEANUP,
     STORAGE_USAGE,
 )
+from k1_contracts.messages.track_edits import TRACK_BATCH, TRACK_DELETE, TRACK_EDIT, TRACK_RESTORE
+from k1_contracts.messages.track_history import TRACK_HISTORY, VERSION_COMPARE
 from k1_contracts.messages.tracks import (
     ARTEFACT_LIST,
     GENESIS_GET,
@@ -107,7 +109,13 @@ async def http(gateway: RunningService) -> AsyncIterator[httpx.AsyncClient]:
 QUERIES = (
     TRACK_LIST,
     TRACK_GET,
+    TRACK_EDIT,
+    TRACK_DELETE,
+    TRACK_RESTORE,
+    TRACK_BATCH,
+    TRACK_HISTORY,
     VERSION_GET,
+    VERSION_COMPARE,
     ARTEFACT_LIST,
     JOB_LIST,
     JOB_GET,

@@ -83,7 +83,12 @@ ORDER = {
     "requested_by": "Ann",
     "dry_run": True,
 }
+PATCH = {"title": "T", "artist": "A", "tags": ["a"], "preset": "edm", "notes": "n", "current_version": 2}
+BATCH = {"action": "tag", "track_ids": [GOOD["track_id"]], "tags": ["a"], "preset": "edm"}
 BODIES = [
+    ("PATCH", f"/tracks/{GOOD['track_id']}", PATCH),
+    ("POST", "/tracks/batch", BATCH),
+    ("POST", f"/tracks/{GOOD['track_id']}/restore", {"undo_token": "x" * 32}),
     ("POST", f"/tracks/{GOOD['track_id']}/analysis", ANALYSIS),
     ("POST", f"/deployments/{GOOD['deployment_id']}/cancel", CONTROL),
     ("POST", "/deployments", ORDER),

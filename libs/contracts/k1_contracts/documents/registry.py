@@ -17,6 +17,8 @@ from k1_contracts.messages import (
     similar,
     storage,
     telemetry,
+    track_edits,
+    track_history,
     tracks,
     webhooks,
 )
@@ -25,6 +27,8 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
     message
     for module in (
         tracks,
+        track_edits,
+        track_history,
         analysis,
         graphs,
         similar,

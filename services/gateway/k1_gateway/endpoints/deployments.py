@@ -51,7 +51,7 @@ DEPLOYMENTS: Final = (
         problems={
             **NO_VERSION,
             404: "`track_not_found`, `version_not_found` or `genesis_missing`",
-            409: "`bundle_missing`: simulate the graph first; `genesis_pending`: the analysis still runs",
+            409: "`bundle_missing`: simulate the graph first; `genesis_pending`: the analysis still runs; `track_deleted`",
         },
     ),
     Endpoint(
@@ -68,7 +68,7 @@ DEPLOYMENTS: Final = (
             **BODY_PROBLEMS, **UNAVAILABLE,
             404: "`track_not_found`, `version_not_found`, `genesis_missing`, `device_not_found`, `group_not_found`",
             409: "`bundle_missing`: simulate the graph first; `genesis_pending`: the analysis still runs; "
-            "`deployment_blocked`: it would not start, `errors` names every gate that failed",
+            "`track_deleted`: restore it first; `deployment_blocked`: it would not start, `errors` names every gate that failed",
             422: "`invalid_body`, `invalid_parameter`: every fault is named; `activation_in_the_past`, "
             "`gate_not_overridable`, `group_too_large`, `idempotency_key_reused`",
         },
