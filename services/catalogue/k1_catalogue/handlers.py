@@ -45,6 +45,7 @@ from k1_contracts.messages.tracks import (
     TRACK_GET,
     TRACK_LIST,
     TRACK_UPLOADED,
+    TRACK_DETAILS,
     VERSION_GET,
 )
 from k1_platform.nats.client import Bus
@@ -89,6 +90,7 @@ def serve_queries(
     handlers = [
         QueryHandler(TRACK_LIST, tracks.list_tracks),
         QueryHandler(TRACK_GET, tracks.get_track),
+        QueryHandler(TRACK_DETAILS, tracks.get_tracks),
         QueryHandler(VERSION_GET, tracks.get_version),
         QueryHandler(VERSION_COMPARE, tracks.compare_versions),
         QueryHandler(TRACK_SIMILAR, similar.find_similar),

@@ -36,7 +36,6 @@ _PATTERN_HINTS: Final = {
     "^[A-Za-z0-9_-]{1,40}$": "must be 1 to 40 of A-Z a-z 0-9 - _",
     NO_NUL: "must not hold the character NUL",
     NOT_BLANK: "must hold something to read, and not the character NUL",
-    "^[^\\x00]*$": "must not hold the character NUL",
     POSITION_PATTERN: "is no id of an event; use one that an event had, or none",
     TOPIC_PATTERN: "is no topic; topics are jobs, alarms, fleet, activity, track:ID, device:ID, deployment:ID",
 }
