@@ -31,11 +31,13 @@ from k1_contracts.messages.graphs import (
     NODE_LIST,
     PRESET_LIST,
 )
+from k1_contracts.messages.similar import TRACK_SIMILAR
 from k1_contracts.messages.track_edits import TRACK_BATCH, TRACK_DELETE, TRACK_EDIT, TRACK_RESTORE
 from k1_contracts.messages.track_history import TRACK_HISTORY, VERSION_COMPARE
 from k1_contracts.messages.tracks import (
     ARTEFACT_LIST,
     GENESIS_GET,
+    TRACK_DETAILS,
     TRACK_GET,
     TRACK_LIST,
     VERSION_GET,
@@ -84,6 +86,8 @@ async def http(gateway: RunningService) -> AsyncIterator[httpx.AsyncClient]:
 QUERIES = (
     TRACK_LIST,
     TRACK_GET,
+    TRACK_DETAILS,
+    TRACK_SIMILAR,
     TRACK_EDIT,
     TRACK_DELETE,
     TRACK_RESTORE,

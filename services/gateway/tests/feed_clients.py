@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import aiohttp
 import httpx
 import msgspec
-
 from nats.aio.client import Client
 
 from k1_contracts.ids import new_id

@@ -59,7 +59,9 @@ def require_within_limits(document: DocumentNode, variables: Mapping[str, Any]) 
 
 def measure(document: DocumentNode, variables: Mapping[str, Any]) -> Cost:
     """Return the cost of the most expensive operation of a document."""
-    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+    fragments = {
+        node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
+    }
     counter = _Counter(fragments, variables)
     costs = [
         counter.selection(node.selection_set, 1, 1, frozenset())
@@ -114,13 +116,15 @@ class _Counter:
         return Cost(factor + inner.fields, inner.depth, alias + inner.aliases)
 
     def _length(self, node: FieldNode) -> int:
-        for argument in node.arguments:
+        for argument in node.arguments or ():
             if argument.name.value != "limit":
                 continue
             value = argument.value
             if isinstance(value, IntValueNode):
                 return max(1, int(value.value[:6]))
-            if isinstance(value, VariableNode) and isinstance(given := self.variables.get(value.name.value), int):
+            if isinstance(value, VariableNode) and isinstance(
+                given := self.variables.get(value.name.value), int
+            ):
                 return max(1, given)
         name = node.name.value
         return 1 if name.startswith(_INTROSPECTION) else _LISTS.get(name, 1)

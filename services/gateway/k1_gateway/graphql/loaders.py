@@ -37,6 +37,12 @@ class Readers:
         )
         self.jobs: DataLoader[str, JobView] = DataLoader(self._load_jobs, max_batch_size=_AT_ONCE)
 
+    def forget(self) -> None:
+        """Forget what was read, because something changed."""
+        self.tracks.clear_all()
+        self.versions.clear_all()
+        self.jobs.clear_all()
+
     async def send(self, query: Query[Q, R], body: Q, timeout_s: float = REQUEST_TIMEOUT_S) -> R:
         """Send a query to its service and return the result.
 
@@ -54,7 +60,9 @@ class Readers:
         return [by_id.get(one) or _track_not_found(one) for one in ids]
 
     async def _load_versions(self, keys: list[VersionKey]) -> list[VersionDetail | BaseException]:
-        return await self._each(VERSION_GET, [GetVersion(track_id=one, version=number) for one, number in keys])
+        return await self._each(
+            VERSION_GET, [GetVersion(track_id=one, version=number) for one, number in keys]
+        )
 
     async def _load_jobs(self, ids: list[str]) -> list[JobView | BaseException]:
         return await self._each(JOB_GET, [GetJob(job_id=one) for one in ids])

@@ -12,46 +12,49 @@ import types
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin
+from itertools import pairwise
+from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin
 
 import strawberry
 from pydantic import BaseModel
 from strawberry.scalars import JSON
 from typing_extensions import TypeAliasType
 
+from k1_gateway.http.named_types import NAMED_TYPES
+
 _ENUM_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SCALARS: Final[Mapping[Any, Any]] = {str: str, int: int, float: float, bool: bool, datetime: datetime}
 _types: Final[dict[type[BaseModel], Any]] = {}
 _enums: Final[dict[tuple[str, ...], Any]] = {}
-M = TypeVar("M", bound=BaseModel)
 
 
-def graphql_type(model: type[M], *, extend: type | None = None) -> type[M]:
-    """Return the GraphQL type of a model. `extend` is a class with further fields, which are resolved.
+def graphql_type(model: type[BaseModel], *, extend: type | None = None, name: str | None = None) -> Any:
+    """Return the GraphQL type of a model; the first call for a model decides.
 
-    For the type checker the result is the model, as its objects are what resolvers return.
+    `extend`: a class with further fields, which are resolved and take precedence. `name`: by default the model's.
     """
     if model in _types:
         return _types[model]
-    namespace: dict[str, Any] = {"__doc__": inspect.getdoc(model), "__annotations__": {}}
+    namespace: dict[str, Any] = {"__annotations__": {}}
     documents = _field_documents(model)
-    for name, field in model.model_fields.items():
-        namespace["__annotations__"][name] = output_type(field.annotation, name)
-        description = field.description or documents.get(name)
-        namespace[name] = strawberry.field(description=description)
-    made = type(model.__name__, (extend,) if extend else (), namespace)
-    description = inspect.cleandoc(model.__doc__) if model.__doc__ and "BaseModel" not in model.__doc__ else None
-    _types[model] = strawberry.type(made, name=model.__name__, description=description)
+    resolved = vars(extend).copy() if extend else {}
+    for field_name, field in model.model_fields.items():
+        if field_name not in resolved:
+            namespace["__annotations__"][field_name] = output_type(field.annotation, field_name)
+            namespace[field_name] = strawberry.field(description=documents.get(field_name))
+    # Strawberry looks the names of types up in the module of the class.
+    namespace["__module__"] = extend.__module__ if extend else model.__module__
+    namespace |= {key: value for key, value in resolved.items() if not key.startswith("__")}
+    made = type(name or model.__name__, (), namespace)
+    description = model.__doc__ if "__doc__" in vars(model) else None
+    _types[model] = strawberry.type(made, name=made.__name__, description=description)
     return _types[model]
 
 
 def output_type(annotation: Any, name: str) -> Any:
     """Return the GraphQL type of a field; `name` names the enumeration of its values."""
-    if isinstance(annotation, TypeAliasType):
-        return output_type(annotation.__value__, name)
+    annotation = _plain(annotation)
     origin = get_origin(annotation)
-    if origin is Annotated:
-        return output_type(get_args(annotation)[0], name)
     if origin is Literal:
         return _enum(tuple(get_args(annotation)), name)
     if origin in {Union, types.UnionType}:
@@ -61,6 +64,15 @@ def output_type(annotation: Any, name: str) -> Any:
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return graphql_type(annotation)
     return _SCALARS.get(annotation, JSON)
+
+
+def _plain(annotation: Any) -> Any:
+    """Return the annotation without names and metadata around it."""
+    while isinstance(annotation, TypeAliasType) or get_origin(annotation) is Annotated:
+        annotation = (
+            annotation.__value__ if isinstance(annotation, TypeAliasType) else get_args(annotation)[0]
+        )
+    return annotation
 
 
 def _union(members: Iterable[Any], name: str) -> Any:
@@ -75,12 +87,19 @@ def _enum(values: tuple[Any, ...], name: str) -> Any:
     if not all(isinstance(value, str) and _ENUM_NAME.fullmatch(value) for value in values):
         return str
     if values not in _enums:
-        taken = {made.__name__ for made in _enums.values()}
-        wanted = "".join(part.title() for part in name.split("_")) + "Value"
-        number = next(n for n in range(1, 100) if f"{wanted}{n if n > 1 else ''}" not in taken)
-        made = Enum(f"{wanted}{number if number > 1 else ''}", {value: value for value in values}, type=str)
+        made: Any = Enum(_enum_name(values, name), {value: value for value in values}, type=str)
         _enums[values] = strawberry.enum(made)
     return _enums[values]
+
+
+def _enum_name(values: tuple[str, ...], field_name: str) -> str:
+    """Return the name that the API has for a type with these values, or one made from the name of the field."""
+    for name, named in NAMED_TYPES.items():
+        if get_args(named) == values:
+            return name
+    taken = {made.__name__ for made in _enums.values()}
+    wanted = "".join(part.title() for part in field_name.split("_")) + "Value"
+    return next(name for n in range(1, 100) if (name := f"{wanted}{n if n > 1 else ''}") not in taken)
 
 
 def _field_documents(model: type[BaseModel]) -> dict[str, str]:
@@ -90,7 +109,7 @@ def _field_documents(model: type[BaseModel]) -> dict[str, str]:
         if not issubclass(base, BaseModel) or base is BaseModel:
             continue
         body = cast("ast.ClassDef", ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]).body
-        for field, document in zip(body, body[1:], strict=False):
+        for field, document in pairwise(body):
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
                 text = document.value if isinstance(document, ast.Expr) else None
                 if isinstance(text, ast.Constant) and isinstance(text.value, str):
