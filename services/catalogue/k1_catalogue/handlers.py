@@ -59,6 +59,7 @@ from k1_contracts.messages.track_history import TRACK_HISTORY, VERSION_COMPARE
 from k1_contracts.messages.tracks import (
     ARTEFACT_LIST,
     GENESIS_GET,
+    TRACK_DETAILS,
     TRACK_GET,
     TRACK_LIST,
     TRACK_UPLOADED,
@@ -117,6 +118,7 @@ def serve_queries(
     handlers = [
         QueryHandler(TRACK_LIST, tracks.list_tracks),
         QueryHandler(TRACK_GET, tracks.get_track),
+        QueryHandler(TRACK_DETAILS, tracks.get_tracks),
         QueryHandler(VERSION_GET, tracks.get_version),
         QueryHandler(VERSION_COMPARE, tracks.compare_versions),
         QueryHandler(TRACK_SIMILAR, similar.find_similar),

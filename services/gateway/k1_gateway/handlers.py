@@ -15,6 +15,7 @@ from k1_gateway.endpoints.artefacts import ARTEFACTS
 from k1_gateway.endpoints.deployments import DEPLOYMENTS
 from k1_gateway.endpoints.devices import DEVICES
 from k1_gateway.endpoints.exports import EXPORTS
+from k1_gateway.endpoints.graphql import GRAPHQL
 from k1_gateway.endpoints.graphs import GRAPHS
 from k1_gateway.endpoints.jobs import JOBS
 from k1_gateway.endpoints.live import LIVE
@@ -22,6 +23,7 @@ from k1_gateway.endpoints.media import MEDIA
 from k1_gateway.endpoints.storage import STORAGE
 from k1_gateway.endpoints.tracks import TRACKS
 from k1_gateway.endpoints.webhooks import WEBHOOKS
+from k1_gateway.graphql.endpoint import make_page_routes
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.routing import make_api_routes
@@ -39,6 +41,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *LIVE,
     *ACCOUNTS,
     *WEBHOOKS,
+    *GRAPHQL,
     *ABOUT,
 )
 
@@ -47,6 +50,7 @@ def make_routes(context: GatewayContext) -> list[web.RouteDef]:
     """Return every route that the gateway serves: the API, and pages that describe it and sign people in."""
     return [
         *make_api_routes(context, ENDPOINTS),
+        *make_page_routes(),
         web.get("/docs", get_docs_page),
         web.get("/sign-in", get_sign_in_page),
         web.get("/", redirect_to_docs),

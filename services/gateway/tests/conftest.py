@@ -35,6 +35,7 @@ from k1_contracts.messages.graphs import (
     PRESET_LIST,
 )
 from k1_contracts.messages.media import AUDIO_GET, WAVEFORM_GET
+from k1_contracts.messages.similar import TRACK_SIMILAR
 from k1_contracts.messages.storage import (
     ARTEFACT_DELETE,
     ARTEFACT_RESTORE,
@@ -50,6 +51,7 @@ from k1_contracts.messages.track_history import TRACK_HISTORY, VERSION_COMPARE
 from k1_contracts.messages.tracks import (
     ARTEFACT_LIST,
     GENESIS_GET,
+    TRACK_DETAILS,
     TRACK_GET,
     TRACK_LIST,
     VERSION_GET,
@@ -109,6 +111,8 @@ async def http(gateway: RunningService) -> AsyncIterator[httpx.AsyncClient]:
 QUERIES = (
     TRACK_LIST,
     TRACK_GET,
+    TRACK_DETAILS,
+    TRACK_SIMILAR,
     TRACK_EDIT,
     TRACK_DELETE,
     TRACK_RESTORE,

@@ -99,6 +99,10 @@ class GetTrack(Contract):
     """Return the track as it was at this time, with its versions; artefacts and deployments are left out."""
 
 
+class GetTracks(Contract):
+    track_ids: list[TrackId] = Field(min_length=1, max_length=200)
+
+
 class GetVersion(Contract):
     track_id: TrackId
     version: Version
@@ -157,6 +161,12 @@ class TrackDetail(Contract):
     oldest first. Each is at `/api/v1/tracks/{track_id}`."""
 
 
+class TrackDetails(Contract):
+    """Those of the requested tracks that exist, in any order."""
+
+    items: list[TrackDetail]
+
+
 class VersionDetail(VersionSummary):
     track_id: TrackId
     metadata: JsonObject | None = None
@@ -196,6 +206,9 @@ TRACK_UPLOADED: Final = Event(
 )
 TRACK_LIST: Final = Query("rpc.catalogue.track.list", ListTracks, TrackPage, summary="A page of tracks")
 TRACK_GET: Final = Query("rpc.catalogue.track.get", GetTrack, TrackDetail, summary="A track and its versions")
+TRACK_DETAILS: Final = Query(
+    "rpc.catalogue.track.details", GetTracks, TrackDetails, summary="Several tracks and their versions"
+)
 VERSION_GET: Final = Query("rpc.catalogue.version.get", GetVersion, VersionDetail, summary="One version")
 ARTEFACT_LIST: Final = Query(
     "rpc.catalogue.artefact.list", GetVersion, ArtefactList, summary="A version's artefacts"

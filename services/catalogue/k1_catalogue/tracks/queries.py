@@ -1,7 +1,9 @@
 """Answers the queries about tracks, versions, artefacts and Genesis maps."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from k1_catalogue import errors
 from k1_catalogue.history.queries import track_at
@@ -22,18 +24,22 @@ from k1_contracts.messages.tracks import (
     ArtefactList,
     GetGenesis,
     GetTrack,
+    GetTracks,
     GetVersion,
     ListTracks,
     TrackDetail,
+    TrackDetails,
     TrackPage,
     VersionDetail,
     VersionSummary,
 )
+from k1_platform.nats.rpc import QueryError
 from k1_platform.nats.rpc_documents import Document, compress_document
 from k1_platform.postgres.pool import Connection, Pool
 from k1_platform.processes.threads import in_thread
 from k1_platform.storage.objects import ObjectStore
 
+_TRACKS_AT_ONCE: Final = 4
 NewestDeployments = Callable[[Connection, str], Awaitable[Sequence[TrackDeployment]]]
 """Returns the newest deployments of a track, newest first."""
 
@@ -81,6 +87,20 @@ class TrackQueries:
             deployments=list(deployments),
             same_recording_as=same,
         )
+
+    async def get_tracks(self, query: GetTracks) -> TrackDetails:
+        """Return several tracks as `get_track` does, a few at a time; those that do not exist are left out."""
+        free = asyncio.Semaphore(_TRACKS_AT_ONCE)
+
+        async def get(track_id: str) -> TrackDetail | None:
+            async with free:
+                try:
+                    return await self.get_track(GetTrack(track_id=track_id))
+                except QueryError:
+                    return None
+
+        found = await asyncio.gather(*map(get, dict.fromkeys(query.track_ids)))
+        return TrackDetails(items=[detail for detail in found if detail is not None])
 
     async def get_version(self, query: GetVersion) -> VersionDetail:
         """Return a version with the URLs of its artefacts and the metadata and figures of its map."""
