@@ -112,16 +112,16 @@ class GatewayClient:
 
     def delete_track(self, track_id: str) -> JsonObject:
         """Delete a track; return `{track_id, undo_token, expires_at, purge_at}`."""
-        return self._request("DELETE", f"/tracks/{track_id}")
+        return self.request("DELETE", f"/tracks/{track_id}")
 
     def restore_track(self, track_id: str, undo_token: str | None) -> JsonObject:
         """Restore a deleted track; return `{track_id, status, restored}`."""
         body = {} if undo_token is None else {"undo_token": undo_token}
-        return self._request("POST", f"/tracks/{track_id}/restore", json=body)
+        return self.request("POST", f"/tracks/{track_id}/restore", json=body)
 
     def history(self, track_id: str, **query: str | int) -> JsonObject:
         """Return a page of the events of a track as `{total, items}`, newest first."""
-        return self._request("GET", f"/tracks/{track_id}/history", params=query)
+        return self.request("GET", f"/tracks/{track_id}/history", params=query)
 
     def genesis(self, track_id: str, version: int) -> JsonObject:
         """Return the whole Genesis map of one version."""
