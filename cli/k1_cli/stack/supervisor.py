@@ -141,6 +141,7 @@ class Supervisor:
         keys: dict[str, str] = {}
         if name in SIGNING_SERVICES:
             keys["K1_SIGNING_KEYS"] = str(self._home.keys)
+            keys["K1_CATALOGUE_STORAGE_DISK"] = str(self._home.root)
         if name == DEVICE_KEY_SERVICE:
             keys |= self._device_environment()
         return self._environment | keys
