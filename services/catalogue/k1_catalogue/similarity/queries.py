@@ -1,6 +1,6 @@
 """Answers which songs sound most like a song, and why."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -101,5 +101,5 @@ def explain(distances: Mapping[FeatureGroup, float]) -> str:
     return f"{sentence}; furthest in {ordered[-1]}." if ordered[-1] not in alike else f"{sentence}."
 
 
-def _listed(names: list[FeatureGroup]) -> str:
+def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

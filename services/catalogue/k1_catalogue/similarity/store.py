@@ -75,20 +75,21 @@ async def find_features(connection: Connection, track_id: str, version: int) -> 
 
 async def has_vector_index(connection: Connection) -> bool:
     """Return whether the table has the column with the index of pgvector."""
-    return await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM pg_indexes WHERE schemaname = 'catalogue'"
-        " AND indexname = 'version_features_embedding')"
+    row = await connection.fetchrow(
+        "SELECT FROM pg_indexes WHERE schemaname = 'catalogue' AND indexname = 'version_features_embedding'"
     )
+    return row is not None
 
 
 async def count_features(connection: Connection) -> int:
     """Return about how many tracks can be compared: exact for small tables, else the server's estimate."""
-    estimate = await connection.fetchval(
-        "SELECT reltuples::bigint FROM pg_class WHERE oid = 'catalogue.version_features'::regclass"
+    estimate = await connection.fetch(
+        "SELECT reltuples::bigint AS n FROM pg_class WHERE oid = 'catalogue.version_features'::regclass"
     )
-    if estimate > _COUNTED_EXACTLY:
-        return estimate
-    return await connection.fetchval(f"SELECT count(*) {_PLAYABLE}", VERSION)
+    if estimate[0]["n"] > _COUNTED_EXACTLY:
+        return estimate[0]["n"]
+    exact = await connection.fetch(f"SELECT count(*) AS n {_PLAYABLE}", VERSION)
+    return exact[0]["n"]
 
 
 _COUNTED_EXACTLY: Final = 10_000
