@@ -117,6 +117,7 @@ class Supervisor:
             "K1_GATEWAY_INGEST_URL": by_name["ingest"].url,
             "K1_GATEWAY_SERVICE_URLS": json.dumps({s.name: s.url for s in self._services[:-1]}),
             "K1_GATEWAY_ALLOWED_HOSTS": ",".join(self._network.all_names),
+            "K1_CATALOGUE_STORAGE_DISK": str(self._home.root),
             "OMP_NUM_THREADS": "1",  # the services use several processes instead of threads
         }
         self._prepare()
@@ -141,7 +142,6 @@ class Supervisor:
         keys: dict[str, str] = {}
         if name in SIGNING_SERVICES:
             keys["K1_SIGNING_KEYS"] = str(self._home.keys)
-            keys["K1_CATALOGUE_STORAGE_DISK"] = str(self._home.root)
         if name == DEVICE_KEY_SERVICE:
             keys |= self._device_environment()
         return self._environment | keys
