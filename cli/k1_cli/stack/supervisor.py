@@ -126,6 +126,7 @@ class Supervisor:
             "K1_GATEWAY_INGEST_URL": by_name["ingest"].url,
             "K1_GATEWAY_SERVICE_URLS": json.dumps({s.name: s.url for s in self._services[:-1]}),
             "K1_GATEWAY_ALLOWED_HOSTS": ",".join(self._network.all_names),
+            "K1_CATALOGUE_STORAGE_DISK": str(self._home.root),
             "OMP_NUM_THREADS": "1",  # the services use several processes instead of threads
         }
         self._prepare()
