@@ -34,8 +34,9 @@ class SocketClient(asyncio.Protocol):
         """Note the readings."""
         now = time.perf_counter()
         if not self.is_open:
-            assert data.startswith(b"HTTP/1.1 101"), data[:300]
-            self.is_open = True
+            self.is_open = data.startswith(b"HTTP/1.1 101")
+            if not self.is_open:
+                print(data[:300])
             self.opened.set()
         if self.transport is not None and data.count(_PING):
             self.transport.write(_PONG)
@@ -45,6 +46,7 @@ class SocketClient(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  the name of the base class
         """Note that it is gone."""
         self.is_open = False
+        self.opened.set()
 
 
 async def open_clients(
@@ -64,6 +66,7 @@ async def open_clients(
             client = SocketClient(head.encode(), on_reading)
             await loop.create_connection(lambda: client, host, port)
             await client.opened.wait()
+            assert client.is_open, "the gateway refused a connection"
         return client
 
     return list(await asyncio.gather(*map(open_one, topics)))
