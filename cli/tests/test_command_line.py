@@ -18,10 +18,11 @@ from k1_cli.checkout import ROOT
 
 COMMANDS = (
     "up", "down", "status", "doctor", "upload", "tracks", "genesis", "analyze", "demo-song", "test", "check",
-    "simulate", "graph",
+    "simulate", "graph", "export", "similar",
     "devices add", "devices revoke", "devices list", "devices show", "deploy",
     "deployments list", "deployments show", "deployments cancel", "deployments rollback", "deployments pause",
     "deployments resume",
+    "storage usage", "storage cleanup", "links make", "links list", "links revoke",
     "dlq list", "dlq show", "dlq redrive", "dlq purge",
 )  # fmt: skip
 

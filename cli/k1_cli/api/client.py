@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from email.message import Message
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +35,7 @@ class BusyError(CommandError):
 
 _TIMEOUT = httpx.Timeout(30.0, write=120.0)
 _SIMULATE_TIMEOUT = 90.0
+_STORAGE_TIMEOUT = 310.0
 _POLL_SECONDS = 0.15
 _RETRY_AFTER_S = 5.0
 _TEXT_ARGUMENTS = frozenset({"json", "data", "params"})
@@ -128,6 +130,18 @@ class GatewayClient:
         """Return the whole Genesis map of one version."""
         return self._request("GET", f"/tracks/{track_id}/versions/{version}/genesis")
 
+    def export(self, track_id: str, version: int, format_name: str) -> tuple[str, bytes]:
+        """Return the name and the bytes of a file for another program."""
+        path = f"/tracks/{track_id}/versions/{version}/export/{format_name}"
+        response = self._send("GET", path)
+        header = Message()
+        header["Content-Disposition"] = response.headers["Content-Disposition"]
+        return Path(header.get_filename(f"{track_id}.{format_name}")).name, response.content
+
+    def similar(self, track_id: str, limit: int) -> JsonObject:
+        """Return the nearest tracks as `{items, method, searched}`."""
+        return self._request("GET", f"/tracks/{track_id}/similar", params={"limit": limit})
+
     def artefacts(self, track_id: str, version: int) -> list[JsonObject]:
         """Return all artefacts of a version; those that are present have signed URLs."""
         return self._request("GET", f"/tracks/{track_id}/versions/{version}/artefacts")["artefacts"]
@@ -152,6 +166,31 @@ class GatewayClient:
             return self._http.get(url).raise_for_status().content
         except httpx.HTTPError as error:
             raise CommandError(f"the object store does not give {url.partition('?')[0]}: {error}") from error
+
+    def storage_usage(self) -> JsonObject:
+        """Return how much is stored."""
+        return self._request("GET", "/storage/usage", timeout=_STORAGE_TIMEOUT)
+
+    def clean_up(self, *, dry_run: bool) -> JsonObject:
+        """Remove what nothing refers to, or only return what that is."""
+        return self._request("POST", "/storage/cleanup", json={"dry_run": dry_run}, timeout=_STORAGE_TIMEOUT)
+
+    def copy_link(self, track_id: str, version: int, artefact_id: str, expires_in: int) -> JsonObject:
+        """Make a link to an artefact; return `{link, token, path}`."""
+        path = f"/tracks/{track_id}/versions/{version}/artefacts/{artefact_id}/copy-link"
+        return self._request("POST", path, json={"expires_in": expires_in})
+
+    def links(self) -> JsonObject:
+        """Return the newest links that work, as `{total, items}`."""
+        return self._request("GET", "/links", params={"limit": 200})
+
+    def revoke_link(self, link: str) -> JsonObject:
+        """Revoke a link by its id or token."""
+        return self._request("DELETE", f"/links/{link}")
+
+    def address(self, path: str) -> str:
+        """Return the whole address of a path of this gateway."""
+        return str(self._http.base_url.copy_with(path=path))
 
     def devices(self, **query: str | int | bool) -> JsonObject:
         """Return a page of devices as `{total, items}`."""
@@ -241,6 +280,9 @@ class GatewayClient:
             time.sleep(_POLL_SECONDS)
 
     def _request(self, method: str, path: str, **arguments: Any) -> JsonObject:
+        return cast("JsonObject", self._send(method, path, **arguments).json())
+
+    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         sent = {
             name: _readable(value) if name in _TEXT_ARGUMENTS else value for name, value in arguments.items()
         }
@@ -257,7 +299,7 @@ class GatewayClient:
             raise CommandError(f"{_problem(response)}; {_next_steps()}")
         if response.is_error:
             raise CommandError(_problem(response))
-        return cast("JsonObject", response.json())
+        return response
 
 
 def _next_steps() -> str:

@@ -19,7 +19,9 @@ from k1_gateway.http.response_headers import ResponseHeaders
 from k1_gateway.openapi.asyncapi import make_asyncapi
 from k1_gateway.openapi.document import make_document
 from k1_gateway.settings import Allowance, GatewaySettings
+from k1_platform.auth.tls import client_context
 from k1_platform.service import Runtime, run_service
+from k1_platform.settings import ObjectStoreSettings
 
 
 async def wire(runtime: Runtime, settings: GatewaySettings) -> None:
@@ -38,6 +40,7 @@ async def wire(runtime: Runtime, settings: GatewaySettings) -> None:
         feed=_feed(runtime),
         openapi_json=openapi_json,
         asyncapi_json=json.dumps(make_asyncapi(), ensure_ascii=False).encode(),
+        store_tls=client_context(ca) if (ca := ObjectStoreSettings().ca) else True,
     )
     runtime.middlewares.extend(
         [

@@ -11,6 +11,9 @@ from k1_contracts.messages import (
     device_link,
     devices,
     graphs,
+    media,
+    similar,
+    storage,
     telemetry,
     tracks,
 )
@@ -21,12 +24,15 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
         tracks,
         analysis,
         graphs,
+        similar,
         bundles,
         deployments,
         deployment_queries,
         devices,
         device_link,
         telemetry,
+        media,
+        storage,
     )
     for message in messages_in(module)
 )

@@ -1,5 +1,6 @@
 """The dependencies that each handler of the gateway receives."""
 
+import ssl
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,6 +34,8 @@ class GatewayContext:
     """The OpenAPI document."""
     asyncapi_json: bytes
     """The AsyncAPI document."""
+    store_tls: ssl.SSLContext | bool = True
+    """Which certificate of the object store is trusted; True for those that the system trusts."""
 
     async def send_query(self, query: AnyQuery[Q], body: Q, timeout_s: float = REQUEST_TIMEOUT_S) -> bytes:
         """Return the JSON of the result as its service wrote it. Parsing it here would only cost time.
