@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 _READING = re.compile(rb'"drift_ms":([0-9]+)')
 _PING, _PONG = b"\x89\x00", b"\x8a\x80mask"
@@ -26,9 +27,8 @@ class SocketClient(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the handshake."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.write(self.request)
+        self.transport = cast("asyncio.Transport", transport)  # that of uvloop is no subclass
+        self.transport.write(self.request)
 
     def data_received(self, data: bytes) -> None:
         """Note the readings."""
