@@ -22,6 +22,7 @@ from k1_cli.commands import (
     similar,
     songs,
     stack,
+    storage,
     users,
 )
 from k1_cli.error_report import report_error
@@ -43,8 +44,10 @@ for command in (accounts.login, accounts.logout, accounts.whoami):
 app.add_typer(users.app, name="users", rich_help_panel="Accounts")
 app.add_typer(keys.app, name="keys", rich_help_panel="Accounts")
 app.add_typer(mail.app, name="mail", rich_help_panel="The system")
+app.add_typer(storage.app, name="storage", rich_help_panel="The system")
 for command in (songs.upload, songs.tracks, songs.genesis, exports.export, similar.similar):
     app.command(rich_help_panel="Songs")(command)
+app.add_typer(storage.links_app, name="links", rich_help_panel="Songs")
 for command in (shows.simulate, shows.graph):
     app.command(rich_help_panel="Shows")(command)
 app.add_typer(devices.app, name="devices", rich_help_panel="Devices")

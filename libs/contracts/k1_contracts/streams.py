@@ -49,6 +49,7 @@ ADVISORIES = "ADVISORIES"
 DEVICES = "DEVICES"
 TELEMETRY = "TELEMETRY"
 LIVE_TRACKS = "LIVE_TRACKS"
+LIVE = "LIVE"
 
 STREAMS = (
     Stream(
@@ -101,6 +102,13 @@ STREAMS = (
         ("live.track.*",),
         "The live feeds of tracks, kept for those who missed some",
         max_age=timedelta(minutes=10),
+        max_bytes=256 * MIB,
+    ),
+    Stream(
+        LIVE,
+        ("live.job.*", "live.deploy.*", "live.telemetry.*"),
+        "Progress and readings, kept for the viewers that were away",
+        max_age=timedelta(minutes=15),
         max_bytes=256 * MIB,
     ),
     Stream(

@@ -166,6 +166,22 @@ async def test_guessing_is_throttled_by_account_and_address(accounts: AccountsSy
     assert await guess(PASSWORD, "192.0.2.66") == "signed in"
 
 
+async def test_a_sign_in_of_the_owner_gives_others_no_more_guesses(accounts: AccountsSystem) -> None:
+    """Guesses from many addresses count together, also after the owner has signed in between them."""
+    await accounts.add_user()
+
+    async def guess(address: str) -> str:
+        query = Login(email="ada@example.org", password="wrong guess", client=ClientInfo(address=address))
+        with pytest.raises(QueryError) as refused:
+            await accounts.passwords.login(query)
+        return refused.value.code
+
+    codes = await asyncio.gather(*(guess(f"198.51.100.{number}") for number in range(49)))
+    await accounts.login()
+    codes += [await guess(f"203.0.113.{number}") for number in range(2)]
+    assert codes == ["sign_in_failed"] * 50 + ["too_many_attempts"]
+
+
 async def test_the_throttle_says_when_to_try_again(accounts: AccountsSystem) -> None:
     """One address cannot try many accounts either; IPv6 addresses of one network count as one."""
     for number in range(100):

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from k1_accounts.bootstrap import bootstrap
+from k1_accounts.sessions.access_tokens import LIFETIME
 from k1_accounts.sessions.store import delete_old
 from k1_contracts.messages.accounts import (
     CreateKey,
@@ -26,6 +27,7 @@ from k1_contracts.messages.accounts_auth import Refresh, ResetPassword, SignInBy
 from k1_platform.nats.actors import acting_as
 from k1_platform.nats.rpc import QueryError
 from services.accounts.tests.accounts_system import CLIENT, OTHER_PASSWORD, PASSWORD, AccountsSystem, actor_of
+from tests.support.waiting import eventually
 
 
 async def test_the_last_admin_stays_also_when_two_leave_at_once(accounts: AccountsSystem) -> None:
@@ -110,6 +112,37 @@ async def test_a_disabled_user_is_out_at_once(accounts: AccountsSystem) -> None:
     assert (await accounts.revocations.list_revocations(ListRevocations())).items == []
     await accounts.users.update(UpdateUser(user_id=user.id, disabled=False))
     assert (await accounts.login()).user.id == user.id
+
+
+async def test_no_token_outlives_a_change_of_role_that_meets_it(accounts: AccountsSystem) -> None:
+    """A refresh that waits for the change gives the new role; a change that waits for a refresh is the later one."""
+    user = await accounts.add_user()
+    token = (await accounts.login()).refresh_token
+    async with accounts.pool.acquire() as other, other.transaction():
+        await other.execute("UPDATE accounts.users SET role = 'operator'")
+        refreshing = asyncio.create_task(accounts.sessions.refresh(Refresh(refresh_token=token)))
+        await _wait_until_blocked(accounts)
+        accounts.clock.advance(seconds=5)
+    refreshed = await refreshing
+    assert (refreshed.user.role, refreshed.access_expires_at) == ("operator", accounts.clock() + LIFETIME)
+    async with accounts.pool.acquire() as other, other.transaction():
+        await other.execute("SELECT FROM accounts.users FOR UPDATE")
+        changing = asyncio.create_task(accounts.users.update(UpdateUser(user_id=user.id, role="editor")))
+        await _wait_until_blocked(accounts)
+        accounts.clock.advance(seconds=5)
+    await changing
+    (told,) = (await accounts.revocations.list_revocations(ListRevocations())).items
+    assert told.tokens_before == accounts.clock()
+
+
+async def _wait_until_blocked(accounts: AccountsSystem) -> None:
+    async def blocked() -> bool:
+        waiting = (
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(await accounts.rows(waiting))
+
+    await eventually(blocked, "the other transaction waits for the lock")
 
 
 async def test_users_are_searched_and_listed_by_pages(accounts: AccountsSystem) -> None:

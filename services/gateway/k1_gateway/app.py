@@ -9,6 +9,7 @@ import aiohttp
 
 from k1_contracts.messages.accounts import KEY_VERIFY, AccessChanged, ClientInfo, VerifiedKey, VerifyKey
 from k1_contracts.messages.accounts_auth import JWKS_GET, GetJwks, JwkSet
+from k1_contracts.streams import EVENTS, LIVE
 from k1_gateway.about.readiness import DependencyReport
 from k1_gateway.access.api_keys import ApiKeys
 from k1_gateway.access.cookies import Cookies
@@ -18,17 +19,23 @@ from k1_gateway.access.origin_policy import OriginPolicy
 from k1_gateway.access.revocation_feed import RevocationFeed
 from k1_gateway.access.revocations import Revocations
 from k1_gateway.access.user_tokens import UserTokens
+from k1_gateway.feed.feed import HISTORY_EVENTS, HISTORY_SAMPLES, Feed
+from k1_gateway.feed.metrics import FeedMetrics
+from k1_gateway.feed.stream_reader import StreamReader
 from k1_gateway.handlers import ENDPOINTS, make_routes
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.problem_responses import convert_errors
 from k1_gateway.http.response_headers import ResponseHeaders
 from k1_gateway.limits.rate_limits import RateLimiter
 from k1_gateway.limits.shared_rates import SharedRates
+from k1_gateway.openapi.asyncapi import make_asyncapi
 from k1_gateway.openapi.document import make_document
 from k1_gateway.settings import Allowance, GatewaySettings, LimitKind
+from k1_platform.auth.tls import client_context
 from k1_platform.errors import TransientError
 from k1_platform.nats.rpc import request
 from k1_platform.service import Runtime, run_service
+from k1_platform.settings import ObjectStoreSettings
 
 _KEYS_TIMEOUT: Final = aiohttp.ClientTimeout(total=5)
 _log = logging.getLogger(__name__)
@@ -49,7 +56,10 @@ async def wire(runtime: Runtime, settings: GatewaySettings) -> None:
         headers=headers,
         rate_limiter=limiter,
         gate=_gate(runtime, settings, http, limiter),
+        feed=_feed(runtime),
         openapi_json=openapi_json,
+        asyncapi_json=json.dumps(make_asyncapi(), ensure_ascii=False).encode(),
+        store_tls=client_context(ca) if (ca := ObjectStoreSettings().ca) else True,
     )
     runtime.middlewares.extend(
         [
@@ -61,6 +71,16 @@ async def wire(runtime: Runtime, settings: GatewaySettings) -> None:
         ]
     )
     runtime.routes.extend(make_routes(context))
+
+
+def _feed(runtime: Runtime) -> Feed:
+    """Return the live feed, which is read in the background."""
+    feed = Feed(FeedMetrics.of(runtime.registry))
+    events = StreamReader(runtime.bus, feed, EVENTS, "events", HISTORY_EVENTS)
+    samples = StreamReader(runtime.bus, feed, LIVE, "samples", HISTORY_SAMPLES)
+    runtime.background(events.run, "feed-events")
+    runtime.background(samples.run, "feed-samples")
+    return feed
 
 
 def _gate(

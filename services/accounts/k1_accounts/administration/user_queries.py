@@ -83,10 +83,11 @@ class UserQueries:
         Raises:
             QueryError: `user_not_found` (404), `last_admin` (409).
         """
-        at = self.clock()
         async with self.pool.acquire() as connection, connection.transaction():
             await store.lock_admins(connection)
             before = await _require_user(connection, query.user_id, lock=True)
+            # After the lock: a token that was issued before it is older than the change.
+            at = self.clock()
             loses_role = query.role is not None and query.role != "admin"
             if loses_role or query.disabled:
                 await _require_other_admin(connection, before)
@@ -108,10 +109,10 @@ class UserQueries:
         Raises:
             QueryError: `user_not_found` (404), `last_admin` (409).
         """
-        at = self.clock()
         async with self.pool.acquire() as connection, connection.transaction():
             await store.lock_admins(connection)
             user = await _require_user(connection, query.user_id, lock=True)
+            at = self.clock()
             await _require_other_admin(connection, user)
             change = AccessChanged(user_id=user.id, tokens_before=at, at=at)
             await store_revocation(connection, change)

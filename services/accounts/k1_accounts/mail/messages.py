@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from email.message import EmailMessage
-from email.utils import make_msgid
+from email.utils import make_msgid, parseaddr
 from textwrap import fill
 from typing import Final
 from urllib.parse import quote
@@ -81,7 +81,7 @@ def write_message(
     message["From"] = sender
     message["To"] = user.email
     message["Subject"] = text.subject
-    message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
+    message["Message-ID"] = make_msgid(domain=parseaddr(sender)[1].rpartition("@")[2])
     message["Auto-Submitted"] = "auto-generated"
     # Anybody may sign up with a foreign address: the name is then no text to send to its owner.
     greeting = f"Hello {' '.join(user.name.split())}," if user.email_verified else "Hello,"

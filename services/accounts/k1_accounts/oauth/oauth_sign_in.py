@@ -100,8 +100,9 @@ class OAuthSignIn:
         except ProviderError as error:
             raise self._unavailable(provider, error) from error
         async with self.pool.acquire() as connection, connection.transaction():
-            user = await self._user_of(connection, provider, identity, query.client)
-            if user.disabled:
+            found = await self._user_of(connection, provider, identity, query.client)
+            user = await store.get_user(connection, found.id, lock=True)
+            if user is None or user.disabled:
                 raise errors.account_disabled()
             signed_in = await self.sessions.open(connection, user, "oauth", query.client)
         return OAuthFinished(signed_in=signed_in, return_to=return_to)

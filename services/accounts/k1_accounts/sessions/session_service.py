@@ -75,12 +75,14 @@ class SessionService:
 
     async def _exchange(self, connection: Connection, query: Refresh) -> SignedIn | AccessChanged:
         """Return new tokens, or the end of a session whose token was reused."""
-        at, hashed = self.clock(), hash_secret(query.refresh_token)
+        hashed = hash_secret(query.refresh_token)
+        owner = await store.session_of_token(connection, hashed)
+        # Under this lock nobody changes the role; the time is taken after it, so that a token of a role which is just
+        # being changed is older than the change.
+        user = None if owner is None else await get_user(connection, owner[0], lock=True)
+        at = self.clock()
         row = await store.lock_refresh_token(connection, hashed, at)
-        if row is None or not row.is_live:
-            raise errors.session_ended()
-        user = await get_user(connection, row.user_id)
-        if user is None or user.disabled:
+        if user is None or user.disabled or row is None or not row.is_live:
             raise errors.session_ended()
         if _is_reused(row, at):
             change = await store.end_sessions(connection, user.id, "token_reused", at, only=row.session_id)

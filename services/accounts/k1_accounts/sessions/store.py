@@ -57,13 +57,15 @@ async def insert_refresh_token(connection: Connection, hashed: bytes, session_id
 
 
 async def lock_refresh_token(connection: Connection, hashed: bytes, now: datetime) -> RefreshRow | None:
-    """Return a token and lock its session, so that two uses come one after the other."""
-    session_id = await connection.fetchval(
-        "SELECT session_id FROM accounts.refresh_tokens WHERE hash = $1", hashed
-    )
+    """Return a token and lock its session, so that two uses come one after the other.
+
+    Lock the user before: whoever locks both does so in this order.
+    """
     # Locked first: the row of the token is then read as the use before has left it.
     locked = await connection.fetchval(
-        "SELECT id FROM accounts.sessions WHERE id = $1 FOR UPDATE", session_id
+        "SELECT id FROM accounts.sessions WHERE id = ("
+        " SELECT session_id FROM accounts.refresh_tokens WHERE hash = $1) FOR UPDATE",
+        hashed,
     )
     if locked is None:
         return None

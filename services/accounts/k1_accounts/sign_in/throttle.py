@@ -50,16 +50,20 @@ class SignInThrottle:
                 await require(connection, limit, subject, now)
 
     async def succeeded(self, connection: Connection, email: str, address: str | None) -> None:
-        """Forget the attempts at an account after the right password, and give the address its attempt back."""
+        """Forget the attempts at an account from this address after the right password.
+
+        The other limits get one attempt back: others may be guessing at the same time.
+        """
         for limit, subject in _subjects(email, address):
-            if limit is ADDRESS:
+            key = _key(limit, subject)
+            if limit is ACCOUNT_AND_ADDRESS:
+                await connection.execute("DELETE FROM accounts.attempts WHERE key = $1", key)
+            else:
                 await connection.execute(
                     "UPDATE accounts.attempts SET arrival = arrival - $2::interval WHERE key = $1",
-                    _key(limit, subject),
+                    key,
                     limit.interval,
                 )
-            else:
-                await connection.execute("DELETE FROM accounts.attempts WHERE key = $1", _key(limit, subject))
 
 
 async def require(connection: Connection, limit: Limit, subject: str, now: datetime) -> None:
