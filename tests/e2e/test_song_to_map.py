@@ -107,7 +107,7 @@ def test_workers_and_health_are_reported(system: System) -> None:
     assert {slot["engine"] for slot in workers} == {workers[0]["engine"]}
     status = system.status()
     assert all(part["ready"] for part in (*status["servers"], *status["services"]))
-    assert {part["name"] for part in status["servers"]} == {"nats", "postgres", "mongo", "s3"}
+    assert {part["name"] for part in status["servers"]} == {"nats", "postgres", "mongo", "s3", "mailbox"}
     assert {c["durable"] for c in status["consumers"]} >= {"catalogue", "analysis-intake"}
     assert status["dead_letters"] == 0
 

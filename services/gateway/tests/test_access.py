@@ -121,6 +121,8 @@ async def test_every_endpoint_demands_its_role(guest: httpx.AsyncClient, owners:
     """Without sign-in 401, with a lower role 403, and nothing reaches the owner; only the public ones are for everyone."""
     for endpoint in ENDPOINTS:
         name, path = endpoint.operation_id, endpoint.path.format_map(GOOD)
+        # A parameter that does not exist ends what would wait for events, after the role was checked.
+        path += "?unknown=1" if endpoint.is_stream else ""
         answer = await guest.request(endpoint.method, path)
         if endpoint.public:
             is_problem = answer.status_code in {401, 403}
@@ -150,7 +152,7 @@ def test_the_roles_are_those_of_the_design() -> None:
     assert public == {
         *("getHealth", "getOpenApi", "getAsyncApi", "register", "verifyEmail", "logIn", "logInByLink"),
         *("refreshSession", "logOut", "forgotPassword", "resetPassword", "listProviders", "beginOauth"),
-        "finishOauth",
+        *("finishOauth", "openLink"),
     }
 
 

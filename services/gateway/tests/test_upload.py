@@ -9,7 +9,11 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from nats.js import JetStreamContext
 
+from k1_contracts.envelope import Envelope
+from k1_contracts.messages.tracks import TRACK_UPLOADED
+from k1_contracts.streams import EVENTS
 from services.ingest.tests import songs
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
@@ -27,6 +31,18 @@ async def test_a_song_is_accepted_and_known_again(http: httpx.AsyncClient, uniqu
     again = await http.post(URL, files={"file": ("b.wav", song)})
     assert (first.status_code, again.status_code) == (202, 200)
     assert again.json() == first.json() | {"status": "existing"}
+
+
+async def test_the_sender_reaches_ingest(
+    http: httpx.AsyncClient, jetstream: JetStreamContext, unique: str
+) -> None:
+    """The event says who uploaded the song."""
+    song = songs.wav(2.0, int(unique[:7], 16))
+    assert (await http.post(URL, files={"file": ("a.wav", song)})).status_code == 202
+    message = await jetstream.get_last_msg(EVENTS, TRACK_UPLOADED.subject)
+    actor = Envelope.from_headers(message.headers or {}).actor
+    assert actor is not None
+    assert (actor.kind, actor.address) == ("local", "127.0.0.1")
 
 
 async def test_an_idempotency_key_reaches_ingest(http: httpx.AsyncClient, unique: str) -> None:

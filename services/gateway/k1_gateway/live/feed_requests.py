@@ -13,8 +13,8 @@ from k1_gateway.errors import ProblemError
 from k1_gateway.feed.event_types import DEFAULT_TOPICS, TOPIC_PATTERN
 from k1_gateway.feed.feed import Client, Feed
 from k1_gateway.feed.position import POSITION_PATTERN, Position
+from k1_gateway.http.session_end import SESSION_END
 from k1_platform.processes.tasks import cancel_tasks
-from k1_platform.service import STOPPING
 
 MAX_TOPICS: Final = 200
 HEARTBEAT_S: Final = 15.0
@@ -102,10 +102,10 @@ class Heartbeat:
 async def run_until_end(request: web.Request, client: Client, *works: Coroutine[Any, Any, None]) -> None:
     """Run until one of the works ends, or the client is closed; the end of the gateway closes it too.
 
-    A write to a client that reads nothing waits for long, so it is cancelled then.
+    So does the end of the session of its reader. A write to a client that reads nothing waits for long, so it is cancelled then.
     """
     working = [asyncio.create_task(work) for work in works]
-    stopping = asyncio.create_task(request.app[STOPPING].wait())
+    stopping = asyncio.create_task(request[SESSION_END].wait())
     stopping.add_done_callback(lambda done: None if done.cancelled() else client.close(STOP))
     try:
         await asyncio.wait((*working, client.ended), return_when=asyncio.FIRST_COMPLETED)
