@@ -44,10 +44,11 @@ async def fill(pool: Pool, vectors: np.ndarray) -> list[str]:
     """Add a track for each vector, and return their ids."""
     now = datetime.now(UTC)
     ids = [derived_id("trk", str(number)) for number in range(len(vectors))]
-    tracks = [(one, one, [], "a.wav", "{}", "ready", 1, "", now, now) for one in ids]
+    tracks = [(one, one, one, [], "a.wav", "{}", "ready", 1, "", now, now) for one in ids]
     columns = (
         "id",
         "title",
+        "title_key",
         "tags",
         "filename",
         "audio",

@@ -40,8 +40,8 @@ async def add_track(
     await pool.execute(
         """
         INSERT INTO catalogue.tracks
-            (id, title, tags, filename, audio, status, current_version, search, created_at, updated_at)
-        VALUES ($1, $2, '{}', 'a.wav', $5, $3, $4, '', now(), now())
+            (id, title, title_key, tags, filename, audio, status, current_version, search, created_at, updated_at)
+        VALUES ($1, $2, $2, '{}', 'a.wav', $5, $3, $4, '', now(), now())
         """,
         identity, f"song {number}", status, versions, songs.Song().uploaded().audio.model_dump_json(),
     )  # fmt: skip
