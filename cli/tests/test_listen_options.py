@@ -21,6 +21,12 @@ def with_certificate(files: TlsFiles, ca: Path | None, *names: str) -> ListenOpt
     return ListenOptions(ADDRESS, names, files.certificate, files.key, ca)
 
 
+@pytest.fixture(autouse=True)
+def signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what other tests of this process may have set."""
+    monkeypatch.delenv("K1_AUTH", raising=False)
+
+
 def test_without_an_address_everything_stays_on_loopback(tmp_path: Path) -> None:
     """Without options the servers use plain text and listen on loopback only."""
     network = ListenOptions().network(tmp_path)

@@ -3,6 +3,7 @@
 import json
 import smtplib
 from collections.abc import Iterator
+from contextvars import copy_context
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -33,7 +34,8 @@ def send(server: MailboxServer, subject: str, text: str) -> None:
 
 
 def run(home: Path, *arguments: str) -> tuple[int, str]:
-    done = CliRunner().invoke(app, ["mail", *arguments, "--home", str(home)])
+    # In a context of its own: hints name the home of the last command.
+    done = copy_context().run(CliRunner().invoke, app, ["mail", *arguments, "--home", str(home)])
     return done.exit_code, done.output
 
 
