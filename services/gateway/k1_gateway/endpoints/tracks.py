@@ -10,6 +10,7 @@ from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.problem_texts import (
     NO_TRACK,
     NO_VERSION,
+    PAGED,
     UNAVAILABLE,
     UPLOAD_PROBLEMS,
 )
@@ -33,7 +34,7 @@ TRACKS: Final = (
         relay, query=TRACK_LIST,
         query_params=("status", "preset", "search", "sort", "limit", "offset", "cursor"),
         responses={200: ("A page of tracks", TRACK_LIST.response)},
-        problems={422: "`invalid_parameter`, `invalid_cursor`", **UNAVAILABLE}, cacheable=True,
+        problems={**PAGED, **UNAVAILABLE}, cacheable=True,
     ),
     Endpoint(
         "GET", "/tracks/{track_id}", "getTrack", "Tracks", "A track with its versions",

@@ -3,6 +3,7 @@
 from typing import Final
 
 INVALID: Final = {422: "`invalid_parameter`: every fault is named"}
+PAGED: Final = {422: "`invalid_parameter`: every fault is named; `invalid_cursor`: of another list or sort"}
 UNAVAILABLE: Final = {503: "`service_unavailable`: try again", 504: "`service_timeout`: try again"}
 BODY_PROBLEMS: Final = {
     400: "`malformed_json`",
