@@ -7,8 +7,11 @@ from k1_catalogue.artefacts.links import LinkQueries
 from k1_catalogue.artefacts.media import MediaQueries
 from k1_catalogue.deployments.bundle_queries import BundleQueries
 from k1_catalogue.deployments.event_handlers import DeploymentEventHandlers
+from k1_catalogue.edits.batch import TrackBatches
+from k1_catalogue.edits.track_edits import TrackEdits
 from k1_catalogue.graphs.queries import GraphQueries
 from k1_catalogue.graphs.reference_queries import ReferenceQueries
+from k1_catalogue.history.queries import HistoryQueries
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.jobs.queries import JobQueries
 from k1_catalogue.similarity.queries import SimilarQueries
@@ -51,9 +54,12 @@ from k1_contracts.messages.storage import (
     STORAGE_CLEANUP,
     STORAGE_USAGE,
 )
+from k1_contracts.messages.track_edits import TRACK_BATCH, TRACK_DELETE, TRACK_EDIT, TRACK_RESTORE
+from k1_contracts.messages.track_history import TRACK_HISTORY, VERSION_COMPARE
 from k1_contracts.messages.tracks import (
     ARTEFACT_LIST,
     GENESIS_GET,
+    TRACK_DETAILS,
     TRACK_GET,
     TRACK_LIST,
     TRACK_UPLOADED,
@@ -97,6 +103,9 @@ def serve_queries(
     bus: Bus,
     *,
     tracks: TrackQueries,
+    edits: TrackEdits,
+    batches: TrackBatches,
+    history: HistoryQueries,
     jobs: JobQueries,
     graphs: GraphQueries,
     bundles: BundleQueries,
@@ -109,9 +118,16 @@ def serve_queries(
     handlers = [
         QueryHandler(TRACK_LIST, tracks.list_tracks),
         QueryHandler(TRACK_GET, tracks.get_track),
+        QueryHandler(TRACK_DETAILS, tracks.get_tracks),
         QueryHandler(VERSION_GET, tracks.get_version),
+        QueryHandler(VERSION_COMPARE, tracks.compare_versions),
         QueryHandler(TRACK_SIMILAR, similar.find_similar),
         QueryHandler(ARTEFACT_LIST, tracks.list_artefacts),
+        QueryHandler(TRACK_EDIT, edits.edit),
+        QueryHandler(TRACK_DELETE, edits.delete),
+        QueryHandler(TRACK_RESTORE, edits.restore),
+        QueryHandler(TRACK_BATCH, batches.run_batch),
+        QueryHandler(TRACK_HISTORY, history.get_history),
         QueryHandler(JOB_LIST, jobs.list_jobs),
         QueryHandler(JOB_GET, jobs.get_job),
         QueryHandler(JOB_CANCEL, jobs.cancel_job),

@@ -31,7 +31,6 @@ from k1_platform.cursors import cursor_after, row_before
 from k1_platform.postgres.pool import Connection, Pool
 from k1_platform.processes.threads import in_thread
 
-OPERATOR = "operator"
 _WALK: Final = "devices"
 
 
@@ -112,7 +111,7 @@ class DeviceQueries:
                 raise errors.devices_not_found(missing)
             await device_store.set_revoked(connection, ids, at)
             await credential_store.revoke_credentials(connection, ids, at)
-            await device_store.write_audit(connection, ids, at=at, actor=OPERATOR, action="revoked")
+            await device_store.write_audit(connection, ids, at=at, action="revoked")
         await service.revoke_access(ids)
         return DevicesRevoked(device_ids=ids)
 
@@ -134,9 +133,7 @@ class DeviceQueries:
         public_keys = {each.credential.device_id: each.public_key for each in minted}
         await credential_store.insert_credentials(connection, public_keys, at)
         action = "renewed" if query.renew else "added"
-        await device_store.write_audit(
-            connection, ids, at=at, actor=OPERATOR, action=action, detail=query.transport
-        )
+        await device_store.write_audit(connection, ids, at=at, action=action, detail=query.transport)
 
     def _require_service(self) -> CredentialService:
         if self.credentials is None:
