@@ -45,6 +45,11 @@ _HARNESSES: Final = 2
 """A seeded run mostly waits for a lease or a device, so two harnesses side by side take half the time."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option `--long`, which sends many new requests to the API instead of a few fixed ones."""
+    parser.addoption("--long", action="store_true", help="take the time for many generated requests")
+
+
 def group_of(nodeid: str) -> str:
     """Return the group of a test; the tests of a group run on one worker, one after the other."""
     if seeded := _SEEDED_RUN.match(nodeid):

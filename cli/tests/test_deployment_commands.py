@@ -160,8 +160,10 @@ class Deploy:
         return DeploymentPage(total=1, items=[self.view])
 
     def _list_devices(self, query: ListDevices) -> Any:
-        end = query.offset + query.limit
-        return DevicePage(total=len(self.devices), items=self.devices[query.offset : end])
+        start = int(query.cursor or 0)
+        end = start + query.limit
+        more = str(end) if end < len(self.devices) else None
+        return DevicePage(total=len(self.devices), items=self.devices[start:end], next_cursor=more)
 
     def _device(self, _: Any) -> Any:
         return golden(DeviceView)
@@ -273,7 +275,7 @@ async def test_devices_are_listed_page_by_page(k1: K1, deploy: Deploy) -> None:
     done = await k1("devices", "list", "--group", "stage", "--json")
     assert [item["id"] for item in done.json["items"]] == [f"k1-{number}" for number in range(1200)]
     asked = deploy.of(ListDevices)
-    assert [query.offset for query in asked] == [0, 1000]
+    assert [query.cursor for query in asked] == [None, "1000"]
     assert {query.group for query in asked} == {"stage"}
     deploy.devices = deploy.devices[:2]
     done = await k1("devices", "list")

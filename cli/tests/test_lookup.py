@@ -31,16 +31,18 @@ class FakeGateway:
             raise NotFoundError("gone")
         return {"track": {"title": self.titles[track_id]}}
 
-    def deployments(self, offset: int = 0, track_id: str | None = None, **_: Any) -> Any:
+    def deployments(self, cursor: str = "0", track_id: str | None = None, **_: Any) -> Any:
         ids = self.deployments_of.get(track_id, []) if track_id else [D, E]
         made = [
             {"id": name, "created_at": "2026-05-01T20:15:30.000Z", "status": "rolled_back"} for name in ids
         ]
-        return {"total": len(made), "items": made[offset : offset + 1]}
+        start = int(cursor)
+        more = {"next_cursor": str(start + 1)} if start + 1 < len(made) else {}
+        return {"total": len(made), "items": made[start : start + 1], **more}
 
-    def devices(self, offset: int = 0, **_: Any) -> Any:
+    def devices(self, **_: Any) -> Any:
         made = [{"id": name} for name in ("k1-01", "k1-011", "k2-01")]
-        return {"total": len(made), "items": made[offset:]}
+        return {"total": len(made), "items": made}
 
     def device(self, device_id: str) -> Any:
         if device_id != "k1-01":

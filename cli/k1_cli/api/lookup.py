@@ -127,28 +127,23 @@ def current_version(track: JsonObject) -> int:
 
 
 def _all_tracks(gateway: GatewayClient, **query: str) -> Iterator[JsonObject]:
-    page = gateway.tracks(limit=_PAGE, **query)
-    yield from page["items"]
-    while cursor := page.get("next_cursor"):
-        page = gateway.tracks(limit=_PAGE, cursor=cursor, **query)
-        yield from page["items"]
+    yield from _all_pages(lambda **cursor: gateway.tracks(limit=_PAGE, **query, **cursor))
 
 
 def _all_devices(gateway: GatewayClient, **query: str | bool) -> Iterator[JsonObject]:
-    yield from _by_offset(lambda offset: gateway.devices(limit=_DEVICE_PAGE, offset=offset, **query))
+    yield from _all_pages(lambda **cursor: gateway.devices(limit=_DEVICE_PAGE, **query, **cursor))
 
 
 def _all_deployments(gateway: GatewayClient, **query: str) -> Iterator[JsonObject]:
-    yield from _by_offset(lambda offset: gateway.deployments(limit=_PAGE, offset=offset, **query))
+    yield from _all_pages(lambda **cursor: gateway.deployments(limit=_PAGE, **query, **cursor))
 
 
-def _by_offset(read: Callable[[int], JsonObject]) -> Iterator[JsonObject]:
-    offset = 0
-    while items := (page := read(offset))["items"]:
-        yield from items
-        offset += len(items)
-        if offset >= page["total"]:
-            return
+def _all_pages(read: Callable[..., JsonObject]) -> Iterator[JsonObject]:
+    page = read()
+    yield from page["items"]
+    while cursor := page.get("next_cursor"):
+        page = read(cursor=cursor)
+        yield from page["items"]
 
 
 def _require_one(

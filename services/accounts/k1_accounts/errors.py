@@ -120,8 +120,3 @@ def provider_unavailable(name: str) -> QueryError:
 
 def oauth_failed(reason: str) -> QueryError:
     return QueryError("oauth_failed", f"{reason}; start the sign-in again.", HTTPStatus.BAD_REQUEST)
-
-
-def invalid_cursor() -> QueryError:
-    message = "The cursor is not one that this list gave; start at the first page."
-    return QueryError("invalid_cursor", message, HTTPStatus.UNPROCESSABLE_ENTITY)

@@ -1,24 +1,14 @@
-"""What parses text from outside: cursors and network addresses."""
+"""What parses text from outside: passwords and network addresses."""
 
-import re
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_accounts.paging import read_cursor, write_cursor
 from k1_accounts.passwords.rules import MAX_LENGTH, MIN_LENGTH, check_password
 from k1_accounts.sign_in.throttle import address_subject
-from k1_contracts.ids import new_id
 from k1_platform.nats.rpc import QueryError
-
-
-@given(st.from_regex(r"[A-Za-z0-9_-]{1,400}", fullmatch=True))
-def test_any_cursor_is_read_or_refused(text: str) -> None:
-    """No cursor that a client makes up leads to another error, or to anything but an id."""
-    found = code_or_result(lambda: read_cursor(text))
-    assert found == "invalid_cursor" or re.fullmatch(r"[a-z]{3}_[0-9A-Z]{26}", found or "")
 
 
 def code_or_result(function: Callable[[], str | None]) -> str | None:
@@ -26,13 +16,6 @@ def code_or_result(function: Callable[[], str | None]) -> str | None:
         return function()
     except QueryError as error:
         return error.code
-
-
-def test_a_cursor_is_read_as_it_was_written() -> None:
-    """The first page has none."""
-    user_id = new_id("usr")
-    assert read_cursor(write_cursor(user_id)) == user_id
-    assert read_cursor(None) is None
 
 
 @given(st.one_of(st.none(), st.text(max_size=60), st.ip_addresses().map(str)))

@@ -86,11 +86,6 @@ def empty_window(from_ms: float, to_ms: float) -> QueryError:
     return QueryError("invalid_request", message, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
-def invalid_cursor() -> QueryError:
-    message = "The cursor does not belong to this list and sort; start again without a cursor."
-    return QueryError("invalid_cursor", message, HTTPStatus.UNPROCESSABLE_ENTITY)
-
-
 def idempotency_key_reused(key: str) -> QueryError:
     message = f"The idempotency key {key!r} was used for another request on this track; use a new one."
     return QueryError("idempotency_key_reused", message, HTTPStatus.UNPROCESSABLE_ENTITY)

@@ -6,9 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from k1_contracts.ids import new_id
 from k1_contracts.messages.deployment_queries import ControlDeployment
-from k1_contracts.messages.deployments import RequestDeployment
 from k1_deploy.devices import device_store
 from k1_deploy.errors import LeaseLostError
 from k1_deploy.orchestration.event_log import EventLog, WriteConflictError
@@ -20,51 +18,20 @@ from k1_deploy.saga.entries import (
     Controlled,
     Locked,
     LogEntry,
-    Opened,
     Outcome,
     StatusChanged,
-    truncate_to_ms,
 )
 from k1_deploy.saga.signals import ControlSignal
 from k1_deploy.saga.transitions import fold
 from k1_platform.nats.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from services.deploy.tests.bundles import bundle_info
+from services.deploy.tests.queued_deployments import NOW, add
 from services.deploy.tests.scripted_device import hello
 
 LEASE_S = 600.0
 """Expires when a test says so."""
-NOW = truncate_to_ms(datetime.now(UTC))
 CANCEL = ControlSignal(action="cancel", by="anna")
-
-
-async def add(pool: Pool, device_ids: Sequence[str], number: int = 1) -> str:
-    """Add a queued deployment to these devices; return its id."""
-    info = bundle_info(number)
-    request = RequestDeployment.model_validate(
-        {
-            "deployment_id": new_id("dep"),
-            "track_id": info.bundle.track_id,
-            "version": info.bundle.version,
-            "device_ids": device_ids,
-            "requested_at": NOW,
-        }
-    )
-    opened = Opened(
-        at=NOW,
-        bundle=info.bundle,
-        device_ids=list(device_ids),
-        strategy=request.strategy,
-        activation=request.activation,
-        guard_s=600,
-    )
-    row = deployment_store.DeploymentRow(request, info, [], None, closed=False)
-    async with pool.acquire() as connection, connection.transaction():
-        await device_store.upsert_devices(connection, device_ids, "nats", None, NOW)
-        await deployment_store.insert_deployment(
-            connection, row, fold(request.deployment_id, [opened]), [opened]
-        )
-    return request.deployment_id
 
 
 async def claim(pool: Pool, owner: str, limit: int = 10) -> list[DeploymentLease]:

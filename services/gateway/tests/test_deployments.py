@@ -117,10 +117,10 @@ def deploy(owners: Owners) -> Owners:
     ("path", "subject", "model", "query"),
     [
         (
-            "/devices?group=stage&include_revoked=true&limit=1000&offset=3",
+            "/devices?group=stage&include_revoked=true&limit=1000&offset=3&cursor=abc",
             DEVICE_LIST.subject,
             DevicePage,
-            ListDevices(group="stage", include_revoked=True, limit=1000, offset=3),
+            ListDevices(group="stage", include_revoked=True, limit=1000, offset=3, cursor="abc"),
         ),
         (
             "/devices/k1-stage-left",

@@ -79,6 +79,40 @@ def test_every_parameter_of_a_path_is_described() -> None:
             assert described == set(re.findall(r"{(\w+)}", path))
 
 
+def test_every_answer_has_a_schema() -> None:
+    """Only an answer without a body has none; a schema says more than "any JSON", and that of a stream is an event's."""
+    for path, operations in DOCUMENT["paths"].items():
+        for method, operation in operations.items():
+            for status, response in operation["responses"].items():
+                content = response.get("content", {})
+                assert content or "$ref" in response or status in {"101", "204", "302", "304"}, (
+                    method,
+                    path,
+                    status,
+                )
+                for media_type, body in content.items():
+                    schema = body["schema"].get("contentSchema", body["schema"])
+                    described = "$ref" in schema or schema == {"type": "string", "format": "binary"}
+                    assert described, (method, path, status, media_type)
+
+
+def test_every_list_pages_by_cursor() -> None:
+    """A page has `total`, `items` and `next_cursor`; what returns one takes `limit` and `cursor`."""
+    schemas = DOCUMENT["components"]["schemas"]
+    pages = {
+        name for name, schema in schemas.items() if {"total", "items"} <= set(schema.get("properties", {}))
+    }
+    assert {"TrackPage", "JobPage", "DevicePage", "DeploymentPage", "LinkPage"} <= pages
+    for name in pages:
+        assert schemas[name]["properties"]["next_cursor"]["anyOf"][-1] == {"type": "null"}
+    for path, operations in DOCUMENT["paths"].items():
+        for operation in operations.values():
+            answer = operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
+            if answer.get("schema", {}).get("$ref", "").rpartition("/")[2] in pages:
+                names = {parameter["name"] for parameter in operation["parameters"]}
+                assert {"limit", "cursor"} <= names, path
+
+
 @pytest.mark.parametrize(
     ("path", "schema"),
     [
@@ -152,8 +186,8 @@ def test_the_page_shows_the_whole_document(tmp_path: Path) -> None:
 
 
 def test_every_query_of_the_gateway_has_an_endpoint() -> None:
-    """The gateway offers every query that the contracts let it send, except those by which it verifies its callers, and the
-    batch of tracks that GraphQL reads.
+    """The gateway offers every query that the contracts let it send, except those by which it verifies its
+    callers and those that only GraphQL sends.
     """
     own = {JWKS_GET.subject, KEY_VERIFY.subject, REVOCATION_LIST.subject, TRACK_DETAILS.subject}
     asked = own | {endpoint.query.subject for endpoint in ENDPOINTS if endpoint.query}

@@ -70,9 +70,9 @@ async def test_a_query_has_every_parameter(http: httpx.AsyncClient, owners: Owne
             samples.artefacts("one"),
         ),
         (
-            "/analysis/jobs?status=failed&limit=7",
+            f"/analysis/jobs?status=failed&track_id={samples.TRACK}&limit=7&cursor=abc",
             JOB_LIST.subject,
-            ListJobs(status="failed", limit=7),
+            ListJobs(status="failed", track_id=samples.TRACK, limit=7, cursor="abc"),
             JobPage(total=1, items=[samples.job("failed")]),
         ),
         (f"/analysis/jobs/{JOB}", JOB_GET.subject, GetJob(job_id=JOB), samples.job()),

@@ -60,7 +60,7 @@ class UserView(Contract):
 class UserPage(Contract):
     total: int
     items: list[UserView]
-    next_cursor: str | None = None
+    next_cursor: Cursor | None = None
 
 
 class ListUsers(Contract):
@@ -148,7 +148,7 @@ class SessionView(Contract):
 class SessionPage(Contract):
     total: int
     items: list[SessionView]
-    next_cursor: str | None = None
+    next_cursor: Cursor | None = None
 
 
 class ListSessions(Contract):
@@ -190,7 +190,7 @@ class KeyView(Contract):
 class KeyPage(Contract):
     total: int
     items: list[KeyView]
-    next_cursor: str | None = None
+    next_cursor: Cursor | None = None
 
 
 class ListApiKeys(Contract):

@@ -7,7 +7,7 @@ from pydantic import Field
 from k1_contracts.base import Contract, UtcTime
 from k1_contracts.descriptors import Command, Event, LiveMessage, Query, QueuedCommand
 from k1_contracts.ids import JobId, TrackId
-from k1_contracts.rpc import Limit
+from k1_contracts.rpc import Cursor, Limit
 from k1_contracts.streams import ANALYSIS_WORK, EVENTS, LIVE
 from k1_contracts.tracks import (
     DEFAULT_PRIORITY,
@@ -134,12 +134,15 @@ class JobView(Contract):
 
 class ListJobs(Contract):
     status: JobStatus | None = None
+    track_id: TrackId | None = None
     limit: Limit = 50
+    cursor: Cursor | None = None
 
 
 class JobPage(Contract):
     total: int
     items: list[JobView]
+    next_cursor: Cursor | None = None
 
 
 class GetJob(Contract):

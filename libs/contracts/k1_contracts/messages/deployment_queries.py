@@ -22,6 +22,7 @@ from k1_contracts.messages.deployments import (
     Strategy,
 )
 from k1_contracts.messages.device_link import DeviceId, RunningBundle
+from k1_contracts.rpc import Cursor, Limit, Offset
 from k1_contracts.tracks import Version
 
 
@@ -133,14 +134,17 @@ class DeploymentView(DeploymentSummary):
 class DeploymentPage(Contract):
     total: int
     items: list[DeploymentSummary]
+    next_cursor: Cursor | None = None
 
 
 class ListDeployments(Contract):
     track_id: TrackId | None = None
     device_id: DeviceId | None = None
     status: DeploymentStatus | None = None
-    limit: Annotated[int, Field(ge=1, le=200)] = 50
-    offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    limit: Limit = 50
+    offset: Offset = 0
+    cursor: Cursor | None = None
+    """`next_cursor` of the page before; takes the place of `offset`."""
 
 
 class GetDeployment(Contract):

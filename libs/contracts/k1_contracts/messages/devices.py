@@ -8,6 +8,7 @@ from k1_contracts.base import Contract, UtcTime
 from k1_contracts.descriptors import Query
 from k1_contracts.ids import DeploymentId, Sha256
 from k1_contracts.messages.device_link import DeviceId, RunningBundle, Transport
+from k1_contracts.rpc import Cursor, Offset
 from k1_contracts.tracks import Notice
 
 Group = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
@@ -42,13 +43,16 @@ class DeviceView(Contract):
 class DevicePage(Contract):
     total: int
     items: list[DeviceView]
+    next_cursor: Cursor | None = None
 
 
 class ListDevices(Contract):
     group: Group | None = None
     include_revoked: bool = False
     limit: Annotated[int, Field(ge=1, le=1000)] = 200
-    offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    offset: Offset = 0
+    cursor: Cursor | None = None
+    """`next_cursor` of the page before; takes the place of `offset`."""
 
 
 class GetDevice(Contract):

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from k1_accounts import errors
 from k1_accounts.actors import require_account
 from k1_accounts.audit import changes, write_audit
 from k1_accounts.mail.store import enqueue_mail
-from k1_accounts.paging import read_cursor, write_cursor
 from k1_accounts.revocations import AccessNotifier, store_revocation
 from k1_accounts.sessions.store import end_sessions
 from k1_accounts.users import store
@@ -25,7 +25,10 @@ from k1_contracts.messages.accounts import (
     UserPage,
     UserView,
 )
+from k1_platform.cursors import cursor_after, row_before
 from k1_platform.postgres.pool import Connection, Pool
+
+_WALK: Final = "users"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,11 @@ class UserQueries:
 
     async def list_users(self, query: ListUsers) -> UserPage:
         """Return a page of users, the newest first."""
-        after = read_cursor(query.cursor)
+        after = row_before(query.cursor, _WALK, by_time=False)
         async with self.pool.acquire() as connection:
-            total, found = await store.list_users(connection, query, after)
+            total, found = await store.list_users(connection, query, after and after.id)
         page = list(found[: query.limit])
-        more = write_cursor(page[-1].id) if len(found) > query.limit else None
+        more = cursor_after(_WALK, page[-1].id) if len(found) > query.limit else None
         return UserPage(total=total, items=page, next_cursor=more)
 
     async def get_user(self, query: GetUser) -> UserView:

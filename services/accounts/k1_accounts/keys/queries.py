@@ -9,7 +9,6 @@ from k1_accounts import errors
 from k1_accounts.actors import require_account
 from k1_accounts.audit import write_audit
 from k1_accounts.keys import store
-from k1_accounts.paging import read_cursor, write_cursor
 from k1_accounts.revocations import AccessNotifier, store_revocation
 from k1_accounts.tokens import KEY_PREFIX, hash_secret, new_secret
 from k1_accounts.users.store import get_user
@@ -25,12 +24,14 @@ from k1_contracts.messages.accounts import (
     VerifiedKey,
     VerifyKey,
 )
+from k1_platform.cursors import cursor_after, row_before
 from k1_platform.postgres.pool import Pool
 
 MOST_KEYS: Final = 50
 _CACHED: Final = timedelta(seconds=30)
 """How long a gateway uses a response; a revocation that it misses has an effect after that."""
 _HINT_LENGTH: Final = 8
+_WALK: Final = "keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,14 @@ class KeyQueries:
 
     async def list_keys(self, query: ListApiKeys) -> KeyPage:
         """Return a page of the actor's keys."""
-        actor, at, after = require_account(), self.clock(), read_cursor(query.cursor)
+        actor, at, after = require_account(), self.clock(), row_before(query.cursor, _WALK, by_time=False)
         async with self.pool.acquire() as connection:
             total = await store.count_keys(connection, actor.id, at)
-            found = await store.list_keys(connection, actor.id, at, after=after, limit=query.limit)
+            found = await store.list_keys(
+                connection, actor.id, at, after=after and after.id, limit=query.limit
+            )
         page = list(found[: query.limit])
-        more = write_cursor(page[-1].id) if len(found) > query.limit else None
+        more = cursor_after(_WALK, page[-1].id) if len(found) > query.limit else None
         return KeyPage(total=total, items=page, next_cursor=more)
 
     async def create(self, query: CreateKey) -> KeyCreated:

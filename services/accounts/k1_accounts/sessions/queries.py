@@ -3,17 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from k1_accounts.actors import require_account
 from k1_accounts.audit import write_audit
 from k1_accounts.errors import session_not_found
-from k1_accounts.paging import read_cursor, write_cursor
 from k1_accounts.revocations import AccessNotifier
 from k1_accounts.sessions import store
 from k1_accounts.sessions.access_tokens import AccessTokenIssuer
 from k1_contracts.messages.accounts import ListSessions, RevokeSessions, SessionPage, SessionsRevoked
 from k1_contracts.messages.accounts_auth import GetJwks, JwkSet
+from k1_platform.cursors import cursor_after, row_before
 from k1_platform.postgres.pool import Pool
+
+_WALK: Final = "sessions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +34,18 @@ class SessionQueries:
 
     async def list_sessions(self, query: ListSessions) -> SessionPage:
         """Return a page of the actor's sessions, the newest first."""
-        actor, after = require_account(), read_cursor(query.cursor)
+        actor, after = require_account(), row_before(query.cursor, _WALK, by_time=False)
         async with self.pool.acquire() as connection:
             total, found = await store.list_sessions(
-                connection, actor.id, query.session_id, self.clock(), after=after, limit=query.limit
+                connection,
+                actor.id,
+                query.session_id,
+                self.clock(),
+                after=after and after.id,
+                limit=query.limit,
             )
         page = list(found[: query.limit])
-        more = write_cursor(page[-1].id) if len(found) > query.limit else None
+        more = cursor_after(_WALK, page[-1].id) if len(found) > query.limit else None
         return SessionPage(total=total, items=page, next_cursor=more)
 
     async def revoke(self, query: RevokeSessions) -> SessionsRevoked:

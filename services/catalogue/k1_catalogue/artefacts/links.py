@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from k1_catalogue import errors
 from k1_catalogue.artefacts import link_store
@@ -24,9 +25,12 @@ from k1_contracts.messages.storage import (
     OpenLink,
     RevokeLink,
 )
+from k1_platform.cursors import cursor_after, row_before
 from k1_platform.nats.actors import current_actor
 from k1_platform.postgres.pool import Pool
 from k1_platform.storage.objects import ObjectStore
+
+_WALK: Final = "links"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +71,17 @@ class LinkQueries:
 
     async def list_links(self, query: ListLinks) -> LinkPage:
         """Return a page of the links that still work: the actor's own, for an admin all."""
-        actor, now = current_actor(), self.clock()
+        actor, now, last = current_actor(), self.clock(), row_before(query.cursor, _WALK, by_time=False)
         owner_id = None if actor is None or actor.role == "admin" else actor.id
         async with self.pool.acquire() as connection:
             total = await link_store.count_links(connection, owner_id=owner_id, now=now)
             found = await link_store.list_links(
-                connection, owner_id=owner_id, now=now, before_id=query.cursor, limit=query.limit + 1
+                connection, owner_id=owner_id, now=now, before_id=last and last.id, limit=query.limit + 1
             )
         items = found[: query.limit]
         more = len(found) > query.limit
-        return LinkPage(total=total, items=items, next_cursor=items[-1].id if more else None)
+        next_cursor = cursor_after(_WALK, items[-1].id) if more else None
+        return LinkPage(total=total, items=items, next_cursor=next_cursor)
 
     async def revoke(self, query: RevokeLink) -> LinkRevoked:
         """Revoke a link by its token or id; repeating it changes nothing. Only an admin revokes those of others."""

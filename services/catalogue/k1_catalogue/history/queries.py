@@ -1,6 +1,5 @@
 """Answers the queries about the past of a track: its events, and the track as it was."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -10,9 +9,11 @@ from k1_catalogue.history import store
 from k1_contracts.base import rfc3339
 from k1_contracts.messages.track_history import GetHistory, TrackHistory
 from k1_contracts.messages.tracks import Track, TrackDetail, VersionSummary
+from k1_platform.cursors import cursor_after, invalid_cursor, row_before
 from k1_platform.postgres.pool import Connection, Pool
 
-_CURSOR: Final = re.compile(r"e([0-9]{1,18})")
+_WALK: Final = "history"
+_MAX_DIGITS: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +27,14 @@ class HistoryQueries:
 
         Of a purged track, the event of its purge remains.
         """
-        before_id = _read_cursor(query.cursor) if query.cursor is not None else None
+        before_id = _read_cursor(query.cursor)
         async with self.pool.acquire() as connection:
             total = await store.count_events(connection, query.track_id)
             events = await store.read_events(connection, query.track_id, query.limit + 1, before_id)
         if total == 0:
             raise errors.track_not_found(query.track_id)
         page = events[: query.limit]
-        next_cursor = f"e{page[-1].id}" if len(events) > query.limit else None
+        next_cursor = cursor_after(_WALK, str(page[-1].id)) if len(events) > query.limit else None
         return TrackHistory(total=total, items=page, next_cursor=next_cursor)
 
 
@@ -58,8 +59,10 @@ async def track_at(connection: Connection, track_id: str, at: datetime) -> Track
     )
 
 
-def _read_cursor(text: str) -> int:
-    found = _CURSOR.fullmatch(text)
-    if found is None:
-        raise errors.invalid_cursor()
-    return int(found[1])
+def _read_cursor(text: str | None) -> int | None:
+    row = row_before(text, _WALK, by_time=False)
+    if row is None:
+        return None
+    if not row.id.isdecimal() or len(row.id) > _MAX_DIGITS:
+        raise invalid_cursor()
+    return int(row.id)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import asyncpg
 from nats.js.errors import KeyNotFoundError
@@ -24,7 +25,6 @@ from k1_catalogue.jobs.store import NewJob
 from k1_catalogue.tracks import store as track_store
 from k1_catalogue.tracks.audit_store import read_job_log, write_audit_entry
 from k1_catalogue.tracks.store import AnalysisInput
-from k1_catalogue.tracks.totals_store import count_rows
 from k1_contracts.base import rfc3339
 from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import (
@@ -38,8 +38,11 @@ from k1_contracts.messages.analysis import (
     RequestAnalysis,
     RequestTrackAnalysis,
 )
+from k1_platform.cursors import cursor_after, row_before
 from k1_platform.postgres.outbox import enqueue
 from k1_platform.postgres.pool import Connection, Pool
+
+_WALK: Final = "jobs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,17 @@ class JobQueries:
     clock: Callable[[], datetime]
 
     async def list_jobs(self, query: ListJobs) -> JobPage:
-        """Return the newest jobs."""
+        """Return a page of jobs, the newest first."""
+        after = row_before(query.cursor, _WALK, by_time=True)
         async with self.pool.acquire() as connection:
-            rows = await store.newest_job_rows(connection, query.status, query.limit)
-            total = await count_rows(connection, "jobs", query.status)
-            views = await self._estimated_views(connection, rows)
-        return JobPage(total=total, items=await asyncio.gather(*map(self._with_progress, views)))
+            rows = await store.newest_job_rows(connection, query, after)
+            total = await store.count_jobs(connection, query)
+            views = await self._estimated_views(connection, rows[: query.limit])
+        items = await asyncio.gather(*map(self._with_progress, views))
+        next_cursor = None
+        if len(rows) > query.limit:
+            next_cursor = cursor_after(_WALK, items[-1].job_id, items[-1].created_at)
+        return JobPage(total=total, items=items, next_cursor=next_cursor)
 
     async def get_job(self, query: GetJob) -> JobView:
         """Return one job with the last lines of its log."""

@@ -12,8 +12,9 @@ from k1_catalogue.database import without_nul
 from k1_catalogue.jobs.estimates import AnalysisSpeed, QueuePlace, RunningJob, measure_speed
 from k1_catalogue.jobs.lifecycle import Job
 from k1_catalogue.tracks import totals_store
-from k1_contracts.messages.analysis import AnalysisAccepted, JobView
-from k1_contracts.tracks import JobStatus, Notice, Preset
+from k1_contracts.messages.analysis import AnalysisAccepted, JobView, ListJobs
+from k1_contracts.tracks import Notice, Preset
+from k1_platform.cursors import LastRow
 from k1_platform.postgres.pool import Connection
 
 _SPEED_SAMPLES: Final = 20
@@ -124,14 +125,34 @@ async def find_job_row(connection: Connection, job_id: str) -> asyncpg.Record | 
 
 
 async def newest_job_rows(
-    connection: Connection, status: JobStatus | None, limit: int
+    connection: Connection, query: ListJobs, after: LastRow | None
 ) -> list[asyncpg.Record]:
-    """Return the rows of the newest jobs of one status or of all, for `to_job_view`."""
-    if status is None:
-        return await connection.fetch(f"{_VIEW} ORDER BY j.created_at DESC, j.id DESC LIMIT $1", limit)
+    """Return the rows of a page of jobs, the newest first, and the first row of the next page, for `to_job_view`."""
+    chosen = ["true"]
+    arguments: list[object] = [query.limit + 1]
+    for column, value in (("status", query.status), ("track_id", query.track_id)):
+        if value is not None:
+            arguments.append(value)
+            chosen.append(f"j.{column} = ${len(arguments)}")
+    if after is not None:
+        arguments += [after.time, after.id]
+        chosen.append(f"(j.created_at, j.id) < (${len(arguments) - 1}, ${len(arguments)})")
+    where = " AND ".join(chosen)
     return await connection.fetch(
-        f"{_VIEW} WHERE j.status = $1 ORDER BY j.created_at DESC, j.id DESC LIMIT $2", status, limit
+        f"{_VIEW} WHERE {where} ORDER BY j.created_at DESC, j.id DESC LIMIT $1", *arguments
     )
+
+
+async def count_jobs(connection: Connection, query: ListJobs) -> int:
+    """Return how many jobs the list has on all its pages."""
+    if query.track_id is None:
+        return await totals_store.count_rows(connection, "jobs", query.status)
+    total: int | None = await connection.fetchval(
+        "SELECT count(*) FROM catalogue.jobs WHERE track_id = $1 AND ($2::text IS NULL OR status = $2)",
+        query.track_id,
+        query.status,
+    )
+    return total or 0
 
 
 def to_job_view(row: asyncpg.Record) -> JobView:

@@ -1,18 +1,20 @@
 """Opaque cursors, which say where the next page of a list begins. Pure."""
 
-import base64
-import binascii
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from k1_catalogue.errors import invalid_cursor
+from k1_contracts.base import NO_NUL
 from k1_contracts.ids import TrackId
 from k1_contracts.messages.tracks import TrackSort
+from k1_platform.cursors import decode_cursor, encode_cursor, invalid_cursor
 
 ListOrder = TrackSort | Literal["search"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+TitleKey = Annotated[str, StringConstraints(max_length=200, pattern=NO_NUL)]
+"""PostgreSQL refuses NUL, which only a made-up cursor can hold."""
 
 
 class Cursor(BaseModel):
@@ -26,7 +28,7 @@ class Cursor(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     walk: ListOrder
-    key: Annotated[float, Field(allow_inf_nan=False, ge=-1, le=2**53)] | Annotated[str, Field(max_length=200)]
+    key: Annotated[float, Field(allow_inf_nan=False, ge=-1, le=2**53)] | TitleKey
     id: TrackId | None = None
 
     @classmethod
@@ -49,17 +51,12 @@ class Cursor(BaseModel):
 
 def write_cursor(cursor: Cursor) -> str:
     """Return the cursor as URL-safe text."""
-    return base64.urlsafe_b64encode(cursor.model_dump_json().encode()).decode().rstrip("=")
+    return encode_cursor(cursor)
 
 
 def read_cursor(text: str, order: ListOrder) -> Cursor:
     """Return the cursor in `text`; raise `invalid_cursor` if it is not one of a list in this order."""
-    try:
-        cursor = Cursor.model_validate_json(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        if not isinstance(cursor.key, str):
-            _ = cursor.time
-    except (ValidationError, binascii.Error, ValueError, OverflowError) as error:
-        raise invalid_cursor() from error
+    cursor = decode_cursor(text, Cursor)
     if isinstance(cursor.key, str) != (order == "title"):
         raise invalid_cursor()
     if cursor.walk != order or (cursor.id is None) != (order == "search"):

@@ -18,6 +18,7 @@ from k1_contracts.messages.analysis import (
     RequestAnalysis,
     RequestTrackAnalysis,
 )
+from k1_platform.cursors import cursor_after
 from k1_platform.nats.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from k1_platform.storage.objects import ObjectStore
@@ -88,6 +89,30 @@ async def test_jobs_newest_first(job_queries: JobQueries, job_events: JobEventHa
     assert (page.total, [view.job_id for view in page.items]) == (3, [songs[2].job_id, songs[1].job_id])
     queued = await job_queries.list_jobs(ListJobs(status="queued"))
     assert (queued.total, [view.queue_position for view in queued.items]) == (2, [2, 1])
+
+
+async def test_jobs_by_page(job_queries: JobQueries, job_events: JobEventHandlers, pool: Pool) -> None:
+    """Every job is on exactly one page, also where all have one time; `track_id` and `status` choose."""
+    songs = [await upload(job_events, number) for number in range(4)]
+    again = await job_queries.request_analysis(RequestTrackAnalysis(track_id=songs[0].track_id))
+    await pool.execute("UPDATE catalogue.jobs SET created_at = $1", NOW)
+    seen: list[str] = []
+    query = ListJobs(limit=2)
+    while True:
+        page = await job_queries.list_jobs(query)
+        seen += [view.job_id for view in page.items]
+        assert page.total == 5
+        if page.next_cursor is None:
+            break
+        query = ListJobs(limit=2, cursor=page.next_cursor)
+    assert seen == sorted([again.job_id, *(song.job_id for song in songs)], reverse=True)
+    of_track = await job_queries.list_jobs(ListJobs(track_id=songs[0].track_id, status="queued", limit=1))
+    assert (of_track.total, len(of_track.items)) == (2, 1)
+    rest = await job_queries.list_jobs(ListJobs(track_id=songs[0].track_id, cursor=of_track.next_cursor))
+    both = sorted(view.version for view in (*of_track.items, *rest.items))
+    assert (both, rest.next_cursor) == ([1, 2], None)
+    with pytest.raises(QueryError, match="does not belong to this list"):
+        await job_queries.list_jobs(ListJobs(cursor=cursor_after("deployments", songs[0].job_id, NOW)))
 
 
 async def test_cancelling(

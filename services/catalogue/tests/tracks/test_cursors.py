@@ -1,5 +1,7 @@
 """Tests of cursors: a written cursor is read again, other text is rejected."""
 
+import base64
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -41,3 +43,13 @@ def test_a_cursor_belongs_to_its_sort() -> None:
         read_cursor(write_cursor(Cursor(walk="duration", key=1, id=TRACK)), "f_measure")
     with pytest.raises(QueryError):
         read_cursor(write_cursor(Cursor(walk="newest", key=1, id=None)), "newest")
+
+
+def test_a_title_key_with_nul_is_rejected() -> None:
+    """PostgreSQL refuses NUL, so a made-up cursor must not bring it there."""
+    text = base64.urlsafe_b64encode(
+        json.dumps({"walk": "title", "key": "a\0", "id": TRACK}).encode()
+    ).decode()
+    with pytest.raises(QueryError) as caught:
+        read_cursor(text, "title")
+    assert caught.value.code == "invalid_cursor"

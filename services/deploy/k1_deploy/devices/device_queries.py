@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from k1_contracts.messages.devices import (
     AddDevices,
@@ -26,8 +27,11 @@ from k1_deploy.devices.deployment_lookup import DeploymentLookup
 from k1_deploy.devices.device_store import DeviceRow
 from k1_deploy.devices.presence_cache import PresenceCache
 from k1_platform.auth.device_credentials import MintedCredential
+from k1_platform.cursors import cursor_after, row_before
 from k1_platform.postgres.pool import Connection, Pool
 from k1_platform.processes.threads import in_thread
+
+_WALK: Final = "devices"
 
 
 def no_alarms(_: str) -> list[DeviceAlarm]:
@@ -53,16 +57,21 @@ class DeviceQueries:
 
     async def list_devices(self, query: ListDevices) -> DevicePage:
         """Return a page of devices."""
+        after = row_before(query.cursor, _WALK, by_time=False)
         async with self.pool.acquire() as connection:
             total, rows = await device_store.list_devices(
                 connection,
                 group=query.group,
                 include_revoked=query.include_revoked,
-                limit=query.limit,
+                limit=query.limit + 1,
                 offset=query.offset,
+                after_id=after and after.id,
             )
-            holders = await self.deployments.find_holders(connection, [row.id for row in rows])
-        return DevicePage(total=total, items=[self._view(row, holders) for row in rows])
+            page = rows[: query.limit]
+            holders = await self.deployments.find_holders(connection, [row.id for row in page])
+        next_cursor = cursor_after(_WALK, page[-1].id) if len(rows) > len(page) else None
+        items = [self._view(row, holders) for row in page]
+        return DevicePage(total=total, items=items, next_cursor=next_cursor)
 
     async def get_device(self, query: GetDevice) -> DeviceView:
         """Return one device."""

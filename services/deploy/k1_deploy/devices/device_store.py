@@ -67,8 +67,9 @@ async def list_devices(
     include_revoked: bool = False,
     limit: int | None = None,
     offset: int = 0,
+    after_id: str | None = None,
 ) -> tuple[int, list[DeviceRow]]:
-    """Return the number of devices, and a page of them sorted by id."""
+    """Return the number of devices, and a page of them sorted by id, from `offset` on or those after `after_id`."""
     where = "($1::text IS NULL OR device_group = $1) AND ($2 OR revoked_at IS NULL)"
     total = await connection.fetchval(
         f"SELECT count(*) FROM deploy.devices WHERE {where}",  # noqa: S608  a constant of ours
@@ -76,11 +77,13 @@ async def list_devices(
         include_revoked,
     )
     rows = await connection.fetch(
-        f"SELECT * FROM deploy.devices WHERE {where} ORDER BY id LIMIT $3 OFFSET $4",  # noqa: S608
+        f"SELECT * FROM deploy.devices WHERE {where} AND ($5::text IS NULL OR id > $5)"  # noqa: S608
+        " ORDER BY id LIMIT $3 OFFSET $4",
         group,
         include_revoked,
         limit,
-        offset,
+        0 if after_id else offset,
+        after_id,
     )
     return total or 0, [_device(row) for row in rows]
 

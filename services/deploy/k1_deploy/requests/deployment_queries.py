@@ -25,12 +25,14 @@ from k1_deploy.saga.signals import ControlSignal, may_control
 from k1_deploy.saga.state import State
 from k1_deploy.saga.timeline import device_views, log_lines
 from k1_deploy.saga.transitions import fold
+from k1_platform.cursors import cursor_after, row_before
 from k1_platform.nats.actors import acting_name
 from k1_platform.postgres.pool import Connection, Pool
 from k1_platform.processes.threads import in_thread
 
 CONTROL_TIMEOUT_S: Final = 3.0
 """How long a control waits for its effect to be in the response."""
+_WALK: Final = "deployments"
 _POLL_S: Final = 0.02
 
 
@@ -45,9 +47,14 @@ class DeploymentQueries:
 
     async def list_deployments(self, query: ListDeployments) -> DeploymentPage:
         """Return a page of deployments, the newest first."""
+        after = row_before(query.cursor, _WALK, by_time=True)
         async with self.pool.acquire() as connection:
-            total, items = await deployment_store.list_summaries(connection, query)
-        return DeploymentPage(total=total, items=items)
+            total, found = await deployment_store.list_summaries(connection, query, after)
+        items = found[: query.limit]
+        next_cursor = None
+        if len(found) > len(items):
+            next_cursor = cursor_after(_WALK, items[-1].id, items[-1].created_at)
+        return DeploymentPage(total=total, items=items, next_cursor=next_cursor)
 
     async def get_deployment(self, query: GetDeployment) -> DeploymentView:
         """Return one deployment with each device's timeline, the log and the audit trail."""

@@ -12,7 +12,7 @@ from k1_contracts.messages.storage import (
 )
 from k1_contracts.messages.tracks import ARTEFACT_LIST
 from k1_gateway.http.endpoint import Endpoint
-from k1_gateway.http.problem_texts import BODY_PROBLEMS, INVALID, NO_VERSION, UNAVAILABLE
+from k1_gateway.http.problem_texts import BODY_PROBLEMS, INVALID, NO_VERSION, PAGED, UNAVAILABLE
 from k1_gateway.http.relay import relay
 from k1_gateway.media.links import open_link
 
@@ -60,7 +60,7 @@ ARTEFACTS: Final = (
     Endpoint(
         "GET", "/links", "listLinks", "Artefacts", "One's own links that still work; for an admin all",
         relay, query=LINK_LIST, query_params=("limit", "cursor"),
-        responses={200: ("A page of links", LINK_LIST.response)}, problems={**INVALID, **UNAVAILABLE},
+        responses={200: ("A page of links", LINK_LIST.response)}, problems={**PAGED, **UNAVAILABLE},
     ),
     Endpoint(
         "GET", "/links/{token}", "openLink", "Artefacts", "The artefact behind a link, or a part of it",

@@ -14,9 +14,9 @@ from k1_gateway.deployments.request import DeploymentBody, request_deployment
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.problem_texts import (
     BODY_PROBLEMS,
-    INVALID,
     NO_DEPLOYMENT,
     NO_VERSION,
+    PAGED,
     UNAVAILABLE,
 )
 from k1_gateway.http.relay import relay
@@ -77,8 +77,8 @@ DEPLOYMENTS: Final = (
     Endpoint(
         "GET", "/deployments", "listDeployments", "Deployments", "The deployments, newest first",
         relay, query=DEPLOYMENT_LIST,
-        query_params=("track_id", "device_id", "status", "limit", "offset"),
-        responses={200: ("Deployments", DEPLOYMENT_LIST.response)}, problems={**INVALID, **UNAVAILABLE},
+        query_params=("track_id", "device_id", "status", "limit", "offset", "cursor"),
+        responses={200: ("Deployments", DEPLOYMENT_LIST.response)}, problems={**PAGED, **UNAVAILABLE},
     ),
     Endpoint(
         "GET", "/deployments/{deployment_id}", "getDeployment", "Deployments",

@@ -5,8 +5,8 @@ from typing import Final
 from k1_contracts.messages.devices import DEVICE_GET, DEVICE_LIST
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.problem_texts import (
-    INVALID,
     NO_DEVICE,
+    PAGED,
     UNAVAILABLE,
 )
 from k1_gateway.http.relay import relay
@@ -15,8 +15,8 @@ DEVICES: Final = (
     Endpoint(
         "GET", "/devices", "listDevices", "Devices", "The devices, with their presence and what they run",
         relay, query=DEVICE_LIST,
-        query_params=("group", "include_revoked", "limit", "offset"),
-        responses={200: ("Devices", DEVICE_LIST.response)}, problems={**INVALID, **UNAVAILABLE},
+        query_params=("group", "include_revoked", "limit", "offset", "cursor"),
+        responses={200: ("Devices", DEVICE_LIST.response)}, problems={**PAGED, **UNAVAILABLE},
     ),
     Endpoint(
         "GET", "/devices/{device_id}", "getDevice", "Devices",

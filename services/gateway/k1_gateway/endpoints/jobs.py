@@ -9,6 +9,7 @@ from k1_gateway.http.problem_texts import (
     INVALID,
     NO_JOB,
     NO_TRACK,
+    PAGED,
     UNAVAILABLE,
 )
 from k1_gateway.http.relay import relay
@@ -30,8 +31,8 @@ JOBS: Final = (
     ),
     Endpoint(
         "GET", "/analysis/jobs", "listJobs", "Analysis", "The newest jobs",
-        relay, query=JOB_LIST, query_params=("status", "limit"),
-        responses={200: ("Jobs", JOB_LIST.response)}, problems={**INVALID, **UNAVAILABLE},
+        relay, query=JOB_LIST, query_params=("status", "track_id", "limit", "cursor"),
+        responses={200: ("Jobs", JOB_LIST.response)}, problems={**PAGED, **UNAVAILABLE},
     ),
     Endpoint(
         "GET", "/analysis/jobs/{job_id}", "getJob", "Analysis", "A job: status, stage, percent",

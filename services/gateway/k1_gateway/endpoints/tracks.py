@@ -13,6 +13,7 @@ from k1_gateway.http.problem_texts import (
     BODY_PROBLEMS,
     NO_TRACK,
     NO_VERSION,
+    PAGED,
     UNAVAILABLE,
     UPLOAD_PROBLEMS,
 )
@@ -43,7 +44,7 @@ TRACKS: Final = (
             "status", "preset", "search", "min_f_measure", "max_f_measure", "tag", "sort", "limit", "offset", "cursor",
         ),
         responses={200: ("A page of tracks", TRACK_LIST.response)},
-        problems={422: "`invalid_parameter`, `invalid_cursor`", **UNAVAILABLE}, cacheable=True,
+        problems={**PAGED, **UNAVAILABLE}, cacheable=True,
     ),
     Endpoint(
         "GET", "/tracks/{track_id}", "getTrack", "Tracks",

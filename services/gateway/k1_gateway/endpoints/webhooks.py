@@ -14,7 +14,7 @@ from k1_contracts.messages.webhooks import (
     WEBHOOK_UPDATE,
 )
 from k1_gateway.http.endpoint import Endpoint
-from k1_gateway.http.problem_texts import BODY_PROBLEMS, INVALID, UNAVAILABLE
+from k1_gateway.http.problem_texts import BODY_PROBLEMS, INVALID, PAGED, UNAVAILABLE
 from k1_gateway.http.relay import relay
 
 _NO_WEBHOOK: Final = {404: "`webhook_not_found`", **INVALID, **UNAVAILABLE}
@@ -33,7 +33,7 @@ WEBHOOKS: Final = (
     Endpoint(
         "GET", "/webhooks", "listWebhooks", "Webhooks", "The webhooks, oldest first",
         relay, query=WEBHOOK_LIST, query_params=("limit", "cursor"),
-        responses={200: ("A page of webhooks", WEBHOOK_LIST.response)}, problems={**INVALID, **UNAVAILABLE},
+        responses={200: ("A page of webhooks", WEBHOOK_LIST.response)}, problems={**PAGED, **UNAVAILABLE},
     ),
     Endpoint(
         "GET", "/webhooks/{webhook_id}", "getWebhook", "Webhooks", "One webhook",
@@ -68,7 +68,7 @@ WEBHOOKS: Final = (
         "GET", "/webhooks/{webhook_id}/deliveries", "listDeliveries", "Webhooks",
         "The deliveries of a webhook, newest first, with the last answer of the receiver",
         relay, query=DELIVERY_LIST, query_params=("status", "limit", "cursor"),
-        responses={200: ("A page of deliveries", DELIVERY_LIST.response)}, problems=_NO_WEBHOOK,
+        responses={200: ("A page of deliveries", DELIVERY_LIST.response)}, problems={**_NO_WEBHOOK, **PAGED},
     ),
     Endpoint(
         "POST", "/webhooks/deliveries/{delivery_id}/redrive", "redriveDelivery", "Webhooks",

@@ -30,7 +30,7 @@ TIMEOUT_S: Final = 25.0
 class GraphQLRequest(Contract):
     """A GraphQL document with its variables."""
 
-    query: str = Field(max_length=MAX_DOCUMENT)
+    query: str = Field(min_length=1, max_length=MAX_DOCUMENT)
     variables: JsonObject = Field(default_factory=dict)
     operationName: str | None = None  # noqa: N815  the name of the GraphQL over HTTP specification
     """Which operation of the document to run, if it has several."""

@@ -3,6 +3,7 @@
 from typing import Final
 
 INVALID: Final = {422: "`invalid_parameter`: every fault is named"}
+PAGED: Final = {422: "`invalid_parameter`: every fault is named; `invalid_cursor`: of another list or sort"}
 UNAVAILABLE: Final = {503: "`service_unavailable`: try again", 504: "`service_timeout`: try again"}
 BODY_PROBLEMS: Final = {
     400: "`malformed_json`",
@@ -12,6 +13,7 @@ BODY_PROBLEMS: Final = {
 }
 EVERYWHERE: Final = {
     400: "`bad_request`: the request cannot be read; `client_gone`: the connection ended first",
+    414: "`uri_too_long`: the address is longer than 8190 bytes",
     421: "`host_not_allowed`: the gateway is not known under this host",
     431: "`headers_too_large`",
     500: "`internal_error`: it was logged under the trace id",
@@ -35,6 +37,7 @@ SHARED_RESPONSES: Final = {
     408: "RequestTimeout",
     413: "BodyTooLarge",
     415: "UnsupportedMediaType",
+    414: "UriTooLong",
     421: "HostNotAllowed",
     422: "InvalidParameter",
     429: "RateLimited",

@@ -53,7 +53,8 @@ class Waveform:
         """Return how many points become one, so that at least `points_per_s` remain where there are as many."""
         if points_per_s is None:
             return 1
-        return max(1, int(self.sample_rate / self.samples_per_point / points_per_s))
+        factor = self.sample_rate / self.samples_per_point / points_per_s
+        return max(1, int(min(factor, len(self.lowest))))
 
     def downsampled(self, factor: int) -> "Waveform":
         """Return the waveform with `factor` points in one: the lowest minimum and the highest maximum of them."""

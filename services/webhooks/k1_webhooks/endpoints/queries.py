@@ -20,6 +20,7 @@ from k1_contracts.messages.webhooks import (
     WebhookPage,
     WebhookSecret,
 )
+from k1_platform.cursors import cursor_after, row_before
 from k1_platform.postgres.pool import Connection, Pool
 from k1_webhooks import errors
 from k1_webhooks.database import write_audit_entry
@@ -30,6 +31,8 @@ from k1_webhooks.deliveries.signature import derive_secret, secret_text
 from k1_webhooks.endpoints import store
 
 MAX_WEBHOOKS: Final = 200
+_WEBHOOKS: Final = "webhooks"
+_DELIVERIES: Final = "deliveries"
 _BEFORE_ALL: Final = "~"
 """Greater than every id."""
 
@@ -65,12 +68,12 @@ class WebhookQueries:
 
     async def list_webhooks(self, query: ListWebhooks) -> WebhookPage:
         """Return a page of webhooks, oldest first."""
+        after = row_before(query.cursor, _WEBHOOKS, by_time=False)
         async with self.pool.acquire() as connection:
-            total, items = await store.list_webhooks(connection, query.cursor or "", query.limit + 1)
+            total, items = await store.list_webhooks(connection, after.id if after else "", query.limit + 1)
         page = items[: query.limit]
-        return WebhookPage(
-            total=total, items=page, next_cursor=page[-1].id if len(items) > query.limit else None
-        )
+        next_cursor = cursor_after(_WEBHOOKS, page[-1].id) if len(items) > query.limit else None
+        return WebhookPage(total=total, items=page, next_cursor=next_cursor)
 
     async def get(self, query: GetWebhook) -> Webhook:
         """Return one webhook."""
@@ -122,15 +125,16 @@ class WebhookQueries:
 
     async def list_deliveries(self, query: ListDeliveries) -> DeliveryPage:
         """Return a page of a webhook's deliveries, newest first."""
+        after = row_before(query.cursor, _DELIVERIES, by_time=False)
+        before_id = after.id if after else _BEFORE_ALL
         async with self.pool.acquire() as connection:
             await _require_webhook(connection, query.webhook_id)
             total, items = await delivery_store.list_deliveries(
-                connection, query.webhook_id, query.status, query.cursor or _BEFORE_ALL, query.limit + 1
+                connection, query.webhook_id, query.status, before_id, query.limit + 1
             )
         page = items[: query.limit]
-        return DeliveryPage(
-            total=total, items=page, next_cursor=page[-1].id if len(items) > query.limit else None
-        )
+        next_cursor = cursor_after(_DELIVERIES, page[-1].id) if len(items) > query.limit else None
+        return DeliveryPage(total=total, items=page, next_cursor=next_cursor)
 
     async def redrive(self, query: GetDelivery) -> Delivery:
         """Try an ended delivery again, with the whole schedule before it."""

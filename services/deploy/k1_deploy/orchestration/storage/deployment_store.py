@@ -20,6 +20,7 @@ from k1_deploy.devices import device_store
 from k1_deploy.orchestration.storage.leases import notify_schedulers
 from k1_deploy.saga.entries import LogEntry, read_log, to_json
 from k1_deploy.saga.state import NEXT_STATUSES, State
+from k1_platform.cursors import LastRow
 from k1_platform.postgres.pool import Connection
 from k1_platform.processes.threads import in_thread
 
@@ -177,9 +178,9 @@ async def find_summary(connection: Connection, deployment_id: str) -> Deployment
 
 
 async def list_summaries(
-    connection: Connection, query: ListDeployments
+    connection: Connection, query: ListDeployments, after: LastRow | None
 ) -> tuple[int, list[DeploymentSummary]]:
-    """Return the number of deployments and a page of them, the newest first."""
+    """Return the number of deployments, and a page of them with the first of the next page, the newest first."""
     where = (
         "($1::text IS NULL OR track_id = $1) AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL"
         " OR id IN (SELECT deployment_id FROM deploy.deployment_devices WHERE device_id = $3))"
@@ -191,10 +192,13 @@ async def list_summaries(
     )
     rows = await connection.fetch(
         f"SELECT {_SUMMARY} FROM deploy.deployments WHERE {where}"  # noqa: S608
+        " AND ($6::timestamptz IS NULL OR (created_at, id) < ($6, $7::text))"
         " ORDER BY created_at DESC, id DESC LIMIT $4 OFFSET $5",
         *asked,
-        query.limit,
-        query.offset,
+        query.limit + 1,
+        0 if after else query.offset,
+        after and after.time,
+        after and after.id,
     )
     return total or 0, [_summary(row) for row in rows]
 
