@@ -6,6 +6,9 @@ from typing import Final
 
 from prometheus_client import Gauge
 
+from k1_catalogue.beats.editor import BeatEditor
+from k1_catalogue.beats.queries import BeatQueries
+from k1_catalogue.beats.version_builder import VersionBuilder
 from k1_catalogue.database import SCHEMA
 from k1_catalogue.deployments.bundle_queries import BundleQueries
 from k1_catalogue.deployments.event_handlers import DeploymentEventHandlers
@@ -22,6 +25,7 @@ from k1_catalogue.settings import CatalogueSettings
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts import streams
 from k1_contracts.durables import CATALOGUE
+from k1_contracts.messages.beats import BEATS_APPLY, ApplyBeats, BeatsApplied
 from k1_contracts.messages.graphs import GRAPH_RUN, GraphSimulated, SimulateGraph
 from k1_platform.auth.signing import load_keys
 from k1_platform.nats.health import durable_check
@@ -35,6 +39,8 @@ from k1_platform.storage.objects import ObjectStore
 
 _RUN_TIMEOUT_S: Final = 60.0
 """Longer than a worker allows for a run, so that the worker's own error arrives."""
+_APPLY_TIMEOUT_S: Final = 30.0
+"""For the map and the show with other beats: about a second for four minutes of music, if a worker is free."""
 _GC_THRESHOLD: Final = 200_000
 """Objects between garbage collections. Validating a 4-minute map creates 80,000 objects at once.
 
@@ -61,6 +67,9 @@ async def wire(runtime: Runtime) -> None:
     async def run_graph(query: SimulateGraph) -> GraphSimulated:
         return await request(broker, GRAPH_RUN, query, timeout_s=_RUN_TIMEOUT_S)
 
+    async def apply_beats(query: ApplyBeats) -> BeatsApplied:
+        return await request(broker, BEATS_APPLY, query, timeout_s=_APPLY_TIMEOUT_S)
+
     jobs = JobQueries(
         pool=pool,
         progress=await jetstream.key_value(streams.JOB_PROGRESS.name),
@@ -80,6 +89,8 @@ async def wire(runtime: Runtime) -> None:
         graphs=GraphQueries(pool, objects, shows, run_graph, _now),
         bundles=BundleQueries(pool, objects),
         reference=ReferenceQueries.of(keys.private),
+        beats=BeatQueries(pool, maps),
+        editor=BeatEditor(pool, maps, VersionBuilder(objects, shows), apply_beats, run_graph, _now),
     )
     runtime.background(OutboxRelay(pool, broker, SCHEMA).run, "outbox relay")
     job_gauge = Gauge("k1_catalogue_jobs", "Analysis jobs by status", ["status"], registry=runtime.registry)

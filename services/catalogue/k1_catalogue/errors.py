@@ -90,3 +90,27 @@ def bundle_missing(track_id: str, version: int) -> QueryError:
 def bundle_unknown(sha256: str) -> QueryError:
     message = f"There is no bundle {sha256} here, so its graph is not known."
     return QueryError("bundle_unknown", message, HTTPStatus.NOT_FOUND)
+
+
+def beats_invalid(faults: Sequence[Violation]) -> QueryError:
+    message = f"The beats cannot be used; nothing was changed. First: {faults[0].message} {faults[0].fix}"
+    return QueryError("beats_invalid", message, HTTPStatus.UNPROCESSABLE_ENTITY, violations=faults)
+
+
+def operation_invalid(reason: Exception) -> QueryError:
+    return QueryError("operation_invalid", str(reason), HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def override_changed() -> QueryError:
+    message = "Someone else has set the beats since you read them; read them again and repeat your change."
+    return QueryError("override_changed", message, HTTPStatus.PRECONDITION_FAILED)
+
+
+def override_missing(track_id: str, version: int) -> QueryError:
+    message = f"The beats of version {version} of {track_id} are those of the automatic analysis already."
+    return QueryError("override_missing", message, HTTPStatus.NOT_FOUND)
+
+
+def graph_changed_during_override() -> QueryError:
+    message = "The graph was edited while the beats were being saved; save them again."
+    return QueryError("graph_changed", message, HTTPStatus.CONFLICT)

@@ -11,6 +11,7 @@ from aiohttp import web
 from k1_gateway.about.documents import get_docs_page, redirect_to_docs
 from k1_gateway.endpoints.about import ABOUT
 from k1_gateway.endpoints.artefacts import ARTEFACTS
+from k1_gateway.endpoints.beats import BEATS
 from k1_gateway.endpoints.deployments import DEPLOYMENTS
 from k1_gateway.endpoints.devices import DEVICES
 from k1_gateway.endpoints.graphs import GRAPHS
@@ -25,6 +26,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *TRACKS,
     *ARTEFACTS,
     *GRAPHS,
+    *BEATS,
     *JOBS,
     *DEVICES,
     *DEPLOYMENTS,

@@ -5,6 +5,7 @@ from typing import Any
 from k1_contracts.descriptors import Message, messages_in
 from k1_contracts.messages import (
     analysis,
+    beats,
     bundles,
     deployment_queries,
     deployments,
@@ -21,6 +22,7 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
         tracks,
         analysis,
         graphs,
+        beats,
         bundles,
         deployments,
         deployment_queries,

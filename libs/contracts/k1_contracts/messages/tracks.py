@@ -118,7 +118,8 @@ class VersionSummary(Contract):
     status: TrackStatus
     created_at: UtcTime
     engine: str | None = None
-    job_id: JobId
+    job_id: JobId | None = None
+    """None for a version that a person made by setting beats."""
     summary: AnalysisSummary | None = None
     warnings: list[Notice] = Field(default_factory=list[Notice])
     artefacts: list[Artefact]

@@ -46,7 +46,7 @@ def build_query(
     texts = given | dict(request.match_info)
     values = {name: parse_text(model, name, text) for name, text in texts.items()}
     values |= {
-        name: _with_integers(value) if json_type(model, name) == "integer" else value
+        name: _with_integers(value) if json_type(model, name) in {"integer", "array"} else value
         for name, value in (extra or {}).items()
     }
     try:
