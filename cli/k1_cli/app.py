@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from k1_cli.commands import (
+    beats,
     dead_letters,
     deploy,
     deployments,
@@ -34,6 +35,7 @@ for command in (stack.up, stack.down, stack.status, development.doctor):
 app.add_typer(dead_letters.app, name="dlq", rich_help_panel="The system")
 for command in (songs.upload, songs.tracks, songs.genesis):
     app.command(rich_help_panel="Songs")(command)
+app.add_typer(beats.app, name="beats", rich_help_panel="Songs")
 for command in (shows.simulate, shows.graph):
     app.command(rich_help_panel="Shows")(command)
 app.add_typer(devices.app, name="devices", rich_help_panel="Devices")

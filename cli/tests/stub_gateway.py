@@ -84,7 +84,7 @@ def stub_gateway() -> Iterator[StubGateway]:
             self.end_headers()
             self.wfile.write(sent)
 
-        do_GET = do_POST = respond  # noqa: N815
+        do_GET = do_POST = do_DELETE = respond  # noqa: N815
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
             pass

@@ -4,7 +4,7 @@ from k1_catalogue import errors
 from k1_catalogue.beats.override import changes_between
 from k1_contracts.beats import operations
 from k1_contracts.beats.grid import BeatGrid, carry_downbeats, round_ms
-from k1_contracts.beats.operations import Anchor, OperationError, whole_range
+from k1_contracts.beats.operations import Anchor, BeatRange, OperationError, whole_range
 from k1_contracts.beats.rules import check_beats
 from k1_contracts.messages.beats import BeatsPreviewed, PreviewBeats
 
@@ -70,10 +70,15 @@ def _apply(query: PreviewBeats, grid: BeatGrid, duration_ms: float) -> BeatGrid:
             anchors = [Anchor(each.index, each.time_ms) for each in query.anchors or ()]
             constant = query.tempo == "constant"
             return operations.regrid(grid, anchors, duration_ms, constant=constant, locked=locked)
-        case "set_downbeat":
-            index = query.index or 0
-            bar = query.beats_per_bar or grid.bar_length_at(index)
-            first = index if query.from_index is None else query.from_index
-            return operations.number_bars(grid, index, bar, whole_range(grid, first, query.to_index))
-        case "set_meter":
-            return operations.number_bars(grid, within.first, query.beats_per_bar or 1, within)
+        case "set_downbeat" | "set_meter":
+            return _number_bars(query, grid, within)
+
+
+def _number_bars(query: PreviewBeats, grid: BeatGrid, within: BeatRange) -> BeatGrid:
+    """Set a metre from the first beat of the range on, or begin a bar at a beat, by default from there to the end."""
+    if query.operation == "set_meter":
+        return operations.number_bars(grid, within.first, query.beats_per_bar or 1, within)
+    index = query.index or 0
+    first = index if query.from_index is None else query.from_index
+    bar = query.beats_per_bar or grid.bar_length_at(index)
+    return operations.number_bars(grid, index, bar, whole_range(grid, first, query.to_index))
