@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k1_analysis.engine.output.beat_override import override_beats
+from k1_analysis.engine.output.genesis_map import with_map_hash
 from k1_contracts.beats.grid import BeatGrid
 from k1_contracts.genesis import GenesisMap
 from k1_graph.testing import synthetic_map
@@ -155,8 +156,16 @@ def test_the_tempo_goes_on_through_a_silence() -> None:
     assert found.global_metrics.tempo_stability == 1.0
 
 
-def test_the_map_is_canonical_and_its_hash_right() -> None:
-    made = override_beats(base(), BeatGrid.of([0.0, 333.3, 40_000.0], [1]))
+@pytest.mark.parametrize("tiny", [None, 1e-7])
+@pytest.mark.parametrize("is_sealed", [False, True])
+def test_the_map_is_canonical_and_its_hash_right(is_sealed: bool, tiny: float | None) -> None:
+    """Whether or not the map of the analysis was, and where its numbers need exponents."""
+    before = base()
+    if tiny is not None:
+        before["layers"]["dynamics"]["peaks"][0]["intensity"] = tiny
+    made = override_beats(
+        json.loads(with_map_hash(before)) if is_sealed else before, BeatGrid.of([0.0, 333.3, 40_000.0], [1])
+    )
     document = json.loads(made.genesis_json)
     assert rfc8785.dumps(document) == made.genesis_json
     stated = document["metadata"]["hashes"].pop("map_sha256")

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 import numpy as np
+import pydantic_core
+import rfc8785
 
 from k1_analysis.engine.audio.framing import Seconds
 from k1_analysis.engine.audio.times import nearest
@@ -24,7 +26,13 @@ from k1_analysis.engine.beats.tempo import (
 )
 from k1_analysis.engine.beats.tempo_grid import fit_grid
 from k1_analysis.engine.output.analysis_report import several_tempi_warning
-from k1_analysis.engine.output.genesis_map import JsonObject, milliseconds, with_map_hash
+from k1_analysis.engine.output.genesis_map import (
+    JsonObject,
+    canonical_object,
+    join_with_hash,
+    map_hash,
+    milliseconds,
+)
 from k1_contracts.beats.grid import BeatGrid
 
 AUTOMATIC: Final = "automatic"
@@ -38,6 +46,8 @@ _SAME_PLACE_S: Final = 0.025
 """A beat this near to one of the analysis has the strength that was measured there."""
 _FLUX_REACH: Final = 1
 _STRENGTH_PERCENTILE: Final = 95
+_COPIED_DEPTH: Final = 2
+"""Members of layers are copied; those of points are not worth looking at."""
 _COMPOUND: Final = ("6/8", 2)
 """A metre whose beats divide into three, and its number of beats: no beat grid tells it from 2/4."""
 
@@ -93,7 +103,41 @@ def override_beats(base: JsonObject, grid: BeatGrid) -> OverriddenMap:
         "automatic_beat_count": len(automatic),
         "base_map_sha256": base["metadata"]["hashes"]["map_sha256"],
     }
-    return OverriddenMap(with_map_hash(genesis), agreement, metrics)
+    return OverriddenMap(_canonical_json(genesis, base), agreement, metrics)
+
+
+def _canonical_json(genesis: JsonObject, base: JsonObject) -> bytes:
+    """Return the map as canonical JSON with its hash, which takes a tenth of the time where parts are copied."""
+    return join_with_hash(
+        genesis["metadata"],
+        _canonical_members(genesis, base if _serialises_canonically(base) else {}, depth=_COPIED_DEPTH),
+    )
+
+
+def _serialises_canonically(base: JsonObject) -> bool:
+    """Return whether pydantic's serialiser gives the canonical form of a map, as the map's own hash proves.
+
+    It differs from RFC 8785 in numbers that need an exponent, and in the order of members that are not sorted.
+    """
+    parts = {name: pydantic_core.to_json(value) for name, value in base.items() if name != "metadata"}
+    return map_hash(base["metadata"], parts) == base["metadata"]["hashes"]["map_sha256"]
+
+
+def _canonical_members(value: JsonObject, copied_from: JsonObject, *, depth: int) -> dict[str, bytes]:
+    """Return the canonical forms of the members but `metadata`; `depth` is how deep copied ones are looked for."""
+    parts: dict[str, bytes] = {}
+    for name, member in value.items():
+        before = copied_from.get(name)
+        if name in copied_from and member is before:
+            parts[name] = pydantic_core.to_json(member)
+        elif depth and isinstance(member, dict) and isinstance(before, dict):
+            inner = _canonical_members(
+                cast("JsonObject", member), cast("JsonObject", before), depth=depth - 1
+            )
+            parts[name] = canonical_object(inner)
+        elif name != "metadata":
+            parts[name] = rfc8785.dumps(member)
+    return parts
 
 
 def _measure_tempo(beats: Seconds, silences: Sequence[JsonObject]) -> _Tempo:
