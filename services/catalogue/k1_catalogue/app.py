@@ -8,6 +8,7 @@ from prometheus_client import Gauge
 
 from k1_catalogue.beats.editor import BeatEditor
 from k1_catalogue.beats.queries import BeatQueries
+from k1_catalogue.beats.store import current_override
 from k1_catalogue.beats.version_builder import VersionBuilder
 from k1_catalogue.database import SCHEMA
 from k1_catalogue.deployments.bundle_queries import BundleQueries
@@ -84,7 +85,7 @@ async def wire(runtime: Runtime) -> None:
     )
     serve_queries(
         runtime.bus,
-        tracks=TrackQueries(pool, maps, objects, newest_deployments),
+        tracks=TrackQueries(pool, maps, objects, newest_deployments, current_override),
         jobs=jobs,
         graphs=GraphQueries(pool, objects, shows, run_graph, _now),
         bundles=BundleQueries(pool, objects),

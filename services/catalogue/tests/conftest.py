@@ -11,6 +11,7 @@ from faststream.nats import NatsBroker
 from motor.motor_asyncio import AsyncIOMotorClient
 from nats.js import JetStreamContext
 
+from k1_catalogue.beats.store import current_override
 from k1_catalogue.deployments.store import newest_deployments
 from k1_catalogue.graphs.queries import GraphQueries
 from k1_catalogue.graphs.show_builder import ShowBuilder
@@ -131,7 +132,7 @@ def graphs(pool: Pool, objects: ObjectStore, shows: ShowBuilder, worker: InProce
 @pytest.fixture
 def track_queries(pool: Pool, maps: MapStore, objects: ObjectStore) -> TrackQueries:
     """The queries about tracks."""
-    return TrackQueries(pool, maps, objects, newest_deployments)
+    return TrackQueries(pool, maps, objects, newest_deployments, current_override)
 
 
 @pytest.fixture

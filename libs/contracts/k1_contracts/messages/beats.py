@@ -65,8 +65,8 @@ class BeatAuthor(Contract):
     name: str
 
 
-class BeatOverrideInfo(Contract):
-    """An override without its beats. Figures and changes compare the automatic beats with those of the person."""
+class BeatOverrideSummary(Contract):
+    """Who set the beats, why, and how well the automatic ones had been found."""
 
     note: str | None = None
     author: BeatAuthor
@@ -75,7 +75,20 @@ class BeatOverrideInfo(Contract):
     """Of the automatic beats against the person's: mir_eval's rules, 70 ms, the first five seconds left out."""
     cemgil: float = Field(ge=0, le=1)
     """The same by Cemgil's score, with a Gaussian of 40 ms."""
+
+
+class BeatOverrideInfo(BeatOverrideSummary):
+    """An override without its beats."""
+
     changes: BeatChanges
+    """Against the automatic beats."""
+
+
+class CurrentBeatOverride(BeatOverrideSummary):
+    """The override of the version in use."""
+
+    version: Version
+    base_version: Version
 
 
 class BeatOverrideDocument(BeatOverrideInfo):

@@ -1,12 +1,13 @@
 """The table `beat_edits`: which versions were made by beats of a person, from which, by whom and how they differ."""
 
+import json
 from typing import Any, Final
 
 import asyncpg
 
 from k1_catalogue.beats.override import BeatEdit
 from k1_catalogue.database import without_nul
-from k1_contracts.messages.beats import BeatAuthor, BeatChanges
+from k1_contracts.messages.beats import BeatAuthor, BeatChanges, CurrentBeatOverride
 from k1_platform.postgres.pool import Connection
 
 _COLUMNS: Final = (
@@ -46,6 +47,22 @@ async def latest_edit(connection: Connection, track_id: str, base_version: int) 
         base_version,
     )
     return _edit(row) if row else None
+
+
+async def current_override(connection: Connection, track_id: str) -> CurrentBeatOverride | None:
+    """Return the override of the version in use; None where its beats are those of its analysis."""
+    row = await connection.fetchrow(
+        """
+        SELECT e.version, e.base_version, e.note, e.author, e.created_at, e.f_measure, e.cemgil
+        FROM catalogue.tracks AS t
+        JOIN catalogue.beat_edits AS e ON e.track_id = t.id AND e.version = t.current_version
+        WHERE t.id = $1 AND NOT e.removed
+        """,
+        track_id,
+    )
+    if row is None:
+        return None
+    return CurrentBeatOverride.model_validate({**row, "author": json.loads(row["author"])})
 
 
 async def insert_edit(connection: Connection, track_id: str, edit: BeatEdit) -> None:

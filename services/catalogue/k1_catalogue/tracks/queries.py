@@ -12,6 +12,7 @@ from k1_catalogue.tracks.artefact_store import StoredArtefact
 from k1_catalogue.tracks.artefacts import URL_LIFETIME, with_missing
 from k1_catalogue.tracks.list_store import list_tracks
 from k1_catalogue.tracks.version_checks import require_map, require_version
+from k1_contracts.messages.beats import CurrentBeatOverride
 from k1_contracts.messages.deployments import TrackDeployment
 from k1_contracts.messages.tracks import (
     Artefact,
@@ -32,6 +33,8 @@ from k1_platform.storage.objects import ObjectStore
 
 NewestDeployments = Callable[[Connection, str], Awaitable[Sequence[TrackDeployment]]]
 """Returns the newest deployments of a track, newest first."""
+CurrentOverride = Callable[[Connection, str], Awaitable[CurrentBeatOverride | None]]
+"""Returns the override of beats of the version in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class TrackQueries:
     maps: MapStore
     objects: ObjectStore
     newest_deployments: NewestDeployments
+    current_override: CurrentOverride
 
     async def list_tracks(self, query: ListTracks) -> TrackPage:
         """Return a page of tracks."""
@@ -61,6 +65,7 @@ class TrackQueries:
             artefacts = await artefact_store.artefacts_of_track(connection, track_id)
             deployments = await self.newest_deployments(connection, track_id)
             same = await store.same_recordings(connection, track_id)
+            override = await self.current_override(connection, track_id)
         return TrackDetail(
             track=track,
             versions=[
@@ -70,6 +75,7 @@ class TrackQueries:
                 )
                 for fields in versions
             ],
+            beat_override=override,
             deployments=list(deployments),
             same_recording_as=same,
         )
