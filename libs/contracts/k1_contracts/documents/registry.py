@@ -12,6 +12,7 @@ from k1_contracts.messages import (
     device_link,
     devices,
     graphs,
+    similar,
     telemetry,
     tracks,
 )
@@ -23,6 +24,7 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
         analysis,
         graphs,
         beats,
+        similar,
         bundles,
         deployments,
         deployment_queries,

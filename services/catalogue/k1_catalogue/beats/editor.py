@@ -18,6 +18,7 @@ from k1_catalogue.beats.version_builder import MadeMap, NewVersion, OverrideSour
 from k1_catalogue.database import SCHEMA
 from k1_catalogue.graphs import store as graph_store
 from k1_catalogue.maps.store import MapStore
+from k1_catalogue.similarity.store import save_features
 from k1_catalogue.tracks import store as track_store
 from k1_catalogue.tracks.artefact_store import artefacts_of_version, insert_artefacts
 from k1_catalogue.tracks.audit_store import write_audit_entry
@@ -245,6 +246,7 @@ async def _insert(
         ),
     )
     await insert_artefacts(connection, track_id, edit.version, new.artefacts, at)
+    await save_features(connection, track_id, edit.version, new.vector)
     if source.graph is not None:
         await graph_store.insert_revision(
             connection, track_id, edit.version, replace(source.graph, revision=1, created_at=at)

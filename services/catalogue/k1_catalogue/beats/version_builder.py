@@ -11,6 +11,7 @@ from k1_catalogue.graphs.graph_report import RUN_ARTEFACTS, GeneratedFile, compa
 from k1_catalogue.graphs.revisions import Baseline, GraphRevision
 from k1_catalogue.graphs.show_builder import ShowBuilder
 from k1_catalogue.maps.map_json import parse_map
+from k1_catalogue.similarity.features import Vector, feature_vector
 from k1_catalogue.tracks.artefact_store import NewArtefact, StoredArtefact
 from k1_catalogue.tracks.artefacts import is_inlined, new_artefact, read_artefact
 from k1_contracts.beats.grid import BeatGrid
@@ -82,6 +83,8 @@ class NewVersion:
     map_sha256: str
     artefacts: tuple[NewArtefact, ...]
     warnings: tuple[Notice, ...]
+    vector: Vector
+    """By which similar songs are found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,7 @@ class VersionBuilder:
             map_sha256=genesis.metadata.hashes.map_sha256,
             artefacts=(*entries, *generated, *copied),
             warnings=(*made.warnings, *warnings),
+            vector=await in_thread(feature_vector, genesis),
         )
 
     async def _entry(self, file: StoredFile, track_id: str, version: int) -> NewArtefact:

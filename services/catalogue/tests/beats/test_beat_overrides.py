@@ -130,7 +130,7 @@ async def artefacts(track_queries: TrackQueries, song: Song, version: int) -> di
 
 
 async def counted(pool: Pool) -> dict[str, int]:
-    tables = ("versions", "beat_edits", "artefacts", "graphs", "audit", "outbox")
+    tables = ("versions", "beat_edits", "version_features", "artefacts", "graphs", "audit", "outbox")
     return {table: await pool.fetchval(f"SELECT count(*) FROM catalogue.{table}") for table in tables}
 
 
@@ -373,6 +373,7 @@ async def test_a_crash_before_the_commit_leaves_nothing(
     assert await refused(view(beats, song, 2)) == ("version_not_found", 404)
     assert (await editor.save(save(song))).version == 2
     assert (await view(beats, song, 2)).beats_ms == LATER
+    assert (await counted(pool))["version_features"] == 2
 
 
 async def test_an_analysis_that_ends_later_keeps_the_override_current(
