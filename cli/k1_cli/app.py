@@ -20,6 +20,7 @@ from k1_cli.commands import (
     similar,
     songs,
     stack,
+    storage,
 )
 from k1_cli.error_report import report_error
 from k1_cli.output.console import accept_any_text
@@ -35,9 +36,11 @@ app = typer.Typer(
 for command in (stack.up, stack.down, stack.status, development.doctor):
     app.command(rich_help_panel="The system")(command)
 app.add_typer(dead_letters.app, name="dlq", rich_help_panel="The system")
+app.add_typer(storage.app, name="storage", rich_help_panel="The system")
 for command in (songs.upload, songs.tracks, songs.genesis, exports.export, similar.similar):
     app.command(rich_help_panel="Songs")(command)
 app.add_typer(beats.app, name="beats", rich_help_panel="Songs")
+app.add_typer(storage.links_app, name="links", rich_help_panel="Songs")
 for command in (shows.simulate, shows.graph):
     app.command(rich_help_panel="Shows")(command)
 app.add_typer(devices.app, name="devices", rich_help_panel="Devices")

@@ -35,6 +35,7 @@ class BusyError(CommandError):
 
 _TIMEOUT = httpx.Timeout(30.0, write=120.0)
 _SIMULATE_TIMEOUT = 90.0
+_STORAGE_TIMEOUT = 310.0
 _POLL_SECONDS = 0.15
 _RETRY_AFTER_S = 5.0
 _TEXT_ARGUMENTS = frozenset({"json", "data", "params"})
@@ -183,6 +184,31 @@ class GatewayClient:
             return self._http.get(url).raise_for_status().content
         except httpx.HTTPError as error:
             raise CommandError(f"the object store does not give {url.partition('?')[0]}: {error}") from error
+
+    def storage_usage(self) -> JsonObject:
+        """Return how much is stored."""
+        return self._request("GET", "/storage/usage", timeout=_STORAGE_TIMEOUT)
+
+    def clean_up(self, *, dry_run: bool) -> JsonObject:
+        """Remove what nothing refers to, or only return what that is."""
+        return self._request("POST", "/storage/cleanup", json={"dry_run": dry_run}, timeout=_STORAGE_TIMEOUT)
+
+    def copy_link(self, track_id: str, version: int, artefact_id: str, expires_in: int) -> JsonObject:
+        """Make a link to an artefact; return `{link, token, path}`."""
+        path = f"/tracks/{track_id}/versions/{version}/artefacts/{artefact_id}/copy-link"
+        return self._request("POST", path, json={"expires_in": expires_in})
+
+    def links(self) -> JsonObject:
+        """Return the newest links that work, as `{total, items}`."""
+        return self._request("GET", "/links", params={"limit": 200})
+
+    def revoke_link(self, link: str) -> JsonObject:
+        """Revoke a link by its id or token."""
+        return self._request("DELETE", f"/links/{link}")
+
+    def address(self, path: str) -> str:
+        """Return the whole address of a path of this gateway."""
+        return str(self._http.base_url.copy_with(path=path))
 
     def devices(self, **query: str | int | bool) -> JsonObject:
         """Return a page of devices as `{total, items}`."""

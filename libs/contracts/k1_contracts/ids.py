@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 from pydantic import StringConstraints
 from ulid import ULID
 
-Prefix = Literal["trk", "job", "dep", "art", "upl", "evt", "wrk"]
+Prefix = Literal["trk", "job", "dep", "art", "upl", "evt", "wrk", "lnk"]
 
 _BODY = "[0-9A-HJKMNP-TV-Z]{26}"
 
 TrackId = Annotated[str, StringConstraints(pattern=f"^trk_{_BODY}$")]
 JobId = Annotated[str, StringConstraints(pattern=f"^job_{_BODY}$")]
 ArtefactId = Annotated[str, StringConstraints(pattern=f"^art_{_BODY}$")]
+LinkId = Annotated[str, StringConstraints(pattern=f"^lnk_{_BODY}$")]
 DeploymentId = Annotated[str, StringConstraints(pattern=f"^dep_{_BODY}$")]
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 

@@ -47,6 +47,7 @@ ADVISORIES = "ADVISORIES"
 DEVICES = "DEVICES"
 TELEMETRY = "TELEMETRY"
 LIVE_TRACKS = "LIVE_TRACKS"
+LIVE = "LIVE"
 
 STREAMS = (
     Stream(
@@ -99,6 +100,13 @@ STREAMS = (
         ("live.track.*",),
         "The live feeds of tracks, kept for those who missed some",
         max_age=timedelta(minutes=10),
+        max_bytes=256 * MIB,
+    ),
+    Stream(
+        LIVE,
+        ("live.job.*", "live.deploy.*", "live.telemetry.*"),
+        "Progress and readings, kept for the viewers that were away",
+        max_age=timedelta(minutes=15),
         max_bytes=256 * MIB,
     ),
     Stream(

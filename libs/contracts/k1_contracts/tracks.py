@@ -23,6 +23,7 @@ ArtefactType = Literal[
     "graph_executor_scale",
     "visual_report",
     "preview",
+    "waveform",
     "speedscope",
     "beat_override",
     "bundle",

@@ -114,3 +114,45 @@ def override_missing(track_id: str, version: int) -> QueryError:
 def graph_changed_during_override() -> QueryError:
     message = "The graph was edited while the beats were being saved; save them again."
     return QueryError("graph_changed", message, HTTPStatus.CONFLICT)
+
+
+def artefact_not_found(artefact_id: str) -> QueryError:
+    message = f"This version has no artefact {artefact_id}; its list of artefacts names them."
+    return QueryError("artefact_not_found", message, HTTPStatus.NOT_FOUND)
+
+
+def artefact_in_use(name: str, version: int) -> QueryError:
+    message = f"{name} is needed: version {version} is deployed. Deploy another version first."
+    return QueryError("artefact_in_use", message, HTTPStatus.CONFLICT)
+
+
+def artefact_expired(name: str) -> QueryError:
+    message = f"{name} was deleted too long ago to be restored; analyse the song again."
+    return QueryError("artefact_expired", message, HTTPStatus.GONE)
+
+
+def undo_expired() -> QueryError:
+    message = (
+        "This undo token is not that of the deletion, or its 30 seconds are over: restore without a token."
+    )
+    return QueryError("undo_expired", message, HTTPStatus.CONFLICT)
+
+
+def link_not_found() -> QueryError:
+    return QueryError("link_not_found", "There is no such link.", HTTPStatus.NOT_FOUND)
+
+
+def link_ended(*, revoked: bool) -> QueryError:
+    code, reason = ("link_revoked", "was revoked") if revoked else ("link_expired", "has expired")
+    return QueryError(code, f"This link {reason}; ask for a new one.", HTTPStatus.GONE)
+
+
+def waveform_missing(track_id: str, version: int | None) -> QueryError:
+    which = f"Version {version} of {track_id}" if version is not None else f"Track {track_id}"
+    message = f"{which} has no waveform; analyse the song again, which makes one."
+    return QueryError("waveform_missing", message, HTTPStatus.NOT_FOUND)
+
+
+def cleanup_running() -> QueryError:
+    message = "A cleanup runs already; its result is in the usage when it has ended."
+    return QueryError("cleanup_running", message, HTTPStatus.CONFLICT)

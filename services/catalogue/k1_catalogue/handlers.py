@@ -1,5 +1,10 @@
 """The index of the catalogue: every event that it consumes and every query that it answers."""
 
+from dataclasses import dataclass
+
+from k1_catalogue.artefacts.deletions import ArtefactDeletions
+from k1_catalogue.artefacts.links import LinkQueries
+from k1_catalogue.artefacts.media import MediaQueries
 from k1_catalogue.beats.editor import BeatEditor
 from k1_catalogue.beats.queries import BeatQueries
 from k1_catalogue.deployments.bundle_queries import BundleQueries
@@ -9,6 +14,7 @@ from k1_catalogue.graphs.reference_queries import ReferenceQueries
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.jobs.queries import JobQueries
 from k1_catalogue.similarity.queries import SimilarQueries
+from k1_catalogue.storage.queries import StorageQueries
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts.durables import CATALOGUE
 from k1_contracts.messages.analysis import (
@@ -41,7 +47,18 @@ from k1_contracts.messages.graphs import (
     KEY_LIST,
     NODE_LIST,
 )
+from k1_contracts.messages.media import AUDIO_GET, WAVEFORM_GET
 from k1_contracts.messages.similar import TRACK_SIMILAR
+from k1_contracts.messages.storage import (
+    ARTEFACT_DELETE,
+    ARTEFACT_RESTORE,
+    LINK_CREATE,
+    LINK_LIST,
+    LINK_OPEN,
+    LINK_REVOKE,
+    STORAGE_CLEANUP,
+    STORAGE_USAGE,
+)
 from k1_contracts.messages.tracks import (
     ARTEFACT_LIST,
     GENESIS_GET,
@@ -55,6 +72,15 @@ from k1_platform.nats.consumers import Handler, consume_table
 from k1_platform.nats.rpc import QueryHandler, respond
 from k1_platform.nats.rpc_documents import respond_with_document
 from k1_platform.postgres.pool import TRANSIENT_ERRORS
+
+
+@dataclass(frozen=True, slots=True)
+class ArtefactQueries:
+    """The queries about single artefacts."""
+
+    deletions: ArtefactDeletions
+    links: LinkQueries
+    media: MediaQueries
 
 
 def consume_events(
@@ -84,6 +110,8 @@ def serve_queries(
     bundles: BundleQueries,
     similar: SimilarQueries,
     reference: ReferenceQueries,
+    artefacts: ArtefactQueries,
+    storage: StorageQueries,
     beats: BeatQueries,
     editor: BeatEditor,
 ) -> None:
@@ -103,6 +131,16 @@ def serve_queries(
         QueryHandler(GRAPH_SIMULATE, graphs.simulate),
         QueryHandler(NODE_LIST, reference.list_node_types),
         QueryHandler(KEY_LIST, reference.list_keys),
+        QueryHandler(AUDIO_GET, artefacts.media.get_audio),
+        QueryHandler(WAVEFORM_GET, artefacts.media.get_waveform),
+        QueryHandler(ARTEFACT_DELETE, artefacts.deletions.delete),
+        QueryHandler(ARTEFACT_RESTORE, artefacts.deletions.restore),
+        QueryHandler(LINK_CREATE, artefacts.links.create),
+        QueryHandler(LINK_LIST, artefacts.links.list_links),
+        QueryHandler(LINK_REVOKE, artefacts.links.revoke),
+        QueryHandler(LINK_OPEN, artefacts.links.open),
+        QueryHandler(STORAGE_USAGE, storage.get_usage),
+        QueryHandler(STORAGE_CLEANUP, storage.clean_up),
         QueryHandler(BUNDLE_INFO, bundles.get_bundle),
         QueryHandler(GRAPH_COMPARE, bundles.compare_graphs),
         QueryHandler(BEAT_OVERRIDE_GET, beats.get_override),

@@ -18,6 +18,8 @@ from k1_gateway.endpoints.exports import EXPORTS
 from k1_gateway.endpoints.graphs import GRAPHS
 from k1_gateway.endpoints.jobs import JOBS
 from k1_gateway.endpoints.live import LIVE
+from k1_gateway.endpoints.media import MEDIA
+from k1_gateway.endpoints.storage import STORAGE
 from k1_gateway.endpoints.tracks import TRACKS
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
@@ -26,7 +28,9 @@ from k1_gateway.http.routing import make_api_routes
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *TRACKS,
     *EXPORTS,
+    *MEDIA,
     *ARTEFACTS,
+    *STORAGE,
     *GRAPHS,
     *BEATS,
     *JOBS,

@@ -37,6 +37,17 @@ from k1_contracts.messages.graphs import (
     NODE_LIST,
     PRESET_LIST,
 )
+from k1_contracts.messages.media import AUDIO_GET, WAVEFORM_GET
+from k1_contracts.messages.storage import (
+    ARTEFACT_DELETE,
+    ARTEFACT_RESTORE,
+    LINK_CREATE,
+    LINK_LIST,
+    LINK_OPEN,
+    LINK_REVOKE,
+    STORAGE_CLEANUP,
+    STORAGE_USAGE,
+)
 from k1_contracts.messages.tracks import (
     ARTEFACT_LIST,
     GENESIS_GET,
@@ -112,6 +123,16 @@ QUERIES = (
     DEPLOYMENT_LIST,
     DEPLOYMENT_GET,
     DEPLOYMENT_CONTROL,
+    AUDIO_GET,
+    WAVEFORM_GET,
+    ARTEFACT_DELETE,
+    ARTEFACT_RESTORE,
+    LINK_CREATE,
+    LINK_LIST,
+    LINK_OPEN,
+    LINK_REVOKE,
+    STORAGE_USAGE,
+    STORAGE_CLEANUP,
 )
 
 

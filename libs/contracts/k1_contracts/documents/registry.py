@@ -12,7 +12,9 @@ from k1_contracts.messages import (
     device_link,
     devices,
     graphs,
+    media,
     similar,
+    storage,
     telemetry,
     tracks,
 )
@@ -31,6 +33,8 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
         devices,
         device_link,
         telemetry,
+        media,
+        storage,
     )
     for message in messages_in(module)
 )

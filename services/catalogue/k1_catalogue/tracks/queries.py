@@ -85,7 +85,7 @@ class TrackQueries:
         async with self.pool.acquire() as connection:
             fields = await require_version(connection, query.track_id, query.version)
             artefacts = await artefact_store.artefacts_of_version(
-                connection, query.track_id, query.version, inline=False
+                connection, query.track_id, query.version, inline=False, deleted=True
             )
         head = await self.maps.get_head(query.track_id, query.version) if fields["map_sha256"] else None
         return VersionDetail(
@@ -101,7 +101,7 @@ class TrackQueries:
         async with self.pool.acquire() as connection:
             await require_version(connection, query.track_id, query.version)
             artefacts = await artefact_store.artefacts_of_version(
-                connection, query.track_id, query.version, inline=True
+                connection, query.track_id, query.version, inline=True, deleted=True
             )
         return ArtefactList(artefacts=with_missing(self._with_urls(artefacts)))
 
@@ -121,7 +121,11 @@ class TrackQueries:
 
     def _with_urls(self, artefacts: Iterable[StoredArtefact]) -> list[Artefact]:
         return [
-            each.artefact.model_copy(update={"url": self.objects.signed_url(each.key, expires=URL_LIFETIME)})
+            each.artefact
+            if each.artefact.status == "deleted"
+            else each.artefact.model_copy(
+                update={"url": self.objects.signed_url(each.key, expires=URL_LIFETIME)}
+            )
             for each in artefacts
         ]
 

@@ -25,9 +25,9 @@ async def get_openapi(context: GatewayContext, request: web.Request, _endpoint: 
     return cacheable_response(request, context.openapi_json)
 
 
-async def get_asyncapi(_context: GatewayContext, request: web.Request, _endpoint: Endpoint) -> web.Response:
-    """Return the AsyncAPI document, which is generated from the contracts."""
-    return cacheable_response(request, _asyncapi_json())
+async def get_asyncapi(context: GatewayContext, request: web.Request, _endpoint: Endpoint) -> web.Response:
+    """Return the AsyncAPI document of the bus and the WebSocket, which is made from the contracts."""
+    return cacheable_response(request, context.asyncapi_json)
 
 
 async def redirect_to_docs(_request: web.Request) -> web.Response:
@@ -44,11 +44,6 @@ async def get_docs_page(_request: web.Request) -> web.Response:
         content_type="text/html",
         headers={"Content-Security-Policy": policy, "Cache-Control": "private, no-cache"},
     )
-
-
-@cache
-def _asyncapi_json() -> bytes:
-    return (files("k1_contracts") / "generated" / "asyncapi.json").read_bytes()
 
 
 @cache

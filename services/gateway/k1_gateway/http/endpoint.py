@@ -60,7 +60,9 @@ class Endpoint:
     media_type: str = "application/json"
     """Of a response with a body. For `text/event-stream`, the model is one event of the stream."""
     binary_types: tuple[str, ...] = ()
-    """Media types of a body that is no JSON, for responses without a model."""
+    """Media types of a body that is no JSON, for responses without a model, or beside the model."""
+    takes_range: bool = False
+    """Whether `Range` and `If-Range` select a part of the body."""
     rate_limit: LimitKind | None = None
     """The allowance that a request consumes."""
     role: Role | None = None

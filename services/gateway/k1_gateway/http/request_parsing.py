@@ -11,11 +11,13 @@ from pydantic import BaseModel, ValidationError
 
 from k1_contracts.base import Contract
 from k1_gateway.errors import Fault, ProblemError
+from k1_gateway.feed.event_types import TOPIC_PATTERN
+from k1_gateway.feed.position import POSITION_PATTERN
 from k1_gateway.http.json_body import MalformedJsonError, UnusableJsonError, parse_json
 from k1_platform.http.body import read_body
 
 Q = TypeVar("Q", bound=Contract)
-COMMA_LISTS: Final = frozenset({"layers"})
+COMMA_LISTS: Final = frozenset({"layers", "topics"})
 """Parameters that hold several values, separated by commas."""
 MAX_KEY_LENGTH: Final = 255
 MAX_EVENT_ID: Final = 2**63 - 1
@@ -29,6 +31,8 @@ _ID_PATTERN: Final = re.compile(r"\^[a-z]{3}_")
 _PATTERN_HINTS: Final = {
     "^[A-Za-z0-9_-]{1,40}$": "must be 1 to 40 of A-Z a-z 0-9 - _",
     "^[^\\x00]*$": "must not hold the character NUL",
+    POSITION_PATTERN: "is no id of an event; use one that an event had, or none",
+    TOPIC_PATTERN: "is no topic; topics are jobs, alarms, fleet, activity, track:ID, device:ID, deployment:ID",
 }
 
 
@@ -190,6 +194,12 @@ def _faults(error: ValidationError) -> Iterable[Fault]:
         if item["type"] == "string_pattern_mismatch":
             message = _pattern_hint(item.get("ctx", {}).get("pattern", ""), message)
         yield Fault(name=where, message=message)
+
+
+def describe_faults(error: ValidationError) -> str:
+    """Return the faults of a message as one text."""
+    faults = list(_faults(error))[:_MAX_FAULTS]
+    return f"Correct this and send again: {'; '.join(f'{each.name}: {each.message}' for each in faults)}."
 
 
 def _pattern_hint(pattern: str, message: str) -> str:

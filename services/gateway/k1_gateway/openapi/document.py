@@ -12,7 +12,7 @@ from k1_contracts.documents.json_schema import COMPONENT_REF
 from k1_gateway.errors import RETRYABLE_STATUSES, Problem
 from k1_gateway.http.endpoint import BASE_PATH, Endpoint
 from k1_gateway.http.problem_texts import SHARED, SHARED_RESPONSES
-from k1_gateway.http.request_parsing import COMMA_LISTS, MAX_EVENT_ID, MAX_KEY_LENGTH
+from k1_gateway.http.request_parsing import COMMA_LISTS, MAX_KEY_LENGTH
 from k1_gateway.openapi.schemas import body_name, fields_of, make_schemas, share_types
 from k1_platform.http.problems import PROBLEM_CONTENT_TYPE
 
@@ -138,9 +138,16 @@ def _headers(endpoint: Endpoint) -> Iterable[Json]:
         yield _header("If-Match", text, {"type": "string"})
     if endpoint.cacheable:
         yield _header("If-None-Match", "The ETag of the copy that the client holds.", {"type": "string"})
+    if endpoint.takes_range:
+        yield _header("Range", "The part to send, one range of bytes: 206.", {"type": "string"})
+        yield _header(
+            "If-Range", "The ETag of the part that the client holds: 200 if it differs.", {"type": "string"}
+        )
     if endpoint.takes_last_event_id:
-        numbers = {"type": "integer", "minimum": 0, "maximum": MAX_EVENT_ID}
-        schema = numbers if "last_event_id" in endpoint.query_params else {"type": "string"}
+        schema: Json = {"type": "string"}
+        if endpoint.query_model is not None and "last_event_id" in endpoint.query_params:
+            schema = fields_of(endpoint.query_model, ("last_event_id",))["last_event_id"]
+            schema.pop("description", None)
         yield _header(
             "Last-Event-ID", "The `id` of the last event received; an EventSource sends it.", schema
         )
@@ -168,8 +175,10 @@ def _response(endpoint: Endpoint, description: str, model: type[BaseModel] | Non
     response: Json = {"description": description, "headers": _response_headers(*names)}
     if model is not None:
         response["content"] = {endpoint.media_type: {"schema": _body_schema(endpoint, model)}}
-    elif endpoint.binary_types:
-        response["content"] = {kind: {"schema": _BINARY} for kind in endpoint.binary_types}
+    if endpoint.binary_types:
+        response["content"] = response.get("content", {}) | {
+            kind: {"schema": _BINARY} for kind in endpoint.binary_types
+        }
     return response
 
 
