@@ -156,3 +156,8 @@ def waveform_missing(track_id: str, version: int | None) -> QueryError:
 def cleanup_running() -> QueryError:
     message = "A cleanup runs already; its result is in the usage when it has ended."
     return QueryError("cleanup_running", message, HTTPStatus.CONFLICT)
+
+
+def base_map_missing(version: int) -> QueryError:
+    message = f"The map of version {version}, which the beats belong to, is no longer stored; analyse the song again."
+    return QueryError("artefact_missing", message, HTTPStatus.NOT_FOUND)

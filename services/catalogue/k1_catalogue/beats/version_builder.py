@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from k1_catalogue import errors
 from k1_catalogue.beats.override import BeatEdit
 from k1_catalogue.graphs.graph_report import RUN_ARTEFACTS, GeneratedFile, compare_graphs, impact_file
 from k1_catalogue.graphs.revisions import Baseline, GraphRevision
@@ -22,7 +23,6 @@ from k1_contracts.messages.graphs import GraphSimulated, SimulateGraph
 from k1_contracts.tracks import AnalysisSummary, ArtefactRef, ArtefactType, Notice, StoredFile
 from k1_graph.errors import GraphError
 from k1_graph.validation.validator import compile_graph
-from k1_platform.errors import PermanentError
 from k1_platform.nats.rpc import QueryError
 from k1_platform.processes.threads import in_thread
 from k1_platform.storage.objects import ObjectStore
@@ -54,11 +54,11 @@ class OverrideSource:
 
     @property
     def base_map(self) -> StoredFile:
-        """Return the map of the analysis; raise PermanentError if it is gone."""
+        """Return the map of the analysis; raise QueryError `artefact_missing` if it was deleted."""
         for each in self.base_artefacts:
             if each.artefact.type == "genesis_map":
                 return _stored_file(each)
-        raise PermanentError("artefact_missing", f"version {self.base_version} has no map any more")
+        raise errors.base_map_missing(self.base_version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +101,11 @@ class VersionBuilder:
         run_graph: Callable[[SimulateGraph], Awaitable[GraphSimulated]],
     ) -> MadeMap:
         """Return the map of the analysis, and the files of a run of the graph over it."""
-        files = [
-            _stored_file(each)
-            for each in source.base_artefacts
-            if each.artefact.type in {"genesis_map", "metrics"}
-        ]
+        base = source.base_map
+        metrics = [each for each in source.base_artefacts if each.artefact.type == "metrics"]
+        files = [base, *map(_stored_file, metrics)]
         show_failed = None
         if graph is not None:
-            base = source.base_map
             query = SimulateGraph(genesis_key=base.key, genesis_sha256=base.sha256, graph=graph)
             try:
                 files += (await run_graph(query)).files

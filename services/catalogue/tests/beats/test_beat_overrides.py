@@ -336,6 +336,15 @@ async def test_a_worker_that_fails_changes_nothing(
     assert await counted(pool) == before
 
 
+async def test_a_deleted_map_is_named(editor: BeatEditor, song: Song, pool: Pool) -> None:
+    """Neither saving nor removing works without the map of the analysis."""
+    await editor.save(save(song))
+    await pool.execute("DELETE FROM catalogue.artefacts WHERE type = 'genesis_map' AND version = 1")
+    assert await refused(editor.save(save(song))) == ("artefact_missing", 404)
+    remove = RemoveBeatOverride(track_id=song.track_id, version=2)
+    assert await refused(editor.remove(remove)) == ("artefact_missing", 404)
+
+
 async def test_a_failed_show_leaves_the_map(
     *,
     pool: Pool, maps: MapStore, objects: ObjectStore, shows: ShowBuilder, worker: BeatWorker, song: Song,
