@@ -1,6 +1,6 @@
 """Measures the whole system against a plain baseline in the same run.
 
-`.venv/bin/python -m benchmarks.system [upload] [burst] [api] [start]`; without names, all of them run.
+`.venv/bin/python -m benchmarks.system [upload] [burst] [api] [start] [beats]`; without names, all of them run.
 Prints a Markdown table for each measurement, for docs/benchmarks.md.
 """
 
@@ -11,13 +11,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.system import api, burst, start, upload
+from benchmarks.system import api, beats, burst, start, upload
 
 MEASUREMENTS: dict[str, Callable[[Path], str]] = {
     "upload": upload.measure,
     "burst": burst.measure,
     "api": api.measure,
     "start": start.measure,
+    "beats": beats.measure,
 }
 
 

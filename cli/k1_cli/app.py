@@ -8,6 +8,7 @@ import typer
 
 from k1_cli.commands import (
     accounts,
+    beats,
     dead_letters,
     deploy,
     deployments,
@@ -57,6 +58,7 @@ for command in (
     track_life.restore,
 ):
     app.command(rich_help_panel="Songs")(command)
+app.add_typer(beats.app, name="beats", rich_help_panel="Songs")
 app.add_typer(storage.links_app, name="links", rich_help_panel="Songs")
 for command in (shows.simulate, shows.graph):
     app.command(rich_help_panel="Shows")(command)

@@ -153,6 +153,24 @@ class GatewayClient:
         path = f"/tracks/{track_id}/versions/{version}/simulate"
         return self.request("POST", path, json=body, timeout=_SIMULATE_TIMEOUT)
 
+    def beats(self, track_id: str, version: int) -> JsonObject:
+        """Return the beats of a version, their override, and the tag for an edit."""
+        return self.request("GET", _beats_path(track_id, version))
+
+    def save_beats(self, track_id: str, version: int, body: JsonObject, etag: str) -> JsonObject:
+        """Set the beats, if nobody has done so since `etag`; return the new version."""
+        path, headers = _beats_path(track_id, version), {"If-Match": f'"{etag}"'}
+        return self.request("POST", path, json=body, headers=headers, timeout=_SIMULATE_TIMEOUT)
+
+    def remove_beats(self, track_id: str, version: int, etag: str) -> JsonObject:
+        """Go back to the automatic beats, if nobody has set others since `etag`; return the new version."""
+        path, headers = _beats_path(track_id, version), {"If-Match": f'"{etag}"'}
+        return self.request("DELETE", path, headers=headers, timeout=_SIMULATE_TIMEOUT)
+
+    def preview_beats(self, track_id: str, version: int, operation: JsonObject) -> JsonObject:
+        """Return the beats that an operation would give."""
+        return self.request("POST", f"{_beats_path(track_id, version)}/preview", json=operation)
+
     def fetch(self, url: str) -> bytes:
         """Return the object behind a signed URL.
 
@@ -309,6 +327,10 @@ class GatewayClient:
 
 def _next_steps() -> str:
     return f"{k1_command('status')} tells what does not run, {k1_command('doctor')} what this machine lacks"
+
+
+def _beats_path(track_id: str, version: int) -> str:
+    return f"/tracks/{track_id}/versions/{version}/beat-override"
 
 
 def _readable(value: Any) -> Any:

@@ -66,6 +66,15 @@ class Decoder(GenesisModel):
     """What beats found in this audio can be relied on for: 1 where all of it was decoded, less where some was lost."""
 
 
+class OverriddenBeats(GenesisModel):
+    """Says that a person set the beats, and where the rest of the map comes from."""
+
+    base_map_sha256: str
+    """`map_sha256` of the map of the automatic analysis."""
+    automatic_beats: int
+    """The number of beats that the analysis had found."""
+
+
 class Metadata(GenesisModel):
     filename: str
     analysis_engine: str
@@ -74,6 +83,8 @@ class Metadata(GenesisModel):
     hashes: Hashes
     analysis_config: dict[str, object]
     decoder: Decoder | None = None
+    beat_override: OverriddenBeats | None = None
+    """None where the beats are those of the automatic analysis."""
     warnings: list[MapWarning] = Field(default_factory=list[MapWarning])
 
 
@@ -131,7 +142,8 @@ class BeatAlternative(GenesisModel):
     downbeat_ms: list[Milliseconds] | None = None
     """Some of the beats; None where each beat is a bar, and in maps of earlier versions."""
     source: str | None = None
-    """The tracker that found these beats; None for interpretations derived from the map's beats."""
+    """The tracker that found these beats, or `automatic`: what the analysis had chosen before a person set the beats.
+    None for interpretations derived from the beats of the analysis."""
 
 
 class Rhythm(GenesisModel):

@@ -12,9 +12,10 @@ from k1_analysis.jobs.queue import JobQueue
 from k1_analysis.jobs.tasks import run_task, warm_up
 from k1_analysis.jobs.worker import Worker
 from k1_analysis.jobs.worker_registry import WorkerRegistry
+from k1_analysis.overrides.beat_applier import BeatApplier
+from k1_analysis.overrides.tasks import run_on_request
 from k1_analysis.settings import AnalysisSettings
 from k1_analysis.shows.graph_simulator import GraphSimulator
-from k1_analysis.shows.tasks import run_graph
 from k1_contracts.durables import ANALYSIS_INTAKE, ANALYSIS_LANES
 from k1_platform.nats.health import durable_check
 from k1_platform.processes.tasks import CANCEL_INTERVAL_S
@@ -25,7 +26,9 @@ from k1_platform.settings import ObjectStoreSettings
 from k1_platform.storage.objects import ObjectStore
 
 _MIB = 1024 * 1024
-_PRELOAD = ("k1_analysis.jobs.tasks", "k1_analysis.engine.pipeline")
+_REQUESTS_AT_ONCE = 2
+"""A long simulation must not hold up a person who corrects beats."""
+_PRELOAD = ("k1_analysis.overrides.tasks", "k1_analysis.engine.pipeline")
 """The modules that the fork server imports once, so that all worker processes share their memory."""
 
 
@@ -41,12 +44,12 @@ def make_job_pool(settings: AnalysisSettings) -> WorkerPool:
     )
 
 
-def make_graph_pool(settings: AnalysisSettings) -> WorkerPool:
-    """Return the pool of the one worker process that runs graphs on request. It never reads audio."""
+def make_request_pool(settings: AnalysisSettings) -> WorkerPool:
+    """Return the pool of the worker processes that run graphs and change beats on request. They never read audio."""
     limits = _limits(settings, settings.simulate_timeout_s)
     return WorkerPool(
-        run_graph,
-        size=1,
+        run_on_request,
+        size=_REQUESTS_AT_ONCE,
         limits=limits,
         recycle_after=settings.recycle_after,
         preload=_PRELOAD,
@@ -66,8 +69,8 @@ async def wire(runtime: Runtime, settings: AnalysisSettings) -> None:
     bus = runtime.bus
     objects = ObjectStore(ObjectStoreSettings())
     runtime.cleanup.callback(objects.close)
-    job_pool, graph_pool = make_job_pool(settings), make_graph_pool(settings)
-    for pool in (job_pool, graph_pool):
+    job_pool, request_pool = make_job_pool(settings), make_request_pool(settings)
+    for pool in (job_pool, request_pool):
         runtime.cleanup.callback(pool.close)
         pool.start()
 
@@ -83,7 +86,7 @@ async def wire(runtime: Runtime, settings: AnalysisSettings) -> None:
     )
     registry = WorkerRegistry(bus.jetstream, queue, worker, settings.pod)
 
-    register(bus, registry, GraphSimulator(objects, graph_pool))
+    register(bus, registry, GraphSimulator(objects, request_pool), BeatApplier(objects, request_pool))
     runtime.background(registry.keep_registered, "presence")
     runtime.background(worker.run, "worker", cancel_interval_s=settings.stop_timeout_s + CANCEL_INTERVAL_S)
 

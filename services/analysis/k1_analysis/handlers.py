@@ -14,9 +14,11 @@ from k1_analysis.engine import presets
 from k1_analysis.jobs.job_events import job_from_request, job_from_upload
 from k1_analysis.jobs.queue import enqueue
 from k1_analysis.jobs.worker_registry import WorkerRegistry
+from k1_analysis.overrides.beat_applier import BeatApplier
 from k1_analysis.shows.graph_simulator import GraphSimulator
 from k1_contracts.durables import ANALYSIS_INTAKE
 from k1_contracts.messages.analysis import ANALYSIS_REQUESTED, WORKER_LIST, RequestAnalysis
+from k1_contracts.messages.beats import BEATS_APPLY
 from k1_contracts.messages.graphs import (
     GRAPH_RUN,
     PRESET_LIST,
@@ -34,7 +36,9 @@ from k1_platform.nats.consumers import Delivery, Handler, consume_table
 from k1_platform.nats.rpc import QueryHandler, respond
 
 
-def register(bus: Bus, registry: WorkerRegistry, simulator: GraphSimulator) -> None:
+def register(
+    bus: Bus, registry: WorkerRegistry, simulator: GraphSimulator, beat_applier: BeatApplier
+) -> None:
     """Register every durable and every query that the service serves."""
     consume_table(bus.broker, ANALYSIS_INTAKE, intake_handlers(bus.jetstream), workers=16)
     respond(
@@ -43,6 +47,7 @@ def register(bus: Bus, registry: WorkerRegistry, simulator: GraphSimulator) -> N
             QueryHandler(WORKER_LIST, registry.list_workers),
             QueryHandler(PRESET_LIST, list_presets),
             QueryHandler(GRAPH_RUN, simulator.simulate),
+            QueryHandler(BEATS_APPLY, beat_applier.apply),
         ],
     )
 

@@ -9,6 +9,10 @@ from prometheus_client import Gauge
 from k1_catalogue.artefacts.deletions import ArtefactDeletions
 from k1_catalogue.artefacts.links import LinkQueries
 from k1_catalogue.artefacts.media import MediaQueries
+from k1_catalogue.beats.editor import BeatEditor
+from k1_catalogue.beats.queries import BeatQueries
+from k1_catalogue.beats.store import current_override
+from k1_catalogue.beats.version_builder import VersionBuilder
 from k1_catalogue.database import SCHEMA
 from k1_catalogue.deployments.bundle_queries import BundleQueries
 from k1_catalogue.deployments.event_handlers import DeploymentEventHandlers
@@ -34,6 +38,7 @@ from k1_catalogue.storage.store import UsageTables
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts import streams
 from k1_contracts.durables import CATALOGUE
+from k1_contracts.messages.beats import BEATS_APPLY, ApplyBeats, BeatsApplied
 from k1_contracts.messages.graphs import GRAPH_RUN, GraphSimulated, SimulateGraph
 from k1_platform.auth.signing import load_keys
 from k1_platform.nats.health import durable_check
@@ -47,6 +52,8 @@ from k1_platform.storage.objects import ObjectStore
 
 _RUN_TIMEOUT_S: Final = 60.0
 """Longer than a worker allows for a run, so that the worker's own error arrives."""
+_APPLY_TIMEOUT_S: Final = 30.0
+"""For the map and the show with other beats: about a second for four minutes of music, if a worker is free."""
 _GC_THRESHOLD: Final = 200_000
 """Objects between garbage collections. Validating a 4-minute map creates 80,000 objects at once.
 
@@ -75,13 +82,17 @@ async def wire(runtime: Runtime) -> None:
         return await request(broker, GRAPH_RUN, query, timeout_s=_RUN_TIMEOUT_S)
 
     cancels = await jetstream.key_value(streams.JOB_CANCELS.name)
+
+    async def apply_beats(query: ApplyBeats) -> BeatsApplied:
+        return await request(broker, BEATS_APPLY, query, timeout_s=_APPLY_TIMEOUT_S)
+
     jobs = JobQueries(
         pool=pool,
         progress=await jetstream.key_value(streams.JOB_PROGRESS.name),
         cancels=cancels,
         clock=_now,
     )
-    tracks = TrackQueries(pool, maps, objects, newest_deployments)
+    tracks = TrackQueries(pool, maps, objects, newest_deployments, current_override)
     edits = TrackEdits(pool, tracks, jobs.request_analysis, cancels, _now)
     storage = _storage_queries(pool, objects, settings, runtime)
     consume_events(
@@ -103,6 +114,8 @@ async def wire(runtime: Runtime) -> None:
         reference=ReferenceQueries.of(keys.private),
         artefacts=_artefact_queries(pool, objects, settings),
         storage=storage,
+        beats=BeatQueries(pool, maps),
+        editor=BeatEditor(pool, maps, VersionBuilder(objects, shows), apply_beats, run_graph, _now),
     )
     runtime.background(OutboxRelay(pool, broker, SCHEMA).run, "outbox relay")
     runtime.background(Purger(pool, maps, objects, _now).run, "purge of deleted tracks")

@@ -128,6 +128,30 @@ def bundle_unknown(sha256: str) -> QueryError:
     return QueryError("bundle_unknown", message, HTTPStatus.NOT_FOUND)
 
 
+def beats_invalid(faults: Sequence[Violation]) -> QueryError:
+    message = f"The beats cannot be used; nothing was changed. First: {faults[0].message} {faults[0].fix}"
+    return QueryError("beats_invalid", message, HTTPStatus.UNPROCESSABLE_ENTITY, violations=faults)
+
+
+def operation_invalid(reason: Exception) -> QueryError:
+    return QueryError("operation_invalid", str(reason), HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def override_changed() -> QueryError:
+    message = "Someone else has set the beats since you read them; read them again and repeat your change."
+    return QueryError("override_changed", message, HTTPStatus.PRECONDITION_FAILED)
+
+
+def override_missing(track_id: str, version: int) -> QueryError:
+    message = f"The beats of version {version} of {track_id} are those of the automatic analysis already."
+    return QueryError("override_missing", message, HTTPStatus.NOT_FOUND)
+
+
+def graph_changed_during_override() -> QueryError:
+    message = "The graph was edited while the beats were being saved; save them again."
+    return QueryError("graph_changed", message, HTTPStatus.CONFLICT)
+
+
 def artefact_not_found(artefact_id: str) -> QueryError:
     message = f"This version has no artefact {artefact_id}; its list of artefacts names them."
     return QueryError("artefact_not_found", message, HTTPStatus.NOT_FOUND)
@@ -168,3 +192,8 @@ def waveform_missing(track_id: str, version: int | None) -> QueryError:
 def cleanup_running() -> QueryError:
     message = "A cleanup runs already; its result is in the usage when it has ended."
     return QueryError("cleanup_running", message, HTTPStatus.CONFLICT)
+
+
+def base_map_missing(version: int) -> QueryError:
+    message = f"The map of version {version}, which the beats belong to, is no longer stored; analyse the song again."
+    return QueryError("artefact_missing", message, HTTPStatus.NOT_FOUND)

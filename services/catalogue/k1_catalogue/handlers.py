@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from k1_catalogue.artefacts.deletions import ArtefactDeletions
 from k1_catalogue.artefacts.links import LinkQueries
 from k1_catalogue.artefacts.media import MediaQueries
+from k1_catalogue.beats.editor import BeatEditor
+from k1_catalogue.beats.queries import BeatQueries
 from k1_catalogue.deployments.bundle_queries import BundleQueries
 from k1_catalogue.deployments.event_handlers import DeploymentEventHandlers
 from k1_catalogue.edits.batch import TrackBatches
@@ -27,6 +29,12 @@ from k1_contracts.messages.analysis import (
     JOB_CANCEL,
     JOB_GET,
     JOB_LIST,
+)
+from k1_contracts.messages.beats import (
+    BEAT_OVERRIDE_GET,
+    BEAT_OVERRIDE_REMOVE,
+    BEAT_OVERRIDE_SAVE,
+    BEATS_PREVIEW,
 )
 from k1_contracts.messages.bundles import BUNDLE_INFO, GRAPH_COMPARE
 from k1_contracts.messages.deployments import (
@@ -113,6 +121,8 @@ def serve_queries(
     reference: ReferenceQueries,
     artefacts: ArtefactQueries,
     storage: StorageQueries,
+    beats: BeatQueries,
+    editor: BeatEditor,
 ) -> None:
     """Answer the queries of the gateway and of deploy."""
     handlers = [
@@ -149,6 +159,10 @@ def serve_queries(
         QueryHandler(STORAGE_CLEANUP, storage.clean_up),
         QueryHandler(BUNDLE_INFO, bundles.get_bundle),
         QueryHandler(GRAPH_COMPARE, bundles.compare_graphs),
+        QueryHandler(BEAT_OVERRIDE_GET, beats.get_override),
+        QueryHandler(BEATS_PREVIEW, beats.preview),
+        QueryHandler(BEAT_OVERRIDE_SAVE, editor.save),
+        QueryHandler(BEAT_OVERRIDE_REMOVE, editor.remove),
     ]
     respond(bus.broker, handlers, transient=TRANSIENT_ERRORS)
     # The only query whose response is a document: compressed, and with an entity tag.

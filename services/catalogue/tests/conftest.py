@@ -12,6 +12,7 @@ from faststream.nats import NatsBroker
 from motor.motor_asyncio import AsyncIOMotorClient
 from nats.js import JetStreamContext
 
+from k1_catalogue.beats.store import current_override
 from k1_catalogue.deployments.store import newest_deployments
 from k1_catalogue.edits.batch import TrackBatches
 from k1_catalogue.edits.purge import Purger
@@ -135,7 +136,7 @@ def graphs(pool: Pool, objects: ObjectStore, shows: ShowBuilder, worker: InProce
 @pytest.fixture
 def track_queries(pool: Pool, maps: MapStore, objects: ObjectStore) -> TrackQueries:
     """The queries about tracks."""
-    return TrackQueries(pool, maps, objects, newest_deployments)
+    return TrackQueries(pool, maps, objects, newest_deployments, current_override)
 
 
 @pytest.fixture

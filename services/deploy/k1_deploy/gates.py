@@ -93,7 +93,7 @@ def _track_status(info: BundleInfo) -> str | None:
 
 
 def _f_measure(info: BundleInfo) -> str | None:
-    if info.f_measure >= F_MEASURE_WARNING:
+    if info.f_measure >= F_MEASURE_WARNING or info.f_measure_reference == "override":
         return None
     return (
         f"The beats were found with an F-measure of {info.f_measure:.2f}, below {F_MEASURE_WARNING:.2f}: "

@@ -39,6 +39,14 @@ def failed(checks: list[Check]) -> list[Gate]:
     return [check.gate for check in checks if not check.passed]
 
 
+def test_beats_of_a_person_pass_whatever_the_tracker_found() -> None:
+    """The F-measure of an override is that of the beats that it replaced."""
+    automatic = bundle_info(f_measure=0.3, f_measure_reference="consensus")
+    assert failed(show_checks(automatic, [])) == ["f_measure"]
+    overridden = bundle_info(f_measure=0.3, f_measure_reference="override")
+    assert failed(show_checks(overridden, [])) == []
+
+
 def test_a_good_show_on_a_good_device() -> None:
     """All gates are checked, all are passed."""
     show, device = show_checks(bundle_info(), []), device_checks(row(), True, bundle_info(), [])

@@ -12,6 +12,7 @@ from k1_gateway.about.documents import get_docs_page, get_sign_in_page, redirect
 from k1_gateway.endpoints.about import ABOUT
 from k1_gateway.endpoints.accounts import ACCOUNTS
 from k1_gateway.endpoints.artefacts import ARTEFACTS
+from k1_gateway.endpoints.beats import BEATS
 from k1_gateway.endpoints.deployments import DEPLOYMENTS
 from k1_gateway.endpoints.devices import DEVICES
 from k1_gateway.endpoints.exports import EXPORTS
@@ -35,6 +36,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *ARTEFACTS,
     *STORAGE,
     *GRAPHS,
+    *BEATS,
     *JOBS,
     *DEVICES,
     *DEPLOYMENTS,

@@ -18,6 +18,12 @@ from k1_contracts.messages.analysis import (
     JOB_LIST,
     WORKER_LIST,
 )
+from k1_contracts.messages.beats import (
+    BEAT_OVERRIDE_GET,
+    BEAT_OVERRIDE_REMOVE,
+    BEAT_OVERRIDE_SAVE,
+    BEATS_PREVIEW,
+)
 from k1_contracts.messages.bundles import BUNDLE_GET
 from k1_contracts.messages.deployment_queries import (
     DEPLOYMENT_CONTROL,
@@ -132,6 +138,10 @@ QUERIES = (
     NODE_LIST,
     PRESET_LIST,
     KEY_LIST,
+    BEAT_OVERRIDE_GET,
+    BEAT_OVERRIDE_SAVE,
+    BEAT_OVERRIDE_REMOVE,
+    BEATS_PREVIEW,
     DEVICE_LIST,
     DEVICE_GET,
     BUNDLE_GET,

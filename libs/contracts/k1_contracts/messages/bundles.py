@@ -49,6 +49,8 @@ class BundleInfo(Contract):
     photosensitivity_passed: bool | None = None
     """None: not known."""
     f_measure: float
+    f_measure_reference: str | None = None
+    """`override`: of the beats that a person has replaced, so it says nothing about those of the bundle."""
     integrity: float | None = None
     """Of the audio: 1 where all of it was decoded, less where some was lost."""
     track_status: Literal["ready", "warning"]

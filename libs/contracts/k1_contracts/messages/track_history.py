@@ -79,7 +79,7 @@ class MovedBeat(Contract):
     delta_ms: float
 
 
-class BeatChanges(Contract):
+class TimedBeatChanges(Contract):
     """Beats that are at most `tolerance_ms` apart count as the same beat."""
 
     tolerance_ms: float
@@ -99,8 +99,8 @@ class VersionComparison(Contract):
     with_version: Version
     metrics: list[MetricDelta]
     """Only figures that differ."""
-    beats: BeatChanges
-    downbeats: BeatChanges
+    beats: TimedBeatChanges
+    downbeats: TimedBeatChanges
 
 
 TRACK_HISTORY: Final = Query(

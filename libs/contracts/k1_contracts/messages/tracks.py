@@ -8,6 +8,7 @@ from k1_contracts.base import Contract, JsonObject, TimeParameter, UtcTime
 from k1_contracts.descriptors import DocumentQuery, Event, Query
 from k1_contracts.genesis import GenesisView
 from k1_contracts.ids import ArtefactId, JobId, TrackId
+from k1_contracts.messages.beats import CurrentBeatOverride
 from k1_contracts.messages.deployments import TrackDeployment
 from k1_contracts.rpc import Cursor, Limit, Offset
 from k1_contracts.streams import EVENTS
@@ -134,7 +135,8 @@ class VersionSummary(Contract):
     status: VersionStatus
     created_at: UtcTime
     engine: str | None = None
-    job_id: JobId
+    job_id: JobId | None = None
+    """None for a version that a person made by setting beats."""
     summary: AnalysisSummary | None = None
     warnings: list[Notice] = Field(default_factory=list[Notice])
     artefacts: list[Artefact]
@@ -154,6 +156,8 @@ class TrackDetail(Contract):
     """Counts the edits of the track; the first part of its entity tag."""
     track: Track
     versions: list[VersionSummary]
+    beat_override: CurrentBeatOverride | None = None
+    """Absent where the beats of the version in use are those of its analysis."""
     deployments: list[TrackDeployment] = Field(default_factory=list[TrackDeployment])
     """The newest twenty, newest first."""
     same_recording_as: list[TrackId] = Field(default_factory=list[TrackId])

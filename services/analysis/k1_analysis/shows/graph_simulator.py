@@ -4,12 +4,13 @@ import asyncio
 import json
 import logging
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from k1_analysis.artefacts import MANIFEST, content_type
+from k1_analysis.artefacts import MANIFEST, ArtefactFile, content_type
 from k1_analysis.shows.show import GraphRun, show_identity
 from k1_analysis.shows.tasks import MAP_NAME, GraphRunTask
 from k1_contracts.messages.graphs import GraphSimulated, SimulateGraph
@@ -48,16 +49,9 @@ class GraphSimulator:
         with tempfile.TemporaryDirectory(prefix="k1-graph-") as folder:
             scratch = Path(folder)
             genesis = scratch / MAP_NAME
-            await self._fetch_map(query, genesis)
-            run = await self._run_in_worker(GraphRunTask(genesis, query.graph, scratch))
-            await asyncio.gather(
-                *(
-                    self.objects.put_bytes(
-                        f"{prefix}/{file.name}", (scratch / file.name).read_bytes(), content_type(file.name)
-                    )
-                    for file in run.files
-                )
-            )
+            await fetch_map(self.objects, query.genesis_key, query.genesis_sha256, genesis)
+            run: GraphRun = await run_in_worker(self.pool, GraphRunTask(genesis, query.graph, scratch))
+            await store_files(self.objects, run.files, scratch, prefix)
         simulated = GraphSimulated(
             executor_scale=run.scale,
             visual_report=run.visual,
@@ -67,26 +61,42 @@ class GraphSimulator:
         await self.objects.put_bytes(f"{prefix}/{MANIFEST}", simulated.to_json(), "application/json")
         return simulated
 
-    async def _fetch_map(self, query: SimulateGraph, path: Path) -> None:
-        try:
-            data = await self.objects.get_bytes(query.genesis_key)
-        except ObjectNotFoundError as error:
-            message = "The map is no longer in the object store; analyse the song again."
-            raise QueryError("artefact_missing", message, 404) from error
-        if sha256(data).hexdigest() != query.genesis_sha256:
-            message = "The map in the object store is not the one that was analysed; analyse the song again."
-            raise QueryError("artefact_differs", message, 409)
-        await in_thread(path.write_bytes, data)
 
-    async def _run_in_worker(self, task: GraphRunTask) -> GraphRun:
-        try:
-            return await self.pool.run(task)
-        except WorkError as error:
-            _log.exception("a graph run failed", extra={"trace": error.trace})
-            raise QueryError("simulation_failed", f"The graph cannot be run: {error}", 422) from error
-        except WorkerFailedError as error:
-            message = f"The simulation ended early: {error}. Try again, or with a smaller graph."
-            raise QueryError("simulation_failed", message, _BUSY) from error
+async def fetch_map(objects: ObjectStore, key: str, expected_sha256: str, path: Path) -> None:
+    """Write a stored map to `path`; raise QueryError if it is missing or differs."""
+    try:
+        data = await objects.get_bytes(key)
+    except ObjectNotFoundError as error:
+        message = "The map is no longer in the object store; analyse the song again."
+        raise QueryError("artefact_missing", message, 404) from error
+    if sha256(data).hexdigest() != expected_sha256:
+        message = "The map in the object store is not the one that was analysed; analyse the song again."
+        raise QueryError("artefact_differs", message, 409)
+    await in_thread(path.write_bytes, data)
+
+
+async def run_in_worker(pool: WorkerPool, task: object) -> Any:
+    """Return the result of a task; raise QueryError `simulation_failed` if it or its process failed."""
+    try:
+        return await pool.run(task)
+    except WorkError as error:
+        _log.exception("a graph run failed", extra={"trace": error.trace})
+        raise QueryError("simulation_failed", f"The graph cannot be run: {error}", 422) from error
+    except WorkerFailedError as error:
+        message = f"The simulation ended early: {error}. Try again, or with a smaller graph."
+        raise QueryError("simulation_failed", message, _BUSY) from error
+
+
+async def store_files(objects: ObjectStore, made: Sequence[ArtefactFile], scratch: Path, prefix: str) -> None:
+    """Store the files of a run under a prefix."""
+    await asyncio.gather(
+        *(
+            objects.put_bytes(
+                f"{prefix}/{file.name}", (scratch / file.name).read_bytes(), content_type(file.name)
+            )
+            for file in made
+        )
+    )
 
 
 def run_prefix(query: SimulateGraph) -> str:

@@ -76,6 +76,7 @@ class BundleQueries:
             risk=cost.risk,
             photosensitivity_passed=await self._photosensitivity_passed(found),
             f_measure=found.fields["summary"].f_measure,
+            f_measure_reference=found.fields["summary"].f_measure_reference,
             integrity=found.fields["summary"].integrity,
             track_status=found.fields["status"],
         )

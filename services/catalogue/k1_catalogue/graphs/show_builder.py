@@ -71,9 +71,15 @@ class ShowBuilder:
         self, genesis: GenesisMap, document: GraphDocument, track_id: str, version: int
     ) -> NewArtefact:
         """Return the signed bundle of a graph that was simulated; raise GraphError as `bundle_file` does."""
-        file = await in_thread(bundle_file, genesis, document, track_id, version, self.key)
+        file = await in_thread(self.bundle_file, genesis, document, track_id, version)
         [stored] = await self.store_files([file], track_id, version)
         return stored
+
+    def bundle_file(
+        self, genesis: GenesisMap, document: GraphDocument, track_id: str, version: int
+    ) -> GeneratedFile:
+        """Return the signed bundle without storing it; raise GraphError as `graph_report.bundle_file` does."""
+        return bundle_file(genesis, document, track_id, version, self.key)
 
     async def store_files(
         self, files: Iterable[GeneratedFile], track_id: str, version: int
@@ -90,5 +96,5 @@ class ShowBuilder:
     ) -> list[GeneratedFile]:
         document = GraphDocument.model_validate_json(graph)
         change = compare_graphs(document, compile_graph(document), baseline)
-        bundle = bundle_file(genesis, document, event.track_id, event.version, self.key)
+        bundle = self.bundle_file(genesis, document, event.track_id, event.version)
         return [impact_file(change), bundle]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from k1_catalogue.maps.beat_diff import TOLERANCE_MS, diff_beats
-from k1_contracts.messages.track_history import BeatChanges, MetricDelta, MovedBeat
+from k1_contracts.messages.track_history import MetricDelta, MovedBeat, TimedBeatChanges
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,10 @@ def compare_metrics(before: Mapping[str, Any], after: Mapping[str, Any]) -> list
     ]
 
 
-def compare_beats(before: Sequence[float], after: Sequence[float]) -> BeatChanges:
+def compare_beats(before: Sequence[float], after: Sequence[float]) -> TimedBeatChanges:
     """Return which beats moved, which are new and which are gone; times in ms."""
     diff = diff_beats(before, after)
-    return BeatChanges(
+    return TimedBeatChanges(
         tolerance_ms=TOLERANCE_MS,
         unchanged=len(before) - len(diff.removed) - len(diff.moved),
         moved=[

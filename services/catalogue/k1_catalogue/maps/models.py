@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from k1_catalogue.maps.packing import Json
+from k1_contracts.beats.grid import BeatGrid
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +12,16 @@ class MapHead:
 
     metadata: dict[str, Json]
     global_metrics: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class MapBeats:
+    """The beats of a map, and what belongs to them."""
+
+    grid: BeatGrid
+    duration_ms: float
+    bpm: float
+    time_signature: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError, PyMongoError
 
 from k1_catalogue.maps.comparison import MapFigures
-from k1_catalogue.maps.models import MapHead, StoredMap
+from k1_catalogue.maps.models import MapBeats, MapHead, StoredMap
 from k1_catalogue.maps.packing import Json, pack, unpack
+from k1_contracts.beats.grid import BeatGrid, downbeat_indices
 from k1_platform.errors import PermanentError, TransientError
 from k1_platform.settings import MongoSettings
 
@@ -127,6 +128,21 @@ class MapStore:
             await self._maps.delete_many({"_id": {"$regex": f"^{track_id}:"}})
         except PyMongoError as error:
             raise _transient(error) from error
+
+    async def get_beats(self, track_id: str, version: int) -> MapBeats | None:
+        """Return the beats of a map; None if there is no such map."""
+        # Whole layers: nx-27017 does not project members of members.
+        found = await self._find(track_id, version, {"global_metrics": 1, "layers": 1})
+        if found is None:
+            return None
+        metrics, rhythm = found["global_metrics"], found["layers"]["rhythm"]
+        beats = rhythm["beat_grid_ms"]
+        return MapBeats(
+            grid=BeatGrid(tuple(beats), downbeat_indices(beats, rhythm["downbeat_ms"])),
+            duration_ms=metrics["duration_ms"],
+            bpm=metrics["bpm"],
+            time_signature=metrics["time_signature"],
+        )
 
     async def _find(
         self, track_id: str, version: int, fields: dict[str, int] | None

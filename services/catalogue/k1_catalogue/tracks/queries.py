@@ -17,6 +17,7 @@ from k1_catalogue.tracks.artefacts import URL_LIFETIME, with_missing
 from k1_catalogue.tracks.list_store import list_tracks
 from k1_catalogue.tracks.status import is_usable
 from k1_catalogue.tracks.version_checks import require_map, require_version
+from k1_contracts.messages.beats import CurrentBeatOverride
 from k1_contracts.messages.deployments import TrackDeployment
 from k1_contracts.messages.track_history import CompareVersions, VersionComparison
 from k1_contracts.messages.tracks import (
@@ -42,6 +43,8 @@ from k1_platform.storage.objects import ObjectStore
 _TRACKS_AT_ONCE: Final = 4
 NewestDeployments = Callable[[Connection, str], Awaitable[Sequence[TrackDeployment]]]
 """Returns the newest deployments of a track, newest first."""
+CurrentOverride = Callable[[Connection, str], Awaitable[CurrentBeatOverride | None]]
+"""Returns the override of beats of the version in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class TrackQueries:
     maps: MapStore
     objects: ObjectStore
     newest_deployments: NewestDeployments
+    current_override: CurrentOverride
 
     async def list_tracks(self, query: ListTracks) -> TrackPage:
         """Return a page of tracks."""
@@ -74,6 +78,7 @@ class TrackQueries:
             deployments = await self.newest_deployments(connection, track_id)
             same = await store.same_recordings(connection, track_id)
             revision = await store.find_revision(connection, track_id)
+            override = await self.current_override(connection, track_id)
         return TrackDetail(
             revision=revision,
             track=track,
@@ -84,6 +89,7 @@ class TrackQueries:
                 )
                 for fields in versions
             ],
+            beat_override=override,
             deployments=list(deployments),
             same_recording_as=same,
         )

@@ -35,7 +35,9 @@ def version_status(job: JobStatus, summary: AnalysisSummary | None) -> VersionSt
 def _is_doubtful(summary: AnalysisSummary) -> bool:
     """Return whether a person should check the beats before using them."""
     damaged = summary.integrity is not None and summary.integrity < INTEGRITY_WARNING
-    return damaged or summary.f_measure < F_MEASURE_WARNING
+    # With an override the F-measure is that of the beats that a person has replaced.
+    is_automatic = summary.f_measure_reference != "override"
+    return damaged or (is_automatic and summary.f_measure < F_MEASURE_WARNING)
 
 
 @dataclass(frozen=True, slots=True)

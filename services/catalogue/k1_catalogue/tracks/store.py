@@ -6,6 +6,7 @@ same order.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -17,7 +18,7 @@ from k1_catalogue.tracks.search import index_text, sort_key
 from k1_catalogue.tracks.status import VersionChoice, track_state
 from k1_contracts.messages.analysis import AnalysisCompleted
 from k1_contracts.messages.tracks import Track, TrackUploaded
-from k1_contracts.tracks import AnalysisSummary, AudioRef, Preset, VersionStatus
+from k1_contracts.tracks import AnalysisSummary, AudioRef, Notice, Preset, VersionStatus
 from k1_platform.postgres.pool import Connection
 
 MAX_SAME_RECORDINGS: Final = 20
@@ -87,6 +88,38 @@ async def insert_version(
         version,
         job_id,
         created_at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedVersion:
+    """A version that was made without an analysis, from the result of one."""
+
+    version: int
+    status: VersionStatus
+    engine: str | None
+    summary: AnalysisSummary
+    warnings: Sequence[Notice]
+    map_sha256: str
+    created_at: datetime
+
+
+async def insert_finished_version(connection: Connection, track_id: str, new: FinishedVersion) -> None:
+    """Add a version that has its map already, and no job."""
+    await connection.execute(
+        """
+        INSERT INTO catalogue.versions
+            (track_id, version, status, engine, summary, warnings, map_sha256, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        """,
+        track_id,
+        new.version,
+        new.status,
+        new.engine,
+        new.summary.model_dump_json(),
+        f"[{','.join(notice.model_dump_json() for notice in new.warnings)}]",
+        new.map_sha256,
+        new.created_at,
     )
 
 

@@ -87,9 +87,13 @@ class _VersionFields:
     async def artefacts(self, info: Context) -> list[Artefact]:
         return (await _version(self, info)).artefacts
 
-    @strawberry.field(graphql_type=JobNode, description="The job that made the version.")
-    async def job(self, info: Context) -> JobView:
-        return await info.context.jobs.load(_source(self).job_id)
+    @strawberry.field(
+        graphql_type=JobNode | None,
+        description="The job that made the version; none where a person set the beats.",
+    )
+    async def job(self, info: Context) -> JobView | None:
+        job_id = _source(self).job_id
+        return None if job_id is None else await info.context.jobs.load(job_id)
 
 
 VersionNode: Final[Any] = graphql_type(VersionOfTrack, extend=_VersionFields)
@@ -143,7 +147,9 @@ class _TrackFields:
 
     @strawberry.field(graphql_type=list[JobNode], description="The jobs of the versions, newest first.")
     async def jobs(self, info: Context) -> list[JobView]:
-        ids = [version.job_id for version in (await _detail(self, info)).versions]
+        ids = [
+            version.job_id for version in (await _detail(self, info)).versions if version.job_id is not None
+        ]
         return await info.context.jobs.load_many(ids)
 
     @strawberry.field(

@@ -55,7 +55,7 @@ def build_query(
     texts = given | dict(request.match_info)
     values = {name: _parse_value(model, name, text) for name, text in texts.items()}
     values |= {
-        name: _with_integers(value) if json_type(model, name) == "integer" else value
+        name: _with_integers(value) if json_type(model, name) in {"integer", "array"} else value
         for name, value in (extra or {}).items()
     }
     try:

@@ -96,7 +96,7 @@ def musical_warnings(rhythm: Rhythm, decoded: DecodingReport) -> list[MapWarning
             MapWarning("low_agreement", "Independent trackers disagree about the beats: check them by ear.")
         )
     if rhythm.tempi:
-        warnings.append(MapWarning("several_tempi", _several_tempi(rhythm.tempi, rhythm.bpm)))
+        warnings.append(several_tempi_warning(rhythm.tempi, rhythm.bpm))
     return warnings
 
 
@@ -119,11 +119,13 @@ def _level_in_doubt(rhythm: Rhythm, other: Seconds) -> str:
     )
 
 
-def _several_tempi(tempi: tuple[float, ...], longest: float) -> str:
+def several_tempi_warning(tempi: tuple[float, ...], longest: float) -> MapWarning:
+    """Return the warning about a song with several steady tempi, of which `longest` lasts longest."""
     *others, last = (f"{bpm:.1f}" for bpm in tempi)
-    return (
+    return MapWarning(
+        "several_tempi",
         f"The song has several tempi: {', '.join(others)} and {last} BPM. "
-        f"Its bpm is the one that lasts longest, {longest:.1f}."
+        f"Its bpm is the one that lasts longest, {longest:.1f}.",
     )
 
 

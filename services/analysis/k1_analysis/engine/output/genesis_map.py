@@ -1,6 +1,6 @@
 """Genesis map v4 from an engine's findings: rounding, envelopes and the canonical hash."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
@@ -73,26 +73,32 @@ def build_map(inputs: MapInputs) -> bytes:
 def with_map_hash(genesis: JsonObject) -> bytes:
     """Return the canonical JSON of a map with `map_sha256` set.
 
-    The hash covers everything except `metadata.timestamp_utc` and itself. The layers are nearly all of the
-    document, so their canonical form is made once and used twice.
+    The hash covers everything except `metadata.timestamp_utc` and itself.
     """
     parts = {name: rfc8785.dumps(value) for name, value in genesis.items() if name != "metadata"}
-    metadata = genesis["metadata"]
+    return join_with_hash(genesis["metadata"], parts)
+
+
+def join_with_hash(metadata: JsonObject, parts: dict[str, bytes]) -> bytes:
+    """Return the map from its metadata and the canonical forms of its other members, with `map_sha256` set.
+
+    The layers are nearly all of the document, so their canonical form is made once and used twice.
+    """
+    sealed = metadata | {"hashes": metadata["hashes"] | {"map_sha256": map_hash(metadata, parts)}}
+    return canonical_object(parts | {"metadata": rfc8785.dumps(sealed)})
+
+
+def map_hash(metadata: JsonObject, parts: dict[str, bytes]) -> str:
+    """Return the `map_sha256` of a map, from the arguments of `join_with_hash`."""
     hashed = {name: value for name, value in metadata.items() if name != "timestamp_utc"}
     hashed["hashes"] = {name: value for name, value in metadata["hashes"].items() if name != "map_sha256"}
-    digest = sha256()
-    for piece in _object(parts | {"metadata": rfc8785.dumps(hashed)}):
-        digest.update(piece)
-    sealed = metadata | {"hashes": metadata["hashes"] | {"map_sha256": digest.hexdigest()}}
-    return b"".join(_object(parts | {"metadata": rfc8785.dumps(sealed)}))
+    return sha256(canonical_object(parts | {"metadata": rfc8785.dumps(hashed)})).hexdigest()
 
 
-def _object(parts: dict[str, bytes]) -> Iterator[bytes]:
-    """Yield the pieces of a canonical object from the canonical forms of its members (ASCII names)."""
-    for index, name in enumerate(sorted(parts)):
-        yield b'%s"%s":' % (b"," if index else b"{", name.encode())
-        yield parts[name]
-    yield b"}"
+def canonical_object(parts: dict[str, bytes]) -> bytes:
+    """Return a canonical object from the canonical forms of its members (ASCII names)."""
+    members = (b"%s:%s" % (rfc8785.dumps(name), parts[name]) for name in sorted(parts))
+    return b"{%s}" % b",".join(members)
 
 
 def milliseconds(seconds: float) -> float:

@@ -1,0 +1,95 @@
+"""The table `beat_edits`: which versions were made by beats of a person, from which, by whom and how they differ."""
+
+import json
+from typing import Any, Final
+
+import asyncpg
+
+from k1_catalogue.beats.override import BeatEdit
+from k1_catalogue.database import without_nul
+from k1_contracts.messages.beats import BeatAuthor, BeatChanges, CurrentBeatOverride
+from k1_platform.postgres.pool import Connection
+
+_COLUMNS: Final = (
+    "version, base_version, previous_version, removed, author, created_at, changes, note, f_measure, cemgil,"
+    " idempotency_key, request_sha256"
+)
+
+
+async def find_edit(connection: Connection, track_id: str, version: int) -> BeatEdit | None:
+    """Return the edit that made a version; None for a version that an analysis made."""
+    row = await connection.fetchrow(
+        f"SELECT {_COLUMNS} FROM catalogue.beat_edits"  # noqa: S608  a constant of ours
+        " WHERE track_id = $1 AND version = $2",
+        track_id,
+        version,
+    )
+    return _edit(row) if row else None
+
+
+async def find_edit_by_key(connection: Connection, track_id: str, idempotency_key: str) -> BeatEdit | None:
+    """Return the edit of this track that was requested with this idempotency key."""
+    row = await connection.fetchrow(
+        f"SELECT {_COLUMNS} FROM catalogue.beat_edits"  # noqa: S608  a constant of ours
+        " WHERE track_id = $1 AND idempotency_key = $2",
+        track_id,
+        without_nul(idempotency_key),
+    )
+    return _edit(row) if row else None
+
+
+async def latest_edit(connection: Connection, track_id: str, base_version: int) -> BeatEdit | None:
+    """Return the newest edit of the line of a base version; None if there is none."""
+    row = await connection.fetchrow(
+        f"SELECT {_COLUMNS} FROM catalogue.beat_edits"  # noqa: S608  a constant of ours
+        " WHERE track_id = $1 AND base_version = $2 ORDER BY version DESC LIMIT 1",
+        track_id,
+        base_version,
+    )
+    return _edit(row) if row else None
+
+
+async def current_override(connection: Connection, track_id: str) -> CurrentBeatOverride | None:
+    """Return the override of the version in use; None where its beats are those of its analysis."""
+    row = await connection.fetchrow(
+        """
+        SELECT e.version, e.base_version, e.note, e.author, e.created_at, e.f_measure, e.cemgil
+        FROM catalogue.tracks AS t
+        JOIN catalogue.beat_edits AS e ON e.track_id = t.id AND e.version = t.current_version
+        WHERE t.id = $1 AND NOT e.removed
+        """,
+        track_id,
+    )
+    if row is None:
+        return None
+    return CurrentBeatOverride.model_validate({**row, "author": json.loads(row["author"])})
+
+
+async def insert_edit(connection: Connection, track_id: str, edit: BeatEdit) -> None:
+    """Add an edit; its version must exist."""
+    await connection.execute(
+        f"INSERT INTO catalogue.beat_edits (track_id, {_COLUMNS})"  # noqa: S608  a constant of ours
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        track_id,
+        edit.version,
+        edit.base_version,
+        edit.previous_version,
+        edit.removed,
+        edit.author.model_dump_json(),
+        edit.created_at,
+        edit.changes.model_dump_json(),
+        edit.note,
+        edit.f_measure,
+        edit.cemgil,
+        without_nul(edit.idempotency_key) if edit.idempotency_key is not None else None,
+        edit.request_sha256,
+    )
+
+
+def _edit(row: asyncpg.Record) -> BeatEdit:
+    fields: dict[str, Any] = {
+        **row,
+        "author": BeatAuthor.model_validate_json(row["author"]),
+        "changes": BeatChanges.model_validate_json(row["changes"]),
+    }
+    return BeatEdit(**fields)
