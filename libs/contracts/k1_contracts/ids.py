@@ -13,6 +13,8 @@ _BODY = "[0-9A-HJKMNP-TV-Z]{26}"
 TrackId = Annotated[str, StringConstraints(pattern=f"^trk_{_BODY}$")]
 JobId = Annotated[str, StringConstraints(pattern=f"^job_{_BODY}$")]
 ArtefactId = Annotated[str, StringConstraints(pattern=f"^art_{_BODY}$")]
+UPLOAD_ID_PATTERN = f"^upl_{_BODY}$"
+UploadId = Annotated[str, StringConstraints(pattern=UPLOAD_ID_PATTERN)]
 DeploymentId = Annotated[str, StringConstraints(pattern=f"^dep_{_BODY}$")]
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 

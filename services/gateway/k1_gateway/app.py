@@ -47,6 +47,7 @@ async def wire(runtime: Runtime, settings: GatewaySettings) -> None:
 def _rate_limiter(settings: GatewaySettings) -> RateLimiter:
     allowances: dict[LimitKind, Allowance] = {
         "uploads": settings.limit_uploads,
+        "parts": settings.limit_parts,
         "analyses": settings.limit_analyses,
         "simulations": settings.limit_simulations,
         "edits": settings.limit_edits,

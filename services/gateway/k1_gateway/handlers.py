@@ -17,12 +17,14 @@ from k1_gateway.endpoints.graphs import GRAPHS
 from k1_gateway.endpoints.jobs import JOBS
 from k1_gateway.endpoints.live import LIVE
 from k1_gateway.endpoints.tracks import TRACKS
+from k1_gateway.endpoints.uploads import UPLOADS
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.routing import make_api_routes
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *TRACKS,
+    *UPLOADS,
     *ARTEFACTS,
     *GRAPHS,
     *JOBS,

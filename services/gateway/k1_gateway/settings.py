@@ -61,6 +61,10 @@ class GatewaySettings(HttpSettings):
         default=Allowance(per_minute=20, burst=100, at_once=6, waiting=100),
         description="Uploads that one address may send: JSON, see the field's default. The others likewise.",
     )
+    limit_parts: Allowance = Field(
+        default=Allowance(per_minute=600, burst=600, at_once=6, waiting=100),
+        description="Requests with a part of a resumable upload.",
+    )
     limit_analyses: Allowance = Field(
         default=Allowance(per_minute=10, burst=60, at_once=10), description="Analyses of known tracks."
     )

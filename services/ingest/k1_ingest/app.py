@@ -1,11 +1,16 @@
-"""Starts ingest: opens its stores, starts the probe process, registers the route of `handlers`."""
+"""Starts ingest: opens its stores, starts the probe process, registers the routes of `handlers`."""
 
 from datetime import UTC, datetime
 
 from k1_ingest.audio_checks.prober import Prober
-from k1_ingest.handlers import UploadHandler
+from k1_ingest.handlers import UploadHandler, make_routes
+from k1_ingest.open_uploads.store import OpenUploads
+from k1_ingest.open_uploads.sweep import OpenUploadSweep
+from k1_ingest.resumable.endpoints import TusEndpoints
+from k1_ingest.resumable.tus_service import TusService
 from k1_ingest.settings import IngestSettings
 from k1_ingest.uploads.claim_store import ClaimStore
+from k1_ingest.uploads.slots import UploadSlots
 from k1_ingest.uploads.track_publisher import TrackPublisher
 from k1_ingest.uploads.upload_service import UploadService
 from k1_platform.service import Runtime, run_service
@@ -18,7 +23,7 @@ def _now() -> datetime:
 
 
 async def wire(runtime: Runtime, settings: IngestSettings) -> None:
-    """Open the stores, start the probe process, and register the route and the readiness checks."""
+    """Open the stores, start the probe process, and register the routes and the readiness checks."""
     objects = ObjectStore(ObjectStoreSettings())
     runtime.cleanup.callback(objects.close)
     claims = await ClaimStore.open(runtime.bus.jetstream)
@@ -36,9 +41,22 @@ async def wire(runtime: Runtime, settings: IngestSettings) -> None:
         max_bytes=settings.max_bytes,
         spool_dir=settings.spool_dir,
     )
-    handler = UploadHandler(service, runtime.bus.client, settings, runtime.registry)
-    runtime.routes.extend(handler.routes())
-    runtime.checks |= {"objects": objects.check, "claims": claims.check, "probe": prober.check}
+    open_uploads = await OpenUploads.open(runtime.bus.jetstream)
+    tus = TusService(
+        objects=objects, store=open_uploads, uploads=service, clock=_now, max_bytes=settings.max_bytes
+    )
+    sweep = OpenUploadSweep(open_uploads, objects, _now, (tus.expire, tus.finish_whole))
+    runtime.background(sweep.run, "sweep of open uploads")
+    client = runtime.bus.client
+    slots = UploadSlots(settings.concurrent_uploads, settings.queue_timeout_s, runtime.registry)
+    upload = UploadHandler(service, client, settings, slots)
+    runtime.routes.extend(make_routes(upload, TusEndpoints(tus, client, slots)))
+    runtime.checks |= {
+        "objects": objects.check,
+        "claims": claims.check,
+        "open uploads": open_uploads.check,
+        "probe": prober.check,
+    }
 
 
 def main() -> None:

@@ -61,7 +61,12 @@ def test_an_old_tag_is_in_the_encoding_of_windows(tmp_path: Path) -> None:
 
 
 def test_a_file_without_readable_tags_has_none(tmp_path: Path) -> None:
-    for name, data in {"plain": songs.wav(), "cut": songs.wav()[:20], "text": b"words" * 99, "none": b""}.items():
+    for name, data in {
+        "plain": songs.wav(),
+        "cut": songs.wav()[:20],
+        "text": b"words" * 99,
+        "none": b"",
+    }.items():
         (tmp_path / name).write_bytes(data)
         assert read_song_tags(tmp_path / name) == SongTags()
     assert read_song_tags(tmp_path / "absent") == SongTags()
@@ -85,11 +90,15 @@ def test_any_tag_becomes_a_clean_line(raw: bytes) -> None:
 
 def test_a_later_stream_fills_what_the_container_lacks() -> None:
     """Control characters, a NUL and too much text are cut off."""
-    found = choose_tags({"title": " \0x", "ARTIST": "a\x1b[31mb\0rest"}, {"TITLE": "t" * 500, "artist": "other"})
+    found = choose_tags(
+        {"title": " \0x", "ARTIST": "a\x1b[31mb\0rest"}, {"TITLE": "t" * 500, "artist": "other"}
+    )
     assert found == SongTags("t" * MAX_TITLE_LENGTH, "a[31mb")
 
 
-async def test_a_track_is_called_as_its_tags_say(http: httpx.Client, jetstream: JetStreamContext, unique: str) -> None:
+async def test_a_track_is_called_as_its_tags_say(
+    http: httpx.Client, jetstream: JetStreamContext, unique: str
+) -> None:
     """The form takes precedence over the tags, the tags over the name of the file."""
     seed = int(unique[:7], 16)
     data = tagged("flac", "Night", "Sjón", seed)

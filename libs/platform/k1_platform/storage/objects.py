@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, ParamSpec, TypeVar, cast
 from urllib.parse import urlsplit
@@ -42,6 +42,14 @@ class ObjectInfo:
     key: str
     size_bytes: int
     content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """An object in a listing."""
+
+    key: str
+    modified: datetime
 
 
 class _XmlErrorsPool(urllib3.PoolManager):
@@ -177,6 +185,19 @@ class ObjectStore:
         except ObjectNotFoundError:
             return False
         return True
+
+    async def list_objects(self, prefix: str) -> list[ListedObject]:
+        """Return every object whose key begins with `prefix`."""
+
+        def read() -> list[ListedObject]:
+            found = self._minio.list_objects(self._bucket, prefix, recursive=True)
+            return [
+                ListedObject(item.object_name, item.last_modified)
+                for item in found
+                if item.object_name and item.last_modified
+            ]
+
+        return await self._call(read)
 
     async def delete(self, key: str) -> None:
         """Delete an object; a missing object is no error."""

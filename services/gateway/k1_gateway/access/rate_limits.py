@@ -17,7 +17,7 @@ from typing import Final, Literal
 from k1_gateway.errors import ProblemError
 from k1_gateway.settings import Allowance
 
-LimitKind = Literal["uploads", "analyses", "simulations", "edits", "deployments", "streams"]
+LimitKind = Literal["uploads", "parts", "analyses", "simulations", "edits", "deployments", "streams"]
 _MAX_CALLERS: Final = 10_000
 _IPV6_NETWORK_BITS: Final = 64
 _MINUTE_S: Final = 60.0

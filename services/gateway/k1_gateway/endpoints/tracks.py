@@ -26,6 +26,7 @@ TRACKS: Final = (
             200: ("These bytes are a track already", tracks.UploadAccepted),
         },
         problems=UPLOAD_PROBLEMS, form=UploadForm, takes_idempotency_key=True, rate_limit="uploads",
+        role="editor",
     ),
     Endpoint(
         "GET", "/tracks", "listTracks", "Tracks", "List and search tracks",

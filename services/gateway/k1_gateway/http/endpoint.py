@@ -20,10 +20,19 @@ EndpointHandler = Callable[[GatewayContext, web.Request, "Endpoint"], Awaitable[
 
 
 @dataclass(frozen=True, slots=True)
+class HeaderText:
+    """A header in the OpenAPI document."""
+
+    description: str
+    pattern: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """One operation of the API."""
 
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    method: Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     """Below BASE_PATH; `{name}` is a field of the query model."""
     operation_id: str
@@ -46,6 +55,8 @@ class Endpoint:
     """Values of the query model that this endpoint sets, whatever the client sends."""
     document: tuple[str, type[BaseModel]] | None = None
     """Name and model of the JSON body where the whole body is one document."""
+    body_media_type: str | None = None
+    """The media type of a body that is only bytes."""
     form: type[BaseModel] | None = None
     """Fields of the multipart form beside the file."""
     takes_idempotency_key: bool = False
@@ -53,6 +64,12 @@ class Endpoint:
     cacheable: bool = False
     takes_if_match: bool = False
     """Whether `If-Match` guards against lost updates."""
+    request_headers: dict[str, HeaderText] = field(default_factory=dict[str, HeaderText])
+    """Further headers of the request."""
+    response_headers: dict[int, dict[str, HeaderText]] = field(
+        default_factory=dict[int, dict[str, HeaderText]]
+    )
+    """Further headers of the responses, by status."""
     takes_last_event_id: bool = False
     """Whether `Last-Event-ID` names the last event that the client has received."""
     timeout_s: float = REQUEST_TIMEOUT_S
@@ -92,5 +109,5 @@ class Endpoint:
 
     def general_problems(self) -> dict[int, str]:
         """Return the problems that the gateway itself may return for a request of this method and limit."""
-        unsafe = UNSAFE if self.method != "GET" else {}
+        unsafe = UNSAFE if self.method not in {"GET", "HEAD", "OPTIONS"} else {}
         return {**EVERYWHERE, **unsafe, **(LIMITED if self.rate_limit else {})}
