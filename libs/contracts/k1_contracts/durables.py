@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from k1_contracts import subjects
 from k1_contracts.descriptors import messages_in
-from k1_contracts.messages import analysis, deployments, telemetry, tracks
+from k1_contracts.messages import analysis, deployments, telemetry, track_uploads, tracks
 from k1_contracts.messages.analysis import ANALYSIS_QUEUED
 from k1_contracts.messages.device_link import DEVICE_BYE, DEVICE_HELLO
 from k1_contracts.messages.telemetry import DEVICE_READINGS
@@ -49,7 +49,7 @@ def stream_subjects(stream: Stream) -> tuple[str, ...]:
 
 def _received_by(service: str) -> tuple[str, ...]:
     """Return the subjects of the events and commands on EVENTS that a service receives."""
-    modules = (tracks, analysis, deployments, telemetry)
+    modules = (tracks, track_uploads, analysis, deployments, telemetry)
     return tuple(
         message.subject
         for module in modules

@@ -10,7 +10,8 @@ Prefix = Literal["trk", "job", "dep", "art", "upl", "evt", "wrk"]
 
 _BODY = "[0-9A-HJKMNP-TV-Z]{26}"
 
-TrackId = Annotated[str, StringConstraints(pattern=f"^trk_{_BODY}$")]
+TRACK_ID_PATTERN = f"^trk_{_BODY}$"
+TrackId = Annotated[str, StringConstraints(pattern=TRACK_ID_PATTERN)]
 JobId = Annotated[str, StringConstraints(pattern=f"^job_{_BODY}$")]
 ArtefactId = Annotated[str, StringConstraints(pattern=f"^art_{_BODY}$")]
 UPLOAD_ID_PATTERN = f"^upl_{_BODY}$"

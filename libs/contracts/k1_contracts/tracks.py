@@ -26,7 +26,7 @@ Preset = Annotated[
     ),
 ]
 """`classical` is read as `orchestral`, wherever a preset is given."""
-TrackStatus = Literal["processing", "ready", "warning", "failed"]
+TrackStatus = Literal["uploading", "processing", "ready", "warning", "failed"]
 JobStatus = Literal["queued", "processing", "completed", "failed", "cancelled"]
 ArtefactStatus = Literal["present", "missing", "deleted"]
 ArtefactType = Literal[

@@ -20,6 +20,7 @@ from k1_catalogue.jobs.store import count_by_status
 from k1_catalogue.maps.store import MapStore
 from k1_catalogue.settings import CatalogueSettings
 from k1_catalogue.tracks.queries import TrackQueries
+from k1_catalogue.tracks.upload_handlers import TrackUploadHandlers
 from k1_contracts import streams
 from k1_contracts.durables import CATALOGUE
 from k1_contracts.messages.graphs import GRAPH_RUN, GraphSimulated, SimulateGraph
@@ -69,6 +70,7 @@ async def wire(runtime: Runtime) -> None:
     )
     consume_events(
         runtime.bus,
+        uploads=TrackUploadHandlers(pool),
         jobs=JobEventHandlers(pool, maps, objects, shows),
         deployments=DeploymentEventHandlers(pool),
         workers=CatalogueSettings().consumers,

@@ -7,6 +7,7 @@ from k1_catalogue.graphs.reference_queries import ReferenceQueries
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.jobs.queries import JobQueries
 from k1_catalogue.tracks.queries import TrackQueries
+from k1_catalogue.tracks.upload_handlers import TrackUploadHandlers
 from k1_contracts.durables import CATALOGUE
 from k1_contracts.messages.analysis import (
     ANALYSIS_CANCELLED,
@@ -32,6 +33,7 @@ from k1_contracts.messages.graphs import (
     KEY_LIST,
     NODE_LIST,
 )
+from k1_contracts.messages.track_uploads import TRACK_CREATED, TRACK_UPLOAD_ABANDONED
 from k1_contracts.messages.tracks import (
     ARTEFACT_LIST,
     GENESIS_GET,
@@ -48,10 +50,17 @@ from k1_platform.postgres.pool import TRANSIENT_ERRORS
 
 
 def consume_events(
-    bus: Bus, *, jobs: JobEventHandlers, deployments: DeploymentEventHandlers, workers: int
+    bus: Bus,
+    *,
+    uploads: TrackUploadHandlers,
+    jobs: JobEventHandlers,
+    deployments: DeploymentEventHandlers,
+    workers: int,
 ) -> None:
     """Consume the events on the durable `catalogue`, at most `workers` at a time."""
     handlers = [
+        Handler(TRACK_CREATED, uploads.handle_created),
+        Handler(TRACK_UPLOAD_ABANDONED, uploads.handle_abandoned),
         Handler(TRACK_UPLOADED, jobs.handle_track_uploaded),
         Handler(ANALYSIS_STARTED, jobs.handle_started),
         Handler(ANALYSIS_COMPLETED, jobs.handle_completed),

@@ -3,9 +3,10 @@
 from datetime import UTC, datetime
 
 from k1_ingest.audio_checks.prober import Prober
-from k1_ingest.handlers import UploadHandler, make_routes
+from k1_ingest.handlers import UploadHandler, make_routes, serve_queries
 from k1_ingest.open_uploads.store import OpenUploads
 from k1_ingest.open_uploads.sweep import OpenUploadSweep
+from k1_ingest.presigned.presigned_service import PresignedService
 from k1_ingest.resumable.endpoints import TusEndpoints
 from k1_ingest.resumable.tus_service import TusService
 from k1_ingest.settings import IngestSettings
@@ -45,10 +46,21 @@ async def wire(runtime: Runtime, settings: IngestSettings) -> None:
     tus = TusService(
         objects=objects, store=open_uploads, uploads=service, clock=_now, max_bytes=settings.max_bytes
     )
-    sweep = OpenUploadSweep(open_uploads, objects, _now, (tus.expire, tus.finish_whole))
+    slots = UploadSlots(settings.concurrent_uploads, settings.queue_timeout_s, runtime.registry)
+    presigned = PresignedService(
+        bus=runtime.bus,
+        objects=objects,
+        store=open_uploads,
+        uploads=service,
+        slots=slots,
+        clock=_now,
+        max_bytes=settings.max_bytes,
+        max_minutes=settings.max_minutes,
+    )
+    serve_queries(runtime.bus, presigned)
+    sweep = OpenUploadSweep(open_uploads, objects, _now, (tus.expire, tus.finish_whole, presigned.expire))
     runtime.background(sweep.run, "sweep of open uploads")
     client = runtime.bus.client
-    slots = UploadSlots(settings.concurrent_uploads, settings.queue_timeout_s, runtime.registry)
     upload = UploadHandler(service, client, settings, slots)
     runtime.routes.extend(make_routes(upload, TusEndpoints(tus, client, slots)))
     runtime.checks |= {

@@ -1,13 +1,15 @@
-"""The index of ingest: `POST /upload` with the multipart form of an upload, and `/uploads` after tus 1.0."""
+"""The index of ingest: `POST /upload` with the multipart form of an upload, `/uploads` after tus 1.0, two queries."""
 
 import logging
 
 from aiohttp import web
 from nats.aio.client import Client
 
+from k1_contracts.messages.track_uploads import TRACK_COMPLETE, TRACK_CREATE
 from k1_contracts.messages.tracks import UploadAccepted
 from k1_ingest.errors import UploadRejectedError
 from k1_ingest.form.reader import UploadFormReader
+from k1_ingest.presigned.presigned_service import PresignedService
 from k1_ingest.resumable.endpoints import TusEndpoints
 from k1_ingest.settings import IngestSettings
 from k1_ingest.uploads.responses import UNAVAILABLE, rejection_response
@@ -15,6 +17,8 @@ from k1_ingest.uploads.slots import UploadSlots
 from k1_ingest.uploads.upload_service import UploadService
 from k1_platform.errors import TransientError
 from k1_platform.nats.actors import acting_as, actor_of
+from k1_platform.nats.client import Bus
+from k1_platform.nats.rpc import QueryHandler, respond
 
 _MAX_KEY_LENGTH = 255
 _STATUSES = {"queued": 202, "existing": 200}
@@ -62,3 +66,12 @@ class UploadHandler:
 def make_routes(upload: UploadHandler, tus: TusEndpoints) -> list[web.RouteDef]:
     """Return the routes that ingest serves beside those of the platform."""
     return [web.post("/upload", upload.upload), *tus.routes()]
+
+
+def serve_queries(bus: Bus, presigned: PresignedService) -> None:
+    """Answer the queries of the gateway."""
+    handlers = [
+        QueryHandler(TRACK_CREATE, presigned.create_track),
+        QueryHandler(TRACK_COMPLETE, presigned.complete_track),
+    ]
+    respond(bus.broker, handlers)

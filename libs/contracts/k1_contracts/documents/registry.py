@@ -12,6 +12,7 @@ from k1_contracts.messages import (
     devices,
     graphs,
     telemetry,
+    track_uploads,
     tracks,
 )
 
@@ -19,6 +20,7 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
     message
     for module in (
         tracks,
+        track_uploads,
         analysis,
         graphs,
         bundles,

@@ -127,7 +127,8 @@ class VersionSummary(Contract):
 class Track(TrackSummary):
     notes: str | None = None
     filename: str
-    audio: AudioRef
+    audio: AudioRef | None = None
+    """None while the song is on its way."""
 
 
 class TrackDetail(Contract):

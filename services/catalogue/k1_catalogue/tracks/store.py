@@ -16,6 +16,7 @@ from k1_catalogue.database import without_nul
 from k1_catalogue.tracks.search import index_text
 from k1_catalogue.tracks.status import TrackState
 from k1_contracts.messages.analysis import AnalysisCompleted
+from k1_contracts.messages.track_uploads import TrackCreated
 from k1_contracts.messages.tracks import Track, TrackUploaded
 from k1_contracts.tracks import AnalysisSummary, AudioRef, Preset, TrackStatus
 from k1_platform.postgres.pool import Connection
@@ -38,7 +39,7 @@ class AnalysisInput:
 
 
 async def insert_track(connection: Connection, event: TrackUploaded) -> bool:
-    """Add a track; return False if it exists already."""
+    """Add a track, or its song to a track that waits for it; return False if the track has its song already."""
     title, artist = without_nul(event.title), without_nul(event.artist) if event.artist else None
     tags = [without_nul(tag) for tag in event.tags]
     status = await connection.execute(
@@ -46,7 +47,11 @@ async def insert_track(connection: Connection, event: TrackUploaded) -> bool:
         INSERT INTO catalogue.tracks
             (id, title, artist, tags, preset, filename, audio, search, status, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::tsvector, 'processing', $9, $9)
-        ON CONFLICT (id) DO NOTHING
+        ON CONFLICT (id) DO UPDATE SET
+            title = excluded.title, artist = excluded.artist, tags = excluded.tags, preset = excluded.preset,
+            filename = excluded.filename, audio = excluded.audio, search = excluded.search,
+            status = 'processing', updated_at = excluded.updated_at
+        WHERE tracks.status = 'uploading'
         """,
         event.track_id,
         title,
@@ -61,12 +66,38 @@ async def insert_track(connection: Connection, event: TrackUploaded) -> bool:
     return status == "INSERT 0 1"
 
 
+async def insert_expected_track(connection: Connection, event: TrackCreated) -> None:
+    """Add a track whose song is on its way, unless the track exists."""
+    title, artist = without_nul(event.title), without_nul(event.artist) if event.artist else None
+    tags = [without_nul(tag) for tag in event.tags]
+    await connection.execute(
+        """
+        INSERT INTO catalogue.tracks
+            (id, title, artist, tags, preset, filename, search, status, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, '', $6::text::tsvector, 'uploading', $7, $7)
+        ON CONFLICT (id) DO NOTHING
+        """,
+        event.track_id,
+        title,
+        artist,
+        tags,
+        event.preset,
+        index_text(title, artist, tags),
+        event.created_at,
+    )
+
+
+async def delete_expected_track(connection: Connection, track_id: str) -> None:
+    """Remove a track that waits for its song; a track with a song stays."""
+    await connection.execute("DELETE FROM catalogue.tracks WHERE id = $1 AND status = 'uploading'", track_id)
+
+
 async def lock_track(connection: Connection, track_id: str) -> AnalysisInput | None:
-    """Keep other transactions from changing this track; return None if there is no such track."""
+    """Keep other transactions from changing this track; return None if there is none, or none with a song."""
     row = await connection.fetchrow(
         "SELECT audio, filename, preset FROM catalogue.tracks WHERE id = $1 FOR UPDATE", track_id
     )
-    if row is None:
+    if row is None or row["audio"] is None:
         return None
     return AnalysisInput(AudioRef.model_validate_json(row["audio"]), row["filename"], row["preset"])
 
@@ -175,7 +206,8 @@ async def find_track(connection: Connection, track_id: str) -> Track | None:
     )
     if row is None:
         return None
-    return Track.model_validate({**row, "audio": AudioRef.model_validate_json(row["audio"])})
+    audio = AudioRef.model_validate_json(row["audio"]) if row["audio"] else None
+    return Track.model_validate({**row, "audio": audio})
 
 
 async def same_recordings(connection: Connection, track_id: str) -> list[str]:

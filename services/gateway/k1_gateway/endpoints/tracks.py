@@ -3,10 +3,12 @@
 from typing import Final
 
 from k1_contracts.messages import tracks
+from k1_contracts.messages.track_uploads import TRACK_COMPLETE, TRACK_CREATE
 from k1_contracts.messages.tracks import GENESIS_GET, TRACK_GET, TRACK_LIST, VERSION_GET
 from k1_contracts.upload_form import UploadForm
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.problem_texts import (
+    BODY_PROBLEMS,
     NO_TRACK,
     NO_VERSION,
     UNAVAILABLE,
@@ -14,7 +16,7 @@ from k1_gateway.http.problem_texts import (
 )
 from k1_gateway.http.relay import relay
 from k1_gateway.tracks.genesis import get_genesis
-from k1_gateway.tracks.upload import upload_track
+from k1_gateway.tracks.upload import complete_track, upload_track
 
 TRACKS: Final = (
     Endpoint(
@@ -27,6 +29,38 @@ TRACKS: Final = (
         },
         problems=UPLOAD_PROBLEMS, form=UploadForm, takes_idempotency_key=True, rate_limit="uploads",
         role="editor",
+    ),
+    Endpoint(
+        "POST", "/tracks", "createTrack", "Tracks",
+        "Create a track and get a URL to which the client sends its song with one PUT, within an hour",
+        relay, query=TRACK_CREATE,
+        body_fields=("title", "artist", "tags", "preset", "duration_hint"),
+        responses={201: ("The track waits for its song", TRACK_CREATE.response)},
+        problems={
+            422: "`invalid_parameter`: every fault is named; `invalid_form`; `too_long`", **UNAVAILABLE, **BODY_PROBLEMS,
+        },
+        rate_limit="uploads",
+    ),
+    Endpoint(
+        "POST", "/tracks/{track_id}/complete", "completeTrack", "Tracks",
+        "Check the song that was sent to the URL, and analyse it; the same bytes as before are the same track",
+        complete_track, query=TRACK_COMPLETE,
+        responses={
+            202: ("Accepted; its analysis is queued", tracks.UploadAccepted),
+            200: ("These bytes are another track already; the created one is removed", tracks.UploadAccepted),
+        },
+        problems={
+            **BODY_PROBLEMS,
+            404: "`upload_not_found`: the hour has passed, or there is no such track",
+            409: "`song_missing`: PUT the song to the URL first",
+            408: "`upload_timeout`; `request_timeout`",
+            413: "`too_large`: over 50 MB; `body_too_large`",
+            415: "`unsupported_format`: says what the file is; `unsupported_media_type`",
+            422: "`empty_file`, `too_short`, `too_long`, `decode_failed`, `invalid_parameter`",
+            503: "`busy`, `service_unavailable`: try again",
+            504: "`service_timeout`: try again",
+        },
+        timeout_s=120.0, rate_limit="uploads",
     ),
     Endpoint(
         "GET", "/tracks", "listTracks", "Tracks", "List and search tracks",

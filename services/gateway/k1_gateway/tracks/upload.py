@@ -12,11 +12,12 @@ from aiohttp import web
 from opentelemetry import propagate
 from pydantic import ValidationError
 
+from k1_contracts.messages.track_uploads import TRACK_COMPLETE, CompleteTrack
 from k1_contracts.messages.tracks import UploadAccepted
 from k1_gateway.errors import Fault, ProblemError
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import BASE_PATH, Endpoint
-from k1_gateway.http.request_parsing import idempotency_key
+from k1_gateway.http.request_parsing import build_query, idempotency_key, read_body_fields
 from k1_platform.http.body import iter_body
 from k1_platform.nats.actors import actor_headers
 
@@ -44,14 +45,15 @@ async def upload_track(context: GatewayContext, request: web.Request, _: Endpoin
         headers["Idempotency-Key"] = key
     answer = await _send(context, request, "/upload", headers)
     if answer.status in _STATUSES.values():
-        accepted = UploadAccepted.model_validate_json(answer.body)
-        return web.Response(
-            body=accepted.to_json(),
-            status=_STATUSES[accepted.status],
-            content_type="application/json",
-            headers={"Cache-Control": "no-store"},
-        )
+        return _accepted(answer.body)
     raise _problem(answer)
+
+
+async def complete_track(context: GatewayContext, request: web.Request, endpoint: Endpoint) -> web.Response:
+    """Have ingest take over a song that was sent to the object store."""
+    await read_body_fields(request, ())
+    query = build_query(request, CompleteTrack, params=(), extra={})
+    return _accepted(await context.send_query(TRACK_COMPLETE, query, endpoint.timeout_s))
 
 
 async def relay_tus(context: GatewayContext, request: web.Request, _: Endpoint) -> web.Response:
@@ -69,6 +71,16 @@ async def relay_tus(context: GatewayContext, request: web.Request, _: Endpoint) 
     if "Location" in answer.headers:
         kept["Location"] = f"{BASE_PATH}/uploads/{answer.headers['Location']}"
     return web.Response(status=answer.status, headers=kept)
+
+
+def _accepted(body: bytes) -> web.Response:
+    accepted = UploadAccepted.model_validate_json(body)
+    return web.Response(
+        body=accepted.to_json(),
+        status=_STATUSES[accepted.status],
+        content_type="application/json",
+        headers={"Cache-Control": "no-store"},
+    )
 
 
 @dataclass(frozen=True, slots=True)
