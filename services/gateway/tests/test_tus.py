@@ -115,7 +115,7 @@ async def test_faults_are_problems(http: httpx.AsyncClient) -> None:
     assert (await http.delete(url, headers=TUS)).status_code == 204
     assert (await http.head(url, headers=TUS)).status_code == 404
     absent = await http.patch(f"{URL}/a%2F..%2Fb", content=b"x", headers=PATCH | {"Upload-Offset": "0"})
-    assert (absent.status_code, absent.json()["code"]) == (404, "upload_not_found")
+    assert (absent.status_code, absent.json()["code"]) == (422, "invalid_parameter")
     old = await http.post(URL, headers={"Tus-Resumable": "0.1", "Upload-Length": "1"})
     assert (old.status_code, old.headers["Tus-Version"]) == (412, "1.0.0")
 

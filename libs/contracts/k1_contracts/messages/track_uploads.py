@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from k1_contracts.base import Contract, UtcTime
+from k1_contracts.base import NOT_BLANK, Contract, UtcTime
 from k1_contracts.descriptors import Event, Query
 from k1_contracts.ids import TrackId
 from k1_contracts.messages.tracks import UploadAccepted
@@ -18,7 +18,7 @@ Artist = Annotated[str, Field(max_length=MAX_ARTIST_LENGTH)]
 class CreateTrack(Contract):
     """A song that the client is about to send to the object store."""
 
-    title: Title
+    title: Annotated[Title, Field(pattern=NOT_BLANK)]
     artist: Artist | None = None
     """Without an artist, that of the file's own tags."""
     tags: Annotated[list[Tag], Field(max_length=MAX_TAGS)] = Field(default_factory=list[str])

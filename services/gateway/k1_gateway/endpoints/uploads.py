@@ -5,7 +5,7 @@ from typing import Final
 from k1_contracts.base import Contract
 from k1_contracts.ids import UploadId
 from k1_gateway.http.endpoint import Endpoint, HeaderText
-from k1_gateway.http.problem_texts import RESUMABLE_PROBLEMS
+from k1_gateway.http.problem_texts import INVALID, RESUMABLE_PROBLEMS
 from k1_gateway.tracks.upload import relay_tus
 
 _NUMBER: Final = "^[0-9]{1,15}$"
@@ -117,7 +117,7 @@ UPLOADS: Final = (
         "Forget an upload and its bytes; a track that it became stays",
         relay_tus, parameter_model=UploadPath,
         responses={204: ("It is gone", None)},
-        problems=_without(415, 422),
+        problems=_without(415) | INVALID,
         request_headers=_REQUEST, response_headers={204: _ANSWER}, role="editor",
     ),
 )  # fmt: skip

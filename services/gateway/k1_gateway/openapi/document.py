@@ -13,7 +13,7 @@ from k1_gateway.errors import RETRYABLE_STATUSES, Problem
 from k1_gateway.http.endpoint import BASE_PATH, Endpoint, HeaderText
 from k1_gateway.http.problem_texts import SHARED, SHARED_RESPONSES
 from k1_gateway.http.request_parsing import COMMA_LISTS, MAX_EVENT_ID, MAX_KEY_LENGTH
-from k1_gateway.openapi.schemas import body_name, fields_of, make_schemas, share_types
+from k1_gateway.openapi.schemas import body_name, fields_of, make_schemas, required_body_fields, share_types
 from k1_platform.http.problems import PROBLEM_CONTENT_TYPE
 
 _PATH_FIELD: Final = re.compile(r"{(\w+)}")
@@ -96,7 +96,8 @@ def _operation(endpoint: Endpoint) -> Json:
         "responses": {str(status): response for status, response in found.items()},
     }
     if content := _request_content(endpoint):
-        operation["requestBody"] = {"required": not endpoint.body_fields, "content": content}
+        required = not endpoint.body_fields or bool(required_body_fields(endpoint))
+        operation["requestBody"] = {"required": required, "content": content}
     return operation
 
 

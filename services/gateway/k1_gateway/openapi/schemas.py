@@ -108,14 +108,27 @@ def _schema(model: type[BaseModel]) -> Json:
 
 def _body(endpoint: Endpoint) -> Json:
     assert endpoint.query_model is not None
-    properties = _schema(endpoint.query_model)["properties"]
-    fields = {name: properties[name] for name in endpoint.body_fields}
+    schema = _schema(endpoint.query_model)
+    required = required_body_fields(endpoint)
     return {
         "title": body_name(endpoint),
         "type": "object",
-        "properties": fields,
+        "properties": {name: schema["properties"][name] for name in endpoint.body_fields},
+        **({"required": required} if required else {}),
         "additionalProperties": False,
     }
+
+
+def required_body_fields(endpoint: Endpoint) -> list[str]:
+    """Return the fields that the JSON body must have."""
+    if endpoint.query_model is None:
+        return []
+    fields = endpoint.query_model.model_fields
+    return [
+        name
+        for name in endpoint.body_fields
+        if fields[name].is_required() and name not in endpoint.fixed_fields
+    ]
 
 
 def _form(form: type[BaseModel]) -> Json:

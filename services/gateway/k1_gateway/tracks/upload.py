@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote
 
 import aiohttp
 from aiohttp import web
@@ -56,11 +55,12 @@ async def complete_track(context: GatewayContext, request: web.Request, endpoint
     return _accepted(await context.send_query(TRACK_COMPLETE, query, endpoint.timeout_s))
 
 
-async def relay_tus(context: GatewayContext, request: web.Request, _: Endpoint) -> web.Response:
+async def relay_tus(context: GatewayContext, request: web.Request, endpoint: Endpoint) -> web.Response:
     """Send a request of the tus protocol to ingest and return its response, with the headers of the protocol."""
+    if endpoint.parameter_model is not None:
+        build_query(request, endpoint.parameter_model, params=(), extra={})
     headers = {name: request.headers[name] for name in _TUS_REQUEST if name in request.headers}
-    path = request.path.removeprefix(BASE_PATH)
-    answer = await _send(context, request, quote(path), headers)
+    answer = await _send(context, request, request.path.removeprefix(BASE_PATH), headers)
     kept = {
         name: value
         for name, value in answer.headers.items()
