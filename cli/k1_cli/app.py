@@ -12,9 +12,11 @@ from k1_cli.commands import (
     deployments,
     development,
     devices,
+    exports,
     local,
     shows,
     sim,
+    similar,
     songs,
     stack,
 )
@@ -32,7 +34,7 @@ app = typer.Typer(
 for command in (stack.up, stack.down, stack.status, development.doctor):
     app.command(rich_help_panel="The system")(command)
 app.add_typer(dead_letters.app, name="dlq", rich_help_panel="The system")
-for command in (songs.upload, songs.tracks, songs.genesis):
+for command in (songs.upload, songs.tracks, songs.genesis, exports.export, similar.similar):
     app.command(rich_help_panel="Songs")(command)
 for command in (shows.simulate, shows.graph):
     app.command(rich_help_panel="Shows")(command)

@@ -18,7 +18,7 @@ from k1_cli.checkout import ROOT
 
 COMMANDS = (
     "up", "down", "status", "doctor", "upload", "tracks", "genesis", "analyze", "demo-song", "test", "check",
-    "simulate", "graph",
+    "simulate", "graph", "export", "similar",
     "devices add", "devices revoke", "devices list", "devices show", "deploy",
     "deployments list", "deployments show", "deployments cancel", "deployments rollback", "deployments pause",
     "deployments resume",

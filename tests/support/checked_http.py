@@ -75,6 +75,12 @@ class Exchange:
         if not (self._described or {}).get("content"):
             self._fail(["has a body, which the document does not describe"] if body else [])
             return
+        media_type = self._headers.get("Content-Type", "").partition(";")[0]
+        known = (self._described or {})["content"]
+        if known.get(media_type, {}).get("schema", {}).get("format") == "binary":
+            return
+        if self._status < 400 and not media_type.endswith("json"):
+            self._fail([f"is {media_type}, which the document does not name"])
         value = json.loads(body)
         self._fail(self._body_faults(value))
         if self._status >= 400 and self._operation is not None:

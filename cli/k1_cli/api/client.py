@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from email.message import Message
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -128,6 +129,18 @@ class GatewayClient:
         """Return the whole Genesis map of one version."""
         return self._request("GET", f"/tracks/{track_id}/versions/{version}/genesis")
 
+    def export(self, track_id: str, version: int, format_name: str) -> tuple[str, bytes]:
+        """Return the name and the bytes of a file for another program."""
+        path = f"/tracks/{track_id}/versions/{version}/export/{format_name}"
+        response = self._send("GET", path)
+        header = Message()
+        header["Content-Disposition"] = response.headers["Content-Disposition"]
+        return Path(header.get_filename(f"{track_id}.{format_name}")).name, response.content
+
+    def similar(self, track_id: str, limit: int) -> JsonObject:
+        """Return the nearest tracks as `{items, method, searched}`."""
+        return self._request("GET", f"/tracks/{track_id}/similar", params={"limit": limit})
+
     def artefacts(self, track_id: str, version: int) -> list[JsonObject]:
         """Return all artefacts of a version; those that are present have signed URLs."""
         return self._request("GET", f"/tracks/{track_id}/versions/{version}/artefacts")["artefacts"]
@@ -241,6 +254,9 @@ class GatewayClient:
             time.sleep(_POLL_SECONDS)
 
     def _request(self, method: str, path: str, **arguments: Any) -> JsonObject:
+        return cast("JsonObject", self._send(method, path, **arguments).json())
+
+    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         sent = {
             name: _readable(value) if name in _TEXT_ARGUMENTS else value for name, value in arguments.items()
         }
@@ -257,7 +273,7 @@ class GatewayClient:
             raise CommandError(f"{_problem(response)}; {_next_steps()}")
         if response.is_error:
             raise CommandError(_problem(response))
-        return cast("JsonObject", response.json())
+        return response
 
 
 def _next_steps() -> str:

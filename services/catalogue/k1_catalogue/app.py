@@ -19,6 +19,7 @@ from k1_catalogue.jobs.queries import JobQueries
 from k1_catalogue.jobs.store import count_by_status
 from k1_catalogue.maps.store import MapStore
 from k1_catalogue.settings import CatalogueSettings
+from k1_catalogue.similarity.queries import SimilarQueries
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_catalogue.tracks.upload_handlers import TrackUploadHandlers
 from k1_contracts import streams
@@ -81,6 +82,7 @@ async def wire(runtime: Runtime) -> None:
         jobs=jobs,
         graphs=GraphQueries(pool, objects, shows, run_graph, _now),
         bundles=BundleQueries(pool, objects),
+        similar=SimilarQueries(pool, maps),
         reference=ReferenceQueries.of(keys.private),
     )
     runtime.background(OutboxRelay(pool, broker, SCHEMA).run, "outbox relay")

@@ -6,6 +6,7 @@ from k1_catalogue.graphs.queries import GraphQueries
 from k1_catalogue.graphs.reference_queries import ReferenceQueries
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.jobs.queries import JobQueries
+from k1_catalogue.similarity.queries import SimilarQueries
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_catalogue.tracks.upload_handlers import TrackUploadHandlers
 from k1_contracts.durables import CATALOGUE
@@ -33,6 +34,7 @@ from k1_contracts.messages.graphs import (
     KEY_LIST,
     NODE_LIST,
 )
+from k1_contracts.messages.similar import TRACK_SIMILAR
 from k1_contracts.messages.track_uploads import TRACK_CREATED, TRACK_UPLOAD_ABANDONED
 from k1_contracts.messages.tracks import (
     ARTEFACT_LIST,
@@ -81,6 +83,7 @@ def serve_queries(
     jobs: JobQueries,
     graphs: GraphQueries,
     bundles: BundleQueries,
+    similar: SimilarQueries,
     reference: ReferenceQueries,
 ) -> None:
     """Answer the queries of the gateway and of deploy."""
@@ -88,6 +91,7 @@ def serve_queries(
         QueryHandler(TRACK_LIST, tracks.list_tracks),
         QueryHandler(TRACK_GET, tracks.get_track),
         QueryHandler(VERSION_GET, tracks.get_version),
+        QueryHandler(TRACK_SIMILAR, similar.find_similar),
         QueryHandler(ARTEFACT_LIST, tracks.list_artefacts),
         QueryHandler(JOB_LIST, jobs.list_jobs),
         QueryHandler(JOB_GET, jobs.get_job),

@@ -13,6 +13,7 @@ from k1_gateway.endpoints.about import ABOUT
 from k1_gateway.endpoints.artefacts import ARTEFACTS
 from k1_gateway.endpoints.deployments import DEPLOYMENTS
 from k1_gateway.endpoints.devices import DEVICES
+from k1_gateway.endpoints.exports import EXPORTS
 from k1_gateway.endpoints.graphs import GRAPHS
 from k1_gateway.endpoints.jobs import JOBS
 from k1_gateway.endpoints.live import LIVE
@@ -25,6 +26,7 @@ from k1_gateway.http.routing import make_api_routes
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *TRACKS,
     *UPLOADS,
+    *EXPORTS,
     *ARTEFACTS,
     *GRAPHS,
     *JOBS,

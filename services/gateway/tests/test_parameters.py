@@ -38,6 +38,7 @@ GOOD = {
     "deployment_id": "dep_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
     "device_id": "demo-0001",
     "version": "1",
+    "format": "midi",
 }
 TUS_HEADERS = {"Tus-Resumable": "1.0.0", "Upload-Offset": "0"}
 """What requests of resumable uploads must have; others ignore it."""

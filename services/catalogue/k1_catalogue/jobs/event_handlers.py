@@ -16,6 +16,8 @@ from k1_catalogue.jobs import store
 from k1_catalogue.jobs.lifecycle import Job, JobEvent, apply_event
 from k1_catalogue.jobs.results import AnalysisResult, read_result
 from k1_catalogue.maps.store import MapStore
+from k1_catalogue.similarity.features import Vector, feature_vector
+from k1_catalogue.similarity.store import save_features
 from k1_catalogue.tracks import store as track_store
 from k1_catalogue.tracks.artefact_store import insert_artefacts
 from k1_catalogue.tracks.audit_store import write_audit_entry
@@ -30,6 +32,7 @@ from k1_contracts.messages.tracks import TrackUploaded
 from k1_platform.errors import PermanentError, TransientError
 from k1_platform.nats.consumers import Delivery
 from k1_platform.postgres.pool import Connection, Pool
+from k1_platform.processes.threads import in_thread
 from k1_platform.storage.objects import ObjectStore
 
 _log = logging.getLogger(__name__)
@@ -94,12 +97,13 @@ class JobEventHandlers:
             return
         try:
             result = await read_result(self.objects, event)
+            vector = await in_thread(feature_vector, result.genesis)
             show = await self.shows.build_show(event, result.genesis)
             await self.maps.put(event.track_id, event.version, result.content)
         except PermanentError as error:
             await self._apply(_failure(event, error), None)
             raise
-        await self._apply(event, message.envelope.id, _Outcome(result, show))
+        await self._apply(event, message.envelope.id, _Outcome(result, show, vector))
 
     async def _can_complete(self, event: AnalysisCompleted) -> bool:
         """Return whether the job can still complete; if not, its map need not be read."""
@@ -123,10 +127,11 @@ class JobEventHandlers:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """The result of a completed analysis, and the show that was built from it."""
+    """The result of a completed analysis, with the show and the feature vector that were made from it."""
 
     result: AnalysisResult
     show: Show
+    vector: Vector
 
 
 def _first_job(event: TrackUploaded) -> store.NewJob:
@@ -180,6 +185,7 @@ async def _save_outcome(
     await store.save_audio_length(connection, event.job_id, event.summary.duration_ms)
     artefacts = (*result.artefacts, *show.artefacts)
     await insert_artefacts(connection, track_id, version, artefacts, event.completed_at)
+    await save_features(connection, track_id, version, outcome.vector)
     if show.graph is not None:
         await graph_store.insert_revision(connection, track_id, version, show.graph)
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from k1_contracts.messages import tracks
+from k1_contracts.messages.similar import TRACK_SIMILAR
 from k1_contracts.messages.track_uploads import TRACK_COMPLETE, TRACK_CREATE
 from k1_contracts.messages.tracks import GENESIS_GET, TRACK_GET, TRACK_LIST, VERSION_GET
 from k1_contracts.upload_form import UploadForm
@@ -73,6 +74,16 @@ TRACKS: Final = (
         "GET", "/tracks/{track_id}", "getTrack", "Tracks", "A track with its versions",
         relay, query=TRACK_GET,
         responses={200: ("The track", TRACK_GET.response)}, problems=NO_TRACK, cacheable=True,
+    ),
+    Endpoint(
+        "GET", "/tracks/{track_id}/similar", "listSimilarTracks", "Tracks",
+        "The tracks that sound most like this one, nearest first, and why",
+        relay, query=TRACK_SIMILAR, query_params=("limit",),
+        responses={200: ("The nearest tracks", TRACK_SIMILAR.response)},
+        problems={
+            **NO_TRACK, 404: "`track_not_found`, `version_not_found` or `genesis_missing`",
+            409: "`genesis_pending`: the analysis still runs",
+        },
     ),
     Endpoint(
         "GET", "/tracks/{track_id}/versions/{version}", "getVersion", "Tracks",

@@ -76,6 +76,8 @@ class Endpoint:
     """How long the gateway waits for the response of the owner."""
     media_type: str = "application/json"
     """Of a response with a body. For `text/event-stream`, the model is one event of the stream."""
+    binary_types: tuple[str, ...] = ()
+    """Media types of a body that is no JSON, for responses without a model."""
     rate_limit: LimitKind | None = None
     """The allowance that a request consumes."""
     role: Role | None = None

@@ -17,6 +17,7 @@ from k1_gateway.openapi.schemas import body_name, fields_of, make_schemas, requi
 from k1_platform.http.problems import PROBLEM_CONTENT_TYPE
 
 _PATH_FIELD: Final = re.compile(r"{(\w+)}")
+_BINARY: Final = {"type": "string", "format": "binary"}
 _EVENT_STREAM: Final = "text/event-stream"
 _HEADERS: Final = {
     "RequestId": {
@@ -175,12 +176,15 @@ def _request_content(endpoint: Endpoint) -> Json:
 
 
 def _response(endpoint: Endpoint, description: str, model: type[BaseModel] | None) -> Json:
-    tagged = model is not None and (endpoint.cacheable or endpoint.takes_if_match)
+    has_body = model is not None or bool(endpoint.binary_types)
+    tagged = has_body and (endpoint.cacheable or endpoint.takes_if_match)
     limited = endpoint.rate_limit is not None and endpoint.media_type != _EVENT_STREAM
     names = [*(["ETag"] if tagged else []), *(_ALLOWANCE if limited else [])]
     response: Json = {"description": description, "headers": _response_headers(*names)}
     if model is not None:
         response["content"] = {endpoint.media_type: {"schema": _body_schema(endpoint, model)}}
+    elif endpoint.binary_types:
+        response["content"] = {kind: {"schema": _BINARY} for kind in endpoint.binary_types}
     return response
 
 

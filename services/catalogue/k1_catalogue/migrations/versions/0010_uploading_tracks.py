@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0009"
-down_revision = "0004"
+revision = "0010"
+down_revision = "0009"
 
 _STATUSES = "'uploading', 'processing', 'ready', 'warning', 'failed', 'deleted'"
 

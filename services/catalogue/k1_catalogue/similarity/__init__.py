@@ -1,0 +1,1 @@
+"""Finds songs that sound alike: feature vectors, their table, and the nearest ones."""
