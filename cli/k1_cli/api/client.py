@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
 from email.message import Message
 from http import HTTPStatus
 from pathlib import Path
@@ -13,16 +12,21 @@ from urllib.parse import quote
 import httpx
 
 from k1_cli.api.problems import describe_problem
+from k1_cli.api.song_files import CountedFile, OnBytes, SongUpload
 from k1_cli.errors import CommandError
 from k1_cli.json_types import JsonObject
 from k1_cli.output.formatting import form_file_name, readable
 from k1_cli.output.hints import k1_command
-from k1_contracts.upload_form import FILE_FIELD, write_fields
+from k1_contracts.upload_form import FILE_FIELD
 from k1_platform.auth.tls import client_context
 
 
 class NotFoundError(CommandError):
     """The gateway does not know that id."""
+
+
+class UnreachableError(CommandError):
+    """The gateway does not answer, or it or a service behind it fails; trying again may help."""
 
 
 class BusyError(CommandError):
@@ -44,55 +48,7 @@ _FINAL_TRACK = frozenset({"ready", "warning", "failed"})
 _CATALOGUE_PATIENCE = 30.0
 _JOB_PATIENCE = 15.0
 
-OnBytes = Callable[[int], None]
 OnJob = Callable[[JsonObject], None]
-
-
-class _CountedFile:
-    """A file that calls `on_bytes` with the size of each chunk that is read."""
-
-    def __init__(self, file: BinaryIO, on_bytes: OnBytes) -> None:
-        self._file = file
-        self._on_bytes = on_bytes
-
-    def read(self, size: int = -1) -> bytes:
-        chunk = self._file.read(size)
-        self._on_bytes(len(chunk))
-        return chunk
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def fileno(self) -> int:
-        return self._file.fileno()
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(lambda: self.read(64 * 1024), b"")
-
-
-@dataclass(frozen=True)
-class SongUpload:
-    """A song to upload: the file and its form fields."""
-
-    file: Path
-    title: str
-    artist: str | None = None
-    tags: tuple[str, ...] = ()
-    preset: str | None = None
-    priority: int | None = None
-
-    def fields(self) -> dict[str, str]:
-        """Return the form fields, without the file."""
-        return write_fields(
-            title=self.title,
-            artist=self.artist,
-            tags=self.tags,
-            preset=self.preset,
-            priority=self.priority,
-        )
 
 
 class GatewayClient:
@@ -113,7 +69,7 @@ class GatewayClient:
     def upload(self, song: SongUpload, on_bytes: OnBytes) -> JsonObject:
         """Upload the file as a stream; return `{track_id, job_id, status}`, also for a song that is stored already."""
         with song.file.open("rb") as file:
-            content = cast("BinaryIO", _CountedFile(file, on_bytes))
+            content = cast("BinaryIO", CountedFile(file, on_bytes))
             named = form_file_name(song.file), content
             return self._request("POST", "/tracks/upload", data=song.fields(), files={FILE_FIELD: named})
 
@@ -132,7 +88,7 @@ class GatewayClient:
     def export(self, track_id: str, version: int, format_name: str) -> tuple[str, bytes]:
         """Return the name and the bytes of a file for another program."""
         path = f"/tracks/{track_id}/versions/{version}/export/{format_name}"
-        response = self._send("GET", path)
+        response = self.send("GET", path)
         header = Message()
         header["Content-Disposition"] = response.headers["Content-Disposition"]
         return Path(header.get_filename(f"{track_id}.{format_name}")).name, response.content
@@ -254,9 +210,10 @@ class GatewayClient:
             time.sleep(_POLL_SECONDS)
 
     def _request(self, method: str, path: str, **arguments: Any) -> JsonObject:
-        return cast("JsonObject", self._send(method, path, **arguments).json())
+        return cast("JsonObject", self.send(method, path, **arguments).json())
 
-    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+    def send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """Send a request and return the response, which is no error."""
         sent = {
             name: _readable(value) if name in _TEXT_ARGUMENTS else value for name, value in arguments.items()
         }
@@ -264,13 +221,13 @@ class GatewayClient:
             response = self._http.request(method, quote(readable(path)), **sent)
         except httpx.HTTPError as error:
             sentence = f"the gateway at {self._http.base_url} does not answer: {error}"
-            raise CommandError(f"{sentence}; {_next_steps()}") from error
+            raise UnreachableError(f"{sentence}; {_next_steps()}") from error
         if response.status_code == HTTPStatus.NOT_FOUND:
             raise NotFoundError(_problem(response))
         if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
             raise BusyError(_problem(response), _retry_after_s(response))
         if response.is_server_error:
-            raise CommandError(f"{_problem(response)}; {_next_steps()}")
+            raise UnreachableError(f"{_problem(response)}; {_next_steps()}")
         if response.is_error:
             raise CommandError(_problem(response))
         return response

@@ -6,16 +6,20 @@ A file that fails does not stop the others.
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from rich.progress import Progress
+
 from k1_cli.api.client import GatewayClient
 from k1_cli.errors import CommandError
 from k1_cli.json_types import JsonObject
-from k1_cli.output.console import messages, results
+from k1_cli.output.console import messages, progress_bar, results
 from k1_cli.output.formatting import count_of, one_line
 from k1_cli.songs.map_summary import same_recording_line
+from k1_cli.songs.resumable_upload import UploadMemory
 from k1_cli.songs.song_upload import SongDetails, existing_note, follow_analysis, upload_song
 
 AUDIO_SUFFIXES: Final = frozenset(
@@ -37,6 +41,10 @@ AUDIO_SUFFIXES: Final = frozenset(
     ]
 )
 """The suffixes that are searched for in a folder; a file that was given itself is sent whatever its name."""
+
+
+_AT_ONCE: Final = 3
+"""Files that are sent at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +86,23 @@ def upload_all(
     gateway: GatewayClient,
     candidates: Sequence[UploadCandidate],
     details: SongDetails,
+    memory: UploadMemory,
     *,
     wait: bool,
     quiet: bool,
 ) -> list[UploadOutcome]:
-    """Upload all files, then follow their analyses if `wait`; `quiet` prints problems only."""
-    outcomes = [_send(gateway, candidate, details, quiet=quiet) for candidate in candidates]
+    """Upload all files, a few at a time, then follow their analyses if `wait`; `quiet` prints problems only."""
+    outcomes: list[UploadOutcome] = []
+    with progress_bar() as progress, ThreadPoolExecutor(_AT_ONCE, "upload") as threads:
+
+        def send(candidate: UploadCandidate) -> tuple[UploadOutcome, str]:
+            return _send(gateway, candidate, details, memory, progress)
+
+        for outcome, line in threads.map(send, candidates):
+            outcomes.append(outcome)
+            if line:
+                _print_line(line, quiet=quiet)
+            _print_problem(outcome)
     if wait:
         for outcome in outcomes:
             if outcome.accepted is not None:
@@ -126,21 +145,24 @@ def _candidate(path: Path) -> UploadCandidate:
 
 
 def _send(
-    gateway: GatewayClient, candidate: UploadCandidate, details: SongDetails, *, quiet: bool
-) -> UploadOutcome:
+    gateway: GatewayClient,
+    candidate: UploadCandidate,
+    details: SongDetails,
+    memory: UploadMemory,
+    progress: Progress,
+) -> tuple[UploadOutcome, str]:
+    """Return the outcome of one file and the line to print, "" for a file that failed."""
     outcome = UploadOutcome(candidate.path, problem=candidate.problem)
-    if outcome.problem is None:
-        try:
-            outcome.accepted = upload_song(gateway, details.song(candidate.path))
-            note = existing_note(gateway, details, outcome.accepted)
-        except CommandError as error:
-            outcome.problem = str(error)
-        else:
-            about = one_line(candidate.path.stem) + (f": {note}" if note else "")
-            line = f"{outcome.accepted['track_id']} {outcome.accepted['status']:<8}  {about}"
-            _print_line(line, quiet=quiet)
-    _print_problem(outcome)
-    return outcome
+    if outcome.problem is not None:
+        return outcome, ""
+    try:
+        outcome.accepted = upload_song(gateway, details.song(candidate.path), memory, progress)
+        note = existing_note(gateway, details, outcome.accepted)
+    except CommandError as error:
+        outcome.problem = str(error)
+        return outcome, ""
+    about = one_line(candidate.path.stem) + (f": {note}" if note else "")
+    return outcome, f"{outcome.accepted['track_id']} {outcome.accepted['status']:<8}  {about}"
 
 
 def _follow(gateway: GatewayClient, outcome: UploadOutcome, accepted: JsonObject, *, quiet: bool) -> None:
