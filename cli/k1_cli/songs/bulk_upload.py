@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Final
 
 from rich.progress import Progress
 
+from k1_audio.kinds import find_kind
 from k1_cli.api.client import GatewayClient
 from k1_cli.errors import CommandError
 from k1_cli.json_types import JsonObject
@@ -40,7 +42,7 @@ AUDIO_SUFFIXES: Final = frozenset(
         ".wave",
     ]
 )
-"""The suffixes that are searched for in a folder; a file that was given itself is sent whatever its name."""
+"""In a folder, files with these suffixes are sent, and others whose content is audio; a given file is always sent."""
 
 
 _AT_ONCE: Final = 3
@@ -53,6 +55,8 @@ class UploadCandidate:
 
     path: Path
     problem: str | None = None
+    is_other: bool = False
+    """Whether it is a file in a folder that is no audio."""
 
 
 @dataclass(slots=True)
@@ -78,7 +82,7 @@ def find_songs(paths: Iterable[Path]) -> Iterator[UploadCandidate]:
             continue
         found = sorted(_in_folder(path), key=lambda candidate: candidate.path)
         yield from found
-        if not found:
+        if all(candidate.is_other for candidate in found):
             yield UploadCandidate(path, "there is no audio file in this folder")
 
 
@@ -98,7 +102,11 @@ def upload_all(
         def send(candidate: UploadCandidate) -> tuple[UploadOutcome, str]:
             return _send(gateway, candidate, details, memory, progress)
 
-        for outcome, line in threads.map(send, candidates):
+        for other in (candidate for candidate in candidates if candidate.is_other):
+            if not quiet:
+                messages.print(f"{one_line(other.path)}: skipped, this is no audio")
+        songs = [candidate for candidate in candidates if not candidate.is_other]
+        for outcome, line in threads.map(send, songs):
             outcomes.append(outcome)
             if line:
                 _print_line(line, quiet=quiet)
@@ -132,10 +140,21 @@ def _in_folder(folder: Path) -> Iterator[UploadCandidate]:
     for parent, folders, files in os.walk(folder, onerror=unreadable.append):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
-            if Path(name).suffix.lower() in AUDIO_SUFFIXES and not name.startswith("."):
-                yield _candidate(Path(parent) / name)
+            if not name.startswith("."):
+                path = Path(parent) / name
+                yield _candidate(path) if _is_audio(path) else UploadCandidate(path, is_other=True)
     for error in unreadable:
         yield UploadCandidate(Path(str(error.filename)), f"this folder cannot be read: {error.strerror}")
+
+
+def _is_audio(path: Path) -> bool:
+    if path.suffix.lower() in AUDIO_SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+            return find_kind(content) is not None
+    except (OSError, ValueError):  # it cannot be read, or it is empty
+        return False
 
 
 def _candidate(path: Path) -> UploadCandidate:
