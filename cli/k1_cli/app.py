@@ -7,18 +7,24 @@ from typing import Annotated
 import typer
 
 from k1_cli.commands import (
+    accounts,
     dead_letters,
     deploy,
     deployments,
     development,
     devices,
     exports,
+    keys,
     local,
+    mail,
     shows,
     sim,
     similar,
     songs,
     stack,
+    storage,
+    track_life,
+    users,
 )
 from k1_cli.error_report import report_error
 from k1_cli.output.console import accept_any_text
@@ -34,8 +40,24 @@ app = typer.Typer(
 for command in (stack.up, stack.down, stack.status, development.doctor):
     app.command(rich_help_panel="The system")(command)
 app.add_typer(dead_letters.app, name="dlq", rich_help_panel="The system")
-for command in (songs.upload, songs.tracks, songs.genesis, exports.export, similar.similar):
+app.add_typer(storage.app, name="storage", rich_help_panel="The system")
+for command in (accounts.login, accounts.logout, accounts.whoami):
+    app.command(rich_help_panel="Accounts")(command)
+app.add_typer(users.app, name="users", rich_help_panel="Accounts")
+app.add_typer(keys.app, name="keys", rich_help_panel="Accounts")
+app.add_typer(mail.app, name="mail", rich_help_panel="The system")
+for command in (
+    songs.upload,
+    songs.tracks,
+    songs.genesis,
+    exports.export,
+    similar.similar,
+    track_life.history,
+    track_life.delete,
+    track_life.restore,
+):
     app.command(rich_help_panel="Songs")(command)
+app.add_typer(storage.links_app, name="links", rich_help_panel="Songs")
 for command in (shows.simulate, shows.graph):
     app.command(rich_help_panel="Shows")(command)
 app.add_typer(devices.app, name="devices", rich_help_panel="Devices")

@@ -22,6 +22,7 @@ COMMANDS = (
     "devices add", "devices revoke", "devices list", "devices show", "deploy",
     "deployments list", "deployments show", "deployments cancel", "deployments rollback", "deployments pause",
     "deployments resume",
+    "storage usage", "storage cleanup", "links make", "links list", "links revoke",
     "dlq list", "dlq show", "dlq redrive", "dlq purge",
 )  # fmt: skip
 

@@ -9,8 +9,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from k1_cli.api.client import GatewayClient, UnreachableError
-from k1_cli.api.song_files import OnBytes, SongUpload
+from k1_cli.api.client import BusyError, GatewayClient, SignInError, UnreachableError
+from k1_cli.api.counted_file import OnBytes
+from k1_cli.api.song_files import SongUpload
 from k1_cli.errors import CommandError
 from k1_cli.json_types import JsonObject
 from k1_cli.output.formatting import form_file_name, readable
@@ -22,6 +23,8 @@ _TUS: Final = {"Tus-Resumable": "1.0.0"}
 _PAUSES_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Before each new try after a piece failed."""
 _BASE: Final = "/api/v1"
+_KEEPING: Final = (UnreachableError, BusyError, SignInError)
+"""Errors after which the upload can still go on."""
 
 
 @dataclass(slots=True)
@@ -79,6 +82,8 @@ def upload_resumable(
             failures += 1
             offset = _offset(gateway, path, offset)
             continue
+        except _KEEPING:
+            raise
         except CommandError:
             memory.set(key, None)
             raise
@@ -100,7 +105,7 @@ def _begin(gateway: GatewayClient, song: SongUpload, memory: UploadMemory, key: 
     if known is not None:
         try:
             return known, int(gateway.send("HEAD", known, headers=_TUS).headers["Upload-Offset"])
-        except UnreachableError:
+        except _KEEPING:
             raise
         except CommandError:
             memory.set(key, None)  # it has expired

@@ -7,7 +7,8 @@ from pathlib import Path
 from rich.progress import Progress, TaskID
 
 from k1_cli.api.client import BusyError, GatewayClient
-from k1_cli.api.song_files import OnBytes, SongUpload
+from k1_cli.api.counted_file import OnBytes
+from k1_cli.api.song_files import SongUpload
 from k1_cli.errors import CommandError
 from k1_cli.json_types import JsonObject
 from k1_cli.output.console import messages, progress_bar

@@ -38,6 +38,8 @@ class Bucket:
     description: str
     ttl: timedelta | None
     max_bytes: int = 256 * MIB
+    in_memory: bool = False
+    """Whether a restart of the broker may lose it."""
 
 
 EVENTS = "EVENTS"
@@ -47,6 +49,7 @@ ADVISORIES = "ADVISORIES"
 DEVICES = "DEVICES"
 TELEMETRY = "TELEMETRY"
 LIVE_TRACKS = "LIVE_TRACKS"
+LIVE = "LIVE"
 
 STREAMS = (
     Stream(
@@ -102,6 +105,13 @@ STREAMS = (
         max_bytes=256 * MIB,
     ),
     Stream(
+        LIVE,
+        ("live.job.*", "live.deploy.*", "live.telemetry.*"),
+        "Progress and readings, kept for the viewers that were away",
+        max_age=timedelta(minutes=15),
+        max_bytes=256 * MIB,
+    ),
+    Stream(
         DEAD_LETTERS,
         (f"{DEAD_LETTERS_SUBJECT}.>",),
         "Messages that could not be handled, with the reason",
@@ -131,4 +141,21 @@ OPEN_UPLOADS = Bucket(
 IDEMPOTENCY = Bucket("IDEMPOTENCY", "Idempotency keys of requests over HTTP", ttl=timedelta(days=1))
 PRESENCE = Bucket("PRESENCE", "Devices that are online", ttl=timedelta(seconds=6))
 LEADERS = Bucket("LEADERS", "Which process does what only one may do", ttl=timedelta(seconds=3))
-BUCKETS = (JOB_PROGRESS, JOB_CANCELS, WORKERS, UPLOADS, OPEN_UPLOADS, IDEMPOTENCY, PRESENCE, LEADERS)
+RATE_LIMITS = Bucket(
+    "RATE_LIMITS",
+    "What callers of the gateways have used of their allowances",
+    ttl=timedelta(hours=1),
+    max_bytes=64 * MIB,
+    in_memory=True,
+)
+BUCKETS = (
+    JOB_PROGRESS,
+    JOB_CANCELS,
+    WORKERS,
+    UPLOADS,
+    OPEN_UPLOADS,
+    IDEMPOTENCY,
+    PRESENCE,
+    LEADERS,
+    RATE_LIMITS,
+)

@@ -26,7 +26,8 @@ Preset = Annotated[
     ),
 ]
 """`classical` is read as `orchestral`, wherever a preset is given."""
-TrackStatus = Literal["uploading", "processing", "ready", "warning", "failed"]
+TrackStatus = Literal["uploading", "processing", "ready", "warning", "failed", "deleted"]
+VersionStatus = Literal["processing", "ready", "warning", "failed"]
 JobStatus = Literal["queued", "processing", "completed", "failed", "cancelled"]
 ArtefactStatus = Literal["present", "missing", "deleted"]
 ArtefactType = Literal[
@@ -41,6 +42,7 @@ ArtefactType = Literal[
     "graph_executor_scale",
     "visual_report",
     "preview",
+    "waveform",
     "speedscope",
     "beat_override",
     "bundle",

@@ -10,11 +10,14 @@ from typing import Any, Final
 from k1_contracts.tracks import AnalysisSummary, ArtefactType, Notice, StoredFile
 
 MANIFEST: Final = "manifest.json"
+FILES_REVISION: Final = 2
+"""Raised when an analysis writes another set of files, so that no analysis with the old set is reused."""
 
 CONTENT_TYPES: Final[Mapping[str, str]] = {
     ".json": "application/json",
     ".png": "image/png",
     ".bin": "application/octet-stream",
+    ".dat": "application/octet-stream",
     ".k1b": "application/cbor",
 }
 

@@ -1,25 +1,36 @@
 """Starts the catalogue service: opens the stores and connects the parts."""
 
 import gc
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from prometheus_client import Gauge
 
+from k1_catalogue.artefacts.deletions import ArtefactDeletions
+from k1_catalogue.artefacts.links import LinkQueries
+from k1_catalogue.artefacts.media import MediaQueries
 from k1_catalogue.database import SCHEMA
 from k1_catalogue.deployments.bundle_queries import BundleQueries
 from k1_catalogue.deployments.event_handlers import DeploymentEventHandlers
 from k1_catalogue.deployments.store import newest_deployments
+from k1_catalogue.edits.batch import TrackBatches
+from k1_catalogue.edits.purge import Purger
+from k1_catalogue.edits.track_edits import TrackEdits
 from k1_catalogue.graphs.queries import GraphQueries
 from k1_catalogue.graphs.reference_queries import ReferenceQueries
 from k1_catalogue.graphs.show_builder import ShowBuilder
-from k1_catalogue.handlers import consume_events, serve_queries
+from k1_catalogue.handlers import ArtefactQueries, consume_events, serve_queries
+from k1_catalogue.history.queries import HistoryQueries
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.jobs.queries import JobQueries
 from k1_catalogue.jobs.store import count_by_status
 from k1_catalogue.maps.store import MapStore
 from k1_catalogue.settings import CatalogueSettings
 from k1_catalogue.similarity.queries import SimilarQueries
+from k1_catalogue.storage.cleanup import Cleaner
+from k1_catalogue.storage.cleanup_plan import CleanupRules
+from k1_catalogue.storage.queries import StorageGauges, StorageQueries
+from k1_catalogue.storage.store import UsageTables
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_catalogue.tracks.upload_handlers import TrackUploadHandlers
 from k1_contracts import streams
@@ -30,7 +41,7 @@ from k1_platform.nats.health import durable_check
 from k1_platform.nats.rpc import request
 from k1_platform.postgres.maintenance import Maintenance
 from k1_platform.postgres.outbox import OutboxRelay
-from k1_platform.postgres.pool import TRANSIENT_ERRORS, check_database, open_pool
+from k1_platform.postgres.pool import TRANSIENT_ERRORS, Pool, check_database, open_pool
 from k1_platform.service import Runtime, run_service
 from k1_platform.settings import MongoSettings, ObjectStoreSettings, PostgresSettings, SigningSettings
 from k1_platform.storage.objects import ObjectStore
@@ -50,6 +61,7 @@ def _now() -> datetime:
 
 async def wire(runtime: Runtime) -> None:
     """Open the stores, register the handlers, start the background tasks and add the readiness checks."""
+    settings = CatalogueSettings()
     pool = await open_pool(PostgresSettings(), runtime.name)
     runtime.cleanup.push_async_callback(pool.close)
     maps = MapStore.connect(MongoSettings())
@@ -63,38 +75,76 @@ async def wire(runtime: Runtime) -> None:
     async def run_graph(query: SimulateGraph) -> GraphSimulated:
         return await request(broker, GRAPH_RUN, query, timeout_s=_RUN_TIMEOUT_S)
 
+    cancels = await jetstream.key_value(streams.JOB_CANCELS.name)
     jobs = JobQueries(
         pool=pool,
         progress=await jetstream.key_value(streams.JOB_PROGRESS.name),
-        cancels=await jetstream.key_value(streams.JOB_CANCELS.name),
+        cancels=cancels,
         clock=_now,
     )
+    tracks = TrackQueries(pool, maps, objects, newest_deployments)
+    edits = TrackEdits(pool, tracks, jobs.request_analysis, cancels, _now)
+    storage = _storage_queries(pool, objects, settings, runtime)
     consume_events(
         runtime.bus,
         uploads=TrackUploadHandlers(pool),
         jobs=JobEventHandlers(pool, maps, objects, shows),
         deployments=DeploymentEventHandlers(pool),
-        workers=CatalogueSettings().consumers,
+        workers=settings.consumers,
     )
     serve_queries(
         runtime.bus,
-        tracks=TrackQueries(pool, maps, objects, newest_deployments),
+        tracks=tracks,
+        edits=edits,
+        batches=TrackBatches(pool, edits, jobs.request_analysis, _now),
+        history=HistoryQueries(pool),
         jobs=jobs,
         graphs=GraphQueries(pool, objects, shows, run_graph, _now),
         bundles=BundleQueries(pool, objects),
         similar=SimilarQueries(pool, maps),
         reference=ReferenceQueries.of(keys.private),
+        artefacts=_artefact_queries(pool, objects, settings),
+        storage=storage,
     )
     runtime.background(OutboxRelay(pool, broker, SCHEMA).run, "outbox relay")
+    runtime.background(Purger(pool, maps, objects, _now).run, "purge of deleted tracks")
     job_gauge = Gauge("k1_catalogue_jobs", "Analysis jobs by status", ["status"], registry=runtime.registry)
     maintenance = Maintenance(pool, SCHEMA, runtime.registry, job_gauge, count_by_status)
     runtime.background(maintenance.run, "maintenance")
+    runtime.background(storage.run, "storage")
     runtime.checks |= {
         "postgres": lambda: check_database(pool),
         "mongo": maps.check,
         "objects": objects.check,
         "durable": durable_check(jetstream, CATALOGUE),
     }
+
+
+def _artefact_queries(pool: Pool, objects: ObjectStore, settings: CatalogueSettings) -> ArtefactQueries:
+    retention = timedelta(days=settings.keep_deleted_days)
+    return ArtefactQueries(
+        deletions=ArtefactDeletions(pool, _now, retention),
+        links=LinkQueries(pool, objects, _now),
+        media=MediaQueries(pool, objects),
+    )
+
+
+def _storage_queries(
+    pool: Pool, objects: ObjectStore, settings: CatalogueSettings, runtime: Runtime
+) -> StorageQueries:
+    rules = CleanupRules(
+        safety_age=timedelta(hours=settings.cleanup_min_age_hours),
+        keep_replaced=timedelta(days=settings.keep_replaced_days),
+    )
+    tables = UsageTables(pool, timedelta(days=settings.keep_deleted_days))
+    return StorageQueries(
+        pool=pool,
+        cleaner=Cleaner(objects, tables, rules, _now),
+        clock=_now,
+        gauges=StorageGauges(runtime.registry),
+        quota_bytes=settings.storage_quota_bytes,
+        disk=settings.storage_disk,
+    )
 
 
 def main() -> None:

@@ -16,6 +16,55 @@ def track_not_found(track_id: str) -> QueryError:
     return QueryError("track_not_found", f"There is no track {track_id}.", HTTPStatus.NOT_FOUND)
 
 
+def track_deleted(track_id: str) -> QueryError:
+    message = f"Track {track_id} is deleted; restore it first."
+    return QueryError("track_deleted", message, HTTPStatus.CONFLICT)
+
+
+def track_uploading(track_id: str) -> QueryError:
+    message = (
+        f"Track {track_id} waits for its song; send the song and complete the track first. "
+        "Without a song it is removed within an hour."
+    )
+    return QueryError("track_uploading", message, HTTPStatus.CONFLICT)
+
+
+def track_changed() -> QueryError:
+    message = "The track has changed since you read it; read it again and repeat your change."
+    return QueryError("track_changed", message, HTTPStatus.PRECONDITION_FAILED)
+
+
+def track_purged(track_id: str) -> QueryError:
+    message = f"Track {track_id} is being removed for good and cannot be restored; upload the song again."
+    return QueryError("track_purged", message, HTTPStatus.CONFLICT)
+
+
+def version_unusable(track_id: str, version: int) -> QueryError:
+    message = f"Version {version} of {track_id} has no map, so it cannot be the current one; choose another."
+    return QueryError("version_unusable", message, HTTPStatus.CONFLICT)
+
+
+def no_earlier_version(track_id: str, version: int) -> QueryError:
+    message = (
+        f"Track {track_id} has no version with a map before {version}; name another one to compare with."
+    )
+    return QueryError("version_not_found", message, HTTPStatus.NOT_FOUND)
+
+
+def history_unavailable(track_id: str, begin: str) -> QueryError:
+    message = f"The history of {track_id} begins at {begin}; ask for a later time."
+    return QueryError("history_unavailable", message, HTTPStatus.NOT_FOUND)
+
+
+def invalid_edit(message: str) -> QueryError:
+    return QueryError("invalid_edit", message, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def batch_key_reused(key: str) -> QueryError:
+    message = f"The idempotency key {key!r} was used for another batch; use a new one."
+    return QueryError("idempotency_key_reused", message, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
 def version_not_found(track_id: str, version: int) -> QueryError:
     message = f"Track {track_id} has no version {version}; the track's detail lists its versions."
     return QueryError("version_not_found", message, HTTPStatus.NOT_FOUND)
@@ -90,3 +139,45 @@ def bundle_missing(track_id: str, version: int) -> QueryError:
 def bundle_unknown(sha256: str) -> QueryError:
     message = f"There is no bundle {sha256} here, so its graph is not known."
     return QueryError("bundle_unknown", message, HTTPStatus.NOT_FOUND)
+
+
+def artefact_not_found(artefact_id: str) -> QueryError:
+    message = f"This version has no artefact {artefact_id}; its list of artefacts names them."
+    return QueryError("artefact_not_found", message, HTTPStatus.NOT_FOUND)
+
+
+def artefact_in_use(name: str, version: int) -> QueryError:
+    message = f"{name} is needed: version {version} is deployed. Deploy another version first."
+    return QueryError("artefact_in_use", message, HTTPStatus.CONFLICT)
+
+
+def artefact_expired(name: str) -> QueryError:
+    message = f"{name} was deleted too long ago to be restored; analyse the song again."
+    return QueryError("artefact_expired", message, HTTPStatus.GONE)
+
+
+def undo_expired() -> QueryError:
+    message = (
+        "This undo token is not that of the deletion, or its 30 seconds are over: restore without a token."
+    )
+    return QueryError("undo_expired", message, HTTPStatus.CONFLICT)
+
+
+def link_not_found() -> QueryError:
+    return QueryError("link_not_found", "There is no such link.", HTTPStatus.NOT_FOUND)
+
+
+def link_ended(*, revoked: bool) -> QueryError:
+    code, reason = ("link_revoked", "was revoked") if revoked else ("link_expired", "has expired")
+    return QueryError(code, f"This link {reason}; ask for a new one.", HTTPStatus.GONE)
+
+
+def waveform_missing(track_id: str, version: int | None) -> QueryError:
+    which = f"Version {version} of {track_id}" if version is not None else f"Track {track_id}"
+    message = f"{which} has no waveform; analyse the song again, which makes one."
+    return QueryError("waveform_missing", message, HTTPStatus.NOT_FOUND)
+
+
+def cleanup_running() -> QueryError:
+    message = "A cleanup runs already; its result is in the usage when it has ended."
+    return QueryError("cleanup_running", message, HTTPStatus.CONFLICT)

@@ -1,12 +1,21 @@
 """The index of the catalogue: every event that it consumes and every query that it answers."""
 
+from dataclasses import dataclass
+
+from k1_catalogue.artefacts.deletions import ArtefactDeletions
+from k1_catalogue.artefacts.links import LinkQueries
+from k1_catalogue.artefacts.media import MediaQueries
 from k1_catalogue.deployments.bundle_queries import BundleQueries
 from k1_catalogue.deployments.event_handlers import DeploymentEventHandlers
+from k1_catalogue.edits.batch import TrackBatches
+from k1_catalogue.edits.track_edits import TrackEdits
 from k1_catalogue.graphs.queries import GraphQueries
 from k1_catalogue.graphs.reference_queries import ReferenceQueries
+from k1_catalogue.history.queries import HistoryQueries
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.jobs.queries import JobQueries
 from k1_catalogue.similarity.queries import SimilarQueries
+from k1_catalogue.storage.queries import StorageQueries
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_catalogue.tracks.upload_handlers import TrackUploadHandlers
 from k1_contracts.durables import CATALOGUE
@@ -34,11 +43,25 @@ from k1_contracts.messages.graphs import (
     KEY_LIST,
     NODE_LIST,
 )
+from k1_contracts.messages.media import AUDIO_GET, WAVEFORM_GET
 from k1_contracts.messages.similar import TRACK_SIMILAR
+from k1_contracts.messages.storage import (
+    ARTEFACT_DELETE,
+    ARTEFACT_RESTORE,
+    LINK_CREATE,
+    LINK_LIST,
+    LINK_OPEN,
+    LINK_REVOKE,
+    STORAGE_CLEANUP,
+    STORAGE_USAGE,
+)
+from k1_contracts.messages.track_edits import TRACK_BATCH, TRACK_DELETE, TRACK_EDIT, TRACK_RESTORE
+from k1_contracts.messages.track_history import TRACK_HISTORY, VERSION_COMPARE
 from k1_contracts.messages.track_uploads import TRACK_CREATED, TRACK_UPLOAD_ABANDONED
 from k1_contracts.messages.tracks import (
     ARTEFACT_LIST,
     GENESIS_GET,
+    TRACK_DETAILS,
     TRACK_GET,
     TRACK_LIST,
     TRACK_UPLOADED,
@@ -49,6 +72,15 @@ from k1_platform.nats.consumers import Handler, consume_table
 from k1_platform.nats.rpc import QueryHandler, respond
 from k1_platform.nats.rpc_documents import respond_with_document
 from k1_platform.postgres.pool import TRANSIENT_ERRORS
+
+
+@dataclass(frozen=True, slots=True)
+class ArtefactQueries:
+    """The queries about single artefacts."""
+
+    deletions: ArtefactDeletions
+    links: LinkQueries
+    media: MediaQueries
 
 
 def consume_events(
@@ -80,19 +112,31 @@ def serve_queries(
     bus: Bus,
     *,
     tracks: TrackQueries,
+    edits: TrackEdits,
+    batches: TrackBatches,
+    history: HistoryQueries,
     jobs: JobQueries,
     graphs: GraphQueries,
     bundles: BundleQueries,
     similar: SimilarQueries,
     reference: ReferenceQueries,
+    artefacts: ArtefactQueries,
+    storage: StorageQueries,
 ) -> None:
     """Answer the queries of the gateway and of deploy."""
     handlers = [
         QueryHandler(TRACK_LIST, tracks.list_tracks),
         QueryHandler(TRACK_GET, tracks.get_track),
+        QueryHandler(TRACK_DETAILS, tracks.get_tracks),
         QueryHandler(VERSION_GET, tracks.get_version),
+        QueryHandler(VERSION_COMPARE, tracks.compare_versions),
         QueryHandler(TRACK_SIMILAR, similar.find_similar),
         QueryHandler(ARTEFACT_LIST, tracks.list_artefacts),
+        QueryHandler(TRACK_EDIT, edits.edit),
+        QueryHandler(TRACK_DELETE, edits.delete),
+        QueryHandler(TRACK_RESTORE, edits.restore),
+        QueryHandler(TRACK_BATCH, batches.run_batch),
+        QueryHandler(TRACK_HISTORY, history.get_history),
         QueryHandler(JOB_LIST, jobs.list_jobs),
         QueryHandler(JOB_GET, jobs.get_job),
         QueryHandler(JOB_CANCEL, jobs.cancel_job),
@@ -102,6 +146,16 @@ def serve_queries(
         QueryHandler(GRAPH_SIMULATE, graphs.simulate),
         QueryHandler(NODE_LIST, reference.list_node_types),
         QueryHandler(KEY_LIST, reference.list_keys),
+        QueryHandler(AUDIO_GET, artefacts.media.get_audio),
+        QueryHandler(WAVEFORM_GET, artefacts.media.get_waveform),
+        QueryHandler(ARTEFACT_DELETE, artefacts.deletions.delete),
+        QueryHandler(ARTEFACT_RESTORE, artefacts.deletions.restore),
+        QueryHandler(LINK_CREATE, artefacts.links.create),
+        QueryHandler(LINK_LIST, artefacts.links.list_links),
+        QueryHandler(LINK_REVOKE, artefacts.links.revoke),
+        QueryHandler(LINK_OPEN, artefacts.links.open),
+        QueryHandler(STORAGE_USAGE, storage.get_usage),
+        QueryHandler(STORAGE_CLEANUP, storage.clean_up),
         QueryHandler(BUNDLE_INFO, bundles.get_bundle),
         QueryHandler(GRAPH_COMPARE, bundles.compare_graphs),
     ]

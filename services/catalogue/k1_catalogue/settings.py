@@ -1,5 +1,7 @@
 """The settings of the catalogue: environment variables that begin with K1_CATALOGUE_."""
 
+from pathlib import Path
+
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -12,3 +14,21 @@ class CatalogueSettings(HttpSettings):
     model_config = SettingsConfigDict(env_prefix="K1_CATALOGUE_", frozen=True)
 
     consumers: int = Field(default=8, ge=1, description="Events that one process handles at a time.")
+    storage_quota_bytes: int | None = Field(
+        default=None, gt=0, description="How much the object store may hold; an alert comes at 80 %."
+    )
+    storage_disk: Path | None = Field(
+        default=None,
+        description="Without a quota: a folder on the disk of the object store; the disk's free space is the limit.",
+    )
+    keep_deleted_days: float = Field(
+        default=30, ge=0, description="How long a deleted artefact can be restored."
+    )
+    keep_replaced_days: float = Field(
+        default=7, ge=0, description="How long a cleanup keeps an artefact that a newer one replaced."
+    )
+    cleanup_min_age_hours: float = Field(
+        default=24,
+        gt=0,
+        description="A cleanup keeps objects that were stored in this time: the rows about them may still come.",
+    )

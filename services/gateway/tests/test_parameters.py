@@ -38,7 +38,15 @@ GOOD = {
     "deployment_id": "dep_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
     "device_id": "demo-0001",
     "version": "1",
+    "provider": "google",
+    "revoked": "ses_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
+    "key_id": "key_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
+    "user_id": "usr_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
     "format": "midi",
+    "artefact_id": "art_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
+    "token": "lnk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
+    "webhook_id": "whk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
+    "delivery_id": "dlv_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
 }
 TUS_HEADERS = {"Tus-Resumable": "1.0.0", "Upload-Offset": "0"}
 """What requests of resumable uploads must have; others ignore it."""
@@ -78,7 +86,12 @@ ORDER = {
     "requested_by": "Ann",
     "dry_run": True,
 }
+PATCH = {"title": "T", "artist": "A", "tags": ["a"], "preset": "edm", "notes": "n", "current_version": 2}
+BATCH = {"action": "tag", "track_ids": [GOOD["track_id"]], "tags": ["a"], "preset": "edm"}
 BODIES = [
+    ("PATCH", f"/tracks/{GOOD['track_id']}", PATCH),
+    ("POST", "/tracks/batch", BATCH),
+    ("POST", f"/tracks/{GOOD['track_id']}/restore", {"undo_token": "x" * 32}),
     ("POST", f"/tracks/{GOOD['track_id']}/analysis", ANALYSIS),
     ("POST", f"/deployments/{GOOD['deployment_id']}/cancel", CONTROL),
     ("POST", "/deployments", ORDER),

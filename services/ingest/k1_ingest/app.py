@@ -1,9 +1,9 @@
-"""Starts ingest: opens its stores, starts the probe process, registers the routes of `handlers`."""
+"""Starts ingest: opens its stores, starts the probe process, registers what `handlers` lists."""
 
 from datetime import UTC, datetime
 
 from k1_ingest.audio_checks.prober import Prober
-from k1_ingest.handlers import UploadHandler, make_routes, serve_queries
+from k1_ingest.handlers import UploadHandler, consume_events, make_routes, serve_queries
 from k1_ingest.open_uploads.store import OpenUploads
 from k1_ingest.open_uploads.sweep import OpenUploadSweep
 from k1_ingest.presigned.presigned_service import PresignedService
@@ -11,9 +11,11 @@ from k1_ingest.resumable.endpoints import TusEndpoints
 from k1_ingest.resumable.tus_service import TusService
 from k1_ingest.settings import IngestSettings
 from k1_ingest.uploads.claim_store import ClaimStore
+from k1_ingest.uploads.purged_tracks import PurgedTracks
 from k1_ingest.uploads.slots import UploadSlots
 from k1_ingest.uploads.track_publisher import TrackPublisher
 from k1_ingest.uploads.upload_service import UploadService
+from k1_platform.nats.http_actors import act_as_sender
 from k1_platform.service import Runtime, run_service
 from k1_platform.settings import ObjectStoreSettings
 from k1_platform.storage.objects import ObjectStore
@@ -33,6 +35,7 @@ async def wire(runtime: Runtime, settings: IngestSettings) -> None:
     runtime.cleanup.callback(prober.close)
     publisher = TrackPublisher(runtime.bus, claims, objects, _now)
     runtime.background(publisher.run, "track publisher")
+    consume_events(runtime.bus, PurgedTracks(claims))
     service = UploadService(
         objects=objects,
         claims=claims,
@@ -62,6 +65,7 @@ async def wire(runtime: Runtime, settings: IngestSettings) -> None:
     runtime.background(sweep.run, "sweep of open uploads")
     client = runtime.bus.client
     upload = UploadHandler(service, client, settings, slots)
+    runtime.middlewares.append(act_as_sender)
     runtime.routes.extend(make_routes(upload, TusEndpoints(tus, client, slots)))
     runtime.checks |= {
         "objects": objects.check,

@@ -1,10 +1,12 @@
-"""The index of ingest: `POST /upload` with the multipart form of an upload, `/uploads` after tus 1.0, two queries."""
+"""The index of ingest: `POST /upload` with the multipart form of an upload, `/uploads` after tus 1.0, queries, events."""
 
 import logging
 
 from aiohttp import web
 from nats.aio.client import Client
 
+from k1_contracts.durables import INGEST
+from k1_contracts.messages.track_edits import TRACK_PURGED
 from k1_contracts.messages.track_uploads import TRACK_COMPLETE, TRACK_CREATE
 from k1_contracts.messages.tracks import UploadAccepted
 from k1_ingest.errors import UploadRejectedError
@@ -12,17 +14,23 @@ from k1_ingest.form.reader import UploadFormReader
 from k1_ingest.presigned.presigned_service import PresignedService
 from k1_ingest.resumable.endpoints import TusEndpoints
 from k1_ingest.settings import IngestSettings
+from k1_ingest.uploads.purged_tracks import PurgedTracks
 from k1_ingest.uploads.responses import UNAVAILABLE, rejection_response
 from k1_ingest.uploads.slots import UploadSlots
 from k1_ingest.uploads.upload_service import UploadService
 from k1_platform.errors import TransientError
-from k1_platform.nats.actors import acting_as, actor_of
 from k1_platform.nats.client import Bus
+from k1_platform.nats.consumers import Handler, consume_table
 from k1_platform.nats.rpc import QueryHandler, respond
 
 _MAX_KEY_LENGTH = 255
 _STATUSES = {"queued": 202, "existing": 200}
 _log = logging.getLogger(__name__)
+
+
+def consume_events(bus: Bus, purged: PurgedTracks) -> None:
+    """Consume the events on the durable `ingest`."""
+    consume_table(bus.broker, INGEST, [Handler(TRACK_PURGED, purged.handle_purged)], workers=1)
 
 
 class UploadHandler:
@@ -39,8 +47,7 @@ class UploadHandler:
     async def upload(self, request: web.Request) -> web.Response:
         """Return 202 for a new song, 200 for known bytes, otherwise a rejection with its code."""
         try:
-            with acting_as(actor_of(request.headers)):
-                accepted = await self._accept(request)
+            accepted = await self._accept(request)
         except UploadRejectedError as error:
             self._slots.outcomes.labels(error.code).inc()
             return rejection_response(error)

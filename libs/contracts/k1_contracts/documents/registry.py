@@ -4,6 +4,8 @@ from typing import Any
 
 from k1_contracts.descriptors import Message, messages_in
 from k1_contracts.messages import (
+    accounts,
+    accounts_auth,
     analysis,
     bundles,
     deployment_queries,
@@ -11,10 +13,15 @@ from k1_contracts.messages import (
     device_link,
     devices,
     graphs,
+    media,
     similar,
+    storage,
     telemetry,
+    track_edits,
+    track_history,
     track_uploads,
     tracks,
+    webhooks,
 )
 
 MESSAGES: tuple[Message[Any], ...] = tuple(
@@ -22,6 +29,8 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
     for module in (
         tracks,
         track_uploads,
+        track_edits,
+        track_history,
         analysis,
         graphs,
         similar,
@@ -31,6 +40,11 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
         devices,
         device_link,
         telemetry,
+        media,
+        storage,
+        webhooks,
+        accounts_auth,
+        accounts,
     )
     for message in messages_in(module)
 )

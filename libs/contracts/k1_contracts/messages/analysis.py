@@ -8,7 +8,7 @@ from k1_contracts.base import Contract, UtcTime
 from k1_contracts.descriptors import Command, Event, LiveMessage, Query, QueuedCommand
 from k1_contracts.ids import JobId, TrackId
 from k1_contracts.rpc import Limit
-from k1_contracts.streams import ANALYSIS_WORK, EVENTS
+from k1_contracts.streams import ANALYSIS_WORK, EVENTS, LIVE
 from k1_contracts.tracks import (
     DEFAULT_PRIORITY,
     AnalysisSummary,
@@ -258,6 +258,7 @@ JOB_PROGRESSED: Final = LiveMessage(
     summary="How far a job is",
     senders=("analysis",),
     receivers=("gateway",),
+    stream=LIVE,
 )
 JOB_LIST: Final = Query("rpc.catalogue.job.list", ListJobs, JobPage, summary="The newest jobs")
 JOB_GET: Final = Query("rpc.catalogue.job.get", GetJob, JobView, summary="One job")

@@ -9,7 +9,7 @@ from k1_contracts.descriptors import Command, Event, LiveMessage
 from k1_contracts.ids import DeploymentId, Sha256, TrackId
 from k1_contracts.messages.device_link import DeviceId
 from k1_contracts.messages.devices import Group
-from k1_contracts.streams import EVENTS
+from k1_contracts.streams import EVENTS, LIVE
 from k1_contracts.tracks import Version
 
 DeploymentStatus = Literal[
@@ -273,4 +273,5 @@ DEPLOYMENT_CHANGED: Final = LiveMessage(
     summary="Steps of a deployment",
     senders=("deploy",),
     receivers=("gateway",),
+    stream=LIVE,
 )

@@ -9,7 +9,7 @@ from k1_contracts.base import Contract, JsonObject, UtcTime, rfc3339
 from k1_contracts.descriptors import DeviceMessage, Event, LiveMessage
 from k1_contracts.ids import TrackId
 from k1_contracts.messages.device_link import DeviceId
-from k1_contracts.streams import EVENTS, LIVE_TRACKS, TELEMETRY
+from k1_contracts.streams import EVENTS, LIVE, LIVE_TRACKS, TELEMETRY
 
 
 class TelemetrySample(Contract):
@@ -159,6 +159,7 @@ LIVE_READING: Final = LiveMessage(
     summary="The newest reading of a device",
     senders=("telemetry",),
     receivers=("gateway",),
+    stream=LIVE,
 )
 LIVE_TRACK: Final = LiveMessage(
     "live.track.{track_id}",

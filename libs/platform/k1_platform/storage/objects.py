@@ -2,17 +2,19 @@
 
 import asyncio
 import io
+import itertools
 import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, ParamSpec, TypeVar, cast
 from urllib.parse import urlsplit
 
 import urllib3
 from minio import Minio
+from minio.datatypes import Object
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from typing_extensions import override
 
@@ -24,6 +26,8 @@ from k1_platform.storage.stream_adapter import StreamAdapter
 
 PART_SIZE: Final = 5 * 1024 * 1024
 """The smallest part that S3 allows. An upload of unknown length holds one part in memory."""
+BATCH: Final = 1000
+"""Objects that the store lists in one response."""
 _THREADS: Final = 16
 
 _log = logging.getLogger(__name__)
@@ -42,14 +46,18 @@ class ObjectInfo:
     key: str
     size_bytes: int
     content_type: str
+    stored_at: datetime
+    """When it was last written."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListedObject:
-    """An object in a listing."""
+    """An object as the store lists it."""
 
     key: str
-    modified: datetime
+    size_bytes: int
+    stored_at: datetime
+    """When it was last written."""
 
 
 class _XmlErrorsPool(urllib3.PoolManager):
@@ -80,6 +88,11 @@ def _client(settings: ObjectStoreSettings, url: str) -> Minio:
             retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
         ),
     )
+
+
+def _stored_at(found: Object) -> datetime:
+    """Return when an object was written; a store that does not say it has just written it."""
+    return found.last_modified or datetime.now(UTC)
 
 
 class ObjectStore:
@@ -176,7 +189,9 @@ class ObjectStore:
     async def stat(self, key: str) -> ObjectInfo:
         """Return the size and content type of an object."""
         found = await self._call(self._minio.stat_object, self._bucket, key)
-        return ObjectInfo(key, found.size or 0, found.content_type or "application/octet-stream")
+        return ObjectInfo(
+            key, found.size or 0, found.content_type or "application/octet-stream", _stored_at(found)
+        )
 
     async def exists(self, key: str) -> bool:
         """Return whether an object has this key."""
@@ -186,26 +201,37 @@ class ObjectStore:
             return False
         return True
 
-    async def list_objects(self, prefix: str) -> list[ListedObject]:
-        """Return every object whose key begins with `prefix`."""
-
-        def read() -> list[ListedObject]:
-            found = self._minio.list_objects(self._bucket, prefix, recursive=True)
-            return [
-                ListedObject(item.object_name, item.last_modified)
-                for item in found
-                if item.object_name and item.last_modified
-            ]
-
-        return await self._call(read)
-
     async def delete(self, key: str) -> None:
         """Delete an object; a missing object is no error."""
         await self._call(self._minio.remove_object, self._bucket, key)
 
-    def signed_url(self, key: str, *, method: Literal["GET", "PUT"] = "GET", expires: timedelta) -> str:
-        """Return a URL that works without credentials until it expires; computed without a request."""
-        return self._signer.get_presigned_url(method, self._bucket, key, expires=expires)
+    def signed_url(
+        self,
+        key: str,
+        *,
+        method: Literal["GET", "PUT"] = "GET",
+        expires: timedelta,
+        internal: bool = False,
+    ) -> str:
+        """Return a URL that works without credentials until it expires; computed without a request.
+
+        `internal`: for another service, at the address that services use.
+        """
+        signer = self._minio if internal else self._signer
+        return signer.get_presigned_url(method, self._bucket, key, expires=expires)
+
+    async def batches(self, prefix: str) -> AsyncIterator[list[ListedObject]]:
+        """Yield the objects whose keys begin with `prefix`, in the order of their keys, at most BATCH at a time."""
+        found = self._minio.list_objects(self._bucket, prefix=prefix, recursive=True)
+
+        def read() -> list[ListedObject]:
+            return [
+                ListedObject(each.object_name or "", each.size or 0, _stored_at(each))
+                for each in itertools.islice(found, BATCH)
+            ]
+
+        while batch := await self._call(read):
+            yield batch
 
     async def _call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         try:

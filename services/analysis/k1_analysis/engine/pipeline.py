@@ -21,6 +21,7 @@ from k1_analysis.engine.audio.features import FeatureExtractor, Features, extrac
 from k1_analysis.engine.audio.framing import SAMPLE_RATE_HZ, Floats
 from k1_analysis.engine.audio.levels import find_audible, find_silences
 from k1_analysis.engine.audio.loudness import Loudness, LoudnessMeter
+from k1_analysis.engine.audio.peaks import PeakMeter
 from k1_analysis.engine.audio.tonal import Tonal, TonalExtractor, beat_means
 from k1_analysis.engine.beats.rhythm import find_rhythm, preview_beats
 from k1_analysis.engine.beats.tempo import tempo
@@ -83,6 +84,8 @@ class Analysis:
     metrics: dict[str, Any]
     """Scores of the trackers against each other, seconds per stage, memory."""
     warnings: list[MapWarning]
+    waveform: bytes
+    """The peaks of the waveform as a .dat file of audiowaveform."""
 
 
 ProgressListener = Callable[[Progress], None]
@@ -110,6 +113,7 @@ class _SignalFeatures:
     decoded: DecodingReport
     stronger_channel: int | None
     """The channel to read instead of the mean, if the channels cancel in the mean."""
+    waveform: bytes
 
 
 def warm_up() -> None:
@@ -157,7 +161,7 @@ def analyse_file(
         preset=find_preset(preset) if preset else None,
         limits=limits or Limits(),
     )
-    inputs = _collect_inputs(song, timer, report)
+    inputs, waveform = _collect_inputs(song, timer, report)
     report(Progress("map", 92))
     with timer.stage("map"):
         genesis_json = build_map(inputs)
@@ -165,7 +169,7 @@ def analyse_file(
         validated = GenesisMap.model_validate_json(genesis_json)
     report(Progress("done", 100))
     metrics = analysis_metrics(inputs.rhythm, inputs.decoded.duration_s, timer.seconds)
-    return Analysis(validated, genesis_json, metrics, inputs.warnings)
+    return Analysis(validated, genesis_json, metrics, inputs.warnings, waveform)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +208,10 @@ def _measure_song(
     return _Measurements(signal, activation, trackers, warnings)
 
 
-def _collect_inputs(song: _AnalysisInput, timer: StageTimer, report: ProgressListener) -> MapInputs:
-    """Return everything that the map needs. The features, which are big, are freed when this returns."""
+def _collect_inputs(
+    song: _AnalysisInput, timer: StageTimer, report: ProgressListener
+) -> tuple[MapInputs, bytes]:
+    """Return everything that the map needs, and the waveform. The features, which are big, are freed when this returns."""
     measurements = _measure_song(song, timer, report)
     signal, trackers = measurements.signal, measurements.trackers
     warnings = decoding_warnings(signal.decoded) + measurements.warnings
@@ -235,7 +241,7 @@ def _collect_inputs(song: _AnalysisInput, timer: StageTimer, report: ProgressLis
             vocabulary=vocabulary,
         )
         sections = require_finite("sections", found_sections)
-    return MapInputs(
+    inputs = MapInputs(
         filename=song.filename,
         audio_sha256=song.audio_sha256,
         timestamp_utc=song.timestamp_utc,
@@ -259,12 +265,13 @@ def _collect_inputs(song: _AnalysisInput, timer: StageTimer, report: ProgressLis
         silences=quiet,
         warnings=warnings + musical_warnings(rhythm, signal.decoded),
     )
+    return inputs, signal.waveform
 
 
 def _extract_features(source: AudioSource, timer: StageTimer, report: ProgressListener) -> _SignalFeatures:
     """Read the file once and return what the extractors and meters found in its samples."""
     features, tonal, meter = FeatureExtractor(), TonalExtractor(), LoudnessMeter()
-    cancellation = CancellationMeter()
+    cancellation, peaks = CancellationMeter(), PeakMeter()
     opening: list[Floats] | None = []
     blocks = source.blocks()
     read_s = 0.0
@@ -277,6 +284,8 @@ def _extract_features(source: AudioSource, timer: StageTimer, report: ProgressLi
             features.push(require_finite("decode", block))
         with timer.stage("tonal"):
             tonal.push(block)
+        with timer.stage("waveform"):
+            peaks.push(block)
         with timer.stage("loudness"):
             for frame in frames:
                 meter.push(frame)
@@ -293,7 +302,9 @@ def _extract_features(source: AudioSource, timer: StageTimer, report: ProgressLi
     with timer.stage("features"):
         found = require_finite("features", features.finish())
     tones, loudness = require_finite("tonal", tonal.finish()), require_finite("loudness", meter.finish())
-    return _SignalFeatures(found, tones, loudness, source.decoded(), cancellation.stronger_channel())
+    return _SignalFeatures(
+        found, tones, loudness, source.decoded(), cancellation.stronger_channel(), peaks.finish()
+    )
 
 
 def _report_preview(opening: list[Floats], timer: StageTimer, report: ProgressListener) -> None:

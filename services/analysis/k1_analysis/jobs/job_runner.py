@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from k1_analysis.artefacts import MANIFEST, AnalysisArtefacts, ArtefactFile, artefact_prefix, content_type
+from k1_analysis.artefacts import (
+    FILES_REVISION,
+    MANIFEST,
+    AnalysisArtefacts,
+    ArtefactFile,
+    artefact_prefix,
+    content_type,
+)
 from k1_analysis.engine import ENGINE, analysis_config
 from k1_analysis.errors import JobFailedError
 from k1_analysis.jobs.job_events import MAX_ATTEMPTS, analysis_completed
@@ -47,9 +54,15 @@ class JobRunner:
             TransientError: the object store failed; a later call may succeed.
         """
         began = time.monotonic()
-        config = {"analysis": analysis_config(job.preset), "show": show_identity()}
+        config = {
+            "analysis": analysis_config(job.preset),
+            "show": show_identity(),
+            "files": FILES_REVISION,
+        }
         prefix = artefact_prefix(job.audio.sha256, ENGINE, config)
         made = await self._find_earlier(prefix)
+        if made is not None and not await self._has_all_files(made, prefix):
+            made, prefix = None, f"{prefix}/again/{job.job_id}"
         reused = made is not None
         if made is None:
             made, prefix = await self._produce(job, prefix, report)
@@ -64,10 +77,21 @@ class JobRunner:
         )
 
     async def _find_earlier(self, prefix: str) -> AnalysisArtefacts | None:
+        """Return an earlier analysis. Its manifest is stored again, because a cleanup removes no young folder."""
         try:
-            return AnalysisArtefacts.from_json(await self.objects.get_bytes(f"{prefix}/{MANIFEST}"))
+            manifest = await self.objects.get_bytes(f"{prefix}/{MANIFEST}")
         except ObjectNotFoundError:
             return None
+        await self.objects.put_bytes(f"{prefix}/{MANIFEST}", manifest, "application/json")
+        return AnalysisArtefacts.from_json(manifest)
+
+    async def _has_all_files(self, made: AnalysisArtefacts, prefix: str) -> bool:
+        """Return whether no file of an earlier analysis was deleted since.
+
+        If one was, the analysis is made again in another folder: here it would replace files that versions refer to.
+        """
+        found = await asyncio.gather(*(self.objects.exists(f"{prefix}/{file.name}") for file in made.files))
+        return all(found)
 
     async def _produce(self, job: AnalysisJob, prefix: str, report: Report) -> tuple[AnalysisArtefacts, str]:
         """Produce and store the artefacts; return them and their prefix."""

@@ -79,10 +79,13 @@ def analyse(task: AnalysisTask, report: Callable[[TaskProgress], None]) -> Analy
     metrics.write_text(json.dumps(analysis.metrics), encoding="utf-8")
     profile = task.scratch / "profile.speedscope.json"
     profile.write_text(profiler.output(SpeedscopeRenderer()), encoding="utf-8")
+    waveform = task.scratch / "waveform.dat"
+    waveform.write_bytes(analysis.waveform)
     return AnalysisArtefacts(
         files=(
             describe_file(genesis, "genesis_map"),
             describe_file(metrics, "metrics"),
+            describe_file(waveform, "waveform"),
             describe_file(profile, "speedscope"),
         ),
         summary=summarise(validated),

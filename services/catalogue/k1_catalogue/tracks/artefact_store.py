@@ -12,7 +12,7 @@ from k1_contracts.messages.tracks import Artefact
 from k1_contracts.tracks import ArtefactRef, ArtefactType
 from k1_platform.postgres.pool import Connection
 
-_COLUMNS: Final = "version, id, type, name, key, size_bytes, sha256, content_type, created_at"
+_COLUMNS: Final = "version, id, type, name, key, size_bytes, sha256, content_type, created_at, deleted_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +80,32 @@ async def artefacts_of_track(connection: Connection, track_id: str) -> list[Stor
 
 
 async def artefacts_of_version(
-    connection: Connection, track_id: str, version: int, *, inline: bool
+    connection: Connection, track_id: str, version: int, *, inline: bool, deleted: bool = False
 ) -> list[StoredArtefact]:
-    """Return the artefacts of one version; `inline` adds the content of the small ones."""
+    """Return the artefacts of one version; `inline` adds the content of the small ones, `deleted` the deleted ones."""
     content = "inline_json" if inline else "NULL AS inline_json"
     rows = await connection.fetch(
         f"SELECT {_COLUMNS}, {content} FROM catalogue.artefacts"  # noqa: S608  constants of ours
-        " WHERE track_id = $1 AND version = $2 ORDER BY id",
+        " WHERE track_id = $1 AND version = $2 AND ($3 OR deleted_at IS NULL) ORDER BY id",
         track_id,
         version,
+        deleted,
     )
     return [_stored_artefact(row) for row in rows]
+
+
+async def artefact_of_version(
+    connection: Connection, track_id: str, version: int, artefact_id: str
+) -> StoredArtefact | None:
+    """Return one artefact without its content, also a deleted one; None if there is no such artefact."""
+    row = await connection.fetchrow(
+        f"SELECT {_COLUMNS}, NULL AS inline_json FROM catalogue.artefacts"  # noqa: S608  a constant of ours
+        " WHERE track_id = $1 AND version = $2 AND id = $3",
+        track_id,
+        version,
+        artefact_id,
+    )
+    return _stored_artefact(row) if row else None
 
 
 def _values(new: NewArtefact) -> tuple[object, ...]:
@@ -100,6 +115,7 @@ def _values(new: NewArtefact) -> tuple[object, ...]:
 
 
 def _stored_artefact(row: asyncpg.Record) -> StoredArtefact:
-    content = json.loads(row["inline_json"]) if row["inline_json"] else None
-    fields = {**row, "status": "present", "inline_json": content}
+    deleted = row["deleted_at"] is not None
+    content = json.loads(row["inline_json"]) if row["inline_json"] and not deleted else None
+    fields = {**row, "status": "deleted" if deleted else "present", "inline_json": content}
     return StoredArtefact(row["version"], row["key"], Artefact.model_validate(fields))

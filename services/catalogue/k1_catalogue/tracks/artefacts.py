@@ -28,6 +28,7 @@ EXPECTED: Final[tuple[tuple[ArtefactType, str], ...]] = (
     ("visual_report", "visual.report.json"),
     ("preview", "preview.png"),
     ("preview", "preview.bin"),
+    ("waveform", "waveform.dat"),
     ("speedscope", "profile.speedscope.json"),
     ("beat_override", "graph.analysis.beat_override.json"),
     ("bundle", "bundle.k1b"),

@@ -1,14 +1,25 @@
 """Tracks whose song is on its way."""
 
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from k1_catalogue.artefacts.media import MediaQueries
+from k1_catalogue.edits.track_edits import TrackEdits
+from k1_catalogue.history.queries import HistoryQueries
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
+from k1_catalogue.jobs.queries import JobQueries
 from k1_catalogue.tracks.queries import TrackQueries
+from k1_catalogue.tracks.rebuild_store import rebuild_tracks
 from k1_catalogue.tracks.upload_handlers import TrackUploadHandlers
+from k1_contracts.actors import Actor
 from k1_contracts.descriptors import StreamMessage
 from k1_contracts.envelope import Envelope
+from k1_contracts.messages.analysis import RequestTrackAnalysis
+from k1_contracts.messages.media import GetAudio
+from k1_contracts.messages.track_edits import DeleteTrack, EditTrack, RestoreTrack
+from k1_contracts.messages.track_history import GetHistory
 from k1_contracts.messages.track_uploads import (
     TRACK_CREATED,
     TRACK_UPLOAD_ABANDONED,
@@ -16,9 +27,12 @@ from k1_contracts.messages.track_uploads import (
     TrackUploadAbandoned,
 )
 from k1_contracts.messages.tracks import GetTrack, ListTracks
+from k1_platform.nats.actors import acting_as
 from k1_platform.nats.consumers import Delivery
 from k1_platform.nats.publisher import make_message
+from k1_platform.nats.rpc import QueryError
 from k1_platform.postgres.pool import Pool
+from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.song_samples import Song, message
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -66,11 +80,73 @@ async def test_a_created_track_waits_for_its_song(
     await job_events.handle_track_uploaded(message(song.uploaded(title="Day")))
     await uploads.handle_abandoned(abandoned(song))
     shown = await track_queries.get_track(GetTrack(track_id=song.track_id))
+    assert shown.track.created_at == AT
     assert shown.track.audio is not None
     assert (shown.track.status, shown.track.title, len(shown.versions)) == ("processing", "Day", 1)
     assert [each.id for each in (await track_queries.list_tracks(ListTracks(search="day"))).items] == [
         song.track_id
     ]
+
+
+async def test_a_track_without_its_song_cannot_be_used_yet(
+    *,
+    uploads: TrackUploadHandlers,
+    edits: TrackEdits,
+    job_queries: JobQueries,
+    track_queries: TrackQueries,
+    objects: ObjectStore,
+    pool: Pool,
+) -> None:
+    """Each attempt says why and changes nothing; neither does a rebuild. It refers to no object."""
+    track_id = (song := Song()).track_id
+    await uploads.handle_created(created(song))
+    attempts: list[Awaitable[object]] = [
+        edits.edit(EditTrack(track_id=track_id, title="Mine")),
+        edits.delete(DeleteTrack(track_id=track_id)),
+        job_queries.request_analysis(RequestTrackAnalysis(track_id=track_id)),
+        MediaQueries(pool, objects).get_audio(GetAudio(track_id=track_id)),
+    ]
+    for attempt in attempts:
+        with pytest.raises(QueryError) as caught:
+            await attempt
+        assert (caught.value.code, caught.value.status) == ("track_uploading", 409)
+    assert not (await edits.restore(RestoreTrack(track_id=track_id))).restored
+    await rebuild_tracks(pool)
+    shown = await track_queries.get_track(GetTrack(track_id=track_id))
+    assert (shown.track.status, shown.track.title) == ("uploading", "Nächte")
+    assert await pool.fetchval("SELECT count(*) FROM catalogue.object_references") == 0
+
+
+async def test_the_history_tells_of_the_song(
+    uploads: TrackUploadHandlers, job_events: JobEventHandlers, pool: Pool, track_queries: TrackQueries
+) -> None:
+    """The track's creation, its song, or that there was none; with `at`, the track was there without a song."""
+    got, lost = Song(), Song()
+    with acting_as(Actor(kind="user", id="usr_1", name="Ann", role="editor")):
+        for song in (got, lost):
+            await uploads.handle_created(created(song))
+        await job_events.handle_track_uploaded(message(got.uploaded()))
+    await uploads.handle_abandoned(abandoned(got))
+    await uploads.handle_abandoned(abandoned(lost))
+    history = HistoryQueries(pool)
+    events = [
+        (await history.get_history(GetHistory(track_id=song.track_id))).items[::-1] for song in (got, lost)
+    ]
+    assert [[(each.action, each.actor.name, each.detail) for each in of_song] for of_song in events] == [
+        [("created", "Ann", None), ("uploaded", "Ann", "night drive.mp3")],
+        [("created", "Ann", None), ("upload abandoned", "service:ingest", "expired")],
+    ]
+    before, after = events[0][1].before, events[0][1].after
+    assert before is not None
+    assert after is not None
+    assert (before["track"]["status"], before["track"]["audio"]) == ("uploading", None)
+    assert (after["track"]["status"], set(after)) == ("processing", {"track", "versions", "jobs"})
+    for song, of_song in zip((got, lost), events, strict=True):
+        then = await track_queries.get_track(GetTrack(track_id=song.track_id, at=of_song[0].recorded_at))
+        assert (then.track.status, then.track.audio, then.versions) == ("uploading", None, [])
+    with pytest.raises(QueryError) as caught:
+        await track_queries.get_track(GetTrack(track_id=lost.track_id))
+    assert caught.value.code == "track_not_found"
 
 
 @pytest.mark.parametrize("late", [False, True])

@@ -1,8 +1,8 @@
 """Checks the Host and the Origin of a request, against DNS rebinding and cross-site request forgery.
 
-There is no sign-in yet: everyone who reaches the gateway may use it, and any web page can make the browser of such a
-user send requests. So a page of another origin may not change anything (Origin, Sec-Fetch-Site), and a request whose
-Host is not the gateway's is rejected, as a DNS name of an attacker may point to the gateway's address.
+Any web page can make the browser of a user send requests, with the user's cookies where it is of the same site. So a
+page of another origin may not change anything or open a WebSocket (Origin, Sec-Fetch-Site), and a request whose Host is
+not the gateway's is rejected, as a DNS name of an attacker may point to the gateway's address.
 """
 
 from collections.abc import Iterable
@@ -45,8 +45,8 @@ class OriginPolicy:
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
             if request.path not in _PROBES:
                 self._require_host(request)
-            if request.method not in _SAFE:
-                self._require_origin(request)
+            if request.method not in _SAFE or _is_websocket(request):
+                self._require_origin(request)  # a WebSocket begins with GET, and any page may open one
             return await handler(request)
 
         return check
@@ -76,10 +76,15 @@ class OriginPolicy:
             allowed = origin in self.origins or _is_same(origin, request.host)
         if not allowed:
             detail = (
-                "A page of another origin may not change anything here. If it is yours, add its origin to "
+                "A page of another origin may not change anything here, nor open a WebSocket. If it is yours, add its origin to "
                 "K1_GATEWAY_ALLOWED_ORIGINS."
             )
             raise ProblemError("origin_not_allowed", HTTPStatus.FORBIDDEN, detail)
+
+
+def _is_websocket(request: web.Request) -> bool:
+    """Return whether a browser would let any page open this connection and read it: CORS does not guard WebSockets."""
+    return request.headers.get("Upgrade", "").strip().lower() == "websocket"
 
 
 def _is_same(origin: str, host: str) -> bool:

@@ -18,7 +18,8 @@ _TRACK: Final = {
     "K1-Track-Id": HeaderText("The track that the whole upload became.", "^trk_"),
     "K1-Job-Id": HeaderText("The job of its analysis.", "^job_"),
     "K1-Upload-Status": HeaderText(
-        "`queued` for a new track, `existing` where the same bytes were one already.", "^(queued|existing)$"
+        "`queued` for a new track, `existing` where the same bytes were one already, `restored` where that was deleted.",
+        "^(queued|existing|restored)$",
     ),
 }
 _CAPABILITIES: Final = {

@@ -1,8 +1,6 @@
 """`GET .../export/{format}`: the beats and sections of a version as a file for another program."""
 
-import re
 from typing import Final
-from urllib.parse import quote
 
 from aiohttp import web
 
@@ -11,6 +9,7 @@ from k1_contracts.genesis import GenesisView
 from k1_contracts.messages.tracks import GENESIS_GET, TRACK_GET, GetGenesis, GetTrack, MapLayer, TrackDetail
 from k1_gateway.exports.formats import FORMATS
 from k1_gateway.exports.song import Song
+from k1_gateway.http.content_disposition import content_disposition
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.entity_tags import cacheable_response
@@ -18,7 +17,6 @@ from k1_gateway.http.request_parsing import build_query
 from k1_platform.nats.rpc_documents import Document, request_document
 from k1_platform.processes.threads import in_thread
 
-_UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f"*/:<>?\\|]')
 _MAX_NAME: Final = 100
 
 
@@ -37,14 +35,6 @@ async def export_version(context: GatewayContext, request: web.Request, _: Endpo
         response.content_type = wanted.media_type
         response.headers["Content-Disposition"] = content_disposition(track.title[:_MAX_NAME] + wanted.suffix)
     return response
-
-
-def content_disposition(name: str) -> str:
-    """Return the header value for a file to be saved: an ASCII name, and the real one where it differs (RFC 6266)."""
-    clean = _UNSAFE.sub("_", name).strip(". ") or "song"
-    plain = clean.encode("ascii", "replace").decode().replace("?", "_").replace(";", "_").replace("%", "_")
-    encoded = f"; filename*=UTF-8''{quote(clean, safe='')}" if plain != clean else ""
-    return f'attachment; filename="{plain}"{encoded}'
 
 
 def _song(title: str, artist: str | None, file_name: str, document: Document) -> Song:

@@ -1,5 +1,6 @@
 """The dependencies that each handler of the gateway receives."""
 
+import ssl
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,8 +9,10 @@ import aiohttp
 from k1_contracts.base import Contract
 from k1_contracts.descriptors import AnyQuery, Q
 from k1_contracts.rpc import Response
-from k1_gateway.access.rate_limits import RateLimiter
+from k1_gateway.access.gate import Gate
+from k1_gateway.feed.feed import Feed
 from k1_gateway.http.response_headers import ResponseHeaders
+from k1_gateway.limits.rate_limits import RateLimiter
 from k1_gateway.settings import GatewaySettings
 from k1_platform.nats.client import Bus
 from k1_platform.nats.rpc import REQUEST_TIMEOUT_S, QueryError, request_raw
@@ -26,8 +29,15 @@ class GatewayContext:
     settings: GatewaySettings
     headers: ResponseHeaders
     rate_limiter: RateLimiter
+    feed: Feed
+    """What viewers see live."""
+    gate: Gate
     openapi_json: bytes
     """The OpenAPI document."""
+    asyncapi_json: bytes
+    """The AsyncAPI document."""
+    store_tls: ssl.SSLContext | bool = True
+    """Which certificate of the object store is trusted; True for those that the system trusts."""
 
     async def send_query(self, query: AnyQuery[Q], body: Q, timeout_s: float = REQUEST_TIMEOUT_S) -> bytes:
         """Return the JSON of the result as its service wrote it. Parsing it here would only cost time.

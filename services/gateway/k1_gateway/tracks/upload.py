@@ -1,6 +1,7 @@
 """Passes uploads to ingest while they arrive, without storing them, and returns its responses."""
 
 import json
+import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -11,6 +12,7 @@ from aiohttp import web
 from opentelemetry import propagate
 from pydantic import ValidationError
 
+from k1_contracts.messages.track_edits import TRACK_RESTORE, RestoreTrack, TrackRestored
 from k1_contracts.messages.track_uploads import TRACK_COMPLETE, CompleteTrack
 from k1_contracts.messages.tracks import UploadAccepted
 from k1_gateway.errors import Fault, ProblemError
@@ -19,6 +21,7 @@ from k1_gateway.http.endpoint import BASE_PATH, Endpoint
 from k1_gateway.http.request_parsing import build_query, idempotency_key, read_body_fields
 from k1_platform.http.body import iter_body
 from k1_platform.nats.actors import actor_headers
+from k1_platform.nats.rpc import QueryError
 
 _TUS_REQUEST: Final = (
     "Content-Type",
@@ -31,10 +34,14 @@ _TUS_REQUEST: Final = (
     "Upload-Offset",
 )
 _TUS_RESPONSE: Final = ("K1-", "Tus-", "Upload-", "Cache-Control")
+_STATUS_HEADER: Final = "K1-Upload-Status"
+_TRACK_HEADERS: Final = {"track_id": "K1-Track-Id", "job_id": "K1-Job-Id", "status": _STATUS_HEADER}
+"""Field of UploadAccepted -> header of a resumable upload that is whole."""
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=3, sock_read=120)
 _UNSAID: Final[dict[str, Any]] = {"code": "upload_refused", "message": "The upload is refused."}
 """For HEAD, whose response has no body."""
-_STATUSES: Final = {"queued": 202, "existing": 200}
+_STATUSES: Final = {"queued": 202, "existing": 200, "restored": 200}
+_log = logging.getLogger(__name__)
 
 
 async def upload_track(context: GatewayContext, request: web.Request, _: Endpoint) -> web.Response:
@@ -44,7 +51,7 @@ async def upload_track(context: GatewayContext, request: web.Request, _: Endpoin
         headers["Idempotency-Key"] = key
     answer = await _send(context, request, "/upload", headers)
     if answer.status in _STATUSES.values():
-        return _accepted(answer.body)
+        return await _accepted(context, answer.body)
     raise _problem(answer)
 
 
@@ -52,7 +59,7 @@ async def complete_track(context: GatewayContext, request: web.Request, endpoint
     """Have ingest take over a song that was sent to the object store."""
     await read_body_fields(request, ())
     query = build_query(request, CompleteTrack, params=(), extra={})
-    return _accepted(await context.send_query(TRACK_COMPLETE, query, endpoint.timeout_s))
+    return await _accepted(context, await context.send_query(TRACK_COMPLETE, query, endpoint.timeout_s))
 
 
 async def relay_tus(context: GatewayContext, request: web.Request, endpoint: Endpoint) -> web.Response:
@@ -70,11 +77,16 @@ async def relay_tus(context: GatewayContext, request: web.Request, endpoint: End
         raise _problem(answer, kept)
     if "Location" in answer.headers:
         kept["Location"] = f"{BASE_PATH}/uploads/{answer.headers['Location']}"
+    if _STATUS_HEADER in kept:
+        accepted = UploadAccepted.model_validate(
+            {name: kept[header] for name, header in _TRACK_HEADERS.items()}
+        )
+        kept[_STATUS_HEADER] = (await restore_known_track(context, accepted)).status
     return web.Response(status=answer.status, headers=kept)
 
 
-def _accepted(body: bytes) -> web.Response:
-    accepted = UploadAccepted.model_validate_json(body)
+async def _accepted(context: GatewayContext, body: bytes) -> web.Response:
+    accepted = await restore_known_track(context, UploadAccepted.model_validate_json(body))
     return web.Response(
         body=accepted.to_json(),
         status=_STATUSES[accepted.status],
@@ -111,6 +123,22 @@ async def _send(context: GatewayContext, request: web.Request, path: str, header
             raise body.error from error
         detail = "The upload could not be accepted; send the same file again in a moment."
         raise ProblemError("service_unavailable", 503, detail) from error
+
+
+async def restore_known_track(context: GatewayContext, accepted: UploadAccepted) -> UploadAccepted:
+    """Restore the track of known bytes if it is deleted, and say so in the response.
+
+    While the catalogue does not respond, an upload is still accepted; then a deleted track stays deleted.
+    """
+    if accepted.status != "existing":
+        return accepted
+    query = RestoreTrack(track_id=accepted.track_id, reason="uploaded again")
+    try:
+        restored = TrackRestored.model_validate_json(await context.send_query(TRACK_RESTORE, query))
+    except QueryError as error:
+        _log.warning("known track not restored", extra={"track_id": accepted.track_id, "code": error.code})
+        return accepted
+    return accepted.model_copy(update={"status": "restored"}) if restored.restored else accepted
 
 
 class _RequestBody:

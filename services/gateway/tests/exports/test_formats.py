@@ -30,12 +30,12 @@ from k1_contracts.genesis import (
     ViewLayers,
     ViewMetadata,
 )
-from k1_gateway.exports.export import content_disposition
 from k1_gateway.exports.formats import FORMATS
 from k1_gateway.exports.midi import TICKS_PER_BEAT
 from k1_gateway.exports.mixxx import beat_map
 from k1_gateway.exports.song import Song, bar_positions
 from k1_gateway.exports.tempo_changes import tempo_changes
+from k1_gateway.http.content_disposition import content_disposition
 
 RATE_HZ = 48_000
 

@@ -42,10 +42,10 @@ class OpenUploadSweep:
         for upload_id in await self.store.list_ids():
             for expire in self.expire:
                 await expire(upload_id)
-        objects = await self.objects.list_objects(OBJECTS)
+        objects = [each async for batch in self.objects.batches(OBJECTS) for each in batch]
         known = set(await self.store.list_ids())  # after the objects, so that a new upload is not missed
         for item in objects:
             upload_id = item.key.removeprefix(OBJECTS).partition("/")[0]
-            if upload_id not in known and self.clock() - item.modified > ORPHAN_AGE:
+            if upload_id not in known and self.clock() - item.stored_at > ORPHAN_AGE:
                 await self.objects.delete(item.key)
                 _log.info("deleted a part without an upload", extra={"key": item.key})

@@ -17,7 +17,6 @@ from k1_ingest.uploads.responses import UNAVAILABLE, rejection_response
 from k1_ingest.uploads.slots import UploadSlots
 from k1_platform.errors import TransientError
 from k1_platform.http.body import iter_body
-from k1_platform.nats.actors import acting_as, actor_of
 
 _RESUMABLE: Final = {"Tus-Resumable": protocol.VERSION}
 _log = logging.getLogger(__name__)
@@ -81,8 +80,7 @@ class TusEndpoints:
             try:
                 protocol.require_version(request.headers)
                 self._require_connection()
-                with acting_as(actor_of(request.headers)):
-                    response = await handler(request)
+                response = await handler(request)
             except UploadRejectedError as error:
                 self._slots.outcomes.labels(error.code).inc()
                 headers = self._capabilities() if error.code == "tus_version" else _RESUMABLE

@@ -1,0 +1,1 @@
+"""Measures the live feed of one gateway: idle and busy WebSockets."""

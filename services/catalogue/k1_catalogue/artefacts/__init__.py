@@ -1,0 +1,1 @@
+"""Artefacts by themselves: deleting and restoring them, links to them, the audio and its waveform."""

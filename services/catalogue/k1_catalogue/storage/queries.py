@@ -1,0 +1,155 @@
+"""Answers how much is stored, cleans up on request and once a day, and warns before the store is full."""
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, NoReturn
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from k1_catalogue import errors
+from k1_catalogue.storage import store
+from k1_catalogue.storage.cleanup import Cleaner, Measurement
+from k1_contracts.messages.storage import (
+    CleanUpStorage,
+    GetStorageUsage,
+    StorageAlert,
+    StorageCleanup,
+    StorageUsage,
+    TypeUsage,
+)
+from k1_platform.errors import TransientError
+from k1_platform.nats.actors import current_actor
+from k1_platform.nats.rpc import QueryError
+from k1_platform.postgres.pool import DATABASE_ERRORS, Pool
+
+ALERT_RATIO: Final = 0.8
+_ROUND_S: Final = 3600.0
+_CLEANUP_INTERVAL: Final = timedelta(days=1)
+_FRESH: Final = timedelta(seconds=10)
+"""A measurement goes through the whole store, so that repeated requests within this time share one."""
+_log = logging.getLogger(__name__)
+
+
+class StorageGauges:
+    """The gauges of the store."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._bytes = Gauge("k1_storage_used_bytes", "Bytes in the object store", registry=registry)
+        self._ratio = Gauge(
+            "k1_storage_used_ratio",
+            "Share of the quota or disk that the object store uses",
+            registry=registry,
+        )
+
+    def set(self, used_bytes: int, ratio: float | None) -> None:
+        """Show a measurement."""
+        self._bytes.set(used_bytes)
+        if ratio is not None:
+            self._ratio.set(ratio)
+
+
+@dataclass
+class StorageQueries:
+    """Answers from the store and the tables. One process at a time cleans up."""
+
+    pool: Pool
+    cleaner: Cleaner
+    clock: Callable[[], datetime]
+    gauges: StorageGauges
+    quota_bytes: int | None
+    disk: Path | None
+    """A folder on the disk of the store, where that disk is the limit."""
+    _latest: StorageUsage | None = None
+    _alert_since: datetime | None = None
+    _measuring: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def get_usage(self, _: GetStorageUsage) -> StorageUsage:
+        """Return how much is stored, at most ten seconds old."""
+        async with self._measuring:
+            if self._latest is None or self.clock() - self._latest.measured_at > _FRESH:
+                self._latest = await self._measure()
+            return self._latest
+
+    async def clean_up(self, query: CleanUpStorage) -> StorageCleanup:
+        """Remove what nothing refers to, or only say what that is.
+
+        Raises:
+            QueryError: `cleanup_running`, another cleanup runs at the moment.
+        """
+        if query.dry_run:
+            return await self.cleaner.clean(dry_run=True)
+        async with store.cleanup_lock(self.pool) as held:
+            if not held:
+                raise errors.cleanup_running()
+            actor = current_actor()
+            done = await self.cleaner.clean(dry_run=False)
+            async with self.pool.acquire() as connection:
+                name = actor.name if actor else "service:catalogue"
+                await store.record_cleanup(connection, done, name, self.clock())
+        self._latest = None
+        _log.info("cleaned up", extra={"objects": done.objects, "bytes": done.bytes})
+        return done
+
+    async def run(self) -> NoReturn:
+        """Measure every hour and clean up every day until cancelled; of several processes one cleans up."""
+        while True:
+            await asyncio.sleep(_ROUND_S)
+            try:
+                await self._round()
+            except (*DATABASE_ERRORS, TransientError, QueryError) as error:
+                _log.warning("the store was not cleaned up", extra={"reason": repr(error)})
+
+    async def _round(self) -> None:
+        async with self.pool.acquire() as connection:
+            last = await store.last_cleanup(connection)
+        if last is None or self.clock() - last >= _CLEANUP_INTERVAL:
+            await self.clean_up(CleanUpStorage(dry_run=False))
+        await self.get_usage(GetStorageUsage())
+
+    async def _measure(self) -> StorageUsage:
+        found = await self.cleaner.measure()
+        async with self.pool.acquire() as connection:
+            largest = await store.largest_artefacts(connection)
+        used = found.bytes.total()
+        total = self._total(used)
+        ratio = used / total if total else None
+        self.gauges.set(used, ratio)
+        return StorageUsage(
+            total_bytes=total,
+            used_bytes=used,
+            used_ratio=ratio,
+            objects=found.objects.total(),
+            by_type=_by_type(found),
+            top_artefacts=largest,
+            reclaimable_bytes=sum(found.reclaimable),
+            reclaimable_objects=len(found.reclaimable),
+            alert=self._alert(ratio),
+            measured_at=self.clock(),
+        )
+
+    def _total(self, used: int) -> int | None:
+        if self.quota_bytes is not None:
+            return self.quota_bytes
+        return used + shutil.disk_usage(self.disk).free if self.disk is not None else None
+
+    def _alert(self, ratio: float | None) -> StorageAlert | None:
+        if ratio is None or ratio < ALERT_RATIO:
+            self._alert_since = None
+            return None
+        if self._alert_since is None:
+            self._alert_since = self.clock()
+            _log.warning("the object store is nearly full", extra={"used_ratio": round(ratio, 3)})
+        message = f"{ratio:.0%} of the store is used. Run `k1 storage cleanup`, delete tracks, or give the store more room."
+        return StorageAlert(code="storage_nearly_full", message=message, since=self._alert_since)
+
+
+def _by_type(found: Measurement) -> list[TypeUsage]:
+    return [
+        TypeUsage(type=kind, objects=found.objects[kind], bytes=size)
+        for kind, size in found.bytes.most_common()
+    ]

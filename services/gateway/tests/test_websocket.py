@@ -1,0 +1,279 @@
+"""The WebSocket of the live feed: actions, errors, hostile clients, slow clients."""
+
+import asyncio
+import json
+import socket
+import struct
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import httpx
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nats.aio.client import Client
+
+from k1_contracts.ids import new_id
+from k1_contracts.messages.analysis import JOB_PROGRESSED, BeatPreview, JobProgress
+from k1_gateway.live.websocket.codec import Codec, UnreadableError, WrongKindError
+from services.gateway.tests import samples
+from services.gateway.tests.conftest import ORIGIN
+from services.gateway.tests.feed_clients import API, Received, SocketConnection, Source, connected
+from tests.support.service_process import RunningService
+from tests.support.waiting import PATIENCE_S, eventually
+
+BIG = "x" * 4000
+"""So that the buffers of the kernel, some MB, are soon full."""
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+def url_of(gateway: RunningService, query: str = "") -> str:
+    return f"{gateway.url}{API}/ws{query}"
+
+
+@pytest.mark.parametrize("protocol", ["k1.json", "k1.msgpack"])
+async def test_a_client_chooses_its_topics(
+    gateway: RunningService, nats_client: Client, session: aiohttp.ClientSession, protocol: str
+) -> None:
+    """It subscribes, also from an id on, unsubscribes, pings; every answer has its reference."""
+    one, two, received = Source(nats_client), Source(nats_client), Received()
+    async with session.ws_connect(url_of(gateway), protocols=[protocol]) as ws:
+        client = SocketConnection(ws)
+        hello = await client.message()
+        assert (hello["type"], hello["topics"], ws.protocol) == ("hello", [], protocol)
+        await one.mixed(4)
+        first = await client.ask(action="subscribe", topics=[one.topic], after=hello["id"], ref="a")
+        assert first == {
+            "type": "ack", "action": "subscribe", "ref": "a", "data": {"topics": [one.topic]},
+        }  # fmt: skip
+        while not received.has_all_of(one):
+            received.add(await client.next())
+        again = await client.ask(action="subscribe", topics=[two.topic], after=hello["id"], ref=7)
+        assert (again["type"], again["ref"], again["code"]) == ("error", 7, "already_started")
+        await client.ask(action="subscribe", topics=[two.topic])
+        left = await client.ask(action="unsubscribe", topics=[one.topic])
+        assert left["data"] == {"topics": [two.topic]}
+        await one.event()
+        sequence = await two.event()
+        event = await client.next()
+        assert event["id"].startswith(f"{sequence:012d}-")
+        assert (await client.ask(action="ping", ref=1))["ref"] == 1
+    assert (received.events, received.samples) == (one.events[:2], one.samples)
+
+
+async def test_beats_are_binary_in_messagepack(gateway: RunningService, nats_client: Client) -> None:
+    """They are float64, little-endian; in JSON they are numbers."""
+    job, beats = new_id("job"), [0.5, 500.25, 1e6]
+    progress = JobProgress(
+        job_id=job, track_id=samples.TRACK, stage="beats", percent=4, at=samples.NOW,
+        preview=BeatPreview(analysed_ms=1000, bpm=120, beat_grid_ms=beats),
+    )  # fmt: skip
+    async with (
+        connected("msgpack", gateway.url, "jobs") as binary,
+        connected("json", gateway.url, "jobs") as text,
+    ):
+        await nats_client.publish(JOB_PROGRESSED.subject_for(job), progress.to_json())
+        packed = (await binary.next())["data"]["preview"]["beat_grid_ms"]
+        assert packed == struct.pack("<3d", *beats)
+        assert (await text.next())["data"]["preview"]["beat_grid_ms"] == beats
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("{", "malformed_message"),
+        ("[]", "malformed_message"),
+        ("7", "malformed_message"),
+        ("[" * 100_000, "malformed_message"),
+        ("{}", "unknown_action"),
+        ('{"action": 3}', "unknown_action"),
+        ('{"action": "drop_tables"}', "unknown_action"),
+        ('{"action": "subscribe"}', "invalid_message"),
+        ('{"action": "subscribe", "topics": "jobs"}', "invalid_message"),
+        ('{"action": "subscribe", "topics": ["everything"]}', "invalid_message"),
+        ('{"action": "subscribe", "topics": ["jobs"], "after": "1"}', "invalid_message"),
+        ('{"action": "subscribe", "topics": ["jobs"], "as": "root"}', "invalid_message"),
+        ('{"action": "ping", "ref": {"a": 1}}', "invalid_message"),
+    ],
+)
+async def test_a_wrong_message_gets_an_error(gateway: RunningService, message: str, code: str) -> None:
+    """The connection goes on."""
+    async with connected("json", gateway.url, "jobs") as client:
+        await client.socket.send_str(message)
+        answer = await client.message()
+        assert (answer["type"], answer["code"]) == ("error", code)
+        assert answer["detail"]
+        assert (await client.ask(action="ping"))["type"] == "ack"
+
+
+async def test_a_connection_has_at_most_200_topics(gateway: RunningService) -> None:
+    async with connected("json", gateway.url, "jobs") as client:
+        topics = [f"track:{new_id('trk')}" for _ in range(200)]
+        assert (await client.ask(action="subscribe", topics=topics))["code"] == "too_many_topics"
+        assert (await client.ask(action="subscribe", topics=topics[1:]))["type"] == "ack"
+
+
+async def _close_code(client: SocketConnection) -> int | None:
+    async with asyncio.timeout(PATIENCE_S):
+        while (await client.socket.receive()).type in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}:
+            pass
+    return client.socket.close_code
+
+
+async def test_a_hostile_client_is_closed(gateway: RunningService) -> None:
+    """Binary garbage, a huge message, and one senseless message after another each have their code."""
+    async with connected("json", gateway.url, "jobs") as client:
+        await client.socket.send_bytes(b"\x00\xff" * 50)
+        assert await _close_code(client) == 1003
+    async with connected("json", gateway.url, "jobs") as client:
+        await client.socket.send_str("x" * (1024 * 1024 + 1))
+        assert await _close_code(client) == 1009
+    async with connected("msgpack", gateway.url, "jobs") as client:
+        for _ in range(21):
+            await client.socket.send_bytes(b"\xc1")
+        assert await _close_code(client) == 1008
+
+
+@given(st.binary(max_size=60), st.booleans(), st.booleans())
+def test_any_message_is_read_or_refused(data: bytes, as_text: bool, is_binary: bool) -> None:
+    """Nothing else is raised, whatever a client sends."""
+    codec = Codec(is_binary=is_binary)
+    kind = aiohttp.WSMsgType.TEXT if as_text else aiohttp.WSMsgType.BINARY
+    try:
+        found = codec.decode(aiohttp.WSMessage(kind, data.decode("latin-1") if as_text else data, None))
+    except WrongKindError:
+        assert as_text == is_binary
+    except UnreadableError:
+        pass
+    else:
+        assert isinstance(found, dict)
+
+
+def test_only_beats_may_be_binary() -> None:
+    codec = Codec(is_binary=True)
+
+    def decode(value: dict[Any, Any]) -> dict[str, Any]:
+        return codec.decode(aiohttp.WSMessage(aiohttp.WSMsgType.BINARY, msgspec.msgpack.encode(value), None))
+
+    assert decode({"beats_ms": bytes.fromhex("000000000000f03f")}) == {"beats_ms": [1.0]}
+    for wrong in ({"beats_ms": b"1234567"}, {"action": b"ping"}, {1: 2}):
+        with pytest.raises(UnreadableError):
+            decode(wrong)
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [(None, 101), ("own", 101), (ORIGIN, 101), ("http://evil.example", 403), ("null", 403)],
+)
+async def test_a_page_of_another_origin_cannot_listen(
+    gateway: RunningService, session: aiohttp.ClientSession, origin: str | None, status: int
+) -> None:
+    """Browsers let every page open a WebSocket anywhere, with the user's cookies, so its origin decides."""
+    headers = {} if origin is None else {"Origin": gateway.url if origin == "own" else origin}
+    if status == 101:
+        async with session.ws_connect(url_of(gateway), headers=headers) as ws:
+            assert (await ws.receive_json())["type"] == "hello"
+        return
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await session.ws_connect(url_of(gateway), headers=headers)
+    assert refused.value.status == status
+
+
+async def test_a_plain_request_is_told_to_upgrade(http: httpx.AsyncClient) -> None:
+    response = await http.get(f"{API}/ws")
+    assert (response.status_code, response.json()["code"]) == (426, "upgrade_required")
+    assert response.headers["Upgrade"] == "websocket"
+    wrong = await http.get(f"{API}/ws", params={"last_event_id": "1"})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid_parameter")
+
+
+def _small_socket(address: Any) -> socket.socket:
+    """Open a socket that takes little before its reader reads."""
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    return made
+
+
+async def _metric(http: httpx.AsyncClient, line: str) -> float:
+    text = (await http.get("/metrics")).text
+    return next((float(each.rpartition(" ")[2]) for each in text.splitlines() if each.startswith(line)), 0.0)
+
+
+async def test_a_slow_client_loses_samples_and_is_told(
+    gateway: RunningService, nats_client: Client, http: httpx.AsyncClient
+) -> None:
+    """It reads nothing for a while: others get everything meanwhile, it loses counted samples, and no event."""
+    source, count = Source(nats_client), 3000
+    slow = aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=_small_socket))
+    async with (
+        slow,
+        connected("json", gateway.url, source.topic) as quick,
+        slow.ws_connect(url_of(gateway, f"?topics={source.topic}"), max_msg_size=0) as ws,
+    ):
+        await ws.receive()
+        received = Received()
+        reading = asyncio.create_task(_receive_all(quick, received, count + 1))
+        await asyncio.gather(*(source.sample(error=BIG) for _ in range(count // 2)))
+        event = await source.event()
+        await asyncio.gather(*(source.sample(error=BIG) for _ in range(count // 2)))
+        await reading
+        assert sorted(received.samples) == sorted(source.samples)
+        got, dropped = Received(), 0
+        newest = max(source.samples)
+        async with asyncio.timeout(PATIENCE_S):
+            while newest not in got.samples:
+                message = json.loads((await ws.receive()).data)
+                if message["type"] == "dropped":
+                    dropped += message["data"]["count"]
+                elif message["type"] != "heartbeat":
+                    got.add(message, check=False)
+        assert dropped > 0
+        assert len(got.samples) + dropped == count
+        assert got.events == [event]
+        assert await _metric(http, 'k1_live_clients{kind="websocket"}') == 2
+    await eventually(lambda: _is_gone(http, dropped), "the connections are gone, and the drops are counted")
+
+
+async def _is_gone(http: httpx.AsyncClient, dropped: int) -> bool:
+    lost = await _metric(http, 'k1_live_dropped_total{kind="websocket"}')
+    return lost >= dropped and await _metric(http, 'k1_live_clients{kind="websocket"}') == 0
+
+
+async def _receive_all(client: Any, received: Received, count: int) -> None:
+    for _ in range(count):
+        received.add(await client.next(), check=False)
+
+
+async def test_a_client_that_would_lose_events_is_sent_away(
+    gateway: RunningService, nats_client: Client, http: httpx.AsyncClient
+) -> None:
+    """It is cut off rather than given a stream with holes; with its last id it gets the rest."""
+    source, received = Source(nats_client), Received()
+    slow = aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=_small_socket))
+    line = 'k1_live_closed_total{kind="websocket",reason="too_slow"}'
+    before = await _metric(http, line)
+    async with slow, slow.ws_connect(url_of(gateway, f"?topics={source.topic}")) as ws:
+        await ws.receive()
+        for _ in range(8):
+            await asyncio.gather(*(source.event(BIG) for _ in range(500)))
+
+        async def is_cut() -> bool:
+            return await _metric(http, line) > before
+
+        await eventually(is_cut, "the client is cut off")
+        while (message := await ws.receive(PATIENCE_S)).type is aiohttp.WSMsgType.TEXT:
+            if (event := json.loads(message.data))["type"] == "track.uploaded":
+                received.add(event, check=False)
+    assert 0 < len(received.events) < len(source.events)
+    async with connected("json", gateway.url, source.topic, received.ids[-1]) as again:
+        while not received.has_all_of(source):
+            received.add(await again.next(), check=False)
+    assert received.events == sorted(source.events)
