@@ -22,6 +22,7 @@ from k1_cli.errors import CommandError
 from k1_cli.output.console import LiteralConsole
 from k1_cli.output.files import write_output
 from k1_cli.songs import local_analysis, song_upload
+from k1_cli.songs.resumable_upload import UploadMemory
 from k1_cli.stack.doctor import disk_finding
 
 FULL = Path("/dev/full")
@@ -203,7 +204,10 @@ def test_progress_ends_at_its_end(
     gateway.on(f"GET /tracks/{TRACK}/versions/1/genesis", (200, {}))
     details = song_upload.SongDetails(None, None, (), None, None)
     with GatewayClient(gateway.url) as client:
-        song_upload.upload_song(client, details.song(song))
+        with song_upload.progress_bar() as progress:
+            song_upload.upload_song(
+                client, details.song(song), UploadMemory(song.with_suffix(".json")), progress
+            )
         assert last_percent(drawn) == "100"
         assert "uploading [x] :smile:.wav" in drawn.getvalue()
         drawn.truncate(0)

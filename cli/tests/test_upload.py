@@ -11,6 +11,7 @@ from cli.tests.command_runner import CommandResult, run_k1
 from cli.tests.deployment_samples import TRACK
 from cli.tests.stub_gateway import ReceivedRequest, StubGateway, StubResponse
 from k1_cli.songs.bulk_upload import UploadOutcome, summarise
+from services.ingest.tests import songs
 
 ACCEPTED = {"track_id": TRACK, "job_id": "job_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD", "status": "queued"}
 
@@ -49,20 +50,20 @@ def uploads(gateway: StubGateway) -> list[dict[str, tuple[str | None, bytes]]]:
 
 
 def test_a_name_that_is_not_utf8_is_uploaded(k1: K1, gateway: StubGateway) -> None:
-    """The title is decoded from the name; a given title is decoded too."""
+    """The name is decoded; a given title is decoded too. Without one, the file's own tags count."""
     name = os.fsdecode(b"caf\xe9 \x1b[31m.wav")
     Path(name).write_bytes(b"sound")
     assert k1("upload", name).returncode == 0
     assert k1("upload", name, "--title", os.fsdecode(b"na\xefve"), "--artist", "caf\u00e9").returncode == 0
     first, second = uploads(gateway)
-    assert first["title"][1].decode() == "café \x1b[31m"
+    assert "title" not in first
     assert first["file"] == ("café  [31m.wav", b"sound")
     assert second["title"][1].decode() == "naïve"
     assert second["artist"][1].decode() == "café"
 
 
 def test_several_files_and_folders_have_a_line_each(k1: K1, gateway: StubGateway) -> None:
-    """A folder stands for its audio files; a bad one is named, the others are sent, and the exit code is 1."""
+    """A folder stands for its audio files, whatever their names; a bad one is named, the others are sent, and the exit code is 1."""
     (Path("album") / "live").mkdir(parents=True)
     for name in (
         "album/b.MP3",
@@ -74,6 +75,7 @@ def test_several_files_and_folders_have_a_line_each(k1: K1, gateway: StubGateway
     ):
         Path(name).write_bytes(name.encode())
     Path("empty").mkdir()
+    (Path("album") / "track 3").write_bytes(songs.wav(1.0))
 
     def respond(request: ReceivedRequest) -> StubResponse:
         bad = request.form["file"][0] == "bad.wav"
@@ -84,14 +86,22 @@ def test_several_files_and_folders_have_a_line_each(k1: K1, gateway: StubGateway
     gateway.on("POST /tracks/upload", respond)
     done = k1("upload", "album", "bad.wav", "absent.wav", "empty", "[x].ogg")
     assert done.returncode == 1
-    assert [form["title"][1].decode() for form in uploads(gateway)] == ["b", "a", "bad", "[x]"]
+    assert sorted(form["file"][0] or "" for form in uploads(gateway)) == [
+        "[x].ogg",
+        "a.flac",
+        "b.MP3",
+        "bad.wav",
+        "track 3",
+    ]
     assert done.stdout.splitlines() == [
         f"{TRACK} queued    b",
         f"{TRACK} queued    a",
+        f"{TRACK} queued    track 3",
         f"{TRACK} queued    [x]",
-        "6 songs: 3 queued, 3 failed",
+        "7 songs: 4 queued, 3 failed",
     ]
     assert done.stderr.splitlines() == [
+        "album/cover.jpg: skipped, this is no audio",
         "bad.wav: The file is text. (unsupported_format)",
         "absent.wav: there is no such file",
         "empty: there is no audio file in this folder",

@@ -97,7 +97,8 @@ def _client_generator() -> str:
 def python_client(folder: Path) -> ModuleType:
     """Generate the Python client into the folder and import it; any warning of the generator is an error."""
     config = folder / "config.json"
-    config.write_text(json.dumps({"post_hooks": []}))
+    bodies = {"application/offset+octet-stream": "application/octet-stream"}  # of resumable uploads
+    config.write_text(json.dumps({"post_hooks": [], "content_type_overrides": bodies}))
     output = folder / CLIENT
     options = ("--meta", "none", "--fail-on-warning", "--config", str(config), "--output-path", str(output))
     output_text = run(

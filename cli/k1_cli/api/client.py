@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from email.message import Message
 from http import HTTPStatus
 from pathlib import Path
@@ -15,16 +14,21 @@ import httpx
 from k1_cli.api.counted_file import CountedFile, OnBytes
 from k1_cli.api.event_lines import event_lines
 from k1_cli.api.problems import describe_problem
+from k1_cli.api.song_files import SongUpload
 from k1_cli.errors import CommandError
 from k1_cli.json_types import JsonObject
 from k1_cli.output.formatting import form_file_name, readable
 from k1_cli.output.hints import k1_command
-from k1_contracts.upload_form import FILE_FIELD, write_fields
+from k1_contracts.upload_form import FILE_FIELD
 from k1_platform.auth.tls import client_context
 
 
 class NotFoundError(CommandError):
     """The gateway does not know that id."""
+
+
+class UnreachableError(CommandError):
+    """The gateway does not answer, or it or a service behind it fails; trying again may help."""
 
 
 class SignInError(CommandError):
@@ -52,28 +56,6 @@ _CATALOGUE_PATIENCE = 30.0
 _JOB_PATIENCE = 15.0
 
 OnJob = Callable[[JsonObject], None]
-
-
-@dataclass(frozen=True)
-class SongUpload:
-    """A song to upload: the file and its form fields."""
-
-    file: Path
-    title: str
-    artist: str | None = None
-    tags: tuple[str, ...] = ()
-    preset: str | None = None
-    priority: int | None = None
-
-    def fields(self) -> dict[str, str]:
-        """Return the form fields, without the file."""
-        return write_fields(
-            title=self.title,
-            artist=self.artist,
-            tags=self.tags,
-            preset=self.preset,
-            priority=self.priority,
-        )
 
 
 class GatewayClient:
@@ -130,7 +112,7 @@ class GatewayClient:
     def export(self, track_id: str, version: int, format_name: str) -> tuple[str, bytes]:
         """Return the name and the bytes of a file for another program."""
         path = f"/tracks/{track_id}/versions/{version}/export/{format_name}"
-        response = self._send("GET", path)
+        response = self.send("GET", path)
         header = Message()
         header["Content-Disposition"] = response.headers["Content-Disposition"]
         return Path(header.get_filename(f"{track_id}.{format_name}")).name, response.content
@@ -300,24 +282,26 @@ class GatewayClient:
         Raises:
             CommandError: the gateway refuses it or does not answer.
         """
-        response = self._send(method, path, **arguments)
+        response = self.send(method, path, **arguments)
         return cast("JsonObject", response.json()) if response.content else {}
 
-    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+    def send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """Send a request and return the response, which is no error."""
+        headers = self._headers | arguments.pop("headers", {})
         sent = {
             name: _readable(value) if name in _TEXT_ARGUMENTS else value for name, value in arguments.items()
         }
         try:
-            response = self._http.request(method, quote(readable(path)), headers=self._headers, **sent)
+            response = self._http.request(method, quote(readable(path)), headers=headers, **sent)
         except httpx.HTTPError as error:
             sentence = f"the gateway at {self._http.base_url} does not answer: {error}"
-            raise CommandError(f"{sentence}; {_next_steps()}") from error
+            raise UnreachableError(f"{sentence}; {_next_steps()}") from error
         if response.status_code == HTTPStatus.NOT_FOUND:
             raise NotFoundError(_problem(response))
         if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
             raise BusyError(_problem(response), _retry_after_s(response))
         if response.is_server_error:
-            raise CommandError(f"{_problem(response)}; {_next_steps()}")
+            raise UnreachableError(f"{_problem(response)}; {_next_steps()}")
         if response.status_code == HTTPStatus.UNAUTHORIZED:
             raise SignInError(f"{_problem(response)}; sign in with {k1_command('login')}")
         if response.is_error:

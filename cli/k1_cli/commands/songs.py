@@ -11,10 +11,11 @@ import typer
 from k1_cli.checkout import DEFAULT_HOME
 from k1_cli.commands.common import HomeOption, JsonOption, TrackArgument, VersionOption, open_gateway
 from k1_cli.errors import CommandError
-from k1_cli.output.console import messages, print_json, results
+from k1_cli.output.console import messages, print_json, progress_bar, results
 from k1_cli.output.hints import k1_command
 
 if TYPE_CHECKING:
+    from k1_cli.songs.resumable_upload import UploadMemory
     from k1_cli.songs.song_upload import SongDetails
 
 _PAGE = 50
@@ -30,7 +31,8 @@ def upload(
     ],
     *,
     title: Annotated[
-        str | None, typer.Option(help="The title; the file name by default; for one file only.")
+        str | None,
+        typer.Option(help="The title; by default that of the file's tags, else its name; for one file only."),
     ] = None,
     artist: Annotated[str | None, typer.Option(help="The artist.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="A tag; may be repeated.")] = None,
@@ -62,7 +64,8 @@ def _upload_one(song: Path, details: "SongDetails", home: Path, *, wait: bool, a
     if not song.is_file():
         raise CommandError(f"there is no file {song}")
     with open_gateway(home) as gateway:
-        accepted = song_upload.upload_song(gateway, details.song(song))
+        with progress_bar() as progress:
+            accepted = song_upload.upload_song(gateway, details.song(song), _memory(home), progress)
         note = song_upload.existing_note(gateway, details, accepted)
         if not wait:
             note = note or k1_command(f"tracks {accepted['track_id']}") + " shows it"
@@ -83,13 +86,21 @@ def _upload_one(song: Path, details: "SongDetails", home: Path, *, wait: bool, a
         _print_same_recordings(done.same_recording_as)
 
 
+def _memory(home: Path) -> "UploadMemory":
+    from k1_cli.songs.resumable_upload import UploadMemory
+
+    return UploadMemory(home / "uploads.json")
+
+
 def _upload_several(
     songs: list[Path], details: "SongDetails", home: Path, *, wait: bool, as_json: bool
 ) -> None:
     from k1_cli.songs.bulk_upload import find_songs, summarise, upload_all
 
     with open_gateway(home) as gateway:
-        outcomes = upload_all(gateway, list(find_songs(songs)), details, wait=wait, quiet=as_json)
+        outcomes = upload_all(
+            gateway, list(find_songs(songs)), details, _memory(home), wait=wait, quiet=as_json
+        )
     failed = sum(outcome.problem is not None for outcome in outcomes)
     if as_json:
         items = [outcome.to_json() for outcome in outcomes]

@@ -6,16 +6,22 @@ A file that fails does not stop the others.
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Final
 
+from rich.progress import Progress
+
+from k1_audio.kinds import find_kind
 from k1_cli.api.client import GatewayClient
 from k1_cli.errors import CommandError
 from k1_cli.json_types import JsonObject
-from k1_cli.output.console import messages, results
+from k1_cli.output.console import messages, progress_bar, results
 from k1_cli.output.formatting import count_of, one_line
 from k1_cli.songs.map_summary import same_recording_line
+from k1_cli.songs.resumable_upload import UploadMemory
 from k1_cli.songs.song_upload import SongDetails, existing_note, follow_analysis, upload_song
 
 AUDIO_SUFFIXES: Final = frozenset(
@@ -36,7 +42,11 @@ AUDIO_SUFFIXES: Final = frozenset(
         ".wave",
     ]
 )
-"""The suffixes that are searched for in a folder; a file that was given itself is sent whatever its name."""
+"""In a folder, files with these suffixes are sent, and others whose content is audio; a given file is always sent."""
+
+
+_AT_ONCE: Final = 3
+"""Files that are sent at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +55,8 @@ class UploadCandidate:
 
     path: Path
     problem: str | None = None
+    is_other: bool = False
+    """Whether it is a file in a folder that is no audio."""
 
 
 @dataclass(slots=True)
@@ -70,7 +82,7 @@ def find_songs(paths: Iterable[Path]) -> Iterator[UploadCandidate]:
             continue
         found = sorted(_in_folder(path), key=lambda candidate: candidate.path)
         yield from found
-        if not found:
+        if all(candidate.is_other for candidate in found):
             yield UploadCandidate(path, "there is no audio file in this folder")
 
 
@@ -78,12 +90,27 @@ def upload_all(
     gateway: GatewayClient,
     candidates: Sequence[UploadCandidate],
     details: SongDetails,
+    memory: UploadMemory,
     *,
     wait: bool,
     quiet: bool,
 ) -> list[UploadOutcome]:
-    """Upload all files, then follow their analyses if `wait`; `quiet` prints problems only."""
-    outcomes = [_send(gateway, candidate, details, quiet=quiet) for candidate in candidates]
+    """Upload all files, a few at a time, then follow their analyses if `wait`; `quiet` prints problems only."""
+    outcomes: list[UploadOutcome] = []
+    with progress_bar() as progress, ThreadPoolExecutor(_AT_ONCE, "upload") as threads:
+
+        def send(candidate: UploadCandidate) -> tuple[UploadOutcome, str]:
+            return _send(gateway, candidate, details, memory, progress)
+
+        for other in (candidate for candidate in candidates if candidate.is_other):
+            if not quiet:
+                messages.print(f"{one_line(other.path)}: skipped, this is no audio")
+        songs = [candidate for candidate in candidates if not candidate.is_other]
+        for outcome, line in threads.map(send, songs):
+            outcomes.append(outcome)
+            if line:
+                _print_line(line, quiet=quiet)
+            _print_problem(outcome)
     if wait:
         for outcome in outcomes:
             if outcome.accepted is not None:
@@ -113,10 +140,21 @@ def _in_folder(folder: Path) -> Iterator[UploadCandidate]:
     for parent, folders, files in os.walk(folder, onerror=unreadable.append):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
-            if Path(name).suffix.lower() in AUDIO_SUFFIXES and not name.startswith("."):
-                yield _candidate(Path(parent) / name)
+            if not name.startswith("."):
+                path = Path(parent) / name
+                yield _candidate(path) if _is_audio(path) else UploadCandidate(path, is_other=True)
     for error in unreadable:
         yield UploadCandidate(Path(str(error.filename)), f"this folder cannot be read: {error.strerror}")
+
+
+def _is_audio(path: Path) -> bool:
+    if path.suffix.lower() in AUDIO_SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+            return find_kind(content) is not None
+    except (OSError, ValueError):  # it cannot be read, or it is empty
+        return False
 
 
 def _candidate(path: Path) -> UploadCandidate:
@@ -126,21 +164,24 @@ def _candidate(path: Path) -> UploadCandidate:
 
 
 def _send(
-    gateway: GatewayClient, candidate: UploadCandidate, details: SongDetails, *, quiet: bool
-) -> UploadOutcome:
+    gateway: GatewayClient,
+    candidate: UploadCandidate,
+    details: SongDetails,
+    memory: UploadMemory,
+    progress: Progress,
+) -> tuple[UploadOutcome, str]:
+    """Return the outcome of one file and the line to print, "" for a file that failed."""
     outcome = UploadOutcome(candidate.path, problem=candidate.problem)
-    if outcome.problem is None:
-        try:
-            outcome.accepted = upload_song(gateway, details.song(candidate.path))
-            note = existing_note(gateway, details, outcome.accepted)
-        except CommandError as error:
-            outcome.problem = str(error)
-        else:
-            about = one_line(candidate.path.stem) + (f": {note}" if note else "")
-            line = f"{outcome.accepted['track_id']} {outcome.accepted['status']:<8}  {about}"
-            _print_line(line, quiet=quiet)
-    _print_problem(outcome)
-    return outcome
+    if outcome.problem is not None:
+        return outcome, ""
+    try:
+        outcome.accepted = upload_song(gateway, details.song(candidate.path), memory, progress)
+        note = existing_note(gateway, details, outcome.accepted)
+    except CommandError as error:
+        outcome.problem = str(error)
+        return outcome, ""
+    about = one_line(candidate.path.stem) + (f": {note}" if note else "")
+    return outcome, f"{outcome.accepted['track_id']} {outcome.accepted['status']:<8}  {about}"
 
 
 def _follow(gateway: GatewayClient, outcome: UploadOutcome, accepted: JsonObject, *, quiet: bool) -> None:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from rich.progress import Progress, TaskID
 
-from k1_cli.api.client import BusyError, GatewayClient, SongUpload
+from k1_cli.api.client import BusyError, GatewayClient
+from k1_cli.api.counted_file import OnBytes
+from k1_cli.api.song_files import SongUpload
 from k1_cli.errors import CommandError
 from k1_cli.json_types import JsonObject
 from k1_cli.output.console import messages, progress_bar
-from k1_cli.output.formatting import readable
+from k1_cli.songs.resumable_upload import RESUMABLE_FROM, UploadMemory, upload_resumable
 
 _FULL = 100.0
 _BUSY_PATIENCE_S = 600.0
@@ -28,10 +30,8 @@ class SongDetails:
     priority: int | None
 
     def song(self, file: Path) -> SongUpload:
-        """Return the upload of a file; without a title, the file name is the title."""
-        return SongUpload(
-            file, self.title or readable(file.stem), self.artist, self.tags, self.preset, self.priority
-        )
+        """Return the upload of a file; without a title, that of its own tags counts, else its name."""
+        return SongUpload(file, self.title, self.artist, self.tags, self.preset, self.priority)
 
     def differing_from(self, stored: JsonObject) -> list[str]:
         """Return the names of the given details that differ from those of the stored track."""
@@ -72,16 +72,34 @@ class AnalysedUpload:
         return f"the analysis {self.job['status']}: {reason} ({error.get('code', 'unknown')})"
 
 
-def upload_song(gateway: GatewayClient, song: SongUpload) -> JsonObject:
-    """Upload the file with a progress bar; return `{track_id, job_id, status}`.
+def upload_song(
+    gateway: GatewayClient, song: SongUpload, memory: UploadMemory, progress: Progress
+) -> JsonObject:
+    """Upload the file with a line of `progress`; return `{track_id, job_id, status}`.
 
-    Waits while the gateway accepts no more uploads.
+    Waits while the gateway accepts no more uploads. A large file goes on where an earlier command stopped.
 
     Raises:
         CommandError: the file cannot be read, or the gateway refused, with the gateway's sentence.
     """
-    with progress_bar() as progress:
-        return _send(gateway, song, progress)
+    deadline = time.monotonic() + _BUSY_PATIENCE_S
+    try:
+        size = song.file.stat().st_size
+        bar = progress.add_task(f"uploading {song.file.name}", total=size)
+        while True:
+            try:
+                accepted = _send(gateway, song, memory, lambda count: progress.advance(bar, count))
+            except BusyError as busy:
+                if time.monotonic() + busy.retry_after_s > deadline:
+                    raise
+                messages.print(f"the gateway takes no more for {busy.retry_after_s:g} s: waiting")
+                time.sleep(min(busy.retry_after_s, _MAX_PAUSE_S))
+                progress.reset(bar)
+            else:
+                progress.update(bar, completed=size)
+                return accepted
+    except OSError as error:
+        raise CommandError(f"cannot read {song.file}: {error.strerror}") from error
 
 
 def follow_analysis(gateway: GatewayClient, accepted: JsonObject) -> AnalysedUpload:
@@ -116,25 +134,10 @@ def existing_note(gateway: GatewayClient, details: SongDetails, accepted: JsonOb
     return f"{note}; the {names} that you gave changed nothing: a stored track cannot be changed yet"
 
 
-def _send(gateway: GatewayClient, song: SongUpload, progress: Progress) -> JsonObject:
-    deadline = time.monotonic() + _BUSY_PATIENCE_S
-    try:
-        size = song.file.stat().st_size
-        bar = progress.add_task(f"uploading {song.file.name}", total=size)
-        while True:
-            try:
-                accepted = gateway.upload(song, lambda count: progress.advance(bar, count))
-            except BusyError as busy:
-                if time.monotonic() + busy.retry_after_s > deadline:
-                    raise
-                messages.print(f"the gateway takes no more for {busy.retry_after_s:g} s: waiting")
-                time.sleep(min(busy.retry_after_s, _MAX_PAUSE_S))
-                progress.reset(bar)
-            else:
-                progress.update(bar, completed=size)
-                return accepted
-    except OSError as error:
-        raise CommandError(f"cannot read {song.file}: {error.strerror}") from error
+def _send(gateway: GatewayClient, song: SongUpload, memory: UploadMemory, on_bytes: OnBytes) -> JsonObject:
+    if song.file.stat().st_size < RESUMABLE_FROM:
+        return gateway.upload(song, on_bytes)
+    return upload_resumable(gateway, song, memory, on_bytes)
 
 
 def _show(progress: Progress, bar: TaskID, job: JsonObject) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from k1_contracts import subjects
 from k1_contracts.descriptors import Event, messages_in
-from k1_contracts.messages import analysis, deployments, telemetry, track_edits, tracks
+from k1_contracts.messages import analysis, deployments, telemetry, track_edits, track_uploads, tracks
 from k1_contracts.messages.analysis import ANALYSIS_QUEUED
 from k1_contracts.messages.device_link import DEVICE_BYE, DEVICE_HELLO
 from k1_contracts.messages.telemetry import DEVICE_READINGS
@@ -47,7 +47,7 @@ def stream_subjects(stream: Stream) -> tuple[str, ...]:
     return (*stream.subjects, *(redrive_filter(d.name) for d in DURABLES if d.stream == stream.name))
 
 
-_EVENT_MODULES = (tracks, track_edits, analysis, deployments, telemetry)
+_EVENT_MODULES = (tracks, track_edits, track_uploads, analysis, deployments, telemetry)
 
 
 def _received_by(service: str) -> tuple[str, ...]:

@@ -12,9 +12,12 @@ Prefix = Literal[
 
 _BODY = "[0-9A-HJKMNP-TV-Z]{26}"
 
-TrackId = Annotated[str, StringConstraints(pattern=f"^trk_{_BODY}$")]
+TRACK_ID_PATTERN = f"^trk_{_BODY}$"
+TrackId = Annotated[str, StringConstraints(pattern=TRACK_ID_PATTERN)]
 JobId = Annotated[str, StringConstraints(pattern=f"^job_{_BODY}$")]
 ArtefactId = Annotated[str, StringConstraints(pattern=f"^art_{_BODY}$")]
+UPLOAD_ID_PATTERN = f"^upl_{_BODY}$"
+UploadId = Annotated[str, StringConstraints(pattern=UPLOAD_ID_PATTERN)]
 LinkId = Annotated[str, StringConstraints(pattern=f"^lnk_{_BODY}$")]
 DeploymentId = Annotated[str, StringConstraints(pattern=f"^dep_{_BODY}$")]
 WebhookId = Annotated[str, StringConstraints(pattern=f"^whk_{_BODY}$")]

@@ -135,6 +135,9 @@ JOB_PROGRESS = Bucket("JOB_PROGRESS", "The newest progress of each job", ttl=tim
 JOB_CANCELS = Bucket("JOB_CANCELS", "Jobs that a person cancelled", ttl=timedelta(days=14))
 WORKERS = Bucket("WORKERS", "Analysis workers that are alive", ttl=timedelta(seconds=15))
 UPLOADS = Bucket("UPLOADS", "Which track holds which audio bytes", ttl=None)
+OPEN_UPLOADS = Bucket(
+    "OPEN_UPLOADS", "Uploads that have begun and are not complete", ttl=timedelta(days=2), max_bytes=64 * MIB
+)
 IDEMPOTENCY = Bucket("IDEMPOTENCY", "Idempotency keys of requests over HTTP", ttl=timedelta(days=1))
 PRESENCE = Bucket("PRESENCE", "Devices that are online", ttl=timedelta(seconds=6))
 LEADERS = Bucket("LEADERS", "Which process does what only one may do", ttl=timedelta(seconds=3))
@@ -145,4 +148,14 @@ RATE_LIMITS = Bucket(
     max_bytes=64 * MIB,
     in_memory=True,
 )
-BUCKETS = (JOB_PROGRESS, JOB_CANCELS, WORKERS, UPLOADS, IDEMPOTENCY, PRESENCE, LEADERS, RATE_LIMITS)
+BUCKETS = (
+    JOB_PROGRESS,
+    JOB_CANCELS,
+    WORKERS,
+    UPLOADS,
+    OPEN_UPLOADS,
+    IDEMPOTENCY,
+    PRESENCE,
+    LEADERS,
+    RATE_LIMITS,
+)

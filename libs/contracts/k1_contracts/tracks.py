@@ -1,13 +1,31 @@
 """What several messages share: the audio, the artefacts and the state of a track."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from k1_contracts.base import Contract
 from k1_contracts.ids import ArtefactId, Sha256, derived_id
 
-Preset = Literal["edm", "rock", "orchestral", "jazz", "hiphop", "edm_high_energy"]
+PRESET_ALIASES: Final = {"classical": "orchestral"}
+"""Other names of presets that people may write; messages and responses hold the preset's own name."""
+
+
+def _own_name(value: Any) -> Any:
+    return PRESET_ALIASES.get(value, value) if isinstance(value, str) else value
+
+
+Preset = Annotated[
+    Literal["edm", "rock", "orchestral", "jazz", "hiphop", "edm_high_energy"],
+    BeforeValidator(_own_name),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "enum": ["edm", "rock", "orchestral", "jazz", "hiphop", "edm_high_energy", *PRESET_ALIASES],
+        }
+    ),
+]
+"""`classical` is read as `orchestral`, wherever a preset is given."""
 TrackStatus = Literal["uploading", "processing", "ready", "warning", "failed", "deleted"]
 VersionStatus = Literal["processing", "ready", "warning", "failed"]
 JobStatus = Literal["queued", "processing", "completed", "failed", "cancelled"]

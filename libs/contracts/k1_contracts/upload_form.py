@@ -3,10 +3,11 @@
 The command line writes such forms, the gateway describes them in its OpenAPI document, ingest reads them.
 """
 
+import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 from pydantic import (
     BaseModel,
@@ -23,6 +24,7 @@ from k1_contracts.tracks import DEFAULT_PRIORITY, Preset, Priority, Tag, Title
 FILE_FIELD: Final = "file"
 _TAGS_FIELD: Final = "tags"
 MAX_TAGS: Final = 32
+MAX_TITLE_LENGTH: Final = 300
 MAX_ARTIST_LENGTH: Final = 300
 MAX_FIELDS: Final = 100
 """Fields of one form beside the file; a repeated field counts each time."""
@@ -75,9 +77,21 @@ def _default_if_blank(value: Any) -> Any:
 
 
 def _split_tags(value: Any) -> Any:
-    """Return the tags of repeated and of comma-separated fields, each tag once."""
-    parts = [sanitize_text(part) for item in value for part in str(item).split(",")]
+    """Return the tags of repeated fields, of comma-separated ones and of JSON arrays of strings, each tag once."""
+    parts = [sanitize_text(part) for item in value for part in _tags_of(str(item))]
     return list(dict.fromkeys(part for part in parts if part))
+
+
+def _tags_of(text: str) -> list[str]:
+    """Return the tags of one field. Text that is no JSON array of strings is comma-separated, so `[live]` is a tag."""
+    if text.lstrip().startswith("["):
+        try:
+            found: Any = json.loads(text)
+        except (ValueError, RecursionError):
+            return text.split(",")
+        if isinstance(found, list) and all(isinstance(item, str) for item in cast("list[Any]", found)):
+            return cast("list[str]", found)
+    return text.split(",")
 
 
 _Line = BeforeValidator(_sanitized)
@@ -85,7 +99,7 @@ _Optional = BeforeValidator(_none_if_blank)
 _Artist = Annotated[str, StringConstraints(max_length=MAX_ARTIST_LENGTH)]
 _TAGS_SCHEMA: Final = {
     "type": "string",
-    "description": f"Comma-separated, or the field repeated; at most {MAX_TAGS}.",
+    "description": f"Comma-separated, a JSON array of strings, or the field repeated; at most {MAX_TAGS}.",
 }
 
 
@@ -95,8 +109,9 @@ class UploadForm(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: Annotated[Title | None, _Optional, _Line] = None
-    """Without a title, the name of the file without its extension."""
+    """Without a title, that of the file's own tags, else the name of the file without its extension."""
     artist: Annotated[_Artist | None, _Optional, _Line] = None
+    """Without an artist, that of the file's own tags."""
     tags: Annotated[
         list[Tag], Field(max_length=MAX_TAGS), BeforeValidator(_split_tags), WithJsonSchema(_TAGS_SCHEMA)
     ] = Field(default_factory=list[str])

@@ -36,6 +36,7 @@ from k1_catalogue.storage.cleanup_plan import CleanupRules
 from k1_catalogue.storage.queries import StorageGauges, StorageQueries
 from k1_catalogue.storage.store import UsageTables
 from k1_catalogue.tracks.queries import TrackQueries
+from k1_catalogue.tracks.upload_handlers import TrackUploadHandlers
 from k1_contracts import streams
 from k1_contracts.durables import CATALOGUE
 from k1_contracts.messages.beats import BEATS_APPLY, ApplyBeats, BeatsApplied
@@ -97,6 +98,7 @@ async def wire(runtime: Runtime) -> None:
     storage = _storage_queries(pool, objects, settings, runtime)
     consume_events(
         runtime.bus,
+        uploads=TrackUploadHandlers(pool),
         jobs=JobEventHandlers(pool, maps, objects, shows),
         deployments=DeploymentEventHandlers(pool),
         workers=settings.consumers,

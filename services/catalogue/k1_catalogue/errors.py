@@ -21,6 +21,14 @@ def track_deleted(track_id: str) -> QueryError:
     return QueryError("track_deleted", message, HTTPStatus.CONFLICT)
 
 
+def track_uploading(track_id: str) -> QueryError:
+    message = (
+        f"Track {track_id} waits for its song; send the song and complete the track first. "
+        "Without a song it is removed within an hour."
+    )
+    return QueryError("track_uploading", message, HTTPStatus.CONFLICT)
+
+
 def track_changed() -> QueryError:
     message = "The track has changed since you read it; read it again and repeat your change."
     return QueryError("track_changed", message, HTTPStatus.PRECONDITION_FAILED)

@@ -19,6 +19,7 @@ from k1_catalogue.jobs.queries import JobQueries
 from k1_catalogue.similarity.queries import SimilarQueries
 from k1_catalogue.storage.queries import StorageQueries
 from k1_catalogue.tracks.queries import TrackQueries
+from k1_catalogue.tracks.upload_handlers import TrackUploadHandlers
 from k1_contracts.durables import CATALOGUE
 from k1_contracts.messages.analysis import (
     ANALYSIS_CANCELLED,
@@ -64,6 +65,7 @@ from k1_contracts.messages.storage import (
 )
 from k1_contracts.messages.track_edits import TRACK_BATCH, TRACK_DELETE, TRACK_EDIT, TRACK_RESTORE
 from k1_contracts.messages.track_history import TRACK_HISTORY, VERSION_COMPARE
+from k1_contracts.messages.track_uploads import TRACK_CREATED, TRACK_UPLOAD_ABANDONED
 from k1_contracts.messages.tracks import (
     ARTEFACT_LIST,
     GENESIS_GET,
@@ -90,10 +92,17 @@ class ArtefactQueries:
 
 
 def consume_events(
-    bus: Bus, *, jobs: JobEventHandlers, deployments: DeploymentEventHandlers, workers: int
+    bus: Bus,
+    *,
+    uploads: TrackUploadHandlers,
+    jobs: JobEventHandlers,
+    deployments: DeploymentEventHandlers,
+    workers: int,
 ) -> None:
     """Consume the events on the durable `catalogue`, at most `workers` at a time."""
     handlers = [
+        Handler(TRACK_CREATED, uploads.handle_created),
+        Handler(TRACK_UPLOAD_ABANDONED, uploads.handle_abandoned),
         Handler(TRACK_UPLOADED, jobs.handle_track_uploaded),
         Handler(ANALYSIS_STARTED, jobs.handle_started),
         Handler(ANALYSIS_COMPLETED, jobs.handle_completed),

@@ -140,6 +140,7 @@ async def _fetch_json(http: aiohttp.ClientSession, url: str) -> Mapping[str, Any
 def _rate_limiter(runtime: Runtime, settings: GatewaySettings) -> RateLimiter:
     allowances: dict[LimitKind, Allowance] = {
         "uploads": settings.limit_uploads,
+        "parts": settings.limit_parts,
         "analyses": settings.limit_analyses,
         "simulations": settings.limit_simulations,
         "edits": settings.limit_edits,

@@ -23,6 +23,7 @@ from k1_gateway.endpoints.live import LIVE
 from k1_gateway.endpoints.media import MEDIA
 from k1_gateway.endpoints.storage import STORAGE
 from k1_gateway.endpoints.tracks import TRACKS
+from k1_gateway.endpoints.uploads import UPLOADS
 from k1_gateway.endpoints.webhooks import WEBHOOKS
 from k1_gateway.graphql.endpoint import make_page_routes
 from k1_gateway.http.context import GatewayContext
@@ -31,6 +32,7 @@ from k1_gateway.http.routing import make_api_routes
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *TRACKS,
+    *UPLOADS,
     *EXPORTS,
     *MEDIA,
     *ARTEFACTS,

@@ -10,7 +10,16 @@ from k1_contracts.actors import Role
 from k1_platform.settings import HttpSettings
 
 LimitKind = Literal[
-    "uploads", "analyses", "simulations", "edits", "deployments", "streams", "reads", "changes", "logins"
+    "uploads",
+    "parts",
+    "analyses",
+    "simulations",
+    "edits",
+    "deployments",
+    "streams",
+    "reads",
+    "changes",
+    "logins",
 ]
 """The kinds of requests that are counted apart."""
 
@@ -100,6 +109,10 @@ class GatewaySettings(HttpSettings):
     limit_uploads: Allowance = Field(
         default=Allowance(per_minute=20, burst=100, at_once=6, waiting=100),
         description="Uploads that one user may send: JSON, see the field's default. The others likewise.",
+    )
+    limit_parts: Allowance = Field(
+        default=Allowance(per_minute=600, burst=600, at_once=6, waiting=100),
+        description="Requests with a part of a resumable upload.",
     )
     limit_analyses: Allowance = Field(
         default=Allowance(per_minute=10, burst=60, at_once=10), description="Analyses of known tracks."

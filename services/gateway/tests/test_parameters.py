@@ -32,6 +32,7 @@ PARAMETERS = [
     if parameter["in"] in {"path", "query"}
 ]
 GOOD = {
+    "upload_id": "upl_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
     "track_id": "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
     "job_id": "job_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
     "deployment_id": "dep_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
@@ -47,6 +48,8 @@ GOOD = {
     "webhook_id": "whk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
     "delivery_id": "dlv_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
 }
+TUS_HEADERS = {"Tus-Resumable": "1.0.0", "Upload-Offset": "0"}
+"""What requests of resumable uploads must have; others ignore it."""
 WORDS = """0 -0 1 01 +1 1.0 1e0 1e400 -1e400 nan inf Infinity 1_0 \u0663 \uff15 200 201 1000 1001 1000000 1000001
 2147483647 2147483648 9223372036854775807 9223372036854775808 86400000 86400000.5 86400001
 true True yes on null [] demo-0001 \xe9 a+b/c= rhythm rhythm,dynamics rhythm, newest ready queued"""
@@ -102,7 +105,7 @@ ODD_JSON = [
 def document_accepts(name: str, text: str, operation: Operation, in_path: bool) -> bool:
     """Return whether the document accepts the text."""
     asked = Operation(operation.item, {**operation.path, name: text}) if in_path else operation
-    return not list(API.parameter_faults(asked, [] if in_path else [(name, text)], {}))
+    return not list(API.parameter_faults(asked, [] if in_path else [(name, text)], TUS_HEADERS))
 
 
 def gateway_accepts(endpoint: Endpoint, name: str, text: str, in_path: bool) -> bool:

@@ -158,3 +158,17 @@ async def test_an_upload_of_the_bytes_of_a_deleted_track_restores_it(
         again = await http.post(upload, files={"file": ("b.wav", song)})
         assert (again.status_code, again.json()["status"]) == (200, status)
     assert owners.received[0] == RestoreTrack(track_id=track, reason="uploaded again")
+    owners.respond_with(TRACK_RESTORE.subject, TrackRestored(track_id=track, status="ready", restored=True))
+    tus = {"Tus-Resumable": "1.0.0"}
+    created = await http.post("/api/v1/uploads", headers=tus | {"Upload-Length": str(len(song))})
+    resumable = await http.patch(
+        created.headers["Location"],
+        content=song,
+        headers=tus | {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"},
+    )
+    assert (resumable.headers["K1-Track-Id"], resumable.headers["K1-Upload-Status"]) == (track, "restored")
+    expected = (await http.post("/api/v1/tracks", json={"title": "Again"})).json()
+    async with httpx.AsyncClient() as store:
+        await store.put(expected["upload_url"], content=song)
+    completed = await http.post(f"/api/v1/tracks/{expected['track_id']}/complete")
+    assert (completed.status_code, completed.json()["status"]) == (200, "restored")

@@ -3,10 +3,16 @@
 from datetime import UTC, datetime
 
 from k1_ingest.audio_checks.prober import Prober
-from k1_ingest.handlers import UploadHandler, consume_events
+from k1_ingest.handlers import UploadHandler, consume_events, make_routes, serve_queries
+from k1_ingest.open_uploads.store import OpenUploads
+from k1_ingest.open_uploads.sweep import OpenUploadSweep
+from k1_ingest.presigned.presigned_service import PresignedService
+from k1_ingest.resumable.endpoints import TusEndpoints
+from k1_ingest.resumable.tus_service import TusService
 from k1_ingest.settings import IngestSettings
 from k1_ingest.uploads.claim_store import ClaimStore
 from k1_ingest.uploads.purged_tracks import PurgedTracks
+from k1_ingest.uploads.slots import UploadSlots
 from k1_ingest.uploads.track_publisher import TrackPublisher
 from k1_ingest.uploads.upload_service import UploadService
 from k1_platform.nats.http_actors import act_as_sender
@@ -20,7 +26,7 @@ def _now() -> datetime:
 
 
 async def wire(runtime: Runtime, settings: IngestSettings) -> None:
-    """Open the stores, start the probe process, and register the route and the readiness checks."""
+    """Open the stores, start the probe process, and register the routes and the readiness checks."""
     objects = ObjectStore(ObjectStoreSettings())
     runtime.cleanup.callback(objects.close)
     claims = await ClaimStore.open(runtime.bus.jetstream)
@@ -39,10 +45,34 @@ async def wire(runtime: Runtime, settings: IngestSettings) -> None:
         max_bytes=settings.max_bytes,
         spool_dir=settings.spool_dir,
     )
-    handler = UploadHandler(service, runtime.bus.client, settings, runtime.registry)
+    open_uploads = await OpenUploads.open(runtime.bus.jetstream)
+    tus = TusService(
+        objects=objects, store=open_uploads, uploads=service, clock=_now, max_bytes=settings.max_bytes
+    )
+    slots = UploadSlots(settings.concurrent_uploads, settings.queue_timeout_s, runtime.registry)
+    presigned = PresignedService(
+        bus=runtime.bus,
+        objects=objects,
+        store=open_uploads,
+        uploads=service,
+        slots=slots,
+        clock=_now,
+        max_bytes=settings.max_bytes,
+        max_minutes=settings.max_minutes,
+    )
+    serve_queries(runtime.bus, presigned)
+    sweep = OpenUploadSweep(open_uploads, objects, _now, (tus.expire, tus.finish_whole, presigned.expire))
+    runtime.background(sweep.run, "sweep of open uploads")
+    client = runtime.bus.client
+    upload = UploadHandler(service, client, settings, slots)
     runtime.middlewares.append(act_as_sender)
-    runtime.routes.extend(handler.routes())
-    runtime.checks |= {"objects": objects.check, "claims": claims.check, "probe": prober.check}
+    runtime.routes.extend(make_routes(upload, TusEndpoints(tus, client, slots)))
+    runtime.checks |= {
+        "objects": objects.check,
+        "claims": claims.check,
+        "open uploads": open_uploads.check,
+        "probe": prober.check,
+    }
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """The fields of the form of an upload."""
 
 import contextlib
+import json
 from typing import Any
 
 import pytest
@@ -79,3 +80,28 @@ def test_written_fields_are_read_back(**values: Any) -> None:
     """The command line writes a form with the contract with which ingest reads it; absent fields get the defaults."""
     given_values = {name: value for name, value in values.items() if value is not None}
     assert read_fields(list(write_fields(**values).items())) == UploadForm(**given_values)
+
+
+@given(st.lists(st.text(max_size=20).filter(str.strip), max_size=8))
+def test_tags_may_be_a_json_array(tags: list[str]) -> None:
+    """The array holds any text, commas too; it gives the same tags as each text on its own."""
+    separately = [tag for text in tags for tag in read_fields([("tags", json.dumps([text]))]).tags]
+    assert read_fields([("tags", json.dumps(tags))]).tags == list(dict.fromkeys(separately))
+    assert all("," in tag or tag in read_fields([("tags", tag)]).tags for tag in separately if tag[0] != "[")
+
+
+def test_what_is_no_array_of_strings_is_text() -> None:
+    """Brackets are no reason to reject a tag."""
+    deep = "[" * 8000
+    assert read_fields([("tags", '["a, b", "c"]'), ("tags", "[live], c"), ("tags", "[1]")]).tags == [
+        "a, b",
+        "c",
+        "[live]",
+        "[1]",
+    ]
+    with pytest.raises(UploadRejectedError):
+        read_fields([("tags", deep)])
+
+
+def test_classical_is_orchestral() -> None:
+    assert read_fields([("preset", "classical")]).preset == "orchestral"

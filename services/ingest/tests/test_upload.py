@@ -329,7 +329,13 @@ def test_the_metrics_count_outcomes(http: httpx.Client) -> None:
 
 def test_readiness_asks_every_dependency(http: httpx.Client) -> None:
     """The broker, the store, the buckets and the probe."""
-    assert set(json.loads(http.get("/readyz").text)["checks"]) == {"nats", "objects", "claims", "probe"}
+    assert set(json.loads(http.get("/readyz").text)["checks"]) == {
+        "nats",
+        "objects",
+        "claims",
+        "open uploads",
+        "probe",
+    }
 
 
 @pytest.mark.parametrize(

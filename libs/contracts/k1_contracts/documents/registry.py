@@ -20,6 +20,7 @@ from k1_contracts.messages import (
     telemetry,
     track_edits,
     track_history,
+    track_uploads,
     tracks,
     webhooks,
 )
@@ -28,6 +29,7 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
     message
     for module in (
         tracks,
+        track_uploads,
         track_edits,
         track_history,
         analysis,

@@ -146,7 +146,8 @@ class Track(TrackSummary):
     notes: str | None = None
     """Markdown."""
     filename: str
-    audio: AudioRef
+    audio: AudioRef | None = None
+    """None while the song is on its way."""
     deleted_at: UtcTime | None = None
     """When it was deleted; thirty days later it is removed for good."""
 

@@ -1,5 +1,6 @@
 """Makes maps with beats that a person set: fetches the map of the analysis, has it changed in a worker, stores the result."""
 
+import asyncio
 import json
 import tempfile
 from dataclasses import dataclass
@@ -33,11 +34,20 @@ class BeatApplier:
             TransientError: the object store failed.
         """
         prefix = override_prefix(query)
+        return await self._find_earlier(prefix) or await self._apply(query, prefix)
+
+    async def _find_earlier(self, prefix: str) -> BeatsApplied | None:
+        """Return an earlier result whose files are all there. Its manifest is stored again, because a cleanup of the store
+        removes no young folder.
+        """
         try:
             stored = await self.objects.get_bytes(f"{prefix}/{MANIFEST}")
         except ObjectNotFoundError:
-            return await self._apply(query, prefix)
-        return BeatsApplied.model_validate_json(stored)
+            return None
+        await self.objects.put_bytes(f"{prefix}/{MANIFEST}", stored, "application/json")
+        applied = BeatsApplied.model_validate_json(stored)
+        found = await asyncio.gather(*(self.objects.exists(file.key) for file in applied.files))
+        return applied if all(found) else None
 
     async def _apply(self, query: ApplyBeats, prefix: str) -> BeatsApplied:
         with tempfile.TemporaryDirectory(prefix="k1-beats-") as folder:

@@ -34,12 +34,18 @@ class MediaQueries:
     objects: ObjectStore
 
     async def get_audio(self, query: GetAudio) -> AudioSource:
-        """Return where the uploaded file of a track lies."""
+        """Return where the uploaded file of a track lies.
+
+        Raises:
+            QueryError: `track_not_found`, or `track_uploading` while the file is on its way.
+        """
         async with self.pool.acquire() as connection:
             track = await track_store.find_track(connection, query.track_id)
         if track is None:
             raise errors.track_not_found(query.track_id)
         audio = track.audio
+        if audio is None:
+            raise errors.track_uploading(query.track_id)
         return AudioSource(
             url=self.objects.signed_url(audio.key, expires=SERVICE_URL_LIFETIME, internal=True),
             size_bytes=audio.size_bytes,

@@ -24,7 +24,7 @@ from k1_catalogue.tracks.artefact_store import artefacts_of_version, insert_arte
 from k1_catalogue.tracks.audit_store import write_audit_entry
 from k1_catalogue.tracks.status import version_status
 from k1_catalogue.tracks.store import FinishedVersion
-from k1_catalogue.tracks.version_checks import require_map, require_not_deleted, require_version
+from k1_catalogue.tracks.version_checks import require_map, require_song, require_version
 from k1_contracts.graph import GraphDocument
 from k1_contracts.messages.beats import (
     BEATS_OVERRIDDEN,
@@ -168,7 +168,7 @@ class BeatEditor:
         for _ in range(_MAX_TRIES):
             new = await self.builder.build(source, edit, made)
             async with self.pool.acquire() as connection, connection.transaction():
-                await require_not_deleted(connection, query.track_id)
+                await require_song(connection, query.track_id)
                 if earlier := await _earlier_response(connection, query):
                     return earlier
                 await _require_unchanged(connection, query, source)

@@ -22,6 +22,8 @@ class DeletionState:
 
     deleted_at: datetime | None
     purge_started_at: datetime | None
+    is_uploading: bool
+    """Whether its song is still on its way."""
 
 
 async def read_fields(connection: Connection, track_id: str) -> tuple[EditableFields, int]:
@@ -76,7 +78,8 @@ async def version_status(connection: Connection, track_id: str, version: int) ->
 async def lock_deletion(connection: Connection, track_id: str) -> DeletionState | None:
     """Lock a track and return whether it is deleted; None if there is no such track."""
     row = await connection.fetchrow(
-        "SELECT deleted_at, purge_started_at FROM catalogue.tracks WHERE id = $1 FOR UPDATE", track_id
+        "SELECT deleted_at, purge_started_at, audio IS NULL FROM catalogue.tracks WHERE id = $1 FOR UPDATE",
+        track_id,
     )
     return DeletionState(*row) if row else None
 

@@ -16,7 +16,7 @@ from k1_catalogue.tracks import store as track_store
 from k1_catalogue.tracks.audit_store import write_audit_entry
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_catalogue.tracks.status import is_usable
-from k1_catalogue.tracks.version_checks import require_not_deleted
+from k1_catalogue.tracks.version_checks import require_song
 from k1_contracts.base import rfc3339
 from k1_contracts.messages.analysis import AnalysisAccepted, RequestTrackAnalysis
 from k1_contracts.messages.track_edits import (
@@ -53,12 +53,12 @@ class TrackEdits:
         """Change some fields of a track and return it.
 
         Raises:
-            QueryError: `track_not_found`, `track_deleted`, `track_changed` if an entity tag was given and another edit
-                came first, `version_not_found` or `version_unusable` for a current version without a map,
-                `invalid_edit`.
+            QueryError: `track_not_found`, `track_uploading`, `track_deleted`, `track_changed` if an entity tag was given
+                and another edit came first, `version_not_found` or `version_unusable` for a current version without a
+                map, `invalid_edit`.
         """
         async with self.pool.acquire() as connection, connection.transaction():
-            await require_not_deleted(connection, query.track_id)
+            await require_song(connection, query.track_id)
             newest = await track_store.next_version(connection, query.track_id) - 1
             if query.current_version is not None:
                 await _require_usable(connection, query.track_id, query.current_version)
@@ -70,7 +70,7 @@ class TrackEdits:
     async def change_fields(self, track_id: str, change: Change) -> bool:
         """Apply a change to the fields of a track; return whether it changed anything. Raises as `edit` does."""
         async with self.pool.acquire() as connection, connection.transaction():
-            await require_not_deleted(connection, track_id)
+            await require_song(connection, track_id)
             return await self._save(connection, track_id, change, None)
 
     async def _save(
@@ -95,7 +95,8 @@ class TrackEdits:
     async def delete(self, query: DeleteTrack) -> TrackDeleted:
         """Delete a track so that it can be restored, and cancel its jobs; return a token to undo it.
 
-        Deleting it again only makes another token. Raises `track_not_found` or `track_purged`.
+        Deleting it again only makes another token. Raises `track_not_found`,
+        `track_purged`, or `track_uploading`: a track without a song goes by itself.
         """
         at, token = self.clock(), secrets.token_urlsafe(24)
         async with self.pool.acquire() as connection, connection.transaction():
@@ -110,6 +111,8 @@ class TrackEdits:
 
     async def _mark_deleted(self, connection: Connection, track_id: str, at: datetime) -> datetime:
         state = await _lock(connection, track_id)
+        if state.is_uploading:
+            raise errors.track_uploading(track_id)
         if state.deleted_at is not None:
             return state.deleted_at
         await store.save_deleted_at(connection, track_id, at)

@@ -18,7 +18,7 @@ from k1_catalogue.tracks import store as track_store
 from k1_catalogue.tracks.artefact_store import NewArtefact, StoredArtefact
 from k1_catalogue.tracks.artefacts import EXPECTED, URL_LIFETIME, new_artefact, read_artefact
 from k1_catalogue.tracks.audit_store import write_audit_entry
-from k1_catalogue.tracks.version_checks import require_map, require_not_deleted, require_version
+from k1_catalogue.tracks.version_checks import require_map, require_song, require_version
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import GraphDocument
 from k1_contracts.messages.graphs import (
@@ -84,7 +84,7 @@ class GraphQueries:
         text = document.model_dump_json(exclude_none=True)
         artefacts = await self.shows.store_files(report.files(text), track_id, version)
         async with self.pool.acquire() as connection, connection.transaction():
-            await require_not_deleted(connection, track_id)
+            await require_song(connection, track_id)
             current = await current_graph(connection, track_id, version)
             _require_match(current, query.if_match)
             edit = next_revision(current, text, self.clock())
@@ -155,7 +155,7 @@ class GraphQueries:
     ) -> None:
         track_id, version, at = query.track_id, query.version, self.clock()
         async with self.pool.acquire() as connection, connection.transaction():
-            await require_not_deleted(connection, track_id)
+            await require_song(connection, track_id)
             current = await current_graph(connection, track_id, version)
             if current is None or current.revision != simulated.revision:
                 raise errors.graph_changed_during_simulation()

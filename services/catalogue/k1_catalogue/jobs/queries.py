@@ -25,6 +25,7 @@ from k1_catalogue.jobs.store import NewJob
 from k1_catalogue.tracks import store as track_store
 from k1_catalogue.tracks.audit_store import read_job_log, write_audit_entry
 from k1_catalogue.tracks.store import AnalysisInput
+from k1_catalogue.tracks.version_checks import require_song
 from k1_contracts.base import rfc3339
 from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import (
@@ -93,11 +94,7 @@ class JobQueries:
     async def request_analysis(self, query: RequestTrackAnalysis) -> AnalysisAccepted:
         """Add a version and a job, and enqueue the command to the workers, in one transaction."""
         async with self.pool.acquire() as connection, connection.transaction():
-            source = await track_store.lock_track(connection, query.track_id)
-            if source is None:
-                raise errors.track_not_found(query.track_id)
-            if source.is_deleted:
-                raise errors.track_deleted(query.track_id)
+            source = await require_song(connection, query.track_id)
             earlier = await _earlier_response(connection, query)
             if earlier is not None:
                 return earlier

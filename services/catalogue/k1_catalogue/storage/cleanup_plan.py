@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from k1_contracts.messages.storage import CleanupReason
 
 _MANIFEST: Final = "/manifest.json"
-FOLDERS: Final = ("audio/", "artefacts/", "graphs/")
+FOLDERS: Final = ("audio/", "artefacts/", "graphs/", "overrides/")
 """The folders of the bucket whose objects the catalogue knows. Whatever lies elsewhere is never removed."""
 
 

@@ -17,6 +17,7 @@ from k1_catalogue.database import without_nul
 from k1_catalogue.tracks.search import index_text, sort_key
 from k1_catalogue.tracks.status import VersionChoice, track_state
 from k1_contracts.messages.analysis import AnalysisCompleted
+from k1_contracts.messages.track_uploads import TrackCreated
 from k1_contracts.messages.tracks import Track, TrackUploaded
 from k1_contracts.tracks import AnalysisSummary, AudioRef, Notice, Preset, VersionStatus
 from k1_platform.postgres.pool import Connection
@@ -40,7 +41,7 @@ class AnalysisInput:
 
 
 async def insert_track(connection: Connection, event: TrackUploaded) -> bool:
-    """Add a track; return False if it exists already."""
+    """Add a track, or its song to a track that waits for it; return False if the track has its song already."""
     title, artist = without_nul(event.title), without_nul(event.artist) if event.artist else None
     tags = [without_nul(tag) for tag in event.tags]
     status = await connection.execute(
@@ -48,7 +49,11 @@ async def insert_track(connection: Connection, event: TrackUploaded) -> bool:
         INSERT INTO catalogue.tracks
             (id, title, artist, tags, preset, filename, audio, search, title_key, status, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::tsvector, $10, 'processing', $9, $9)
-        ON CONFLICT (id) DO NOTHING
+        ON CONFLICT (id) DO UPDATE SET
+            title = excluded.title, artist = excluded.artist, tags = excluded.tags, preset = excluded.preset,
+            filename = excluded.filename, audio = excluded.audio, search = excluded.search,
+            title_key = excluded.title_key, status = 'processing', updated_at = excluded.updated_at
+        WHERE tracks.audio IS NULL
         """,
         event.track_id,
         title,
@@ -64,12 +69,43 @@ async def insert_track(connection: Connection, event: TrackUploaded) -> bool:
     return status == "INSERT 0 1"
 
 
+async def insert_expected_track(connection: Connection, event: TrackCreated) -> bool:
+    """Add a track whose song is on its way; return False if the track exists."""
+    title, artist = without_nul(event.title), without_nul(event.artist) if event.artist else None
+    tags = [without_nul(tag) for tag in event.tags]
+    status = await connection.execute(
+        """
+        INSERT INTO catalogue.tracks
+            (id, title, artist, tags, preset, filename, search, title_key, status, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, '', $6::text::tsvector, $8, 'uploading', $7, $7)
+        ON CONFLICT (id) DO NOTHING
+        """,
+        event.track_id,
+        title,
+        artist,
+        tags,
+        event.preset,
+        index_text(title, artist, tags),
+        event.created_at,
+        sort_key(title),
+    )
+    return status == "INSERT 0 1"
+
+
+async def delete_expected_track(connection: Connection, track_id: str) -> bool:
+    """Remove a track that waits for its song; return False if there is none, or one that has its song."""
+    status = await connection.execute(
+        "DELETE FROM catalogue.tracks WHERE id = $1 AND audio IS NULL", track_id
+    )
+    return status == "DELETE 1"
+
+
 async def lock_track(connection: Connection, track_id: str) -> AnalysisInput | None:
-    """Keep other transactions from changing this track; return None if there is no such track."""
+    """Keep other transactions from changing this track; return None if there is none, or none with a song."""
     row = await connection.fetchrow(
         "SELECT audio, filename, preset, deleted_at FROM catalogue.tracks WHERE id = $1 FOR UPDATE", track_id
     )
-    if row is None:
+    if row is None or row["audio"] is None:
         return None
     audio = AudioRef.model_validate_json(row["audio"])
     return AnalysisInput(audio, row["filename"], row["preset"], row["deleted_at"] is not None)
@@ -173,7 +209,7 @@ async def version_statuses(connection: Connection, track_id: str) -> dict[int, V
 async def refresh_track_state(connection: Connection, track_id: str, at: datetime) -> None:
     """Write the status of a track and the figures of its version in use, which follow from its versions.
 
-    `at` is the time of the change. A deleted track stays deleted.
+    `at` is the time of the change. A deleted track stays deleted, and one without a song waits for it.
     """
     row = await connection.fetchrow(
         "SELECT chosen_version, chosen_before FROM catalogue.tracks WHERE id = $1", track_id
@@ -183,7 +219,7 @@ async def refresh_track_state(connection: Connection, track_id: str, at: datetim
     await connection.execute(
         """
         UPDATE catalogue.tracks AS t SET
-            status = CASE WHEN t.deleted_at IS NULL THEN $2 ELSE 'deleted' END,
+            status = CASE WHEN t.deleted_at IS NOT NULL THEN 'deleted' WHEN t.audio IS NULL THEN 'uploading' ELSE $2 END,
             current_version = $3,
             duration_ms = (v.summary ->> 'duration_ms')::double precision,
             bpm = (v.summary ->> 'bpm')::double precision,
@@ -219,7 +255,8 @@ async def find_track(connection: Connection, track_id: str) -> Track | None:
     )
     if row is None:
         return None
-    return Track.model_validate({**row, "audio": AudioRef.model_validate_json(row["audio"])})
+    audio = AudioRef.model_validate_json(row["audio"]) if row["audio"] else None
+    return Track.model_validate({**row, "audio": audio})
 
 
 async def find_revision(connection: Connection, track_id: str) -> int:

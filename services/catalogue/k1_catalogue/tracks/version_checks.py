@@ -1,4 +1,4 @@
-"""Checks that queries make first: the version exists and has a map, the track is not deleted."""
+"""Checks that queries make first: the version exists and has a map, the track has its song and is not deleted."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,13 +18,20 @@ async def require_version(connection: Connection, track_id: str, version: int) -
     raise errors.version_not_found(track_id, version)
 
 
-async def require_not_deleted(connection: Connection, track_id: str) -> None:
-    """Lock a track; raise `track_not_found`, or `track_deleted` if it must be restored first."""
+async def require_song(connection: Connection, track_id: str) -> store.AnalysisInput:
+    """Lock a track and return its song.
+
+    Raises:
+        QueryError: `track_not_found`, `track_uploading` while its song is on its way, or `track_deleted` if it must be
+            restored first.
+    """
     found = await store.lock_track(connection, track_id)
     if found is None:
-        raise errors.track_not_found(track_id)
+        is_known = await store.find_track(connection, track_id) is not None
+        raise errors.track_uploading(track_id) if is_known else errors.track_not_found(track_id)
     if found.is_deleted:
         raise errors.track_deleted(track_id)
+    return found
 
 
 def require_map(fields: Mapping[str, Any], track_id: str) -> None:

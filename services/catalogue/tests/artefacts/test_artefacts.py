@@ -20,6 +20,7 @@ from k1_catalogue.storage.store import UsageTables, cleanup_lock
 from k1_catalogue.tracks.artefact_store import NewArtefact, artefacts_of_version, replace_artefacts
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts.actors import Actor
+from k1_contracts.ids import new_id
 from k1_contracts.messages.media import GetAudio, GetWaveform
 from k1_contracts.messages.storage import (
     CleanUpStorage,
@@ -290,6 +291,8 @@ async def test_cleanup(
     await objects.put_bytes("audio/orphan/source.mp3", b"1" * 100, "audio/mpeg")
     await objects.put_bytes(f"graphs/{'c' * 64}/bundle.k1b", b"2" * 100, "application/cbor")
     await objects.put_bytes("elsewhere/file", b"3", "text/plain")
+    for key in (f"uploads/{new_id('upl')}/part", f"uploads/{new_id('trk')}/expected"):  # of open uploads
+        await objects.put_bytes(key, b"4", "application/octet-stream")
     await deploy(pool, song, "failed")
     old = [
         await song.artefact(objects, "preview", f"{name}.png", name.encode()) for name in ("linked", "plain")
@@ -321,7 +324,7 @@ async def test_cleanup(
     assert await removed_after(23) == {"phase2b_metrics.json": "deleted", "linked.png": "replaced"}
     assert await removed_after(100) == {}
     left = {each.key.rpartition("/")[2] async for batch in objects.batches("") for each in batch}
-    assert left == {"track.genesis.json", "bundle.k1b", "file"}
+    assert left == {"track.genesis.json", "bundle.k1b", "file", "part", "expected"}
     assert await pool.fetchval("SELECT count(*) FROM catalogue.retired_objects") == 0
 
 

@@ -19,11 +19,13 @@ from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.jobs.queries import JobQueries
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_catalogue.tracks.rebuild_store import rebuild_totals, rebuild_tracks
+from k1_catalogue.tracks.upload_handlers import TrackUploadHandlers
 from k1_contracts.actors import Actor
 from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import GetJob, RequestTrackAnalysis
 from k1_contracts.messages.track_edits import BatchTracks, DeleteTrack, EditTrack, RestoreTrack
 from k1_contracts.messages.track_history import CompareVersions, GetHistory
+from k1_contracts.messages.track_uploads import TrackCreated, TrackUploadAbandoned
 from k1_contracts.messages.tracks import GetTrack
 from k1_platform.nats.actors import acting_as
 from k1_platform.nats.rpc import QueryError
@@ -31,7 +33,7 @@ from k1_platform.postgres.pool import Pool
 from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.conftest import Clock
 from services.catalogue.tests.job_tables import insert_reanalysis
-from services.catalogue.tests.song_samples import Song, analyse, genesis, message, upload
+from services.catalogue.tests.song_samples import UPLOADED, Song, analyse, genesis, message, upload
 from tests.support.database import empty_tables
 
 ANN = Actor(kind="user", id="usr_1", name="Ann", role="admin", address="10.0.0.7")
@@ -198,8 +200,21 @@ async def test_versions_are_compared(
 
 OPERATIONS = (
     "upload", "start", "complete", "fail", "cancel", "request", "edit", "choose", "delete", "restore",
-    "batch", "purge", "cancel job", "rebuild",
+    "batch", "purge", "cancel job", "rebuild", "expect", "arrive", "abandon", "edit expected",
 )  # fmt: skip
+
+
+EXPECTING = OPERATIONS[-4:]
+
+
+def _created(song: Song) -> TrackCreated:
+    return TrackCreated(
+        track_id=song.track_id, title="Soon", created_at=UPLOADED, expires_at=UPLOADED + timedelta(hours=1)
+    )
+
+
+def _abandoned(song: Song) -> TrackUploadAbandoned:
+    return TrackUploadAbandoned(track_id=song.track_id, reason="expired", at=UPLOADED)
 
 
 async def test_the_replay_of_all_events_gives_the_tables(
@@ -215,6 +230,25 @@ async def test_the_replay_of_all_events_gives_the_tables(
     """Whatever people and services do, in any order: the fold of the events equals the rows, also after a rebuild."""
     pool = edits.pool
     loop = asyncio.get_running_loop()
+
+    expecting = TrackUploadHandlers(pool)
+
+    async def expect(name: str, number: int, songs: list[Song], expected: list[Song]) -> None:
+        """Do something about a track that waits for its song."""
+        if name == "expect":
+            expected.append(song := Song())
+            await expecting.handle_created(message(_created(song)))
+        elif name == "abandon":
+            known = [*songs, *expected]  # a song that has arrived stays
+            abandoned = known[-1 - number % len(known)]
+            await expecting.handle_abandoned(message(_abandoned(abandoned), number=number))
+            if abandoned in expected:
+                expected.remove(abandoned)
+        elif expected and name == "arrive":
+            songs.append(song := expected.pop())
+            await job_events.handle_track_uploaded(message(song.uploaded()))
+        elif expected:
+            await edits.edit(EditTrack(track_id=expected[-1].track_id, title="Mine"))
 
     async def operate(name: str, number: int, songs: list[Song]) -> None:  # noqa: PLR0912  one case each
         song = songs[number % len(songs)]
@@ -254,11 +288,14 @@ async def test_the_replay_of_all_events_gives_the_tables(
 
     async def run(operations: list[tuple[str, int]]) -> None:
         await empty_tables(pool, "catalogue")
-        songs = [await upload(job_events)]
+        songs, expected = [await upload(job_events)], list[Song]()
         for name, number in operations:
             with acting_as(ANN if number % 2 else None):
                 try:
-                    await operate(name, number, songs)
+                    if name in EXPECTING:
+                        await expect(name, number, songs, expected)
+                    else:
+                        await operate(name, number, songs)
                 except QueryError:
                     continue
         expected = await table_rows(pool)

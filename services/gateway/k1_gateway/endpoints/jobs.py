@@ -24,7 +24,7 @@ JOBS: Final = (
         body_fields=("preset", "priority"), takes_idempotency_key=True,
         responses={202: ("Queued", ANALYSIS_REQUEST.response)},
         problems={
-            **BODY_PROBLEMS, **NO_TRACK, 409: "`track_deleted`: restore it first",
+            **BODY_PROBLEMS, **NO_TRACK, 409: "`track_deleted`: restore it first; `track_uploading`: its song is on its way",
             422: "`invalid_parameter`, `invalid_body`, `idempotency_key_reused`",
         },
         rate_limit="analyses",

@@ -20,7 +20,7 @@ MEDIA: Final = (
         responses={200: ("The audio", None), 206: ("The requested part", None)},
         problems={
             **NO_TRACK, 404: "`track_not_found`; `object_missing`: upload the song again",
-            416: "`range_not_satisfiable`",
+            409: "`track_uploading`: the song is on its way", 416: "`range_not_satisfiable`",
         },
         cacheable=True, takes_range=True, binary_types=_AUDIO_TYPES,
     ),

@@ -6,6 +6,7 @@ from k1_contracts.messages import tracks
 from k1_contracts.messages.similar import TRACK_SIMILAR
 from k1_contracts.messages.track_edits import TRACK_BATCH, TRACK_DELETE, TRACK_EDIT, TRACK_RESTORE
 from k1_contracts.messages.track_history import TRACK_HISTORY, VERSION_COMPARE
+from k1_contracts.messages.track_uploads import TRACK_COMPLETE, TRACK_CREATE
 from k1_contracts.messages.tracks import GENESIS_GET, TRACK_GET, TRACK_LIST, VERSION_GET
 from k1_contracts.upload_form import UploadForm
 from k1_gateway.http.endpoint import Endpoint
@@ -20,10 +21,10 @@ from k1_gateway.http.problem_texts import (
 from k1_gateway.http.relay import relay
 from k1_gateway.tracks.detail import TrackBatch, TrackPatch, edit_track, get_track, run_batch
 from k1_gateway.tracks.genesis import get_genesis
-from k1_gateway.tracks.upload import upload_track
+from k1_gateway.tracks.upload import complete_track, upload_track
 
 _BATCH_TIMEOUT_S: Final = 60.0
-_DELETED: Final = "`track_deleted`: restore it first"
+_NOT_THERE: Final = "`track_deleted`: restore it first; `track_uploading`: its song is on its way"
 
 TRACKS: Final = (
     Endpoint(
@@ -35,6 +36,41 @@ TRACKS: Final = (
             200: ("These bytes are a track already, or a deleted one that is back", tracks.UploadAccepted),
         },
         problems=UPLOAD_PROBLEMS, form=UploadForm, takes_idempotency_key=True, rate_limit="uploads", role="editor",
+    ),
+    Endpoint(
+        "POST", "/tracks", "createTrack", "Tracks",
+        "Create a track and get a URL to which the client sends its song with one PUT, within an hour",
+        relay, query=TRACK_CREATE,
+        body_fields=("title", "artist", "tags", "preset", "duration_hint"),
+        responses={201: ("The track waits for its song", TRACK_CREATE.response)},
+        problems={
+            422: "`invalid_parameter`: every fault is named; `invalid_form`; `too_long`", **UNAVAILABLE, **BODY_PROBLEMS,
+        },
+        rate_limit="uploads",
+    ),
+    Endpoint(
+        "POST", "/tracks/{track_id}/complete", "completeTrack", "Tracks",
+        "Check the song that was sent to the URL, and analyse it; the same bytes as before are the same track",
+        complete_track, query=TRACK_COMPLETE,
+        responses={
+            202: ("Accepted; its analysis is queued", tracks.UploadAccepted),
+            200: (
+                "These bytes are another track already, or a deleted one that is back; the created one is removed",
+                tracks.UploadAccepted,
+            ),
+        },
+        problems={
+            **BODY_PROBLEMS,
+            404: "`upload_not_found`: the hour has passed, or there is no such track",
+            409: "`song_missing`: PUT the song to the URL first",
+            408: "`upload_timeout`; `request_timeout`",
+            413: "`too_large`: over 50 MB; `body_too_large`",
+            415: "`unsupported_format`: says what the file is; `unsupported_media_type`",
+            422: "`empty_file`, `too_short`, `too_long`, `decode_failed`, `invalid_parameter`",
+            503: "`busy`, `service_unavailable`: try again",
+            504: "`service_timeout`: try again",
+        },
+        timeout_s=120.0, rate_limit="uploads",
     ),
     Endpoint(
         "GET", "/tracks", "listTracks", "Tracks",
@@ -63,7 +99,7 @@ TRACKS: Final = (
         problems={
             **BODY_PROBLEMS, **UNAVAILABLE,
             404: "`track_not_found`, `version_not_found`",
-            409: f"{_DELETED}; `version_unusable`: the version has no map",
+            409: f"{_NOT_THERE}; `version_unusable`: the version has no map",
             412: "`track_changed`: it was edited since; read it again",
             422: "`invalid_body`, `invalid_parameter`, `invalid_edit`",
         },
@@ -74,7 +110,11 @@ TRACKS: Final = (
         "Delete a track and cancel its jobs. It can be restored for thirty days",
         relay, query=TRACK_DELETE,
         responses={200: ("Deleted; the token undoes it for thirty seconds", TRACK_DELETE.response)},
-        problems={**NO_TRACK, 409: "`track_purged`: it is being removed for good"}, rate_limit="edits",
+        problems={
+            **NO_TRACK,
+            409: "`track_purged`: it is being removed for good; `track_uploading`: without a song it goes within an hour",
+        },
+        rate_limit="edits",
     ),
     Endpoint(
         "POST", "/tracks/{track_id}/restore", "restoreTrack", "Tracks",

@@ -125,8 +125,10 @@ class _TrackFields:
     async def filename(self, info: Context) -> str:
         return (await _detail(self, info)).track.filename
 
-    @strawberry.field(graphql_type=AudioNode, description="The uploaded file.")
-    async def audio(self, info: Context) -> AudioRef:
+    @strawberry.field(
+        graphql_type=AudioNode | None, description="The uploaded file; none while the song is on its way."
+    )
+    async def audio(self, info: Context) -> AudioRef | None:
         return (await _detail(self, info)).track.audio
 
     @strawberry.field(description="Counts the edits; give it as `if_match` to edit what you have read.")

@@ -95,7 +95,7 @@ def _enum(values: tuple[Any, ...], name: str) -> Any:
 def _enum_name(values: tuple[str, ...], field_name: str) -> str:
     """Return the name that the API has for a type with these values, or one made from the name of the field."""
     for name, named in NAMED_TYPES.items():
-        if get_args(named) == values:
+        if get_args(_plain(named)) == values:
             return name
     taken = {made.__name__ for made in _enums.values()}
     wanted = "".join(part.title() for part in field_name.split("_")) + "Value"

@@ -16,14 +16,24 @@ from k1_gateway.settings import LimitKind
 from k1_platform.nats.rpc import REQUEST_TIMEOUT_S
 
 BASE_PATH = "/api/v1"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 EndpointHandler = Callable[[GatewayContext, web.Request, "Endpoint"], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderText:
+    """A header in the OpenAPI document."""
+
+    description: str
+    pattern: str
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One operation of the API."""
 
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    method: Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     """Below BASE_PATH; `{name}` is a field of the query model."""
     operation_id: str
@@ -46,6 +56,8 @@ class Endpoint:
     """Values of the query model that this endpoint sets, whatever the client sends."""
     document: tuple[str, type[BaseModel]] | None = None
     """Name and model of the JSON body where the whole body is one document."""
+    body_media_type: str | None = None
+    """The media type of a body that is only bytes."""
     form: type[BaseModel] | None = None
     """Fields of the multipart form beside the file."""
     takes_idempotency_key: bool = False
@@ -53,6 +65,12 @@ class Endpoint:
     cacheable: bool = False
     takes_if_match: bool = False
     """Whether `If-Match` guards against lost updates."""
+    request_headers: dict[str, HeaderText] = field(default_factory=dict[str, HeaderText])
+    """Further headers of the request."""
+    response_headers: dict[int, dict[str, HeaderText]] = field(
+        default_factory=dict[int, dict[str, HeaderText]]
+    )
+    """Further headers of the responses, by status."""
     takes_last_event_id: bool = False
     """Whether `Last-Event-ID` names the last event that the client has received."""
     timeout_s: float = REQUEST_TIMEOUT_S
@@ -81,7 +99,7 @@ class Endpoint:
     def limit(self) -> LimitKind | None:
         """Return the allowance that a request consumes, None for none."""
         if self.rate_limit == "default":
-            return "reads" if self.method == "GET" else "changes"
+            return "reads" if self.method in _SAFE else "changes"
         return None if self.rate_limit == "unlimited" else self.rate_limit
 
     @property
@@ -110,5 +128,5 @@ class Endpoint:
         """Return the problems that the gateway itself may return for a request of this method, limit and role."""
         found = EVERYWHERE | (LIMITED if self.limit else {})
         if self.public:
-            return found | (UNSAFE if self.method != "GET" else {})
-        return found | (UNSAFE_RESTRICTED if self.method != "GET" else RESTRICTED)
+            return found | (UNSAFE if self.method not in _SAFE else {})
+        return found | (UNSAFE_RESTRICTED if self.method not in _SAFE else RESTRICTED)

@@ -14,6 +14,8 @@ from k1_platform.http.problems import PROBLEM_CONTENT_TYPE
 from k1_platform.nats.rpc import QueryError
 
 RETRY_AFTER_S: Final = 5
+_OWN_TITLES: Final = {460: "Checksum Mismatch"}
+"""Of statuses that HTTP has not registered; tus 1.0 defines 460."""
 _log = logging.getLogger(__name__)
 
 
@@ -26,7 +28,7 @@ def problem_response(error: ProblemError) -> web.Response:
     """Return the response that describes the problem."""
     problem = Problem(
         type=f"urn:k1:problem:{error.code}",
-        title=HTTPStatus(error.status).phrase,
+        title=_OWN_TITLES.get(error.status) or HTTPStatus(error.status).phrase,
         status=error.status,
         detail=str(error),
         code=error.code,

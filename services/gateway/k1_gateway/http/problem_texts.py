@@ -58,6 +58,16 @@ NO_MAP: Final = {
 NO_JOB: Final = {404: "`job_not_found`", **INVALID, **UNAVAILABLE}
 NO_DEVICE: Final = {404: "`device_not_found`", **INVALID, **UNAVAILABLE}
 NO_DEPLOYMENT: Final = {404: "`deployment_not_found`", **INVALID, **UNAVAILABLE}
+RESUMABLE_PROBLEMS: Final = {
+    400: "`invalid_upload_header`; `upload_interrupted`",
+    404: "`upload_not_found`: it has expired, or there never was one",
+    412: "`tus_version`: send `Tus-Resumable: 1.0.0`",
+    422: "the whole file was rejected: `invalid_form`, `empty_file`, `too_short`, `too_long`, `decode_failed`; "
+    "`invalid_parameter`: this is no id of an upload",
+    415: "`unsupported_format`: the whole file is no song; `unsupported_media_type`: of the body",
+    502: "`bad_gateway`",
+    503: "`busy`, `dependency_unavailable`, `service_unavailable`: ask for the offset and go on",
+}
 UPLOAD_PROBLEMS: Final = {
     400: "`malformed_upload`, `upload_interrupted`",
     408: "`upload_timeout`",

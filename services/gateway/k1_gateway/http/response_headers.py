@@ -20,12 +20,18 @@ _SECURITY: Final = {
     "Cross-Origin-Resource-Policy": "same-site",
 }
 _PREFLIGHT: Final = {
-    "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, If-Range, "
-    "Last-Event-ID, Range, X-API-Key, X-Request-Id, traceparent",
+    "Last-Event-ID, Range, Tus-Resumable, Upload-Checksum, Upload-Defer-Length, Upload-Length, Upload-Metadata, "
+    "Upload-Offset, X-API-Key, X-Request-Id, traceparent",
     "Access-Control-Max-Age": "600",
 }
-_EXPOSED: Final = "Accept-Ranges, Content-Disposition, Content-Range, ETag, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id, X-Trace-Id"
+_EXPOSED: Final = (
+    "Accept-Ranges, Content-Disposition, Content-Range, ETag, K1-Job-Id, K1-Track-Id, K1-Upload-Status, Location, "
+    "RateLimit, RateLimit-Policy, Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, "
+    "Tus-Version, Upload-Defer-Length, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset, X-Request-Id, "
+    "X-Trace-Id"
+)
 
 
 @dataclass(frozen=True, slots=True)

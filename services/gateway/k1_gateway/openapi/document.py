@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from k1_contracts.documents.json_schema import COMPONENT_REF
 from k1_gateway.errors import RETRYABLE_STATUSES, Problem
-from k1_gateway.http.endpoint import BASE_PATH, Endpoint
+from k1_gateway.http.endpoint import BASE_PATH, Endpoint, HeaderText
 from k1_gateway.http.problem_texts import SHARED, SHARED_RESPONSES
 from k1_gateway.http.request_parsing import COMMA_LISTS, MAX_KEY_LENGTH
 from k1_gateway.openapi.schemas import (
@@ -116,16 +116,19 @@ def make_document(endpoints: Iterable[Endpoint]) -> Json:
 
 def _operation(endpoint: Endpoint) -> Json:
     own = {status: _response(endpoint, status, *response) for status, response in endpoint.responses.items()}
+    found = own | _problems(endpoint)
+    for status, headers in endpoint.response_headers.items():
+        found[status]["headers"] |= {name: _response_header(text) for name, text in headers.items()}
     if endpoint.cacheable:
         description = "The client holds this content"
-        own[304] = {"description": description, "headers": _response_headers("ETag")}
+        found[304] = {"description": description, "headers": _response_headers("ETag")}
     operation: Json = {
         "operationId": endpoint.operation_id,
         "tags": [endpoint.tag],
         "summary": endpoint.summary,
         **_access(endpoint),
         "parameters": [*_parameters(endpoint), *_headers(endpoint)],
-        "responses": {str(status): response for status, response in (own | _problems(endpoint)).items()},
+        "responses": {str(status): response for status, response in found.items()},
     }
     if content := _request_content(endpoint):
         is_required = not endpoint.body_fields or bool(required_body_fields(endpoint))
@@ -195,12 +198,23 @@ def _headers(endpoint: Endpoint) -> Iterable[Json]:
             "Last-Event-ID", "The `id` of the last event received; an EventSource sends it.", schema
         )
 
+    for name, text in endpoint.request_headers.items():
+        schema = {"type": "string", "pattern": text.pattern}
+        yield _header(name, text.description, schema) | {"required": text.required}
+
+
+def _response_header(text: HeaderText) -> Json:
+    schema = {"type": "string", "pattern": text.pattern}
+    return {"description": text.description, "required": text.required, "schema": schema}
+
 
 def _header(name: str, description: str, schema: Json) -> Json:
     return {"name": name, "in": "header", "description": description, "schema": schema}
 
 
 def _request_content(endpoint: Endpoint) -> Json:
+    if endpoint.body_media_type is not None:
+        return {endpoint.body_media_type: {"schema": {"type": "string", "format": "binary"}}}
     if endpoint.form is not None:
         return {"multipart/form-data": {"schema": _ref(endpoint.form.__name__)}}
     if endpoint.document is not None:

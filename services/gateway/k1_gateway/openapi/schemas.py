@@ -107,7 +107,11 @@ def required_body_fields(endpoint: Endpoint) -> list[str]:
     if endpoint.query_model is None:
         return []
     fields = endpoint.query_model.model_fields
-    return [name for name in endpoint.body_fields if fields[name].is_required()]
+    return [
+        name
+        for name in endpoint.body_fields
+        if fields[name].is_required() and name not in endpoint.fixed_fields
+    ]
 
 
 def _form(form: type[BaseModel]) -> Json:

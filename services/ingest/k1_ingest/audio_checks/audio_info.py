@@ -23,3 +23,6 @@ class AudioInfo:
     channels: int
     declared_ms: float | None
     """The length that the file declares, in ms. It may be wrong."""
+    title: str | None = None
+    """The title in the file's own tags: one line, within the limits of a title."""
+    artist: str | None = None

@@ -9,6 +9,7 @@ from av.error import FFmpegError
 from k1_audio.reader import AudioReader, ReadError
 from k1_audio.survey import FORMATS
 from k1_ingest.audio_checks.audio_info import AudioInfo, ProbeJob
+from k1_ingest.audio_checks.song_tags import read_song_tags
 
 MIN_DURATION_S: Final = 1.0
 """The shortest song, in s. Decoding so much also proves that the file can be decoded."""
@@ -40,11 +41,14 @@ def probe_file(job: ProbeJob) -> AudioInfo:
         _require_length(reader, job)
         info = reader.stream_info
         declared_s = info.declared_s
+        tags = read_song_tags(Path(job.path))
         return AudioInfo(
             codec=info.codec,
             sample_rate_hz=info.sample_rate_hz,
             channels=info.channels,
             declared_ms=None if declared_s is None else round(declared_s * 1000, 1),
+            title=tags.title,
+            artist=tags.artist,
         )
 
 

@@ -11,6 +11,7 @@ from nats.js.errors import BadRequestError, KeyNotFoundError, KeyWrongLastSequen
 from nats.js.kv import KeyValue
 
 from k1_contracts import streams
+from k1_contracts.actors import Actor
 from k1_contracts.base import Contract, UtcTime
 from k1_contracts.messages.tracks import TrackUploaded
 from k1_platform.errors import TransientError
@@ -28,6 +29,8 @@ class Claim(Contract):
     """The event, published exactly as it is stored here, so that a repetition has the same time and id."""
     idempotency: str | None = None
     """The hashed Idempotency-Key of the upload that made the track."""
+    actor: Actor | None = None
+    """Who uploaded it, for the envelope of the event, whenever that is published."""
 
 
 class PendingObject(Contract):

@@ -16,6 +16,7 @@ from typing import Final
 from k1_contracts.messages.tracks import TRACK_UPLOADED
 from k1_ingest.uploads.claim_store import Claim, ClaimStore, FoundClaim, PendingObject
 from k1_platform.errors import TransientError
+from k1_platform.nats.actors import acting_as
 from k1_platform.nats.client import Bus
 from k1_platform.nats.publisher import publish
 from k1_platform.storage.objects import ObjectStore
@@ -105,4 +106,5 @@ class TrackPublisher:
         _log.info("published the recent uploads again", extra={"count": len(self._recent)})
 
     async def _publish_event(self, claim: Claim) -> None:
-        await publish(self.bus.broker, TRACK_UPLOADED, claim.event, source="ingest")
+        with acting_as(claim.actor):
+            await publish(self.bus.broker, TRACK_UPLOADED, claim.event, source="ingest")

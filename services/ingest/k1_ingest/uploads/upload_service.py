@@ -19,10 +19,11 @@ from k1_ingest.audio_checks.prober import Prober
 from k1_ingest.errors import UploadRejectedError
 from k1_ingest.form.fields import read_fields
 from k1_ingest.form.file_names import sanitize_file_name, stem
-from k1_ingest.form.reader import UploadFormReader
 from k1_ingest.uploads.claim_store import Claim, ClaimStore, FoundClaim, PendingObject
+from k1_ingest.uploads.song_source import SongSource
 from k1_ingest.uploads.spool import Spool
 from k1_ingest.uploads.track_publisher import TrackPublisher
+from k1_platform.nats.actors import current_actor
 from k1_platform.processes.threads import in_thread
 from k1_platform.storage.objects import ObjectStore
 
@@ -42,11 +43,11 @@ class _KnownBytesError(Exception):
 class _IncomingSong:
     """An upload in progress, filled in while its bytes arrive."""
 
-    reader: UploadFormReader
+    source: SongSource
     filename: str
     container: Container
     hashed_key: str | None
-    track_id: str = field(default_factory=lambda: new_id("trk"))
+    track_id: str
     form: UploadForm = field(default_factory=UploadForm)
     info: AudioInfo | None = None
 
@@ -67,8 +68,12 @@ class UploadService:
     max_bytes: int
     spool_dir: Path | None
 
-    async def accept(self, reader: UploadFormReader, idempotency_key: str | None) -> UploadAccepted:
+    async def accept(
+        self, source: SongSource, idempotency_key: str | None, track_id: str | None = None
+    ) -> UploadAccepted:
         """Receive, check and store one song, and publish its event.
+
+        A new song gets `track_id`, by default a new one; bytes that are known keep the track that they have.
 
         The stream of the object stays open until the song is checked, and is aborted when a check fails. So an object
         exists in the store only for a good song.
@@ -80,17 +85,18 @@ class UploadService:
         hashed_key = sha256(idempotency_key.encode()).hexdigest() if idempotency_key else None
         try:
             async with asyncio.timeout(MAX_UPLOAD_S):
-                return await self._receive(reader, hashed_key)
+                return await self._receive(source, hashed_key, track_id or new_id("trk"))
         except TimeoutError as error:
             message = f"The upload took longer than {MAX_UPLOAD_S / 60:g} minutes; use a faster connection."
             raise UploadRejectedError("upload_timeout", 408, message) from error
 
-    async def _receive(self, reader: UploadFormReader, hashed_key: str | None) -> UploadAccepted:
-        filename = sanitize_file_name(await reader.filename())
-        read_fields(reader.fields)  # reject faults of the fields before the file before the file is read
-        chunks = reader.chunks()
+    async def _receive(self, source: SongSource, hashed_key: str | None, track_id: str) -> UploadAccepted:
+        filename = sanitize_file_name(await source.filename())
+        read_fields(source.fields)  # reject faults of the fields before the file before the file is read
+        chunks = source.chunks()
         with Spool(self.spool_dir, self.max_bytes) as spool:
-            song = _IncomingSong(reader, filename, await _read_container(spool, chunks), hashed_key)
+            container = await _read_container(spool, chunks)
+            song = _IncomingSong(source, filename, container, hashed_key, track_id)
             try:
                 await self.objects.put_stream(
                     song.object_key,
@@ -110,8 +116,8 @@ class UploadService:
         async for chunk in chunks:
             spool.write(chunk)
             yield chunk
-        await song.reader.read_rest()
-        song.form = read_fields(song.reader.fields)
+        await song.source.read_rest()
+        song.form = read_fields(song.source.fields)
         found = await self._find_usable_claim(spool.sha256)
         if found is None:
             song.info = await self.prober.probe(spool.path, song.container)
@@ -138,7 +144,12 @@ class UploadService:
             raise UploadRejectedError("idempotency_key_reused", 422, message)
 
     async def _claim(self, song: _IncomingSong, spool: Spool) -> UploadAccepted:
-        own = Claim(state="claimed", event=self._event(song, spool), idempotency=song.hashed_key)
+        own = Claim(
+            state="claimed",
+            event=self._event(song, spool),
+            idempotency=song.hashed_key,
+            actor=current_actor(),
+        )
         holder = await self.claims.claim(spool.sha256, own)
         if holder.event.track_id != song.track_id:
             await self.objects.delete(song.object_key)
@@ -164,8 +175,8 @@ class UploadService:
                 channels=info.channels,
             ),
             filename=song.filename,
-            title=form.title or stem(song.filename),
-            artist=form.artist,
+            title=form.title or info.title or stem(song.filename),
+            artist=form.artist or info.artist,
             tags=form.tags,
             preset=form.preset,
             priority=form.priority,
