@@ -37,8 +37,9 @@ class BeatApplier:
         return await self._find_earlier(prefix) or await self._apply(query, prefix)
 
     async def _find_earlier(self, prefix: str) -> BeatsApplied | None:
-        """Return an earlier result whose files are all there. Its manifest is stored again, because a cleanup of the store
-        removes no young folder.
+        """Return an earlier result whose files are all there.
+
+        Its manifest is stored again, because a cleanup of the store removes no young folder.
         """
         try:
             stored = await self.objects.get_bytes(f"{prefix}/{MANIFEST}")
