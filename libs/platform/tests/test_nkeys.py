@@ -97,6 +97,16 @@ def test_what_was_removed_is_made_anew(tmp_path: Path, name: str) -> None:
     assert json.loads(after["deploy/account.json"])["account"] == keys.account
 
 
+def test_the_shared_credential_of_older_releases_is_removed(tmp_path: Path) -> None:
+    """It permitted everything, and services could read it."""
+    shared = tmp_path / "services" / "nats.creds"
+    shared.parent.mkdir()
+    shared.write_text("old")
+    ensure_nats_keys(tmp_path)
+    assert not shared.exists()
+    assert set(contents(tmp_path)) == FILES
+
+
 def test_a_broken_key_is_named_and_left(tmp_path: Path) -> None:
     """Nothing takes the place of a key that may be restored from a backup."""
     keys = ensure_nats_keys(tmp_path)
