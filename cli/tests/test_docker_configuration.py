@@ -35,8 +35,8 @@ FOLDERS = {
     "nats-root",
     "nats-server",
     "nats-admin",
-    "nats-deploy-keys",
-    *(f"nats-{name}" for name in SERVICES),
+    "nats-deploy",
+    *(f"nats-service-{name}" for name in SERVICES),
 }
 
 
@@ -142,11 +142,11 @@ def test_each_party_is_given_its_own_folder(compose: dict[str, Any]) -> None:
     assert given.pop("nats-keys") == FOLDERS
     assert given.pop("nats") == {"nats-server"}
     assert given.pop("provision") == {"nats-admin"}
-    assert given.pop("deploy") == {"nats-deploy", "nats-deploy-keys"}
-    assert given == {name: {f"nats-{name}"} for name in SERVICES if name != "deploy"}
+    assert given.pop("deploy") == {"nats-service-deploy", "nats-deploy"}
+    assert given == {name: {f"nats-service-{name}"} for name in SERVICES if name != "deploy"}
     folder = Path(compose["x-settings"]["K1_NATS_CREDS"]).parent
     for name in SERVICES:
-        assert f"nats-{name}:{folder}:ro" in compose["services"][name]["volumes"]
+        assert f"nats-service-{name}:{folder}:ro" in compose["services"][name]["volumes"]
     receivers = [
         name for name, s in compose["services"].items() if "K1_DEPLOY_NATS_KEYS" in s.get("environment", {})
     ]
