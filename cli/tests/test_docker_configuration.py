@@ -31,7 +31,13 @@ from tests.support.processes import running_process
 
 CHECKOUT = Path(__file__).parents[2]
 SERVICES = sorted(path.parent.name for path in CHECKOUT.glob("services/*/pyproject.toml"))
-FOLDERS = {"nats-root", "nats-server", "nats-services", "nats-deploy"}
+FOLDERS = {
+    "nats-root",
+    "nats-server",
+    "nats-admin",
+    "nats-deploy",
+    *(f"nats-service-{name}" for name in SERVICES),
+}
 
 
 @pytest.fixture
@@ -63,7 +69,7 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[NatsSetti
     shutil.copytree(keys.folder / "server", tmp_path / "etc" / "keys")
     scheme = "tls" if secure else "nats"
     with running_process([find_program("nats-server"), "-c", tmp_path / "etc" / "nats.conf"]):
-        yield NatsSettings(url=f"{scheme}://127.0.0.1:{port}", creds=keys.service_credentials, ca=tls.ca)
+        yield NatsSettings(url=f"{scheme}://127.0.0.1:{port}", creds=keys.admin_credentials, ca=tls.ca)
 
 
 async def test_services_connect_and_provision(server: NatsSettings) -> None:
@@ -135,9 +141,12 @@ def test_each_party_is_given_its_own_folder(compose: dict[str, Any]) -> None:
             given[name] = volumes
     assert given.pop("nats-keys") == FOLDERS
     assert given.pop("nats") == {"nats-server"}
-    assert given.pop("deploy") == {"nats-services", "nats-deploy"}
-    others = {"provision", "gateway", "ingest", "analysis", "catalogue", "telemetry", "accounts", "webhooks"}
-    assert given == {name: {"nats-services"} for name in others}
+    assert given.pop("provision") == {"nats-admin"}
+    assert given.pop("deploy") == {"nats-service-deploy", "nats-deploy"}
+    assert given == {name: {f"nats-service-{name}"} for name in SERVICES if name != "deploy"}
+    folder = Path(compose["x-settings"]["K1_NATS_CREDS"]).parent
+    for name in SERVICES:
+        assert f"nats-service-{name}:{folder}:ro" in compose["services"][name]["volumes"]
     receivers = [
         name for name, s in compose["services"].items() if "K1_DEPLOY_NATS_KEYS" in s.get("environment", {})
     ]
@@ -151,7 +160,7 @@ def test_on_a_network_every_client_of_the_bus_trusts_the_ca(compose: dict[str, A
         name for name, each in compose["services"].items() if "K1_NATS_URL" in each.get("environment", {})
     }
     trusting = {name for name, each in listening.items() if "K1_NATS_CA" in each.get("environment", {})}
-    assert trusting == users - {"migrate", "migrate-deploy", "migrate-accounts", "migrate-webhooks"}, (
+    assert trusting == users - {each for each in users if each.startswith("migrate")}, (
         "these talk to databases alone"
     )
     for name in trusting:

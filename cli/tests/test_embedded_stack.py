@@ -199,7 +199,7 @@ def test_strangers_are_refused(stack: EmbeddedStack) -> None:
         Minio(f"127.0.0.1:{stack.server('s3').port}", "guess", "guessguess", secure=False).list_buckets()
     assert stat.S_IMODE((stack.home.root / "credentials.json").stat().st_mode) == 0o600
     assert stat.S_IMODE((stack.home.data("nats") / "nats.conf").stat().st_mode) == 0o600
-    assert stat.S_IMODE(stack.urls.nats_creds.stat().st_mode) == 0o600
+    assert stat.S_IMODE(stack.urls.nats_keys.admin_credentials.stat().st_mode) == 0o600
     assert stat.S_IMODE(stack.home.nats_keys.stat().st_mode) == 0o700
 
 
@@ -231,7 +231,7 @@ def test_the_mqtt_listener_wants_a_bearer_token(stack: EmbeddedStack) -> None:
             return mqtt.recv(4, socket.MSG_WAITALL)[3]
 
     not_authorised = 5
-    token, _ = parse_credentials(stack.urls.nats_creds.read_text())
+    token, _ = parse_credentials(stack.urls.nats_keys.admin_credentials.read_text())
     assert [connect(password) for password in ("guess", "", token)] == [not_authorised] * 3
 
 

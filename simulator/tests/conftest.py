@@ -30,7 +30,7 @@ def identities(provisioned: Infrastructure) -> Callable[[Sequence[str], Transpor
     """Return a function that creates devices with credentials, as deploy does."""
     if provisioned.stack is None:
         pytest.skip("the keys of the bus are not at hand")
-    keys = load_device_keys(provisioned.stack.urls.nats_deploy_keys)
+    keys = load_device_keys(provisioned.stack.urls.nats_keys.deploy)
 
     def made(device_ids: Sequence[str], transport: Transport) -> list[Identity]:
         now = int(time.time())

@@ -51,6 +51,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         yield system
     finally:
         system.cli("down")
+    system.assert_within_permissions()
 
 
 @pytest.fixture(scope="module")

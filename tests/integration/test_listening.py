@@ -54,7 +54,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
 
 def added(stack: EmbeddedStack) -> DevicesAdded:
     """Return what deploy responds when devices are added."""
-    keys, now = load_device_keys(stack.urls.nats_deploy_keys), int(time.time())
+    keys, now = load_device_keys(stack.urls.nats_keys.deploy), int(time.time())
     return DevicesAdded(
         credentials=[
             mint(keys, name, transport, KeyPair.generate(KeyKind.USER), now).credential

@@ -64,7 +64,7 @@ def infrastructure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrast
             environment = {name: value for name, value in os.environ.items() if name.startswith("K1_")}
         else:
             stack = running.enter_context(EmbeddedStack(tmp_path_factory.mktemp("servers")))
-            environment = stack.urls.environment() | {"K1_DEPLOY_NATS_KEYS": str(stack.urls.nats_deploy_keys)}
+            environment = stack.urls.environment() | {"K1_DEPLOY_NATS_KEYS": str(stack.urls.nats_keys.deploy)}
         keys = tmp_path_factory.mktemp("keys")
         ensure_key(keys)
         environment["K1_SIGNING_KEYS"] = str(keys)

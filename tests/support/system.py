@@ -71,6 +71,11 @@ class System:
             assert done.returncode == 0, f"k1 {' '.join(args)}: {done.stderr}\n{done.stdout}"
         return done
 
+    def assert_within_permissions(self) -> None:
+        """Assert that the bus has refused no subject to any service or device since the start."""
+        log = (self.home / "logs" / "nats.log").read_text()
+        assert [line for line in log.splitlines() if "Violation" in line] == []
+
     # ------------------------------------------------------------------ processes
 
     def pid(self, name: str) -> int:
@@ -238,4 +243,5 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     started = {psutil.Process(system.stack.pid), *psutil.Process(system.stack.pid).children(recursive=True)}
     yield system
     system.cli("down")
+    system.assert_within_permissions()
     wait_for(lambda: not any(map(is_alive, started)), "no process is left behind")

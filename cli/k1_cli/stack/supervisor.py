@@ -23,6 +23,7 @@ from k1_cli.stack.services import (
     ACCOUNTS_SERVICE,
     DEVICE_KEY_SERVICE,
     PREPARATIONS,
+    SERVICE_NAMES,
     SIGNING_SERVICES,
     WEBHOOKS_SERVICE,
     Service,
@@ -152,6 +153,8 @@ class Supervisor:
 
     def _environment_of(self, name: str) -> dict[str, str]:
         keys: dict[str, str] = {}
+        if name in SERVICE_NAMES:
+            keys["K1_NATS_CREDS"] = str(self._stack.urls.nats_keys.service_credentials(name))
         if name in SIGNING_SERVICES:
             keys["K1_SIGNING_KEYS"] = str(self._home.keys)
         if name == DEVICE_KEY_SERVICE:
@@ -165,7 +168,7 @@ class Supervisor:
     def _device_environment(self) -> dict[str, str]:
         servers, ca = self._stack.device_servers, self._network.ca
         variables = {
-            "NATS_KEYS": str(self._stack.urls.nats_deploy_keys),
+            "NATS_KEYS": str(self._stack.urls.nats_keys.deploy),
             "DEVICE_NATS_URL": servers.nats_url,
             "DEVICE_MQTT_URL": servers.mqtt_url,
             "DEVICE_CA": None if ca is None else str(ca),

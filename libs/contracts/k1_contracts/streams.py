@@ -28,6 +28,8 @@ class Stream:
     max_msgs_per_subject: int = -1
     """So that one device cannot push out the messages of the others; -1 is no limit."""
     max_msg_bytes: int = -1
+    readers: tuple[str, ...] = ()
+    """The services that read it with consumers of their own, beside the durables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,10 @@ class Bucket:
     name: str
     description: str
     ttl: timedelta | None
+    writers: tuple[str, ...]
+    """The services that write and read it."""
+    readers: tuple[str, ...] = ()
+    """Further services that read it."""
     max_bytes: int = 256 * MIB
     in_memory: bool = False
     """Whether a restart of the broker may lose it."""
@@ -66,6 +72,7 @@ STREAMS = (
         "Events and commands of tracks, analyses and deployments",
         max_age=timedelta(days=14),
         max_bytes=1024 * MIB,
+        readers=("gateway",),
     ),
     Stream(
         ANALYSIS_WORK,
@@ -103,6 +110,7 @@ STREAMS = (
         "The live feeds of tracks, kept for those who missed some",
         max_age=timedelta(minutes=10),
         max_bytes=256 * MIB,
+        readers=("gateway",),
     ),
     Stream(
         LIVE,
@@ -110,6 +118,7 @@ STREAMS = (
         "Progress and readings, kept for the viewers that were away",
         max_age=timedelta(minutes=15),
         max_bytes=256 * MIB,
+        readers=("gateway",),
     ),
     Stream(
         DEAD_LETTERS,
@@ -131,20 +140,52 @@ STREAMS = (
     ),
 )
 
-JOB_PROGRESS = Bucket("JOB_PROGRESS", "The newest progress of each job", ttl=timedelta(days=1))
-JOB_CANCELS = Bucket("JOB_CANCELS", "Jobs that a person cancelled", ttl=timedelta(days=14))
-WORKERS = Bucket("WORKERS", "Analysis workers that are alive", ttl=timedelta(seconds=15))
-UPLOADS = Bucket("UPLOADS", "Which track holds which audio bytes", ttl=None)
-OPEN_UPLOADS = Bucket(
-    "OPEN_UPLOADS", "Uploads that have begun and are not complete", ttl=timedelta(days=2), max_bytes=64 * MIB
+JOB_PROGRESS = Bucket(
+    "JOB_PROGRESS",
+    "The newest progress of each job",
+    ttl=timedelta(days=1),
+    writers=("analysis",),
+    readers=("catalogue",),
 )
-IDEMPOTENCY = Bucket("IDEMPOTENCY", "Idempotency keys of requests over HTTP", ttl=timedelta(days=1))
-PRESENCE = Bucket("PRESENCE", "Devices that are online", ttl=timedelta(seconds=6))
-LEADERS = Bucket("LEADERS", "Which process does what only one may do", ttl=timedelta(seconds=3))
+JOB_CANCELS = Bucket(
+    "JOB_CANCELS",
+    "Jobs that a person cancelled",
+    ttl=timedelta(days=14),
+    writers=("catalogue",),
+    readers=("analysis",),
+)
+WORKERS = Bucket(
+    "WORKERS", "Analysis workers that are alive", ttl=timedelta(seconds=15), writers=("analysis",)
+)
+UPLOADS = Bucket("UPLOADS", "Which track holds which audio bytes", ttl=None, writers=("ingest",))
+OPEN_UPLOADS = Bucket(
+    "OPEN_UPLOADS",
+    "Uploads that have begun and are not complete",
+    ttl=timedelta(days=2),
+    max_bytes=64 * MIB,
+    writers=("ingest",),
+)
+IDEMPOTENCY = Bucket(
+    "IDEMPOTENCY",
+    "Idempotency keys of requests over HTTP",
+    ttl=timedelta(days=1),
+    writers=("gateway", "ingest"),
+)
+PRESENCE = Bucket(
+    "PRESENCE",
+    "Devices that are online",
+    ttl=timedelta(seconds=6),
+    writers=("telemetry",),
+    readers=("deploy",),
+)
+LEADERS = Bucket(
+    "LEADERS", "Which process does what only one may do", ttl=timedelta(seconds=3), writers=("telemetry",)
+)
 RATE_LIMITS = Bucket(
     "RATE_LIMITS",
     "What callers of the gateways have used of their allowances",
     ttl=timedelta(hours=1),
+    writers=("gateway",),
     max_bytes=64 * MIB,
     in_memory=True,
 )

@@ -13,13 +13,16 @@ import pytest
 
 from k1_platform.auth.jwt import KeyKind, NatsTokenError, decode, key_kind, parse_credentials
 from k1_platform.auth.nkeys import NatsKeys, ensure_nats_keys
+from k1_platform.auth.service_permissions import SERVICES
 
 FILES = {
     "deploy/account.json", "deploy/device-mqtt.nk", "deploy/device.nk", "deploy/operator-signing.nk",
     "deploy/system.creds", "root/account.nk", "root/operator.nk", "root/services.nk", "root/system.nk",
-    "server/operator.conf", "services/nats.creds",
+    "server/operator.conf", "admin/nats.creds",
+    *(f"services/{name}/nats.creds" for name in SERVICES),
 }  # fmt: skip
 PUBLIC = {"server/operator.conf"}
+OF_SERVICES = {name for name in FILES if name.endswith("/nats.creds")}
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -57,7 +60,7 @@ def test_tokens_form_a_chain(tmp_path: Path) -> None:
     configuration = keys.server_configuration.read_text()
     operator, *accounts = (decode(token) for token in re.findall(r"eyJ[\w.-]+", configuration))
     account = next(claims for claims in accounts if claims["sub"] == keys.account)
-    service = decode(parse_credentials(keys.service_credentials.read_text())[0])
+    service = decode(parse_credentials(keys.service_credentials("catalogue").read_text())[0])
     keeper = decode(parse_credentials((keys.deploy / "system.creds").read_text())[0])
     assert operator["iss"] == operator["sub"]
     assert [claims["iss"] for claims in accounts] == operator["nats"]["signing_keys"] * 2
@@ -79,8 +82,8 @@ def test_what_was_removed_is_made_anew(tmp_path: Path, name: str) -> None:
     follows = {
         "root/operator.nk": {"server/operator.conf"},
         "root/system.nk": {"server/operator.conf", "deploy/system.creds"},
-        "root/account.nk": {"server/operator.conf", "deploy/account.json", "services/nats.creds"},
-        "root/services.nk": {"server/operator.conf", "deploy/account.json", "services/nats.creds"},
+        "root/account.nk": {"server/operator.conf", "deploy/account.json", *OF_SERVICES},
+        "root/services.nk": {"server/operator.conf", "deploy/account.json", *OF_SERVICES},
         "deploy/operator-signing.nk": {"server/operator.conf"},
         "deploy/device.nk": {"server/operator.conf", "deploy/account.json"},
         "deploy/device-mqtt.nk": {"server/operator.conf", "deploy/account.json"},
@@ -92,6 +95,16 @@ def test_what_was_removed_is_made_anew(tmp_path: Path, name: str) -> None:
     else:
         assert changed == {name} | follows.get(name, set())
     assert json.loads(after["deploy/account.json"])["account"] == keys.account
+
+
+def test_the_shared_credential_of_older_releases_is_removed(tmp_path: Path) -> None:
+    """It permitted everything, and services could read it."""
+    shared = tmp_path / "services" / "nats.creds"
+    shared.parent.mkdir()
+    shared.write_text("old")
+    ensure_nats_keys(tmp_path)
+    assert not shared.exists()
+    assert set(contents(tmp_path)) == FILES
 
 
 def test_a_broken_key_is_named_and_left(tmp_path: Path) -> None:

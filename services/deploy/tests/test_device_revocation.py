@@ -174,11 +174,11 @@ async def test_rotating_the_services_key_ends_the_services_credentials(
 ) -> None:
     """Rotation of the services' key: the old file is refused, the new one is accepted, devices stay."""
     a = issuer_for(server).mint("A", "nats")
-    old = parse_credentials(server.keys.service_credentials.read_text())
+    old = parse_credentials(server.keys.admin_credentials.read_text())
     (server.keys.folder / "root" / "services.nk").unlink()
     ensure_nats_keys(server.keys.folder)
     assert (
-        decode(parse_credentials(server.keys.service_credentials.read_text())[0])["iss"]
+        decode(parse_credentials(server.keys.admin_credentials.read_text())[0])["iss"]
         != decode(old[0])["iss"]
     )
     replace_account(server)

@@ -45,7 +45,7 @@ async def wire(runtime: Runtime, settings: GatewaySettings) -> None:
     """Open the HTTP client for ingest, install the middlewares and register the routes."""
     http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), auto_decompress=False)
     runtime.cleanup.push_async_callback(http.close)
-    headers = ResponseHeaders(settings.allowed_origins)
+    headers = ResponseHeaders(settings.allowed_origins, https_only=settings.secure_cookies)
     origins = OriginPolicy.of([settings.host, *settings.allowed_hosts], settings.allowed_origins)
     openapi_json = json.dumps(make_document(ENDPOINTS), ensure_ascii=False).encode()
     limiter = _rate_limiter(runtime, settings)

@@ -197,7 +197,7 @@ async def test_uploads_fail_without_the_broker_and_lost_events_are_published_aga
     seed = int(unique[:7], 16)
     environment = provisioned.environment | {
         "K1_NATS_URL": own_nats.url,
-        "K1_NATS_CREDS": str(own_nats.keys.service_credentials),
+        "K1_NATS_CREDS": str(own_nats.keys.service_credentials("ingest")),
     }
     with ExitStack() as running:
         service = running.enter_context(running_service("ingest", environment, tmp_path))

@@ -90,7 +90,7 @@ class ChaosHarness:
     @property
     def nats(self) -> NatsSettings:
         urls = self.stack.urls
-        return NatsSettings(url=urls.nats_url, creds=urls.nats_creds)
+        return NatsSettings(url=urls.nats_url, creds=urls.nats_keys.admin_credentials)
 
     @property
     def postgres(self) -> PostgresSettings:
@@ -132,7 +132,7 @@ class ChaosHarness:
     def run_deploys(self, count: int, settings: dict[str, str]) -> None:
         """Run this many processes with these settings; stop others, and leave those that already fit."""
         environment = self.stack.urls.environment() | settings
-        environment["K1_DEPLOY_NATS_KEYS"] = str(self.stack.urls.nats_deploy_keys)
+        environment["K1_DEPLOY_NATS_KEYS"] = str(self.stack.urls.nats_keys.deploy)
         outdated = [each for each in self.deploys if each.environment != environment]
         for each in [*outdated, *[d for d in self.deploys if d not in outdated][count:]]:
             each.stop()

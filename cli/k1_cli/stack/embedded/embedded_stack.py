@@ -21,6 +21,7 @@ from k1_cli.stack.embedded.servers.postgres import PostgresServer
 from k1_cli.stack.embedded.servers.s3 import S3Server
 from k1_cli.stack.embedded.servers.server import Server
 from k1_contracts.messages.devices import DeviceServers
+from k1_platform.auth.nkeys import NatsKeys
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,7 @@ class StackUrls:
     """The addresses and credentials of the servers of a running stack."""
 
     nats_url: str
-    nats_creds: Path
-    nats_deploy_keys: Path
+    nats_keys: NatsKeys
     mqtt_url: str
     postgres_dsn: str
     mongo_url: str
@@ -41,12 +41,12 @@ class StackUrls:
     s3_bucket: str = "k1-songs"
 
     def environment(self) -> dict[str, str]:
-        """Return the variables from which every service reads its settings."""
+        """Return the variables from which every service reads its settings, with the credentials of tools for the bus."""
         ca = {} if self.ca is None else {"K1_NATS_CA": str(self.ca), "K1_S3_CA": str(self.ca)}
         return {
             **ca,
             "K1_NATS_URL": self.nats_url,
-            "K1_NATS_CREDS": str(self.nats_creds),
+            "K1_NATS_CREDS": str(self.nats_keys.admin_credentials),
             "K1_POSTGRES_DSN": self.postgres_dsn,
             "K1_MONGO_URL": self.mongo_url,
             "K1_S3_URL": self.s3_url,
@@ -101,8 +101,7 @@ class EmbeddedStack:
         keys = self.home.credentials()
         return StackUrls(
             nats_url=self._nats.url,
-            nats_creds=self._nats.keys.service_credentials,
-            nats_deploy_keys=self._nats.keys.deploy,
+            nats_keys=self._nats.keys,
             mqtt_url=self._nats.mqtt_url,
             postgres_dsn=self._postgres.dsn,
             mongo_url=self._mongo.url,

@@ -245,5 +245,9 @@ PRESET_LIST: Final = Query(
     "rpc.analysis.preset.list", ListPresets, PresetList, summary="The presets with their templates"
 )
 KEY_LIST: Final = Query(
-    "rpc.catalogue.key.list", ListKeys, KeySet, summary="The public keys that bundles are signed with"
+    "rpc.catalogue.key.list",
+    ListKeys,
+    KeySet,
+    summary="The public keys that bundles are signed with",
+    senders=("gateway", "deploy"),
 )

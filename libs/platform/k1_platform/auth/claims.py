@@ -11,6 +11,7 @@ from typing import Any, Final
 from k1_contracts.messages.device_link import DEVICE_MAX_SUBSCRIPTIONS
 from k1_contracts.streams import DEVICE_MESSAGE_MAX_BYTES
 from k1_platform.auth.jwt import Claims
+from k1_platform.auth.service_permissions import permissions_of
 
 PRELOAD_ISSUED_AT: Final = 1
 """The issue time (s) of the first token of an account. It is older than that of any later token, so a server never
@@ -43,7 +44,7 @@ class AccountKeys:
 
     account: str
     services: str
-    """Signs the users of services, who may do everything within the account."""
+    """Signs the users of services and of tools, whose tokens contain their permissions."""
     device: str
     """Signs devices that connect over NATS; its template applies to every user that it signs."""
     device_mqtt: str
@@ -79,9 +80,15 @@ def account_claims(keys: AccountKeys, revoked: Iterable[str], issued_at: int) ->
     return _claims(keys.account, keys.account, issued_at, "account", body)
 
 
-def service_claims(user: str, account: str, issued_at: int) -> Claims:
-    """Return the claims of a user who may do everything in the account."""
-    return _claims(user, "services", issued_at, "user", {"issuer_account": account, **_UNLIMITED})
+def admin_claims(user: str, account: str, issued_at: int) -> Claims:
+    """Return the claims of a user who may do everything in the account; for provisioning and other tools."""
+    return _claims(user, "admin", issued_at, "user", {"issuer_account": account, **_UNLIMITED})
+
+
+def service_claims(user: str, account: str, service: str, issued_at: int) -> Claims:
+    """Return the claims of a service, which may use only its own subjects."""
+    body = {"issuer_account": account, **permissions_of(service).claims, **_UNLIMITED}
+    return _claims(user, service, issued_at, "user", body)
 
 
 def account_keeper_claims(user: str, issued_at: int) -> Claims:

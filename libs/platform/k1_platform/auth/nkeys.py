@@ -1,11 +1,12 @@
 """Makes the NATS keys of an installation: an operator, its accounts and their users.
 
 `python -m k1_platform.auth.nkeys` writes into the folder K1_NATS_KEYS. It never changes an existing key. After a key was
-removed, it makes a new one and everything that is derived from it. There are four folders:
+removed, it makes a new one and everything that is derived from it. There are five folders:
 
 * `root/`: the seeds of the operator, the system account, the account K1 and the key that signs services; for no service.
 * `server/operator.conf`: public tokens, for the configuration of the NATS server.
-* `services/nats.creds`: for every service, as K1_NATS_CREDS.
+* `services/<name>/nats.creds`: for one service, as K1_NATS_CREDS; it permits only the subjects of the service.
+* `admin/nats.creds`: for provisioning and other tools, as K1_NATS_CREDS; it permits everything within the account K1.
 * `deploy/`: the keys that issue and revoke device credentials, only for the deploy service, as K1_DEPLOY_NATS_KEYS.
 """
 
@@ -21,6 +22,7 @@ from k1_platform.auth.claims import (
     AccountKeys,
     account_claims,
     account_keeper_claims,
+    admin_claims,
     operator_claims,
     service_claims,
     system_account_claims,
@@ -36,6 +38,7 @@ from k1_platform.auth.jwt import (
     parse_credentials,
 )
 from k1_platform.auth.secret_files import PRIVATE, folder_lock, write_atomically
+from k1_platform.auth.service_permissions import SERVICES
 from k1_platform.settings import NatsKeysSettings, ObservabilitySettings
 
 _log = logging.getLogger(__name__)
@@ -55,9 +58,13 @@ class NatsKeys:
         return self.folder / "server" / "operator.conf"
 
     @property
-    def service_credentials(self) -> Path:
-        """The credentials of services, for K1_NATS_CREDS."""
-        return self.folder / "services" / "nats.creds"
+    def admin_credentials(self) -> Path:
+        """The credentials of provisioning and other tools, for K1_NATS_CREDS; they permit everything in the account."""
+        return self.folder / "admin" / "nats.creds"
+
+    def service_credentials(self, service: str) -> Path:
+        """Return the credentials of one service, for K1_NATS_CREDS."""
+        return self.folder / "services" / service / "nats.creds"
 
     @property
     def deploy(self) -> Path:
@@ -94,7 +101,7 @@ def ensure_nats_keys(folder: Path) -> NatsKeys:
     """
     nats_keys = NatsKeys(folder)
     with folder_lock(folder):
-        for part in ("root", "server", "services", "deploy"):
+        for part in ("root", "server", "admin", "services", "deploy", *(f"services/{n}" for n in SERVICES)):
             (folder / part).mkdir(mode=0o700, exist_ok=True)
         account = _ensure_accounts(nats_keys)
         _ensure_users(nats_keys, account)
@@ -127,11 +134,18 @@ def _ensure_accounts(nats_keys: NatsKeys) -> AccountKeys:
 def _ensure_users(nats_keys: NatsKeys, keys: AccountKeys) -> None:
     """Write new credentials if their claims or the key that signs them have changed."""
     now, root = int(time.time()), nats_keys.folder / "root"
+    signing = read_key(root / "services.nk")
+    for service in SERVICES:
+        user = KeyPair.generate(KeyKind.USER)
+        token = encode(service_claims(user.public_key, keys.account, service, now), signing)
+        _ensure_credentials(nats_keys.service_credentials(service), token, user)
     user, keeper = KeyPair.generate(KeyKind.USER), KeyPair.generate(KeyKind.USER)
-    services = encode(service_claims(user.public_key, keys.account, now), read_key(root / "services.nk"))
+    admin = encode(admin_claims(user.public_key, keys.account, now), signing)
+    _ensure_credentials(nats_keys.admin_credentials, admin, user)
     system = encode(account_keeper_claims(keeper.public_key, now), read_key(root / "system.nk"))
-    _ensure_credentials(nats_keys.service_credentials, services, user)
     _ensure_credentials(nats_keys.deploy / "system.creds", system, keeper)
+    # Until the services had credentials of their own, they shared this file, which permitted everything.
+    (nats_keys.folder / "services" / "nats.creds").unlink(missing_ok=True)
 
 
 def _ensure_credentials(file: Path, token: str, user: KeyPair) -> None:

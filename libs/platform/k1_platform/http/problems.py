@@ -11,6 +11,15 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 PROBLEM_CONTENT_TYPE: Final = "application/problem+json"
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-site",
+    "Server": "K1",
+}
+"""For every response, also to a request that cannot be parsed; a page has its own policy. aiohttp would name its version."""
 _CODES: Final = {
     400: "bad_request",
     404: "not_found",
@@ -51,7 +60,7 @@ def problem_response(status: int, detail: str, headers: Mapping[str, str] | None
     base_headers = {
         "Content-Type": PROBLEM_CONTENT_TYPE,
         "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
+        **SECURITY_HEADERS,
         "X-Trace-Id": trace,
         "X-Request-Id": trace,
     }

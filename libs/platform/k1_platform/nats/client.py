@@ -12,6 +12,7 @@ from nats.js import JetStreamContext
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
+from k1_platform.auth.service_permissions import inbox_prefix
 from k1_platform.nats.connection import connect_options
 from k1_platform.nats.dead_letters.middleware import DeadLetterMiddleware
 from k1_platform.observability.metrics import prometheus_middleware
@@ -60,6 +61,7 @@ def make_broker(
     return NatsBroker(
         **broker_options(settings),
         name=f"k1-{service}",
+        inbox_prefix=inbox_prefix(service),
         max_reconnect_attempts=-1,
         reconnect_time_wait=1,
         ping_interval=10,

@@ -62,8 +62,15 @@ def consume(
         pull_sub=PullSub(1, timeout=FETCH_TIMEOUT_S),
         max_workers=workers,
         ack_policy=AckPolicy.NACK_ON_ERROR,
+        inbox_prefix=_inbox_prefix(broker),
         decoder=_raw_body,
     )(handle)
+
+
+def _inbox_prefix(broker: NatsBroker) -> bytes:
+    """Return the prefix of the broker's own inboxes with a dot; subscribers of FastStream do not take it by themselves."""
+    prefix: str | bytes = broker._connection_kwargs["inbox_prefix"]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return (prefix.encode() if isinstance(prefix, str) else prefix) + b"."
 
 
 def consume_table(

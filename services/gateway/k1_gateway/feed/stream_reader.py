@@ -71,21 +71,14 @@ class StreamReader:
             self.feed.set_loaded(self.holds)
 
     async def _read(self, consumer: str) -> None:
+        # The broker removes the consumer when it has been inactive. The gateway may delete none: the stream has durables
+        # of other services.
         async with PullConsumer(self.bus.client, self.stream, consumer) as puller:
-            try:
-                while True:
-                    messages = (await puller.next()).messages
-                    for message in messages:
-                        self._after = message.metadata.sequence.stream
-                        self.feed.add(self.holds, message)
-                    if not messages:
-                        self._loaded_at = 0  # the last ones may have been removed meanwhile
-                    self._check_loaded()
-            finally:
-                await self._remove_consumer(consumer)
-
-    async def _remove_consumer(self, consumer: str) -> None:
-        try:
-            await self.bus.jetstream.delete_consumer(self.stream, consumer)
-        except (NatsError, TimeoutError, OSError):
-            _log.debug("the consumer was not removed; the broker removes it when it has been inactive")
+            while True:
+                messages = (await puller.next()).messages
+                for message in messages:
+                    self._after = message.metadata.sequence.stream
+                    self.feed.add(self.holds, message)
+                if not messages:
+                    self._loaded_at = 0  # the last ones may have been removed meanwhile
+                self._check_loaded()

@@ -10,15 +10,11 @@ from aiohttp.typedefs import Handler, Middleware
 
 from k1_gateway.errors import ProblemError
 from k1_gateway.http.problem_responses import trace_id
+from k1_platform.http.problems import SECURITY_HEADERS
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_SECURITY: Final = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-site",
-}
+_HTTPS_ONLY: Final = {"Strict-Transport-Security": "max-age=31536000"}
+"""Without subdomains, which need not be ours."""
 _PREFLIGHT: Final = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, If-Range, "
@@ -39,13 +35,17 @@ class ResponseHeaders:
     """Adds the headers to responses. A header that the response has already stays as it is."""
 
     allowed_origins: frozenset[str]
+    https_only: bool = False
+    """Whether browsers reach the gateway over TLS and should not try anything else for a year."""
 
     def for_request(self, request: web.Request) -> Mapping[str, str]:
         """Return the headers for the response. A request id with other characters is replaced by the trace id."""
         trace = trace_id()
         given = request.headers.get("X-Request-Id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else trace
-        headers = {"X-Request-Id": request_id, "X-Trace-Id": trace, **_SECURITY}
+        headers = {"X-Request-Id": request_id, "X-Trace-Id": trace, **SECURITY_HEADERS}
+        if self.https_only:
+            headers |= _HTTPS_ONLY
         if self.allowed_origins:
             headers["Vary"] = "Origin"
         if (origin := request.headers.get("Origin")) in self.allowed_origins:

@@ -51,8 +51,8 @@ class NatsServer(Server):
 
     @property
     def settings(self) -> NatsSettings:
-        """The settings with which a service connects."""
-        return NatsSettings(url=self.url, creds=self.keys.service_credentials, ca=self.network.ca)
+        """The settings with which tools connect; they may do everything."""
+        return NatsSettings(url=self.url, creds=self.keys.admin_credentials, ca=self.network.ca)
 
     def prepare(self) -> None:
         """Create the keys where they are missing, and write `nats.conf` again, because it contains the ports."""
