@@ -17,9 +17,12 @@ from nats.aio.client import Client
 
 from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import JOB_PROGRESSED, BeatPreview, JobProgress
+from k1_contracts.messages.beats import BEAT_OVERRIDE_SAVE, BeatOverrideSaved, SaveBeatOverride
+from k1_gateway.feed.event import pack_times
 from k1_gateway.live.websocket.codec import Codec, UnreadableError, WrongKindError
+from k1_platform.nats.rpc import QueryError
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import ORIGIN
+from services.gateway.tests.conftest import ORIGIN, Owners
 from services.gateway.tests.feed_clients import API, Received, SocketConnection, Source, connected
 from tests.support.service_process import RunningService
 from tests.support.waiting import PATIENCE_S, eventually
@@ -66,6 +69,29 @@ async def test_a_client_chooses_its_topics(
         assert event["id"].startswith(f"{sequence:012d}-")
         assert (await client.ask(action="ping", ref=1))["ref"] == 1
     assert (received.events, received.samples) == (one.events[:2], one.samples)
+
+
+@pytest.mark.parametrize("protocol", ["k1.json", "k1.msgpack"])
+async def test_a_client_saves_beats(
+    gateway: RunningService, owners: Owners, session: aiohttp.ClientSession, protocol: str
+) -> None:
+    """The catalogue gets what POST would send, also from binary beats; its error comes back with its code."""
+    golden = samples.GOLDEN / "BeatOverrideSaved" / "v1.json"
+    owners.respond_with(BEAT_OVERRIDE_SAVE.subject, BeatOverrideSaved.model_validate_json(golden.read_text()))
+    beats = [500.0, 1000.5, 1500.0]
+    sent = pack_times(beats) if protocol == "k1.msgpack" else beats
+    async with session.ws_connect(url_of(gateway), protocols=[protocol]) as ws:
+        client = SocketConnection(ws)
+        await client.message()
+        order = {"action": "save_beats", "track_id": samples.TRACK, "version": 1, "beats_ms": sent}
+        saved = await client.ask(**order, if_match=["e"], ref=1)
+        assert (saved["type"], saved["data"]["status"]) == ("ack", "ready")
+        owners.respond_with(BEAT_OVERRIDE_SAVE.subject, QueryError("override_changed", "Read it again.", 412))
+        assert (await client.ask(**order))["code"] == "override_changed"
+        assert (await client.ask(**order | {"version": 0}))["code"] == "invalid_message"
+    assert owners.received[0] == SaveBeatOverride(
+        track_id=samples.TRACK, version=1, beats_ms=beats, if_match=["e"]
+    )
 
 
 async def test_beats_are_binary_in_messagepack(gateway: RunningService, nats_client: Client) -> None:

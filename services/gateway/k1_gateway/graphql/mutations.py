@@ -7,6 +7,7 @@ from graphql import GraphQLError
 from strawberry.scalars import JSON
 
 from k1_contracts.messages.analysis import ANALYSIS_REQUEST, AnalysisAccepted, RequestTrackAnalysis
+from k1_contracts.messages.beats import BEAT_OVERRIDE_SAVE, BeatOverrideSaved, SaveBeatOverride
 from k1_contracts.messages.deployment_queries import DeploymentAccepted
 from k1_contracts.messages.track_edits import TRACK_EDIT, EditTrack
 from k1_contracts.messages.tracks import TrackSummary
@@ -19,7 +20,9 @@ from k1_gateway.graphql.types import graphql_type
 from k1_platform.nats.rpc import QueryError
 
 _PLAN_TIMEOUT_S = 20.0
+_SAVE_TIMEOUT_S = 35.0
 AnalysisAcceptedNode = graphql_type(AnalysisAccepted)
+BeatOverrideSavedNode = graphql_type(BeatOverrideSaved)
 DeploymentAcceptedNode = graphql_type(DeploymentAccepted)
 
 
@@ -74,6 +77,33 @@ class Mutation:
     ) -> AnalysisAccepted:
         wanted = checked(RequestTrackAnalysis, track_id=str(id), **given(preset=preset, priority=priority))
         return await info.context.send(ANALYSIS_REQUEST, wanted)
+
+    @strawberry.mutation(
+        graphql_type=BeatOverrideSavedNode,
+        description="Set the beats of a version: a new version of map, show and bundle. `if_match` is the etag of the beats "
+        "that were edited.",
+    )
+    async def save_beats(
+        self,
+        info: Context,
+        *,
+        id: strawberry.ID,
+        version: int,
+        beats_ms: list[float],
+        downbeats: list[int] | None = None,
+        note: str | None = None,
+        if_match: str | None = None,
+    ) -> BeatOverrideSaved:
+        wanted = checked(
+            SaveBeatOverride,
+            track_id=str(id),
+            version=version,
+            beats_ms=beats_ms,
+            **given(downbeats=downbeats, note=note, if_match=None if if_match is None else [if_match]),
+        )
+        saved = await info.context.send(BEAT_OVERRIDE_SAVE, wanted, _SAVE_TIMEOUT_S)
+        info.context.forget()
+        return saved
 
     @strawberry.mutation(
         graphql_type=DeploymentAcceptedNode,

@@ -15,6 +15,7 @@ from k1_gateway.live.websocket.messages import (
     Heartbeat,
     Hello,
     Ping,
+    SaveBeats,
     Subscribe,
     Unsubscribe,
 )
@@ -22,7 +23,7 @@ from k1_gateway.live.websocket.messages import (
 Json = dict[str, Any]
 _CHANNEL: Final = "websocket"
 _SENT: Final[tuple[type[BaseModel], ...]] = (Hello, Heartbeat, Ack, ErrorMessage, FeedEventModel)
-_RECEIVED: Final[tuple[type[BaseModel], ...]] = (Subscribe, Unsubscribe, Ping)
+_RECEIVED: Final[tuple[type[BaseModel], ...]] = (Subscribe, Unsubscribe, Ping, SaveBeats)
 
 
 def make_asyncapi() -> Json:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k1_contracts.messages.analysis import ANALYSIS_REQUEST, JOB_GET, AnalysisAccepted, RequestTrackAnalysis
+from k1_contracts.messages.beats import BEAT_OVERRIDE_SAVE, BeatOverrideSaved, SaveBeatOverride
 from k1_contracts.messages.similar import TRACK_SIMILAR, SimilarTracks
 from k1_contracts.messages.track_edits import TRACK_EDIT, EditTrack
 from k1_contracts.messages.track_history import TRACK_HISTORY, TrackHistory
@@ -149,6 +150,11 @@ async def test_mutations(http: httpx.AsyncClient, owners: Owners) -> None:
     again = "mutation($id: ID!) { analyse_track(id: $id, priority: 9) { job_id version } }"
     assert (await ask(http, again, id=SONG))["data"]["analyse_track"]["version"] == 2
     assert owners.received[1] == RequestTrackAnalysis(track_id=SONG, priority=9)
+    golden = samples.GOLDEN / "BeatOverrideSaved" / "v1.json"
+    owners.respond_with(BEAT_OVERRIDE_SAVE.subject, BeatOverrideSaved.model_validate_json(golden.read_text()))
+    save = 'mutation($id: ID!) { save_beats(id: $id, version: 1, beats_ms: [1, 2.5], if_match: "e") { version status } }'
+    assert (await ask(http, save, id=SONG))["data"]["save_beats"]["status"] == "ready"
+    assert owners.received[2] == SaveBeatOverride(track_id=SONG, version=1, beats_ms=[1, 2.5], if_match=["e"])
     deploy = await ask(http, "mutation { deploy(order: [1]) { deployment_id } }")
     assert deploy["errors"][0]["extensions"]["code"] == "invalid_argument"
 

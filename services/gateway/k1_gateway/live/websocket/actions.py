@@ -5,13 +5,19 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
 
+import msgspec
+
+from k1_contracts.messages.beats import BEAT_OVERRIDE_SAVE, SaveBeatOverride
 from k1_gateway.errors import ProblemError
 from k1_gateway.feed.feed import Client
 from k1_gateway.feed.position import Position
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.live.feed_requests import MAX_TOPICS, require_ready
-from k1_gateway.live.websocket.messages import Ping, Request, Subscribe, Unsubscribe
+from k1_gateway.live.websocket.messages import Ping, Request, SaveBeats, Subscribe, Unsubscribe
+from k1_platform.nats.actors import current_actor
 
+_SAVE_TIMEOUT_S: Final = 35.0
+"""As over HTTP."""
 R = TypeVar("R", bound=Request)
 
 
@@ -21,6 +27,8 @@ class Session:
 
     context: GatewayContext
     client: Client
+    remote: str | None
+    """The network address of the client, for its allowance."""
     is_started: bool = False
 
     async def start(self, topics: list[str], after: str | None) -> None:
@@ -67,9 +75,19 @@ async def _ping(session: Session, message: Ping) -> dict[str, Any]:
     return {}
 
 
+async def _save_beats(session: Session, message: SaveBeats) -> dict[str, Any]:
+    """Save the beats; the roles are checked by the catalogue, and the allowance is that of edits."""
+    context = session.context
+    fields = message.model_dump(include={"track_id", "version", "beats_ms", "downbeats", "note", "if_match"})
+    async with context.rate_limiter.admit("edits", session.remote, current_actor()):
+        saved = await context.send_query(BEAT_OVERRIDE_SAVE, SaveBeatOverride(**fields), _SAVE_TIMEOUT_S)
+    return msgspec.json.decode(saved)
+
+
 ACTIONS: Final[Mapping[str, Action[Any]]] = {
     "subscribe": Action(Subscribe, _subscribe),
     "unsubscribe": Action(Unsubscribe, _unsubscribe),
     "ping": Action(Ping, _ping),
+    "save_beats": Action(SaveBeats, _save_beats),
 }
 """By the field `action` of a message."""

@@ -60,7 +60,7 @@ async def serve_websocket(
         detail = "This is a WebSocket; open it with a WebSocket client, or use /events/stream."
         raise ProblemError("upgrade_required", HTTPStatus.UPGRADE_REQUIRED, detail, headers=_UPGRADE)
     with context.feed.client("websocket") as client:
-        session = Session(context, client)
+        session = Session(context, client, request.remote)
         if query.topics or query.last_event_id:
             await session.start(query.wanted, query.last_event_id)
         await socket.prepare(request)

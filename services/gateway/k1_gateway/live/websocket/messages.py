@@ -5,6 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from k1_contracts.base import Contract, UtcTime
+from k1_contracts.ids import TrackId
+from k1_contracts.messages.beats import BeatsMs, Downbeats, Note
+from k1_contracts.tracks import Version
 from k1_gateway.live.feed_models import FeedId, FeedTopic
 from k1_gateway.live.feed_requests import EventId, Topics
 
@@ -39,6 +42,20 @@ class Ping(Request):
     """Ask whether the gateway is there."""
 
     action: Literal["ping"]
+
+
+class SaveBeats(Request):
+    """Set the beats of a version, as `POST .../beat-override` does; all viewers get `beats_updated`."""
+
+    action: Literal["save_beats"]
+    track_id: TrackId
+    version: Version
+    beats_ms: BeatsMs
+    """Milliseconds; in MessagePack also as float64, little-endian."""
+    downbeats: Downbeats | None = None
+    note: Note | None = None
+    if_match: Annotated[list[str], Field(max_length=10)] | None = None
+    """Entity tags of the beats that were edited; without it whatever is there is replaced."""
 
 
 class Hello(BaseModel):
