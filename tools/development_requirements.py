@@ -18,7 +18,16 @@ LOCK = ROOT / "requirements.lock"
 DOCUMENT = ROOT / "requirements-development.txt"
 
 RUNNING = (
-    *("k1-gateway", "k1-ingest", "k1-analysis", "k1-catalogue", "k1-deploy", "k1-telemetry"),
+    *(
+        "k1-gateway",
+        "k1-ingest",
+        "k1-analysis",
+        "k1-catalogue",
+        "k1-deploy",
+        "k1-telemetry",
+        "k1-webhooks",
+        "k1-accounts",
+    ),
     *("k1-simulator", "k1-cli"),
     # These install our own packages.
     *("hatchling", "editables"),

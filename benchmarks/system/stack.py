@@ -1,5 +1,6 @@
 """Starts and stops the system that the benchmarks measure."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,9 +11,10 @@ from k1_cli.stack.running_stack import RunningStack, require_stack
 
 
 def k1(*arguments: str) -> str:
-    """Run a `k1` command and return what it printed."""
+    """Run a `k1` command and return what it printed. Sign-in is off, and nothing is limited."""
     command = [sys.executable, "-m", "k1_cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    environment = {**os.environ, "K1_AUTH": "off", "K1_GATEWAY_LIMIT_LOOPBACK_FACTOR": "1000"}
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
 
 
 @contextmanager

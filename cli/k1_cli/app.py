@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from k1_cli.commands import (
+    accounts,
     beats,
     dead_letters,
     deploy,
@@ -14,13 +15,17 @@ from k1_cli.commands import (
     development,
     devices,
     exports,
+    keys,
     local,
+    mail,
     shows,
     sim,
     similar,
     songs,
     stack,
     storage,
+    track_life,
+    users,
 )
 from k1_cli.error_report import report_error
 from k1_cli.output.console import accept_any_text
@@ -37,7 +42,21 @@ for command in (stack.up, stack.down, stack.status, development.doctor):
     app.command(rich_help_panel="The system")(command)
 app.add_typer(dead_letters.app, name="dlq", rich_help_panel="The system")
 app.add_typer(storage.app, name="storage", rich_help_panel="The system")
-for command in (songs.upload, songs.tracks, songs.genesis, exports.export, similar.similar):
+for command in (accounts.login, accounts.logout, accounts.whoami):
+    app.command(rich_help_panel="Accounts")(command)
+app.add_typer(users.app, name="users", rich_help_panel="Accounts")
+app.add_typer(keys.app, name="keys", rich_help_panel="Accounts")
+app.add_typer(mail.app, name="mail", rich_help_panel="The system")
+for command in (
+    songs.upload,
+    songs.tracks,
+    songs.genesis,
+    exports.export,
+    similar.similar,
+    track_life.history,
+    track_life.delete,
+    track_life.restore,
+):
     app.command(rich_help_panel="Songs")(command)
 app.add_typer(beats.app, name="beats", rich_help_panel="Songs")
 app.add_typer(storage.links_app, name="links", rich_help_panel="Songs")

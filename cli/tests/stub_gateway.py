@@ -23,6 +23,7 @@ class ReceivedRequest:
     query: dict[str, list[str]]
     body: bytes
     content_type: str
+    authorization: str | None = None
 
     @property
     def form(self) -> dict[str, tuple[str | None, bytes]]:
@@ -63,7 +64,7 @@ def stub_gateway() -> Iterator[StubGateway]:
             path = split.path.removeprefix("/api/v1")
             body = (
                 self.rfile.read(int(self.headers.get("Content-Length", "0")))
-                if self.command == "POST"
+                if self.command in {"POST", "PATCH"}
                 else b""
             )
             if "chunked" in self.headers.get("Transfer-Encoding", ""):
@@ -71,7 +72,13 @@ def stub_gateway() -> Iterator[StubGateway]:
                     body += self.rfile.read(size)
                     self.rfile.readline()
                 self.rfile.readline()
-            request = ReceivedRequest(path, parse_qs(split.query), body, self.headers.get("Content-Type", ""))
+            request = ReceivedRequest(
+                path,
+                parse_qs(split.query),
+                body,
+                self.headers.get("Content-Type", ""),
+                self.headers.get("Authorization"),
+            )
             stub.requests.append(request)
             found = stub.responses.get(f"{self.command} {path}")
             nothing = {"code": "not_found", "detail": "There is nothing."}
@@ -84,7 +91,7 @@ def stub_gateway() -> Iterator[StubGateway]:
             self.end_headers()
             self.wfile.write(sent)
 
-        do_GET = do_POST = do_DELETE = respond  # noqa: N815
+        do_GET = do_POST = do_PATCH = do_DELETE = respond  # noqa: N815
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
             pass

@@ -136,7 +136,7 @@ def test_each_party_is_given_its_own_folder(compose: dict[str, Any]) -> None:
     assert given.pop("nats-keys") == FOLDERS
     assert given.pop("nats") == {"nats-server"}
     assert given.pop("deploy") == {"nats-services", "nats-deploy"}
-    others = {"provision", "gateway", "ingest", "analysis", "catalogue", "telemetry"}
+    others = {"provision", "gateway", "ingest", "analysis", "catalogue", "telemetry", "accounts"}
     assert given == {name: {"nats-services"} for name in others}
     receivers = [
         name for name, s in compose["services"].items() if "K1_DEPLOY_NATS_KEYS" in s.get("environment", {})
@@ -151,7 +151,9 @@ def test_on_a_network_every_client_of_the_bus_trusts_the_ca(compose: dict[str, A
         name for name, each in compose["services"].items() if "K1_NATS_URL" in each.get("environment", {})
     }
     trusting = {name for name, each in listening.items() if "K1_NATS_CA" in each.get("environment", {})}
-    assert trusting == users - {"migrate", "migrate-deploy"}, "these two talk to databases alone"
+    assert trusting == users - {"migrate", "migrate-deploy", "migrate-accounts"}, (
+        "these talk to databases alone"
+    )
     for name in trusting:
         assert listening[name]["environment"]["K1_NATS_URL"] == "tls://nats:4222"
         assert "./tls/ca.pem:/etc/k1/ca.pem:ro" in listening[name]["volumes"]

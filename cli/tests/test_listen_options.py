@@ -99,3 +99,13 @@ def test_a_port_that_does_not_exist_is_named() -> None:
     """A port out of range is a StackError, although the socket functions raise an OverflowError."""
     with pytest.raises(StackError, match="there is no port 80000; give one from 1 to 65535"):
         require_free_port(80_000, "127.0.0.1")
+
+
+def test_sign_in_stays_on_for_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """K1_AUTH=off is refused before anything starts; on this machine alone it is possible, with a warning."""
+    monkeypatch.setenv("K1_AUTH", "off")
+    with pytest.raises(CommandError, match="K1_AUTH=off would let everyone"):
+        ListenOptions("0.0.0.0", ("127.0.0.3",), tls=False).network(tmp_path)
+    assert any("K1_AUTH=off" in line for line in ListenOptions().warnings())
+    monkeypatch.delenv("K1_AUTH")
+    assert ListenOptions().warnings() == []

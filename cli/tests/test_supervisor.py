@@ -59,6 +59,11 @@ if own["TLS_CERT"]:
     server.socket = context.wrap_socket(server.socket, server_side=True)
 server.serve_forever()
 """
+BOOTSTRAP_STUB = """
+import pathlib, sys
+result = pathlib.Path(sys.argv[sys.argv.index("--result") + 1])
+result.write_text('{"email": "admin@localhost", "link_token": "works-once"}')
+"""
 
 
 class Machine:
@@ -72,6 +77,7 @@ class Machine:
             package.mkdir(parents=True)
             (package / "__init__.py").touch()
             (package / "__main__.py").write_text(STUB.format(name=name))
+        (self._packages / "k1_accounts" / "bootstrap.py").write_text(BOOTSTRAP_STUB)
         for module in migrations.MODULES:
             (self._packages / f"{module.replace('.', '/')}.py").touch()
 
@@ -149,7 +155,7 @@ def test_ctrl_c_stops_everything_without_a_trace(machine: Machine) -> None:
     """Exit code 0, no stack trace, no process, no state; the home is free again."""
     with running(machine) as up:
         pids = machine.pids()
-        assert set(pids) == {"nats", "postgres", "mongo", "s3", *SERVICE_NAMES}
+        assert set(pids) == {"nats", "postgres", "mongo", "s3", "mailbox", *SERVICE_NAMES}
         up.send_signal(signal.SIGINT)
         _, err = up.communicate(timeout=PATIENCE_S)
     assert up.returncode == 0
@@ -267,7 +273,7 @@ def test_status_is_a_document_for_scripts(shared: Machine) -> None:
         "mqtt_url": f"mqtt://127.0.0.1:{shared.stack.home.remembered_ports()['mqtt']}",
         "ca": None,
     }
-    assert [server["name"] for server in status["servers"]] == ["nats", "postgres", "mongo", "s3"]
+    assert [server["name"] for server in status["servers"]] == ["nats", "postgres", "mongo", "s3", "mailbox"]
     assert set(status["servers"][0]) == {"name", "pid", "port", "ready"}
     assert [service["name"] for service in status["services"]] == list(SERVICE_NAMES)
     gateway = status["services"][-1]
@@ -277,7 +283,7 @@ def test_status_is_a_document_for_scripts(shared: Machine) -> None:
 
 
 def test_only_owners_get_the_paths_of_keys(shared: Machine) -> None:
-    """Only the catalogue gets the keys that sign bundles, and only deploy those of the credentials of devices."""
+    """Each folder of keys has one owner: the catalogue signs bundles, accounts tokens, deploy devices' credentials."""
     shared.status()
     variables: dict[str, list[str]] = {}
     for name in SERVICE_NAMES:
@@ -286,6 +292,7 @@ def test_only_owners_get_the_paths_of_keys(shared: Machine) -> None:
         ) as response:
             variables[name] = json.load(response)["variables"]
     assert variables == {name: [] for name in SERVICE_NAMES} | {
+        "accounts": ["K1_ACCOUNTS_KEYS"],
         "catalogue": ["K1_SIGNING_KEYS"],
         "deploy": ["K1_DEPLOY_DEVICE_MQTT_URL", "K1_DEPLOY_DEVICE_NATS_URL", "K1_DEPLOY_NATS_KEYS"],
     }
@@ -320,8 +327,12 @@ def test_a_stack_on_a_network(machine: Machine) -> None:
     }
     wanted = {"K1_NATS_CA", "K1_S3_CA", "K1_S3_URL", "K1_S3_PUBLIC_URL", "K1_GATEWAY_ALLOWED_HOSTS"}
     variables = dict(sorted((name, stack.environment[name]) for name in wanted))
-    ca, s3 = str(machine.home / "tls" / "ca.pem"), f"https://127.0.0.2:{status['servers'][-1]['port']}"
+    ca, s3 = str(machine.home / "tls" / "ca.pem"), f"https://127.0.0.2:{port_of(status, 's3')}"
     assert list(variables.values()) == ["127.0.0.2", ca, ca, s3, s3]
+
+
+def port_of(status: dict[str, Any], server: str) -> int:
+    return next(each["port"] for each in status["servers"] if each["name"] == server)
 
 
 def test_a_second_up_says_so(shared: Machine) -> None:
@@ -343,7 +354,11 @@ def test_detach_status_and_down(machine: Machine) -> None:
     stops = f"./k1 down --home {machine.home}"
     assert (code, out) == (
         0,
-        f"K1 Song Analysis is ready at http://127.0.0.1:{port} (`{stops}` stops it)\n",
+        (
+            f"K1 Song Analysis is ready at http://127.0.0.1:{port} (`{stops}` stops it)\n"
+            "sign in as administrator, once and within 15 minutes: "
+            f"http://127.0.0.1:{port}/sign-in?token=works-once\n"
+        ),
     ), err
     pids = machine.pids()
     code, out, err = machine.run("down")

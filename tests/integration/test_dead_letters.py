@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from faststream.nats import NatsMessage
@@ -11,12 +11,16 @@ from nats.js import JetStreamContext
 from prometheus_client import CollectorRegistry, generate_latest
 
 from k1_contracts import streams
+from k1_contracts.actors import Actor
+from k1_contracts.base import Contract
+from k1_contracts.descriptors import Command
 from k1_contracts.durables import Durable
 from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import JOB_PROGRESSED
 from k1_platform.errors import PermanentError, TransientError
+from k1_platform.nats.actors import acting_as, current_actor
 from k1_platform.nats.client import Bus
-from k1_platform.nats.consumers import consume
+from k1_platform.nats.consumers import Delivery, Handler, consume, consume_table
 from k1_platform.nats.dead_letters import middleware
 from k1_platform.nats.dead_letters.message import HEADER_PREFIX, Failure, publish_dead_letter
 from k1_platform.nats.dead_letters.queue import (
@@ -30,8 +34,9 @@ from k1_platform.nats.dead_letters.queue import (
 )
 from k1_platform.nats.dead_letters.relay import subscribe_dead_letter_relay
 from k1_platform.nats.provision import consumer_config
+from k1_platform.nats.publisher import publish
 from tests.support.bus import connected_bus
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_S, eventually
 
 
 @pytest.fixture
@@ -55,10 +60,10 @@ async def durable(
     await jetstream.delete_consumer(made.stream, made.name)
 
 
-Handler = Callable[[NatsMessage], Awaitable[None]]
+RawHandler = Callable[[NatsMessage], Awaitable[None]]
 
 
-async def _consume_one(bus: Bus, durable: Durable, handler: Handler, body: bytes) -> None:
+async def _consume_one(bus: Bus, durable: Durable, handler: RawHandler, body: bytes) -> None:
     consume(bus.broker, durable, handler, workers=2)
     await bus.broker.start()
     headers = {"ce-id": "evt_1", "Nats-Msg-Id": new_id("evt")}
@@ -231,3 +236,42 @@ async def test_metrics_name_no_ids(provisioned: object) -> None:
     assert 'destination="telemetry.*"' in text
     assert "job_0" not in text
     assert "k1-left" not in text
+
+
+class _Order(Contract):
+    id: str
+
+
+async def test_a_command_of_a_lower_role_is_a_dead_letter(
+    bus: Bus, durable: Durable, jetstream: JetStreamContext
+) -> None:
+    """The consumer checks the role that the command demands; with it, the handler acts as the sender."""
+    command = Command(
+        durable.filters[0],
+        _Order,
+        summary="An order of this test",
+        senders=("test",),
+        stream=streams.EVENTS,
+        subject_id=lambda order: order.id,
+        time=lambda _: datetime.now(UTC),
+        role="operator",
+    )
+    handled: list[Actor | None] = []
+    done = asyncio.Event()
+
+    async def handle(_delivery: Delivery[_Order]) -> None:
+        handled.append(current_actor())
+        done.set()
+
+    consume_table(bus.broker, durable, [Handler(command, handle)], workers=1)
+    await bus.broker.start()
+    editor = Actor(kind="user", id="usr_1", name="Ann", role="editor")
+    operator = editor.model_copy(update={"role": "operator"})
+    for number, sender in enumerate((editor, operator)):
+        with acting_as(sender):
+            await publish(bus.broker, command, _Order(id=f"{durable.name}-{number}"), source="test")
+    letter = await _letter_of(jetstream, durable.name)
+    assert letter.code == "role_required"
+    assert "needs the role operator; Ann is editor" in letter.reason
+    await asyncio.wait_for(done.wait(), PATIENCE_S)
+    assert handled == [operator]

@@ -8,10 +8,13 @@ from datetime import UTC, datetime
 import pytest
 from nats.js import JetStreamContext
 
+from k1_contracts.actors import Actor
 from k1_contracts.descriptors import Event
+from k1_contracts.envelope import Envelope
 from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import AnalysisCancelled
 from k1_contracts.streams import EVENTS
+from k1_platform.nats.actors import acting_as
 from k1_platform.nats.publisher import make_message
 from k1_platform.postgres.inbox import mark_handled
 from k1_platform.postgres.message_tables import message_table_statements
@@ -137,3 +140,19 @@ async def test_an_effect_happens_once(pool: Pool, schema: str) -> None:
         async with connection.transaction():
             assert not await mark_handled(connection, schema, "c", "evt_1")
             assert await mark_handled(connection, schema, "other", "evt_1")
+
+
+async def test_the_actor_travels_through_the_outbox(
+    pool: Pool, schema: str, jetstream: JetStreamContext, unique: str
+) -> None:
+    """It is that of the transaction, whoever runs the relay later."""
+    event, actor = _event(unique), Actor(kind="user", id="usr_1", name="Änne", role="editor")
+    async with running_relays(pool, schema, 1), pool.acquire() as connection:
+        for number, sender in enumerate((actor, None), start=1):
+            async with connection.transaction():
+                with acting_as(sender):
+                    await enqueue(connection, schema, event, _body(number), source="test")
+        await wait_for_empty_outbox(pool, schema)
+    subscription = await jetstream.subscribe(event.subject, ordered_consumer=True)
+    headers = [(await subscription.next_msg(timeout=60)).headers or {} for _ in range(2)]
+    assert [Envelope.from_headers(each).actor for each in headers] == [actor, None]

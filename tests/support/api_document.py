@@ -100,15 +100,24 @@ class ApiDocument:
         known = {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
         names = [name for name, _ in query]
         yield from (f"{name} is no parameter" for name in names if name not in known)
-        yield from (f"{name} is given twice" for name in set(names) if names.count(name) > 1)
+        repeated = {each["name"] for each in parameters if self._is_repeated(each)}
+        yield from (f"{name} is given twice" for name in set(names) - repeated if names.count(name) > 1)
         given = {"path": operation.path, "query": dict(query), "header": headers}
         for parameter in parameters:
             name, values = parameter["name"], given[parameter["in"]]
-            if name in values:
+            if name in repeated and name in values:
+                every = [text for given_name, text in query if given_name == name]
+                yield from self.faults(parameter["schema"], every, name)
+            elif name in values:
                 value = typed(self._resolved(parameter["schema"]), values[name])
                 yield from self.faults(parameter["schema"], value, name)
             elif parameter.get("required"):
                 yield f"there is no {name}"
+
+    def _is_repeated(self, parameter: Json) -> bool:
+        """Return whether a parameter is given once for each value of a list."""
+        is_list = self._resolved(parameter["schema"]).get("type") == "array"
+        return parameter["in"] == "query" and is_list and parameter.get("explode", True)
 
     def _request_body_faults(
         self, operation: Operation, headers: Mapping[str, str], body: bytes

@@ -68,6 +68,7 @@ def infrastructure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrast
         keys = tmp_path_factory.mktemp("keys")
         ensure_key(keys)
         environment["K1_SIGNING_KEYS"] = str(keys)
+        environment["K1_AUTH"] = "off"  # tests of sign-in turn it on for a gateway of their own
         patch = running.enter_context(pytest.MonkeyPatch.context())
         for name, value in environment.items():
             patch.setenv(name, value)

@@ -1,7 +1,7 @@
 """A client of the gateway's HTTP API, with the calls that the commands need."""
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from email.message import Message
 from http import HTTPStatus
@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 import httpx
 
+from k1_cli.api.counted_file import CountedFile, OnBytes
+from k1_cli.api.event_lines import event_lines
 from k1_cli.api.problems import describe_problem
 from k1_cli.errors import CommandError
 from k1_cli.json_types import JsonObject
@@ -23,6 +25,10 @@ from k1_platform.auth.tls import client_context
 
 class NotFoundError(CommandError):
     """The gateway does not know that id."""
+
+
+class SignInError(CommandError):
+    """The gateway does not accept the credential, or there is none."""
 
 
 class BusyError(CommandError):
@@ -45,33 +51,7 @@ _FINAL_TRACK = frozenset({"ready", "warning", "failed"})
 _CATALOGUE_PATIENCE = 30.0
 _JOB_PATIENCE = 15.0
 
-OnBytes = Callable[[int], None]
 OnJob = Callable[[JsonObject], None]
-
-
-class _CountedFile:
-    """A file that calls `on_bytes` with the size of each chunk that is read."""
-
-    def __init__(self, file: BinaryIO, on_bytes: OnBytes) -> None:
-        self._file = file
-        self._on_bytes = on_bytes
-
-    def read(self, size: int = -1) -> bytes:
-        chunk = self._file.read(size)
-        self._on_bytes(len(chunk))
-        return chunk
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def fileno(self) -> int:
-        return self._file.fileno()
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(lambda: self.read(64 * 1024), b"")
 
 
 @dataclass(frozen=True)
@@ -99,9 +79,13 @@ class SongUpload:
 class GatewayClient:
     """A client of `/api/v1`; every failure raises a CommandError with the server's sentence."""
 
-    def __init__(self, url: str, ca: Path | None = None) -> None:
-        """`ca`: the CA of an https address; None where the system trusts its certificate."""
+    def __init__(self, url: str, ca: Path | None = None, credential: str | None = None) -> None:
+        """`ca`: the CA of an https address; None where the system trusts its certificate.
+
+        `credential`: a token or an API key; it goes to the gateway alone, never to the object store.
+        """
         self._http = httpx.Client(base_url=f"{url}/api/v1", timeout=_TIMEOUT, verify=client_context(ca))
+        self._headers = {} if credential is None else {"Authorization": f"Bearer {credential}"}
 
     def __enter__(self) -> Self:
         return self
@@ -114,21 +98,34 @@ class GatewayClient:
     def upload(self, song: SongUpload, on_bytes: OnBytes) -> JsonObject:
         """Upload the file as a stream; return `{track_id, job_id, status}`, also for a song that is stored already."""
         with song.file.open("rb") as file:
-            content = cast("BinaryIO", _CountedFile(file, on_bytes))
+            content = cast("BinaryIO", CountedFile(file, on_bytes))
             named = form_file_name(song.file), content
-            return self._request("POST", "/tracks/upload", data=song.fields(), files={FILE_FIELD: named})
+            return self.request("POST", "/tracks/upload", data=song.fields(), files={FILE_FIELD: named})
 
     def track(self, track_id: str) -> JsonObject:
         """Return a track as `{track, versions, ...}`."""
-        return self._request("GET", f"/tracks/{track_id}")
+        return self.request("GET", f"/tracks/{track_id}")
 
     def tracks(self, **query: str | int) -> JsonObject:
         """Return a page of tracks as `{total, items}`."""
-        return self._request("GET", "/tracks", params=query)
+        return self.request("GET", "/tracks", params=query)
+
+    def delete_track(self, track_id: str) -> JsonObject:
+        """Delete a track; return `{track_id, undo_token, expires_at, purge_at}`."""
+        return self.request("DELETE", f"/tracks/{track_id}")
+
+    def restore_track(self, track_id: str, undo_token: str | None) -> JsonObject:
+        """Restore a deleted track; return `{track_id, status, restored}`."""
+        body = {} if undo_token is None else {"undo_token": undo_token}
+        return self.request("POST", f"/tracks/{track_id}/restore", json=body)
+
+    def history(self, track_id: str, **query: str | int) -> JsonObject:
+        """Return a page of the events of a track as `{total, items}`, newest first."""
+        return self.request("GET", f"/tracks/{track_id}/history", params=query)
 
     def genesis(self, track_id: str, version: int) -> JsonObject:
         """Return the whole Genesis map of one version."""
-        return self._request("GET", f"/tracks/{track_id}/versions/{version}/genesis")
+        return self.request("GET", f"/tracks/{track_id}/versions/{version}/genesis")
 
     def export(self, track_id: str, version: int, format_name: str) -> tuple[str, bytes]:
         """Return the name and the bytes of a file for another program."""
@@ -140,21 +137,21 @@ class GatewayClient:
 
     def similar(self, track_id: str, limit: int) -> JsonObject:
         """Return the nearest tracks as `{items, method, searched}`."""
-        return self._request("GET", f"/tracks/{track_id}/similar", params={"limit": limit})
+        return self.request("GET", f"/tracks/{track_id}/similar", params={"limit": limit})
 
     def artefacts(self, track_id: str, version: int) -> list[JsonObject]:
         """Return all artefacts of a version; those that are present have signed URLs."""
-        return self._request("GET", f"/tracks/{track_id}/versions/{version}/artefacts")["artefacts"]
+        return self.request("GET", f"/tracks/{track_id}/versions/{version}/artefacts")["artefacts"]
 
     def graph(self, track_id: str, version: int) -> JsonObject:
         """Return the graph document of a version."""
-        return self._request("GET", f"/tracks/{track_id}/versions/{version}/graph")
+        return self.request("GET", f"/tracks/{track_id}/versions/{version}/graph")
 
     def simulate(self, track_id: str, version: int, graph: object | None) -> JsonObject:
         """Run the version's graph, or the given one, over its map; return the report."""
         body = {} if graph is None else {"graph": graph}
         path = f"/tracks/{track_id}/versions/{version}/simulate"
-        return self._request("POST", path, json=body, timeout=_SIMULATE_TIMEOUT)
+        return self.request("POST", path, json=body, timeout=_SIMULATE_TIMEOUT)
 
     def beats(self, track_id: str, version: int) -> JsonObject:
         """Return the beats of a version, their override, and the tag for an edit."""
@@ -187,24 +184,24 @@ class GatewayClient:
 
     def storage_usage(self) -> JsonObject:
         """Return how much is stored."""
-        return self._request("GET", "/storage/usage", timeout=_STORAGE_TIMEOUT)
+        return self.request("GET", "/storage/usage", timeout=_STORAGE_TIMEOUT)
 
     def clean_up(self, *, dry_run: bool) -> JsonObject:
         """Remove what nothing refers to, or only return what that is."""
-        return self._request("POST", "/storage/cleanup", json={"dry_run": dry_run}, timeout=_STORAGE_TIMEOUT)
+        return self.request("POST", "/storage/cleanup", json={"dry_run": dry_run}, timeout=_STORAGE_TIMEOUT)
 
     def copy_link(self, track_id: str, version: int, artefact_id: str, expires_in: int) -> JsonObject:
         """Make a link to an artefact; return `{link, token, path}`."""
         path = f"/tracks/{track_id}/versions/{version}/artefacts/{artefact_id}/copy-link"
-        return self._request("POST", path, json={"expires_in": expires_in})
+        return self.request("POST", path, json={"expires_in": expires_in})
 
     def links(self) -> JsonObject:
         """Return the newest links that work, as `{total, items}`."""
-        return self._request("GET", "/links", params={"limit": 200})
+        return self.request("GET", "/links", params={"limit": 200})
 
     def revoke_link(self, link: str) -> JsonObject:
         """Revoke a link by its id or token."""
-        return self._request("DELETE", f"/links/{link}")
+        return self.request("DELETE", f"/links/{link}")
 
     def address(self, path: str) -> str:
         """Return the whole address of a path of this gateway."""
@@ -212,27 +209,27 @@ class GatewayClient:
 
     def devices(self, **query: str | int | bool) -> JsonObject:
         """Return a page of devices as `{total, items}`."""
-        return self._request("GET", "/devices", params=query)
+        return self.request("GET", "/devices", params=query)
 
     def device(self, device_id: str) -> JsonObject:
         """Return one device."""
-        return self._request("GET", f"/devices/{device_id}")
+        return self.request("GET", f"/devices/{device_id}")
 
     def deploy(self, request: JsonObject) -> JsonObject:
         """Start a deployment; return `{deployment_id, status}`, or the plan of a dry run."""
-        return self._request("POST", "/deployments", json=request)
+        return self.request("POST", "/deployments", json=request)
 
     def deployments(self, **query: str | int) -> JsonObject:
         """Return a page of deployments as `{total, items}`, newest first."""
-        return self._request("GET", "/deployments", params=query)
+        return self.request("GET", "/deployments", params=query)
 
     def deployment(self, deployment_id: str) -> JsonObject:
         """Return one deployment with the steps of its devices."""
-        return self._request("GET", f"/deployments/{deployment_id}")
+        return self.request("GET", f"/deployments/{deployment_id}")
 
     def control(self, deployment_id: str, action: str, body: JsonObject) -> JsonObject:
         """Cancel, roll back, pause or resume a deployment; return its new state."""
-        return self._request("POST", f"/deployments/{deployment_id}/{action}", json=body)
+        return self.request("POST", f"/deployments/{deployment_id}/{action}", json=body)
 
     def deployment_events(self, deployment_id: str) -> Generator[tuple[str, str]]:
         """Yield the name and JSON of each event until the deployment ends or the gateway stops.
@@ -242,12 +239,12 @@ class GatewayClient:
         """
         path = f"/deployments/{deployment_id}/events"
         try:
-            with self._http.stream("GET", path) as response:
+            with self._http.stream("GET", path, headers=self._headers) as response:
                 if response.is_error:
                     response.read()
                     raise CommandError(_problem(response))
                 name = ""
-                for line in _lines(response.iter_bytes()):
+                for line in event_lines(response.iter_bytes()):
                     field, _, value = line.partition(": ")
                     if field == "event":
                         name = value
@@ -258,7 +255,7 @@ class GatewayClient:
 
     def job(self, job_id: str) -> JsonObject:
         """Return the status, stage and percent of a job."""
-        return self._request("GET", f"/analysis/jobs/{job_id}")
+        return self.request("GET", f"/analysis/jobs/{job_id}")
 
     def wait_for_job(self, job_id: str, on_job: OnJob) -> JsonObject:
         """Wait until a job has ended and return it; call `on_job` with each state on the way.
@@ -297,15 +294,21 @@ class GatewayClient:
                 )
             time.sleep(_POLL_SECONDS)
 
-    def _request(self, method: str, path: str, **arguments: Any) -> JsonObject:
-        return cast("JsonObject", self._send(method, path, **arguments).json())
+    def request(self, method: str, path: str, **arguments: Any) -> JsonObject:
+        """Send a request and return the JSON object of the response; an empty one where there is no body.
+
+        Raises:
+            CommandError: the gateway refuses it or does not answer.
+        """
+        response = self._send(method, path, **arguments)
+        return cast("JsonObject", response.json()) if response.content else {}
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         sent = {
             name: _readable(value) if name in _TEXT_ARGUMENTS else value for name, value in arguments.items()
         }
         try:
-            response = self._http.request(method, quote(readable(path)), **sent)
+            response = self._http.request(method, quote(readable(path)), headers=self._headers, **sent)
         except httpx.HTTPError as error:
             sentence = f"the gateway at {self._http.base_url} does not answer: {error}"
             raise CommandError(f"{sentence}; {_next_steps()}") from error
@@ -315,6 +318,8 @@ class GatewayClient:
             raise BusyError(_problem(response), _retry_after_s(response))
         if response.is_server_error:
             raise CommandError(f"{_problem(response)}; {_next_steps()}")
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            raise SignInError(f"{_problem(response)}; sign in with {k1_command('login')}")
         if response.is_error:
             raise CommandError(_problem(response))
         return response
@@ -342,15 +347,6 @@ def _readable(value: Any) -> Any:
 def _retry_after_s(response: httpx.Response) -> float:
     text = response.headers.get("Retry-After", "")
     return float(text) if text.isdecimal() else _RETRY_AFTER_S
-
-
-def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
-    """Yield the lines of an event stream. Only a line feed ends a line: a reason may contain U+2028."""
-    rest = b""
-    for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            yield line.removesuffix(b"\r").decode(errors="replace")
 
 
 def _problem(response: httpx.Response) -> str:

@@ -23,15 +23,15 @@ _DEVICE_PAGE: Final = 1000
 _MAX_CANDIDATES: Final = 10
 
 
-def find_track(gateway: GatewayClient, reference: str) -> str:
-    """Return the id of the track with this id, prefix of an id, or title.
+def find_track(gateway: GatewayClient, reference: str, *, is_deleted: bool = False) -> str:
+    """Return the id of the track with this id, prefix of an id, or title; of a deleted one if `is_deleted`.
 
     Raises:
         CommandError: none fits, or several do; the message lists them.
     """
     if _TRACK_ID.fullmatch(reference):
         return reference
-    tracks = list(_all_tracks(gateway))
+    tracks = list(_all_tracks(gateway, **({"status": "deleted"} if is_deleted else {})))
     found = (
         [track for track in tracks if track["id"].startswith(reference)]
         if reference.startswith("trk_")
@@ -126,11 +126,11 @@ def current_version(track: JsonObject) -> int:
     return version
 
 
-def _all_tracks(gateway: GatewayClient) -> Iterator[JsonObject]:
-    page = gateway.tracks(limit=_PAGE)
+def _all_tracks(gateway: GatewayClient, **query: str) -> Iterator[JsonObject]:
+    page = gateway.tracks(limit=_PAGE, **query)
     yield from page["items"]
     while cursor := page.get("next_cursor"):
-        page = gateway.tracks(limit=_PAGE, cursor=cursor)
+        page = gateway.tracks(limit=_PAGE, cursor=cursor, **query)
         yield from page["items"]
 
 

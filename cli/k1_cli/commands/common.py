@@ -50,13 +50,14 @@ VersionOption = Annotated[int | None, typer.Option(help="The version; the curren
 
 
 def open_gateway(home: Path) -> "GatewayClient":
-    """Return a client of the gateway of the stack that runs on this home.
+    """Return a client of the gateway of the stack that runs on this home, with the credential that is kept there.
 
     Raises:
-        CommandError: no stack runs on it.
+        CommandError: no stack runs on it, or a credential cannot be read.
     """
     from k1_cli.api.client import GatewayClient
+    from k1_cli.api.credentials import find_credential
     from k1_cli.stack.running_stack import require_stack
 
     stack = require_stack(home)
-    return GatewayClient(stack.url, stack.network.ca)
+    return GatewayClient(stack.url, stack.network.ca, find_credential(stack.home.root))

@@ -81,9 +81,9 @@ def deploy(
         build_request,
         build_strategy,
         check_activation_time,
-        login_name,
         split_device_ids,
     )
+    from k1_cli.person import login_name
 
     if sum((devices is not None, group is not None, every)) != 1:
         raise typer.BadParameter("give one of --devices, --group and --all")

@@ -118,7 +118,7 @@ def resume(deployment_id: IdArgument, reason: ReasonOption = None, home: HomeOpt
 
 def _control(home: Path, deployment_id: str, action: str, reason: str | None) -> None:
     from k1_cli.api.lookup import find_deployment
-    from k1_cli.deployments.deployment_request import login_name
+    from k1_cli.person import login_name
     from k1_contracts.messages.deployment_queries import DeploymentView
 
     body = {"requested_by": login_name(), **({"reason": reason} if reason else {})}

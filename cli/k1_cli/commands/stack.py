@@ -104,6 +104,7 @@ def _run_attached(home: Path, port: int | None, sim_devices: int, listening: "Li
         try:
             supervisor.start()
             results.print(f"K1 Song Analysis is ready at {supervisor.url} (Ctrl-C stops it)")
+            results.print(_describe_link(supervisor.sign_in_link))
             supervisor.watch()
         except KeyboardInterrupt:
             _say("stopping")
@@ -111,6 +112,10 @@ def _run_attached(home: Path, port: int | None, sim_devices: int, listening: "Li
             for number in _STOP_SIGNALS:
                 signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the stop
             supervisor.stop()
+
+
+def _describe_link(link: str) -> str:
+    return f"sign in as administrator, once and within 15 minutes: {link}"
 
 
 @contextmanager
@@ -196,6 +201,7 @@ def _run_detached(home: Path, port: int | None, sim_devices: int, listening: "Li
             if stack is not None and stack.pid == process.pid:
                 stops = k1_command("down", home)
                 results.print(f"K1 Song Analysis is ready at {stack.url} ({stops} stops it)")
+                results.print(_describe_link(stack.sign_in_link))
                 return
             time.sleep(_PAUSE)
     except KeyboardInterrupt as error:

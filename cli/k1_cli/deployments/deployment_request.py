@@ -1,6 +1,5 @@
 """Builds the body of `POST /deployments` from the options of `k1 deploy`; the gateway validates its content."""
 
-import getpass
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -11,14 +10,6 @@ from k1_cli.json_types import JsonObject
 
 _MAX_FAILURES: Final = re.compile(r"[0-9]{1,6}|100%|[0-9]{1,2}%")
 _SOON: Final = timedelta(minutes=5)
-
-
-def login_name() -> str:
-    """Return the user name for the audit trail; `operator` where the account has none, as in a container."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "operator"
 
 
 def build_strategy(

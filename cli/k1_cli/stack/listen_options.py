@@ -1,7 +1,9 @@
 """The options of `k1 up --listen`: checks them, makes certificates, and describes the result to a person."""
 
 import contextlib
+import os
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +16,8 @@ from k1_platform.auth.tls import client_context, server_context
 
 TLS_FOLDER: Final = "tls"
 _PLAIN_TEXT: Final = "WARNING: plain text on a network: who is on it can read songs and credentials and send commands; leave --no-tls out"
+
+_NO_SIGN_IN: Final = "WARNING: K1_AUTH=off: nobody has to sign in; every program and every user of this machine is an administrator"
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,10 @@ class ListenOptions:
         if self.address is None:
             return Network()
         address = parse_listen_address(self.address)
+        if _is_sign_in_off(os.environ) and not Network(address).is_private:
+            raise CommandError(
+                "K1_AUTH=off would let everyone on the network in as an administrator; leave it out with --listen"
+            )
         check_host_names(address, self.names)
         plain = Network(address, self.names)
         if not self.tls:
@@ -89,10 +97,15 @@ class ListenOptions:
             ) from error
         return Network(address, self.names, made.certificate, made.key, made.ca)
 
-    def warnings(self) -> list[str]:
+    def warnings(self, environment: Mapping[str, str] = os.environ) -> list[str]:
         """Return the warnings for the person who starts the stack."""
         plain = self.address is not None and not self.tls and not Network(self.address).is_private
-        return [_PLAIN_TEXT] if plain else []
+        found = [_PLAIN_TEXT] if plain else []
+        return [*found, _NO_SIGN_IN] if _is_sign_in_off(environment) else found
+
+
+def _is_sign_in_off(environment: Mapping[str, str]) -> bool:
+    return environment.get("K1_AUTH") == "off"
 
 
 def network_lines(network: Network, servers: DeviceServers) -> list[str]:

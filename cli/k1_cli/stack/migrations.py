@@ -3,7 +3,7 @@
 import runpy
 from typing import Final
 
-MODULES: Final = ("k1_catalogue.migrate", "k1_deploy.migrate")
+MODULES: Final = ("k1_catalogue.migrate", "k1_deploy.migrate", "k1_accounts.migrate", "k1_webhooks.migrate")
 
 if __name__ == "__main__":
     for module in MODULES:

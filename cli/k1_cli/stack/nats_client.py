@@ -10,7 +10,10 @@ from nats.js import JetStreamContext
 
 from k1_cli.errors import CommandError
 from k1_cli.output.hints import k1_command
+from k1_cli.person import login_name
+from k1_contracts.actors import Actor
 from k1_contracts.descriptors import Q, Query, R
+from k1_contracts.envelope import ACTOR_HEADER
 from k1_contracts.rpc import Response
 from k1_platform.nats.connection import one_shot_connection
 from k1_platform.settings import NatsSettings
@@ -44,6 +47,12 @@ async def connect_nats(settings: NatsSettings) -> AsyncGenerator[Client]:
         ) from error
 
 
+def _actor_header() -> dict[str, str]:
+    """Return the header that names the person: whoever holds the credential of the bus may do everything."""
+    name = login_name()
+    return {ACTOR_HEADER: Actor(kind="local", id=name[:200], name=name[:100], role="admin").to_header()}
+
+
 async def request(client: Client, query: Query[Q, R], body: Q) -> R:
     """Send a query to its service and return the result.
 
@@ -51,7 +60,9 @@ async def request(client: Client, query: Query[Q, R], body: Q) -> R:
         CommandError: the owner refused, with its sentence, or it does not run or answer.
     """
     try:
-        reply = await client.request(query.subject, body.to_json(), timeout=_RESPONSE_SECONDS)
+        reply = await client.request(
+            query.subject, body.to_json(), timeout=_RESPONSE_SECONDS, headers=_actor_header()
+        )
     except NoRespondersError as error:
         raise CommandError(
             f"the {query.service} service does not run; {k1_command('status')} tells more"

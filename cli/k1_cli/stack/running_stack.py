@@ -44,6 +44,8 @@ class RunningStack:
     services: tuple[RunningProcess, ...]
     simulated: tuple[RunningFleet, ...]
     network: Network
+    sign_in_link: str
+    """Signs an administrator in; it works once, for 15 minutes after the start."""
 
     @property
     def bus(self) -> NatsSettings:
@@ -74,6 +76,7 @@ def find_stack(path: Path) -> RunningStack | None:
         services=_processes(state["services"]),
         simulated=tuple(RunningFleet(**row) for row in state.get("simulated", [])),
         network=_network(state.get("network", {})),
+        sign_in_link=state.get("sign_in_link", ""),
     )
 
 

@@ -1,4 +1,4 @@
-"""Runs the six services as child processes, and the preparations that come before them."""
+"""Runs the services as child processes, and the preparations that come before them."""
 
 import http.client
 import json
@@ -14,7 +14,7 @@ from k1_cli.stack.embedded.network import Network, http_connection
 from k1_cli.stack.embedded.ports import free_port
 from k1_cli.stack.embedded.processes import Command, ManagedProcess, Spawner, spawn
 
-SERVICE_NAMES = ("telemetry", "deploy", "catalogue", "analysis", "ingest", "gateway")
+SERVICE_NAMES = ("accounts", "webhooks", "telemetry", "deploy", "catalogue", "analysis", "ingest", "gateway")
 """The services in the order of starting; they stop in reverse, the gateway first."""
 
 PREPARATIONS = {
@@ -27,8 +27,14 @@ PREPARATIONS = {
 SIGNING_SERVICES = frozenset({"signing", "catalogue"})
 """Only these processes get the path of the signing keys."""
 
+ACCOUNTS_SERVICE = "accounts"
+"""Only this service gets the path of the keys that sign access tokens, and the address of the mail server."""
+
 DEVICE_KEY_SERVICE = "deploy"
 """Only this service gets the path of the keys that create and revoke the credentials of devices."""
+
+WEBHOOKS_SERVICE = "webhooks"
+"""Only this service gets the path of the key of its secrets."""
 
 _PROBE_TIMEOUT = 3.0
 
@@ -107,8 +113,32 @@ def run_preparation(home: Home, name: str, environment: Mapping[str, str], spawn
     Raises:
         StackError: it failed; the message contains the end of its log.
     """
+    _run_module(home, name, (PREPARATIONS[name],), environment, spawner)
+
+
+def make_sign_in_token(home: Home, environment: Mapping[str, str], spawner: Spawner = spawn) -> str:
+    """Return a token that signs an administrator in once; make the administrator and the key of `k1` if missing.
+
+    Raises:
+        StackError: it failed; the message contains the end of its log.
+    """
+    result = home.run / "sign-in.json"
+    result.unlink(missing_ok=True)
+    options = ("--key-file", str(home.api_key_file), "--result", str(result))
+    _run_module(home, "bootstrap", ("k1_accounts.bootstrap", *options), environment, spawner)
+    try:
+        made = cast("dict[str, str]", json.loads(result.read_text()))
+    except FileNotFoundError as error:
+        raise StackError("k1_accounts.bootstrap has made no sign-in link") from error
+    result.unlink()
+    return made["link_token"]
+
+
+def _run_module(
+    home: Home, name: str, module: tuple[str, ...], environment: Mapping[str, str], spawner: Spawner
+) -> None:
     process = ManagedProcess(home, name)
-    process.start(Command((sys.executable, "-P", "-m", PREPARATIONS[name]), environment), spawner)
+    process.start(Command((sys.executable, "-P", "-m", *module), environment), spawner)
     code = process.wait()
     if code != 0:
         raise StackError(

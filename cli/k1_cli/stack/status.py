@@ -84,7 +84,7 @@ class StackStatus:
 
 def read_status(stack: RunningStack) -> StackStatus:
     """Probe all servers and services in parallel, then read the consumers and the dead letters from NATS."""
-    embedded = EmbeddedStack(stack.home.root, stack.network)
+    embedded = EmbeddedStack(stack.home.root, stack.network, with_mailbox=True)
     embedded.attach()
     with ThreadPoolExecutor(len(stack.servers) + len(stack.services)) as pool:
 

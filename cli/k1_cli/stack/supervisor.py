@@ -20,11 +20,14 @@ from k1_cli.stack.embedded.network import Network, require_free_port
 from k1_cli.stack.embedded.processes import Child, Command, spawn
 from k1_cli.stack.embedded.servers.server import Server
 from k1_cli.stack.services import (
+    ACCOUNTS_SERVICE,
     DEVICE_KEY_SERVICE,
     PREPARATIONS,
     SIGNING_SERVICES,
+    WEBHOOKS_SERVICE,
     Service,
     make_services,
+    make_sign_in_token,
     run_preparation,
 )
 from k1_cli.stack.simulated_devices import SimulatedDevices
@@ -78,12 +81,13 @@ class Supervisor:
         """
         self._say = say
         self._network = network or Network()
-        self._stack = EmbeddedStack(home, self._network)
+        self._stack = EmbeddedStack(home, self._network, with_mailbox=True)
         self._home = self._stack.home
         self._port = port
         self._services: list[Service] = []
         self._simulated = [SimulatedDevices(self._home, simulated)] if simulated else []
         self._environment: dict[str, str] = {}
+        self._sign_in_token = ""
         self._backoff: dict[str, Backoff] = {}
         self._zygote: Zygote | None = None
         self._state_is_stale = False
@@ -95,6 +99,11 @@ class Supervisor:
     def url(self) -> str:
         """The gateway's URL."""
         return self._services[-1].url
+
+    @property
+    def sign_in_link(self) -> str:
+        """A link to the page that signs an administrator in; it works once, for 15 minutes."""
+        return f"{self.url}/sign-in?token={self._sign_in_token}"
 
     def start(self) -> None:
         """Start everything and wait until it is ready.
@@ -117,13 +126,17 @@ class Supervisor:
             "K1_GATEWAY_INGEST_URL": by_name["ingest"].url,
             "K1_GATEWAY_SERVICE_URLS": json.dumps({s.name: s.url for s in self._services[:-1]}),
             "K1_GATEWAY_ALLOWED_HOSTS": ",".join(self._network.all_names),
+            "K1_CATALOGUE_STORAGE_DISK": str(self._home.root),
             "OMP_NUM_THREADS": "1",  # the services use several processes instead of threads
         }
         self._prepare()
         self._say(f"bus, buckets, schema and keys ready after {time.monotonic() - begun:.1f} s")
-        for service in self._services:
-            service.start(self._environment_of(service.name), self._spawn)
-        self._await_ready()
+        with ThreadPoolExecutor(1) as pool:  # beside the services, which do not wait for it
+            token = pool.submit(make_sign_in_token, self._home, self._environment, self._spawn)
+            for service in self._services:
+                service.start(self._environment_of(service.name), self._spawn)
+            self._await_ready()
+            self._sign_in_token = token.result()
         self._zygote.close()
         self._write_state()
         self._say(f"services ready after {time.monotonic() - begun:.1f} s")
@@ -143,6 +156,10 @@ class Supervisor:
             keys["K1_SIGNING_KEYS"] = str(self._home.keys)
         if name == DEVICE_KEY_SERVICE:
             keys |= self._device_environment()
+        if name == WEBHOOKS_SERVICE:
+            keys["K1_WEBHOOKS_KEY_FILE"] = str(self._home.webhooks_key_file)
+        if name == ACCOUNTS_SERVICE:
+            keys |= self._accounts_environment()
         return self._environment | keys
 
     def _device_environment(self) -> dict[str, str]:
@@ -154,6 +171,20 @@ class Supervisor:
             "DEVICE_CA": None if ca is None else str(ca),
         }
         return {f"K1_DEPLOY_{name}": value for name, value in variables.items() if value is not None}
+
+    def _accounts_environment(self) -> dict[str, str]:
+        variables = {
+            "K1_ACCOUNTS_KEYS": str(self._home.account_keys),
+            "K1_ACCOUNTS_PUBLIC_URL": os.environ.get("K1_ACCOUNTS_PUBLIC_URL", self.url),
+        }
+        if "K1_ACCOUNTS_SMTP_HOST" in os.environ:
+            return variables
+        mailbox = self._stack.server("mailbox")
+        return variables | {
+            "K1_ACCOUNTS_SMTP_HOST": "127.0.0.1",
+            "K1_ACCOUNTS_SMTP_PORT": str(mailbox.port),
+            "K1_ACCOUNTS_SMTP_SECURITY": "none",
+        }
 
     def _spawn(self, command: Command, log: Path) -> Child:
         if self._zygote is not None:
@@ -281,6 +312,7 @@ class Supervisor:
         state = {
             "pid": os.getpid(),
             "url": self.url,
+            "sign_in_link": self.sign_in_link,
             "version": version("k1-cli"),
             "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "network": {

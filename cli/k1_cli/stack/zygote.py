@@ -90,13 +90,15 @@ class Zygote:
         self._lock = threading.Lock()
 
     def spawn(self, command: Command, log: Path) -> Child:
-        """Start a command of the form `python -m MODULE`.
+        """Start a command of the form `python -m MODULE [ARGUMENT ...]`.
 
         Raises:
             StackError: the zygote has ended; start the command without it.
         """
+        module, *arguments = command.argv[command.argv.index("-m") + 1 :]
         request = {
-            "module": command.argv[-1],
+            "module": module,
+            "arguments": arguments,
             "environment": dict(command.environment),
             "log": str(log),
             "death_signal": int(command.stop_signal),
@@ -155,7 +157,14 @@ def _fork_twice() -> int | None:
 
 
 def _run_module(
-    *, first_parent: int, module: str, environment: dict[str, str], log: str, death_signal: int, parent: int
+    *,
+    first_parent: int,
+    module: str,
+    arguments: list[str],
+    environment: dict[str, str],
+    log: str,
+    death_signal: int,
+    parent: int,
 ) -> NoReturn:
     while os.getppid() == first_parent:
         time.sleep(_PAUSE)
@@ -171,7 +180,7 @@ def _run_module(
         os.dup2(source, target)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     os.environ.update(environment)
-    sys.argv = [module]
+    sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
     sys.exit(0)
 

@@ -36,6 +36,18 @@ UtcTime = Annotated[
 ]
 """A time with its zone, kept in UTC and written as RFC 3339."""
 
+_TIME = (
+    r"^(19|20)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"(\.[0-9]{1,6})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+)
+TimeParameter = Annotated[
+    datetime,
+    AfterValidator(_aware_utc),
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": _TIME}),
+]
+"""A time in a URL, as RFC 3339 with capital letters."""
+
 NO_NUL = r"^[^\x00]*$"
 """A pattern: PostgreSQL cannot keep the character NUL in a text."""
 NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from k1_contracts import subjects
-from k1_contracts.descriptors import messages_in
-from k1_contracts.messages import analysis, deployments, telemetry, tracks
+from k1_contracts.descriptors import Event, messages_in
+from k1_contracts.messages import analysis, deployments, telemetry, track_edits, tracks
 from k1_contracts.messages.analysis import ANALYSIS_QUEUED
 from k1_contracts.messages.device_link import DEVICE_BYE, DEVICE_HELLO
 from k1_contracts.messages.telemetry import DEVICE_READINGS
@@ -47,12 +47,14 @@ def stream_subjects(stream: Stream) -> tuple[str, ...]:
     return (*stream.subjects, *(redrive_filter(d.name) for d in DURABLES if d.stream == stream.name))
 
 
+_EVENT_MODULES = (tracks, track_edits, analysis, deployments, telemetry)
+
+
 def _received_by(service: str) -> tuple[str, ...]:
     """Return the subjects of the events and commands on EVENTS that a service receives."""
-    modules = (tracks, analysis, deployments, telemetry)
     return tuple(
         message.subject
-        for module in modules
+        for module in _EVENT_MODULES
         for message in messages_in(module)
         if message.stream == EVENTS and service in message.receivers
     )
@@ -64,6 +66,8 @@ CATALOGUE = Durable(
 ANALYSIS_INTAKE = Durable(
     EVENTS, "analysis-intake", _received_by("analysis"), ack_wait=timedelta(seconds=15), max_deliver=40
 )
+
+INGEST = Durable(EVENTS, "ingest", _received_by("ingest"), ack_wait=timedelta(seconds=15), max_deliver=40)
 
 
 def analysis_lane(priority: int) -> Durable:
@@ -96,6 +100,18 @@ DEPLOY_DEVICES = Durable(
     ack_wait=timedelta(seconds=15),
     max_deliver=10,
 )
+WEBHOOKS = Durable(
+    EVENTS,
+    "webhooks",
+    tuple(
+        message.subject
+        for module in _EVENT_MODULES
+        for message in messages_in(module)
+        if isinstance(message, Event) and message.stream == EVENTS
+    ),
+    ack_wait=timedelta(seconds=15),
+    max_deliver=40,
+)
 TELEMETRY_PRESENCE = Durable(
     DEVICES,
     "telemetry-presence",
@@ -120,9 +136,11 @@ DEAD_LETTER_RELAY = Durable(
 DURABLES = (
     CATALOGUE,
     ANALYSIS_INTAKE,
+    INGEST,
     *ANALYSIS_LANES,
     DEPLOY,
     DEPLOY_DEVICES,
+    WEBHOOKS,
     TELEMETRY_PRESENCE,
     TELEMETRY_SAMPLES,
     DEAD_LETTER_RELAY,

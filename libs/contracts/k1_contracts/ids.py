@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 from pydantic import StringConstraints
 from ulid import ULID
 
-Prefix = Literal["trk", "job", "dep", "art", "upl", "evt", "wrk", "lnk"]
+Prefix = Literal[
+    "trk", "job", "dep", "art", "upl", "evt", "wrk", "lnk", "usr", "ses", "key", "whk", "dlv",
+]  # fmt: skip
 
 _BODY = "[0-9A-HJKMNP-TV-Z]{26}"
 
@@ -15,6 +17,11 @@ JobId = Annotated[str, StringConstraints(pattern=f"^job_{_BODY}$")]
 ArtefactId = Annotated[str, StringConstraints(pattern=f"^art_{_BODY}$")]
 LinkId = Annotated[str, StringConstraints(pattern=f"^lnk_{_BODY}$")]
 DeploymentId = Annotated[str, StringConstraints(pattern=f"^dep_{_BODY}$")]
+WebhookId = Annotated[str, StringConstraints(pattern=f"^whk_{_BODY}$")]
+DeliveryId = Annotated[str, StringConstraints(pattern=f"^dlv_{_BODY}$")]
+UserId = Annotated[str, StringConstraints(pattern=f"^usr_{_BODY}$")]
+SessionId = Annotated[str, StringConstraints(pattern=f"^ses_{_BODY}$")]
+KeyId = Annotated[str, StringConstraints(pattern=f"^key_{_BODY}$")]
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 

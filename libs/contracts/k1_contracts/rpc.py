@@ -21,6 +21,8 @@ class RpcError(Contract):
     status: int = Field(ge=400, le=599)
     violations: list[Violation] | None = None
     """Of a graph that was refused: every rule that it breaks."""
+    retry_after_s: int | None = Field(default=None, ge=0)
+    """Of a request that was refused for now (429): when to try again."""
 
 
 T = TypeVar("T", bound=BaseModel)

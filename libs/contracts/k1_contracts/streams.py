@@ -38,6 +38,8 @@ class Bucket:
     description: str
     ttl: timedelta | None
     max_bytes: int = 256 * MIB
+    in_memory: bool = False
+    """Whether a restart of the broker may lose it."""
 
 
 EVENTS = "EVENTS"
@@ -136,4 +138,11 @@ UPLOADS = Bucket("UPLOADS", "Which track holds which audio bytes", ttl=None)
 IDEMPOTENCY = Bucket("IDEMPOTENCY", "Idempotency keys of requests over HTTP", ttl=timedelta(days=1))
 PRESENCE = Bucket("PRESENCE", "Devices that are online", ttl=timedelta(seconds=6))
 LEADERS = Bucket("LEADERS", "Which process does what only one may do", ttl=timedelta(seconds=3))
-BUCKETS = (JOB_PROGRESS, JOB_CANCELS, WORKERS, UPLOADS, IDEMPOTENCY, PRESENCE, LEADERS)
+RATE_LIMITS = Bucket(
+    "RATE_LIMITS",
+    "What callers of the gateways have used of their allowances",
+    ttl=timedelta(hours=1),
+    max_bytes=64 * MIB,
+    in_memory=True,
+)
+BUCKETS = (JOB_PROGRESS, JOB_CANCELS, WORKERS, UPLOADS, IDEMPOTENCY, PRESENCE, LEADERS, RATE_LIMITS)

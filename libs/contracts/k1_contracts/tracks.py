@@ -8,7 +8,8 @@ from k1_contracts.base import Contract
 from k1_contracts.ids import ArtefactId, Sha256, derived_id
 
 Preset = Literal["edm", "rock", "orchestral", "jazz", "hiphop", "edm_high_energy"]
-TrackStatus = Literal["processing", "ready", "warning", "failed"]
+TrackStatus = Literal["uploading", "processing", "ready", "warning", "failed", "deleted"]
+VersionStatus = Literal["processing", "ready", "warning", "failed"]
 JobStatus = Literal["queued", "processing", "completed", "failed", "cancelled"]
 ArtefactStatus = Literal["present", "missing", "deleted"]
 ArtefactType = Literal[

@@ -17,10 +17,14 @@ from k1_catalogue.database import SCHEMA
 from k1_catalogue.deployments.bundle_queries import BundleQueries
 from k1_catalogue.deployments.event_handlers import DeploymentEventHandlers
 from k1_catalogue.deployments.store import newest_deployments
+from k1_catalogue.edits.batch import TrackBatches
+from k1_catalogue.edits.purge import Purger
+from k1_catalogue.edits.track_edits import TrackEdits
 from k1_catalogue.graphs.queries import GraphQueries
 from k1_catalogue.graphs.reference_queries import ReferenceQueries
 from k1_catalogue.graphs.show_builder import ShowBuilder
 from k1_catalogue.handlers import ArtefactQueries, consume_events, serve_queries
+from k1_catalogue.history.queries import HistoryQueries
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.jobs.queries import JobQueries
 from k1_catalogue.jobs.store import count_by_status
@@ -77,15 +81,19 @@ async def wire(runtime: Runtime) -> None:
     async def run_graph(query: SimulateGraph) -> GraphSimulated:
         return await request(broker, GRAPH_RUN, query, timeout_s=_RUN_TIMEOUT_S)
 
+    cancels = await jetstream.key_value(streams.JOB_CANCELS.name)
+
     async def apply_beats(query: ApplyBeats) -> BeatsApplied:
         return await request(broker, BEATS_APPLY, query, timeout_s=_APPLY_TIMEOUT_S)
 
     jobs = JobQueries(
         pool=pool,
         progress=await jetstream.key_value(streams.JOB_PROGRESS.name),
-        cancels=await jetstream.key_value(streams.JOB_CANCELS.name),
+        cancels=cancels,
         clock=_now,
     )
+    tracks = TrackQueries(pool, maps, objects, newest_deployments, current_override)
+    edits = TrackEdits(pool, tracks, jobs.request_analysis, cancels, _now)
     storage = _storage_queries(pool, objects, settings, runtime)
     consume_events(
         runtime.bus,
@@ -95,7 +103,10 @@ async def wire(runtime: Runtime) -> None:
     )
     serve_queries(
         runtime.bus,
-        tracks=TrackQueries(pool, maps, objects, newest_deployments, current_override),
+        tracks=tracks,
+        edits=edits,
+        batches=TrackBatches(pool, edits, jobs.request_analysis, _now),
+        history=HistoryQueries(pool),
         jobs=jobs,
         graphs=GraphQueries(pool, objects, shows, run_graph, _now),
         bundles=BundleQueries(pool, objects),
@@ -107,6 +118,7 @@ async def wire(runtime: Runtime) -> None:
         editor=BeatEditor(pool, maps, VersionBuilder(objects, shows), apply_beats, run_graph, _now),
     )
     runtime.background(OutboxRelay(pool, broker, SCHEMA).run, "outbox relay")
+    runtime.background(Purger(pool, maps, objects, _now).run, "purge of deleted tracks")
     job_gauge = Gauge("k1_catalogue_jobs", "Analysis jobs by status", ["status"], registry=runtime.registry)
     maintenance = Maintenance(pool, SCHEMA, runtime.registry, job_gauge, count_by_status)
     runtime.background(maintenance.run, "maintenance")

@@ -16,6 +16,47 @@ def track_not_found(track_id: str) -> QueryError:
     return QueryError("track_not_found", f"There is no track {track_id}.", HTTPStatus.NOT_FOUND)
 
 
+def track_deleted(track_id: str) -> QueryError:
+    message = f"Track {track_id} is deleted; restore it first."
+    return QueryError("track_deleted", message, HTTPStatus.CONFLICT)
+
+
+def track_changed() -> QueryError:
+    message = "The track has changed since you read it; read it again and repeat your change."
+    return QueryError("track_changed", message, HTTPStatus.PRECONDITION_FAILED)
+
+
+def track_purged(track_id: str) -> QueryError:
+    message = f"Track {track_id} is being removed for good and cannot be restored; upload the song again."
+    return QueryError("track_purged", message, HTTPStatus.CONFLICT)
+
+
+def version_unusable(track_id: str, version: int) -> QueryError:
+    message = f"Version {version} of {track_id} has no map, so it cannot be the current one; choose another."
+    return QueryError("version_unusable", message, HTTPStatus.CONFLICT)
+
+
+def no_earlier_version(track_id: str, version: int) -> QueryError:
+    message = (
+        f"Track {track_id} has no version with a map before {version}; name another one to compare with."
+    )
+    return QueryError("version_not_found", message, HTTPStatus.NOT_FOUND)
+
+
+def history_unavailable(track_id: str, begin: str) -> QueryError:
+    message = f"The history of {track_id} begins at {begin}; ask for a later time."
+    return QueryError("history_unavailable", message, HTTPStatus.NOT_FOUND)
+
+
+def invalid_edit(message: str) -> QueryError:
+    return QueryError("invalid_edit", message, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def batch_key_reused(key: str) -> QueryError:
+    message = f"The idempotency key {key!r} was used for another batch; use a new one."
+    return QueryError("idempotency_key_reused", message, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
 def version_not_found(track_id: str, version: int) -> QueryError:
     message = f"Track {track_id} has no version {version}; the track's detail lists its versions."
     return QueryError("version_not_found", message, HTTPStatus.NOT_FOUND)

@@ -9,8 +9,11 @@ from k1_catalogue.beats.editor import BeatEditor
 from k1_catalogue.beats.queries import BeatQueries
 from k1_catalogue.deployments.bundle_queries import BundleQueries
 from k1_catalogue.deployments.event_handlers import DeploymentEventHandlers
+from k1_catalogue.edits.batch import TrackBatches
+from k1_catalogue.edits.track_edits import TrackEdits
 from k1_catalogue.graphs.queries import GraphQueries
 from k1_catalogue.graphs.reference_queries import ReferenceQueries
+from k1_catalogue.history.queries import HistoryQueries
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.jobs.queries import JobQueries
 from k1_catalogue.similarity.queries import SimilarQueries
@@ -59,9 +62,12 @@ from k1_contracts.messages.storage import (
     STORAGE_CLEANUP,
     STORAGE_USAGE,
 )
+from k1_contracts.messages.track_edits import TRACK_BATCH, TRACK_DELETE, TRACK_EDIT, TRACK_RESTORE
+from k1_contracts.messages.track_history import TRACK_HISTORY, VERSION_COMPARE
 from k1_contracts.messages.tracks import (
     ARTEFACT_LIST,
     GENESIS_GET,
+    TRACK_DETAILS,
     TRACK_GET,
     TRACK_LIST,
     TRACK_UPLOADED,
@@ -105,6 +111,9 @@ def serve_queries(
     bus: Bus,
     *,
     tracks: TrackQueries,
+    edits: TrackEdits,
+    batches: TrackBatches,
+    history: HistoryQueries,
     jobs: JobQueries,
     graphs: GraphQueries,
     bundles: BundleQueries,
@@ -119,9 +128,16 @@ def serve_queries(
     handlers = [
         QueryHandler(TRACK_LIST, tracks.list_tracks),
         QueryHandler(TRACK_GET, tracks.get_track),
+        QueryHandler(TRACK_DETAILS, tracks.get_tracks),
         QueryHandler(VERSION_GET, tracks.get_version),
+        QueryHandler(VERSION_COMPARE, tracks.compare_versions),
         QueryHandler(TRACK_SIMILAR, similar.find_similar),
         QueryHandler(ARTEFACT_LIST, tracks.list_artefacts),
+        QueryHandler(TRACK_EDIT, edits.edit),
+        QueryHandler(TRACK_DELETE, edits.delete),
+        QueryHandler(TRACK_RESTORE, edits.restore),
+        QueryHandler(TRACK_BATCH, batches.run_batch),
+        QueryHandler(TRACK_HISTORY, history.get_history),
         QueryHandler(JOB_LIST, jobs.list_jobs),
         QueryHandler(JOB_GET, jobs.get_job),
         QueryHandler(JOB_CANCEL, jobs.cancel_job),

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from nats.js import JetStreamContext
 
 from k1_catalogue.beats.store import current_override
 from k1_catalogue.deployments.store import newest_deployments
+from k1_catalogue.edits.batch import TrackBatches
+from k1_catalogue.edits.purge import Purger
+from k1_catalogue.edits.track_edits import TrackEdits
 from k1_catalogue.graphs.queries import GraphQueries
 from k1_catalogue.graphs.show_builder import ShowBuilder
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
@@ -144,3 +148,40 @@ async def job_queries(pool: Pool, jetstream: JetStreamContext) -> JobQueries:
         cancels=await jetstream.key_value(streams.JOB_CANCELS.name),
         clock=lambda: NOW,
     )
+
+
+@dataclass
+class Clock:
+    """A clock that tests move."""
+
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, time: timedelta) -> None:
+        self.now += time
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands at noon."""
+    return Clock()
+
+
+@pytest.fixture
+def edits(pool: Pool, track_queries: TrackQueries, job_queries: JobQueries, clock: Clock) -> TrackEdits:
+    """The edits of tracks."""
+    return TrackEdits(pool, track_queries, job_queries.request_analysis, job_queries.cancels, clock)
+
+
+@pytest.fixture
+def batches(edits: TrackEdits, clock: Clock) -> TrackBatches:
+    """The actions on many tracks."""
+    return TrackBatches(edits.pool, edits, edits.request_analysis, clock)
+
+
+@pytest.fixture
+def purger(pool: Pool, maps: MapStore, objects: ObjectStore, clock: Clock) -> Purger:
+    """The purge of deleted tracks."""
+    return Purger(pool, maps, objects, clock)

@@ -48,7 +48,7 @@ async def test_killed_between_the_two_databases(
             await wait_for_status(bus, song, "ready")
             counted = await blocker.fetchrow(
                 "SELECT (SELECT count(*) FROM catalogue.artefacts WHERE track_id = $1),"
-                " (SELECT count(*) FROM catalogue.audit WHERE track_id = $1 AND action = 'completed')",
+                " (SELECT count(*) FROM catalogue.track_events WHERE track_id = $1 AND action = 'completed')",
                 song.track_id,
             )
             assert tuple(counted or ()) == (2, 1)

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from k1_contracts.actors import Actor
 from k1_contracts.envelope import Envelope
+from k1_platform.nats.actors import acting_as
 from k1_platform.nats.rpc import QueryError
 from services.deploy.tests.deployment_harness import (
     DeploymentHarness,
@@ -226,10 +228,19 @@ async def test_pause_resume_and_cancel(harness: DeploymentHarness) -> None:
         device.let_stage.set()
     await harness.until_counts(deployment, staged=3)
     assert await harness.status(deployment) == "staging"
-    await harness.control(deployment, "resume")
+    bob = Actor(kind="key", id="usr_b", name="Bob", role="operator", address="192.0.2.7")
+    with acting_as(bob):
+        await harness.control(deployment, "resume")
     await harness.until_paused(deployment, paused=False)
     view = await harness.until_status(deployment, "succeeded")
-    assert [line.action for line in view.audit] == ["requested", "pause", "resume"]
+    audit = [(line.action, line.actor, line.actor_kind, line.actor_id) for line in view.audit]
+    assert audit == [
+        ("requested", "anna", None, None),
+        ("pause", "anna", None, None),
+        ("resume", "Bob", "key", "usr_b"),
+    ], "without sign-in the stated name counts, with it that of the actor"
+    rows = await harness.pool.fetch("SELECT address FROM deploy.audit WHERE deployment_id = $1", deployment)
+    assert [row["address"] for row in rows] == [None, None, "192.0.2.7"]
     harness.old, harness.new = harness.new, harness.old
     for device in devices:
         device.let_stage.clear()

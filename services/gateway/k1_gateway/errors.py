@@ -12,6 +12,10 @@ RETRYABLE_STATUSES: Final = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatu
 """Statuses of problems that pass: the response has Retry-After."""
 
 
+CHALLENGE: Final = 'Bearer realm="k1"'
+"""The value of WWW-Authenticate with a 401."""
+
+
 class Fault(BaseModel):
     """One parameter or field that cannot be accepted."""
 

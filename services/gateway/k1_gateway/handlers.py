@@ -1,6 +1,6 @@
 """The index of the gateway: the endpoints by subject, and the routes that are made from them.
 
-There is no sign-in yet: `requested_by` is what the caller writes. Credentials of devices are created and revoked only
+Who may call an endpoint stands in its row: `public`, or the role of its query. Credentials of devices are created and revoked only
 on the command line (`k1 devices`), never over HTTP. `/livez`, `/readyz` and `/metrics` come from the platform.
 """
 
@@ -8,19 +8,23 @@ from typing import Final
 
 from aiohttp import web
 
-from k1_gateway.about.documents import get_docs_page, redirect_to_docs
+from k1_gateway.about.documents import get_docs_page, get_sign_in_page, redirect_to_docs
 from k1_gateway.endpoints.about import ABOUT
+from k1_gateway.endpoints.accounts import ACCOUNTS
 from k1_gateway.endpoints.artefacts import ARTEFACTS
 from k1_gateway.endpoints.beats import BEATS
 from k1_gateway.endpoints.deployments import DEPLOYMENTS
 from k1_gateway.endpoints.devices import DEVICES
 from k1_gateway.endpoints.exports import EXPORTS
+from k1_gateway.endpoints.graphql import GRAPHQL
 from k1_gateway.endpoints.graphs import GRAPHS
 from k1_gateway.endpoints.jobs import JOBS
 from k1_gateway.endpoints.live import LIVE
 from k1_gateway.endpoints.media import MEDIA
 from k1_gateway.endpoints.storage import STORAGE
 from k1_gateway.endpoints.tracks import TRACKS
+from k1_gateway.endpoints.webhooks import WEBHOOKS
+from k1_gateway.graphql.endpoint import make_page_routes
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.routing import make_api_routes
@@ -37,14 +41,19 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *DEVICES,
     *DEPLOYMENTS,
     *LIVE,
+    *ACCOUNTS,
+    *WEBHOOKS,
+    *GRAPHQL,
     *ABOUT,
 )
 
 
 def make_routes(context: GatewayContext) -> list[web.RouteDef]:
-    """Return every route that the gateway serves: the API, the page that describes it, and the way to the page."""
+    """Return every route that the gateway serves: the API, and pages that describe it and sign people in."""
     return [
         *make_api_routes(context, ENDPOINTS),
+        *make_page_routes(),
         web.get("/docs", get_docs_page),
+        web.get("/sign-in", get_sign_in_page),
         web.get("/", redirect_to_docs),
     ]

@@ -8,6 +8,9 @@ import httpx
 import pytest
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
+from k1_contracts.actors import Actor
+from k1_contracts.descriptors import Query, messages_in
+from k1_contracts.messages import accounts, accounts_auth
 from k1_contracts.messages.analysis import (
     ANALYSIS_REQUEST,
     JOB_CANCEL,
@@ -38,6 +41,7 @@ from k1_contracts.messages.graphs import (
     PRESET_LIST,
 )
 from k1_contracts.messages.media import AUDIO_GET, WAVEFORM_GET
+from k1_contracts.messages.similar import TRACK_SIMILAR
 from k1_contracts.messages.storage import (
     ARTEFACT_DELETE,
     ARTEFACT_RESTORE,
@@ -48,16 +52,21 @@ from k1_contracts.messages.storage import (
     STORAGE_CLEANUP,
     STORAGE_USAGE,
 )
+from k1_contracts.messages.track_edits import TRACK_BATCH, TRACK_DELETE, TRACK_EDIT, TRACK_RESTORE
+from k1_contracts.messages.track_history import TRACK_HISTORY, VERSION_COMPARE
 from k1_contracts.messages.tracks import (
     ARTEFACT_LIST,
     GENESIS_GET,
+    TRACK_DETAILS,
     TRACK_GET,
     TRACK_LIST,
     VERSION_GET,
 )
+from k1_platform.nats.actors import current_actor
 from k1_platform.nats.client import Bus
 from k1_platform.nats.rpc import QueryHandler, respond
 from k1_platform.nats.rpc_documents import Document, respond_with_document
+from services.gateway.tests import tokens
 from tests.support.bus import connected_bus, flush
 from tests.support.infrastructure import Infrastructure
 from tests.support.nats_server import running_nats_server
@@ -89,6 +98,15 @@ def gateway(
         yield running
 
 
+@pytest.fixture(scope="session")
+def secured(provisioned: Infrastructure, tmp_path_factory) -> Iterator[RunningService]:
+    """Run a gateway where callers must sign in."""
+    own = {"K1_AUTH": "on", "K1_GATEWAY_INGEST_URL": "http://127.0.0.1:9"}
+    folder = tmp_path_factory.mktemp("secured")
+    with running_service("gateway", provisioned.environment | own, folder) as running:
+        yield running
+
+
 @pytest.fixture
 async def http(gateway: RunningService) -> AsyncIterator[httpx.AsyncClient]:
     """Return a client of the gateway."""
@@ -99,7 +117,15 @@ async def http(gateway: RunningService) -> AsyncIterator[httpx.AsyncClient]:
 QUERIES = (
     TRACK_LIST,
     TRACK_GET,
+    TRACK_DETAILS,
+    TRACK_SIMILAR,
+    TRACK_EDIT,
+    TRACK_DELETE,
+    TRACK_RESTORE,
+    TRACK_BATCH,
+    TRACK_HISTORY,
     VERSION_GET,
+    VERSION_COMPARE,
     ARTEFACT_LIST,
     JOB_LIST,
     JOB_GET,
@@ -133,16 +159,27 @@ QUERIES = (
     LINK_REVOKE,
     STORAGE_USAGE,
     STORAGE_CLEANUP,
+    *(
+        each
+        for module in (accounts, accounts_auth)
+        for each in messages_in(module)
+        if isinstance(each, Query)
+    ),
 )
 
 
 class Owners:
-    """Fakes of catalogue, analysis and deploy: they respond with what a test sets, and keep the queries."""
+    """Fakes of catalogue, analysis, deploy and accounts: they respond with what a test sets, and keep the queries."""
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
         self.received: list[Any] = []
-        self._results: dict[str, Any] = {}
+        self.actors: list[Actor | None] = []
+        """Who sent each of them."""
+        self._results: dict[str, Any] = {
+            accounts_auth.JWKS_GET.subject: tokens.JWKS,
+            accounts.REVOCATION_LIST.subject: accounts.RevocationList(items=[]),
+        }
 
     def respond_with(self, subject: str, result: Any) -> None:
         """Respond on this subject with a model, a document, or an error."""
@@ -155,7 +192,9 @@ class Owners:
 
     def _handler(self, subject: str) -> Any:
         async def handle(query: Any) -> Any:
-            self.received.append(query)
+            if subject != accounts.REVOCATION_LIST.subject:  # the gateway asks for them by itself
+                self.received.append(query)
+                self.actors.append(current_actor())
             result = self._results[subject]
             if isinstance(result, Exception):
                 raise result

@@ -12,6 +12,8 @@ from openapi_spec_validator import validate
 
 from k1_contracts.documents.generate import asyncapi as asyncapi_of_the_bus
 from k1_contracts.documents.registry import MESSAGES
+from k1_contracts.messages.accounts import KEY_VERIFY, REVOCATION_LIST
+from k1_contracts.messages.accounts_auth import JWKS_GET
 from k1_contracts.messages.analysis import JOB_GET
 from k1_contracts.messages.tracks import TRACK_LIST, ListTracks
 from k1_gateway.about import documents
@@ -62,7 +64,7 @@ def test_documented_and_served_paths_are_the_same() -> None:
         for path, operations in DOCUMENT["paths"].items()
         for method in operations
     }
-    assert served - documented == {("GET", "/docs"), ("GET", "/")}
+    assert served - documented == {("GET", "/docs"), ("GET", "/"), ("GET", "/sign-in")}
     assert documented - served == set()
 
 
@@ -147,8 +149,9 @@ def test_the_page_shows_the_whole_document(tmp_path: Path) -> None:
 
 
 def test_every_query_of_the_gateway_has_an_endpoint() -> None:
-    """The gateway offers every query that the contracts let it send."""
-    asked = {endpoint.query.subject for endpoint in ENDPOINTS if endpoint.query}
+    """The gateway offers every query that the contracts let it send, except those by which it verifies its callers."""
+    own = {JWKS_GET.subject, KEY_VERIFY.subject, REVOCATION_LIST.subject}
+    asked = own | {endpoint.query.subject for endpoint in ENDPOINTS if endpoint.query}
     offered = {m.subject for m in MESSAGES if m.kind == "query" and "gateway" in m.senders}
     assert asked == offered
     assert ListTracks in {endpoint.query_model for endpoint in ENDPOINTS}

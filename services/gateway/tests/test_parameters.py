@@ -37,9 +37,15 @@ GOOD = {
     "deployment_id": "dep_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
     "device_id": "demo-0001",
     "version": "1",
+    "provider": "google",
+    "revoked": "ses_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
+    "key_id": "key_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
+    "user_id": "usr_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
     "format": "midi",
     "artefact_id": "art_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
     "token": "lnk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
+    "webhook_id": "whk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
+    "delivery_id": "dlv_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
 }
 WORDS = """0 -0 1 01 +1 1.0 1e0 1e400 -1e400 nan inf Infinity 1_0 \u0663 \uff15 200 201 1000 1001 1000000 1000001
 2147483647 2147483648 9223372036854775807 9223372036854775808 86400000 86400000.5 86400001
@@ -77,7 +83,12 @@ ORDER = {
     "requested_by": "Ann",
     "dry_run": True,
 }
+PATCH = {"title": "T", "artist": "A", "tags": ["a"], "preset": "edm", "notes": "n", "current_version": 2}
+BATCH = {"action": "tag", "track_ids": [GOOD["track_id"]], "tags": ["a"], "preset": "edm"}
 BODIES = [
+    ("PATCH", f"/tracks/{GOOD['track_id']}", PATCH),
+    ("POST", "/tracks/batch", BATCH),
+    ("POST", f"/tracks/{GOOD['track_id']}/restore", {"undo_token": "x" * 32}),
     ("POST", f"/tracks/{GOOD['track_id']}/analysis", ANALYSIS),
     ("POST", f"/deployments/{GOOD['deployment_id']}/cancel", CONTROL),
     ("POST", "/deployments", ORDER),

@@ -1,19 +1,23 @@
-"""Rate limits by address."""
+"""Rate limits by user, or by address without one."""
 
 import asyncio
 from contextlib import AsyncExitStack
+from typing import Literal
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from k1_contracts.actors import Actor
 from k1_contracts.messages.analysis import ANALYSIS_REQUEST, AnalysisAccepted
 from k1_contracts.messages.deployment_queries import DEPLOYMENT_CONTROL
-from k1_gateway.access import rate_limits
-from k1_gateway.access.rate_limits import RateLimiter, caller_of
 from k1_gateway.errors import ProblemError
 from k1_gateway.handlers import ENDPOINTS
+from k1_gateway.limits import rate_limits
+from k1_gateway.limits.callers import caller_of
+from k1_gateway.limits.rate_limits import RateLimiter
+from k1_gateway.limits.shared_rates import LocalRates
 from k1_gateway.settings import Allowance, GatewaySettings
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners
@@ -35,12 +39,16 @@ class Clock:
 
 
 def limits(allowance: Allowance, clock: Clock) -> RateLimiter:
-    return RateLimiter({"uploads": allowance}, loopback_factor=10, clock=clock)
+    return RateLimiter({"uploads": allowance}, loopback_factor=10, store=LocalRates(clock))
 
 
-async def passes(limited: RateLimiter, remote: str) -> bool:
+def actor(kind: Literal["user", "key"], user_id: str) -> Actor:
+    return Actor(kind=kind, id=user_id, name="Ann", role="viewer")
+
+
+async def passes(limited: RateLimiter, remote: str, who: Actor | None = None) -> bool:
     try:
-        async with limited.admit("uploads", remote):
+        async with limited.admit("uploads", remote, who):
             return True
     except ProblemError as error:
         if error.status != 429 or int(error.headers["Retry-After"]) < 1:
@@ -82,6 +90,17 @@ async def test_addresses_have_separate_allowances() -> None:
     addresses = ["2001:db8::1", "2001:db8::ffff", "2001:db8:0:0:1::"]
     assert [await passes(limited, address) for address in addresses] == [True, True, False]
     assert caller_of("::ffff:192.0.2.1") == caller_of("192.0.2.1")
+
+
+async def test_a_user_has_one_allowance_at_every_address() -> None:
+    """With any of the user's keys; another user at the same address has another one."""
+    limited = limits(Allowance(per_minute=1, burst=2, at_once=1), Clock())
+    ann, key = actor("user", "usr_a"), actor("key", "usr_a")
+    assert await passes(limited, ADDRESS, ann)
+    assert await passes(limited, "192.0.2.9", key)
+    assert not await passes(limited, "192.0.2.10", ann)
+    assert await passes(limited, ADDRESS, actor("user", "usr_b"))
+    assert await passes(limited, ADDRESS)
 
 
 async def test_requests_beyond_the_limit_wait() -> None:
@@ -163,7 +182,7 @@ async def test_a_gateway_limits_its_callers(owners: Owners, provisioned: Infrast
 def test_the_document_describes_the_allowance() -> None:
     """The OpenAPI document has the RateLimit headers of each limited operation."""
     paths = DOCUMENT["paths"]
-    limited = [each for each in ENDPOINTS if each.rate_limit and each.media_type == "application/json"]
+    limited = [each for each in ENDPOINTS if each.limit and each.media_type == "application/json"]
     for endpoint in limited:
         responses = paths[endpoint.path][endpoint.method.lower()]["responses"]
         described = responses[str(endpoint.status)]["headers"]

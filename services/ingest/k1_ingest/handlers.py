@@ -1,4 +1,4 @@
-"""The index of ingest: one route, `POST /upload`, whose body is the multipart form of an upload."""
+"""The index of ingest: the route `POST /upload`, whose body is a multipart form, and the events that it consumes."""
 
 import asyncio
 import logging
@@ -9,16 +9,26 @@ from aiohttp import web
 from nats.aio.client import Client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from k1_contracts.durables import INGEST
+from k1_contracts.messages.track_edits import TRACK_PURGED
 from k1_contracts.messages.tracks import UploadAccepted
 from k1_ingest.errors import RETRY_AFTER_S, UploadRejectedError
 from k1_ingest.form.reader import UploadFormReader
 from k1_ingest.settings import IngestSettings
+from k1_ingest.uploads.purged_tracks import PurgedTracks
 from k1_ingest.uploads.upload_service import UploadService
 from k1_platform.errors import TransientError
+from k1_platform.nats.client import Bus
+from k1_platform.nats.consumers import Handler, consume_table
 
 _MAX_KEY_LENGTH = 255
 _STATUSES = {"queued": 202, "existing": 200}
 _log = logging.getLogger(__name__)
+
+
+def consume_events(bus: Bus, purged: PurgedTracks) -> None:
+    """Consume the events on the durable `ingest`."""
+    consume_table(bus.broker, INGEST, [Handler(TRACK_PURGED, purged.handle_purged)], workers=1)
 
 
 class UploadHandler:

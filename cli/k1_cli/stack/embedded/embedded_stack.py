@@ -1,4 +1,4 @@
-"""Starts, stops, kills and restarts the four embedded servers together.
+"""Starts, stops, kills and restarts the embedded servers together.
 
 with EmbeddedStack(Path(".k1")) as stack:
     environment = stack.urls.environment()   # the variables that the services read
@@ -14,6 +14,7 @@ from k1_cli.stack.embedded.disk import require_free_space
 from k1_cli.stack.embedded.errors import StackError
 from k1_cli.stack.embedded.home import Home
 from k1_cli.stack.embedded.network import Network
+from k1_cli.stack.embedded.servers.mailbox import MailboxServer
 from k1_cli.stack.embedded.servers.mongo import MongoServer
 from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_cli.stack.embedded.servers.postgres import PostgresServer
@@ -64,12 +65,18 @@ class EmbeddedStack:
     """
 
     def __init__(
-        self, home: Path, network: Network | None = None, *, allow_origin: str | None = None
+        self,
+        home: Path,
+        network: Network | None = None,
+        *,
+        allow_origin: str | None = None,
+        with_mailbox: bool = False,
     ) -> None:
         """Prepare without starting anything.
 
         `network`: where NATS, MQTT and S3 listen, by default on loopback; the databases always listen on loopback.
         `allow_origin`: the origin of a web page that may read objects, for the CORS headers of the S3 server.
+        `with_mailbox`: run a mail server that keeps all messages in the home.
         """
         self.home = Home(home)
         self.network = network or Network()
@@ -77,11 +84,12 @@ class EmbeddedStack:
         self._postgres = PostgresServer(self.home)
         self._mongo = MongoServer(self.home)
         self._s3 = S3Server(self.home, self.network, allow_origin=allow_origin)
+        self._mailbox = [MailboxServer(self.home)] if with_mailbox else []
 
     @property
     def servers(self) -> tuple[Server, ...]:
         """The servers in the order of starting; they stop in reverse."""
-        return (self._nats, self._postgres, self._mongo, self._s3)
+        return (self._nats, self._postgres, self._mongo, self._s3, *self._mailbox)
 
     @property
     def urls(self) -> StackUrls:
@@ -123,7 +131,7 @@ class EmbeddedStack:
             server.attach()
 
     def start(self) -> None:
-        """Start all four servers in parallel and wait until each answers; when one fails, stop the others.
+        """Start all servers in parallel and wait until each answers; when one fails, stop the others.
 
         Raises:
             HomeInUseError: another process runs a stack on this home.
@@ -153,7 +161,7 @@ class EmbeddedStack:
             self.home.unlock()
 
     def server(self, name: str) -> Server:
-        """Return the server of this name: `nats`, `postgres`, `mongo` or `s3`.
+        """Return the server of this name: `nats`, `postgres`, `mongo`, `s3` or `mailbox`.
 
         Raises:
             StackError: there is no server of this name.

@@ -21,6 +21,11 @@ _ENTRIES = frozenset(
         "nats-keys",
         "devices",
         "tls",
+        "account-keys",
+        "webhook-keys",
+        "api-key",
+        "login.json",
+        "mail",
         "credentials.json",
         "state.json",
         "setup.lock",
@@ -56,6 +61,10 @@ class Home:
         self.run = self.root / "run"
         self.keys = self.root / "keys"
         self.nats_keys = self.root / "nats-keys"
+        self.account_keys = self.root / "account-keys"
+        self.webhooks_key_file = self.root / "webhook-keys" / "secret.key"
+        self.api_key_file = self.root / "api-key"
+        self.mail = self.root / "mail"
         self.state_file = self.root / "state.json"
         self.ports_file = self.run / "ports.json"
         self._lock_file: int | None = None

@@ -4,6 +4,8 @@ from typing import Any
 
 from k1_contracts.descriptors import Message, messages_in
 from k1_contracts.messages import (
+    accounts,
+    accounts_auth,
     analysis,
     beats,
     bundles,
@@ -16,13 +18,18 @@ from k1_contracts.messages import (
     similar,
     storage,
     telemetry,
+    track_edits,
+    track_history,
     tracks,
+    webhooks,
 )
 
 MESSAGES: tuple[Message[Any], ...] = tuple(
     message
     for module in (
         tracks,
+        track_edits,
+        track_history,
         analysis,
         graphs,
         beats,
@@ -35,6 +42,9 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
         telemetry,
         media,
         storage,
+        webhooks,
+        accounts_auth,
+        accounts,
     )
     for message in messages_in(module)
 )

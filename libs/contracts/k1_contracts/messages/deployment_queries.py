@@ -4,6 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
+from k1_contracts.actors import ActorKind
 from k1_contracts.base import NO_NUL, Contract, UtcTime
 from k1_contracts.descriptors import Query
 from k1_contracts.graph import GraphImpact
@@ -92,6 +93,10 @@ class LogLine(Contract):
 class AuditLine(Contract):
     at: UtcTime
     actor: str
+    """The name of who acted."""
+    actor_kind: ActorKind | None = None
+    """Absent in lines from before sign-in, and where a service acted by itself."""
+    actor_id: str | None = None
     action: str
     detail: str | None = None
 

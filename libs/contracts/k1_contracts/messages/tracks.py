@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from k1_contracts.base import Contract, JsonObject, UtcTime
+from k1_contracts.base import Contract, JsonObject, TimeParameter, UtcTime
 from k1_contracts.descriptors import DocumentQuery, Event, Query
 from k1_contracts.genesis import GenesisView
 from k1_contracts.ids import ArtefactId, JobId, TrackId
@@ -24,6 +24,7 @@ from k1_contracts.tracks import (
     Title,
     TrackStatus,
     Version,
+    VersionStatus,
 )
 
 
@@ -44,17 +45,26 @@ class TrackUploaded(Contract):
     uploaded_at: UtcTime
 
 
-TrackSort = Literal["newest", "oldest", "f_measure", "duration"]
+TrackSort = Literal["newest", "oldest", "f_measure", "duration", "bpm", "title"]
 MapLayer = Literal["rhythm", "frequency", "dynamics", "spectral", "annotations"]
 SliceEdge = Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)]
 """Milliseconds from the first sample; no song is a day long."""
+FMeasure = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+MAX_LISTED_TAGS: Final = 8
+ListedTag = Annotated[str, Field(min_length=1, max_length=60)]
 
 
 class ListTracks(Contract):
     status: TrackStatus | None = None
+    """Without it every track but the deleted ones is listed."""
     preset: Preset | None = None
     search: Annotated[str, Field(max_length=200)] | None = None
+    min_f_measure: FMeasure | None = None
+    max_f_measure: FMeasure | None = None
+    tag: Annotated[list[ListedTag], Field(min_length=1, max_length=MAX_LISTED_TAGS)] | None = None
+    """Only tracks that have each of these tags; the parameter may be repeated."""
     sort: TrackSort = "newest"
+    """Figures are sorted highest first, titles by letter."""
     limit: Limit = 50
     offset: Offset = 0
     cursor: Cursor | None = None
@@ -86,6 +96,12 @@ class TrackPage(Contract):
 
 class GetTrack(Contract):
     track_id: TrackId
+    at: TimeParameter | None = None
+    """Return the track as it was at this time, with its versions; artefacts and deployments are left out."""
+
+
+class GetTracks(Contract):
+    track_ids: list[TrackId] = Field(min_length=1, max_length=200)
 
 
 class GetVersion(Contract):
@@ -116,7 +132,7 @@ class ArtefactList(Contract):
 
 class VersionSummary(Contract):
     version: Version
-    status: TrackStatus
+    status: VersionStatus
     created_at: UtcTime
     engine: str | None = None
     job_id: JobId | None = None
@@ -128,11 +144,16 @@ class VersionSummary(Contract):
 
 class Track(TrackSummary):
     notes: str | None = None
+    """Markdown."""
     filename: str
     audio: AudioRef
+    deleted_at: UtcTime | None = None
+    """When it was deleted; thirty days later it is removed for good."""
 
 
 class TrackDetail(Contract):
+    revision: int = 1
+    """Counts the edits of the track; the first part of its entity tag."""
     track: Track
     versions: list[VersionSummary]
     beat_override: CurrentBeatOverride | None = None
@@ -142,6 +163,12 @@ class TrackDetail(Contract):
     same_recording_as: list[TrackId] = Field(default_factory=list[TrackId])
     """Other tracks whose decoded audio is the same to the sample, whatever their tags and names: at most twenty,
     oldest first. Each is at `/api/v1/tracks/{track_id}`."""
+
+
+class TrackDetails(Contract):
+    """Those of the requested tracks that exist, in any order."""
+
+    items: list[TrackDetail]
 
 
 class VersionDetail(VersionSummary):
@@ -167,7 +194,8 @@ class UploadAccepted(Contract):
 
     track_id: TrackId
     job_id: JobId
-    status: Literal["queued", "existing"]
+    status: Literal["queued", "existing", "restored"]
+    """`restored`: the same bytes were a deleted track, which is back."""
 
 
 TRACK_UPLOADED: Final = Event(
@@ -182,6 +210,9 @@ TRACK_UPLOADED: Final = Event(
 )
 TRACK_LIST: Final = Query("rpc.catalogue.track.list", ListTracks, TrackPage, summary="A page of tracks")
 TRACK_GET: Final = Query("rpc.catalogue.track.get", GetTrack, TrackDetail, summary="A track and its versions")
+TRACK_DETAILS: Final = Query(
+    "rpc.catalogue.track.details", GetTracks, TrackDetails, summary="Several tracks and their versions"
+)
 VERSION_GET: Final = Query("rpc.catalogue.version.get", GetVersion, VersionDetail, summary="One version")
 ARTEFACT_LIST: Final = Query(
     "rpc.catalogue.artefact.list", GetVersion, ArtefactList, summary="A version's artefacts"

@@ -12,6 +12,8 @@ from typing import Final
 from k1_contracts.actors import Actor, Role, role_includes
 from k1_contracts.envelope import ACTOR_HEADER
 
+_MAX_NAME: Final = 100
+"""The longest name of a person in an audit trail."""
 _current: Final[ContextVar[Actor | None]] = ContextVar("k1_actor", default=None)
 
 
@@ -37,6 +39,14 @@ def acting_as(actor: Actor | None) -> Generator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+def acting_name(stated: str) -> str:
+    """Return the name of the current actor; `stated` where nobody signed in, as then it is all that is known."""
+    actor = _current.get()
+    if actor is None or actor.kind == "local":
+        return stated
+    return actor.name.strip()[:_MAX_NAME] or actor.id[:_MAX_NAME]
 
 
 def actor_headers() -> dict[str, str]:

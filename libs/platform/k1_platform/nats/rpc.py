@@ -36,17 +36,33 @@ R = TypeVar("R")
 class QueryError(Exception):
     """The error of a query: the handler raises it in one service, and `request` raises it again in the other."""
 
-    def __init__(self, code: str, message: str, status: int, *, violations: Sequence[Violation] = ()) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        status: int,
+        *,
+        violations: Sequence[Violation] = (),
+        retry_after_s: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.status = status
         self.violations = list(violations)
         """Every rule that a refused graph breaks."""
+        self.retry_after_s = retry_after_s
+        """When to try again, if the request was refused for now (429)."""
 
     @classmethod
     def of(cls, error: RpcError) -> Self:
         """Return the error that a response carries."""
-        return cls(error.code, error.message, error.status, violations=error.violations or ())
+        return cls(
+            error.code,
+            error.message,
+            error.status,
+            violations=error.violations or (),
+            retry_after_s=error.retry_after_s,
+        )
 
 
 async def request(
@@ -199,7 +215,11 @@ def error_response(subject: str, error: Exception, transient: tuple[type[Excepti
     """Return the response for an error of a handler; unexpected errors are logged with their traceback."""
     if isinstance(error, QueryError):
         problem = RpcError(
-            code=error.code, message=str(error), status=error.status, violations=error.violations or None
+            code=error.code,
+            message=str(error),
+            status=error.status,
+            violations=error.violations or None,
+            retry_after_s=error.retry_after_s,
         )
     elif isinstance(error, RoleError):
         problem = RpcError(code="role_required", message=str(error), status=403)

@@ -1,6 +1,8 @@
 """Makes maps with beats that a person set: fetches the map of the analysis, has it changed in a worker, stores the result."""
 
+import asyncio
 import json
+import secrets
 import tempfile
 from dataclasses import dataclass
 from hashlib import sha256
@@ -33,11 +35,26 @@ class BeatApplier:
             TransientError: the object store failed.
         """
         prefix = override_prefix(query)
-        try:
-            stored = await self.objects.get_bytes(f"{prefix}/{MANIFEST}")
-        except ObjectNotFoundError:
+        earlier = await self._find_earlier(prefix)
+        if earlier is None:
             return await self._apply(query, prefix)
-        return BeatsApplied.model_validate_json(stored)
+        if await self._has_all_files(earlier):
+            return earlier
+        # Another folder: here the files that are left would be replaced, and versions may refer to them.
+        return await self._apply(query, f"{prefix}/again/{secrets.token_hex(16)}")
+
+    async def _find_earlier(self, prefix: str) -> BeatsApplied | None:
+        """Return an earlier result. Its manifest is stored again, because a cleanup removes no young folder."""
+        try:
+            manifest = await self.objects.get_bytes(f"{prefix}/{MANIFEST}")
+        except ObjectNotFoundError:
+            return None
+        await self.objects.put_bytes(f"{prefix}/{MANIFEST}", manifest, "application/json")
+        return BeatsApplied.model_validate_json(manifest)
+
+    async def _has_all_files(self, applied: BeatsApplied) -> bool:
+        """Return whether no file of an earlier result was removed since."""
+        return all(await asyncio.gather(*(self.objects.exists(file.key) for file in applied.files)))
 
     async def _apply(self, query: ApplyBeats, prefix: str) -> BeatsApplied:
         with tempfile.TemporaryDirectory(prefix="k1-beats-") as folder:

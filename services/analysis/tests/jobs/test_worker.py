@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -223,6 +223,36 @@ async def test_the_same_audio_is_analysed_once(harness: WorkerHarness, unique: s
     assert (end.reused, again.reused) == (False, True)
     assert [a.key for a in end.artefacts] == [a.key for a in again.artefacts]
     assert end.artefacts[0].id != again.artefacts[0].id
+
+
+async def test_an_analysis_that_lost_a_file_is_made_again_elsewhere(
+    harness: WorkerHarness, unique: str
+) -> None:
+    """The files that are left stay as they are, because versions refer to them. A reuse makes the manifest young."""
+    first, second, third = [await harness.job(f"fine {unique}") for _ in range(3)]
+    async with working(harness):
+        await enqueue(harness.bus.jetstream, first)
+        end = await harness.end_of(first)
+        assert isinstance(end, AnalysisCompleted)
+        manifest = f"{end.artefacts[0].key.rpartition('/')[0]}/manifest.json"
+        stored_at = (await harness.objects.stat(manifest)).stored_at
+        await eventually(lambda: _is_later(stored_at), "a later second, which the store tells apart")
+        await enqueue(harness.bus.jetstream, second)
+        await harness.end_of(second)
+        assert (await harness.objects.stat(manifest)).stored_at > stored_at
+        await harness.objects.delete(end.artefacts[1].key)
+        await enqueue(harness.bus.jetstream, third)
+        again = await harness.end_of(third)
+    assert isinstance(again, AnalysisCompleted)
+    assert not again.reused
+    assert {each.key for each in again.artefacts}.isdisjoint(each.key for each in end.artefacts)
+    assert all([await harness.objects.exists(each.key) for each in again.artefacts])
+    kept = await harness.objects.get_bytes(end.artefacts[0].key)
+    assert sha256(kept).hexdigest() == end.artefacts[0].sha256
+
+
+async def _is_later(stored_at: datetime) -> bool:
+    return datetime.now(UTC) - stored_at > timedelta(seconds=1.1)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from k1_catalogue.tracks.artefact_store import StoredArtefact, artefact_of_versi
 from k1_catalogue.tracks.audit_store import write_audit_entry
 from k1_catalogue.tracks.version_checks import require_version
 from k1_contracts.messages.storage import ArtefactDeleted, ArtefactRestored, DeleteArtefact, RestoreArtefact
-from k1_platform.nats.actors import current_actor
 from k1_platform.postgres.pool import Connection, Pool
 
 UNDO_TIME: Final = timedelta(seconds=30)
@@ -90,16 +89,9 @@ async def audit_artefact(
     connection: Connection, query: DeleteArtefact, at: datetime, action: str, name: str
 ) -> None:
     """Record what somebody did with an artefact."""
-    actor = current_actor()
-    await write_audit_entry(
-        connection,
-        query.track_id,
-        at=at,
-        actor=actor.name if actor else "service:gateway",
-        action=action,
-        detail=f"{name} of version {query.version}",
-    )
     await track_store.set_updated_at(connection, query.track_id, at)
+    detail = f"{name} of version {query.version}"
+    await write_audit_entry(connection, query.track_id, at=at, action=action, detail=detail)
 
 
 async def _require_undo(

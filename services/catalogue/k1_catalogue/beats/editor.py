@@ -22,7 +22,7 @@ from k1_catalogue.similarity.store import save_features
 from k1_catalogue.tracks import store as track_store
 from k1_catalogue.tracks.artefact_store import artefacts_of_version, insert_artefacts
 from k1_catalogue.tracks.audit_store import write_audit_entry
-from k1_catalogue.tracks.status import track_state, version_status
+from k1_catalogue.tracks.status import version_status
 from k1_catalogue.tracks.store import FinishedVersion
 from k1_catalogue.tracks.version_checks import require_map, require_version
 from k1_contracts.graph import GraphDocument
@@ -252,28 +252,19 @@ async def _insert(
             connection, track_id, edit.version, replace(source.graph, revision=1, created_at=at)
         )
     await store.insert_edit(connection, track_id, edit)
-    state = track_state(await track_store.version_statuses(connection, track_id))
-    await track_store.save_track_state(connection, track_id, state, at)
+    await track_store.refresh_track_state(connection, track_id, at)
     response = await _response(connection, track_id, edit)
     await _record(connection, edit, response)
     return response
 
 
 async def _record(connection: Connection, edit: BeatEdit, response: BeatOverrideSaved) -> None:
-    """Write the audit entry and the event."""
+    """Write the event for other services and, last in the transaction, the entry of the track's history."""
     changes = edit.changes
     detail = f"version {edit.version} from version {edit.previous_version}"
     if not edit.removed:
         detail += f": {changes.moved_count} beats moved, {changes.added_count} added, {changes.removed_count} removed"
     action = "beats restored" if edit.removed else "beats overridden"
-    await write_audit_entry(
-        connection,
-        response.track_id,
-        at=edit.created_at,
-        actor=edit.author.name,
-        action=action,
-        detail=detail,
-    )
     event = BeatsOverridden(
         track_id=response.track_id,
         version=edit.version,
@@ -294,6 +285,13 @@ async def _record(connection: Connection, edit: BeatEdit, response: BeatOverride
         at=edit.created_at,
     )
     await enqueue(connection, SCHEMA, BEATS_OVERRIDDEN, event, source="catalogue")
+    await write_audit_entry(
+        connection,
+        response.track_id,
+        at=edit.created_at,
+        action=action,
+        detail=detail,
+    )
 
 
 async def _response(connection: Connection, track_id: str, edit: BeatEdit) -> BeatOverrideSaved:

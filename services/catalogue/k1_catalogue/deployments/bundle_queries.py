@@ -11,6 +11,7 @@ from k1_catalogue.graphs.graph_report import compare_graphs
 from k1_catalogue.graphs.revisions import Baseline, GraphRevision
 from k1_catalogue.graphs.store import current_graph
 from k1_catalogue.tracks.artefact_store import StoredArtefact, artefacts_of_version
+from k1_catalogue.tracks.store import is_deleted
 from k1_catalogue.tracks.version_checks import require_map, require_version
 from k1_contracts.graph import GraphDocument, GraphEstimate, GraphImpact, RuntimeEstimate, VisualReport
 from k1_contracts.messages.bundles import BundleInfo, BundleRef, CompareGraphs, GetBundle, bundle_key
@@ -51,8 +52,11 @@ class BundleQueries:
     """The cache of bundle heads by SHA-256; the least recently used is removed first."""
 
     async def get_bundle(self, query: GetBundle) -> BundleInfo:
-        """Return the bundle of a version and the values that the gates check."""
+        """Return the bundle of a version and the values that the gates check; raise `track_deleted` too."""
         track_id, version = query.track_id, query.version
+        async with self.pool.acquire() as connection:
+            if await is_deleted(connection, track_id):
+                raise errors.track_deleted(track_id)
         found = await self._read_version(track_id, version)
         bundle = found.artefact("bundle")
         if bundle is None or found.graph is None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from k1_catalogue.database import is_first_delivery
 from k1_catalogue.deployments.deployment import DeploymentEvent, apply_event
 from k1_catalogue.deployments.store import find_deployment, save_deployment
+from k1_catalogue.history.store import was_purged
 from k1_catalogue.tracks.store import lock_track
 from k1_platform.errors import PermanentError, TransientError
 from k1_platform.nats.consumers import Delivery
@@ -30,6 +31,8 @@ class DeploymentEventHandlers:
                 return
             # The lock makes two events of one deployment wait for each other.
             if await lock_track(connection, event.track_id) is None:
+                if await was_purged(connection, event.track_id):
+                    return
                 raise TransientError(f"track {event.track_id} is not known yet")
             before = await find_deployment(connection, event.deployment_id)
             if before is not None and before.track_id != event.track_id:

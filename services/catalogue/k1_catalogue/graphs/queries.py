@@ -18,7 +18,7 @@ from k1_catalogue.tracks import store as track_store
 from k1_catalogue.tracks.artefact_store import NewArtefact, StoredArtefact
 from k1_catalogue.tracks.artefacts import EXPECTED, URL_LIFETIME, new_artefact, read_artefact
 from k1_catalogue.tracks.audit_store import write_audit_entry
-from k1_catalogue.tracks.version_checks import require_map, require_version
+from k1_catalogue.tracks.version_checks import require_map, require_not_deleted, require_version
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import GraphDocument
 from k1_contracts.messages.graphs import (
@@ -84,7 +84,7 @@ class GraphQueries:
         text = document.model_dump_json(exclude_none=True)
         artefacts = await self.shows.store_files(report.files(text), track_id, version)
         async with self.pool.acquire() as connection, connection.transaction():
-            await track_store.lock_track(connection, track_id)
+            await require_not_deleted(connection, track_id)
             current = await current_graph(connection, track_id, version)
             _require_match(current, query.if_match)
             edit = next_revision(current, text, self.clock())
@@ -155,15 +155,13 @@ class GraphQueries:
     ) -> None:
         track_id, version, at = query.track_id, query.version, self.clock()
         async with self.pool.acquire() as connection, connection.transaction():
-            await track_store.lock_track(connection, track_id)
+            await require_not_deleted(connection, track_id)
             current = await current_graph(connection, track_id, version)
             if current is None or current.revision != simulated.revision:
                 raise errors.graph_changed_during_simulation()
             await artefact_store.replace_artefacts(connection, track_id, version, artefacts, at)
             detail = f"version {version}, revision {simulated.revision}"
-            await write_audit_entry(
-                connection, track_id, at=at, actor="person", action="graph simulated", detail=detail
-            )
+            await write_audit_entry(connection, track_id, at=at, action="graph simulated", detail=detail)
 
     def _with_url(self, new: NewArtefact) -> Artefact:
         ref = new.ref
@@ -212,9 +210,7 @@ async def _save_edit(
     detail = (
         f"version {version}, revision {edit.revision}: {changed} nodes differ from {report.impact.against}"
     )
-    await write_audit_entry(
-        connection, track_id, at=edit.created_at, actor="person", action="graph edited", detail=detail
-    )
+    await write_audit_entry(connection, track_id, at=edit.created_at, action="graph edited", detail=detail)
 
 
 async def _artefacts(connection: Connection, track_id: str, version: int) -> list[StoredArtefact]:

@@ -12,6 +12,7 @@ from datetime import datetime
 from k1_catalogue.database import is_first_delivery
 from k1_catalogue.graphs import store as graph_store
 from k1_catalogue.graphs.show_builder import Show, ShowBuilder
+from k1_catalogue.history.store import was_purged
 from k1_catalogue.jobs import store
 from k1_catalogue.jobs.lifecycle import Job, JobEvent, apply_event
 from k1_catalogue.jobs.results import AnalysisResult, read_result
@@ -21,7 +22,7 @@ from k1_catalogue.similarity.store import save_features
 from k1_catalogue.tracks import store as track_store
 from k1_catalogue.tracks.artefact_store import insert_artefacts
 from k1_catalogue.tracks.audit_store import write_audit_entry
-from k1_catalogue.tracks.status import track_state, version_status
+from k1_catalogue.tracks.status import version_status
 from k1_contracts.messages.analysis import (
     AnalysisCancelled,
     AnalysisCompleted,
@@ -108,6 +109,8 @@ class JobEventHandlers:
     async def _can_complete(self, event: AnalysisCompleted) -> bool:
         """Return whether the job can still complete; if not, its map need not be read."""
         async with self.pool.acquire() as connection:
+            if await was_purged(connection, event.track_id):
+                return False
             job = _require_job(await store.find_job(connection, event.job_id), event)
             return job.can_become("completed")
 
@@ -116,7 +119,10 @@ class JobEventHandlers:
         async with self.pool.acquire() as connection, connection.transaction():
             if event_id and not await is_first_delivery(connection, event_id):
                 return
-            await track_store.lock_track(connection, event.track_id)
+            known = await track_store.lock_track(connection, event.track_id)
+            if known is None and await was_purged(connection, event.track_id):
+                _log.info("event about a purged track", extra={"track_id": event.track_id})
+                return
             before = _require_job(await store.find_job(connection, event.job_id), event)
             after = apply_event(before, event)
             if after == before:
@@ -161,9 +167,8 @@ async def _save(connection: Connection, job: Job, event: JobEvent, outcome: _Out
     elif job.status != "completed":
         status = version_status(job.status, None)
         await track_store.save_version_status(connection, job.track_id, job.version, status)
-    state = track_state(await track_store.version_statuses(connection, job.track_id))
     at, actor, detail = _audit_values(event)
-    await track_store.save_track_state(connection, job.track_id, state, at)
+    await track_store.refresh_track_state(connection, job.track_id, at)
     await store.save_job(connection, job)
     action = type(event).__name__.removeprefix("Analysis").lower()
     await write_audit_entry(

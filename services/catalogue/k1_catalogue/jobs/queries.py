@@ -23,7 +23,6 @@ from k1_catalogue.jobs.lifecycle import ENDED
 from k1_catalogue.jobs.store import NewJob
 from k1_catalogue.tracks import store as track_store
 from k1_catalogue.tracks.audit_store import read_job_log, write_audit_entry
-from k1_catalogue.tracks.status import track_state
 from k1_catalogue.tracks.store import AnalysisInput
 from k1_catalogue.tracks.totals_store import count_rows
 from k1_contracts.base import rfc3339
@@ -79,9 +78,7 @@ class JobQueries:
             if job.status in ENDED:
                 raise errors.job_ended(job.id, job.status)
             at = self.clock()
-            await write_audit_entry(
-                connection, job.track_id, at=at, actor="person", action="cancel requested", job_id=job.id
-            )
+            await write_audit_entry(connection, job.track_id, at=at, action="cancel requested", job_id=job.id)
             await self.cancels.put(job.id, rfc3339(at).encode())
         return await self.get_job(query)
 
@@ -91,6 +88,8 @@ class JobQueries:
             source = await track_store.lock_track(connection, query.track_id)
             if source is None:
                 raise errors.track_not_found(query.track_id)
+            if source.is_deleted:
+                raise errors.track_deleted(query.track_id)
             earlier = await _earlier_response(connection, query)
             if earlier is not None:
                 return earlier
@@ -100,6 +99,7 @@ class JobQueries:
             await _enqueue_command(connection, job, source)
             accepted = await self._accepted(connection, job)
             await store.save_accepted(connection, job.id, accepted)
+            await _write_request_entry(connection, job)
             return accepted
 
     async def _accepted(self, connection: Connection, job: NewJob) -> AnalysisAccepted:
@@ -193,13 +193,14 @@ def _new_job(query: RequestTrackAnalysis, source: AnalysisInput, version: int, a
 async def _insert_job(connection: Connection, job: NewJob) -> None:
     await track_store.insert_version(connection, job.track_id, job.version, job.id, job.created_at)
     await store.insert_job(connection, job)
-    state = track_state(await track_store.version_statuses(connection, job.track_id))
-    await track_store.save_track_state(connection, job.track_id, state, job.created_at)
+    await track_store.refresh_track_state(connection, job.track_id, job.created_at)
+
+
+async def _write_request_entry(connection: Connection, job: NewJob) -> None:
     await write_audit_entry(
         connection,
         job.track_id,
         at=job.created_at,
-        actor="person",
         action="analysis requested",
         detail=f"version {job.version}",
         job_id=job.id,

@@ -11,6 +11,7 @@ from bson.errors import BSONError
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError, PyMongoError
 
+from k1_catalogue.maps.comparison import MapFigures
 from k1_catalogue.maps.models import MapBeats, MapHead, StoredMap
 from k1_catalogue.maps.packing import Json, pack, unpack
 from k1_contracts.beats.grid import BeatGrid, downbeat_indices
@@ -110,6 +111,23 @@ class MapStore:
         """Return the metadata and global metrics of a map; None if there is no such map."""
         found = await self._find(track_id, version, {"metadata": 1, "global_metrics": 1})
         return MapHead(found["metadata"], found["global_metrics"]) if found else None
+
+    async def get_figures(self, track_id: str, version: int) -> MapFigures | None:
+        """Return the figures and the beats of a map; None if there is no such map."""
+        # The embedded server has no projection of fields within fields.
+        found = await self._find(track_id, version, {"global_metrics": 1, "layers": 1})
+        if found is None:
+            return None
+        rhythm = found["layers"]["rhythm"]
+        return MapFigures(found["global_metrics"], rhythm["beat_grid_ms"], rhythm["downbeat_ms"])
+
+    async def delete(self, track_id: str) -> None:
+        """Delete the maps of all versions of a track; maps that do not exist are no error."""
+        try:
+            # The key begins with the track, so the index of the keys finds the maps.
+            await self._maps.delete_many({"_id": {"$regex": f"^{track_id}:"}})
+        except PyMongoError as error:
+            raise _transient(error) from error
 
     async def get_beats(self, track_id: str, version: int) -> MapBeats | None:
         """Return the beats of a map; None if there is no such map."""

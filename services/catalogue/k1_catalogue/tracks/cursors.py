@@ -16,7 +16,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Cursor(BaseModel):
-    """The sort key and the id of the last row of a page; in a search, `key` is the number of rows before the next.
+    """The sort key and the id of the last row of a page: a figure, a time, or the key of a title.
+
+    In a search, `key` is the number of rows before the next page.
 
     The field names are in the cursors that clients hold. `walk` is the order of the list.
     """
@@ -24,7 +26,7 @@ class Cursor(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     walk: ListOrder
-    key: Annotated[float, Field(allow_inf_nan=False, ge=-1, le=2**53)]
+    key: Annotated[float, Field(allow_inf_nan=False, ge=-1, le=2**53)] | Annotated[str, Field(max_length=200)]
     id: TrackId | None = None
 
     @classmethod
@@ -35,7 +37,14 @@ class Cursor(BaseModel):
     @property
     def time(self) -> datetime:
         """Return the key of a cursor that `at_time` made."""
-        return _EPOCH + timedelta(microseconds=self.key)
+        return _EPOCH + timedelta(microseconds=self.number)
+
+    @property
+    def number(self) -> float:
+        """Return the key of a cursor whose key is a number."""
+        if isinstance(self.key, str):
+            raise TypeError("the key is a text")
+        return self.key
 
 
 def write_cursor(cursor: Cursor) -> str:
@@ -47,9 +56,12 @@ def read_cursor(text: str, order: ListOrder) -> Cursor:
     """Return the cursor in `text`; raise `invalid_cursor` if it is not one of a list in this order."""
     try:
         cursor = Cursor.model_validate_json(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        _ = cursor.time
+        if not isinstance(cursor.key, str):
+            _ = cursor.time
     except (ValidationError, binascii.Error, ValueError, OverflowError) as error:
         raise invalid_cursor() from error
+    if isinstance(cursor.key, str) != (order == "title"):
+        raise invalid_cursor()
     if cursor.walk != order or (cursor.id is None) != (order == "search"):
         raise invalid_cursor()
     return cursor

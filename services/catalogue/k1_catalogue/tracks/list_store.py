@@ -1,7 +1,8 @@
 """Reads pages of tracks by sort, filter and search, with totals.
 
-A list reads one index from its cursor or offset on; its total comes from the counters that triggers maintain. A search
-ranks and counts at most MAX_SEARCH_MATCHES matches, the newest.
+The row of a track holds everything that a list shows, so a list reads one table. It reads one index from its cursor or
+offset on; its total comes from the counters that triggers maintain, or is counted where it is filtered by more than
+status and preset. A search ranks and counts at most MAX_SEARCH_MATCHES matches, the newest.
 """
 
 from dataclasses import dataclass, field
@@ -18,15 +19,20 @@ from k1_platform.postgres.pool import Connection, Pool
 MAX_SEARCH_MATCHES: Final = 1000
 _COLUMNS: Final = (
     "id, title, artist, duration_ms, bpm, f_measure, status, preset, tags, current_version,"
-    " created_at, updated_at"
+    " created_at, updated_at, title_key"
 )
 _KEY: Final[dict[TrackSort, str]] = {
     "newest": "created_at",
     "oldest": "created_at",
     "f_measure": "coalesce(f_measure, -1)",
     "duration": "coalesce(duration_ms, -1)",
+    "bpm": "coalesce(bpm, -1)",
+    "title": "title_key",
 }
+_FIGURE: Final[dict[TrackSort, str]] = {"f_measure": "f_measure", "duration": "duration_ms", "bpm": "bpm"}
+_ASCENDING: Final[frozenset[TrackSort]] = frozenset({"oldest", "title"})
 """The sort key of each sort; ties are sorted by id. The indexes are on these expressions. Unknown figures come last."""
+_TIMED: Final[frozenset[TrackSort]] = frozenset({"newest", "oldest"})
 _WEIGHTS: Final = "'{" + ", ".join(map(str, WEIGHTS)) + "}'::real[]"
 
 
@@ -66,20 +72,30 @@ async def list_tracks(pool: Pool, query: ListTracks) -> TrackPage:
 
 async def _list_page(connection: Connection, query: ListTracks) -> TrackPage:
     rows = await _fetch_rows(connection, query)
-    total = await count_rows(connection, "tracks", query.status, query.preset)
+    total = await _total(connection, query)
     page, is_more = rows[: query.limit], len(rows) > query.limit
     next_cursor = write_cursor(_cursor_at(query.sort, page[-1])) if is_more else None
     return _page(query, page, total, 0 if query.cursor else query.offset, next_cursor)
 
 
+async def _total(connection: Connection, query: ListTracks) -> int:
+    if query.tag is None and query.min_f_measure is None and query.max_f_measure is None:
+        return await count_rows(connection, "tracks", query.status, query.preset)
+    # The column itself, whose index is enough for counting.
+    chosen = _filter(query, figure="f_measure")
+    text = f"SELECT count(*) FROM catalogue.tracks WHERE {chosen.where}"  # noqa: S608  built of constants of ours
+    total: int | None = await connection.fetchval(text, *chosen.arguments)
+    return total or 0
+
+
 async def _fetch_rows(connection: Connection, query: ListTracks) -> list[asyncpg.Record]:
     """Return the rows of a page and, if there are more, the first row of the next page."""
     chosen = _filter(query)
-    key, descending = _KEY[query.sort], query.sort != "oldest"
-    direction, beyond = ("DESC", "<") if descending else ("ASC", ">")
+    key = _KEY[query.sort]
+    direction, beyond = ("ASC", ">") if query.sort in _ASCENDING else ("DESC", "<")
     if query.cursor:
         cursor = read_cursor(query.cursor, query.sort)
-        after = cursor.time if key == "created_at" else cursor.key
+        after = cursor.time if query.sort in _TIMED else cursor.key
         chosen.add(f"({key}, id) {beyond} ({{0}}, {{1}})", after, cursor.id)
     limit = chosen.argument(query.limit + 1)
     offset = chosen.argument(0 if query.cursor else query.offset)
@@ -98,7 +114,7 @@ async def _fetch_rows(connection: Connection, query: ListTracks) -> list[asyncpg
 
 async def _search_page(connection: Connection, query: ListTracks, search: SearchQuery) -> TrackPage:
     cursor = read_cursor(query.cursor, "search") if query.cursor else None
-    offset = int(cursor.key) if cursor else query.offset
+    offset = int(cursor.number) if cursor else query.offset
     total, rows = await _matches(connection, query, search.exact, search.rank, offset)
     if total == 0:
         total, rows = await _matches(connection, query, search.similar, search.rank, offset)
@@ -117,7 +133,7 @@ async def _matches(
     chosen = _filter(query)
     chosen.add("search @@ {0}::text::tsquery", tsquery)
     ranking, limit, skipped = map(chosen.argument, (rank, query.limit, offset))
-    key, direction = _KEY[query.sort], "ASC" if query.sort == "oldest" else "DESC"
+    key, direction = _KEY[query.sort], "ASC" if query.sort in _ASCENDING else "DESC"
     order = f"{key} {direction}, id {direction}"
     if query.sort == "newest":
         order = f"score DESC, {order}"
@@ -138,19 +154,30 @@ async def _matches(
     return rows[0]["total"], [row for row in rows if row["id"] is not None]
 
 
-def _filter(query: ListTracks) -> _Filter:
+def _filter(query: ListTracks, figure: str = _KEY["f_measure"]) -> _Filter:
+    """Return the filter of a query; `figure` is the expression of the F-measure, which differs between indexes."""
     chosen = _Filter()
     if query.status is not None:
         chosen.add("status = {0}", query.status)
+    else:
+        chosen.add("status <> 'deleted'")
+    if query.min_f_measure is not None:
+        chosen.add(f"{figure} >= {{0}}", query.min_f_measure)
+    if query.max_f_measure is not None:
+        chosen.add(f"{figure} BETWEEN 0 AND {{0}}", query.max_f_measure)
+    if query.tag is not None:
+        chosen.add("tags @> {0}::text[]", query.tag)
     if query.preset is not None:
         chosen.add("preset = {0}", query.preset)
     return chosen
 
 
 def _cursor_at(sort: TrackSort, row: asyncpg.Record) -> Cursor:
-    if sort in {"newest", "oldest"}:
+    if sort in _TIMED:
         return Cursor.at_time(sort, row["created_at"], row["id"])
-    figure = row["f_measure"] if sort == "f_measure" else row["duration_ms"]
+    if sort == "title":
+        return Cursor(walk=sort, key=row["title_key"], id=row["id"])
+    figure = row[_FIGURE[sort]]
     return Cursor(walk=sort, key=-1 if figure is None else figure, id=row["id"])
 
 

@@ -1,9 +1,13 @@
 """Answers the queries about tracks, versions, artefacts and Genesis maps."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from k1_catalogue import errors
+from k1_catalogue.history.queries import track_at
+from k1_catalogue.maps.comparison import MapFigures, compare_beats, compare_metrics
 from k1_catalogue.maps.map_json import map_etag, render_map
 from k1_catalogue.maps.slicing import Slice
 from k1_catalogue.maps.store import MapStore
@@ -11,26 +15,32 @@ from k1_catalogue.tracks import artefact_store, store
 from k1_catalogue.tracks.artefact_store import StoredArtefact
 from k1_catalogue.tracks.artefacts import URL_LIFETIME, with_missing
 from k1_catalogue.tracks.list_store import list_tracks
+from k1_catalogue.tracks.status import is_usable
 from k1_catalogue.tracks.version_checks import require_map, require_version
 from k1_contracts.messages.beats import CurrentBeatOverride
 from k1_contracts.messages.deployments import TrackDeployment
+from k1_contracts.messages.track_history import CompareVersions, VersionComparison
 from k1_contracts.messages.tracks import (
     Artefact,
     ArtefactList,
     GetGenesis,
     GetTrack,
+    GetTracks,
     GetVersion,
     ListTracks,
     TrackDetail,
+    TrackDetails,
     TrackPage,
     VersionDetail,
     VersionSummary,
 )
+from k1_platform.nats.rpc import QueryError
 from k1_platform.nats.rpc_documents import Document, compress_document
 from k1_platform.postgres.pool import Connection, Pool
 from k1_platform.processes.threads import in_thread
 from k1_platform.storage.objects import ObjectStore
 
+_TRACKS_AT_ONCE: Final = 4
 NewestDeployments = Callable[[Connection, str], Awaitable[Sequence[TrackDeployment]]]
 """Returns the newest deployments of a track, newest first."""
 CurrentOverride = Callable[[Connection, str], Awaitable[CurrentBeatOverride | None]]
@@ -54,10 +64,12 @@ class TrackQueries:
     async def get_track(self, query: GetTrack) -> TrackDetail:
         """Return a track, its versions with their artefacts, its newest deployments, and its other recordings.
 
-        The artefacts have no URLs; `get_version` and `list_artefacts` return those.
+        With `at`, return the track as it was then. The artefacts have no URLs; `get_version` and `list_artefacts` return those.
         """
         track_id = query.track_id
         async with self.pool.acquire() as connection:
+            if query.at is not None:
+                return await track_at(connection, track_id, query.at)
             track = await store.find_track(connection, track_id)
             if track is None:
                 raise errors.track_not_found(track_id)
@@ -65,8 +77,10 @@ class TrackQueries:
             artefacts = await artefact_store.artefacts_of_track(connection, track_id)
             deployments = await self.newest_deployments(connection, track_id)
             same = await store.same_recordings(connection, track_id)
+            revision = await store.find_revision(connection, track_id)
             override = await self.current_override(connection, track_id)
         return TrackDetail(
+            revision=revision,
             track=track,
             versions=[
                 VersionSummary(
@@ -79,6 +93,20 @@ class TrackQueries:
             deployments=list(deployments),
             same_recording_as=same,
         )
+
+    async def get_tracks(self, query: GetTracks) -> TrackDetails:
+        """Return several tracks as `get_track` does, a few at a time; those that do not exist are left out."""
+        free = asyncio.Semaphore(_TRACKS_AT_ONCE)
+
+        async def get(track_id: str) -> TrackDetail | None:
+            async with free:
+                try:
+                    return await self.get_track(GetTrack(track_id=track_id))
+                except QueryError:
+                    return None
+
+        found = await asyncio.gather(*map(get, dict.fromkeys(query.track_ids)))
+        return TrackDetails(items=[detail for detail in found if detail is not None])
 
     async def get_version(self, query: GetVersion) -> VersionDetail:
         """Return a version with the URLs of its artefacts and the metadata and figures of its map."""
@@ -95,6 +123,39 @@ class TrackQueries:
             metadata=head.metadata if head else None,
             metrics=head.global_metrics if head else None,
         )
+
+    async def compare_versions(self, query: CompareVersions) -> VersionComparison:
+        """Return what changed from one version to another: figures, beats and downbeats."""
+        with_version = query.with_version or await self._version_before(query)
+        before = await self._figures(query.track_id, with_version)
+        after = await self._figures(query.track_id, query.version)
+        return VersionComparison(
+            track_id=query.track_id,
+            version=query.version,
+            with_version=with_version,
+            metrics=compare_metrics(before.metrics, after.metrics),
+            beats=compare_beats(before.beats_ms, after.beats_ms),
+            downbeats=compare_beats(before.downbeats_ms, after.downbeats_ms),
+        )
+
+    async def _version_before(self, query: CompareVersions) -> int:
+        async with self.pool.acquire() as connection:
+            await require_version(connection, query.track_id, query.version)
+            statuses = await store.version_statuses(connection, query.track_id)
+        earlier = [
+            number for number, status in statuses.items() if is_usable(status) and number < query.version
+        ]
+        if not earlier:
+            raise errors.no_earlier_version(query.track_id, query.version)
+        return max(earlier)
+
+    async def _figures(self, track_id: str, version: int) -> MapFigures:
+        async with self.pool.acquire() as connection:
+            require_map(await require_version(connection, track_id, version), track_id)
+        found = await self.maps.get_figures(track_id, version)
+        if found is None:
+            raise errors.genesis_missing(track_id, version)
+        return found
 
     async def list_artefacts(self, query: GetVersion) -> ArtefactList:
         """Return all artefacts of a version: signed URLs, the content of small ones, and which are missing."""

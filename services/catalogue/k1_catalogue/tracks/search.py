@@ -25,6 +25,8 @@ _MAX_CHANGED: Final = 4
 """Swapping two letters, the worst mistake, changes this many neighbouring trigrams."""
 _MIN_EQUAL: Final = 2
 """At least this many trigrams must be equal."""
+_SORT_KEY_LENGTH: Final = 40
+"""Letters of a title that decide its place in a list; a cursor holds them."""
 _SHORT_LENGTHS: Final = range(3, 6)
 """The lengths of the words that are also indexed without each of their letters."""
 # Letters that Unicode does not decompose into a base letter and a mark.
@@ -79,6 +81,11 @@ def index_text(title: str, artist: str | None, tags: Iterable[str]) -> str:
             for lexeme in (first_letter_lexeme(word), *trigrams(word), *deletion_variants(word)):
                 labels.setdefault(lexeme, label)
     return " ".join(f"'{lexeme}':1{label}" for lexeme, label in sorted(labels.items()))
+
+
+def sort_key(title: str) -> str:
+    """Return the text by which titles are sorted: words in lower case, without accents and punctuation."""
+    return " ".join(split_words(title))[:_SORT_KEY_LENGTH]
 
 
 def first_letter_lexeme(word: str) -> str:

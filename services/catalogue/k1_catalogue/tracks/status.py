@@ -9,6 +9,7 @@ from k1_contracts.tracks import (
     AnalysisSummary,
     JobStatus,
     TrackStatus,
+    VersionStatus,
 )
 
 
@@ -20,7 +21,7 @@ class TrackState:
     current_version: int | None
 
 
-def version_status(job: JobStatus, summary: AnalysisSummary | None) -> TrackStatus:
+def version_status(job: JobStatus, summary: AnalysisSummary | None) -> VersionStatus:
     """Return a version's status; the summary is known once the job has completed."""
     match job:
         case "queued" | "processing":
@@ -39,13 +40,29 @@ def _is_doubtful(summary: AnalysisSummary) -> bool:
     return damaged or (is_automatic and summary.f_measure < F_MEASURE_WARNING)
 
 
-def track_state(versions: Mapping[int, TrackStatus]) -> TrackState:
+@dataclass(frozen=True, slots=True)
+class VersionChoice:
+    """The version that a person chose to be in use; `before` is the newest version at that time."""
+
+    version: int
+    before: int
+
+
+def track_state(versions: Mapping[int, VersionStatus], choice: VersionChoice | None = None) -> TrackState:
     """Return the newest version with a map as the one in use, and its status as the track's.
 
-    So a reanalysis that runs, fails or is cancelled changes nothing. A track without any map is processing while one
-    of its versions is, and failed afterwards.
+    A chosen version stays in use until a version that is newer than the choice has a map. So a reanalysis that runs,
+    fails or is cancelled changes nothing. A track without any map is processing while one of its versions is, and
+    failed afterwards.
     """
-    usable = [number for number, status in versions.items() if status in {"ready", "warning"}]
-    if usable:
-        return TrackState(versions[max(usable)], max(usable))
-    return TrackState("processing" if "processing" in versions.values() else "failed", None)
+    usable = [number for number, status in versions.items() if is_usable(status)]
+    if not usable:
+        return TrackState("processing" if "processing" in versions.values() else "failed", None)
+    newest = max(usable)
+    in_use = choice.version if choice is not None and newest <= choice.before else newest
+    return TrackState(versions[in_use], in_use)
+
+
+def is_usable(status: VersionStatus | None) -> bool:
+    """Return whether a version of this status has a map."""
+    return status in {"ready", "warning"}

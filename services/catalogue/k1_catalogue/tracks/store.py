@@ -14,11 +14,11 @@ from typing import Any, Final
 import asyncpg
 
 from k1_catalogue.database import without_nul
-from k1_catalogue.tracks.search import index_text
-from k1_catalogue.tracks.status import TrackState
+from k1_catalogue.tracks.search import index_text, sort_key
+from k1_catalogue.tracks.status import VersionChoice, track_state
 from k1_contracts.messages.analysis import AnalysisCompleted
 from k1_contracts.messages.tracks import Track, TrackUploaded
-from k1_contracts.tracks import AnalysisSummary, AudioRef, Notice, Preset, TrackStatus
+from k1_contracts.tracks import AnalysisSummary, AudioRef, Notice, Preset, VersionStatus
 from k1_platform.postgres.pool import Connection
 
 MAX_SAME_RECORDINGS: Final = 20
@@ -36,6 +36,7 @@ class AnalysisInput:
     audio: AudioRef
     filename: str
     preset: Preset | None
+    is_deleted: bool = False
 
 
 async def insert_track(connection: Connection, event: TrackUploaded) -> bool:
@@ -45,8 +46,8 @@ async def insert_track(connection: Connection, event: TrackUploaded) -> bool:
     status = await connection.execute(
         """
         INSERT INTO catalogue.tracks
-            (id, title, artist, tags, preset, filename, audio, search, status, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::tsvector, 'processing', $9, $9)
+            (id, title, artist, tags, preset, filename, audio, search, title_key, status, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::tsvector, $10, 'processing', $9, $9)
         ON CONFLICT (id) DO NOTHING
         """,
         event.track_id,
@@ -58,6 +59,7 @@ async def insert_track(connection: Connection, event: TrackUploaded) -> bool:
         event.audio.model_dump_json(),
         index_text(title, artist, tags),
         event.uploaded_at,
+        sort_key(title),
     )
     return status == "INSERT 0 1"
 
@@ -65,11 +67,12 @@ async def insert_track(connection: Connection, event: TrackUploaded) -> bool:
 async def lock_track(connection: Connection, track_id: str) -> AnalysisInput | None:
     """Keep other transactions from changing this track; return None if there is no such track."""
     row = await connection.fetchrow(
-        "SELECT audio, filename, preset FROM catalogue.tracks WHERE id = $1 FOR UPDATE", track_id
+        "SELECT audio, filename, preset, deleted_at FROM catalogue.tracks WHERE id = $1 FOR UPDATE", track_id
     )
     if row is None:
         return None
-    return AnalysisInput(AudioRef.model_validate_json(row["audio"]), row["filename"], row["preset"])
+    audio = AudioRef.model_validate_json(row["audio"])
+    return AnalysisInput(audio, row["filename"], row["preset"], row["deleted_at"] is not None)
 
 
 async def insert_version(
@@ -93,7 +96,7 @@ class FinishedVersion:
     """A version that was made without an analysis, from the result of one."""
 
     version: int
-    status: TrackStatus
+    status: VersionStatus
     engine: str | None
     summary: AnalysisSummary
     warnings: Sequence[Notice]
@@ -129,7 +132,7 @@ async def next_version(connection: Connection, track_id: str) -> int:
 
 
 async def save_version_status(
-    connection: Connection, track_id: str, version: int, status: TrackStatus
+    connection: Connection, track_id: str, version: int, status: VersionStatus
 ) -> None:
     """Write the status of a version."""
     await connection.execute(
@@ -141,7 +144,7 @@ async def save_version_status(
 
 
 async def save_version_result(
-    connection: Connection, event: AnalysisCompleted, status: TrackStatus, map_sha256: str
+    connection: Connection, event: AnalysisCompleted, status: VersionStatus, map_sha256: str
 ) -> None:
     """Write the result of a version's analysis."""
     await connection.execute(
@@ -159,7 +162,7 @@ async def save_version_result(
     )
 
 
-async def version_statuses(connection: Connection, track_id: str) -> dict[int, TrackStatus]:
+async def version_statuses(connection: Connection, track_id: str) -> dict[int, VersionStatus]:
     """Return the status of each version of a track."""
     rows = await connection.fetch(
         "SELECT version, status FROM catalogue.versions WHERE track_id = $1", track_id
@@ -167,12 +170,20 @@ async def version_statuses(connection: Connection, track_id: str) -> dict[int, T
     return {row["version"]: row["status"] for row in rows}
 
 
-async def save_track_state(connection: Connection, track_id: str, state: TrackState, at: datetime) -> None:
-    """Write a track's status and the figures of the version in use; `at` is the time of the change."""
+async def refresh_track_state(connection: Connection, track_id: str, at: datetime) -> None:
+    """Write the status of a track and the figures of its version in use, which follow from its versions.
+
+    `at` is the time of the change. A deleted track stays deleted.
+    """
+    row = await connection.fetchrow(
+        "SELECT chosen_version, chosen_before FROM catalogue.tracks WHERE id = $1", track_id
+    )
+    chosen = None if row is None or row["chosen_version"] is None else VersionChoice(*row)
+    state = track_state(await version_statuses(connection, track_id), chosen)
     await connection.execute(
         """
         UPDATE catalogue.tracks AS t SET
-            status = $2,
+            status = CASE WHEN t.deleted_at IS NULL THEN $2 ELSE 'deleted' END,
             current_version = $3,
             duration_ms = (v.summary ->> 'duration_ms')::double precision,
             bpm = (v.summary ->> 'bpm')::double precision,
@@ -201,7 +212,7 @@ async def find_track(connection: Connection, track_id: str) -> Track | None:
     row = await connection.fetchrow(
         """
         SELECT id, title, artist, duration_ms, bpm, f_measure, status, preset, tags, current_version,
-               created_at, updated_at, filename, audio
+               created_at, updated_at, filename, audio, notes, deleted_at
         FROM catalogue.tracks WHERE id = $1
         """,
         track_id,
@@ -209,6 +220,19 @@ async def find_track(connection: Connection, track_id: str) -> Track | None:
     if row is None:
         return None
     return Track.model_validate({**row, "audio": AudioRef.model_validate_json(row["audio"])})
+
+
+async def find_revision(connection: Connection, track_id: str) -> int:
+    """Return how often a track was edited, plus one; 1 if there is no such track."""
+    return await connection.fetchval("SELECT revision FROM catalogue.tracks WHERE id = $1", track_id) or 1
+
+
+async def is_deleted(connection: Connection, track_id: str) -> bool:
+    """Return whether a track is deleted and not purged yet."""
+    found: bool | None = await connection.fetchval(
+        "SELECT deleted_at IS NOT NULL FROM catalogue.tracks WHERE id = $1", track_id
+    )
+    return bool(found)
 
 
 async def same_recordings(connection: Connection, track_id: str) -> list[str]:
@@ -219,7 +243,7 @@ async def same_recordings(connection: Connection, track_id: str) -> list[str]:
     rows = await connection.fetch(
         """
         SELECT id FROM catalogue.tracks
-        WHERE id <> $1 AND id IN (
+        WHERE id <> $1 AND status <> 'deleted' AND id IN (
             SELECT theirs.track_id FROM catalogue.versions AS mine
             JOIN catalogue.versions AS theirs ON theirs.summary ->> 'pcm_sha256' = mine.summary ->> 'pcm_sha256'
             WHERE mine.track_id = $1

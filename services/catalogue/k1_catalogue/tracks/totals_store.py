@@ -8,11 +8,12 @@ from k1_platform.postgres.pool import Connection
 async def count_rows(
     connection: Connection, kind: Literal["tracks", "jobs"], status: str | None, preset: str | None = None
 ) -> int:
-    """Return how many tracks or jobs there are; None means every status, or every preset."""
+    """Return how many tracks or jobs there are; None means every status but `deleted`, or every preset."""
     total: int | None = await connection.fetchval(
         """
         SELECT sum(n)::bigint FROM catalogue.totals
-        WHERE kind = $1 AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR preset = $3)
+        WHERE kind = $1 AND CASE WHEN $2::text IS NULL THEN status <> 'deleted' ELSE status = $2 END
+            AND ($3::text IS NULL OR preset = $3)
         """,
         kind,
         status,

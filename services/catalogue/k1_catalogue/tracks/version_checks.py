@@ -1,4 +1,4 @@
-"""Checks that queries make before they use a version: it exists, and it has a map."""
+"""Checks that queries make first: the version exists and has a map, the track is not deleted."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +16,15 @@ async def require_version(connection: Connection, track_id: str, version: int) -
     if await store.find_track(connection, track_id) is None:
         raise errors.track_not_found(track_id)
     raise errors.version_not_found(track_id, version)
+
+
+async def require_not_deleted(connection: Connection, track_id: str) -> None:
+    """Lock a track; raise `track_not_found`, or `track_deleted` if it must be restored first."""
+    found = await store.lock_track(connection, track_id)
+    if found is None:
+        raise errors.track_not_found(track_id)
+    if found.is_deleted:
+        raise errors.track_deleted(track_id)
 
 
 def require_map(fields: Mapping[str, Any], track_id: str) -> None:

@@ -149,7 +149,7 @@ async def test_delete_undo_restore(
         await deletions.restore(RestoreArtefact(**target.model_dump()))
     assert code(error) == "artefact_expired"
     rows = await pool.fetch(
-        "SELECT actor, action, detail FROM catalogue.audit WHERE action LIKE 'artefact%' ORDER BY id"
+        "SELECT actor ->> 'name' AS actor, action, detail FROM catalogue.track_events WHERE action LIKE 'artefact%' ORDER BY id"
     )
     assert tuple(rows[0]) == ("Ada", "artefact deleted", "phase2b_metrics.json of version 1")
     assert [row["action"].rpartition(" ")[2] for row in rows] == [

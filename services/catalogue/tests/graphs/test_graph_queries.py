@@ -66,7 +66,7 @@ def get(song: Song) -> GetGraph:
 
 async def audit(pool: Pool, song: Song) -> list[str]:
     rows = await pool.fetch(
-        "SELECT action, detail FROM catalogue.audit WHERE track_id = $1 AND action LIKE 'graph%' ORDER BY id",
+        "SELECT action, detail FROM catalogue.track_events WHERE track_id = $1 AND action LIKE 'graph%' ORDER BY id",
         song.track_id,
     )
     return [f"{row['action']}: {row['detail']}" for row in rows]

@@ -57,7 +57,7 @@ async def test_repeated_and_concurrent_deliveries(
     ):
         await asyncio.gather(*(handle(event) for _ in range(3)))
     assert await read_status(pool, song) == ("ready", 1, "ready", "completed")
-    audit = await pool.fetch("SELECT action FROM catalogue.audit ORDER BY id")
+    audit = await pool.fetch("SELECT action FROM catalogue.track_events ORDER BY id")
     assert [row["action"] for row in audit] == ["uploaded", "started", "completed"]
     assert await pool.fetchval("SELECT count(*) FROM catalogue.artefacts") == 2
 

@@ -31,7 +31,7 @@ async def test_the_queue(job_queries: JobQueries, job_events: JobEventHandlers) 
     views = [await job_queries.get_job(GetJob(job_id=song.job_id)) for song in songs]
     assert [view.queue_position for view in views] == [2, 3, 1, 4]
     assert {view.estimated_seconds_remaining for view in views} == {None}
-    assert views[0].log_tail == ["2026-03-01T11:00:00.000Z uploaded by ingest: night drive.mp3"]
+    assert views[0].log_tail == ["2026-03-01T11:00:00.000Z uploaded by service:ingest: night drive.mp3"]
 
 
 async def test_estimates_come_from_the_latest_analyses(
@@ -75,7 +75,9 @@ async def test_a_failed_job_has_its_error(job_queries: JobQueries, job_events: J
     view = await job_queries.get_job(GetJob(job_id=song.job_id))
     assert view.error is not None
     assert (view.status, view.error.code) == ("failed", "not_decodable")
-    assert view.log_tail[-1].endswith("failed by analysis: not_decodable: The file cannot be decoded.")
+    assert view.log_tail[-1].endswith(
+        "failed by service:analysis: not_decodable: The file cannot be decoded."
+    )
 
 
 async def test_jobs_newest_first(job_queries: JobQueries, job_events: JobEventHandlers) -> None:

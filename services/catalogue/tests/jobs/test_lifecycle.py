@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from k1_catalogue.jobs.lifecycle import IllegalTransitionError, Job, JobEvent, apply_event
 from k1_catalogue.tracks.status import TrackState, track_state, version_status
-from k1_contracts.tracks import JobStatus, TrackStatus
+from k1_contracts.tracks import JobStatus, TrackStatus, VersionStatus
 from services.catalogue.tests.song_samples import Song
 
 SONG = Song()
@@ -120,6 +120,6 @@ def test_version_status(job: JobStatus, summary: dict[str, float] | None, status
         ({1: "failed", 2: "ready", 3: "failed"}, TrackState("ready", 2)),
     ],
 )
-def test_track_state(versions: dict[int, TrackStatus], expected: TrackState) -> None:
+def test_track_state(versions: dict[int, VersionStatus], expected: TrackState) -> None:
     """The newest version with a map is in use; a reanalysis that runs or fails changes nothing."""
     assert expected == track_state(versions)

@@ -82,7 +82,7 @@ async def test_newest_first_with_the_total(tracks: Pool) -> None:
     assert (page.total, page.offset, titles(page)) == (7, 1, ["Harder Better", "Around the World"])
 
 
-@pytest.mark.parametrize("sort", ["newest", "oldest", "f_measure", "duration"])
+@pytest.mark.parametrize("sort", ["newest", "oldest", "f_measure", "duration", "bpm", "title"])
 @pytest.mark.parametrize("limit", [1, 3, 7])
 async def test_cursors_lead_to_every_track_once(tracks: Pool, sort: TrackSort, limit: int) -> None:
     """Cursors lead through the list in its order, also with equal and unknown figures among the keys."""

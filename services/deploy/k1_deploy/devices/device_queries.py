@@ -29,8 +29,6 @@ from k1_platform.auth.device_credentials import MintedCredential
 from k1_platform.postgres.pool import Connection, Pool
 from k1_platform.processes.threads import in_thread
 
-OPERATOR = "operator"
-
 
 def no_alarms(_: str) -> list[DeviceAlarm]:
     """Return no alarms: without keys the use of credentials is not monitored."""
@@ -104,7 +102,7 @@ class DeviceQueries:
                 raise errors.devices_not_found(missing)
             await device_store.set_revoked(connection, ids, at)
             await credential_store.revoke_credentials(connection, ids, at)
-            await device_store.write_audit(connection, ids, at=at, actor=OPERATOR, action="revoked")
+            await device_store.write_audit(connection, ids, at=at, action="revoked")
         await service.revoke_access(ids)
         return DevicesRevoked(device_ids=ids)
 
@@ -126,9 +124,7 @@ class DeviceQueries:
         public_keys = {each.credential.device_id: each.public_key for each in minted}
         await credential_store.insert_credentials(connection, public_keys, at)
         action = "renewed" if query.renew else "added"
-        await device_store.write_audit(
-            connection, ids, at=at, actor=OPERATOR, action=action, detail=query.transport
-        )
+        await device_store.write_audit(connection, ids, at=at, action=action, detail=query.transport)
 
     def _require_service(self) -> CredentialService:
         if self.credentials is None:

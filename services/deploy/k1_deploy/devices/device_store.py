@@ -9,6 +9,7 @@ from typing import Final
 import asyncpg
 
 from k1_contracts.messages.device_link import DeviceHello, RunningBundle, Transport
+from k1_platform.nats.actors import acting_name, current_actor
 from k1_platform.postgres.pool import Connection
 
 SCHEMA: Final = "deploy"
@@ -212,21 +213,30 @@ async def write_audit(
     device_ids: Sequence[str | None],
     *,
     at: datetime,
-    actor: str,
     action: str,
+    stated: str | None = None,
     detail: str | None = None,
     deployment_id: str | None = None,
 ) -> None:
-    """Add a line to the audit trail for each device; `[None]`: for a deployment as a whole."""
+    """Add a line to the audit trail for each device; `[None]`: for a deployment as a whole.
+
+    It names the current actor, `service:deploy` without one; `stated` is the name where nobody signed in.
+    """
+    actor = current_actor()
+    name = acting_name(stated or (actor.name if actor else f"service:{SCHEMA}"))
     await connection.execute(
-        "INSERT INTO deploy.audit (at, actor, action, detail, device_id, deployment_id)"
-        " SELECT $2, $3, $4, $5, device_id, $6 FROM unnest($1::text[]) AS device_id",
+        "INSERT INTO deploy.audit"
+        " (at, actor, action, detail, device_id, deployment_id, actor_kind, actor_id, address)"
+        " SELECT $2, $3, $4, $5, device_id, $6, $7, $8, $9 FROM unnest($1::text[]) AS device_id",
         list(device_ids),
         at,
-        actor,
+        name,
         action,
         detail,
         deployment_id,
+        actor.kind if actor else None,
+        actor.id if actor else None,
+        actor.address if actor else None,
     )
 
 

@@ -25,6 +25,7 @@ from k1_deploy.saga.signals import ControlSignal, may_control
 from k1_deploy.saga.state import State
 from k1_deploy.saga.timeline import device_views, log_lines
 from k1_deploy.saga.transitions import fold
+from k1_platform.nats.actors import acting_name
 from k1_platform.postgres.pool import Connection, Pool
 from k1_platform.processes.threads import in_thread
 
@@ -55,7 +56,7 @@ class DeploymentQueries:
 
     async def control(self, query: ControlDeployment) -> DeploymentView:
         """Add a signal for the executor; respond when it was handled, or after CONTROL_TIMEOUT_S."""
-        signal = ControlSignal(action=query.action, by=query.requested_by, reason=query.reason)
+        signal = ControlSignal(action=query.action, by=acting_name(query.requested_by), reason=query.reason)
         async with self.pool.acquire() as connection, connection.transaction():
             state = await _state(connection, query.deployment_id)
             if not may_control(state, query.action) and not await _resumes_pending_pause(connection, query):
@@ -64,7 +65,7 @@ class DeploymentQueries:
                 connection,
                 [None],
                 at=self.clock(),
-                actor=query.requested_by,
+                stated=query.requested_by,
                 action=query.action,
                 detail=query.reason,
                 deployment_id=query.deployment_id,

@@ -19,6 +19,7 @@ from k1_deploy.saga.entries import Opened, truncate_to_ms
 from k1_deploy.saga.state import StopReason
 from k1_deploy.saga.transitions import fold
 from k1_platform.errors import TransientError
+from k1_platform.nats.actors import acting_name
 from k1_platform.nats.consumers import Delivery
 from k1_platform.nats.rpc import QueryError
 from k1_platform.postgres.inbox import mark_handled
@@ -39,7 +40,8 @@ class DeploymentRequests:
         Raises:
             TransientError: the catalogue is unavailable.
         """
-        request = event.body
+        name = acting_name(event.body.requested_by)
+        request = event.body.model_copy(update={"requested_by": name})
         found = await self._bundle(request)
         async with self.pool.acquire() as connection, connection.transaction():
             if await mark_handled(connection, device_store.SCHEMA, DEPLOY.name, event.envelope.id):
@@ -104,7 +106,7 @@ async def _audit(connection: Connection, request: RequestDeployment) -> None:
             connection,
             [device_id],
             at=request.requested_at,
-            actor=request.requested_by,
+            stated=request.requested_by,
             action=action,
             detail=detail,
             deployment_id=request.deployment_id,

@@ -38,7 +38,16 @@ async def redirect_to_docs(_request: web.Request) -> web.Response:
 
 async def get_docs_page(_request: web.Request) -> web.Response:
     """Return the page. It reads openapi.json and nothing from other hosts."""
-    text, policy = _page()
+    return _page_response("docs.html")
+
+
+async def get_sign_in_page(_request: web.Request) -> web.Response:
+    """Return the page on which people sign in, also by the link of `k1 up` (`?token=`)."""
+    return _page_response("sign-in.html")
+
+
+def _page_response(name: str) -> web.Response:
+    text, policy = _page(name)
     return web.Response(
         text=text,
         content_type="text/html",
@@ -47,8 +56,8 @@ async def get_docs_page(_request: web.Request) -> web.Response:
 
 
 @cache
-def _page() -> tuple[str, str]:
-    text = (files("k1_gateway.about") / "docs.html").read_text(encoding="utf-8")
+def _page(name: str) -> tuple[str, str]:
+    text = (files("k1_gateway.about") / name).read_text(encoding="utf-8")
     hashes = {
         kind: base64.b64encode(sha256(content.encode()).digest()).decode()
         for kind, content in _INLINE.findall(text)

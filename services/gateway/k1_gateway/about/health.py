@@ -28,6 +28,8 @@ class Health(BaseModel):
     """`ok` when every service is ready."""
 
     status: Literal["ok", "degraded"]
+    sign_in: Literal["on", "off"]
+    """`off`: whoever reaches the gateway is an administrator (K1_AUTH)."""
     services: list[ServiceHealth]
 
 
@@ -36,7 +38,8 @@ async def get_health(context: GatewayContext, _request: web.Request, _endpoint: 
     urls = {"ingest": context.settings.ingest_url, **context.settings.service_urls}
     services = await asyncio.gather(*(_check_service(context, name, url) for name, url in urls.items()))
     ready = all(service.status == "ready" for service in services)
-    report = Health(status="ok" if ready else "degraded", services=services)
+    status = "ok" if ready else "degraded"
+    report = Health(status=status, sign_in=context.settings.auth, services=services)
     return web.Response(
         body=report.model_dump_json(exclude_none=True).encode(),
         content_type="application/json",

@@ -1,8 +1,8 @@
 """Checks the Host and the Origin of a request, against DNS rebinding and cross-site request forgery.
 
-There is no sign-in yet: everyone who reaches the gateway may use it, and any web page can make the browser of such a
-user send requests. So a page of another origin may not change anything or open a WebSocket (Origin, Sec-Fetch-Site), and a request whose
-Host is not the gateway's is rejected, as a DNS name of an attacker may point to the gateway's address.
+Any web page can make the browser of a user send requests, with the user's cookies where it is of the same site. So a
+page of another origin may not change anything or open a WebSocket (Origin, Sec-Fetch-Site), and a request whose Host is
+not the gateway's is rejected, as a DNS name of an attacker may point to the gateway's address.
 """
 
 from collections.abc import Iterable
@@ -46,7 +46,7 @@ class OriginPolicy:
             if request.path not in _PROBES:
                 self._require_host(request)
             if request.method not in _SAFE or _is_websocket(request):
-                self._require_origin(request)
+                self._require_origin(request)  # a WebSocket begins with GET, and any page may open one
             return await handler(request)
 
         return check

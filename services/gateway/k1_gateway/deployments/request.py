@@ -39,6 +39,7 @@ from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.relay import uncached_response
 from k1_gateway.http.request_parsing import idempotency_key, read_document
 from k1_platform.errors import TransientError
+from k1_platform.nats.actors import acting_name
 from k1_platform.nats.publisher import publish
 from k1_platform.nats.rpc import QueryError
 
@@ -86,12 +87,25 @@ async def request_deployment(
     """
     key = idempotency_key(request)
     body = await read_document(request, DeploymentBody)
-    order = body.order()
+    order = body.order().model_copy(update={"requested_by": acting_name(body.requested_by)})
     if body.dry_run:
         query = _plan_query(order, with_impacts=True)
         return uncached_response(await context.send_query(DEPLOYMENT_PLAN, query, endpoint.timeout_s), 200)
-    deployment_id = await _find_earlier(context, key, order) or await _create(context, key, order, endpoint)
-    return uncached_response(DeploymentAccepted(deployment_id=deployment_id).to_json(), endpoint.status)
+    accepted = await start_deployment(context, order, key, endpoint.timeout_s)
+    return uncached_response(accepted.to_json(), endpoint.status)
+
+
+async def start_deployment(
+    context: GatewayContext, order: DeploymentOrder, key: str | None, timeout_s: float
+) -> DeploymentAccepted:
+    """Start a deployment; a key that was used before gives the deployment of that time.
+
+    Raises:
+        ProblemError: a gate fails, or the key was used for another deployment.
+        QueryError: the plan cannot be made.
+    """
+    deployment_id = await _find_earlier(context, key, order) or await _create(context, key, order, timeout_s)
+    return DeploymentAccepted(deployment_id=deployment_id)
 
 
 async def _find_earlier(context: GatewayContext, key: str | None, order: DeploymentOrder) -> str | None:
@@ -103,11 +117,9 @@ async def _find_earlier(context: GatewayContext, key: str | None, order: Deploym
     return reserved.deployment_id if await _is_created(context, reserved.deployment_id) else None
 
 
-async def _create(
-    context: GatewayContext, key: str | None, order: DeploymentOrder, endpoint: Endpoint
-) -> str:
+async def _create(context: GatewayContext, key: str | None, order: DeploymentOrder, timeout_s: float) -> str:
     query = _plan_query(order, with_impacts=False)
-    response = await context.send_query(DEPLOYMENT_PLAN, query, endpoint.timeout_s)
+    response = await context.send_query(DEPLOYMENT_PLAN, query, timeout_s)
     plan = DeploymentPlan.model_validate_json(response)
     if not plan.would_start:
         raise _blocked_problem(plan)

@@ -38,7 +38,7 @@ def _control(action: str, summary: str) -> Endpoint:
             409: "`deployment_state`: the state of the deployment does not allow this",
             422: "`invalid_parameter`, `invalid_body`",
         },
-        takes_idempotency_key=True,
+        takes_idempotency_key=True, rate_limit="unlimited",
     )  # fmt: skip
 
 
@@ -51,13 +51,13 @@ DEPLOYMENTS: Final = (
         problems={
             **NO_VERSION,
             404: "`track_not_found`, `version_not_found` or `genesis_missing`",
-            409: "`bundle_missing`: simulate the graph first; `genesis_pending`: the analysis still runs",
+            409: "`bundle_missing`: simulate the graph first; `genesis_pending`: the analysis still runs; `track_deleted`",
         },
     ),
     Endpoint(
         "POST", "/deployments", "requestDeployment", "Deployments",
         "Deploy a version to devices, by id or by group, in batches that are rolled back together when one fails. "
-        "`requested_by` is not checked: there is no sign-in",
+        "`requested_by` is the name of the caller; another one is ignored",
         request_deployment, query=DEPLOYMENT_PLAN,
         document=("order", DeploymentBody), takes_idempotency_key=True,
         responses={
@@ -68,7 +68,7 @@ DEPLOYMENTS: Final = (
             **BODY_PROBLEMS, **UNAVAILABLE,
             404: "`track_not_found`, `version_not_found`, `genesis_missing`, `device_not_found`, `group_not_found`",
             409: "`bundle_missing`: simulate the graph first; `genesis_pending`: the analysis still runs; "
-            "`deployment_blocked`: it would not start, `errors` names every gate that failed",
+            "`track_deleted`: restore it first; `deployment_blocked`: it would not start, `errors` names every gate that failed",
             422: "`invalid_body`, `invalid_parameter`: every fault is named; `activation_in_the_past`, "
             "`gate_not_overridable`, `group_too_large`, `idempotency_key_reused`",
         },

@@ -45,6 +45,7 @@ GRAPHS: Final = (
         responses={200: ("The edit was stored; its effects", GRAPH_PUT.response)},
         problems={
             **BODY_PROBLEMS, **NO_MAP,
+            409: "`genesis_pending`: the analysis still runs; `track_deleted`: restore it first",
             412: "`graph_changed`: it was edited since; read it again",
             422: "`graph_invalid`: `violations` names every broken rule; `invalid_parameter`, `invalid_body`",
         },
@@ -58,7 +59,7 @@ GRAPHS: Final = (
         problems={
             **BODY_PROBLEMS, **NO_MAP,
             404: "`track_not_found`, `version_not_found`, `genesis_missing`, `graph_missing`, `artefact_missing`",
-            409: "`genesis_pending`; `graph_changed`: it was edited meanwhile, simulate again; `artefact_differs`: "
+            409: "`genesis_pending`; `graph_changed`: it was edited meanwhile, simulate again; `track_deleted`; `artefact_differs`: "
             "the map is not the one that was analysed, analyse again",
             422: "`graph_invalid`, `simulation_failed`, `bundle_failed`, `invalid_parameter`, `invalid_body`",
             503: "`service_unavailable`, `simulation_failed`: try again",

@@ -23,7 +23,8 @@ JOBS: Final = (
         body_fields=("preset", "priority"), takes_idempotency_key=True,
         responses={202: ("Queued", ANALYSIS_REQUEST.response)},
         problems={
-            **BODY_PROBLEMS, **NO_TRACK, 422: "`invalid_parameter`, `invalid_body`, `idempotency_key_reused`",
+            **BODY_PROBLEMS, **NO_TRACK, 409: "`track_deleted`: restore it first",
+            422: "`invalid_parameter`, `invalid_body`, `idempotency_key_reused`",
         },
         rate_limit="analyses",
     ),
@@ -41,7 +42,7 @@ JOBS: Final = (
         "DELETE", "/analysis/jobs/{job_id}", "cancelJob", "Analysis", "Cancel a job, waiting or running",
         relay, query=JOB_CANCEL,
         responses={200: ("The job as it is now", JOB_CANCEL.response)},
-        problems={409: "`job_ended`: it is too late", **NO_JOB}, takes_idempotency_key=True,
+        problems={409: "`job_ended`: it is too late", **NO_JOB}, takes_idempotency_key=True, rate_limit="unlimited",
     ),
     Endpoint(
         "GET", "/analysis/jobs/{job_id}/events", "watchJob", "Analysis",

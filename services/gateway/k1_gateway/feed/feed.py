@@ -27,7 +27,7 @@ HISTORY_MAX_BYTES: Final = 32 * MIB
 TOO_SLOW: Final = "too_slow"
 """The reason for which a client is sent away whose queue is full of events, which are never dropped."""
 _CATCH_UP_INTERVAL_S: Final = 0.01
-Kind = Literal["sse", "poll", "websocket"]
+Kind = Literal["sse", "poll", "websocket", "graphql"]
 
 
 @dataclass(slots=True, eq=False)

@@ -9,9 +9,10 @@ import aiohttp
 from k1_contracts.base import Contract
 from k1_contracts.descriptors import AnyQuery, Q
 from k1_contracts.rpc import Response
-from k1_gateway.access.rate_limits import RateLimiter
+from k1_gateway.access.gate import Gate
 from k1_gateway.feed.feed import Feed
 from k1_gateway.http.response_headers import ResponseHeaders
+from k1_gateway.limits.rate_limits import RateLimiter
 from k1_gateway.settings import GatewaySettings
 from k1_platform.nats.client import Bus
 from k1_platform.nats.rpc import REQUEST_TIMEOUT_S, QueryError, request_raw
@@ -30,6 +31,7 @@ class GatewayContext:
     rate_limiter: RateLimiter
     feed: Feed
     """What viewers see live."""
+    gate: Gate
     openapi_json: bytes
     """The OpenAPI document."""
     asyncapi_json: bytes

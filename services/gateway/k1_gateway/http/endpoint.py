@@ -10,9 +10,9 @@ from pydantic import BaseModel
 from k1_contracts.actors import Role
 from k1_contracts.base import Contract
 from k1_contracts.descriptors import AnyQuery
-from k1_gateway.access.rate_limits import LimitKind
 from k1_gateway.http.context import GatewayContext
-from k1_gateway.http.problem_texts import EVERYWHERE, LIMITED, UNSAFE
+from k1_gateway.http.problem_texts import EVERYWHERE, LIMITED, RESTRICTED, UNSAFE, UNSAFE_RESTRICTED
+from k1_gateway.settings import LimitKind
 from k1_platform.nats.rpc import REQUEST_TIMEOUT_S
 
 BASE_PATH = "/api/v1"
@@ -63,8 +63,8 @@ class Endpoint:
     """Media types of a body that is no JSON, for responses without a model, or beside the model."""
     takes_range: bool = False
     """Whether `Range` and `If-Range` select a part of the body."""
-    rate_limit: LimitKind | None = None
-    """The allowance that a request consumes."""
+    rate_limit: LimitKind | Literal["default", "unlimited"] = "default"
+    """The allowance that a request consumes; by default `reads` or `changes`."""
     role: Role | None = None
     """The lowest role that may call it, where it is not the query's own."""
     public: bool = False
@@ -76,6 +76,18 @@ class Endpoint:
         if self.role is not None:
             return self.role
         return "viewer" if self.query is None else self.query.role
+
+    @property
+    def limit(self) -> LimitKind | None:
+        """Return the allowance that a request consumes, None for none."""
+        if self.rate_limit == "default":
+            return "reads" if self.method == "GET" else "changes"
+        return None if self.rate_limit == "unlimited" else self.rate_limit
+
+    @property
+    def is_stream(self) -> bool:
+        """Return whether its responses last, so that they have to end with the session of their reader."""
+        return self.rate_limit == "streams"
 
     @property
     def is_literal(self) -> bool:
@@ -95,6 +107,8 @@ class Endpoint:
         return next(iter(self.responses))
 
     def general_problems(self) -> dict[int, str]:
-        """Return the problems that the gateway itself may return for a request of this method and limit."""
-        unsafe = UNSAFE if self.method != "GET" else {}
-        return {**EVERYWHERE, **unsafe, **(LIMITED if self.rate_limit else {})}
+        """Return the problems that the gateway itself may return for a request of this method, limit and role."""
+        found = EVERYWHERE | (LIMITED if self.limit else {})
+        if self.public:
+            return found | (UNSAFE if self.method != "GET" else {})
+        return found | (UNSAFE_RESTRICTED if self.method != "GET" else RESTRICTED)

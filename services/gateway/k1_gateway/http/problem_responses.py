@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from opentelemetry import trace
 
-from k1_gateway.errors import RETRYABLE_STATUSES, Problem, ProblemError
+from k1_gateway.errors import CHALLENGE, RETRYABLE_STATUSES, Problem, ProblemError
 from k1_platform.http.problems import PROBLEM_CONTENT_TYPE
 from k1_platform.nats.rpc import QueryError
 
@@ -50,14 +50,21 @@ async def convert_errors(request: web.Request, handler: Handler) -> web.StreamRe
     except ProblemError as error:
         return problem_response(error)
     except QueryError as error:
-        problem = ProblemError(error.code, error.status, str(error), violations=error.violations)
-        return problem_response(problem)
+        return problem_response(query_problem(error))
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
         return problem_response(_from_aiohttp(request, error))
     except Exception as error:  # noqa: BLE001  a client must get a problem, whatever fails
         return problem_response(_from_exception(request, error))
+
+
+def query_problem(error: QueryError) -> ProblemError:
+    """Return the problem for an error of a service."""
+    headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s is not None else {}
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = CHALLENGE  # RFC 9110 demands it with every 401
+    return ProblemError(error.code, error.status, str(error), violations=error.violations, headers=headers)
 
 
 def _from_exception(request: web.Request, error: Exception) -> ProblemError:

@@ -18,11 +18,20 @@ EVERYWHERE: Final = {
 }
 """Problems that every endpoint can return. Each endpoint adds its own."""
 UNSAFE: Final = {403: "`origin_not_allowed`: a page of another origin"}
+_NOT_SIGNED_IN: Final = {401: "`unauthenticated`: sign in, or send a valid credential"}
+_NO_ROLE: Final = "`role_required`: a higher role is needed"
+RESTRICTED: Final = {**_NOT_SIGNED_IN, 403: _NO_ROLE}
+"""Problems of every endpoint that needs sign-in."""
+UNSAFE_RESTRICTED: Final = {
+    **_NOT_SIGNED_IN,
+    403: f"{_NO_ROLE}; `csrf_header_required`: a browser must send X-K1-CSRF; {UNSAFE[403]}",
+}
 LIMITED: Final = {429: "`rate_limited`: try again after `Retry-After` seconds"}
-SHARED: Final = {**INVALID, **UNAVAILABLE, **BODY_PROBLEMS, **EVERYWHERE, **UNSAFE, **LIMITED}
+SHARED: Final = {**INVALID, **UNAVAILABLE, **BODY_PROBLEMS, **EVERYWHERE, **UNSAFE_RESTRICTED, **LIMITED}
 SHARED_RESPONSES: Final = {
     400: "BadRequest",
-    403: "OriginNotAllowed",
+    401: "Unauthenticated",
+    403: "Forbidden",
     408: "RequestTimeout",
     413: "BodyTooLarge",
     415: "UnsupportedMediaType",

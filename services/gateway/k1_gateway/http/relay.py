@@ -1,5 +1,7 @@
 """The handler of endpoints that only send a query to its owner and return the result."""
 
+from typing import Any
+
 from aiohttp import web
 
 from k1_gateway.http.context import GatewayContext
@@ -10,6 +12,13 @@ from k1_gateway.http.request_parsing import build_query, idempotency_key, read_b
 
 async def relay(context: GatewayContext, request: web.Request, endpoint: Endpoint) -> web.Response:
     """Build the query from the request, send it, return the result."""
+    return await relay_with(context, request, endpoint, {})
+
+
+async def relay_with(
+    context: GatewayContext, request: web.Request, endpoint: Endpoint, own: dict[str, Any]
+) -> web.Response:
+    """Do as `relay`, with these further fields of the query, whatever the client sends."""
     assert endpoint.query is not None
     takes_body = endpoint.method in {"POST", "PUT", "PATCH"} or endpoint.body_fields
     extra = await read_body_fields(request, endpoint.body_fields) if takes_body else {}
@@ -19,7 +28,7 @@ async def relay(context: GatewayContext, request: web.Request, endpoint: Endpoin
     if endpoint.takes_if_match:
         extra["if_match"] = if_match_tags(request)
     query = build_query(
-        request, endpoint.query.model, params=endpoint.query_params, extra=extra | endpoint.fixed_fields
+        request, endpoint.query.model, params=endpoint.query_params, extra=extra | endpoint.fixed_fields | own
     )
     body = await context.send_query(endpoint.query, query, endpoint.timeout_s)
     if endpoint.cacheable:

@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any, Final, TypeVar, cast
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from k1_contracts.base import Contract
+from k1_contracts.base import NO_NUL, NOT_BLANK, Contract
 from k1_gateway.errors import Fault, ProblemError
 from k1_gateway.feed.event_types import TOPIC_PATTERN
 from k1_gateway.feed.position import POSITION_PATTERN
@@ -23,6 +24,9 @@ MAX_KEY_LENGTH: Final = 255
 MAX_EVENT_ID: Final = 2**63 - 1
 _INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,30})")
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_TIME: Final = re.compile(
+    r"(19|20)\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII
+)
 _BOOLEANS: Final = {"true": True, "false": False}
 _MAX_TYPE_LENGTH: Final = 100
 _MAX_FAULTS: Final = 50
@@ -30,7 +34,8 @@ _MAX_FAULTS: Final = 50
 _ID_PATTERN: Final = re.compile(r"\^[a-z]{3}_")
 _PATTERN_HINTS: Final = {
     "^[A-Za-z0-9_-]{1,40}$": "must be 1 to 40 of A-Z a-z 0-9 - _",
-    "^[^\\x00]*$": "must not hold the character NUL",
+    NO_NUL: "must not hold the character NUL",
+    NOT_BLANK: "must hold something to read, and not the character NUL",
     POSITION_PATTERN: "is no id of an event; use one that an event had, or none",
     TOPIC_PATTERN: "is no topic; topics are jobs, alarms, fleet, activity, track:ID, device:ID, deployment:ID",
 }
@@ -46,9 +51,9 @@ def build_query(
     Raises:
         ProblemError: `invalid_parameter` (422).
     """
-    given, faults = _parse_params(request, params)
+    given, faults = _parse_params(request, model, params)
     texts = given | dict(request.match_info)
-    values = {name: parse_text(model, name, text) for name, text in texts.items()}
+    values = {name: _parse_value(model, name, text) for name, text in texts.items()}
     values |= {
         name: _with_integers(value) if json_type(model, name) in {"integer", "array"} else value
         for name, value in (extra or {}).items()
@@ -131,18 +136,32 @@ def idempotency_key(request: web.Request) -> str | None:
     return key
 
 
-def _parse_params(request: web.Request, known: Sequence[str]) -> tuple[dict[str, Any], list[Fault]]:
+def _parse_params(
+    request: web.Request, model: type[BaseModel], known: Sequence[str]
+) -> tuple[dict[str, Any], list[Fault]]:
+    """Return the texts of the parameters, a list of texts for one that may be repeated, and the faults."""
     values: dict[str, Any] = {}
     faults: list[Fault] = []
     for name in dict.fromkeys(request.query):
         given = request.query.getall(name)
         if name not in known:
             faults.append(_unknown(name, known, "parameter"))
+        elif is_repeated(model, name):
+            values[name] = given
         elif len(given) > 1:
             faults.append(Fault(name=name, message="is given more than once"))
         else:
             values[name] = given[0]
     return values, faults
+
+
+def is_repeated(model: type[BaseModel], name: str) -> bool:
+    """Return whether a parameter holds a list and is given once for each value."""
+    return name not in COMMA_LISTS and json_type(model, name) == "array"
+
+
+def _parse_value(model: type[BaseModel], name: str, text: str | list[str]) -> object:
+    return text if isinstance(text, list) else parse_text(model, name, text)
 
 
 def parse_text(model: type[BaseModel], name: str, text: str) -> object:
@@ -159,8 +178,18 @@ def parse_text(model: type[BaseModel], name: str, text: str) -> object:
             return float(text)
         case "boolean" if text in _BOOLEANS:
             return _BOOLEANS[text]
+        case "string" if _is_time(model, name):
+            return _time(text)
         case _:
             return text
+
+
+def _time(text: str) -> object:
+    """Return the time of an RFC 3339 text; any other text stays one, and the model rejects it."""
+    try:
+        return datetime.fromisoformat(text) if _TIME.fullmatch(text) else text
+    except ValueError:
+        return text
 
 
 def _with_integers(value: Any) -> Any:
@@ -172,6 +201,13 @@ def _with_integers(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _with_integers(item) for name, item in cast("dict[str, Any]", value).items()}
     return value
+
+
+@cache
+def _is_time(model: type[BaseModel], name: str) -> bool:
+    """Return whether a field is a time."""
+    schema = model.model_json_schema()["properties"].get(name, {})
+    return any(choice.get("format") == "date-time" for choice in schema.get("anyOf", [schema]))
 
 
 @cache

@@ -1,6 +1,5 @@
 """The changes of one job or deployment as server-sent events, until it ends."""
 
-import asyncio
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,9 +18,15 @@ from k1_contracts.messages.deployments import DEPLOYMENT_CHANGED, ENDED, Deploym
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint, EndpointHandler
 from k1_gateway.http.request_parsing import build_query
-from k1_gateway.live.sse import END_ID, last_event_id, open_stream, stream_ended_response
+from k1_gateway.http.session_end import SESSION_END, SessionEnd
+from k1_gateway.live.sse import (
+    END_ID,
+    encode_session_end,
+    last_event_id,
+    open_stream,
+    stream_ended_response,
+)
 from k1_platform.nats.rpc import QueryError
-from k1_platform.service import STOPPING
 
 _COMPLETE_PERCENT: Final = 100.0
 
@@ -70,7 +75,7 @@ def make_stream_handler(spec: StreamSpec) -> EndpointHandler:
                 stream = _ChangeStream(spec, context, endpoint, query, changes)
                 writer = _EventWriter(response, last_event_id(request))
                 with suppress(ConnectionError):  # a client that disconnects ends only its own stream
-                    await stream.run(writer, view, request.app[STOPPING])
+                    await stream.run(writer, view, request[SESSION_END])
         finally:
             await changes.unsubscribe()
         return response
@@ -101,19 +106,25 @@ class _ChangeStream:
     query: Contract
     changes: Subscription
 
-    async def run(self, writer: _EventWriter, view: bytes, stopping: asyncio.Event) -> None:
-        """Send the view, then the changes, then the view again when the object has ended or the gateway stops."""
+    async def run(self, writer: _EventWriter, view: bytes, end: SessionEnd) -> None:
+        """Send the view, then the changes, then the view again when the object has ended or the gateway stops.
+
+        When the session of the reader ends, `session_ended` is the last event instead.
+        """
         has_ended = self.spec.has_ended
         if not has_ended(view):
             await writer.send(self.spec.view_event, view)
-        while not has_ended(view) and not stopping.is_set():
+        while not has_ended(view) and not end.is_set():
             change = await _next_change(self.changes, self.spec.poll_interval_s)
             if change is not None:
                 await writer.send(self.spec.change_event, change.data)
             if change is None or self.spec.may_end(change.data):
                 view = await self._fetch_view(view)
                 await writer.response.write(b": waiting\n\n")
-        await writer.send(self.spec.view_event, view, is_last=has_ended(view))
+        if end.is_signed_out:
+            await writer.response.write(encode_session_end(end))
+        else:
+            await writer.send(self.spec.view_event, view, is_last=has_ended(view))
 
     async def _fetch_view(self, known: bytes) -> bytes:
         """Return the current view, or the known one when the owner does not respond."""

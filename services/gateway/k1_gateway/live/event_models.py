@@ -20,6 +20,27 @@ Sequence = Annotated[str, StringConstraints(pattern="^[0-9]+$")]
 """The sequence of a message in a stream that does not end."""
 
 
+class SessionEndedDetails(BaseModel):
+    """Why the stream ended: the token expired, or access was revoked or changed."""
+
+    reason: Literal["expired", "revoked"]
+
+
+class SessionEnded(BaseModel):
+    """The token of the reader is not valid any more; refresh it or sign in, and connect again."""
+
+    event: Literal["session_ended"]
+    timestamp: UtcTime
+    details: SessionEndedDetails
+
+
+class SessionEndedEvent(BaseModel):
+    """The last event of a stream that ended with the session of its reader; it has no id."""
+
+    event: Literal["session_ended"]
+    data: SessionEnded
+
+
 class JobStateEvent(BaseModel):
     """The job, when the stream begins and when it ends."""
 
@@ -36,7 +57,7 @@ class JobProgressEvent(BaseModel):
     data: JobProgress
 
 
-class JobStreamEvent(RootModel[JobStateEvent | JobProgressEvent]):
+class JobStreamEvent(RootModel[JobStateEvent | JobProgressEvent | SessionEndedEvent]):
     """One event of a job's stream."""
 
 
@@ -56,7 +77,7 @@ class DeploymentChangeEvent(BaseModel):
     data: DeploymentChange
 
 
-class DeploymentStreamEvent(RootModel[DeploymentStateEvent | DeploymentChangeEvent]):
+class DeploymentStreamEvent(RootModel[DeploymentStateEvent | DeploymentChangeEvent | SessionEndedEvent]):
     """One event of a deployment's stream."""
 
 
@@ -81,11 +102,11 @@ class TelemetryReadingEvent(BaseModel):
 
 
 class TelemetryNoticeEvent(BaseModel):
-    """An event under its own name: `alarm`, `online`, `offline`, `auto_rollback`, `missed`, `dropped`."""
+    """`alarm`, `online`, `offline`, `auto_rollback`, `missed`, `dropped` or `session_ended`, under its own name."""
 
     event: str = Field(pattern=r"^[0-9A-Za-z_]+$")
     id: Sequence | None = None
-    """Absent for `missed` and `dropped`, which have no sequence in the stream."""
+    """Absent for `missed`, `dropped` and `session_ended`, which have no sequence in the stream."""
     data: LiveEvent
 
 

@@ -2,13 +2,20 @@
 
 An EventSource connects again whenever a stream ends; only 204 stops it. So the last event of a stream that has an end
 carries the id `end`, and a client that comes back with that id gets 204.
+
+When the access token of the reader expires or is revoked, the last event is `session_ended`. It has no id, so that a
+client which refreshes its token and connects again continues where it stopped.
 """
 
+import json
+from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
 
+from k1_contracts.base import rfc3339
 from k1_gateway.http.context import GatewayContext
+from k1_gateway.http.session_end import SessionEnd
 
 END_ID: Final = "end"
 STREAM_END: Final = {204: ("Nothing more will come: it has ended, and the client has its last event", None)}
@@ -27,6 +34,16 @@ async def open_stream(context: GatewayContext, request: web.Request) -> web.Stre
     response.content_type = "text/event-stream"
     await response.prepare(request)
     return response
+
+
+def encode_session_end(end: SessionEnd) -> bytes:
+    """Return the last event of a stream whose reader has to refresh the token, or sign in again."""
+    body = {
+        "event": "session_ended",
+        "timestamp": rfc3339(datetime.now(UTC)),
+        "details": {"reason": end.reason},
+    }
+    return b"event: session_ended\ndata: %s\n\n" % json.dumps(body).encode()
 
 
 def stream_ended_response() -> web.Response:

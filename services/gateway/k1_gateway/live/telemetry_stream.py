@@ -17,10 +17,10 @@ from k1_contracts.messages.tracks import TRACK_GET, GetTrack
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.request_parsing import MAX_EVENT_ID, build_query, parse_text
-from k1_gateway.live.sse import last_event_id, open_stream
+from k1_gateway.http.session_end import SESSION_END
+from k1_gateway.live.sse import encode_session_end, last_event_id, open_stream
 from k1_gateway.live.track_feed import FeedBuffer, FeedItem, TrackFeed, encode_event
 from k1_platform.processes.tasks import cancel_tasks
-from k1_platform.service import STOPPING
 
 HEARTBEAT_INTERVAL_S: Final = 15.0
 _CANCEL_AGAIN_AFTER_S: Final = 1.0
@@ -50,7 +50,11 @@ async def stream_telemetry(
         return response
     buffer = FeedBuffer()
     feed = TrackFeed(context.bus, query.track_id, query.last_event_id, buffer)
-    await _until_first_ends(feed.run(), _write(response, buffer), request.app[STOPPING].wait())
+    end = request[SESSION_END]
+    await _until_first_ends(feed.run(), _write(response, buffer), end.wait())
+    if end.is_signed_out:
+        with suppress(ConnectionError):
+            await response.write(encode_session_end(end))
     if request.transport is not None and request.transport.get_write_buffer_size():
         request.transport.abort()  # a clean close would wait until a slow client has read everything
     return response

@@ -13,7 +13,13 @@ from k1_gateway.errors import RETRYABLE_STATUSES, Problem
 from k1_gateway.http.endpoint import BASE_PATH, Endpoint
 from k1_gateway.http.problem_texts import SHARED, SHARED_RESPONSES
 from k1_gateway.http.request_parsing import COMMA_LISTS, MAX_KEY_LENGTH
-from k1_gateway.openapi.schemas import body_name, fields_of, make_schemas, share_types
+from k1_gateway.openapi.schemas import (
+    body_name,
+    fields_of,
+    make_schemas,
+    required_body_fields,
+    share_types,
+)
 from k1_platform.http.problems import PROBLEM_CONTENT_TYPE
 
 _PATH_FIELD: Final = re.compile(r"{(\w+)}")
@@ -39,6 +45,16 @@ _HEADERS: Final = {
         "description": "Seconds after which to try again.",
         "schema": {"type": "integer", "minimum": 0},
     },
+    "WWWAuthenticate": {
+        "description": "How to authenticate (RFC 9110).",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^Bearer "},
+    },
+    "Location": {
+        "description": "Where the browser goes on.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
     "RateLimitPolicy": {
         "description": "The allowance of this caller: `q` requests in `w` seconds.",
         "schema": {"type": "string", "pattern": '^"[a-z]+";q=[0-9]+;w=[0-9]+$'},
@@ -46,6 +62,22 @@ _HEADERS: Final = {
     "RateLimit": {
         "description": "The rest of the allowance: `r` requests now, all of them after `t` seconds.",
         "schema": {"type": "string", "pattern": '^"[a-z]+";r=[0-9]+;t=[0-9]+$'},
+    },
+}
+_SECURITY_SCHEMES: Final = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An access token of `POST /auth/login`, an API key (`k1_...`), or a token of a trusted OpenID "
+        "Connect issuer.",
+    },
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "__Host-k1-access",
+        "description": "Set by `POST /auth/login` with `cookies: true`; without TLS its name is `k1-access`. With it, "
+        "every request that changes something must have the header `X-K1-CSRF: 1`.",
     },
 }
 _ALLOWANCE: Final = ("RateLimit-Policy", "RateLimit")
@@ -77,12 +109,13 @@ def make_document(endpoints: Iterable[Endpoint]) -> Json:
                 name: _problem_response(status, SHARED[status]) for status, name in SHARED_RESPONSES.items()
             },
             "headers": _HEADERS,
+            "securitySchemes": _SECURITY_SCHEMES,
         },
     }
 
 
 def _operation(endpoint: Endpoint) -> Json:
-    own = {status: _response(endpoint, *response) for status, response in endpoint.responses.items()}
+    own = {status: _response(endpoint, status, *response) for status, response in endpoint.responses.items()}
     if endpoint.cacheable:
         description = "The client holds this content"
         own[304] = {"description": description, "headers": _response_headers("ETag")}
@@ -90,12 +123,22 @@ def _operation(endpoint: Endpoint) -> Json:
         "operationId": endpoint.operation_id,
         "tags": [endpoint.tag],
         "summary": endpoint.summary,
+        **_access(endpoint),
         "parameters": [*_parameters(endpoint), *_headers(endpoint)],
         "responses": {str(status): response for status, response in (own | _problems(endpoint)).items()},
     }
     if content := _request_content(endpoint):
-        operation["requestBody"] = {"required": not endpoint.body_fields, "content": content}
+        is_required = not endpoint.body_fields or bool(required_body_fields(endpoint))
+        operation["requestBody"] = {"required": is_required, "content": content}
     return operation
+
+
+def _access(endpoint: Endpoint) -> Json:
+    """Return who may call it."""
+    if endpoint.public:
+        return {"security": []}
+    schemes = [{name: []} for name in _SECURITY_SCHEMES]
+    return {"description": f"Needs the role {endpoint.least_role}.", "security": schemes}
 
 
 def _problems(endpoint: Endpoint) -> dict[int, Json]:
@@ -167,11 +210,12 @@ def _request_content(endpoint: Endpoint) -> Json:
     return {}
 
 
-def _response(endpoint: Endpoint, description: str, model: type[BaseModel] | None) -> Json:
+def _response(endpoint: Endpoint, status: int, description: str, model: type[BaseModel] | None) -> Json:
     has_body = model is not None or bool(endpoint.binary_types)
     tagged = has_body and (endpoint.cacheable or endpoint.takes_if_match)
-    limited = endpoint.rate_limit is not None and endpoint.media_type != _EVENT_STREAM
-    names = [*(["ETag"] if tagged else []), *(_ALLOWANCE if limited else [])]
+    limited = endpoint.limit is not None and endpoint.media_type != _EVENT_STREAM
+    location = ["Location"] if status == HTTPStatus.FOUND else []
+    names = [*(["ETag"] if tagged else []), *location, *(_ALLOWANCE if limited else [])]
     response: Json = {"description": description, "headers": _response_headers(*names)}
     if model is not None:
         response["content"] = {endpoint.media_type: {"schema": _body_schema(endpoint, model)}}
@@ -196,6 +240,7 @@ def _problem_response(status: int, text: str) -> Json:
         "headers": _response_headers(
             *(["Retry-After"] if status in {*RETRYABLE_STATUSES, HTTPStatus.TOO_MANY_REQUESTS} else []),
             *(_ALLOWANCE if status == HTTPStatus.TOO_MANY_REQUESTS else []),
+            *(["WWW-Authenticate"] if status == HTTPStatus.UNAUTHORIZED else []),
         ),
         "content": {PROBLEM_CONTENT_TYPE: {"schema": _ref(Problem.__name__)}},
     }

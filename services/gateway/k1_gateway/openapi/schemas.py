@@ -7,31 +7,13 @@ from typing import Any, Final, cast
 
 from pydantic import BaseModel, TypeAdapter
 
-from k1_contracts.base import JsonObject
 from k1_contracts.documents.json_schema import COMPONENT_REF, PlainJsonSchema, component_schemas
-from k1_contracts.messages.deployments import DeploymentStatus, DeviceOutcome, Gate, StepName
-from k1_contracts.messages.device_link import Transport
-from k1_contracts.messages.tracks import MapLayer
-from k1_contracts.tracks import ArtefactStatus, JobStatus, Preset, TrackStatus
 from k1_contracts.upload_form import FILE_FIELD
 from k1_gateway.errors import Problem
 from k1_gateway.http.endpoint import Endpoint
+from k1_gateway.http.named_types import NAMED_TYPES
 
 Json = dict[str, Any]
-_NAMED_TYPES: Final[dict[str, Any]] = {
-    "ArtefactStatus": ArtefactStatus,
-    "DeploymentStatus": DeploymentStatus,
-    "DeviceOutcome": DeviceOutcome,
-    "Gate": Gate,
-    "JobStatus": JobStatus,
-    "JsonObject": JsonObject,
-    "MapLayer": MapLayer,
-    "Preset": Preset,
-    "StepName": StepName,
-    "TrackStatus": TrackStatus,
-    "Transport": Transport,
-}
-"""Types that many fields share: one schema each, so that a generated client has one type for each."""
 _REFERENCE: Final = re.compile(r'"#/components/schemas/(\w+)"')
 _ANY_JSON: Final = COMPONENT_REF.format(model="JsonValue")
 _ANNOTATIONS: Final = frozenset({"title", "description", "default"})
@@ -81,7 +63,7 @@ def share_types(schema: Json) -> Json:
 
 
 def _named_schemas() -> dict[str, Json]:
-    return {name: TypeAdapter(type_).json_schema() for name, type_ in _NAMED_TYPES.items()}
+    return {name: TypeAdapter(type_).json_schema() for name, type_ in NAMED_TYPES.items()}
 
 
 def _key(schema: Json) -> str:
@@ -110,12 +92,22 @@ def _body(endpoint: Endpoint) -> Json:
     assert endpoint.query_model is not None
     properties = _schema(endpoint.query_model)["properties"]
     fields = {name: properties[name] for name in endpoint.body_fields}
+    required = required_body_fields(endpoint)
     return {
         "title": body_name(endpoint),
         "type": "object",
         "properties": fields,
+        **({"required": required} if required else {}),
         "additionalProperties": False,
     }
+
+
+def required_body_fields(endpoint: Endpoint) -> list[str]:
+    """Return the fields that a body of some fields of the query must have."""
+    if endpoint.query_model is None:
+        return []
+    fields = endpoint.query_model.model_fields
+    return [name for name in endpoint.body_fields if fields[name].is_required()]
 
 
 def _form(form: type[BaseModel]) -> Json:

@@ -5,7 +5,7 @@ from alembic import op
 from k1_catalogue.feature_table import ENABLE_VECTOR_INDEX, TABLE
 
 revision = "0009"
-down_revision = "0006"
+down_revision = "0008"
 
 
 def upgrade() -> None:

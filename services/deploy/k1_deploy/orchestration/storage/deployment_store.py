@@ -127,13 +127,15 @@ async def save_outcomes(connection: Connection, deployment_id: str, outcomes: Ma
 async def list_audit_lines(connection: Connection, deployment_id: str) -> list[AuditLine]:
     """Return the audit trail of a deployment."""
     rows = await connection.fetch(
-        "SELECT at, actor, action, detail, device_id FROM deploy.audit WHERE deployment_id = $1 ORDER BY id",
+        "SELECT at, actor, actor_kind, actor_id, action, detail, device_id FROM deploy.audit WHERE deployment_id = $1 ORDER BY id",
         deployment_id,
     )
     return [
         AuditLine(
             at=row["at"],
             actor=row["actor"],
+            actor_kind=row["actor_kind"],
+            actor_id=row["actor_id"],
             action=f"{row['action']} for {row['device_id']}" if row["device_id"] else row["action"],
             detail=row["detail"],
         )

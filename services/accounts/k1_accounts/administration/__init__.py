@@ -1,0 +1,1 @@
+"""Queries of administrators about users, and of users about their profiles."""

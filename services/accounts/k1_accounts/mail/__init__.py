@@ -1,0 +1,1 @@
+"""The messages to users, sent from an outbox."""

@@ -1,0 +1,12 @@
+"""Brings the schema `accounts` up or down: `python -m k1_accounts.migrate [up|down]`."""
+
+from pathlib import Path
+from typing import Final
+
+from k1_platform.postgres.migrations import Migrations, main
+
+MIGRATIONS: Final = Migrations("accounts", Path(__file__).with_name("migrations"))
+migrate = MIGRATIONS.run
+
+if __name__ == "__main__":
+    main(MIGRATIONS)

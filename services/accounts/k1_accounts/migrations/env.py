@@ -1,0 +1,5 @@
+"""Alembic's environment."""
+
+from k1_platform.postgres.migrations import run_in_environment
+
+run_in_environment()

@@ -1,0 +1,1 @@
+"""Sign-in with Google, GitHub or any OpenID Connect issuer."""

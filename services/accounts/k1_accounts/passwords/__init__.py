@@ -1,0 +1,1 @@
+"""The rules for passwords, and their hashes."""

@@ -1,0 +1,1 @@
+"""Sessions with their refresh tokens, and the access tokens."""

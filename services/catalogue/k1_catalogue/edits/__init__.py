@@ -1,0 +1,1 @@
+"""What people do with tracks: edit, delete, restore, act on many; and the purge of deleted tracks."""

@@ -1,0 +1,1 @@
+"""The events of tracks: what changed, and a track rebuilt from them."""

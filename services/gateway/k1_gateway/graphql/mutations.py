@@ -1,0 +1,94 @@
+"""The root of the mutations: edit, analyse again, deploy. Each checks the role of its query, as over HTTP."""
+
+from typing import Any
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.scalars import JSON
+
+from k1_contracts.messages.analysis import ANALYSIS_REQUEST, AnalysisAccepted, RequestTrackAnalysis
+from k1_contracts.messages.deployment_queries import DeploymentAccepted
+from k1_contracts.messages.track_edits import TRACK_EDIT, EditTrack
+from k1_contracts.messages.tracks import TrackSummary
+from k1_gateway.deployments.request import DeploymentBody, start_deployment
+from k1_gateway.errors import ProblemError
+from k1_gateway.graphql.arguments import checked, given
+from k1_gateway.graphql.errors import CODE, graphql_error
+from k1_gateway.graphql.nodes import Context, TrackNode
+from k1_gateway.graphql.types import graphql_type
+from k1_platform.nats.rpc import QueryError
+
+_PLAN_TIMEOUT_S = 20.0
+AnalysisAcceptedNode = graphql_type(AnalysisAccepted)
+DeploymentAcceptedNode = graphql_type(DeploymentAccepted)
+
+
+@strawberry.input(
+    description="The fields of a track to change: null removes a value, an absent field does not change."
+)
+class TrackInput:
+    """The changes of a track."""
+
+    title: str | None = strawberry.UNSET
+    artist: str | None = strawberry.UNSET
+    tags: list[str] | None = strawberry.UNSET
+    preset: str | None = strawberry.UNSET
+    notes: str | None = strawberry.UNSET
+    current_version: int | None = strawberry.UNSET
+
+
+@strawberry.type
+class Mutation:
+    """Everything that can be changed."""
+
+    @strawberry.mutation(
+        graphql_type=TrackNode,
+        description="Edit a track. `if_match` is the revision that was read: a later edit wins.",
+    )
+    async def edit_track(
+        self,
+        info: Context,
+        id: strawberry.ID,
+        changes: TrackInput,
+        if_match: int | None = None,
+    ) -> TrackSummary:
+        values = {name: value for name, value in vars(changes).items() if value is not strawberry.UNSET}
+        edit = checked(
+            EditTrack,
+            track_id=str(id),
+            clear=[name for name, value in values.items() if value is None],
+            if_match=None if if_match is None else [str(if_match)],
+            **given(**values),
+        )
+        edited = await info.context.send(TRACK_EDIT, edit)
+        info.context.forget()
+        return edited.track
+
+    @strawberry.mutation(graphql_type=AnalysisAcceptedNode, description="Analyse a track again.")
+    async def analyse_track(
+        self,
+        info: Context,
+        id: strawberry.ID,
+        preset: str | None = None,
+        priority: int | None = None,
+    ) -> AnalysisAccepted:
+        wanted = checked(RequestTrackAnalysis, track_id=str(id), **given(preset=preset, priority=priority))
+        return await info.context.send(ANALYSIS_REQUEST, wanted)
+
+    @strawberry.mutation(
+        graphql_type=DeploymentAcceptedNode,
+        description="Deploy a version; `order` is the body of POST /deployments, and `key` lets it start only once.",
+    )
+    async def deploy(self, info: Context, order: JSON, key: str | None = None) -> DeploymentAccepted:
+        fields: Any = order
+        if not isinstance(fields, dict):
+            raise GraphQLError("`order` must be an object.", extensions={CODE: "invalid_argument"})
+        body = checked(DeploymentBody, **fields)
+        try:
+            return await start_deployment(info.context.gateway, body.order(), key, _PLAN_TIMEOUT_S)
+        except QueryError as error:
+            raise graphql_error(error) from error
+        except ProblemError as problem:
+            raise GraphQLError(
+                str(problem), extensions={CODE: problem.code, "status": problem.status}
+            ) from problem
