@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 import tempfile
 from dataclasses import dataclass
 from hashlib import sha256
@@ -34,21 +35,26 @@ class BeatApplier:
             TransientError: the object store failed.
         """
         prefix = override_prefix(query)
-        return await self._find_earlier(prefix) or await self._apply(query, prefix)
+        earlier = await self._find_earlier(prefix)
+        if earlier is None:
+            return await self._apply(query, prefix)
+        if await self._has_all_files(earlier):
+            return earlier
+        # Another folder: here the files that are left would be replaced, and versions may refer to them.
+        return await self._apply(query, f"{prefix}/again/{secrets.token_hex(16)}")
 
     async def _find_earlier(self, prefix: str) -> BeatsApplied | None:
-        """Return an earlier result whose files are all there.
-
-        Its manifest is stored again, because a cleanup of the store removes no young folder.
-        """
+        """Return an earlier result. Its manifest is stored again, because a cleanup removes no young folder."""
         try:
-            stored = await self.objects.get_bytes(f"{prefix}/{MANIFEST}")
+            manifest = await self.objects.get_bytes(f"{prefix}/{MANIFEST}")
         except ObjectNotFoundError:
             return None
-        await self.objects.put_bytes(f"{prefix}/{MANIFEST}", stored, "application/json")
-        applied = BeatsApplied.model_validate_json(stored)
-        found = await asyncio.gather(*(self.objects.exists(file.key) for file in applied.files))
-        return applied if all(found) else None
+        await self.objects.put_bytes(f"{prefix}/{MANIFEST}", manifest, "application/json")
+        return BeatsApplied.model_validate_json(manifest)
+
+    async def _has_all_files(self, applied: BeatsApplied) -> bool:
+        """Return whether no file of an earlier result was removed since."""
+        return all(await asyncio.gather(*(self.objects.exists(file.key) for file in applied.files)))
 
     async def _apply(self, query: ApplyBeats, prefix: str) -> BeatsApplied:
         with tempfile.TemporaryDirectory(prefix="k1-beats-") as folder:

@@ -259,19 +259,12 @@ async def _insert(
 
 
 async def _record(connection: Connection, edit: BeatEdit, response: BeatOverrideSaved) -> None:
-    """Write the audit entry and the event."""
+    """Write the event for other services and, last in the transaction, the entry of the track's history."""
     changes = edit.changes
     detail = f"version {edit.version} from version {edit.previous_version}"
     if not edit.removed:
         detail += f": {changes.moved_count} beats moved, {changes.added_count} added, {changes.removed_count} removed"
     action = "beats restored" if edit.removed else "beats overridden"
-    await write_audit_entry(
-        connection,
-        response.track_id,
-        at=edit.created_at,
-        action=action,
-        detail=detail,
-    )
     event = BeatsOverridden(
         track_id=response.track_id,
         version=edit.version,
@@ -292,6 +285,13 @@ async def _record(connection: Connection, edit: BeatEdit, response: BeatOverride
         at=edit.created_at,
     )
     await enqueue(connection, SCHEMA, BEATS_OVERRIDDEN, event, source="catalogue")
+    await write_audit_entry(
+        connection,
+        response.track_id,
+        at=edit.created_at,
+        action=action,
+        detail=detail,
+    )
 
 
 async def _response(connection: Connection, track_id: str, edit: BeatEdit) -> BeatOverrideSaved:

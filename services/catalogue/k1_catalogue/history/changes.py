@@ -1,7 +1,7 @@
 """The changes of a track as events, and a track as the fold of its events. Pure.
 
 The `before` and `after` of an event hold the changed columns of rows: `{"track": {...}, "versions": {"1": {...}},
-"jobs": {"job_...": {...}}}`. A row that is null does not exist: it is null before it is inserted and after it is
+"jobs": {"job_...": {...}}, "beat_edits": {"2": {...}}}`, the last by version. A row that is null does not exist: it is null before it is inserted and after it is
 deleted.
 """
 
@@ -12,9 +12,9 @@ from typing import Any, Final, Literal
 Row = dict[str, Any]
 Image = dict[str, Any]
 """The rows of one side of an event."""
-Entity = Literal["track", "versions", "jobs"]
-_HIDDEN: Final = frozenset({"idempotency_key", "accepted"})
-"""Columns of jobs that histories do not show."""
+Entity = Literal["track", "versions", "jobs", "beat_edits"]
+_HIDDEN: Final = frozenset({"idempotency_key", "accepted", "request_sha256"})
+"""Columns of jobs and of edits of beats that histories do not show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class TrackRows:
     track: Row | None = None
     versions: dict[str, Row] = field(default_factory=dict[str, Row])
     jobs: dict[str, Row] = field(default_factory=dict[str, Row])
+    beat_edits: dict[str, Row] = field(default_factory=dict[str, Row])
 
 
 def merge_changes(changes: Iterable[RowChange]) -> tuple[Image, Image]:
@@ -80,6 +81,7 @@ def apply_change(rows: TrackRows, after: Image | None) -> TrackRows:
         track,
         _with_rows(rows.versions, after.get("versions", {})),
         _with_rows(rows.jobs, after.get("jobs", {})),
+        _with_rows(rows.beat_edits, after.get("beat_edits", {})),
     )
 
 
@@ -98,10 +100,14 @@ def _with_rows(rows: dict[str, Row], changed: Mapping[str, Row | None]) -> dict[
 
 def to_public(image: Image | None) -> Image | None:
     """Return an image as histories show it."""
-    if image is None or "jobs" not in image:
-        return image
-    jobs = {
+    if image is None:
+        return None
+    hidden = {entity: _without_hidden(image[entity]) for entity in ("jobs", "beat_edits") if entity in image}
+    return image | hidden
+
+
+def _without_hidden(rows: Mapping[str, Row | None]) -> dict[str, Row | None]:
+    return {
         key: None if row is None else {name: value for name, value in row.items() if name not in _HIDDEN}
-        for key, row in image["jobs"].items()
+        for key, row in rows.items()
     }
-    return image | {"jobs": jobs}

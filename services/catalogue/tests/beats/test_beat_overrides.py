@@ -15,6 +15,7 @@ from k1_catalogue.beats.version_builder import VersionBuilder
 from k1_catalogue.deployments.bundle_queries import BundleQueries
 from k1_catalogue.graphs.queries import GraphQueries
 from k1_catalogue.graphs.show_builder import ShowBuilder
+from k1_catalogue.history.store import rows_at
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.maps.store import MapStore
 from k1_catalogue.tracks.queries import TrackQueries
@@ -130,7 +131,7 @@ async def artefacts(track_queries: TrackQueries, song: Song, version: int) -> di
 
 
 async def counted(pool: Pool) -> dict[str, int]:
-    tables = ("versions", "beat_edits", "version_features", "artefacts", "graphs", "audit", "outbox")
+    tables = ("versions", "beat_edits", "version_features", "artefacts", "graphs", "track_events", "outbox")
     return {table: await pool.fetchval(f"SELECT count(*) FROM catalogue.{table}") for table in tables}
 
 
@@ -188,9 +189,27 @@ async def test_the_event_and_the_audit_name_the_author(editor: BeatEditor, song:
     assert json.loads(json.loads(row["headers"])["ce-actor"])["id"] == ADA.id
     assert (event.version, event.etag, event.author.id) == (saved.version, saved.etag, ADA.id)
     assert (event.moved, event.added, event.deleted) == (len(BEATS) - 1, 0, 1)
-    line = await pool.fetchrow("SELECT actor, action, detail FROM catalogue.audit ORDER BY id DESC LIMIT 1")
+    line = await pool.fetchrow(
+        "SELECT actor ->> 'name', action, detail, after FROM catalogue.track_events ORDER BY id DESC LIMIT 1"
+    )
+    assert line is not None
     moved = f"{len(BEATS) - 1} beats moved, 0 added, 1 removed"
-    assert tuple(line or ()) == ("Ada", "beats overridden", f"version 2 from version 1: {moved}")
+    assert tuple(line)[:3] == ("Ada", "beats overridden", f"version 2 from version 1: {moved}")
+    after = json.loads(line["after"])
+    assert set(after) == {"track", "versions", "beat_edits"}
+    assert after["track"]["current_version"] == 2
+    assert after["beat_edits"]["2"]["author"]["id"] == ADA.id
+    async with pool.acquire() as connection:
+        replayed = (await rows_at(connection, song.track_id)).beat_edits
+    assert replayed == await edit_rows(pool)
+
+
+async def edit_rows(pool: Pool) -> dict[str, Any]:
+    """Return the table of edits as JSON, by version."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL timezone = 'UTC'")
+        rows = await connection.fetch("SELECT version, to_jsonb(e) AS row FROM catalogue.beat_edits AS e")
+    return {str(row["version"]): json.loads(row["row"]) for row in rows}
 
 
 async def test_an_edited_graph_is_kept(editor: BeatEditor, graphs: GraphQueries, song: Song) -> None:

@@ -31,6 +31,12 @@ def upgrade() -> None:
         """
     )
     op.execute("CREATE INDEX beat_edits_line ON catalogue.beat_edits (track_id, base_version, version)")
+    op.execute(
+        """
+        CREATE TRIGGER record_beat_edits AFTER INSERT OR UPDATE OR DELETE ON catalogue.beat_edits
+        FOR EACH ROW EXECUTE FUNCTION catalogue.record_change('beat_edits', 'track_id', 'version')
+        """
+    )
 
 
 def downgrade() -> None:
