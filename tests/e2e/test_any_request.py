@@ -46,11 +46,16 @@ def ends(operation: dict[str, Any]) -> bool:
     return "101" not in operation["responses"] and "text/event-stream" not in content
 
 
+def is_json(operation: dict[str, Any]) -> bool:
+    """Return whether schemathesis can write the body: it knows no parts of resumable uploads."""
+    return "application/offset+octet-stream" not in operation.get("requestBody", {}).get("content", {})
+
+
 OPERATIONS: Final = {
     operation["operationId"]: (path, method)
     for path, item in DOCUMENT["paths"].items()
     for method, operation in item.items()
-    if ends(operation)
+    if ends(operation) and is_json(operation)
 }
 
 

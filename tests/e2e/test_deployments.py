@@ -250,6 +250,12 @@ def test_a_revoked_device_gets_nothing(system: System, track: str) -> None:
     restart_devices(system)
 
 
+NOT_OK = {"compareVersions": 404, "openWebSocket": 426, "subscribeGraphQL": 426} | dict.fromkeys(
+    ("getMe", "listSessions", "listApiKeys"), 403
+)
+"""What needs two versions, a WebSocket, or somebody who has signed in."""
+
+
 def test_every_get_responds_as_documented(system: System, track: str) -> None:
     """Each GET of the document, with ids that exist; every exchange is checked."""
     body = {"track_id": track, "version": 1, "device_ids": ["demo-0001"], "strategy": {"observe_seconds": 0}}
@@ -261,15 +267,17 @@ def test_every_get_responds_as_documented(system: System, track: str) -> None:
         "job_id": system.track(track)["versions"][0]["job_id"],
         "deployment_id": made,
         "device_id": "demo-0001",
+        "format": "midi",
     }
     for path, calls in json.loads(OPENAPI.read_text(encoding="utf-8"))["paths"].items():
-        if "get" not in calls:
-            continue
+        if "get" not in calls or not set(re.findall(r"{(\w+)}", path)) <= ids.keys():
+            continue  # schemathesis calls those with other ids, in test_any_request
+        name = calls["get"]["operationId"]
         url = f"{system.url}/api/v1{path.format_map(ids)}"
         with httpx.stream("GET", url, timeout=PATIENCE_S) as response:
-            assert response.status_code == 200, path
-            if calls["get"]["operationId"] == "streamTelemetry":
-                assert next(response.iter_text()) == ": connected\n\n"
+            assert response.status_code == NOT_OK.get(name, 200), path
+            if name in {"streamTelemetry", "streamEvents"}:
+                assert next(response.iter_text()), path
             else:
                 assert response.read(), path
 
