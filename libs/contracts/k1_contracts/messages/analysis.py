@@ -156,6 +156,13 @@ class RequestTrackAnalysis(Contract):
     idempotency_key: str | None = None
 
 
+class RetryJob(Contract):
+    """Repeat the order of a job that failed or was cancelled."""
+
+    job_id: JobId
+    idempotency_key: str | None = None
+
+
 class AnalysisAccepted(Contract):
     job_id: JobId
     version: Version
@@ -271,6 +278,13 @@ ANALYSIS_REQUEST: Final = Query(
     RequestTrackAnalysis,
     AnalysisAccepted,
     summary="Ask for another analysis of a track",
+    role="editor",
+)
+JOB_RETRY: Final = Query(
+    "rpc.catalogue.job.retry",
+    RetryJob,
+    AnalysisAccepted,
+    summary="Repeat the order of a job that failed or was cancelled",
     role="editor",
 )
 WORKER_LIST: Final = Query(

@@ -38,6 +38,7 @@ from k1_contracts.messages.analysis import (
     ListJobs,
     RequestAnalysis,
     RequestTrackAnalysis,
+    RetryJob,
 )
 from k1_platform.cursors import cursor_after, row_before
 from k1_platform.postgres.outbox import enqueue
@@ -106,6 +107,25 @@ class JobQueries:
             await store.save_accepted(connection, job.id, accepted)
             await _write_request_entry(connection, job)
             return accepted
+
+    async def retry_job(self, query: RetryJob) -> AnalysisAccepted:
+        """Request a new analysis with the order of a job that failed or was cancelled."""
+        async with self.pool.acquire() as connection:
+            order = await store.find_order(connection, query.job_id)
+        if order is None:
+            raise errors.job_not_found(query.job_id)
+        if order.status not in ("failed", "cancelled"):
+            raise errors.job_not_retryable(query.job_id, order.status)
+        key = query.idempotency_key
+        # The key names a repetition of this job: the same key may come with another job of the track.
+        return await self.request_analysis(
+            RequestTrackAnalysis(
+                track_id=order.track_id,
+                preset=order.preset,
+                priority=order.priority,
+                idempotency_key=None if key is None else f"{query.job_id} {key}",
+            )
+        )
 
     async def _accepted(self, connection: Connection, job: NewJob) -> AnalysisAccepted:
         place = (await store.queue_places(connection, [job.id]))[job.id]

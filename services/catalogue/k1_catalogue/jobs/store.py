@@ -13,7 +13,7 @@ from k1_catalogue.jobs.estimates import AnalysisSpeed, QueuePlace, RunningJob, m
 from k1_catalogue.jobs.lifecycle import Job
 from k1_catalogue.tracks import totals_store
 from k1_contracts.messages.analysis import AnalysisAccepted, JobView, ListJobs
-from k1_contracts.tracks import Notice, Preset
+from k1_contracts.tracks import JobStatus, Notice, Preset
 from k1_platform.cursors import LastRow
 from k1_platform.postgres.pool import Connection
 
@@ -39,6 +39,16 @@ class NewJob:
     audio_ms: float | None
     created_at: datetime
     idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobOrder:
+    """What a job was asked to do, and its status."""
+
+    track_id: str
+    status: JobStatus
+    preset: Preset | None
+    priority: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,14 @@ async def find_job(connection: Connection, job_id: str) -> Job | None:
         return None
     fields: dict[str, Any] = {**row, "error": _error(row)}
     return Job(**fields)
+
+
+async def find_order(connection: Connection, job_id: str) -> JobOrder | None:
+    """Return what a job was asked to do; None if there is no such job."""
+    row = await connection.fetchrow(
+        "SELECT track_id, status, preset, priority FROM catalogue.jobs WHERE id = $1", job_id
+    )
+    return None if row is None else JobOrder(**row)
 
 
 async def save_job(connection: Connection, job: Job) -> None:

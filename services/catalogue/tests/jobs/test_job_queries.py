@@ -17,6 +17,7 @@ from k1_contracts.messages.analysis import (
     ListJobs,
     RequestAnalysis,
     RequestTrackAnalysis,
+    RetryJob,
 )
 from k1_platform.cursors import cursor_after
 from k1_platform.nats.rpc import QueryError
@@ -190,12 +191,28 @@ async def test_requests_with_the_same_idempotency_key(
     assert (caught.value.code, caught.value.status) == ("idempotency_key_reused", 422)
 
 
+async def test_retrying(job_queries: JobQueries, job_events: JobEventHandlers, pool: Pool) -> None:
+    """A failed job is repeated once for a key, with its preset and priority; a waiting job is not repeated."""
+    song = await upload(job_events, preset="edm", priority=7)
+    retry = RetryJob(job_id=song.job_id, idempotency_key="once")
+    with pytest.raises(QueryError) as caught:
+        await job_queries.retry_job(retry)
+    assert (caught.value.code, caught.value.status) == ("job_not_retryable", 409)
+    await job_events.handle_failed(message(song.failed()))
+    first, again = await asyncio.gather(*(job_queries.retry_job(retry) for _ in range(2)))
+    assert (first, first.version) == (again, 2)
+    [body] = [row["body"] for row in await pool.fetch("SELECT body FROM catalogue.outbox")]
+    command = RequestAnalysis.model_validate_json(body)
+    assert (command.job_id, command.preset, command.priority) == (first.job_id, "edm", 7)
+
+
 async def test_unknown_jobs_and_tracks(job_queries: JobQueries) -> None:
     """Unknown jobs and unknown tracks have different codes."""
     job, track = GetJob(job_id=new_id("job")), RequestTrackAnalysis(track_id=new_id("trk"))
     for response, code in (
         (job_queries.get_job(job), "job_not_found"),
         (job_queries.cancel_job(job), "job_not_found"),
+        (job_queries.retry_job(RetryJob(job_id=job.job_id)), "job_not_found"),
         (job_queries.request_analysis(track), "track_not_found"),
     ):
         with pytest.raises(QueryError) as caught:
