@@ -26,6 +26,7 @@ from k1_catalogue.graphs.show_builder import ShowBuilder
 from k1_catalogue.handlers import ArtefactQueries, consume_events, serve_queries
 from k1_catalogue.history.queries import HistoryQueries
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
+from k1_catalogue.jobs.metrics import EstimateErrors
 from k1_catalogue.jobs.queries import JobQueries
 from k1_catalogue.jobs.store import count_by_status
 from k1_catalogue.maps.store import MapStore
@@ -99,7 +100,7 @@ async def wire(runtime: Runtime) -> None:
     consume_events(
         runtime.bus,
         uploads=TrackUploadHandlers(pool),
-        jobs=JobEventHandlers(pool, maps, objects, shows),
+        jobs=JobEventHandlers(pool, maps, objects, shows, EstimateErrors(runtime.registry)),
         deployments=DeploymentEventHandlers(pool),
         workers=settings.consumers,
     )

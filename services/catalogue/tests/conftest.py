@@ -11,6 +11,7 @@ import pytest
 from faststream.nats import NatsBroker
 from motor.motor_asyncio import AsyncIOMotorClient
 from nats.js import JetStreamContext
+from prometheus_client import CollectorRegistry
 
 from k1_catalogue.beats.store import current_override
 from k1_catalogue.deployments.store import newest_deployments
@@ -20,6 +21,7 @@ from k1_catalogue.edits.track_edits import TrackEdits
 from k1_catalogue.graphs.queries import GraphQueries
 from k1_catalogue.graphs.show_builder import ShowBuilder
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
+from k1_catalogue.jobs.metrics import EstimateErrors
 from k1_catalogue.jobs.queries import JobQueries
 from k1_catalogue.maps import store as map_store
 from k1_catalogue.maps.store import MapStore
@@ -118,7 +120,7 @@ def shows(pool: Pool, objects: ObjectStore, keys: KeyRing) -> ShowBuilder:
 @pytest.fixture
 def job_events(pool: Pool, maps: MapStore, objects: ObjectStore, shows: ShowBuilder) -> JobEventHandlers:
     """The handlers of the events of uploads and analyses."""
-    return JobEventHandlers(pool, maps, objects, shows)
+    return JobEventHandlers(pool, maps, objects, shows, EstimateErrors(CollectorRegistry()))
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
-"""The table `jobs`: jobs, their queue, and the requests that made them."""
+"""The table `jobs`: jobs, and the requests that made them."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -9,7 +8,6 @@ from typing import Any, Final
 import asyncpg
 
 from k1_catalogue.database import without_nul
-from k1_catalogue.jobs.estimates import AnalysisSpeed, QueuePlace, RunningJob, measure_speed
 from k1_catalogue.jobs.lifecycle import Job
 from k1_catalogue.tracks import totals_store
 from k1_contracts.messages.analysis import AnalysisAccepted, JobView, ListJobs
@@ -17,11 +15,8 @@ from k1_contracts.tracks import JobStatus, Notice, Preset
 from k1_platform.cursors import LastRow
 from k1_platform.postgres.pool import Connection
 
-_SPEED_SAMPLES: Final = 20
-"""The number of latest analyses whose median speed the estimates use."""
-
 _VIEW: Final = """
-    SELECT j.id, j.track_id, j.version, j.status, j.priority, j.audio_ms, j.error, j.elapsed_ms,
+    SELECT j.id, j.track_id, j.version, j.status, j.priority, j.preset, j.audio_ms, j.error, j.elapsed_ms,
            j.created_at, j.started_at, j.ended_at, v.warnings
     FROM catalogue.jobs AS j JOIN catalogue.versions AS v USING (track_id, version)
 """
@@ -49,6 +44,14 @@ class JobOrder:
     status: JobStatus
     preset: Preset | None
     priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """In how many seconds after its creation a job was expected to end."""
+
+    created_at: datetime
+    expected_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,48 +199,16 @@ async def count_by_status(connection: Connection) -> dict[str, int]:
     return await totals_store.count_by_status(connection, "jobs")
 
 
-async def queue_places(connection: Connection, job_ids: Sequence[str]) -> dict[str, QueuePlace]:
-    """Return the places of these jobs in the queue, by priority, then by age; only queued jobs have one."""
-    rows = await connection.fetch(
+async def find_prediction(connection: Connection, job_id: str) -> Prediction | None:
+    """Return what was expected when a job was accepted; None if there was nothing to estimate from."""
+    row = await connection.fetchrow(
         """
-        SELECT id, audio_ms, place, ahead_ms, ahead_unknown
-        FROM (
-            SELECT id, audio_ms, row_number() OVER queue AS place,
-                   coalesce(sum(audio_ms) OVER before, 0) AS ahead_ms,
-                   count(*) FILTER (WHERE audio_ms IS NULL) OVER before AS ahead_unknown
-            FROM catalogue.jobs WHERE status = 'queued'
-            WINDOW queue AS (ORDER BY priority DESC, created_at, id),
-                   before AS (queue ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-        ) AS queued
-        WHERE id = ANY($1)
+        SELECT created_at, (accepted ->> 'estimated_seconds')::float8 AS expected_s
+        FROM catalogue.jobs WHERE id = $1 AND accepted ->> 'estimated_seconds' IS NOT NULL
         """,
-        list(job_ids),
+        job_id,
     )
-    return {
-        row["id"]: QueuePlace(row["place"], row["audio_ms"], row["ahead_ms"], row["ahead_unknown"])
-        for row in rows
-    }
-
-
-async def running_jobs(connection: Connection, now: datetime) -> list[RunningJob]:
-    """Return the jobs that workers are processing."""
-    rows = await connection.fetch(
-        "SELECT audio_ms, started_at FROM catalogue.jobs WHERE status = 'processing'"
-    )
-    return [RunningJob(row["audio_ms"], (now - row["started_at"]).total_seconds()) for row in rows]
-
-
-async def analysis_speed(connection: Connection) -> AnalysisSpeed | None:
-    """Return the speed of the latest analyses; None before the first."""
-    rows = await connection.fetch(
-        """
-        SELECT elapsed_ms, audio_ms FROM catalogue.jobs
-        WHERE status = 'completed' AND NOT reused AND audio_ms > 0
-        ORDER BY ended_at DESC LIMIT $1
-        """,
-        _SPEED_SAMPLES,
-    )
-    return measure_speed([(row["elapsed_ms"], row["audio_ms"]) for row in rows])
+    return None if row is None else Prediction(**row)
 
 
 async def find_earlier_request(
