@@ -25,6 +25,7 @@ from k1_catalogue.graphs.reference_queries import ReferenceQueries
 from k1_catalogue.graphs.show_builder import ShowBuilder
 from k1_catalogue.handlers import ArtefactQueries, consume_events, serve_queries
 from k1_catalogue.history.queries import HistoryQueries
+from k1_catalogue.jobs.cost import Prices
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.jobs.metrics import EstimateErrors
 from k1_catalogue.jobs.queries import JobQueries
@@ -92,6 +93,7 @@ async def wire(runtime: Runtime) -> None:
         pool=pool,
         progress=await jetstream.key_value(streams.JOB_PROGRESS.name),
         cancels=cancels,
+        prices=Prices(settings.price_cpu_hour, settings.price_gib_month, settings.price_keep_months),
         clock=_now,
     )
     tracks = TrackQueries(pool, maps, objects, newest_deployments, current_override)

@@ -20,6 +20,7 @@ from k1_catalogue.edits.purge import Purger
 from k1_catalogue.edits.track_edits import TrackEdits
 from k1_catalogue.graphs.queries import GraphQueries
 from k1_catalogue.graphs.show_builder import ShowBuilder
+from k1_catalogue.jobs.cost import Prices
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.jobs.metrics import EstimateErrors
 from k1_catalogue.jobs.queries import JobQueries
@@ -148,6 +149,7 @@ async def job_queries(pool: Pool, jetstream: JetStreamContext) -> JobQueries:
         pool=pool,
         progress=await jetstream.key_value(streams.JOB_PROGRESS.name),
         cancels=await jetstream.key_value(streams.JOB_CANCELS.name),
+        prices=Prices(cpu_hour=0.04, gib_month=0.023, keep_months=12),
         clock=lambda: NOW,
     )
 

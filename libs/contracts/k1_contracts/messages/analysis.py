@@ -48,6 +48,9 @@ class AnalysisCompleted(Contract):
     reused: bool = False
     """True when the same audio, engine and configuration had been analysed before."""
     completed_at: UtcTime
+    cpu_s: float | None = Field(default=None, ge=0)
+    """CPU seconds of the analysis and the show, without tries that failed."""
+    bytes_stored: int | None = Field(default=None, ge=0)
 
 
 class AnalysisFailed(Contract):
@@ -110,6 +113,16 @@ class JobProgress(Contract):
     at: UtcTime
 
 
+class JobCost(Contract):
+    """What a job used and what that costs by the price list of the settings; the network is part of processing."""
+
+    cpu_s: float = Field(ge=0)
+    bytes_stored: int = Field(ge=0)
+    processing_usd: float = Field(ge=0)
+    storage_usd: float = Field(ge=0)
+    total_usd: float = Field(ge=0)
+
+
 class JobView(Contract):
     job_id: JobId
     track_id: TrackId
@@ -130,6 +143,8 @@ class JobView(Contract):
     started_at: UtcTime | None = None
     ended_at: UtcTime | None = None
     progress: JobProgress | None = None
+    cost: JobCost | None = None
+    """Of a completed job whose use was measured."""
 
 
 class ListJobs(Contract):

@@ -221,6 +221,9 @@ async def test_the_same_audio_is_analysed_once(harness: WorkerHarness, unique: s
     assert isinstance(end, AnalysisCompleted)
     assert isinstance(again, AnalysisCompleted)
     assert (end.reused, again.reused) == (False, True)
+    stored = sum(artefact.size_bytes for artefact in end.artefacts)
+    assert (end.cpu_s, end.bytes_stored) == (2.0, stored)
+    assert (again.cpu_s, again.bytes_stored) == (0.0, 0)
     assert [a.key for a in end.artefacts] == [a.key for a in again.artefacts]
     assert end.artefacts[0].id != again.artefacts[0].id
 

@@ -13,6 +13,7 @@ from nats.js.kv import KeyValue
 from k1_catalogue import errors
 from k1_catalogue.database import SCHEMA, without_nul
 from k1_catalogue.jobs import queue_store, store
+from k1_catalogue.jobs.cost import Prices
 from k1_catalogue.jobs.estimates import (
     LatestAnalyses,
     QueuePlace,
@@ -54,6 +55,7 @@ class JobQueries:
     pool: Pool
     progress: KeyValue
     cancels: KeyValue
+    prices: Prices
     clock: Callable[[], datetime]
 
     async def list_jobs(self, query: ListJobs) -> JobPage:
@@ -128,7 +130,7 @@ class JobQueries:
 
     async def _estimated_views(self, connection: Connection, rows: list[asyncpg.Record]) -> list[JobView]:
         """Return the views of `rows`; those that have not ended have their place and estimate."""
-        views = [store.to_job_view(row) for row in rows]
+        views = [store.to_job_view(row, self.prices) for row in rows]
         queued = [each.job_id for each in views if each.status == "queued"]
         if not queued and all(each.status in ENDED for each in views):
             return views

@@ -8,6 +8,7 @@ from typing import Any, Final
 import asyncpg
 
 from k1_catalogue.database import without_nul
+from k1_catalogue.jobs.cost import Prices, job_cost
 from k1_catalogue.jobs.lifecycle import Job
 from k1_catalogue.tracks import totals_store
 from k1_contracts.messages.analysis import AnalysisAccepted, JobView, ListJobs
@@ -16,7 +17,7 @@ from k1_platform.cursors import LastRow
 from k1_platform.postgres.pool import Connection
 
 _VIEW: Final = """
-    SELECT j.id, j.track_id, j.version, j.status, j.priority, j.preset, j.audio_ms, j.error, j.elapsed_ms,
+    SELECT j.id, j.track_id, j.version, j.status, j.priority, j.preset, j.audio_ms, j.error, j.elapsed_ms, j.cpu_s, j.bytes_stored,
            j.created_at, j.started_at, j.ended_at, v.warnings
     FROM catalogue.jobs AS j JOIN catalogue.versions AS v USING (track_id, version)
 """
@@ -87,7 +88,7 @@ async def find_job(connection: Connection, job_id: str) -> Job | None:
     row = await connection.fetchrow(
         """
         SELECT id, track_id, version, status, attempt, worker_id, engine,
-               started_at, ended_at, error, elapsed_ms, reused
+               started_at, ended_at, error, elapsed_ms, reused, cpu_s, bytes_stored
         FROM catalogue.jobs WHERE id = $1
         """,
         job_id,
@@ -112,7 +113,8 @@ async def save_job(connection: Connection, job: Job) -> None:
     await connection.execute(
         """
         UPDATE catalogue.jobs SET status = $2, attempt = $3, worker_id = $4, engine = $5,
-            started_at = $6, ended_at = $7, error = $8, elapsed_ms = $9, reused = $10
+            started_at = $6, ended_at = $7, error = $8, elapsed_ms = $9, reused = $10, cpu_s = $11,
+            bytes_stored = $12
         WHERE id = $1
         """,
         job.id,
@@ -125,6 +127,8 @@ async def save_job(connection: Connection, job: Job) -> None:
         error.model_dump_json() if error else None,
         job.elapsed_ms,
         job.reused,
+        job.cpu_s,
+        job.bytes_stored,
     )
 
 
@@ -176,7 +180,7 @@ async def count_jobs(connection: Connection, query: ListJobs) -> int:
     return total or 0
 
 
-def to_job_view(row: asyncpg.Record) -> JobView:
+def to_job_view(row: asyncpg.Record, prices: Prices) -> JobView:
     """Return the view of a job, without its place in the queue and its progress."""
     return JobView(
         job_id=row["id"],
@@ -191,6 +195,7 @@ def to_job_view(row: asyncpg.Record) -> JobView:
         created_at=row["created_at"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
+        cost=None if row["cpu_s"] is None else job_cost(row["cpu_s"], row["bytes_stored"] or 0, prices),
     )
 
 

@@ -13,6 +13,7 @@ from k1_contracts import streams
 from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import (
     GetJob,
+    JobCost,
     JobProgress,
     ListJobs,
     RequestAnalysis,
@@ -49,6 +50,25 @@ async def test_estimates_come_from_the_latest_analyses(
         for song in (running, first, second, done)
     ]
     assert remaining == [1.5, 3.5, 5.5, None]
+
+
+async def test_the_cost_of_a_job(
+    job_queries: JobQueries, job_events: JobEventHandlers, objects: ObjectStore
+) -> None:
+    """Half an hour of a CPU and 1 GiB for a year cost 2 and 27.6 cents; a job that was not measured has no cost."""
+    measured, unmeasured, queued = [await upload(job_events, number) for number in range(3)]
+    completed = await measured.analysed(objects)
+    used = completed.model_copy(update={"cpu_s": 1800.0, "bytes_stored": 2**30})
+    await job_events.handle_completed(message(used))
+    await job_events.handle_completed(message(await unmeasured.analysed(objects)))
+    costs = [
+        (await job_queries.get_job(GetJob(job_id=song.job_id))).cost
+        for song in (measured, unmeasured, queued)
+    ]
+    expected = JobCost(
+        cpu_s=1800, bytes_stored=2**30, processing_usd=0.02, storage_usd=0.276, total_usd=0.296
+    )
+    assert costs == [expected, None, None]
 
 
 async def test_progress_of_a_running_job(
