@@ -203,6 +203,8 @@ class WorkerList(Contract):
     active: int
     total: int
     queue_depth: int
+    average_wait_s: float | None = Field(default=None, ge=0)
+    """Mean of the waits of the last 50 jobs of each pod, from the request to the start; None before the first."""
     workers: list[WorkerSlot]
 
 
