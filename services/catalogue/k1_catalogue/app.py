@@ -25,7 +25,9 @@ from k1_catalogue.graphs.reference_queries import ReferenceQueries
 from k1_catalogue.graphs.show_builder import ShowBuilder
 from k1_catalogue.handlers import ArtefactQueries, consume_events, serve_queries
 from k1_catalogue.history.queries import HistoryQueries
+from k1_catalogue.jobs.cost import Prices
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
+from k1_catalogue.jobs.metrics import EstimateErrors
 from k1_catalogue.jobs.queries import JobQueries
 from k1_catalogue.jobs.store import count_by_status
 from k1_catalogue.maps.store import MapStore
@@ -91,6 +93,7 @@ async def wire(runtime: Runtime) -> None:
         pool=pool,
         progress=await jetstream.key_value(streams.JOB_PROGRESS.name),
         cancels=cancels,
+        prices=Prices(settings.price_cpu_hour, settings.price_gib_month, settings.price_keep_months),
         clock=_now,
     )
     tracks = TrackQueries(pool, maps, objects, newest_deployments, current_override)
@@ -99,7 +102,7 @@ async def wire(runtime: Runtime) -> None:
     consume_events(
         runtime.bus,
         uploads=TrackUploadHandlers(pool),
-        jobs=JobEventHandlers(pool, maps, objects, shows),
+        jobs=JobEventHandlers(pool, maps, objects, shows, EstimateErrors(runtime.registry)),
         deployments=DeploymentEventHandlers(pool),
         workers=settings.consumers,
     )

@@ -79,6 +79,11 @@ def job_ended(job_id: str, status: str) -> QueryError:
     return QueryError("job_ended", message, HTTPStatus.CONFLICT)
 
 
+def job_not_retryable(job_id: str, status: str) -> QueryError:
+    message = f"Job {job_id} is {status}; only a failed or cancelled job can be repeated."
+    return QueryError("job_not_retryable", message, HTTPStatus.CONFLICT)
+
+
 def genesis_pending(track_id: str, version: int) -> QueryError:
     message = f"Version {version} of {track_id} is still being analysed; try again when its job has ended."
     return QueryError("genesis_pending", message, HTTPStatus.CONFLICT)

@@ -30,6 +30,7 @@ from k1_contracts.messages.analysis import (
     JOB_CANCEL,
     JOB_GET,
     JOB_LIST,
+    JOB_RETRY,
 )
 from k1_contracts.messages.beats import (
     BEAT_OVERRIDE_GET,
@@ -150,6 +151,7 @@ def serve_queries(
         QueryHandler(JOB_LIST, jobs.list_jobs),
         QueryHandler(JOB_GET, jobs.get_job),
         QueryHandler(JOB_CANCEL, jobs.cancel_job),
+        QueryHandler(JOB_RETRY, jobs.retry_job),
         QueryHandler(ANALYSIS_REQUEST, jobs.request_analysis),
         QueryHandler(GRAPH_GET, graphs.get_graph),
         QueryHandler(GRAPH_PUT, graphs.put_graph),

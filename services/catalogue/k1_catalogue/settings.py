@@ -32,3 +32,10 @@ class CatalogueSettings(HttpSettings):
         gt=0,
         description="A cleanup keeps objects that were stored in this time: the rows about them may still come.",
     )
+    price_cpu_hour: float = Field(default=0.04, ge=0, description="US dollars for an hour of one CPU.")
+    price_gib_month: float = Field(
+        default=0.023, ge=0, description="US dollars for a GiB stored for a month."
+    )
+    price_keep_months: float = Field(
+        default=12, ge=0, description="How long the cost of a job assumes that its artefacts are kept."
+    )

@@ -11,6 +11,7 @@ import pytest
 from faststream.nats import NatsBroker
 from motor.motor_asyncio import AsyncIOMotorClient
 from nats.js import JetStreamContext
+from prometheus_client import CollectorRegistry
 
 from k1_catalogue.beats.store import current_override
 from k1_catalogue.deployments.store import newest_deployments
@@ -19,7 +20,9 @@ from k1_catalogue.edits.purge import Purger
 from k1_catalogue.edits.track_edits import TrackEdits
 from k1_catalogue.graphs.queries import GraphQueries
 from k1_catalogue.graphs.show_builder import ShowBuilder
+from k1_catalogue.jobs.cost import Prices
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
+from k1_catalogue.jobs.metrics import EstimateErrors
 from k1_catalogue.jobs.queries import JobQueries
 from k1_catalogue.maps import store as map_store
 from k1_catalogue.maps.store import MapStore
@@ -118,7 +121,7 @@ def shows(pool: Pool, objects: ObjectStore, keys: KeyRing) -> ShowBuilder:
 @pytest.fixture
 def job_events(pool: Pool, maps: MapStore, objects: ObjectStore, shows: ShowBuilder) -> JobEventHandlers:
     """The handlers of the events of uploads and analyses."""
-    return JobEventHandlers(pool, maps, objects, shows)
+    return JobEventHandlers(pool, maps, objects, shows, EstimateErrors(CollectorRegistry()))
 
 
 @pytest.fixture
@@ -146,6 +149,7 @@ async def job_queries(pool: Pool, jetstream: JetStreamContext) -> JobQueries:
         pool=pool,
         progress=await jetstream.key_value(streams.JOB_PROGRESS.name),
         cancels=await jetstream.key_value(streams.JOB_CANCELS.name),
+        prices=Prices(cpu_hour=0.04, gib_month=0.023, keep_months=12),
         clock=lambda: NOW,
     )
 

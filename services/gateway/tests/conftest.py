@@ -16,6 +16,7 @@ from k1_contracts.messages.analysis import (
     JOB_CANCEL,
     JOB_GET,
     JOB_LIST,
+    JOB_RETRY,
     WORKER_LIST,
 )
 from k1_contracts.messages.beats import (
@@ -130,6 +131,7 @@ QUERIES = (
     JOB_LIST,
     JOB_GET,
     JOB_CANCEL,
+    JOB_RETRY,
     ANALYSIS_REQUEST,
     WORKER_LIST,
     GRAPH_GET,

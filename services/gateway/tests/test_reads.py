@@ -11,6 +11,7 @@ from k1_contracts.messages.analysis import (
     JOB_CANCEL,
     JOB_GET,
     JOB_LIST,
+    JOB_RETRY,
     WORKER_LIST,
     AnalysisAccepted,
     GetJob,
@@ -173,6 +174,14 @@ async def test_an_analysis_is_requested(http: httpx.AsyncClient, owners: Owners)
         RequestTrackAnalysis(track_id=TRACK, preset="edm", priority=9, idempotency_key="once"),
         RequestTrackAnalysis(track_id=TRACK),
     ]
+
+
+async def test_a_job_is_retried(http: httpx.AsyncClient, owners: Owners) -> None:
+    """POST without a body passes the job and the key to the catalogue; the new job comes with 202."""
+    accepted = AnalysisAccepted(job_id=JOB, version=2, queue_position=1)
+    owners.respond_with(JOB_RETRY.subject, accepted)
+    response = await http.post(f"{API}/analysis/jobs/{JOB}/retry", headers={"Idempotency-Key": "once"})
+    assert (response.status_code, AnalysisAccepted.model_validate_json(response.content)) == (202, accepted)
 
 
 async def test_a_job_is_cancelled(http: httpx.AsyncClient, owners: Owners) -> None:

@@ -48,6 +48,9 @@ class AnalysisCompleted(Contract):
     reused: bool = False
     """True when the same audio, engine and configuration had been analysed before."""
     completed_at: UtcTime
+    cpu_s: float | None = Field(default=None, ge=0)
+    """CPU seconds of the analysis and the show, without tries that failed."""
+    bytes_stored: int | None = Field(default=None, ge=0)
 
 
 class AnalysisFailed(Contract):
@@ -110,6 +113,16 @@ class JobProgress(Contract):
     at: UtcTime
 
 
+class JobCost(Contract):
+    """What a job used and what that costs by the price list of the settings; the network is part of processing."""
+
+    cpu_s: float = Field(ge=0)
+    bytes_stored: int = Field(ge=0)
+    processing_usd: float = Field(ge=0)
+    storage_usd: float = Field(ge=0)
+    total_usd: float = Field(ge=0)
+
+
 class JobView(Contract):
     job_id: JobId
     track_id: TrackId
@@ -130,6 +143,8 @@ class JobView(Contract):
     started_at: UtcTime | None = None
     ended_at: UtcTime | None = None
     progress: JobProgress | None = None
+    cost: JobCost | None = None
+    """Of a completed job whose use was measured."""
 
 
 class ListJobs(Contract):
@@ -153,6 +168,13 @@ class RequestTrackAnalysis(Contract):
     track_id: TrackId
     preset: Preset | None = None
     priority: Priority = DEFAULT_PRIORITY
+    idempotency_key: str | None = None
+
+
+class RetryJob(Contract):
+    """Repeat the order of a job that failed or was cancelled."""
+
+    job_id: JobId
     idempotency_key: str | None = None
 
 
@@ -181,6 +203,8 @@ class WorkerList(Contract):
     active: int
     total: int
     queue_depth: int
+    average_wait_s: float | None = Field(default=None, ge=0)
+    """Mean of the waits of the last 50 jobs of each pod, from the request to the start; None before the first."""
     workers: list[WorkerSlot]
 
 
@@ -271,6 +295,13 @@ ANALYSIS_REQUEST: Final = Query(
     RequestTrackAnalysis,
     AnalysisAccepted,
     summary="Ask for another analysis of a track",
+    role="editor",
+)
+JOB_RETRY: Final = Query(
+    "rpc.catalogue.job.retry",
+    RetryJob,
+    AnalysisAccepted,
+    summary="Repeat the order of a job that failed or was cancelled",
     role="editor",
 )
 WORKER_LIST: Final = Query(

@@ -1,5 +1,6 @@
 """Creates analysis jobs from messages, and the events that report a job. Pure."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -19,6 +20,14 @@ MAX_ATTEMPTS: Final = 2
 """Tries in one delivery: after its worker process failed, a job runs once more in a new one."""
 MAX_DELIVERIES: Final = 8
 """A job that ended the whole pod this often is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the successful tries of a job used; nothing if it reused an earlier analysis."""
+
+    cpu_s: float
+    bytes_stored: int
 
 
 def job_from_upload(event: TrackUploaded) -> AnalysisJob:
@@ -63,6 +72,7 @@ def analysis_completed(
     engine: str,
     elapsed_ms: float,
     reused: bool,
+    usage: Usage,
     at: datetime,
 ) -> AnalysisCompleted:
     """Return the event that the artefacts of a version are in the object store."""
@@ -77,6 +87,8 @@ def analysis_completed(
         warnings=list(made.warnings),
         elapsed_ms=elapsed_ms,
         reused=reused,
+        cpu_s=usage.cpu_s,
+        bytes_stored=usage.bytes_stored,
         completed_at=at,
     )
 

@@ -19,7 +19,8 @@ from k1_analysis.artefacts import (
 )
 from k1_analysis.engine import ENGINE, analysis_config
 from k1_analysis.errors import JobFailedError
-from k1_analysis.jobs.job_events import MAX_ATTEMPTS, analysis_completed
+from k1_analysis.jobs.cpu_time import TaskResult
+from k1_analysis.jobs.job_events import MAX_ATTEMPTS, Usage, analysis_completed
 from k1_analysis.jobs.tasks import AnalysisTask
 from k1_analysis.shows.show import show_identity
 from k1_analysis.shows.tasks import ShowTask
@@ -64,8 +65,9 @@ class JobRunner:
         if made is not None and not await self._has_all_files(made, prefix):
             made, prefix = None, f"{prefix}/again/{job.job_id}"
         reused = made is not None
+        usage = Usage(0.0, 0)
         if made is None:
-            made, prefix = await self._produce(job, prefix, report)
+            made, prefix, usage = await self._produce(job, prefix, report)
         return analysis_completed(
             job,
             made,
@@ -73,6 +75,7 @@ class JobRunner:
             engine=ENGINE,
             elapsed_ms=round((time.monotonic() - began) * 1000, 1),
             reused=reused,
+            usage=usage,
             at=datetime.now(UTC),
         )
 
@@ -93,8 +96,10 @@ class JobRunner:
         found = await asyncio.gather(*(self.objects.exists(f"{prefix}/{file.name}") for file in made.files))
         return all(found)
 
-    async def _produce(self, job: AnalysisJob, prefix: str, report: Report) -> tuple[AnalysisArtefacts, str]:
-        """Produce and store the artefacts; return them and their prefix."""
+    async def _produce(
+        self, job: AnalysisJob, prefix: str, report: Report
+    ) -> tuple[AnalysisArtefacts, str, Usage]:
+        """Produce and store the artefacts; return them, their prefix and what they used."""
         with tempfile.TemporaryDirectory(prefix="k1-analysis-") as folder:
             scratch = Path(folder)
             audio = scratch / f"source{Path(job.audio.key).suffix}"
@@ -106,21 +111,23 @@ class JobRunner:
                     "audio_missing", "The song is no longer in the object store; upload it again."
                 ) from error
             report("fetch", _FETCHED_PERCENT, None)
-            made = await self._analyse(job, audio, scratch, report)
+            analysed = await self._analyse(job, audio, scratch, report)
             show = await self._make_show(job, scratch, report)
             report("store", _SHOW_MADE_PERCENT, None)
+            made, cpu_s = analysed.value, analysed.cpu_s
             if isinstance(show, Notice):
                 # A prefix of its own, so that the next analysis of this song tries the show again.
                 prefix = f"{prefix}/without-show/{job.job_id}"
                 made = replace(made, warnings=(*made.warnings, show))
             else:
-                made = replace(made, files=made.files + show)
+                made = replace(made, files=made.files + show.value)
+                cpu_s += show.cpu_s
             await self._store(made, scratch, prefix)
-            return made, prefix
+            return made, prefix, Usage(cpu_s, sum(file.size_bytes for file in made.files))
 
     async def _make_show(
         self, job: AnalysisJob, scratch: Path, report: Report
-    ) -> tuple[ArtefactFile, ...] | Notice:
+    ) -> TaskResult[tuple[ArtefactFile, ...]] | Notice:
         """Return the files of the show, or a notice why there is none: the map is useful without it."""
 
         def on_progress(progress: TaskProgress) -> None:
@@ -141,7 +148,7 @@ class JobRunner:
 
     async def _analyse(
         self, job: AnalysisJob, audio: Path, scratch: Path, report: Report
-    ) -> AnalysisArtefacts:
+    ) -> TaskResult[AnalysisArtefacts]:
         task = AnalysisTask(
             audio=audio,
             scratch=scratch,

@@ -12,6 +12,7 @@ from pyinstrument.renderers import SpeedscopeRenderer
 
 from k1_analysis import engine
 from k1_analysis.artefacts import AnalysisArtefacts, ArtefactFile, describe_file
+from k1_analysis.jobs.cpu_time import TaskResult, measure_cpu
 from k1_analysis.shows.tasks import MAP_NAME, ShowTask, make_show
 from k1_analysis.task_progress import TaskProgress
 from k1_contracts.base import rfc3339
@@ -41,9 +42,11 @@ def warm_up() -> None:
 
 def run_task(
     task: AnalysisTask | ShowTask, report: Callable[[TaskProgress], None]
-) -> AnalysisArtefacts | tuple[ArtefactFile, ...]:
-    """Run one task of a slot. The show is a second task after the analysis, because it may fail alone."""
-    return analyse(task, report) if isinstance(task, AnalysisTask) else make_show(task, report)
+) -> TaskResult[AnalysisArtefacts | tuple[ArtefactFile, ...]]:
+    """Run one task of a slot and measure its CPU time. The show is a second task after the analysis, because it may fail alone."""
+    return measure_cpu(
+        lambda: analyse(task, report) if isinstance(task, AnalysisTask) else make_show(task, report)
+    )
 
 
 def analyse(task: AnalysisTask, report: Callable[[TaskProgress], None]) -> AnalysisArtefacts:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ _IDLE_STOP_TIMEOUT_S: Final = 1.0
 _MAX_TRIES: Final = 12
 """Tries while a dependency fails, about ten minutes in all, before the job returns to the queue."""
 
+_MEASURED_WAITS: Final = 50
+
 Outcome = AnalysisCompleted | AnalysisFailed | AnalysisCancelled
 _log = logging.getLogger(__name__)
 _tracer = trace.get_tracer(__name__)
@@ -81,6 +84,8 @@ class Worker:
         self._stop_timeout_s = stop_timeout_s
         self._stopping = False
         self._rng = random.Random()  # noqa: S311  jitter is no secret
+        self.waits_s: deque[float] = deque(maxlen=_MEASURED_WAITS)
+        """How long the latest jobs waited for a slot, without jobs that came back to the queue."""
         self.slots = [Slot(f"{pod}/{number}", datetime.now(UTC)) for number in range(slots)]
 
     async def run(self) -> None:
@@ -124,6 +129,8 @@ class Worker:
             await self._store_dead_letter(message, error)
             return
         slot.job_id, slot.since = job.job_id, datetime.now(UTC)
+        if message.metadata.num_delivered == 1:
+            self.waits_s.append(max(0.0, (slot.since - job.requested_at).total_seconds()))
         parent = propagate.extract(message.headers or {})
         with _tracer.start_as_current_span("analyse", parent, attributes={"k1.job_id": job.job_id}):
             await self._run_and_report(message, job, slot)

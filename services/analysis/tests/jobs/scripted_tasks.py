@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from k1_analysis.artefacts import AnalysisArtefacts, ArtefactFile, describe_file
 from k1_analysis.engine import EngineError
+from k1_analysis.jobs.cpu_time import TaskResult
 from k1_analysis.jobs.tasks import AnalysisTask
 from k1_analysis.shows.tasks import ShowTask
 from k1_analysis.task_progress import TaskProgress
@@ -28,8 +29,12 @@ SUMMARY = AnalysisSummary(
 
 def run_scripted_task(
     job: AnalysisTask | ShowTask, report: Callable[[TaskProgress], None]
-) -> AnalysisArtefacts | tuple[ArtefactFile, ...]:
-    return show(job, report) if isinstance(job, ShowTask) else analysis(job, report)
+) -> TaskResult[AnalysisArtefacts | tuple[ArtefactFile, ...]]:
+    return (
+        TaskResult(show(job, report), 0.5)
+        if isinstance(job, ShowTask)
+        else TaskResult(analysis(job, report), 1.5)
+    )
 
 
 def show(job: ShowTask, report: Callable[[TaskProgress], None]) -> tuple[ArtefactFile, ...]:

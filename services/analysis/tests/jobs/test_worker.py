@@ -41,6 +41,7 @@ from k1_contracts.messages.analysis import (
     ListWorkers,
     RequestAnalysis,
     WorkerList,
+    WorkerSlot,
 )
 from k1_contracts.tracks import AudioRef
 from k1_platform.nats import publisher as platform_publisher
@@ -221,6 +222,9 @@ async def test_the_same_audio_is_analysed_once(harness: WorkerHarness, unique: s
     assert isinstance(end, AnalysisCompleted)
     assert isinstance(again, AnalysisCompleted)
     assert (end.reused, again.reused) == (False, True)
+    stored = sum(artefact.size_bytes for artefact in end.artefacts)
+    assert (end.cpu_s, end.bytes_stored) == (2.0, stored)
+    assert (again.cpu_s, again.bytes_stored) == (0.0, 0)
     assert [a.key for a in end.artefacts] == [a.key for a in again.artefacts]
     assert end.artefacts[0].id != again.artefacts[0].id
 
@@ -355,6 +359,9 @@ async def test_a_worker_takes_only_what_it_can_run(harness: WorkerHarness, uniqu
     async with working(harness, slots=2) as running:
         await eventually(lambda: all(slot.job_id for slot in running.slots), "both slots are busy")
         assert await harness.queue.depth() == 1
+        assert len(running.waits_s) == 2
+        running.waits_s.clear()
+        running.waits_s.extend([2.0, 3.0])
         registry = WorkerRegistry(harness.bus.jetstream, harness.queue, running, "pod-1")
         registering = asyncio.create_task(registry.keep_registered())
 
@@ -366,9 +373,24 @@ async def test_a_worker_takes_only_what_it_can_run(harness: WorkerHarness, uniqu
         registering.cancel()
         await asyncio.gather(registering, return_exceptions=True)
     assert (listed.active, listed.total, listed.queue_depth) == (2, 2, 1)
-    assert (
-        await WorkerRegistry(harness.bus.jetstream, harness.queue, running, "x").list_workers(ListWorkers())
-    ).total == 0
+    assert listed.average_wait_s == 2.5
+    empty = await WorkerRegistry(harness.bus.jetstream, harness.queue, running, "x").list_workers(
+        ListWorkers()
+    )
+    assert (empty.total, empty.average_wait_s) == (0, None)
+
+
+async def test_pods_of_the_release_before_are_listed(harness: WorkerHarness) -> None:
+    """Such a pod writes its slots alone, without waits."""
+    async with working(harness, slots=1) as running:
+        slot = WorkerSlot(id="old/0", host="old", since=datetime.now(UTC), engine="k1-engine 1.0.0")
+        bucket = await harness.bus.jetstream.key_value(streams.WORKERS.name)
+        await bucket.put("old", f"[{slot.model_dump_json()}]".encode())
+        listed = await WorkerRegistry(harness.bus.jetstream, harness.queue, running, "pod-1").list_workers(
+            ListWorkers()
+        )
+        await bucket.delete("old")
+    assert ([each.id for each in listed.workers], listed.average_wait_s) == (["old/0"], None)
 
 
 async def _cancel(harness: WorkerHarness, job: AnalysisJob) -> None:

@@ -13,8 +13,9 @@ from k1_catalogue.database import is_first_delivery
 from k1_catalogue.graphs import store as graph_store
 from k1_catalogue.graphs.show_builder import Show, ShowBuilder
 from k1_catalogue.history.store import was_purged
-from k1_catalogue.jobs import store
+from k1_catalogue.jobs import queue_store, store
 from k1_catalogue.jobs.lifecycle import Job, JobEvent, apply_event
+from k1_catalogue.jobs.metrics import EstimateErrors
 from k1_catalogue.jobs.results import AnalysisResult, read_result
 from k1_catalogue.maps.store import MapStore
 from k1_catalogue.similarity.features import Vector, feature_vector
@@ -51,6 +52,7 @@ class JobEventHandlers:
     maps: MapStore
     objects: ObjectStore
     shows: ShowBuilder
+    estimate_errors: EstimateErrors
 
     async def handle_track_uploaded(self, message: Delivery[TrackUploaded]) -> None:
         """Add a track with its first version and job; a known track does not change."""
@@ -64,7 +66,9 @@ class JobEventHandlers:
             await track_store.insert_version(
                 connection, event.track_id, event.version, event.job_id, event.uploaded_at
             )
-            await store.insert_job(connection, _first_job(event))
+            job = _first_job(event)
+            await store.insert_job(connection, job)
+            await queue_store.predict(connection, job, event.uploaded_at)
             await write_audit_entry(
                 connection,
                 event.track_id,
@@ -104,7 +108,16 @@ class JobEventHandlers:
         except PermanentError as error:
             await self._apply(_failure(event, error), None)
             raise
-        await self._apply(event, message.envelope.id, _Outcome(result, show, vector))
+        if await self._apply(event, message.envelope.id, _Outcome(result, show, vector)):
+            await self._observe_estimate(event)
+
+    async def _observe_estimate(self, event: AnalysisCompleted) -> None:
+        async with self.pool.acquire() as connection:
+            times = await store.find_prediction(connection, event.job_id)
+        if times is not None and not event.reused:
+            self.estimate_errors.observe(
+                times.expected_s, (event.completed_at - times.created_at).total_seconds()
+            )
 
     async def _can_complete(self, event: AnalysisCompleted) -> bool:
         """Return whether the job can still complete; if not, its map need not be read."""
@@ -114,21 +127,25 @@ class JobEventHandlers:
             job = _require_job(await store.find_job(connection, event.job_id), event)
             return job.can_become("completed")
 
-    async def _apply(self, event: JobEvent, event_id: str | None, outcome: "_Outcome | None" = None) -> None:
-        """Apply an event to its job, version and track; without `event_id` the inbox does not change."""
+    async def _apply(self, event: JobEvent, event_id: str | None, outcome: "_Outcome | None" = None) -> bool:
+        """Apply an event to its job, version and track; return whether it changed them.
+
+        Without `event_id` the inbox does not change.
+        """
         async with self.pool.acquire() as connection, connection.transaction():
             if event_id and not await is_first_delivery(connection, event_id):
-                return
+                return False
             known = await track_store.lock_track(connection, event.track_id)
             if known is None and await was_purged(connection, event.track_id):
                 _log.info("event about a purged track", extra={"track_id": event.track_id})
-                return
+                return False
             before = _require_job(await store.find_job(connection, event.job_id), event)
             after = apply_event(before, event)
             if after == before:
                 _log.info("event came too late", extra={"job_id": before.id, "event": type(event).__name__})
-                return
+                return False
             await _save(connection, after, event, outcome)
+            return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ class Job:
     error: Notice | None = None
     elapsed_ms: float | None = None
     reused: bool = False
+    cpu_s: float | None = None
+    bytes_stored: int | None = None
 
     def can_become(self, status: JobStatus) -> bool:
         """Return whether the job may change to `status`."""
@@ -77,6 +79,8 @@ class Job:
             error=None,
             elapsed_ms=event.elapsed_ms,
             reused=event.reused,
+            cpu_s=event.cpu_s,
+            bytes_stored=event.bytes_stored,
         )
 
     def fail(self, event: AnalysisFailed) -> Self:

@@ -12,9 +12,10 @@ from nats.js.kv import KeyValue
 
 from k1_catalogue import errors
 from k1_catalogue.database import SCHEMA, without_nul
-from k1_catalogue.jobs import store
+from k1_catalogue.jobs import queue_store, store
+from k1_catalogue.jobs.cost import Prices
 from k1_catalogue.jobs.estimates import (
-    AnalysisSpeed,
+    LatestAnalyses,
     QueuePlace,
     RunningJob,
     queued_job_seconds,
@@ -38,6 +39,7 @@ from k1_contracts.messages.analysis import (
     ListJobs,
     RequestAnalysis,
     RequestTrackAnalysis,
+    RetryJob,
 )
 from k1_platform.cursors import cursor_after, row_before
 from k1_platform.postgres.outbox import enqueue
@@ -53,6 +55,7 @@ class JobQueries:
     pool: Pool
     progress: KeyValue
     cancels: KeyValue
+    prices: Prices
     clock: Callable[[], datetime]
 
     async def list_jobs(self, query: ListJobs) -> JobPage:
@@ -102,35 +105,42 @@ class JobQueries:
             job = _new_job(query, source, version, self.clock())
             await _insert_job(connection, job)
             await _enqueue_command(connection, job, source)
-            accepted = await self._accepted(connection, job)
-            await store.save_accepted(connection, job.id, accepted)
+            accepted = await queue_store.predict(connection, job, self.clock())
             await _write_request_entry(connection, job)
             return accepted
 
-    async def _accepted(self, connection: Connection, job: NewJob) -> AnalysisAccepted:
-        place = (await store.queue_places(connection, [job.id]))[job.id]
-        running = await store.running_jobs(connection, self.clock())
-        return AnalysisAccepted(
-            job_id=job.id,
-            version=job.version,
-            queue_position=place.position,
-            estimated_seconds=queued_job_seconds(place, running, await store.analysis_speed(connection)),
+    async def retry_job(self, query: RetryJob) -> AnalysisAccepted:
+        """Request a new analysis with the order of a job that failed or was cancelled."""
+        async with self.pool.acquire() as connection:
+            order = await store.find_order(connection, query.job_id)
+        if order is None:
+            raise errors.job_not_found(query.job_id)
+        if order.status not in ("failed", "cancelled"):
+            raise errors.job_not_retryable(query.job_id, order.status)
+        key = query.idempotency_key
+        # The key names a repetition of this job: the same key may come with another job of the track.
+        return await self.request_analysis(
+            RequestTrackAnalysis(
+                track_id=order.track_id,
+                preset=order.preset,
+                priority=order.priority,
+                idempotency_key=None if key is None else f"{query.job_id} {key}",
+            )
         )
 
     async def _estimated_views(self, connection: Connection, rows: list[asyncpg.Record]) -> list[JobView]:
         """Return the views of `rows`; those that have not ended have their place and estimate."""
-        views = [store.to_job_view(row) for row in rows]
+        views = [store.to_job_view(row, self.prices) for row in rows]
         queued = [each.job_id for each in views if each.status == "queued"]
         if not queued and all(each.status in ENDED for each in views):
             return views
         now = self.clock()
         queue = _Queue(
-            places=await store.queue_places(connection, queued) if queued else {},
-            running=await store.running_jobs(connection, now),
-            speed=await store.analysis_speed(connection),
+            places=await queue_store.queue_places(connection, queued) if queued else {},
+            running=await queue_store.running_jobs(connection, now),
+            latest=await queue_store.latest_analyses(connection),
         )
-        lengths = {row["id"]: row["audio_ms"] for row in rows}
-        return [_with_estimate(each, lengths[each.job_id], queue, now) for each in views]
+        return [_with_estimate(view, row, queue, now) for view, row in zip(views, rows, strict=True)]
 
     async def _with_progress(self, view: JobView) -> JobView:
         if view.status != "processing":
@@ -154,17 +164,17 @@ class JobQueries:
 class _Queue:
     places: dict[str, QueuePlace]
     running: list[RunningJob]
-    speed: AnalysisSpeed | None
+    latest: LatestAnalyses | None
 
 
-def _with_estimate(view: JobView, audio_ms: float | None, queue: _Queue, now: datetime) -> JobView:
+def _with_estimate(view: JobView, row: asyncpg.Record, queue: _Queue, now: datetime) -> JobView:
     if view.status == "processing" and view.started_at is not None:
-        job = RunningJob(audio_ms, (now - view.started_at).total_seconds())
-        return view.model_copy(update={"estimated_seconds_remaining": running_job_seconds(job, queue.speed)})
+        job = RunningJob(row["audio_ms"], (now - view.started_at).total_seconds(), row["preset"])
+        return view.model_copy(update={"estimated_seconds_remaining": running_job_seconds(job, queue.latest)})
     place = queue.places.get(view.job_id)
     if place is None:
         return view
-    seconds = queued_job_seconds(place, queue.running, queue.speed)
+    seconds = queued_job_seconds(place, queue.running, queue.latest)
     return view.model_copy(update={"queue_position": place.position, "estimated_seconds_remaining": seconds})
 
 

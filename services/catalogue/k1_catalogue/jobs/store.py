@@ -1,7 +1,6 @@
-"""The table `jobs`: jobs, their queue, and the requests that made them."""
+"""The table `jobs`: jobs, and the requests that made them."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -9,19 +8,16 @@ from typing import Any, Final
 import asyncpg
 
 from k1_catalogue.database import without_nul
-from k1_catalogue.jobs.estimates import AnalysisSpeed, QueuePlace, RunningJob, measure_speed
+from k1_catalogue.jobs.cost import Prices, job_cost
 from k1_catalogue.jobs.lifecycle import Job
 from k1_catalogue.tracks import totals_store
 from k1_contracts.messages.analysis import AnalysisAccepted, JobView, ListJobs
-from k1_contracts.tracks import Notice, Preset
+from k1_contracts.tracks import JobStatus, Notice, Preset
 from k1_platform.cursors import LastRow
 from k1_platform.postgres.pool import Connection
 
-_SPEED_SAMPLES: Final = 20
-"""The number of latest analyses whose median speed the estimates use."""
-
 _VIEW: Final = """
-    SELECT j.id, j.track_id, j.version, j.status, j.priority, j.audio_ms, j.error, j.elapsed_ms,
+    SELECT j.id, j.track_id, j.version, j.status, j.priority, j.preset, j.audio_ms, j.error, j.elapsed_ms, j.cpu_s, j.bytes_stored,
            j.created_at, j.started_at, j.ended_at, v.warnings
     FROM catalogue.jobs AS j JOIN catalogue.versions AS v USING (track_id, version)
 """
@@ -39,6 +35,24 @@ class NewJob:
     audio_ms: float | None
     created_at: datetime
     idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobOrder:
+    """What a job was asked to do, and its status."""
+
+    track_id: str
+    status: JobStatus
+    preset: Preset | None
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """In how many seconds after its creation a job was expected to end."""
+
+    created_at: datetime
+    expected_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +88,7 @@ async def find_job(connection: Connection, job_id: str) -> Job | None:
     row = await connection.fetchrow(
         """
         SELECT id, track_id, version, status, attempt, worker_id, engine,
-               started_at, ended_at, error, elapsed_ms, reused
+               started_at, ended_at, error, elapsed_ms, reused, cpu_s, bytes_stored
         FROM catalogue.jobs WHERE id = $1
         """,
         job_id,
@@ -85,13 +99,22 @@ async def find_job(connection: Connection, job_id: str) -> Job | None:
     return Job(**fields)
 
 
+async def find_order(connection: Connection, job_id: str) -> JobOrder | None:
+    """Return what a job was asked to do; None if there is no such job."""
+    row = await connection.fetchrow(
+        "SELECT track_id, status, preset, priority FROM catalogue.jobs WHERE id = $1", job_id
+    )
+    return None if row is None else JobOrder(**row)
+
+
 async def save_job(connection: Connection, job: Job) -> None:
     """Write the state of a job."""
     error = job.error and Notice(code=job.error.code, message=without_nul(job.error.message))
     await connection.execute(
         """
         UPDATE catalogue.jobs SET status = $2, attempt = $3, worker_id = $4, engine = $5,
-            started_at = $6, ended_at = $7, error = $8, elapsed_ms = $9, reused = $10
+            started_at = $6, ended_at = $7, error = $8, elapsed_ms = $9, reused = $10, cpu_s = $11,
+            bytes_stored = $12
         WHERE id = $1
         """,
         job.id,
@@ -104,6 +127,8 @@ async def save_job(connection: Connection, job: Job) -> None:
         error.model_dump_json() if error else None,
         job.elapsed_ms,
         job.reused,
+        job.cpu_s,
+        job.bytes_stored,
     )
 
 
@@ -155,7 +180,7 @@ async def count_jobs(connection: Connection, query: ListJobs) -> int:
     return total or 0
 
 
-def to_job_view(row: asyncpg.Record) -> JobView:
+def to_job_view(row: asyncpg.Record, prices: Prices) -> JobView:
     """Return the view of a job, without its place in the queue and its progress."""
     return JobView(
         job_id=row["id"],
@@ -170,6 +195,7 @@ def to_job_view(row: asyncpg.Record) -> JobView:
         created_at=row["created_at"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
+        cost=None if row["cpu_s"] is None else job_cost(row["cpu_s"], row["bytes_stored"] or 0, prices),
     )
 
 
@@ -178,48 +204,16 @@ async def count_by_status(connection: Connection) -> dict[str, int]:
     return await totals_store.count_by_status(connection, "jobs")
 
 
-async def queue_places(connection: Connection, job_ids: Sequence[str]) -> dict[str, QueuePlace]:
-    """Return the places of these jobs in the queue, by priority, then by age; only queued jobs have one."""
-    rows = await connection.fetch(
+async def find_prediction(connection: Connection, job_id: str) -> Prediction | None:
+    """Return what was expected when a job was accepted; None if there was nothing to estimate from."""
+    row = await connection.fetchrow(
         """
-        SELECT id, audio_ms, place, ahead_ms, ahead_unknown
-        FROM (
-            SELECT id, audio_ms, row_number() OVER queue AS place,
-                   coalesce(sum(audio_ms) OVER before, 0) AS ahead_ms,
-                   count(*) FILTER (WHERE audio_ms IS NULL) OVER before AS ahead_unknown
-            FROM catalogue.jobs WHERE status = 'queued'
-            WINDOW queue AS (ORDER BY priority DESC, created_at, id),
-                   before AS (queue ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-        ) AS queued
-        WHERE id = ANY($1)
+        SELECT created_at, (accepted ->> 'estimated_seconds')::float8 AS expected_s
+        FROM catalogue.jobs WHERE id = $1 AND accepted ->> 'estimated_seconds' IS NOT NULL
         """,
-        list(job_ids),
+        job_id,
     )
-    return {
-        row["id"]: QueuePlace(row["place"], row["audio_ms"], row["ahead_ms"], row["ahead_unknown"])
-        for row in rows
-    }
-
-
-async def running_jobs(connection: Connection, now: datetime) -> list[RunningJob]:
-    """Return the jobs that workers are processing."""
-    rows = await connection.fetch(
-        "SELECT audio_ms, started_at FROM catalogue.jobs WHERE status = 'processing'"
-    )
-    return [RunningJob(row["audio_ms"], (now - row["started_at"]).total_seconds()) for row in rows]
-
-
-async def analysis_speed(connection: Connection) -> AnalysisSpeed | None:
-    """Return the speed of the latest analyses; None before the first."""
-    rows = await connection.fetch(
-        """
-        SELECT elapsed_ms, audio_ms FROM catalogue.jobs
-        WHERE status = 'completed' AND NOT reused AND audio_ms > 0
-        ORDER BY ended_at DESC LIMIT $1
-        """,
-        _SPEED_SAMPLES,
-    )
-    return measure_speed([(row["elapsed_ms"], row["audio_ms"]) for row in rows])
+    return None if row is None else Prediction(**row)
 
 
 async def find_earlier_request(

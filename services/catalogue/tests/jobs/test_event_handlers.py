@@ -36,6 +36,23 @@ async def test_from_upload_to_ready(
     assert await read_totals(pool, "jobs") == {"completed": 1}
 
 
+async def test_the_error_of_an_estimate_is_measured(
+    job_events: JobEventHandlers, pool: Pool, objects: ObjectStore
+) -> None:
+    """The second song was expected to take 2 s and ended 20 s after its upload; a repeated event counts once."""
+    await analyse(job_events, objects)
+    song = await upload(job_events, 1)
+    completed = message(await song.analysed(objects))
+    await job_events.handle_completed(completed)
+    await job_events.handle_completed(completed)
+    [metric] = job_events.estimate_errors.histogram.collect()
+    found = {
+        sample.labels["direction"]: sample.value for sample in metric.samples if sample.name.endswith("_sum")
+    }
+    counts = [sample.value for sample in metric.samples if sample.name.endswith("_count")]
+    assert (found, counts) == ({"late": 18.0}, [1.0])
+
+
 async def test_low_agreement_is_a_warning(
     job_events: JobEventHandlers, pool: Pool, objects: ObjectStore
 ) -> None:

@@ -13,10 +13,12 @@ from k1_contracts import streams
 from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import (
     GetJob,
+    JobCost,
     JobProgress,
     ListJobs,
     RequestAnalysis,
     RequestTrackAnalysis,
+    RetryJob,
 )
 from k1_platform.cursors import cursor_after
 from k1_platform.nats.rpc import QueryError
@@ -48,6 +50,25 @@ async def test_estimates_come_from_the_latest_analyses(
         for song in (running, first, second, done)
     ]
     assert remaining == [1.5, 3.5, 5.5, None]
+
+
+async def test_the_cost_of_a_job(
+    job_queries: JobQueries, job_events: JobEventHandlers, objects: ObjectStore
+) -> None:
+    """Half an hour of a CPU and 1 GiB for a year cost 2 and 27.6 cents; a job that was not measured has no cost."""
+    measured, unmeasured, queued = [await upload(job_events, number) for number in range(3)]
+    completed = await measured.analysed(objects)
+    used = completed.model_copy(update={"cpu_s": 1800.0, "bytes_stored": 2**30})
+    await job_events.handle_completed(message(used))
+    await job_events.handle_completed(message(await unmeasured.analysed(objects)))
+    costs = [
+        (await job_queries.get_job(GetJob(job_id=song.job_id))).cost
+        for song in (measured, unmeasured, queued)
+    ]
+    expected = JobCost(
+        cpu_s=1800, bytes_stored=2**30, processing_usd=0.02, storage_usd=0.276, total_usd=0.296
+    )
+    assert costs == [expected, None, None]
 
 
 async def test_progress_of_a_running_job(
@@ -190,12 +211,28 @@ async def test_requests_with_the_same_idempotency_key(
     assert (caught.value.code, caught.value.status) == ("idempotency_key_reused", 422)
 
 
+async def test_retrying(job_queries: JobQueries, job_events: JobEventHandlers, pool: Pool) -> None:
+    """A failed job is repeated once for a key, with its preset and priority; a waiting job is not repeated."""
+    song = await upload(job_events, preset="edm", priority=7)
+    retry = RetryJob(job_id=song.job_id, idempotency_key="once")
+    with pytest.raises(QueryError) as caught:
+        await job_queries.retry_job(retry)
+    assert (caught.value.code, caught.value.status) == ("job_not_retryable", 409)
+    await job_events.handle_failed(message(song.failed()))
+    first, again = await asyncio.gather(*(job_queries.retry_job(retry) for _ in range(2)))
+    assert (first, first.version) == (again, 2)
+    [body] = [row["body"] for row in await pool.fetch("SELECT body FROM catalogue.outbox")]
+    command = RequestAnalysis.model_validate_json(body)
+    assert (command.job_id, command.preset, command.priority) == (first.job_id, "edm", 7)
+
+
 async def test_unknown_jobs_and_tracks(job_queries: JobQueries) -> None:
     """Unknown jobs and unknown tracks have different codes."""
     job, track = GetJob(job_id=new_id("job")), RequestTrackAnalysis(track_id=new_id("trk"))
     for response, code in (
         (job_queries.get_job(job), "job_not_found"),
         (job_queries.cancel_job(job), "job_not_found"),
+        (job_queries.retry_job(RetryJob(job_id=job.job_id)), "job_not_found"),
         (job_queries.request_analysis(track), "track_not_found"),
     ):
         with pytest.raises(QueryError) as caught:

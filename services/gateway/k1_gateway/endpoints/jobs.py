@@ -2,7 +2,14 @@
 
 from typing import Final
 
-from k1_contracts.messages.analysis import ANALYSIS_REQUEST, JOB_CANCEL, JOB_GET, JOB_LIST, WORKER_LIST
+from k1_contracts.messages.analysis import (
+    ANALYSIS_REQUEST,
+    JOB_CANCEL,
+    JOB_GET,
+    JOB_LIST,
+    JOB_RETRY,
+    WORKER_LIST,
+)
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.problem_texts import (
     BODY_PROBLEMS,
@@ -44,6 +51,14 @@ JOBS: Final = (
         relay, query=JOB_CANCEL,
         responses={200: ("The job as it is now", JOB_CANCEL.response)},
         problems={409: "`job_ended`: it is too late", **NO_JOB}, takes_idempotency_key=True, rate_limit="unlimited",
+    ),
+    Endpoint(
+        "POST", "/analysis/jobs/{job_id}/retry", "retryJob", "Analysis",
+        "Analyse again with the order of a job that failed or was cancelled",
+        relay, query=JOB_RETRY, takes_idempotency_key=True,
+        responses={202: ("Queued: a new job and version", JOB_RETRY.response)},
+        problems={**BODY_PROBLEMS, 409: "`job_not_retryable`: it waits, runs or has completed", **NO_JOB},
+        rate_limit="analyses",
     ),
     Endpoint(
         "GET", "/analysis/jobs/{job_id}/events", "watchJob", "Analysis",
