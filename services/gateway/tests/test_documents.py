@@ -85,6 +85,8 @@ def test_every_answer_has_a_schema() -> None:
         for method, operation in operations.items():
             for status, response in operation["responses"].items():
                 content = response.get("content", {})
+                if operation["operationId"] == "createUpload" and status == "201":
+                    continue  # tus 1.0 answers with headers alone
                 assert content or "$ref" in response or status in {"101", "204", "302", "304"}, (
                     method,
                     path,
