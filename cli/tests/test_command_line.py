@@ -43,6 +43,7 @@ def k1(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("K1_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("K1_AUTH", raising=False)
     return K1(capfd)
 
 

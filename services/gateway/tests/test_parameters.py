@@ -88,6 +88,11 @@ ORDER = {
 }
 PATCH = {"title": "T", "artist": "A", "tags": ["a"], "preset": "edm", "notes": "n", "current_version": 2}
 BATCH = {"action": "tag", "track_ids": [GOOD["track_id"]], "tags": ["a"], "preset": "edm"}
+REQUIRED_IN_BODIES: dict[str, dict[str, Any]] = {
+    "saveBeatOverride": {"beats_ms": [1.0, 500.0]},
+    "previewBeats": {"operation": "double"},
+}
+"""What a body must name so that nothing but the tested parameter is wrong, by operation."""
 BODIES = [
     ("PATCH", f"/tracks/{GOOD['track_id']}", PATCH),
     ("POST", "/tracks/batch", BATCH),
@@ -115,8 +120,9 @@ def gateway_accepts(endpoint: Endpoint, name: str, text: str, in_path: bool) -> 
     found = fields | ({name: text} if in_path else {})
     request = make_mocked_request("GET", f"/{query}", match_info=found)
     assert endpoint.query_model is not None
+    extra = endpoint.fixed_fields | REQUIRED_IN_BODIES.get(endpoint.operation_id, {})
     try:
-        build_query(request, endpoint.query_model, params=endpoint.query_params, extra=endpoint.fixed_fields)
+        build_query(request, endpoint.query_model, params=endpoint.query_params, extra=extra)
     except ProblemError as problem:
         return problem.code != "invalid_parameter"
     return True
