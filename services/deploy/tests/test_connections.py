@@ -16,8 +16,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
-from k1_contracts.messages.device_link import DeviceError
-from k1_contracts.messages.devices import DeviceCredential
+from k1_contracts.messages.deploy.device_link import DeviceError
+from k1_contracts.messages.deploy.devices import DeviceCredential
 from k1_contracts.messages.telemetry import DEVICE_ALARM, DeviceAlarm
 from k1_deploy.devices.access import connection_monitor, connection_table
 from k1_deploy.devices.access.connection_monitor import ConnectionMonitor
