@@ -296,6 +296,31 @@ async def test_each_event_comes_under_its_topics_once() -> None:
     assert "192.0.2.1" not in json.dumps(frame)
 
 
+@pytest.mark.parametrize(
+    ("subject", "topics"),
+    [
+        ("track.edited", {f"track:{samples.TRACK}", "activity"}),
+        ("track.deleted", {f"track:{samples.TRACK}", "activity"}),
+        ("track.restored", {f"track:{samples.TRACK}", "activity"}),
+        ("artefact.deleted", {f"track:{samples.TRACK}", "activity"}),
+        ("artefact.restored", {f"track:{samples.TRACK}", "activity"}),
+        ("storage.alert", {"activity"}),
+    ],
+)
+async def test_changes_by_people_come_to_whoever_shows_the_track(subject: str, topics: set[str]) -> None:
+    """They flow under the topic of the track, and in the list of all activity."""
+    body = json.loads((samples.GOLDEN / DURABLE_TYPES[subject].model.__name__ / "v1.json").read_text())
+    if "track_id" in body:
+        body["track_id"] = samples.TRACK
+    every = {f"track:{samples.TRACK}", "activity", "jobs", "alarms", "fleet"}
+    gateway = Gateway()
+    clients = {topic: Client("sse") for topic in every}
+    for topic, client in clients.items():
+        gateway.feed.start(client, [topic], None)
+    gateway.feed.add("events", message(subject, 1, body))
+    assert {topic for topic, client in clients.items() if drain(client)} == topics
+
+
 GOLDENS = [
     *((subject, kind) for subject, kind in DURABLE_TYPES.items()),
     *((f"{subject}.x", kind) for subject, kind in SAMPLE_TYPES.items()),

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -31,6 +31,7 @@ from k1_contracts.messages.catalogue.storage import (
     OpenLink,
     RestoreArtefact,
     RevokeLink,
+    StorageAlertChanged,
 )
 from k1_contracts.messages.catalogue.tracks import GetVersion
 from k1_platform.nats.actors import acting_as
@@ -345,6 +346,47 @@ async def test_usage_and_alert(
     assert usage.alert is not None
     assert "k1 storage cleanup" in usage.alert.message
     assert {each.type for each in usage.top_artefacts} == {"genesis_map", "metrics"}
+
+
+async def test_the_alert_is_raised_once_for_each_crossing(
+    pool: Pool, objects: ObjectStore, storage: StorageQueries, clock: Clock
+) -> None:
+    """It ends below 75 %, so a store that stays near 80 % raises it once, also at a process that has just started."""
+
+    async def states_at(size: int, asking: StorageQueries) -> tuple[bool, list[str]]:
+        await objects.put_bytes("audio/trk_1/source.mp3", b"1" * size, "audio/mpeg")
+        clock.now += timedelta(seconds=11)
+        with acting_as(Actor(kind="user", id="usr_1", name="Ann", role="viewer")):
+            usage = await asking.get_usage(GetStorageUsage())
+        rows = await pool.fetch(
+            "SELECT headers, body FROM catalogue.outbox WHERE subject = 'storage.alert' ORDER BY id"
+        )
+        assert not any("ce-actor" in json.loads(row["headers"]) for row in rows)
+        events = [StorageAlertChanged.model_validate_json(row["body"]) for row in rows]
+        assert len({json.loads(row["headers"])["ce-id"] for row in rows}) == len(rows)
+        return usage.alert is not None, [event.state for event in events]
+
+    other = replace(storage)
+    seen = [
+        await states_at(size, asking)
+        for size, asking in (
+            (39_999, storage),
+            (40_000, storage),
+            (45_000, other),
+            (37_500, storage),
+            (40_000, other),
+            (37_499, other),
+            (39_999, storage),
+            (41_000, storage),
+        )
+    ]
+    raised, cleared = "raised", "cleared"
+    assert seen == [
+        (False, []),
+        *[(True, [raised])] * 4,
+        *[(False, [raised, cleared])] * 2,
+        (True, [raised, cleared, raised]),
+    ]
 
 
 async def test_one_cleanup_at_a_time(pool: Pool, storage: StorageQueries) -> None:
