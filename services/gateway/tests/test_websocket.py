@@ -19,7 +19,7 @@ from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import JOB_PROGRESSED, BeatPreview, JobProgress
 from k1_contracts.messages.catalogue.beats import BEAT_OVERRIDE_SAVE, BeatOverrideSaved, SaveBeatOverride
 from k1_gateway.feed.event import pack_times
-from k1_gateway.live.websocket.codec import Codec, UnreadableError, WrongKindError
+from k1_gateway.live.websocket.codec import Codec, UnreadableError, WrongKindError, frame_header
 from k1_platform.nats.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import ORIGIN, Owners
@@ -182,6 +182,52 @@ def test_any_message_is_read_or_refused(data: bytes, as_text: bool, is_binary: b
         assert isinstance(found, dict)
 
 
+@pytest.mark.parametrize(
+    ("length", "header"),
+    [
+        (0, "8100"),
+        (5, "8105"),
+        (125, "817d"),
+        (126, "817e007e"),
+        (256, "817e0100"),
+        (65_535, "817effff"),
+        (65_536, "817f0000000000010000"),
+    ],
+)
+def test_frames_are_those_of_the_standard(length: int, header: str) -> None:
+    """Three forms of the length; 5, 256 and 65,536 bytes are the examples of RFC 6455, section 5.7."""
+    assert frame_header(length, is_binary=False).hex() == header
+    assert frame_header(length, is_binary=True).hex() == header.replace("81", "82", 1)
+
+
+@pytest.mark.parametrize("protocol", ["json", "msgpack"])
+async def test_events_and_answers_never_mix(
+    gateway: RunningService, nats_client: Client, protocol: str
+) -> None:
+    """Events of all sizes come whole and in order, between the answers that the client asks for at the same time."""
+    source, received, count = Source(nats_client), Received(), 300
+    async with connected(protocol, gateway.url, source.topic) as client:
+        sending = asyncio.gather(
+            *(
+                source.event("x" * (number * 300)) if number % 3 else source.sample()
+                for number in range(count)
+            )
+        )
+        for ref in range(count):
+            await client.ask_later(action="ping", ref=ref)
+        answers: list[int] = []
+        while len(answers) < count or len(received.ids) < count:
+            message = await client.message()
+            if message["type"] == "ack":
+                answers.append(message["ref"])
+            else:
+                received.add(message, check=False)
+        await sending
+    assert answers == list(range(count))
+    assert (received.events, received.samples) == (sorted(source.events), sorted(source.samples))
+    assert received.ids == sorted(received.ids)
+
+
 def test_only_beats_may_be_binary() -> None:
     codec = Codec(is_binary=True)
 
@@ -262,6 +308,7 @@ async def test_a_slow_client_loses_samples_and_is_told(
                 elif message["type"] != "heartbeat":
                     got.add(message, check=False)
         assert dropped > 0
+        assert got.ids == sorted(got.ids)
         assert len(got.samples) + dropped == count
         assert got.events == [event]
         assert await _metric(http, 'k1_live_clients{kind="websocket"}') == 2

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from k1_contracts.base import rfc3339
 from k1_gateway.errors import ProblemError
+from k1_gateway.feed.event import FeedEvent
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.request_parsing import build_query, describe_faults
@@ -64,7 +65,7 @@ async def serve_websocket(
         if query.topics or query.last_event_id:
             await session.start(query.wanted, query.last_event_id)
         await socket.prepare(request)
-        connection = _Connection(session, socket)
+        connection = _Connection(session, socket, request)
         await run_until_end(request, client, connection.read(), connection.write())
         await connection.close(request)
     return socket
@@ -73,9 +74,10 @@ async def serve_websocket(
 class _Connection:
     """Reads what the client sends and writes what it gets, at the same time."""
 
-    def __init__(self, session: Session, socket: web.WebSocketResponse) -> None:
+    def __init__(self, session: Session, socket: web.WebSocketResponse, request: web.Request) -> None:
         self._session = session
         self._socket = socket
+        self._request = request
         self._codec = Codec(is_binary=socket.ws_protocol == MSGPACK)
         self._bad_messages = 0
 
@@ -108,12 +110,27 @@ class _Connection:
         heartbeat = Heartbeat(client.queue.changed)
         try:
             while True:
+                client.send_now = self._send_now
                 await client.queue.changed.wait()
+                client.send_now = None
                 await self._write_batch()
                 if heartbeat.take():
                     await self._write_heartbeat()
         finally:
+            client.send_now = None
             heartbeat.stop()
+
+    def _send_now(self, events: list[FeedEvent]) -> bool:
+        """Write the frames of events to a connection that has sent everything before.
+
+        The socket's own way would wake a task for each connection. Its frames are written whole, so these come between
+        them; a compressed one might still be in the making, but no frame is compressed here.
+        """
+        transport, queue = self._request.transport, self._session.client.queue
+        if transport is None or self._socket.closed or is_blocked(self._request) or transport.is_closing():
+            return False
+        transport.write(b"".join([self._codec.frame_event(event, queue.pass_by(event)) for event in events]))
+        return True
 
     async def _write_heartbeat(self) -> None:
         session, feed = self._session, self._session.context.feed
