@@ -21,7 +21,7 @@ from k1_catalogue.tracks.artefact_store import NewArtefact, artefacts_of_version
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts.actors import Actor
 from k1_contracts.ids import new_id
-from k1_contracts.messages.catalogue.media import GetAudio, GetWaveform
+from k1_contracts.messages.catalogue.media import AudioCopied, CopyAudio, GetAudio, GetWaveform
 from k1_contracts.messages.catalogue.storage import (
     CleanUpStorage,
     CopyLink,
@@ -256,9 +256,13 @@ async def test_links_by_page(
     assert (page.total, len(seen), set(seen)) == (5, 5, made)
 
 
+async def _no_copy(_: CopyAudio) -> AudioCopied:
+    raise AssertionError("nobody asked for a copy")
+
+
 async def test_media(pool: Pool, job_events: JobEventHandlers, objects: ObjectStore) -> None:
     """The audio has its media type; a version of an earlier release has no waveform, and the problem says what to do."""
-    media = MediaQueries(pool, objects)
+    media = MediaQueries(pool, objects, _no_copy)
     song = await analyse(job_events, objects)
     source = await media.get_audio(GetAudio(track_id=song.track_id))
     assert (source.content_type, source.filename) == ("audio/mpeg", "night drive.mp3")
