@@ -30,17 +30,19 @@ MODELS = {message.subject: message.model for message in MESSAGES}
 async def announced(pool: Pool, subjects: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
     """Return type and data of the events of these types, in order.
 
-    Each is valid, names Ann, has an id of its own, and comes from the transaction that made the event of the history.
+    Each is valid, has an id of its own and Ann with her id as the actor, as has the event of the history, which comes from
+    the same transaction.
     """
     rows = await pool.fetch(
         """
-        SELECT o.subject, o.headers, o.body, e.id AS history FROM catalogue.outbox AS o
+        SELECT o.subject, o.headers, o.body, e.id AS history, e.actor FROM catalogue.outbox AS o
         LEFT JOIN catalogue.track_events AS e ON e.xmin = o.xmin WHERE o.subject = ANY($1) ORDER BY o.id
         """,
         list(subjects),
     )
     headers = [json.loads(row["headers"]) for row in rows]
-    assert {json.loads(each["ce-actor"])["name"] for each in headers} == {"Ann"}
+    assert {Actor.model_validate_json(each["ce-actor"]) for each in headers} == {ANN}
+    assert {json.loads(row["actor"])["id"] for row in rows} == {ANN.id}
     assert len({each["Nats-Msg-Id"] for each in headers}) == len(rows)
     assert len({row["history"] for row in rows} - {None}) == len(rows)
     for row in rows:
@@ -84,6 +86,8 @@ async def test_edits_deletions_and_restorations_are_announced(
     ]
     assert [data["revision"] for _, data in events] == list(range(2, 9))
     datas = [data for _, data in events]
+    assert {data["track_id"] for data in datas} == {track_id}
+    await _assert_as_in_the_history(pool, track_id, events)
     track = (await edits.tracks.get_track(GetTrack(track_id=track_id))).track
     assert {name: datas[-1].get(name) for name in ("title", "artist", "tags", "status")} == {
         "title": "Nacht", "artist": track.artist, "tags": ["a"], "status": track.status,
@@ -96,6 +100,30 @@ async def test_edits_deletions_and_restorations_are_announced(
         ("uploaded again", track.status),
         ("restored", track.status),
     ]
+
+
+async def _assert_as_in_the_history(
+    pool: Pool, track_id: str, events: Sequence[tuple[str, dict[str, Any]]]
+) -> None:
+    """The history has the same changes in the same order, with the values before; those after are the event's."""
+    rows = await pool.fetch(
+        "SELECT e.before, e.after FROM catalogue.track_events AS e JOIN catalogue.outbox AS o ON o.xmin = e.xmin"
+        " WHERE e.track_id = $1 AND o.subject LIKE 'track.%' AND o.subject <> 'track.uploaded' ORDER BY e.id",
+        track_id,
+    )
+    held: dict[str, Any] = {}
+    for row, (subject, data) in zip(rows, events, strict=True):
+        before, after = (json.loads(row[side])["track"] for side in ("before", "after"))
+        assert after["revision"] == data["revision"] == before["revision"] + 1
+        assert {name: before[name] for name in held.keys() & before.keys()} == {
+            name: held[name] for name in held.keys() & before.keys()
+        }
+        held |= after
+        if subject == "track.edited":
+            shown = set(data["changed"]) - {"notes", "current_version"}
+            assert {name: after[name] for name in shown} == {name: data[name] for name in shown}
+        else:
+            assert (after["deleted_at"] is None) == (subject == "track.restored")
 
 
 async def test_deleted_and_restored_artefacts_are_announced(pool: Pool, song: Song, clock: Clock) -> None:
