@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -32,6 +32,7 @@ from k1_contracts.tracks import AudioRef
 from k1_platform.nats import publisher as platform_publisher
 from k1_platform.nats.client import Bus
 from k1_platform.nats.provision import consumer_config
+from k1_platform.processes.tasks import cancel_tasks
 from k1_platform.processes.worker_pool import WorkerPool
 from k1_platform.processes.worker_process import WorkerLimits
 from k1_platform.storage.objects import ObjectStore
@@ -153,7 +154,5 @@ async def working(
     try:
         yield worker
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await cancel_tasks([task])
         pool.close()
