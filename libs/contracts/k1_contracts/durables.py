@@ -7,7 +7,15 @@ from k1_contracts import subjects
 from k1_contracts.descriptors import Event, messages_in
 from k1_contracts.messages import analysis, telemetry
 from k1_contracts.messages.analysis import ANALYSIS_QUEUED
-from k1_contracts.messages.catalogue import beats, storage, track_changes, track_edits, track_uploads, tracks
+from k1_contracts.messages.catalogue import (
+    beats,
+    job_moves,
+    storage,
+    track_changes,
+    track_edits,
+    track_uploads,
+    tracks,
+)
 from k1_contracts.messages.deploy import deployments
 from k1_contracts.messages.deploy.device_link import DEVICE_BYE, DEVICE_HELLO
 from k1_contracts.messages.telemetry import DEVICE_READINGS
@@ -57,6 +65,7 @@ _EVENT_MODULES = (
     beats,
     storage,
     analysis,
+    job_moves,
     deployments,
     telemetry,
 )

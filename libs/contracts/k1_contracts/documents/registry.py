@@ -8,6 +8,7 @@ from k1_contracts.messages.accounts import authentication, users
 from k1_contracts.messages.catalogue import (
     beats,
     graphs,
+    job_moves,
     media,
     similar,
     storage,
@@ -28,6 +29,7 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
         track_changes,
         track_history,
         analysis,
+        job_moves,
         graphs,
         beats,
         similar,
