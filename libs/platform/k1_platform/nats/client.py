@@ -69,6 +69,7 @@ def make_broker(
         logger=logging.getLogger("faststream"),
         log_level=logging.DEBUG,
         error_cb=_log_error,
+        apply_types=False,
         middlewares=(
             NatsTelemetryMiddleware(tracer_provider=tracer_provider),
             prometheus_middleware(registry, service),

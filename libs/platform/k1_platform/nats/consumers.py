@@ -6,7 +6,7 @@ and calls the handler. The message is acknowledged when the handler returns; an 
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
@@ -19,6 +19,7 @@ from k1_contracts.durables import Durable
 from k1_contracts.envelope import Envelope, EnvelopeError
 from k1_platform.errors import PermanentError
 from k1_platform.nats.actors import RoleError, acting_as, require_role
+from k1_platform.nats.whole_messages import whole_message
 from k1_platform.processes.tasks import contain_exits
 
 B = TypeVar("B", bound=Contract)
@@ -52,7 +53,7 @@ def consume(
 ) -> None:
     """Call `function` with the messages of a provisioned durable, at most `workers` at a time."""
 
-    async def handle(message: NatsMessage) -> None:
+    async def handle(message: Any) -> None:
         await contain_exits(function(message))
 
     broker.subscriber(
@@ -63,7 +64,7 @@ def consume(
         max_workers=workers,
         ack_policy=AckPolicy.NACK_ON_ERROR,
         inbox_prefix=_inbox_prefix(broker),
-        decoder=_raw_body,
+        decoder=whole_message,
     )(handle)
 
 
@@ -119,8 +120,3 @@ def parse(message: Msg, model: type[B], subject: str) -> Delivery[B]:
     except EnvelopeError as error:
         raise PermanentError("invalid_envelope", str(error)) from error
     return Delivery(envelope, model.model_validate_json(message.data), subject)
-
-
-async def _raw_body(message: Any) -> bytes:
-    """Return the body as bytes: the contract model parses it, not FastStream by its content type."""
-    return cast("bytes", message.body)

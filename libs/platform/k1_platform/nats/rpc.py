@@ -17,6 +17,7 @@ from k1_contracts.graph import Violation
 from k1_contracts.rpc import Response, RpcError
 from k1_platform.errors import TransientError
 from k1_platform.nats.actors import RoleError, acting_as, actor_headers, actor_of, require_role
+from k1_platform.nats.whole_messages import whole_message
 from k1_platform.processes.tasks import contain_exits
 
 REQUEST_TIMEOUT_S = 5.0
@@ -123,12 +124,12 @@ def respond(
     for handler in handlers:
         serve = _server_of(handler, transient)
         query = handler.query
-        broker.subscriber(query.subject, queue=query.service, max_workers=workers, decoder=raw_body)(serve)
+        broker.subscriber(query.subject, queue=query.service, max_workers=workers, decoder=whole_message)(serve)
 
 
 def _server_of(
     handler: QueryHandler[Any, Any], transient: tuple[type[Exception], ...]
-) -> Callable[[NatsMessage], Awaitable[bytes]]:
+) -> Callable[[Any], Awaitable[bytes]]:
     async def run_handler(message: NatsMessage) -> bytes:
         result = await handler.function(handler.query.model.model_validate_json(message.body))
         body = b'{"result":' + result.model_dump_json(exclude_none=True).encode() + b"}"
@@ -137,7 +138,7 @@ def _server_of(
             raise QueryError("answer_too_large", detail, 413)
         return body
 
-    async def serve(message: NatsMessage) -> bytes:
+    async def serve(message: Any) -> bytes:
         try:
             return await serve_query(message, handler.query, run_handler(message))
         except Exception as error:  # noqa: BLE001  the one place where an error becomes a response
@@ -235,8 +236,3 @@ def error_response(subject: str, error: Exception, transient: tuple[type[Excepti
         _log.error("query failed", extra={"subject": subject}, exc_info=error)
         problem = RpcError(code="internal_error", message="The service failed; it was logged.", status=500)
     return Response(error=problem)
-
-
-async def raw_body(message: Any) -> Any:
-    """Return the body as bytes: the contract model parses it, not FastStream by its content type."""
-    return message.body

@@ -20,10 +20,10 @@ from k1_platform.nats.rpc import (
     QueryError,
     error_response,
     max_body,
-    raw_body,
     request_raw,
     serve_query,
 )
+from k1_platform.nats.whole_messages import whole_message
 from k1_platform.processes.threads import in_thread
 
 STATUS: Final = "k1-status"
@@ -76,7 +76,7 @@ def respond_with_document(
         _require_room(found, max_body(message))
         return found
 
-    async def handle(message: NatsMessage) -> NatsResponse:
+    async def handle(message: Any) -> NatsResponse:
         try:
             found = await serve_query(message, query, run_handler(message))
         except Exception as error:  # noqa: BLE001  the one place where an error becomes a response
@@ -86,7 +86,7 @@ def respond_with_document(
         headers = {STATUS: str(HTTPStatus.OK.value), ETAG: found.etag, ENCODING: "gzip"}
         return NatsResponse(found.body, headers=headers)
 
-    broker.subscriber(query.subject, queue=query.service, max_workers=workers, decoder=raw_body)(handle)
+    broker.subscriber(query.subject, queue=query.service, max_workers=workers, decoder=whole_message)(handle)
 
 
 async def request_document(
