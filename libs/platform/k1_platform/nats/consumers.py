@@ -19,7 +19,6 @@ from k1_contracts.durables import Durable
 from k1_contracts.envelope import Envelope, EnvelopeError
 from k1_platform.errors import PermanentError
 from k1_platform.nats.actors import RoleError, acting_as, require_role
-from k1_platform.nats.whole_messages import whole_message
 from k1_platform.processes.tasks import contain_exits
 
 B = TypeVar("B", bound=Contract)
@@ -64,7 +63,7 @@ def consume(
         max_workers=workers,
         ack_policy=AckPolicy.NACK_ON_ERROR,
         inbox_prefix=_inbox_prefix(broker),
-        decoder=whole_message,
+        decoder=_whole_message,
     )(handle)
 
 
@@ -120,3 +119,12 @@ def parse(message: Msg, model: type[B], subject: str) -> Delivery[B]:
     except EnvelopeError as error:
         raise PermanentError("invalid_envelope", str(error)) from error
     return Delivery(envelope, model.model_validate_json(message.data), subject)
+
+
+async def _whole_message(message: Any) -> Any:
+    """Return the message itself, as FastStream then passes it to the handler.
+
+    The contract model parses the body, not FastStream by its content type. A parameter of the type `NatsMessage` would
+    be injected, for which FastStream starts a task group and a thread for each message.
+    """
+    return message
