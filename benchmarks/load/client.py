@@ -78,6 +78,10 @@ class Client:
         head = b"Content-Type: %b\r\nContent-Length: %d\r\n" % (media_type.encode(), len(body))
         return await self._send(b"POST", path, head, body)
 
+    def copy(self) -> "Client":
+        """Return a client of the same user with a connection of its own."""
+        return Client(self.url, self.key)
+
     def close(self) -> None:
         """Close the connection."""
         if self._connection is not None and self._connection.transport is not None:
@@ -95,7 +99,8 @@ class Client:
         async with self._turn:
             loop = asyncio.get_running_loop()
             if self._connection is None or not self._connection.is_open:
-                _, self._connection = await loop.create_connection(_Connection, address.hostname, address.port)
+                host, port = address.hostname or "", address.port or 80
+                _, self._connection = await loop.create_connection(_Connection, host, port)
             connection = self._connection
             assert connection.transport is not None
             connection.waiting = loop.create_future()

@@ -50,7 +50,9 @@ class CpuMeter:
             before = self._begin[name]
             used[name] = sum(now - before.get(each, 0.0) for each, now in _seconds(pid).items())
         busy_s = _busy_s() - self._busy_s
-        return CpuUse(used, time.perf_counter() - self._started, busy_s - sum(used.values()), os.getloadavg()[0])
+        return CpuUse(
+            used, time.perf_counter() - self._started, busy_s - sum(used.values()), os.getloadavg()[0]
+        )
 
 
 def _seconds(pid: int) -> dict[int, float]:

@@ -17,6 +17,7 @@ from benchmarks.load.scenarios import Scenario, Song, User, job_status, upload
 
 _ENDED: Final = frozenset({"completed", "failed", "cancelled"})
 _POLL_S: Final = 0.5
+_ANALYSIS_S: Final = 60.0
 _DRAIN_S: Final = 20.0
 """How long responses are waited for after the last request; those that are missing then are errors."""
 
@@ -40,15 +41,26 @@ class Measured:
 
     def note(self, name: str, due_s: float, reply: Reply) -> None:
         """Record a response."""
-        if reply.status >= 400:  # noqa: PLR2004  HTTP
+        if reply.status >= 400:
             self.errors[f"{name}: {reply.status}"] += 1
         self.latencies_ms[name].append((time.perf_counter() - due_s) * 1000)
 
 
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How often the users act, and for how long."""
+
+    rate: float
+    """Requests per second of all users together."""
+    seconds: float
+    rng: random.Random
+
+
 async def send_schedule(
-    scenario: Scenario, users: Sequence[User], rate: float, seconds: float, rng: random.Random, measured: Measured
+    scenario: Scenario, users: Sequence[User], schedule: Schedule, measured: Measured
 ) -> None:
-    """Send `rate` requests per second by the users in turn, at random distances, and wait for the responses."""
+    """Send requests by the users in turn, at random distances, and wait for the responses."""
+    rng = schedule.rng
 
     async def act(user: User, due_s: float) -> None:
         name, action = scenario.choose(rng)
@@ -62,7 +74,7 @@ async def send_schedule(
     tasks: set[asyncio.Task[None]] = set()
     started = due = time.perf_counter()
     number = 0
-    while (due := due + rng.expovariate(rate)) < started + seconds:
+    while (due := due + rng.expovariate(schedule.rate)) < started + schedule.seconds:
         if (wait := due - time.perf_counter()) > 0:
             await asyncio.sleep(wait)
         measured.lateness_ms.append((time.perf_counter() - due) * 1000)
@@ -79,16 +91,28 @@ async def send_schedule(
     measured.elapsed_s = time.perf_counter() - started
 
 
-async def send_uploads(clients: Sequence[Client], songs: Sequence[Song], every_s: float, measured: Measured) -> None:
-    """Upload a song every `every_s` seconds until cancelled, and watch the job of each until it ends."""
+async def send_uploads(
+    clients: Sequence[Client], songs: Sequence[Song], every_s: float, measured: Measured
+) -> None:
+    """Upload a song every `every_s` seconds, and watch the job of each until it ends."""
 
     async def watch(client: Client, song: Song) -> None:
+        try:
+            await follow(client, song)
+        except (ClientError, OSError, TimeoutError) as error:
+            measured.errors[f"upload: {error!r}"] += 1
+
+    async def follow(client: Client, song: Song) -> None:
         started = time.perf_counter()
         reply, job = await upload(client, song)
         measured.note("upload", started, reply)
-        while await job_status(client, job) not in _ENDED:
-            await asyncio.sleep(_POLL_S)
-        measured.ready_s.append(time.perf_counter() - started)
+        status = "" if job else "failed"
+        async with asyncio.timeout(_ANALYSIS_S):
+            while status not in _ENDED:
+                await asyncio.sleep(_POLL_S)
+                status = await job_status(client, job)
+        if job:
+            measured.ready_s.append(time.perf_counter() - started)
 
     async with asyncio.TaskGroup() as group:
         for number, song in enumerate(songs):

@@ -56,16 +56,16 @@ class Run:
         ]
         header = [f"{self.users:,} users", *(f"p{each} ms" for each in _PERCENTILES), "max ms", "n"]
         late = _figures(measured.lateness_ms)
-        lines = [
-            f"### {self.name}: {measured.count / measured.elapsed_s:.0f} of {self.rate:.0f} requests/s, "
-            f"{sum(measured.errors.values())} errors {dict(measured.errors) or ''}".rstrip(),
-            markdown_table(header, rows),
-            f"uploads until the end of their analysis: {', '.join(f'{each:.1f}' for each in measured.ready_s)} s; "
+        rate = measured.count / measured.elapsed_s
+        errors = f"{sum(measured.errors.values())} errors {dict(measured.errors) or ''}".rstrip()
+        ready = ", ".join(f"{each:.1f}" for each in measured.ready_s)
+        beside = (
+            f"uploads until the end of their analysis: {ready or 'none'} s; "
             f"the generator sent late by {late['p50']:.2f} ms (p50), {late['p95']:.2f} ms (p95); "
-            f"other programs used {self.cpu.others_share:.0%} of the cores; load average {self.cpu.load:.1f}",
-            self._cpu_table(),
-        ]
-        return "\n\n".join(lines)
+            f"other programs used {self.cpu.others_share:.0%} of the cores; load average {self.cpu.load:.1f}"
+        )
+        title = f"### {self.name}: {rate:.0f} of {self.rate:.0f} requests/s, {errors}"
+        return "\n\n".join([title, markdown_table(header, rows), beside, self._cpu_table()])
 
     def _cpu_table(self) -> str:
         costs = sorted(self.cpu_ms_per_request().items(), key=lambda item: -item[1])

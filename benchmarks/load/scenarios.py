@@ -20,6 +20,8 @@ LISTS: Final = (
     "/tracks?limit=50&min_f_measure=0.9",
 )
 SEARCHES: Final = ("night rain", "gold", "dream storm 12", "hart", "rivers", "moon train")
+SONG_S: Final = 8.0
+"""The length of an uploaded song."""
 _BOUNDARY: Final = "k1loadboundary"
 
 

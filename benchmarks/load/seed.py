@@ -17,8 +17,9 @@ from k1_catalogue.tracks.rebuild_store import rebuild_totals
 from k1_catalogue.tracks.search import index_text, sort_key
 
 _WORDS: Final = (
-    "night drive city rain blue fire love dance star moon road train light dream storm river gold silver heart".split()
-)
+    "night", "drive", "city", "rain", "blue", "fire", "love", "dance", "star", "moon", "road", "train", "light",
+    "dream", "storm", "river", "gold", "silver", "heart",
+)  # fmt: skip
 _PRESETS: Final = ("edm", "rock", "orchestral", "jazz", "hiphop")
 _TABLES: Final = ("tracks", "versions", "jobs", "artefacts", "track_events")
 _TIMEOUT_S: Final = 600
@@ -52,8 +53,8 @@ _COPY: Final = (
     """
     INSERT INTO catalogue.artefacts (track_id, version, id, type, name, key, size_bytes, sha256, content_type,
         inline_json, created_at)
-    SELECT c.track, 1, 'art_' || left(upper(md5(a.id || c.n)), 26), a.type, a.name, a.key, a.size_bytes, a.sha256, a.content_type, a.inline_json,
-        a.created_at
+    SELECT c.track, 1, 'art_' || left(upper(md5(a.id || c.n)), 26), a.type, a.name, a.key, a.size_bytes, a.sha256,
+        a.content_type, a.inline_json, a.created_at
     FROM copies AS c, catalogue.artefacts AS a WHERE a.track_id = $1 AND a.version = 1
     """,
     """
@@ -67,7 +68,7 @@ _COPY: Final = (
 
 async def seed_tracks(connection: asyncpg.Connection, song: str, count: int) -> None:
     """Add copies of the track `song` until the catalogue has `count` tracks."""
-    first = await connection.fetchval("SELECT count(*) FROM catalogue.tracks")
+    first: int = await connection.fetchval("SELECT count(*) FROM catalogue.tracks") or 0
     if first >= count:
         return
     await connection.execute(_ROWS)

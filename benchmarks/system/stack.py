@@ -9,7 +9,6 @@ from pathlib import Path
 
 from k1_cli.stack.running_stack import RunningStack, require_stack
 
-
 _OPEN = {"K1_AUTH": "off", "K1_GATEWAY_LIMIT_LOOPBACK_FACTOR": "1000"}
 
 
