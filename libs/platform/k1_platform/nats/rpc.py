@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, Generic, Self, TypeVar
 
 from faststream.nats import NatsBroker
@@ -81,11 +82,17 @@ async def request(
             `service_timeout` (504) when the response does not come in time.
     """
     reply = await request_raw(broker, query, body, timeout_s=timeout_s)
-    parsed = Response[query.response].model_validate_json(reply.data)
+    parsed = _response_model(query.response).model_validate_json(reply.data)
     if parsed.error:
         raise QueryError.of(parsed.error)
     assert parsed.result is not None
     return parsed.result
+
+
+@cache
+def _response_model(result: type[BaseModel]) -> type[Response[Any]]:
+    """Return the model of a response; pydantic itself would forget it, and make it again for each message."""
+    return Response[result]
 
 
 async def request_raw(
