@@ -26,12 +26,13 @@ from k1_contracts.messages.catalogue.storage import (
 from k1_platform.errors import TransientError
 from k1_platform.nats.actors import current_actor
 from k1_platform.nats.rpc import QueryError
-from k1_platform.postgres.pool import DATABASE_ERRORS, Connection, Pool
+from k1_platform.postgres.pool import DATABASE_ERRORS, Connection, Pool, session_lock
 
 ALERT_RATIO: Final = 0.8
 """From this part of the store on the alert is raised."""
 CLEAR_RATIO: Final = 0.75
 """Below it the alert is cleared: a store that stays near the limit raises it once."""
+_LOCK: Final = "catalogue.cleanup"
 _ROUND_S: Final = 3600.0
 _CLEANUP_INTERVAL: Final = timedelta(days=1)
 _FRESH: Final = timedelta(seconds=10)
@@ -89,7 +90,7 @@ class StorageQueries:
         """
         if query.dry_run:
             return await self.cleaner.clean(dry_run=True)
-        async with store.cleanup_lock(self.pool) as held:
+        async with session_lock(self.pool, _LOCK) as held:
             if not held:
                 raise errors.cleanup_running()
             actor = current_actor()

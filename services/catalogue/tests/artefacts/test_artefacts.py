@@ -16,7 +16,7 @@ from k1_catalogue.storage.cleanup import Cleaner
 from k1_catalogue.storage.cleanup_plan import CleanupRules
 from k1_catalogue.storage.queries import StorageGauges, StorageQueries
 from k1_catalogue.storage.reference_store import keys_only_of_track
-from k1_catalogue.storage.store import UsageTables, cleanup_lock
+from k1_catalogue.storage.store import UsageTables
 from k1_catalogue.tracks.artefact_store import NewArtefact, artefacts_of_version, replace_artefacts
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts.actors import Actor
@@ -36,7 +36,7 @@ from k1_contracts.messages.catalogue.storage import (
 from k1_contracts.messages.catalogue.tracks import GetVersion
 from k1_platform.nats.actors import acting_as
 from k1_platform.nats.rpc import QueryError
-from k1_platform.postgres.pool import Pool
+from k1_platform.postgres.pool import Pool, session_lock
 from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.song_samples import Song, analyse, message, upload
 
@@ -395,7 +395,7 @@ async def test_the_alert_is_raised_once_for_each_crossing(
 
 async def test_one_cleanup_at_a_time(pool: Pool, storage: StorageQueries) -> None:
     """While one process cleans up, another is refused; a dry run is not."""
-    async with cleanup_lock(pool) as held:
+    async with session_lock(pool, "catalogue.cleanup") as held:
         assert held
         with pytest.raises(QueryError) as error:
             await storage.clean_up(CleanUpStorage(dry_run=False))
