@@ -219,7 +219,7 @@ def _header(name: str, description: str, schema: Json) -> Json:
 
 def _request_content(endpoint: Endpoint) -> Json:
     if endpoint.body_media_type is not None:
-        return {endpoint.body_media_type: {"schema": {"type": "string", "format": "binary"}}}
+        return {endpoint.body_media_type: {"schema": _BINARY}}
     if endpoint.form is not None:
         return {"multipart/form-data": {"schema": _ref(endpoint.form.__name__)}}
     if endpoint.document is not None:
@@ -240,9 +240,14 @@ def _response(endpoint: Endpoint, status: int, description: str, model: type[Bas
         response["content"] = {endpoint.media_type: {"schema": _body_schema(endpoint, model)}}
     if endpoint.binary_types:
         response["content"] = response.get("content", {}) | {
-            kind: {"schema": _BINARY} for kind in endpoint.binary_types
+            kind: _file_content(kind) for kind in endpoint.binary_types
         }
     return response
+
+
+def _file_content(media_type: str) -> Json:
+    """Return the description of a file, or a part of one. A JSON file has no schema: it is no text, and may be any."""
+    return {} if media_type.endswith("json") else {"schema": _BINARY}
 
 
 def _body_schema(endpoint: Endpoint, model: type[BaseModel]) -> Json:
