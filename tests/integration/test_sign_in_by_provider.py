@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from http.cookiejar import Cookie
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
