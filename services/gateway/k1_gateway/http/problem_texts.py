@@ -34,6 +34,7 @@ REPEATED: Final = {
 }
 """Problems of every endpoint whose answers are kept under an Idempotency-Key."""
 LIMITED: Final = {429: "`rate_limited`: try again after `Retry-After` seconds"}
+TOO_MANY_JOBS: Final = {429: f"{LIMITED[429]}; `too_many_jobs`: wait for some to end, or cancel them"}
 SHARED: Final = {**INVALID, **UNAVAILABLE, **BODY_PROBLEMS, **EVERYWHERE, **UNSAFE_RESTRICTED, **LIMITED}
 SHARED_RESPONSES: Final = {
     400: "BadRequest",
