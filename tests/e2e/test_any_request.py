@@ -47,8 +47,9 @@ REFUSED_BEFORE: Final = {
     (requests.codes.forbidden, "origin_not_allowed"),
     (requests.codes.not_found, "not_found"),
     (requests.codes.method_not_allowed, "method_not_allowed"),
+    (requests.codes.request_uri_too_large, "uri_too_long"),
 }
-"""What nobody may send, so that it does not matter who sends it: no such path, no HTTP, from a foreign page."""
+"""What nobody may send, so that it does not matter who sends it: no such path, no HTTP, too long, from a foreign page."""
 CHECKS: Final = [
     status_code_conformance,
     content_type_conformance,
