@@ -180,6 +180,12 @@ IDEMPOTENCY = Bucket(
     ttl=timedelta(days=1),
     writers=("gateway", "ingest"),
 )
+ANSWERS = Bucket(
+    "ANSWERS",
+    "Answers to changes over HTTP, sealed, for requests that are repeated under their idempotency key",
+    ttl=timedelta(days=1),
+    writers=("gateway",),
+)
 PRESENCE = Bucket(
     "PRESENCE",
     "Devices that are online",
@@ -206,6 +212,7 @@ BUCKETS = (
     UPLOADS,
     OPEN_UPLOADS,
     IDEMPOTENCY,
+    ANSWERS,
     PRESENCE,
     LEADERS,
     RATE_LIMITS,

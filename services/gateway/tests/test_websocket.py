@@ -5,6 +5,7 @@ import json
 import socket
 import struct
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -20,11 +21,14 @@ from k1_contracts.messages.analysis import JOB_PROGRESSED, BeatPreview, JobProgr
 from k1_contracts.messages.catalogue.beats import BEAT_OVERRIDE_SAVE, BeatOverrideSaved, SaveBeatOverride
 from k1_gateway.feed.event import pack_times
 from k1_gateway.live.websocket.codec import Codec, UnreadableError, WrongKindError, frame_header
+from k1_gateway.live.websocket.connection import MAX_BAD_MESSAGES, MESSAGE_RATE
 from k1_platform.nats.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import ORIGIN, Owners
 from services.gateway.tests.feed_clients import API, Received, SocketConnection, Source, connected
-from tests.support.service_process import RunningService
+from services.gateway.tests.tokens import access_token, bearer
+from tests.support.infrastructure import Infrastructure
+from tests.support.service_process import RunningService, running_service
 from tests.support.waiting import PATIENCE_S, eventually
 
 BIG = "x" * 4000
@@ -165,6 +169,43 @@ async def test_a_hostile_client_is_closed(gateway: RunningService) -> None:
         for _ in range(21):
             await client.socket.send_bytes(b"\xc1")
         assert await _close_code(client) == 1008
+
+
+async def test_a_flood_of_messages_is_stopped(gateway: RunningService) -> None:
+    """Whatever they are: above the rate they are refused, and then the connection ends."""
+    async with connected("json", gateway.url, "jobs") as client:
+        count = MESSAGE_RATE.burst + 2 * MAX_BAD_MESSAGES
+        for number in range(count):
+            await client.socket.send_str(json.dumps({"action": "ping", "ref": number}))
+        answers = [await client.message() for _ in range(MESSAGE_RATE.burst + MAX_BAD_MESSAGES)]
+        refused = [each for each in answers if each["type"] == "error"]
+        assert [each["ref"] for each in answers[: MESSAGE_RATE.burst]] == list(range(MESSAGE_RATE.burst))
+        assert {each["code"] for each in refused} == {"rate_limited"}
+        assert await _close_code(client) == 1008
+
+
+async def test_saved_beats_take_from_the_allowance_of_edits(
+    provisioned: Infrastructure, owners: Owners, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """The same one as over HTTP; other messages go on."""
+    golden = samples.GOLDEN / "BeatOverrideSaved" / "v1.json"
+    owners.respond_with(BEAT_OVERRIDE_SAVE.subject, BeatOverrideSaved.model_validate_json(golden.read_text()))
+    few = '{"per_minute": 1, "burst": 2, "at_once": 4}'
+    own = {"K1_AUTH": "on", "K1_GATEWAY_LIMIT_EDITS": few, "K1_GATEWAY_LIMIT_LOOPBACK_FACTOR": "1"}
+    headers = bearer(access_token("editor", sub=new_id("usr")))
+    order = {"track_id": samples.TRACK, "version": 1, "beats_ms": [0.0, 500.0]}
+    with running_service("gateway", provisioned.environment | own, tmp_path) as running:
+        url = f"{running.url}{API}/tracks/{samples.TRACK}/versions/1/beat-override"
+        async with (
+            httpx.AsyncClient(headers=headers) as http,
+            session.ws_connect(url_of(running), headers=headers) as ws,
+        ):
+            client = SocketConnection(ws)
+            over_http = await http.post(url, json={"beats_ms": order["beats_ms"]})
+            answers = [await client.ask(action="save_beats", **order) for _ in range(2)]
+            ping = await client.ask(action="ping")
+    assert (over_http.status_code, answers[0]["type"], answers[1].get("code")) == (201, "ack", "rate_limited")
+    assert ping["type"] == "ack"
 
 
 @given(st.binary(max_size=60), st.booleans(), st.booleans())

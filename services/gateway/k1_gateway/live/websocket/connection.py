@@ -1,12 +1,14 @@
 """`GET /ws`: the live feed over a WebSocket, both ways."""
 
 import asyncio
+import math
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from pydantic import ValidationError
 
 from k1_contracts.base import rfc3339
@@ -15,6 +17,7 @@ from k1_gateway.feed.event import FeedEvent
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.request_parsing import build_query, describe_faults
+from k1_gateway.limits.gcra import Rate, take
 from k1_gateway.live.feed_notices import closing_notice, dropped_notice, gap_notice
 from k1_gateway.live.feed_requests import (
     HEARTBEAT_S,
@@ -29,8 +32,10 @@ from k1_gateway.live.websocket.codec import MSGPACK, PROTOCOLS, Codec, Unreadabl
 from k1_platform.nats.rpc import QueryError
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
+MESSAGE_RATE: Final = Rate(per_minute=600, burst=200)
+"""What a client may send on one connection; `save_beats` also takes from the allowance of edits."""
 MAX_BAD_MESSAGES: Final = 20
-"""Messages without sense after which a connection is ended."""
+"""Messages without sense, or above the rate, after which a connection is ended."""
 _PING_S: Final = 30.0
 _CLOSE_TIMEOUT_S: Final = 2.0
 _UPGRADE: Final = {"Upgrade": "websocket", "Connection": "Upgrade"}
@@ -80,6 +85,7 @@ class _Connection:
         self._request = request
         self._codec = Codec(is_binary=socket.ws_protocol == MSGPACK)
         self._bad_messages = 0
+        self._full_at_us = 0
 
     async def close(self, request: web.Request) -> None:
         """End the connection with the code of its reason. One that reads nothing is cut."""
@@ -161,18 +167,30 @@ class _Connection:
         async for message in self._socket:
             if message.type not in {WSMsgType.TEXT, WSMsgType.BINARY}:
                 return
-            try:
-                given = self._codec.decode(message)
-            except WrongKindError:
-                self._session.client.close("wrong_kind")
+            if not await self._take(message):
                 return
-            except UnreadableError as error:
-                await self._send_error({}, "malformed_message", str(error))
-            else:
-                await self._act(given)
             if self._bad_messages > MAX_BAD_MESSAGES:
                 self._session.client.close("too_many_bad_messages")
                 return
+
+    async def _take(self, message: WSMessage) -> bool:
+        """Do what a message asks for; return False if the client speaks another protocol."""
+        grant = take(MESSAGE_RATE, self._full_at_us, time.monotonic_ns() // 1000, 1)
+        self._full_at_us = grant.full_at_us
+        if not grant.count:
+            wait_s = math.ceil(grant.wait_s)
+            await self._send_error({}, "rate_limited", f"Too many messages; send the next in {wait_s} s.")
+            return True
+        try:
+            given = self._codec.decode(message)
+        except WrongKindError:
+            self._session.client.close("wrong_kind")
+            return False
+        except UnreadableError as error:
+            await self._send_error({}, "malformed_message", str(error))
+        else:
+            await self._act(given)
+        return True
 
     async def _act(self, given: dict[str, Any]) -> None:
         action = ACTIONS.get(str(given.get("action")))
