@@ -268,6 +268,11 @@ async def find_track(connection: Connection, track_id: str) -> Track | None:
     return _track(row) if row else None
 
 
+async def find_revision(connection: Connection, track_id: str) -> int:
+    """Return how often a track was edited, plus one; 1 if there is no such track."""
+    return await connection.fetchval("SELECT revision FROM catalogue.tracks WHERE id = $1", track_id) or 1
+
+
 async def find_detail(connection: Connection, track_id: str) -> DetailHead | None:
     """Return a track with what its detail shows of itself and other tracks; None if there is no such track.
 
