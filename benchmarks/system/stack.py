@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def k1(*arguments: str, sign_in: bool = False) -> str:
 
 
 @contextmanager
-def running_system(home: Path, *, sign_in: bool = False) -> Iterator[RunningStack]:
+def running_system(home: Path, *, sign_in: bool = False) -> Generator[RunningStack]:
     """Run `k1 up --detach`, and `k1 down` on exit."""
     k1("up", "--detach", "--sim-devices", "0", "--home", str(home), sign_in=sign_in)
     try:
