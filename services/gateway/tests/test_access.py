@@ -18,18 +18,7 @@ from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.actors import ROLES, Actor, Role
 from k1_contracts.envelope import Envelope
 from k1_contracts.ids import new_id
-from k1_contracts.messages.accounts import (
-    ACCESS_CHANGED,
-    KEY_VERIFY,
-    ME_GET,
-    SESSION_LIST,
-    AccessChanged,
-    SessionPage,
-    UserView,
-    VerifiedKey,
-    VerifyKey,
-)
-from k1_contracts.messages.accounts_auth import (
+from k1_contracts.messages.accounts.authentication import (
     AUTH_LINK,
     AUTH_LOGIN,
     AUTH_LOGOUT,
@@ -46,11 +35,22 @@ from k1_contracts.messages.accounts_auth import (
     SignedIn,
     SignedOut,
 )
+from k1_contracts.messages.accounts.users import (
+    ACCESS_CHANGED,
+    KEY_VERIFY,
+    ME_GET,
+    SESSION_LIST,
+    AccessChanged,
+    SessionPage,
+    UserView,
+    VerifiedKey,
+    VerifyKey,
+)
 from k1_contracts.messages.analysis import ANALYSIS_REQUEST, AnalysisAccepted
-from k1_contracts.messages.deployment_queries import DEPLOYMENT_GET, DEPLOYMENT_PLAN
-from k1_contracts.messages.deployments import DEPLOY_REQUESTED
-from k1_contracts.messages.graphs import GRAPH_GET
-from k1_contracts.messages.tracks import TRACK_LIST
+from k1_contracts.messages.catalogue.graphs import GRAPH_GET
+from k1_contracts.messages.catalogue.tracks import TRACK_LIST
+from k1_contracts.messages.deploy.deployment_queries import DEPLOYMENT_GET, DEPLOYMENT_PLAN
+from k1_contracts.messages.deploy.deployments import DEPLOY_REQUESTED
 from k1_contracts.streams import EVENTS
 from k1_gateway.handlers import ENDPOINTS
 from k1_gateway.limits.gcra import Rate

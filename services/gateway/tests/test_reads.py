@@ -20,9 +20,8 @@ from k1_contracts.messages.analysis import (
     ListWorkers,
     RequestTrackAnalysis,
 )
-from k1_contracts.messages.deployment_queries import DEPLOYMENT_GET
-from k1_contracts.messages.graphs import GRAPH_GET
-from k1_contracts.messages.tracks import (
+from k1_contracts.messages.catalogue.graphs import GRAPH_GET
+from k1_contracts.messages.catalogue.tracks import (
     ARTEFACT_LIST,
     GENESIS_GET,
     TRACK_GET,
@@ -34,6 +33,7 @@ from k1_contracts.messages.tracks import (
     ListTracks,
     TrackPage,
 )
+from k1_contracts.messages.deploy.deployment_queries import DEPLOYMENT_GET
 from k1_platform.nats.rpc import QueryError
 from k1_platform.nats.rpc_documents import compress_document
 from services.gateway.tests import samples

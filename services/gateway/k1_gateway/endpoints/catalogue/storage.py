@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from k1_contracts.messages.storage import STORAGE_CLEANUP, STORAGE_USAGE
+from k1_contracts.messages.catalogue.storage import STORAGE_CLEANUP, STORAGE_USAGE
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.problem_texts import BODY_PROBLEMS, INVALID, UNAVAILABLE
 from k1_gateway.http.relay import relay

@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 from k1_contracts.base import NO_NUL, NOT_BLANK, Contract, UtcTime
 from k1_contracts.descriptors import Event, Query
 from k1_contracts.ids import JobId, Sha256, TrackId
-from k1_contracts.messages.tracks import TrackDetail
+from k1_contracts.messages.catalogue.tracks import TrackDetail
 from k1_contracts.streams import EVENTS
 from k1_contracts.tracks import Preset, TrackStatus, Version
 from k1_contracts.upload_form import MAX_ARTIST_LENGTH, MAX_TAGS

@@ -7,7 +7,7 @@ from pydantic import Field
 from k1_contracts.base import NOT_BLANK, Contract, UtcTime
 from k1_contracts.descriptors import Event, Query
 from k1_contracts.ids import TrackId
-from k1_contracts.messages.tracks import UploadAccepted
+from k1_contracts.messages.catalogue.tracks import UploadAccepted
 from k1_contracts.streams import EVENTS
 from k1_contracts.tracks import Preset, Tag, Title
 from k1_contracts.upload_form import MAX_ARTIST_LENGTH, MAX_TAGS

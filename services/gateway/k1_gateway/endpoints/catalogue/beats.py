@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from k1_contracts.messages.beats import (
+from k1_contracts.messages.catalogue.beats import (
     BEAT_OVERRIDE_GET,
     BEAT_OVERRIDE_REMOVE,
     BEAT_OVERRIDE_SAVE,

@@ -7,7 +7,7 @@ from pydantic import Field
 from k1_contracts.base import Contract
 from k1_contracts.descriptors import Query
 from k1_contracts.ids import TrackId
-from k1_contracts.messages.tracks import TrackSummary
+from k1_contracts.messages.catalogue.tracks import TrackSummary
 
 FeatureGroup = Literal["tempo", "rhythm", "harmony", "timbre", "dynamics"]
 

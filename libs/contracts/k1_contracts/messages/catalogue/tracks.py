@@ -8,8 +8,8 @@ from k1_contracts.base import Contract, JsonObject, TimeParameter, UtcTime
 from k1_contracts.descriptors import DocumentQuery, Event, Query
 from k1_contracts.genesis import GenesisView
 from k1_contracts.ids import ArtefactId, JobId, TrackId
-from k1_contracts.messages.beats import CurrentBeatOverride
-from k1_contracts.messages.deployments import TrackDeployment
+from k1_contracts.messages.catalogue.beats import CurrentBeatOverride
+from k1_contracts.messages.deploy.deployments import TrackDeployment
 from k1_contracts.rpc import Cursor, Limit, Offset
 from k1_contracts.streams import EVENTS
 from k1_contracts.tracks import (

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from k1_contracts.messages.storage import (
+from k1_contracts.messages.catalogue.storage import (
     ARTEFACT_DELETE,
     ARTEFACT_RESTORE,
     LINK_CREATE,
@@ -10,7 +10,7 @@ from k1_contracts.messages.storage import (
     LINK_OPEN,
     LINK_REVOKE,
 )
-from k1_contracts.messages.tracks import ARTEFACT_LIST
+from k1_contracts.messages.catalogue.tracks import ARTEFACT_LIST
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.problem_texts import BODY_PROBLEMS, INVALID, NO_VERSION, PAGED, UNAVAILABLE
 from k1_gateway.http.relay import relay

@@ -9,8 +9,8 @@ from k1_contracts.base import NO_NUL, Contract, UtcTime
 from k1_contracts.descriptors import Query
 from k1_contracts.graph import GraphImpact
 from k1_contracts.ids import DeploymentId, Sha256, TrackId
-from k1_contracts.messages.bundles import BundleRef
-from k1_contracts.messages.deployments import (
+from k1_contracts.messages.deploy.bundles import BundleRef
+from k1_contracts.messages.deploy.deployments import (
     Activation,
     Actor,
     DeploymentOrder,
@@ -21,7 +21,7 @@ from k1_contracts.messages.deployments import (
     StepView,
     Strategy,
 )
-from k1_contracts.messages.device_link import DeviceId, RunningBundle
+from k1_contracts.messages.deploy.device_link import DeviceId, RunningBundle
 from k1_contracts.rpc import Cursor, Limit, Offset
 from k1_contracts.tracks import Version
 

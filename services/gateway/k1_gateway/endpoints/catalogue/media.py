@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from k1_contracts.messages.media import AUDIO_GET, WAVEFORM_GET
+from k1_contracts.messages.catalogue.media import AUDIO_GET, WAVEFORM_GET
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.problem_texts import NO_TRACK
 from k1_gateway.media.audio import get_audio

@@ -7,8 +7,8 @@ from pydantic import ConfigDict, Field, StringConstraints
 from k1_contracts.base import NOT_BLANK, Contract, JsonObject, UtcTime
 from k1_contracts.descriptors import Command, Event, LiveMessage
 from k1_contracts.ids import DeploymentId, Sha256, TrackId
-from k1_contracts.messages.device_link import DeviceId
-from k1_contracts.messages.devices import Group
+from k1_contracts.messages.deploy.device_link import DeviceId
+from k1_contracts.messages.deploy.devices import Group
 from k1_contracts.streams import EVENTS, LIVE
 from k1_contracts.tracks import Version
 

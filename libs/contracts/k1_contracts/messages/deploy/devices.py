@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 from k1_contracts.base import Contract, UtcTime
 from k1_contracts.descriptors import Query
 from k1_contracts.ids import DeploymentId, Sha256
-from k1_contracts.messages.device_link import DeviceId, RunningBundle, Transport
+from k1_contracts.messages.deploy.device_link import DeviceId, RunningBundle, Transport
 from k1_contracts.rpc import Cursor, Offset
 from k1_contracts.tracks import Notice
 

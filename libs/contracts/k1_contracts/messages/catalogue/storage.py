@@ -7,8 +7,8 @@ from pydantic import Field, StringConstraints
 from k1_contracts.base import Contract, UtcTime
 from k1_contracts.descriptors import Query
 from k1_contracts.ids import ArtefactId, LinkId, TrackId
-from k1_contracts.messages.media import StoredObject
-from k1_contracts.messages.tracks import Artefact
+from k1_contracts.messages.catalogue.media import StoredObject
+from k1_contracts.messages.catalogue.tracks import Artefact
 from k1_contracts.rpc import Cursor, Limit
 from k1_contracts.tracks import Version
 

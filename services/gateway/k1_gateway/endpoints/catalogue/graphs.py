@@ -3,7 +3,7 @@
 from typing import Final
 
 from k1_contracts.graph import GraphDocument
-from k1_contracts.messages.graphs import (
+from k1_contracts.messages.catalogue.graphs import (
     GRAPH_GET,
     GRAPH_PUT,
     GRAPH_SIMULATE,

@@ -6,7 +6,7 @@ from k1_contracts.base import Contract
 from k1_contracts.descriptors import Query
 from k1_contracts.graph import BundleManifest, GraphImpact, RuntimeEstimate, RuntimeRisk
 from k1_contracts.ids import Sha256, TrackId
-from k1_contracts.messages.device_link import DeviceId, RunningBundle
+from k1_contracts.messages.deploy.device_link import DeviceId, RunningBundle
 from k1_contracts.tracks import Version
 
 

@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from k1_contracts.messages import tracks
-from k1_contracts.messages.similar import TRACK_SIMILAR
-from k1_contracts.messages.track_edits import TRACK_BATCH, TRACK_DELETE, TRACK_EDIT, TRACK_RESTORE
-from k1_contracts.messages.track_history import TRACK_HISTORY, VERSION_COMPARE
-from k1_contracts.messages.track_uploads import TRACK_COMPLETE, TRACK_CREATE
-from k1_contracts.messages.tracks import GENESIS_GET, TRACK_GET, TRACK_LIST, VERSION_GET
+from k1_contracts.messages.catalogue import tracks
+from k1_contracts.messages.catalogue.similar import TRACK_SIMILAR
+from k1_contracts.messages.catalogue.track_edits import TRACK_BATCH, TRACK_DELETE, TRACK_EDIT, TRACK_RESTORE
+from k1_contracts.messages.catalogue.track_history import TRACK_HISTORY, VERSION_COMPARE
+from k1_contracts.messages.catalogue.track_uploads import TRACK_COMPLETE, TRACK_CREATE
+from k1_contracts.messages.catalogue.tracks import GENESIS_GET, TRACK_GET, TRACK_LIST, VERSION_GET
 from k1_contracts.upload_form import UploadForm
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.problem_texts import (

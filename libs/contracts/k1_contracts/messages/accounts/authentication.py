@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 from k1_contracts.base import Contract, UtcTime
 from k1_contracts.descriptors import Query
 from k1_contracts.ids import SessionId
-from k1_contracts.messages.accounts import (
+from k1_contracts.messages.accounts.users import (
     ClientInfo,
     Email,
     Locale,

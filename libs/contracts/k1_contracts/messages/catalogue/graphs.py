@@ -17,7 +17,7 @@ from k1_contracts.graph import (
     VisualReport,
 )
 from k1_contracts.ids import Sha256, TrackId
-from k1_contracts.messages.tracks import Artefact
+from k1_contracts.messages.catalogue.tracks import Artefact
 from k1_contracts.tracks import Preset, StoredFile, Version
 
 GraphSource = Literal["recommended", "edited"]

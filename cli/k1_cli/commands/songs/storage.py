@@ -13,7 +13,7 @@ from k1_cli.output.console import messages, print_json, results
 from k1_cli.output.hints import k1_command
 
 if TYPE_CHECKING:
-    from k1_contracts.messages.storage import StorageCleanup
+    from k1_contracts.messages.catalogue.storage import StorageCleanup
 
 _BAR = 24
 
@@ -30,7 +30,7 @@ def usage(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> No
     from rich.filesize import decimal as byte_count
 
     from k1_cli.output.table import TextTable
-    from k1_contracts.messages.storage import StorageUsage
+    from k1_contracts.messages.catalogue.storage import StorageUsage
 
     with open_gateway(home) as gateway:
         found = gateway.storage_usage()
@@ -72,7 +72,7 @@ def cleanup(
 
     Example: ./k1 storage cleanup
     """
-    from k1_contracts.messages.storage import StorageCleanup
+    from k1_contracts.messages.catalogue.storage import StorageCleanup
 
     with open_gateway(home) as gateway:
         planned = StorageCleanup.model_validate(gateway.clean_up(dry_run=True))
