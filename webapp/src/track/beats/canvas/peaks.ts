@@ -1,0 +1,134 @@
+/** Reads peaks of a waveform and answers which range of samples a column of pixels shows. Pure. */
+
+/** Minima and maxima, -128 to 127, of evenly long parts of a song. */
+export interface PeakLevel {
+  readonly min: Int8Array;
+  readonly max: Int8Array;
+  readonly msPerPeak: number;
+}
+
+/** Levels from the finest to the coarsest; each has half as many peaks as the one before. */
+export interface Peaks {
+  readonly levels: readonly PeakLevel[];
+  readonly durationMs: number;
+}
+
+const HEADER_BYTES = 24;
+const SMALLEST_LEVEL = 256;
+
+/** Decode an `audiowaveform` file of version 2 with 8 bits; raise RangeError for anything else. */
+export function decodePeaks(file: ArrayBuffer): Peaks {
+  if (file.byteLength < HEADER_BYTES) throw new RangeError("The waveform is shorter than its header.");
+  const head = new DataView(file);
+  const version = head.getInt32(0, true);
+  const isEightBit = (head.getUint32(4, true) & 1) === 1;
+  const sampleRate = head.getInt32(8, true);
+  const samplesPerPeak = head.getInt32(12, true);
+  const length = head.getUint32(16, true);
+  const channels = head.getInt32(20, true);
+  if (version !== 2 || !isEightBit) throw new RangeError("The waveform is not of version 2 with 8 bits.");
+  if (file.byteLength < HEADER_BYTES + 2 * channels * length) throw new RangeError("The waveform is cut off.");
+  const data = new Int8Array(file, HEADER_BYTES);
+  const min = new Int8Array(length).fill(127);
+  const max = new Int8Array(length).fill(-128);
+  for (let peak = 0; peak < length; peak += 1) {
+    for (let channel = 0; channel < channels; channel += 1) {
+      const at = 2 * (peak * channels + channel);
+      min[peak] = Math.min(min[peak] ?? 0, data[at] ?? 0);
+      max[peak] = Math.max(max[peak] ?? 0, data[at + 1] ?? 0);
+    }
+  }
+  return buildPeaks({ min, max, msPerPeak: (1000 * samplesPerPeak) / sampleRate });
+}
+
+/** Return the peaks of decoded audio, finer than those of the file: for the closest zoom. */
+export function peaksOfAudio(channels: readonly Float32Array[], sampleRate: number, samplesPerPeak: number): Peaks {
+  const samples = channels[0]?.length ?? 0;
+  const length = Math.ceil(samples / samplesPerPeak);
+  const min = new Int8Array(length);
+  const max = new Int8Array(length);
+  for (let peak = 0; peak < length; peak += 1) {
+    let low = Infinity;
+    let high = -Infinity;
+    const end = Math.min((peak + 1) * samplesPerPeak, samples);
+    for (const channel of channels) {
+      for (let at = peak * samplesPerPeak; at < end; at += 1) {
+        const sample = channel[at] ?? 0;
+        if (sample < low) low = sample;
+        if (sample > high) high = sample;
+      }
+    }
+    min[peak] = Math.max(-128, Math.round(low * 127));
+    max[peak] = Math.min(127, Math.round(high * 127));
+  }
+  return buildPeaks({ min, max, msPerPeak: (1000 * samplesPerPeak) / sampleRate });
+}
+
+/** Return all levels above the finest one. */
+export function buildPeaks(finest: PeakLevel): Peaks {
+  const levels = [finest];
+  let level = finest;
+  while (level.min.length > SMALLEST_LEVEL) {
+    level = halveLevel(level);
+    levels.push(level);
+  }
+  return { levels, durationMs: finest.min.length * finest.msPerPeak };
+}
+
+function halveLevel({ min, max, msPerPeak }: PeakLevel): PeakLevel {
+  const length = Math.ceil(min.length / 2);
+  const lower = new Int8Array(length);
+  const upper = new Int8Array(length);
+  for (let peak = 0; peak < length; peak += 1) {
+    const left = 2 * peak;
+    const right = Math.min(left + 1, min.length - 1);
+    lower[peak] = Math.min(min[left] ?? 0, min[right] ?? 0);
+    upper[peak] = Math.max(max[left] ?? 0, max[right] ?? 0);
+  }
+  return { min: lower, max: upper, msPerPeak: 2 * msPerPeak };
+}
+
+/** Return the coarsest level that has at least one peak for each column; the finest one where none has. */
+export function levelFor(peaks: Peaks, msPerColumn: number): PeakLevel {
+  let chosen = peaks.levels[0];
+  for (const level of peaks.levels) if (level.msPerPeak <= msPerColumn) chosen = level;
+  if (chosen === undefined) throw new RangeError("The waveform is empty.");
+  return chosen;
+}
+
+/** Write the range of each column into `low` and `high`, in -1 to 1; 0 where there is no sound.
+ *
+ * Between two peaks of the finest level the ranges are interpolated, so that a close zoom shows no steps.
+ */
+export function fillColumns(
+  peaks: Peaks,
+  startMs: number,
+  msPerColumn: number,
+  low: Float32Array,
+  high: Float32Array,
+): void {
+  const { min, max, msPerPeak } = levelFor(peaks, msPerColumn);
+  const isClose = msPerPeak > msPerColumn;
+  for (let column = 0; column < low.length; column += 1) {
+    const from = (startMs + column * msPerColumn) / msPerPeak;
+    let lower = 0;
+    let upper = 0;
+    if (isClose) {
+      const left = Math.floor(from - 0.5);
+      const share = from - 0.5 - left;
+      lower = (min[left] ?? 0) * (1 - share) + (min[left + 1] ?? 0) * share;
+      upper = (max[left] ?? 0) * (1 - share) + (max[left + 1] ?? 0) * share;
+    } else {
+      const first = Math.floor(from);
+      const last = Math.max(first, Math.ceil(from + msPerColumn / msPerPeak) - 1);
+      lower = min[first] ?? 0;
+      upper = max[first] ?? 0;
+      for (let at = first + 1; at <= last; at += 1) {
+        lower = Math.min(lower, min[at] ?? 0);
+        upper = Math.max(upper, max[at] ?? 0);
+      }
+    }
+    low[column] = lower / 128;
+    high[column] = upper / 128;
+  }
+}
