@@ -1,0 +1,57 @@
+/** Paints a waveform into the pixels of an image: one column at a time, without paths. */
+import type { Palette } from "./palette";
+import { fillColumns, type Peaks } from "./peaks";
+import { spanOf, type View } from "./view";
+
+/** How much of the height of a column is the brighter core. */
+const CORE = 0.5;
+
+/** Paints waveforms; keeps its buffers from one frame to the next. */
+export class WavePainter {
+  #image: ImageData | null = null;
+  #words = new Uint32Array(0);
+  #low = new Float32Array(0);
+  #high = new Float32Array(0);
+
+  /** Paint the part of the song that the view shows into a rectangle of the canvas, all in device pixels. */
+  paint(
+    context: CanvasRenderingContext2D,
+    peaks: Peaks | null,
+    view: View,
+    gain: number,
+    colours: Palette["pixels"],
+    top: number,
+    width: number,
+    height: number,
+  ): void {
+    if (width < 1 || height < 1) return;
+    if (this.#image?.width !== width || this.#image.height !== height) {
+      this.#image = new ImageData(width, height);
+      this.#words = new Uint32Array(this.#image.data.buffer);
+      this.#low = new Float32Array(width);
+      this.#high = new Float32Array(width);
+    }
+    const words = this.#words;
+    words.fill(colours.background);
+    const middle = Math.floor(height / 2);
+    words.fill(colours.middle, middle * width, (middle + 1) * width);
+    if (peaks !== null) {
+      fillColumns(peaks, view.startMs, spanOf(view) / width, this.#low, this.#high);
+      const scale = (height / 2 - 1) * gain;
+      for (let x = 0; x < width; x += 1) {
+        const high = this.#high[x] ?? 0;
+        const low = this.#low[x] ?? 0;
+        if (high === low && high === 0) continue;
+        this.#column(x, width, height, middle - high * scale, middle - low * scale, colours.wave);
+        this.#column(x, width, height, middle - high * scale * CORE, middle - low * scale * CORE, colours.core);
+      }
+    }
+    context.putImageData(this.#image, 0, top);
+  }
+
+  #column(x: number, width: number, height: number, from: number, to: number, colour: number): void {
+    const first = Math.max(0, Math.round(from));
+    const last = Math.min(height - 1, Math.max(first, Math.round(to)));
+    for (let at = first * width + x; at <= last * width + x; at += width) this.#words[at] = colour;
+  }
+}
