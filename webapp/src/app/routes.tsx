@@ -1,0 +1,37 @@
+import { lazy, type ComponentType, type LazyExoticComponent } from "react";
+
+/** What a page gets: the fields of its address. */
+export interface PageProps {
+  fields: Record<string, string>;
+}
+
+export interface Route {
+  pattern: string;
+  page: LazyExoticComponent<ComponentType<PageProps>>;
+}
+
+type Module = Promise<{ default: ComponentType<PageProps> }>;
+
+const route = (pattern: string, load: () => Module): Route => ({ pattern, page: lazy(load) });
+
+/** Pages for people who are not signed in. */
+export const PUBLIC_ROUTES: readonly Route[] = [
+  route("/sign-in", () => import("../auth/SignInPage")),
+  route("/register", () => import("../auth/RegisterPage")),
+  route("/reset", () => import("../auth/ResetPage")),
+  route("/verify", () => import("../auth/VerifyPage")),
+  route("/accept", () => import("../auth/AcceptPage")),
+];
+
+const library = () => import("../library/LibraryPage");
+
+/** Pages inside the app shell. The library shows a track beside its list, and by itself on a phone. */
+export const ROUTES: readonly Route[] = [
+  route("/", library),
+  route("/tracks/:trackId?/:tab?", library),
+  route("/devices/:deviceId?", () => import("../devices/DevicesPage")),
+  route("/deployments/:deploymentId?", () => import("../deploy/DeploymentsPage")),
+  route("/activity", () => import("../activity/ActivityPage")),
+  route("/profile/:section?", () => import("../auth/ProfilePage")),
+  route("/users", () => import("../auth/UsersPage")),
+];

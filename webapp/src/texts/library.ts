@@ -1,0 +1,4 @@
+export const library = {
+  title: "Tracks",
+  empty: "No tracks yet. Drop audio here.",
+};
