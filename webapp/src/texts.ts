@@ -4,5 +4,6 @@ import { auth } from "./texts/auth";
 import { common } from "./texts/common";
 import { errors } from "./texts/errors";
 import { library } from "./texts/library";
+import { track } from "./texts/track";
 
-export const texts = { app, auth, common, errors, library } as const;
+export const texts = { app, auth, common, errors, library, track } as const;

@@ -13,6 +13,7 @@ export interface EngineState {
   readonly offsetMs: number;
 }
 
+const DECODING_RATE = 44_100;
 const START_DELAY_S = 0.02;
 const FADE_S = 0.008;
 
@@ -46,21 +47,14 @@ export class AudioEngine {
     return () => this.#listeners.delete(listener);
   };
 
-  /** Decode a file; the context is made here because decoding needs its sample rate. */
+  /** Decode a file. The audio device is opened at the first play only, as browsers demand a gesture for it. */
   async load(file: ArrayBuffer): Promise<void> {
-    const context = new AudioContext({ latencyHint: "interactive" });
-    this.#context = context;
     try {
-      this.#buffer = await context.decodeAudioData(file);
+      this.#buffer = await new OfflineAudioContext(1, 1, DECODING_RATE).decodeAudioData(file);
     } catch {
-      this.#change({ status: "failed" });
+      this.fail();
       return;
     }
-    this.#music = new GainNode(context, { gain: this.#state.volume });
-    this.#music.connect(context.destination);
-    this.#metronome = new Metronome(context);
-    this.#metronome.setVolume(this.#state.clickVolume);
-    this.#metronome.setClicks(this.#clicks);
     this.#change({ status: "ready" });
   }
 
@@ -102,10 +96,11 @@ export class AudioEngine {
   };
 
   async play(): Promise<void> {
-    if (this.#context === null || this.#buffer === null || this.#state.playing) return;
+    if (this.#buffer === null || this.#state.playing) return;
+    const context = this.#context ?? this.#open();
     if (this.#restMs >= this.durationMs - 1) this.#restMs = this.#state.loop?.startMs ?? 0;
     this.#change({ playing: true });
-    await this.#context.resume();
+    await context.resume();
     if (this.#state.playing && this.#source === null) this.#start(this.#restMs);
   }
 
@@ -162,11 +157,22 @@ export class AudioEngine {
 
   /** Free the audio device and the memory of the song. */
   close(): void {
-    this.#stop();
-    this.#listeners.clear();
+    this.pause();
     void this.#context?.close();
     this.#context = null;
     this.#buffer = null;
+    this.#change({ status: "loading" });
+  }
+
+  #open(): AudioContext {
+    const context = new AudioContext({ latencyHint: "interactive" });
+    this.#context = context;
+    this.#music = new GainNode(context, { gain: this.#state.volume });
+    this.#music.connect(context.destination);
+    this.#metronome = new Metronome(context);
+    this.#metronome.setVolume(this.#state.clickVolume);
+    this.#metronome.setClicks(this.#clicks);
+    return context;
   }
 
   #restart(ms: number): void {

@@ -5,8 +5,7 @@ import { laneAt, lanesOf } from "./layout";
 import { beatUnder, HIT_PX } from "./hit";
 import { bandTo, CLICK_PX, dragTo, pressAt, type Gesture, type PointerPlace } from "./pointer";
 import { paintPlayhead, paintTag } from "./paintOver";
-import { WavePainter } from "./paintWave";
-import type { Peaks } from "./peaks";
+import { WavePainter, type WaveSource } from "./paintWave";
 import { useStore } from "./store";
 import { changeView, type Timeline } from "./timeline";
 import { useCanvas, type Surface } from "./useCanvas";
@@ -15,7 +14,7 @@ import { panBy, spanOf, timeToX, xToTime, zoomAt } from "./view";
 
 export interface DetailCanvasProps {
   timeline: Timeline;
-  peaks: Peaks | null;
+  wave: WaveSource;
   editor: EditorState;
   dispatch: (action: EditorAction) => void;
   sections: readonly PaintedSection[];
@@ -60,7 +59,7 @@ export function DetailCanvas(props: DetailCanvasProps) {
     painter.current ??= new WavePainter();
     const wide = Math.round(width * scale);
     const high = Math.round(lanes.wave.height * scale);
-    painter.current.paint(context, props.peaks, view, gain, palette.pixels, Math.round(lanes.wave.top * scale), wide, high);
+    painter.current.paint(context, props.wave, view, gain, palette.pixels, Math.round(lanes.wave.top * scale), wide, high);
     const beats = preview.current ?? editor.present.beats;
     const picture = { ...props, beats, selection: editor.present.selection };
     paintGrid(context, picture, view, palette, width, height);

@@ -29,7 +29,7 @@ export function OverviewCanvas({ timeline, peaks, sections, positionMs, onPlayhe
   const base = useCanvas(({ context, width, height, scale }: Surface) => {
     if (palette === null) return;
     painter.current ??= new WavePainter();
-    painter.current.paint(context, peaks, whole, 1, palette.pixels, 0, Math.round(width * scale), Math.round(height * scale));
+    painter.current.paint(context, { peaks, samples: null }, whole, 1, palette.pixels, 0, Math.round(width * scale), Math.round(height * scale));
     for (const { startMs, endMs, energy } of sections) {
       const left = timeToX(whole, width, startMs);
       const wide = timeToX(whole, width, endMs) - left - 1;

@@ -1,9 +1,10 @@
+// @vitest-environment node
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { steadyGrid } from "../model/testing";
 import { beatUnder, idsBetween } from "./hit";
 import { findOnset } from "./onset";
-import { buildPeaks, decodePeaks, fillColumns, peaksOfAudio } from "./peaks";
+import { buildPeaks, decodePeaks, fillColumns, fillFromSamples } from "./peaks";
 import { fitView, follow, MIN_SPAN_MS, reveal, rulerStep, spanOf, timeToX, xToTime, zoomAt, zoomToPart } from "./view";
 
 const durations = fc.double({ min: 1000, max: 3_600_000, noNaN: true });
@@ -83,12 +84,14 @@ describe("peaks", () => {
     );
   });
 
-  it("come from decoded audio too", () => {
+  it("come from decoded audio at a close zoom", () => {
     const samples = new Float32Array(4000);
     samples[1234] = -0.5;
-    const { levels } = peaksOfAudio([samples], 1000, 10);
-    expect(levels[0]?.min[123]).toBe(-63);
-    expect(levels[0]?.msPerPeak).toBe(10);
+    const [low, high] = [new Float32Array(10), new Float32Array(10)];
+    fillFromSamples({ channels: [samples], sampleRate: 1000 }, 1230, 1, low, high);
+    expect([...low]).toEqual([0, 0, 0, -0.5, -0.5, 0, 0, 0, 0, 0]);
+    fillFromSamples({ channels: [samples], sampleRate: 1000 }, 3995, 1, low, high);
+    expect([...high]).toEqual(Array(10).fill(0));
   });
 });
 

@@ -1,10 +1,17 @@
 /** Paints a waveform into the pixels of an image: one column at a time, without paths. */
 import type { Palette } from "./palette";
-import { fillColumns, type Peaks } from "./peaks";
+import { fillColumns, fillFromSamples, type Peaks, type Samples } from "./peaks";
 import { spanOf, type View } from "./view";
 
 /** How much of the height of a column is the brighter core. */
 const CORE = 0.5;
+
+/** What a waveform is painted from. */
+export interface WaveSource {
+  readonly peaks: Peaks | null;
+  /** The decoded audio, once it is there. */
+  readonly samples: Samples | null;
+}
 
 /** Paints waveforms; keeps its buffers from one frame to the next. */
 export class WavePainter {
@@ -16,7 +23,7 @@ export class WavePainter {
   /** Paint the part of the song that the view shows into a rectangle of the canvas, all in device pixels. */
   paint(
     context: CanvasRenderingContext2D,
-    peaks: Peaks | null,
+    { peaks, samples }: WaveSource,
     view: View,
     gain: number,
     colours: Palette["pixels"],
@@ -35,8 +42,11 @@ export class WavePainter {
     words.fill(colours.background);
     const middle = Math.floor(height / 2);
     words.fill(colours.middle, middle * width, (middle + 1) * width);
+    const msPerColumn = spanOf(view) / width;
+    const finest = peaks?.levels[0]?.msPerPeak ?? 0;
     if (peaks !== null) {
-      fillColumns(peaks, view.startMs, spanOf(view) / width, this.#low, this.#high);
+      if (samples !== null && msPerColumn < finest) fillFromSamples(samples, view.startMs, msPerColumn, this.#low, this.#high);
+      else fillColumns(peaks, view.startMs, msPerColumn, this.#low, this.#high);
       const scale = (height / 2 - 1) * gain;
       for (let x = 0; x < width; x += 1) {
         const high = this.#high[x] ?? 0;

@@ -41,29 +41,6 @@ export function decodePeaks(file: ArrayBuffer): Peaks {
   return buildPeaks({ min, max, msPerPeak: (1000 * samplesPerPeak) / sampleRate });
 }
 
-/** Return the peaks of decoded audio, finer than those of the file: for the closest zoom. */
-export function peaksOfAudio(channels: readonly Float32Array[], sampleRate: number, samplesPerPeak: number): Peaks {
-  const samples = channels[0]?.length ?? 0;
-  const length = Math.ceil(samples / samplesPerPeak);
-  const min = new Int8Array(length);
-  const max = new Int8Array(length);
-  for (let peak = 0; peak < length; peak += 1) {
-    let low = Infinity;
-    let high = -Infinity;
-    const end = Math.min((peak + 1) * samplesPerPeak, samples);
-    for (const channel of channels) {
-      for (let at = peak * samplesPerPeak; at < end; at += 1) {
-        const sample = channel[at] ?? 0;
-        if (sample < low) low = sample;
-        if (sample > high) high = sample;
-      }
-    }
-    min[peak] = Math.max(-128, Math.round(low * 127));
-    max[peak] = Math.min(127, Math.round(high * 127));
-  }
-  return buildPeaks({ min, max, msPerPeak: (1000 * samplesPerPeak) / sampleRate });
-}
-
 /** Return all levels above the finest one. */
 export function buildPeaks(finest: PeakLevel): Peaks {
   const levels = [finest];
@@ -130,5 +107,39 @@ export function fillColumns(
     }
     low[column] = lower / 128;
     high[column] = upper / 128;
+  }
+}
+
+/** Decoded audio, for the closest zoom. */
+export interface Samples {
+  readonly channels: readonly Float32Array[];
+  readonly sampleRate: number;
+}
+
+/** Write the range of each column from decoded samples; for columns that are shorter than a peak. */
+export function fillFromSamples(
+  { channels, sampleRate }: Samples,
+  startMs: number,
+  msPerColumn: number,
+  low: Float32Array,
+  high: Float32Array,
+): void {
+  const perColumn = (msPerColumn * sampleRate) / 1000;
+  const start = (startMs * sampleRate) / 1000;
+  for (let column = 0; column < low.length; column += 1) {
+    const first = Math.floor(start + column * perColumn);
+    // One sample more, so that the columns of a steep wave touch each other.
+    const last = Math.floor(start + (column + 1) * perColumn);
+    let lower = Infinity;
+    let upper = -Infinity;
+    for (const channel of channels) {
+      for (let at = Math.max(0, first); at <= last && at < channel.length; at += 1) {
+        const sample = channel[at] ?? 0;
+        if (sample < lower) lower = sample;
+        if (sample > upper) upper = sample;
+      }
+    }
+    low[column] = upper === -Infinity ? 0 : Math.max(-1, lower);
+    high[column] = upper === -Infinity ? 0 : Math.min(1, upper);
   }
 }

@@ -38,6 +38,8 @@ export type EditorAction =
   | { readonly type: "saved"; readonly beats: readonly Beat[] }
   /** Other beats were saved by someone; the edits stay and count against them. */
   | { readonly type: "rebase"; readonly beats: readonly Beat[] }
+  /** Takes edits that were kept elsewhere, as a step that can be undone. */
+  | { readonly type: "restore"; readonly beats: readonly Beat[] }
   /** Goes back to what is saved, as a step that can be undone. */
   | { readonly type: "revert" }
   | { readonly type: "dismiss" };
@@ -98,6 +100,8 @@ export function reduceEditor(state: EditorState, action: EditorAction): EditorSt
     case "saved":
     case "rebase":
       return { ...state, saved: action.beats, problem: null };
+    case "restore":
+      return push(state, { beats: action.beats, selection: NONE, kind: "load" });
     case "revert":
       return isDirty(state) ? push(state, { beats: state.saved, selection: NONE, kind: "load" }) : state;
     case "dismiss":
