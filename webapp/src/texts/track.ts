@@ -45,7 +45,7 @@ const commands: Readonly<Record<Command, string>> = {
 };
 
 const problems: Readonly<Record<Problem, string>> = {
-  locked: "The beat is locked. Unlock it first (K).",
+  locked: "The beat is locked. Unlock it first (Q).",
   too_close: "Beats must be at least 50 ms apart.",
   outside: "That is outside the song.",
   too_few: "A song needs at least two beats.",
@@ -115,9 +115,9 @@ export const track = {
     meter: "Metre",
     size: "Bundle",
     references: {
-      consensus: "agreement of trackers",
-      override: "tracker against a person",
-      annotation: "tracker against an annotation",
+      consensus: "consensus",
+      override: "against a person",
+      annotation: "against an annotation",
     },
     sources: {
       fMeasure: {
@@ -188,6 +188,16 @@ export const track = {
     tapHint: (count: number) => (count < 3 ? "Tap along at least three times" : `${count} taps`),
     alternatives: "Alternatives",
     alternativesHint: "Other readings of the beats by the analysis, with their probability",
+    sections: {
+      intro: "Intro",
+      verse: "Verse",
+      build: "Build",
+      drop: "Drop",
+      breakdown: "Breakdown",
+      chorus: "Chorus",
+      outro: "Outro",
+      section: "Section",
+    },
     own: "As analysed",
     kinds: { half: "Half the tempo", double: "Double the tempo", offbeat: "Other phase", other: "Other level" },
     sources: {

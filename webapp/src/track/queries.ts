@@ -9,6 +9,9 @@ import { toSheet } from "./beats/sheet";
 const path = (trackId: string, version: number) => ({ path: { track_id: trackId, version } });
 const at = (trackId: string, version: number, part: string) => [...keys.track(trackId), version, part] as const;
 
+/** The API takes lists as one parameter with commas. */
+const LISTS = { array: { style: "form", explode: false } } as const;
+
 /** The beats of a version as the editor needs them, with sections and alternatives. */
 export const beatSheet = (trackId: string, version: number) =>
   queryOptions({
@@ -21,6 +24,7 @@ export const beatSheet = (trackId: string, version: number) =>
         unwrap(
           api.GET("/tracks/{track_id}/versions/{version}/genesis", {
             params: { ...path(trackId, version), query: { layers: ["rhythm", "annotations"] } },
+            querySerializer: LISTS,
             signal,
           }),
         ),
@@ -83,6 +87,7 @@ export const chartLayers = (
             ...path(trackId, version),
             query: { layers: [...layers], from_ms: fromMs, to_ms: toMs, max_points: maxPoints },
           },
+          querySerializer: LISTS,
           signal,
         }),
       ),

@@ -62,7 +62,7 @@ export const KEYS: Readonly<Record<Command, readonly string[]>> = {
   half: ["["],
   double: ["]"],
   anchor: ["G"],
-  lock: ["K"],
+  lock: ["Q"],
   fill: ["F"],
   tap: ["T"],
   undo: ["Mod+Z"],

@@ -30,12 +30,14 @@ export function OverviewCanvas({ timeline, peaks, sections, positionMs, onPlayhe
     if (palette === null) return;
     painter.current ??= new WavePainter();
     painter.current.paint(context, { peaks, samples: null }, whole, 1, palette.pixels, 0, Math.round(width * scale), Math.round(height * scale));
-    for (const { startMs, endMs, energy } of sections) {
+    for (const section of sections) {
+      const { startMs, endMs } = section;
+      const { colour } = sectionColour(palette, section);
       const left = timeToX(whole, width, startMs);
       const wide = timeToX(whole, width, endMs) - left - 1;
-      context.fillStyle = sectionColour(palette, energy);
+      context.fillStyle = colour;
       context.fillRect(left, 0, wide, BAND);
-      context.fillStyle = withAlpha(sectionColour(palette, energy), 0.1);
+      context.fillStyle = withAlpha(colour, 0.08);
       context.fillRect(left, BAND, wide, height - BAND);
     }
   });

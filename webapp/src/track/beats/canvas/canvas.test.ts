@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { steadyGrid } from "../model/testing";
 import { beatUnder, idsBetween } from "./hit";
 import { findOnset } from "./onset";
-import { buildPeaks, decodePeaks, fillColumns, fillFromSamples } from "./peaks";
+import { buildPeaks, createColumns, decodePeaks, fillColumns, fillFromSamples } from "./peaks";
 import { fitView, follow, MIN_SPAN_MS, reveal, rulerStep, spanOf, timeToX, xToTime, zoomAt, zoomToPart } from "./view";
 
 const durations = fc.double({ min: 1000, max: 3_600_000, noNaN: true });
@@ -77,9 +77,9 @@ describe("peaks", () => {
         max[loud] = 100;
         const peaks = buildPeaks({ min: new Int8Array(5000), max, msPerPeak: 1 });
         const columns = Math.ceil(5000 / msPerColumn);
-        const high = new Float32Array(columns);
-        fillColumns(peaks, 0, msPerColumn, new Float32Array(columns), high);
-        expect(high[Math.min(columns - 1, Math.floor(loud / msPerColumn))]).toBeCloseTo(100 / 128, 5);
+        const filled = createColumns(columns);
+        fillColumns(peaks, 0, msPerColumn, filled);
+        expect(filled.high[Math.min(columns - 1, Math.floor(loud / msPerColumn))]).toBeCloseTo(100 / 128, 5);
       }),
     );
   });
@@ -87,10 +87,10 @@ describe("peaks", () => {
   it("come from decoded audio at a close zoom", () => {
     const samples = new Float32Array(4000);
     samples[1234] = -0.5;
-    const [low, high] = [new Float32Array(10), new Float32Array(10)];
-    fillFromSamples({ channels: [samples], sampleRate: 1000 }, 1230, 1, low, high);
+    const { low, high, ...means } = createColumns(10);
+    fillFromSamples({ channels: [samples], sampleRate: 1000 }, 1230, 1, { low, high, ...means });
     expect([...low]).toEqual([0, 0, 0, -0.5, -0.5, 0, 0, 0, 0, 0]);
-    fillFromSamples({ channels: [samples], sampleRate: 1000 }, 3995, 1, low, high);
+    fillFromSamples({ channels: [samples], sampleRate: 1000 }, 3995, 1, { low, high, ...means });
     expect([...high]).toEqual(Array(10).fill(0));
   });
 });

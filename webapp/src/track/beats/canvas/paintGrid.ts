@@ -4,10 +4,13 @@ import { lanesOf, type Lanes } from "./layout";
 import { withAlpha, type Palette } from "./palette";
 import { rulerStep, spanOf, timeToX, type View } from "./view";
 
+export type SectionKind = "intro" | "verse" | "build" | "drop" | "breakdown" | "chorus" | "outro" | "section";
+
 export interface PaintedSection {
   readonly startMs: number;
   readonly endMs: number;
   readonly name: string;
+  readonly kind: SectionKind;
   readonly energy: number;
 }
 
@@ -44,10 +47,20 @@ export function paintGrid(
   paintBeats(context, picture, view, x, lanes, palette, width);
 }
 
-/** Return the colour of a section. */
-export function sectionColour(palette: Palette, energy: number): string {
-  const last = palette.sections.length - 1;
-  return palette.sections[Math.min(last, Math.max(0, Math.round(energy * last)))] ?? palette.muted;
+const SECTION_COLOURS: Readonly<Record<SectionKind, "muted" | "soft" | "accent" | "ok" | "warn" | "danger">> = {
+  intro: "muted",
+  outro: "muted",
+  verse: "accent",
+  section: "accent",
+  breakdown: "soft",
+  chorus: "ok",
+  build: "warn",
+  drop: "danger",
+};
+
+/** Return the colour of a section and how strong it is: louder sections are stronger. */
+export function sectionColour(palette: Palette, { kind, energy }: PaintedSection): { colour: string; strength: number } {
+  return { colour: palette[SECTION_COLOURS[kind]], strength: 0.12 + 0.2 * energy };
 }
 
 function paintSections(
@@ -64,12 +77,13 @@ function paintSections(
   context.fillRect(0, lane.height, width, lane.height);
   context.fillRect(0, time.top, width, height - time.top);
   context.font = `500 11px ${palette.font}`;
-  for (const { startMs, endMs, name, energy } of sections) {
+  for (const section of sections) {
+    const { startMs, endMs, name } = section;
     const left = Math.max(0, x(startMs));
     const right = Math.min(width, x(endMs));
     if (right <= 0 || left >= width || right - left < 1) continue;
-    const colour = sectionColour(palette, energy);
-    context.fillStyle = withAlpha(colour, 0.24);
+    const { colour, strength } = sectionColour(palette, section);
+    context.fillStyle = withAlpha(colour, strength);
     context.fillRect(left, 1, right - left - 1, lane.height - 2);
     context.fillStyle = colour;
     context.fillRect(left, 1, 2, lane.height - 2);
@@ -164,13 +178,14 @@ function paintBeats(
     context.fillStyle = withAlpha(palette.text, [0.14, 0.24, 0.34, 0.46][step] ?? 0.5);
     for (const at of list) context.fillRect(Math.round(at), wave.top + 10, 1, wave.height - 10);
   });
+  const barPx = width / Math.max(1, starts.length);
   const everyBar = Math.max(1, Math.ceil((LEAST_BEAT_PX * Math.max(1, starts.length)) / width));
   for (const index of starts) {
     const beat = beats[index];
     const place = places[index];
     if (beat === undefined || place === undefined || place.bar % everyBar !== 0) continue;
     const at = Math.round(x(beat.ms));
-    context.fillStyle = withAlpha(palette.text, 0.45 + 0.45 * beat.confidence);
+    context.fillStyle = withAlpha(palette.text, (0.4 + 0.45 * beat.confidence) * Math.min(1, 0.4 + barPx / 60));
     context.fillRect(at, bars.top + 6, beatPx > 14 ? 2 : 1, bottom - bars.top - 6);
   }
   for (const index of chosen) paintChosen(context, beats[index], x, bars.top, bottom, palette, beatPx);

@@ -1,10 +1,7 @@
 /** Paints a waveform into the pixels of an image: one column at a time, without paths. */
 import type { Palette } from "./palette";
-import { fillColumns, fillFromSamples, type Peaks, type Samples } from "./peaks";
+import { createColumns, fillColumns, fillFromSamples, type Peaks, type Samples } from "./peaks";
 import { spanOf, type View } from "./view";
-
-/** How much of the height of a column is the brighter core. */
-const CORE = 0.5;
 
 /** What a waveform is painted from. */
 export interface WaveSource {
@@ -17,8 +14,7 @@ export interface WaveSource {
 export class WavePainter {
   #image: ImageData | null = null;
   #words = new Uint32Array(0);
-  #low = new Float32Array(0);
-  #high = new Float32Array(0);
+  #columns = createColumns(0);
 
   /** Paint the part of the song that the view shows into a rectangle of the canvas, all in device pixels. */
   paint(
@@ -35,8 +31,7 @@ export class WavePainter {
     if (this.#image?.width !== width || this.#image.height !== height) {
       this.#image = new ImageData(width, height);
       this.#words = new Uint32Array(this.#image.data.buffer);
-      this.#low = new Float32Array(width);
-      this.#high = new Float32Array(width);
+      this.#columns = createColumns(width);
     }
     const words = this.#words;
     words.fill(colours.background);
@@ -45,15 +40,16 @@ export class WavePainter {
     const msPerColumn = spanOf(view) / width;
     const finest = peaks?.levels[0]?.msPerPeak ?? 0;
     if (peaks !== null) {
-      if (samples !== null && msPerColumn < finest) fillFromSamples(samples, view.startMs, msPerColumn, this.#low, this.#high);
-      else fillColumns(peaks, view.startMs, msPerColumn, this.#low, this.#high);
+      if (samples !== null && msPerColumn < finest) fillFromSamples(samples, view.startMs, msPerColumn, this.#columns);
+      else fillColumns(peaks, view.startMs, msPerColumn, this.#columns);
       const scale = (height / 2 - 1) * gain;
+      const { low, high, meanLow, meanHigh } = this.#columns;
       for (let x = 0; x < width; x += 1) {
-        const high = this.#high[x] ?? 0;
-        const low = this.#low[x] ?? 0;
-        if (high === low && high === 0) continue;
-        this.#column(x, width, height, middle - high * scale, middle - low * scale, colours.wave);
-        this.#column(x, width, height, middle - high * scale * CORE, middle - low * scale * CORE, colours.core);
+        const top = high[x] ?? 0;
+        const bottom = low[x] ?? 0;
+        if (top === bottom && top === 0) continue;
+        this.#column(x, width, height, middle - top * scale, middle - bottom * scale, colours.wave);
+        this.#column(x, width, height, middle - (meanHigh[x] ?? 0) * scale, middle - (meanLow[x] ?? 0) * scale, colours.core);
       }
     }
     context.putImageData(this.#image, 0, top);

@@ -13,8 +13,7 @@ export interface Palette {
   readonly font: string;
   /** Pixels of an image, in the byte order of this machine. */
   readonly pixels: { readonly background: number; readonly wave: number; readonly core: number; readonly middle: number };
-  /** Tints of the sections by their energy, from quiet to loud. */
-  readonly sections: readonly string[];
+  readonly ok: string;
 }
 
 type Rgb = readonly [number, number, number];
@@ -46,11 +45,11 @@ export function readPalette(element: HTMLElement): Palette {
     font,
     pixels: {
       background: pack(background),
-      wave: pack(mix(parseColour(accent), background, 0.42)),
-      core: pack(mix(parseColour(accent), background, 0.68)),
+      wave: pack(mix(parseColour(accent), background, 0.3)),
+      core: pack(mix(parseColour(accent), background, 0.5)),
       middle: pack(mix(parseColour(line), background, 0.7)),
     },
-    sections: [muted, accent, ok, warn, danger],
+    ok,
   };
 }
 

@@ -73,42 +73,67 @@ export function levelFor(peaks: Peaks, msPerColumn: number): PeakLevel {
   return chosen;
 }
 
-/** Write the range of each column into `low` and `high`, in -1 to 1; 0 where there is no sound.
+/** What the columns of a picture show, in -1 to 1: the range of the samples, and the mean of the ranges within it. */
+export interface Columns {
+  readonly low: Float32Array;
+  readonly high: Float32Array;
+  readonly meanLow: Float32Array;
+  readonly meanHigh: Float32Array;
+}
+
+/** Return columns without sound. */
+export function createColumns(count: number): Columns {
+  const empty = (): Float32Array => new Float32Array(count);
+  return { low: empty(), high: empty(), meanLow: empty(), meanHigh: empty() };
+}
+
+/** So many peaks of a column make its mean. */
+const PEAKS_PER_COLUMN = 6;
+
+/** Fill the columns from the peaks.
  *
  * Between two peaks of the finest level the ranges are interpolated, so that a close zoom shows no steps.
  */
-export function fillColumns(
-  peaks: Peaks,
-  startMs: number,
-  msPerColumn: number,
-  low: Float32Array,
-  high: Float32Array,
-): void {
-  const { min, max, msPerPeak } = levelFor(peaks, msPerColumn);
+export function fillColumns(peaks: Peaks, startMs: number, msPerColumn: number, columns: Columns): void {
+  const { min, max, msPerPeak } = levelFor(peaks, msPerColumn / PEAKS_PER_COLUMN);
+  const { low, high, meanLow, meanHigh } = columns;
   const isClose = msPerPeak > msPerColumn;
   for (let column = 0; column < low.length; column += 1) {
     const from = (startMs + column * msPerColumn) / msPerPeak;
     let lower = 0;
     let upper = 0;
+    let lowerSum = 0;
+    let upperSum = 0;
+    let count = 1;
     if (isClose) {
       const left = Math.floor(from - 0.5);
       const share = from - 0.5 - left;
       lower = (min[left] ?? 0) * (1 - share) + (min[left + 1] ?? 0) * share;
       upper = (max[left] ?? 0) * (1 - share) + (max[left + 1] ?? 0) * share;
+      lowerSum = lower / 2;
+      upperSum = upper / 2;
     } else {
       const first = Math.floor(from);
       const last = Math.max(first, Math.ceil(from + msPerColumn / msPerPeak) - 1);
-      lower = min[first] ?? 0;
-      upper = max[first] ?? 0;
-      for (let at = first + 1; at <= last; at += 1) {
-        lower = Math.min(lower, min[at] ?? 0);
-        upper = Math.max(upper, max[at] ?? 0);
+      count = last - first + 1;
+      for (let at = first; at <= last; at += 1) {
+        const below = min[at] ?? 0;
+        const above = max[at] ?? 0;
+        lower = at === first ? below : Math.min(lower, below);
+        upper = at === first ? above : Math.max(upper, above);
+        lowerSum += below;
+        upperSum += above;
       }
     }
     low[column] = lower / 128;
     high[column] = upper / 128;
+    meanLow[column] = (CORE * lowerSum) / count / 128;
+    meanHigh[column] = (CORE * upperSum) / count / 128;
   }
 }
+
+/** How much of the mean of the peaks the core shows: about the effective value of music. */
+const CORE = 0.6;
 
 /** Decoded audio, for the closest zoom. */
 export interface Samples {
@@ -121,8 +146,7 @@ export function fillFromSamples(
   { channels, sampleRate }: Samples,
   startMs: number,
   msPerColumn: number,
-  low: Float32Array,
-  high: Float32Array,
+  { low, high, meanLow, meanHigh }: Columns,
 ): void {
   const perColumn = (msPerColumn * sampleRate) / 1000;
   const start = (startMs * sampleRate) / 1000;
@@ -141,5 +165,7 @@ export function fillFromSamples(
     }
     low[column] = upper === -Infinity ? 0 : Math.max(-1, lower);
     high[column] = upper === -Infinity ? 0 : Math.min(1, upper);
+    meanLow[column] = (low[column] ?? 0) / 2;
+    meanHigh[column] = (high[column] ?? 0) / 2;
   }
 }

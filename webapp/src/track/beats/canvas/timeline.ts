@@ -15,11 +15,14 @@ export interface Timeline {
 export const MIN_GAIN = 0.5;
 export const MAX_GAIN = 8;
 
-/** Return a timeline that shows the whole song. */
+/** What is shown at first: enough bars to see their beats. */
+const FIRST_SPAN_MS = 20_000;
+
+/** Return a timeline that shows the beginning of a song. */
 export function createTimeline(durationMs: number): Timeline {
   return {
     durationMs,
-    view: createStore(fitView(durationMs)),
+    view: createStore(fitView(Math.min(durationMs, FIRST_SPAN_MS))),
     gain: createStore(1),
     following: createStore(true),
     hover: createStore<number | null>(null),
