@@ -23,7 +23,7 @@ from k1_catalogue.tracks.list_store import list_tracks
 from k1_catalogue.tracks.rebuild_store import rebuild_totals
 from k1_catalogue.tracks.search import index_text, sort_key
 from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
-from k1_contracts.messages.tracks import ListTracks
+from k1_contracts.messages.catalogue.tracks import ListTracks
 from k1_platform.postgres.pool import Pool, open_pool
 from k1_platform.settings import PostgresSettings
 from tests.support.database import temporary_database

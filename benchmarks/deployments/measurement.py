@@ -14,9 +14,9 @@ from pathlib import Path
 
 from benchmarks.deployments.sequential import SequentialDeployment
 from k1_contracts.ids import new_id
-from k1_contracts.messages.deployment_queries import DEPLOYMENT_CONTROL, ControlDeployment
-from k1_contracts.messages.deployments import DEPLOY_REQUESTED, RequestDeployment, Strategy
-from k1_contracts.messages.devices import DEVICE_ADD, AddDevices
+from k1_contracts.messages.deploy.deployment_queries import DEPLOYMENT_CONTROL, ControlDeployment
+from k1_contracts.messages.deploy.deployments import DEPLOY_REQUESTED, RequestDeployment, Strategy
+from k1_contracts.messages.deploy.devices import DEVICE_ADD, AddDevices
 from k1_deploy.devices.device_link.link import DeviceLink
 from k1_deploy.orchestration.storage.bundle_locations import BundleLocator
 from k1_platform.processes.threads import in_thread

@@ -4,7 +4,14 @@ import time
 from collections.abc import Sequence
 from uuid import uuid4
 
-from k1_contracts.messages.device_link import Activate, Deactivate, DeviceCommand, DeviceReply, Info, Verb
+from k1_contracts.messages.deploy.device_link import (
+    Activate,
+    Deactivate,
+    DeviceCommand,
+    DeviceReply,
+    Info,
+    Verb,
+)
 from k1_deploy.devices.device_link.link import DeviceLink
 from k1_deploy.orchestration.storage.bundle_locations import BundleLocator, location_of
 from tests.chaos.deployments.signed_bundles import SignedBundle

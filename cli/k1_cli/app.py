@@ -6,27 +6,9 @@ from typing import Annotated
 
 import typer
 
-from k1_cli.commands import (
-    accounts,
-    beats,
-    dead_letters,
-    deploy,
-    deployments,
-    development,
-    devices,
-    exports,
-    keys,
-    local,
-    mail,
-    shows,
-    sim,
-    similar,
-    songs,
-    stack,
-    storage,
-    track_life,
-    users,
-)
+from k1_cli.commands import dead_letters, deploy, deployments, development, devices, local, sim, stack
+from k1_cli.commands.access import keys, mail, sign_in, users
+from k1_cli.commands.songs import beats, exports, shows, similar, songs, storage, track_life
 from k1_cli.error_report import report_error
 from k1_cli.output.console import accept_any_text
 
@@ -42,7 +24,7 @@ for command in (stack.up, stack.down, stack.status, development.doctor):
     app.command(rich_help_panel="The system")(command)
 app.add_typer(dead_letters.app, name="dlq", rich_help_panel="The system")
 app.add_typer(storage.app, name="storage", rich_help_panel="The system")
-for command in (accounts.login, accounts.logout, accounts.whoami):
+for command in (sign_in.login, sign_in.logout, sign_in.whoami):
     app.command(rich_help_panel="Accounts")(command)
 app.add_typer(users.app, name="users", rich_help_panel="Accounts")
 app.add_typer(keys.app, name="keys", rich_help_panel="Accounts")

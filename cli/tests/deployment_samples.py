@@ -6,8 +6,14 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from k1_contracts.messages.deployment_queries import DeploymentView, DeviceDeployment, LogLine
-from k1_contracts.messages.deployments import ActivateNow, DeploymentStatus, DeviceOutcome, StepView, Strategy
+from k1_contracts.messages.deploy.deployment_queries import DeploymentView, DeviceDeployment, LogLine
+from k1_contracts.messages.deploy.deployments import (
+    ActivateNow,
+    DeploymentStatus,
+    DeviceOutcome,
+    StepView,
+    Strategy,
+)
 
 TRACK = "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
 DEPLOYMENT = "dep_01K9Z6Q3T4V8W2X0Y1Z5A7B9CE"

@@ -16,7 +16,8 @@ import pytest
 from cli.tests.command_runner import CommandResult, home_of_stack
 from cli.tests.deployment_samples import DEPLOYMENT, TRACK, at, rollout, step, view
 from k1_cli.stack.embedded.home import Home
-from k1_contracts.messages.deployment_queries import (
+from k1_contracts.messages.catalogue.tracks import TRACK_GET, TrackDetail
+from k1_contracts.messages.deploy.deployment_queries import (
     DEPLOYMENT_CONTROL,
     DEPLOYMENT_GET,
     DEPLOYMENT_LIST,
@@ -30,8 +31,8 @@ from k1_contracts.messages.deployment_queries import (
     ListDeployments,
     PlanDeployment,
 )
-from k1_contracts.messages.deployments import DEPLOYMENT_CHANGED, DeploymentChange
-from k1_contracts.messages.devices import (
+from k1_contracts.messages.deploy.deployments import DEPLOYMENT_CHANGED, DeploymentChange
+from k1_contracts.messages.deploy.devices import (
     DEVICE_ADD,
     DEVICE_GET,
     DEVICE_LIST,
@@ -46,7 +47,6 @@ from k1_contracts.messages.devices import (
     ListDevices,
     RevokeDevices,
 )
-from k1_contracts.messages.tracks import TRACK_GET, TrackDetail
 from k1_platform.nats.client import Bus
 from k1_platform.nats.rpc import QueryError, QueryHandler, respond
 from tests.support.bus import connected_bus, flush

@@ -19,7 +19,7 @@ from k1_cli.api.client import GatewayClient
 from k1_cli.api.problems import describe_problem
 from k1_cli.error_report import report_error
 from k1_cli.errors import CommandError
-from k1_cli.output.console import LiteralConsole
+from k1_cli.output.console import LiteralConsole, progress_bar
 from k1_cli.output.files import write_output
 from k1_cli.songs import local_analysis, song_upload
 from k1_cli.songs.resumable_upload import UploadMemory
@@ -204,7 +204,7 @@ def test_progress_ends_at_its_end(
     gateway.on(f"GET /tracks/{TRACK}/versions/1/genesis", (200, {}))
     details = song_upload.SongDetails(None, None, (), None, None)
     with GatewayClient(gateway.url) as client:
-        with song_upload.progress_bar() as progress:
+        with progress_bar() as progress:
             song_upload.upload_song(
                 client, details.song(song), UploadMemory(song.with_suffix(".json")), progress
             )

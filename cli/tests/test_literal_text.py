@@ -24,7 +24,7 @@ from k1_cli.output.console import LiteralConsole, print_json
 from k1_cli.output.table import TextTable
 from k1_cli.simulator.fleet_view import FleetView
 from k1_contracts.escaping import escape_controls
-from k1_contracts.messages.deployment_queries import LogLine
+from k1_contracts.messages.deploy.deployment_queries import LogLine
 from k1_simulator.event_log import Change
 
 HOSTILE = (

@@ -11,8 +11,8 @@ from cli.tests.deployment_samples import DEPLOYMENT, at, rollback, rollout, step
 from cli.tests.terminal import print_to_pipe, print_to_terminal
 from k1_cli.deployments.live_view import LiveView
 from k1_cli.deployments.rendering import MAX_ROWS, describe_end, render
-from k1_contracts.messages.deployment_queries import DeploymentView, DeviceDeployment, LogLine
-from k1_contracts.messages.deployments import DeploymentChange
+from k1_contracts.messages.deploy.deployment_queries import DeploymentView, DeviceDeployment, LogLine
+from k1_contracts.messages.deploy.deployments import DeploymentChange
 
 
 def change(status: Any, seconds: float = 1.0, **more: Any) -> DeploymentChange:

@@ -10,7 +10,7 @@ from cli.tests.terminal import print_to_pipe
 from k1_cli.errors import CommandError
 from k1_cli.simulator.fleet_runner import FleetOptions, lock_prefix, run_devices
 from k1_cli.simulator.fleet_view import MAX_ROWS, FleetView
-from k1_contracts.messages.device_link import RunningBundle
+from k1_contracts.messages.deploy.device_link import RunningBundle
 from k1_simulator.device import DeviceState
 from k1_simulator.event_log import Change
 

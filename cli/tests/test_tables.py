@@ -13,8 +13,8 @@ from k1_cli.output.table import short_ids
 from k1_cli.simulator.fleet_view import FleetView
 from k1_cli.stack.status import ConsumerStatus, ServerStatus, ServiceStatus, SimulatedStatus, StackStatus
 from k1_cli.stack.status_table import status_tables
-from k1_contracts.messages.device_link import RunningBundle
-from k1_contracts.messages.devices import DeviceServers
+from k1_contracts.messages.deploy.device_link import RunningBundle
+from k1_contracts.messages.deploy.devices import DeviceServers
 from k1_simulator.device import DeviceState
 
 LONG = "W" * 40

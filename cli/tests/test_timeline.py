@@ -12,8 +12,8 @@ from cli.tests.deployment_samples import rollback, rollout, step, view
 from k1_cli.deployments.timeline.axis import LONG_S, duration, make_axis
 from k1_cli.deployments.timeline.drawing import draw_timeline
 from k1_cli.deployments.timeline.layout import MAX_ROWS, Timeline, lay_out
-from k1_contracts.messages.deployment_queries import DeploymentView, DeviceDeployment
-from k1_contracts.messages.deployments import DeviceOutcome, StepView
+from k1_contracts.messages.deploy.deployment_queries import DeploymentView, DeviceDeployment
+from k1_contracts.messages.deploy.deployments import DeviceOutcome, StepView
 
 STEPS = ("check", "stage", "activate", "verify", "observe", "commit", "discard", "rollback")
 OUTCOMES: tuple[DeviceOutcome, ...] = (

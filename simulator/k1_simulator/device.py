@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from k1_contracts.messages.device_link import RunningBundle
+from k1_contracts.messages.deploy.device_link import RunningBundle
 from k1_simulator.device_runtime import DeviceResources, DeviceRuntime
 from k1_simulator.faults.fault_injector import FaultInjector
 from k1_simulator.fleet_context import FleetContext

@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from k1_contracts import subjects
-from k1_contracts.messages.device_link import Activate, DeviceError, DeviceReply, Verb
+from k1_contracts.messages.deploy.device_link import Activate, DeviceError, DeviceReply, Verb
 from k1_contracts.messages.telemetry import DEVICE_READINGS
 from k1_platform.processes.tasks import cancel_tasks
 from k1_simulator.event_log import Activation, FlashContents

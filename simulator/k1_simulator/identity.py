@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from k1_contracts.base import Contract
-from k1_contracts.messages.device_link import DeviceId, Transport
-from k1_contracts.messages.devices import DeviceCredential, DevicesAdded
+from k1_contracts.messages.deploy.device_link import DeviceId, Transport
+from k1_contracts.messages.deploy.devices import DeviceCredential, DevicesAdded
 
 
 class Identity(Contract):

@@ -7,7 +7,7 @@ from typing import Final
 
 from k1_contracts.firmware import FirmwareVersion
 from k1_contracts.graph import BundleManifest
-from k1_contracts.messages.device_link import ReplyCode
+from k1_contracts.messages.deploy.device_link import ReplyCode
 from k1_graph.bundle.container import read_bundle
 from k1_graph.errors import BundleError, UnknownKeyError
 from k1_platform.processes.threads import in_thread

@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from k1_contracts import subjects
-from k1_contracts.messages.device_link import COMMANDS, DEVICE_REPLY, FINAL_STATUSES, DeviceReply, Verb
+from k1_contracts.messages.deploy.device_link import COMMANDS, DEVICE_REPLY, FINAL_STATUSES, DeviceReply, Verb
 from tests.support.waiting import PATIENCE_S
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 
-from k1_contracts.messages.device_link import Transport
+from k1_contracts.messages.deploy.device_link import Transport
 from k1_platform.auth.device_credentials import load_device_keys, mint
 from k1_platform.auth.jwt import KeyKind, KeyPair
 from k1_platform.settings import NatsSettings

@@ -8,7 +8,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from k1_contracts.ids import derived_id
-from k1_contracts.messages.device_link import COMMANDS, DeviceReply, Verb
+from k1_contracts.messages.deploy.device_link import COMMANDS, DeviceReply, Verb
 from k1_graph.bundle.container import Bundle, build_bundle, key_id
 from k1_graph.recommendation.recommender import recommend
 from k1_graph.testing import synthetic_map

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from k1_contracts.messages.device_link import FINAL_STATUSES, ReplyCode, Verb
+from k1_contracts.messages.deploy.device_link import FINAL_STATUSES, ReplyCode, Verb
 from k1_simulator.state_machine.machine import Machine
 from k1_simulator.state_machine.memory import Memory
 from k1_simulator.state_machine.transition import Effect

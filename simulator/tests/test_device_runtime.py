@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import aiohttp
 import pytest
 
-from k1_contracts.messages.device_link import DeviceReply, FetchChunk
+from k1_contracts.messages.deploy.device_link import DeviceReply, FetchChunk
 from k1_platform.settings import NatsSettings
 from k1_simulator.device_runtime import DeviceResources, DeviceRuntime
 from k1_simulator.event_log import EventLog, FlashContents

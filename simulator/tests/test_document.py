@@ -8,8 +8,9 @@ from typing import Any, get_args
 import pytest
 
 from k1_contracts.base import Contract
-from k1_contracts.messages import device_link, telemetry
-from k1_contracts.messages.device_link import (
+from k1_contracts.messages import telemetry
+from k1_contracts.messages.deploy import device_link
+from k1_contracts.messages.deploy.device_link import (
     COMMANDS,
     DEVICE_MAX_SUBSCRIPTIONS,
     ChunkHeader,

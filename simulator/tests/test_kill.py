@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from k1_contracts.messages.device_link import DeviceHello
+from k1_contracts.messages.deploy.device_link import DeviceHello
 from k1_simulator.faults.models import FaultPlan, Slow
 from k1_simulator.identity import Identity
 from simulator.tests.commander import Commander

@@ -14,7 +14,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from k1_contracts import subjects
-from k1_contracts.messages.device_link import (
+from k1_contracts.messages.deploy.device_link import (
     ChunkHeader,
     DeviceBye,
     DeviceHello,

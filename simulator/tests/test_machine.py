@@ -5,7 +5,7 @@ import json
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from k1_contracts.messages.device_link import ReplyCode, Verb
+from k1_contracts.messages.deploy.device_link import ReplyCode, Verb
 from k1_simulator.state_machine.machine import Machine
 from k1_simulator.state_machine.transition import Arm, Disarm, SendReply, StartTransfer, StopTransfer
 from simulator.tests.shows import (

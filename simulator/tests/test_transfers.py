@@ -10,7 +10,7 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k1_contracts.messages.device_link import Stage
+from k1_contracts.messages.deploy.device_link import Stage
 from k1_platform.processes.backoff import BackoffSchedule
 from k1_simulator.faults.models import FaultPlan, Slow
 from k1_simulator.transfers.download import Download, InterruptedDownloadError, SourceUnavailableError

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from nats.aio.client import Client
 
-from k1_contracts.messages.device_link import Transport
-from k1_contracts.messages.devices import (
+from k1_contracts.messages.deploy.device_link import Transport
+from k1_contracts.messages.deploy.devices import (
     DEVICE_ADD,
     DEVICE_REVOKE,
     AddDevices,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from k1_contracts.messages.deployment_queries import DeploymentView, DeviceDeployment
-from k1_contracts.messages.deployments import ActivateNow, DeviceOutcome, Strategy
-from k1_contracts.messages.device_link import RunningBundle
+from k1_contracts.messages.deploy.deployment_queries import DeploymentView, DeviceDeployment
+from k1_contracts.messages.deploy.deployments import ActivateNow, DeviceOutcome, Strategy
+from k1_contracts.messages.deploy.device_link import RunningBundle
 from k1_simulator.device import DeviceState
 from k1_simulator.event_log import FlashContents
 from tests.chaos.deployments.invariants import DeploymentResult, FinalState, FlashMonitor, find_violations

@@ -16,9 +16,9 @@ import httpx
 import pytest
 
 from k1_contracts import streams
-from k1_contracts.messages.deployments import DEPLOY_REQUESTED
+from k1_contracts.messages.catalogue.tracks import TRACK_UPLOADED
+from k1_contracts.messages.deploy.deployments import DEPLOY_REQUESTED
 from k1_contracts.messages.telemetry import LIVE_TRACK, LiveSample
-from k1_contracts.messages.tracks import TRACK_UPLOADED
 from tests.chaos.devices import add_devices, revoked_at_the_end
 from tests.chaos.gateway_invariants import (
     find_deployment_violations,

@@ -13,7 +13,7 @@ from faststream.nats import NatsBroker
 
 from k1_contracts.descriptors import Publication
 from k1_contracts.messages.analysis import JOB_GET, AnalysisCompleted, GetJob, JobView
-from k1_contracts.messages.tracks import (
+from k1_contracts.messages.catalogue.tracks import (
     GENESIS_GET, TRACK_GET, TRACK_LIST, TRACK_UPLOADED, GetTrack, ListTracks, TrackDetail, TrackPage, TrackUploaded,
 )
 from k1_platform.nats.consumers import Delivery, Handler

@@ -3,8 +3,13 @@
 import asyncio
 from typing import Any
 
-from k1_contracts.messages.accounts import KEY_VERIFY, VerifyKey
-from k1_contracts.messages.accounts_auth import AUTH_FORGOT, AUTH_RESET, ForgotPassword, ResetPassword
+from k1_contracts.messages.accounts.authentication import (
+    AUTH_FORGOT,
+    AUTH_RESET,
+    ForgotPassword,
+    ResetPassword,
+)
+from k1_contracts.messages.accounts.users import KEY_VERIFY, VerifyKey
 from k1_contracts.rpc import RpcError
 from tests.support.bus import connected_client, request
 from tests.support.system import System, wait_for

@@ -18,8 +18,8 @@ from k1_cli.simulator.fleet_runner import FleetOptions, run_devices
 from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
 from k1_cli.stack.listen_options import ListenOptions
 from k1_contracts import subjects
-from k1_contracts.messages.device_link import DEVICE_HELLO, Transport
-from k1_contracts.messages.devices import DevicesAdded
+from k1_contracts.messages.deploy.device_link import DEVICE_HELLO, Transport
+from k1_contracts.messages.deploy.devices import DevicesAdded
 from k1_platform.auth.device_credentials import load_device_keys, mint
 from k1_platform.auth.jwt import KeyKind, KeyPair
 from k1_platform.auth.tls import client_context

@@ -8,8 +8,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
-from k1_contracts.messages.accounts_auth import AUTH_LOGIN
-from k1_contracts.messages.deployments import DEPLOY_REQUESTED
+from k1_contracts.messages.accounts.authentication import AUTH_LOGIN
+from k1_contracts.messages.deploy.deployments import DEPLOY_REQUESTED
 from k1_contracts.messages.telemetry import DEVICE_ALARM
 from k1_platform.auth.service_permissions import SERVICES, inbox_prefix
 from k1_platform.settings import NatsSettings

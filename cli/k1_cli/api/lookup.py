@@ -13,8 +13,8 @@ from k1_cli.errors import CommandError
 from k1_cli.json_types import JsonObject
 from k1_cli.output.formatting import display_name, one_line, readable
 from k1_cli.output.hints import k1_command
-from k1_contracts.messages.device_link import DEVICE_ID
-from k1_contracts.messages.devices import DeviceView
+from k1_contracts.messages.deploy.device_link import DEVICE_ID
+from k1_contracts.messages.deploy.devices import DeviceView
 
 _TRACK_ID: Final = re.compile(r"trk_[0-9A-Z]{26}")
 _DEPLOYMENT_ID: Final = re.compile(r"dep_[0-9A-Z]{26}")

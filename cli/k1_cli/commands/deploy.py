@@ -17,7 +17,7 @@ from k1_cli.output.hints import k1_command, rewrite_commands
 
 if TYPE_CHECKING:
     from k1_cli.api.client import GatewayClient
-    from k1_contracts.messages.deployment_queries import Check, DeploymentPlan, DevicePlan
+    from k1_contracts.messages.deploy.deployment_queries import Check, DeploymentPlan, DevicePlan
 
 
 def deploy(
@@ -161,7 +161,7 @@ def _watch(gateway: "GatewayClient", deployment_id: str, png: Path | None, as_js
 
 
 def _show_plan(answer: dict[str, Any], as_json: bool) -> None:
-    from k1_contracts.messages.deployment_queries import DeploymentPlan
+    from k1_contracts.messages.deploy.deployment_queries import DeploymentPlan
 
     if as_json:
         print_json(answer)

@@ -13,7 +13,11 @@ from k1_cli.output.console import print_json, results
 from k1_cli.output.hints import k1_command
 
 if TYPE_CHECKING:
-    from k1_contracts.messages.deployment_queries import DeploymentPage, DeploymentSummary, DeploymentView
+    from k1_contracts.messages.deploy.deployment_queries import (
+        DeploymentPage,
+        DeploymentSummary,
+        DeploymentView,
+    )
 
 IdArgument = Annotated[
     str, typer.Argument(help="The id, a prefix of it, or the title of the song.", metavar="ID")
@@ -38,7 +42,7 @@ def list_all(
     Example: ./k1 deployments list --status rollback_pending
     """
     from k1_cli.api.lookup import find_track, song_titles
-    from k1_contracts.messages.deployment_queries import DeploymentPage
+    from k1_contracts.messages.deploy.deployment_queries import DeploymentPage
 
     with open_gateway(home) as gateway:
         track_id = find_track(gateway, track) if track else None
@@ -64,7 +68,7 @@ def show(
     Example: ./k1 deployments show dep_01JABCDEF --png timeline.png
     """
     from k1_cli.api.lookup import find_deployment, song_title
-    from k1_contracts.messages.deployment_queries import DeploymentView
+    from k1_contracts.messages.deploy.deployment_queries import DeploymentView
 
     with open_gateway(home) as gateway:
         document = gateway.deployment(find_deployment(gateway, deployment_id))
@@ -119,7 +123,7 @@ def resume(deployment_id: IdArgument, reason: ReasonOption = None, home: HomeOpt
 def _control(home: Path, deployment_id: str, action: str, reason: str | None) -> None:
     from k1_cli.api.lookup import find_deployment
     from k1_cli.person import login_name
-    from k1_contracts.messages.deployment_queries import DeploymentView
+    from k1_contracts.messages.deploy.deployment_queries import DeploymentView
 
     body = {"requested_by": login_name(), **({"reason": reason} if reason else {})}
     with open_gateway(home) as gateway:

@@ -16,7 +16,7 @@ from k1_cli.output.hints import k1_command, rewrite_commands
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from k1_contracts.messages.devices import DevicesAdded, DeviceView
+    from k1_contracts.messages.deploy.devices import DevicesAdded, DeviceView
 
 _FOLDER = "devices"
 
@@ -60,7 +60,7 @@ def add(
     )
     from k1_cli.stack.listen_options import network_lines
     from k1_cli.stack.running_stack import require_stack
-    from k1_contracts.messages.devices import DeviceServers
+    from k1_contracts.messages.deploy.devices import DeviceServers
 
     if bool(device_ids) == (count is not None):
         raise typer.BadParameter("give ids, or --count")
@@ -183,7 +183,7 @@ def watch(
     from k1_cli.output.console import messages
     from k1_cli.stack.nats_client import connect_nats
     from k1_cli.stack.running_stack import require_stack
-    from k1_contracts.messages.device_link import DeviceId
+    from k1_contracts.messages.deploy.device_link import DeviceId
 
     try:
         TypeAdapter(DeviceId).validate_python(device_id)
@@ -223,7 +223,7 @@ def watch(
 
 def _print_secrets(added: "DevicesAdded") -> None:
     from k1_cli.devices.provisioning import SERVERS_FILE, TRUSTED_KEYS_FILE, credential_document
-    from k1_contracts.messages.devices import DeviceServers
+    from k1_contracts.messages.deploy.devices import DeviceServers
 
     servers = added.servers or DeviceServers()
     for credential in added.credentials:

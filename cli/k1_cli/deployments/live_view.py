@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from k1_contracts.messages.deployment_queries import DeploymentView, DeviceDeployment, LogLine
-from k1_contracts.messages.deployments import (
+from k1_contracts.messages.deploy.deployment_queries import DeploymentView, DeviceDeployment, LogLine
+from k1_contracts.messages.deploy.deployments import (
     ENDED,
     DeploymentChange,
     DeploymentStatus,

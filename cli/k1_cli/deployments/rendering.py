@@ -14,7 +14,7 @@ from k1_cli.deployments.live_view import FINISHED, DeviceRow, LiveView, describe
 from k1_cli.output.formatting import display_name
 from k1_cli.output.table import TextTable
 from k1_contracts.escaping import escape_controls
-from k1_contracts.messages.deployments import DeviceOutcome, StepName, StepView
+from k1_contracts.messages.deploy.deployments import DeviceOutcome, StepName, StepView
 
 MAX_ROWS: Final = 40
 _MAX_FAILED_ROWS: Final = 15

@@ -15,8 +15,8 @@ from k1_cli.deployments.live_view import FINISHED, LiveView
 from k1_cli.deployments.rendering import render
 from k1_cli.errors import CommandError
 from k1_cli.output.console import messages
-from k1_contracts.messages.deployment_queries import DeploymentView
-from k1_contracts.messages.deployments import DeploymentChange
+from k1_contracts.messages.deploy.deployment_queries import DeploymentView
+from k1_contracts.messages.deploy.deployments import DeploymentChange
 
 _PATIENCE_S: Final = 60.0
 _PAUSE_S: Final = 0.5

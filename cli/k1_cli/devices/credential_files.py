@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from k1_cli.devices.provisioning import CREDENTIAL_SUFFIXES, SERVERS_FILE, TRUSTED_KEYS_FILE
 from k1_cli.errors import CommandError
 from k1_cli.output.hints import k1_command
-from k1_contracts.messages.device_link import Transport
-from k1_contracts.messages.devices import DeviceCredential, DeviceServers
+from k1_contracts.messages.deploy.device_link import Transport
+from k1_contracts.messages.deploy.devices import DeviceCredential, DeviceServers
 from k1_platform.auth.jwt import parse_credentials
 from k1_simulator.identity import Identity
 

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from k1_cli.errors import CommandError
 from k1_cli.stack.nats_client import connect_nats, request
-from k1_contracts.messages.device_link import Transport
-from k1_contracts.messages.devices import (
+from k1_contracts.messages.deploy.device_link import Transport
+from k1_contracts.messages.deploy.devices import (
     DEVICE_ADD,
     DEVICE_REVOKE,
     AddDevices,

@@ -30,8 +30,8 @@ from k1_cli.output.formatting import count_of
 from k1_cli.simulator.fleet_view import FleetView
 from k1_cli.stack.embedded.home import Home
 from k1_cli.stack.running_stack import RunningStack, require_stack
-from k1_contracts.messages.device_link import Transport
-from k1_contracts.messages.devices import DevicesAdded, DeviceServers
+from k1_contracts.messages.deploy.device_link import Transport
+from k1_contracts.messages.deploy.devices import DevicesAdded, DeviceServers
 from k1_platform.auth.secret_files import write_atomically
 from k1_platform.settings import NatsSettings
 from k1_simulator.event_log import Change

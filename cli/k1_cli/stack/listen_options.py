@@ -11,7 +11,7 @@ from typing import Final
 from k1_cli.errors import CommandError
 from k1_cli.stack.embedded.home import Home
 from k1_cli.stack.embedded.network import Network, check_host_names, parse_listen_address
-from k1_contracts.messages.devices import DeviceServers
+from k1_contracts.messages.deploy.devices import DeviceServers
 from k1_platform.auth.tls import client_context, server_context
 
 TLS_FOLDER: Final = "tls"

@@ -9,7 +9,7 @@ from k1_cli.output.hints import k1_command
 from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
 from k1_cli.stack.embedded.home import Home
 from k1_cli.stack.embedded.network import LOOPBACK, Network
-from k1_contracts.messages.devices import DeviceServers
+from k1_contracts.messages.deploy.devices import DeviceServers
 from k1_platform.settings import NatsSettings
 
 

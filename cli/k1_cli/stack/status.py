@@ -13,7 +13,7 @@ from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
 from k1_cli.stack.nats_client import connect_jetstream
 from k1_cli.stack.running_stack import RunningProcess, RunningStack
 from k1_cli.stack.services import probe_readiness
-from k1_contracts.messages.devices import DeviceServers
+from k1_contracts.messages.deploy.devices import DeviceServers
 from k1_platform.nats.dead_letters.queue import count_dead_letters
 from k1_platform.settings import NatsSettings
 

@@ -5,9 +5,11 @@ from datetime import timedelta
 
 from k1_contracts import subjects
 from k1_contracts.descriptors import Event, messages_in
-from k1_contracts.messages import analysis, deployments, telemetry, track_edits, track_uploads, tracks
+from k1_contracts.messages import analysis, telemetry
 from k1_contracts.messages.analysis import ANALYSIS_QUEUED
-from k1_contracts.messages.device_link import DEVICE_BYE, DEVICE_HELLO
+from k1_contracts.messages.catalogue import track_edits, track_uploads, tracks
+from k1_contracts.messages.deploy import deployments
+from k1_contracts.messages.deploy.device_link import DEVICE_BYE, DEVICE_HELLO
 from k1_contracts.messages.telemetry import DEVICE_READINGS
 from k1_contracts.streams import (
     ADVISORIES,

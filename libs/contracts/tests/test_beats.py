@@ -21,7 +21,7 @@ from k1_contracts.beats.operations import (
     whole_range,
 )
 from k1_contracts.beats.rules import MAX_BEATS, MAX_NAMED, check_beats
-from k1_contracts.messages.beats import PreviewBeats, SaveBeatOverride
+from k1_contracts.messages.catalogue.beats import PreviewBeats, SaveBeatOverride
 
 TRACK = "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
 DURATION_MS = 1_000_000.0
@@ -233,5 +233,5 @@ def test_an_operation_names_its_parameters(fields: dict[str, object], message: s
 def test_an_override_has_beats_in_one_unit() -> None:
     for beats in ({}, {"beats": [0.0, 1.0], "beats_ms": [0.0, 1000.0]}):
         with pytest.raises(ValidationError, match="either beats"):
-            SaveBeatOverride(track_id=TRACK, version=1, **beats)
+            SaveBeatOverride.model_validate({"track_id": TRACK, "version": 1, **beats})
     assert SaveBeatOverride(track_id=TRACK, version=1, beats=[0.5, 1.0]).given_ms == [500.0, 1000.0]

@@ -11,7 +11,7 @@ from k1_contracts.base import Contract
 from k1_contracts.documents.generate import DOCUMENTS, asyncapi, documents, json_schemas
 from k1_contracts.documents.json_schema import PlainJsonSchema
 from k1_contracts.documents.registry import MESSAGES
-from k1_contracts.messages.tracks import TrackPage
+from k1_contracts.messages.catalogue.tracks import TrackPage
 
 MODELS = sorted(
     {model for message in MESSAGES for model in (message.model, message.response_model) if model},

@@ -17,7 +17,7 @@ from k1_contracts.envelope import Envelope, EnvelopeError, envelope_for
 from k1_contracts.genesis import Rhythm
 from k1_contracts.ids import TrackId, derived_id, new_id
 from k1_contracts.messages.analysis import ANALYSIS_QUEUED
-from k1_contracts.messages.tracks import TRACK_UPLOADED, GetGenesis
+from k1_contracts.messages.catalogue.tracks import TRACK_UPLOADED, GetGenesis
 
 NOW = datetime(2026, 1, 31, 12, 30, 15, 123000, UTC)
 

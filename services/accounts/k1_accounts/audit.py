@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from k1_contracts.actors import Actor
-from k1_contracts.messages.accounts import ClientInfo, UserView
+from k1_contracts.messages.accounts.users import ClientInfo, UserView
 from k1_platform.nats.actors import current_actor
 from k1_platform.postgres.pool import Connection
 

@@ -12,7 +12,21 @@ from k1_accounts.sessions.session_service import SessionService
 from k1_accounts.sign_in.password_sign_in import PasswordSignIn
 from k1_accounts.sign_in.recovery import Recovery
 from k1_accounts.sign_in.registration import Registration
-from k1_contracts.messages.accounts import (
+from k1_contracts.messages.accounts.authentication import (
+    AUTH_FORGOT,
+    AUTH_LINK,
+    AUTH_LOGIN,
+    AUTH_LOGOUT,
+    AUTH_REFRESH,
+    AUTH_REGISTER,
+    AUTH_RESET,
+    AUTH_VERIFY,
+    JWKS_GET,
+    OAUTH_FINISH,
+    OAUTH_START,
+    PROVIDER_LIST,
+)
+from k1_contracts.messages.accounts.users import (
     KEY_CREATE,
     KEY_LIST,
     KEY_REVOKE,
@@ -28,20 +42,6 @@ from k1_contracts.messages.accounts import (
     USER_GET,
     USER_LIST,
     USER_UPDATE,
-)
-from k1_contracts.messages.accounts_auth import (
-    AUTH_FORGOT,
-    AUTH_LINK,
-    AUTH_LOGIN,
-    AUTH_LOGOUT,
-    AUTH_REFRESH,
-    AUTH_REGISTER,
-    AUTH_RESET,
-    AUTH_VERIFY,
-    JWKS_GET,
-    OAUTH_FINISH,
-    OAUTH_START,
-    PROVIDER_LIST,
 )
 from k1_platform.nats.client import Bus
 from k1_platform.nats.rpc import QueryHandler, respond

@@ -13,7 +13,12 @@ from typing import Final
 from faststream.nats import NatsBroker
 from nats.errors import Error as NatsError
 
-from k1_contracts.messages.accounts import ACCESS_CHANGED, AccessChanged, ListRevocations, RevocationList
+from k1_contracts.messages.accounts.users import (
+    ACCESS_CHANGED,
+    AccessChanged,
+    ListRevocations,
+    RevocationList,
+)
 from k1_platform.postgres.pool import Connection, Pool
 
 KEPT: Final = timedelta(minutes=16)

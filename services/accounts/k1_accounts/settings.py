@@ -6,7 +6,7 @@ from typing import Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from k1_contracts.messages.accounts_auth import ProviderId
+from k1_contracts.messages.accounts.authentication import ProviderId
 from k1_platform.settings import HttpSettings
 
 _SAFE_ISSUERS: Final = ("https://", "http://127.0.0.1:", "http://localhost:")

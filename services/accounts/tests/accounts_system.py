@@ -25,8 +25,8 @@ from k1_accounts.sign_in.registration import Registration
 from k1_accounts.sign_in.throttle import SignInThrottle
 from k1_accounts.users import store
 from k1_contracts.actors import Actor, Role
-from k1_contracts.messages.accounts import ClientInfo, UserView
-from k1_contracts.messages.accounts_auth import Login, SignedIn
+from k1_contracts.messages.accounts.authentication import Login, SignedIn
+from k1_contracts.messages.accounts.users import ClientInfo, UserView
 from k1_platform.auth.signing import load_keys
 from k1_platform.postgres.pool import Pool
 

@@ -17,8 +17,8 @@ from k1_accounts.mail.sender import MailSender, smtp_transport
 from k1_accounts.mail.store import Template
 from k1_accounts.settings import AccountsSettings
 from k1_cli.stack.embedded.ports import free_port
-from k1_contracts.messages.accounts import CreateUser, UpdateMe, UserView
-from k1_contracts.messages.accounts_auth import ForgotPassword, Register, ResetPassword
+from k1_contracts.messages.accounts.authentication import ForgotPassword, Register, ResetPassword
+from k1_contracts.messages.accounts.users import CreateUser, UpdateMe, UserView
 from k1_platform.nats.actors import acting_as
 from services.accounts.tests.accounts_system import CLIENT, OTHER_PASSWORD, AccountsSystem, actor_of
 

@@ -16,14 +16,14 @@ from k1_accounts.oauth.identity import FlowSecrets
 from k1_accounts.oauth.oauth_sign_in import OAuthSignIn
 from k1_accounts.oauth.providers import make_providers
 from k1_accounts.settings import ProviderSettings
-from k1_contracts.messages.accounts import CreateUser, UpdateUser
-from k1_contracts.messages.accounts_auth import (
+from k1_contracts.messages.accounts.authentication import (
     FinishOAuth,
     ListProviders,
     OAuthFinished,
     Register,
     StartOAuth,
 )
+from k1_contracts.messages.accounts.users import CreateUser, UpdateUser
 from k1_platform.nats.rpc import QueryError
 from services.accounts.tests.accounts_system import CLIENT, OTHER_PASSWORD, PASSWORD, AccountsSystem
 from services.accounts.tests.oidc_server import CLIENT_ID, CLIENT_SECRET, OidcServer, running_oidc_server

@@ -15,8 +15,8 @@ import pytest
 from nats.aio.client import Client
 
 from k1_accounts.migrate import migrate
-from k1_contracts.messages.accounts import KEY_VERIFY, ME_GET, USER_LIST, GetMe, ListUsers, VerifyKey
-from k1_contracts.messages.accounts_auth import AUTH_LINK, JWKS_GET, GetJwks, SignedIn, SignInByLink
+from k1_contracts.messages.accounts.authentication import AUTH_LINK, JWKS_GET, GetJwks, SignedIn, SignInByLink
+from k1_contracts.messages.accounts.users import KEY_VERIFY, ME_GET, USER_LIST, GetMe, ListUsers, VerifyKey
 from k1_contracts.rpc import RpcError
 from k1_platform.nats.actors import acting_as, actor_headers
 from k1_platform.settings import PostgresSettings

@@ -12,15 +12,7 @@ from nats.aio.msg import Msg
 from k1_accounts.bootstrap import bootstrap
 from k1_accounts.sessions.access_tokens import AccessTokenIssuer
 from k1_accounts.sessions.session_service import GRACE, LIFETIME
-from k1_contracts.messages.accounts import (
-    ACCESS_CHANGED,
-    AccessChanged,
-    CreateKey,
-    ListRevocations,
-    ListSessions,
-    RevokeSessions,
-)
-from k1_contracts.messages.accounts_auth import (
+from k1_contracts.messages.accounts.authentication import (
     ForgotPassword,
     GetJwks,
     Login,
@@ -28,6 +20,14 @@ from k1_contracts.messages.accounts_auth import (
     Refresh,
     Register,
     SignedIn,
+)
+from k1_contracts.messages.accounts.users import (
+    ACCESS_CHANGED,
+    AccessChanged,
+    CreateKey,
+    ListRevocations,
+    ListSessions,
+    RevokeSessions,
 )
 from k1_platform.auth.signing import add_key, ensure_key, load_keys
 from k1_platform.nats.actors import acting_as

@@ -8,8 +8,7 @@ import pytest
 
 from k1_accounts.passwords.rules import check_password
 from k1_accounts.sign_in.throttle import address_subject
-from k1_contracts.messages.accounts import ChangePassword, ClientInfo
-from k1_contracts.messages.accounts_auth import (
+from k1_contracts.messages.accounts.authentication import (
     ForgotPassword,
     Login,
     Refresh,
@@ -17,6 +16,7 @@ from k1_contracts.messages.accounts_auth import (
     ResetPassword,
     VerifyEmail,
 )
+from k1_contracts.messages.accounts.users import ChangePassword, ClientInfo
 from k1_platform.nats.actors import acting_as
 from k1_platform.nats.rpc import QueryError
 from k1_platform.postgres.pool import Pool

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from k1_accounts.bootstrap import bootstrap
 from k1_accounts.sessions.access_tokens import LIFETIME
 from k1_accounts.sessions.store import delete_old
-from k1_contracts.messages.accounts import (
+from k1_contracts.messages.accounts.authentication import Refresh, ResetPassword, SignInByLink
+from k1_contracts.messages.accounts.users import (
     CreateKey,
     CreateUser,
     DeleteUser,
@@ -23,7 +24,6 @@ from k1_contracts.messages.accounts import (
     UserView,
     VerifyKey,
 )
-from k1_contracts.messages.accounts_auth import Refresh, ResetPassword, SignInByLink
 from k1_platform.nats.actors import acting_as
 from k1_platform.nats.rpc import QueryError
 from services.accounts.tests.accounts_system import CLIENT, OTHER_PASSWORD, PASSWORD, AccountsSystem, actor_of

@@ -18,8 +18,8 @@ from k1_analysis.overrides.beat_applier import BeatApplier
 from k1_analysis.shows.graph_simulator import GraphSimulator
 from k1_contracts.durables import ANALYSIS_INTAKE
 from k1_contracts.messages.analysis import ANALYSIS_REQUESTED, WORKER_LIST, RequestAnalysis
-from k1_contracts.messages.beats import BEATS_APPLY
-from k1_contracts.messages.graphs import (
+from k1_contracts.messages.catalogue.beats import BEATS_APPLY
+from k1_contracts.messages.catalogue.graphs import (
     GRAPH_RUN,
     PRESET_LIST,
     BandGains,
@@ -28,7 +28,7 @@ from k1_contracts.messages.graphs import (
     PresetView,
     ShowTemplate,
 )
-from k1_contracts.messages.tracks import TRACK_UPLOADED, TrackUploaded
+from k1_contracts.messages.catalogue.tracks import TRACK_UPLOADED, TrackUploaded
 from k1_contracts.tracks import Preset
 from k1_graph.recommendation.templates import template_for
 from k1_platform.nats.client import Bus

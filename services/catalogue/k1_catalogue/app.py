@@ -41,8 +41,8 @@ from k1_catalogue.tracks.queries import TrackQueries
 from k1_catalogue.tracks.upload_handlers import TrackUploadHandlers
 from k1_contracts import streams
 from k1_contracts.durables import CATALOGUE
-from k1_contracts.messages.beats import BEATS_APPLY, ApplyBeats, BeatsApplied
-from k1_contracts.messages.graphs import GRAPH_RUN, GraphSimulated, SimulateGraph
+from k1_contracts.messages.catalogue.beats import BEATS_APPLY, ApplyBeats, BeatsApplied
+from k1_contracts.messages.catalogue.graphs import GRAPH_RUN, GraphSimulated, SimulateGraph
 from k1_platform.auth.signing import load_keys
 from k1_platform.nats.health import durable_check
 from k1_platform.nats.rpc import request

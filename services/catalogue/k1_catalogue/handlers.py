@@ -32,29 +32,22 @@ from k1_contracts.messages.analysis import (
     JOB_LIST,
     JOB_RETRY,
 )
-from k1_contracts.messages.beats import (
+from k1_contracts.messages.catalogue.beats import (
     BEAT_OVERRIDE_GET,
     BEAT_OVERRIDE_REMOVE,
     BEAT_OVERRIDE_SAVE,
     BEATS_PREVIEW,
 )
-from k1_contracts.messages.bundles import BUNDLE_INFO, GRAPH_COMPARE
-from k1_contracts.messages.deployments import (
-    DEPLOY_FAILED,
-    DEPLOY_PROGRESSED,
-    DEPLOY_ROLLED_BACK,
-    DEPLOY_SUCCEEDED,
-)
-from k1_contracts.messages.graphs import (
+from k1_contracts.messages.catalogue.graphs import (
     GRAPH_GET,
     GRAPH_PUT,
     GRAPH_SIMULATE,
     KEY_LIST,
     NODE_LIST,
 )
-from k1_contracts.messages.media import AUDIO_GET, WAVEFORM_GET
-from k1_contracts.messages.similar import TRACK_SIMILAR
-from k1_contracts.messages.storage import (
+from k1_contracts.messages.catalogue.media import AUDIO_GET, WAVEFORM_GET
+from k1_contracts.messages.catalogue.similar import TRACK_SIMILAR
+from k1_contracts.messages.catalogue.storage import (
     ARTEFACT_DELETE,
     ARTEFACT_RESTORE,
     LINK_CREATE,
@@ -64,10 +57,10 @@ from k1_contracts.messages.storage import (
     STORAGE_CLEANUP,
     STORAGE_USAGE,
 )
-from k1_contracts.messages.track_edits import TRACK_BATCH, TRACK_DELETE, TRACK_EDIT, TRACK_RESTORE
-from k1_contracts.messages.track_history import TRACK_HISTORY, VERSION_COMPARE
-from k1_contracts.messages.track_uploads import TRACK_CREATED, TRACK_UPLOAD_ABANDONED
-from k1_contracts.messages.tracks import (
+from k1_contracts.messages.catalogue.track_edits import TRACK_BATCH, TRACK_DELETE, TRACK_EDIT, TRACK_RESTORE
+from k1_contracts.messages.catalogue.track_history import TRACK_HISTORY, VERSION_COMPARE
+from k1_contracts.messages.catalogue.track_uploads import TRACK_CREATED, TRACK_UPLOAD_ABANDONED
+from k1_contracts.messages.catalogue.tracks import (
     ARTEFACT_LIST,
     GENESIS_GET,
     TRACK_DETAILS,
@@ -75,6 +68,13 @@ from k1_contracts.messages.tracks import (
     TRACK_LIST,
     TRACK_UPLOADED,
     VERSION_GET,
+)
+from k1_contracts.messages.deploy.bundles import BUNDLE_INFO, GRAPH_COMPARE
+from k1_contracts.messages.deploy.deployments import (
+    DEPLOY_FAILED,
+    DEPLOY_PROGRESSED,
+    DEPLOY_ROLLED_BACK,
+    DEPLOY_SUCCEEDED,
 )
 from k1_platform.nats.client import Bus
 from k1_platform.nats.consumers import Handler, consume_table

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from k1_contracts.genesis import GenesisMap
-from k1_contracts.messages.graphs import GraphSimulated, SimulateGraph
+from k1_contracts.messages.catalogue.graphs import GraphSimulated, SimulateGraph
 from k1_contracts.tracks import StoredFile
 from k1_graph.reports.simulation import simulate
 from k1_graph.validation.validator import compile_graph

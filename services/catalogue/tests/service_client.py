@@ -4,7 +4,7 @@ from faststream.nats import NatsBroker
 
 from k1_contracts.descriptors import Q, Query, R
 from k1_contracts.messages.analysis import ANALYSIS_COMPLETED, ANALYSIS_STARTED
-from k1_contracts.messages.tracks import TRACK_GET, TRACK_UPLOADED, GetTrack
+from k1_contracts.messages.catalogue.tracks import TRACK_GET, TRACK_UPLOADED, GetTrack
 from k1_platform.nats import rpc
 from k1_platform.nats.publisher import publish
 from k1_platform.nats.rpc import QueryError

@@ -18,7 +18,7 @@ from k1_contracts.messages.analysis import (
     AnalysisFailed,
     AnalysisStarted,
 )
-from k1_contracts.messages.tracks import TrackUploaded
+from k1_contracts.messages.catalogue.tracks import TrackUploaded
 from k1_contracts.tracks import AnalysisSummary, ArtefactRef, AudioRef, Notice
 from k1_platform.nats.consumers import Delivery
 from k1_platform.storage.objects import ObjectStore

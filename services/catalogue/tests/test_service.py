@@ -20,8 +20,7 @@ from k1_contracts.messages.analysis import (
     RequestAnalysis,
     RequestTrackAnalysis,
 )
-from k1_contracts.messages.deployments import DEPLOY_SUCCEEDED, DeploySucceeded
-from k1_contracts.messages.tracks import (
+from k1_contracts.messages.catalogue.tracks import (
     GENESIS_GET,
     TRACK_GET,
     TRACK_LIST,
@@ -30,6 +29,7 @@ from k1_contracts.messages.tracks import (
     GetTrack,
     ListTracks,
 )
+from k1_contracts.messages.deploy.deployments import DEPLOY_SUCCEEDED, DeploySucceeded
 from k1_platform.nats.dead_letters.queue import DeadLetter, list_dead_letters
 from k1_platform.nats.rpc_documents import request_document
 from k1_platform.storage.objects import ObjectStore

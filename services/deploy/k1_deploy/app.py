@@ -10,7 +10,7 @@ from random import Random
 from prometheus_client import Gauge
 
 from k1_contracts.durables import DEPLOY, DEPLOY_DEVICES
-from k1_contracts.messages.device_link import DeviceHello
+from k1_contracts.messages.deploy.device_link import DeviceHello
 from k1_deploy.catalogue_client import CatalogueClient
 from k1_deploy.devices.access.connection_monitor import ConnectionMonitor
 from k1_deploy.devices.access.credential_issuer import NatsCredentialIssuer

@@ -7,10 +7,16 @@ from dataclasses import dataclass
 from faststream.nats import NatsBroker
 
 from k1_contracts.graph import GraphImpact
-from k1_contracts.messages.bundles import BUNDLE_INFO, GRAPH_COMPARE, BundleInfo, CompareGraphs, GetBundle
-from k1_contracts.messages.deployments import ActivateOnDownbeat
-from k1_contracts.messages.graphs import KEY_LIST, KeySet, ListKeys
-from k1_contracts.messages.tracks import GENESIS_GET, GetGenesis
+from k1_contracts.messages.catalogue.graphs import KEY_LIST, KeySet, ListKeys
+from k1_contracts.messages.catalogue.tracks import GENESIS_GET, GetGenesis
+from k1_contracts.messages.deploy.bundles import (
+    BUNDLE_INFO,
+    GRAPH_COMPARE,
+    BundleInfo,
+    CompareGraphs,
+    GetBundle,
+)
+from k1_contracts.messages.deploy.deployments import ActivateOnDownbeat
 from k1_platform.nats.rpc import request
 from k1_platform.nats.rpc_documents import request_document
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from http import HTTPStatus
 
 from k1_contracts.base import rfc3339
-from k1_contracts.messages.deployments import DEPLOYMENT_MAX_DEVICES
+from k1_contracts.messages.deploy.deployments import DEPLOYMENT_MAX_DEVICES
 from k1_platform.errors import PermanentError, TransientError
 from k1_platform.nats.device_errors import MessageError
 from k1_platform.nats.rpc import QueryError

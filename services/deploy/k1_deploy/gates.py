@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final, Literal
 
 from k1_contracts.firmware import FirmwareVersion
-from k1_contracts.messages.bundles import BundleInfo
-from k1_contracts.messages.deployment_queries import Check
-from k1_contracts.messages.deployments import OVERRIDABLE, Gate, GateOverride
-from k1_contracts.messages.device_link import DeviceHello
+from k1_contracts.messages.deploy.bundles import BundleInfo
+from k1_contracts.messages.deploy.deployment_queries import Check
+from k1_contracts.messages.deploy.deployments import OVERRIDABLE, Gate, GateOverride
+from k1_contracts.messages.deploy.device_link import DeviceHello
 from k1_contracts.tracks import F_MEASURE_WARNING, INTEGRITY_WARNING
 from k1_deploy.devices.device_store import DeviceRow
 

@@ -7,15 +7,15 @@ The connection monitor also subscribes to the system account of the NATS server 
 """
 
 from k1_contracts.durables import DEPLOY, DEPLOY_DEVICES
-from k1_contracts.messages.bundles import BUNDLE_GET
-from k1_contracts.messages.deployment_queries import (
+from k1_contracts.messages.deploy.bundles import BUNDLE_GET
+from k1_contracts.messages.deploy.deployment_queries import (
     DEPLOYMENT_CONTROL,
     DEPLOYMENT_GET,
     DEPLOYMENT_LIST,
     DEPLOYMENT_PLAN,
 )
-from k1_contracts.messages.deployments import DEPLOY_REQUESTED
-from k1_contracts.messages.devices import (
+from k1_contracts.messages.deploy.deployments import DEPLOY_REQUESTED
+from k1_contracts.messages.deploy.devices import (
     DEVICE_ADD,
     DEVICE_GET,
     DEVICE_LIST,

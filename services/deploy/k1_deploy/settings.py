@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from k1_contracts.messages.devices import DeviceServers
+from k1_contracts.messages.deploy.devices import DeviceServers
 from k1_platform.settings import HttpSettings
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from k1_contracts.graph import BundleManifest, RuntimeEstimate
-from k1_contracts.messages.bundles import BundleInfo, BundleRef
+from k1_contracts.messages.deploy.bundles import BundleInfo, BundleRef
 from services.deploy.tests.scripted_device import bundle
 
 

@@ -17,19 +17,19 @@ from nats.aio.client import Client
 
 from k1_contracts.durables import DEPLOY_DEVICES
 from k1_contracts.ids import new_id
-from k1_contracts.messages.bundles import BUNDLE_INFO, BundleInfo, BundleRef, GetBundle
-from k1_contracts.messages.deployment_queries import (
+from k1_contracts.messages.catalogue.graphs import KEY_LIST, KeySet, PublicKey
+from k1_contracts.messages.catalogue.tracks import GENESIS_GET
+from k1_contracts.messages.deploy.bundles import BUNDLE_INFO, BundleInfo, BundleRef, GetBundle
+from k1_contracts.messages.deploy.deployment_queries import (
     DEPLOYMENT_CONTROL,
     DEPLOYMENT_GET,
     ControlDeployment,
     DeploymentView,
     GetDeployment,
 )
-from k1_contracts.messages.deployments import DEPLOY_REQUESTED, RequestDeployment
-from k1_contracts.messages.device_link import RunningBundle
-from k1_contracts.messages.graphs import KEY_LIST, KeySet, PublicKey
+from k1_contracts.messages.deploy.deployments import DEPLOY_REQUESTED, RequestDeployment
+from k1_contracts.messages.deploy.device_link import RunningBundle
 from k1_contracts.messages.telemetry import DEVICE_ALARM, DeviceAlarm
-from k1_contracts.messages.tracks import GENESIS_GET
 from k1_contracts.rpc import Response, RpcError
 from k1_deploy.devices import device_store
 from k1_deploy.orchestration.storage import deployment_store

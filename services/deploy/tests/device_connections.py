@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
-from k1_contracts.messages.devices import DeviceCredential
+from k1_contracts.messages.deploy.devices import DeviceCredential
 from k1_deploy.devices.access.credential_issuer import NatsCredentialIssuer
 from k1_platform.auth.jwt import KeyPair, credentials_text
 from k1_platform.settings import NatsSettings

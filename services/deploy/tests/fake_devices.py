@@ -19,7 +19,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from k1_contracts import subjects
-from k1_contracts.messages.device_link import (
+from k1_contracts.messages.deploy.device_link import (
     COMMANDS,
     Activate,
     Deactivate,

@@ -12,10 +12,10 @@ from prometheus_client import CollectorRegistry
 
 from k1_contracts.envelope import Envelope
 from k1_contracts.ids import new_id
-from k1_contracts.messages.bundles import BundleInfo, GetBundle
-from k1_contracts.messages.deployments import DEPLOY_REQUESTED, ActivateOnDownbeat, RequestDeployment
-from k1_contracts.messages.device_link import DeviceReply
-from k1_contracts.messages.graphs import KeySet
+from k1_contracts.messages.catalogue.graphs import KeySet
+from k1_contracts.messages.deploy.bundles import BundleInfo, GetBundle
+from k1_contracts.messages.deploy.deployments import DEPLOY_REQUESTED, ActivateOnDownbeat, RequestDeployment
+from k1_contracts.messages.deploy.device_link import DeviceReply
 from k1_deploy.devices.device_link.link import DeviceLink
 from k1_deploy.devices.device_link.trusted_keys import TrustedKeyCache, TrustUpdater
 from k1_deploy.orchestration.device_commands import DeviceCommands

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from k1_contracts.ids import new_id
-from k1_contracts.messages.deployments import RequestDeployment
+from k1_contracts.messages.deploy.deployments import RequestDeployment
 from k1_deploy.devices import device_store
 from k1_deploy.orchestration.storage import deployment_store
 from k1_deploy.saga.entries import Opened, truncate_to_ms

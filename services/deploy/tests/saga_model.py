@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from k1_contracts.messages.bundles import BundleRef
-from k1_contracts.messages.deployments import ActivateNow, Strategy
-from k1_contracts.messages.device_link import RunningBundle
+from k1_contracts.messages.deploy.bundles import BundleRef
+from k1_contracts.messages.deploy.deployments import ActivateNow, Strategy
+from k1_contracts.messages.deploy.device_link import RunningBundle
 from k1_deploy.saga.entries import (
     CheckFailed,
     Intent,

@@ -7,7 +7,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from k1_contracts import subjects
-from k1_contracts.messages.device_link import (
+from k1_contracts.messages.deploy.device_link import (
     COMMANDS,
     DeviceCommand,
     DeviceError,

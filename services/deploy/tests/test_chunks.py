@@ -12,8 +12,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from k1_contracts import subjects
-from k1_contracts.messages.bundles import bundle_key
-from k1_contracts.messages.device_link import CHUNK_MAX_BYTES, FetchChunk, RunningBundle
+from k1_contracts.messages.deploy.bundles import bundle_key
+from k1_contracts.messages.deploy.device_link import CHUNK_MAX_BYTES, FetchChunk, RunningBundle
 from k1_deploy.devices import device_store
 from k1_deploy.devices.device_link.chunk_requests import MAX_WAITING, ChunkRequests
 from k1_deploy.devices.device_link.chunks import BundleCache, ChunkServer

@@ -16,8 +16,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
-from k1_contracts.messages.device_link import DeviceError
-from k1_contracts.messages.devices import DeviceCredential
+from k1_contracts.messages.deploy.device_link import DeviceError
+from k1_contracts.messages.deploy.devices import DeviceCredential
 from k1_contracts.messages.telemetry import DEVICE_ALARM, DeviceAlarm
 from k1_deploy.devices.access import connection_monitor, connection_table
 from k1_deploy.devices.access.connection_monitor import ConnectionMonitor
@@ -33,6 +33,7 @@ from k1_platform.auth.device_credentials import load_device_keys
 from k1_platform.nats.client import Bus, broker_options
 from k1_platform.nats.connection import connect_options
 from k1_platform.nats.device_errors import DeviceErrors
+from k1_platform.processes.tasks import cancel_tasks
 from services.deploy.tests.device_connections import (
     issuer_for,
     over_mqtt,
@@ -163,9 +164,7 @@ async def recorder(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> Async
         task = asyncio.create_task(watch.run())
         await eventually(lambda: watch._listed_at_s > 0, "the watch has begun", interval_s=0.005)
         yield recorder
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await cancel_tasks([task])
 
 
 async def publish_continuously(client: Client) -> None:

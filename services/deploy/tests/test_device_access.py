@@ -14,8 +14,8 @@ from nats.errors import Error as NatsError
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts import subjects
-from k1_contracts.messages.device_link import DEVICE_FETCH
-from k1_contracts.messages.devices import DeviceCredential
+from k1_contracts.messages.deploy.device_link import DEVICE_FETCH
+from k1_contracts.messages.deploy.devices import DeviceCredential
 from k1_contracts.messages.telemetry import DEVICE_READINGS
 from k1_deploy.devices.access.credential_issuer import NatsCredentialIssuer
 from k1_platform.auth.claims import device_claims

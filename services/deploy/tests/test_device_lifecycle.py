@@ -13,8 +13,9 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from k1_contracts import streams, subjects
-from k1_contracts.messages.device_link import DeviceError, DeviceHello, DeviceReply, Trust
-from k1_contracts.messages.devices import (
+from k1_contracts.messages.catalogue.graphs import KEY_LIST, KeySet, ListKeys, PublicKey
+from k1_contracts.messages.deploy.device_link import DeviceError, DeviceHello, DeviceReply, Trust
+from k1_contracts.messages.deploy.devices import (
     DEVICE_ADD,
     DEVICE_GET,
     DEVICE_REVOKE,
@@ -25,7 +26,6 @@ from k1_contracts.messages.devices import (
     GetDevice,
     RevokeDevices,
 )
-from k1_contracts.messages.graphs import KEY_LIST, KeySet, ListKeys, PublicKey
 from k1_contracts.messages.telemetry import Presence
 from k1_platform.nats.dead_letters.queue import list_dead_letters
 from k1_platform.nats.rpc import QueryError, QueryHandler, request, respond

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from k1_contracts.messages.bundles import BundleInfo, GetBundle
-from k1_contracts.messages.device_link import DeviceHello, Transport
-from k1_contracts.messages.devices import (
+from k1_contracts.messages.catalogue.graphs import KeySet
+from k1_contracts.messages.deploy.bundles import BundleInfo, GetBundle
+from k1_contracts.messages.deploy.device_link import DeviceHello, Transport
+from k1_contracts.messages.deploy.devices import (
     AddDevices,
     DeviceCredential,
     DeviceServers,
@@ -16,7 +17,6 @@ from k1_contracts.messages.devices import (
     ListDevices,
     RevokeDevices,
 )
-from k1_contracts.messages.graphs import KeySet
 from k1_contracts.messages.telemetry import DeviceAlarm, Presence
 from k1_deploy.devices import device_store
 from k1_deploy.devices.access.credential_service import CredentialService

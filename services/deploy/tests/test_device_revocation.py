@@ -11,7 +11,7 @@ import aiomqtt
 import pytest
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
-from k1_contracts.messages.devices import DeviceCredential
+from k1_contracts.messages.deploy.devices import DeviceCredential
 from k1_deploy.devices.access.credential_issuer import NatsCredentialIssuer
 from k1_platform.auth.jwt import KeyKind, KeyPair, decode, parse_credentials
 from k1_platform.auth.nkeys import ensure_nats_keys

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_contracts.messages.deployment_queries import Check
-from k1_contracts.messages.deployments import OVERRIDABLE, Gate, GateOverride
+from k1_contracts.messages.deploy.deployment_queries import Check
+from k1_contracts.messages.deploy.deployments import OVERRIDABLE, Gate, GateOverride
 from k1_deploy.devices.device_store import DeviceRow
 from k1_deploy.gates import (
     SPACE_MARGIN_BYTES,

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nats.aio.msg import Msg
 
-from k1_contracts.messages.device_link import DeviceError, DeviceHello, RunningBundle
+from k1_contracts.messages.deploy.device_link import DeviceError, DeviceHello, RunningBundle
 from k1_deploy.devices import device_store
 from k1_deploy.devices.device_store import DeviceRow
 from k1_deploy.devices.inventory import Inventory

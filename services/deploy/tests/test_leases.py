@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from k1_contracts.messages.deployment_queries import ControlDeployment
+from k1_contracts.messages.deploy.deployment_queries import ControlDeployment
 from k1_deploy.devices import device_store
 from k1_deploy.errors import LeaseLostError
 from k1_deploy.orchestration.event_log import EventLog, WriteConflictError

@@ -9,7 +9,7 @@ import pytest
 from nats.aio.client import Client
 
 from k1_contracts import subjects
-from k1_contracts.messages.device_link import (
+from k1_contracts.messages.deploy.device_link import (
     Activate,
     DeviceCommand,
     DeviceReply,

@@ -12,8 +12,8 @@ from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
-from k1_contracts.messages.device_link import DEVICE_MAX_SUBSCRIPTIONS
-from k1_contracts.messages.devices import DeviceCredential
+from k1_contracts.messages.deploy.device_link import DEVICE_MAX_SUBSCRIPTIONS
+from k1_contracts.messages.deploy.devices import DeviceCredential
 from k1_contracts.streams import DEVICE_MESSAGE_MAX_BYTES
 from k1_platform.nats import mqtt_state
 from k1_platform.nats.provision import provision_bus

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from k1_contracts.messages.deployment_queries import DeploymentPage, ListDeployments
-from k1_contracts.messages.devices import DevicePage, DeviceServers, ListDevices
-from k1_contracts.messages.graphs import KeySet
+from k1_contracts.messages.catalogue.graphs import KeySet
+from k1_contracts.messages.deploy.deployment_queries import DeploymentPage, ListDeployments
+from k1_contracts.messages.deploy.devices import DevicePage, DeviceServers, ListDevices
 from k1_deploy.devices.device_queries import DeviceQueries
 from k1_deploy.devices.presence_cache import PresenceCache
 from k1_deploy.requests.deployment_queries import DeploymentQueries

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from k1_contracts.graph import GraphImpact
-from k1_contracts.messages.bundles import BundleInfo, CompareGraphs, GetBundle
-from k1_contracts.messages.deployment_queries import PlanDeployment
-from k1_contracts.messages.deployments import ActivateAt, GateOverride, Strategy
+from k1_contracts.messages.deploy.bundles import BundleInfo, CompareGraphs, GetBundle
+from k1_contracts.messages.deploy.deployment_queries import PlanDeployment
+from k1_contracts.messages.deploy.deployments import ActivateAt, GateOverride, Strategy
 from k1_contracts.messages.telemetry import Presence
 from k1_deploy.devices import device_store
 from k1_deploy.devices.presence_cache import PresenceCache

@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, event, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from k1_contracts.messages.deployments import Strategy
+from k1_contracts.messages.deploy.deployments import Strategy
 from k1_deploy.saga.entries import from_json
 from k1_deploy.saga.signals import AlarmSignal, ControlSignal, HelloSignal
 from k1_deploy.saga.transitions import fold

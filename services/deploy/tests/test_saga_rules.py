@@ -7,8 +7,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from k1_contracts.messages.deployments import ActivateAt, Strategy
-from k1_contracts.messages.device_link import DeviceReply, RunningBundle
+from k1_contracts.messages.deploy.deployments import ActivateAt, Strategy
+from k1_contracts.messages.deploy.device_link import DeviceReply, RunningBundle
 from k1_deploy.saga import reply_checks
 from k1_deploy.saga.device import ACTIVATION_ROUNDS, Device
 from k1_deploy.saga.downbeats import NoDownbeatError, next_downbeat

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 from nats.aio.client import Client
 
-from k1_contracts.messages.device_link import DeviceCommand, Trust, Verb
-from k1_contracts.messages.graphs import KeySet, PublicKey
+from k1_contracts.messages.catalogue.graphs import KeySet, PublicKey
+from k1_contracts.messages.deploy.device_link import DeviceCommand, Trust, Verb
 from k1_deploy.devices.device_link import trusted_keys
 from k1_deploy.devices.device_link.link import DeviceLink
 from k1_deploy.devices.device_link.trusted_keys import MAX_AGE_S, TrustedKeyCache, TrustUpdater

@@ -7,8 +7,8 @@ from typing import Any, Final, cast
 
 import aiohttp
 
-from k1_contracts.messages.accounts import KEY_VERIFY, AccessChanged, ClientInfo, VerifiedKey, VerifyKey
-from k1_contracts.messages.accounts_auth import JWKS_GET, GetJwks, JwkSet
+from k1_contracts.messages.accounts.authentication import JWKS_GET, GetJwks, JwkSet
+from k1_contracts.messages.accounts.users import KEY_VERIFY, AccessChanged, ClientInfo, VerifiedKey, VerifyKey
 from k1_contracts.streams import EVENTS, LIVE
 from k1_gateway.about.readiness import DependencyReport
 from k1_gateway.access.api_keys import ApiKeys

@@ -10,7 +10,7 @@ import pytest
 from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.actors import Actor
 from k1_contracts.descriptors import Query, messages_in
-from k1_contracts.messages import accounts, accounts_auth
+from k1_contracts.messages.accounts import authentication, users
 from k1_contracts.messages.analysis import (
     ANALYSIS_REQUEST,
     JOB_CANCEL,
@@ -19,21 +19,13 @@ from k1_contracts.messages.analysis import (
     JOB_RETRY,
     WORKER_LIST,
 )
-from k1_contracts.messages.beats import (
+from k1_contracts.messages.catalogue.beats import (
     BEAT_OVERRIDE_GET,
     BEAT_OVERRIDE_REMOVE,
     BEAT_OVERRIDE_SAVE,
     BEATS_PREVIEW,
 )
-from k1_contracts.messages.bundles import BUNDLE_GET
-from k1_contracts.messages.deployment_queries import (
-    DEPLOYMENT_CONTROL,
-    DEPLOYMENT_GET,
-    DEPLOYMENT_LIST,
-    DEPLOYMENT_PLAN,
-)
-from k1_contracts.messages.devices import DEVICE_GET, DEVICE_LIST
-from k1_contracts.messages.graphs import (
+from k1_contracts.messages.catalogue.graphs import (
     GRAPH_GET,
     GRAPH_PUT,
     GRAPH_SIMULATE,
@@ -41,9 +33,9 @@ from k1_contracts.messages.graphs import (
     NODE_LIST,
     PRESET_LIST,
 )
-from k1_contracts.messages.media import AUDIO_GET, WAVEFORM_GET
-from k1_contracts.messages.similar import TRACK_SIMILAR
-from k1_contracts.messages.storage import (
+from k1_contracts.messages.catalogue.media import AUDIO_GET, WAVEFORM_GET
+from k1_contracts.messages.catalogue.similar import TRACK_SIMILAR
+from k1_contracts.messages.catalogue.storage import (
     ARTEFACT_DELETE,
     ARTEFACT_RESTORE,
     LINK_CREATE,
@@ -53,9 +45,9 @@ from k1_contracts.messages.storage import (
     STORAGE_CLEANUP,
     STORAGE_USAGE,
 )
-from k1_contracts.messages.track_edits import TRACK_BATCH, TRACK_DELETE, TRACK_EDIT, TRACK_RESTORE
-from k1_contracts.messages.track_history import TRACK_HISTORY, VERSION_COMPARE
-from k1_contracts.messages.tracks import (
+from k1_contracts.messages.catalogue.track_edits import TRACK_BATCH, TRACK_DELETE, TRACK_EDIT, TRACK_RESTORE
+from k1_contracts.messages.catalogue.track_history import TRACK_HISTORY, VERSION_COMPARE
+from k1_contracts.messages.catalogue.tracks import (
     ARTEFACT_LIST,
     GENESIS_GET,
     TRACK_DETAILS,
@@ -63,6 +55,14 @@ from k1_contracts.messages.tracks import (
     TRACK_LIST,
     VERSION_GET,
 )
+from k1_contracts.messages.deploy.bundles import BUNDLE_GET
+from k1_contracts.messages.deploy.deployment_queries import (
+    DEPLOYMENT_CONTROL,
+    DEPLOYMENT_GET,
+    DEPLOYMENT_LIST,
+    DEPLOYMENT_PLAN,
+)
+from k1_contracts.messages.deploy.devices import DEVICE_GET, DEVICE_LIST
 from k1_platform.nats.actors import current_actor
 from k1_platform.nats.client import Bus
 from k1_platform.nats.rpc import QueryHandler, respond
@@ -161,12 +161,7 @@ QUERIES = (
     LINK_REVOKE,
     STORAGE_USAGE,
     STORAGE_CLEANUP,
-    *(
-        each
-        for module in (accounts, accounts_auth)
-        for each in messages_in(module)
-        if isinstance(each, Query)
-    ),
+    *(each for module in (users, authentication) for each in messages_in(module) if isinstance(each, Query)),
 )
 
 
@@ -179,8 +174,8 @@ class Owners:
         self.actors: list[Actor | None] = []
         """Who sent each of them."""
         self._results: dict[str, Any] = {
-            accounts_auth.JWKS_GET.subject: tokens.JWKS,
-            accounts.REVOCATION_LIST.subject: accounts.RevocationList(items=[]),
+            authentication.JWKS_GET.subject: tokens.JWKS,
+            users.REVOCATION_LIST.subject: users.RevocationList(items=[]),
         }
 
     def respond_with(self, subject: str, result: Any) -> None:
@@ -194,7 +189,7 @@ class Owners:
 
     def _handler(self, subject: str) -> Any:
         async def handle(query: Any) -> Any:
-            if subject != accounts.REVOCATION_LIST.subject:  # the gateway asks for them by itself
+            if subject != users.REVOCATION_LIST.subject:  # the gateway asks for them by itself
                 self.received.append(query)
                 self.actors.append(current_actor())
             result = self._results[subject]

@@ -13,8 +13,8 @@ import msgspec
 from nats.aio.client import Client
 
 from k1_contracts.ids import new_id
+from k1_contracts.messages.catalogue.tracks import TRACK_UPLOADED, TrackUploaded
 from k1_contracts.messages.telemetry import LIVE_READING, LiveSample
-from k1_contracts.messages.tracks import TRACK_UPLOADED, TrackUploaded
 from k1_gateway.feed.position import Position
 from k1_platform.nats.publisher import make_message
 from services.gateway.tests import samples

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from k1_contracts.messages.analysis import JobView, WorkerList
-from k1_contracts.messages.deployment_queries import DeploymentPlan, DeploymentView
-from k1_contracts.messages.graphs import GraphSaved, GraphView, Simulated
-from k1_contracts.messages.tracks import (
+from k1_contracts.messages.catalogue.graphs import GraphSaved, GraphView, Simulated
+from k1_contracts.messages.catalogue.tracks import (
     Artefact,
     ArtefactList,
     TrackDetail,
@@ -16,6 +15,7 @@ from k1_contracts.messages.tracks import (
     TrackSummary,
     VersionDetail,
 )
+from k1_contracts.messages.deploy.deployment_queries import DeploymentPlan, DeploymentView
 
 TRACK = "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
 DEPLOYMENT = "dep_01K9Z6Q3T4V8W2X0Y1Z5A7B9CE"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 
-from k1_contracts.messages.accounts import AccessChanged
+from k1_contracts.messages.accounts.users import AccessChanged
 from k1_gateway.access.cookies import Cookies
 from k1_gateway.access.credentials import ApiKey, CredentialError, Token, find_credential
 from k1_gateway.access.identity import Identity

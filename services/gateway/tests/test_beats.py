@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from k1_contracts.graph import Violation
-from k1_contracts.messages.beats import (
+from k1_contracts.messages.catalogue.beats import (
     BEAT_OVERRIDE_GET,
     BEAT_OVERRIDE_REMOVE,
     BEAT_OVERRIDE_SAVE,

@@ -17,8 +17,8 @@ from k1_contracts import streams
 from k1_contracts.base import rfc3339
 from k1_contracts.envelope import Envelope
 from k1_contracts.ids import derived_id
-from k1_contracts.messages.bundles import BUNDLE_GET, BundleView, GetBundle
-from k1_contracts.messages.deployment_queries import (
+from k1_contracts.messages.deploy.bundles import BUNDLE_GET, BundleView, GetBundle
+from k1_contracts.messages.deploy.deployment_queries import (
     DEPLOYMENT_CONTROL,
     DEPLOYMENT_GET,
     DEPLOYMENT_LIST,
@@ -33,7 +33,7 @@ from k1_contracts.messages.deployment_queries import (
     ListDeployments,
     PlanDeployment,
 )
-from k1_contracts.messages.deployments import (
+from k1_contracts.messages.deploy.deployments import (
     DEPLOY_REQUESTED,
     DEPLOYMENT_CHANGED,
     DEPLOYMENT_MAX_DEVICES,
@@ -41,7 +41,7 @@ from k1_contracts.messages.deployments import (
     DeploymentOrder,
     RequestDeployment,
 )
-from k1_contracts.messages.devices import (
+from k1_contracts.messages.deploy.devices import (
     DEVICE_GET,
     DEVICE_LIST,
     DevicePage,

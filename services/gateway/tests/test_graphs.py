@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from k1_contracts.graph import Violation
-from k1_contracts.messages.graphs import (
+from k1_contracts.messages.catalogue.graphs import (
     GRAPH_GET,
     GRAPH_PUT,
     GRAPH_SIMULATE,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from k1_contracts.messages.deployment_queries import DEPLOYMENT_CONTROL
+from k1_contracts.messages.deploy.deployment_queries import DEPLOYMENT_CONTROL
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import ORIGIN, Owners
 from tests.support.infrastructure import Infrastructure

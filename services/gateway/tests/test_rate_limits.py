@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from k1_contracts.actors import Actor
 from k1_contracts.messages.analysis import ANALYSIS_REQUEST, AnalysisAccepted
-from k1_contracts.messages.deployment_queries import DEPLOYMENT_CONTROL
+from k1_contracts.messages.deploy.deployment_queries import DEPLOYMENT_CONTROL
 from k1_gateway.errors import ProblemError
 from k1_gateway.handlers import ENDPOINTS
 from k1_gateway.limits import rate_limits

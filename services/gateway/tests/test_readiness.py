@@ -8,8 +8,8 @@ from nats.aio.client import Client
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.messages.analysis import JOB_LIST, JobPage, ListJobs
-from k1_contracts.messages.deployment_queries import DEPLOYMENT_LIST, DeploymentPage, ListDeployments
-from k1_contracts.messages.graphs import PRESET_LIST, PresetList
+from k1_contracts.messages.catalogue.graphs import PRESET_LIST, PresetList
+from k1_contracts.messages.deploy.deployment_queries import DEPLOYMENT_LIST, DeploymentPage, ListDeployments
 from k1_platform.nats.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners

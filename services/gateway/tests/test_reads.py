@@ -20,9 +20,8 @@ from k1_contracts.messages.analysis import (
     ListWorkers,
     RequestTrackAnalysis,
 )
-from k1_contracts.messages.deployment_queries import DEPLOYMENT_GET
-from k1_contracts.messages.graphs import GRAPH_GET
-from k1_contracts.messages.tracks import (
+from k1_contracts.messages.catalogue.graphs import GRAPH_GET
+from k1_contracts.messages.catalogue.tracks import (
     ARTEFACT_LIST,
     GENESIS_GET,
     TRACK_GET,
@@ -34,6 +33,7 @@ from k1_contracts.messages.tracks import (
     ListTracks,
     TrackPage,
 )
+from k1_contracts.messages.deploy.deployment_queries import DEPLOYMENT_GET
 from k1_platform.nats.rpc import QueryError
 from k1_platform.nats.rpc_documents import compress_document
 from services.gateway.tests import samples
@@ -230,9 +230,3 @@ async def test_every_path_with_get_has_head(http: httpx.AsyncClient, owners: Own
     owners.respond_with(TRACK_GET.subject, samples.page())
     head = await http.head(f"{API}/tracks/{TRACK}/telemetry/stream")
     assert (head.status_code, head.headers["content-type"]) == (200, "text/event-stream")
-
-
-async def test_the_root_redirects_to_the_page(http: httpx.AsyncClient) -> None:
-    """A person who opens the address that `k1 up` printed gets the page."""
-    response = await http.get("/", follow_redirects=True)
-    assert (response.status_code, response.url.path) == (200, "/docs")

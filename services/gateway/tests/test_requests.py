@@ -9,7 +9,7 @@ from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_contracts.messages.tracks import ListTracks
+from k1_contracts.messages.catalogue.tracks import ListTracks
 from k1_gateway.errors import Problem, ProblemError
 from k1_gateway.handlers import ENDPOINTS
 from k1_gateway.http.entity_tags import content_tag, if_none_match_tags

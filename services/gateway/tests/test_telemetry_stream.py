@@ -21,8 +21,8 @@ from nats.aio.msg import Msg
 from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts import streams
 from k1_contracts.ids import new_id
+from k1_contracts.messages.catalogue.tracks import TRACK_GET, TrackDetail
 from k1_contracts.messages.telemetry import LIVE_TRACK, LiveEvent, LiveSample
-from k1_contracts.messages.tracks import TRACK_GET, TrackDetail
 from k1_gateway.live import telemetry_stream
 from k1_gateway.live.track_feed import FeedBuffer, FeedItem, parse_item
 from k1_platform.nats.rpc import QueryError

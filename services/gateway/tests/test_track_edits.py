@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from k1_contracts.messages.track_edits import (
+from k1_contracts.messages.catalogue.track_edits import (
     TRACK_BATCH,
     TRACK_DELETE,
     TRACK_EDIT,
@@ -20,7 +20,7 @@ from k1_contracts.messages.track_edits import (
     TrackRestored,
     TrackResult,
 )
-from k1_contracts.messages.track_history import (
+from k1_contracts.messages.catalogue.track_history import (
     TRACK_HISTORY,
     VERSION_COMPARE,
     CompareVersions,
@@ -28,7 +28,7 @@ from k1_contracts.messages.track_history import (
     TrackHistory,
     VersionComparison,
 )
-from k1_contracts.messages.tracks import TRACK_GET, TRACK_LIST, GetTrack, ListTracks
+from k1_contracts.messages.catalogue.tracks import TRACK_GET, TRACK_LIST, GetTrack, ListTracks
 from k1_platform.nats.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners

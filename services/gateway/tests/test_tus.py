@@ -51,7 +51,7 @@ def test_tuspy_hears_of_a_file_that_is_no_song(gateway: RunningService, unique: 
     with pytest.raises(TusCommunicationError) as refused:
         uploader.upload()
     assert refused.value.status_code == 415
-    assert json.loads(refused.value.response_content)["code"] == "unsupported_format"
+    assert json.loads(refused.value.response_content or b"")["code"] == "unsupported_format"
 
 
 def _js_client() -> Path | None:

@@ -12,7 +12,7 @@ import pytest
 from nats.js import JetStreamContext
 
 from k1_contracts.envelope import Envelope
-from k1_contracts.messages.tracks import TRACK_UPLOADED
+from k1_contracts.messages.catalogue.tracks import TRACK_UPLOADED
 from k1_contracts.streams import EVENTS
 from services.ingest.tests import songs
 from tests.support.infrastructure import Infrastructure

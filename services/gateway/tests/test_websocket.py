@@ -17,7 +17,7 @@ from nats.aio.client import Client
 
 from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import JOB_PROGRESSED, BeatPreview, JobProgress
-from k1_contracts.messages.beats import BEAT_OVERRIDE_SAVE, BeatOverrideSaved, SaveBeatOverride
+from k1_contracts.messages.catalogue.beats import BEAT_OVERRIDE_SAVE, BeatOverrideSaved, SaveBeatOverride
 from k1_gateway.feed.event import pack_times
 from k1_gateway.live.websocket.codec import Codec, UnreadableError, WrongKindError
 from k1_platform.nats.rpc import QueryError

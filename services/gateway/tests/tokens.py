@@ -7,7 +7,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey, OKPKey
 
 from k1_contracts.ids import new_id
-from k1_contracts.messages.accounts_auth import Jwk, JwkSet
+from k1_contracts.messages.accounts.authentication import Jwk, JwkSet
 
 ISSUER, AUDIENCE = "k1-accounts", "k1"
 KEY = OKPKey.generate_key("Ed25519")

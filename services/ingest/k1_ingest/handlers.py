@@ -6,9 +6,9 @@ from aiohttp import web
 from nats.aio.client import Client
 
 from k1_contracts.durables import INGEST
-from k1_contracts.messages.track_edits import TRACK_PURGED
-from k1_contracts.messages.track_uploads import TRACK_COMPLETE, TRACK_CREATE
-from k1_contracts.messages.tracks import UploadAccepted
+from k1_contracts.messages.catalogue.track_edits import TRACK_PURGED
+from k1_contracts.messages.catalogue.track_uploads import TRACK_COMPLETE, TRACK_CREATE
+from k1_contracts.messages.catalogue.tracks import UploadAccepted
 from k1_ingest.errors import UploadRejectedError
 from k1_ingest.form.reader import UploadFormReader
 from k1_ingest.presigned.presigned_service import PresignedService

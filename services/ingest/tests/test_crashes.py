@@ -15,7 +15,7 @@ from nats.js import JetStreamContext
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.ids import new_id
-from k1_contracts.messages.tracks import TrackUploaded
+from k1_contracts.messages.catalogue.tracks import TrackUploaded
 from k1_contracts.tracks import AudioRef
 from k1_ingest.uploads.claim_store import Claim, ClaimStore, PendingObject
 from k1_ingest.uploads.track_publisher import ORPHAN_AGE, TrackPublisher

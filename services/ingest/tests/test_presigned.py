@@ -9,7 +9,7 @@ import httpx
 import pytest
 from nats.js import JetStreamContext
 
-from k1_contracts.messages.track_uploads import (
+from k1_contracts.messages.catalogue.track_uploads import (
     TRACK_COMPLETE,
     TRACK_CREATE,
     TRACK_CREATED,
@@ -19,7 +19,7 @@ from k1_contracts.messages.track_uploads import (
     TrackUpload,
     TrackUploadAbandoned,
 )
-from k1_contracts.messages.tracks import UploadAccepted
+from k1_contracts.messages.catalogue.tracks import UploadAccepted
 from k1_ingest.open_uploads.store import OpenUploads
 from k1_ingest.presigned.presigned_service import PresignedService
 from k1_ingest.presigned.record import LIFETIME, ExpectedSong

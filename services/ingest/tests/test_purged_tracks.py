@@ -6,7 +6,7 @@ from hashlib import sha256
 import httpx
 
 from k1_contracts.ids import new_id
-from k1_contracts.messages.track_edits import TRACK_PURGED, TrackPurged
+from k1_contracts.messages.catalogue.track_edits import TRACK_PURGED, TrackPurged
 from k1_platform.nats.publisher import publish
 from services.ingest.tests import songs
 from tests.support.bus import connected_bus

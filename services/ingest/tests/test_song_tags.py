@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats.js import JetStreamContext
 
-from k1_contracts.messages.tracks import TrackUploaded
+from k1_contracts.messages.catalogue.tracks import TrackUploaded
 from k1_contracts.upload_form import MAX_TITLE_LENGTH
 from k1_ingest.audio_checks.song_tags import SongTags, choose_tags, clean_tag, read_song_tags
 from services.ingest.tests import songs

@@ -20,7 +20,7 @@ from nats.js.errors import NotFoundError
 
 from k1_contracts import streams
 from k1_contracts.envelope import Envelope
-from k1_contracts.messages.tracks import TRACK_UPLOADED, TrackUploaded
+from k1_contracts.messages.catalogue.tracks import TRACK_UPLOADED, TrackUploaded
 from k1_ingest.settings import IngestSettings
 from k1_ingest.uploads.claim_store import ClaimStore
 from k1_platform.storage.objects import ObjectStore

@@ -11,7 +11,7 @@ from nats.aio.msg import Msg
 
 from k1_contracts import subjects
 from k1_contracts.durables import TELEMETRY_PRESENCE, TELEMETRY_SAMPLES, Durable
-from k1_contracts.messages.device_link import DEVICE_ID
+from k1_contracts.messages.deploy.device_link import DEVICE_ID
 from k1_telemetry.broker_clock import BrokerClock
 from k1_telemetry.fleet.effects import Effects, RejectedMessage
 from k1_telemetry.fleet.fleet import Fleet

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from k1_contracts.messages.device_link import DeviceBye
+from k1_contracts.messages.deploy.device_link import DeviceBye
 from k1_platform.nats.device_errors import MessageError, parse_device_message
 from k1_telemetry.fleet.effects import RejectedMessage
 from k1_telemetry.fleet.readings import MAX_BYTES, MAX_READINGS, Reading, to_reading

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from k1_contracts.messages.device_link import ReplyCode, Verb
+from k1_contracts.messages.deploy.device_link import ReplyCode, Verb
 
 Seconds = Annotated[float, Field(ge=0, le=24 * 3600)]
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 from k1_contracts import subjects
-from k1_contracts.messages.device_link import DeviceBye, FetchChunk
+from k1_contracts.messages.deploy.device_link import DeviceBye, FetchChunk
 from k1_simulator.fleet_context import FleetContext
 from k1_simulator.links.link import CommandHandler, LinkError, LinkSession, OpenLink
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from k1_contracts.messages.device_link import FetchChunk
+from k1_contracts.messages.deploy.device_link import FetchChunk
 
 CHUNK_TIMEOUT_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 10

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import aiomqtt
 
 from k1_contracts import subjects
-from k1_contracts.messages.device_link import ChunkHeader, DeviceBye, FetchChunk
-from k1_contracts.messages.devices import DeviceCredential
+from k1_contracts.messages.deploy.device_link import ChunkHeader, DeviceBye, FetchChunk
+from k1_contracts.messages.deploy.devices import DeviceCredential
 from k1_platform.auth.device_credentials import mqtt_client_id
 from k1_simulator.links.link import (
     CHUNK_TIMEOUT_S,

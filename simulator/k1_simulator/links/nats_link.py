@@ -13,8 +13,8 @@ from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError, UnexpectedEOF
 
 from k1_contracts import subjects
-from k1_contracts.messages.device_link import FetchChunk
-from k1_contracts.messages.devices import DeviceCredential
+from k1_contracts.messages.deploy.device_link import FetchChunk
+from k1_contracts.messages.deploy.devices import DeviceCredential
 from k1_platform.auth.jwt import parse_credentials
 from k1_platform.nats.connection import connect_options
 from k1_platform.processes.tasks import is_set_within

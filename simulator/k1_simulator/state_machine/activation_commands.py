@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from k1_contracts.messages.device_link import Activate, Deactivate
+from k1_contracts.messages.deploy.device_link import Activate, Deactivate
 from k1_simulator.state_machine.pending_work import disarm, end_conflicting_work
 from k1_simulator.state_machine.transition import Arm, Transition
 

@@ -1,6 +1,6 @@
 """Executes the commands that change the bundles and keys of a device: stage, discard, trust; pure."""
 
-from k1_contracts.messages.device_link import Discard, ReplyCode, Stage, Trust
+from k1_contracts.messages.deploy.device_link import Discard, ReplyCode, Stage, Trust
 from k1_simulator.state_machine.keys import KeysRejectedError, replaced_keys
 from k1_simulator.state_machine.memory import HeldBundle, StageJob
 from k1_simulator.state_machine.pending_work import disarm, end_conflicting_work, end_transfer

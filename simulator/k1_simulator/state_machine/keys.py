@@ -7,8 +7,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import ValidationError
 
-from k1_contracts.messages.device_link import ReplyCode
-from k1_contracts.messages.graphs import KeySet
+from k1_contracts.messages.catalogue.graphs import KeySet
+from k1_contracts.messages.deploy.device_link import ReplyCode
 from k1_graph.bundle.container import key_id
 
 

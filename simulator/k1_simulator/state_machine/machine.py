@@ -5,7 +5,7 @@ from typing import Final, cast
 
 from pydantic import ValidationError
 
-from k1_contracts.messages.device_link import (
+from k1_contracts.messages.deploy.device_link import (
     COMMANDS,
     FINAL_STATUSES,
     Activate,

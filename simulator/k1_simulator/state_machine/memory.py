@@ -6,7 +6,7 @@ from pydantic import Field
 
 from k1_contracts.base import Contract
 from k1_contracts.ids import Sha256
-from k1_contracts.messages.device_link import Activate, DeviceId, DeviceReply, RunningBundle, Stage
+from k1_contracts.messages.deploy.device_link import Activate, DeviceId, DeviceReply, RunningBundle, Stage
 
 ANSWERS_KEPT: Final = 64
 """Replies to the newest commands are kept; an older command that is repeated is executed again."""

@@ -1,6 +1,6 @@
 """Ends the pending work of a device: a transfer or an armed activation; pure."""
 
-from k1_contracts.messages.device_link import Activate, ReplyCode, Stage, Verb
+from k1_contracts.messages.deploy.device_link import Activate, ReplyCode, Stage, Verb
 from k1_simulator.state_machine.transition import Disarm, StopTransfer, Transition
 
 

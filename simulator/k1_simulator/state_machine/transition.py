@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from k1_contracts.messages.device_link import DeviceReply, ReplyCode, ReplyStatus, Stage, Verb
+from k1_contracts.messages.deploy.device_link import DeviceReply, ReplyCode, ReplyStatus, Stage, Verb
 from k1_simulator.state_machine.memory import Memory
 
 

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import aiohttp
 from pydantic import ValidationError
 
-from k1_contracts.messages.device_link import ChunkHeader, FetchChunk, Stage
+from k1_contracts.messages.deploy.device_link import ChunkHeader, FetchChunk, Stage
 from k1_platform.processes.backoff import BackoffSchedule
 from k1_simulator.links.link import LinkError
 from k1_simulator.verification import StageError

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from k1_contracts.messages.device_link import FetchChunk, Stage
+from k1_contracts.messages.deploy.device_link import FetchChunk, Stage
 from k1_simulator.faults.fault_injector import FaultInjector
 from k1_simulator.faults.transfer_faults import FaultyByteFilter
 from k1_simulator.fleet_context import FleetContext

@@ -9,8 +9,8 @@ from typing import Final
 
 from nats.aio.msg import Msg
 
-from k1_contracts.messages.deployment_queries import DEPLOYMENT_CONTROL, ControlDeployment
-from k1_contracts.messages.deployments import DEPLOYMENT_CHANGED, ENDED, DeploymentChange
+from k1_contracts.messages.deploy.deployment_queries import DEPLOYMENT_CONTROL, ControlDeployment
+from k1_contracts.messages.deploy.deployments import DEPLOYMENT_CHANGED, ENDED, DeploymentChange
 from tests.chaos.deployments.client import ChaosClient
 from tests.chaos.deployments.harness import ChaosHarness
 from tests.chaos.deployments.scenarios import ChaosAction, Scenario

@@ -21,8 +21,8 @@ from pydantic import SecretStr
 from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
 from k1_cli.stack.zygote import Zygote
 from k1_contracts.durables import DEPLOY, DEPLOY_DEVICES
-from k1_contracts.messages.bundles import BUNDLE_INFO, BundleInfo, GetBundle
-from k1_contracts.messages.graphs import KEY_LIST, KeySet, PublicKey
+from k1_contracts.messages.catalogue.graphs import KEY_LIST, KeySet, PublicKey
+from k1_contracts.messages.deploy.bundles import BUNDLE_INFO, BundleInfo, GetBundle
 from k1_contracts.rpc import Response
 from k1_deploy.migrate import migrate
 from k1_deploy.orchestration.storage.bundle_locations import save_location

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from k1_contracts.messages.deployment_queries import DeploymentView
-from k1_contracts.messages.deployments import ENDED, Strategy
+from k1_contracts.messages.deploy.deployment_queries import DeploymentView
+from k1_contracts.messages.deploy.deployments import ENDED, Strategy
 from k1_deploy.saga.strategy import allowed_failures
 from k1_simulator.device import DeviceState
 from k1_simulator.event_log import FlashContents

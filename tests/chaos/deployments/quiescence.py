@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from k1_contracts.durables import DEPLOY, DEPLOY_DEVICES
-from k1_contracts.messages.deployments import ENDED
+from k1_contracts.messages.deploy.deployments import ENDED
 from k1_simulator.device import DeviceState
 from tests.chaos.deployments.client import PATIENCE_S, ChaosClient
 from tests.chaos.deployments.scenarios import Scenario

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from k1_contracts.messages.deployment_queries import DeploymentView
+from k1_contracts.messages.deploy.deployment_queries import DeploymentView
 from k1_simulator.device import DeviceState
 from tests.chaos.deployments.scenarios import Scenario
 

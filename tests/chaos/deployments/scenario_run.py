@@ -11,9 +11,9 @@ from random import Random
 from typing import Final
 
 from k1_contracts.ids import new_id
-from k1_contracts.messages.deployments import DEPLOY_REQUESTED, RequestDeployment, Strategy
-from k1_contracts.messages.device_link import Transport
-from k1_contracts.messages.devices import DEVICE_ADD, AddDevices
+from k1_contracts.messages.deploy.deployments import DEPLOY_REQUESTED, RequestDeployment, Strategy
+from k1_contracts.messages.deploy.device_link import Transport
+from k1_contracts.messages.deploy.devices import DEVICE_ADD, AddDevices
 from k1_contracts.messages.telemetry import DEVICE_ALARM, AlarmKind, DeviceAlarm
 from k1_platform.settings import NatsSettings
 from k1_simulator.event_log import Change, FlashContents

@@ -6,8 +6,8 @@ from itertools import islice
 from random import Random
 from typing import Any, Final, Literal
 
-from k1_contracts.messages.deployments import Strategy
-from k1_contracts.messages.device_link import COMMANDS
+from k1_contracts.messages.deploy.deployments import Strategy
+from k1_contracts.messages.deploy.device_link import COMMANDS
 from k1_simulator.faults.models import AnyFault, FaultPlan, LieSuccess, Slow, TelemetryFault
 
 Kind = Literal["deploy", "handover", "stall", "nats", "postgres", "s3", "cancel", "rollback", "pause"]

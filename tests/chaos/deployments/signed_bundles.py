@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from k1_contracts.graph import RuntimeEstimate
 from k1_contracts.ids import derived_id
-from k1_contracts.messages.bundles import BundleInfo, BundleRef, bundle_key
+from k1_contracts.messages.deploy.bundles import BundleInfo, BundleRef, bundle_key
 from k1_graph.bundle.container import Bundle, build_bundle
 from k1_graph.recommendation.recommender import recommend
 from k1_graph.testing import synthetic_map

@@ -32,7 +32,7 @@ const csrf: Middleware = {
 };
 
 /** The client of the API: `await api.GET("/tracks/{track_id}", { params: { path: { track_id } } })`. */
-export const api = createClient<paths>({ baseUrl: API, fetch: send });
+export const api = createClient<paths>({ baseUrl: location.origin + API, fetch: send });
 api.use(csrf);
 
 interface Result<Data> {

@@ -13,7 +13,7 @@ const PAUSES_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000];
 
 export type Phase =
   | { kind: "stopped" }
-  | { kind: "opening"; transport: Transport }
+  | { kind: "opening"; transport: Transport; topics: readonly string[] }
   | { kind: "open"; transport: Transport }
   | { kind: "waiting"; until: number };
 
@@ -53,8 +53,7 @@ export function step(state: ConnectionState, input: Input): Step {
     case "stop":
       return state.phase.kind === "stopped" ? [state, []] : [{ ...state, phase: { kind: "stopped" } }, [{ kind: "close" }]];
     case "opened":
-      if (state.phase.kind !== "opening") return [state, []];
-      return [{ ...state, phase: { kind: "open", transport: state.phase.transport }, failures: 0 }, []];
+      return opened(state);
     case "closed":
       return closed(state, input.now);
     case "pause_over":
@@ -68,7 +67,15 @@ export function step(state: ConnectionState, input: Input): Step {
 
 function open(state: ConnectionState, transport: Transport): Step {
   const { lastId, topics } = state;
-  return [{ ...state, phase: { kind: "opening", transport } }, [{ kind: "open", transport, lastId, topics }]];
+  return [{ ...state, phase: { kind: "opening", transport, topics } }, [{ kind: "open", transport, lastId, topics }]];
+}
+
+function opened(state: ConnectionState): Step {
+  const { phase } = state;
+  if (phase.kind !== "opening") return [state, []];
+  const open: ConnectionState = { ...state, phase: { kind: "open", transport: phase.transport }, failures: 0 };
+  // What was subscribed while it opened is not among the topics that it opened with.
+  return changeTopics({ ...open, topics: phase.topics }, state.topics);
 }
 
 function closed(state: ConnectionState, now: number): Step {
@@ -89,12 +96,12 @@ function changeTopics(state: ConnectionState, topics: readonly string[]): Step {
   const removed = state.topics.filter((topic) => !topics.includes(topic));
   if (added.length === 0 && removed.length === 0) return [state, []];
   const next = { ...state, topics };
-  const { phase } = state;
-  if (phase.kind !== "opening" && phase.kind !== "open") return [next, []];
-  if (phase.transport === "websocket" && phase.kind === "open") return [next, [{ kind: "resubscribe", added, removed }]];
-  // The other transports, and a socket that is not open yet, take their topics when they open.
-  const [opened, commands] = open(next, phase.transport);
-  return [opened, [{ kind: "close" }, ...commands]];
+  if (state.phase.kind !== "open") return [next, []];
+  const { transport } = state.phase;
+  if (transport === "websocket") return [next, [{ kind: "resubscribe", added, removed }]];
+  // The other transports take their topics when they open.
+  const [reopened, commands] = open(next, transport);
+  return [reopened, [{ kind: "close" }, ...commands]];
 }
 
 export type ConnectionStatus =

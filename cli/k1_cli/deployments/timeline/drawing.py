@@ -9,7 +9,7 @@ from k1_cli.deployments.timeline.canvas import Canvas
 from k1_cli.deployments.timeline.layout import Bar, BarStyle, BatchActivation, Row, Timeline, lay_out
 from k1_cli.output.files import write_output
 from k1_cli.output.formatting import cut_middle, display_name
-from k1_contracts.messages.deployment_queries import DeploymentView
+from k1_contracts.messages.deploy.deployment_queries import DeploymentView
 
 _WIDTH, _LEFT, _RIGHT, _EDGE = 13.0, 2.35, 1.55, 0.3
 _TITLE, _LEGEND, _ACTIVATION_HEIGHT, _MARKS, _TICKS, _LINE = 0.98, 0.34, 0.2, 0.24, 0.42, 0.2

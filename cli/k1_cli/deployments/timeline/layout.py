@@ -11,8 +11,8 @@ from typing import Final, Literal
 from k1_cli.deployments.live_view import describe_failure
 from k1_cli.deployments.timeline.axis import Axis, duration, make_axis
 from k1_cli.output.formatting import count_of, display_name
-from k1_contracts.messages.deployment_queries import DeploymentView, DeviceDeployment, LogLine
-from k1_contracts.messages.deployments import DeviceOutcome, StepName, StepView
+from k1_contracts.messages.deploy.deployment_queries import DeploymentView, DeviceDeployment, LogLine
+from k1_contracts.messages.deploy.deployments import DeviceOutcome, StepName, StepView
 
 MAX_ROWS: Final = 60
 """With more devices, those with the same outcome share a row."""

@@ -20,7 +20,7 @@ from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_cli.stack.embedded.servers.postgres import PostgresServer
 from k1_cli.stack.embedded.servers.s3 import S3Server
 from k1_cli.stack.embedded.servers.server import Server
-from k1_contracts.messages.devices import DeviceServers
+from k1_contracts.messages.deploy.devices import DeviceServers
 from k1_platform.auth.nkeys import NatsKeys
 
 

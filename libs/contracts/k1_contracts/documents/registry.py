@@ -3,27 +3,20 @@
 from typing import Any
 
 from k1_contracts.descriptors import Message, messages_in
-from k1_contracts.messages import (
-    accounts,
-    accounts_auth,
-    analysis,
+from k1_contracts.messages import analysis, telemetry, webhooks
+from k1_contracts.messages.accounts import authentication, users
+from k1_contracts.messages.catalogue import (
     beats,
-    bundles,
-    deployment_queries,
-    deployments,
-    device_link,
-    devices,
     graphs,
     media,
     similar,
     storage,
-    telemetry,
     track_edits,
     track_history,
     track_uploads,
     tracks,
-    webhooks,
 )
+from k1_contracts.messages.deploy import bundles, deployment_queries, deployments, device_link, devices
 
 MESSAGES: tuple[Message[Any], ...] = tuple(
     message
@@ -45,8 +38,8 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
         media,
         storage,
         webhooks,
-        accounts_auth,
-        accounts,
+        authentication,
+        users,
     )
     for message in messages_in(module)
 )

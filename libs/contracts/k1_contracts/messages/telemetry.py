@@ -8,7 +8,7 @@ from pydantic import Field, RootModel
 from k1_contracts.base import Contract, JsonObject, UtcTime, rfc3339
 from k1_contracts.descriptors import DeviceMessage, Event, LiveMessage
 from k1_contracts.ids import TrackId
-from k1_contracts.messages.device_link import DeviceId
+from k1_contracts.messages.deploy.device_link import DeviceId
 from k1_contracts.streams import EVENTS, LIVE, LIVE_TRACKS, TELEMETRY
 
 

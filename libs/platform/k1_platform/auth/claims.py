@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from k1_contracts.messages.device_link import DEVICE_MAX_SUBSCRIPTIONS
+from k1_contracts.messages.deploy.device_link import DEVICE_MAX_SUBSCRIPTIONS
 from k1_contracts.streams import DEVICE_MESSAGE_MAX_BYTES
 from k1_platform.auth.jwt import Claims
 from k1_platform.auth.service_permissions import permissions_of

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from k1_contracts.messages.device_link import DEVICE_ID, Transport
-from k1_contracts.messages.devices import DeviceCredential
+from k1_contracts.messages.deploy.device_link import DEVICE_ID, Transport
+from k1_contracts.messages.deploy.devices import DeviceCredential
 from k1_platform.auth.claims import AccountKeys, device_claims
 from k1_platform.auth.jwt import KeyPair, credentials_text, encode
 from k1_platform.auth.nkeys import read_key

@@ -16,7 +16,7 @@ from nats.errors import Error as NatsError
 from pydantic import ValidationError
 
 from k1_contracts.base import Contract
-from k1_contracts.messages.device_link import DEVICE_ERROR, DeviceError, DeviceErrorCode
+from k1_contracts.messages.deploy.device_link import DEVICE_ERROR, DeviceError, DeviceErrorCode
 from k1_contracts.streams import DEVICE_MESSAGE_MAX_BYTES
 
 BURST: Final = 5

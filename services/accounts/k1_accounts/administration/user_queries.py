@@ -12,7 +12,7 @@ from k1_accounts.mail.store import enqueue_mail
 from k1_accounts.revocations import AccessNotifier, store_revocation
 from k1_accounts.sessions.store import end_sessions
 from k1_accounts.users import store
-from k1_contracts.messages.accounts import (
+from k1_contracts.messages.accounts.users import (
     AccessChanged,
     CreateUser,
     DeleteUser,

@@ -13,7 +13,7 @@ from k1_accounts.revocations import AccessNotifier, store_revocation
 from k1_accounts.tokens import KEY_PREFIX, hash_secret, new_secret
 from k1_accounts.users.store import get_user
 from k1_contracts.actors import Actor, role_includes
-from k1_contracts.messages.accounts import (
+from k1_contracts.messages.accounts.users import (
     AccessChanged,
     CreateKey,
     KeyCreated,

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from k1_contracts.actors import Role
 from k1_contracts.ids import new_id
-from k1_contracts.messages.accounts import KeyView
+from k1_contracts.messages.accounts.users import KeyView
 from k1_platform.postgres.pool import Connection
 
 _COLUMNS: Final = "id, name, role, hint, created_at, expires_at, last_used_at"

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from k1_accounts.mail.store import Template
 from k1_accounts.one_time_tokens import Purpose
-from k1_contracts.messages.accounts import UserView
+from k1_contracts.messages.accounts.users import UserView
 
 _COLUMNS: Final = 76
 

@@ -16,8 +16,7 @@ from k1_accounts.one_time_tokens import delete_tokens
 from k1_accounts.sessions.session_service import SessionService
 from k1_accounts.tokens import hash_secret, new_secret
 from k1_accounts.users import store
-from k1_contracts.messages.accounts import ClientInfo, UserView
-from k1_contracts.messages.accounts_auth import (
+from k1_contracts.messages.accounts.authentication import (
     FinishOAuth,
     ListProviders,
     OAuthFinished,
@@ -25,7 +24,8 @@ from k1_contracts.messages.accounts_auth import (
     ProviderList,
     StartOAuth,
 )
-from k1_contracts.messages.accounts_auth import Provider as ProviderView
+from k1_contracts.messages.accounts.authentication import Provider as ProviderView
+from k1_contracts.messages.accounts.users import ClientInfo, UserView
 from k1_platform.postgres.pool import Connection, Pool
 
 LIFETIME: Final = timedelta(minutes=10)

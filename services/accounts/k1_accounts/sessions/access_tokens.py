@@ -15,8 +15,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from ulid import ULID
 
-from k1_contracts.messages.accounts import UserView
-from k1_contracts.messages.accounts_auth import Jwk, JwkSet
+from k1_contracts.messages.accounts.authentication import Jwk, JwkSet
+from k1_contracts.messages.accounts.users import UserView
 from k1_platform.auth.signing import KeyRing
 
 AUDIENCE: Final = "k1"

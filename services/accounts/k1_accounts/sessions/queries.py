@@ -11,8 +11,8 @@ from k1_accounts.errors import session_not_found
 from k1_accounts.revocations import AccessNotifier
 from k1_accounts.sessions import store
 from k1_accounts.sessions.access_tokens import AccessTokenIssuer
-from k1_contracts.messages.accounts import ListSessions, RevokeSessions, SessionPage, SessionsRevoked
-from k1_contracts.messages.accounts_auth import GetJwks, JwkSet
+from k1_contracts.messages.accounts.authentication import GetJwks, JwkSet
+from k1_contracts.messages.accounts.users import ListSessions, RevokeSessions, SessionPage, SessionsRevoked
 from k1_platform.cursors import cursor_after, row_before
 from k1_platform.postgres.pool import Pool
 

@@ -17,8 +17,8 @@ from k1_accounts.sessions.access_tokens import AccessTokenIssuer
 from k1_accounts.sessions.store import Method, RefreshRow
 from k1_accounts.tokens import REFRESH_PREFIX, hash_secret, new_secret
 from k1_accounts.users.store import get_user, mark_signed_in
-from k1_contracts.messages.accounts import AccessChanged, ClientInfo, UserView
-from k1_contracts.messages.accounts_auth import Logout, Refresh, SignedIn, SignedOut
+from k1_contracts.messages.accounts.authentication import Logout, Refresh, SignedIn, SignedOut
+from k1_contracts.messages.accounts.users import AccessChanged, ClientInfo, UserView
 from k1_platform.nats.actors import current_actor
 from k1_platform.postgres.pool import Connection, Pool
 

@@ -6,7 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 from k1_accounts.revocations import store_revocation
 from k1_contracts.ids import new_id
-from k1_contracts.messages.accounts import AccessChanged, ClientInfo, SessionView
+from k1_contracts.messages.accounts.users import AccessChanged, ClientInfo, SessionView
 from k1_platform.postgres.pool import Connection
 
 Method = Literal["password", "link", "oauth"]

@@ -21,14 +21,14 @@ from k1_accounts.sign_in.throttle import (
     take,
 )
 from k1_accounts.users import store
-from k1_contracts.messages.accounts import AccessChanged, PasswordChanged
-from k1_contracts.messages.accounts_auth import (
+from k1_contracts.messages.accounts.authentication import (
     ForgotPassword,
     RequestAccepted,
     ResetPassword,
     SignedIn,
     SignInByLink,
 )
+from k1_contracts.messages.accounts.users import AccessChanged, PasswordChanged
 from k1_platform.postgres.pool import Pool
 
 

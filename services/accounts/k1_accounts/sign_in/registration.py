@@ -19,8 +19,13 @@ from k1_accounts.sign_in.throttle import (
     take,
 )
 from k1_accounts.users import store
-from k1_contracts.messages.accounts import UserView
-from k1_contracts.messages.accounts_auth import EmailVerified, Register, RequestAccepted, VerifyEmail
+from k1_contracts.messages.accounts.authentication import (
+    EmailVerified,
+    Register,
+    RequestAccepted,
+    VerifyEmail,
+)
+from k1_contracts.messages.accounts.users import UserView
 from k1_platform.postgres.pool import Connection, Pool
 
 ACCEPTED: Final = RequestAccepted(message="A message is on its way to this address; open the link in it.")

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from k1_contracts.actors import Role
 from k1_contracts.ids import new_id
-from k1_contracts.messages.accounts import ListUsers, UserView
+from k1_contracts.messages.accounts.users import ListUsers, UserView
 from k1_platform.postgres.pool import Connection
 
 _COLUMNS: Final = """

@@ -13,7 +13,7 @@ from k1_contracts.messages.analysis import (
     AnalysisStarted,
     RequestAnalysis,
 )
-from k1_contracts.messages.tracks import TrackUploaded
+from k1_contracts.messages.catalogue.tracks import TrackUploaded
 from k1_contracts.tracks import ArtefactRef
 
 MAX_ATTEMPTS: Final = 2

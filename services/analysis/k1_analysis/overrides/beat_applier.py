@@ -14,7 +14,7 @@ from k1_analysis.overrides.tasks import OverrideRun, OverrideTask
 from k1_analysis.shows.graph_simulator import fetch_map, run_in_worker, store_files
 from k1_analysis.shows.show import show_identity
 from k1_contracts.beats.grid import BeatGrid
-from k1_contracts.messages.beats import ApplyBeats, BeatsApplied
+from k1_contracts.messages.catalogue.beats import ApplyBeats, BeatsApplied
 from k1_contracts.tracks import Notice
 from k1_platform.processes.worker_pool import WorkerPool
 from k1_platform.storage.objects import ObjectNotFoundError, ObjectStore

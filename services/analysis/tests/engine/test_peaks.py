@@ -12,7 +12,7 @@ from k1_analysis.engine.audio.peaks import SAMPLES_PER_POINT, PeakMeter
 def parse(data: bytes) -> tuple[dict[str, int], np.ndarray]:
     """Return the header and the (points, 2) values of a .dat file of version 2."""
     names = ("version", "flags", "sample_rate", "samples_per_pixel", "length", "channels")
-    header = dict(zip(names, struct.unpack_from("<iIiiIi", data), strict=True))
+    header: dict[str, int] = dict(zip(names, struct.unpack_from("<iIiiIi", data), strict=True))
     points = np.frombuffer(data, np.int8, offset=24).reshape(-1, 2)
     return header, points
 

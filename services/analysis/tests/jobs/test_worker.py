@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -51,6 +51,7 @@ from k1_platform.nats.dead_letters.queue import list_dead_letters
 from k1_platform.nats.provision import consumer_config
 from k1_platform.nats.publisher import publish
 from k1_platform.processes import worker_process
+from k1_platform.processes.tasks import cancel_tasks
 from k1_platform.processes.worker_pool import WorkerPool
 from k1_platform.processes.worker_process import WorkerLimits
 from k1_platform.storage.objects import ObjectStore
@@ -172,9 +173,7 @@ async def working(
     try:
         yield worker
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await cancel_tasks([task])
         pool.close()
 
 

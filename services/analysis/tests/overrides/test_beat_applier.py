@@ -8,7 +8,7 @@ import pytest
 from k1_analysis.overrides.beat_applier import BeatApplier
 from k1_analysis.overrides.tasks import run_on_request
 from k1_contracts.genesis import GenesisMap
-from k1_contracts.messages.beats import ApplyBeats
+from k1_contracts.messages.catalogue.beats import ApplyBeats
 from k1_graph.recommendation.recommender import recommend
 from k1_graph.testing import synthetic_map
 from k1_platform.nats.rpc import QueryError

@@ -8,7 +8,7 @@ import pytest
 from k1_analysis.shows.graph_simulator import GraphSimulator, run_prefix
 from k1_analysis.shows.tasks import run_graph
 from k1_contracts.graph import GraphDocument
-from k1_contracts.messages.graphs import SimulateGraph
+from k1_contracts.messages.catalogue.graphs import SimulateGraph
 from k1_graph.recommendation.recommender import recommend
 from k1_graph.testing import synthetic_map
 from k1_platform.nats.rpc import QueryError

@@ -22,7 +22,7 @@ from k1_contracts.graph import (
     GraphValidation,
     VisualReport,
 )
-from k1_contracts.messages.graphs import ListPresets
+from k1_contracts.messages.catalogue.graphs import ListPresets
 from k1_graph.errors import GraphError
 from k1_graph.testing import synthetic_map
 from k1_graph.validation.validator import parse_graph

@@ -13,7 +13,12 @@ from k1_catalogue.tracks import store as track_store
 from k1_catalogue.tracks.artefact_store import StoredArtefact, artefact_of_version
 from k1_catalogue.tracks.audit_store import write_audit_entry
 from k1_catalogue.tracks.version_checks import require_version
-from k1_contracts.messages.storage import ArtefactDeleted, ArtefactRestored, DeleteArtefact, RestoreArtefact
+from k1_contracts.messages.catalogue.storage import (
+    ArtefactDeleted,
+    ArtefactRestored,
+    DeleteArtefact,
+    RestoreArtefact,
+)
 from k1_platform.postgres.pool import Connection, Pool
 
 UNDO_TIME: Final = timedelta(seconds=30)

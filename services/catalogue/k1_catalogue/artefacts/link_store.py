@@ -6,7 +6,7 @@ from typing import Final
 
 import asyncpg
 
-from k1_contracts.messages.storage import Link
+from k1_contracts.messages.catalogue.storage import Link
 from k1_platform.postgres.pool import Connection
 
 _COLUMNS: Final = """

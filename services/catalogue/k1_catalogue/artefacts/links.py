@@ -13,8 +13,8 @@ from k1_catalogue.artefacts.media import SERVICE_URL_LIFETIME
 from k1_catalogue.artefacts.tokens import new_token, token_hash
 from k1_catalogue.tracks.artefact_store import artefact_of_version
 from k1_contracts.ids import new_id
-from k1_contracts.messages.media import StoredObject
-from k1_contracts.messages.storage import (
+from k1_contracts.messages.catalogue.media import StoredObject
+from k1_contracts.messages.catalogue.storage import (
     CopyLink,
     DeleteArtefact,
     Link,

@@ -9,7 +9,7 @@ from k1_catalogue import errors
 from k1_catalogue.tracks import store as track_store
 from k1_catalogue.tracks.artefact_store import artefacts_of_version
 from k1_catalogue.tracks.version_checks import require_version
-from k1_contracts.messages.media import AudioSource, GetAudio, GetWaveform, StoredObject
+from k1_contracts.messages.catalogue.media import AudioSource, GetAudio, GetWaveform, StoredObject
 from k1_platform.postgres.pool import Pool
 from k1_platform.storage.objects import ObjectStore
 

@@ -26,7 +26,7 @@ from k1_catalogue.tracks.status import version_status
 from k1_catalogue.tracks.store import FinishedVersion
 from k1_catalogue.tracks.version_checks import require_map, require_song, require_version
 from k1_contracts.graph import GraphDocument
-from k1_contracts.messages.beats import (
+from k1_contracts.messages.catalogue.beats import (
     BEATS_OVERRIDDEN,
     ApplyBeats,
     BeatOverrideSaved,
@@ -35,7 +35,7 @@ from k1_contracts.messages.beats import (
     RemoveBeatOverride,
     SaveBeatOverride,
 )
-from k1_contracts.messages.graphs import GraphSimulated, SimulateGraph
+from k1_contracts.messages.catalogue.graphs import GraphSimulated, SimulateGraph
 from k1_contracts.tracks import AnalysisSummary
 from k1_platform.errors import TransientError
 from k1_platform.nats.actors import current_actor

@@ -6,7 +6,7 @@ from k1_contracts.beats import operations
 from k1_contracts.beats.grid import BeatGrid, carry_downbeats, round_ms
 from k1_contracts.beats.operations import Anchor, BeatRange, OperationError, whole_range
 from k1_contracts.beats.rules import check_beats
-from k1_contracts.messages.beats import BeatsPreviewed, PreviewBeats
+from k1_contracts.messages.catalogue.beats import BeatsPreviewed, PreviewBeats
 
 CARRY_TOLERANCE_MS = 70.0
 """A new beat this near to a downbeat of before is the same beat."""

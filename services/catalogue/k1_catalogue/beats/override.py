@@ -9,7 +9,7 @@ from typing import Final
 from k1_catalogue.maps.beat_diff import diff_beats
 from k1_contracts.actors import Actor
 from k1_contracts.base import Contract
-from k1_contracts.messages.beats import (
+from k1_contracts.messages.catalogue.beats import (
     BeatAuthor,
     BeatChanges,
     BeatMove,

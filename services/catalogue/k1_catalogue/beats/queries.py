@@ -9,7 +9,12 @@ from k1_catalogue.beats.store import find_edit, latest_edit
 from k1_catalogue.maps.models import MapBeats
 from k1_catalogue.maps.store import MapStore
 from k1_catalogue.tracks.version_checks import require_map, require_version
-from k1_contracts.messages.beats import BeatOverrideView, BeatsPreviewed, GetBeatOverride, PreviewBeats
+from k1_contracts.messages.catalogue.beats import (
+    BeatOverrideView,
+    BeatsPreviewed,
+    GetBeatOverride,
+    PreviewBeats,
+)
 from k1_platform.postgres.pool import Pool
 from k1_platform.processes.threads import in_thread
 

@@ -7,7 +7,7 @@ import asyncpg
 
 from k1_catalogue.beats.override import BeatEdit
 from k1_catalogue.database import without_nul
-from k1_contracts.messages.beats import BeatAuthor, BeatChanges, CurrentBeatOverride
+from k1_contracts.messages.catalogue.beats import BeatAuthor, BeatChanges, CurrentBeatOverride
 from k1_platform.postgres.pool import Connection
 
 _COLUMNS: Final = (

@@ -18,8 +18,8 @@ from k1_catalogue.tracks.artefacts import is_inlined, new_artefact, read_artefac
 from k1_contracts.beats.grid import BeatGrid
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import GraphDocument
-from k1_contracts.messages.beats import BeatOverrideDocument
-from k1_contracts.messages.graphs import GraphSimulated, SimulateGraph
+from k1_contracts.messages.catalogue.beats import BeatOverrideDocument
+from k1_contracts.messages.catalogue.graphs import GraphSimulated, SimulateGraph
 from k1_contracts.tracks import AnalysisSummary, ArtefactRef, ArtefactType, Notice, StoredFile
 from k1_graph.errors import GraphError
 from k1_graph.validation.validator import compile_graph

@@ -14,8 +14,8 @@ from k1_catalogue.tracks.artefact_store import StoredArtefact, artefacts_of_vers
 from k1_catalogue.tracks.store import is_deleted
 from k1_catalogue.tracks.version_checks import require_map, require_version
 from k1_contracts.graph import GraphDocument, GraphEstimate, GraphImpact, RuntimeEstimate, VisualReport
-from k1_contracts.messages.bundles import BundleInfo, BundleRef, CompareGraphs, GetBundle, bundle_key
-from k1_contracts.messages.device_link import RunningBundle
+from k1_contracts.messages.deploy.bundles import BundleInfo, BundleRef, CompareGraphs, GetBundle, bundle_key
+from k1_contracts.messages.deploy.device_link import RunningBundle
 from k1_graph.bundle.container import BundleHead, read_head
 from k1_graph.errors import BundleError, GraphInvalidError
 from k1_graph.graph import Graph

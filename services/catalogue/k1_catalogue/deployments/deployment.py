@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, get_args
 
-from k1_contracts.messages.deployments import (
+from k1_contracts.messages.deploy.deployments import (
     ENDED,
     DeployFailed,
     DeploymentStatus,

@@ -7,7 +7,7 @@ import asyncpg
 
 from k1_catalogue.database import without_nul
 from k1_catalogue.deployments.deployment import Deployment
-from k1_contracts.messages.deployments import TrackDeployment
+from k1_contracts.messages.deploy.deployments import TrackDeployment
 from k1_platform.postgres.pool import Connection
 
 MAX_LISTED: Final = 20

@@ -10,7 +10,7 @@ from k1_catalogue.edits import store
 from k1_catalogue.edits.fields import EditableFields, add_tags, remove_tags
 from k1_catalogue.edits.track_edits import RequestAnalysis, TrackEdits
 from k1_contracts.messages.analysis import RequestTrackAnalysis
-from k1_contracts.messages.track_edits import (
+from k1_contracts.messages.catalogue.track_edits import (
     BatchResult,
     BatchTracks,
     DeleteTrack,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from k1_catalogue.tracks.status import VersionChoice
-from k1_contracts.messages.track_edits import EditTrack
+from k1_contracts.messages.catalogue.track_edits import EditTrack
 from k1_contracts.tracks import Preset
 from k1_contracts.upload_form import MAX_TAGS, sanitize_text
 

@@ -18,7 +18,7 @@ from k1_catalogue.edits.purge_store import DueTrack
 from k1_catalogue.edits.track_edits import PURGE_AFTER
 from k1_catalogue.maps.store import MapStore
 from k1_catalogue.tracks.audit_store import write_audit_entry
-from k1_contracts.messages.track_edits import TRACK_PURGED, TrackPurged
+from k1_contracts.messages.catalogue.track_edits import TRACK_PURGED, TrackPurged
 from k1_platform.errors import TransientError
 from k1_platform.postgres.outbox import enqueue
 from k1_platform.postgres.pool import DATABASE_ERRORS, Pool

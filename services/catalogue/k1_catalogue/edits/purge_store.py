@@ -6,7 +6,7 @@ from datetime import datetime
 
 from k1_catalogue.history.store import PURGED
 from k1_catalogue.tracks.audit_store import actor_json
-from k1_contracts.messages.deployments import ENDED
+from k1_contracts.messages.deploy.deployments import ENDED
 from k1_contracts.tracks import AudioRef
 from k1_platform.nats.actors import current_actor
 from k1_platform.postgres.pool import Connection

@@ -19,14 +19,14 @@ from k1_catalogue.tracks.status import is_usable
 from k1_catalogue.tracks.version_checks import require_song
 from k1_contracts.base import rfc3339
 from k1_contracts.messages.analysis import AnalysisAccepted, RequestTrackAnalysis
-from k1_contracts.messages.track_edits import (
+from k1_contracts.messages.catalogue.track_edits import (
     DeleteTrack,
     EditTrack,
     RestoreTrack,
     TrackDeleted,
     TrackRestored,
 )
-from k1_contracts.messages.tracks import GetTrack, TrackDetail
+from k1_contracts.messages.catalogue.tracks import GetTrack, TrackDetail
 from k1_platform.nats.actors import current_actor, require_role
 from k1_platform.postgres.pool import Connection, Pool
 

@@ -17,7 +17,7 @@ from k1_contracts.graph import (
     GraphMetrics,
     GraphValidation,
 )
-from k1_contracts.messages.bundles import bundle_key
+from k1_contracts.messages.deploy.bundles import bundle_key
 from k1_contracts.tracks import ArtefactRef, ArtefactType, StoredFile
 from k1_graph.bundle.container import build_bundle
 from k1_graph.errors import GraphInvalidError

@@ -21,7 +21,7 @@ from k1_catalogue.tracks.audit_store import write_audit_entry
 from k1_catalogue.tracks.version_checks import require_map, require_song, require_version
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import GraphDocument
-from k1_contracts.messages.graphs import (
+from k1_contracts.messages.catalogue.graphs import (
     GetGraph,
     GraphSaved,
     GraphSimulated,
@@ -31,7 +31,7 @@ from k1_contracts.messages.graphs import (
     Simulated,
     SimulateGraph,
 )
-from k1_contracts.messages.tracks import Artefact
+from k1_contracts.messages.catalogue.tracks import Artefact
 from k1_contracts.tracks import ArtefactRef, StoredFile
 from k1_graph.errors import GraphError, GraphInvalidError
 from k1_graph.graph import Graph

@@ -7,7 +7,7 @@ from typing import Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from k1_contracts.messages.graphs import KeySet, ListKeys, ListNodes, NodeCatalogue, PublicKey
+from k1_contracts.messages.catalogue.graphs import KeySet, ListKeys, ListNodes, NodeCatalogue, PublicKey
 from k1_graph.bundle.container import key_id
 from k1_graph.node_types.definitions import load_node_types
 

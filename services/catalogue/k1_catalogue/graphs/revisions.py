@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from k1_contracts.messages.graphs import GraphSource
+from k1_contracts.messages.catalogue.graphs import GraphSource
 
 _ETAG_DIGITS: Final = 32
 

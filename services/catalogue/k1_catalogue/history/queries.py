@@ -7,8 +7,8 @@ from typing import Final
 from k1_catalogue import errors
 from k1_catalogue.history import store
 from k1_contracts.base import rfc3339
-from k1_contracts.messages.track_history import GetHistory, TrackHistory
-from k1_contracts.messages.tracks import Track, TrackDetail, VersionSummary
+from k1_contracts.messages.catalogue.track_history import GetHistory, TrackHistory
+from k1_contracts.messages.catalogue.tracks import Track, TrackDetail, VersionSummary
 from k1_platform.cursors import cursor_after, invalid_cursor, row_before
 from k1_platform.postgres.pool import Connection, Pool
 

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 
 from k1_catalogue.history.changes import TrackRows, replay, to_public
-from k1_contracts.messages.track_history import TrackEvent
+from k1_contracts.messages.catalogue.track_history import TrackEvent
 from k1_platform.postgres.pool import Connection
 
 PURGED = "purged"

@@ -30,7 +30,7 @@ from k1_contracts.messages.analysis import (
     AnalysisFailed,
     AnalysisStarted,
 )
-from k1_contracts.messages.tracks import TrackUploaded
+from k1_contracts.messages.catalogue.tracks import TrackUploaded
 from k1_platform.errors import PermanentError, TransientError
 from k1_platform.nats.consumers import Delivery
 from k1_platform.postgres.pool import Connection, Pool

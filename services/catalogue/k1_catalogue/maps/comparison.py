@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from k1_catalogue.maps.beat_diff import TOLERANCE_MS, diff_beats
-from k1_contracts.messages.track_history import MetricDelta, MovedBeat, TimedBeatChanges
+from k1_contracts.messages.catalogue.track_history import MetricDelta, MovedBeat, TimedBeatChanges
 
 
 @dataclass(frozen=True, slots=True)

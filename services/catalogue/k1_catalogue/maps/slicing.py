@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from k1_catalogue.maps.packing import FloatArray, Json, Table, as_table
-from k1_contracts.messages.tracks import MapLayer
+from k1_contracts.messages.catalogue.tracks import MapLayer
 
 Indices = npt.NDArray[np.intp]
 DOWNSAMPLING: Final = "min_max"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from k1_catalogue.similarity.corpus import CORPUS
 from k1_contracts.genesis import GenesisMap, IntensityPoint, ValuePoint
-from k1_contracts.messages.similar import FeatureGroup
+from k1_contracts.messages.catalogue.similar import FeatureGroup
 
 Vector = NDArray[np.float32]
 VERSION: Final = 1

@@ -15,14 +15,14 @@ from k1_catalogue.similarity.store import Neighbour
 from k1_catalogue.tracks import store as track_store
 from k1_catalogue.tracks.version_checks import require_map, require_version
 from k1_contracts.genesis import GenesisMap
-from k1_contracts.messages.similar import (
+from k1_contracts.messages.catalogue.similar import (
     FeatureGroup,
     FindSimilar,
     GroupDistance,
     SimilarTrack,
     SimilarTracks,
 )
-from k1_contracts.messages.tracks import TrackSummary
+from k1_contracts.messages.catalogue.tracks import TrackSummary
 from k1_platform.postgres.pool import Connection, Pool
 from k1_platform.processes.threads import in_thread
 

@@ -19,7 +19,7 @@ from k1_catalogue.storage.cleanup_plan import (
     group_of,
     plan_cleanup,
 )
-from k1_contracts.messages.storage import RemovedObject, StorageCleanup
+from k1_contracts.messages.catalogue.storage import RemovedObject, StorageCleanup
 
 MAX_NAMED: Final = 1000
 """Removed objects that the result of a cleanup names."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from k1_contracts.messages.storage import CleanupReason
+from k1_contracts.messages.catalogue.storage import CleanupReason
 
 _MANIFEST: Final = "/manifest.json"
 FOLDERS: Final = ("audio/", "artefacts/", "graphs/", "overrides/")

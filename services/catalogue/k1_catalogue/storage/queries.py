@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from k1_catalogue import errors
 from k1_catalogue.storage import store
 from k1_catalogue.storage.cleanup import Cleaner, Measurement
-from k1_contracts.messages.storage import (
+from k1_contracts.messages.catalogue.storage import (
     CleanUpStorage,
     GetStorageUsage,
     StorageAlert,

@@ -8,7 +8,7 @@ from typing import Final
 
 from k1_catalogue.storage import reference_store
 from k1_catalogue.storage.cleanup_plan import Usage
-from k1_contracts.messages.storage import LargeArtefact, StorageCleanup
+from k1_contracts.messages.catalogue.storage import LargeArtefact, StorageCleanup
 from k1_platform.postgres.pool import Connection, Pool
 
 MAX_LARGEST: Final = 10

@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from k1_contracts.messages.tracks import Artefact
+from k1_contracts.messages.catalogue.tracks import Artefact
 from k1_contracts.tracks import ArtefactRef, ArtefactType
 from k1_platform.postgres.pool import Connection
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from k1_catalogue.tracks.artefact_store import NewArtefact
-from k1_contracts.messages.tracks import Artefact
+from k1_contracts.messages.catalogue.tracks import Artefact
 from k1_contracts.tracks import ArtefactRef, ArtefactType
 from k1_platform.errors import PermanentError
 from k1_platform.storage.objects import ObjectNotFoundError, ObjectStore

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from k1_contracts.base import NO_NUL
 from k1_contracts.ids import TrackId
-from k1_contracts.messages.tracks import TrackSort
+from k1_contracts.messages.catalogue.tracks import TrackSort
 from k1_platform.cursors import decode_cursor, encode_cursor, invalid_cursor
 
 ListOrder = TrackSort | Literal["search"]

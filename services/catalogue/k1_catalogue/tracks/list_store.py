@@ -13,7 +13,7 @@ import asyncpg
 from k1_catalogue.tracks.cursors import Cursor, read_cursor, write_cursor
 from k1_catalogue.tracks.search import WEIGHTS, SearchQuery, parse_search
 from k1_catalogue.tracks.totals_store import count_rows
-from k1_contracts.messages.tracks import ListTracks, TrackPage, TrackSort, TrackSummary
+from k1_contracts.messages.catalogue.tracks import ListTracks, TrackPage, TrackSort, TrackSummary
 from k1_platform.postgres.pool import Connection, Pool
 
 MAX_SEARCH_MATCHES: Final = 1000

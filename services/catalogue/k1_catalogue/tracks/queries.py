@@ -17,10 +17,9 @@ from k1_catalogue.tracks.artefacts import URL_LIFETIME, with_missing
 from k1_catalogue.tracks.list_store import list_tracks
 from k1_catalogue.tracks.status import is_usable
 from k1_catalogue.tracks.version_checks import require_map, require_version
-from k1_contracts.messages.beats import CurrentBeatOverride
-from k1_contracts.messages.deployments import TrackDeployment
-from k1_contracts.messages.track_history import CompareVersions, VersionComparison
-from k1_contracts.messages.tracks import (
+from k1_contracts.messages.catalogue.beats import CurrentBeatOverride
+from k1_contracts.messages.catalogue.track_history import CompareVersions, VersionComparison
+from k1_contracts.messages.catalogue.tracks import (
     Artefact,
     ArtefactList,
     GetGenesis,
@@ -34,6 +33,7 @@ from k1_contracts.messages.tracks import (
     VersionDetail,
     VersionSummary,
 )
+from k1_contracts.messages.deploy.deployments import TrackDeployment
 from k1_platform.nats.rpc import QueryError
 from k1_platform.nats.rpc_documents import Document, compress_document
 from k1_platform.postgres.pool import Connection, Pool

@@ -17,8 +17,8 @@ from k1_catalogue.database import without_nul
 from k1_catalogue.tracks.search import index_text, sort_key
 from k1_catalogue.tracks.status import VersionChoice, track_state
 from k1_contracts.messages.analysis import AnalysisCompleted
-from k1_contracts.messages.track_uploads import TrackCreated
-from k1_contracts.messages.tracks import Track, TrackUploaded
+from k1_contracts.messages.catalogue.track_uploads import TrackCreated
+from k1_contracts.messages.catalogue.tracks import Track, TrackUploaded
 from k1_contracts.tracks import AnalysisSummary, AudioRef, Notice, Preset, VersionStatus
 from k1_platform.postgres.pool import Connection
 

@@ -21,8 +21,8 @@ from k1_catalogue.tracks.artefact_store import NewArtefact, artefacts_of_version
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts.actors import Actor
 from k1_contracts.ids import new_id
-from k1_contracts.messages.media import GetAudio, GetWaveform
-from k1_contracts.messages.storage import (
+from k1_contracts.messages.catalogue.media import GetAudio, GetWaveform
+from k1_contracts.messages.catalogue.storage import (
     CleanUpStorage,
     CopyLink,
     DeleteArtefact,
@@ -32,7 +32,7 @@ from k1_contracts.messages.storage import (
     RestoreArtefact,
     RevokeLink,
 )
-from k1_contracts.messages.tracks import GetVersion
+from k1_contracts.messages.catalogue.tracks import GetVersion
 from k1_platform.nats.actors import acting_as
 from k1_platform.nats.rpc import QueryError
 from k1_platform.postgres.pool import Pool

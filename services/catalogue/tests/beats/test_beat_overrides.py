@@ -20,7 +20,7 @@ from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.maps.store import MapStore
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts.actors import Actor
-from k1_contracts.messages.beats import (
+from k1_contracts.messages.catalogue.beats import (
     ApplyBeats,
     BeatOverrideDocument,
     BeatOverrideSaved,
@@ -32,9 +32,9 @@ from k1_contracts.messages.beats import (
     RemoveBeatOverride,
     SaveBeatOverride,
 )
-from k1_contracts.messages.bundles import GetBundle
-from k1_contracts.messages.graphs import GetGraph, PutGraph, SimulateGraph
-from k1_contracts.messages.tracks import Artefact, GetTrack, GetVersion
+from k1_contracts.messages.catalogue.graphs import GetGraph, PutGraph, SimulateGraph
+from k1_contracts.messages.catalogue.tracks import Artefact, GetTrack, GetVersion
+from k1_contracts.messages.deploy.bundles import GetBundle
 from k1_contracts.tracks import AnalysisSummary, Notice, StoredFile
 from k1_graph.bundle.container import key_id, read_bundle
 from k1_platform.auth.signing import KeyRing
@@ -117,7 +117,8 @@ async def song(job_events: JobEventHandlers, objects: ObjectStore) -> Song:
 
 
 def save(song: Song, version: int = 1, **fields: Any) -> SaveBeatOverride:
-    return SaveBeatOverride(track_id=song.track_id, version=version, **({"beats_ms": LATER} | fields))
+    given: dict[str, Any] = {"beats_ms": LATER} | fields
+    return SaveBeatOverride(track_id=song.track_id, version=version, **given)
 
 
 async def view(beats: BeatQueries, song: Song, version: int = 1) -> BeatOverrideView:
@@ -337,7 +338,7 @@ async def test_beats_that_cannot_be_used_change_nothing(
     """Every fault is named; no worker is asked."""
     before = await counted(pool)
     with pytest.raises(QueryError) as caught:
-        await editor.save(save(song, **{"beats_ms": None} | fields))
+        await editor.save(save(song, 1, **{"beats_ms": None} | fields))
     assert (caught.value.code, [each.rule for each in caught.value.violations]) == ("beats_invalid", rules)
     assert worker.queries == []
     assert await counted(pool) == before

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 from faststream.nats import NatsBroker
 
-from k1_contracts.messages.beats import (
+from k1_contracts.messages.catalogue.beats import (
     BEAT_OVERRIDE_GET,
     BEAT_OVERRIDE_SAVE,
     BEATS_APPLY,

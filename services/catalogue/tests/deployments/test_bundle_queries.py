@@ -7,10 +7,10 @@ from k1_catalogue.graphs.queries import GraphQueries
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts.ids import new_id
-from k1_contracts.messages.bundles import BundleInfo, CompareGraphs, GetBundle
-from k1_contracts.messages.device_link import RunningBundle
-from k1_contracts.messages.graphs import PutGraph, Simulate
-from k1_contracts.messages.tracks import GetVersion
+from k1_contracts.messages.catalogue.graphs import PutGraph, Simulate
+from k1_contracts.messages.catalogue.tracks import GetVersion
+from k1_contracts.messages.deploy.bundles import BundleInfo, CompareGraphs, GetBundle
+from k1_contracts.messages.deploy.device_link import RunningBundle
 from k1_graph.bundle.container import read_bundle, read_head
 from k1_graph.errors import BundleError
 from k1_platform.auth.signing import KeyRing

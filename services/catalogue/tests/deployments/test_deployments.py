@@ -16,14 +16,14 @@ from k1_catalogue.deployments.store import MAX_LISTED
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts.ids import new_id
-from k1_contracts.messages.deployments import (
+from k1_contracts.messages.catalogue.tracks import GetTrack
+from k1_contracts.messages.deploy.deployments import (
     DeployFailed,
     DeployProgressed,
     DeployRolledBack,
     DeploySucceeded,
     DeviceResult,
 )
-from k1_contracts.messages.tracks import GetTrack
 from k1_platform.errors import PermanentError, TransientError
 from k1_platform.postgres.pool import Pool
 from services.catalogue.tests.song_samples import Song, message, upload

@@ -13,8 +13,8 @@ from k1_catalogue.edits.track_edits import PURGE_AFTER, TrackEdits
 from k1_catalogue.history.queries import HistoryQueries
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.maps.store import MapStore
-from k1_contracts.messages.track_edits import DeleteTrack, RestoreTrack, TrackPurged
-from k1_contracts.messages.track_history import GetHistory
+from k1_contracts.messages.catalogue.track_edits import DeleteTrack, RestoreTrack, TrackPurged
+from k1_contracts.messages.catalogue.track_history import GetHistory
 from k1_platform.errors import TransientError
 from k1_platform.nats.rpc import QueryError
 from k1_platform.postgres.pool import Pool

@@ -13,9 +13,9 @@ from k1_catalogue.tracks.list_store import list_tracks
 from k1_contracts.actors import Actor, Role
 from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import RequestTrackAnalysis
-from k1_contracts.messages.bundles import GetBundle
-from k1_contracts.messages.track_edits import DeleteTrack, EditTrack, RestoreTrack
-from k1_contracts.messages.tracks import GetTrack, ListTracks
+from k1_contracts.messages.catalogue.track_edits import DeleteTrack, EditTrack, RestoreTrack
+from k1_contracts.messages.catalogue.tracks import GetTrack, ListTracks
+from k1_contracts.messages.deploy.bundles import GetBundle
 from k1_platform.nats.actors import RoleError, acting_as
 from k1_platform.nats.rpc import QueryError
 from k1_platform.postgres.pool import Pool

@@ -14,8 +14,8 @@ from k1_catalogue.graphs.reference_queries import ReferenceQueries
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts.graph import GraphImpact
-from k1_contracts.messages.graphs import GetGraph, GraphSaved, ListKeys, PutGraph, Simulate
-from k1_contracts.messages.tracks import Artefact, GetVersion
+from k1_contracts.messages.catalogue.graphs import GetGraph, GraphSaved, ListKeys, PutGraph, Simulate
+from k1_contracts.messages.catalogue.tracks import Artefact, GetVersion
 from k1_graph.bundle.container import BundleContents, key_id, read_bundle
 from k1_platform.auth.signing import KeyRing, add_key, ensure_key, load_keys
 from k1_platform.nats.rpc import QueryError

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from k1_catalogue.graphs.reference_queries import ReferenceQueries
-from k1_contracts.messages.graphs import ListKeys, ListNodes
+from k1_contracts.messages.catalogue.graphs import ListKeys, ListNodes
 from k1_graph.bundle.container import key_id
 from k1_graph.node_types.definitions import load_node_types
 from k1_platform.auth.signing import KeyRing, add_key, ensure_key, load_keys

@@ -23,10 +23,10 @@ from k1_catalogue.tracks.upload_handlers import TrackUploadHandlers
 from k1_contracts.actors import Actor
 from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import GetJob, RequestTrackAnalysis
-from k1_contracts.messages.track_edits import BatchTracks, DeleteTrack, EditTrack, RestoreTrack
-from k1_contracts.messages.track_history import CompareVersions, GetHistory
-from k1_contracts.messages.track_uploads import TrackCreated, TrackUploadAbandoned
-from k1_contracts.messages.tracks import GetTrack
+from k1_contracts.messages.catalogue.track_edits import BatchTracks, DeleteTrack, EditTrack, RestoreTrack
+from k1_contracts.messages.catalogue.track_history import CompareVersions, GetHistory
+from k1_contracts.messages.catalogue.track_uploads import TrackCreated, TrackUploadAbandoned
+from k1_contracts.messages.catalogue.tracks import GetTrack
 from k1_platform.nats.actors import acting_as
 from k1_platform.nats.rpc import QueryError
 from k1_platform.postgres.pool import Pool

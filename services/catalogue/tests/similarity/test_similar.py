@@ -15,7 +15,7 @@ from k1_catalogue.similarity.rebuild import rebuild_features
 from k1_catalogue.similarity.store import STORED_LENGTH, VectorRow
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.ids import derived_id
-from k1_contracts.messages.similar import FindSimilar
+from k1_contracts.messages.catalogue.similar import FindSimilar
 from k1_platform.nats.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from k1_platform.storage.objects import ObjectStore

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from k1_catalogue.tracks import list_store
 from k1_catalogue.tracks.list_store import list_tracks
-from k1_contracts.messages.tracks import ListTracks, TrackSort, TrackSummary
+from k1_contracts.messages.catalogue.tracks import ListTracks, TrackSort, TrackSummary
 from k1_platform.postgres.pool import Pool
 
 COUNT = 3000

@@ -17,16 +17,16 @@ from k1_contracts.actors import Actor
 from k1_contracts.descriptors import StreamMessage
 from k1_contracts.envelope import Envelope
 from k1_contracts.messages.analysis import RequestTrackAnalysis
-from k1_contracts.messages.media import GetAudio
-from k1_contracts.messages.track_edits import DeleteTrack, EditTrack, RestoreTrack
-from k1_contracts.messages.track_history import GetHistory
-from k1_contracts.messages.track_uploads import (
+from k1_contracts.messages.catalogue.media import GetAudio
+from k1_contracts.messages.catalogue.track_edits import DeleteTrack, EditTrack, RestoreTrack
+from k1_contracts.messages.catalogue.track_history import GetHistory
+from k1_contracts.messages.catalogue.track_uploads import (
     TRACK_CREATED,
     TRACK_UPLOAD_ABANDONED,
     TrackCreated,
     TrackUploadAbandoned,
 )
-from k1_contracts.messages.tracks import GetTrack, ListTracks
+from k1_contracts.messages.catalogue.tracks import GetTrack, ListTracks
 from k1_platform.nats.actors import acting_as
 from k1_platform.nats.consumers import Delivery
 from k1_platform.nats.publisher import make_message

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from k1_contracts.messages.devices import (
+from k1_contracts.messages.catalogue.graphs import KeySet
+from k1_contracts.messages.deploy.devices import (
     AddDevices,
     DevicePage,
     DevicesAdded,
@@ -16,7 +17,6 @@ from k1_contracts.messages.devices import (
     ListDevices,
     RevokeDevices,
 )
-from k1_contracts.messages.graphs import KeySet
 from k1_contracts.messages.telemetry import DeviceAlarm
 from k1_contracts.tracks import Notice
 from k1_deploy import errors

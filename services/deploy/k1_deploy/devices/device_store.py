@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from k1_contracts.messages.device_link import DeviceHello, RunningBundle, Transport
+from k1_contracts.messages.deploy.device_link import DeviceHello, RunningBundle, Transport
 from k1_platform.nats.actors import acting_name, current_actor
 from k1_platform.postgres.pool import Connection
 

@@ -8,7 +8,7 @@ from faststream.nats import NatsMessage
 from nats.aio.msg import Msg
 
 from k1_contracts import subjects
-from k1_contracts.messages.device_link import DeviceHello
+from k1_contracts.messages.deploy.device_link import DeviceHello
 from k1_deploy import errors
 from k1_deploy.devices import device_store
 from k1_deploy.devices.device_store import DeviceRow

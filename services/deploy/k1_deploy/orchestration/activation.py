@@ -12,8 +12,8 @@ from typing import Final
 
 from opentelemetry.trace import Tracer
 
-from k1_contracts.messages.deployments import ActivateAt, ActivateOnDownbeat
-from k1_contracts.messages.device_link import Activate, DeviceHello, DeviceReply
+from k1_contracts.messages.deploy.deployments import ActivateAt, ActivateOnDownbeat
+from k1_contracts.messages.deploy.device_link import Activate, DeviceHello, DeviceReply
 from k1_deploy.devices.device_link.clock import to_device_ms, to_unix_ms
 from k1_deploy.errors import DeviceUnreachable
 from k1_deploy.orchestration.device_commands import DeviceCommands, Sender

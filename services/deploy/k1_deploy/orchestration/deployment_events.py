@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from k1_contracts.descriptors import Publication
-from k1_contracts.messages.deployments import (
+from k1_contracts.messages.deploy.deployments import (
     DEPLOY_FAILED,
     DEPLOY_PROGRESSED,
     DEPLOY_ROLLED_BACK,

@@ -12,7 +12,7 @@ from random import Random
 from typing import Final, TypeVar
 
 from k1_contracts.ids import new_id
-from k1_contracts.messages.device_link import (
+from k1_contracts.messages.deploy.device_link import (
     Activate,
     Deactivate,
     DeviceCommand,

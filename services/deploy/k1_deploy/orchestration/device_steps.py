@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from k1_contracts.messages.device_link import DeviceHello, DeviceReply, RunningBundle
+from k1_contracts.messages.deploy.device_link import DeviceHello, DeviceReply, RunningBundle
 from k1_deploy.devices.device_link.trusted_keys import TrustUpdater
 from k1_deploy.devices.device_store import DeviceRow
 from k1_deploy.errors import DeviceUnreachable

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from k1_contracts.messages.device_link import DeviceHello
+from k1_contracts.messages.deploy.device_link import DeviceHello
 from k1_deploy.devices import device_store
 from k1_deploy.orchestration.deployment_events import events_of
 from k1_deploy.orchestration.storage import deployment_store, device_locks, signal_store

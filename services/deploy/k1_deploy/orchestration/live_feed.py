@@ -13,7 +13,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from k1_contracts.base import Contract
-from k1_contracts.messages.deployments import DEPLOYMENT_CHANGED, DeploymentChange
+from k1_contracts.messages.deploy.deployments import DEPLOYMENT_CHANGED, DeploymentChange
 from k1_contracts.messages.telemetry import LIVE_TRACK, LiveEvent
 from k1_deploy.saga.entries import (
     Alarmed,

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final, NoReturn
 
 from k1_contracts.ids import new_id
-from k1_contracts.messages.device_link import DeviceHello
+from k1_contracts.messages.deploy.device_link import DeviceHello
 from k1_deploy.devices import device_store
 from k1_deploy.devices.device_store import DeviceRow
 from k1_deploy.errors import DeviceUnreachable

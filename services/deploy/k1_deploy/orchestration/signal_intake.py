@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from k1_contracts.durables import DEPLOY
-from k1_contracts.messages.device_link import DeviceHello
+from k1_contracts.messages.deploy.device_link import DeviceHello
 from k1_contracts.messages.telemetry import DeviceAlarm
 from k1_deploy.devices import device_store
 from k1_deploy.devices.device_store import DeviceRow

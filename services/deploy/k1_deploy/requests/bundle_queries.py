@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from k1_contracts.messages.bundles import BundleInfo, BundleView, Compatibility, GetBundle
+from k1_contracts.messages.deploy.bundles import BundleInfo, BundleView, Compatibility, GetBundle
 from k1_deploy.devices import device_store
 from k1_deploy.devices.device_store import DeviceRow
 from k1_deploy.devices.presence_cache import PresenceCache

@@ -9,7 +9,7 @@ from typing import Final
 
 from opentelemetry import propagate, trace
 
-from k1_contracts.messages.deployment_queries import (
+from k1_contracts.messages.deploy.deployment_queries import (
     ControlDeployment,
     DeploymentPage,
     DeploymentView,

@@ -7,9 +7,9 @@ from http import HTTPStatus
 from opentelemetry import propagate
 
 from k1_contracts.durables import DEPLOY
-from k1_contracts.messages.bundles import BundleInfo, GetBundle
-from k1_contracts.messages.deployment_queries import Check
-from k1_contracts.messages.deployments import RequestDeployment
+from k1_contracts.messages.deploy.bundles import BundleInfo, GetBundle
+from k1_contracts.messages.deploy.deployment_queries import Check
+from k1_contracts.messages.deploy.deployments import RequestDeployment
 from k1_deploy.devices import device_store
 from k1_deploy.gates import blocking_reason, show_checks
 from k1_deploy.orchestration.storage import deployment_store

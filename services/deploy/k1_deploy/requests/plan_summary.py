@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from k1_contracts.base import rfc3339
-from k1_contracts.messages.bundles import BundleRef
-from k1_contracts.messages.deployments import (
+from k1_contracts.messages.deploy.bundles import BundleRef
+from k1_contracts.messages.deploy.deployments import (
     ActivateAt,
     ActivateNow,
     ActivateOnDownbeat,

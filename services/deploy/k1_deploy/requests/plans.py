@@ -8,15 +8,15 @@ from datetime import datetime
 from typing import Final
 
 from k1_contracts.graph import GraphImpact
-from k1_contracts.messages.bundles import BundleInfo, CompareGraphs, GetBundle
-from k1_contracts.messages.deployment_queries import DeploymentPlan, DevicePlan, PlanDeployment
-from k1_contracts.messages.deployments import (
+from k1_contracts.messages.deploy.bundles import BundleInfo, CompareGraphs, GetBundle
+from k1_contracts.messages.deploy.deployment_queries import DeploymentPlan, DevicePlan, PlanDeployment
+from k1_contracts.messages.deploy.deployments import (
     DEPLOYMENT_MAX_DEVICES,
     OVERRIDABLE,
     ActivateAt,
     DeploymentOrder,
 )
-from k1_contracts.messages.device_link import RunningBundle
+from k1_contracts.messages.deploy.device_link import RunningBundle
 from k1_deploy import errors
 from k1_deploy.devices import device_store
 from k1_deploy.devices.deployment_lookup import DeploymentLookup

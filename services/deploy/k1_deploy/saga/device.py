@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Self
 
-from k1_contracts.messages.deployments import DeviceOutcome
-from k1_contracts.messages.device_link import RunningBundle
+from k1_contracts.messages.deploy.deployments import DeviceOutcome
+from k1_contracts.messages.deploy.device_link import RunningBundle
 from k1_deploy.saga.entries import UNDOES, DeviceStepName, Intent, Outcome
 from k1_deploy.saga.errors import IllegalTransitionError
 

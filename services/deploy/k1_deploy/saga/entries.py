@@ -11,9 +11,9 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, TypeAdapter
 
 from k1_contracts.base import Contract, UtcTime
-from k1_contracts.messages.bundles import BundleRef
-from k1_contracts.messages.deployments import Activation, DeploymentStatus, Strategy
-from k1_contracts.messages.device_link import DeviceId, RunningBundle
+from k1_contracts.messages.deploy.bundles import BundleRef
+from k1_contracts.messages.deploy.deployments import Activation, DeploymentStatus, Strategy
+from k1_contracts.messages.deploy.device_link import DeviceId, RunningBundle
 from k1_contracts.messages.telemetry import AlarmKind
 
 DeviceStepName = Literal["check", "stage", "activate", "verify", "discard", "rollback"]

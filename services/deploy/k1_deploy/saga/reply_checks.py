@@ -1,6 +1,6 @@
 """Checks a device's reply: a step counts as done only if the state that the device reports confirms it. Pure."""
 
-from k1_contracts.messages.device_link import DeviceHello, DeviceReply, ReplyCode, RunningBundle
+from k1_contracts.messages.deploy.device_link import DeviceHello, DeviceReply, ReplyCode, RunningBundle
 
 RETRYABLE_CODES: frozenset[ReplyCode] = frozenset({"busy", "fetch_failed", "deadline_passed"})
 """Errors that may not occur again, so that a new round is worth it."""

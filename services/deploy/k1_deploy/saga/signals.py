@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, TypeAdapter
 
 from k1_contracts.base import Contract, UtcTime
-from k1_contracts.messages.device_link import DeviceId
+from k1_contracts.messages.deploy.device_link import DeviceId
 from k1_contracts.messages.telemetry import AlarmKind
 from k1_deploy.saga.entries import Alarmed, Controlled, Diverged, LogEntry, Reconciled
 from k1_deploy.saga.state import FORWARD, State

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from k1_contracts.messages.bundles import BundleRef
-from k1_contracts.messages.deployments import ActivateNow, Activation, DeploymentStatus, Strategy
+from k1_contracts.messages.deploy.bundles import BundleRef
+from k1_contracts.messages.deploy.deployments import ActivateNow, Activation, DeploymentStatus, Strategy
 from k1_deploy.saga.device import Device
 from k1_deploy.saga.strategy import allowed_failures
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from k1_contracts.messages.deployments import ActivateAt, DeploymentStatus
+from k1_contracts.messages.deploy.deployments import ActivateAt, DeploymentStatus
 from k1_deploy.saga.device import Device
 from k1_deploy.saga.entries import Closed, DeviceStepName, StatusChanged
 from k1_deploy.saga.state import FORWARD, LOCKING, State, StopReason

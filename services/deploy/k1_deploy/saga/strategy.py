@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from k1_contracts.messages.deployments import Strategy
+from k1_contracts.messages.deploy.deployments import Strategy
 
 
 def batches(strategy: Strategy, device_ids: Sequence[str]) -> list[list[str]]:

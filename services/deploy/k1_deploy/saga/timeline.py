@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from k1_contracts.messages.deployment_queries import DeviceDeployment, LogLine
-from k1_contracts.messages.deployments import StepName, StepView
+from k1_contracts.messages.deploy.deployment_queries import DeviceDeployment, LogLine
+from k1_contracts.messages.deploy.deployments import StepName, StepView
 from k1_deploy.saga.device import Device
 from k1_deploy.saga.entries import (
     Alarmed,

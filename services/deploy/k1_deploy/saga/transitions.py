@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from k1_contracts.messages.deployments import ENDED
+from k1_contracts.messages.deploy.deployments import ENDED
 from k1_deploy.saga.device import FORWARD as FORWARD_STEPS
 from k1_deploy.saga.device import Device
 from k1_deploy.saga.entries import (

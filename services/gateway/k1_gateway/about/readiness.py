@@ -18,8 +18,8 @@ from aiohttp.typedefs import Handler, Middleware
 from k1_contracts.base import Contract
 from k1_contracts.descriptors import AnyQuery
 from k1_contracts.messages.analysis import JOB_LIST, ListJobs
-from k1_contracts.messages.deployment_queries import DEPLOYMENT_LIST, ListDeployments
-from k1_contracts.messages.graphs import PRESET_LIST, ListPresets
+from k1_contracts.messages.catalogue.graphs import PRESET_LIST, ListPresets
+from k1_contracts.messages.deploy.deployment_queries import DEPLOYMENT_LIST, ListDeployments
 from k1_gateway.http.context import GatewayContext
 from k1_platform.errors import TransientError
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from typing import Final
 
-from k1_contracts.messages.accounts import AccessChanged, ClientInfo, VerifiedKey
+from k1_contracts.messages.accounts.users import AccessChanged, ClientInfo, VerifiedKey
 from k1_gateway.access.identity import Identity
 
 _MAX_KEPT: Final = 10_000

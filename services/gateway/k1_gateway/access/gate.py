@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from k1_contracts.actors import Role
-from k1_contracts.messages.accounts import AccessChanged, ClientInfo
+from k1_contracts.messages.accounts.users import AccessChanged, ClientInfo
 from k1_gateway.access.api_keys import ApiKeys
 from k1_gateway.access.cookies import CSRF_HEADER, Cookies
 from k1_gateway.access.credentials import ApiKey, CredentialError, Token, find_credential

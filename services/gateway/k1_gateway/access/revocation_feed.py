@@ -9,7 +9,12 @@ from typing import Final
 from nats.aio.msg import Msg
 from pydantic import ValidationError
 
-from k1_contracts.messages.accounts import ACCESS_CHANGED, REVOCATION_LIST, AccessChanged, ListRevocations
+from k1_contracts.messages.accounts.users import (
+    ACCESS_CHANGED,
+    REVOCATION_LIST,
+    AccessChanged,
+    ListRevocations,
+)
 from k1_platform.nats.client import Bus
 from k1_platform.nats.rpc import QueryError, request
 

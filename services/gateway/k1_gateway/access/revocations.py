@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final
 
-from k1_contracts.messages.accounts import AccessChanged
+from k1_contracts.messages.accounts.users import AccessChanged
 from k1_gateway.access.identity import Identity
 
 _KEPT_S: Final = 16 * 60.0

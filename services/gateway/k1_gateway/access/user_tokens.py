@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from k1_contracts.actors import ROLES, Actor
-from k1_contracts.messages.accounts_auth import JwkSet
+from k1_contracts.messages.accounts.authentication import JwkSet
 from k1_gateway.access.identity import Identity
 from k1_gateway.access.key_cache import KeyCache
 from k1_gateway.access.revocations import Revocations

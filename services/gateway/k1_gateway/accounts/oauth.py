@@ -10,7 +10,7 @@ from aiohttp import web
 from pydantic import Field, ValidationError
 
 from k1_contracts.base import Contract
-from k1_contracts.messages.accounts_auth import (
+from k1_contracts.messages.accounts.authentication import (
     OAUTH_FINISH,
     OAUTH_START,
     FinishOAuth,

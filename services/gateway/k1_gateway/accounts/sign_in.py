@@ -9,8 +9,8 @@ from pydantic import Field
 from k1_contracts.base import Contract, UtcTime
 from k1_contracts.descriptors import Query
 from k1_contracts.ids import SessionId
-from k1_contracts.messages.accounts import Email, Password, Secret, UserView
-from k1_contracts.messages.accounts_auth import AUTH_LOGOUT, AUTH_REFRESH, Logout, Refresh, SignedIn
+from k1_contracts.messages.accounts.authentication import AUTH_LOGOUT, AUTH_REFRESH, Logout, Refresh, SignedIn
+from k1_contracts.messages.accounts.users import Email, Password, Secret, UserView
 from k1_gateway.access.gate import client_of, require_csrf_header
 from k1_gateway.errors import ProblemError
 from k1_gateway.http.context import GatewayContext

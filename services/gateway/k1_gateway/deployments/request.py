@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import AfterValidator, Field, model_validator
 
 from k1_contracts.ids import new_id
-from k1_contracts.messages.deployment_queries import (
+from k1_contracts.messages.deploy.deployment_queries import (
     DEPLOYMENT_GET,
     DEPLOYMENT_PLAN,
     Check,
@@ -20,13 +20,13 @@ from k1_contracts.messages.deployment_queries import (
     GetDeployment,
     PlanDeployment,
 )
-from k1_contracts.messages.deployments import (
+from k1_contracts.messages.deploy.deployments import (
     DEPLOY_REQUESTED,
     DEPLOYMENT_MAX_DEVICES,
     DeploymentOrder,
     RequestDeployment,
 )
-from k1_contracts.messages.device_link import DeviceId
+from k1_contracts.messages.deploy.device_link import DeviceId
 from k1_gateway.deployments.idempotency import (
     Reservation,
     find_reservation,

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel
 
 from k1_contracts.descriptors import Query
-from k1_contracts.messages import accounts, accounts_auth
+from k1_contracts.messages.accounts import authentication, users
 from k1_gateway.accounts import oauth, sign_in
 from k1_gateway.accounts.own_account import relay_with_client
 from k1_gateway.http.endpoint import Endpoint
@@ -109,15 +109,15 @@ def _account(
 _SIGNING_IN: Final = (
     _public(
         "/auth/register", "register", "Ask for an account; a message with a link goes to the address",
-        accounts_auth.AUTH_REGISTER, status=202, fields=("email", "password", "name", "locale"),
+        authentication.AUTH_REGISTER, status=202, fields=("email", "password", "name", "locale"),
         problems={**_BODY, **_WEAK, **_ATTEMPTS, 403: "`sign_up_closed`: ask an administrator for an invitation"},
     ),
     _public(
         "/auth/verify", "verifyEmail", "Confirm an e-mail address by the token of the message",
-        accounts_auth.AUTH_VERIFY, fields=("token",), problems={**_BODY, **_BAD_TOKEN},
+        authentication.AUTH_VERIFY, fields=("token",), problems={**_BODY, **_BAD_TOKEN},
     ),
     _session(
-        "/auth/login", "logIn", "Sign in with e-mail address and password", accounts_auth.AUTH_LOGIN,
+        "/auth/login", "logIn", "Sign in with e-mail address and password", authentication.AUTH_LOGIN,
         form=sign_in.LoginForm,
         problems={
             **_BODY, **_ATTEMPTS, 401: "`sign_in_failed`: address or password is wrong",
@@ -126,12 +126,12 @@ _SIGNING_IN: Final = (
     ),
     _session(
         "/auth/link", "logInByLink", "Sign in by a token that works once, for example that of `k1 up`",
-        accounts_auth.AUTH_LINK, form=sign_in.LinkForm, problems={**_BODY, **_BAD_TOKEN},
+        authentication.AUTH_LINK, form=sign_in.LinkForm, problems={**_BODY, **_BAD_TOKEN},
     ),
     Endpoint(
         "POST", "/auth/refresh", "refreshSession", "Accounts",
         "Get new tokens for a refresh token, which then is not valid any more; without one in the body that of the cookie",
-        sign_in.refresh, query=accounts_auth.AUTH_REFRESH, parameter_model=sign_in.RefreshForm,
+        sign_in.refresh, query=authentication.AUTH_REFRESH, parameter_model=sign_in.RefreshForm,
         body_fields=("refresh_token",), responses={200: ("The session", sign_in.SessionStarted)},
         problems={
             **_BODY, 401: "`session_ended`: sign in; `refresh_token_reused`: the session was ended, as the token was "
@@ -141,97 +141,97 @@ _SIGNING_IN: Final = (
     ),
     Endpoint(
         "POST", "/auth/logout", "logOut", "Accounts", "End the session, and remove its cookies",
-        sign_in.sign_out, query=accounts_auth.AUTH_LOGOUT, parameter_model=sign_in.LogoutForm,
+        sign_in.sign_out, query=authentication.AUTH_LOGOUT, parameter_model=sign_in.LogoutForm,
         body_fields=("refresh_token",), responses={204: ("Signed out", None)},
         problems={**_BODY, 403: "`csrf_header_required`: a browser must send X-K1-CSRF"}, public=True,
     ),
     _public(
         "/auth/forgot", "forgotPassword", "Ask for a message with a link that sets another password",
-        accounts_auth.AUTH_FORGOT, status=202, fields=("email",), problems={**_BODY, **_ATTEMPTS},
+        authentication.AUTH_FORGOT, status=202, fields=("email",), problems={**_BODY, **_ATTEMPTS},
     ),
     _public(
         "/auth/reset", "resetPassword", "Set a password by the token of a message, or accept an invitation",
-        accounts_auth.AUTH_RESET, fields=("token", "new_password"), problems={**_BODY, **_WEAK, **_BAD_TOKEN},
+        authentication.AUTH_RESET, fields=("token", "new_password"), problems={**_BODY, **_WEAK, **_BAD_TOKEN},
     ),
     Endpoint(
         "GET", "/auth/providers", "listProviders", "Accounts", "The providers with which one can sign in",
-        relay_with_client, query=accounts_auth.PROVIDER_LIST,
-        responses={200: ("The providers", accounts_auth.ProviderList)}, problems={**INVALID, **UNAVAILABLE},
+        relay_with_client, query=authentication.PROVIDER_LIST,
+        responses={200: ("The providers", authentication.ProviderList)}, problems={**INVALID, **UNAVAILABLE},
         public=True,
     ),
     Endpoint(
         "GET", "/auth/oauth/{provider}", "beginOauth", "Accounts",
         "Send the browser to a provider to sign in; failures lead to /sign-in?error=CODE",
-        oauth.begin, query=accounts_auth.OAUTH_START, parameter_model=oauth.BeginOAuth, query_params=("return_to",),
+        oauth.begin, query=authentication.OAUTH_START, parameter_model=oauth.BeginOAuth, query_params=("return_to",),
         responses={302: ("To the provider, or to the sign-in page", None)}, problems=INVALID, public=True,
         rate_limit="logins",
     ),
     Endpoint(
         "GET", "/auth/oauth/{provider}/callback", "finishOauth", "Accounts",
         "Where a provider sends the browser back; failures lead to /sign-in?error=CODE",
-        oauth.finish, query=accounts_auth.OAUTH_FINISH, parameter_model=oauth.OAuthCallback, query_params=("state", "code", "error"),
+        oauth.finish, query=authentication.OAUTH_FINISH, parameter_model=oauth.OAuthCallback, query_params=("state", "code", "error"),
         responses={302: ("To the page that the person wanted, or to the sign-in page", None)}, problems={},
         public=True, rate_limit="logins",
     ),
 )  # fmt: skip
 
 _ME: Final = (
-    _account("GET", "/me", "getMe", "The own account", accounts.ME_GET, problems=_OWN),
+    _account("GET", "/me", "getMe", "The own account", users.ME_GET, problems=_OWN),
     _account(
-        "PATCH", "/me", "updateMe", "Change the own profile", accounts.ME_UPDATE,
+        "PATCH", "/me", "updateMe", "Change the own profile", users.ME_UPDATE,
         fields=("name", "skill_level", "locale"), problems={**_BODY, **_NO_ACCOUNT},
     ),
     _account(
         "POST", "/me/password", "changePassword", "Change the own password; all other sessions end",
-        accounts.ME_PASSWORD, fields=("current_password", "new_password"),
+        users.ME_PASSWORD, fields=("current_password", "new_password"),
         problems={**_BODY, **_WEAK, **_ATTEMPTS, 403: f"`wrong_password`; {_NO_ACCOUNT[403]}"},
     ),
     _account(
-        "GET", "/me/sessions", "listSessions", "The own sessions, the newest first", accounts.SESSION_LIST,
+        "GET", "/me/sessions", "listSessions", "The own sessions, the newest first", users.SESSION_LIST,
         params=("limit", "cursor"), problems={**_OWN, 422: "`invalid_parameter`, `invalid_cursor`"},
     ),
     _account(
-        "DELETE", "/me/sessions", "revokeOtherSessions", "End all own sessions but this", accounts.SESSION_REVOKE,
+        "DELETE", "/me/sessions", "revokeOtherSessions", "End all own sessions but this", users.SESSION_REVOKE,
         problems=_OWN,
     ),
     _account(
-        "DELETE", "/me/sessions/{revoked}", "revokeSession", "End one of the own sessions", accounts.SESSION_REVOKE,
+        "DELETE", "/me/sessions/{revoked}", "revokeSession", "End one of the own sessions", users.SESSION_REVOKE,
         problems={404: "`session_not_found`", **_OWN},
     ),
     _account(
-        "GET", "/me/keys", "listApiKeys", "The own API keys, the newest first", accounts.KEY_LIST,
+        "GET", "/me/keys", "listApiKeys", "The own API keys, the newest first", users.KEY_LIST,
         params=("limit", "cursor"), problems={**_OWN, 422: "`invalid_parameter`, `invalid_cursor`"},
     ),
     _account(
-        "POST", "/me/keys", "createApiKey", "Make an API key; it is shown only in this answer", accounts.KEY_CREATE,
+        "POST", "/me/keys", "createApiKey", "Make an API key; it is shown only in this answer", users.KEY_CREATE,
         fields=("name", "role", "expires_in_days"), status=201,
         problems={**_BODY, 403: f"`role_too_high`: above your own; {_NO_ACCOUNT[403]}", 409: "`too_many_keys`"},
     ),
     _account(
-        "DELETE", "/me/keys/{key_id}", "revokeApiKey", "Revoke an API key at once", accounts.KEY_REVOKE,
+        "DELETE", "/me/keys/{key_id}", "revokeApiKey", "Revoke an API key at once", users.KEY_REVOKE,
         problems={404: "`key_not_found`", **_OWN},
     ),
 )  # fmt: skip
 
 _USERS: Final = (
     _account(
-        "GET", "/users", "listUsers", "The users", accounts.USER_LIST,
+        "GET", "/users", "listUsers", "The users", users.USER_LIST,
         params=("search", "role", "disabled", "limit", "cursor"),
         problems={422: "`invalid_parameter`, `invalid_cursor`", **UNAVAILABLE},
     ),
     _account(
         "POST", "/users", "createUser", "Invite a user; a message with a link goes to the address",
-        accounts.USER_CREATE, fields=("email", "name", "role", "locale"), status=201,
+        users.USER_CREATE, fields=("email", "name", "role", "locale"), status=201,
         problems={**_BODY, 409: "`user_exists`"},
     ),
-    _account("GET", "/users/{user_id}", "getUser", "One user", accounts.USER_GET, problems=_NO_USER),
+    _account("GET", "/users/{user_id}", "getUser", "One user", users.USER_GET, problems=_NO_USER),
     _account(
         "PATCH", "/users/{user_id}", "updateUser", "Change the name or role of a user, disable or enable it",
-        accounts.USER_UPDATE, fields=("name", "role", "disabled"), problems={**_BODY, **_NO_USER, **_LAST_ADMIN,
+        users.USER_UPDATE, fields=("name", "role", "disabled"), problems={**_BODY, **_NO_USER, **_LAST_ADMIN,
         422: "`invalid_parameter`, `invalid_body`"},
     ),
     _account(
-        "DELETE", "/users/{user_id}", "deleteUser", "Delete a user, with sessions and keys", accounts.USER_DELETE,
+        "DELETE", "/users/{user_id}", "deleteUser", "Delete a user, with sessions and keys", users.USER_DELETE,
         problems={**_NO_USER, **_LAST_ADMIN},
     ),
 )  # fmt: skip

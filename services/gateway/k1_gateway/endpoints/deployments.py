@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from k1_contracts.messages import deployment_queries
-from k1_contracts.messages.bundles import BUNDLE_GET
-from k1_contracts.messages.deployment_queries import (
+from k1_contracts.messages.deploy import deployment_queries
+from k1_contracts.messages.deploy.bundles import BUNDLE_GET
+from k1_contracts.messages.deploy.deployment_queries import (
     DEPLOYMENT_CONTROL,
     DEPLOYMENT_GET,
     DEPLOYMENT_LIST,

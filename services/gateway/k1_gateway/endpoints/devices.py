@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from k1_contracts.messages.devices import DEVICE_GET, DEVICE_LIST
+from k1_contracts.messages.deploy.devices import DEVICE_GET, DEVICE_LIST
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.problem_texts import (
     NO_DEVICE,

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from k1_contracts.messages.tracks import TRACK_GET
+from k1_contracts.messages.catalogue.tracks import TRACK_GET
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.problem_texts import INVALID, NO_TRACK, UNAVAILABLE, UNSAFE
 from k1_gateway.live.event_models import TelemetryStreamEvent

@@ -6,7 +6,14 @@ from aiohttp import web
 
 from k1_contracts.exports import ExportVersion
 from k1_contracts.genesis import GenesisView
-from k1_contracts.messages.tracks import GENESIS_GET, TRACK_GET, GetGenesis, GetTrack, MapLayer, TrackDetail
+from k1_contracts.messages.catalogue.tracks import (
+    GENESIS_GET,
+    TRACK_GET,
+    GetGenesis,
+    GetTrack,
+    MapLayer,
+    TrackDetail,
+)
 from k1_gateway.exports.formats import FORMATS
 from k1_gateway.exports.song import Song
 from k1_gateway.http.content_disposition import content_disposition

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from k1_contracts.descriptors import Event
 from k1_contracts.documents.registry import MESSAGES
 from k1_contracts.messages.analysis import JOB_PROGRESSED
-from k1_contracts.messages.deployments import DEPLOYMENT_CHANGED
+from k1_contracts.messages.deploy.deployments import DEPLOYMENT_CHANGED
 from k1_contracts.messages.telemetry import LIVE_READING
 from k1_contracts.streams import EVENTS
 

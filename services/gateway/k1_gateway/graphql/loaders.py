@@ -9,7 +9,7 @@ from strawberry.dataloader import DataLoader
 from k1_contracts.base import Contract
 from k1_contracts.descriptors import Q, Query, R
 from k1_contracts.messages.analysis import JOB_GET, GetJob, JobView
-from k1_contracts.messages.tracks import (
+from k1_contracts.messages.catalogue.tracks import (
     TRACK_DETAILS,
     VERSION_GET,
     GetTracks,

@@ -7,10 +7,10 @@ from graphql import GraphQLError
 from strawberry.scalars import JSON
 
 from k1_contracts.messages.analysis import ANALYSIS_REQUEST, AnalysisAccepted, RequestTrackAnalysis
-from k1_contracts.messages.beats import BEAT_OVERRIDE_SAVE, BeatOverrideSaved, SaveBeatOverride
-from k1_contracts.messages.deployment_queries import DeploymentAccepted
-from k1_contracts.messages.track_edits import TRACK_EDIT, EditTrack
-from k1_contracts.messages.tracks import TrackSummary
+from k1_contracts.messages.catalogue.beats import BEAT_OVERRIDE_SAVE, BeatOverrideSaved, SaveBeatOverride
+from k1_contracts.messages.catalogue.track_edits import TRACK_EDIT, EditTrack
+from k1_contracts.messages.catalogue.tracks import TrackSummary
+from k1_contracts.messages.deploy.deployment_queries import DeploymentAccepted
 from k1_gateway.deployments.request import DeploymentBody, start_deployment
 from k1_gateway.errors import ProblemError
 from k1_gateway.graphql.arguments import checked, given

@@ -12,12 +12,9 @@ from strawberry.types import Info
 from k1_contracts.base import JsonObject
 from k1_contracts.ids import TrackId
 from k1_contracts.messages.analysis import JobPage, JobView
-from k1_contracts.messages.deployment_queries import DeploymentPage, DeploymentSummary, DeploymentView
-from k1_contracts.messages.deployments import TrackDeployment
-from k1_contracts.messages.devices import DevicePage, DeviceView
-from k1_contracts.messages.similar import TRACK_SIMILAR, FindSimilar, SimilarTracks
-from k1_contracts.messages.track_history import TRACK_HISTORY, GetHistory, TrackHistory
-from k1_contracts.messages.tracks import (
+from k1_contracts.messages.catalogue.similar import TRACK_SIMILAR, FindSimilar, SimilarTracks
+from k1_contracts.messages.catalogue.track_history import TRACK_HISTORY, GetHistory, TrackHistory
+from k1_contracts.messages.catalogue.tracks import (
     Artefact,
     TrackDetail,
     TrackPage,
@@ -25,6 +22,9 @@ from k1_contracts.messages.tracks import (
     VersionDetail,
     VersionSummary,
 )
+from k1_contracts.messages.deploy.deployment_queries import DeploymentPage, DeploymentSummary, DeploymentView
+from k1_contracts.messages.deploy.deployments import TrackDeployment
+from k1_contracts.messages.deploy.devices import DevicePage, DeviceView
 from k1_contracts.tracks import AudioRef
 from k1_gateway.graphql.arguments import checked
 from k1_gateway.graphql.loaders import Readers

@@ -3,7 +3,8 @@
 import strawberry
 
 from k1_contracts.messages.analysis import JOB_LIST, GetJob, JobPage, JobView, ListJobs
-from k1_contracts.messages.deployment_queries import (
+from k1_contracts.messages.catalogue.tracks import TRACK_LIST, GetTrack, ListTracks, TrackPage, TrackSummary
+from k1_contracts.messages.deploy.deployment_queries import (
     DEPLOYMENT_GET,
     DEPLOYMENT_LIST,
     DeploymentPage,
@@ -11,7 +12,7 @@ from k1_contracts.messages.deployment_queries import (
     GetDeployment,
     ListDeployments,
 )
-from k1_contracts.messages.devices import (
+from k1_contracts.messages.deploy.devices import (
     DEVICE_GET,
     DEVICE_LIST,
     DevicePage,
@@ -19,7 +20,6 @@ from k1_contracts.messages.devices import (
     GetDevice,
     ListDevices,
 )
-from k1_contracts.messages.tracks import TRACK_LIST, GetTrack, ListTracks, TrackPage, TrackSummary
 from k1_gateway.graphql.arguments import checked, given
 from k1_gateway.graphql.nodes import (
     Context,

@@ -9,8 +9,8 @@ from strawberry.scalars import JSON
 
 from k1_contracts.base import JsonObject
 from k1_contracts.messages.analysis import GetJob, JobView
-from k1_contracts.messages.deployment_queries import DEPLOYMENT_GET, DeploymentView, GetDeployment
-from k1_contracts.messages.tracks import GetTrack, TrackSummary
+from k1_contracts.messages.catalogue.tracks import GetTrack, TrackSummary
+from k1_contracts.messages.deploy.deployment_queries import DEPLOYMENT_GET, DeploymentView, GetDeployment
 from k1_gateway.errors import ProblemError
 from k1_gateway.graphql.arguments import checked
 from k1_gateway.graphql.errors import CODE

@@ -3,9 +3,9 @@
 from typing import Any, Final
 
 from k1_contracts.base import JsonObject
-from k1_contracts.messages.deployments import DeploymentStatus, DeviceOutcome, Gate, StepName
-from k1_contracts.messages.device_link import Transport
-from k1_contracts.messages.tracks import MapLayer
+from k1_contracts.messages.catalogue.tracks import MapLayer
+from k1_contracts.messages.deploy.deployments import DeploymentStatus, DeviceOutcome, Gate, StepName
+from k1_contracts.messages.deploy.device_link import Transport
 from k1_contracts.tracks import ArtefactStatus, JobStatus, Preset, TrackStatus, VersionStatus
 
 NAMED_TYPES: Final[dict[str, Any]] = {

@@ -13,8 +13,8 @@ from nats.errors import TimeoutError as NatsTimeoutError
 
 from k1_contracts.base import Contract
 from k1_contracts.messages.analysis import JOB_PROGRESSED, JobProgress, JobView
-from k1_contracts.messages.deployment_queries import DeploymentSummary
-from k1_contracts.messages.deployments import DEPLOYMENT_CHANGED, ENDED, DeploymentChange
+from k1_contracts.messages.deploy.deployment_queries import DeploymentSummary
+from k1_contracts.messages.deploy.deployments import DEPLOYMENT_CHANGED, ENDED, DeploymentChange
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint, EndpointHandler
 from k1_gateway.http.request_parsing import build_query

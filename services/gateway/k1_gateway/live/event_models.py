@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field, RootModel, StringConstraints
 
 from k1_contracts.base import UtcTime
 from k1_contracts.messages.analysis import JobProgress, JobView
-from k1_contracts.messages.deployment_queries import DeploymentView
-from k1_contracts.messages.deployments import DeploymentChange
-from k1_contracts.messages.device_link import DeviceId
+from k1_contracts.messages.deploy.deployment_queries import DeploymentView
+from k1_contracts.messages.deploy.deployments import DeploymentChange
+from k1_contracts.messages.deploy.device_link import DeviceId
 from k1_contracts.messages.telemetry import LiveEvent
 
 EventId = Annotated[str, StringConstraints(pattern="^([0-9]+|end)$")]

@@ -1,6 +1,6 @@
 """`GET /events/stream`: the live feed as server-sent events."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Final
 
@@ -53,7 +53,7 @@ async def _write(feed: Feed, client: Client, response: web.StreamResponse) -> No
         await response.write(chunk)
 
 
-async def _chunks(feed: Feed, client: Client) -> AsyncIterator[bytes]:
+async def _chunks(feed: Feed, client: Client) -> AsyncGenerator[bytes]:
     yield b": connected\nretry: %d\n%s\n" % (_RETRY_MS, _id_line(feed.idle_position(client)))
     heartbeat = Heartbeat(client.queue.changed)
     try:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from k1_contracts.base import Contract, rfc3339
 from k1_contracts.ids import TrackId
-from k1_contracts.messages.tracks import TRACK_GET, GetTrack
+from k1_contracts.messages.catalogue.tracks import TRACK_GET, GetTrack
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.request_parsing import MAX_EVENT_ID, build_query, parse_text

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from k1_contracts.messages.media import AUDIO_GET, AudioSource, GetAudio
+from k1_contracts.messages.catalogue.media import AUDIO_GET, AudioSource, GetAudio
 from k1_gateway.http.content_disposition import content_disposition
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint

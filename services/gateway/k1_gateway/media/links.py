@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
-from k1_contracts.messages.media import StoredObject
-from k1_contracts.messages.storage import LINK_OPEN, OpenLink
+from k1_contracts.messages.catalogue.media import StoredObject
+from k1_contracts.messages.catalogue.storage import LINK_OPEN, OpenLink
 from k1_gateway.http.content_disposition import content_disposition
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint

@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from k1_contracts.messages.media import StoredObject
+from k1_contracts.messages.catalogue.media import StoredObject
 from k1_gateway.errors import ProblemError
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.entity_tags import if_none_match_tags

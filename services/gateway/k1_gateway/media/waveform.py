@@ -4,7 +4,7 @@ from typing import Final
 
 from aiohttp import web
 
-from k1_contracts.messages.media import (
+from k1_contracts.messages.catalogue.media import (
     WAVEFORM_GET,
     GetWaveform,
     SamplesPerS,

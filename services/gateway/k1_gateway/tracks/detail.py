@@ -13,7 +13,7 @@ from pydantic import Field, WithJsonSchema, model_validator
 
 from k1_contracts.base import NOT_BLANK, Contract
 from k1_contracts.ids import TrackId
-from k1_contracts.messages.track_edits import (
+from k1_contracts.messages.catalogue.track_edits import (
     MAX_BATCH,
     TRACK_BATCH,
     TRACK_EDIT,
@@ -25,7 +25,7 @@ from k1_contracts.messages.track_edits import (
     EditTrack,
     Notes,
 )
-from k1_contracts.messages.tracks import TRACK_GET, GetTrack
+from k1_contracts.messages.catalogue.tracks import TRACK_GET, GetTrack
 from k1_contracts.tracks import Preset, Version
 from k1_contracts.upload_form import MAX_TAGS
 from k1_gateway.http.context import GatewayContext

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from k1_contracts.messages.tracks import GENESIS_GET, GetGenesis
+from k1_contracts.messages.catalogue.tracks import GENESIS_GET, GetGenesis
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.entity_tags import if_none_match_tags, not_modified_response, weak_tag_headers

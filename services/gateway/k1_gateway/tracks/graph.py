@@ -4,7 +4,14 @@ import json
 
 from aiohttp import web
 
-from k1_contracts.messages.graphs import GRAPH_GET, GRAPH_PUT, GetGraph, GraphSaved, GraphView, PutGraph
+from k1_contracts.messages.catalogue.graphs import (
+    GRAPH_GET,
+    GRAPH_PUT,
+    GetGraph,
+    GraphSaved,
+    GraphView,
+    PutGraph,
+)
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.entity_tags import if_match_tags, if_none_match_tags, strong_tag_headers

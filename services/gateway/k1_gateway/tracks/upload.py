@@ -12,9 +12,9 @@ from aiohttp import web
 from opentelemetry import propagate
 from pydantic import ValidationError
 
-from k1_contracts.messages.track_edits import TRACK_RESTORE, RestoreTrack, TrackRestored
-from k1_contracts.messages.track_uploads import TRACK_COMPLETE, CompleteTrack
-from k1_contracts.messages.tracks import UploadAccepted
+from k1_contracts.messages.catalogue.track_edits import TRACK_RESTORE, RestoreTrack, TrackRestored
+from k1_contracts.messages.catalogue.track_uploads import TRACK_COMPLETE, CompleteTrack
+from k1_contracts.messages.catalogue.tracks import UploadAccepted
 from k1_gateway.errors import Fault, ProblemError
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import BASE_PATH, Endpoint

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from k1_contracts.messages.tracks import GENESIS_GET, TRACK_GET, GetGenesis
+from k1_contracts.messages.catalogue.tracks import GENESIS_GET, TRACK_GET, GetGenesis
 from k1_gateway.exports.formats import FORMATS
 from k1_platform.nats.rpc import QueryError
 from k1_platform.nats.rpc_documents import compress_document

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k1_contracts.messages.analysis import ANALYSIS_REQUEST, JOB_GET, AnalysisAccepted, RequestTrackAnalysis
-from k1_contracts.messages.beats import BEAT_OVERRIDE_SAVE, BeatOverrideSaved, SaveBeatOverride
-from k1_contracts.messages.similar import TRACK_SIMILAR, SimilarTracks
-from k1_contracts.messages.track_edits import TRACK_EDIT, EditTrack
-from k1_contracts.messages.track_history import TRACK_HISTORY, TrackHistory
-from k1_contracts.messages.tracks import (
+from k1_contracts.messages.catalogue.beats import BEAT_OVERRIDE_SAVE, BeatOverrideSaved, SaveBeatOverride
+from k1_contracts.messages.catalogue.similar import TRACK_SIMILAR, SimilarTracks
+from k1_contracts.messages.catalogue.track_edits import TRACK_EDIT, EditTrack
+from k1_contracts.messages.catalogue.track_history import TRACK_HISTORY, TrackHistory
+from k1_contracts.messages.catalogue.tracks import (
     TRACK_DETAILS,
     TRACK_GET,
     TRACK_LIST,

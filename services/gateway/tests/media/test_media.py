@@ -7,8 +7,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from k1_contracts.messages.media import AUDIO_GET, WAVEFORM_GET, AudioSource, StoredObject
-from k1_contracts.messages.storage import LINK_OPEN, OpenLink
+from k1_contracts.messages.catalogue.media import AUDIO_GET, WAVEFORM_GET, AudioSource, StoredObject
+from k1_contracts.messages.catalogue.storage import LINK_OPEN, OpenLink
 from k1_platform.nats.rpc import QueryError
 from k1_platform.storage.objects import ObjectStore
 from services.gateway.tests import samples
@@ -38,7 +38,8 @@ async def stored(objects: ObjectStore, content: bytes, kind: str = "audio/mpeg")
 
 async def audio(objects: ObjectStore, **changes: object) -> AudioSource:
     source = await stored(objects, CONTENT)
-    return AudioSource(**(source.model_dump() | changes), audio=samples.track().track.audio)
+    fields = source.model_dump() | changes | {"audio": samples.track().track.audio}
+    return AudioSource.model_validate(fields)
 
 
 @pytest.mark.parametrize(

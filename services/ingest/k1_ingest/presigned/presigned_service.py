@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from k1_contracts.ids import TRACK_ID_PATTERN, new_id
-from k1_contracts.messages.track_uploads import (
+from k1_contracts.messages.catalogue.track_uploads import (
     TRACK_CREATED,
     TRACK_UPLOAD_ABANDONED,
     CompleteTrack,
@@ -19,7 +19,7 @@ from k1_contracts.messages.track_uploads import (
     TrackUpload,
     TrackUploadAbandoned,
 )
-from k1_contracts.messages.tracks import UploadAccepted
+from k1_contracts.messages.catalogue.tracks import UploadAccepted
 from k1_ingest.errors import UploadRejectedError, too_large
 from k1_ingest.form.fields import read_fields
 from k1_ingest.open_uploads.store import Found, OpenUploads

@@ -7,8 +7,8 @@ from typing import Final, Literal
 from k1_contracts.actors import Actor
 from k1_contracts.base import Contract, UtcTime
 from k1_contracts.ids import TrackId
-from k1_contracts.messages.track_uploads import CreateTrack
-from k1_contracts.messages.tracks import UploadAccepted
+from k1_contracts.messages.catalogue.track_uploads import CreateTrack
+from k1_contracts.messages.catalogue.tracks import UploadAccepted
 from k1_ingest.open_uploads.store import OBJECTS
 
 LIFETIME: Final = timedelta(hours=1)

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from k1_contracts.actors import Actor
 from k1_contracts.base import Contract, UtcTime
-from k1_contracts.messages.tracks import UploadAccepted
+from k1_contracts.messages.catalogue.tracks import UploadAccepted
 
 LIFETIME: Final = timedelta(days=1)
 """How long an upload stays after the last bytes arrived."""

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Final
 
 from k1_contracts.ids import UPLOAD_ID_PATTERN, new_id
-from k1_contracts.messages.tracks import UploadAccepted
+from k1_contracts.messages.catalogue.tracks import UploadAccepted
 from k1_ingest.errors import UploadRejectedError
 from k1_ingest.form.fields import read_fields
 from k1_ingest.open_uploads.store import Found, OpenUploads

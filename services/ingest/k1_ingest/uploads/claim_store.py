@@ -13,7 +13,7 @@ from nats.js.kv import KeyValue
 from k1_contracts import streams
 from k1_contracts.actors import Actor
 from k1_contracts.base import Contract, UtcTime
-from k1_contracts.messages.tracks import TrackUploaded
+from k1_contracts.messages.catalogue.tracks import TrackUploaded
 from k1_platform.errors import TransientError
 from k1_platform.nats.jetstream_api import purge_key
 

@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 
-from k1_contracts.messages.track_edits import TrackPurged
+from k1_contracts.messages.catalogue.track_edits import TrackPurged
 from k1_ingest.uploads.claim_store import ClaimStore
 from k1_platform.nats.consumers import Delivery
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from k1_contracts.messages.tracks import TRACK_UPLOADED
+from k1_contracts.messages.catalogue.tracks import TRACK_UPLOADED
 from k1_ingest.uploads.claim_store import Claim, ClaimStore, FoundClaim, PendingObject
 from k1_platform.errors import TransientError
 from k1_platform.nats.actors import acting_as

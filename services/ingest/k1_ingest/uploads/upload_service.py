@@ -10,7 +10,7 @@ from typing import Final
 
 from k1_audio.kinds import bytes_wanted
 from k1_contracts.ids import new_id
-from k1_contracts.messages.tracks import TrackUploaded, UploadAccepted
+from k1_contracts.messages.catalogue.tracks import TrackUploaded, UploadAccepted
 from k1_contracts.tracks import AudioRef
 from k1_contracts.upload_form import UploadForm
 from k1_ingest.audio_checks.audio_info import AudioInfo

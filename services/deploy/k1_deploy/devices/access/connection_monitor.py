@@ -18,7 +18,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from k1_contracts.messages.device_link import DEVICE_ID
+from k1_contracts.messages.deploy.device_link import DEVICE_ID
 from k1_contracts.messages.telemetry import DEVICE_ALARM, DeviceAlarm
 from k1_deploy.devices.access.connection_table import MOST_CONNECTIONS, Connection, ConnectionTable
 from k1_platform.auth.device_credentials import DeviceKeys, mqtt_client_id

@@ -4,7 +4,7 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from k1_contracts.messages.device_link import Transport
+from k1_contracts.messages.deploy.device_link import Transport
 from k1_platform.auth.device_credentials import MintedCredential, load_device_keys, mint
 from k1_platform.auth.jwt import KeyKind, KeyPair
 from k1_platform.nats.accounts import replace_account

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from nats.errors import Error as NatsError
 
-from k1_contracts.messages.device_link import Transport
+from k1_contracts.messages.deploy.device_link import Transport
 from k1_deploy.devices.access.credential_store import lock_revoked_keys
 from k1_platform.auth.device_credentials import MintedCredential
 from k1_platform.postgres.pool import Pool

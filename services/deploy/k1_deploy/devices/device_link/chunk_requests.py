@@ -9,7 +9,7 @@ from typing import Final
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from k1_contracts.messages.device_link import DEVICE_FETCH
+from k1_contracts.messages.deploy.device_link import DEVICE_FETCH
 from k1_deploy.devices.device_link.chunks import ChunkServer
 from k1_platform.nats.device_errors import DeviceErrors, MessageError
 from k1_platform.nats.rpc import REQUEST_TIMEOUT_S

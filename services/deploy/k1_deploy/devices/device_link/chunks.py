@@ -11,8 +11,8 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from k1_contracts import subjects
-from k1_contracts.messages.bundles import bundle_key
-from k1_contracts.messages.device_link import ChunkHeader, FetchChunk
+from k1_contracts.messages.deploy.bundles import bundle_key
+from k1_contracts.messages.deploy.device_link import ChunkHeader, FetchChunk
 from k1_deploy.devices.deployment_lookup import DeploymentLookup
 from k1_deploy.devices.device_store import get_devices
 from k1_platform.errors import TransientError

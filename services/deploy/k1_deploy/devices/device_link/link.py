@@ -21,7 +21,7 @@ from nats.js.api import Header
 
 from k1_contracts import subjects
 from k1_contracts.ids import new_id
-from k1_contracts.messages.device_link import (
+from k1_contracts.messages.deploy.device_link import (
     DEVICE_REPLY,
     FINAL_STATUSES,
     DeviceCommand,

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from k1_contracts.ids import new_id
-from k1_contracts.messages.device_link import DeviceHello, Trust
-from k1_contracts.messages.graphs import KeySet
+from k1_contracts.messages.catalogue.graphs import KeySet
+from k1_contracts.messages.deploy.device_link import DeviceHello, Trust
 from k1_deploy.devices.device_link.link import DeviceLink
 from k1_deploy.errors import DeviceUnreachable
 from k1_platform.nats.rpc import QueryError

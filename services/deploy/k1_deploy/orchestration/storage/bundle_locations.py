@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from k1_contracts.messages.bundles import BundleInfo
-from k1_contracts.messages.device_link import CHUNK_MAX_BYTES, RunningBundle, Stage
+from k1_contracts.messages.deploy.bundles import BundleInfo
+from k1_contracts.messages.deploy.device_link import CHUNK_MAX_BYTES, RunningBundle, Stage
 from k1_platform.postgres.pool import Connection, Pool
 from k1_platform.storage.objects import ObjectStore
 

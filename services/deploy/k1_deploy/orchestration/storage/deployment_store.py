@@ -12,10 +12,15 @@ from typing import Any, Final
 
 import asyncpg
 
-from k1_contracts.messages.bundles import BundleInfo
-from k1_contracts.messages.deployment_queries import AuditLine, Check, DeploymentSummary, ListDeployments
-from k1_contracts.messages.deployments import ENDED, RequestDeployment
-from k1_contracts.messages.device_link import RunningBundle
+from k1_contracts.messages.deploy.bundles import BundleInfo
+from k1_contracts.messages.deploy.deployment_queries import (
+    AuditLine,
+    Check,
+    DeploymentSummary,
+    ListDeployments,
+)
+from k1_contracts.messages.deploy.deployments import ENDED, RequestDeployment
+from k1_contracts.messages.deploy.device_link import RunningBundle
 from k1_deploy.devices import device_store
 from k1_deploy.orchestration.storage.leases import notify_schedulers
 from k1_deploy.saga.entries import LogEntry, read_log, to_json

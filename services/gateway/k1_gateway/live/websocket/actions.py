@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from k1_contracts.messages.beats import BEAT_OVERRIDE_SAVE, SaveBeatOverride
+from k1_contracts.messages.catalogue.beats import BEAT_OVERRIDE_SAVE, SaveBeatOverride
 from k1_gateway.errors import ProblemError
 from k1_gateway.feed.feed import Client
 from k1_gateway.feed.position import Position

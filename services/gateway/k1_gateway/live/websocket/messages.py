@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from k1_contracts.base import Contract, UtcTime
 from k1_contracts.ids import TrackId
-from k1_contracts.messages.beats import BeatsMs, Downbeats, Note
+from k1_contracts.messages.catalogue.beats import BeatsMs, Downbeats, Note
 from k1_contracts.tracks import Version
 from k1_gateway.live.feed_models import FeedId, FeedTopic
 from k1_gateway.live.feed_requests import EventId, Topics
