@@ -3,7 +3,7 @@ import type { AudioEngine } from "../player/engine";
 import { follow, panBy, reveal, spanOf, fitView, zoomAt, zoomToPart } from "./canvas/view";
 import { changeGain, changeView, type Timeline } from "./canvas/timeline";
 import type { Command } from "./keys";
-import type { Beat, EditorAction, EditorState, Operation } from "./model";
+import type { Beat, EditorAction, EditorState, Operation, Range } from "./model";
 import { indexHere, rangeOf, type Scope } from "./scope";
 import type { Section } from "./sheet";
 
@@ -35,6 +35,7 @@ const EDITS = new Set<Command>([
   "set_downbeat",
   "toggle_downbeat",
   "half",
+  "half_other",
   "double",
   "anchor",
   "lock",
@@ -138,7 +139,9 @@ export function editOf(command: Command, { state, engine, scope }: CommandContex
   const chosen = beats.filter(({ id }) => ids.includes(id));
   switch (command) {
     case "half":
-      return { kind: "half", range, phase: 0 };
+      return { kind: "half", range, phase: phaseOfBars(beats, range) };
+    case "half_other":
+      return { kind: "half", range, phase: phaseOfBars(beats, range) === 0 ? 1 : 0 };
     case "double":
       return { kind: "double", range };
     case "set_downbeat":
@@ -156,6 +159,12 @@ export function editOf(command: Command, { state, engine, scope }: CommandContex
     default:
       return null;
   }
+}
+
+/** Return the phase in which halving keeps most of the beats that begin a bar. */
+function phaseOfBars(beats: readonly Beat[], { first, last }: Range): 0 | 1 {
+  const starts = beats.slice(first, last + 1).flatMap(({ downbeat }, place) => (downbeat ? [place] : []));
+  return 2 * starts.filter((place) => place % 2 === 1).length > starts.length ? 1 : 0;
 }
 
 function nudge({ present }: EditorState, byMs: number): Operation | null {

@@ -19,6 +19,7 @@ export type Command =
   | "set_downbeat"
   | "toggle_downbeat"
   | "half"
+  | "half_other"
   | "double"
   | "anchor"
   | "lock"
@@ -60,6 +61,7 @@ export const KEYS: Readonly<Record<Command, readonly string[]>> = {
   set_downbeat: ["B"],
   toggle_downbeat: ["Shift+B"],
   half: ["["],
+  half_other: ["Shift+[", "Shift+{"],
   double: ["]"],
   anchor: ["G"],
   lock: ["Q"],

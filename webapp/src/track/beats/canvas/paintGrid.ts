@@ -208,7 +208,8 @@ function paintChosen(
   const half = Math.min(5, beatPx / 2);
   context.fillRect(at - half, top, 2 * half + 1, bottom - top);
   context.fillStyle = palette.accent;
-  context.fillRect(at, top + (beat.downbeat ? 6 : 24), beatPx > 4 ? 2 : 1, bottom - top);
+  const head = top + (beat.downbeat ? 6 : 24);
+  context.fillRect(at, head, beatPx > 4 ? 2 : 1, bottom - head);
 }
 
 /** Paint a square at the foot of locked beats and a diamond at the head of anchors. */
