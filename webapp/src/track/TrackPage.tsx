@@ -4,7 +4,7 @@ import { api, unwrap } from "../api/client";
 import { keys, useTrack } from "../api/queries";
 import { useMay } from "../api/useSession";
 import { navigate, setSearch, useSearch } from "../app/router";
-import { texts } from "../texts";
+import { track as trackTexts } from "../texts/track";
 import { Button, Empty, ErrorState, panelId, Spinner, tabId, Tabs, toastDone, toastError, toastUndo } from "../ui";
 import { BeatsTab } from "./beats/BeatsTab";
 import { createTimeline } from "./beats/canvas/timeline";
@@ -13,7 +13,7 @@ import { metricsOf } from "./header/metrics";
 import { TrackHeader } from "./header/TrackHeader";
 import { bundleView, comparison, versionDetail } from "./queries";
 
-const t = texts.track;
+const t = trackTexts;
 
 export interface TrackPageProps {
   trackId: string;

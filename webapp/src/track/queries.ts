@@ -3,7 +3,7 @@ import { queryOptions } from "@tanstack/react-query";
 import { api, fetchApi, unwrap } from "../api/client";
 import { keys } from "../api/queries";
 import type { Schemas } from "../api/types";
-import { decodePeaks } from "./beats/canvas/peaks";
+import { decodePeaks } from "./beats/canvas/paint/peaks";
 import { toSheet } from "./beats/sheet";
 
 const path = (trackId: string, version: number) => ({ path: { track_id: trackId, version } });

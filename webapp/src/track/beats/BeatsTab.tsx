@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useMay, useUser } from "../../api/useSession";
 import { useLive } from "../../live/useLive";
-import { texts } from "../../texts";
+import { track as trackTexts } from "../../texts/track";
 import { ErrorState, Skeleton, toastDone, toastError, toastMessage } from "../../ui";
 import { StripPreview } from "../player/StripPreview";
 import { Transport } from "../player/Transport";
@@ -12,7 +12,8 @@ import { beatSheet, waveform } from "../queries";
 import { DetailCanvas } from "./canvas/DetailCanvas";
 import { findOnset } from "./canvas/onset";
 import { OverviewCanvas } from "./canvas/OverviewCanvas";
-import { placesCached, type PaintedSection } from "./canvas/paintGrid";
+import { placesCached } from "./canvas/paint/paintBeats";
+import type { PaintedSection } from "./canvas/paint/picture";
 import { showPlayhead, type Timeline } from "./canvas/timeline";
 import { jumpSection, runCommand, type CommandContext } from "./commands";
 import type { Command } from "./keys";
@@ -28,7 +29,7 @@ import { useBeatEditor } from "./useBeatEditor";
 import { useShortcuts } from "./useShortcuts";
 import { useTap } from "./useTap";
 
-const t = texts.track.editor;
+const t = trackTexts.editor;
 const SUMMARY_ID = "beat-summary";
 
 export interface BeatsTabProps {
@@ -87,7 +88,7 @@ function Editor({ trackId, version, timeline, sheet }: BeatsTabProps & { sheet: 
   const save = (note: string): void => {
     if (!editor.dirty || editor.saving) return;
     editor.save(note).then((saved) => {
-      if (saved) toastDone(texts.track.save.done(saved.version), { description: texts.track.save.doneDetail(saved.f_measure.toFixed(2)) });
+      if (saved) toastDone(trackTexts.save.done(saved.version), { description: trackTexts.save.doneDetail(saved.f_measure.toFixed(2)) });
     }, toastError);
   };
   const context: CommandContext = {
@@ -234,6 +235,6 @@ function useArrivals(trackId: string, dirty: boolean): void {
   });
   useLive(`track:${trackId}`, (event) => {
     if (event.type !== "beats_updated" || event.data.author.id === id || isDirty.current) return;
-    toastMessage(texts.track.save.arrived(event.data.author.name));
+    toastMessage(trackTexts.save.arrived(event.data.author.name));
   });
 }

@@ -2,12 +2,13 @@ import { History, PenLine, RotateCcw, Save } from "lucide-react";
 import { useState, type ReactNode } from "react";
 import { formatAgo, formatTime } from "../../app/format";
 import { texts } from "../../texts";
+import { track as trackTexts } from "../../texts/track";
 import { Badge, Button, Dialog, TextField, toastDone, toastError } from "../../ui";
 import { diffBeats, type BeatDiff } from "./model";
 import type { BeatSheet } from "./sheet";
 import type { BeatEditor } from "./useBeatEditor";
 
-const t = texts.track.save;
+const t = trackTexts.save;
 
 export interface SaveBarProps {
   editor: BeatEditor;
@@ -44,7 +45,7 @@ export function SaveBar({ editor, sheet, mayEdit, onCompare, onSave, children }:
       )}
       {editor.state.problem && (
         <p role="alert" className="text-xs text-warn">
-          {texts.track.problems[editor.state.problem]}
+          {trackTexts.problems[editor.state.problem]}
         </p>
       )}
       <div className="min-w-0 flex-1" />
@@ -84,7 +85,7 @@ export function SaveBar({ editor, sheet, mayEdit, onCompare, onSave, children }:
         open={asking}
         onOpenChange={setAsking}
         title={t.removeOverride}
-        description={texts.track.editor.sources["automatic"] ?? ""}
+        description={trackTexts.editor.sources["automatic"] ?? ""}
         footer={
           <>
             <Button onClick={() => setAsking(false)}>{texts.common.cancel}</Button>
@@ -100,11 +101,11 @@ export function SaveBar({ editor, sheet, mayEdit, onCompare, onSave, children }:
 
 function ManualBadge({ override }: { override: NonNullable<BeatSheet["override"]> }) {
   const when = formatAgo(override.created_at);
-  const hint = texts.track.header.manualHint(override.author.name, formatTime(override.created_at), override.note ?? "");
+  const hint = trackTexts.header.manualHint(override.author.name, formatTime(override.created_at), override.note ?? "");
   return (
     <Badge tone="neutral" icon={<PenLine size={12} aria-hidden />} title={hint} className="max-w-full">
       <span className="truncate">
-        {texts.track.header.manual} · {override.author.name} · {when}
+        {trackTexts.header.manual} · {override.author.name} · {when}
       </span>
     </Badge>
   );
@@ -119,7 +120,7 @@ interface NewerNoticeProps {
 /** Says that someone else saved beats, how they differ, and offers to take them or to go on. */
 function NewerNotice({ editor, newer, onCompare }: NewerNoticeProps) {
   const diff: BeatDiff = diffBeats(editor.state.present.beats, newer.beats);
-  const who = newer.override?.author.name ?? texts.track.editor.sources["automatic"] ?? "";
+  const who = newer.override?.author.name ?? trackTexts.editor.sources["automatic"] ?? "";
   const when = newer.override ? formatAgo(newer.override.created_at) : "";
   return (
     <div role="alert" className="flex w-full flex-wrap items-center gap-2 rounded border border-warn bg-warn-soft px-3 py-2 text-sm">

@@ -1,9 +1,9 @@
 import { TriangleAlert } from "lucide-react";
-import { texts } from "../../texts";
+import { track as trackTexts } from "../../texts/track";
 import { cx, Tooltip } from "../../ui";
 import type { Metric } from "./metrics";
 
-const t = texts.track.metrics;
+const t = trackTexts.metrics;
 
 /** The figures of a version in one row; each says where it comes from. */
 export function MetricCards({ metrics, before }: { metrics: readonly Metric[]; before: number | null }) {

@@ -1,9 +1,9 @@
 import { Gauge } from "lucide-react";
 import type { Schemas } from "../../api/types";
-import { texts } from "../../texts";
+import { track as trackTexts } from "../../texts/track";
 import { cx, type Tone } from "../../ui";
 
-const t = texts.track.risk;
+const t = trackTexts.risk;
 const BUDGET_MS = 8;
 const LIMIT_MS = 10;
 const BUSY_CPU = 80;

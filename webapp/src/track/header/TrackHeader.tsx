@@ -3,11 +3,11 @@ import type { ReactNode } from "react";
 import { API } from "../../api/client";
 import type { Schemas, TrackDetail } from "../../api/types";
 import { formatAgo, formatTime } from "../../app/format";
-import { texts } from "../../texts";
+import { track as trackTexts } from "../../texts/track";
 import { Badge, Button, IconButton, Menu, MenuItem, MenuLabel, MenuSeparator, type Tone } from "../../ui";
 import { RiskStrip } from "./RiskStrip";
 
-const t = texts.track.header;
+const t = trackTexts.header;
 
 export interface TrackHeaderProps {
   detail: TrackDetail;
@@ -122,7 +122,7 @@ interface TrackMenuProps {
   onDelete: () => void;
 }
 
-type Format = keyof typeof texts.track.exports;
+type Format = keyof typeof trackTexts.exports;
 
 function TrackMenu({ trackId, version, mayEdit, onDelete }: TrackMenuProps) {
   return (
@@ -135,9 +135,9 @@ function TrackMenu({ trackId, version, mayEdit, onDelete }: TrackMenuProps) {
     >
       {version !== null && <MenuLabel>{t.export}</MenuLabel>}
       {version !== null &&
-        (Object.keys(texts.track.exports) as Format[]).map((format) => (
+        (Object.keys(trackTexts.exports) as Format[]).map((format) => (
           <MenuItem key={format} onSelect={() => download(`${API}/tracks/${trackId}/versions/${version}/export/${format}`)}>
-            {texts.track.exports[format]}
+            {trackTexts.exports[format]}
           </MenuItem>
         ))}
       {mayEdit && version !== null && <MenuSeparator />}

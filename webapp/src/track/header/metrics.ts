@@ -1,8 +1,9 @@
 /** Says what the cards of the metrics show. Pure. */
 import type { Schemas } from "../../api/types";
 import { texts } from "../../texts";
+import { track as trackTexts } from "../../texts/track";
 
-const t = texts.track.metrics;
+const t = trackTexts.metrics;
 const REVIEW_BELOW = 0.8;
 
 export interface Metric {

@@ -1,15 +1,15 @@
 import { Eye, EyeOff, ShieldCheck, TriangleAlert } from "lucide-react";
 import { useEffect, useRef, useState, type CSSProperties } from "react";
-import { texts } from "../../texts";
+import { track as trackTexts } from "../../texts/track";
 import { Badge, Button, IconButton } from "../../ui";
-import { formatClock } from "../beats/canvas/paintGrid";
+import { formatClock } from "../clock";
 import type { AudioEngine } from "./engine";
 import { drawFrame, frameAt, type Show } from "./preview";
 import { recordFrame } from "./probe";
 import type { PlayheadListener } from "./usePlayhead";
 import { useShow, type FlashCheck } from "./useShow";
 
-const t = texts.track.strip;
+const t = trackTexts.strip;
 /** A frame is seen about one refresh of the screen after it is drawn, so the one of that moment is drawn. */
 const LEAD_MS = 10;
 const REDUCED = "(prefers-reduced-motion: reduce)";

@@ -1,13 +1,13 @@
 import { Metronome, Pause, Play, Repeat, SkipBack, SkipForward, Volume2, type LucideIcon } from "lucide-react";
 import { useEffect, useRef } from "react";
-import { texts } from "../../texts";
+import { track as trackTexts } from "../../texts/track";
 import { cx, IconButton, Spinner } from "../../ui";
-import { formatClock } from "../beats/canvas/paintGrid";
+import { formatClock } from "../clock";
 import type { AudioEngine } from "./engine";
 import { useEngineState } from "./useEngine";
 import type { PlayheadListener } from "./usePlayhead";
 
-const t = texts.track.player;
+const t = trackTexts.player;
 const MAX_OFFSET_MS = 400;
 
 export interface TransportProps {

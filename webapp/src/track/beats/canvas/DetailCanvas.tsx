@@ -1,11 +1,13 @@
 import { useEffect, useRef, type MouseEvent as ReactMouseEvent, type PointerEvent as ReactPointerEvent, type RefObject } from "react";
 import { applyOperation, type Beat, type EditorAction, type EditorState, gridOf, type Operation } from "../model";
-import { formatClock, paintGrid, type PaintedSection } from "./paintGrid";
+import { formatClock } from "../../clock";
+import { paintGrid } from "./paint/paintGrid";
+import type { PaintedSection } from "./paint/picture";
 import { laneAt, lanesOf } from "./layout";
 import { beatUnder, HIT_PX } from "./hit";
 import { bandTo, CLICK_PX, dragTo, pressAt, type Gesture, type PointerPlace } from "./pointer";
-import { paintPlayhead, paintTag } from "./paintOver";
-import { WavePainter, type WaveSource } from "./paintWave";
+import { paintPlayhead, paintTag } from "./paint/paintOver";
+import { WavePainter, type WaveSource } from "./paint/paintWave";
 import { useStore } from "./store";
 import { changeView, type Timeline } from "./timeline";
 import { useCanvas, type Surface } from "./useCanvas";

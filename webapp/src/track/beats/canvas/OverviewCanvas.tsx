@@ -1,8 +1,9 @@
 import { useEffect, useRef, type PointerEvent } from "react";
-import { sectionColour, type PaintedSection } from "./paintGrid";
-import { withAlpha } from "./palette";
-import { WavePainter } from "./paintWave";
-import type { Peaks } from "./peaks";
+import { sectionColour } from "./paint/paintGrid";
+import type { PaintedSection } from "./paint/picture";
+import { withAlpha } from "./paint/palette";
+import { WavePainter } from "./paint/paintWave";
+import type { Peaks } from "./paint/peaks";
 import { changeView, type Timeline } from "./timeline";
 import { useCanvas, type Surface } from "./useCanvas";
 import { usePalette } from "./usePalette";

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { steadyGrid } from "../model/testing";
 import { beatUnder, idsBetween } from "./hit";
 import { findOnset } from "./onset";
-import { buildPeaks, createColumns, decodePeaks, fillColumns, fillFromSamples } from "./peaks";
+import { buildPeaks, createColumns, decodePeaks, fillColumns, fillFromSamples } from "./paint/peaks";
 import { fitView, follow, MIN_SPAN_MS, reveal, rulerStep, spanOf, timeToX, xToTime, zoomAt, zoomToPart } from "./view";
 
 const durations = fc.double({ min: 1000, max: 3_600_000, noNaN: true });

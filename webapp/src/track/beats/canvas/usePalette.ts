@@ -1,5 +1,5 @@
 import { useEffect, useState, type RefObject } from "react";
-import { readPalette, type Palette } from "./palette";
+import { readPalette, type Palette } from "./paint/palette";
 
 /** Return the colours for a canvas; another object when the theme changes. Null before the first paint. */
 export function usePalette(element: RefObject<HTMLElement | null>): Palette | null {

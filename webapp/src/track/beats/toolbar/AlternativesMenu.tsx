@@ -1,9 +1,9 @@
 import { Layers2 } from "lucide-react";
-import { texts } from "../../../texts";
+import { track as trackTexts } from "../../../texts/track";
 import { Button, Menu, MenuItem, MenuLabel, MenuSeparator } from "../../../ui";
 import type { Alternative } from "../sheet";
 
-const t = texts.track.editor;
+const t = trackTexts.editor;
 
 export interface AlternativesMenuProps {
   alternatives: readonly Alternative[];

@@ -16,14 +16,14 @@ import {
   UnfoldHorizontal,
 } from "lucide-react";
 import type { ReactNode } from "react";
-import { texts } from "../../../texts";
+import { track as trackTexts } from "../../../texts/track";
 import { IconButton } from "../../../ui";
 import { describeKeys, type Command } from "../keys";
 import type { EditorState, Operation } from "../model";
 import type { Scope } from "../scope";
 import { Segments } from "./Segments";
 
-const t = texts.track.editor;
+const t = trackTexts.editor;
 const IS_MAC = navigator.userAgent.includes("Mac");
 
 export interface EditToolbarProps {
@@ -48,7 +48,7 @@ export function EditToolbar({ state, scope, onScope, snapping, onSnapping, run, 
   const tool = (command: Command, icon: ReactNode, disabled = false, active?: boolean): ReactNode => (
     <IconButton
       size="sm"
-      label={`${texts.track.commands[command]} (${describeKeys(command, IS_MAC)})`}
+      label={`${trackTexts.commands[command]} (${describeKeys(command, IS_MAC)})`}
       disabled={disabled}
       {...(active === undefined ? {} : { active })}
       onClick={() => run(command)}

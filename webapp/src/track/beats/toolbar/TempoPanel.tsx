@@ -1,12 +1,12 @@
 import { Gauge } from "lucide-react";
 import { useState, type FormEvent } from "react";
-import { texts } from "../../../texts";
+import { track as trackTexts } from "../../../texts/track";
 import { Button, TextField } from "../../../ui";
 import { MAX_BPM, MIN_BPM } from "../model";
 import type { Tapping } from "../useTap";
 import { Popover } from "./Popover";
 
-const t = texts.track.editor;
+const t = trackTexts.editor;
 
 export interface TempoPanelProps {
   /** The tempo of the beats at hand. */
@@ -54,7 +54,7 @@ export function TempoPanel({ bpm, tapping, scope, disabled, onApply }: TempoPane
               label={t.tempo}
               value={shown}
               inputMode="decimal"
-              error={isValid ? undefined : texts.track.problems.bad_tempo}
+              error={isValid ? undefined : trackTexts.problems.bad_tempo}
               onChange={(event) => setTyped(event.target.value)}
             />
           </div>

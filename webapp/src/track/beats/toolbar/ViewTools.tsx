@@ -1,11 +1,11 @@
 import { LocateFixed, MoveHorizontal, ScanSearch, UnfoldVertical, ZoomIn, ZoomOut } from "lucide-react";
-import { texts } from "../../../texts";
+import { track as trackTexts } from "../../../texts/track";
 import { IconButton } from "../../../ui";
 import { useStore } from "../canvas/store";
 import { MAX_GAIN, MIN_GAIN, type Timeline } from "../canvas/timeline";
 import type { Command } from "../keys";
 
-const t = texts.track.editor;
+const t = trackTexts.editor;
 
 /** Zoom, height and following of the waveform. */
 export function ViewTools({ timeline, run }: { timeline: Timeline; run: (command: Command) => void }) {

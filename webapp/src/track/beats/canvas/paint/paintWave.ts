@@ -1,7 +1,7 @@
 /** Paints a waveform into the pixels of an image: one column at a time, without paths. */
 import type { Palette } from "./palette";
 import { createColumns, fillColumns, fillFromSamples, type Peaks, type Samples } from "./peaks";
-import { spanOf, type View } from "./view";
+import { spanOf, type View } from "../view";
 
 /** What a waveform is painted from. */
 export interface WaveSource {
