@@ -126,5 +126,5 @@ function Loading() {
 }
 
 function NotFound() {
-  return <Empty title={texts.app.notFoundTitle} text={texts.app.notFoundText} action={<Button onClick={() => navigate("/tracks")}>{texts.app.toLibrary}</Button>} />;
+  return <Empty page title={texts.app.notFoundTitle} text={texts.app.notFoundText} action={<Button onClick={() => navigate("/tracks")}>{texts.app.toLibrary}</Button>} />;
 }
