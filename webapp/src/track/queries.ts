@@ -1,5 +1,5 @@
 /** The queries of one track's page. */
-import { queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { api, fetchApi, unwrap } from "../api/client";
 import { keys } from "../api/queries";
 import type { Schemas } from "../api/types";
@@ -50,6 +50,15 @@ export const versionDetail = (trackId: string, version: number) =>
     queryKey: at(trackId, version, "detail"),
     queryFn: ({ signal }) =>
       unwrap(api.GET("/tracks/{track_id}/versions/{version}", { params: path(trackId, version), signal })),
+  });
+
+/** A track as it was at a time. */
+export const trackAt = (trackId: string, time: string) =>
+  queryOptions({
+    queryKey: [...keys.track(trackId), "at", time] as const,
+    staleTime: Number.POSITIVE_INFINITY,
+    queryFn: ({ signal }) =>
+      unwrap(api.GET("/tracks/{track_id}", { params: { path: { track_id: trackId }, query: { at: time } }, signal })),
   });
 
 /** What differs between a version and an earlier one. */
@@ -110,14 +119,16 @@ export const artefacts = (trackId: string, version: number) =>
       unwrap(api.GET("/tracks/{track_id}/versions/{version}/artefacts", { params: path(trackId, version), signal })),
   });
 
-/** The latest entries of the audit trail. */
+/** What happened to a track, newest first, page by page. */
 export const trackHistory = (trackId: string) =>
-  queryOptions({
+  infiniteQueryOptions({
     queryKey: [...keys.track(trackId), "history"] as const,
-    queryFn: ({ signal }) =>
-      unwrap(
-        api.GET("/tracks/{track_id}/history", { params: { path: { track_id: trackId }, query: { limit: 50 } }, signal }),
-      ),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page: Schemas["TrackHistory"]) => page.next_cursor ?? null,
+    queryFn: ({ pageParam, signal }) => {
+      const query = { limit: 50, ...(pageParam === null ? {} : { cursor: pageParam }) };
+      return unwrap(api.GET("/tracks/{track_id}/history", { params: { path: { track_id: trackId }, query }, signal }));
+    },
   });
 
 /** The tracks that sound most like this one. */

@@ -16,14 +16,16 @@ export interface SaveBarProps {
   mayEdit: boolean;
   /** Shows the other person's beats beside the edits. */
   onCompare: (beatsMs: readonly number[]) => void;
-  onSave: (note: string) => void;
+  /** Why the beats were changed, for the history. */
+  note: string;
+  onNote: (note: string) => void;
+  onSave: () => void;
   /** Tools that stand in the same row. */
   children: ReactNode;
 }
 
 /** Says whose beats these are and what is not saved, and saves it. */
-export function SaveBar({ editor, sheet, mayEdit, onCompare, onSave, children }: SaveBarProps) {
-  const [note, setNote] = useState("");
+export function SaveBar({ editor, sheet, mayEdit, note, onNote, onCompare, onSave, children }: SaveBarProps) {
   const [asking, setAsking] = useState(false);
   const diff = editor.dirty ? diffBeats(editor.state.saved, editor.state.present.beats) : null;
   const { override } = sheet;
@@ -61,7 +63,7 @@ export function SaveBar({ editor, sheet, mayEdit, onCompare, onSave, children }:
             {t.revert}
           </Button>
           <div className="w-56 max-md:hidden">
-            <TextField quiet label={t.note} placeholder={t.note} value={note} maxLength={2000} onChange={(event) => setNote(event.target.value)} className="h-7 text-xs" />
+            <TextField quiet label={t.note} placeholder={t.note} value={note} maxLength={2000} onChange={(event) => onNote(event.target.value)} className="h-7 text-xs" />
           </div>
         </>
       )}
@@ -72,10 +74,7 @@ export function SaveBar({ editor, sheet, mayEdit, onCompare, onSave, children }:
           busy={editor.saving}
           disabled={!editor.dirty}
           icon={<Save size={14} aria-hidden />}
-          onClick={() => {
-            onSave(note);
-            setNote("");
-          }}
+          onClick={onSave}
         >
           {editor.saving ? t.saving : t.save}
         </Button>
