@@ -10,6 +10,7 @@ export const track = {
     unknownArtist: "Unknown artist",
     uploaded: "Uploaded",
     analysed: "Analysed",
+    edited: "Beats edited",
     bundled: "Bundled",
     deployed: "Deployed",
     notDeployed: "Not deployed",

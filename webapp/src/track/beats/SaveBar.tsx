@@ -3,7 +3,7 @@ import { useState, type ReactNode } from "react";
 import { formatAgo, formatTime } from "../../app/format";
 import { texts } from "../../texts";
 import { track as trackTexts } from "../../texts/track";
-import { Badge, Button, Dialog, TextField, toastDone, toastError } from "../../ui";
+import { Badge, Button, Dialog, IconButton, TextField, toastDone, toastError } from "../../ui";
 import { diffBeats, type BeatDiff } from "./model";
 import type { BeatSheet } from "./sheet";
 import type { BeatEditor } from "./useBeatEditor";
@@ -57,27 +57,22 @@ export function SaveBar({ editor, sheet, mayEdit, note, onNote, onCompare, onSav
           {t.removeOverride}
         </Button>
       )}
-      {mayEdit && editor.dirty && (
-        <>
-          <Button size="sm" tone="ghost" icon={<RotateCcw size={14} aria-hidden />} onClick={() => editor.dispatch({ type: "revert" })}>
-            {t.revert}
-          </Button>
-          <div className="w-56 max-md:hidden">
-            <TextField quiet label={t.note} placeholder={t.note} value={note} maxLength={2000} onChange={(event) => onNote(event.target.value)} className="h-7 text-xs" />
-          </div>
-        </>
-      )}
       {mayEdit && (
-        <Button
-          size="sm"
-          tone="primary"
-          busy={editor.saving}
-          disabled={!editor.dirty}
-          icon={<Save size={14} aria-hidden />}
-          onClick={onSave}
-        >
-          {editor.saving ? t.saving : t.save}
-        </Button>
+        <div className="flex items-center gap-2">
+          {editor.dirty && (
+            <>
+              <IconButton size="sm" label={t.revert} onClick={() => editor.dispatch({ type: "revert" })}>
+                <RotateCcw size={14} aria-hidden />
+              </IconButton>
+              <div className="w-44">
+                <TextField quiet label={t.note} placeholder={t.notePlaceholder} title={t.note} value={note} maxLength={2000} onChange={(event) => onNote(event.target.value)} className="h-7 text-xs" />
+              </div>
+            </>
+          )}
+          <Button size="sm" tone="primary" busy={editor.saving} disabled={!editor.dirty} icon={<Save size={14} aria-hidden />} onClick={onSave}>
+            {editor.saving ? t.saving : t.save}
+          </Button>
+        </div>
       )}
       {editor.newer && <NewerNotice editor={editor} newer={editor.newer} onCompare={onCompare} />}
       <Dialog

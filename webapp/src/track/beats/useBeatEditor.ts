@@ -58,7 +58,9 @@ export function useBeatEditor(trackId: string, sheet: BeatSheet): BeatEditor {
   }, [sheet, seen, outdated, base, state, dirty]);
 
   useEffect(() => {
-    const timer = setTimeout(() => keepDraft(trackId, base.etag, dirty ? state.present.beats : null), 300);
+    const { beats } = state.present;
+    const isWorthKeeping = dirty || beats.some(({ locked, anchor }) => locked || anchor);
+    const timer = setTimeout(() => keepDraft(trackId, base.etag, isWorthKeeping ? beats : null), 300);
     return () => clearTimeout(timer);
   }, [trackId, base.etag, dirty, state.present.beats]);
 

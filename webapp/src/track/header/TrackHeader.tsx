@@ -47,7 +47,7 @@ export function TrackHeader({ detail, version, mayEdit, bundle, onVersion, onUse
       <div className="mt-2 flex flex-wrap items-center gap-1.5">
         <StatusBadge status={track.status} />
         <TimeBadge icon={<CloudUpload size={12} aria-hidden />} label={t.uploaded} time={track.created_at} />
-        {shown && <TimeBadge icon={<Waves size={12} aria-hidden />} label={t.analysed} time={shown.created_at} />}
+        {shown && <TimeBadge icon={<Waves size={12} aria-hidden />} label={isEdited(shown) ? t.edited : t.analysed} time={shown.created_at} />}
         {file ? (
           <TimeBadge icon={<Package size={12} aria-hidden />} label={t.bundled} time={file.created_at ?? shown?.created_at ?? track.updated_at} />
         ) : (
@@ -88,6 +88,11 @@ function StatusBadge({ status }: { status: Schemas["TrackStatus"] }) {
   ) : null;
 }
 
+/** Tell whether a person set the beats of a version. */
+function isEdited({ summary }: Schemas["VersionSummary"]): boolean {
+  return summary?.f_measure_reference === "override";
+}
+
 interface VersionSelectProps {
   versions: readonly Schemas["VersionSummary"][];
   version: number | null;
@@ -107,7 +112,7 @@ function VersionSelect({ versions, version, current, onVersion }: VersionSelectP
     >
       {sorted.map((each) => (
         <option key={each.version} value={each.version}>
-          {t.version(each.version)} · {each.summary?.f_measure_reference === "override" ? t.overrideOf : t.analysisOf}
+          {t.version(each.version)} · {isEdited(each) ? t.overrideOf : t.analysisOf}
           {each.version === current ? ` · ${t.isCurrent}` : ""}
         </option>
       ))}
