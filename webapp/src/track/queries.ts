@@ -111,6 +111,16 @@ export const bundleView = (trackId: string, version: number) =>
       unwrap(api.GET("/tracks/{track_id}/versions/{version}/bundle", { params: path(trackId, version), signal })),
   });
 
+/** The devices that report that they run a track; what they were ordered to run does not count. */
+export const devicesOf = (trackId: string) =>
+  queryOptions({
+    queryKey: [...keys.devices, "running", trackId] as const,
+    queryFn: async ({ signal }) => {
+      const { items } = await unwrap(api.GET("/devices", { params: { query: { limit: 100 } }, signal }));
+      return items.filter(({ running }) => running?.track_id === trackId);
+    },
+  });
+
 /** The artefacts of a version with fresh addresses; small JSON is inline. */
 export const artefacts = (trackId: string, version: number) =>
   queryOptions({

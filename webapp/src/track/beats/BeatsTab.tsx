@@ -121,13 +121,16 @@ function Editor({ trackId, version, song, sheet, mayEdit, shown, children }: Bea
   const sections = useMemo(() => paintedSections(sheet), [sheet]);
   const describe = useCallback((ms: number) => describePlace(beats, ms), [beats]);
   const seek = useCallback((ms: number) => engine.seek(ms), [engine]);
+  const pan = useCallback(() => {
+    if (engine.state().playing) timeline.following.set(false);
+  }, [engine, timeline]);
   const openSection = ({ startMs, endMs }: PaintedSection): void => {
     const ids = beats.filter(({ ms }) => ms >= startMs - 1 && ms < endMs - 1).map(({ id }) => id);
     dispatch({ type: "select", ids, focus: ids[0] ?? null });
     engine.seek(startMs);
   };
   const tempo = tempoOf(beats, rangeOf(scope, state, 0) ?? wholeRange(beats));
-  const shared = { timeline, sections, positionMs: engine.positionMs, onPlayhead, onSeek: seek };
+  const shared = { timeline, sections, positionMs: engine.positionMs, onPlayhead, onSeek: seek, onPan: pan };
 
   return (
     <>
@@ -159,7 +162,7 @@ function Editor({ trackId, version, song, sheet, mayEdit, shown, children }: Bea
         </div>
       )}
       <div className="h-12 shrink-0 border-b border-line bg-bg">
-        <OverviewCanvas {...shared} peaks={wave.peaks} label={t.overview} />
+        <OverviewCanvas {...shared} peaks={wave.peaks} label={t.overview} describedBy={SUMMARY_ID} />
       </div>
       <div className="min-h-64 flex-1 basis-64 bg-bg">
         <DetailCanvas
