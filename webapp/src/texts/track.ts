@@ -13,6 +13,8 @@ export const track = {
     edited: "Beats edited",
     compare: "Compare versions",
     bundled: "Bundled",
+    bundleReady: "Bundle ready for devices",
+    states: "States of the track",
     deployed: "Deployed",
     notDeployed: "Not deployed",
     noBundle: "No bundle",
@@ -121,7 +123,6 @@ export const track = {
     } as Readonly<Record<string, string | undefined>>,
   },
   risk: {
-    ready: "Bundle ready",
     label: "Cost of a frame on a device",
     budget: (ms: string) => `${ms} of 8 ms`,
     cpu: (percent: string) => `${percent} CPU`,

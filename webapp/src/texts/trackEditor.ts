@@ -173,7 +173,7 @@ export const player = {
   previousSection: "Previous section",
   nextSection: "Next section",
   loop: "Loop",
-  halfSpeed: "Half speed (an octave lower)",
+  halfSpeed: "½× Half speed (an octave lower)",
   volume: "Volume",
   metronome: "Metronome",
   offset: "Offset",

@@ -36,7 +36,7 @@ export function SaveBar({ editor, sheet, mayEdit, note, onNote, onCompare, onSav
   };
 
   return (
-    <div className="flex min-h-10 flex-wrap items-center gap-2 border-b border-line px-3 py-1">
+    <div className="flex min-h-10 shrink-0 flex-wrap items-center gap-2 border-b border-line px-3 py-1">
       {override && <ManualBadge override={override} />}
       {diff ? (
         <Badge tone="accent" icon={<PenLine size={12} aria-hidden />}>

@@ -3,7 +3,7 @@ import type { ReactNode } from "react";
 import type { Schemas, TrackDetail } from "../../api/types";
 import { formatAgo, formatTime } from "../../app/format";
 import { track as trackTexts } from "../../texts/track";
-import { Badge, type Tone } from "../../ui";
+import { Badge, cx, type Tone } from "../../ui";
 import { RiskStrip } from "./RiskStrip";
 import { TelemetryBadge } from "./TelemetryBadge";
 import { TrackMenu } from "./TrackMenu";
@@ -38,15 +38,17 @@ export function TrackHeader({ detail, version, mayEdit, bundle, onVersion, onUse
           </h1>
           <p className="truncate text-sm text-muted">{track.artist ?? t.unknownArtist}</p>
         </div>
-        <VersionTools detail={detail} version={version} mayEdit={mayEdit} onVersion={onVersion} onUseVersion={onUseVersion} />
-        <TrackMenu trackId={track.id} version={version} mayEdit={mayEdit} onDelete={onDelete} />
+        <div className="flex max-w-full items-center gap-2">
+          <VersionTools detail={detail} version={version} mayEdit={mayEdit} onVersion={onVersion} onUseVersion={onUseVersion} />
+          <TrackMenu trackId={track.id} version={version} mayEdit={mayEdit} onDelete={onDelete} />
+        </div>
       </div>
-      <div className="mt-2 flex flex-wrap items-center gap-1.5">
+      <div className={cx("mt-2 flex flex-wrap items-center gap-1.5", SCROLLS)} tabIndex={0} role="group" aria-label={t.states}>
         <StatusBadge status={track.status} />
         <TimeBadge icon={<CloudUpload size={12} aria-hidden />} label={t.uploaded} time={track.created_at} />
         {shown && <TimeBadge icon={<Waves size={12} aria-hidden />} label={isEdited(shown) ? t.edited : t.analysed} time={shown.created_at} />}
         {file ? (
-          <TimeBadge icon={<Package size={12} aria-hidden />} label={t.bundled} time={file.created_at ?? shown?.created_at ?? track.updated_at} />
+          <TimeBadge icon={<Package size={12} aria-hidden />} label={t.bundled} tone="ok" hint={t.bundleReady} time={file.created_at ?? shown?.created_at ?? track.updated_at} />
         ) : (
           <Badge icon={<Package size={12} aria-hidden />}>{t.noBundle}</Badge>
         )}
@@ -62,10 +64,21 @@ export function TrackHeader({ detail, version, mayEdit, bundle, onVersion, onUse
   );
 }
 
-function TimeBadge({ icon, label, time }: { icon: ReactNode; label: string; time: string }) {
+/** A row of small things that a phone scrolls sideways. */
+const SCROLLS = "max-md:flex-nowrap max-md:overflow-x-auto max-md:[scrollbar-width:none]";
+
+interface TimeBadgeProps {
+  icon: ReactNode;
+  label: string;
+  time: string;
+  tone?: Tone;
+  hint?: string;
+}
+
+function TimeBadge({ icon, label, time, tone = "neutral", hint = label }: TimeBadgeProps) {
   return (
-    <Badge icon={icon} title={`${label}: ${formatTime(time)}`}>
-      {label} <span className="font-normal text-muted">{formatAgo(time)}</span>
+    <Badge tone={tone} icon={icon} title={`${hint}: ${formatTime(time)}`}>
+      {label} <span className={cx("font-normal", tone === "neutral" && "text-muted")}>{formatAgo(time)}</span>
     </Badge>
   );
 }

@@ -16,7 +16,7 @@ export function ViewTools({ timeline, run }: { timeline: Timeline; run: (command
   const [showsKeys, setShowsKeys] = useState(false);
   return (
     <div className="flex items-center gap-1">
-      <label className="flex items-center gap-1 text-muted" title={t.gain}>
+      <label className="flex items-center gap-1 text-muted max-md:hidden" title={t.gain}>
         <UnfoldVertical size={14} aria-hidden />
         <span className="sr-only">{t.gain}</span>
         <input
