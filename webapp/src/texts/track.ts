@@ -40,6 +40,7 @@ export const track = {
     failedText: "The analysis failed. The library says why and offers to try again.",
     processingText: "The beats appear here as soon as they are found.",
     asItWas: (when: string) => `You see the track as it was on ${when}. Nothing can be changed here.`,
+    noVersionThen: "The track had not been analysed by then.",
     toNow: "Back to now",
     isDeleted: (when: string) => `This track was deleted on ${when}.`,
     restore: "Restore",

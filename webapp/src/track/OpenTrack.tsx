@@ -78,7 +78,7 @@ export function OpenTrack({ detail, etag, tab, at }: OpenTrackProps) {
         onSelect={(id) => navigate(`/tracks/${track.id}/${id}${location.search}`)}
       />
       {version === null ? (
-        <Panel id={selected}>{isOfTrack(selected) ? <TabContent id={selected} detail={detail} version={0} mayEdit={mayEdit} song={song} /> : <NoVersion detail={detail} />}</Panel>
+        <Panel id={selected}>{isOfTrack(selected) ? <TabContent id={selected} detail={detail} version={0} mayEdit={mayEdit} song={song} /> : <NoVersion detail={detail} isNow={at === null} />}</Panel>
       ) : (
         <BeatsTab key={chosen ?? "current"} trackId={track.id} version={version} song={song} mayEdit={mayEdit} shown={selected === "beats"}>
           {selected !== "beats" && (
@@ -132,7 +132,8 @@ function Panel({ id, children }: { id: TabId; children: ReactNode }) {
 }
 
 /** What stands in place of the beats while there are none. */
-function NoVersion({ detail: { track } }: { detail: TrackDetail }) {
+function NoVersion({ detail: { track }, isNow }: { detail: TrackDetail; isNow: boolean }) {
+  if (!isNow) return <Empty title={t.noVersionThen} />;
   const isFailed = track.status === "failed";
   return <Empty title={isFailed ? t.failed : t.processing} text={isFailed ? t.failedText : t.processingText} />;
 }

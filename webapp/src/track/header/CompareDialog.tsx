@@ -82,5 +82,5 @@ function BeatLine({ label, changes: { moved, added, removed, unchanged } }: { la
 
 function show(value: number | string | null | undefined): string {
   if (value === null || value === undefined) return texts.common.noValue;
-  return typeof value === "number" ? String(Math.round(value * 1000) / 1000) : value;
+  return typeof value === "number" ? String(Math.round(value * 10_000) / 10_000).replace("-", "−") : value;
 }

@@ -84,8 +84,8 @@ function Changes({ changes }: { changes: readonly Change[] }) {
               <th scope="row" className="w-1/4 py-1 pr-2 text-left font-normal text-muted">
                 {label}
               </th>
-              <td className="py-1 pr-2 break-words text-soft line-through decoration-line-strong">{before || texts.common.noValue}</td>
-              <td className="py-1 break-words">{after || texts.common.noValue}</td>
+              <td className="py-1 pr-2 break-words whitespace-pre-line text-soft line-through decoration-line-strong">{before || texts.common.noValue}</td>
+              <td className="py-1 break-words whitespace-pre-line">{after || texts.common.noValue}</td>
             </tr>
           ))}
         </tbody>

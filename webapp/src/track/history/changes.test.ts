@@ -11,7 +11,7 @@ it("names the fields of the track and of its versions that changed, without jobs
   };
   expect(changesOf({ before, after })).toEqual([
     { label: "Tempo (BPM)", before: "", after: "160" },
-    { label: "tags", before: "", after: "live, loud" },
+    { label: "Tags", before: "", after: "live, loud" },
     { label: "v1 Beats", before: "", after: "498" },
   ]);
 });

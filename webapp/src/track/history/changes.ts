@@ -33,7 +33,7 @@ function collect(changes: Change[], prefix: string, before: Fields, after: Field
     const [old, now] = [before[name], after[name]];
     if (isObject(old) || isObject(now)) collect(changes, prefix, fieldsOf(old), fieldsOf(now));
     else if (textOf(old) !== textOf(now)) {
-      changes.push({ label: prefix + (t.fields[name] ?? name.replaceAll("_", " ")), before: textOf(old), after: textOf(now) });
+      changes.push({ label: prefix + (t.fields[name] ?? sentence(name.replaceAll("_", " "))), before: textOf(old), after: textOf(now) });
     }
   }
 }
@@ -56,5 +56,9 @@ function textOf(value: unknown): string {
 
 /** Return an action as a person reads it. */
 export function nameOf(action: string): string {
-  return t.actions[action] ?? action.charAt(0).toUpperCase() + action.slice(1);
+  return t.actions[action] ?? sentence(action);
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
