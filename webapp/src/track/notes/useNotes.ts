@@ -28,18 +28,22 @@ export function useNotes(track: Schemas["Track"]): Notes {
   const queryClient = useQueryClient();
   const onServer = track.notes ?? "";
   const [base, setBase] = useState(onServer);
+  const [seen, setSeen] = useState(onServer);
   const [text, setText] = useState(() => sessionStorage.getItem(keyOf(track.id)) ?? onServer);
   const [status, setStatus] = useState<NotesStatus>("saved");
   const [theirs, setTheirs] = useState<string | null>(null);
   const isDirty = text !== base;
 
-  // What the server tells: taken where nothing is written here, offered where something is.
+  // What the server tells: taken where nothing is written here, offered where something is. Right after a save the
+  // page still holds the notes from before it, so only a change of what it holds counts.
   useEffect(() => {
-    if (onServer === base || status === "saving") return;
+    if (onServer === seen || status === "saving") return;
+    setSeen(onServer);
+    if (onServer === base) return;
     if (!isDirty || onServer === text) setText(onServer);
     else setTheirs(onServer);
     setBase(onServer);
-  }, [onServer, base, status, isDirty, text]);
+  }, [onServer, seen, base, status, isDirty, text]);
 
   useEffect(() => {
     if (isDirty) sessionStorage.setItem(keyOf(track.id), text);
