@@ -10,24 +10,23 @@ const OWN_KEYS: readonly (readonly [selector: string, keys: RegExp])[] = [
   ["input[type='range']", /^(Arrow|Home|End|Page)/],
 ];
 
-/** Runs the editor's commands by keys, wherever the focus is, but never while someone types or a menu is open. */
-export function useShortcuts(run: (command: Command) => void, enabled: boolean): void {
-  const latest = useRef(run);
+/** Runs commands by keys, wherever the focus is, but never while someone types or a menu is open. */
+export function useShortcuts(run: (command: Command) => void, isOn: (command: Command) => boolean): void {
+  const latest = useRef({ run, isOn });
   useEffect(() => {
-    latest.current = run;
+    latest.current = { run, isOn };
   });
   useEffect(() => {
-    if (!enabled) return undefined;
     const press = (event: KeyboardEvent): void => {
       const target = event.target instanceof Element ? event.target : null;
       if (event.defaultPrevented || target?.closest(WIDGETS) || document.querySelector("[role='dialog']")) return;
       if (OWN_KEYS.some(([selector, keys]) => keys.test(event.key) && target?.matches(selector))) return;
       const command = commandOf(event);
-      if (command === null) return;
+      if (command === null || !latest.current.isOn(command)) return;
       event.preventDefault();
-      latest.current(command);
+      latest.current.run(command);
     };
     addEventListener("keydown", press);
     return () => removeEventListener("keydown", press);
-  }, [enabled]);
+  }, []);
 }

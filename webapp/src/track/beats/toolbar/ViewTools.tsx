@@ -1,9 +1,11 @@
-import { LocateFixed, MoveHorizontal, ScanSearch, UnfoldVertical, ZoomIn, ZoomOut } from "lucide-react";
+import { Keyboard, LocateFixed, MoveHorizontal, ScanSearch, UnfoldVertical, ZoomIn, ZoomOut } from "lucide-react";
+import { useState } from "react";
 import { track as trackTexts } from "../../../texts/track";
 import { IconButton } from "../../../ui";
 import { useStore } from "../canvas/store";
 import { MAX_GAIN, MIN_GAIN, type Timeline } from "../canvas/timeline";
 import type { Command } from "../keys";
+import { KeysDialog } from "./KeysDialog";
 
 const t = trackTexts.editor;
 
@@ -11,9 +13,10 @@ const t = trackTexts.editor;
 export function ViewTools({ timeline, run }: { timeline: Timeline; run: (command: Command) => void }) {
   const gain = useStore(timeline.gain);
   const following = useStore(timeline.following);
+  const [showsKeys, setShowsKeys] = useState(false);
   return (
     <div className="flex items-center gap-1">
-      <label className="flex items-center gap-1 text-muted" title={t.gain}>
+      <label className="flex items-center gap-1 text-muted max-md:hidden" title={t.gain}>
         <UnfoldVertical size={14} aria-hidden />
         <span className="sr-only">{t.gain}</span>
         <input
@@ -41,6 +44,10 @@ export function ViewTools({ timeline, run }: { timeline: Timeline; run: (command
       <IconButton size="sm" label={t.fit} onClick={() => run("zoom_fit")}>
         <MoveHorizontal size={15} aria-hidden />
       </IconButton>
+      <IconButton size="sm" label={t.keys} onClick={() => setShowsKeys(true)}>
+        <Keyboard size={15} aria-hidden />
+      </IconButton>
+      {showsKeys && <KeysDialog onClose={() => setShowsKeys(false)} />}
     </div>
   );
 }
