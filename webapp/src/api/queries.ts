@@ -62,3 +62,13 @@ export const presets = queryOptions({
 export function useTrack(trackId: string) {
   return useQuery(trackDetail(trackId));
 }
+
+/** The latest analysis of a track, or null where there was none. */
+export const latestJob = (trackId: string) =>
+  queryOptions({
+    queryKey: [...keys.jobs, "latest", trackId],
+    queryFn: async ({ signal }) => {
+      const query = { track_id: trackId, limit: 1 };
+      return (await unwrap(api.GET("/analysis/jobs", { params: { query }, signal }))).items[0] ?? null;
+    },
+  });

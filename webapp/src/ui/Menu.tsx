@@ -15,17 +15,37 @@ export function Menu({ trigger, align = "end", children }: MenuProps) {
   return (
     <Radix.Root modal={false}>
       <Radix.Trigger asChild>{trigger}</Radix.Trigger>
-      <Radix.Portal>
-        <Radix.Content
-          align={align}
-          sideOffset={4}
-          collisionPadding={8}
-          className="fade-in z-50 max-h-(--radix-dropdown-menu-content-available-height) min-w-48 overflow-auto rounded-md border border-line bg-panel p-1 shadow-float"
-        >
-          {children}
-        </Radix.Content>
-      </Radix.Portal>
+      <Panel align={align}>{children}</Panel>
     </Radix.Root>
+  );
+}
+
+/** A menu that is open beside an element, for lists in which a menu for each row would be too many. */
+export function MenuAt({ anchor, onClose, children }: { anchor: HTMLElement; onClose: () => void; children: ReactNode }) {
+  const { left, top, width, height } = anchor.getBoundingClientRect();
+  return (
+    <Radix.Root open modal={false} onOpenChange={(open) => !open && onClose()}>
+      <Radix.Trigger asChild>
+        <span aria-hidden className="pointer-events-none fixed" style={{ left, top, width, height }} />
+      </Radix.Trigger>
+      <Panel align="end" onCloseAutoFocus={() => anchor.focus()}>{children}</Panel>
+    </Radix.Root>
+  );
+}
+
+function Panel({ align, onCloseAutoFocus, children }: { align: "start" | "end"; onCloseAutoFocus?: () => void; children: ReactNode }) {
+  return (
+    <Radix.Portal>
+      <Radix.Content
+        align={align}
+        sideOffset={4}
+        collisionPadding={8}
+        {...(onCloseAutoFocus ? { onCloseAutoFocus } : {})}
+        className="fade-in z-50 max-h-(--radix-dropdown-menu-content-available-height) min-w-48 overflow-auto rounded-md border border-line bg-panel p-1 shadow-float"
+      >
+        {children}
+      </Radix.Content>
+    </Radix.Portal>
   );
 }
 

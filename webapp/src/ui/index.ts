@@ -3,7 +3,7 @@ export { Button, IconButton, type ButtonProps, type ButtonTone, type IconButtonP
 export { cx } from "./cx";
 export { Dialog, Sheet, type DialogProps, type SheetProps } from "./Dialog";
 export { Checkbox, INPUT, SelectField, Switch, TextArea, TextField } from "./Field";
-export { Menu, MenuItem, MenuLabel, MenuSeparator } from "./Menu";
+export { Menu, MenuAt, MenuItem, MenuLabel, MenuSeparator } from "./Menu";
 export { Spinner } from "./Spinner";
 export { Empty, ErrorState, Kbd, Progress, Skeleton } from "./states";
 export { Table, type Column } from "./Table";
