@@ -10,8 +10,11 @@ from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["tests.support.checked_http", "tests.support.infrastructure", "tests.support.system"]
 
-settings.register_profile("k1", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("k1")  # A slow machine must not fail a test.
+settings.register_profile(
+    "k1", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=40
+)  # A slow machine must not fail a test.
+settings.register_profile("k1-long", settings.get_profile("k1"), max_examples=400)
+settings.load_profile("k1")
 
 SHARED_GROUPS: Final = {
     "tests/e2e/test_deployments.py": "system with devices",
@@ -48,6 +51,12 @@ _HARNESSES: Final = 2
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option `--long`, which sends many new requests to the API instead of a few fixed ones."""
     parser.addoption("--long", action="store_true", help="take the time for many generated requests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give property tests more examples in a long run; those that state a number keep it."""
+    if config.getoption("--long"):
+        settings.load_profile("k1-long")
 
 
 def group_of(nodeid: str) -> str:

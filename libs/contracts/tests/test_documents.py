@@ -34,10 +34,10 @@ def test_committed_documents_are_current() -> None:
     assert documents() == committed
 
 
-@pytest.mark.parametrize("name", sorted(json_schemas()))
-def test_schemas_are_valid(name: str) -> None:
+@pytest.mark.parametrize(("name", "schema"), sorted(json_schemas().items()), ids=sorted(json_schemas()))
+def test_schemas_are_valid(name: str, schema: dict[str, Any]) -> None:
     """Each schema is itself a valid draft 2020-12 schema."""
-    jsonschema.Draft202012Validator.check_schema(json_schemas()[name])
+    jsonschema.Draft202012Validator.check_schema(schema)
 
 
 def test_asyncapi_references_resolve() -> None:
