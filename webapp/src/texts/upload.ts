@@ -34,10 +34,10 @@ export const uploadTexts = {
   guessHint: "A first guess of this browser; the analysis replaces it",
   unknownDuration: "This browser cannot decode the format; the server checks it",
   summary: {
-    open: (count: number, percent: number) => `${count} to upload · ${Math.round(percent)} %`,
-    analysing: (count: number) => `${count} in analysis`,
+    open: (count: number, percent: number) => `${count} to send · ${Math.round(percent)} %`,
+    analysing: (count: number) => `${count} analysing`,
     paused: (count: number) => `${count} paused`,
-    failed: (count: number) => `${count} refused or failed`,
+    failed: (count: number) => `${count} failed`,
     ready: (count: number) => `${count} ready`,
   },
   refusals: {

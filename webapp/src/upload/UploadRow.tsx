@@ -55,7 +55,7 @@ function Facts({ item }: { item: QueueItem }) {
   return (
     <>
       {item.duration_ms !== undefined && <span className="shrink-0">· {formatDuration(item.duration_ms)}</span>}
-      {item.bpm !== undefined && item.outcome !== "existing" && <span className="shrink-0" title={t.guessHint}>· {t.guess(item.bpm)}</span>}
+      {item.bpm !== undefined && item.phase !== "ready" && <span className="shrink-0" title={t.guessHint}>· {t.guess(item.bpm)}</span>}
     </>
   );
 }
