@@ -11,6 +11,8 @@ import { ConnectionChip } from "./ConnectionChip";
 import { ErrorBoundary } from "./ErrorBoundary";
 import { Link, matchPath, navigate, usePath } from "./router";
 import { ROUTES } from "./routes";
+import { DeployButton } from "../deploy/DeployButton";
+import { DeployHost } from "../deploy/DeployHost";
 import { UploadHost } from "../upload/UploadHost";
 import { useLiveQueries } from "./useLiveQueries";
 import { WorkersChip } from "./WorkersChip";
@@ -42,6 +44,7 @@ export default function Shell() {
         </ErrorBoundary>
       </main>
       <UploadHost />
+      <DeployHost />
     </div>
   );
 }
@@ -85,6 +88,7 @@ function Toolbar({ path }: { path: string }) {
       <div className="flex-1" />
       <WorkersChip />
       <ConnectionChip />
+      <DeployButton />
       {mayUpload && (
         <Button tone="primary" icon={<Upload size={14} aria-hidden />} onClick={openUpload} aria-label={texts.app.upload}>
           <span className="hidden md:inline">{texts.app.upload}</span>

@@ -1,0 +1,6 @@
+export const devicesTexts = {
+  area: "Fleet",
+  title: "Devices",
+  online: "Online",
+  offline: "Offline",
+} as const;
