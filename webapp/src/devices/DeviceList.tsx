@@ -31,7 +31,7 @@ export function DeviceList({ devices, openId }: DeviceListProps) {
   const columns = isNarrow ? NARROW : WIDE;
   return (
     <>
-      <div aria-hidden="true" className={cx("grid h-7 items-center gap-3 border-b border-line px-3 text-2xs text-muted", columns)}>
+      <div aria-hidden="true" className={cx("grid h-7 items-center gap-3 border-b border-l-2 border-line border-l-transparent px-3 text-2xs text-muted", columns)}>
         <span>{t.columns.device}</span>
         {!isNarrow && <span className="hidden xl:block">{t.columns.group}</span>}
         {!isNarrow && <span className="hidden xl:block">{t.columns.firmware}</span>}

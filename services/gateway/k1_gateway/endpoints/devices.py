@@ -33,6 +33,7 @@ DEVICES: Final = (
         responses={201: ("The credentials", DEVICE_ADD.response)},
         problems={
             **BODY_PROBLEMS, **UNAVAILABLE,
+            422: "`invalid_parameter`, `invalid_body`",
             409: "`device_exists`: with `renew` it gets a new credential and the old one becomes invalid",
         },
     ),
@@ -41,6 +42,10 @@ DEVICES: Final = (
         "Revoke the credentials of devices; those that are connected are cut off at once",
         relay, query=DEVICE_REVOKE, body_fields=("device_ids",),
         responses={200: ("The revoked devices", DEVICE_REVOKE.response)},
-        problems={**BODY_PROBLEMS, **UNAVAILABLE, 404: "`device_not_found`"},
+        problems={
+            **BODY_PROBLEMS, **UNAVAILABLE,
+            404: "`device_not_found`",
+            422: "`invalid_parameter`, `invalid_body`",
+        },
     ),
 )  # fmt: skip
