@@ -1,4 +1,4 @@
-/** Every text that a person reads, by area. Texts of one area are in `texts/<area>.ts`. */
+/** Every text that a person reads, by area, but those of parts that are loaded lazily: they import `texts/<area>.ts`. */
 import { app } from "./texts/app";
 import { auth } from "./texts/auth";
 import { common } from "./texts/common";

@@ -23,7 +23,7 @@ export function ActivityLine({ item, isPinned }: { item: ActivityItem; isPinned:
   const [tone, mark] = SEVERITIES[item.severity];
   const subject = item.deviceId ? <span className="font-mono text-xs">{item.deviceId}</span> : item.trackId ? <TrackName trackId={item.trackId} /> : null;
   return (
-    <li className="group flex min-h-10 items-start gap-2.5 border-b border-line px-3 py-1.5 hover:bg-raised">
+    <li className="group flex items-start gap-2.5 border-b border-line px-3 py-1.5 hover:bg-raised">
       <span className={cx("mt-1 shrink-0", tone)} role="img" aria-label={t.levels[item.severity]}>{mark}</span>
       <span className="mt-1 hidden shrink-0 text-muted md:inline" role="img" aria-label={t.kinds[item.kind]} title={t.kinds[item.kind]}>{KIND_ICONS[item.kind]}</span>
       <div className="min-w-0 flex-1">
@@ -34,7 +34,7 @@ export function ActivityLine({ item, isPinned }: { item: ActivityItem; isPinned:
         {(item.detail || item.actor) && <p className="text-xs wrap-anywhere text-muted">{[item.detail, item.actor && t.by(item.actor)].filter(Boolean).join(" · ")}</p>}
       </div>
       <time dateTime={item.at} title={formatTime(item.at)} className="mt-0.5 shrink-0 text-xs text-muted">{formatAgo(item.at)}</time>
-      <IconButton size="sm" label={isPinned ? t.unpin : t.pin} onClick={() => togglePin(item)} className={cx("shrink-0", isPinned ? "text-accent" : "md:opacity-0 md:group-focus-within:opacity-100 md:group-hover:opacity-100")}>
+      <IconButton size="sm" label={isPinned ? t.unpin : t.pin} onClick={() => togglePin(item)} className={cx("-my-1 shrink-0", isPinned ? "text-accent" : "md:opacity-0 md:group-focus-within:opacity-100 md:group-hover:opacity-100")}>
         {isPinned ? <PinOff size={13} /> : <Pin size={13} />}
       </IconButton>
     </li>

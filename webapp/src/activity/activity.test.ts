@@ -25,6 +25,13 @@ describe("a line of the log", () => {
     expect(toItem(event("device.alarm", { device_id: "d", kind: "drift", level, state, reason: "r", since: "", at: "" }))?.severity).toBe(severity);
   });
 
+  it("leaves the stages of a deployment out once they are passed", () => {
+    const stage = (id: number, status: string) => ({ ...toItem(event("deploy.progressed", { deployment_id: "dep_1", track_id: "trk_1", version: 1, status, paused: false })), id: String(id) });
+    expect(stage(9, "succeeded")).toEqual({ id: "9" });
+    const items = [stage(4, "observing"), stage(3, "activating"), stage(2, "staging"), stage(1, "checking")] as ActivityItem[];
+    expect(filterItems(items, readFilter(new URLSearchParams()), nameOf).map(({ id }) => id)).toEqual(["4", "1"]);
+  });
+
   it("is not made of samples and notices", () => {
     for (const type of ["device.reading", "job.progressed", "deployment.changed", "gap", "dropped", "closing"]) expect(toItem(event(type, {}))).toBeUndefined();
   });

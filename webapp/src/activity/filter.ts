@@ -25,10 +25,14 @@ export function writeKinds(kinds: ReadonlySet<Kind>): string | undefined {
   return isUsual ? undefined : KINDS.filter((kind) => kinds.has(kind)).join(",") || "none";
 }
 
-/** Returns the items that the filter lets through. Titles of tracks are known to the caller only. */
+/** Returns the items, newest first, that the filter lets through; stages that were left are not among them. Titles of tracks are known to the caller only. */
 export function filterItems(items: readonly ActivityItem[], { text, kinds, least }: ActivityFilter, titleOf: (trackId: string) => string): ActivityItem[] {
   const wanted = text.trim().toLowerCase();
+  const moved = new Set<string>();
   return items.filter((item) => {
+    const isPassed = item.to !== undefined && moved.has(item.to);
+    if (item.to !== undefined && item.kind === "deployment") moved.add(item.to);
+    if (item.isInterim && isPassed) return false;
     if (!kinds.has(item.kind)) return false;
     if (least === "bad" && item.severity !== "bad") return false;
     if (least === "notice" && item.severity !== "bad" && item.severity !== "warn") return false;

@@ -23,6 +23,8 @@ export interface ActivityItem {
   deviceId?: string;
   /** Where the line leads. */
   to?: string;
+  /** A stage on the way: it is of no interest once a later line of the same deployment is there. */
+  isInterim?: boolean;
 }
 
 type Line = Pick<ActivityItem, "kind" | "severity" | "text"> & Partial<ActivityItem>;
@@ -56,7 +58,7 @@ function lineOf(event: FeedEvent): Line | undefined {
     case "analysis.cancelled":
       return onTrack("job", "warn", t.cancelled(event.data.version), event.data);
     case "deploy.progressed":
-      return onDeployment("info", t.deploy(event.data.version, event.data.paused ? deployTexts.paused : deployTexts.statuses[event.data.status]), event.data);
+      return progressLine(event.data);
     case "deploy.succeeded":
       return onDeployment("good", t.deployed(event.data.version, event.data.devices.filter(({ outcome }) => outcome === "committed").length), event.data, failures(event.data.devices));
     case "deploy.rolled_back":
@@ -80,6 +82,15 @@ function onTrack(kind: Kind, severity: Severity, text: string, { track_id }: { t
 
 function onDeployment(severity: Severity, text: string, { deployment_id, track_id }: { deployment_id: string; track_id: string }, detail?: string): Line {
   return { kind: "deployment", severity, text, trackId: track_id, to: `/deployments/${deployment_id}`, ...(detail ? { detail } : {}) };
+}
+
+/** The ends have events of their own, but for a cancellation. */
+function progressLine(data: Schemas["DeployProgressed"]): Line | undefined {
+  const { status, paused, version } = data;
+  if (status === "succeeded" || status === "failed" || status === "rolled_back") return undefined;
+  const isNotable = paused || status === "cancelled" || status === "rolling_back" || status === "rollback_pending";
+  const line = onDeployment(isNotable ? "warn" : "info", t.deploy(version, paused ? deployTexts.paused : deployTexts.statuses[status]), data);
+  return isNotable || status === "queued" || status === "checking" ? line : { ...line, isInterim: true };
 }
 
 function onDevice(kind: Kind, severity: Severity, text: string, deviceId: string, detail?: string): Line {

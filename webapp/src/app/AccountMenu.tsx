@@ -7,6 +7,7 @@ import { IconButton } from "../ui/Button";
 import { Menu, MenuItem, MenuLabel, MenuSeparator } from "../ui/Menu";
 import { toastError } from "../ui/toast";
 import { navigate } from "./router";
+import { showHelp } from "./shortcuts/runCommand";
 import { chooseTheme, useTheme, type Theme } from "./theme";
 
 const t = texts.app;
@@ -32,7 +33,7 @@ export function AccountMenu() {
       {hasAccount && <MenuItem icon={<KeyRound size={14} aria-hidden />} onSelect={() => navigate("/profile")}>{t.profile}</MenuItem>}
       {isAdmin && hasAccount && <MenuItem icon={<Users size={14} aria-hidden />} onSelect={() => navigate("/users")}>{t.users}</MenuItem>}
       <MenuItem icon={<BookOpen size={14} aria-hidden />} onSelect={() => window.open("/docs", "_blank", "noopener")}>{t.apiDocs}</MenuItem>
-      <MenuItem icon={<Keyboard size={14} aria-hidden />} hint="?" onSelect={() => dispatchEvent(new Event("k1:shortcuts"))}>{t.shortcuts}</MenuItem>
+      <MenuItem icon={<Keyboard size={14} aria-hidden />} hint="?" onSelect={() => setTimeout(showHelp)}>{t.shortcuts}</MenuItem>
       <MenuSeparator />
       <MenuLabel>{t.theme}</MenuLabel>
       {THEMES.map((each) => (

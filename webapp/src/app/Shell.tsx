@@ -1,10 +1,10 @@
-import { AudioLines, Activity, Lightbulb, Upload } from "lucide-react";
+import { AudioLines, Activity, Lightbulb, Search, Upload } from "lucide-react";
 import { Suspense, useEffect } from "react";
 import { leaveLive } from "../live/useLive";
 import { texts } from "../texts";
 import { Button } from "../ui/Button";
 import { cx } from "../ui/cx";
-import { Empty } from "../ui/states";
+import { Empty, Kbd } from "../ui/states";
 import { Spinner } from "../ui/Spinner";
 import { AccountMenu } from "./AccountMenu";
 import { ConnectionChip } from "./ConnectionChip";
@@ -13,6 +13,9 @@ import { Link, matchPath, navigate, usePath } from "./router";
 import { ROUTES } from "./routes";
 import { DeployButton } from "../deploy/DeployButton";
 import { DeployHost } from "../deploy/DeployHost";
+import { isMac, nameKeys, PAGE_KEYS } from "./shortcuts/pageKeys";
+import { showPalette } from "./shortcuts/runCommand";
+import { ShortcutHost } from "./shortcuts/ShortcutHost";
 import { UploadHost } from "../upload/UploadHost";
 import { useLiveQueries } from "./useLiveQueries";
 import { WorkersChip } from "./WorkersChip";
@@ -45,6 +48,7 @@ export default function Shell() {
       </main>
       <UploadHost />
       <DeployHost />
+      <ShortcutHost />
     </div>
   );
 }
@@ -86,6 +90,7 @@ function Toolbar({ path }: { path: string }) {
         })}
       </nav>
       <div className="flex-1" />
+      <SearchButton />
       <WorkersChip />
       <ConnectionChip />
       <DeployButton />
@@ -96,6 +101,22 @@ function Toolbar({ path }: { path: string }) {
       )}
       <AccountMenu />
     </header>
+  );
+}
+
+function SearchButton() {
+  const label = texts.app.commands;
+  return (
+    <button
+      type="button"
+      aria-label={label}
+      onClick={showPalette}
+      className="touch-target flex h-8 items-center justify-center gap-2 rounded px-2 text-sm text-muted hover:bg-raised hover:text-text xl:w-56 xl:justify-start xl:border xl:border-line xl:bg-bg"
+    >
+      <Search size={14} aria-hidden />
+      <span className="hidden flex-1 text-left xl:inline">{texts.common.search}</span>
+      <span className="hidden gap-1 xl:flex">{nameKeys(PAGE_KEYS.palette, isMac()).map((key) => <Kbd key={key}>{key}</Kbd>)}</span>
+    </button>
   );
 }
 

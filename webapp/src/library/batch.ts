@@ -16,7 +16,8 @@ export function useBatch(): (batch: Batch, trackIds: readonly string[]) => Promi
   return (batch, trackIds) => runBatch(queryClient, batch, trackIds);
 }
 
-async function runBatch(queryClient: QueryClient, batch: Batch, trackIds: readonly string[]): Promise<void> {
+/** Does something with many tracks, and tells the result; deleting can be undone. */
+export async function runBatch(queryClient: QueryClient, batch: Batch, trackIds: readonly string[]): Promise<void> {
   try {
     const results: Schemas["TrackResult"][] = [];
     for (let start = 0; start < trackIds.length; start += AT_ONCE) {

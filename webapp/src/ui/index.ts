@@ -1,5 +1,6 @@
 export { Badge, SOFT_TONES, type BadgeProps, type Tone } from "./Badge";
 export { Button, IconButton, type ButtonProps, type ButtonTone, type IconButtonProps } from "./Button";
+export { ConfirmDialog } from "./ConfirmDialog";
 export { cx } from "./cx";
 export { Dialog, Sheet, type DialogProps, type SheetProps } from "./Dialog";
 export { Checkbox, INPUT, SelectField, Switch, TextArea, TextField } from "./Field";

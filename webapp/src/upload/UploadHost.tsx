@@ -13,7 +13,9 @@ const ACCEPTED = "audio/*,.mp3,.mp2,.wav,.flac,.ogg,.oga,.opus,.m4a,.aif,.aiff";
 export function UploadHost() {
   const mayUpload = useMay("editor");
   const input = useRef<HTMLInputElement>(null);
-  const isEmpty = useQueue().length === 0;
+  const queue = useQueue();
+  const isEmpty = queue.length === 0;
+  useLeaveWarning(queue.some(({ phase }) => phase === "waiting" || phase === "sending"));
   const isOver = useFileDrop(mayUpload);
   useLive("jobs", noteEvent);
   useEffect(() => onOpenUpload(() => input.current?.click()), []);
@@ -50,6 +52,16 @@ function DropOverlay({ mayUpload }: { mayUpload: boolean }) {
       </div>
     </div>
   );
+}
+
+/** Asks before the page is left while files are on their way. */
+function useLeaveWarning(isSending: boolean): void {
+  useEffect(() => {
+    if (!isSending) return undefined;
+    const warn = (event: BeforeUnloadEvent) => event.preventDefault();
+    addEventListener("beforeunload", warn);
+    return () => removeEventListener("beforeunload", warn);
+  }, [isSending]);
 }
 
 /** Takes files dropped anywhere on the page; returns whether some are held over it. */

@@ -1,1 +1,0 @@
-import{B as e,ut as t}from"./index-Dxqm1hTn.js";var n=t();function r(){return(0,n.jsx)(`h1`,{className:`p-4 text-xl font-semibold`,children:e.app.devices})}export{r as default};

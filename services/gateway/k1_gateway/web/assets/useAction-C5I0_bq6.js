@@ -1,1 +1,0 @@
-import{ft as e,pt as t,z as n}from"./index-Dxqm1hTn.js";var r=t(e(),1);function i(){let[e,t]=(0,r.useState)(!1),[i,a]=(0,r.useState)();return{busy:e,error:i,run:r=>{e||(t(!0),a(void 0),r().catch(e=>a(n(e).detail)).finally(()=>t(!1)))}}}export{i as t};
