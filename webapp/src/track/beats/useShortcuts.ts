@@ -1,4 +1,5 @@
 import { useEffect, useRef } from "react";
+import { areShortcutsOn } from "../../app/shortcuts/settings";
 import { commandOf, type Command } from "./keys";
 
 /** Here keys are text, or belong to the widget. */
@@ -22,7 +23,7 @@ export function useShortcuts(run: (command: Command) => void, isOn: (command: Co
       if (event.defaultPrevented || target?.closest(WIDGETS) || document.querySelector("[role='dialog']")) return;
       if (OWN_KEYS.some(([selector, keys]) => keys.test(event.key) && target?.matches(selector))) return;
       const command = commandOf(event);
-      if (command === null || !latest.current.isOn(command)) return;
+      if (command === null || !areShortcutsOn() || !latest.current.isOn(command)) return;
       event.preventDefault();
       latest.current.run(command);
     };
