@@ -97,6 +97,7 @@ def test_the_palette_finds_a_track(stage: Stage, visit: Any) -> None:
     page.keyboard.press("Control+k")
     page.get_by_placeholder("Track, page or command").fill("copper")
     expect(page.get_by_role("option", name="Copper rain")).to_be_visible()
+    expect(page.get_by_role("option", name="Blue hour")).to_have_count(0)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Copper rain")).to_be_visible()
 

@@ -24,11 +24,14 @@ export default function CommandPalette({ onClose }: { onClose: () => void }) {
   const [text, setText] = useState("");
   const [chosen, setChosen] = useState("");
   const search = useDeferredValue(text.trim());
-  const { data: found } = useQuery({ ...trackPage({ limit: 8, offset: 0, ...(search ? { search } : { sort: "newest" as const }) }), placeholderData: keepPreviousData });
+  const { data: found, isPlaceholderData: isStale } = useQuery({ ...trackPage({ limit: 8, offset: 0, ...(search ? { search } : { sort: "newest" as const }) }), placeholderData: keepPreviousData });
   const context: CommandContext = { queryClient: useQueryClient(), mayEdit: useMay("editor"), mayDeploy: useMay("operator") };
   const pages = usePages();
-  // Tracks arrive after the letters, and the first of them is what Enter opens.
-  const first = found?.items[0]?.id;
+  // Tracks arrive after the letters; until then those of before are shown that match, and Enter opens the first.
+  const typed = text.trim().toLowerCase();
+  const isOld = isStale || search.toLowerCase() !== typed;
+  const tracks = (found?.items ?? []).filter(({ title, artist }) => !isOld || `${title} ${artist ?? ""}`.toLowerCase().includes(typed));
+  const first = tracks[0]?.id;
   useEffect(() => setChosen(first ?? ""), [first, search]);
   const matches = (value: string) => value.toLowerCase().includes(search.toLowerCase());
   const run = (action: () => void) => {
@@ -58,9 +61,9 @@ export default function CommandPalette({ onClose }: { onClose: () => void }) {
       />
       <Command.List className="max-h-[60dvh] overflow-auto py-1">
         <Command.Empty className="px-4 py-8 text-center text-muted">{t.none}</Command.Empty>
-        {found && found.items.length > 0 && (
+        {tracks.length > 0 && (
           <Command.Group heading={t.groups.tracks} className={GROUP}>
-            {found.items.map((track) => (
+            {tracks.map((track) => (
               <Line key={track.id} value={track.id} icon={<AudioLines size={14} aria-hidden />} onSelect={() => run(() => navigate(`/tracks/${track.id}`))}>
                 <span className="truncate">{track.title}</span>
                 <span className="truncate text-muted">{track.artist || library.noArtist}</span>

@@ -4,7 +4,6 @@ import type { Schemas, TrackDetail } from "../../api/types";
 import { formatAgo, formatTime } from "../../app/format";
 import { track as trackTexts } from "../../texts/track";
 import { Badge, cx, type Tone } from "../../ui";
-import { DeployButton } from "./DeployButton";
 import { RiskStrip } from "./RiskStrip";
 import { TelemetryBadge } from "./TelemetryBadge";
 import { TrackMenu } from "./TrackMenu";
@@ -39,9 +38,8 @@ export function TrackHeader({ detail, version, mayEdit, bundle, onVersion, onUse
           </h1>
           <p className="truncate text-sm text-muted">{track.artist ?? t.unknownArtist}</p>
         </div>
-        <div className="flex max-w-full flex-wrap items-center gap-2">
+        <div className="flex max-w-full items-center gap-2">
           <VersionTools detail={detail} version={version} mayEdit={mayEdit} onVersion={onVersion} onUseVersion={onUseVersion} />
-          <DeployButton trackId={track.id} version={version} />
           <TrackMenu trackId={track.id} version={version} mayEdit={mayEdit} onDelete={onDelete} />
         </div>
       </div>
