@@ -121,7 +121,6 @@ export const editor = {
   compareWith: (name: string) => `Compare with: ${name}`,
   compareNone: "No comparison",
   keys: "Keys of the beat editor",
-  keysHint: "They work wherever the focus is, but not while you type.",
   gain: "Waveform height",
   zoomIn: "Zoom in",
   zoomOut: "Zoom out",

@@ -5,7 +5,7 @@ import { useMay } from "../api/useSession";
 import { formatTime } from "../app/format";
 import { navigate, setSearch, useSearch } from "../app/router";
 import { track as trackTexts } from "../texts/track";
-import { Button, Empty, panelId, Skeleton, tabId, Tabs } from "../ui";
+import { Button, panelId, Skeleton, tabId, Tabs } from "../ui";
 import { BeatsTab } from "./beats/BeatsTab";
 import { MetricCards } from "./header/MetricCards";
 import { metricsOf } from "./header/metrics";
@@ -14,6 +14,7 @@ import { bundleView, comparison, versionDetail } from "./queries";
 import { TAB_IDS, tabOf, type TabId } from "./tabs";
 import { useSong } from "./useSong";
 import { useTrackActions } from "./useTrackActions";
+import { Waiting } from "./Waiting";
 
 const ChartsTab = lazy(() => import("./charts/ChartsTab"));
 const GraphTab = lazy(() => import("./graph/GraphTab"));
@@ -78,7 +79,7 @@ export function OpenTrack({ detail, etag, tab, at }: OpenTrackProps) {
         onSelect={(id) => navigate(`/tracks/${track.id}/${id}${location.search}`)}
       />
       {version === null ? (
-        <Panel id={selected}>{isOfTrack(selected) ? <TabContent id={selected} detail={detail} version={0} mayEdit={mayEdit} song={song} /> : <NoVersion detail={detail} isNow={at === null} />}</Panel>
+        <Panel id={selected}>{isOfTrack(selected) ? <TabContent id={selected} detail={detail} version={0} mayEdit={mayEdit} song={song} /> : <Waiting track={track} isNow={at === null} />}</Panel>
       ) : (
         <BeatsTab key={chosen ?? "current"} trackId={track.id} version={version} song={song} mayEdit={mayEdit} shown={selected === "beats"}>
           {selected !== "beats" && (
@@ -129,13 +130,6 @@ function Panel({ id, children }: { id: TabId; children: ReactNode }) {
       {children}
     </div>
   );
-}
-
-/** What stands in place of the beats while there are none. */
-function NoVersion({ detail: { track }, isNow }: { detail: TrackDetail; isNow: boolean }) {
-  if (!isNow) return <Empty title={t.noVersionThen} />;
-  const isFailed = track.status === "failed";
-  return <Empty title={isFailed ? t.failed : t.processing} text={isFailed ? t.failedText : t.processingText} />;
 }
 
 function Notice({ text, action, onAction }: { text: string; action: string | undefined; onAction: () => void }) {

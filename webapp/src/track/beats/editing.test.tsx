@@ -1,5 +1,6 @@
 import { fireEvent, render } from "@testing-library/react";
 import { describe, expect, it, vi } from "vitest";
+import { switchShortcuts } from "../../app/shortcuts/settings";
 import { editOf, runCommand, type CommandContext } from "./commands";
 import { createTimeline } from "./canvas/timeline";
 import { keepDraft, readDraft } from "./draft";
@@ -118,6 +119,12 @@ describe("keys", () => {
     expect(press("button", " ")).toEqual([]);
     expect(press("input[type=range]", "ArrowLeft")).toEqual([]);
     expect(press("input[type=range]", "i")).toEqual(["insert"]);
+  });
+
+  it("are off for those who switched them off", () => {
+    switchShortcuts(false);
+    expect(press("canvas", "i")).toEqual([]);
+    switchShortcuts(true);
   });
 
   it("are off where the tab does not want them", () => {

@@ -1,9 +1,11 @@
 import { CircleCheck, CloudUpload, Package, Radio, TriangleAlert, Waves } from "lucide-react";
 import type { ReactNode } from "react";
 import type { Schemas, TrackDetail } from "../../api/types";
+import { useMay } from "../../api/useSession";
 import { formatAgo, formatTime } from "../../app/format";
+import { openDeploy } from "../../deploy/openDeploy";
 import { track as trackTexts } from "../../texts/track";
-import { Badge, cx, type Tone } from "../../ui";
+import { Badge, Button, cx, type Tone } from "../../ui";
 import { RiskStrip } from "./RiskStrip";
 import { TelemetryBadge } from "./TelemetryBadge";
 import { TrackMenu } from "./TrackMenu";
@@ -26,6 +28,7 @@ export interface TrackHeaderProps {
 /** Title, states with their times, the version, and what can be done with the track. */
 export function TrackHeader({ detail, version, mayEdit, bundle, onVersion, onUseVersion, onDelete }: TrackHeaderProps) {
   const { track, versions, deployments } = detail;
+  const mayDeploy = useMay("operator");
   const shown = versions.find((each) => each.version === version);
   const file = shown?.artefacts.find(({ type, status }) => type === "bundle" && status === "present");
   const deployed = deployments.find(({ status }) => status === "succeeded");
@@ -40,6 +43,19 @@ export function TrackHeader({ detail, version, mayEdit, bundle, onVersion, onUse
         </div>
         <div className="flex max-w-full items-center gap-2">
           <VersionTools detail={detail} version={version} mayEdit={mayEdit} onVersion={onVersion} onUseVersion={onUseVersion} />
+          {mayDeploy && track.deleted_at == null && version !== null && (
+            <Button
+              tone="primary"
+              // Wider windows have it in the toolbar.
+              className="md:hidden"
+              icon={<Radio size={14} aria-hidden />}
+              disabled={!file}
+              title={file ? `${t.deploy} (D)` : t.deployNeedsBundle}
+              onClick={() => openDeploy({ trackId: track.id, version })}
+            >
+              {t.deploy}
+            </Button>
+          )}
           <TrackMenu trackId={track.id} version={version} mayEdit={mayEdit} onDelete={onDelete} />
         </div>
       </div>

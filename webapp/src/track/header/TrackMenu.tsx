@@ -1,5 +1,6 @@
-import { Download, Ellipsis, Trash2 } from "lucide-react";
+import { Download, Ellipsis, Trash2, Waves } from "lucide-react";
 import { API } from "../../api/client";
+import { useBatch } from "../../library/batch";
 import { track as trackTexts } from "../../texts/track";
 import { IconButton, Menu, MenuItem, MenuLabel, MenuSeparator } from "../../ui";
 
@@ -14,8 +15,9 @@ export interface TrackMenuProps {
 
 type Format = keyof typeof trackTexts.exports;
 
-/** Exports of the beats for other programs, and deleting the track. */
+/** Exports of the beats for other programs, another analysis, and deleting the track. */
 export function TrackMenu({ trackId, version, mayEdit, onDelete }: TrackMenuProps) {
+  const batch = useBatch();
   return (
     <Menu
       trigger={
@@ -36,6 +38,11 @@ export function TrackMenu({ trackId, version, mayEdit, onDelete }: TrackMenuProp
           </MenuItem>
         ))}
       {mayEdit && version !== null && <MenuSeparator />}
+      {mayEdit && (
+        <MenuItem icon={<Waves size={14} aria-hidden />} hint="A" onSelect={() => void batch({ action: "analyse" }, [trackId])}>
+          {t.analyse}
+        </MenuItem>
+      )}
       {mayEdit && (
         <MenuItem danger icon={<Trash2 size={14} aria-hidden />} onSelect={onDelete}>
           {t.deleteTrack}

@@ -1,11 +1,10 @@
 import { Keyboard, LocateFixed, MoveHorizontal, ScanSearch, UnfoldVertical, ZoomIn, ZoomOut } from "lucide-react";
-import { useState } from "react";
+import { showHelp } from "../../../app/shortcuts/runCommand";
 import { track as trackTexts } from "../../../texts/track";
 import { IconButton } from "../../../ui";
 import { useStore } from "../canvas/store";
 import { MAX_GAIN, MIN_GAIN, type Timeline } from "../canvas/timeline";
 import type { Command } from "../keys";
-import { KeysDialog } from "./KeysDialog";
 
 const t = trackTexts.editor;
 
@@ -13,7 +12,6 @@ const t = trackTexts.editor;
 export function ViewTools({ timeline, run }: { timeline: Timeline; run: (command: Command) => void }) {
   const gain = useStore(timeline.gain);
   const following = useStore(timeline.following);
-  const [showsKeys, setShowsKeys] = useState(false);
   return (
     <div className="flex items-center gap-1">
       <label className="flex items-center gap-1 text-muted max-md:hidden" title={t.gain}>
@@ -44,10 +42,9 @@ export function ViewTools({ timeline, run }: { timeline: Timeline; run: (command
       <IconButton size="sm" label={t.fit} onClick={() => run("zoom_fit")}>
         <MoveHorizontal size={15} aria-hidden />
       </IconButton>
-      <IconButton size="sm" label={t.keys} onClick={() => setShowsKeys(true)}>
+      <IconButton size="sm" label={t.keys} onClick={showHelp}>
         <Keyboard size={15} aria-hidden />
       </IconButton>
-      {showsKeys && <KeysDialog onClose={() => setShowsKeys(false)} />}
     </div>
   );
 }
