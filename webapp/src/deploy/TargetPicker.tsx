@@ -17,14 +17,17 @@ const FILTER_FROM = 8;
 
 export interface TargetPickerProps {
   chosen: readonly string[];
+  /** How many of the chosen devices change first. */
+  canary: number;
   compatibility: readonly Schemas["Compatibility"][];
   onChange: (deviceIds: string[]) => void;
 }
 
 /** Devices by group, with whether they can run the bundle and why not. */
-export function TargetPicker({ chosen, compatibility, onChange }: TargetPickerProps) {
+export function TargetPicker({ chosen, canary, compatibility, onChange }: TargetPickerProps) {
   const devices = useQuery(deviceList);
   const [filter, setFilter] = useState("");
+  const first = new Set(canary < chosen.length ? chosen.slice(0, canary) : []);
   const targets = targetsOf(devices.data ?? [], compatibility);
   const groups = groupTargets(targets, filter);
   const compatible = targets.filter(({ status }) => status === "ok").map(({ device }) => device.id);
@@ -55,7 +58,7 @@ export function TargetPicker({ chosen, compatibility, onChange }: TargetPickerPr
                   {group ?? t.noGroup}
                   <span className="text-muted">{t.deviceCount(ids.length)}</span>
                 </label>
-                {items.map((target) => <TargetRow key={target.device.id} target={target} isChosen={chosen.includes(target.device.id)} onToggle={(isOn) => set([target.device.id], isOn)} />)}
+                {items.map((target) => <TargetRow key={target.device.id} target={target} isChosen={chosen.includes(target.device.id)} isCanary={first.has(target.device.id)} onToggle={(isOn) => set([target.device.id], isOn)} />)}
               </div>
             );
           })}
@@ -65,7 +68,7 @@ export function TargetPicker({ chosen, compatibility, onChange }: TargetPickerPr
   );
 }
 
-function TargetRow({ target: { device, status, reason }, isChosen, onToggle }: { target: Target; isChosen: boolean; onToggle: (isOn: boolean) => void }) {
+function TargetRow({ target: { device, status, reason }, isChosen, isCanary, onToggle }: { target: Target; isChosen: boolean; isCanary: boolean; onToggle: (isOn: boolean) => void }) {
   const { running } = device;
   return (
     <label className="flex min-h-9 cursor-pointer flex-wrap items-center gap-x-2.5 gap-y-0.5 border-b border-line px-2.5 py-1 last:border-0 hover:bg-raised">
@@ -76,6 +79,7 @@ function TargetRow({ target: { device, status, reason }, isChosen, onToggle }: {
       <span className="min-w-0 flex-1 basis-24 truncate text-xs text-muted">
         {running?.track_id ? <><TrackName trackId={running.track_id} /> v{running.version}</> : running ? t.reported.other : t.reported.nothing}
       </span>
+      {isCanary && <Badge tone="accent">{t.canary}</Badge>}
       <Badge tone={status ? TONES[status] : "neutral"} {...(reason ? { title: reason } : {})}>{status ? t.compatibility[status] : t.unknownCompatibility}</Badge>
       {reason && status !== "ok" && <span className="w-full pl-6 text-xs text-muted">{reason}</span>}
     </label>

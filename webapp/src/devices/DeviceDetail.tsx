@@ -47,7 +47,7 @@ export function DeviceDetail({ deviceId }: { deviceId: string }) {
       <Alarms device={view} />
       <Part title={t.bundles}><Bundles device={view} /></Part>
       {view.online && <Part title={t.live}><LiveValues deviceId={deviceId} /></Part>}
-      <Part title={t.details}><Facts device={view} /></Part>
+      <Part title={t.facts}><Facts device={view} /></Part>
       <Part title={t.recent}><div className="overflow-hidden rounded border border-line"><DeploymentList deviceId={deviceId} /></div></Part>
     </div>
   );
