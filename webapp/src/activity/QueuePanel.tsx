@@ -71,7 +71,7 @@ function JobRow({ job }: { job: JobView }) {
   return (
     <li className="border-b border-line px-3 py-2 last:border-0">
       <div className="flex items-center gap-2">
-        <Link to={`/tracks/${job.track_id}?v=${job.version}`} className="min-w-0 flex-1 truncate text-sm font-medium hover:underline" title={title}>{title}</Link>
+        <Link to={`/tracks/${job.track_id}?v=${job.version}`} className="touch-target flex min-w-0 flex-1 items-center text-sm font-medium hover:underline" title={title}><span className="truncate">{title}</span></Link>
         {job.ended_at && <Badge tone={ENDED_TONES[job.status as EndedStatus]}>{t.ended[job.status as EndedStatus]}</Badge>}
         {mayEdit && !job.ended_at && <IconButton size="sm" label={t.cancelJob(title)} onClick={cancel}><X size={14} /></IconButton>}
         {mayEdit && (job.status === "failed" || job.status === "cancelled") && <IconButton size="sm" label={t.retryJob(title)} onClick={retry}><RotateCw size={14} /></IconButton>}
