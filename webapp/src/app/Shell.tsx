@@ -1,3 +1,4 @@
+import "../ui/all.css";
 import { AudioLines, Activity, Lightbulb, Search, Upload } from "lucide-react";
 import { Suspense, useEffect } from "react";
 import { leaveLive } from "../live/useLive";
@@ -130,5 +131,5 @@ function Loading() {
 }
 
 function NotFound() {
-  return <Empty title={texts.app.notFoundTitle} text={texts.app.notFoundText} action={<Button onClick={() => navigate("/tracks")}>{texts.app.toLibrary}</Button>} />;
+  return <Empty page title={texts.app.notFoundTitle} text={texts.app.notFoundText} action={<Button onClick={() => navigate("/tracks")}>{texts.app.toLibrary}</Button>} />;
 }

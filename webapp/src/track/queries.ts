@@ -1,5 +1,5 @@
 /** The queries of one track's page. */
-import { queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { api, fetchApi, unwrap } from "../api/client";
 import { keys } from "../api/queries";
 import type { Schemas } from "../api/types";
@@ -52,6 +52,15 @@ export const versionDetail = (trackId: string, version: number) =>
       unwrap(api.GET("/tracks/{track_id}/versions/{version}", { params: path(trackId, version), signal })),
   });
 
+/** A track as it was at a time. */
+export const trackAt = (trackId: string, time: string) =>
+  queryOptions({
+    queryKey: [...keys.track(trackId), "at", time] as const,
+    staleTime: Number.POSITIVE_INFINITY,
+    queryFn: ({ signal }) =>
+      unwrap(api.GET("/tracks/{track_id}", { params: { path: { track_id: trackId }, query: { at: time } }, signal })),
+  });
+
 /** What differs between a version and an earlier one. */
 export const comparison = (trackId: string, version: number, before: number) =>
   queryOptions({
@@ -102,6 +111,16 @@ export const bundleView = (trackId: string, version: number) =>
       unwrap(api.GET("/tracks/{track_id}/versions/{version}/bundle", { params: path(trackId, version), signal })),
   });
 
+/** The devices that report that they run a track; what they were ordered to run does not count. */
+export const devicesOf = (trackId: string) =>
+  queryOptions({
+    queryKey: [...keys.devices, "running", trackId] as const,
+    queryFn: async ({ signal }) => {
+      const { items } = await unwrap(api.GET("/devices", { params: { query: { limit: 100 } }, signal }));
+      return items.filter(({ running }) => running?.track_id === trackId);
+    },
+  });
+
 /** The artefacts of a version with fresh addresses; small JSON is inline. */
 export const artefacts = (trackId: string, version: number) =>
   queryOptions({
@@ -110,14 +129,16 @@ export const artefacts = (trackId: string, version: number) =>
       unwrap(api.GET("/tracks/{track_id}/versions/{version}/artefacts", { params: path(trackId, version), signal })),
   });
 
-/** The latest entries of the audit trail. */
+/** What happened to a track, newest first, page by page. */
 export const trackHistory = (trackId: string) =>
-  queryOptions({
+  infiniteQueryOptions({
     queryKey: [...keys.track(trackId), "history"] as const,
-    queryFn: ({ signal }) =>
-      unwrap(
-        api.GET("/tracks/{track_id}/history", { params: { path: { track_id: trackId }, query: { limit: 50 } }, signal }),
-      ),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page: Schemas["TrackHistory"]) => page.next_cursor ?? null,
+    queryFn: ({ pageParam, signal }) => {
+      const query = { limit: 50, ...(pageParam === null ? {} : { cursor: pageParam }) };
+      return unwrap(api.GET("/tracks/{track_id}/history", { params: { path: { track_id: trackId }, query }, signal }));
+    },
   });
 
 /** The tracks that sound most like this one. */

@@ -1,20 +1,20 @@
 import { useQuery } from "@tanstack/react-query";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { useMay, useUser } from "../../api/useSession";
+import { useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import { useUser } from "../../api/useSession";
 import { useLive } from "../../live/useLive";
 import { track as trackTexts } from "../../texts/track";
-import { ErrorState, Skeleton, toastDone, toastError, toastMessage } from "../../ui";
+import { cx, ErrorState, panelId, Skeleton, tabId, toastDone, toastError, toastMessage } from "../../ui";
 import { StripPreview } from "../player/StripPreview";
 import { Transport } from "../player/Transport";
-import { useEngine, useEngineState } from "../player/useEngine";
-import { usePlayhead } from "../player/usePlayhead";
+import { useEngineState } from "../player/useEngine";
 import { beatSheet, waveform } from "../queries";
+import type { Song } from "../useSong";
 import { DetailCanvas } from "./canvas/DetailCanvas";
 import { findOnset } from "./canvas/onset";
 import { OverviewCanvas } from "./canvas/OverviewCanvas";
 import { placesCached } from "./canvas/paint/paintBeats";
 import type { PaintedSection } from "./canvas/paint/picture";
-import { showPlayhead, type Timeline } from "./canvas/timeline";
+import { showPlayhead } from "./canvas/timeline";
 import { jumpSection, runCommand, type CommandContext } from "./commands";
 import type { Command } from "./keys";
 import { nearestIndex, tempoAt, tempoOf, usualBarLength, wholeRange, type Operation } from "./model";
@@ -35,28 +35,34 @@ const SUMMARY_ID = "beat-summary";
 export interface BeatsTabProps {
   trackId: string;
   version: number;
-  timeline: Timeline;
+  song: Song;
+  mayEdit: boolean;
+  /** False while another tab is shown: the edits stay, and the player goes on. */
+  shown: boolean;
+  /** The tab that is shown instead. */
+  children: ReactNode;
 }
 
 /** The beat editor with the player and the strip: fetches the beats and shows them. */
-export function BeatsTab({ trackId, version, timeline }: BeatsTabProps) {
+export function BeatsTab(props: BeatsTabProps) {
+  const { trackId, version, shown, children } = props;
   const sheet = useQuery({ ...beatSheet(trackId, version), placeholderData: (before) => before });
+  if (sheet.data) return <Editor {...props} sheet={sheet.data} />;
+  if (!shown) return children;
   if (sheet.isError) return <ErrorState error={sheet.error} onRetry={() => void sheet.refetch()} />;
-  if (!sheet.data) return <Skeleton className="m-3 h-96" />;
-  return <Editor trackId={trackId} version={version} timeline={timeline} sheet={sheet.data} />;
+  return <Skeleton className="m-3 h-96" />;
 }
 
-function Editor({ trackId, version, timeline, sheet }: BeatsTabProps & { sheet: BeatSheet }) {
-  const mayEdit = useMay("editor");
-  const engine = useEngine(trackId);
+function Editor({ trackId, version, song, sheet, mayEdit, shown, children }: BeatsTabProps & { sheet: BeatSheet }) {
+  const { engine, onPlayhead, timeline } = song;
   const engineState = useEngineState(engine);
-  const onPlayhead = usePlayhead(engine);
   const peaks = useQuery(waveform(trackId));
   const editor = useBeatEditor(trackId, sheet);
   const { state, dispatch } = editor;
   const { beats } = state.present;
   const [chosenScope, setChosenScope] = useState<{ scope: Scope; selection: ReadonlySet<number> } | null>(null);
   const [snapping, setSnapping] = useState(true);
+  const [note, setNote] = useState("");
   const [compared, setCompared] = useState<Alternative | null>(null);
   const [theirs, setTheirs] = useState<readonly number[]>([]);
 
@@ -65,10 +71,7 @@ function Editor({ trackId, version, timeline, sheet }: BeatsTabProps & { sheet: 
   const scope = chosenScope?.selection === state.present.selection ? chosenScope.scope : suggested;
 
   useEffect(() => engine.setClicks(beats), [engine, beats]);
-  useEffect(
-    () => onPlayhead((ms) => showPlayhead(timeline, ms, engine.state().playing)),
-    [onPlayhead, timeline, engine],
-  );
+  useShownPlayhead(song);
   useLeaveWarning(editor.dirty);
   useArrivals(trackId, editor.dirty);
 
@@ -85,10 +88,12 @@ function Editor({ trackId, version, timeline, sheet }: BeatsTabProps & { sheet: 
   const nowMs = useCallback(() => (engine.state().playing ? engine.positionMs() : performance.now()), [engine]);
   const tapping = useTap(nowMs);
 
-  const save = (note: string): void => {
+  const save = (): void => {
     if (!editor.dirty || editor.saving) return;
     editor.save(note).then((saved) => {
-      if (saved) toastDone(trackTexts.save.done(saved.version), { description: trackTexts.save.doneDetail(saved.f_measure.toFixed(2)) });
+      if (saved === null) return;
+      setNote("");
+      toastDone(trackTexts.save.done(saved.version), { description: trackTexts.save.doneDetail(saved.f_measure.toFixed(2)) });
     }, toastError);
   };
   const context: CommandContext = {
@@ -101,10 +106,10 @@ function Editor({ trackId, version, timeline, sheet }: BeatsTabProps & { sheet: 
     sections: sheet.sections,
     snap: (ms) => snap(ms, 30) ?? ms,
     tap: tapping.tap,
-    save: () => save(""),
+    save: () => save(),
   };
   const run = (command: Command): void => runCommand(command, context);
-  useShortcuts(run, true);
+  useShortcuts(run, (command) => shown || PLAYS.has(command));
 
   const onRange = (make: (range: { first: number; last: number }) => Operation): void => {
     const range = rangeOf(scope, state, engine.positionMs());
@@ -116,17 +121,21 @@ function Editor({ trackId, version, timeline, sheet }: BeatsTabProps & { sheet: 
   const sections = useMemo(() => paintedSections(sheet), [sheet]);
   const describe = useCallback((ms: number) => describePlace(beats, ms), [beats]);
   const seek = useCallback((ms: number) => engine.seek(ms), [engine]);
+  const pan = useCallback(() => {
+    if (engine.state().playing) timeline.following.set(false);
+  }, [engine, timeline]);
   const openSection = ({ startMs, endMs }: PaintedSection): void => {
     const ids = beats.filter(({ ms }) => ms >= startMs - 1 && ms < endMs - 1).map(({ id }) => id);
     dispatch({ type: "select", ids, focus: ids[0] ?? null });
     engine.seek(startMs);
   };
   const tempo = tempoOf(beats, rangeOf(scope, state, 0) ?? wholeRange(beats));
-  const shared = { timeline, sections, positionMs: engine.positionMs, onPlayhead, onSeek: seek };
+  const shared = { timeline, sections, positionMs: engine.positionMs, onPlayhead, onSeek: seek, onPan: pan };
 
   return (
-    <section aria-label={t.region} className="flex min-h-0 flex-col bg-panel">
-      <SaveBar editor={editor} sheet={sheet} mayEdit={mayEdit} onCompare={setTheirs} onSave={save}>
+    <>
+      <div id={panelId("beats")} role="tabpanel" aria-labelledby={tabId("beats")} hidden={!shown} className={cx("flex-1 flex-col bg-panel", shown && "flex")}>
+      <SaveBar editor={editor} sheet={sheet} mayEdit={mayEdit} note={note} onNote={setNote} onCompare={setTheirs} onSave={save}>
         <ViewTools timeline={timeline} run={run} />
       </SaveBar>
       {mayEdit && (
@@ -153,9 +162,9 @@ function Editor({ trackId, version, timeline, sheet }: BeatsTabProps & { sheet: 
         </div>
       )}
       <div className="h-12 shrink-0 border-b border-line bg-bg">
-        <OverviewCanvas {...shared} peaks={wave.peaks} label={t.overview} />
+        <OverviewCanvas {...shared} peaks={wave.peaks} label={t.overview} describedBy={SUMMARY_ID} />
       </div>
-      <div className="h-72 shrink-0 bg-bg max-md:h-60">
+      <div className="min-h-64 flex-1 basis-64 bg-bg">
         <DetailCanvas
           {...shared}
           wave={wave}
@@ -173,8 +182,10 @@ function Editor({ trackId, version, timeline, sheet }: BeatsTabProps & { sheet: 
       <p id={SUMMARY_ID} className="sr-only">
         {summarise(state.present.selection.size, beats, tempo)}
       </p>
-      <StripPreview trackId={trackId} version={version} engine={engine} onPlayhead={onPlayhead} />
-      <div className="border-y border-line">
+      </div>
+      {children}
+      <footer className="sticky bottom-0 z-10 mt-auto border-t border-line bg-panel">
+        {shown && <StripPreview trackId={trackId} version={version} engine={engine} onPlayhead={onPlayhead} />}
         <Transport
           engine={engine}
           durationMs={sheet.durationMs}
@@ -183,12 +194,14 @@ function Editor({ trackId, version, timeline, sheet }: BeatsTabProps & { sheet: 
           onSection={(by) => jumpSection({ engine, timeline, sections: sheet.sections }, by)}
           onLoop={() => run("loop")}
         />
-      </div>
-    </section>
+      </footer>
+    </>
   );
 }
 
 const NONE: readonly number[] = [];
+/** What keys do in every tab. */
+const PLAYS: ReadonlySet<Command> = new Set(["play", "metronome", "loop"]);
 
 function paintedSections({ sections }: BeatSheet): PaintedSection[] {
   return sections.map(({ start_ms, end_ms, label, energy }) => ({
@@ -214,6 +227,17 @@ function describePlace(beats: BeatSheet["beats"], ms: number): { place: string; 
   const place = placesCached(beats)[index];
   const bpm = tempoAt(beats, index);
   return { place: place ? t.place(place.bar, place.beat) : "", bpm: bpm === null ? "" : `${bpm.toFixed(1)} BPM` };
+}
+
+/** Keeps the playhead in view when it moves, and only then: a view that someone has chosen stays. */
+function useShownPlayhead({ engine, onPlayhead, timeline }: Song): void {
+  useEffect(() => {
+    let last = engine.positionMs();
+    return onPlayhead((ms) => {
+      if (ms !== last) showPlayhead(timeline, ms, engine.state().playing);
+      last = ms;
+    });
+  }, [engine, onPlayhead, timeline]);
 }
 
 /** Asks before the page is closed with changes that are not saved. They also survive a reload. */

@@ -3,7 +3,7 @@ import { useState, type ReactNode } from "react";
 import { formatAgo, formatTime } from "../../app/format";
 import { texts } from "../../texts";
 import { track as trackTexts } from "../../texts/track";
-import { Badge, Button, Dialog, TextField, toastDone, toastError } from "../../ui";
+import { Badge, Button, Dialog, IconButton, TextField, toastDone, toastError } from "../../ui";
 import { diffBeats, type BeatDiff } from "./model";
 import type { BeatSheet } from "./sheet";
 import type { BeatEditor } from "./useBeatEditor";
@@ -16,14 +16,16 @@ export interface SaveBarProps {
   mayEdit: boolean;
   /** Shows the other person's beats beside the edits. */
   onCompare: (beatsMs: readonly number[]) => void;
-  onSave: (note: string) => void;
+  /** Why the beats were changed, for the history. */
+  note: string;
+  onNote: (note: string) => void;
+  onSave: () => void;
   /** Tools that stand in the same row. */
   children: ReactNode;
 }
 
 /** Says whose beats these are and what is not saved, and saves it. */
-export function SaveBar({ editor, sheet, mayEdit, onCompare, onSave, children }: SaveBarProps) {
-  const [note, setNote] = useState("");
+export function SaveBar({ editor, sheet, mayEdit, note, onNote, onCompare, onSave, children }: SaveBarProps) {
   const [asking, setAsking] = useState(false);
   const diff = editor.dirty ? diffBeats(editor.state.saved, editor.state.present.beats) : null;
   const { override } = sheet;
@@ -34,7 +36,7 @@ export function SaveBar({ editor, sheet, mayEdit, onCompare, onSave, children }:
   };
 
   return (
-    <div className="flex min-h-10 flex-wrap items-center gap-2 border-b border-line px-3 py-1">
+    <div className="flex min-h-10 shrink-0 flex-wrap items-center gap-2 border-b border-line px-3 py-1">
       {override && <ManualBadge override={override} />}
       {diff ? (
         <Badge tone="accent" icon={<PenLine size={12} aria-hidden />}>
@@ -55,30 +57,22 @@ export function SaveBar({ editor, sheet, mayEdit, onCompare, onSave, children }:
           {t.removeOverride}
         </Button>
       )}
-      {mayEdit && editor.dirty && (
-        <>
-          <Button size="sm" tone="ghost" icon={<RotateCcw size={14} aria-hidden />} onClick={() => editor.dispatch({ type: "revert" })}>
-            {t.revert}
-          </Button>
-          <div className="w-56 max-md:hidden">
-            <TextField quiet label={t.note} placeholder={t.note} value={note} maxLength={2000} onChange={(event) => setNote(event.target.value)} className="h-7 text-xs" />
-          </div>
-        </>
-      )}
       {mayEdit && (
-        <Button
-          size="sm"
-          tone="primary"
-          busy={editor.saving}
-          disabled={!editor.dirty}
-          icon={<Save size={14} aria-hidden />}
-          onClick={() => {
-            onSave(note);
-            setNote("");
-          }}
-        >
-          {editor.saving ? t.saving : t.save}
-        </Button>
+        <div className="flex items-center gap-2">
+          {editor.dirty && (
+            <>
+              <IconButton size="sm" label={t.revert} onClick={() => editor.dispatch({ type: "revert" })}>
+                <RotateCcw size={14} aria-hidden />
+              </IconButton>
+              <div className="w-44">
+                <TextField quiet label={t.note} placeholder={t.notePlaceholder} title={t.note} value={note} maxLength={2000} onChange={(event) => onNote(event.target.value)} className="h-7 text-xs" />
+              </div>
+            </>
+          )}
+          <Button size="sm" tone="primary" busy={editor.saving} disabled={!editor.dirty} icon={<Save size={14} aria-hidden />} onClick={onSave}>
+            {editor.saving ? t.saving : t.save}
+          </Button>
+        </div>
       )}
       {editor.newer && <NewerNotice editor={editor} newer={editor.newer} onCompare={onCompare} />}
       <Dialog

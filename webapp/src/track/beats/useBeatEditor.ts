@@ -5,7 +5,8 @@ import { ApiError } from "../../api/errors";
 import { keys } from "../../api/queries";
 import type { Schemas } from "../../api/types";
 import { keepDraft, readDraft } from "./draft";
-import { isDirty, openEditor, reduceEditor, sameBeats, type EditorAction, type EditorState } from "./model";
+import { judge } from "./judge";
+import { isDirty, openEditor, reduceEditor, type EditorAction, type EditorState } from "./model";
 import { keepMarks, toBody, type BeatSheet } from "./sheet";
 
 type Saved = Schemas["BeatOverrideSaved"];
@@ -44,7 +45,7 @@ export function useBeatEditor(trackId: string, sheet: BeatSheet): BeatEditor {
     setSeen(sheet);
     if (sheet.version === outdated) return;
     setOutdated(null);
-    const verdict = judge(sheet, base, state, dirty);
+    const verdict = judge(sheet, base, state);
     if (verdict === "ignore") return;
     if (verdict === "offer") {
       setNewer(sheet);
@@ -55,10 +56,12 @@ export function useBeatEditor(trackId: string, sheet: BeatSheet): BeatEditor {
     else dispatch({ type: "load", beats: keepMarks(sheet.beats, state.present.beats), durationMs });
     setBase(sheet);
     setNewer(null);
-  }, [sheet, seen, outdated, base, state, dirty]);
+  }, [sheet, seen, outdated, base, state]);
 
   useEffect(() => {
-    const timer = setTimeout(() => keepDraft(trackId, base.etag, dirty ? state.present.beats : null), 300);
+    const { beats } = state.present;
+    const isWorthKeeping = dirty || beats.some(({ locked, anchor }) => locked || anchor);
+    const timer = setTimeout(() => keepDraft(trackId, base.etag, isWorthKeeping ? beats : null), 300);
     return () => clearTimeout(timer);
   }, [trackId, base.etag, dirty, state.present.beats]);
 
@@ -106,18 +109,6 @@ export function useBeatEditor(trackId: string, sheet: BeatSheet): BeatEditor {
   };
 
   return { state, dispatch, dirty, saving, newer, takeNewer, keepMine, save, removeOverride };
-}
-
-type Verdict = "ignore" | "rebase" | "load" | "offer";
-
-/** Return what to do with beats that the server has sent. Edits are never lost to them. */
-function judge(sheet: BeatSheet, base: BeatSheet, state: EditorState, dirty: boolean): Verdict {
-  if (sameBeats(sheet.beats, state.present.beats)) return "rebase";
-  if (sameBeats(sheet.beats, state.saved)) {
-    // Another tag for the same version means that a newer version is on its way. With its tag a save would overwrite it.
-    return sheet.version === base.version && sheet.etag !== base.etag ? "ignore" : "rebase";
-  }
-  return dirty ? "offer" : "load";
 }
 
 /** Return the editor with the edits that were not saved before the page was loaded again. */

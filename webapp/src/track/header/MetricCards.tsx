@@ -11,7 +11,7 @@ export function MetricCards({ metrics, before }: { metrics: readonly Metric[]; b
     <dl aria-label={t.label} className="flex overflow-x-auto border-b border-line bg-panel">
       {metrics.map((metric) => (
         <Tooltip key={metric.id} content={<Explanation metric={metric} />}>
-          <div tabIndex={0} className="flex min-w-26 flex-1 flex-col justify-center gap-0.5 border-r border-line px-3 py-2 -outline-offset-2 last:border-r-0">
+          <div tabIndex={0} className="flex min-w-max flex-1 flex-col justify-center gap-0.5 border-r border-line px-3 py-2 -outline-offset-2 last:border-r-0">
             <dt className="flex items-center gap-1 text-2xs whitespace-nowrap text-muted">
               {metric.label}
               {metric.isLow && <TriangleAlert size={11} className="text-warn" aria-hidden />}

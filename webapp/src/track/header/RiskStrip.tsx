@@ -31,7 +31,7 @@ export function RiskStrip({ bundle }: { bundle: Schemas["BundleView"] | undefine
     t.firmware(manifest.firmware_min_version),
   ].join(" · ");
   return (
-    <div role="group" aria-label={t.label} title={title} className="flex h-5 items-center gap-1.5 px-1 text-2xs">
+    <div role="group" aria-label={t.label} title={title} className="flex h-5 shrink-0 items-center gap-1.5 px-1 text-2xs whitespace-nowrap">
       <Gauge size={12} className={TEXTS[risk]} aria-hidden />
       <span className="relative h-1.5 w-16 overflow-hidden rounded-full bg-hover" aria-hidden="true">
         <span className={cx("absolute inset-y-0 left-0 rounded-full", BARS[risk])} style={{ width: `${filled}%` }} />

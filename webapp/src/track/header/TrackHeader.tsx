@@ -1,14 +1,16 @@
-import { CircleCheck, CloudUpload, Ellipsis, Package, Radio, Rocket, Trash2, TriangleAlert, Waves } from "lucide-react";
+import { CircleCheck, CloudUpload, Package, Radio, TriangleAlert, Waves } from "lucide-react";
 import type { ReactNode } from "react";
-import { API } from "../../api/client";
 import type { Schemas, TrackDetail } from "../../api/types";
+import { useMay } from "../../api/useSession";
 import { formatAgo, formatTime } from "../../app/format";
-import { PAGE_KEYS } from "../../app/shortcuts/pageKeys";
 import { openDeploy } from "../../deploy/openDeploy";
-import { deployTexts } from "../../texts/deploy";
 import { track as trackTexts } from "../../texts/track";
-import { Badge, Button, IconButton, Menu, MenuItem, MenuLabel, MenuSeparator, type Tone } from "../../ui";
+import { Badge, Button, cx, type Tone } from "../../ui";
 import { RiskStrip } from "./RiskStrip";
+import { TelemetryBadge } from "./TelemetryBadge";
+import { TrackMenu } from "./TrackMenu";
+import { isEdited } from "./version";
+import { VersionTools } from "./VersionTools";
 
 const t = trackTexts.header;
 
@@ -26,33 +28,43 @@ export interface TrackHeaderProps {
 /** Title, states with their times, the version, and what can be done with the track. */
 export function TrackHeader({ detail, version, mayEdit, bundle, onVersion, onUseVersion, onDelete }: TrackHeaderProps) {
   const { track, versions, deployments } = detail;
+  const mayDeploy = useMay("operator");
   const shown = versions.find((each) => each.version === version);
-  const current = track.current_version ?? null;
   const file = shown?.artefacts.find(({ type, status }) => type === "bundle" && status === "present");
   const deployed = deployments.find(({ status }) => status === "succeeded");
   return (
     <header className="border-b border-line bg-panel px-4 pt-3 pb-2">
-      <div className="flex items-start gap-3">
-        <div className="min-w-0 flex-1">
+      <div className="flex flex-wrap items-start justify-end gap-2">
+        <div className="min-w-0 grow basis-64">
           <h1 className="truncate text-xl font-semibold" title={track.title}>
             {track.title}
           </h1>
           <p className="truncate text-sm text-muted">{track.artist ?? t.unknownArtist}</p>
         </div>
-        <VersionSelect versions={versions} version={version} current={current} onVersion={onVersion} />
-        {mayEdit && version !== null && version !== current && (
-          <Button onClick={onUseVersion} icon={<CircleCheck size={14} aria-hidden />}>
-            {t.setCurrent}
-          </Button>
-        )}
-        <TrackMenu trackId={track.id} version={version} mayEdit={mayEdit} onDelete={onDelete} />
+        <div className="flex max-w-full items-center gap-2">
+          <VersionTools detail={detail} version={version} mayEdit={mayEdit} onVersion={onVersion} onUseVersion={onUseVersion} />
+          {mayDeploy && track.deleted_at == null && version !== null && (
+            <Button
+              tone="primary"
+              // Wider windows have it in the toolbar.
+              className="md:hidden"
+              icon={<Radio size={14} aria-hidden />}
+              disabled={!file}
+              title={file ? `${t.deploy} (D)` : t.deployNeedsBundle}
+              onClick={() => openDeploy({ trackId: track.id, version })}
+            >
+              {t.deploy}
+            </Button>
+          )}
+          <TrackMenu trackId={track.id} version={version} mayEdit={mayEdit} onDelete={onDelete} />
+        </div>
       </div>
-      <div className="mt-2 flex flex-wrap items-center gap-1.5">
+      <div className={cx("mt-2 flex flex-wrap items-center gap-1.5", SCROLLS)} tabIndex={0} role="group" aria-label={t.states}>
         <StatusBadge status={track.status} />
         <TimeBadge icon={<CloudUpload size={12} aria-hidden />} label={t.uploaded} time={track.created_at} />
-        {shown && <TimeBadge icon={<Waves size={12} aria-hidden />} label={t.analysed} time={shown.created_at} />}
+        {shown && <TimeBadge icon={<Waves size={12} aria-hidden />} label={isEdited(shown) ? t.edited : t.analysed} time={shown.created_at} />}
         {file ? (
-          <TimeBadge icon={<Package size={12} aria-hidden />} label={t.bundled} time={file.created_at ?? shown?.created_at ?? track.updated_at} />
+          <TimeBadge icon={<Package size={12} aria-hidden />} label={t.bundled} tone="ok" hint={t.bundleReady} time={file.created_at ?? shown?.created_at ?? track.updated_at} />
         ) : (
           <Badge icon={<Package size={12} aria-hidden />}>{t.noBundle}</Badge>
         )}
@@ -61,16 +73,28 @@ export function TrackHeader({ detail, version, mayEdit, bundle, onVersion, onUse
         ) : (
           <Badge icon={<Radio size={12} aria-hidden />}>{t.notDeployed}</Badge>
         )}
+        <TelemetryBadge trackId={track.id} />
         <RiskStrip bundle={bundle} />
       </div>
     </header>
   );
 }
 
-function TimeBadge({ icon, label, time }: { icon: ReactNode; label: string; time: string }) {
+/** A row of small things that a phone scrolls sideways. */
+const SCROLLS = "max-md:flex-nowrap max-md:overflow-x-auto max-md:[scrollbar-width:none]";
+
+interface TimeBadgeProps {
+  icon: ReactNode;
+  label: string;
+  time: string;
+  tone?: Tone;
+  hint?: string;
+}
+
+function TimeBadge({ icon, label, time, tone = "neutral", hint = label }: TimeBadgeProps) {
   return (
-    <Badge icon={icon} title={`${label}: ${formatTime(time)}`}>
-      {label} <span className="font-normal text-muted">{formatAgo(time)}</span>
+    <Badge tone={tone} icon={icon} title={`${hint}: ${formatTime(time)}`}>
+      {label} <span className={cx("font-normal", tone === "neutral" && "text-muted")}>{formatAgo(time)}</span>
     </Badge>
   );
 }
@@ -89,79 +113,4 @@ function StatusBadge({ status }: { status: Schemas["TrackStatus"] }) {
       {known.label}
     </Badge>
   ) : null;
-}
-
-interface VersionSelectProps {
-  versions: readonly Schemas["VersionSummary"][];
-  version: number | null;
-  current: number | null;
-  onVersion: (version: number) => void;
-}
-
-function VersionSelect({ versions, version, current, onVersion }: VersionSelectProps) {
-  if (version === null) return null;
-  const sorted = [...versions].sort((one, other) => other.version - one.version);
-  return (
-    <select
-      aria-label={t.versionLabel}
-      value={version}
-      onChange={(event) => onVersion(Number(event.target.value))}
-      className="touch-target h-8 max-w-56 shrink-0 rounded border border-line bg-raised px-2 text-sm"
-    >
-      {sorted.map((each) => (
-        <option key={each.version} value={each.version}>
-          {t.version(each.version)} · {each.summary?.f_measure_reference === "override" ? t.overrideOf : t.analysisOf}
-          {each.version === current ? ` · ${t.isCurrent}` : ""}
-        </option>
-      ))}
-    </select>
-  );
-}
-
-interface TrackMenuProps {
-  trackId: string;
-  version: number | null;
-  mayEdit: boolean;
-  onDelete: () => void;
-}
-
-type Format = keyof typeof trackTexts.exports;
-
-function TrackMenu({ trackId, version, mayEdit, onDelete }: TrackMenuProps) {
-  return (
-    <Menu
-      trigger={
-        <IconButton label={t.more} tone="neutral">
-          <Ellipsis size={16} aria-hidden />
-        </IconButton>
-      }
-    >
-      {version !== null && (
-        <MenuItem icon={<Rocket size={14} aria-hidden />} hint={PAGE_KEYS.deploy} onSelect={() => openDeploy({ trackId, version })}>
-          {deployTexts.deploy}
-        </MenuItem>
-      )}
-      {version !== null && <MenuLabel>{t.export}</MenuLabel>}
-      {version !== null &&
-        (Object.keys(trackTexts.exports) as Format[]).map((format) => (
-          <MenuItem key={format} onSelect={() => download(`${API}/tracks/${trackId}/versions/${version}/export/${format}`)}>
-            {trackTexts.exports[format]}
-          </MenuItem>
-        ))}
-      {mayEdit && version !== null && <MenuSeparator />}
-      {mayEdit && (
-        <MenuItem danger icon={<Trash2 size={14} aria-hidden />} onSelect={onDelete}>
-          {t.deleteTrack}
-        </MenuItem>
-      )}
-    </Menu>
-  );
-}
-
-/** Let the browser download an address; the server names the file. */
-function download(address: string): void {
-  const link = document.createElement("a");
-  link.href = address;
-  link.download = "";
-  link.click();
 }

@@ -39,7 +39,7 @@ export function metricsOf(
   const card = (id: string, label: string, name: string, digits: number, unit: string, source: string): Metric => ({
     id,
     label,
-    value: number(name)?.toFixed(digits) ?? texts.common.noValue,
+    value: number(name)?.toFixed(digits).replace("-", "−") ?? texts.common.noValue,
     unit: number(name) === null ? "" : unit,
     source,
     delta: deltaOf(comparison, name, digits),

@@ -25,7 +25,7 @@ export function Transport({ engine, durationMs, onPlayhead, describe, onSection,
   const state = useEngineState(engine);
   const isReady = state.status === "ready";
   return (
-    <div role="group" aria-label={t.region} className="flex min-h-12 flex-wrap items-center gap-x-2 gap-y-1 px-2 py-1.5">
+    <div role="group" aria-label={t.region} className="flex min-h-12 flex-wrap items-center gap-x-2 gap-y-1 px-2 py-1.5 max-md:gap-x-1">
       <IconButton label={t.previousSection} onClick={() => onSection(-1)} disabled={!isReady}>
         <SkipBack size={16} aria-hidden />
       </IconButton>
@@ -59,7 +59,7 @@ export function Transport({ engine, durationMs, onPlayhead, describe, onSection,
       <Readout engine={engine} durationMs={durationMs} onPlayhead={onPlayhead} describe={describe} />
       {state.status === "failed" && <p role="alert" className="text-xs text-danger">{t.failed}</p>}
       {state.status === "loading" && <p role="status" className="text-xs text-muted">{t.loading}</p>}
-      <div className="min-w-2 flex-1" />
+      <div className="min-w-2 flex-1 max-md:hidden" />
       <Slider icon={Metronome} label={t.metronome} value={state.clickVolume} max={1} step={0.05} onChange={(value) => engine.setClickVolume(value)} />
       <Slider icon={Volume2} label={t.volume} value={state.volume} max={1} step={0.05} onChange={(value) => engine.setVolume(value)} />
       <label className="flex items-center gap-1.5 text-xs text-muted" title={t.offsetHint}>
@@ -123,15 +123,15 @@ function Readout({ durationMs, onPlayhead, describe, engine }: Pick<TransportPro
     return onPlayhead(show);
   }, [engine, onPlayhead, describe]);
   return (
-    <div className="flex items-baseline gap-3 px-2" aria-label={t.position} role="group">
+    <div className="flex items-baseline gap-3 px-2 max-md:ml-auto max-md:px-0" aria-label={t.position} role="group">
       <span className="text-lg font-semibold">
         <span ref={time} className="inline-block min-w-18" />
       </span>
-      <span className="text-xs text-muted">/ {formatClock(durationMs, 1000)}</span>
-      <span className="text-sm text-soft">
+      <span className="text-xs text-muted max-md:hidden">/ {formatClock(durationMs, 1000)}</span>
+      <span className="text-sm text-soft max-md:hidden">
         <span ref={place} className="inline-block min-w-12" />
       </span>
-      <span className="text-sm text-soft">
+      <span className="text-sm text-soft max-md:hidden">
         <span ref={tempo} className="inline-block min-w-20" />
       </span>
     </div>

@@ -1,16 +1,13 @@
 /** Plays a decoded song and a metronome by the clock of the audio output. The only module that touches Web Audio. */
 import { Metronome, type Click } from "./metronome";
+import type { PlayerSettings } from "./settings";
 import { songTimeAt, type Loop, type Playback } from "./transport";
 
-export interface EngineState {
+export interface EngineState extends PlayerSettings {
   readonly status: "loading" | "ready" | "failed";
   readonly playing: boolean;
   readonly rate: number;
   readonly loop: Loop | null;
-  readonly volume: number;
-  readonly clickVolume: number;
-  /** How much later the sound is heard than the system reports, for instance over Bluetooth. */
-  readonly offsetMs: number;
 }
 
 const DECODING_RATE = 44_100;
@@ -37,6 +34,10 @@ export class AudioEngine {
   #restMs = 0;
   #clicks: readonly Click[] = [];
   readonly #listeners = new Set<() => void>();
+
+  constructor(settings: Partial<PlayerSettings> = {}) {
+    this.#state = { ...this.#state, ...settings };
+  }
 
   /** Return the state; a new object after each change. */
   readonly state = (): EngineState => this.#state;

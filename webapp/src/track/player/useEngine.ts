@@ -1,12 +1,13 @@
 import { useEffect, useState, useSyncExternalStore } from "react";
 import { fetchApi } from "../../api/client";
 import { AudioEngine, type EngineState } from "./engine";
+import { keepSettings, readSettings } from "./settings";
 
 const WAIT_MS = 250;
 
 /** Return the player of a track's song; fetches and decodes it a moment later, so that quick browsing costs nothing. */
 export function useEngine(trackId: string): AudioEngine {
-  const [engine] = useState(() => new AudioEngine());
+  const [engine] = useState(() => new AudioEngine(readSettings()));
   useEffect(() => {
     const abort = new AbortController();
     const timer = setTimeout(() => {
@@ -23,6 +24,7 @@ export function useEngine(trackId: string): AudioEngine {
       engine.close();
     };
   }, [engine, trackId]);
+  useEffect(() => engine.subscribe(() => keepSettings(engine.state())), [engine]);
   return engine;
 }
 

@@ -28,6 +28,8 @@ export interface DetailCanvasProps {
   /** Calls back in each frame while the song plays and after each seek; returns how to stop. */
   onPlayhead: (listener: (ms: number) => void) => () => void;
   onSeek: (ms: number) => void;
+  /** Tells that someone moves the view by hand. */
+  onPan: () => void;
   onSection: (section: PaintedSection) => void;
   /** Returns the onset near a time; null where nothing begins. */
   snap: (ms: number, reachMs: number) => number | null;
@@ -142,6 +144,7 @@ export function DetailCanvas(props: DetailCanvasProps) {
     const { gesture } = current;
     if (gesture.kind === "scrub") props.onSeek(ms);
     if (gesture.kind === "pan") {
+      props.onPan();
       const by = ((gesture.startX - place.x) / place.width) * spanOf(gesture.view);
       timeline.view.set(panBy(gesture.view, by, timeline.durationMs));
     }
@@ -201,7 +204,7 @@ export function DetailCanvas(props: DetailCanvasProps) {
     dispatch({ type: "operate", operation: { kind: "insert", ms: snapped(ms, place) } });
   };
 
-  useWheel(over.canvas, timeline);
+  useWheel(over.canvas, timeline, props.onPan);
   return (
     <div className="relative h-full w-full overflow-hidden">
       <canvas ref={base.canvas} aria-hidden="true" className="absolute inset-0 h-full w-full" />
@@ -255,7 +258,7 @@ function cursorAt(place: PointerPlace, ms: number, editor: EditorState, timeline
 
 /** Zooms with the wheel at the pointer, and moves the view with a sideways wheel or Shift. React's own handler cannot
  * keep the page from scrolling. */
-function useWheel(canvas: RefObject<HTMLCanvasElement | null>, timeline: Timeline): void {
+function useWheel(canvas: RefObject<HTMLCanvasElement | null>, timeline: Timeline, onPan: () => void): void {
   useEffect(() => {
     const element = canvas.current;
     if (!element) return undefined;
@@ -265,6 +268,7 @@ function useWheel(canvas: RefObject<HTMLCanvasElement | null>, timeline: Timelin
       const lines = event.deltaMode === 1 ? 16 : 1;
       const sideways = (event.shiftKey ? event.deltaY || event.deltaX : event.deltaX) * lines;
       const isPan = event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY);
+      if (isPan) onPan();
       changeView(timeline, (view, durationMs) =>
         isPan
           ? panBy(view, (sideways / box.width) * spanOf(view), durationMs)
@@ -273,5 +277,5 @@ function useWheel(canvas: RefObject<HTMLCanvasElement | null>, timeline: Timelin
     };
     element.addEventListener("wheel", turn, { passive: false });
     return () => element.removeEventListener("wheel", turn);
-  }, [canvas, timeline]);
+  }, [canvas, timeline, onPan]);
 }

@@ -16,13 +16,15 @@ export interface OverviewCanvasProps {
   positionMs: () => number;
   onPlayhead: (listener: (ms: number) => void) => () => void;
   onSeek: (ms: number) => void;
+  onPan: () => void;
   label: string;
+  describedBy: string;
 }
 
 const BAND = 5;
 
 /** Draws the whole song with the visible part; a press on that part moves it, elsewhere it moves the playhead. */
-export function OverviewCanvas({ timeline, peaks, sections, positionMs, onPlayhead, onSeek, label }: OverviewCanvasProps) {
+export function OverviewCanvas({ timeline, peaks, sections, positionMs, onPlayhead, onSeek, onPan, label, describedBy }: OverviewCanvasProps) {
   const painter = useRef<WavePainter | null>(null);
   const drag = useRef<{ kind: "pan"; lastX: number } | { kind: "seek" } | null>(null);
   const whole = fitView(timeline.durationMs);
@@ -88,7 +90,7 @@ export function OverviewCanvas({ timeline, peaks, sections, positionMs, onPlayhe
     if (drag.current?.kind !== "pan") return;
     const by = ((x - drag.current.lastX) / width) * timeline.durationMs;
     drag.current.lastX = x;
-    timeline.following.set(false);
+    onPan();
     changeView(timeline, (view, durationMs) => panBy(view, by, durationMs));
   };
   const end = (): void => {
@@ -102,6 +104,7 @@ export function OverviewCanvas({ timeline, peaks, sections, positionMs, onPlayhe
         ref={over.canvas}
         role="img"
         aria-label={label}
+        aria-describedby={describedBy}
         className="absolute inset-0 h-full w-full cursor-pointer touch-none"
         onPointerDown={press}
         onPointerMove={move}

@@ -1,6 +1,6 @@
 /** Holds what all pictures of a song share: the visible part, the gain, and whether the view follows the playhead. */
 import { createStore, type Store } from "./store";
-import { fitView, follow, reveal, type View } from "./view";
+import { fitView, follow, inside, reveal, type View } from "./view";
 
 export interface Timeline {
   readonly durationMs: number;
@@ -18,13 +18,16 @@ export const MAX_GAIN = 8;
 /** What is shown at first: enough bars to see their beats. */
 const FIRST_SPAN_MS = 20_000;
 
-/** Return a timeline that shows the beginning of a song. */
-export function createTimeline(durationMs: number): Timeline {
+/** Return a timeline that shows a place in a song, or its beginning. */
+export function createTimeline(
+  durationMs: number,
+  place: { readonly view: View; readonly gain: number; readonly following: boolean } | null = null,
+): Timeline {
   return {
     durationMs,
-    view: createStore(fitView(Math.min(durationMs, FIRST_SPAN_MS))),
-    gain: createStore(1),
-    following: createStore(true),
+    view: createStore(place === null ? fitView(Math.min(durationMs, FIRST_SPAN_MS)) : inside(place.view, durationMs)),
+    gain: createStore(place?.gain ?? 1),
+    following: createStore(place?.following ?? true),
     hover: createStore<number | null>(null),
   };
 }

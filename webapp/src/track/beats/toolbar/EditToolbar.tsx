@@ -48,10 +48,11 @@ export function EditToolbar({ state, scope, onScope, snapping, onSnapping, run, 
   const tool = (command: Command, icon: ReactNode, disabled = false, active?: boolean): ReactNode => (
     <IconButton
       size="sm"
-      label={`${trackTexts.commands[command]} (${describeKeys(command, IS_MAC)})`}
+      label={`${typeof icon === "string" ? `${icon} ` : ""}${trackTexts.commands[command]} (${describeKeys(command, IS_MAC)})`}
       disabled={disabled}
       {...(active === undefined ? {} : { active })}
       onClick={() => run(command)}
+      className="text-sm font-semibold"
     >
       {icon}
     </IconButton>
@@ -63,7 +64,7 @@ export function EditToolbar({ state, scope, onScope, snapping, onSnapping, run, 
   );
 
   return (
-    <div role="toolbar" aria-label={t.toolbar} className="flex min-h-10 flex-wrap items-center gap-x-0.5 gap-y-1 px-2 py-1">
+    <div role="toolbar" aria-label={t.toolbar} className="flex min-h-10 flex-wrap items-center gap-x-0.5 gap-y-1 px-2 py-1 max-md:flex-nowrap max-md:overflow-x-auto max-md:*:shrink-0 max-md:[scrollbar-width:none]">
       {tool("undo", <Undo2 size={15} aria-hidden />, state.past.length === 0)}
       {tool("redo", <Redo2 size={15} aria-hidden />, state.future.length === 0)}
       <Divider />
@@ -88,8 +89,8 @@ export function EditToolbar({ state, scope, onScope, snapping, onSnapping, run, 
           { id: "selection", label: t.scopes.selection, disabled: none },
         ]}
       />
-      {tool("half", <span className="text-sm font-semibold">{t.half}</span>)}
-      {tool("double", <span className="text-xs font-semibold">{t.double}</span>)}
+      {tool("half", t.half)}
+      {tool("double", t.double)}
       {shift(t.shiftBack, <ChevronsLeft size={15} aria-hidden />, (range) => ({ kind: "shift_beats", range, byBeats: -0.5 }))}
       {shift(t.shiftOn, <ChevronsRight size={15} aria-hidden />, (range) => ({ kind: "shift_beats", range, byBeats: 0.5 }))}
       <Divider />

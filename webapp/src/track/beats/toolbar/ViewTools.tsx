@@ -1,4 +1,5 @@
-import { LocateFixed, MoveHorizontal, ScanSearch, UnfoldVertical, ZoomIn, ZoomOut } from "lucide-react";
+import { Keyboard, LocateFixed, MoveHorizontal, ScanSearch, UnfoldVertical, ZoomIn, ZoomOut } from "lucide-react";
+import { showHelp } from "../../../app/shortcuts/runCommand";
 import { track as trackTexts } from "../../../texts/track";
 import { IconButton } from "../../../ui";
 import { useStore } from "../canvas/store";
@@ -13,7 +14,7 @@ export function ViewTools({ timeline, run }: { timeline: Timeline; run: (command
   const following = useStore(timeline.following);
   return (
     <div className="flex items-center gap-1">
-      <label className="flex items-center gap-1 text-muted" title={t.gain}>
+      <label className="flex items-center gap-1 text-muted max-md:hidden" title={t.gain}>
         <UnfoldVertical size={14} aria-hidden />
         <span className="sr-only">{t.gain}</span>
         <input
@@ -40,6 +41,9 @@ export function ViewTools({ timeline, run }: { timeline: Timeline; run: (command
       </IconButton>
       <IconButton size="sm" label={t.fit} onClick={() => run("zoom_fit")}>
         <MoveHorizontal size={15} aria-hidden />
+      </IconButton>
+      <IconButton size="sm" label={t.keys} onClick={showHelp}>
+        <Keyboard size={15} aria-hidden />
       </IconButton>
     </div>
   );
