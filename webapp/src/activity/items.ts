@@ -55,6 +55,8 @@ function lineOf(event: FeedEvent): Line | undefined {
       return onTrack("job", event.data.warnings.length > 0 ? "warn" : "good", t.completed(event.data.version, formatSpan(event.data.elapsed_ms / 1000)), event.data, event.data.warnings.map(({ message }) => message).join(" "));
     case "analysis.failed":
       return onTrack("job", "bad", t.failed(event.data.version), event.data, event.data.message);
+    case "analysis.moved":
+      return onTrack("job", "info", t.jobMoved(event.data.version, event.data.priority), event.data);
     case "analysis.cancelled":
       return onTrack("job", "warn", t.cancelled(event.data.version), event.data);
     case "deploy.progressed":

@@ -53,7 +53,7 @@ export function TargetPicker({ chosen, canary, compatibility, onChange }: Target
             const count = ids.filter((id) => chosen.includes(id)).length;
             return (
               <div key={group ?? ""}>
-                <label className="sticky top-0 z-10 flex h-8 cursor-pointer items-center gap-2.5 border-b border-line bg-raised px-2.5 text-xs font-medium text-soft">
+                <label className="touch-target sticky top-0 z-10 flex h-8 cursor-pointer items-center gap-2.5 border-b border-line bg-raised px-2.5 text-xs font-medium text-soft">
                   <Checkbox label={t.chooseGroup(group ?? t.noGroup)} checked={count === ids.length} ref={(box) => { if (box) box.indeterminate = count > 0 && count < ids.length; }} onChange={({ target }) => set(ids, target.checked)} />
                   {group ?? t.noGroup}
                   <span className="text-muted">{t.deviceCount(ids.length)}</span>
@@ -71,7 +71,7 @@ export function TargetPicker({ chosen, canary, compatibility, onChange }: Target
 function TargetRow({ target: { device, status, reason }, isChosen, isCanary, onToggle }: { target: Target; isChosen: boolean; isCanary: boolean; onToggle: (isOn: boolean) => void }) {
   const { running } = device;
   return (
-    <label className="flex min-h-9 cursor-pointer flex-wrap items-center gap-x-2.5 gap-y-0.5 border-b border-line px-2.5 py-1 last:border-0 hover:bg-raised">
+    <label className="touch-target flex min-h-9 cursor-pointer flex-wrap items-center gap-x-2.5 gap-y-0.5 border-b border-line px-2.5 py-1 last:border-0 hover:bg-raised">
       <Checkbox label={t.chooseDevice(device.id)} checked={isChosen} onChange={({ target }) => onToggle(target.checked)} />
       <PresenceDot online={device.online} />
       <span className="w-32 truncate font-mono text-xs" title={device.id}>{device.id}</span>

@@ -88,7 +88,7 @@ function Bundles({ device }: { device: Schemas["DeviceView"] }) {
       <dt className="text-muted">{t.staged}</dt>
       <dd className="text-soft">{device.staged.length === 0 ? t.none : device.staged.map(t.otherBundle).join(", ")}</dd>
       <dt className="text-muted">{t.since}</dt>
-      <dd>{id ? <Link to={`/deployments/${id}`} className="font-mono text-xs text-accent hover:underline" title={id}>{shortId(id)}</Link> : common.noValue}</dd>
+      <dd>{id ? <Link to={`/deployments/${id}`} className="touch-target inline-flex items-center font-mono text-xs text-accent hover:underline" title={id}>{shortId(id)}</Link> : common.noValue}</dd>
     </dl>
   );
 }

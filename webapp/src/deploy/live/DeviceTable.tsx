@@ -40,7 +40,7 @@ export function DeviceTable({ view }: { view: View }) {
               </IconButton>
               <span className="flex min-w-0 items-center gap-2">
                 <PresenceDot online={byId.get(part.device_id)?.online ?? false} />
-                <Link to={`/devices/${part.device_id}`} className="truncate font-mono text-xs hover:underline" title={part.device_id}>{part.device_id}</Link>
+                <Link to={`/devices/${part.device_id}`} className="touch-target flex min-w-0 items-center font-mono text-xs hover:underline" title={part.device_id}><span className="truncate">{part.device_id}</span></Link>
               </span>
               <span className="hidden text-xs text-muted md:inline">{batchText(view, part.batch)}</span>
               <span className="justify-self-end md:justify-self-start"><OutcomeBadge outcome={part.outcome} percent={part.percent} /></span>
