@@ -154,7 +154,9 @@ def test_the_roles_are_those_of_the_design() -> None:
     assert roles["listTracks"] == roles["getMe"] == "viewer"
     assert roles["uploadTrack"] == roles["requestAnalysis"] == roles["cancelJob"] == "editor"
     assert roles["requestDeployment"] == roles["rollbackDeployment"] == "operator"
-    assert roles["listUsers"] == roles["deleteUser"] == "admin"
+    assert (
+        roles["listUsers"] == roles["deleteUser"] == roles["addDevices"] == roles["revokeDevices"] == "admin"
+    )
     public = {each.operation_id for each in ENDPOINTS if each.public}
     assert public == {
         *("getHealth", "getOpenApi", "getAsyncApi", "register", "verifyEmail", "logIn", "logInByLink"),

@@ -798,7 +798,11 @@ export interface paths {
          */
         get: operations["listDevices"];
         put?: never;
-        post?: never;
+        /**
+         * Provision devices: a credential for each, shown once, with the keys that they are to trust
+         * @description Needs the role admin.
+         */
+        post: operations["addDevices"];
         delete?: never;
         options?: never;
         head?: never;
@@ -819,6 +823,26 @@ export interface paths {
         get: operations["getDevice"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/devices/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revoke the credentials of devices; those that are connected are cut off at once
+         * @description Needs the role admin.
+         */
+        post: operations["revokeDevices"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1697,6 +1721,20 @@ export interface components {
              * Format: date-time
              */
             started_at: string;
+        };
+        /** AddDevicesBody */
+        AddDevicesBody: {
+            /** Device Ids */
+            device_ids: string[];
+            /** @description Default: `"nats"`. */
+            transport?: components["schemas"]["Transport"];
+            /** Group */
+            group?: string | null;
+            /**
+             * Renew
+             * @description Default: `false`.
+             */
+            renew?: boolean;
         };
         /** AnalysisAccepted */
         AnalysisAccepted: {
@@ -3180,6 +3218,21 @@ export interface components {
             data: components["schemas"]["DeviceAlarm"];
         };
         /**
+         * DeviceCredential
+         * @description What a device connects with; a secret.
+         */
+        DeviceCredential: {
+            /** Device Id */
+            device_id: string;
+            transport: components["schemas"]["Transport"];
+            /** User */
+            user?: string | null;
+            /** Client Id */
+            client_id?: string | null;
+            /** Secret */
+            secret: string;
+        };
+        /**
          * DeviceDeployment
          * @description One device in a deployment.
          */
@@ -3332,6 +3385,18 @@ export interface components {
             reason?: string | null;
         };
         /**
+         * DeviceServers
+         * @description Where devices connect, and whose certificates they trust there; installed with a credential.
+         */
+        DeviceServers: {
+            /** Nats Url */
+            nats_url?: string | null;
+            /** Mqtt Url */
+            mqtt_url?: string | null;
+            /** Ca */
+            ca?: string | null;
+        };
+        /**
          * DeviceView
          * @description A device as its owner, deploy, knows it, with its presence.
          */
@@ -3377,6 +3442,19 @@ export interface components {
             added_at: string;
             /** Revoked At */
             revoked_at?: string | null;
+        };
+        /** DevicesAdded */
+        DevicesAdded: {
+            /** Credentials */
+            credentials: components["schemas"]["DeviceCredential"][];
+            /** Trusted Keys */
+            trusted_keys: string;
+            servers?: components["schemas"]["DeviceServers"] | null;
+        };
+        /** DevicesRevoked */
+        DevicesRevoked: {
+            /** Device Ids */
+            device_ids: string[];
         };
         /**
          * Document
@@ -4695,6 +4773,11 @@ export interface components {
         RestoreTrackBody: {
             /** Undo Token */
             undo_token?: string | null;
+        };
+        /** RevokeDevicesBody */
+        RevokeDevicesBody: {
+            /** Device Ids */
+            device_ids: string[];
         };
         /**
          * Rewrite
@@ -10119,6 +10202,68 @@ export interface operations {
             504: components["responses"]["ServiceTimeout"];
         };
     };
+    addDevices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddDevicesBody"];
+            };
+        };
+        responses: {
+            /** @description The credentials */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DevicesAdded"];
+                };
+            };
+            /** @description `malformed_json`; `bad_request`: the request cannot be read; `client_gone`: the connection ended first */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `device_exists`: with `renew` it gets a new credential and the old one becomes invalid */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["BodyTooLarge"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["HostNotAllowed"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
     getDevice: {
         parameters: {
             query?: never;
@@ -10160,6 +10305,68 @@ export interface operations {
             414: components["responses"]["UriTooLong"];
             421: components["responses"]["HostNotAllowed"];
             422: components["responses"]["InvalidParameter"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
+    revokeDevices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RevokeDevicesBody"];
+            };
+        };
+        responses: {
+            /** @description The revoked devices */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DevicesRevoked"];
+                };
+            };
+            /** @description `malformed_json`; `bad_request`: the request cannot be read; `client_gone`: the connection ended first */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            /** @description `device_not_found` */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["BodyTooLarge"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["HostNotAllowed"];
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];

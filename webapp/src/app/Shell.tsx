@@ -1,3 +1,4 @@
+import "../ui/all.css";
 import { AudioLines, Activity, Lightbulb, Search, Upload } from "lucide-react";
 import { Suspense, useEffect } from "react";
 import { leaveLive } from "../live/useLive";
@@ -11,6 +12,8 @@ import { ConnectionChip } from "./ConnectionChip";
 import { ErrorBoundary } from "./ErrorBoundary";
 import { Link, matchPath, navigate, usePath } from "./router";
 import { ROUTES } from "./routes";
+import { DeployButton } from "../deploy/DeployButton";
+import { DeployHost } from "../deploy/DeployHost";
 import { isMac, nameKeys, PAGE_KEYS } from "./shortcuts/pageKeys";
 import { showPalette } from "./shortcuts/runCommand";
 import { ShortcutHost } from "./shortcuts/ShortcutHost";
@@ -45,6 +48,7 @@ export default function Shell() {
         </ErrorBoundary>
       </main>
       <UploadHost />
+      <DeployHost />
       <ShortcutHost />
     </div>
   );
@@ -90,6 +94,7 @@ function Toolbar({ path }: { path: string }) {
       <SearchButton />
       <WorkersChip />
       <ConnectionChip />
+      <DeployButton />
       {mayUpload && (
         <Button tone="primary" icon={<Upload size={14} aria-hidden />} onClick={openUpload} aria-label={texts.app.upload}>
           <span className="hidden md:inline">{texts.app.upload}</span>
@@ -126,5 +131,5 @@ function Loading() {
 }
 
 function NotFound() {
-  return <Empty title={texts.app.notFoundTitle} text={texts.app.notFoundText} action={<Button onClick={() => navigate("/tracks")}>{texts.app.toLibrary}</Button>} />;
+  return <Empty page title={texts.app.notFoundTitle} text={texts.app.notFoundText} action={<Button onClick={() => navigate("/tracks")}>{texts.app.toLibrary}</Button>} />;
 }

@@ -19,7 +19,7 @@ const t = account.users;
 
 /** The people who may sign in, for administrators: invite, change a role, disable, delete. */
 export default function UsersPage() {
-  if (!useMay("admin")) return <ErrorState error={new ApiError(403, { detail: errors.needsRole("admin") })} />;
+  if (!useMay("admin")) return <ErrorState page error={new ApiError(403, { detail: errors.needsRole("admin") })} />;
   return <Users />;
 }
 

@@ -1,8 +1,18 @@
+import { matchPath } from "../app/router";
+
 /** What the sheet opens with; the version is the current one where none is given. */
 export interface DeployTarget {
   trackId: string;
   version?: number;
   deviceIds?: readonly string[];
+}
+
+/** Returns the track that an address shows, and the version of it. */
+export function targetOf(path: string, search: URLSearchParams): DeployTarget | undefined {
+  const trackId = matchPath("/tracks/:trackId/:tab?", path)?.["trackId"];
+  const version = Number(search.get("v"));
+  if (!trackId) return undefined;
+  return version > 0 ? { trackId, version } : { trackId };
 }
 
 type Listener = (target: DeployTarget) => void;

@@ -4,6 +4,7 @@ import { latestJob } from "../api/queries";
 import type { TrackSummary } from "../api/types";
 import { useProgress } from "../live/progress";
 import { library as t } from "../texts/library";
+import { stageText } from "../texts/stages";
 import { Progress } from "../ui/states";
 import { useBatch } from "./batch";
 
@@ -22,7 +23,7 @@ function Processing({ track }: { track: TrackSummary }) {
   return (
     <span className="flex h-4 items-center gap-2 text-xs text-muted">
       <Progress label={track.title} percent={percent} className="min-w-12 flex-1" />
-      <span className="shrink-0">{stage ? t.progress(stage, percent) : t.queued}</span>
+      <span className="shrink-0">{stage ? t.progress(stageText(stage), percent) : t.queued}</span>
     </span>
   );
 }

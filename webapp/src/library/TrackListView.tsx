@@ -2,6 +2,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { useCallback, useEffect, useRef, useState, type KeyboardEvent, type MouseEvent } from "react";
 import type { TrackListQuery } from "../api/queries";
 import type { TrackSummary } from "../api/types";
+import { common } from "../texts/common";
 import { library as t } from "../texts/library";
 import { cx } from "../ui/cx";
 import { Checkbox } from "../ui/Field";
@@ -169,7 +170,7 @@ function Header({ isAllSelected, onToggleAll }: { isAllSelected: boolean; onTogg
       <span role="columnheader" className={WIDE}>{t.columns.preset}</span>
       <span role="columnheader" className={WIDE}>{t.columns.tags}</span>
       <span role="columnheader" className={number}>{t.columns.updated}</span>
-      <span role="columnheader" className={WIDE} />
+      <span role="columnheader" className={WIDE}><span className="sr-only">{common.actions}</span></span>
     </div>
   );
 }

@@ -12,5 +12,6 @@ export const common = {
   copy: "Copy",
   copied: "Copied",
   never: "Never",
+  actions: "Actions",
   noValue: "–",
 };

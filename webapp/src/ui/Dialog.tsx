@@ -41,12 +41,12 @@ export function Dialog({ open, onOpenChange, title, description, footer, wide, c
   );
 }
 
-export interface SheetProps extends Omit<DialogProps, "wide"> {
+export interface SheetProps extends DialogProps {
   side?: "right" | "bottom";
 }
 
 /** A panel that slides over the page from the right, or from below. */
-export function Sheet({ open, onOpenChange, title, description, footer, side = "right", children }: SheetProps) {
+export function Sheet({ open, onOpenChange, title, description, footer, wide, side = "right", children }: SheetProps) {
   return (
     <Radix.Root open={open} onOpenChange={onOpenChange}>
       <Radix.Portal>
@@ -55,7 +55,7 @@ export function Sheet({ open, onOpenChange, title, description, footer, side = "
           {...(description ? {} : { "aria-describedby": undefined })}
           className={cx(
             "fade-in fixed z-50 flex flex-col border-line bg-panel shadow-float",
-            side === "right" ? "inset-y-0 right-0 w-full max-w-xl border-l" : "inset-x-0 bottom-0 max-h-[80dvh] rounded-t-lg border-t",
+            side === "right" ? cx("inset-y-0 right-0 w-full border-l", wide ? "max-w-3xl" : "max-w-xl") : "inset-x-0 bottom-0 max-h-[80dvh] rounded-t-lg border-t",
           )}
         >
           <Header title={title} description={description} />

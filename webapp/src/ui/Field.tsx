@@ -117,6 +117,7 @@ export function Switch({ label, hint, checked, disabled, onChange }: SwitchProps
 export interface CheckboxProps extends Omit<InputHTMLAttributes<HTMLInputElement>, "type"> {
   /** Read by screen readers. */
   label: string;
+  ref?: Ref<HTMLInputElement>;
 }
 
 /** A checkbox without a visible label. */

@@ -4,6 +4,8 @@ import { cx } from "./cx";
 export interface Column<Row> {
   id: string;
   title: string;
+  /** Hides the title from sight, not from screen readers. */
+  quiet?: boolean;
   /** Aligns numbers at their last digit. */
   numeric?: boolean;
   className?: string;
@@ -22,13 +24,13 @@ export interface TableProps<Row> {
 /** A plain table for up to a few hundred rows. */
 export function Table<Row>({ label, columns, rows, rowKey, onRowClick }: TableProps<Row>) {
   return (
-    <div className="overflow-x-auto" tabIndex={0} role="region" aria-label={label}>
+    <div className="overflow-x-auto" tabIndex={0} role="group" aria-label={label}>
       <table className="w-full border-collapse text-sm">
         <thead>
           <tr className="text-left text-2xs text-muted">
             {columns.map((column) => (
               <th key={column.id} scope="col" className={cx("h-7 border-b border-line px-3 font-medium whitespace-nowrap", column.numeric && "text-right", column.className)}>
-                {column.title}
+                {column.quiet ? <span className="sr-only">{column.title}</span> : column.title}
               </th>
             ))}
           </tr>

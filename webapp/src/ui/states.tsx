@@ -15,16 +15,19 @@ export interface EmptyProps {
   title: string;
   text?: ReactNode;
   action?: ReactNode;
+  /** Whether nothing else is on the page, so that this is its heading. */
+  page?: boolean;
   className?: string;
 }
 
 /** What stands where nothing is yet: says why, and what to do. */
-export function Empty({ icon, title, text, action, className }: EmptyProps) {
+export function Empty({ icon, title, text, action, page = false, className }: EmptyProps) {
+  const Title = page ? "h1" : "p";
   return (
     <div className={cx("flex h-full flex-col items-center justify-center gap-3 p-8 text-center", className)}>
       {icon && <span className="text-muted" aria-hidden="true">{icon}</span>}
       <div>
-        <p className="text-base font-medium">{title}</p>
+        <Title className="text-base font-medium">{title}</Title>
         {text && <p className="mx-auto mt-1 max-w-sm text-sm text-muted">{text}</p>}
       </div>
       {action}
@@ -34,18 +37,21 @@ export function Empty({ icon, title, text, action, className }: EmptyProps) {
 
 export interface ErrorStateProps {
   error: unknown;
+  /** Whether nothing else is on the page, so that this is its heading. */
+  page?: boolean;
   onRetry?: () => void;
   className?: string;
 }
 
 /** What stands where something failed: the reason in a sentence, a retry, and the trace id for support. */
-export function ErrorState({ error, onRetry, className }: ErrorStateProps) {
+export function ErrorState({ error, page = false, onRetry, className }: ErrorStateProps) {
   const { title, detail, traceId } = describeError(error);
+  const Title = page ? "h1" : "p";
   return (
     <div role="alert" className={cx("flex h-full flex-col items-center justify-center gap-3 p-8 text-center", className)}>
       <TriangleAlert size={24} className="text-danger" aria-hidden />
       <div>
-        <p className="text-base font-medium">{title}</p>
+        <Title className="text-base font-medium">{title}</Title>
         <p className="mx-auto mt-1 max-w-md text-sm text-muted">{detail}</p>
         {traceId && <p className="mt-1 font-mono text-2xs text-muted select-all">{texts.errors.trace(traceId)}</p>}
       </div>

@@ -1,7 +1,7 @@
 import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Command } from "cmdk";
 import { AudioLines, ChevronRight, SunMoon } from "lucide-react";
-import { useDeferredValue, useState, type ReactNode } from "react";
+import { useDeferredValue, useEffect, useState, type ReactNode } from "react";
 import { trackPage } from "../../api/queries";
 import { useMay, useUser } from "../../api/useSession";
 import { texts } from "../../texts";
@@ -22,10 +22,17 @@ const GROUP = "px-1 pb-1 [&_[cmdk-group-heading]]:px-2 [&_[cmdk-group-heading]]:
 /** Finds tracks, pages and commands by a few letters. */
 export default function CommandPalette({ onClose }: { onClose: () => void }) {
   const [text, setText] = useState("");
+  const [chosen, setChosen] = useState("");
   const search = useDeferredValue(text.trim());
-  const { data: found } = useQuery({ ...trackPage({ limit: 8, offset: 0, ...(search ? { q: search } : { sort: "newest" }) }), placeholderData: keepPreviousData });
+  const { data: found, isPlaceholderData: isStale } = useQuery({ ...trackPage({ limit: 8, offset: 0, ...(search ? { search } : { sort: "newest" as const }) }), placeholderData: keepPreviousData });
   const context: CommandContext = { queryClient: useQueryClient(), mayEdit: useMay("editor"), mayDeploy: useMay("operator") };
   const pages = usePages();
+  // Tracks arrive after the letters; until then those of before are shown that match, and Enter opens the first.
+  const typed = text.trim().toLowerCase();
+  const isOld = isStale || search.toLowerCase() !== typed;
+  const tracks = (found?.items ?? []).filter(({ title, artist }) => !isOld || `${title} ${artist ?? ""}`.toLowerCase().includes(typed));
+  const first = tracks[0]?.id;
+  useEffect(() => setChosen(first ?? ""), [first, search]);
   const matches = (value: string) => value.toLowerCase().includes(search.toLowerCase());
   const run = (action: () => void) => {
     onClose();
@@ -40,6 +47,8 @@ export default function CommandPalette({ onClose }: { onClose: () => void }) {
       onOpenChange={(open) => !open && onClose()}
       label={t.title}
       shouldFilter={false}
+      value={chosen}
+      onValueChange={setChosen}
       loop
       overlayClassName="fade-in fixed inset-0 z-40 bg-scrim"
       contentClassName="fade-in fixed top-[12dvh] left-1/2 z-50 w-[calc(100vw-2rem)] max-w-xl -translate-x-1/2 overflow-hidden rounded-lg border border-line bg-panel shadow-float"
@@ -52,9 +61,9 @@ export default function CommandPalette({ onClose }: { onClose: () => void }) {
       />
       <Command.List className="max-h-[60dvh] overflow-auto py-1">
         <Command.Empty className="px-4 py-8 text-center text-muted">{t.none}</Command.Empty>
-        {found && found.items.length > 0 && (
+        {tracks.length > 0 && (
           <Command.Group heading={t.groups.tracks} className={GROUP}>
-            {found.items.map((track) => (
+            {tracks.map((track) => (
               <Line key={track.id} value={track.id} icon={<AudioLines size={14} aria-hidden />} onSelect={() => run(() => navigate(`/tracks/${track.id}`))}>
                 <span className="truncate">{track.title}</span>
                 <span className="truncate text-muted">{track.artist || library.noArtist}</span>

@@ -1,5 +1,5 @@
 import type { QueryClient } from "@tanstack/react-query";
-import { openDeploy } from "../../deploy/openDeploy";
+import { openDeploy, targetOf } from "../../deploy/openDeploy";
 import { openUpload } from "../../upload/openUpload";
 import { matchPath, navigate } from "../router";
 import type { PageCommand } from "./pageKeys";
@@ -52,8 +52,7 @@ export function runCommand(command: PageCommand, context: CommandContext): void 
       if (trackId) void import("../../library/batch").then(({ runBatch }) => runBatch(context.queryClient, { action: "analyse" }, [trackId]));
       return;
     case "deploy":
-      if (trackId) openDeploy({ trackId });
-      return;
+      return openShownTrack();
     case "activity":
       return navigate("/activity");
     case "library":
@@ -65,6 +64,11 @@ export function runCommand(command: PageCommand, context: CommandContext): void 
     case "palette":
       return showPalette();
   }
+}
+
+function openShownTrack(): void {
+  const target = targetOf(location.pathname, new URLSearchParams(location.search));
+  if (target) openDeploy(target);
 }
 
 /** Puts the cursor into the search of the library; goes there first where that is elsewhere. */

@@ -40,7 +40,8 @@ export function KeysSection() {
     { id: "expires", title: t.columns.expires, className: "whitespace-nowrap", cell: ({ expires_at }) => (expires_at ? formatTime(expires_at) : common.never) },
     {
       id: "actions",
-      title: t.columns.actions,
+      title: common.actions,
+      quiet: true,
       className: "text-right",
       cell: (key) => <Button size="sm" aria-label={t.revokeLabel(key.name)} onClick={() => setRevoking(key)}>{t.revoke}</Button>,
     },

@@ -50,7 +50,8 @@ export function SessionsSection() {
     },
     {
       id: "actions",
-      title: t.columns.actions,
+      title: common.actions,
+      quiet: true,
       className: "text-right",
       cell: (row) =>
         row.current ? null : (

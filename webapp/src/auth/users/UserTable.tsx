@@ -70,7 +70,8 @@ export function UserTable({ rows }: { rows: readonly User[] }) {
     },
     {
       id: "actions",
-      title: t.columns.actions,
+      title: common.actions,
+      quiet: true,
       className: "text-right",
       cell: (user) =>
         user.id === self.id ? null : (

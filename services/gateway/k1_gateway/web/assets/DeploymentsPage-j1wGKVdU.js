@@ -1,1 +1,0 @@
-import{t as e}from"./texts-e6Gb6BB4.js";import{t}from"./jsx-runtime-LKYXHABd.js";var n=t();function r(){return(0,n.jsx)(`h1`,{className:`p-4 text-xl font-semibold`,children:e.app.devices})}export{r as default};
