@@ -121,6 +121,21 @@ describe("keys", () => {
     expect(press("input[type=range]", "i")).toEqual(["insert"]);
   });
 
+  it("leave a button that was clicked", () => {
+    const run = vi.fn<(command: string) => void>();
+    const { getByRole } = render(<Host run={run} />);
+    const button = getByRole("button");
+    fireEvent.pointerDown(button);
+    button.focus();
+    fireEvent.keyDown(button, { key: " " });
+    expect(run).toHaveBeenCalledWith("play");
+    expect(button).not.toHaveFocus();
+    fireEvent.keyDown(document.body, { key: "Tab" });
+    button.focus();
+    fireEvent.keyDown(button, { key: " " });
+    expect(run).toHaveBeenCalledTimes(1);
+  });
+
   it("are off for those who switched them off", () => {
     switchShortcuts(false);
     expect(press("canvas", "i")).toEqual([]);
