@@ -34,6 +34,7 @@ export const activityTexts = {
     purged: "Track removed for good",
     started: (version: number) => `Analysis of v${version} started`,
     completed: (version: number, seconds: string) => `Analysis of v${version} completed in ${seconds}`,
+    reused: (version: number) => `Analysis v${version} is that of an earlier version: nothing had changed`,
     failed: (version: number) => `Analysis of v${version} failed`,
     cancelled: (version: number) => `Analysis of v${version} cancelled`,
     jobMoved: (version: number, priority: number) => `Analysis of v${version} moved to priority ${priority}`,

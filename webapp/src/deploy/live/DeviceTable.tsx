@@ -69,9 +69,8 @@ function ReportedRun({ device, part, bundle_sha256 }: { device: Schemas["DeviceV
   return (
     <span className="flex min-w-0 flex-wrap gap-x-1.5">
       <span className="text-muted">{t.deviceColumns.reports}</span>
-      <span className={cx("min-w-0 truncate font-medium", TONES[state])}>
-        {running?.track_id ? <><TrackName trackId={running.track_id} /> v{running.version}</> : t.reported[state]}
-      </span>
+      <span className={cx("font-medium", TONES[state])}>{t.reported[state]}</span>
+      {running?.track_id && <span className="min-w-0 truncate text-soft"><TrackName trackId={running.track_id} /> v{running.version}</span>}
       {device && !device.online && device.last_seen && <span className="text-muted">· {t.lastHeard(formatAgo(device.last_seen))}</span>}
     </span>
   );
