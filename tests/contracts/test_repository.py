@@ -250,6 +250,5 @@ def test_every_subscriber_uses_the_platform() -> None:
     }
     assert calling == {
         "libs/platform/k1_platform/nats/consumers.py",
-        "libs/platform/k1_platform/nats/rpc.py",
-        "libs/platform/k1_platform/nats/rpc_documents.py",
+        "libs/platform/k1_platform/nats/query_server.py",
     }

@@ -16,7 +16,6 @@ from joserfc.jwk import ECKey
 from werkzeug.serving import make_server
 
 CLIENT_ID, CLIENT_SECRET = "k1", "a client secret"
-REDIRECT_URI = "https://k1.example.org/api/v1/auth/oauth/corp/callback"
 
 
 @dataclass(slots=True)
@@ -24,6 +23,8 @@ class OidcServer:
     """What the server knows, and how it misbehaves."""
 
     url: str = ""
+    redirect_uri: str = "https://k1.example.org/api/v1/auth/oauth/corp/callback"
+    """The one that the client has registered."""
     claims: dict[str, Any] = field(
         default_factory=lambda: {
             "sub": "1",
@@ -48,10 +49,10 @@ class _Client(SimpleNamespace):
         return secret == CLIENT_SECRET
 
     def get_default_redirect_uri(self) -> str:
-        return REDIRECT_URI
+        return self.redirect_uri
 
     def check_redirect_uri(self, uri: str) -> bool:
-        return uri == REDIRECT_URI
+        return uri == self.redirect_uri
 
     def check_endpoint_auth_method(self, method: str, _endpoint: str) -> bool:
         return method == "client_secret_basic"
@@ -84,7 +85,8 @@ class _Code(SimpleNamespace):
 
 def _application(known: OidcServer) -> Flask:
     app = Flask("oidc")
-    server = AuthorizationServer(app, query_client=lambda name: _Client() if name == CLIENT_ID else None)
+    registered = {CLIENT_ID: lambda: _Client(redirect_uri=known.redirect_uri)}
+    server = AuthorizationServer(app, query_client=lambda name: registered.get(name, lambda: None)())
     server.save_token = lambda token, request: None
 
     class CodeGrant(grants.AuthorizationCodeGrant):
@@ -176,11 +178,11 @@ def _application(known: OidcServer) -> Flask:
 
 
 @contextmanager
-def running_oidc_server() -> Iterator[OidcServer]:
-    """Run the server in a thread until the block ends."""
+def running_oidc_server(host: str = "127.0.0.1") -> Iterator[OidcServer]:
+    """Run the server in a thread until the block ends; `host` is its name in its own addresses."""
     known = OidcServer()
     server = make_server("127.0.0.1", 0, _application(known), threaded=True)
-    known.url = f"http://127.0.0.1:{server.server_port}"
+    known.url = f"http://{host}:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
