@@ -73,6 +73,7 @@ async function measureScrolling(browser, state) {
   const scroll = "document.querySelector('[role=rowgroup]').scrollTop += given";
   console.log(`scrolling ${TRACKS} tracks, 5 rows a frame: ${describe(await frames(page, scroll, 300, 220))}`);
   console.log(`scrolling ${TRACKS} tracks, 100 rows a frame: ${describe(await frames(page, scroll, 60, 4400))}`);
+  await page.unrouteAll({ behavior: "ignoreErrors" });
   await context.close();
 }
 

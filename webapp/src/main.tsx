@@ -3,7 +3,10 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { queryClient } from "./api/queries";
+import { hasHint } from "./api/session";
 import { App } from "./app/App";
+import { matchPath } from "./app/router";
+import { ROUTES } from "./app/routes";
 import { applyTheme } from "./app/theme";
 
 const RELOADED = "k1.reloaded";
@@ -15,6 +18,11 @@ addEventListener("vite:preloadError", () => {
   sessionStorage.setItem(RELOADED, String(Date.now()));
   location.reload();
 });
+// Who is signed in, most likely, needs these next: they load while the first call is on its way, not after it.
+if (hasHint()) {
+  void import("./app/Shell");
+  ROUTES.find(({ pattern }) => matchPath(pattern, location.pathname))?.load();
+}
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");
 createRoot(root).render(

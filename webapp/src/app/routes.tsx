@@ -1,4 +1,5 @@
 import { lazy, type ComponentType, type LazyExoticComponent } from "react";
+import { preloadTracks } from "../library/preload";
 
 /** What a page gets: the fields of its address. */
 export interface PageProps {
@@ -8,11 +9,13 @@ export interface PageProps {
 export interface Route {
   pattern: string;
   page: LazyExoticComponent<ComponentType<PageProps>>;
+  /** Loads the page, before it is shown. */
+  load: () => unknown;
 }
 
 type Module = Promise<{ default: ComponentType<PageProps> }>;
 
-const route = (pattern: string, load: () => Module): Route => ({ pattern, page: lazy(load) });
+const route = (pattern: string, load: () => Module): Route => ({ pattern, page: lazy(load), load });
 
 /** Pages for people who are not signed in. */
 export const PUBLIC_ROUTES: readonly Route[] = [
@@ -23,7 +26,10 @@ export const PUBLIC_ROUTES: readonly Route[] = [
   route("/accept", () => import("../auth/AcceptPage")),
 ];
 
-const library = () => import("../library/LibraryPage");
+const library = () => {
+  preloadTracks();
+  return import("../library/LibraryPage");
+};
 
 /** Pages inside the app shell. The library shows a track beside its list, and by itself on a phone. */
 export const ROUTES: readonly Route[] = [

@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { NO_FILTERS, PRESETS, readFilters, SORTS, STATUSES, toQuery, writeFilters, type Filters } from "./filters";
 import { extend, NOTHING, toggle, toggleAll } from "./selection";
-import { PAGE_SIZE, visiblePages } from "./useTrackList";
+import { PAGE_SIZE } from "./pageSize";
+import { visiblePages } from "./useTrackList";
 
 describe("filters", () => {
   const some = fc.record<Filters>({

@@ -1,8 +1,7 @@
 import { keepPreviousData, useQueries, useQuery } from "@tanstack/react-query";
 import { trackPage, type TrackListQuery } from "../api/queries";
 import type { TrackSummary } from "../api/types";
-
-export const PAGE_SIZE = 100;
+import { PAGE_SIZE } from "./pageSize";
 
 export interface TrackList {
   total: number | undefined;
