@@ -8,7 +8,7 @@ import typer
 
 from k1_cli.commands import dead_letters, deploy, deployments, development, devices, local, sim, stack, web
 from k1_cli.commands.access import keys, mail, sign_in, users
-from k1_cli.commands.songs import beats, exports, shows, similar, songs, storage, track_life
+from k1_cli.commands.songs import beats, exports, jobs, shows, similar, songs, storage, track_life
 from k1_cli.error_report import report_error
 from k1_cli.output.console import accept_any_text
 
@@ -40,6 +40,7 @@ for command in (
     track_life.restore,
 ):
     app.command(rich_help_panel="Songs")(command)
+app.add_typer(jobs.app, name="jobs", rich_help_panel="Songs")
 app.add_typer(beats.app, name="beats", rich_help_panel="Songs")
 app.add_typer(storage.links_app, name="links", rich_help_panel="Songs")
 for command in (shows.simulate, shows.graph):

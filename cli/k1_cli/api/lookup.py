@@ -1,4 +1,4 @@
-"""Finds tracks, deployments and devices by id, by a unique prefix of the id, or by title; for every command.
+"""Finds tracks, jobs, deployments and devices by id, by a unique prefix of the id, or by title; for every command.
 
 `reference` is the text with which a person named the thing.
 """
@@ -17,6 +17,7 @@ from k1_contracts.messages.deploy.device_link import DEVICE_ID
 from k1_contracts.messages.deploy.devices import DeviceView
 
 _TRACK_ID: Final = re.compile(r"trk_[0-9A-Z]{26}")
+_JOB_ID: Final = re.compile(r"job_[0-9A-Z]{26}")
 _DEPLOYMENT_ID: Final = re.compile(r"dep_[0-9A-Z]{26}")
 _PAGE: Final = 200
 _DEVICE_PAGE: Final = 1000
@@ -47,6 +48,20 @@ def find_track(gateway: GatewayClient, reference: str, *, is_deleted: bool = Fal
             f"{k1_command('tracks')} lists them",
         )
     return _require_one(found, reference, _track_line)["id"]
+
+
+def find_job(gateway: GatewayClient, reference: str) -> str:
+    """Return the id of the job with this id or prefix.
+
+    Raises:
+        CommandError: none fits, or several do; the message lists them.
+    """
+    if _JOB_ID.fullmatch(reference):
+        return reference
+    found = [job for job in _all_jobs(gateway) if job["job_id"].startswith(reference)]
+    if not found:
+        raise _not_found("job", reference, [], f"{k1_command('jobs list')} lists them")
+    return _require_one(found, reference, lambda job: job["job_id"])["job_id"]
 
 
 def find_deployment(gateway: GatewayClient, reference: str) -> str:
@@ -128,6 +143,11 @@ def current_version(track: JsonObject) -> int:
 
 def _all_tracks(gateway: GatewayClient, **query: str) -> Iterator[JsonObject]:
     yield from _all_pages(lambda **cursor: gateway.tracks(limit=_PAGE, **query, **cursor))
+
+
+def _all_jobs(gateway: GatewayClient) -> Iterator[JsonObject]:
+    path = "/analysis/jobs"
+    yield from _all_pages(lambda **cursor: gateway.request("GET", path, params={"limit": _PAGE, **cursor}))
 
 
 def _all_devices(gateway: GatewayClient, **query: str | bool) -> Iterator[JsonObject]:

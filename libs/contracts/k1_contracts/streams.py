@@ -154,6 +154,13 @@ JOB_CANCELS = Bucket(
     writers=("catalogue",),
     readers=("analysis",),
 )
+JOB_PLACES = Bucket(
+    "JOB_PLACES",
+    "Which message of a job is valid, and whether a worker has taken it",
+    ttl=timedelta(days=14),
+    writers=("analysis",),
+    readers=("catalogue",),
+)
 WORKERS = Bucket(
     "WORKERS", "Analysis workers that are alive", ttl=timedelta(seconds=15), writers=("analysis",)
 )
@@ -192,6 +199,7 @@ RATE_LIMITS = Bucket(
 BUCKETS = (
     JOB_PROGRESS,
     JOB_CANCELS,
+    JOB_PLACES,
     WORKERS,
     UPLOADS,
     OPEN_UPLOADS,

@@ -1,6 +1,6 @@
 """Registers every handler of the analysis service: the index of its subjects.
 
-`register` binds the durable `analysis-intake` (`track.uploaded`, `analysis.requested`) and the queries. The slots
+`register` binds the durable `analysis-intake` (`track.uploaded`, `analysis.requested`, `analysis.moved`) and the queries. The slots
 of the worker read two more sources while they run: the job lanes (`jobs.queue`) and the bucket of cancellations
 (`jobs.cancellations`).
 """
@@ -12,6 +12,7 @@ from nats.js import JetStreamContext
 from k1_analysis.engine import Preset as EnginePreset
 from k1_analysis.engine import presets
 from k1_analysis.jobs.job_events import job_from_request, job_from_upload
+from k1_analysis.jobs.places import JobPlaces
 from k1_analysis.jobs.queue import enqueue
 from k1_analysis.jobs.worker_registry import WorkerRegistry
 from k1_analysis.overrides.beat_applier import BeatApplier
@@ -28,6 +29,7 @@ from k1_contracts.messages.catalogue.graphs import (
     PresetView,
     ShowTemplate,
 )
+from k1_contracts.messages.catalogue.job_moves import ANALYSIS_MOVED, AnalysisMoved
 from k1_contracts.messages.catalogue.tracks import TRACK_UPLOADED, TrackUploaded
 from k1_contracts.tracks import Preset
 from k1_graph.recommendation.templates import template_for
@@ -54,8 +56,9 @@ def register(
 
 def intake_handlers(
     jetstream: JetStreamContext,
-) -> tuple[Handler[TrackUploaded], Handler[RequestAnalysis]]:
+) -> tuple[Handler[TrackUploaded], Handler[RequestAnalysis], Handler[AnalysisMoved]]:
     """Return the handler of each message of the durable `analysis-intake`; each one enqueues a job."""
+    places = JobPlaces(jetstream)
 
     async def on_track_uploaded(event: Delivery[TrackUploaded]) -> None:
         await enqueue(jetstream, job_from_upload(event.body))
@@ -63,7 +66,16 @@ def intake_handlers(
     async def on_analysis_requested(event: Delivery[RequestAnalysis]) -> None:
         await enqueue(jetstream, job_from_request(event.body))
 
-    return (Handler(TRACK_UPLOADED, on_track_uploaded), Handler(ANALYSIS_REQUESTED, on_analysis_requested))
+    async def on_analysis_moved(event: Delivery[AnalysisMoved]) -> None:
+        job = job_from_request(event.body)
+        if await places.move(job):
+            await enqueue(jetstream, job)
+
+    return (
+        Handler(TRACK_UPLOADED, on_track_uploaded),
+        Handler(ANALYSIS_REQUESTED, on_analysis_requested),
+        Handler(ANALYSIS_MOVED, on_analysis_moved),
+    )
 
 
 async def list_presets(_: ListPresets) -> PresetList:

@@ -28,7 +28,9 @@ from k1_catalogue.history.queries import HistoryQueries
 from k1_catalogue.jobs.cost import Prices
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.jobs.metrics import EstimateErrors
+from k1_catalogue.jobs.moves import JobMoves
 from k1_catalogue.jobs.queries import JobQueries
+from k1_catalogue.jobs.retention import JobRetention
 from k1_catalogue.jobs.store import count_by_status
 from k1_catalogue.maps.store import MapStore
 from k1_catalogue.settings import CatalogueSettings
@@ -94,8 +96,10 @@ async def wire(runtime: Runtime) -> None:
         progress=await jetstream.key_value(streams.JOB_PROGRESS.name),
         cancels=cancels,
         prices=Prices(settings.price_cpu_hour, settings.price_gib_month, settings.price_keep_months),
+        max_unfinished=settings.max_unfinished_jobs,
         clock=_now,
     )
+    places = await jetstream.key_value(streams.JOB_PLACES.name)
     tracks = TrackQueries(pool, maps, objects, newest_deployments, current_override)
     edits = TrackEdits(pool, tracks, jobs.request_analysis, cancels, _now)
     storage = _storage_queries(pool, objects, settings, runtime)
@@ -113,6 +117,7 @@ async def wire(runtime: Runtime) -> None:
         batches=TrackBatches(pool, edits, jobs.request_analysis, _now),
         history=HistoryQueries(pool),
         jobs=jobs,
+        moves=JobMoves(pool, places, jobs.get_job, _now),
         graphs=GraphQueries(pool, objects, shows, run_graph, _now),
         bundles=BundleQueries(pool, objects),
         similar=SimilarQueries(pool, maps),
@@ -124,6 +129,8 @@ async def wire(runtime: Runtime) -> None:
     )
     runtime.background(OutboxRelay(pool, broker, SCHEMA).run, "outbox relay")
     runtime.background(Purger(pool, maps, objects, _now).run, "purge of deleted tracks")
+    retention = JobRetention(pool, timedelta(days=settings.keep_jobs_days), _now)
+    runtime.background(retention.run, "removal of old jobs")
     job_gauge = Gauge("k1_catalogue_jobs", "Analysis jobs by status", ["status"], registry=runtime.registry)
     maintenance = Maintenance(pool, SCHEMA, runtime.registry, job_gauge, count_by_status)
     runtime.background(maintenance.run, "maintenance")

@@ -79,6 +79,17 @@ def job_ended(job_id: str, status: str) -> QueryError:
     return QueryError("job_ended", message, HTTPStatus.CONFLICT)
 
 
+def job_not_queued(job_id: str, status: str) -> QueryError:
+    what = "has just been taken by a worker" if status == "queued" else f"is {status}"
+    message = f"Job {job_id} {what}; only a job that waits can be moved in the queue."
+    return QueryError("job_not_queued", message, HTTPStatus.CONFLICT)
+
+
+def too_many_jobs(limit: int) -> QueryError:
+    message = f"You have {limit} jobs that have not ended; wait for some to end, or cancel them."
+    return QueryError("too_many_jobs", message, HTTPStatus.TOO_MANY_REQUESTS)
+
+
 def job_not_retryable(job_id: str, status: str) -> QueryError:
     message = f"Job {job_id} is {status}; only a failed or cancelled job can be repeated."
     return QueryError("job_not_retryable", message, HTTPStatus.CONFLICT)

@@ -15,6 +15,7 @@ from k1_catalogue.graphs.queries import GraphQueries
 from k1_catalogue.graphs.reference_queries import ReferenceQueries
 from k1_catalogue.history.queries import HistoryQueries
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
+from k1_catalogue.jobs.moves import JobMoves
 from k1_catalogue.jobs.queries import JobQueries
 from k1_catalogue.similarity.queries import SimilarQueries
 from k1_catalogue.storage.queries import StorageQueries
@@ -45,6 +46,7 @@ from k1_contracts.messages.catalogue.graphs import (
     KEY_LIST,
     NODE_LIST,
 )
+from k1_contracts.messages.catalogue.job_moves import JOB_SET_PRIORITY
 from k1_contracts.messages.catalogue.media import AUDIO_GET, WAVEFORM_GET
 from k1_contracts.messages.catalogue.similar import TRACK_SIMILAR
 from k1_contracts.messages.catalogue.storage import (
@@ -125,6 +127,7 @@ def serve_queries(
     batches: TrackBatches,
     history: HistoryQueries,
     jobs: JobQueries,
+    moves: JobMoves,
     graphs: GraphQueries,
     bundles: BundleQueries,
     similar: SimilarQueries,
@@ -152,6 +155,7 @@ def serve_queries(
         QueryHandler(JOB_GET, jobs.get_job),
         QueryHandler(JOB_CANCEL, jobs.cancel_job),
         QueryHandler(JOB_RETRY, jobs.retry_job),
+        QueryHandler(JOB_SET_PRIORITY, moves.set_priority),
         QueryHandler(ANALYSIS_REQUEST, jobs.request_analysis),
         QueryHandler(GRAPH_GET, graphs.get_graph),
         QueryHandler(GRAPH_PUT, graphs.put_graph),

@@ -32,6 +32,14 @@ class CatalogueSettings(HttpSettings):
         gt=0,
         description="A cleanup keeps objects that were stored in this time: the rows about them may still come.",
     )
+    keep_jobs_days: float = Field(
+        default=90,
+        gt=0,
+        description="How long jobs that have ended are kept; the latest 100 analyses always.",
+    )
+    max_unfinished_jobs: int = Field(
+        default=1000, gt=0, description="Jobs of one person that wait or run; further requests are 429."
+    )
     price_cpu_hour: float = Field(default=0.04, ge=0, description="US dollars for an hour of one CPU.")
     price_gib_month: float = Field(
         default=0.023, ge=0, description="US dollars for a GiB stored for a month."

@@ -23,6 +23,7 @@ from k1_catalogue.graphs.show_builder import ShowBuilder
 from k1_catalogue.jobs.cost import Prices
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.jobs.metrics import EstimateErrors
+from k1_catalogue.jobs.moves import JobMoves
 from k1_catalogue.jobs.queries import JobQueries
 from k1_catalogue.maps import store as map_store
 from k1_catalogue.maps.store import MapStore
@@ -150,8 +151,16 @@ async def job_queries(pool: Pool, jetstream: JetStreamContext) -> JobQueries:
         progress=await jetstream.key_value(streams.JOB_PROGRESS.name),
         cancels=await jetstream.key_value(streams.JOB_CANCELS.name),
         prices=Prices(cpu_hour=0.04, gib_month=0.023, keep_months=12),
+        max_unfinished=3,
         clock=lambda: NOW,
     )
+
+
+@pytest.fixture
+async def job_moves(pool: Pool, jetstream: JetStreamContext, job_queries: JobQueries) -> JobMoves:
+    """The moves of jobs, at noon."""
+    places = await jetstream.key_value(streams.JOB_PLACES.name)
+    return JobMoves(pool, places, job_queries.get_job, lambda: NOW)
 
 
 @dataclass

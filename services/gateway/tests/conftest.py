@@ -33,6 +33,7 @@ from k1_contracts.messages.catalogue.graphs import (
     NODE_LIST,
     PRESET_LIST,
 )
+from k1_contracts.messages.catalogue.job_moves import JOB_SET_PRIORITY
 from k1_contracts.messages.catalogue.media import AUDIO_GET, WAVEFORM_GET
 from k1_contracts.messages.catalogue.similar import TRACK_SIMILAR
 from k1_contracts.messages.catalogue.storage import (
@@ -132,6 +133,7 @@ QUERIES = (
     JOB_GET,
     JOB_CANCEL,
     JOB_RETRY,
+    JOB_SET_PRIORITY,
     ANALYSIS_REQUEST,
     WORKER_LIST,
     GRAPH_GET,

@@ -188,7 +188,7 @@ def test_unclear_credentials_are_refused(authorization: list[str], keys: list[st
 
 
 def change(**fields: Any) -> AccessChanged:
-    return AccessChanged(user_id=USER, at=datetime.now(UTC), **fields)
+    return AccessChanged(**{"user_id": USER, "at": datetime.now(UTC), **fields})
 
 
 async def test_revoked_tokens_are_refused() -> None:
@@ -210,8 +210,8 @@ def test_old_revocations_are_forgotten() -> None:
     clock = [NOW]
     revocations = Revocations(lambda: clock[0])
     late, early = (datetime.fromtimestamp(NOW - ago, UTC) for ago in (0, 100))
-    revocations.apply(change(tokens_before=late))
-    revocations.apply(change(tokens_before=early))
+    revocations.apply(change(tokens_before=late, at=late))
+    revocations.apply(change(tokens_before=early, at=late))
     user = Identity(actor_of_user(), issued_at_s=NOW - 50)
     assert revocations.is_revoked(user)
     clock[0] = NOW + 2000

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from k1_contracts import streams
 from k1_contracts.actors import Actor
 from k1_contracts.messages.analysis import ANALYSIS_REQUEST, AnalysisAccepted
+from k1_contracts.messages.catalogue.track_edits import TRACK_BATCH, BatchResult
 from k1_contracts.messages.deploy.deployment_queries import DEPLOYMENT_CONTROL
 from k1_gateway.errors import ProblemError
 from k1_gateway.handlers import ENDPOINTS
@@ -155,7 +157,10 @@ def test_fifty_songs_at_once_are_allowed() -> None:
 
 
 async def test_a_gateway_limits_its_callers(owners: Owners, provisioned: Infrastructure, tmp_path) -> None:
-    """429 is a problem with the rest of the allowance and Retry-After; rollbacks are never limited."""
+    """429 is a problem with the rest of the allowance and Retry-After; rollbacks are never limited.
+
+    Every way to a new job uses the allowance for analyses: a retry, a batch and a mutation too.
+    """
     own = {
         "K1_GATEWAY_INGEST_URL": "http://127.0.0.1:9",
         "K1_GATEWAY_LIMIT_LOOPBACK_FACTOR": "1",
@@ -166,6 +171,7 @@ async def test_a_gateway_limits_its_callers(owners: Owners, provisioned: Infrast
         AnalysisAccepted(job_id=samples.JOB, version=2, queue_position=1),
     )
     owners.respond_with(DEPLOYMENT_CONTROL.subject, samples.deployment())
+    await owners.bus.jetstream.purge_stream(f"KV_{streams.RATE_LIMITS.name}")  # gateways of other tests
     with running_service("gateway", provisioned.environment | own, tmp_path) as running:
         async with httpx.AsyncClient(base_url=f"{running.url}/api/v1", timeout=PATIENCE_S) as http:
             responses = [await http.post(f"/tracks/{samples.TRACK}/analysis") for _ in range(3)]
@@ -174,9 +180,29 @@ async def test_a_gateway_limits_its_callers(owners: Owners, provisioned: Infrast
             assert responses[2].headers["RateLimit-Policy"] == '"analyses";q=2;w=120'
             assert responses[2].json()["code"] == "rate_limited"
             assert 1 <= int(responses[2].headers["Retry-After"]) <= 60
+            await _require_no_other_way(http, owners)
             for _ in range(20):
                 undone = await http.post(f"/deployments/{samples.DEPLOYMENT}/rollback")
                 assert undone.status_code == 200
+
+
+async def _require_no_other_way(http: httpx.AsyncClient, owners: Owners) -> None:
+    """Require that no request makes a job while the allowance for analyses is used up; other changes pass."""
+    asked = len(owners.received)
+    batch = {"track_ids": [samples.TRACK], "action": "analyse"}
+    for answer in (
+        await http.post(f"/analysis/jobs/{samples.JOB}/retry"),
+        await http.post("/tracks/batch", json=batch),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+    for field in (f'analyse_track(id: "{samples.TRACK}")', f'retry_job(id: "{samples.JOB}")'):
+        answer = await http.post("/graphql", json={"query": f"mutation {{ {field} {{ job_id }} }}"})
+        [error] = answer.json()["errors"]
+        assert (error["extensions"]["code"], error["extensions"]["status"]) == ("rate_limited", 429)
+    assert len(owners.received) == asked
+    owners.respond_with(TRACK_BATCH.subject, BatchResult(items=[], failed=0))
+    tagged = await http.post("/tracks/batch", json=batch | {"action": "tag", "tags": ["a"]})
+    assert tagged.status_code == 200
 
 
 def test_the_document_describes_the_allowance() -> None:

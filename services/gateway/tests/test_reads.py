@@ -21,6 +21,7 @@ from k1_contracts.messages.analysis import (
     RequestTrackAnalysis,
 )
 from k1_contracts.messages.catalogue.graphs import GRAPH_GET
+from k1_contracts.messages.catalogue.job_moves import JOB_SET_PRIORITY, SetJobPriority
 from k1_contracts.messages.catalogue.tracks import (
     ARTEFACT_LIST,
     GENESIS_GET,
@@ -182,6 +183,22 @@ async def test_a_job_is_retried(http: httpx.AsyncClient, owners: Owners) -> None
     owners.respond_with(JOB_RETRY.subject, accepted)
     response = await http.post(f"{API}/analysis/jobs/{JOB}/retry", headers={"Idempotency-Key": "once"})
     assert (response.status_code, AnalysisAccepted.model_validate_json(response.content)) == (202, accepted)
+
+
+async def test_a_job_is_moved_in_the_queue(http: httpx.AsyncClient, owners: Owners) -> None:
+    """PATCH passes the priority; one that does not exist, or none, is 422; a job that runs is 409."""
+    url = f"{API}/analysis/jobs/{JOB}"
+    owners.respond_with(JOB_SET_PRIORITY.subject, samples.job("queued"))
+    response = await http.patch(url, json={"priority": 9})
+    assert (response.status_code, response.json()["status"]) == (200, "queued")
+    assert [(await http.patch(url, json=body)).status_code for body in ({"priority": 11}, {})] == [422, 422]
+    assert owners.received == [SetJobPriority(job_id=JOB, priority=9)]
+    owners.respond_with(JOB_SET_PRIORITY.subject, QueryError("job_not_queued", "It runs.", 409))
+    refused = await http.patch(url, json={"priority": 9})
+    assert (refused.status_code, refused.json()["code"]) == (409, "job_not_queued")
+    owners.respond_with(JOB_RETRY.subject, QueryError("too_many_jobs", "You have 3 jobs.", 429))
+    refused = await http.post(f"{url}/retry")
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_jobs")
 
 
 async def test_a_job_is_cancelled(http: httpx.AsyncClient, owners: Owners) -> None:

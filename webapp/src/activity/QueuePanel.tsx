@@ -13,11 +13,13 @@ import { activityTexts as t } from "../texts/activity";
 import { stageText } from "../texts/stages";
 import { Badge } from "../ui/Badge";
 import { IconButton } from "../ui/Button";
+import { SelectField } from "../ui/Field";
 import { ErrorState, Progress, Skeleton } from "../ui/states";
 import { toastDone, toastError } from "../ui/toast";
 import { jobsOf } from "./queries";
 
 const ENDED_TONES = { completed: "ok", failed: "danger", cancelled: "neutral" } as const;
+const PRIORITIES = [10, 9, 8, 7, 6, 5, 4, 3, 2, 1] as const;
 type EndedStatus = keyof typeof ENDED_TONES;
 
 /** The analyses that run and wait, with their estimates, and what can be done with them. */
@@ -71,8 +73,9 @@ function JobRow({ job }: { job: JobView }) {
   return (
     <li className="border-b border-line px-3 py-2 last:border-0">
       <div className="flex items-center gap-2">
-        <Link to={`/tracks/${job.track_id}?v=${job.version}`} className="min-w-0 flex-1 truncate text-sm font-medium hover:underline" title={title}>{title}</Link>
+        <Link to={`/tracks/${job.track_id}?v=${job.version}`} className="touch-target flex min-w-0 flex-1 items-center text-sm font-medium hover:underline" title={title}><span className="truncate">{title}</span></Link>
         {job.ended_at && <Badge tone={ENDED_TONES[job.status as EndedStatus]}>{t.ended[job.status as EndedStatus]}</Badge>}
+        {job.status === "queued" && <PrioritySelect job={job} title={title} disabled={!mayEdit} onPriority={(priority) => act(unwrap(api.PATCH("/analysis/jobs/{job_id}", { params, body: { priority } })), t.moved)} />}
         {mayEdit && !job.ended_at && <IconButton size="sm" label={t.cancelJob(title)} onClick={cancel}><X size={14} /></IconButton>}
         {mayEdit && (job.status === "failed" || job.status === "cancelled") && <IconButton size="sm" label={t.retryJob(title)} onClick={retry}><RotateCw size={14} /></IconButton>}
       </div>
@@ -80,13 +83,31 @@ function JobRow({ job }: { job: JobView }) {
         {isRunning && <span>{told.stage ? stageText(told.stage) : ""} {Math.round(told.percent)} %</span>}
         {job.queue_position != null && <span>{t.position(job.queue_position)}</span>}
         {job.estimated_seconds_remaining != null && <span>{t.eta(formatSpan(job.estimated_seconds_remaining))}</span>}
-        {!job.ended_at && <span>{t.priority} {job.priority}</span>}
+        {isRunning && <span>{t.priority} {job.priority}</span>}
         {job.ended_at && <span>{formatAgo(job.ended_at)}</span>}
         {job.ended_at && job.elapsed_ms != null && <span>{formatSpan(job.elapsed_ms / 1000)}</span>}
       </Facts>
       {isRunning && <Progress label={title} percent={told.percent} className="mt-1.5" />}
       {job.error && <p className="mt-0.5 text-xs text-danger">{job.error.message}</p>}
     </li>
+  );
+}
+
+interface PrioritySelectProps {
+  job: JobView;
+  title: string;
+  disabled: boolean;
+  onPriority: (priority: number) => void;
+}
+
+/** Moves a waiting job: behind the others of its new priority. */
+function PrioritySelect({ job, title, disabled, onPriority }: PrioritySelectProps) {
+  return (
+    <div className="w-24 shrink-0">
+      <SelectField label={t.priorityOf(title)} quiet disabled={disabled} className="h-7 text-xs" value={job.priority} onChange={({ target }) => onPriority(Number(target.value))}>
+        {PRIORITIES.map((priority) => <option key={priority} value={priority}>{t.priorityName(priority)}</option>)}
+      </SelectField>
+    </div>
   );
 }
 

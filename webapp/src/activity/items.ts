@@ -52,9 +52,11 @@ function lineOf(event: FeedEvent): Line | undefined {
     case "analysis.started":
       return onTrack("job", "info", t.started(event.data.version), event.data);
     case "analysis.completed":
-      return onTrack("job", event.data.warnings.length > 0 ? "warn" : "good", t.completed(event.data.version, formatSpan(event.data.elapsed_ms / 1000)), event.data, event.data.warnings.map(({ message }) => message).join(" "));
+      return completedLine(event.data);
     case "analysis.failed":
       return onTrack("job", "bad", t.failed(event.data.version), event.data, event.data.message);
+    case "analysis.moved":
+      return onTrack("job", "info", t.jobMoved(event.data.version, event.data.priority), event.data);
     case "analysis.cancelled":
       return onTrack("job", "warn", t.cancelled(event.data.version), event.data);
     case "deploy.progressed":
@@ -82,6 +84,11 @@ function onTrack(kind: Kind, severity: Severity, text: string, { track_id }: { t
 
 function onDeployment(severity: Severity, text: string, { deployment_id, track_id }: { deployment_id: string; track_id: string }, detail?: string): Line {
   return { kind: "deployment", severity, text, trackId: track_id, to: `/deployments/${deployment_id}`, ...(detail ? { detail } : {}) };
+}
+
+function completedLine(data: Schemas["AnalysisCompleted"]): Line {
+  const text = data.reused ? t.reused(data.version) : t.completed(data.version, formatSpan(data.elapsed_ms / 1000));
+  return onTrack("job", data.warnings.length > 0 ? "warn" : "good", text, data, data.warnings.map(({ message }) => message).join(" "));
 }
 
 /** The ends have events of their own, but for a cancellation. */

@@ -722,7 +722,11 @@ export interface paths {
         delete: operations["cancelJob"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Move a waiting job in the queue
+         * @description Needs the role editor.
+         */
+        patch: operations["setJobPriority"];
         trace?: never;
     };
     "/analysis/jobs/{job_id}/retry": {
@@ -1819,6 +1823,8 @@ export interface components {
             completed_at: string;
             /** Cpu S */
             cpu_s?: number | null;
+            /** Inference S */
+            inference_s?: number | null;
             /** Bytes Stored */
             bytes_stored?: number | null;
         };
@@ -1892,6 +1898,63 @@ export interface components {
              */
             type: "analysis.failed";
             data: components["schemas"]["AnalysisFailed"];
+        };
+        /**
+         * AnalysisMoved
+         * @description A waiting job has another place in the queue: the last one of `priority`. `move` counts its moves.
+         */
+        AnalysisMoved: {
+            /** Job Id */
+            job_id: string;
+            /** Track Id */
+            track_id: string;
+            /** Version */
+            version: number;
+            audio: components["schemas"]["AudioRef"];
+            /** Filename */
+            filename: string;
+            /** Preset */
+            preset?: components["schemas"]["Preset"] | null;
+            /**
+             * Priority
+             * @description Default: `5`.
+             */
+            priority: number;
+            /**
+             * Requested At
+             * Format: date-time
+             */
+            requested_at: string;
+            /** Move */
+            move: number;
+            /**
+             * Moved At
+             * Format: date-time
+             */
+            moved_at: string;
+        };
+        /**
+         * AnalysisMovedFeedEvent
+         * @description A waiting job has another priority
+         */
+        AnalysisMovedFeedEvent: {
+            /** Id */
+            id: string;
+            /** Topic */
+            topic: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor */
+            actor?: string | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "analysis.moved";
+            data: components["schemas"]["AnalysisMoved"];
         };
         /**
          * AnalysisStarted
@@ -3573,7 +3636,7 @@ export interface components {
          * FeedEvent
          * @description One event of the live feed; `type` says which.
          */
-        FeedEvent: components["schemas"]["TrackUploadedFeedEvent"] | components["schemas"]["TrackCreatedFeedEvent"] | components["schemas"]["TrackUploadAbandonedFeedEvent"] | components["schemas"]["TrackPurgedFeedEvent"] | components["schemas"]["AnalysisStartedFeedEvent"] | components["schemas"]["AnalysisCompletedFeedEvent"] | components["schemas"]["AnalysisFailedFeedEvent"] | components["schemas"]["AnalysisCancelledFeedEvent"] | components["schemas"]["BeatsUpdatedFeedEvent"] | components["schemas"]["DeployProgressedFeedEvent"] | components["schemas"]["DeploySucceededFeedEvent"] | components["schemas"]["DeployRolledBackFeedEvent"] | components["schemas"]["DeployFailedFeedEvent"] | components["schemas"]["DeviceOnlineFeedEvent"] | components["schemas"]["DeviceOfflineFeedEvent"] | components["schemas"]["DeviceAlarmFeedEvent"] | components["schemas"]["JobProgressedFeedEvent"] | components["schemas"]["DeploymentChangedFeedEvent"] | components["schemas"]["DeviceReadingFeedEvent"] | components["schemas"]["GapNotice"] | components["schemas"]["DroppedNotice"] | components["schemas"]["ClosingNotice"];
+        FeedEvent: components["schemas"]["TrackUploadedFeedEvent"] | components["schemas"]["TrackCreatedFeedEvent"] | components["schemas"]["TrackUploadAbandonedFeedEvent"] | components["schemas"]["TrackPurgedFeedEvent"] | components["schemas"]["AnalysisStartedFeedEvent"] | components["schemas"]["AnalysisCompletedFeedEvent"] | components["schemas"]["AnalysisFailedFeedEvent"] | components["schemas"]["AnalysisCancelledFeedEvent"] | components["schemas"]["AnalysisMovedFeedEvent"] | components["schemas"]["BeatsUpdatedFeedEvent"] | components["schemas"]["DeployProgressedFeedEvent"] | components["schemas"]["DeploySucceededFeedEvent"] | components["schemas"]["DeployRolledBackFeedEvent"] | components["schemas"]["DeployFailedFeedEvent"] | components["schemas"]["DeviceOnlineFeedEvent"] | components["schemas"]["DeviceOfflineFeedEvent"] | components["schemas"]["DeviceAlarmFeedEvent"] | components["schemas"]["JobProgressedFeedEvent"] | components["schemas"]["DeploymentChangedFeedEvent"] | components["schemas"]["DeviceReadingFeedEvent"] | components["schemas"]["GapNotice"] | components["schemas"]["DroppedNotice"] | components["schemas"]["ClosingNotice"];
         /**
          * FeedPage
          * @description The answer to one poll.
@@ -3973,15 +4036,19 @@ export interface components {
         };
         /**
          * JobCost
-         * @description What a job used and what that costs by the price list of the settings; the network is part of processing.
+         * @description What a job used and what that costs by the price list of the settings.
          */
         JobCost: {
             /** Cpu S */
             cpu_s: number;
+            /** Inference S */
+            inference_s?: number | null;
             /** Bytes Stored */
             bytes_stored: number;
             /** Processing Usd */
             processing_usd: number;
+            /** Inference Usd */
+            inference_usd?: number | null;
             /** Storage Usd */
             storage_usd: number;
             /** Total Usd */
@@ -5000,6 +5067,11 @@ export interface components {
         SessionsRevoked: {
             /** Session Ids */
             session_ids: string[];
+        };
+        /** SetJobPriorityBody */
+        SetJobPriorityBody: {
+            /** Priority */
+            priority: number;
         };
         /**
          * ShowTemplate
@@ -9819,7 +9891,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            429: components["responses"]["RateLimited"];
+            /** @description `rate_limited`: try again after `Retry-After` seconds; `too_many_jobs`: wait for some to end, or cancel them; `rate_limited`: try again after `Retry-After` seconds */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -9983,6 +10068,92 @@ export interface operations {
             504: components["responses"]["ServiceTimeout"];
         };
     };
+    setJobPriority: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetJobPriorityBody"];
+            };
+        };
+        responses: {
+            /** @description The job as it is now */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+            /** @description `malformed_json`; `bad_request`: the request cannot be read; `client_gone`: the connection ended first */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            /** @description `job_not_found` */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            408: components["responses"]["RequestTimeout"];
+            /** @description `job_not_queued`: it runs or has ended; `track_deleted`: restore it first */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["BodyTooLarge"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["HostNotAllowed"];
+            /** @description `invalid_parameter`, `invalid_body` */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
     retryJob: {
         parameters: {
             query?: never;
@@ -10051,7 +10222,20 @@ export interface operations {
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
             422: components["responses"]["InvalidParameter"];
-            429: components["responses"]["RateLimited"];
+            /** @description `rate_limited`: try again after `Retry-After` seconds; `too_many_jobs`: wait for some to end, or cancel them; `rate_limited`: try again after `Retry-After` seconds */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -10257,6 +10441,17 @@ export interface operations {
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
+            /** @description `invalid_parameter`, `invalid_body` */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
@@ -10367,6 +10562,17 @@ export interface operations {
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
+            /** @description `invalid_parameter`, `invalid_body` */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];

@@ -65,7 +65,7 @@ function matchRoute(path: string) {
 function Toolbar({ path }: { path: string }) {
   const mayUpload = useMay("editor");
   return (
-    <header className="flex h-12 shrink-0 items-center gap-2 border-b border-line bg-panel px-2 md:px-3">
+    <header className="flex h-12 shrink-0 items-center gap-1 border-b md:gap-2 border-line bg-panel px-2 md:px-3">
       <Link to="/tracks" className="mr-1 hidden items-center gap-2 rounded px-1 font-semibold tracking-tight md:flex" aria-label={texts.common.productName}>
         <img src="/icon.svg" alt="" width={22} height={22} />
         K1

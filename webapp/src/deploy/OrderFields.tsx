@@ -20,7 +20,7 @@ export function OrderFields({ form, faults, compatibility, trackId, version, onC
   const sizes = batchSizes(form.deviceIds.length, form.canary, form.batchSize);
   return (
     <>
-      <TargetPicker chosen={form.deviceIds} compatibility={compatibility} onChange={(deviceIds) => onChange({ deviceIds })} />
+      <TargetPicker chosen={form.deviceIds} canary={form.canary} compatibility={compatibility} onChange={(deviceIds) => onChange({ deviceIds })} />
       <Section title={t.how} aside={<span className="text-xs text-muted">{faults.length === 0 && t.rollout(sizes, form.observeSeconds)}</span>}>
         <StrategyFields form={form} faults={faults} onChange={onChange} />
       </Section>

@@ -17,14 +17,17 @@ const FILTER_FROM = 8;
 
 export interface TargetPickerProps {
   chosen: readonly string[];
+  /** How many of the chosen devices change first. */
+  canary: number;
   compatibility: readonly Schemas["Compatibility"][];
   onChange: (deviceIds: string[]) => void;
 }
 
 /** Devices by group, with whether they can run the bundle and why not. */
-export function TargetPicker({ chosen, compatibility, onChange }: TargetPickerProps) {
+export function TargetPicker({ chosen, canary, compatibility, onChange }: TargetPickerProps) {
   const devices = useQuery(deviceList);
   const [filter, setFilter] = useState("");
+  const first = new Set(canary < chosen.length ? chosen.slice(0, canary) : []);
   const targets = targetsOf(devices.data ?? [], compatibility);
   const groups = groupTargets(targets, filter);
   const compatible = targets.filter(({ status }) => status === "ok").map(({ device }) => device.id);
@@ -50,12 +53,12 @@ export function TargetPicker({ chosen, compatibility, onChange }: TargetPickerPr
             const count = ids.filter((id) => chosen.includes(id)).length;
             return (
               <div key={group ?? ""}>
-                <label className="sticky top-0 z-10 flex h-8 cursor-pointer items-center gap-2.5 border-b border-line bg-raised px-2.5 text-xs font-medium text-soft">
+                <label className="touch-target sticky top-0 z-10 flex h-8 cursor-pointer items-center gap-2.5 border-b border-line bg-raised px-2.5 text-xs font-medium text-soft">
                   <Checkbox label={t.chooseGroup(group ?? t.noGroup)} checked={count === ids.length} ref={(box) => { if (box) box.indeterminate = count > 0 && count < ids.length; }} onChange={({ target }) => set(ids, target.checked)} />
                   {group ?? t.noGroup}
                   <span className="text-muted">{t.deviceCount(ids.length)}</span>
                 </label>
-                {items.map((target) => <TargetRow key={target.device.id} target={target} isChosen={chosen.includes(target.device.id)} onToggle={(isOn) => set([target.device.id], isOn)} />)}
+                {items.map((target) => <TargetRow key={target.device.id} target={target} isChosen={chosen.includes(target.device.id)} isCanary={first.has(target.device.id)} onToggle={(isOn) => set([target.device.id], isOn)} />)}
               </div>
             );
           })}
@@ -65,10 +68,10 @@ export function TargetPicker({ chosen, compatibility, onChange }: TargetPickerPr
   );
 }
 
-function TargetRow({ target: { device, status, reason }, isChosen, onToggle }: { target: Target; isChosen: boolean; onToggle: (isOn: boolean) => void }) {
+function TargetRow({ target: { device, status, reason }, isChosen, isCanary, onToggle }: { target: Target; isChosen: boolean; isCanary: boolean; onToggle: (isOn: boolean) => void }) {
   const { running } = device;
   return (
-    <label className="flex min-h-9 cursor-pointer flex-wrap items-center gap-x-2.5 gap-y-0.5 border-b border-line px-2.5 py-1 last:border-0 hover:bg-raised">
+    <label className="touch-target flex min-h-9 cursor-pointer flex-wrap items-center gap-x-2.5 gap-y-0.5 border-b border-line px-2.5 py-1 last:border-0 hover:bg-raised">
       <Checkbox label={t.chooseDevice(device.id)} checked={isChosen} onChange={({ target }) => onToggle(target.checked)} />
       <PresenceDot online={device.online} />
       <span className="w-32 truncate font-mono text-xs" title={device.id}>{device.id}</span>
@@ -76,6 +79,7 @@ function TargetRow({ target: { device, status, reason }, isChosen, onToggle }: {
       <span className="min-w-0 flex-1 basis-24 truncate text-xs text-muted">
         {running?.track_id ? <><TrackName trackId={running.track_id} /> v{running.version}</> : running ? t.reported.other : t.reported.nothing}
       </span>
+      {isCanary && <Badge tone="accent">{t.canary}</Badge>}
       <Badge tone={status ? TONES[status] : "neutral"} {...(reason ? { title: reason } : {})}>{status ? t.compatibility[status] : t.unknownCompatibility}</Badge>
       {reason && status !== "ok" && <span className="w-full pl-6 text-xs text-muted">{reason}</span>}
     </label>

@@ -44,7 +44,7 @@ describe("the choice of devices", () => {
   const targets = targetsOf([device("b", "stage"), device("a"), device("c", "bar"), device("x", "bar", "2026-01-01")], [{ device_id: "b", status: "no_space", reason: "full" }]);
 
   it("leaves revoked devices out, and says what is known of the others", () => {
-    expect(targets.map(({ device: { id }, status }) => [id, status])).toEqual([["b", "no_space"], ["a", undefined], ["c", undefined]]);
+    expect(targets.map(({ device: { id }, status }) => [id, status])).toEqual([["c", undefined], ["b", "no_space"], ["a", undefined]]);
   });
 
   it("groups by name, those without a group last", () => {

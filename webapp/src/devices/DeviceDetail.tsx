@@ -47,7 +47,7 @@ export function DeviceDetail({ deviceId }: { deviceId: string }) {
       <Alarms device={view} />
       <Part title={t.bundles}><Bundles device={view} /></Part>
       {view.online && <Part title={t.live}><LiveValues deviceId={deviceId} /></Part>}
-      <Part title={t.details}><Facts device={view} /></Part>
+      <Part title={t.facts}><Facts device={view} /></Part>
       <Part title={t.recent}><div className="overflow-hidden rounded border border-line"><DeploymentList deviceId={deviceId} /></div></Part>
     </div>
   );
@@ -88,7 +88,7 @@ function Bundles({ device }: { device: Schemas["DeviceView"] }) {
       <dt className="text-muted">{t.staged}</dt>
       <dd className="text-soft">{device.staged.length === 0 ? t.none : device.staged.map(t.otherBundle).join(", ")}</dd>
       <dt className="text-muted">{t.since}</dt>
-      <dd>{id ? <Link to={`/deployments/${id}`} className="font-mono text-xs text-accent hover:underline" title={id}>{shortId(id)}</Link> : common.noValue}</dd>
+      <dd>{id ? <Link to={`/deployments/${id}`} className="touch-target inline-flex items-center font-mono text-xs text-accent hover:underline" title={id}>{shortId(id)}</Link> : common.noValue}</dd>
     </dl>
   );
 }

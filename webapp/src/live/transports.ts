@@ -100,7 +100,8 @@ function openSocket(lastId: string | undefined, topics: readonly string[], handl
     handlers.received(incoming);
   };
   const send = (action: string, changed: readonly string[]) => {
-    if (changed.length > 0) socket.send(JSON.stringify({ action, topics: changed }));
+    // A connection that is closing is followed by another, which opens with the topics of then.
+    if (changed.length > 0 && socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ action, topics: changed }));
   };
   return {
     close: end,

@@ -29,6 +29,7 @@ export const devicesTexts = {
   never: "never heard",
   notPlaying: "sends no readings",
   details: "Device",
+  facts: "Facts",
   chooseOne: "Choose a device",
   live: "Live",
   liveHint: (seconds: number) => `The last ${seconds} s, as the device sends it`,

@@ -16,7 +16,8 @@ export interface DialogProps {
   children?: ReactNode;
 }
 
-const SCRIM = "fade-in fixed inset-0 z-40 bg-scrim";
+/** As high as the dialogs: a dialog over another one dims that too, since it comes later in the page. */
+const SCRIM = "fade-in fixed inset-0 z-50 bg-scrim";
 
 /** A modal dialog in the middle of the page. */
 export function Dialog({ open, onOpenChange, title, description, footer, wide, children }: DialogProps) {

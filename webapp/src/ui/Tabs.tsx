@@ -41,7 +41,6 @@ export function Tabs<Id extends string>({ label, tabs, selected, onSelect }: Tab
           role="tab"
           id={tabId(tab.id)}
           aria-selected={tab.id === selected}
-          aria-controls={tab.id === selected ? panelId(tab.id) : undefined}
           tabIndex={tab.id === selected ? 0 : -1}
           onClick={() => onSelect(tab.id)}
           className={cx(

@@ -12,6 +12,7 @@ const listeners = new Set<() => void>();
 const files = new Map<string, File>();
 const sendings = new Map<string, Sending>();
 let lastId = 0;
+const LATE_MS = 8_000;
 
 /** Returns the queue of uploads. */
 export function useQueue(): Queue {
@@ -82,6 +83,11 @@ export function noteEvent(event: FeedEvent): void {
   else if (event.type === "gap") for (const { jobId, phase } of queue) if (jobId && phase === "analysing") void readJob(jobId);
 }
 
+/** Asks for a job whose end was told before the answer to the upload came. It is asked late: a new job may not be there yet. */
+function readWhenMissed(jobId: string): void {
+  if (queue.some((item) => item.jobId === jobId && item.phase === "analysing")) void readJob(jobId);
+}
+
 /** Asks how a job ended: its event may have come before the answer to the upload, or been missed. */
 async function readJob(job_id: string): Promise<void> {
   const { data: job } = await api.GET("/analysis/jobs/{job_id}", { params: { path: { job_id } } }).catch(() => ({ data: undefined }));
@@ -106,7 +112,7 @@ function send(id: string): void {
     arrived: (trackId, jobId, outcome) => {
       forget(id);
       apply({ kind: "arrived", id, trackId, jobId, outcome });
-      if (jobId) void readJob(jobId);
+      if (jobId) setTimeout(() => readWhenMissed(jobId), LATE_MS);
     },
     failed: (reason, retryable) => apply({ kind: "failed", id, reason, retryable }),
   }).then((sending) => {

@@ -8,6 +8,7 @@ from k1_contracts.messages.accounts import authentication, users
 from k1_contracts.messages.catalogue import (
     beats,
     graphs,
+    job_moves,
     media,
     similar,
     storage,
@@ -26,6 +27,7 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
         track_edits,
         track_history,
         analysis,
+        job_moves,
         graphs,
         beats,
         similar,

@@ -50,6 +50,8 @@ class AnalysisCompleted(Contract):
     completed_at: UtcTime
     cpu_s: float | None = Field(default=None, ge=0)
     """CPU seconds of the analysis and the show, without tries that failed."""
+    inference_s: float | None = Field(default=None, ge=0)
+    """The CPU seconds of the network in `cpu_s`."""
     bytes_stored: int | None = Field(default=None, ge=0)
 
 
@@ -91,6 +93,9 @@ class RequestAnalysis(Contract):
 class AnalysisJob(RequestAnalysis):
     """A job in the queue of the analysis workers; the body of `work.analysis.p<priority>`."""
 
+    move: int = Field(default=0, ge=0)
+    """How often it was moved in the queue. Its messages of earlier moves are void."""
+
 
 class BeatPreview(Contract):
     """The first beats, before the whole song is analysed."""
@@ -114,11 +119,16 @@ class JobProgress(Contract):
 
 
 class JobCost(Contract):
-    """What a job used and what that costs by the price list of the settings; the network is part of processing."""
+    """What a job used and what that costs by the price list of the settings."""
 
     cpu_s: float = Field(ge=0)
+    inference_s: float | None = Field(default=None, ge=0)
+    """The CPU seconds of the network in `cpu_s`; None for a job from before this was measured."""
     bytes_stored: int = Field(ge=0)
     processing_usd: float = Field(ge=0)
+    """Of all CPU time but inference."""
+    inference_usd: float | None = Field(default=None, ge=0)
+    """None: part of `processing_usd`."""
     storage_usd: float = Field(ge=0)
     total_usd: float = Field(ge=0)
 

@@ -31,6 +31,12 @@ def current_actor() -> Actor | None:
     return _current.get()
 
 
+def actor_id() -> str | None:
+    """Return the id of who acts at the moment; None when the service acts by itself."""
+    actor = _current.get()
+    return None if actor is None else actor.id
+
+
 @contextmanager
 def acting_as(actor: Actor | None) -> Generator[None]:
     """Make `actor` the current actor, also in tasks that are created meanwhile."""

@@ -13,7 +13,14 @@ from k1_analysis.engine.limits import Limits
 from k1_analysis.engine.presets import Preset, UnknownPresetError, find_preset, presets
 
 if TYPE_CHECKING:
-    from k1_analysis.engine.pipeline import Analysis, Preview, Progress, analyse_file, warm_up
+    from k1_analysis.engine.pipeline import (
+        Analysis,
+        Preview,
+        Progress,
+        analyse_file,
+        inference_cpu_s,
+        warm_up,
+    )
 
 __all__ = [
     "ENGINE",
@@ -30,6 +37,7 @@ __all__ = [
     "analyse_file",
     "analysis_config",
     "find_preset",
+    "inference_cpu_s",
     "presets",
     "warm_up",
 ]

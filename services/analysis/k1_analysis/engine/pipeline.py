@@ -126,6 +126,11 @@ def warm_up() -> None:
     preview_beats(features, default_net()(features.log_bands))
 
 
+def inference_cpu_s() -> float:
+    """Return the CPU seconds that the network has used in this process so far."""
+    return default_net().cpu_s
+
+
 def analyse_file(
     path: Path,
     *,

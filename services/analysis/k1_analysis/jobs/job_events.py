@@ -27,6 +27,8 @@ class Usage:
     """What the successful tries of a job used; nothing if it reused an earlier analysis."""
 
     cpu_s: float
+    inference_s: float
+    """The part of `cpu_s` that the network used."""
     bytes_stored: int
 
 
@@ -45,7 +47,7 @@ def job_from_upload(event: TrackUploaded) -> AnalysisJob:
 
 
 def job_from_request(command: RequestAnalysis) -> AnalysisJob:
-    """Return the job of a later, requested analysis."""
+    """Return the job of a later, requested analysis, or of a job that was moved in the queue."""
     return AnalysisJob.model_validate(command.model_dump())
 
 
@@ -88,6 +90,7 @@ def analysis_completed(
         elapsed_ms=elapsed_ms,
         reused=reused,
         cpu_s=usage.cpu_s,
+        inference_s=usage.inference_s,
         bytes_stored=usage.bytes_stored,
         completed_at=at,
     )

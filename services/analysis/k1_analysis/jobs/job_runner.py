@@ -65,7 +65,7 @@ class JobRunner:
         if made is not None and not await self._has_all_files(made, prefix):
             made, prefix = None, f"{prefix}/again/{job.job_id}"
         reused = made is not None
-        usage = Usage(0.0, 0)
+        usage = Usage(0.0, 0.0, 0)
         if made is None:
             made, prefix, usage = await self._produce(job, prefix, report)
         return analysis_completed(
@@ -123,7 +123,11 @@ class JobRunner:
                 made = replace(made, files=made.files + show.value)
                 cpu_s += show.cpu_s
             await self._store(made, scratch, prefix)
-            return made, prefix, Usage(cpu_s, sum(file.size_bytes for file in made.files))
+            return (
+                made,
+                prefix,
+                Usage(cpu_s, analysed.inference_s, sum(file.size_bytes for file in made.files)),
+            )
 
     async def _make_show(
         self, job: AnalysisJob, scratch: Path, report: Report

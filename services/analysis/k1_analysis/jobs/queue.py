@@ -74,8 +74,8 @@ class JobQueue:
 
 
 async def enqueue(jetstream: JetStreamContext, job: AnalysisJob) -> None:
-    """Put a job on the lane of its priority, in the caller's trace; the same job twice is stored once."""
-    headers = {"Nats-Msg-Id": job.job_id}
+    """Put a job on the lane of its priority, in the caller's trace; the same move of a job twice is stored once."""
+    headers = {"Nats-Msg-Id": f"{job.job_id}/{job.move}" if job.move else job.job_id}
     propagate.inject(headers)
     await jetstream.publish(
         ANALYSIS_QUEUED.subject_for(job.priority),

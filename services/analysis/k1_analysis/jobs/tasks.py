@@ -45,7 +45,8 @@ def run_task(
 ) -> TaskResult[AnalysisArtefacts | tuple[ArtefactFile, ...]]:
     """Run one task of a slot and measure its CPU time. The show is a second task after the analysis, because it may fail alone."""
     return measure_cpu(
-        lambda: analyse(task, report) if isinstance(task, AnalysisTask) else make_show(task, report)
+        lambda: analyse(task, report) if isinstance(task, AnalysisTask) else make_show(task, report),
+        engine.inference_cpu_s,
     )
 
 

@@ -20,6 +20,7 @@ from k1_analysis.errors import JobFailedError
 from k1_analysis.jobs.cancellations import Cancellations
 from k1_analysis.jobs.job_events import MAX_DELIVERIES, analysis_cancelled, analysis_failed, analysis_started
 from k1_analysis.jobs.job_runner import JobRunner
+from k1_analysis.jobs.places import JobPlaces
 from k1_analysis.jobs.progress import ProgressReporter
 from k1_analysis.jobs.queue import JobQueue
 from k1_contracts.descriptors import Publication
@@ -80,6 +81,7 @@ class Worker:
         self._bus = bus
         self._queue = queue
         self._cancellations = cancellations
+        self._places = JobPlaces(bus.jetstream)
         self._runner = runner
         self._stop_timeout_s = stop_timeout_s
         self._stopping = False
@@ -127,6 +129,9 @@ class Worker:
             job = AnalysisJob.model_validate_json(message.data)
         except ValidationError as error:
             await self._store_dead_letter(message, error)
+            return
+        if not await self._places.claim(job):
+            await message.ack()  # the job was moved in the queue and has another message
             return
         slot.job_id, slot.since = job.job_id, datetime.now(UTC)
         if message.metadata.num_delivered == 1:

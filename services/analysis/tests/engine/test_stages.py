@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import mir_eval.beat
@@ -406,6 +407,36 @@ def test_forked_process_returns_raises_and_times_out() -> None:
     ):
         hung.result(0.1)
     assert hung.pid is None
+
+
+def test_a_fork_that_does_not_start_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One fork may stop at a lock of the parent's threads; if all do, that is an error."""
+    original, starts = forked_process._run, 0
+
+    def run_from_the_second(work: Callable[[], object], pipe: int, parent: int) -> None:
+        if starts < 2:
+            signal.pause()
+        original(work, pipe, parent)
+
+    def fork() -> int:
+        nonlocal starts
+        starts += 1
+        return original_fork()
+
+    original_fork = os.fork
+    monkeypatch.setattr(forked_process, "_START_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(forked_process, "_run", run_from_the_second)
+    monkeypatch.setattr(os, "fork", fork)
+    with forked_process.ForkedProcess(lambda: 7) as replaced:
+        assert replaced.result(PATIENCE_S) == 7
+    assert starts >= 2
+    starts = -100
+    with (
+        forked_process.ForkedProcess(lambda: 7) as stuck,
+        pytest.raises(forked_process.ForkedProcessError, match="did not start"),
+    ):
+        stuck.result(PATIENCE_S)
+    assert stuck.pid is None
 
 
 def test_forked_process_dies_with_its_parent() -> None:

@@ -31,9 +31,9 @@ def run_scripted_task(
     job: AnalysisTask | ShowTask, report: Callable[[TaskProgress], None]
 ) -> TaskResult[AnalysisArtefacts | tuple[ArtefactFile, ...]]:
     return (
-        TaskResult(show(job, report), 0.5)
+        TaskResult(show(job, report), 0.5, 0.0)
         if isinstance(job, ShowTask)
-        else TaskResult(analysis(job, report), 1.5)
+        else TaskResult(analysis(job, report), 1.5, 0.25)
     )
 
 

@@ -2,9 +2,6 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -14,167 +11,32 @@ from nats.js import JetStreamContext
 from nats.js.kv import KeyValue
 
 from k1_analysis.handlers import intake_handlers
-from k1_analysis.jobs import queue, worker
-from k1_analysis.jobs.cancellations import Cancellations
+from k1_analysis.jobs import worker
 from k1_analysis.jobs.job_runner import _ANALYSED_PERCENT as GRAPH_BEGINS_AT
-from k1_analysis.jobs.job_runner import JobRunner
-from k1_analysis.jobs.queue import JobQueue, enqueue
-from k1_analysis.jobs.worker import Worker
+from k1_analysis.jobs.queue import enqueue
 from k1_analysis.jobs.worker_registry import WorkerRegistry
 from k1_contracts import streams
-from k1_contracts.durables import ANALYSIS_INTAKE, ANALYSIS_LANES, Durable
-from k1_contracts.ids import new_id
+from k1_contracts.durables import ANALYSIS_INTAKE, Durable
 from k1_contracts.messages.analysis import (
-    ANALYSIS_CANCELLED,
-    ANALYSIS_COMPLETED,
-    ANALYSIS_FAILED,
     ANALYSIS_QUEUED,
     ANALYSIS_REQUESTED,
-    ANALYSIS_STARTED,
     JOB_PROGRESSED,
     AnalysisCancelled,
     AnalysisCompleted,
     AnalysisFailed,
     AnalysisJob,
-    AnalysisStarted,
     JobProgress,
     ListWorkers,
     RequestAnalysis,
     WorkerList,
     WorkerSlot,
 )
-from k1_contracts.tracks import AudioRef
-from k1_platform.nats import publisher as platform_publisher
-from k1_platform.nats.client import Bus
 from k1_platform.nats.consumers import consume_table
 from k1_platform.nats.dead_letters.queue import list_dead_letters
-from k1_platform.nats.provision import consumer_config
 from k1_platform.nats.publisher import publish
 from k1_platform.processes import worker_process
-from k1_platform.processes.tasks import cancel_tasks
-from k1_platform.processes.worker_pool import WorkerPool
-from k1_platform.processes.worker_process import WorkerLimits
-from k1_platform.storage.objects import ObjectStore
-from services.analysis.tests.jobs.scripted_tasks import run_scripted_task
-from tests.support.bus import connected_bus
+from services.analysis.tests.jobs.conftest import NEVER_S, WorkerHarness, working
 from tests.support.waiting import PATIENCE_S, eventually
-
-ENDS = {
-    ANALYSIS_COMPLETED.subject: AnalysisCompleted,
-    ANALYSIS_FAILED.subject: AnalysisFailed,
-    ANALYSIS_CANCELLED.subject: AnalysisCancelled,
-}
-End = AnalysisCompleted | AnalysisFailed | AnalysisCancelled
-NEVER_S = 600.0
-"""A time limit that no test reaches, not even where the machine stands still for a while."""
-
-
-@dataclass
-class WorkerHarness:
-    """The bus, the store and the queue of a test, and the events of the worker."""
-
-    bus: Bus
-    objects: ObjectStore
-    queue: JobQueue
-    ends: list[End]
-    started: list[AnalysisStarted]
-
-    async def job(self, song: str, *, priority: int = 5) -> AnalysisJob:
-        """Return a job whose song is in the store; equal texts are the same song."""
-        key = f"audio/{sha256(song.encode()).hexdigest()}.mp3"
-        await self.objects.put_bytes(key, song.encode(), "audio/mpeg")
-        audio = AudioRef(
-            key=key,
-            sha256=sha256(song.encode()).hexdigest(),
-            size_bytes=len(song),
-            container="mp3",
-            codec="mp3",
-            sample_rate_hz=44100,
-            channels=2,
-        )
-        return AnalysisJob(
-            job_id=new_id("job"),
-            track_id=new_id("trk"),
-            version=1,
-            audio=audio,
-            filename="song.mp3",
-            priority=priority,
-            requested_at=datetime.now(UTC),
-        )
-
-    async def end_of(self, job: AnalysisJob) -> End:
-        """Wait for the end of the job, and return its event."""
-        return await eventually(
-            lambda: next((end for end in self.ends if end.job_id == job.job_id), None),
-            f"the end of the job {job.job_id}",
-            interval_s=0.01,
-        )
-
-
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the worker wait for a slow broker on a busy machine, instead of returning the job."""
-    monkeypatch.setattr(queue, "_REQUEST_TIMEOUT_S", PATIENCE_S)
-    monkeypatch.setattr(platform_publisher, "PUBLISH_TIMEOUT_S", PATIENCE_S)
-
-
-@pytest.fixture
-async def bus(provisioned: object, patient: None) -> AsyncIterator[Bus]:
-    """Empty streams, in which messages are redelivered only after a nak, and never after a time limit."""
-    purged = (streams.EVENTS, streams.ANALYSIS_WORK, streams.DEAD_LETTERS, f"KV_{streams.WORKERS.name}")
-    async with connected_bus(service="analysis") as connected:
-        bus = replace(connected, jetstream=connected.client.jetstream(timeout=PATIENCE_S))
-        for stream in purged:
-            await bus.jetstream.purge_stream(stream)
-        await set_ack_wait(bus, NEVER_S)
-        yield bus
-        await set_ack_wait(bus, None)
-
-
-async def set_ack_wait(bus: Bus, seconds: float | None) -> None:
-    """Set the `ack_wait` of the lanes; None for the provisioned value."""
-    for lane in ANALYSIS_LANES:
-        config = consumer_config(lane)
-        config.ack_wait = seconds or config.ack_wait
-        await bus.jetstream.add_consumer(lane.stream, config)
-
-
-@pytest.fixture
-async def harness(bus: Bus, objects: ObjectStore) -> WorkerHarness:
-    """The harness without a worker."""
-    harness = WorkerHarness(bus, objects, JobQueue(bus.client, bus.jetstream), [], [])
-
-    async def receive(message) -> None:
-        if message.subject == ANALYSIS_STARTED.subject:
-            harness.started.append(AnalysisStarted.model_validate_json(message.data))
-        elif message.subject in ENDS:
-            harness.ends.append(ENDS[message.subject].model_validate_json(message.data))
-
-    await bus.client.subscribe("analysis.*", cb=receive)
-    return harness
-
-
-@asynccontextmanager
-async def working(
-    harness: WorkerHarness, *, slots: int = 1, timeout_s: float = NEVER_S
-) -> AsyncIterator[Worker]:
-    """Run a worker while this context lasts."""
-    limits = WorkerLimits(timeout_s=timeout_s, memory_bytes=1 << 30)
-    pool = WorkerPool(
-        run_scripted_task, size=slots, limits=limits, recycle_after=50, preload=["k1_analysis.jobs.tasks"]
-    )
-    pool.start()
-    runner = JobRunner(harness.objects, pool, max_minutes=20)
-    cancellations = Cancellations(harness.bus.client, harness.bus.jetstream)
-    worker = Worker(
-        harness.bus, harness.queue, cancellations, runner, pod="pod-1", slots=slots, stop_timeout_s=0.2
-    )
-    task = asyncio.create_task(worker.run())
-    try:
-        yield worker
-    finally:
-        await cancel_tasks([task])
-        pool.close()
 
 
 async def test_a_job_ends_completed_with_its_artefacts_in_the_store(
@@ -222,8 +84,8 @@ async def test_the_same_audio_is_analysed_once(harness: WorkerHarness, unique: s
     assert isinstance(again, AnalysisCompleted)
     assert (end.reused, again.reused) == (False, True)
     stored = sum(artefact.size_bytes for artefact in end.artefacts)
-    assert (end.cpu_s, end.bytes_stored) == (2.0, stored)
-    assert (again.cpu_s, again.bytes_stored) == (0.0, 0)
+    assert (end.cpu_s, end.inference_s, end.bytes_stored) == (2.0, 0.25, stored)
+    assert (again.cpu_s, again.inference_s, again.bytes_stored) == (0.0, 0.0, 0)
     assert [a.key for a in end.artefacts] == [a.key for a in again.artefacts]
     assert end.artefacts[0].id != again.artefacts[0].id
 

@@ -12,6 +12,16 @@ _DECIMALS: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What a job used."""
+
+    cpu_s: float
+    inference_s: float | None
+    """The part of `cpu_s` that the network used; None: not measured."""
+    bytes_stored: int
+
+
+@dataclass(frozen=True, slots=True)
 class Prices:
     """The price list, in US dollars."""
 
@@ -21,14 +31,18 @@ class Prices:
     """How long the artefacts are expected to be kept."""
 
 
-def job_cost(cpu_s: float, bytes_stored: int, prices: Prices) -> JobCost:
+def job_cost(usage: Usage, prices: Prices) -> JobCost:
     """Return the cost of the CPU time, and of the artefacts for the months that they are kept."""
-    processing = round(cpu_s / _SECONDS_PER_HOUR * prices.cpu_hour, _DECIMALS)
-    storage = round(bytes_stored / _BYTES_PER_GIB * prices.gib_month * prices.keep_months, _DECIMALS)
+    per_second = prices.cpu_hour / _SECONDS_PER_HOUR
+    inference = round((usage.inference_s or 0.0) * per_second, _DECIMALS)
+    processing = round(max(0.0, usage.cpu_s - (usage.inference_s or 0.0)) * per_second, _DECIMALS)
+    storage = round(usage.bytes_stored / _BYTES_PER_GIB * prices.gib_month * prices.keep_months, _DECIMALS)
     return JobCost(
-        cpu_s=cpu_s,
-        bytes_stored=bytes_stored,
+        cpu_s=usage.cpu_s,
+        inference_s=usage.inference_s,
+        bytes_stored=usage.bytes_stored,
         processing_usd=processing,
+        inference_usd=None if usage.inference_s is None else inference,
         storage_usd=storage,
-        total_usd=round(processing + storage, _DECIMALS),
+        total_usd=round(processing + inference + storage, _DECIMALS),
     )

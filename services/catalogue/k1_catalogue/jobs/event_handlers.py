@@ -32,6 +32,7 @@ from k1_contracts.messages.analysis import (
 )
 from k1_contracts.messages.catalogue.tracks import TrackUploaded
 from k1_platform.errors import PermanentError, TransientError
+from k1_platform.nats.actors import actor_id
 from k1_platform.nats.consumers import Delivery
 from k1_platform.postgres.pool import Connection, Pool
 from k1_platform.processes.threads import in_thread
@@ -124,6 +125,8 @@ class JobEventHandlers:
         async with self.pool.acquire() as connection:
             if await was_purged(connection, event.track_id):
                 return False
+            if await store.was_removed(connection, event.job_id):
+                return False
             job = _require_job(await store.find_job(connection, event.job_id), event)
             return job.can_become("completed")
 
@@ -138,6 +141,9 @@ class JobEventHandlers:
             known = await track_store.lock_track(connection, event.track_id)
             if known is None and await was_purged(connection, event.track_id):
                 _log.info("event about a purged track", extra={"track_id": event.track_id})
+                return False
+            if await store.was_removed(connection, event.job_id):
+                _log.info("event about a removed job", extra={"job_id": event.job_id})
                 return False
             before = _require_job(await store.find_job(connection, event.job_id), event)
             after = apply_event(before, event)
@@ -166,6 +172,7 @@ def _first_job(event: TrackUploaded) -> store.NewJob:
         preset=event.preset,
         audio_ms=event.audio.duration_ms,
         created_at=event.uploaded_at,
+        requested_by=actor_id(),
     )
 
 

@@ -58,6 +58,7 @@ class Job:
     elapsed_ms: float | None = None
     reused: bool = False
     cpu_s: float | None = None
+    inference_s: float | None = None
     bytes_stored: int | None = None
 
     def can_become(self, status: JobStatus) -> bool:
@@ -80,6 +81,7 @@ class Job:
             elapsed_ms=event.elapsed_ms,
             reused=event.reused,
             cpu_s=event.cpu_s,
+            inference_s=event.inference_s,
             bytes_stored=event.bytes_stored,
         )
 

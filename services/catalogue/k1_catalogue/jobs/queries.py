@@ -42,6 +42,7 @@ from k1_contracts.messages.analysis import (
     RetryJob,
 )
 from k1_platform.cursors import cursor_after, row_before
+from k1_platform.nats.actors import actor_id, current_actor
 from k1_platform.postgres.outbox import enqueue
 from k1_platform.postgres.pool import Connection, Pool
 
@@ -56,6 +57,8 @@ class JobQueries:
     progress: KeyValue
     cancels: KeyValue
     prices: Prices
+    max_unfinished: int
+    """How many unfinished jobs one person may have; jobs of services are not limited."""
     clock: Callable[[], datetime]
 
     async def list_jobs(self, query: ListJobs) -> JobPage:
@@ -101,6 +104,7 @@ class JobQueries:
             earlier = await _earlier_response(connection, query)
             if earlier is not None:
                 return earlier
+            await self._require_room(connection)
             version = await track_store.next_version(connection, query.track_id)
             job = _new_job(query, source, version, self.clock())
             await _insert_job(connection, job)
@@ -127,6 +131,15 @@ class JobQueries:
                 idempotency_key=None if key is None else f"{query.job_id} {key}",
             )
         )
+
+    async def _require_room(self, connection: Connection) -> None:
+        """Raise `too_many_jobs` if the person has as many unfinished jobs as one may have."""
+        actor = current_actor()
+        if (
+            actor is not None
+            and await queue_store.count_unfinished(connection, actor.id) >= self.max_unfinished
+        ):
+            raise errors.too_many_jobs(self.max_unfinished)
 
     async def _estimated_views(self, connection: Connection, rows: list[asyncpg.Record]) -> list[JobView]:
         """Return the views of `rows`; those that have not ended have their place and estimate."""
@@ -186,7 +199,7 @@ async def _earlier_response(connection: Connection, query: RequestTrackAnalysis)
     earlier = await store.find_earlier_request(connection, query.track_id, without_nul(key))
     if earlier is None:
         return None
-    if earlier.priority != query.priority or (query.preset and query.preset != earlier.preset):
+    if earlier.priority not in (None, query.priority) or (query.preset and query.preset != earlier.preset):
         raise errors.idempotency_key_reused(key)
     return earlier.accepted
 
@@ -201,6 +214,7 @@ def _new_job(query: RequestTrackAnalysis, source: AnalysisInput, version: int, a
         preset=query.preset or source.preset,
         audio_ms=source.audio.duration_ms,
         created_at=at,
+        requested_by=actor_id(),
         idempotency_key=without_nul(key) if key is not None else None,
     )
 

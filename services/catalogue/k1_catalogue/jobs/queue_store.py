@@ -1,6 +1,7 @@
 """The queue of jobs in the table `jobs`, and what its estimates are made from."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -16,12 +17,46 @@ from k1_catalogue.jobs.store import NewJob, save_accepted
 from k1_contracts.messages.analysis import AnalysisAccepted
 from k1_platform.postgres.pool import Connection
 
-_SAMPLES: Final = 100
+SAMPLES: Final = 100
 """The number of latest analyses that the estimates of all presets are made from."""
 
 
+@dataclass(frozen=True, slots=True)
+class JobMove:
+    """A move of a job in the queue."""
+
+    moves: int
+    """How often the job was moved by now."""
+    priority_before: int
+
+
+async def move_job(connection: Connection, job_id: str, priority: int, at: datetime) -> JobMove | None:
+    """Give a job another priority and the last place of it; None if it has this priority already."""
+    row = await connection.fetchrow(
+        """
+        UPDATE catalogue.jobs AS j SET priority = $2, moves = coalesce(j.moves, 0) + 1, moved_at = $3
+        FROM catalogue.jobs AS old
+        WHERE j.id = $1 AND old.id = $1 AND old.priority <> $2
+        RETURNING j.moves, old.priority AS priority_before
+        """,
+        job_id,
+        priority,
+        at,
+    )
+    return None if row is None else JobMove(**row)
+
+
+async def count_unfinished(connection: Connection, requested_by: str) -> int:
+    """Return how many jobs of an actor wait or run."""
+    counted: int | None = await connection.fetchval(
+        "SELECT count(*) FROM catalogue.jobs WHERE requested_by = $1 AND status IN ('queued', 'processing')",
+        requested_by,
+    )
+    return counted or 0
+
+
 async def queue_places(connection: Connection, job_ids: Sequence[str]) -> dict[str, QueuePlace]:
-    """Return the places of these jobs in the queue, by priority, then by age; only queued jobs have one."""
+    """Return the places of these jobs in the queue, by priority, then by the time of the last move or else the request; only queued jobs have one."""
     rows = await connection.fetch(
         """
         SELECT id, audio_ms, preset, place, ahead_ms, ahead_unknown
@@ -30,7 +65,7 @@ async def queue_places(connection: Connection, job_ids: Sequence[str]) -> dict[s
                    coalesce(sum(audio_ms) OVER before, 0) AS ahead_ms,
                    count(*) FILTER (WHERE audio_ms IS NULL) OVER before AS ahead_unknown
             FROM catalogue.jobs WHERE status = 'queued'
-            WINDOW queue AS (ORDER BY priority DESC, created_at, id),
+            WINDOW queue AS (ORDER BY priority DESC, coalesce(moved_at, created_at), id),
                    before AS (queue ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
         ) AS queued
         WHERE id = ANY($1)
@@ -65,7 +100,7 @@ async def latest_analyses(connection: Connection) -> LatestAnalyses | None:
         WHERE status = 'completed' AND NOT reused AND audio_ms > 0
         ORDER BY ended_at DESC LIMIT $1
         """,
-        _SAMPLES,
+        SAMPLES,
     )
     return measure_analyses([Sample(**row) for row in rows])
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import asyncpg
 
 from k1_catalogue.database import without_nul
-from k1_catalogue.jobs.cost import Prices, job_cost
+from k1_catalogue.jobs.cost import Prices, Usage, job_cost
 from k1_catalogue.jobs.lifecycle import Job
 from k1_catalogue.tracks import totals_store
 from k1_contracts.messages.analysis import AnalysisAccepted, JobView, ListJobs
@@ -17,8 +17,8 @@ from k1_platform.cursors import LastRow
 from k1_platform.postgres.pool import Connection
 
 _VIEW: Final = """
-    SELECT j.id, j.track_id, j.version, j.status, j.priority, j.preset, j.audio_ms, j.error, j.elapsed_ms, j.cpu_s, j.bytes_stored,
-           j.created_at, j.started_at, j.ended_at, v.warnings
+    SELECT j.id, j.track_id, j.version, j.status, j.priority, j.preset, j.audio_ms, j.error, j.elapsed_ms, j.cpu_s,
+           j.inference_s, j.bytes_stored, j.created_at, j.started_at, j.ended_at, v.warnings
     FROM catalogue.jobs AS j JOIN catalogue.versions AS v USING (track_id, version)
 """
 
@@ -34,6 +34,8 @@ class NewJob:
     preset: Preset | None
     audio_ms: float | None
     created_at: datetime
+    requested_by: str | None
+    """The id of the actor; None: a service."""
     idempotency_key: str | None = None
 
 
@@ -42,9 +44,11 @@ class JobOrder:
     """What a job was asked to do, and its status."""
 
     track_id: str
+    version: int
     status: JobStatus
     preset: Preset | None
     priority: int
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,8 @@ class Prediction:
 class EarlierRequest:
     """An earlier request with the same idempotency key, and the response to it."""
 
-    priority: int
+    priority: int | None
+    """None: the job was moved in the queue since."""
     preset: Preset | None
     accepted: AnalysisAccepted
 
@@ -69,8 +74,8 @@ async def insert_job(connection: Connection, new: NewJob) -> None:
     await connection.execute(
         """
         INSERT INTO catalogue.jobs
-            (id, track_id, version, status, priority, preset, audio_ms, created_at, idempotency_key)
-        VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8)
+            (id, track_id, version, status, priority, preset, audio_ms, created_at, idempotency_key, requested_by)
+        VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9)
         """,
         new.id,
         new.track_id,
@@ -80,6 +85,7 @@ async def insert_job(connection: Connection, new: NewJob) -> None:
         new.audio_ms,
         new.created_at,
         new.idempotency_key,
+        new.requested_by,
     )
 
 
@@ -88,7 +94,7 @@ async def find_job(connection: Connection, job_id: str) -> Job | None:
     row = await connection.fetchrow(
         """
         SELECT id, track_id, version, status, attempt, worker_id, engine,
-               started_at, ended_at, error, elapsed_ms, reused, cpu_s, bytes_stored
+               started_at, ended_at, error, elapsed_ms, reused, cpu_s, inference_s, bytes_stored
         FROM catalogue.jobs WHERE id = $1
         """,
         job_id,
@@ -99,12 +105,27 @@ async def find_job(connection: Connection, job_id: str) -> Job | None:
     return Job(**fields)
 
 
+async def was_removed(connection: Connection, job_id: str) -> bool:
+    """Return whether the job ended long ago and was removed: its version is still there."""
+    query = """
+        SELECT EXISTS (SELECT FROM catalogue.versions WHERE job_id = $1)
+           AND NOT EXISTS (SELECT FROM catalogue.jobs WHERE id = $1)
+    """
+    return bool(await connection.fetchval(query, job_id))
+
+
 async def find_order(connection: Connection, job_id: str) -> JobOrder | None:
     """Return what a job was asked to do; None if there is no such job."""
     row = await connection.fetchrow(
-        "SELECT track_id, status, preset, priority FROM catalogue.jobs WHERE id = $1", job_id
+        "SELECT track_id, version, status, preset, priority, created_at FROM catalogue.jobs WHERE id = $1",
+        job_id,
     )
     return None if row is None else JobOrder(**row)
+
+
+async def lock_status(connection: Connection, job_id: str) -> JobStatus | None:
+    """Keep other transactions from changing a job, and return its status; None if there is no such job."""
+    return await connection.fetchval("SELECT status FROM catalogue.jobs WHERE id = $1 FOR UPDATE", job_id)
 
 
 async def save_job(connection: Connection, job: Job) -> None:
@@ -114,7 +135,7 @@ async def save_job(connection: Connection, job: Job) -> None:
         """
         UPDATE catalogue.jobs SET status = $2, attempt = $3, worker_id = $4, engine = $5,
             started_at = $6, ended_at = $7, error = $8, elapsed_ms = $9, reused = $10, cpu_s = $11,
-            bytes_stored = $12
+            bytes_stored = $12, inference_s = $13
         WHERE id = $1
         """,
         job.id,
@@ -129,6 +150,7 @@ async def save_job(connection: Connection, job: Job) -> None:
         job.reused,
         job.cpu_s,
         job.bytes_stored,
+        job.inference_s,
     )
 
 
@@ -195,7 +217,9 @@ def to_job_view(row: asyncpg.Record, prices: Prices) -> JobView:
         created_at=row["created_at"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
-        cost=None if row["cpu_s"] is None else job_cost(row["cpu_s"], row["bytes_stored"] or 0, prices),
+        cost=None
+        if row["cpu_s"] is None
+        else job_cost(Usage(row["cpu_s"], row["inference_s"], row["bytes_stored"] or 0), prices),
     )
 
 
@@ -205,11 +229,14 @@ async def count_by_status(connection: Connection) -> dict[str, int]:
 
 
 async def find_prediction(connection: Connection, job_id: str) -> Prediction | None:
-    """Return what was expected when a job was accepted; None if there was nothing to estimate from."""
+    """Return what was expected when a job was accepted.
+
+    None if there was nothing to estimate from, or the job was moved in the queue since.
+    """
     row = await connection.fetchrow(
         """
         SELECT created_at, (accepted ->> 'estimated_seconds')::float8 AS expected_s
-        FROM catalogue.jobs WHERE id = $1 AND accepted ->> 'estimated_seconds' IS NOT NULL
+        FROM catalogue.jobs WHERE id = $1 AND accepted ->> 'estimated_seconds' IS NOT NULL AND moves IS NULL
         """,
         job_id,
     )
@@ -222,7 +249,7 @@ async def find_earlier_request(
     """Return the request on this track that had this idempotency key; None if there was none."""
     row = await connection.fetchrow(
         """
-        SELECT priority, preset, accepted FROM catalogue.jobs
+        SELECT CASE WHEN moves IS NULL THEN priority END AS priority, preset, accepted FROM catalogue.jobs
         WHERE track_id = $1 AND idempotency_key = $2
         """,
         track_id,

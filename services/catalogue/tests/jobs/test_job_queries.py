@@ -55,20 +55,31 @@ async def test_estimates_come_from_the_latest_analyses(
 async def test_the_cost_of_a_job(
     job_queries: JobQueries, job_events: JobEventHandlers, objects: ObjectStore
 ) -> None:
-    """Half an hour of a CPU and 1 GiB for a year cost 2 and 27.6 cents; a job that was not measured has no cost."""
-    measured, unmeasured, queued = [await upload(job_events, number) for number in range(3)]
-    completed = await measured.analysed(objects)
-    used = completed.model_copy(update={"cpu_s": 1800.0, "bytes_stored": 2**30})
-    await job_events.handle_completed(message(used))
+    """Half an hour of a CPU, a tenth of it for the network, and 1 GiB for a year cost 2 and 27.6 cents.
+
+    A job of the release before has its inference in its processing; a job that was not measured has no cost.
+    """
+    measured, older, unmeasured, queued = [await upload(job_events, number) for number in range(4)]
+    for song, inference_s in ((measured, 180.0), (older, None)):
+        used = {"cpu_s": 1800.0, "inference_s": inference_s, "bytes_stored": 2**30}
+        completed = (await song.analysed(objects)).model_copy(update=used)
+        await job_events.handle_completed(message(completed))
     await job_events.handle_completed(message(await unmeasured.analysed(objects)))
     costs = [
         (await job_queries.get_job(GetJob(job_id=song.job_id))).cost
-        for song in (measured, unmeasured, queued)
+        for song in (measured, older, unmeasured, queued)
     ]
     expected = JobCost(
-        cpu_s=1800, bytes_stored=2**30, processing_usd=0.02, storage_usd=0.276, total_usd=0.296
+        cpu_s=1800,
+        inference_s=180,
+        bytes_stored=2**30,
+        processing_usd=0.018,
+        inference_usd=0.002,
+        storage_usd=0.276,
+        total_usd=0.296,
     )
-    assert costs == [expected, None, None]
+    untold = {"inference_s": None, "inference_usd": None, "processing_usd": 0.02}
+    assert costs == [expected, expected.model_copy(update=untold), None, None]
 
 
 async def test_progress_of_a_running_job(

@@ -28,7 +28,9 @@ _PAGE_FILES: Final = {"": ("page.html", "text/html"), "/page.js": ("page.js", "t
 async def run_graphql(context: GatewayContext, request: web.Request, endpoint: Endpoint) -> web.Response:
     """Run a document. The status is 200 also where fields failed: `errors` says which."""
     body = await read_document(request, GraphQLRequest)
-    return uncached_response((await execute(context, body)).to_json(), endpoint.status)
+    return uncached_response(
+        (await execute(Readers(context, request.remote), body)).to_json(), endpoint.status
+    )
 
 
 async def subscribe(context: GatewayContext, request: web.Request, _: Endpoint) -> web.StreamResponse:
@@ -53,7 +55,7 @@ class _Subscriptions(GraphQLView[Readers, None]):
 
     @override
     async def get_context(self, request: web.Request, response: Any) -> Readers:
-        return Readers(self._gateway)
+        return Readers(self._gateway, request.remote)
 
 
 def make_page_routes() -> list[web.RouteDef]:

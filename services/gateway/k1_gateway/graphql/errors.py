@@ -4,6 +4,7 @@ from typing import Final
 
 from graphql import GraphQLError
 
+from k1_gateway.errors import ProblemError
 from k1_platform.nats.rpc import QueryError
 
 CODE: Final = "code"
@@ -12,6 +13,11 @@ CODE: Final = "code"
 def graphql_error(error: QueryError) -> GraphQLError:
     """Return the error with `code` and `status` among its extensions."""
     return GraphQLError(str(error), extensions={CODE: error.code, "status": error.status})
+
+
+def graphql_problem(problem: ProblemError) -> GraphQLError:
+    """Return a problem of the gateway itself as an error of a field."""
+    return GraphQLError(str(problem), extensions={CODE: problem.code, "status": problem.status})
 
 
 def is_internal(error: GraphQLError) -> bool:

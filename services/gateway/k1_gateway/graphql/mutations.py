@@ -6,16 +6,26 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.scalars import JSON
 
-from k1_contracts.messages.analysis import ANALYSIS_REQUEST, AnalysisAccepted, RequestTrackAnalysis
+from k1_contracts.messages.analysis import (
+    ANALYSIS_REQUEST,
+    JOB_CANCEL,
+    JOB_RETRY,
+    AnalysisAccepted,
+    GetJob,
+    JobView,
+    RequestTrackAnalysis,
+    RetryJob,
+)
 from k1_contracts.messages.catalogue.beats import BEAT_OVERRIDE_SAVE, BeatOverrideSaved, SaveBeatOverride
+from k1_contracts.messages.catalogue.job_moves import JOB_SET_PRIORITY, SetJobPriority
 from k1_contracts.messages.catalogue.track_edits import TRACK_EDIT, EditTrack
 from k1_contracts.messages.catalogue.tracks import TrackSummary
 from k1_contracts.messages.deploy.deployment_queries import DeploymentAccepted
 from k1_gateway.deployments.request import DeploymentBody, start_deployment
 from k1_gateway.errors import ProblemError
 from k1_gateway.graphql.arguments import checked, given
-from k1_gateway.graphql.errors import CODE, graphql_error
-from k1_gateway.graphql.nodes import Context, TrackNode
+from k1_gateway.graphql.errors import CODE, graphql_error, graphql_problem
+from k1_gateway.graphql.nodes import Context, JobNode, TrackNode
 from k1_gateway.graphql.types import graphql_type
 from k1_platform.nats.rpc import QueryError
 
@@ -76,7 +86,25 @@ class Mutation:
         priority: int | None = None,
     ) -> AnalysisAccepted:
         wanted = checked(RequestTrackAnalysis, track_id=str(id), **given(preset=preset, priority=priority))
-        return await info.context.send(ANALYSIS_REQUEST, wanted)
+        return await info.context.send_analysis(ANALYSIS_REQUEST, wanted)
+
+    @strawberry.mutation(
+        graphql_type=AnalysisAcceptedNode,
+        description="Analyse again with the order of a job that failed or was cancelled; `key` lets it start only once.",
+    )
+    async def retry_job(self, info: Context, id: strawberry.ID, key: str | None = None) -> AnalysisAccepted:
+        return await info.context.send_analysis(
+            JOB_RETRY, checked(RetryJob, job_id=str(id), idempotency_key=key)
+        )
+
+    @strawberry.mutation(graphql_type=JobNode, description="Cancel a job, waiting or running.")
+    async def cancel_job(self, info: Context, id: strawberry.ID) -> JobView:
+        return await info.context.send(JOB_CANCEL, checked(GetJob, job_id=str(id)))
+
+    @strawberry.mutation(graphql_type=JobNode, description="Move a waiting job in the queue.")
+    async def set_job_priority(self, info: Context, id: strawberry.ID, priority: int) -> JobView:
+        wanted = checked(SetJobPriority, job_id=str(id), priority=priority)
+        return await info.context.send(JOB_SET_PRIORITY, wanted)
 
     @strawberry.mutation(
         graphql_type=BeatOverrideSavedNode,
@@ -119,6 +147,4 @@ class Mutation:
         except QueryError as error:
             raise graphql_error(error) from error
         except ProblemError as problem:
-            raise GraphQLError(
-                str(problem), extensions={CODE: problem.code, "status": problem.status}
-            ) from problem
+            raise graphql_problem(problem) from problem

@@ -89,11 +89,12 @@ class _VersionFields:
 
     @strawberry.field(
         graphql_type=JobNode | None,
-        description="The job that made the version; none where a person set the beats.",
+        description="The job that made the version; none where a person set the beats, or the job ended long ago.",
     )
     async def job(self, info: Context) -> JobView | None:
         job_id = _source(self).job_id
-        return None if job_id is None else await info.context.jobs.load(job_id)
+        found = [] if job_id is None else await info.context.kept_jobs([job_id])
+        return found[0] if found else None
 
 
 VersionNode: Final[Any] = graphql_type(VersionOfTrack, extend=_VersionFields)
@@ -147,12 +148,14 @@ class _TrackFields:
         found = versions_of(await _detail(self, info))
         return next((version for version in found if version.version == number), None)
 
-    @strawberry.field(graphql_type=list[JobNode], description="The jobs of the versions, newest first.")
+    @strawberry.field(
+        graphql_type=list[JobNode], description="The jobs of the versions that are kept, newest first."
+    )
     async def jobs(self, info: Context) -> list[JobView]:
         ids = [
             version.job_id for version in (await _detail(self, info)).versions if version.job_id is not None
         ]
-        return await info.context.jobs.load_many(ids)
+        return await info.context.kept_jobs(ids)
 
     @strawberry.field(
         graphql_type=list[TrackDeploymentNode], description="The newest twenty deployments, newest first."

@@ -20,7 +20,6 @@ from k1_gateway.graphql.loaders import Readers
 from k1_gateway.graphql.mutations import Mutation
 from k1_gateway.graphql.queries import Query
 from k1_gateway.graphql.subscriptions import Subscription
-from k1_gateway.http.context import GatewayContext
 
 _FAULT: Final = "The gateway failed; it was logged."
 TIMEOUT_S: Final = 25.0
@@ -68,14 +67,14 @@ SCHEMA: Final = strawberry.Schema(
 )
 
 
-async def execute(context: GatewayContext, request: GraphQLRequest) -> GraphQLResponse:
+async def execute(readers: Readers, request: GraphQLRequest) -> GraphQLResponse:
     """Run a query or a mutation. Errors are part of the response."""
     try:
         async with asyncio.timeout(TIMEOUT_S):
             result = await SCHEMA.execute(
                 request.query,
                 variable_values=request.variables,
-                context_value=Readers(context),
+                context_value=readers,
                 operation_name=request.operationName,
             )
     except TimeoutError:

@@ -45,12 +45,12 @@ class Subscription:
     )
     async def job(self, info: Context, id: strawberry.ID) -> AsyncGenerator[JobView, None]:
         job_id = checked(GetJob, job_id=str(id)).job_id
-        job = await Readers(info.context.gateway).jobs.load(job_id)
+        job = await info.context.renewed().jobs.load(job_id)
         yield job
         if job.status in _ENDED:
             return
         async for _ in _events(info.context, checked(WatchFeed, topics=[f"track:{job.track_id}"])):
-            changed = await Readers(info.context.gateway).jobs.load(job_id)
+            changed = await info.context.renewed().jobs.load(job_id)
             yield changed
             if changed.status in _ENDED:
                 return
@@ -58,7 +58,7 @@ class Subscription:
     @strawberry.subscription(graphql_type=TrackNode, description="A track now, and after each of its events.")
     async def track(self, info: Context, id: strawberry.ID) -> AsyncGenerator[TrackSummary, None]:
         track_id = checked(GetTrack, track_id=str(id)).track_id
-        yield (await Readers(info.context.gateway).tracks.load(track_id)).track
+        yield (await info.context.renewed().tracks.load(track_id)).track
         async for _ in _events(info.context, checked(WatchFeed, topics=[f"track:{track_id}"])):
             info.context.forget()
             yield (await info.context.tracks.load(track_id)).track

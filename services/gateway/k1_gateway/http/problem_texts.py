@@ -29,6 +29,7 @@ UNSAFE_RESTRICTED: Final = {
     403: f"{_NO_ROLE}; `csrf_header_required`: a browser must send X-K1-CSRF; {UNSAFE[403]}",
 }
 LIMITED: Final = {429: "`rate_limited`: try again after `Retry-After` seconds"}
+TOO_MANY_JOBS: Final = {429: f"{LIMITED[429]}; `too_many_jobs`: wait for some to end, or cancel them"}
 SHARED: Final = {**INVALID, **UNAVAILABLE, **BODY_PROBLEMS, **EVERYWHERE, **UNSAFE_RESTRICTED, **LIMITED}
 SHARED_RESPONSES: Final = {
     400: "BadRequest",

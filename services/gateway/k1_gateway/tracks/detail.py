@@ -6,6 +6,7 @@ does not reject an edit.
 
 import re
 import time
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Annotated, Any, Final, Self
 
 from aiohttp import web
@@ -33,6 +34,7 @@ from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.entity_tags import content_tag, if_match_tags, if_none_match_tags, strong_tag_headers
 from k1_gateway.http.relay import uncached_response
 from k1_gateway.http.request_parsing import build_query, idempotency_key, read_document
+from k1_platform.nats.actors import current_actor
 
 _REVISION: Final = re.compile(rb'\{"revision":(\d+)')
 _TITLE_SCHEMA: Final = {"type": "string", "minLength": 1, "maxLength": 300, "pattern": NOT_BLANK}
@@ -106,9 +108,21 @@ async def run_batch(context: GatewayContext, request: web.Request, endpoint: End
     """Send the batch to the catalogue and return its results."""
     batch = await read_document(request, TrackBatch)
     query = BatchTracks(**batch.model_dump(), idempotency_key=idempotency_key(request))
-    return uncached_response(
-        await context.send_query(TRACK_BATCH, query, endpoint.timeout_s), endpoint.status
-    )
+    async with _analysis_allowance(context, request, batch):
+        result = await context.send_query(TRACK_BATCH, query, endpoint.timeout_s)
+    return uncached_response(result, endpoint.status)
+
+
+def _analysis_allowance(
+    context: GatewayContext, request: web.Request, batch: TrackBatch
+) -> AbstractAsyncContextManager[object]:
+    """Return the allowance for analyses, of which a batch that analyses takes one.
+
+    How many jobs a person may have at the same time limits the size of such batches.
+    """
+    if batch.action != "analyse":
+        return nullcontext()
+    return context.rate_limiter.admit("analyses", request.remote, current_actor())
 
 
 def _track_tag(body: bytes) -> str:

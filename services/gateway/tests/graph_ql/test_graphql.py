@@ -12,8 +12,18 @@ from graphql import parse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_contracts.messages.analysis import ANALYSIS_REQUEST, JOB_GET, AnalysisAccepted, RequestTrackAnalysis
+from k1_contracts.messages.analysis import (
+    ANALYSIS_REQUEST,
+    JOB_CANCEL,
+    JOB_GET,
+    JOB_RETRY,
+    AnalysisAccepted,
+    GetJob,
+    RequestTrackAnalysis,
+    RetryJob,
+)
 from k1_contracts.messages.catalogue.beats import BEAT_OVERRIDE_SAVE, BeatOverrideSaved, SaveBeatOverride
+from k1_contracts.messages.catalogue.job_moves import JOB_SET_PRIORITY, SetJobPriority
 from k1_contracts.messages.catalogue.similar import TRACK_SIMILAR, SimilarTracks
 from k1_contracts.messages.catalogue.track_edits import TRACK_EDIT, EditTrack
 from k1_contracts.messages.catalogue.track_history import TRACK_HISTORY, TrackHistory
@@ -157,6 +167,43 @@ async def test_mutations(http: httpx.AsyncClient, owners: Owners) -> None:
     assert owners.received[2] == SaveBeatOverride(track_id=SONG, version=1, beats_ms=[1, 2.5], if_match=["e"])
     deploy = await ask(http, "mutation { deploy(order: [1]) { deployment_id } }")
     assert deploy["errors"][0]["extensions"]["code"] == "invalid_argument"
+
+
+async def test_mutations_of_jobs(http: httpx.AsyncClient, owners: Owners) -> None:
+    """Retry, cancel and set the priority; the codes of refusals are those of HTTP."""
+    job = samples.JOB
+    owners.respond_with(JOB_RETRY.subject, AnalysisAccepted(job_id=job, version=2, queue_position=1))
+    retry = 'mutation($id: ID!) { retry_job(id: $id, key: "once") { version } }'
+    assert (await ask(http, retry, id=job))["data"]["retry_job"] == {"version": 2}
+    owners.respond_with(JOB_SET_PRIORITY.subject, samples.job("queued"))
+    move = "mutation($id: ID!) { set_job_priority(id: $id, priority: 9) { status } }"
+    assert (await ask(http, move, id=job))["data"]["set_job_priority"] == {"status": "queued"}
+    owners.respond_with(JOB_CANCEL.subject, QueryError("job_ended", "It is too late.", 409))
+    cancel = "mutation($id: ID!) { cancel_job(id: $id) { status } }"
+    assert (await ask(http, cancel, id=job))["errors"][0]["extensions"] == {
+        "code": "job_ended",
+        "status": 409,
+    }
+    assert owners.received == [
+        RetryJob(job_id=job, idempotency_key="once"),
+        SetJobPriority(job_id=job, priority=9),
+        GetJob(job_id=job),
+    ]
+    wrong = await ask(http, move.replace("9", "11"), id=job)
+    assert wrong["errors"][0]["extensions"]["code"] == "invalid_argument"
+
+
+async def test_a_job_that_is_not_kept_any_more_is_left_out(http: httpx.AsyncClient, owners: Owners) -> None:
+    """The other fields of the track and of its versions are there."""
+    owners.respond_with(TRACK_DETAILS.subject, TrackDetails(items=[samples.track()]))
+    owners.respond_with(JOB_GET.subject, QueryError("job_not_found", "There is no such job.", 404))
+    query = "query($id: ID!) { track(id: $id) { title jobs { status } versions { version job { status } } } }"
+    answer = await ask(http, query, id=SONG)
+    assert answer["data"]["track"]["jobs"] == []
+    assert {version["job"] for version in answer["data"]["track"]["versions"]} == {None}
+    owners.respond_with(JOB_GET.subject, QueryError("service_timeout", "Try again.", 504))
+    answer = await ask(http, query, id=SONG)
+    assert {error["extensions"]["code"] for error in answer["errors"]} == {"service_timeout"}
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ function Head({ view }: { view: Schemas["DeploymentView"] }) {
     <header className="flex flex-col gap-2">
       <div className="flex flex-wrap items-center gap-x-3 gap-y-1.5">
         <h2 className="min-w-0 text-lg font-semibold">
-          <Link to={`/tracks/${view.track_id}?v=${view.version}`} className="hover:underline"><TrackName trackId={view.track_id} /></Link>
+          <Link to={`/tracks/${view.track_id}?v=${view.version}`} className="touch-target inline-flex items-center hover:underline"><TrackName trackId={view.track_id} /></Link>
           <span className="ml-1.5 font-normal text-muted">v{view.version}</span>
         </h2>
         <StatusBadge status={view.status} paused={view.paused} />

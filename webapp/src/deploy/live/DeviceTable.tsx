@@ -40,7 +40,7 @@ export function DeviceTable({ view }: { view: View }) {
               </IconButton>
               <span className="flex min-w-0 items-center gap-2">
                 <PresenceDot online={byId.get(part.device_id)?.online ?? false} />
-                <Link to={`/devices/${part.device_id}`} className="truncate font-mono text-xs hover:underline" title={part.device_id}>{part.device_id}</Link>
+                <Link to={`/devices/${part.device_id}`} className="touch-target flex min-w-0 items-center font-mono text-xs hover:underline" title={part.device_id}><span className="truncate">{part.device_id}</span></Link>
               </span>
               <span className="hidden text-xs text-muted md:inline">{batchText(view, part.batch)}</span>
               <span className="justify-self-end md:justify-self-start"><OutcomeBadge outcome={part.outcome} percent={part.percent} /></span>
@@ -69,9 +69,8 @@ function ReportedRun({ device, part, bundle_sha256 }: { device: Schemas["DeviceV
   return (
     <span className="flex min-w-0 flex-wrap gap-x-1.5">
       <span className="text-muted">{t.deviceColumns.reports}</span>
-      <span className={cx("min-w-0 truncate font-medium", TONES[state])}>
-        {running?.track_id ? <><TrackName trackId={running.track_id} /> v{running.version}</> : t.reported[state]}
-      </span>
+      <span className={cx("font-medium", TONES[state])}>{t.reported[state]}</span>
+      {running?.track_id && <span className="min-w-0 truncate text-soft"><TrackName trackId={running.track_id} /> v{running.version}</span>}
       {device && !device.online && device.last_seen && <span className="text-muted">· {t.lastHeard(formatAgo(device.last_seen))}</span>}
     </span>
   );

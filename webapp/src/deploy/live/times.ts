@@ -1,7 +1,6 @@
 /** Returns the time of day with milliseconds: steps follow each other closely. */
 export function clockTime(time: string): string {
-  const date = new Date(time);
-  return `${date.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" })}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+  return new Date(time).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
 }
 
 /** Returns how long something took: `340 ms`, `12.3 s`, `4 min 05 s`. */

@@ -46,6 +46,8 @@ export function TrackHeader({ detail, version, mayEdit, bundle, onVersion, onUse
           {mayDeploy && track.deleted_at == null && version !== null && (
             <Button
               tone="primary"
+              // Wider windows have it in the toolbar.
+              className="md:hidden"
               icon={<Radio size={14} aria-hidden />}
               disabled={!file}
               title={file ? `${t.deploy} (D)` : t.deployNeedsBundle}

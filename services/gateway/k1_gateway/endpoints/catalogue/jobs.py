@@ -10,6 +10,7 @@ from k1_contracts.messages.analysis import (
     JOB_RETRY,
     WORKER_LIST,
 )
+from k1_contracts.messages.catalogue.job_moves import JOB_SET_PRIORITY
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.problem_texts import (
     BODY_PROBLEMS,
@@ -17,6 +18,7 @@ from k1_gateway.http.problem_texts import (
     NO_JOB,
     NO_TRACK,
     PAGED,
+    TOO_MANY_JOBS,
     UNAVAILABLE,
 )
 from k1_gateway.http.relay import relay
@@ -32,7 +34,7 @@ JOBS: Final = (
         responses={202: ("Queued", ANALYSIS_REQUEST.response)},
         problems={
             **BODY_PROBLEMS, **NO_TRACK, 409: "`track_deleted`: restore it first; `track_uploading`: its song is on its way",
-            422: "`invalid_parameter`, `invalid_body`, `idempotency_key_reused`",
+            422: "`invalid_parameter`, `invalid_body`, `idempotency_key_reused`", **TOO_MANY_JOBS,
         },
         rate_limit="analyses",
     ),
@@ -57,8 +59,17 @@ JOBS: Final = (
         "Analyse again with the order of a job that failed or was cancelled",
         relay, query=JOB_RETRY, takes_idempotency_key=True,
         responses={202: ("Queued: a new job and version", JOB_RETRY.response)},
-        problems={**BODY_PROBLEMS, 409: "`job_not_retryable`: it waits, runs or has completed", **NO_JOB},
+        problems={**BODY_PROBLEMS, 409: "`job_not_retryable`: it waits, runs or has completed", **NO_JOB, **TOO_MANY_JOBS},
         rate_limit="analyses",
+    ),
+    Endpoint(
+        "PATCH", "/analysis/jobs/{job_id}", "setJobPriority", "Analysis", "Move a waiting job in the queue",
+        relay, query=JOB_SET_PRIORITY, body_fields=("priority",),
+        responses={200: ("The job as it is now", JOB_SET_PRIORITY.response)},
+        problems={
+            **BODY_PROBLEMS, **NO_JOB, 422: "`invalid_parameter`, `invalid_body`",
+            409: "`job_not_queued`: it runs or has ended; `track_deleted`: restore it first",
+        },
     ),
     Endpoint(
         "GET", "/analysis/jobs/{job_id}/events", "watchJob", "Analysis",

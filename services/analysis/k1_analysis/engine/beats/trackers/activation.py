@@ -4,6 +4,7 @@ Architecture: Davies and Böck, "Temporal convolutional networks for musical aud
 2019, much reduced: about 100,000 parameters, a receptive field of +-20 s. The weights come from `training/beats`.
 """
 
+import time
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import as_file, files
@@ -39,10 +40,19 @@ class BeatNet:
 
     def __init__(self, weights: Mapping[str, Floats]) -> None:
         self.weights = {name: np.asarray(value, np.float32) for name, value in weights.items()}
+        self.cpu_s = 0.0
+        """CPU seconds of all calls so far, for the cost of a job."""
         self.layers = sum(name.startswith("d.") and name.endswith(".weight") for name in weights)
 
     def __call__(self, log_bands: Floats) -> Floats:
         """Return (T, 2): probabilities of a beat and of a downbeat from a (T, 82) log spectrum."""
+        began = time.process_time()
+        try:
+            return self._run(log_bands)
+        finally:
+            self.cpu_s += time.process_time() - began
+
+    def _run(self, log_bands: Floats) -> Floats:
         scale = _song_scale(log_bands)
         output = np.empty((len(log_bands), 2), np.float32)
         for first in range(0, len(log_bands), _SEGMENT):

@@ -20,6 +20,9 @@ Result = TypeVar("Result")
 
 _PR_SET_PDEATHSIG = 1
 _CHUNK = 1 << 16
+_STARTED = b"s"
+_START_TIMEOUT_S = 20.0
+_STARTS = 3
 
 
 class ForkedProcessError(Exception):
@@ -29,18 +32,15 @@ class ForkedProcessError(Exception):
 class ForkedProcess(Generic[Result]):
     """Runs `work()` in a fork and returns its pickled result. A context manager.
 
-    The kernel kills the fork when the thread that created it ends in any way. Fork before threads are started: the
-    fork has only the calling thread.
+    The kernel kills the fork when the thread that created it ends in any way. Fork before threads are started, if
+    possible: the fork has only the calling thread.
     """
 
     def __init__(self, work: Callable[[], Result]) -> None:
-        parent = os.getpid()
-        self._pipe, write_end = os.pipe()
-        self._pid: int | None = os.fork()
-        if self._pid == 0:
-            os.close(self._pipe)
-            _run(work, write_end, parent)
-        os.close(write_end)
+        self._work = work
+        self._pid: int | None = None
+        self._pipe = -1
+        self._start()
 
     def __enter__(self) -> Self:
         return self
@@ -58,22 +58,47 @@ class ForkedProcess(Generic[Result]):
     def result(self, timeout_s: float) -> Result:
         """Return what `work` returned.
 
+        A fork of a process with threads can stop before its first line, at a lock that a thread held. Such a fork is
+        replaced by another one, which has the whole time again.
+
         Raises:
-            CompanionError: `work` raised, its process died, or `timeout_s` passed.
+            ForkedProcessError: `work` raised, its process died or did not start, or `timeout_s` passed.
         """
+        for attempt in range(_STARTS):
+            if attempt:
+                self.stop()
+                self._start()
+            if self._is_readable(min(timeout_s, _START_TIMEOUT_S)):
+                return self._read_result(timeout_s)
+        raise ForkedProcessError(f"the process did not start {_STARTS} times")
+
+    def _start(self) -> None:
+        parent = os.getpid()
+        self._pipe, write_end = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(self._pipe)
+            _run(self._work, write_end, parent)
+        os.close(write_end)
+
+    def _is_readable(self, timeout_s: float) -> bool:
+        """Return whether the fork has written something, or has ended, within this time."""
+        ready, _, _ = select.select([self._pipe], [], [], max(0.0, timeout_s))
+        return bool(ready)
+
+    def _read_result(self, timeout_s: float) -> Result:
         deadline = time.monotonic() + timeout_s
-        chunks: list[bytes] = []
+        received = bytearray()
         while True:
-            ready, _, _ = select.select([self._pipe], [], [], max(0.0, deadline - time.monotonic()))
-            if not ready:
+            if not self._is_readable(deadline - time.monotonic()):
                 raise ForkedProcessError(f"no result within {timeout_s:.0f} s")
             chunk = os.read(self._pipe, _CHUNK)
             if not chunk:
                 break
-            chunks.append(chunk)
-        if not chunks:
+            received += chunk
+        if len(received) <= len(_STARTED):
             raise ForkedProcessError("the process died without a result")
-        succeeded, value = pickle.loads(b"".join(chunks))  # noqa: S301  written by our own fork
+        succeeded, value = pickle.loads(received[len(_STARTED) :])  # noqa: S301  written by our own fork
         if not succeeded:
             raise ForkedProcessError(str(value))
         return cast("Result", value)
@@ -97,6 +122,7 @@ def _run(work: Callable[[], object], pipe: int, parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             return
+        os.write(pipe, _STARTED)
         try:
             message = pickle.dumps((True, work()))
         except Exception as error:  # noqa: BLE001  whatever happened is the parent's to judge
