@@ -52,8 +52,10 @@ export function Chart({ curves, song, palette, label, describedBy, onCanvas }: C
     const mark = (ms: number): void => {
       if (playhead.current === null) return;
       const at = plot.valToPos(ms, "x");
-      playhead.current.style.visibility = at < 0 || at > plot.over.clientWidth ? "hidden" : "visible";
-      playhead.current.style.transform = `translateX(${plot.over.offsetLeft + at}px)`;
+      // The box of the plot is known without asking the page for its layout, which each frame would pay for.
+      const [left, width] = [plot.bbox.left / uPlot.pxRatio, plot.bbox.width / uPlot.pxRatio];
+      playhead.current.style.visibility = at < 0 || at > width ? "hidden" : "visible";
+      playhead.current.style.transform = `translateX(${left + at}px)`;
     };
     const follow = (): void => {
       show(timeline.view.get());
