@@ -8,7 +8,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
-pytest_plugins = ["tests.support.checked_http", "tests.support.infrastructure", "tests.support.system"]
+pytest_plugins = [
+    "tests.support.checked_http",
+    "tests.support.infrastructure",
+    "tests.support.system",
+    "tests.support.signed_in",
+]
 
 settings.register_profile(
     "k1", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=40

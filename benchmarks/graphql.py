@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -40,8 +41,8 @@ def paths_of(track_id: str, job_id: str) -> list[str]:
     ]  # fmt: skip
 
 
-async def time_rounds(name: str, rounds: int, run: Callable[[], Awaitable[object]]) -> None:
-    """Print the times of several rounds."""
+async def time_rounds(name: str, rounds: int, run: Callable[[], Awaitable[object]]) -> dict[str, Any]:
+    """Print and return the times of several rounds."""
     times: list[float] = []
     for number in range(rounds + 10):
         start = time.perf_counter()
@@ -49,16 +50,18 @@ async def time_rounds(name: str, rounds: int, run: Callable[[], Awaitable[object
         if number >= 10:
             times.append(1000 * (time.perf_counter() - start))
     p50, p95 = np.percentile(times, (50, 95))
-    print(f"{name}: p50 {p50:.1f} ms, p95 {p95:.1f} ms (n {rounds})")
+    print(f"{name}: p50 {p50:.1f} ms, p95 {p95:.1f} ms (n {rounds})", flush=True)
+    return {"name": name, "latency_ms": {"p50": float(p50), "p95": float(p95)}, "n": rounds}
 
 
-async def measure(url: str, key: str, rounds: int) -> None:
-    """Measure all three ways with the newest track that has a map."""
+async def measure(url: str, key: str, rounds: int, track: str | None = None) -> list[dict[str, Any]]:
+    """Measure all three ways with a track that has a map, by default the newest."""
     headers = {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(base_url=f"{url}/api/v1", headers=headers) as http:
-        found = (await http.get("/tracks?status=ready&limit=1")).json()["items"][0]
-        detail = (await http.get(f"/tracks/{found['id']}")).json()
-        paths = paths_of(found["id"], detail["versions"][-1]["job_id"])
+        if track is None:
+            track = str((await http.get("/tracks?status=ready&limit=1")).json()["items"][0]["id"])
+        detail = (await http.get(f"/tracks/{track}")).json()
+        paths = paths_of(track, detail["versions"][-1]["job_id"])
 
         async def get(path: str) -> None:
             (await http.get(path)).raise_for_status()
@@ -71,12 +74,14 @@ async def measure(url: str, key: str, rounds: int) -> None:
             await asyncio.gather(*map(get, paths))
 
         async def graphql() -> None:
-            answer = await http.post("/graphql", json={"query": QUERY, "variables": {"id": found["id"]}})
+            answer = await http.post("/graphql", json={"query": QUERY, "variables": {"id": track}})
             assert "errors" not in answer.json(), answer.text
 
-        await time_rounds(f"{len(paths)} requests in turn", rounds, in_turn)
-        await time_rounds(f"{len(paths)} requests together", rounds, together)
-        await time_rounds("one GraphQL query", rounds, graphql)
+        return [
+            await time_rounds(f"{len(paths)} requests in turn", rounds, in_turn),
+            await time_rounds(f"{len(paths)} requests together", rounds, together),
+            await time_rounds("one GraphQL query", rounds, graphql),
+        ]
 
 
 def main() -> None:

@@ -152,6 +152,7 @@ def main() -> None:
                 "K1_NATS_URL": server.settings.url,
                 "K1_NATS_CREDS": str(server.settings.creds),
                 "K1_GATEWAY_LIMIT_STREAMS": LIMIT,
+                "K1_AUTH": "off",
             }
             with (
                 running_service("gateway", environment, Path(folder)) as service,

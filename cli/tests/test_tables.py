@@ -25,7 +25,9 @@ def fits(text: str) -> bool:
     return max(map(cell_len, text.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("command", ["songs.songs tracks", "deployments deployments list", "devices devices list"])
+@pytest.mark.parametrize(
+    "command", ["songs.songs tracks", "deployments deployments list", "devices devices list"]
+)
 def test_what_is_listed_fits(
     command: str,
     gateway: StubGateway,

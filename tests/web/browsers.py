@@ -5,12 +5,12 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect
 
 PATIENCE_MS: Final = 30_000
-DESKTOP: Final = {"width": 1440, "height": 900}
-TABLET: Final = {"width": 900, "height": 1100}
-PHONE: Final = {"width": 390, "height": 844}
+DESKTOP: Final[ViewportSize] = {"width": 1440, "height": 900}
+TABLET: Final[ViewportSize] = {"width": 900, "height": 1100}
+PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -19,7 +19,7 @@ class Visitor:
     """A browser window with cookies and storage of its own."""
 
     def __init__(
-        self, browser: Browser, url: str, *, size: dict[str, int] | None = None, **options: Any
+        self, browser: Browser, url: str, *, size: ViewportSize | None = None, **options: Any
     ) -> None:
         self.url = url
         self.context = browser.new_context(

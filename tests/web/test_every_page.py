@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import ViewportSize, expect
 
 from tests.web.browsers import DESKTOP, PHONE, TABLET
 from tests.web.conftest import Stage
@@ -27,9 +27,7 @@ PAGES = (
 @pytest.mark.parametrize(
     ("theme", "size"), [("dark", DESKTOP), ("light", PHONE)], ids=["dark desktop", "light phone"]
 )
-def test_every_page_is_accessible_and_fits(
-    stage: Stage, visit: Any, theme: str, size: dict[str, int]
-) -> None:
+def test_every_page_is_accessible_and_fits(stage: Stage, visit: Any, theme: str, size: ViewportSize) -> None:
     """Axe finds nothing, nothing is wider than the window, and the navigation is there."""
     for role, paths in ((None, PUBLIC), ("operator", PAGES)):
         visitor = visit(role, size=size, has_touch=size is PHONE)

@@ -32,6 +32,11 @@ class Actor(Contract):
         return json.dumps(self.model_dump(exclude_none=True), ensure_ascii=True, separators=(",", ":"))
 
 
+def service_actor(service: str) -> Actor:
+    """Return a service as the actor of what it does by itself."""
+    return Actor(kind="service", id=service, name=f"service:{service}", role="admin")
+
+
 def role_includes(role: Role, required: Role) -> bool:
     """Return whether someone with `role` may do what needs `required`."""
     return ROLES.index(role) >= ROLES.index(required)

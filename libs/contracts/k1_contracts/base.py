@@ -19,7 +19,7 @@ class Contract(BaseModel):
 def _aware_utc(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("a time needs its zone, for example 2026-01-31T12:00:00Z")
-    return value.astimezone(UTC)
+    return value if value.tzinfo is UTC else value.astimezone(UTC)
 
 
 def rfc3339(value: datetime) -> str:

@@ -7,7 +7,15 @@ from k1_contracts import subjects
 from k1_contracts.descriptors import Event, messages_in
 from k1_contracts.messages import analysis, telemetry
 from k1_contracts.messages.analysis import ANALYSIS_QUEUED
-from k1_contracts.messages.catalogue import job_moves, track_edits, track_uploads, tracks
+from k1_contracts.messages.catalogue import (
+    beats,
+    job_moves,
+    storage,
+    track_changes,
+    track_edits,
+    track_uploads,
+    tracks,
+)
 from k1_contracts.messages.deploy import deployments
 from k1_contracts.messages.deploy.device_link import DEVICE_BYE, DEVICE_HELLO
 from k1_contracts.messages.telemetry import DEVICE_READINGS
@@ -49,7 +57,18 @@ def stream_subjects(stream: Stream) -> tuple[str, ...]:
     return (*stream.subjects, *(redrive_filter(d.name) for d in DURABLES if d.stream == stream.name))
 
 
-_EVENT_MODULES = (tracks, track_edits, track_uploads, analysis, job_moves, deployments, telemetry)
+_EVENT_MODULES = (
+    tracks,
+    track_edits,
+    track_changes,
+    track_uploads,
+    beats,
+    storage,
+    analysis,
+    job_moves,
+    deployments,
+    telemetry,
+)
 
 
 def _received_by(service: str) -> tuple[str, ...]:

@@ -64,12 +64,14 @@ STREAMS = (
             "track.>",
             "analysis.>",
             "beats.>",
+            "artefact.>",
+            "storage.>",
             "deploy.>",
             "device.online",
             "device.offline",
             "device.alarm",
         ),
-        "Events and commands of tracks, analyses and deployments",
+        "Events and commands of tracks, analyses, storage and deployments",
         max_age=timedelta(days=14),
         max_bytes=1024 * MIB,
         readers=("gateway",),
@@ -178,6 +180,12 @@ IDEMPOTENCY = Bucket(
     ttl=timedelta(days=1),
     writers=("gateway", "ingest"),
 )
+ANSWERS = Bucket(
+    "ANSWERS",
+    "Answers to changes over HTTP, sealed, for requests that are repeated under their idempotency key",
+    ttl=timedelta(days=1),
+    writers=("gateway",),
+)
 PRESENCE = Bucket(
     "PRESENCE",
     "Devices that are online",
@@ -204,6 +212,7 @@ BUCKETS = (
     UPLOADS,
     OPEN_UPLOADS,
     IDEMPOTENCY,
+    ANSWERS,
     PRESENCE,
     LEADERS,
     RATE_LIMITS,

@@ -4,6 +4,7 @@ Each service calls `run_service` with a function that opens its stores and regis
 """
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
@@ -26,7 +27,7 @@ from k1_platform.nats.dead_letters.relay import subscribe_dead_letter_relay
 from k1_platform.nats.health import nats_check
 from k1_platform.observability.health import Check, health_routes
 from k1_platform.observability.logging import configure_logging
-from k1_platform.observability.tracing import configure_tracing
+from k1_platform.observability.tracing import configure_tracing, pass_trace_on
 from k1_platform.processes.tasks import CANCEL_INTERVAL_S, cancel_tasks
 from k1_platform.settings import HttpSettings, NatsSettings, ObservabilitySettings
 
@@ -114,12 +115,18 @@ async def _start(
     for work_name, work, cancel_interval_s in runtime.works:
         _run_in_background(work_name, work, cancel_interval_s, cleanup)
     runtime.about.update(name=name, version=release)
+    if observability.otlp_endpoint is not None:
+        # Instrument before the application exists: the instrumentation replaces its class.
+        AioHttpServerInstrumentor().instrument(tracer_provider=tracer_provider)
+    else:
+        runtime.middlewares.insert(0, pass_trace_on)
     await _listen(runtime, http)
+    # What was made until now stays, so the garbage collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
 
 
 async def _listen(runtime: Runtime, http: HttpSettings) -> None:
-    # Instrument before the application exists: the instrumentation replaces its class.
-    AioHttpServerInstrumentor().instrument(tracer_provider=runtime.tracer_provider)
     application = web.Application(middlewares=runtime.middlewares, client_max_size=1024 * 1024)
     application.add_routes(health_routes(runtime.checks, runtime.registry, runtime.about))
     application.add_routes(runtime.routes)

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from k1_contracts.actors import Actor
+from k1_contracts.actors import Actor, service_actor
 from k1_contracts.messages.accounts.users import ClientInfo, UserView
 from k1_platform.nats.actors import current_actor
 from k1_platform.postgres.pool import Connection
 
-_SERVICE: Final = Actor(kind="service", id="accounts", name="service:accounts", role="admin")
+_SERVICE: Final = service_actor("accounts")
 
 
 def actor_for(user: UserView, client: ClientInfo) -> Actor:

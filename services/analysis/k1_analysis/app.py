@@ -5,6 +5,7 @@ The service turns audio into artefacts. It owns no data: the catalogue keeps tra
 
 from prometheus_client import Gauge
 
+from k1_analysis.copies.audio_copier import AudioCopier
 from k1_analysis.handlers import register
 from k1_analysis.jobs.cancellations import Cancellations
 from k1_analysis.jobs.job_runner import JobRunner
@@ -45,7 +46,7 @@ def make_job_pool(settings: AnalysisSettings) -> WorkerPool:
 
 
 def make_request_pool(settings: AnalysisSettings) -> WorkerPool:
-    """Return the pool of the worker processes that run graphs and change beats on request. They never read audio."""
+    """Return the pool of the worker processes that run graphs, change beats and copy audio on request."""
     limits = _limits(settings, settings.simulate_timeout_s)
     return WorkerPool(
         run_on_request,
@@ -86,7 +87,13 @@ async def wire(runtime: Runtime, settings: AnalysisSettings) -> None:
     )
     registry = WorkerRegistry(bus.jetstream, queue, worker, settings.pod)
 
-    register(bus, registry, GraphSimulator(objects, request_pool), BeatApplier(objects, request_pool))
+    register(
+        bus,
+        registry,
+        GraphSimulator(objects, request_pool),
+        BeatApplier(objects, request_pool),
+        AudioCopier(objects, request_pool),
+    )
     runtime.background(registry.keep_registered, "presence")
     runtime.background(worker.run, "worker", cancel_interval_s=settings.stop_timeout_s + CANCEL_INTERVAL_S)
 

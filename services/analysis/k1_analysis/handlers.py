@@ -9,6 +9,7 @@ from typing import cast
 
 from nats.js import JetStreamContext
 
+from k1_analysis.copies.audio_copier import AudioCopier
 from k1_analysis.engine import Preset as EnginePreset
 from k1_analysis.engine import presets
 from k1_analysis.jobs.job_events import job_from_request, job_from_upload
@@ -30,6 +31,7 @@ from k1_contracts.messages.catalogue.graphs import (
     ShowTemplate,
 )
 from k1_contracts.messages.catalogue.job_moves import ANALYSIS_MOVED, AnalysisMoved
+from k1_contracts.messages.catalogue.media import AUDIO_COPY
 from k1_contracts.messages.catalogue.tracks import TRACK_UPLOADED, TrackUploaded
 from k1_contracts.tracks import Preset
 from k1_graph.recommendation.templates import template_for
@@ -39,7 +41,11 @@ from k1_platform.nats.rpc import QueryHandler, respond
 
 
 def register(
-    bus: Bus, registry: WorkerRegistry, simulator: GraphSimulator, beat_applier: BeatApplier
+    bus: Bus,
+    registry: WorkerRegistry,
+    simulator: GraphSimulator,
+    beat_applier: BeatApplier,
+    copier: AudioCopier,
 ) -> None:
     """Register every durable and every query that the service serves."""
     consume_table(bus.broker, ANALYSIS_INTAKE, intake_handlers(bus.jetstream), workers=16)
@@ -50,6 +56,7 @@ def register(
             QueryHandler(PRESET_LIST, list_presets),
             QueryHandler(GRAPH_RUN, simulator.simulate),
             QueryHandler(BEATS_APPLY, beat_applier.apply),
+            QueryHandler(AUDIO_COPY, copier.copy),
         ],
     )
 

@@ -8,7 +8,7 @@ from prometheus_client import Gauge
 
 from k1_catalogue.artefacts.deletions import ArtefactDeletions
 from k1_catalogue.artefacts.links import LinkQueries
-from k1_catalogue.artefacts.media import MediaQueries
+from k1_catalogue.artefacts.media import CopyTheAudio, MediaQueries
 from k1_catalogue.beats.editor import BeatEditor
 from k1_catalogue.beats.queries import BeatQueries
 from k1_catalogue.beats.store import current_override
@@ -45,6 +45,7 @@ from k1_contracts import streams
 from k1_contracts.durables import CATALOGUE
 from k1_contracts.messages.catalogue.beats import BEATS_APPLY, ApplyBeats, BeatsApplied
 from k1_contracts.messages.catalogue.graphs import GRAPH_RUN, GraphSimulated, SimulateGraph
+from k1_contracts.messages.catalogue.media import AUDIO_COPY, AudioCopied, CopyAudio
 from k1_platform.auth.signing import load_keys
 from k1_platform.nats.health import durable_check
 from k1_platform.nats.rpc import request
@@ -58,6 +59,7 @@ from k1_platform.storage.objects import ObjectStore
 _RUN_TIMEOUT_S: Final = 60.0
 """Longer than a worker allows for a run, so that the worker's own error arrives."""
 _APPLY_TIMEOUT_S: Final = 30.0
+_COPY_TIMEOUT_S: Final = 55.0
 """For the map and the show with other beats: about a second for four minutes of music, if a worker is free."""
 _GC_THRESHOLD: Final = 200_000
 """Objects between garbage collections. Validating a 4-minute map creates 80,000 objects at once.
@@ -91,6 +93,9 @@ async def wire(runtime: Runtime) -> None:
     async def apply_beats(query: ApplyBeats) -> BeatsApplied:
         return await request(broker, BEATS_APPLY, query, timeout_s=_APPLY_TIMEOUT_S)
 
+    async def copy_audio(query: CopyAudio) -> AudioCopied:
+        return await request(broker, AUDIO_COPY, query, timeout_s=_COPY_TIMEOUT_S)
+
     jobs = JobQueries(
         pool=pool,
         progress=await jetstream.key_value(streams.JOB_PROGRESS.name),
@@ -122,7 +127,7 @@ async def wire(runtime: Runtime) -> None:
         bundles=BundleQueries(pool, objects),
         similar=SimilarQueries(pool, maps),
         reference=ReferenceQueries.of(keys.private),
-        artefacts=_artefact_queries(pool, objects, settings),
+        artefacts=_artefact_queries(pool, objects, settings, copy_audio),
         storage=storage,
         beats=BeatQueries(pool, maps),
         editor=BeatEditor(pool, maps, VersionBuilder(objects, shows), apply_beats, run_graph, _now),
@@ -143,12 +148,14 @@ async def wire(runtime: Runtime) -> None:
     }
 
 
-def _artefact_queries(pool: Pool, objects: ObjectStore, settings: CatalogueSettings) -> ArtefactQueries:
+def _artefact_queries(
+    pool: Pool, objects: ObjectStore, settings: CatalogueSettings, copy_audio: CopyTheAudio
+) -> ArtefactQueries:
     retention = timedelta(days=settings.keep_deleted_days)
     return ArtefactQueries(
         deletions=ArtefactDeletions(pool, _now, retention),
         links=LinkQueries(pool, objects, _now),
-        media=MediaQueries(pool, objects),
+        media=MediaQueries(pool, objects, copy_audio),
     )
 
 

@@ -235,8 +235,8 @@ async def test_pause_resume_and_cancel(harness: DeploymentHarness) -> None:
     view = await harness.until_status(deployment, "succeeded")
     audit = [(line.action, line.actor, line.actor_kind, line.actor_id) for line in view.audit]
     assert audit == [
-        ("requested", "anna", None, None),
-        ("pause", "anna", None, None),
+        ("requested", "anna", "local", "anna"),
+        ("pause", "anna", "local", "anna"),
         ("resume", "Bob", "key", "usr_b"),
     ], "without sign-in the stated name counts, with it that of the actor"
     rows = await harness.pool.fetch("SELECT address FROM deploy.audit WHERE deployment_id = $1", deployment)

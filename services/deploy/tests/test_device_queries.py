@@ -135,6 +135,9 @@ async def test_added_listed_and_read(queries: DeviceQueries, pool: Pool) -> None
         [("a", "stage", False), ("b", "stage", False)],
     )
     assert await audit(pool) == [("b", "added"), ("a", "added")]
+    row = await pool.fetchrow("SELECT actor, actor_kind, actor_id FROM deploy.audit LIMIT 1")
+    assert row is not None
+    assert tuple(row) == ("service:deploy", "service", "deploy"), "nobody sent it"
     kept = str([dict(row) for row in await pool.fetch("SELECT * FROM deploy.devices, deploy.credentials")])
     assert "secret" not in kept
 

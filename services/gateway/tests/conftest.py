@@ -10,6 +10,7 @@ import pytest
 from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.actors import Actor
 from k1_contracts.descriptors import Query, messages_in
+from k1_contracts.messages import webhooks
 from k1_contracts.messages.accounts import authentication, users
 from k1_contracts.messages.analysis import (
     ANALYSIS_REQUEST,
@@ -163,7 +164,12 @@ QUERIES = (
     LINK_REVOKE,
     STORAGE_USAGE,
     STORAGE_CLEANUP,
-    *(each for module in (users, authentication) for each in messages_in(module) if isinstance(each, Query)),
+    *(
+        each
+        for module in (users, authentication, webhooks)
+        for each in messages_in(module)
+        if isinstance(each, Query)
+    ),
 )
 
 

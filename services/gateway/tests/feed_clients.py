@@ -73,13 +73,16 @@ class SocketConnection:
             pass
         return event
 
-    async def ask(self, **message: Any) -> Event:
-        """Send an action and return its answer."""
-        binary = self.socket.protocol == "k1.msgpack"
-        if binary:
+    async def ask_later(self, **message: Any) -> None:
+        """Send an action; its answer is still to be read."""
+        if self.socket.protocol == "k1.msgpack":
             await self.socket.send_bytes(msgspec.msgpack.encode(message))
         else:
             await self.socket.send_str(json.dumps(message))
+
+    async def ask(self, **message: Any) -> Event:
+        """Send an action and return its answer."""
+        await self.ask_later(**message)
         while (answer := await self.message())["type"] not in {"ack", "error"}:
             pass
         return answer

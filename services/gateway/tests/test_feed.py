@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import groupby
 from types import SimpleNamespace
 from typing import Any
 
@@ -171,6 +172,56 @@ async def test_a_full_queue_drops_the_oldest_samples_and_never_an_event(
         assert not later or len(events) >= size
 
 
+class Connection:
+    """Writes events at once, as the WebSocket does, while it is not blocked and its writer has nothing to do."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.is_blocked = False
+        self.received: list[tuple[bool, int]] = []
+        self.ids: list[str] = []
+        client.send_now = self.send_now
+
+    def send_now(self, events: list[FeedEvent]) -> bool:
+        if self.is_blocked:
+            return False
+        _receive([(self.client.queue.pass_by(event), event) for event in events], self.received, self.ids)
+        return True
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.lists(st.booleans(), min_size=1, max_size=4), st.sampled_from(["block", "unblock", "write"])
+        ),
+        max_size=60,
+    )
+)
+async def test_what_is_sent_at_once_never_passes_what_waits(steps: list[list[bool] | str]) -> None:
+    """A client gets everything once and in order, by the short way and by its queue; nobody is woken for the first."""
+    gateway, client = Gateway(), Client("websocket")
+    gateway.feed.start(client, ["activity", f"track:{samples.TRACK}"], None)
+    connection = Connection(client)
+    sent: list[tuple[bool, int]] = []
+    for step in [*steps, "write"]:
+        if isinstance(step, list):
+            waited = client.queue.changed.is_set()
+            for is_sample, messages in groupby(step):
+                count = len(list(messages))
+                numbers = range(gateway.read[is_sample] + 1, gateway.read[is_sample] + count + 1)
+                gateway.read[is_sample] += count
+                make = reading if is_sample else uploaded
+                gateway.feed.add("samples" if is_sample else "events", *map(make, numbers))
+                sent += [(not is_sample, number) for number in numbers]
+            assert client.queue.changed.is_set() == (waited or connection.is_blocked)
+        elif step == "write":
+            _receive(drain(client), connection.received, connection.ids)
+        else:
+            connection.is_blocked = step == "block"
+    assert connection.received == sent
+    assert connection.ids == sorted(connection.ids)
+
+
 async def test_an_overflown_client_is_sent_away() -> None:
     gateway = Gateway()
     with gateway.feed.client("websocket") as client:
@@ -264,7 +315,15 @@ def test_the_history_is_bounded_and_knows_what_it_lacks(sizes: list[int], most: 
         assert [event.sequence for event in history.after(after)] == list(range(after + 1, len(sizes) + 1))
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"7", b'"x"', b"{}", b"\xff", b"[" * 100_000])
+DEEP = b'{"track_id": "%s", "n": %s}' % (samples.TRACK.encode(), b"[" * 600 + b"]" * 600)
+"""JSON can be read so deep, but not encoded as MessagePack."""
+HUGE = b'{"track_id": "%s", "n": 1%s}' % (samples.TRACK.encode(), b"0" * 30)
+HUGE_BEATS = HUGE.replace(b'"n": 1', b'"beats_ms": [1').replace(b"}", b"0" * 400 + b"]}")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b"7", b'"x"', b"{}", b"\xff", b"[" * 100_000, DEEP, HUGE, HUGE_BEATS]
+)
 async def test_what_is_no_event_only_moves_the_position(body: bytes) -> None:
     """A damaged message, a command and a redriven dead letter reach nobody, and stop nobody."""
     gateway = Gateway()
@@ -294,6 +353,31 @@ async def test_each_event_comes_under_its_topics_once() -> None:
     frame = json.loads(event.as_json(position))
     assert (frame["topic"], frame["actor"], frame["at"]) == ("jobs", "Ann", headers["ce-time"])
     assert "192.0.2.1" not in json.dumps(frame)
+
+
+@pytest.mark.parametrize(
+    ("subject", "topics"),
+    [
+        ("track.edited", {f"track:{samples.TRACK}", "activity"}),
+        ("track.deleted", {f"track:{samples.TRACK}", "activity"}),
+        ("track.restored", {f"track:{samples.TRACK}", "activity"}),
+        ("artefact.deleted", {f"track:{samples.TRACK}", "activity"}),
+        ("artefact.restored", {f"track:{samples.TRACK}", "activity"}),
+        ("storage.alert", {"activity"}),
+    ],
+)
+async def test_changes_by_people_come_to_whoever_shows_the_track(subject: str, topics: set[str]) -> None:
+    """They flow under the topic of the track, and in the list of all activity."""
+    body = json.loads((samples.GOLDEN / DURABLE_TYPES[subject].model.__name__ / "v1.json").read_text())
+    if "track_id" in body:
+        body["track_id"] = samples.TRACK
+    every = {f"track:{samples.TRACK}", "activity", "jobs", "alarms", "fleet"}
+    gateway = Gateway()
+    clients = {topic: Client("sse") for topic in every}
+    for topic, client in clients.items():
+        gateway.feed.start(client, [topic], None)
+    gateway.feed.add("events", message(subject, 1, body))
+    assert {topic for topic, client in clients.items() if drain(client)} == topics
 
 
 GOLDENS = [

@@ -89,6 +89,7 @@ ORDER = {
 PATCH = {"title": "T", "artist": "A", "tags": ["a"], "preset": "edm", "notes": "n", "current_version": 2}
 BATCH = {"action": "tag", "track_ids": [GOOD["track_id"]], "tags": ["a"], "preset": "edm"}
 REQUIRED_IN_BODIES: dict[str, dict[str, Any]] = {
+    "setJobPriority": {"priority": 5},
     "saveBeatOverride": {"beats_ms": [1.0, 500.0]},
     "previewBeats": {"operation": "double"},
 }

@@ -10,6 +10,7 @@ from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.messages.analysis import JOB_LIST, JobPage, ListJobs
 from k1_contracts.messages.catalogue.graphs import PRESET_LIST, PresetList
 from k1_contracts.messages.deploy.deployment_queries import DEPLOYMENT_LIST, DeploymentPage, ListDeployments
+from k1_contracts.messages.webhooks import WEBHOOK_LIST, WebhookPage
 from k1_platform.nats.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners
@@ -21,21 +22,25 @@ PROBE_TIMEOUT_S = 3.0
 """The command line waits so long for an answer of `/readyz`."""
 
 
+SERVICES = {"accounts", "analysis", "catalogue", "deploy", "ingest", "webhooks"}
+
+
 def respond_to_all(owners: Owners) -> None:
     presets = (samples.GOLDEN / "PresetList" / "v1.json").read_text()
     owners.respond_with(JOB_LIST.subject, JobPage(total=0, items=[]))
     owners.respond_with(DEPLOYMENT_LIST.subject, DeploymentPage(total=0, items=[]))
+    owners.respond_with(WEBHOOK_LIST.subject, WebhookPage(total=0, items=[]))
     owners.respond_with(PRESET_LIST.subject, PresetList.model_validate_json(presets))
 
 
 async def test_readiness_asks_every_service_behind_the_gateway(
     http: httpx.AsyncClient, owners: Owners
 ) -> None:
-    """Catalogue, deploy, analysis and ingest, each with a light query of its own."""
+    """Each with a light query of its own, ingest by HTTP."""
     respond_to_all(owners)
     report: dict[str, object] = {}
     async with asyncio.timeout(PATIENCE_S):
-        while report != dict.fromkeys(("analysis", "catalogue", "deploy", "ingest"), "ok"):
+        while report != dict.fromkeys(SERVICES, "ok"):
             response = await http.get("/readyz")
             assert (response.status_code, response.json()["checks"]) == (200, {"nats": "ok"})
             report = response.json()["dependencies"]
@@ -47,7 +52,7 @@ async def test_an_absent_service_leaves_the_gateway_ready(http: httpx.AsyncClien
     """The report names the absent services. The gateway stays in rotation and returns 503 only for them."""
     response = await http.get("/readyz")
     assert (response.status_code, response.json()["status"]) == (200, "ready")
-    for name in ("analysis", "catalogue", "deploy"):
+    for name in SERVICES - {"ingest"}:
         assert response.json()["dependencies"][name].startswith(f"The {name} service is not running")
 
 
@@ -90,4 +95,4 @@ async def test_without_the_broker_the_gateway_is_not_ready(
             response = await http.get("/readyz")
     assert (response.status_code, response.json()["status"]) == (503, "not ready")
     assert response.json()["checks"]["nats"] != "ok"
-    assert set(response.json()["dependencies"]) == {"analysis", "catalogue", "deploy", "ingest"}
+    assert set(response.json()["dependencies"]) == SERVICES

@@ -5,6 +5,7 @@ import json
 import socket
 import struct
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -19,12 +20,15 @@ from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import JOB_PROGRESSED, BeatPreview, JobProgress
 from k1_contracts.messages.catalogue.beats import BEAT_OVERRIDE_SAVE, BeatOverrideSaved, SaveBeatOverride
 from k1_gateway.feed.event import pack_times
-from k1_gateway.live.websocket.codec import Codec, UnreadableError, WrongKindError
+from k1_gateway.live.websocket.codec import Codec, UnreadableError, WrongKindError, frame_header
+from k1_gateway.live.websocket.connection import MAX_BAD_MESSAGES, MESSAGE_RATE
 from k1_platform.nats.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import ORIGIN, Owners
 from services.gateway.tests.feed_clients import API, Received, SocketConnection, Source, connected
-from tests.support.service_process import RunningService
+from services.gateway.tests.tokens import access_token, bearer
+from tests.support.infrastructure import Infrastructure
+from tests.support.service_process import RunningService, running_service
 from tests.support.waiting import PATIENCE_S, eventually
 
 BIG = "x" * 4000
@@ -167,6 +171,43 @@ async def test_a_hostile_client_is_closed(gateway: RunningService) -> None:
         assert await _close_code(client) == 1008
 
 
+async def test_a_flood_of_messages_is_stopped(gateway: RunningService) -> None:
+    """Whatever they are: above the rate they are refused, and then the connection ends."""
+    async with connected("json", gateway.url, "jobs") as client:
+        count = MESSAGE_RATE.burst + 2 * MAX_BAD_MESSAGES
+        for number in range(count):
+            await client.socket.send_str(json.dumps({"action": "ping", "ref": number}))
+        answers = [await client.message() for _ in range(MESSAGE_RATE.burst + MAX_BAD_MESSAGES)]
+        refused = [each for each in answers if each["type"] == "error"]
+        assert [each["ref"] for each in answers[: MESSAGE_RATE.burst]] == list(range(MESSAGE_RATE.burst))
+        assert {each["code"] for each in refused} == {"rate_limited"}
+        assert await _close_code(client) == 1008
+
+
+async def test_saved_beats_take_from_the_allowance_of_edits(
+    provisioned: Infrastructure, owners: Owners, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """The same one as over HTTP; other messages go on."""
+    golden = samples.GOLDEN / "BeatOverrideSaved" / "v1.json"
+    owners.respond_with(BEAT_OVERRIDE_SAVE.subject, BeatOverrideSaved.model_validate_json(golden.read_text()))
+    few = '{"per_minute": 1, "burst": 2, "at_once": 4}'
+    own = {"K1_AUTH": "on", "K1_GATEWAY_LIMIT_EDITS": few, "K1_GATEWAY_LIMIT_LOOPBACK_FACTOR": "1"}
+    headers = bearer(access_token("editor", sub=new_id("usr")))
+    order = {"track_id": samples.TRACK, "version": 1, "beats_ms": [0.0, 500.0]}
+    with running_service("gateway", provisioned.environment | own, tmp_path) as running:
+        url = f"{running.url}{API}/tracks/{samples.TRACK}/versions/1/beat-override"
+        async with (
+            httpx.AsyncClient(headers=headers) as http,
+            session.ws_connect(url_of(running), headers=headers) as ws,
+        ):
+            client = SocketConnection(ws)
+            over_http = await http.post(url, json={"beats_ms": order["beats_ms"]})
+            answers = [await client.ask(action="save_beats", **order) for _ in range(2)]
+            ping = await client.ask(action="ping")
+    assert (over_http.status_code, answers[0]["type"], answers[1].get("code")) == (201, "ack", "rate_limited")
+    assert ping["type"] == "ack"
+
+
 @given(st.binary(max_size=60), st.booleans(), st.booleans())
 def test_any_message_is_read_or_refused(data: bytes, as_text: bool, is_binary: bool) -> None:
     """Nothing else is raised, whatever a client sends."""
@@ -180,6 +221,52 @@ def test_any_message_is_read_or_refused(data: bytes, as_text: bool, is_binary: b
         pass
     else:
         assert isinstance(found, dict)
+
+
+@pytest.mark.parametrize(
+    ("length", "header"),
+    [
+        (0, "8100"),
+        (5, "8105"),
+        (125, "817d"),
+        (126, "817e007e"),
+        (256, "817e0100"),
+        (65_535, "817effff"),
+        (65_536, "817f0000000000010000"),
+    ],
+)
+def test_frames_are_those_of_the_standard(length: int, header: str) -> None:
+    """Three forms of the length; 5, 256 and 65,536 bytes are the examples of RFC 6455, section 5.7."""
+    assert frame_header(length, is_binary=False).hex() == header
+    assert frame_header(length, is_binary=True).hex() == header.replace("81", "82", 1)
+
+
+@pytest.mark.parametrize("protocol", ["json", "msgpack"])
+async def test_events_and_answers_never_mix(
+    gateway: RunningService, nats_client: Client, protocol: str
+) -> None:
+    """Events of all sizes come whole and in order, between the answers that the client asks for at the same time."""
+    source, received, count = Source(nats_client), Received(), 300
+    async with connected(protocol, gateway.url, source.topic) as client:
+        sending = asyncio.gather(
+            *(
+                source.event("x" * (number * 300)) if number % 3 else source.sample()
+                for number in range(count)
+            )
+        )
+        for ref in range(count):
+            await client.ask_later(action="ping", ref=ref)
+        answers: list[int] = []
+        while len(answers) < count or len(received.ids) < count:
+            message = await client.message()
+            if message["type"] == "ack":
+                answers.append(message["ref"])
+            else:
+                received.add(message, check=False)
+        await sending
+    assert answers == list(range(count))
+    assert (received.events, received.samples) == (sorted(source.events), sorted(source.samples))
+    assert received.ids == sorted(received.ids)
 
 
 def test_only_beats_may_be_binary() -> None:
@@ -262,6 +349,7 @@ async def test_a_slow_client_loses_samples_and_is_told(
                 elif message["type"] != "heartbeat":
                     got.add(message, check=False)
         assert dropped > 0
+        assert got.ids == sorted(got.ids)
         assert len(got.samples) + dropped == count
         assert got.events == [event]
         assert await _metric(http, 'k1_live_clients{kind="websocket"}') == 2

@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from k1_contracts.actors import Actor
+from k1_contracts.actors import service_actor
 from k1_platform.nats.actors import current_actor
 from k1_platform.postgres.pool import Connection
 
 SCHEMA: Final = "webhooks"
-_SERVICE: Final = Actor(kind="service", id="webhooks", name="webhooks", role="admin")
+_SERVICE: Final = service_actor(SCHEMA)
 
 
 async def write_audit_entry(

@@ -139,10 +139,10 @@ async def test_gone_disables_and_ends_what_waits(
     await worker.send_due()
     assert len(receiver.received) == 4, "one receiver gets at most four at a time"
     assert {each.status for each in await deliveries(queries, created)} == {"failed"}
-    audit = await pool.fetch("SELECT actor ->> 'kind' AS kind, action FROM webhooks.audit ORDER BY id")
-    assert [(row["kind"], row["action"]) for row in audit] == [
-        ("service", "created"),
-        ("service", "disabled"),
+    audit = await pool.fetch("SELECT actor ->> 'name' AS name, action FROM webhooks.audit ORDER BY id")
+    assert [(row["name"], row["action"]) for row in audit] == [
+        ("service:webhooks", "created"),
+        ("service:webhooks", "disabled"),
     ]
 
 

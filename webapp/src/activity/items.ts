@@ -45,6 +45,18 @@ function lineOf(event: FeedEvent): Line | undefined {
       return onTrack("edit", "info", t.uploaded, event.data, event.data.filename);
     case "track.upload_abandoned":
       return onTrack("edit", event.data.reason === "expired" ? "warn" : "info", event.data.reason === "expired" ? t.abandoned : t.duplicate, event.data);
+    case "track.edited":
+      return onTrack("edit", "info", t.edited(event.data.changed), event.data);
+    case "track.deleted":
+      return onTrack("edit", "warn", t.deleted, event.data);
+    case "track.restored":
+      return onTrack("edit", "good", t.restored, event.data);
+    case "artefact.deleted":
+      return onTrack("edit", "warn", t.artefactDeleted(event.data.name, event.data.version), event.data);
+    case "artefact.restored":
+      return onTrack("edit", "good", t.artefactRestored(event.data.name, event.data.version), event.data);
+    case "storage.alert":
+      return { kind: "alarm", severity: event.data.state === "raised" ? "warn" : "good", text: event.data.state === "raised" ? t.storageFull : t.storageCleared, detail: event.data.message };
     case "track.purged":
       return { kind: "edit", severity: "warn", text: t.purged, trackId: event.data.track_id };
     case "beats_updated":

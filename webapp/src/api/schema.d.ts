@@ -2089,6 +2089,55 @@ export interface components {
              */
             restorable_until: string;
         };
+        /**
+         * ArtefactDeletedFeedEvent
+         * @description An artefact was deleted; it can be restored
+         */
+        ArtefactDeletedFeedEvent: {
+            /** Id */
+            id: string;
+            /** Topic */
+            topic: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor */
+            actor?: string | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "artefact.deleted";
+            data: components["schemas"]["ArtefactDeletion"];
+        };
+        /**
+         * ArtefactDeletion
+         * @description An artefact was deleted; it can be restored until `restorable_until`.
+         */
+        ArtefactDeletion: {
+            /** Track Id */
+            track_id: string;
+            /** Version */
+            version: number;
+            /** Artefact Id */
+            artefact_id: string;
+            /** Type */
+            type: string;
+            /** Name */
+            name: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Restorable Until
+             * Format: date-time
+             */
+            restorable_until: string;
+        };
         /** ArtefactList */
         ArtefactList: {
             /** Artefacts */
@@ -2117,9 +2166,53 @@ export interface components {
             /** Id */
             id: string;
         };
+        /**
+         * ArtefactRestoration
+         * @description A deleted artefact is there again.
+         */
+        ArtefactRestoration: {
+            /** Track Id */
+            track_id: string;
+            /** Version */
+            version: number;
+            /** Artefact Id */
+            artefact_id: string;
+            /** Type */
+            type: string;
+            /** Name */
+            name: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
         /** ArtefactRestored */
         ArtefactRestored: {
             artefact: components["schemas"]["Artefact"];
+        };
+        /**
+         * ArtefactRestoredFeedEvent
+         * @description A deleted artefact was restored
+         */
+        ArtefactRestoredFeedEvent: {
+            /** Id */
+            id: string;
+            /** Topic */
+            topic: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor */
+            actor?: string | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "artefact.restored";
+            data: components["schemas"]["ArtefactRestoration"];
         };
         /** @enum {string} */
         ArtefactStatus: "present" | "missing" | "deleted";
@@ -3636,7 +3729,7 @@ export interface components {
          * FeedEvent
          * @description One event of the live feed; `type` says which.
          */
-        FeedEvent: components["schemas"]["TrackUploadedFeedEvent"] | components["schemas"]["TrackCreatedFeedEvent"] | components["schemas"]["TrackUploadAbandonedFeedEvent"] | components["schemas"]["TrackPurgedFeedEvent"] | components["schemas"]["AnalysisStartedFeedEvent"] | components["schemas"]["AnalysisCompletedFeedEvent"] | components["schemas"]["AnalysisFailedFeedEvent"] | components["schemas"]["AnalysisCancelledFeedEvent"] | components["schemas"]["AnalysisMovedFeedEvent"] | components["schemas"]["BeatsUpdatedFeedEvent"] | components["schemas"]["DeployProgressedFeedEvent"] | components["schemas"]["DeploySucceededFeedEvent"] | components["schemas"]["DeployRolledBackFeedEvent"] | components["schemas"]["DeployFailedFeedEvent"] | components["schemas"]["DeviceOnlineFeedEvent"] | components["schemas"]["DeviceOfflineFeedEvent"] | components["schemas"]["DeviceAlarmFeedEvent"] | components["schemas"]["JobProgressedFeedEvent"] | components["schemas"]["DeploymentChangedFeedEvent"] | components["schemas"]["DeviceReadingFeedEvent"] | components["schemas"]["GapNotice"] | components["schemas"]["DroppedNotice"] | components["schemas"]["ClosingNotice"];
+        FeedEvent: components["schemas"]["TrackUploadedFeedEvent"] | components["schemas"]["TrackCreatedFeedEvent"] | components["schemas"]["TrackUploadAbandonedFeedEvent"] | components["schemas"]["TrackPurgedFeedEvent"] | components["schemas"]["TrackEditedFeedEvent"] | components["schemas"]["TrackDeletedFeedEvent"] | components["schemas"]["TrackRestoredFeedEvent"] | components["schemas"]["ArtefactDeletedFeedEvent"] | components["schemas"]["ArtefactRestoredFeedEvent"] | components["schemas"]["AnalysisStartedFeedEvent"] | components["schemas"]["AnalysisCompletedFeedEvent"] | components["schemas"]["AnalysisFailedFeedEvent"] | components["schemas"]["AnalysisCancelledFeedEvent"] | components["schemas"]["AnalysisMovedFeedEvent"] | components["schemas"]["BeatsUpdatedFeedEvent"] | components["schemas"]["DeployProgressedFeedEvent"] | components["schemas"]["DeploySucceededFeedEvent"] | components["schemas"]["DeployRolledBackFeedEvent"] | components["schemas"]["DeployFailedFeedEvent"] | components["schemas"]["DeviceOnlineFeedEvent"] | components["schemas"]["DeviceOfflineFeedEvent"] | components["schemas"]["DeviceAlarmFeedEvent"] | components["schemas"]["StorageAlertFeedEvent"] | components["schemas"]["JobProgressedFeedEvent"] | components["schemas"]["DeploymentChangedFeedEvent"] | components["schemas"]["DeviceReadingFeedEvent"] | components["schemas"]["GapNotice"] | components["schemas"]["DroppedNotice"] | components["schemas"]["ClosingNotice"];
         /**
          * FeedPage
          * @description The answer to one poll.
@@ -5208,6 +5301,61 @@ export interface components {
             since: string;
         };
         /**
+         * StorageAlertChanged
+         * @description The store became nearly full (`raised`), or has room again (`cleared`): once for each crossing.
+         */
+        StorageAlertChanged: {
+            /**
+             * Code
+             * @constant
+             */
+            code: "storage_nearly_full";
+            /** Message */
+            message: string;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "raised" | "cleared";
+            /** Used Bytes */
+            used_bytes: number;
+            /** Total Bytes */
+            total_bytes?: number | null;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
+        /**
+         * StorageAlertFeedEvent
+         * @description The object store became nearly full, or has room again
+         */
+        StorageAlertFeedEvent: {
+            /** Id */
+            id: string;
+            /** Topic */
+            topic: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor */
+            actor?: string | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "storage.alert";
+            data: components["schemas"]["StorageAlertChanged"];
+        };
+        /**
          * StorageCleanup
          * @description What a cleanup removed; for a dry run, what it would remove.
          */
@@ -5478,6 +5626,51 @@ export interface components {
             purge_at: string;
         };
         /**
+         * TrackDeletedFeedEvent
+         * @description A track was deleted; it can be restored
+         */
+        TrackDeletedFeedEvent: {
+            /** Id */
+            id: string;
+            /** Topic */
+            topic: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor */
+            actor?: string | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "track.deleted";
+            data: components["schemas"]["TrackDeletion"];
+        };
+        /**
+         * TrackDeletion
+         * @description A track was deleted; it can be restored until `purge_at`.
+         */
+        TrackDeletion: {
+            /** Track Id */
+            track_id: string;
+            /** Revision */
+            revision: number;
+            /** Title */
+            title: string;
+            /**
+             * Deleted At
+             * Format: date-time
+             */
+            deleted_at: string;
+            /**
+             * Purge At
+             * Format: date-time
+             */
+            purge_at: string;
+        };
+        /**
          * TrackDeployment
          * @description A deployment on the page of its track, by what the catalogue was told of it.
          */
@@ -5530,6 +5723,57 @@ export interface components {
             deployments: components["schemas"]["TrackDeployment"][];
             /** Same Recording As */
             same_recording_as: string[];
+        };
+        /**
+         * TrackEdited
+         * @description A person changed fields of a track. The values are those after the change; notes may be long: read the track.
+         */
+        TrackEdited: {
+            /** Track Id */
+            track_id: string;
+            /** Changed */
+            changed: ("title" | "artist" | "tags" | "preset" | "notes" | "current_version")[];
+            /** Revision */
+            revision: number;
+            /** Title */
+            title: string;
+            /** Artist */
+            artist?: string | null;
+            /** Tags */
+            tags: string[];
+            /** Preset */
+            preset?: components["schemas"]["Preset"] | null;
+            /** Current Version */
+            current_version?: number | null;
+            status: components["schemas"]["TrackStatus"];
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
+        /**
+         * TrackEditedFeedEvent
+         * @description Fields of a track were changed
+         */
+        TrackEditedFeedEvent: {
+            /** Id */
+            id: string;
+            /** Topic */
+            topic: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor */
+            actor?: string | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "track.edited";
+            data: components["schemas"]["TrackEdited"];
         };
         /**
          * TrackEvent
@@ -5641,6 +5885,29 @@ export interface components {
             type: "track.purged";
             data: components["schemas"]["TrackPurged"];
         };
+        /**
+         * TrackRestoration
+         * @description A deleted track is there again.
+         */
+        TrackRestoration: {
+            /** Track Id */
+            track_id: string;
+            /** Revision */
+            revision: number;
+            /** Title */
+            title: string;
+            status: components["schemas"]["TrackStatus"];
+            /**
+             * Reason
+             * @enum {string}
+             */
+            reason: "restored" | "uploaded again";
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
         /** TrackRestored */
         TrackRestored: {
             /** Track Id */
@@ -5648,6 +5915,29 @@ export interface components {
             status: components["schemas"]["TrackStatus"];
             /** Restored */
             restored: boolean;
+        };
+        /**
+         * TrackRestoredFeedEvent
+         * @description A deleted track was restored
+         */
+        TrackRestoredFeedEvent: {
+            /** Id */
+            id: string;
+            /** Topic */
+            topic: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor */
+            actor?: string | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "track.restored";
+            data: components["schemas"]["TrackRestoration"];
         };
         /**
          * TrackResult
@@ -6608,7 +6898,10 @@ export interface operations {
     createTrack: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6645,11 +6938,23 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             408: components["responses"]["RequestTimeout"];
+            /** @description `request_in_progress`: the first request with this Idempotency-Key still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             413: components["responses"]["BodyTooLarge"];
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_parameter`: every fault is named; `invalid_form`; `too_long` */
+            /** @description `invalid_parameter`: every fault is named; `invalid_form`; `too_long`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -6670,7 +6975,10 @@ export interface operations {
     completeTrack: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 track_id: string;
             };
@@ -6739,11 +7047,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `song_missing`: PUT the song to the URL first */
+            /** @description `song_missing`: PUT the song to the URL first; `request_in_progress`: the first request with this Idempotency-Key still runs */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6774,7 +7083,7 @@ export interface operations {
                 };
             };
             421: components["responses"]["HostNotAllowed"];
-            /** @description `empty_file`, `too_short`, `too_long`, `decode_failed`, `invalid_parameter` */
+            /** @description `empty_file`, `too_short`, `too_long`, `decode_failed`, `invalid_parameter`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -6870,7 +7179,10 @@ export interface operations {
     deleteTrack: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 track_id: string;
             };
@@ -6905,8 +7217,22 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `track_purged`: it is being removed for good; `track_uploading`: without a song it goes within an hour */
+            /** @description `track_purged`: it is being removed for good; `track_uploading`: without a song it goes within an hour; `request_in_progress`: the first request with this Idempotency-Key still runs */
             409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            421: components["responses"]["HostNotAllowed"];
+            /** @description `invalid_parameter`: every fault is named; `idempotency_key_reused`: for another request */
+            422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
@@ -6916,9 +7242,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            414: components["responses"]["UriTooLong"];
-            421: components["responses"]["HostNotAllowed"];
-            422: components["responses"]["InvalidParameter"];
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
@@ -6930,6 +7253,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
                 /** @description The ETag of the copy that was edited: 412 when another edit came first. */
                 "If-Match"?: string;
             };
@@ -6983,11 +7308,12 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `track_deleted`: restore it first; `track_uploading`: its song is on its way; `version_unusable`: the version has no map */
+            /** @description `track_deleted`: restore it first; `track_uploading`: its song is on its way; `version_unusable`: the version has no map; `request_in_progress`: the first request with this Idempotency-Key still runs */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7009,7 +7335,7 @@ export interface operations {
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_body`, `invalid_parameter`, `invalid_edit` */
+            /** @description `invalid_body`, `invalid_parameter`, `invalid_edit`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -7030,7 +7356,10 @@ export interface operations {
     restoreTrack: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 track_id: string;
             };
@@ -7090,11 +7419,12 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `track_purged`: it is too late */
+            /** @description `track_purged`: it is too late; `request_in_progress`: the first request with this Idempotency-Key still runs */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7105,7 +7435,7 @@ export interface operations {
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_body`, `invalid_parameter` */
+            /** @description `invalid_body`, `invalid_parameter`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -7323,6 +7653,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7384,6 +7715,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7526,6 +7858,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7567,6 +7900,8 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
                 /** @description The version of the protocol. */
                 "Tus-Resumable": string;
                 /** @description The size of the file in bytes. */
@@ -7611,6 +7946,18 @@ export interface operations {
             };
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
+            /** @description `request_in_progress`: the first request with this Idempotency-Key still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `tus_version`: send `Tus-Resumable: 1.0.0` */
             412: {
                 headers: {
@@ -7636,7 +7983,7 @@ export interface operations {
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_form`, `empty_file` */
+            /** @description `invalid_form`, `empty_file`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -7673,6 +8020,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            504: components["responses"]["ServiceTimeout"];
         };
     };
     describeUploads: {
@@ -7731,6 +8079,8 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
                 /** @description The version of the protocol. */
                 "Tus-Resumable": string;
             };
@@ -7778,6 +8128,18 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `request_in_progress`: the first request with this Idempotency-Key still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `tus_version`: send `Tus-Resumable: 1.0.0` */
             412: {
                 headers: {
@@ -7791,7 +8153,17 @@ export interface operations {
             };
             414: components["responses"]["UriTooLong"];
             421: components["responses"]["HostNotAllowed"];
-            422: components["responses"]["InvalidParameter"];
+            /** @description `invalid_parameter`: every fault is named; `idempotency_key_reused`: for another request */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
@@ -7818,6 +8190,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            504: components["responses"]["ServiceTimeout"];
         };
     };
     showUpload: {
@@ -8048,6 +8421,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8166,7 +8540,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": string;
+                    "application/json": unknown;
                     "application/sql": string;
                     "application/xml": string;
                     "audio/midi": string;
@@ -8203,6 +8577,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8221,7 +8596,9 @@ export interface operations {
     };
     getAudio: {
         parameters: {
-            query?: never;
+            query?: {
+                format?: "original" | "opus";
+            };
             header?: {
                 /** @description The ETag of the copy that the client holds. */
                 "If-None-Match"?: string;
@@ -8306,6 +8683,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8325,7 +8703,17 @@ export interface operations {
                 };
             };
             421: components["responses"]["HostNotAllowed"];
-            422: components["responses"]["InvalidParameter"];
+            /** @description `invalid_parameter`; `audio_copy_failed`: use the original */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
@@ -8465,7 +8853,10 @@ export interface operations {
     deleteArtefact: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 track_id: string;
                 version: number;
@@ -8502,8 +8893,22 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `artefact_in_use`: a deployed version needs it */
+            /** @description `artefact_in_use`: a deployed version needs it; `request_in_progress`: the first request with this Idempotency-Key still runs */
             409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            421: components["responses"]["HostNotAllowed"];
+            /** @description `invalid_parameter`: every fault is named; `idempotency_key_reused`: for another request */
+            422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
@@ -8513,9 +8918,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            414: components["responses"]["UriTooLong"];
-            421: components["responses"]["HostNotAllowed"];
-            422: components["responses"]["InvalidParameter"];
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
@@ -8526,7 +8928,10 @@ export interface operations {
     restoreArtefact: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 track_id: string;
                 version: number;
@@ -8578,11 +8983,12 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `undo_expired`: restore without a token */
+            /** @description `undo_expired`: restore without a token; `request_in_progress`: the first request with this Idempotency-Key still runs */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8604,7 +9010,7 @@ export interface operations {
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_parameter`, `invalid_body`: every fault is named */
+            /** @description `invalid_parameter`, `invalid_body`: every fault is named; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -8625,7 +9031,10 @@ export interface operations {
     copyLink: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 track_id: string;
                 version: number;
@@ -8677,11 +9086,23 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+            /** @description `request_in_progress`: the first request with this Idempotency-Key still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             413: components["responses"]["BodyTooLarge"];
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_parameter`, `invalid_body`: every fault is named */
+            /** @description `invalid_parameter`, `invalid_body`: every fault is named; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -8776,7 +9197,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": string;
+                    "application/json": unknown;
                     "application/octet-stream": string;
                     "application/cbor": string;
                     "image/png": string;
@@ -8794,7 +9215,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": string;
+                    "application/json": unknown;
                     "application/octet-stream": string;
                     "application/cbor": string;
                     "image/png": string;
@@ -8896,9 +9317,31 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `request_in_progress`: the first request with this Idempotency-Key still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             414: components["responses"]["UriTooLong"];
             421: components["responses"]["HostNotAllowed"];
-            422: components["responses"]["InvalidParameter"];
+            /** @description `invalid_parameter`: every fault is named; `idempotency_key_reused`: for another request */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
@@ -8944,7 +9387,10 @@ export interface operations {
     cleanUpStorage: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -8981,11 +9427,12 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             408: components["responses"]["RequestTimeout"];
-            /** @description `cleanup_running` */
+            /** @description `cleanup_running`; `request_in_progress`: the first request with this Idempotency-Key still runs */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8996,7 +9443,7 @@ export interface operations {
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_parameter`, `invalid_body`: every fault is named */
+            /** @description `invalid_parameter`, `invalid_body`: every fault is named; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -9072,6 +9519,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9092,6 +9540,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
                 /** @description The ETag of the copy that was edited: 412 when another edit came first. */
                 "If-Match"?: string;
             };
@@ -9146,11 +9596,12 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `genesis_pending`: the analysis still runs; `track_deleted`: restore it first; `track_uploading` */
+            /** @description `genesis_pending`: the analysis still runs; `track_deleted`: restore it first; `track_uploading`; `request_in_progress`: the first request with this Idempotency-Key still runs */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9172,7 +9623,7 @@ export interface operations {
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `graph_invalid`: `violations` names every broken rule; `invalid_parameter`, `invalid_body` */
+            /** @description `graph_invalid`: `violations` names every broken rule; `invalid_parameter`, `invalid_body`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -9193,7 +9644,10 @@ export interface operations {
     simulateGraph: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 track_id: string;
                 version: number;
@@ -9244,11 +9698,12 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `genesis_pending`; `graph_changed`: it was edited meanwhile, simulate again; `track_deleted`; `track_uploading`; `artefact_differs`: the map is not the one that was analysed, analyse again */
+            /** @description `genesis_pending`; `graph_changed`: it was edited meanwhile, simulate again; `track_deleted`; `track_uploading`; `artefact_differs`: the map is not the one that was analysed, analyse again; `request_in_progress`: the first request with this Idempotency-Key still runs */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9259,7 +9714,7 @@ export interface operations {
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `graph_invalid`, `simulation_failed`, `bundle_failed`, `invalid_parameter`, `invalid_body` */
+            /** @description `graph_invalid`, `simulation_failed`, `bundle_failed`, `invalid_parameter`, `invalid_body`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -9493,6 +9948,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9574,6 +10030,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9674,6 +10131,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9781,6 +10239,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9870,6 +10329,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10048,8 +10508,22 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `job_ended`: it is too late */
+            /** @description `job_ended`: it is too late; `request_in_progress`: the first request with this Idempotency-Key still runs */
             409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            421: components["responses"]["HostNotAllowed"];
+            /** @description `invalid_parameter`: every fault is named; `idempotency_key_reused`: for another request */
+            422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
@@ -10059,9 +10533,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            414: components["responses"]["UriTooLong"];
-            421: components["responses"]["HostNotAllowed"];
-            422: components["responses"]["InvalidParameter"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -10071,7 +10542,10 @@ export interface operations {
     setJobPriority: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 job_id: string;
             };
@@ -10121,11 +10595,12 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `job_not_queued`: it runs or has ended; `track_deleted`: restore it first */
+            /** @description `job_not_queued`: it runs or has ended; `track_deleted`: restore it first; `request_in_progress`: the first request with this Idempotency-Key still runs */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10136,7 +10611,7 @@ export interface operations {
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_parameter`, `invalid_body` */
+            /** @description `invalid_parameter`, `invalid_body`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -10211,6 +10686,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10389,7 +10865,10 @@ export interface operations {
     addDevices: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -10426,11 +10905,12 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             408: components["responses"]["RequestTimeout"];
-            /** @description `device_exists`: with `renew` it gets a new credential and the old one becomes invalid */
+            /** @description `device_exists`: with `renew` it gets a new credential and the old one becomes invalid; `request_in_progress`: the first request with this Idempotency-Key still runs */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10441,7 +10921,7 @@ export interface operations {
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_parameter`, `invalid_body` */
+            /** @description `invalid_parameter`, `invalid_body`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -10510,7 +10990,10 @@ export interface operations {
     revokeDevices: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -10558,11 +11041,23 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+            /** @description `request_in_progress`: the first request with this Idempotency-Key still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             413: components["responses"]["BodyTooLarge"];
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_parameter`, `invalid_body` */
+            /** @description `invalid_parameter`, `invalid_body`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -10624,6 +11119,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10764,6 +11260,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10952,11 +11449,12 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `deployment_state`: the state of the deployment does not allow this */
+            /** @description `deployment_state`: the state of the deployment does not allow this; `request_in_progress`: the first request with this Idempotency-Key still runs */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10967,7 +11465,7 @@ export interface operations {
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_parameter`, `invalid_body` */
+            /** @description `invalid_parameter`, `invalid_body`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -11038,11 +11536,12 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `deployment_state`: the state of the deployment does not allow this */
+            /** @description `deployment_state`: the state of the deployment does not allow this; `request_in_progress`: the first request with this Idempotency-Key still runs */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11053,7 +11552,7 @@ export interface operations {
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_parameter`, `invalid_body` */
+            /** @description `invalid_parameter`, `invalid_body`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -11124,11 +11623,12 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `deployment_state`: the state of the deployment does not allow this */
+            /** @description `deployment_state`: the state of the deployment does not allow this; `request_in_progress`: the first request with this Idempotency-Key still runs */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11139,7 +11639,7 @@ export interface operations {
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_parameter`, `invalid_body` */
+            /** @description `invalid_parameter`, `invalid_body`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -11210,11 +11710,12 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `deployment_state`: the state of the deployment does not allow this */
+            /** @description `deployment_state`: the state of the deployment does not allow this; `request_in_progress`: the first request with this Idempotency-Key still runs */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11225,7 +11726,7 @@ export interface operations {
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_parameter`, `invalid_body` */
+            /** @description `invalid_parameter`, `invalid_body`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -12167,7 +12668,10 @@ export interface operations {
     updateMe: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -12214,11 +12718,23 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+            /** @description `request_in_progress`: the first request with this Idempotency-Key still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             413: components["responses"]["BodyTooLarge"];
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_parameter`, `invalid_body` */
+            /** @description `invalid_parameter`, `invalid_body`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -12239,7 +12755,10 @@ export interface operations {
     changePassword: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -12286,11 +12805,23 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+            /** @description `request_in_progress`: the first request with this Idempotency-Key still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             413: components["responses"]["BodyTooLarge"];
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `weak_password`, `invalid_parameter`, `invalid_body` */
+            /** @description `weak_password`, `invalid_parameter`, `invalid_body`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -12382,7 +12913,10 @@ export interface operations {
     revokeOtherSessions: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -12414,9 +12948,31 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `request_in_progress`: the first request with this Idempotency-Key still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             414: components["responses"]["UriTooLong"];
             421: components["responses"]["HostNotAllowed"];
-            422: components["responses"]["InvalidParameter"];
+            /** @description `invalid_parameter`: every fault is named; `idempotency_key_reused`: for another request */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
@@ -12427,7 +12983,10 @@ export interface operations {
     revokeSession: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 revoked: string;
             };
@@ -12472,9 +13031,31 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `request_in_progress`: the first request with this Idempotency-Key still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             414: components["responses"]["UriTooLong"];
             421: components["responses"]["HostNotAllowed"];
-            422: components["responses"]["InvalidParameter"];
+            /** @description `invalid_parameter`: every fault is named; `idempotency_key_reused`: for another request */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
@@ -12543,7 +13124,10 @@ export interface operations {
     createApiKey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -12590,11 +13174,12 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `too_many_keys` */
+            /** @description `too_many_keys`; `request_in_progress`: the first request with this Idempotency-Key still runs */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -12605,7 +13190,7 @@ export interface operations {
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_parameter`, `invalid_body` */
+            /** @description `invalid_parameter`, `invalid_body`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -12626,7 +13211,10 @@ export interface operations {
     revokeApiKey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 key_id: string;
             };
@@ -12671,9 +13259,31 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `request_in_progress`: the first request with this Idempotency-Key still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             414: components["responses"]["UriTooLong"];
             421: components["responses"]["HostNotAllowed"];
-            422: components["responses"]["InvalidParameter"];
+            /** @description `invalid_parameter`: every fault is named; `idempotency_key_reused`: for another request */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
@@ -12735,7 +13345,10 @@ export interface operations {
     createUser: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -12772,11 +13385,12 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             408: components["responses"]["RequestTimeout"];
-            /** @description `user_exists` */
+            /** @description `user_exists`; `request_in_progress`: the first request with this Idempotency-Key still runs */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -12787,7 +13401,7 @@ export interface operations {
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_parameter`, `invalid_body` */
+            /** @description `invalid_parameter`, `invalid_body`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -12856,7 +13470,10 @@ export interface operations {
     deleteUser: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 user_id: string;
             };
@@ -12891,8 +13508,22 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `last_admin`: make another user an administrator first */
+            /** @description `last_admin`: make another user an administrator first; `request_in_progress`: the first request with this Idempotency-Key still runs */
             409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            421: components["responses"]["HostNotAllowed"];
+            /** @description `invalid_parameter`: every fault is named; `idempotency_key_reused`: for another request */
+            422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
@@ -12902,9 +13533,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            414: components["responses"]["UriTooLong"];
-            421: components["responses"]["HostNotAllowed"];
-            422: components["responses"]["InvalidParameter"];
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
@@ -12915,7 +13543,10 @@ export interface operations {
     updateUser: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 user_id: string;
             };
@@ -12965,11 +13596,12 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `last_admin`: make another user an administrator first */
+            /** @description `last_admin`: make another user an administrator first; `request_in_progress`: the first request with this Idempotency-Key still runs */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -12980,7 +13612,7 @@ export interface operations {
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_parameter`, `invalid_body` */
+            /** @description `invalid_parameter`, `invalid_body`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -13049,7 +13681,10 @@ export interface operations {
     createWebhook: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -13086,11 +13721,12 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             408: components["responses"]["RequestTimeout"];
-            /** @description `too_many_webhooks` */
+            /** @description `too_many_webhooks`; `request_in_progress`: the first request with this Idempotency-Key still runs */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -13101,7 +13737,7 @@ export interface operations {
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_body`, `invalid_parameter`; `url_not_allowed`: says what is wrong with the address */
+            /** @description `invalid_body`, `invalid_parameter`; `url_not_allowed`: says what is wrong with the address; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -13170,7 +13806,10 @@ export interface operations {
     deleteWebhook: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 webhook_id: string;
             };
@@ -13205,9 +13844,31 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `request_in_progress`: the first request with this Idempotency-Key still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             414: components["responses"]["UriTooLong"];
             421: components["responses"]["HostNotAllowed"];
-            422: components["responses"]["InvalidParameter"];
+            /** @description `invalid_parameter`: every fault is named; `idempotency_key_reused`: for another request */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
@@ -13218,7 +13879,10 @@ export interface operations {
     updateWebhook: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 webhook_id: string;
             };
@@ -13268,11 +13932,23 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+            /** @description `request_in_progress`: the first request with this Idempotency-Key still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             413: components["responses"]["BodyTooLarge"];
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_body`, `invalid_parameter`; `url_not_allowed`: says what is wrong with the address */
+            /** @description `invalid_body`, `invalid_parameter`; `url_not_allowed`: says what is wrong with the address; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -13293,7 +13969,10 @@ export interface operations {
     rotateWebhookSecret: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 webhook_id: string;
             };
@@ -13339,11 +14018,23 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+            /** @description `request_in_progress`: the first request with this Idempotency-Key still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             413: components["responses"]["BodyTooLarge"];
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_parameter`, `invalid_body` */
+            /** @description `invalid_parameter`, `invalid_body`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -13364,7 +14055,10 @@ export interface operations {
     testWebhook: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 webhook_id: string;
             };
@@ -13410,11 +14104,23 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+            /** @description `request_in_progress`: the first request with this Idempotency-Key still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             413: components["responses"]["BodyTooLarge"];
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_parameter`, `invalid_body` */
+            /** @description `invalid_parameter`, `invalid_body`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -13497,7 +14203,10 @@ export interface operations {
     redriveDelivery: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 delivery_id: string;
             };
@@ -13543,11 +14252,12 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `delivery_pending`: it is still being tried */
+            /** @description `delivery_pending`: it is still being tried; `request_in_progress`: the first request with this Idempotency-Key still runs */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -13558,7 +14268,7 @@ export interface operations {
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_parameter`, `invalid_body` */
+            /** @description `invalid_parameter`, `invalid_body`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -13630,7 +14340,10 @@ export interface operations {
     runGraphQL: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -13667,11 +14380,23 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             408: components["responses"]["RequestTimeout"];
+            /** @description `request_in_progress`: the first request with this Idempotency-Key still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             413: components["responses"]["BodyTooLarge"];
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["HostNotAllowed"];
-            /** @description `invalid_body` */
+            /** @description `invalid_body`; `idempotency_key_reused`: for another request */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -13685,6 +14410,8 @@ export interface operations {
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            504: components["responses"]["ServiceTimeout"];
         };
     };
     getHealth: {

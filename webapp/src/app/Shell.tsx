@@ -116,7 +116,7 @@ function SearchButton() {
     >
       <Search size={14} aria-hidden />
       <span className="hidden flex-1 text-left xl:inline">{texts.common.search}</span>
-      <span className="hidden gap-1 xl:flex">{nameKeys(PAGE_KEYS.palette, isMac()).map((key) => <Kbd key={key}>{key}</Kbd>)}</span>
+      <span aria-hidden className="hidden gap-1 xl:flex">{nameKeys(PAGE_KEYS.palette, isMac()).map((key) => <Kbd key={key}>{key}</Kbd>)}</span>
     </button>
   );
 }

@@ -53,7 +53,7 @@ export function useLiveQueries(): void {
 /** Returns the queries whose answers an event changed. */
 export function staleAfter(event: FeedEvent): readonly QueryKey[] {
   if (event.type.startsWith("analysis.")) return [keys.tracks, keys.jobs, keys.workers];
-  if (event.type.startsWith("track.") || event.type === "beats_updated") return [keys.tracks, keys.jobs, keys.workers];
+  if (event.type.startsWith("track.") || event.type.startsWith("artefact.") || event.type === "beats_updated") return [keys.tracks, keys.jobs, keys.workers];
   if (event.type.startsWith("deploy.")) return [keys.deployments, keys.devices, keys.tracks];
   if (event.type.startsWith("device.")) return [keys.devices];
   return [];

@@ -163,7 +163,7 @@ export const deployTexts = {
   lastHeard: (ago: string) => `last heard ${ago}`,
   stepsOf: (id: string) => `Steps of ${id}`,
   attempt: (attempt: number) => `attempt ${attempt}`,
-  missedBy: (ms: number) => `changed ${Math.abs(ms).toFixed(1)} ms ${ms < 0 ? "before" : "after"} the moment`,
+  missedBy: (ms: number) => (Math.abs(ms) < 0.05 ? "changed at the moment" : `changed ${Math.abs(ms).toFixed(1)} ms ${ms < 0 ? "before" : "after"} the moment`),
   noSteps: "No step yet",
   timelineLabel: (devices: number, seconds: number) => `Steps of ${plural(devices, "device")} over ${seconds.toFixed(1)} seconds`,
   logOf: "Lines of",

@@ -76,7 +76,9 @@ def cancel(job: JobArgument, *, home: HomeOption = DEFAULT_HOME, as_json: JsonOp
 @app.command()
 def priority(
     job: JobArgument,
-    level: Annotated[int, typer.Argument(min=1, max=10, metavar="PRIORITY", help="From 1 to 10; 10 is first.")],
+    level: Annotated[
+        int, typer.Argument(min=1, max=10, metavar="PRIORITY", help="From 1 to 10; 10 is first.")
+    ],
     *,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,

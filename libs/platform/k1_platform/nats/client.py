@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from k1_platform.auth.service_permissions import inbox_prefix
 from k1_platform.nats.connection import connect_options
 from k1_platform.nats.dead_letters.middleware import DeadLetterMiddleware
-from k1_platform.observability.metrics import prometheus_middleware
+from k1_platform.observability.metrics import BusMetrics
 from k1_platform.settings import NatsSettings
 
 _log = logging.getLogger(__name__)
@@ -69,9 +69,10 @@ def make_broker(
         logger=logging.getLogger("faststream"),
         log_level=logging.DEBUG,
         error_cb=_log_error,
+        apply_types=False,
         middlewares=(
             NatsTelemetryMiddleware(tracer_provider=tracer_provider),
-            prometheus_middleware(registry, service),
+            BusMetrics(registry, service),
             DeadLetterMiddleware(service=service, transient=transient),
         ),
     )

@@ -6,7 +6,7 @@ and calls the handler. The message is acknowledged when the handler returns; an 
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
@@ -52,7 +52,7 @@ def consume(
 ) -> None:
     """Call `function` with the messages of a provisioned durable, at most `workers` at a time."""
 
-    async def handle(message: NatsMessage) -> None:
+    async def handle(message: Any) -> None:
         await contain_exits(function(message))
 
     broker.subscriber(
@@ -63,7 +63,7 @@ def consume(
         max_workers=workers,
         ack_policy=AckPolicy.NACK_ON_ERROR,
         inbox_prefix=_inbox_prefix(broker),
-        decoder=_raw_body,
+        decoder=_whole_message,
     )(handle)
 
 
@@ -121,6 +121,10 @@ def parse(message: Msg, model: type[B], subject: str) -> Delivery[B]:
     return Delivery(envelope, model.model_validate_json(message.data), subject)
 
 
-async def _raw_body(message: Any) -> bytes:
-    """Return the body as bytes: the contract model parses it, not FastStream by its content type."""
-    return cast("bytes", message.body)
+async def _whole_message(message: Any) -> Any:
+    """Return the message itself, as FastStream then passes it to the handler.
+
+    The contract model parses the body, not FastStream by its content type. A parameter of the type `NatsMessage` would
+    be injected, for which FastStream starts a task group and a thread for each message.
+    """
+    return message

@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
-from faststream.nats import NatsBroker, NatsMessage, NatsResponse
+from faststream.nats import NatsBroker
+from nats.aio.msg import Msg
 
 from k1_contracts.base import Contract
 from k1_contracts.descriptors import DocumentQuery
 from k1_contracts.rpc import Response
+from k1_platform.nats.query_server import Reply, subscribe_to_query
 from k1_platform.nats.rpc import (
     REQUEST_TIMEOUT_S,
     QueryError,
     error_response,
     max_body,
-    raw_body,
     request_raw,
     serve_query,
 )
@@ -71,22 +72,22 @@ def respond_with_document(
     (413).
     """
 
-    async def run_handler(message: NatsMessage) -> Document:
-        found = await function(query.model.model_validate_json(message.body))
+    async def run_handler(message: Msg) -> Document:
+        found = await function(query.model.model_validate_json(message.data))
         _require_room(found, max_body(message))
         return found
 
-    async def handle(message: NatsMessage) -> NatsResponse:
+    async def handle(message: Msg) -> Reply:
         try:
             found = await serve_query(message, query, run_handler(message))
         except Exception as error:  # noqa: BLE001  the one place where an error becomes a response
             return _error_response(error_response(query.subject, error, transient))
         if found.body is None:
-            return NatsResponse(b"", headers={STATUS: str(HTTPStatus.NOT_MODIFIED.value), ETAG: found.etag})
+            return Reply(b"", headers={STATUS: str(HTTPStatus.NOT_MODIFIED.value), ETAG: found.etag})
         headers = {STATUS: str(HTTPStatus.OK.value), ETAG: found.etag, ENCODING: "gzip"}
-        return NatsResponse(found.body, headers=headers)
+        return Reply(found.body, headers=headers)
 
-    broker.subscriber(query.subject, queue=query.service, max_workers=workers, decoder=raw_body)(handle)
+    subscribe_to_query(broker, query, handle, workers=workers)
 
 
 async def request_document(
@@ -98,12 +99,13 @@ async def request_document(
         QueryError: as `rpc.request`, or `slice_too_large` (413) when the document does not fit a message.
     """
     reply = await request_raw(broker, query, body, timeout_s=timeout_s)
-    status = int(reply.headers.get(STATUS, HTTPStatus.INTERNAL_SERVER_ERROR))
+    headers = reply.headers or {}
+    status = int(headers.get(STATUS, HTTPStatus.INTERNAL_SERVER_ERROR))
     if status == HTTPStatus.NOT_MODIFIED:
-        return Document(reply.headers[ETAG], None)
+        return Document(headers[ETAG], None)
     if status == HTTPStatus.OK:
-        return Document(reply.headers[ETAG], reply.body)
-    error = Response[Contract].model_validate_json(reply.body).error
+        return Document(headers[ETAG], reply.data)
+    error = Response[Contract].model_validate_json(reply.data).error
     assert error is not None
     raise QueryError(error.code, error.message, error.status)
 
@@ -118,7 +120,7 @@ def _require_room(found: Document, room: int) -> None:
         raise QueryError("slice_too_large", message, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
-def _error_response(response: Response[Any]) -> NatsResponse:
+def _error_response(response: Response[Any]) -> Reply:
     assert response.error is not None
     body = response.model_dump_json(exclude_none=True).encode()
-    return NatsResponse(body, headers={STATUS: str(response.error.status)})
+    return Reply(body, headers={STATUS: str(response.error.status)})

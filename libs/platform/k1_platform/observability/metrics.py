@@ -12,6 +12,7 @@ from faststream.message import StreamMessage
 from faststream.nats.prometheus.provider import NatsMetricsSettingsProvider
 from faststream.prometheus import ConsumeAttrs
 from faststream.prometheus.middleware import PrometheusMiddleware
+from faststream.prometheus.types import ProcessingStatus
 from faststream.response import PublishCommand
 from nats.aio.msg import Msg
 from prometheus_client import CollectorRegistry
@@ -46,8 +47,19 @@ def _provider(_: Msg | Sequence[Msg] | None) -> Any:
     return _NormalisedSubjects()
 
 
-def prometheus_middleware(registry: CollectorRegistry, service: str) -> Any:
-    """Return the metrics middleware of FastStream, with normalised subjects."""
-    return PrometheusMiddleware(
-        settings_provider_factory=_provider, registry=registry, app_name=service, metrics_prefix="k1_bus"
-    )
+class BusMetrics(PrometheusMiddleware[Any, Any]):
+    """The metrics middleware of FastStream, with normalised subjects, and the same metrics for what goes past it."""
+
+    def __init__(self, registry: CollectorRegistry, service: str) -> None:
+        super().__init__(
+            settings_provider_factory=_provider, registry=registry, app_name=service, metrics_prefix="k1_bus"
+        )
+
+    def observe_query(self, subject: str, size: int, duration_s: float) -> None:
+        """Count a query that was answered, and its time; the subjects of queries hold no ids."""
+        labels = {"broker": "nats", "handler": subject}
+        manager = self._metrics_manager
+        manager.add_received_message(amount=1, **labels)
+        manager.observe_received_messages_size(size=size, **labels)
+        manager.observe_received_processed_message_duration(duration=duration_s, **labels)
+        manager.add_received_processed_message(amount=1, status=ProcessingStatus.acked, **labels)

@@ -1,4 +1,4 @@
-"""What worker processes do on request: run a graph, or make the map and the show with beats that a person set."""
+"""What worker processes do on request: run a graph, make the map and the show with beats that a person set, copy audio."""
 
 import json
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from typing import Final
 import pydantic_core
 
 from k1_analysis.artefacts import ArtefactFile, describe_file
+from k1_analysis.copies.opus import CopyTask, EncodedCopy, encode_copy
 from k1_analysis.engine.output.beat_override import override_beats
 from k1_analysis.jobs.tasks import summarise
 from k1_analysis.shows.show import GraphRun, write_run
@@ -47,9 +48,11 @@ class OverrideRun:
 
 
 def run_on_request(
-    task: GraphRunTask | OverrideTask, report: Callable[[object], None]
-) -> GraphRun | OverrideRun:
+    task: GraphRunTask | OverrideTask | CopyTask, report: Callable[[object], None]
+) -> GraphRun | OverrideRun | EncodedCopy:
     """Run one task of the pool for requests."""
+    if isinstance(task, CopyTask):
+        return encode_copy(task)
     return override(task) if isinstance(task, OverrideTask) else run_graph(task, report)
 
 

@@ -4,11 +4,12 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from k1_catalogue import errors
 from k1_catalogue.artefacts import deletion_store
 from k1_catalogue.artefacts.tokens import new_token, token_hash
+from k1_catalogue.database import SCHEMA
 from k1_catalogue.tracks import store as track_store
 from k1_catalogue.tracks.artefact_store import StoredArtefact, artefact_of_version
 from k1_catalogue.tracks.audit_store import write_audit_entry
@@ -19,6 +20,13 @@ from k1_contracts.messages.catalogue.storage import (
     DeleteArtefact,
     RestoreArtefact,
 )
+from k1_contracts.messages.catalogue.track_changes import (
+    ARTEFACT_DELETED,
+    ARTEFACT_RESTORED,
+    ArtefactDeletion,
+    ArtefactRestoration,
+)
+from k1_platform.postgres.outbox import enqueue
 from k1_platform.postgres.pool import Connection, Pool
 
 UNDO_TIME: Final = timedelta(seconds=30)
@@ -57,6 +65,7 @@ class ArtefactDeletions:
                 at=at,
                 undo_sha256=token_hash(token),
             )
+            await _announce_deletion(connection, query, found, at, at + self.retention)
             await audit_artefact(connection, query, at, "artefact deleted", found.artefact.name)
         return ArtefactDeleted(
             undo_token=token, expires_at=at + UNDO_TIME, restorable_until=at + self.retention
@@ -75,9 +84,24 @@ class ArtefactDeletions:
             if at - deleted_at > self.retention:
                 raise errors.artefact_expired(found.artefact.name)
             await deletion_store.mark_restored(connection, query.track_id, query.version, query.artefact_id)
+            event = ArtefactRestoration(**_about(query, found), at=at)
+            await enqueue(connection, SCHEMA, ARTEFACT_RESTORED, event, source="catalogue")
             await audit_artefact(connection, query, at, "artefact restored", found.artefact.name)
         restored = found.artefact.model_copy(update={"status": "present", "deleted_at": None})
         return ArtefactRestored(artefact=restored)
+
+
+async def _announce_deletion(
+    connection: Connection, query: DeleteArtefact, found: StoredArtefact, at: datetime, until: datetime
+) -> None:
+    event = ArtefactDeletion(**_about(query, found), at=at, restorable_until=until)
+    await enqueue(connection, SCHEMA, ARTEFACT_DELETED, event, source="catalogue")
+
+
+def _about(query: DeleteArtefact, found: StoredArtefact) -> dict[str, Any]:
+    """Return the fields that say which artefact an event is about."""
+    which = query.model_dump(include={"track_id", "version", "artefact_id"})
+    return which | {"type": found.artefact.type, "name": found.artefact.name}
 
 
 async def locked_artefact(connection: Connection, query: DeleteArtefact) -> StoredArtefact:

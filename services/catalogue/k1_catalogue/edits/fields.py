@@ -1,13 +1,24 @@
 """The fields of a track that people edit, and what an edit makes of them. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
 
 from k1_catalogue.tracks.status import VersionChoice
+from k1_contracts.messages.catalogue.track_changes import EditedField
 from k1_contracts.messages.catalogue.track_edits import EditTrack
 from k1_contracts.tracks import Preset
 from k1_contracts.upload_form import MAX_TAGS, sanitize_text
+
+_API_NAMES: Final[dict[str, EditedField]] = {
+    "title": "title",
+    "artist": "artist",
+    "tags": "tags",
+    "preset": "preset",
+    "notes": "notes",
+    "choice": "current_version",
+}
+"""By the fields of EditableFields."""
 
 
 class EditError(ValueError):
@@ -62,11 +73,9 @@ def remove_tags(before: EditableFields, tags: Sequence[str]) -> EditableFields:
     return replace(before, tags=tuple(tag for tag in before.tags if tag not in removed))
 
 
-def changed_fields(before: EditableFields, after: EditableFields) -> list[str]:
+def changed_fields(before: EditableFields, after: EditableFields) -> list[EditedField]:
     """Return the names of the fields that differ, as the API calls them."""
-    names = [each.name for each in fields(EditableFields)]
-    changed = [name for name in names if getattr(before, name) != getattr(after, name)]
-    return ["current_version" if name == "choice" else name for name in changed]
+    return [api for name, api in _API_NAMES.items() if getattr(before, name) != getattr(after, name)]
 
 
 def _line(name: str, text: str) -> str:

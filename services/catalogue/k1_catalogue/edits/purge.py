@@ -21,7 +21,7 @@ from k1_catalogue.tracks.audit_store import write_audit_entry
 from k1_contracts.messages.catalogue.track_edits import TRACK_PURGED, TrackPurged
 from k1_platform.errors import TransientError
 from k1_platform.postgres.outbox import enqueue
-from k1_platform.postgres.pool import DATABASE_ERRORS, Pool
+from k1_platform.postgres.pool import DATABASE_ERRORS, Pool, session_lock
 from k1_platform.storage.objects import ObjectStore
 
 _INTERVAL_S: Final = 600.0
@@ -57,15 +57,11 @@ class Purger:
 
     async def purge_due(self) -> list[DueTrack]:
         """Remove the tracks that are due and return them; do nothing while another process does."""
-        async with self.pool.acquire() as connection:
-            lock = f"{SCHEMA}.purge"
-            if not await connection.fetchval("SELECT pg_try_advisory_lock(hashtext($1))", lock):
+        async with session_lock(self.pool, f"{SCHEMA}.purge") as held:
+            if not held:
                 return []
-            try:
-                due = await self.find_due()
-                return [track for track in due if await self._purge(track.id)]
-            finally:
-                await connection.execute("SELECT pg_advisory_unlock(hashtext($1))", lock)
+            due = await self.find_due()
+            return [track for track in due if await self._purge(track.id)]
 
     async def _purge(self, track_id: str) -> bool:
         """Remove a track; return False if it was restored in the meantime."""

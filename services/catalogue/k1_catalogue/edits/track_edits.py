@@ -10,6 +10,7 @@ from typing import Final
 from nats.js.kv import KeyValue
 
 from k1_catalogue import errors
+from k1_catalogue.database import SCHEMA
 from k1_catalogue.edits import store
 from k1_catalogue.edits.fields import EditableFields, EditError, apply_edit, changed_fields
 from k1_catalogue.tracks import store as track_store
@@ -19,6 +20,15 @@ from k1_catalogue.tracks.status import is_usable
 from k1_catalogue.tracks.version_checks import require_song
 from k1_contracts.base import rfc3339
 from k1_contracts.messages.analysis import AnalysisAccepted, RequestTrackAnalysis
+from k1_contracts.messages.catalogue.track_changes import (
+    TRACK_DELETED,
+    TRACK_EDITED,
+    TRACK_RESTORED,
+    EditedField,
+    TrackDeletion,
+    TrackEdited,
+    TrackRestoration,
+)
 from k1_contracts.messages.catalogue.track_edits import (
     DeleteTrack,
     EditTrack,
@@ -26,8 +36,9 @@ from k1_contracts.messages.catalogue.track_edits import (
     TrackDeleted,
     TrackRestored,
 )
-from k1_contracts.messages.catalogue.tracks import GetTrack, TrackDetail
+from k1_contracts.messages.catalogue.tracks import GetTrack, Track, TrackDetail
 from k1_platform.nats.actors import current_actor, require_role
+from k1_platform.postgres.outbox import enqueue
 from k1_platform.postgres.pool import Connection, Pool
 
 UNDO_TIME: Final = timedelta(seconds=30)
@@ -88,8 +99,9 @@ class TrackEdits:
         at = self.clock()
         await store.save_fields(connection, track_id, after, at)
         await track_store.refresh_track_state(connection, track_id, at)
-        detail = ", ".join(changed_fields(before, after))
-        await write_audit_entry(connection, track_id, at=at, action="edited", detail=detail)
+        changed = changed_fields(before, after)
+        await _announce_edit(connection, track_id, changed, at)
+        await write_audit_entry(connection, track_id, at=at, action="edited", detail=", ".join(changed))
         return True
 
     async def delete(self, query: DeleteTrack) -> TrackDeleted:
@@ -117,6 +129,11 @@ class TrackEdits:
             return state.deleted_at
         await store.save_deleted_at(connection, track_id, at)
         await track_store.refresh_track_state(connection, track_id, at)
+        track, revision = await _state_after(connection, track_id)
+        event = TrackDeletion(
+            track_id=track_id, revision=revision, title=track.title, deleted_at=at, purge_at=at + PURGE_AFTER
+        )
+        await enqueue(connection, SCHEMA, TRACK_DELETED, event, source="catalogue")
         await write_audit_entry(connection, track_id, at=at, action="deleted")
         for job_id in await store.open_jobs(connection, track_id):
             await write_audit_entry(connection, track_id, at=at, action="cancel requested", job_id=job_id)
@@ -152,9 +169,45 @@ class TrackEdits:
         await store.save_deleted_at(connection, query.track_id, None)
         await store.remove_undo_tokens(connection, query.track_id)
         await track_store.refresh_track_state(connection, query.track_id, at)
+        track, revision = await _state_after(connection, query.track_id)
+        event = TrackRestoration(
+            track_id=query.track_id,
+            revision=revision,
+            title=track.title,
+            status=track.status,
+            reason=query.reason,
+            at=at,
+        )
+        await enqueue(connection, SCHEMA, TRACK_RESTORED, event, source="catalogue")
         detail = None if query.reason == "restored" else query.reason
         await write_audit_entry(connection, query.track_id, at=at, action="restored", detail=detail)
         return True
+
+
+async def _announce_edit(
+    connection: Connection, track_id: str, changed: list[EditedField], at: datetime
+) -> None:
+    track, revision = await _state_after(connection, track_id)
+    event = TrackEdited(
+        track_id=track_id,
+        changed=changed,
+        revision=revision,
+        title=track.title,
+        artist=track.artist,
+        tags=track.tags,
+        preset=track.preset,
+        current_version=track.current_version,
+        status=track.status,
+        at=at,
+    )
+    await enqueue(connection, SCHEMA, TRACK_EDITED, event, source="catalogue")
+
+
+async def _state_after(connection: Connection, track_id: str) -> tuple[Track, int]:
+    """Return a track that the transaction has locked, and its revision."""
+    track = await track_store.find_track(connection, track_id)
+    assert track is not None, "the caller has locked the row"
+    return track, await track_store.find_revision(connection, track_id)
 
 
 async def _lock(connection: Connection, track_id: str) -> store.DeletionState:

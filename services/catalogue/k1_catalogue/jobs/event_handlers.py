@@ -223,7 +223,8 @@ def _audit_values(event: JobEvent) -> tuple[datetime, str, str | None]:
     """Return the time, the actor and the detail of an event's audit entry."""
     match event:
         case AnalysisStarted():
-            return event.started_at, event.worker_id, f"attempt {event.attempt} with {event.engine}"
+            detail = f"attempt {event.attempt} on {event.worker_id} with {event.engine}"
+            return event.started_at, "analysis", detail
         case AnalysisCompleted():
             return (
                 event.completed_at,

@@ -7,17 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, Literal, NoReturn
 
 from prometheus_client import CollectorRegistry, Gauge
 
 from k1_catalogue import errors
-from k1_catalogue.storage import store
+from k1_catalogue.storage import alert_store, store
 from k1_catalogue.storage.cleanup import Cleaner, Measurement
 from k1_contracts.messages.catalogue.storage import (
     CleanUpStorage,
     GetStorageUsage,
     StorageAlert,
+    StorageAlertChanged,
     StorageCleanup,
     StorageUsage,
     TypeUsage,
@@ -25,13 +26,20 @@ from k1_contracts.messages.catalogue.storage import (
 from k1_platform.errors import TransientError
 from k1_platform.nats.actors import current_actor
 from k1_platform.nats.rpc import QueryError
-from k1_platform.postgres.pool import DATABASE_ERRORS, Pool
+from k1_platform.postgres.pool import DATABASE_ERRORS, Connection, Pool, session_lock
 
 ALERT_RATIO: Final = 0.8
+"""From this part of the store on the alert is raised."""
+CLEAR_RATIO: Final = 0.75
+"""Below it the alert is cleared: a store that stays near the limit raises it once."""
+_LOCK: Final = "catalogue.cleanup"
 _ROUND_S: Final = 3600.0
 _CLEANUP_INTERVAL: Final = timedelta(days=1)
 _FRESH: Final = timedelta(seconds=10)
 """A measurement goes through the whole store, so that repeated requests within this time share one."""
+_ALERT_TEXT: Final = (
+    "{:.0%} of the store is used. Run `k1 storage cleanup`, delete tracks, or give the store more room."
+)
 _log = logging.getLogger(__name__)
 
 
@@ -65,7 +73,6 @@ class StorageQueries:
     disk: Path | None
     """A folder on the disk of the store, where that disk is the limit."""
     _latest: StorageUsage | None = None
-    _alert_since: datetime | None = None
     _measuring: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def get_usage(self, _: GetStorageUsage) -> StorageUsage:
@@ -83,7 +90,7 @@ class StorageQueries:
         """
         if query.dry_run:
             return await self.cleaner.clean(dry_run=True)
-        async with store.cleanup_lock(self.pool) as held:
+        async with session_lock(self.pool, _LOCK) as held:
             if not held:
                 raise errors.cleanup_running()
             actor = current_actor()
@@ -128,7 +135,7 @@ class StorageQueries:
             top_artefacts=largest,
             reclaimable_bytes=sum(found.reclaimable),
             reclaimable_objects=len(found.reclaimable),
-            alert=self._alert(ratio),
+            alert=await self._alert(used, total),
             measured_at=self.clock(),
         )
 
@@ -137,15 +144,35 @@ class StorageQueries:
             return self.quota_bytes
         return used + shutil.disk_usage(self.disk).free if self.disk is not None else None
 
-    def _alert(self, ratio: float | None) -> StorageAlert | None:
-        if ratio is None or ratio < ALERT_RATIO:
-            self._alert_since = None
+    async def _alert(self, used: int, total: int | None) -> StorageAlert | None:
+        """Raise or clear the alert where a limit was crossed; return it while it is raised."""
+        ratio = used / total if total else 0.0
+        message = _ALERT_TEXT.format(ratio) if total else "The store has no limit any more."
+        at = self.clock()
+        async with self.pool.acquire() as connection, connection.transaction():
+            if change := await _cross(connection, ratio, at):
+                state, since = change
+                event = StorageAlertChanged(
+                    code="storage_nearly_full", message=message, since=since,
+                    state=state, used_bytes=used, total_bytes=total, at=at,
+                )  # fmt: skip
+                await alert_store.announce(connection, event)
+                _log.warning("storage alert", extra={"state": state, "used_ratio": round(ratio, 3)})
+            raised_since = await alert_store.alert_since(connection)
+        if raised_since is None:
             return None
-        if self._alert_since is None:
-            self._alert_since = self.clock()
-            _log.warning("the object store is nearly full", extra={"used_ratio": round(ratio, 3)})
-        message = f"{ratio:.0%} of the store is used. Run `k1 storage cleanup`, delete tracks, or give the store more room."
-        return StorageAlert(code="storage_nearly_full", message=message, since=self._alert_since)
+        return StorageAlert(code="storage_nearly_full", message=message, since=raised_since)
+
+
+async def _cross(
+    connection: Connection, ratio: float, at: datetime
+) -> tuple[Literal["raised", "cleared"], datetime] | None:
+    """Return the new state of the alert and since when it was raised; None if no limit was crossed."""
+    if ratio >= ALERT_RATIO and (since := await alert_store.raise_alert(connection, at)):
+        return "raised", since
+    if ratio < CLEAR_RATIO and (since := await alert_store.clear_alert(connection)):
+        return "cleared", since
+    return None
 
 
 def _by_type(found: Measurement) -> list[TypeUsage]:

@@ -1,7 +1,6 @@
 """The tables of cleanups, and the largest artefacts."""
 
-from collections.abc import AsyncGenerator, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,7 +11,6 @@ from k1_contracts.messages.catalogue.storage import LargeArtefact, StorageCleanu
 from k1_platform.postgres.pool import Connection, Pool
 
 MAX_LARGEST: Final = 10
-_LOCK: Final = "catalogue.cleanup"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +35,6 @@ class UsageTables:
         """Forget keys whose objects were removed."""
         async with self.pool.acquire() as connection:
             await reference_store.forget_retired(connection, keys)
-
-
-@asynccontextmanager
-async def cleanup_lock(pool: Pool) -> AsyncGenerator[bool]:
-    """Hold the lock of cleanups while the block runs; yield False if another process holds it."""
-    async with pool.acquire() as connection:
-        held = bool(await connection.fetchval("SELECT pg_try_advisory_lock(hashtext($1))", _LOCK))
-        try:
-            yield held
-        finally:
-            if held:
-                await connection.fetchval("SELECT pg_advisory_unlock(hashtext($1))", _LOCK)
 
 
 async def record_cleanup(connection: Connection, done: StorageCleanup, actor: str, at: datetime) -> None:

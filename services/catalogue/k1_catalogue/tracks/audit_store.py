@@ -13,7 +13,7 @@ import asyncpg
 
 from k1_catalogue.database import without_nul
 from k1_catalogue.history.changes import RowChange, merge_changes
-from k1_contracts.actors import Actor
+from k1_contracts.actors import Actor, service_actor
 from k1_contracts.base import rfc3339
 from k1_platform.nats.actors import current_actor
 from k1_platform.postgres.pool import Connection
@@ -33,7 +33,7 @@ async def write_audit_entry(
 ) -> None:
     """Write the event of the changes that this transaction has made to a track, and to the log of a job if there is one.
 
-    `actor` names the service or worker that acts where no person does.
+    `actor` names the service that acts where no person does.
     """
     before, after = merge_changes(await _take_changes(connection, track_id))
     await connection.execute(
@@ -74,9 +74,8 @@ async def _take_changes(connection: Connection, track_id: str) -> list[RowChange
 
 def actor_json(actor: Actor | None, service: str) -> str:
     """Return the actor of an event: the person who acts, or else the service."""
-    if actor is not None:
-        return actor.model_dump_json(include={"kind", "id", "name", "address"}, exclude_none=True)
-    return json.dumps({"kind": "service", "id": service, "name": f"service:{service}"})
+    acting = actor or service_actor(service)
+    return acting.model_dump_json(include={"kind", "id", "name", "address"}, exclude_none=True)
 
 
 async def read_job_log(connection: Connection, job_id: str) -> list[str]:

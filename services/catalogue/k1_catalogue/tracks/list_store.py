@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import asyncpg
+from pydantic import TypeAdapter
 
 from k1_catalogue.tracks.cursors import Cursor, read_cursor, write_cursor
 from k1_catalogue.tracks.search import WEIGHTS, SearchQuery, parse_search
@@ -33,6 +34,7 @@ _FIGURE: Final[dict[TrackSort, str]] = {"f_measure": "f_measure", "duration": "d
 _ASCENDING: Final[frozenset[TrackSort]] = frozenset({"oldest", "title"})
 """The sort key of each sort; ties are sorted by id. The indexes are on these expressions. Unknown figures come last."""
 _TIMED: Final[frozenset[TrackSort]] = frozenset({"newest", "oldest"})
+_SUMMARIES: Final = TypeAdapter(list[TrackSummary])
 _WEIGHTS: Final = "'{" + ", ".join(map(str, WEIGHTS)) + "}'::real[]"
 
 
@@ -91,20 +93,25 @@ async def _total(connection: Connection, query: ListTracks) -> int:
 async def _fetch_rows(connection: Connection, query: ListTracks) -> list[asyncpg.Record]:
     """Return the rows of a page and, if there are more, the first row of the next page."""
     chosen = _filter(query)
+    is_filtered = bool(chosen.arguments)
     key = _KEY[query.sort]
     direction, beyond = ("ASC", ">") if query.sort in _ASCENDING else ("DESC", "<")
     if query.cursor:
         cursor = read_cursor(query.cursor, query.sort)
         after = cursor.time if query.sort in _TIMED else cursor.key
         chosen.add(f"({key}, id) {beyond} ({{0}}, {{1}})", after, cursor.id)
-    limit = chosen.argument(query.limit + 1)
-    offset = chosen.argument(0 if query.cursor else query.offset)
+    wanted = query.limit + 1
+    # PostgreSQL plans a statement anew each time if it does not know how few rows are wanted. With a filter it should,
+    # as the best plan depends on how many tracks have the tag or the figure.
+    rows = f"LIMIT {chosen.argument(wanted) if is_filtered else int(wanted)}"
+    if query.offset and not query.cursor:
+        rows += f" OFFSET {chosen.argument(query.offset)}"
     return await connection.fetch(
         # The inner query skips to the page in the index alone.
         f"""
         SELECT {_COLUMNS} FROM catalogue.tracks JOIN (
             SELECT id FROM catalogue.tracks WHERE {chosen.where}
-            ORDER BY {key} {direction}, id {direction} LIMIT {limit} OFFSET {offset}
+            ORDER BY {key} {direction}, id {direction} {rows}
         ) AS page USING (id)
         ORDER BY {key} {direction}, id {direction}
         """,  # noqa: S608  built of constants of ours
@@ -186,7 +193,7 @@ def _page(
 ) -> TrackPage:
     return TrackPage(
         total=total,
-        items=[TrackSummary.model_validate(dict(row)) for row in rows],
+        items=_SUMMARIES.validate_python([dict(row) for row in rows]),
         limit=query.limit,
         offset=offset,
         next_cursor=next_cursor,

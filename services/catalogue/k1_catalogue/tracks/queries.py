@@ -70,18 +70,16 @@ class TrackQueries:
         async with self.pool.acquire() as connection:
             if query.at is not None:
                 return await track_at(connection, track_id, query.at)
-            track = await store.find_track(connection, track_id)
-            if track is None:
+            head = await store.find_detail(connection, track_id)
+            if head is None:
                 raise errors.track_not_found(track_id)
             versions = await store.find_versions(connection, track_id)
             artefacts = await artefact_store.artefacts_of_track(connection, track_id)
-            deployments = await self.newest_deployments(connection, track_id)
-            same = await store.same_recordings(connection, track_id)
-            revision = await store.find_revision(connection, track_id)
-            override = await self.current_override(connection, track_id)
+            deployments = await self.newest_deployments(connection, track_id) if head.has_deployments else ()
+            override = await self.current_override(connection, track_id) if head.has_beat_edits else None
         return TrackDetail(
-            revision=revision,
-            track=track,
+            revision=head.revision,
+            track=head.track,
             versions=[
                 VersionSummary(
                     **fields,
@@ -91,7 +89,7 @@ class TrackQueries:
             ],
             beat_override=override,
             deployments=list(deployments),
-            same_recording_as=same,
+            same_recording_as=head.same_recordings,
         )
 
     async def get_tracks(self, query: GetTracks) -> TrackDetails:

@@ -30,6 +30,25 @@ _VERSION: Final = """
 """
 
 
+_TRACK: Final = (
+    "id, title, artist, duration_ms, bpm, f_measure, status, preset, tags, current_version, created_at, updated_at,"
+    " filename, audio, notes, deleted_at"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DetailHead:
+    """A track, and which other parts its detail has."""
+
+    track: Track
+    revision: int
+    """How often the track was edited, plus one."""
+    same_recordings: list[str]
+    """The oldest other tracks that have a version with the same decoded samples as one of this track's."""
+    has_deployments: bool
+    has_beat_edits: bool
+
+
 @dataclass(frozen=True, slots=True)
 class AnalysisInput:
     """The part of a track that an analysis needs."""
@@ -245,23 +264,47 @@ async def set_updated_at(connection: Connection, track_id: str, at: datetime) ->
 
 async def find_track(connection: Connection, track_id: str) -> Track | None:
     """Return a track's own fields; None if there is no such track."""
-    row = await connection.fetchrow(
-        """
-        SELECT id, title, artist, duration_ms, bpm, f_measure, status, preset, tags, current_version,
-               created_at, updated_at, filename, audio, notes, deleted_at
-        FROM catalogue.tracks WHERE id = $1
-        """,
-        track_id,
-    )
-    if row is None:
-        return None
-    audio = AudioRef.model_validate_json(row["audio"]) if row["audio"] else None
-    return Track.model_validate({**row, "audio": audio})
+    row = await connection.fetchrow(f"SELECT {_TRACK} FROM catalogue.tracks WHERE id = $1", track_id)  # noqa: S608
+    return _track(row) if row else None
 
 
 async def find_revision(connection: Connection, track_id: str) -> int:
     """Return how often a track was edited, plus one; 1 if there is no such track."""
     return await connection.fetchval("SELECT revision FROM catalogue.tracks WHERE id = $1", track_id) or 1
+
+
+async def find_detail(connection: Connection, track_id: str) -> DetailHead | None:
+    """Return a track with what its detail shows of itself and other tracks; None if there is no such track.
+
+    One statement: each further one would cost every detail a round trip.
+    """
+    row = await connection.fetchrow(
+        f"""
+        SELECT {_TRACK}, revision, ARRAY(
+            SELECT other.id FROM catalogue.tracks AS other
+            WHERE other.id <> $1 AND other.status <> 'deleted' AND other.id IN (
+                SELECT theirs.track_id FROM catalogue.versions AS mine
+                JOIN catalogue.versions AS theirs ON theirs.summary ->> 'pcm_sha256' = mine.summary ->> 'pcm_sha256'
+                WHERE mine.track_id = $1
+            )
+            ORDER BY other.created_at, other.id LIMIT {MAX_SAME_RECORDINGS}
+        ) AS same_recordings,
+        EXISTS (SELECT 1 FROM catalogue.deployments WHERE track_id = $1) AS has_deployments,
+        EXISTS (SELECT 1 FROM catalogue.beat_edits WHERE track_id = $1) AS has_beat_edits
+        FROM catalogue.tracks WHERE id = $1
+        """,  # noqa: S608  built of constants of ours
+        track_id,
+    )
+    if row is None:
+        return None
+    return DetailHead(
+        _track(row), row["revision"], row["same_recordings"], row["has_deployments"], row["has_beat_edits"]
+    )
+
+
+def _track(row: asyncpg.Record) -> Track:
+    audio = AudioRef.model_validate_json(row["audio"]) if row["audio"] else None
+    return Track.model_validate({**row, "audio": audio})
 
 
 async def is_deleted(connection: Connection, track_id: str) -> bool:
@@ -270,27 +313,6 @@ async def is_deleted(connection: Connection, track_id: str) -> bool:
         "SELECT deleted_at IS NOT NULL FROM catalogue.tracks WHERE id = $1", track_id
     )
     return bool(found)
-
-
-async def same_recordings(connection: Connection, track_id: str) -> list[str]:
-    """Return the other tracks that have a version with the same decoded samples as one of this track's.
-
-    The oldest track comes first.
-    """
-    rows = await connection.fetch(
-        """
-        SELECT id FROM catalogue.tracks
-        WHERE id <> $1 AND status <> 'deleted' AND id IN (
-            SELECT theirs.track_id FROM catalogue.versions AS mine
-            JOIN catalogue.versions AS theirs ON theirs.summary ->> 'pcm_sha256' = mine.summary ->> 'pcm_sha256'
-            WHERE mine.track_id = $1
-        )
-        ORDER BY created_at, id LIMIT $2
-        """,
-        track_id,
-        MAX_SAME_RECORDINGS,
-    )
-    return [row["id"] for row in rows]
 
 
 async def find_versions(connection: Connection, track_id: str) -> list[dict[str, Any]]:

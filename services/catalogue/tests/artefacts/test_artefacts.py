@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,12 +16,12 @@ from k1_catalogue.storage.cleanup import Cleaner
 from k1_catalogue.storage.cleanup_plan import CleanupRules
 from k1_catalogue.storage.queries import StorageGauges, StorageQueries
 from k1_catalogue.storage.reference_store import keys_only_of_track
-from k1_catalogue.storage.store import UsageTables, cleanup_lock
+from k1_catalogue.storage.store import UsageTables
 from k1_catalogue.tracks.artefact_store import NewArtefact, artefacts_of_version, replace_artefacts
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts.actors import Actor
 from k1_contracts.ids import new_id
-from k1_contracts.messages.catalogue.media import GetAudio, GetWaveform
+from k1_contracts.messages.catalogue.media import AudioCopied, CopyAudio, GetAudio, GetWaveform
 from k1_contracts.messages.catalogue.storage import (
     CleanUpStorage,
     CopyLink,
@@ -31,11 +31,12 @@ from k1_contracts.messages.catalogue.storage import (
     OpenLink,
     RestoreArtefact,
     RevokeLink,
+    StorageAlertChanged,
 )
 from k1_contracts.messages.catalogue.tracks import GetVersion
 from k1_platform.nats.actors import acting_as
 from k1_platform.nats.rpc import QueryError
-from k1_platform.postgres.pool import Pool
+from k1_platform.postgres.pool import Pool, session_lock
 from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.song_samples import Song, analyse, message, upload
 
@@ -255,9 +256,13 @@ async def test_links_by_page(
     assert (page.total, len(seen), set(seen)) == (5, 5, made)
 
 
+async def _no_copy(_: CopyAudio) -> AudioCopied:
+    raise AssertionError("nobody asked for a copy")
+
+
 async def test_media(pool: Pool, job_events: JobEventHandlers, objects: ObjectStore) -> None:
     """The audio has its media type; a version of an earlier release has no waveform, and the problem says what to do."""
-    media = MediaQueries(pool, objects)
+    media = MediaQueries(pool, objects, _no_copy)
     song = await analyse(job_events, objects)
     source = await media.get_audio(GetAudio(track_id=song.track_id))
     assert (source.content_type, source.filename) == ("audio/mpeg", "night drive.mp3")
@@ -347,9 +352,50 @@ async def test_usage_and_alert(
     assert {each.type for each in usage.top_artefacts} == {"genesis_map", "metrics"}
 
 
+async def test_the_alert_is_raised_once_for_each_crossing(
+    pool: Pool, objects: ObjectStore, storage: StorageQueries, clock: Clock
+) -> None:
+    """It ends below 75 %, so a store that stays near 80 % raises it once, also at a process that has just started."""
+
+    async def states_at(size: int, asking: StorageQueries) -> tuple[bool, list[str]]:
+        await objects.put_bytes("audio/trk_1/source.mp3", b"1" * size, "audio/mpeg")
+        clock.now += timedelta(seconds=11)
+        with acting_as(Actor(kind="user", id="usr_1", name="Ann", role="viewer")):
+            usage = await asking.get_usage(GetStorageUsage())
+        rows = await pool.fetch(
+            "SELECT headers, body FROM catalogue.outbox WHERE subject = 'storage.alert' ORDER BY id"
+        )
+        assert not any("ce-actor" in json.loads(row["headers"]) for row in rows)
+        events = [StorageAlertChanged.model_validate_json(row["body"]) for row in rows]
+        assert len({json.loads(row["headers"])["ce-id"] for row in rows}) == len(rows)
+        return usage.alert is not None, [event.state for event in events]
+
+    other = replace(storage)
+    seen = [
+        await states_at(size, asking)
+        for size, asking in (
+            (39_999, storage),
+            (40_000, storage),
+            (45_000, other),
+            (37_500, storage),
+            (40_000, other),
+            (37_499, other),
+            (39_999, storage),
+            (41_000, storage),
+        )
+    ]
+    raised, cleared = "raised", "cleared"
+    assert seen == [
+        (False, []),
+        *[(True, [raised])] * 4,
+        *[(False, [raised, cleared])] * 2,
+        (True, [raised, cleared, raised]),
+    ]
+
+
 async def test_one_cleanup_at_a_time(pool: Pool, storage: StorageQueries) -> None:
     """While one process cleans up, another is refused; a dry run is not."""
-    async with cleanup_lock(pool) as held:
+    async with session_lock(pool, "catalogue.cleanup") as held:
         assert held
         with pytest.raises(QueryError) as error:
             await storage.clean_up(CleanUpStorage(dry_run=False))

@@ -17,7 +17,7 @@ from k1_contracts.actors import Actor
 from k1_contracts.descriptors import StreamMessage
 from k1_contracts.envelope import Envelope
 from k1_contracts.messages.analysis import RequestTrackAnalysis
-from k1_contracts.messages.catalogue.media import GetAudio
+from k1_contracts.messages.catalogue.media import AudioCopied, CopyAudio, GetAudio
 from k1_contracts.messages.catalogue.track_edits import DeleteTrack, EditTrack, RestoreTrack
 from k1_contracts.messages.catalogue.track_history import GetHistory
 from k1_contracts.messages.catalogue.track_uploads import (
@@ -66,6 +66,10 @@ def uploads(pool: Pool) -> TrackUploadHandlers:
     return TrackUploadHandlers(pool)
 
 
+async def _no_copy(_: CopyAudio) -> AudioCopied:
+    raise AssertionError("nobody asked for a copy")
+
+
 async def test_a_created_track_waits_for_its_song(
     uploads: TrackUploadHandlers, job_events: JobEventHandlers, track_queries: TrackQueries
 ) -> None:
@@ -104,7 +108,7 @@ async def test_a_track_without_its_song_cannot_be_used_yet(
         edits.edit(EditTrack(track_id=track_id, title="Mine")),
         edits.delete(DeleteTrack(track_id=track_id)),
         job_queries.request_analysis(RequestTrackAnalysis(track_id=track_id)),
-        MediaQueries(pool, objects).get_audio(GetAudio(track_id=track_id)),
+        MediaQueries(pool, objects, _no_copy).get_audio(GetAudio(track_id=track_id, format="opus")),
     ]
     for attempt in attempts:
         with pytest.raises(QueryError) as caught:

@@ -8,6 +8,7 @@ from typing import Final
 
 import asyncpg
 
+from k1_contracts.actors import Actor, service_actor
 from k1_contracts.messages.deploy.device_link import DeviceHello, RunningBundle, Transport
 from k1_platform.nats.actors import acting_name, current_actor
 from k1_platform.postgres.pool import Connection
@@ -225,8 +226,8 @@ async def write_audit(
 
     It names the current actor, `service:deploy` without one; `stated` is the name where nobody signed in.
     """
-    actor = current_actor()
-    name = acting_name(stated or (actor.name if actor else f"service:{SCHEMA}"))
+    actor = current_actor() or (_local(stated) if stated else service_actor(SCHEMA))
+    name = acting_name(stated or actor.name)
     await connection.execute(
         "INSERT INTO deploy.audit"
         " (at, actor, action, detail, device_id, deployment_id, actor_kind, actor_id, address)"
@@ -237,10 +238,15 @@ async def write_audit(
         action,
         detail,
         deployment_id,
-        actor.kind if actor else None,
-        actor.id if actor else None,
-        actor.address if actor else None,
+        actor.kind,
+        actor.id,
+        actor.address,
     )
+
+
+def _local(name: str) -> Actor:
+    """Return someone who stated a name and did not sign in."""
+    return Actor(kind="local", id=name, name=name, role="admin")
 
 
 def _sha256(bundle: RunningBundle | None) -> str | None:

@@ -17,9 +17,11 @@ from aiohttp.typedefs import Handler, Middleware
 
 from k1_contracts.base import Contract
 from k1_contracts.descriptors import AnyQuery
+from k1_contracts.messages.accounts.users import REVOCATION_LIST, ListRevocations
 from k1_contracts.messages.analysis import JOB_LIST, ListJobs
 from k1_contracts.messages.catalogue.graphs import PRESET_LIST, ListPresets
 from k1_contracts.messages.deploy.deployment_queries import DEPLOYMENT_LIST, ListDeployments
+from k1_contracts.messages.webhooks import WEBHOOK_LIST, ListWebhooks
 from k1_gateway.http.context import GatewayContext
 from k1_platform.errors import TransientError
 
@@ -29,9 +31,11 @@ _MAX_WAIT_S: Final = 2.5
 """For the whole report: a probe waits 3 s for the response."""
 _PATH: Final = "/readyz"
 _QUERIES: Final[Mapping[str, tuple[AnyQuery[Any], Contract]]] = {
+    "accounts": (REVOCATION_LIST, ListRevocations()),
     "analysis": (PRESET_LIST, ListPresets()),
     "catalogue": (JOB_LIST, ListJobs(limit=1)),
     "deploy": (DEPLOYMENT_LIST, ListDeployments(limit=1)),
+    "webhooks": (WEBHOOK_LIST, ListWebhooks(limit=1)),
 }
 """A light query for each service that the gateway reaches over the bus."""
 

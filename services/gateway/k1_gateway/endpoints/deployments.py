@@ -38,7 +38,7 @@ def _control(action: str, summary: str) -> Endpoint:
             409: "`deployment_state`: the state of the deployment does not allow this",
             422: "`invalid_parameter`, `invalid_body`",
         },
-        takes_idempotency_key=True, rate_limit="unlimited",
+        rate_limit="unlimited",
     )  # fmt: skip
 
 
@@ -59,7 +59,7 @@ DEPLOYMENTS: Final = (
         "Deploy a version to devices, by id or by group, in batches that are rolled back together when one fails. "
         "`requested_by` is the name of the caller; another one is ignored",
         request_deployment, query=DEPLOYMENT_PLAN,
-        document=("order", DeploymentBody), takes_idempotency_key=True,
+        document=("order", DeploymentBody), repeats="owned",
         responses={
             202: ("Accepted; the deployment can be read now", deployment_queries.DeploymentAccepted),
             200: ("With `dry_run`: the plan", DEPLOYMENT_PLAN.response),

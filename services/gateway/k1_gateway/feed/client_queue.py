@@ -97,12 +97,14 @@ class ClientQueue:
         gaps, self._gaps = self._gaps, []
         events: list[tuple[Position, FeedEvent]] = []
         while self._history and len(events) < limit:
-            events.append(self._passed(self._history.popleft()))
+            event = self._history.popleft()
+            events.append((self.pass_by(event), event))
         dropped = 0
         if not self._history:
             dropped, self._dropped = self._dropped, 0
             while (source := self._next_source()) and len(events) < limit:
-                events.append(self._passed(source.popleft()))
+                event = source.popleft()
+                events.append((self.pass_by(event), event))
         if self.is_empty:
             self.changed.clear()
         return Batch(gaps, dropped, events)
@@ -112,6 +114,7 @@ class ClientQueue:
             return self._events or self._samples or None
         return self._events if self._events[0].order < self._samples[0].order else self._samples
 
-    def _passed(self, event: FeedEvent) -> tuple[Position, FeedEvent]:
+    def pass_by(self, event: FeedEvent) -> Position:
+        """Return the position of the client when it has got an event."""
         self.position = self.position.joined(event.position)
-        return self.position, event
+        return self.position

@@ -41,13 +41,13 @@ class FeedEvent:
 
     def as_json(self, position: Position) -> bytes:
         """Return the frame for a client that comes to this position with the event."""
-        if position == self.position:
+        if position is self.position or position == self.position:
             return self.json
         return self.json[:_ID_START] + str(position).encode() + self.json[_ID_END:]
 
     def as_msgpack(self, position: Position) -> bytes:
         """Return the same in MessagePack, with beats as binary float64."""
-        if position != self.position:
+        if position is not self.position and position != self.position:
             return to_msgpack(msgspec.json.decode(self.as_json(position)))
         if self._msgpack is None:
             self._msgpack = to_msgpack(msgspec.json.decode(self.json))
@@ -55,14 +55,19 @@ class FeedEvent:
 
 
 def read_event(message: Msg, position: Position, order: int, stored_at: datetime) -> FeedEvent | None:
-    """Return the event that a message holds; None for one that is no event for viewers, or not a JSON object."""
+    """Return the event that a message holds.
+
+    None for one that is no event for viewers, is not a JSON object, or could not be encoded for all clients: the feed
+    encodes for many at once, and none of them may fail then.
+    """
     kind = type_of(message.subject)
     if kind is None:
         return None
     try:
         data: object = msgspec.json.decode(message.data)
-    except (msgspec.DecodeError, RecursionError):
-        return None
+        to_msgpack(data)
+    except (msgspec.DecodeError, RecursionError, OverflowError):
+        return None  # numbers beyond 64 bits and deep nesting have no MessagePack
     fields = cast("dict[str, Any]", data if isinstance(data, dict) else {})
     topics = kind.topics(fields)
     if not fields or not topics:

@@ -5,7 +5,7 @@ client which subscribes sees each event exactly once: in the history, or in its 
 """
 
 import asyncio
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from typing import Final, Literal
 from nats.aio.msg import Msg
 
 from k1_gateway.feed.client_queue import ClientQueue, Gap, Missed
-from k1_gateway.feed.event import read_event
+from k1_gateway.feed.event import FeedEvent, read_event
 from k1_gateway.feed.history import History
 from k1_gateway.feed.metrics import FeedMetrics
 from k1_gateway.feed.position import Position
@@ -28,6 +28,8 @@ TOO_SLOW: Final = "too_slow"
 """The reason for which a client is sent away whose queue is full of events, which are never dropped."""
 _CATCH_UP_INTERVAL_S: Final = 0.01
 Kind = Literal["sse", "poll", "websocket", "graphql"]
+SendNow = Callable[[list[FeedEvent]], bool]
+"""Sends events at once; returns False, without having sent any, where the connection cannot take them now."""
 
 
 @dataclass(slots=True, eq=False)
@@ -39,11 +41,25 @@ class Client:
     topics: set[str] = field(default_factory=set[str])
     ended: asyncio.Future[str] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     """Why the connection has to end, once it has to."""
+    send_now: SendNow | None = None
+    """The short way past the queue, while the connection has nothing else to send; it costs no wake-up of a task."""
+    fresh: list[FeedEvent] = field(default_factory=list[FeedEvent])
+    """Events that are to be delivered next."""
 
     @property
     def close_reason(self) -> str | None:
         """Return why the connection has to end; None while it may go on."""
         return self.ended.result() if self.ended.done() else None
+
+    def deliver(self) -> None:
+        """Send the fresh events, or let them wait in the queue."""
+        events, self.fresh = self.fresh, []
+        if self.send_now is not None and not self.queue.changed.is_set() and self.send_now(events):
+            return
+        for event in events:
+            self.queue.offer(event)
+        if self.queue.is_overflown:
+            self.close(TOO_SLOW)
 
     def close(self, reason: str) -> None:
         """End the connection; the first reason stays. The client may come back with its last id."""
@@ -61,6 +77,7 @@ class Feed:
         self._samples = History(HISTORY_SAMPLES, HISTORY_MAX_BYTES)
         self._order = 0
         self._clients: set[Client] = set()
+        self._undelivered: list[Client] = []
         self._by_topic: dict[str, set[Client]] = {}
         self._unread: set[Missed] = {"events", "samples"}
         self._ready = asyncio.Event()
@@ -85,8 +102,15 @@ class Feed:
         if not self._unread:
             self._ready.set()
 
-    def add(self, stream: Missed, message: Msg) -> None:
-        """Pass on what a message holds."""
+    def add(self, stream: Missed, *messages: Msg) -> None:
+        """Pass on what messages hold; what comes together for a client is sent together."""
+        for message in messages:
+            self._add_one(stream, message)
+        clients, self._undelivered = self._undelivered, []
+        for client in clients:
+            client.deliver()
+
+    def _add_one(self, stream: Missed, message: Msg) -> None:
         metadata = message.metadata
         sequence = metadata.sequence.stream
         moved = Position(sequence, 0) if stream == "events" else Position(0, sequence)
@@ -99,9 +123,9 @@ class Feed:
         if not self.is_ready:
             return
         for client in self._clients_of(event.topics):
-            client.queue.offer(event)
-            if client.queue.is_overflown:
-                client.close(TOO_SLOW)
+            if not client.fresh:
+                self._undelivered.append(client)
+            client.fresh.append(event)
         self.metrics.delay.observe(max((datetime.now(UTC) - metadata.timestamp).total_seconds(), 0.0))
 
     def _history(self, stream: Missed) -> History:

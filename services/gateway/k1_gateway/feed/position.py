@@ -36,4 +36,8 @@ class Position:
 
     def joined(self, other: "Position") -> "Position":
         """Return the position of a reader who has come to both."""
+        if other.event >= self.event and other.sample >= self.sample:
+            return other
+        if self.event >= other.event and self.sample >= other.sample:
+            return self
         return Position(max(self.event, other.event), max(self.sample, other.sample))

@@ -76,9 +76,9 @@ class StreamReader:
         async with PullConsumer(self.bus.client, self.stream, consumer) as puller:
             while True:
                 messages = (await puller.next()).messages
-                for message in messages:
-                    self._after = message.metadata.sequence.stream
-                    self.feed.add(self.holds, message)
-                if not messages:
+                if messages:
+                    self._after = messages[-1].metadata.sequence.stream
+                    self.feed.add(self.holds, *messages)
+                else:
                     self._loaded_at = 0  # the last ones may have been removed meanwhile
                 self._check_loaded()

@@ -10,7 +10,7 @@ from typing import Any, Final
 import strawberry
 from graphql import GraphQLError
 from pydantic import Field
-from strawberry.extensions import MaskErrors, MaxTokensLimiter, SchemaExtension
+from strawberry.extensions import MaskErrors, MaxTokensLimiter, ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 
 from k1_contracts.base import Contract, JsonObject
@@ -22,6 +22,8 @@ from k1_gateway.graphql.queries import Query
 from k1_gateway.graphql.subscriptions import Subscription
 
 _FAULT: Final = "The gateway failed; it was logged."
+_KEPT_DOCUMENTS: Final = 100
+"""Clients send the same few documents; parsing and validating one takes longer than running it."""
 TIMEOUT_S: Final = 25.0
 """How long one document may take; longer than the longest query of a service that it sends."""
 
@@ -61,6 +63,8 @@ SCHEMA: Final = strawberry.Schema(
     config=StrawberryConfig(auto_camel_case=False),
     extensions=[
         lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
+        lambda: ParserCache(maxsize=_KEPT_DOCUMENTS),
+        lambda: ValidationCache(maxsize=_KEPT_DOCUMENTS),
         _Limits,
         lambda: MaskErrors(should_mask_error=is_internal, error_message=_FAULT),
     ],

@@ -45,7 +45,7 @@ class GatewayContext:
         Raises:
             QueryError: the error of the service, or that it did not respond.
         """
-        reply = (await request_raw(self.bus.broker, query, body, timeout_s=timeout_s)).body
+        reply = (await request_raw(self.bus.broker, query, body, timeout_s=timeout_s)).data
         if reply.startswith(_RESULT):
             return reply[len(_RESULT) : -1]
         error = Response[Contract].model_validate_json(reply).error

@@ -11,12 +11,23 @@ from k1_contracts.actors import Role
 from k1_contracts.base import Contract
 from k1_contracts.descriptors import AnyQuery
 from k1_gateway.http.context import GatewayContext
-from k1_gateway.http.problem_texts import EVERYWHERE, LIMITED, RESTRICTED, UNSAFE, UNSAFE_RESTRICTED
+from k1_gateway.http.problem_texts import (
+    EVERYWHERE,
+    LIMITED,
+    REPEATED,
+    RESTRICTED,
+    UNAVAILABLE,
+    UNSAFE,
+    UNSAFE_RESTRICTED,
+)
 from k1_gateway.settings import LimitKind
 from k1_platform.nats.rpc import REQUEST_TIMEOUT_S
 
 BASE_PATH = "/api/v1"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+Repeats = Literal["stored", "owned", "same"]
+"""What answers a repeated change: the answer that the gateway stored under the Idempotency-Key; the owner of the data or
+the handler, which know the key; or, without a key, the same answer because the change is the same."""
 EndpointHandler = Callable[[GatewayContext, web.Request, "Endpoint"], Awaitable[web.StreamResponse]]
 
 
@@ -60,8 +71,8 @@ class Endpoint:
     """The media type of a body that is only bytes."""
     form: type[BaseModel] | None = None
     """Fields of the multipart form beside the file."""
-    takes_idempotency_key: bool = False
-    """Whether `Idempotency-Key` has an effect."""
+    repeats: Repeats | None = None
+    """What answers a repeated change; by default `stored` for changes by people who are signed in."""
     cacheable: bool = False
     takes_if_match: bool = False
     """Whether `If-Match` guards against lost updates."""
@@ -96,6 +107,23 @@ class Endpoint:
         return "viewer" if self.query is None else self.query.role
 
     @property
+    def answers_repeats(self) -> Repeats | None:
+        """Return what answers a repeated change; None for what changes nothing, and for signing in and out."""
+        if self.repeats is None and not self.public and self.method not in _SAFE:
+            return "stored"
+        return self.repeats
+
+    @property
+    def takes_idempotency_key(self) -> bool:
+        """Return whether `Idempotency-Key` has an effect."""
+        return self.answers_repeats in {"stored", "owned"}
+
+    @property
+    def takes_json(self) -> bool:
+        """Return whether the body is JSON, or none."""
+        return self.query is not None or self.document is not None
+
+    @property
     def limit(self) -> LimitKind | None:
         """Return the allowance that a request consumes, None for none."""
         if self.rate_limit == "default":
@@ -127,6 +155,10 @@ class Endpoint:
     def general_problems(self) -> dict[int, str]:
         """Return the problems that the gateway itself may return for a request of this method, limit and role."""
         found = EVERYWHERE | (LIMITED if self.limit else {})
+        if self.answers_repeats == "stored":
+            found |= REPEATED | {
+                each: text for each, text in UNAVAILABLE.items() if each not in self.problems
+            }
         if self.public:
             return found | (UNSAFE if self.method not in _SAFE else {})
         return found | (UNSAFE_RESTRICTED if self.method not in _SAFE else RESTRICTED)

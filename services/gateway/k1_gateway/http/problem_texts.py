@@ -28,6 +28,11 @@ UNSAFE_RESTRICTED: Final = {
     **_NOT_SIGNED_IN,
     403: f"{_NO_ROLE}; `csrf_header_required`: a browser must send X-K1-CSRF; {UNSAFE[403]}",
 }
+REPEATED: Final = {
+    409: "`request_in_progress`: the first request with this Idempotency-Key still runs",
+    422: "`idempotency_key_reused`: for another request",
+}
+"""Problems of every endpoint whose answers are kept under an Idempotency-Key."""
 LIMITED: Final = {429: "`rate_limited`: try again after `Retry-After` seconds"}
 TOO_MANY_JOBS: Final = {429: f"{LIMITED[429]}; `too_many_jobs`: wait for some to end, or cancel them"}
 SHARED: Final = {**INVALID, **UNAVAILABLE, **BODY_PROBLEMS, **EVERYWHERE, **UNSAFE_RESTRICTED, **LIMITED}

@@ -22,9 +22,8 @@ async def relay_with(
     assert endpoint.query is not None
     takes_body = endpoint.method in {"POST", "PUT", "PATCH"} or endpoint.body_fields
     extra = await read_body_fields(request, endpoint.body_fields) if takes_body else {}
-    key = idempotency_key(request) if endpoint.takes_idempotency_key else None
     if "idempotency_key" in endpoint.query.model.model_fields:
-        extra["idempotency_key"] = key
+        extra["idempotency_key"] = idempotency_key(request)
     if endpoint.takes_if_match:
         extra["if_match"] = if_match_tags(request)
     query = build_query(

@@ -21,6 +21,7 @@ Q = TypeVar("Q", bound=Contract)
 COMMA_LISTS: Final = frozenset({"layers", "topics"})
 """Parameters that hold several values, separated by commas."""
 MAX_KEY_LENGTH: Final = 255
+_RAW_BODY: Final = web.RequestKey("raw_body", bytes)
 MAX_EVENT_ID: Final = 2**63 - 1
 _INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,30})")
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -73,7 +74,7 @@ async def read_body_fields(request: web.Request, fields: Sequence[str]) -> dict[
     Raises:
         ProblemError: `unsupported_media_type` (415), `malformed_json` (400) or `invalid_body` (422).
     """
-    raw = await _read_raw(request)
+    raw = await _read_json_bytes(request)
     if not raw:
         return {}
     body = _parsed(raw)
@@ -107,11 +108,18 @@ async def read_json(request: web.Request) -> object:
         ProblemError: `unsupported_media_type` (415), `malformed_json` (400) or, for values that no service can use,
             `invalid_body` (422).
     """
-    return _parsed(await _read_raw(request))
+    return _parsed(await _read_json_bytes(request))
 
 
-async def _read_raw(request: web.Request) -> bytes:
-    raw = await read_body(request)
+async def read_raw(request: web.Request) -> bytes:
+    """Return the bytes of the body; whoever asks again gets them again."""
+    if _RAW_BODY not in request:
+        request[_RAW_BODY] = await read_body(request)
+    return request[_RAW_BODY]
+
+
+async def _read_json_bytes(request: web.Request) -> bytes:
+    raw = await read_raw(request)
     if raw and request.content_type != "application/json":
         detail = f"The body is {request.content_type[:_MAX_TYPE_LENGTH]}; send application/json."
         raise ProblemError("unsupported_media_type", 415, detail)

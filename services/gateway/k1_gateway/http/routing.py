@@ -8,6 +8,7 @@ from aiohttp import web
 from k1_gateway.access.identity import Identity
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import BASE_PATH, Endpoint
+from k1_gateway.http.repeated_requests import answer_once
 from k1_gateway.http.session_end import SESSION_END, session_end
 from k1_platform.nats.actors import acting_as
 from k1_platform.service import STOPPING
@@ -56,7 +57,11 @@ async def _call(
     context: GatewayContext, request: web.Request, endpoint: Endpoint, identity: Identity | None
 ) -> web.StreamResponse:
     if not endpoint.is_stream:
-        return await endpoint.handler(context, request, endpoint)
+        if identity is None or endpoint.answers_repeats != "stored":
+            return await endpoint.handler(context, request, endpoint)
+        return await answer_once(
+            context, request, endpoint, identity.actor, lambda: endpoint.handler(context, request, endpoint)
+        )
     async with session_end(context.gate, identity, request.app[STOPPING]) as end:
         request[SESSION_END] = end
         return await endpoint.handler(context, request, endpoint)

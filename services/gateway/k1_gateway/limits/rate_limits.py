@@ -53,8 +53,12 @@ class RateLimiter:
         self, allowances: Mapping[LimitKind, Allowance], *, loopback_factor: int, store: RateStore
     ) -> None:
         """Callers on this machine have `loopback_factor` times the allowance."""
-        self._allowances = allowances
-        self._factor = loopback_factor
+        self._allowances = {
+            is_local: {
+                kind: each.times(loopback_factor if is_local else 1) for kind, each in allowances.items()
+            }
+            for is_local in (False, True)
+        }
         self._store = store
         self._callers: OrderedDict[tuple[LimitKind, str, bool], _Caller] = OrderedDict()
 
@@ -71,7 +75,7 @@ class RateLimiter:
             ProblemError: `rate_limited` (429), with Retry-After.
         """
         who = caller_of(remote, actor)
-        allowance = self._allowances[kind].times(self._factor if who.is_local else 1)
+        allowance = self._allowances[who.is_local][kind]
         caller = self._caller(kind, who.key, is_local=who.is_local)
         # Allowances of different sizes are counted apart, as one count cannot hold for both.
         headers = await self._take_one(f"{kind}:{int(who.is_local)}:{who.key}", kind, caller, allowance)
@@ -80,8 +84,9 @@ class RateLimiter:
             yield headers
         finally:
             caller.running -= 1
-            async with caller.turn:
-                caller.turn.notify()
+            if caller.waiting:
+                async with caller.turn:
+                    caller.turn.notify()
 
     def _caller(self, kind: LimitKind, key: str, *, is_local: bool) -> _Caller:
         entry = (kind, key, is_local)
@@ -116,6 +121,9 @@ class RateLimiter:
     ) -> None:
         if caller.running >= allowance.at_once and caller.waiting >= allowance.waiting:
             raise _rate_limited_problem(kind, 1, headers)
+        if caller.running < allowance.at_once and not caller.waiting:
+            caller.running += 1
+            return
         caller.waiting += 1
         try:
             async with asyncio.timeout(allowance.wait_s), caller.turn:

@@ -1,4 +1,6 @@
-"""`GET /tracks/{id}/audio`: the uploaded file of a track, for a browser's player."""
+"""`GET /tracks/{id}/audio`: the uploaded file of a track, or a small copy of it, for a browser's player."""
+
+from typing import Final
 
 from aiohttp import web
 
@@ -9,11 +11,14 @@ from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.request_parsing import build_query
 from k1_gateway.media.object_stream import stream_object
 
+_COPY_TIMEOUT_S: Final = 60.0
+"""The first request for a small copy waits until it is made."""
 
-async def get_audio(context: GatewayContext, request: web.Request, _: Endpoint) -> web.StreamResponse:
+
+async def get_audio(context: GatewayContext, request: web.Request, endpoint: Endpoint) -> web.StreamResponse:
     """Stream the audio, whole or in parts."""
-    query = build_query(request, GetAudio)
-    source = AudioSource.model_validate_json(await context.send_query(AUDIO_GET, query))
+    query = build_query(request, GetAudio, params=endpoint.query_params)
+    source = AudioSource.model_validate_json(await context.send_query(AUDIO_GET, query, _COPY_TIMEOUT_S))
     headers = {
         "Content-Disposition": content_disposition(source.filename, "inline"),
         "Cache-Control": "private, no-cache",

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from k1_contracts.documents.json_schema import COMPONENT_REF
 from k1_gateway.errors import RETRYABLE_STATUSES, Problem
 from k1_gateway.http.endpoint import BASE_PATH, Endpoint, HeaderText
-from k1_gateway.http.problem_texts import SHARED, SHARED_RESPONSES
+from k1_gateway.http.problem_texts import INVALID, SHARED, SHARED_RESPONSES
 from k1_gateway.http.request_parsing import COMMA_LISTS, MAX_KEY_LENGTH
 from k1_gateway.openapi.schemas import (
     body_name,
@@ -80,6 +80,7 @@ _SECURITY_SCHEMES: Final = {
         "every request that changes something must have the header `X-K1-CSRF: 1`.",
     },
 }
+_WITH_RETRY_AFTER: Final = {*RETRYABLE_STATUSES, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.CONFLICT}
 _ALLOWANCE: Final = ("RateLimit-Policy", "RateLimit")
 Json = dict[str, Any]
 
@@ -150,7 +151,11 @@ def _problems(endpoint: Endpoint) -> dict[int, Json]:
     general = endpoint.general_problems()
     for status in sorted({*endpoint.problems, *general}):
         text = endpoint.problems.get(status)
-        if text is None or text == SHARED.get(status):
+        if text is None and status not in SHARED:
+            found[status] = _problem_response(status, general[status])
+        elif status == HTTPStatus.UNPROCESSABLE_ENTITY and status in general:
+            found[status] = _problem_response(status, f"{text or INVALID[status]}; {general[status]}")
+        elif text is None or text == SHARED.get(status):
             found[status] = {"$ref": f"#/components/responses/{SHARED_RESPONSES[status]}"}
         else:
             texts = (text, general.get(status))
@@ -214,7 +219,7 @@ def _header(name: str, description: str, schema: Json) -> Json:
 
 def _request_content(endpoint: Endpoint) -> Json:
     if endpoint.body_media_type is not None:
-        return {endpoint.body_media_type: {"schema": {"type": "string", "format": "binary"}}}
+        return {endpoint.body_media_type: {"schema": _BINARY}}
     if endpoint.form is not None:
         return {"multipart/form-data": {"schema": _ref(endpoint.form.__name__)}}
     if endpoint.document is not None:
@@ -235,9 +240,14 @@ def _response(endpoint: Endpoint, status: int, description: str, model: type[Bas
         response["content"] = {endpoint.media_type: {"schema": _body_schema(endpoint, model)}}
     if endpoint.binary_types:
         response["content"] = response.get("content", {}) | {
-            kind: {"schema": _BINARY} for kind in endpoint.binary_types
+            kind: _file_content(kind) for kind in endpoint.binary_types
         }
     return response
+
+
+def _file_content(media_type: str) -> Json:
+    """Return the description of a file, or a part of one. A JSON file has no schema: it is no text, and may be any."""
+    return {} if media_type.endswith("json") else {"schema": _BINARY}
 
 
 def _body_schema(endpoint: Endpoint, model: type[BaseModel]) -> Json:
@@ -252,7 +262,7 @@ def _problem_response(status: int, text: str) -> Json:
     return {
         "description": text,
         "headers": _response_headers(
-            *(["Retry-After"] if status in {*RETRYABLE_STATUSES, HTTPStatus.TOO_MANY_REQUESTS} else []),
+            *(["Retry-After"] if status in _WITH_RETRY_AFTER else []),
             *(_ALLOWANCE if status == HTTPStatus.TOO_MANY_REQUESTS else []),
             *(["WWW-Authenticate"] if status == HTTPStatus.UNAUTHORIZED else []),
         ),

@@ -7,7 +7,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from k1_contracts.messages.catalogue.media import AUDIO_GET, WAVEFORM_GET, AudioSource, StoredObject
+from k1_contracts.messages.catalogue.media import AUDIO_GET, WAVEFORM_GET, AudioSource, GetAudio, StoredObject
 from k1_contracts.messages.catalogue.storage import LINK_OPEN, OpenLink
 from k1_platform.nats.rpc import QueryError
 from k1_platform.storage.objects import ObjectStore
@@ -67,6 +67,23 @@ async def test_audio_in_parts(
     assert ("Content-Range" in response.headers) == partial
     assert response.headers["Content-Disposition"].startswith('inline; filename="n')
     assert "Set-Cookie" not in response.headers
+
+
+async def test_the_small_copy(http: httpx.AsyncClient, owners: Owners, objects: ObjectStore) -> None:
+    """The catalogue is told what is wanted; the tag of the copy is its own, and other formats do not exist."""
+    copy = await stored(objects, b"OggS" * 50, "audio/ogg")
+    owners.respond_with(AUDIO_GET.subject, await audio(objects))
+    original = await http.get(AUDIO)
+    owners.respond_with(AUDIO_GET.subject, await audio(objects, **copy.model_dump()))
+    part = await http.get(AUDIO, params={"format": "opus"}, headers={"Range": "bytes=4-9"})
+    assert (part.status_code, part.content, part.headers["Content-Type"]) == (206, b"OggSOg", "audio/ogg")
+    assert part.headers["ETag"] != original.headers["ETag"]
+    formats = [each.format for each in owners.received if isinstance(each, GetAudio)]
+    assert formats == ["original", "opus"]
+    refused = await http.get(AUDIO, params={"format": "mp3"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_parameter")
+    owners.respond_with(AUDIO_GET.subject, QueryError("audio_copy_failed", "Use the original.", 422))
+    assert (await http.get(AUDIO, params={"format": "opus"})).json()["code"] == "audio_copy_failed"
 
 
 async def test_audio_without_a_transfer(

@@ -29,12 +29,12 @@ export function DeviceTable({ view }: { view: View }) {
     return next;
   });
   return (
-    <ul aria-label={t.tabs.devices} className="divide-y divide-line rounded border border-line">
+    <ul aria-label={t.tabs.devices} className="@container divide-y divide-line rounded border border-line">
       {view.devices.map((part) => {
         const isOpen = open.has(part.device_id);
         return (
           <li key={part.device_id}>
-            <div className="grid grid-cols-[auto_1fr_auto] items-center gap-x-2 gap-y-0.5 px-1.5 py-1 md:grid-cols-[auto_9rem_5.5rem_8.5rem_1fr]">
+            <div className="grid grid-cols-[auto_1fr_auto] items-center gap-x-2 gap-y-0.5 px-1.5 py-1 @2xl:grid-cols-[auto_9rem_4.5rem_7.5rem_1fr]">
               <IconButton size="sm" label={t.stepsOf(part.device_id)} aria-expanded={isOpen} onClick={() => toggle(part.device_id)}>
                 {isOpen ? <ChevronDown size={14} /> : <ChevronRight size={14} />}
               </IconButton>
@@ -42,9 +42,9 @@ export function DeviceTable({ view }: { view: View }) {
                 <PresenceDot online={byId.get(part.device_id)?.online ?? false} />
                 <Link to={`/devices/${part.device_id}`} className="touch-target flex min-w-0 items-center font-mono text-xs hover:underline" title={part.device_id}><span className="truncate">{part.device_id}</span></Link>
               </span>
-              <span className="hidden text-xs text-muted md:inline">{batchText(view, part.batch)}</span>
-              <span className="justify-self-end md:justify-self-start"><OutcomeBadge outcome={part.outcome} percent={part.percent} /></span>
-              <span className="col-span-3 pl-9 text-xs md:col-span-1 md:pl-0">
+              <span className="hidden text-xs text-muted @2xl:inline">{batchText(view, part.batch)}</span>
+              <span className="justify-self-end @2xl:justify-self-start"><OutcomeBadge outcome={part.outcome} percent={part.percent} /></span>
+              <span className="col-span-3 pb-1 pl-9 text-xs @2xl:col-span-1 @2xl:pb-0 @2xl:pl-0">
                 <ReportedRun device={byId.get(part.device_id)} part={part} bundle_sha256={view.bundle_sha256} />
               </span>
             </div>

@@ -1,15 +1,16 @@
-"""Defines the queries about deleting artefacts, links to them, and the use of the object store."""
+"""Defines the queries about deleting artefacts, links to them, and the use of the object store; and `storage.alert`."""
 
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
 from k1_contracts.base import Contract, UtcTime
-from k1_contracts.descriptors import Query
+from k1_contracts.descriptors import Event, Query
 from k1_contracts.ids import ArtefactId, LinkId, TrackId
 from k1_contracts.messages.catalogue.media import StoredObject
 from k1_contracts.messages.catalogue.tracks import Artefact
 from k1_contracts.rpc import Cursor, Limit
+from k1_contracts.streams import EVENTS
 from k1_contracts.tracks import Version
 
 DAY_S: Final = 86_400
@@ -128,6 +129,16 @@ class StorageAlert(Contract):
     since: UtcTime
 
 
+class StorageAlertChanged(StorageAlert):
+    """The store became nearly full (`raised`), or has room again (`cleared`): once for each crossing."""
+
+    state: Literal["raised", "cleared"]
+    used_bytes: int
+    total_bytes: int | None = None
+    """The quota or disk; None when it was taken away, which clears the alert."""
+    at: UtcTime
+
+
 class StorageUsage(Contract):
     """How much the objects take."""
 
@@ -171,6 +182,17 @@ class StorageCleanup(Contract):
     """Objects that came into use while the cleanup ran, and were left alone."""
 
 
+STORAGE_ALERT: Final = Event(
+    "storage.alert",
+    StorageAlertChanged,
+    summary="The object store became nearly full, or has room again",
+    senders=("catalogue",),
+    receivers=("gateway",),
+    stream=EVENTS,
+    subject_id=lambda event: event.code,
+    time=lambda event: event.at,
+    key=lambda event: f"{event.code}/{event.state}/{event.since.isoformat()}",
+)
 ARTEFACT_DELETE: Final = Query(
     "rpc.catalogue.artefact.delete",
     DeleteArtefact,

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 from k1_contracts.base import NO_NUL, NOT_BLANK, Contract, UtcTime
 from k1_contracts.descriptors import Event, Query
 from k1_contracts.ids import JobId, Sha256, TrackId
+from k1_contracts.messages.catalogue.track_changes import RestoreReason
 from k1_contracts.messages.catalogue.tracks import TrackDetail
 from k1_contracts.streams import EVENTS
 from k1_contracts.tracks import Preset, TrackStatus, Version
@@ -60,7 +61,7 @@ class TrackDeleted(Contract):
 class RestoreTrack(Contract):
     track_id: TrackId
     undo_token: UndoToken | None = None
-    reason: Literal["restored", "uploaded again"] = "restored"
+    reason: RestoreReason = "restored"
 
 
 class TrackRestored(Contract):

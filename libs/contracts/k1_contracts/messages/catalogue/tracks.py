@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from k1_contracts.base import Contract, JsonObject, TimeParameter, UtcTime
+from k1_contracts.base import NO_NUL, Contract, JsonObject, TimeParameter, UtcTime
 from k1_contracts.descriptors import DocumentQuery, Event, Query
 from k1_contracts.genesis import GenesisView
 from k1_contracts.ids import ArtefactId, JobId, TrackId
@@ -51,7 +51,7 @@ SliceEdge = Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)]
 """Milliseconds from the first sample; no song is a day long."""
 FMeasure = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 MAX_LISTED_TAGS: Final = 8
-ListedTag = Annotated[str, Field(min_length=1, max_length=60)]
+ListedTag = Annotated[str, Field(min_length=1, max_length=60, pattern=NO_NUL)]
 
 
 class ListTracks(Contract):

@@ -96,7 +96,7 @@ class AuditLine(Contract):
     actor: str
     """The name of who acted."""
     actor_kind: ActorKind | None = None
-    """Absent in lines from before sign-in, and where a service acted by itself."""
+    """Absent in lines from before sign-in."""
     actor_id: str | None = None
     action: str
     detail: str | None = None

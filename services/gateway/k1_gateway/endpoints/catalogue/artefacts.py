@@ -76,6 +76,6 @@ ARTEFACTS: Final = (
         "DELETE", "/links/{token}", "revokeLink", "Artefacts", "Revoke a link by its token or its id, at once",
         relay, query=LINK_REVOKE,
         responses={200: ("Revoked", LINK_REVOKE.response)},
-        problems={**INVALID, **UNAVAILABLE, 404: "`link_not_found`"}, takes_idempotency_key=True,
+        problems={**INVALID, **UNAVAILABLE, 404: "`link_not_found`"},
     ),
 )  # fmt: skip

@@ -35,7 +35,7 @@ BEATS: Final = (
         "POST", _PATH, "saveBeatOverride", "Beats",
         "Set the beats: a new version with map, show and bundle, ready when this answers. The audio is not analysed again",
         edit_beats, query=BEAT_OVERRIDE_SAVE, body_fields=("beats", "beats_ms", "downbeats", "note"),
-        takes_if_match=True, takes_idempotency_key=True,
+        takes_if_match=True, repeats="owned",
         responses={201: ("The new version", BEAT_OVERRIDE_SAVE.response)},
         problems={
             **BODY_PROBLEMS, **NO_MAP,
@@ -50,7 +50,7 @@ BEATS: Final = (
     Endpoint(
         "DELETE", _PATH, "removeBeatOverride", "Beats",
         "Go back to the automatic beats: a new version with the map of the analysis and the graph of this version",
-        edit_beats, query=BEAT_OVERRIDE_REMOVE, takes_if_match=True, takes_idempotency_key=True,
+        edit_beats, query=BEAT_OVERRIDE_REMOVE, takes_if_match=True, repeats="owned",
         responses={200: ("The new version", BEAT_OVERRIDE_REMOVE.response)},
         problems={
             **NO_MAP,
@@ -75,6 +75,6 @@ BEATS: Final = (
             422: "`operation_invalid`: it does not fit the beats; `beats_invalid`: `violations` names every fault; "
             "`invalid_parameter`, `invalid_body`",
         },
-        rate_limit="edits",
+        rate_limit="edits", repeats="same",
     ),
 )  # fmt: skip

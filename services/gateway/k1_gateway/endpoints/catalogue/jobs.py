@@ -30,7 +30,7 @@ JOBS: Final = (
     Endpoint(
         "POST", "/tracks/{track_id}/analysis", "requestAnalysis", "Analysis", "Analyse a track again",
         relay, query=ANALYSIS_REQUEST,
-        body_fields=("preset", "priority"), takes_idempotency_key=True,
+        body_fields=("preset", "priority"), repeats="owned",
         responses={202: ("Queued", ANALYSIS_REQUEST.response)},
         problems={
             **BODY_PROBLEMS, **NO_TRACK, 409: "`track_deleted`: restore it first; `track_uploading`: its song is on its way",
@@ -52,12 +52,12 @@ JOBS: Final = (
         "DELETE", "/analysis/jobs/{job_id}", "cancelJob", "Analysis", "Cancel a job, waiting or running",
         relay, query=JOB_CANCEL,
         responses={200: ("The job as it is now", JOB_CANCEL.response)},
-        problems={409: "`job_ended`: it is too late", **NO_JOB}, takes_idempotency_key=True, rate_limit="unlimited",
+        problems={409: "`job_ended`: it is too late", **NO_JOB}, rate_limit="unlimited",
     ),
     Endpoint(
         "POST", "/analysis/jobs/{job_id}/retry", "retryJob", "Analysis",
         "Analyse again with the order of a job that failed or was cancelled",
-        relay, query=JOB_RETRY, takes_idempotency_key=True,
+        relay, query=JOB_RETRY, repeats="owned",
         responses={202: ("Queued: a new job and version", JOB_RETRY.response)},
         problems={**BODY_PROBLEMS, 409: "`job_not_retryable`: it waits, runs or has completed", **NO_JOB, **TOO_MANY_JOBS},
         rate_limit="analyses",

@@ -16,11 +16,12 @@ _AUDIO_TYPES: Final = (
 MEDIA: Final = (
     Endpoint(
         "GET", "/tracks/{track_id}/audio", "getAudio", "Tracks", "The audio of a track as it was uploaded, or a part of it",
-        get_audio, query=AUDIO_GET,
+        get_audio, query=AUDIO_GET, query_params=("format",),
         responses={200: ("The audio", None), 206: ("The requested part", None)},
         problems={
             **NO_TRACK, 404: "`track_not_found`; `object_missing`: upload the song again",
-            409: "`track_uploading`: the song is on its way", 416: "`range_not_satisfiable`",
+            409: "`track_uploading`: the song is on its way",
+            422: "`invalid_parameter`; `audio_copy_failed`: use the original", 416: "`range_not_satisfiable`",
         },
         cacheable=True, takes_range=True, binary_types=_AUDIO_TYPES,
     ),

@@ -35,7 +35,7 @@ TRACKS: Final = (
             202: ("Accepted; its analysis is queued", tracks.UploadAccepted),
             200: ("These bytes are a track already, or a deleted one that is back", tracks.UploadAccepted),
         },
-        problems=UPLOAD_PROBLEMS, form=UploadForm, takes_idempotency_key=True, rate_limit="uploads", role="editor",
+        problems=UPLOAD_PROBLEMS, form=UploadForm, repeats="owned", rate_limit="uploads", role="editor",
     ),
     Endpoint(
         "POST", "/tracks", "createTrack", "Tracks",
@@ -131,7 +131,7 @@ TRACKS: Final = (
     Endpoint(
         "POST", "/tracks/batch", "changeTracks", "Tracks",
         "One action on up to 500 tracks, each with its own result: delete, restore, analyse, tag, untag, set_preset",
-        run_batch, query=TRACK_BATCH, document=("batch", TrackBatch), takes_idempotency_key=True,
+        run_batch, query=TRACK_BATCH, document=("batch", TrackBatch), repeats="owned",
         responses={200: ("One result for each track", TRACK_BATCH.response)},
         problems={
             **BODY_PROBLEMS, **UNAVAILABLE,

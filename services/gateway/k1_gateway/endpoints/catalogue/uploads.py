@@ -111,7 +111,7 @@ UPLOADS: Final = (
             "Upload-Length": HeaderText("The size of the file, where the upload was begun without it.", _NUMBER),
         },
         response_headers={204: {**_ANSWER, **_TRACK, "Upload-Offset": _OFFSET, "Upload-Expires": _EXPIRES}},
-        rate_limit="parts", role="editor",
+        rate_limit="parts", role="editor", repeats="same",
     ),
     Endpoint(
         "DELETE", "/uploads/{upload_id}", "terminateUpload", "Uploads",

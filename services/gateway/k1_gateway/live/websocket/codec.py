@@ -1,6 +1,8 @@
 """The two forms of messages on the WebSocket, chosen by subprotocol: JSON in text, MessagePack in binary frames."""
 
+import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, cast
 
 import msgspec
@@ -32,6 +34,11 @@ class Codec:
         """Return the frame of an event."""
         return event.as_msgpack(position) if self.is_binary else event.as_json(position)
 
+    def frame_event(self, event: FeedEvent, position: Position) -> bytes:
+        """Return the whole WebSocket frame of an event."""
+        body = self.encode_event(event, position)
+        return frame_header(len(body), is_binary=self.is_binary) + body
+
     def encode(self, message: dict[str, Any]) -> bytes:
         """Return the frame of another message."""
         return to_msgpack(message) if self.is_binary else msgspec.json.encode(message)
@@ -53,6 +60,17 @@ class Codec:
         if not isinstance(value, dict):
             raise UnreadableError("A message is an object with the field `action`.")
         return {name: _plain(name, item) for name, item in cast("dict[str, Any]", value).items()}
+
+
+@lru_cache(maxsize=4096)
+def frame_header(length: int, *, is_binary: bool) -> bytes:
+    """Return the header of a server's unfragmented data frame. Source: RFC 6455, section 5.2."""
+    first = 0x80 | (WSMsgType.BINARY if is_binary else WSMsgType.TEXT)
+    if length < 126:  # noqa: PLR2004  longer bodies have their length in two or eight bytes
+        return bytes((first, length))
+    if length < 1 << 16:
+        return struct.pack("!BBH", first, 126, length)
+    return struct.pack("!BBQ", first, 127, length)
 
 
 def _plain(name: object, value: Any) -> Any:

@@ -1,19 +1,23 @@
 """`GET /ws`: the live feed over a WebSocket, both ways."""
 
 import asyncio
+import math
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from pydantic import ValidationError
 
 from k1_contracts.base import rfc3339
 from k1_gateway.errors import ProblemError
+from k1_gateway.feed.event import FeedEvent
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.request_parsing import build_query, describe_faults
+from k1_gateway.limits.gcra import Rate, take
 from k1_gateway.live.feed_notices import closing_notice, dropped_notice, gap_notice
 from k1_gateway.live.feed_requests import (
     HEARTBEAT_S,
@@ -28,8 +32,10 @@ from k1_gateway.live.websocket.codec import MSGPACK, PROTOCOLS, Codec, Unreadabl
 from k1_platform.nats.rpc import QueryError
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
+MESSAGE_RATE: Final = Rate(per_minute=600, burst=200)
+"""What a client may send on one connection; `save_beats` also takes from the allowance of edits."""
 MAX_BAD_MESSAGES: Final = 20
-"""Messages without sense after which a connection is ended."""
+"""Messages without sense, or above the rate, after which a connection is ended."""
 _PING_S: Final = 30.0
 _CLOSE_TIMEOUT_S: Final = 2.0
 _UPGRADE: Final = {"Upgrade": "websocket", "Connection": "Upgrade"}
@@ -64,7 +70,7 @@ async def serve_websocket(
         if query.topics or query.last_event_id:
             await session.start(query.wanted, query.last_event_id)
         await socket.prepare(request)
-        connection = _Connection(session, socket)
+        connection = _Connection(session, socket, request)
         await run_until_end(request, client, connection.read(), connection.write())
         await connection.close(request)
     return socket
@@ -73,11 +79,13 @@ async def serve_websocket(
 class _Connection:
     """Reads what the client sends and writes what it gets, at the same time."""
 
-    def __init__(self, session: Session, socket: web.WebSocketResponse) -> None:
+    def __init__(self, session: Session, socket: web.WebSocketResponse, request: web.Request) -> None:
         self._session = session
         self._socket = socket
+        self._request = request
         self._codec = Codec(is_binary=socket.ws_protocol == MSGPACK)
         self._bad_messages = 0
+        self._full_at_us = 0
 
     async def close(self, request: web.Request) -> None:
         """End the connection with the code of its reason. One that reads nothing is cut."""
@@ -108,12 +116,27 @@ class _Connection:
         heartbeat = Heartbeat(client.queue.changed)
         try:
             while True:
+                client.send_now = self._send_now
                 await client.queue.changed.wait()
+                client.send_now = None
                 await self._write_batch()
                 if heartbeat.take():
                     await self._write_heartbeat()
         finally:
+            client.send_now = None
             heartbeat.stop()
+
+    def _send_now(self, events: list[FeedEvent]) -> bool:
+        """Write the frames of events to a connection that has sent everything before.
+
+        The socket's own way would wake a task for each connection. Its frames are written whole, so these come between
+        them; a compressed one might still be in the making, but no frame is compressed here.
+        """
+        transport, queue = self._request.transport, self._session.client.queue
+        if transport is None or self._socket.closed or is_blocked(self._request) or transport.is_closing():
+            return False
+        transport.write(b"".join([self._codec.frame_event(event, queue.pass_by(event)) for event in events]))
+        return True
 
     async def _write_heartbeat(self) -> None:
         session, feed = self._session, self._session.context.feed
@@ -144,18 +167,30 @@ class _Connection:
         async for message in self._socket:
             if message.type not in {WSMsgType.TEXT, WSMsgType.BINARY}:
                 return
-            try:
-                given = self._codec.decode(message)
-            except WrongKindError:
-                self._session.client.close("wrong_kind")
+            if not await self._take(message):
                 return
-            except UnreadableError as error:
-                await self._send_error({}, "malformed_message", str(error))
-            else:
-                await self._act(given)
             if self._bad_messages > MAX_BAD_MESSAGES:
                 self._session.client.close("too_many_bad_messages")
                 return
+
+    async def _take(self, message: WSMessage) -> bool:
+        """Do what a message asks for; return False if the client speaks another protocol."""
+        grant = take(MESSAGE_RATE, self._full_at_us, time.monotonic_ns() // 1000, 1)
+        self._full_at_us = grant.full_at_us
+        if not grant.count:
+            wait_s = math.ceil(grant.wait_s)
+            await self._send_error({}, "rate_limited", f"Too many messages; send the next in {wait_s} s.")
+            return True
+        try:
+            given = self._codec.decode(message)
+        except WrongKindError:
+            self._session.client.close("wrong_kind")
+            return False
+        except UnreadableError as error:
+            await self._send_error({}, "malformed_message", str(error))
+        else:
+            await self._act(given)
+        return True
 
     async def _act(self, given: dict[str, Any]) -> None:
         action = ACTIONS.get(str(given.get("action")))

@@ -1,0 +1,1 @@
+"""Puts load on the whole system: many users, two gateways, 100,000 tracks, with sign-in on."""

@@ -1,0 +1,1 @@
+import{t as e}from"./ui-CVM19Teh.js";import{f as t}from"./index-DGGFegxn.js";import{t as n}from"./jsx-runtime-C3cWAN_r.js";var r=n();function i({version:n}){return(0,r.jsx)(t,{title:e.tabs.artefacts,text:e.header.version(n)})}export{i as default};
