@@ -139,7 +139,6 @@ export const track = {
     green: "Fits the budget",
     amber: "Near the budget",
     red: "Too slow for devices",
-    unknown: "No estimate: simulate the show first",
     firmware: (version: string) => `Firmware ≥ ${version}`,
     memory: (kb: string) => `${kb} kB memory`,
   },
@@ -148,7 +147,6 @@ export const track = {
   player,
   strip,
   charts: {
-    region: "Charts",
     bands: "Bands",
     dynamics: "Dynamics",
     spectral: "Spectral",
@@ -180,7 +178,6 @@ export const track = {
     copied: "The JSON path was copied",
     copyFailed: "The browser does not let the page copy",
     empty: "Nothing was measured here.",
-    loading: "Reading the curves",
     range: (from: string, to: string) => `${from} to ${to}.`,
     summary: (name: string, low: string, high: string, mean: string, at: string) =>
       `${name}: ${low} to ${high}, on average ${mean}, highest at ${at}.`,

@@ -70,27 +70,15 @@ export const editor = {
     `${locked === 0 ? "" : `, ${plural(locked, "is", "are")} locked`}. ` +
     "Arrow keys go from beat to beat, comma and full stop nudge, I inserts, Delete removes, Ctrl Z undoes.",
   noBeats: "The analysis found no beats. Tap the tempo, or insert beats by double click.",
-  undo: "Undo",
-  redo: "Redo",
-  insert: "Insert",
-  delete: "Delete",
-  nudge: (ms: number) => `${ms > 0 ? "+" : "−"}${Math.abs(ms)} ms`,
   half: "½",
   double: "×2",
-  halfLabel: "Half the tempo",
-  doubleLabel: "Double the tempo",
   shiftBack: "Half a beat earlier",
   shiftOn: "Half a beat later",
   barsBack: "Bars a beat earlier",
   barsOn: "Bars a beat later",
-  downbeat: "Bar here",
   meter: "Beats in a bar",
-  anchor: "Anchor",
-  lock: "Lock",
-  fill: "Fill",
   scope: "Applies to",
   scopes: { all: "All", from: "From here", selection: "Selection" },
-  grid: "Grid",
   tempoMenu: "Tempo",
   tempo: "Tempo in BPM",
   applyTempo: "Lay the beats",
@@ -108,7 +96,6 @@ export const editor = {
     outro: "Outro",
     section: "Section",
   },
-  own: "As analysed",
   kinds: { half: "Half the tempo", double: "Double the tempo", offbeat: "Other phase", other: "Other level" },
   sources: {
     automatic: "Automatic beats",
@@ -118,7 +105,6 @@ export const editor = {
     multifeature: "Multi-feature tracker",
   } as Readonly<Record<string, string>>,
   compare: "Compare with the analysis",
-  compareWith: (name: string) => `Compare with: ${name}`,
   compareNone: "No comparison",
   keys: "Keys of the beat editor",
   gain: "Waveform height",
@@ -128,14 +114,12 @@ export const editor = {
   toSelection: "Zoom to the selection",
   follow: "Follow the playhead",
   snap: "Snap to onsets (hold Alt to ignore)",
-  selected: (count: number) => plural(count, "beat selected", "beats selected"),
   place: (bar: number, beat: number) => `${bar}.${beat}`,
 } as const;
 
 export const save = {
   save: "Save",
   saving: "Saving",
-  unsaved: "Unsaved changes",
   noChanges: "Saved",
   changes: (moved: number, added: number, removed: number, bars: number) =>
     [
@@ -160,7 +144,6 @@ export const save = {
   keep: "Keep mine",
   show: "Compare",
   arrived: (who: string) => `${who} saved new beats. You see them now.`,
-  leave: "The beats have changes that are not saved.",
 } as const;
 
 export const player = {
@@ -179,7 +162,6 @@ export const player = {
   offsetHint: "Move the picture against the sound, for speakers with a delay such as Bluetooth.",
   offsetValue: (ms: number) => `${ms > 0 ? "+" : ""}${ms} ms`,
   position: "Position",
-  bar: "Bar",
 } as const;
 
 export const strip = {

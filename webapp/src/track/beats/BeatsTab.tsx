@@ -71,7 +71,7 @@ function Editor({ trackId, version, song, sheet, mayEdit, shown, children }: Bea
   const scope = chosenScope?.selection === state.present.selection ? chosenScope.scope : suggested;
 
   useEffect(() => engine.setClicks(beats), [engine, beats]);
-  useShownPlayhead(song);
+  useShownPlayhead(song, !shown);
   useLeaveWarning(editor.dirty);
   useArrivals(trackId, editor.dirty);
 
@@ -229,15 +229,16 @@ function describePlace(beats: BeatSheet["beats"], ms: number): { place: string; 
   return { place: place ? t.place(place.bar, place.beat) : "", bpm: bpm === null ? "" : `${bpm.toFixed(1)} BPM` };
 }
 
-/** Keeps the playhead in view when it moves, and only then: a view that someone has chosen stays. */
-function useShownPlayhead({ engine, onPlayhead, timeline }: Song): void {
+/** Keeps the playhead in view when it moves, and only then: a view that someone has chosen stays. Charts are drawn anew
+ * for each view, so behind them pages are turned. */
+function useShownPlayhead({ engine, onPlayhead, timeline }: Song, byPages: boolean): void {
   useEffect(() => {
     let last = engine.positionMs();
     return onPlayhead((ms) => {
-      if (ms !== last) showPlayhead(timeline, ms, engine.state().playing);
+      if (ms !== last) showPlayhead(timeline, ms, engine.state().playing, byPages);
       last = ms;
     });
-  }, [engine, onPlayhead, timeline]);
+  }, [engine, onPlayhead, timeline, byPages]);
 }
 
 /** Asks before the page is closed with changes that are not saved. They also survive a reload. */

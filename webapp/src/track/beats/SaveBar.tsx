@@ -58,7 +58,7 @@ export function SaveBar({ editor, sheet, mayEdit, note, onNote, onCompare, onSav
         </Button>
       )}
       {mayEdit && (
-        <div className="flex items-center gap-2">
+        <div className="ml-auto flex items-center gap-2">
           {editor.dirty && (
             <>
               <IconButton size="sm" label={t.revert} onClick={() => editor.dispatch({ type: "revert" })}>

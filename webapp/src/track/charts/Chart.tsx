@@ -5,7 +5,7 @@ import "./chart.css";
 import { track as trackTexts } from "../../texts/track";
 import { withAlpha, type Palette } from "../beats/canvas/paint/palette";
 import { changeView } from "../beats/canvas/timeline";
-import { panBy, spanOf, xToTime, zoomAt, zoomToPart, type View } from "../beats/canvas/view";
+import { panBy, spanOf, timeToX, xToTime, zoomAt, zoomToPart, type View } from "../beats/canvas/view";
 import { formatClock } from "../clock";
 import type { Song } from "../useSong";
 import { align, formatValue, type Curve, type Scale } from "./curves";
@@ -51,9 +51,12 @@ export function Chart({ curves, song, palette, label, describedBy, onCanvas }: C
     const show = ({ startMs, endMs }: View): void => plot.setScale("x", { min: startMs, max: endMs });
     const mark = (ms: number): void => {
       if (playhead.current === null) return;
-      const at = plot.valToPos(ms, "x");
-      playhead.current.style.visibility = at < 0 || at > plot.over.clientWidth ? "hidden" : "visible";
-      playhead.current.style.transform = `translateX(${plot.over.offsetLeft + at}px)`;
+      // The box of the plot is known without asking the page for its layout, which each frame would pay for. The chart
+      // takes a new view a moment later, so the view itself says where the playhead is.
+      const [left, width] = [plot.bbox.left / uPlot.pxRatio, plot.bbox.width / uPlot.pxRatio];
+      const at = timeToX(timeline.view.get(), width, ms);
+      playhead.current.style.visibility = at < 0 || at > width ? "hidden" : "visible";
+      playhead.current.style.transform = `translateX(${left + at}px)`;
     };
     const follow = (): void => {
       show(timeline.view.get());

@@ -17,6 +17,7 @@ import { saveFile, savePicture } from "./export";
 
 const t = trackTexts.charts;
 const SETTLE_MS = 120;
+const CHARTS = ["bands", "dynamics", "spectral"] as const;
 const SPANS_S = [5, 15, 60] as const;
 
 export interface ChartsTabProps {
@@ -36,13 +37,14 @@ export default function ChartsTab({ trackId, version, song }: ChartsTabProps) {
   });
   const frame = useRef<HTMLDivElement>(null);
   const palette = usePalette(frame);
+  const shown = useOneByOne(CHARTS.length);
   return (
     <div ref={frame} className="flex flex-col">
       <Zoom song={song} view={view} />
       {query.isError && <ErrorState error={query.error} onRetry={() => void query.refetch()} />}
       {query.isPending && <Skeleton className="m-3 h-96" />}
       {query.data && palette !== null && (
-        (["bands", "dynamics", "spectral"] as const).map((id) => (
+        CHARTS.slice(0, shown).map((id) => (
           <ChartPanel key={id} id={id} name={`${trackId}-v${version}-${id}`} layers={query.data.layers} song={song} view={view} palette={palette} />
         ))
       )}
@@ -144,6 +146,17 @@ function ExportMenu({ curves, name, view, durationMs, canvas, palette }: ExportM
       ))}
     </Menu>
   );
+}
+
+/** Return how many of some things to show: one at once and one more in each frame, so that the tab opens at once. */
+function useOneByOne(count: number): number {
+  const [shown, setShown] = useState(1);
+  useEffect(() => {
+    if (shown >= count) return undefined;
+    const frame = requestAnimationFrame(() => setShown(shown + 1));
+    return () => cancelAnimationFrame(frame);
+  }, [shown, count]);
+  return shown;
 }
 
 /** Return the view once it stands still for a moment, so that following the playhead renders little. */

@@ -81,7 +81,7 @@ export function TrackHeader({ detail, version, mayEdit, bundle, onVersion, onUse
 }
 
 /** A row of small things that a phone scrolls sideways. */
-const SCROLLS = "max-md:flex-nowrap max-md:overflow-x-auto max-md:[scrollbar-width:none]";
+const SCROLLS = "relative max-md:flex-nowrap max-md:overflow-x-auto max-md:[scrollbar-width:none]";
 
 interface TimeBadgeProps {
   icon: ReactNode;

@@ -17,7 +17,7 @@ export function Markdown({ text }: { text: string }) {
 function blockOf(block: Block): ReactNode {
   switch (block.kind) {
     case "heading":
-      return <p role="heading" aria-level={block.level + 2} className={cx("pt-1 font-semibold", block.level === 1 ? "text-lg" : "text-base")}>{inline(block.children)}</p>;
+      return <p role="heading" aria-level={block.level + 1} className={cx("pt-1 font-semibold", block.level === 1 ? "text-lg" : "text-base")}>{inline(block.children)}</p>;
     case "paragraph":
       return <p className="whitespace-pre-line">{inline(block.children)}</p>;
     case "quote":

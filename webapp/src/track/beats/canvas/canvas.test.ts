@@ -5,7 +5,7 @@ import { steadyGrid } from "../model/testing";
 import { beatUnder, idsBetween } from "./hit";
 import { findOnset } from "./onset";
 import { buildPeaks, createColumns, decodePeaks, fillColumns, fillFromSamples } from "./paint/peaks";
-import { fitView, follow, MIN_SPAN_MS, reveal, rulerStep, spanOf, timeToX, xToTime, zoomAt, zoomToPart } from "./view";
+import { fitView, follow, MIN_SPAN_MS, reveal, rulerStep, spanOf, timeToX, turnPage, xToTime, zoomAt, zoomToPart } from "./view";
 
 const durations = fc.double({ min: 1000, max: 3_600_000, noNaN: true });
 const shares = fc.double({ min: 0, max: 1, noNaN: true });
@@ -16,6 +16,19 @@ const views = fc.tuple(durations, shares, shares).map(([durationMs, start, lengt
 });
 
 describe("a view", () => {
+  it("turns like a page: it stays while it shows the playhead, and else shows it near its beginning", () => {
+    fc.assert(
+      fc.property(views, shares, ({ view, durationMs }, share) => {
+        const ms = share * durationMs;
+        const turned = turnPage(view, ms, durationMs);
+        if (ms >= view.startMs && ms <= view.endMs) expect(turned).toBe(view);
+        expect(ms).toBeGreaterThanOrEqual(turned.startMs - 1e-6);
+        expect(ms).toBeLessThanOrEqual(turned.endMs + 1e-6);
+        expect(spanOf(turned)).toBeCloseTo(spanOf(view), 6);
+      }),
+    );
+  });
+
   it("maps pixels to times and back", () => {
     fc.assert(
       fc.property(views, fc.integer({ min: 1, max: 4000 }), shares, ({ view }, width, share) => {

@@ -1,6 +1,6 @@
 /** Holds what all pictures of a song share: the visible part, the gain, and whether the view follows the playhead. */
 import { createStore, type Store } from "./store";
-import { fitView, follow, inside, reveal, type View } from "./view";
+import { fitView, follow, inside, reveal, turnPage, type View } from "./view";
 
 export interface Timeline {
   readonly durationMs: number;
@@ -42,8 +42,8 @@ export function changeGain({ gain }: Timeline, factor: number): void {
   gain.set(Math.min(MAX_GAIN, Math.max(MIN_GAIN, gain.get() * factor)));
 }
 
-/** Show the playhead: follow it while it plays, or bring it into view. */
-export function showPlayhead({ view, durationMs, following }: Timeline, ms: number, playing: boolean): void {
-  if (playing && following.get()) view.set(follow(view.get(), ms, durationMs));
+/** Show the playhead: follow it while it plays, or bring it into view. Where each move is costly, pages are turned. */
+export function showPlayhead({ view, durationMs, following }: Timeline, ms: number, playing: boolean, byPages: boolean): void {
+  if (playing && following.get()) view.set((byPages ? turnPage : follow)(view.get(), ms, durationMs));
   else if (!playing) view.set(reveal(view.get(), ms, durationMs));
 }

@@ -65,6 +65,12 @@ export function follow(view: View, ms: number, durationMs: number): View {
   return panBy(view, ms - FOLLOW_AT * spanOf(view) - view.startMs, durationMs);
 }
 
+/** Return the view turned like a page: the same while it shows the playhead, else the one that begins at it. */
+export function turnPage(view: View, ms: number, durationMs: number): View {
+  if (ms >= view.startMs && ms <= view.endMs) return view;
+  return panBy(view, ms - MARGIN * spanOf(view) - view.startMs, durationMs);
+}
+
 /** Return the nearest view of the same length inside the song. */
 export function inside(view: View, durationMs: number): View {
   const span = Math.min(spanOf(view), Math.max(durationMs, MIN_SPAN_MS));

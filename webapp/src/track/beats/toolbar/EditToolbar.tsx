@@ -64,7 +64,7 @@ export function EditToolbar({ state, scope, onScope, snapping, onSnapping, run, 
   );
 
   return (
-    <div role="toolbar" aria-label={t.toolbar} className="flex min-h-10 flex-wrap items-center gap-x-0.5 gap-y-1 px-2 py-1 max-md:flex-nowrap max-md:overflow-x-auto max-md:*:shrink-0 max-md:[scrollbar-width:none]">
+    <div role="toolbar" aria-label={t.toolbar} className="relative flex min-h-10 flex-wrap items-center gap-x-0.5 gap-y-1 px-2 py-1 max-md:flex-nowrap max-md:overflow-x-auto max-md:*:shrink-0 max-md:[scrollbar-width:none]">
       {tool("undo", <Undo2 size={15} aria-hidden />, state.past.length === 0)}
       {tool("redo", <Redo2 size={15} aria-hidden />, state.future.length === 0)}
       <Divider />
