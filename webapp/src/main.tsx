@@ -18,10 +18,14 @@ addEventListener("vite:preloadError", () => {
   sessionStorage.setItem(RELOADED, String(Date.now()));
   location.reload();
 });
-// Who is signed in, most likely, needs these next: they load while the first call is on its way, not after it.
+// Who is signed in, most likely, needs these next: the data first, then the code, while the first call is on its way.
 if (hasHint()) {
-  void import("./app/Shell");
-  ROUTES.find(({ pattern }) => matchPath(pattern, location.pathname))?.load();
+  const route = ROUTES.find(({ pattern }) => matchPath(pattern, location.pathname));
+  route?.ask?.();
+  setTimeout(() => {
+    void import("./app/Shell");
+    route?.load();
+  });
 }
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");

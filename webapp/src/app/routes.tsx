@@ -11,11 +11,13 @@ export interface Route {
   page: LazyExoticComponent<ComponentType<PageProps>>;
   /** Loads the page, before it is shown. */
   load: () => unknown;
+  /** Asks for what the page shows first. */
+  ask: (() => void) | undefined;
 }
 
 type Module = Promise<{ default: ComponentType<PageProps> }>;
 
-const route = (pattern: string, load: () => Module): Route => ({ pattern, page: lazy(load), load });
+const route = (pattern: string, load: () => Module, ask?: () => void): Route => ({ pattern, page: lazy(load), load, ask });
 
 /** Pages for people who are not signed in. */
 export const PUBLIC_ROUTES: readonly Route[] = [
@@ -26,15 +28,12 @@ export const PUBLIC_ROUTES: readonly Route[] = [
   route("/accept", () => import("../auth/AcceptPage")),
 ];
 
-const library = () => {
-  preloadTracks();
-  return import("../library/LibraryPage");
-};
+const library = () => import("../library/LibraryPage");
 
 /** Pages inside the app shell. The library shows a track beside its list, and by itself on a phone. */
 export const ROUTES: readonly Route[] = [
-  route("/", library),
-  route("/tracks/:trackId?/:tab?", library),
+  route("/", library, preloadTracks),
+  route("/tracks/:trackId?/:tab?", library, preloadTracks),
   route("/devices/:deviceId?", () => import("../devices/DevicesPage")),
   route("/deployments/:deploymentId?", () => import("../deploy/DeploymentsPage")),
   route("/activity", () => import("../activity/ActivityPage")),

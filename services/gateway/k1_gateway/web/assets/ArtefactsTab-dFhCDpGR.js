@@ -1,1 +1,0 @@
-import{t as e}from"./ui-DT9Yrorr.js";import{t}from"./states-D0kjJQiP.js";import{t as n}from"./jsx-runtime-C3cWAN_r.js";var r=n();function i({version:n}){return(0,r.jsx)(t,{title:e.tabs.artefacts,text:e.header.version(n)})}export{i as default};
