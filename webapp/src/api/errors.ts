@@ -13,6 +13,8 @@ export class ApiError extends Error {
   readonly traceId: string | undefined;
   /** Faults of single fields of the body. */
   readonly faults: readonly Schemas["Fault"][];
+  /** The rules that a graph breaks, and how to mend each. */
+  readonly violations: readonly Schemas["Violation"][];
   /** Seconds after which the same request may be sent again. */
   readonly retryAfter_s: number | undefined;
 
@@ -23,6 +25,7 @@ export class ApiError extends Error {
     this.detail = problem.detail ?? texts.errors.unexpected;
     this.traceId = problem.trace_id;
     this.faults = problem.errors ?? [];
+    this.violations = problem.violations ?? [];
     this.retryAfter_s = retryAfter_s;
   }
 

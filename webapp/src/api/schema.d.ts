@@ -9463,7 +9463,9 @@ export interface operations {
     };
     getGraph: {
         parameters: {
-            query?: never;
+            query?: {
+                source?: "recommended";
+            };
             header?: {
                 /** @description The ETag of the copy that the client holds. */
                 "If-None-Match"?: string;

@@ -115,8 +115,8 @@ function TabContent({ id, detail, version, mayEdit, song }: TabContentProps) {
   const trackId = detail.track.id;
   const content: Partial<Record<TabId, ReactNode>> = {
     charts: <ChartsTab trackId={trackId} version={version} song={song} />,
-    graph: <GraphTab trackId={trackId} version={version} />,
-    artefacts: <ArtefactsTab trackId={trackId} version={version} />,
+    graph: <GraphTab trackId={trackId} version={version} song={song} mayEdit={mayEdit} />,
+    artefacts: <ArtefactsTab trackId={trackId} version={version} mayEdit={mayEdit} />,
     notes: <NotesTab track={detail.track} mayEdit={mayEdit} />,
     history: <HistoryTab trackId={trackId} />,
     similar: <SimilarTab trackId={trackId} />,
