@@ -1,5 +1,5 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { useCallback, useEffect, useReducer, useState } from "react";
+import { useCallback, useEffect, useReducer, useRef, useState } from "react";
 import { api, unwrap } from "../../api/client";
 import { ApiError } from "../../api/errors";
 import { keys } from "../../api/queries";
@@ -8,6 +8,8 @@ import { keepDraft, readDraft } from "./draft";
 import { judge } from "./judge";
 import { isDirty, openEditor, reduceEditor, type EditorAction, type EditorState } from "./model";
 import { keepMarks, toBody, type BeatSheet } from "./sheet";
+
+const DRAFT_AFTER_MS = 300;
 
 type Saved = Schemas["BeatOverrideSaved"];
 
@@ -58,12 +60,7 @@ export function useBeatEditor(trackId: string, sheet: BeatSheet): BeatEditor {
     setNewer(null);
   }, [sheet, seen, outdated, base, state]);
 
-  useEffect(() => {
-    const { beats } = state.present;
-    const isWorthKeeping = dirty || beats.some(({ locked, anchor }) => locked || anchor);
-    const timer = setTimeout(() => keepDraft(trackId, base.etag, isWorthKeeping ? beats : null), 300);
-    return () => clearTimeout(timer);
-  }, [trackId, base.etag, dirty, state.present.beats]);
+  useDraft(trackId, base.etag, state, dirty);
 
   const takeNewer = useCallback(() => {
     if (newer === null) return;
@@ -109,6 +106,25 @@ export function useBeatEditor(trackId: string, sheet: BeatSheet): BeatEditor {
   };
 
   return { state, dispatch, dirty, saving, newer, takeNewer, keepMine, save, removeOverride };
+}
+
+/** Keeps what is not saved: a moment after each change, and at once when the page or the track is left. */
+function useDraft(trackId: string, etag: string, { present: { beats } }: EditorState, dirty: boolean): void {
+  const keep = useRef<() => void>(() => undefined);
+  useEffect(() => {
+    const isWorthKeeping = dirty || beats.some(({ locked, anchor }) => locked || anchor);
+    keep.current = () => keepDraft(trackId, etag, isWorthKeeping ? beats : null);
+    const timer = setTimeout(() => keep.current(), DRAFT_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, [trackId, etag, dirty, beats]);
+  useEffect(() => {
+    const leave = (): void => keep.current();
+    addEventListener("pagehide", leave);
+    return () => {
+      removeEventListener("pagehide", leave);
+      leave();
+    };
+  }, []);
 }
 
 /** Return the editor with the edits that were not saved before the page was loaded again. */
