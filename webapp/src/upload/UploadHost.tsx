@@ -1,12 +1,13 @@
 import { FileAudio } from "lucide-react";
-import { lazy, Suspense, useEffect, useRef, useState } from "react";
+import { useEffect, useRef, useState, type ComponentType } from "react";
 import { useMay } from "../api/useSession";
 import { useLive } from "../live/useLive";
 import { uploadTexts as t } from "../texts/upload";
 import { onOpenUpload } from "./openUpload";
+import { warmUp } from "./precheck";
 import { addFiles, noteEvent, useQueue } from "./uploads";
 
-const UploadPanel = lazy(() => import("./UploadPanel"));
+const loadPanel = () => import("./UploadPanel");
 const ACCEPTED = "audio/*,.mp3,.mp2,.wav,.flac,.ogg,.oga,.opus,.m4a,.aif,.aiff";
 
 /** The part of uploading that lies over every page: files dropped anywhere, and the queue with its progress. */
@@ -15,10 +16,14 @@ export function UploadHost() {
   const input = useRef<HTMLInputElement>(null);
   const queue = useQueue();
   const isEmpty = queue.length === 0;
+  const Panel = usePanel(!isEmpty);
   useLeaveWarning(queue.some(({ phase }) => phase === "waiting" || phase === "sending"));
   const isOver = useFileDrop(mayUpload);
   useLive("jobs", noteEvent);
-  useEffect(() => onOpenUpload(() => input.current?.click()), []);
+  useEffect(() => onOpenUpload(() => {
+    prepare();
+    input.current?.click();
+  }), []);
   return (
     <>
       <input
@@ -33,11 +38,7 @@ export function UploadHost() {
         }}
       />
       {isOver && <DropOverlay mayUpload={mayUpload} />}
-      {!isEmpty && (
-        <Suspense>
-          <UploadPanel />
-        </Suspense>
-      )}
+      {!isEmpty && Panel && <Panel />}
     </>
   );
 }
@@ -52,6 +53,21 @@ function DropOverlay({ mayUpload }: { mayUpload: boolean }) {
       </div>
     </div>
   );
+}
+
+/** Returns the panel once it is loaded. Not by Suspense, which would hold it back for 300 ms. */
+function usePanel(isNeeded: boolean): ComponentType | undefined {
+  const [panel, setPanel] = useState<ComponentType>();
+  useEffect(() => {
+    if (isNeeded) void loadPanel().then((module) => setPanel(() => module.default));
+  }, [isNeeded]);
+  return panel;
+}
+
+/** Loads what is needed as soon as files are chosen or held over the page. */
+function prepare(): void {
+  warmUp();
+  void loadPanel();
 }
 
 /** Asks before the page is left while files are on their way. */
@@ -73,7 +89,10 @@ function useFileDrop(mayUpload: boolean): boolean {
     const hold = (event: DragEvent) => {
       if (!event.dataTransfer?.types.includes("Files")) return;
       event.preventDefault();
-      if (event.type === "dragenter") depth++;
+      if (event.type === "dragenter") {
+        if (depth === 0) prepare();
+        depth++;
+      }
       setIsOver(true);
     };
     const leave = () => {

@@ -71,6 +71,11 @@ function middleOf(sound: AudioBuffer): Float32Array<ArrayBuffer> {
   return mixed;
 }
 
+/** Starts the worker ahead of the first file, so that a wrong one is refused at once. */
+export function warmUp(): void {
+  worker ??= startWorker();
+}
+
 function ask(request: CheckRequest, transfer: Transferable[] = []): Promise<CheckResponse> {
   worker ??= startWorker();
   const target = worker;

@@ -16,7 +16,7 @@ export function StepList({ steps }: { steps: readonly Schemas["StepView"][] }) {
   return (
     <ol className="flex flex-col gap-1 bg-bg px-3 py-2 pl-11 text-xs">
       {steps.map((step) => (
-        <li key={`${step.step}-${step.started_at}-${step.attempt}`} className="grid grid-cols-[1rem_4.5rem_5.5rem_1fr] items-baseline gap-x-2 @2xl:grid-cols-[1rem_5rem_6.5rem_4rem_1fr]">
+        <li key={`${step.step}-${step.started_at}-${step.attempt}`} className="grid grid-cols-[1rem_4.5rem_5.5rem_4rem] items-baseline gap-x-2 @2xl:grid-cols-[1rem_5rem_6.5rem_4rem_1fr]">
           <span className="self-start pt-0.5">{MARKS[step.status]}</span>
           <span className="font-medium">{t.steps[step.step]}</span>
           <span className="text-muted">{clockTime(step.started_at)}</span>
