@@ -1,1 +1,0 @@
-import{t as e}from"./ui-DT7xTLf8.js";import{t}from"./states-B_k4-dEn.js";import{a as n}from"./core-CkCfrw-A.js";var r=n();function i({version:n}){return(0,r.jsx)(t,{title:e.tabs.graph,text:e.header.version(n)})}export{i as default};
