@@ -35,7 +35,7 @@ export default function ArtefactsTab({ trackId, version, mayEdit }: ArtefactsTab
   const count = (status: Artefact["status"]): number => files.filter((file) => file.status === status).length;
   const bytes = present.reduce((sum, { size_bytes }) => sum + (size_bytes ?? 0), 0);
   return (
-    <div className="@container flex-1">
+    <div className="@container flex-1 pb-20">
       {isAdmin && <StorageBar />}
       <p className="px-4 py-2 text-xs text-muted">{t.summary(present.length, formatBytes(bytes), count("missing"), count("deleted"))}</p>
       <Table label={t.table} columns={columnsOf(actions, mayEdit, setProfile)} rows={files} rowKey={({ name }) => name} />
@@ -76,8 +76,9 @@ function columnsOf(actions: ArtefactActions, mayEdit: boolean, onProfile: (file:
 function Hash({ file, onCopy }: { file: Artefact; onCopy: ArtefactActions["copyHash"] }) {
   if (file.sha256 == null) return <span className="text-muted">{texts.common.noValue}</span>;
   return (
-    <button type="button" title={file.sha256} aria-label={t.copyHash(file.name)} onClick={() => onCopy(file)} className="touch-target inline-flex items-center gap-1.5 rounded px-1 font-mono text-xs text-soft hover:bg-hover hover:text-text">
+    <button type="button" title={file.sha256} onClick={() => onCopy(file)} className="touch-target inline-flex items-center gap-1.5 rounded px-1 font-mono text-xs text-soft hover:bg-hover hover:text-text">
       {file.sha256.slice(0, 10)}
+      <span className="sr-only">{t.copyHash(file.name)}</span>
       <Copy size={12} aria-hidden />
     </button>
   );
@@ -94,8 +95,9 @@ function Actions({ file, actions, mayEdit, onProfile }: ActionsProps) {
   if (file.status === "deleted" && mayEdit) {
     return (
       <div className="flex justify-end">
-        <Button size="sm" icon={<RotateCcw size={13} aria-hidden />} aria-label={t.restoreNamed(file.name)} onClick={() => actions.restore(file)}>
+        <Button size="sm" icon={<RotateCcw size={13} aria-hidden />} onClick={() => actions.restore(file)}>
           {t.restore}
+          <span className="sr-only">{file.name}</span>
         </Button>
       </div>
     );
