@@ -31,8 +31,13 @@ export function GraphCanvas({ graph, types, marks, selected, onSelect }: GraphCa
   const room = useRef<HTMLDivElement>(null);
   const width = useWidth(room);
   const [isActual, setIsActual] = useState(false);
+  const pane = useRef<HTMLDivElement>(null);
   const fitting = width === 0 ? 1 : Math.min(1, width / layout.width);
   const scale = isActual ? 1 : Math.max(fitting, 0.62);
+  useEffect(() => {
+    // What is wider than the pane is first seen from its middle, where the output is.
+    if (pane.current) pane.current.scrollLeft = (layout.width * scale - width) / 2;
+  }, [layout.width, scale, width]);
   const nodes = new Map(graph.nodes.map((node) => [node.id, node]));
   const most = Math.max(1, ...graph.nodes.map((node) => costOf(node, types.get(node.type))));
   const entry = selected !== null && nodes.has(selected) ? selected : layout.nodes[0]?.id;
@@ -57,7 +62,7 @@ export function GraphCanvas({ graph, types, marks, selected, onSelect }: GraphCa
           </Button>
         )}
       </p>
-      <div className="max-h-[44rem] min-h-40 overflow-auto" data-graph-scroll>
+      <div ref={pane} className="max-h-[44rem] min-h-40 overflow-auto">
         <div className="mx-auto" style={{ width: layout.width * scale, height: layout.height * scale }}>
           <div
             role="group"
