@@ -54,7 +54,8 @@ function columnsOf(actions: ArtefactActions, mayEdit: boolean, onProfile: (file:
           <p className={cx("break-all", file.status !== "present" && "text-muted")}>{file.name}</p>
           <p className="flex items-center gap-2 text-xs text-muted @2xl:hidden">
             <StateBadge file={file} />
-            {file.size_bytes != null && formatBytes(file.size_bytes)}
+            {file.size_bytes != null && <span className="whitespace-nowrap">{formatBytes(file.size_bytes)}</span>}
+            {file.sha256 != null && <Hash file={file} onCopy={actions.copyHash} />}
           </p>
         </div>
       ),
