@@ -25,7 +25,6 @@ export const artefacts = {
   remove: (name: string) => `Delete ${name}`,
   removed: (name: string) => `${name} was deleted`,
   restore: "Restore",
-  restoreNamed: (name: string) => `Restore ${name}`,
   restored: (name: string) => `${name} is back`,
   storage: {
     title: "Storage",

@@ -21,6 +21,7 @@ export const graph = {
   recommended: "As recommended",
   edited: "Edited",
   unsaved: "Not saved",
+  legend: (nodes: number, edges: number) => `${nodes} nodes, ${edges} connections. Thick lines carry the whole strip, blue bars show the cost.`,
   fit: "Fit",
   actualSize: "100 %",
   newerTitle: "Someone else saved this graph meanwhile",

@@ -35,7 +35,7 @@ export default function ArtefactsTab({ trackId, version, mayEdit }: ArtefactsTab
   const count = (status: Artefact["status"]): number => files.filter((file) => file.status === status).length;
   const bytes = present.reduce((sum, { size_bytes }) => sum + (size_bytes ?? 0), 0);
   return (
-    <div className="@container flex-1">
+    <div className="@container flex-1 pb-20">
       {isAdmin && <StorageBar />}
       <p className="px-4 py-2 text-xs text-muted">{t.summary(present.length, formatBytes(bytes), count("missing"), count("deleted"))}</p>
       <Table label={t.table} columns={columnsOf(actions, mayEdit, setProfile)} rows={files} rowKey={({ name }) => name} />
@@ -54,19 +54,20 @@ function columnsOf(actions: ArtefactActions, mayEdit: boolean, onProfile: (file:
           <p className={cx("break-all", file.status !== "present" && "text-muted")}>{file.name}</p>
           <p className="flex items-center gap-2 text-xs text-muted @2xl:hidden">
             <StateBadge file={file} />
-            {file.size_bytes != null && formatBytes(file.size_bytes)}
+            {file.size_bytes != null && <span className="whitespace-nowrap">{formatBytes(file.size_bytes)}</span>}
+            {file.sha256 != null && <Hash file={file} onCopy={actions.copyHash} />}
           </p>
         </div>
       ),
     },
-    { id: "type", title: t.type, className: "max-@4xl:hidden text-soft whitespace-nowrap", cell: ({ type }) => type },
-    { id: "status", title: t.status, className: "max-@2xl:hidden", cell: (file) => <StateBadge file={file} /> },
-    { id: "size", title: t.size, numeric: true, className: "max-@2xl:hidden whitespace-nowrap", cell: ({ size_bytes }) => (size_bytes == null ? texts.common.noValue : formatBytes(size_bytes)) },
-    { id: "hash", title: t.hash, className: "max-@2xl:hidden", cell: (file) => <Hash file={file} onCopy={actions.copyHash} /> },
+    { id: "type", title: t.type, className: "@max-4xl:hidden text-soft whitespace-nowrap", cell: ({ type }) => type },
+    { id: "status", title: t.status, className: "@max-2xl:hidden", cell: (file) => <StateBadge file={file} /> },
+    { id: "size", title: t.size, numeric: true, className: "@max-2xl:hidden whitespace-nowrap", cell: ({ size_bytes }) => (size_bytes == null ? texts.common.noValue : formatBytes(size_bytes)) },
+    { id: "hash", title: t.hash, className: "@max-2xl:hidden", cell: (file) => <Hash file={file} onCopy={actions.copyHash} /> },
     {
       id: "created",
       title: t.created,
-      className: "max-@4xl:hidden text-soft whitespace-nowrap",
+      className: "@max-4xl:hidden text-soft whitespace-nowrap",
       cell: ({ created_at }) => (created_at == null ? texts.common.noValue : <time dateTime={created_at} title={formatTime(created_at)}>{formatAgo(created_at)}</time>),
     },
     { id: "actions", title: texts.common.actions, quiet: true, cell: (file) => <Actions file={file} actions={actions} mayEdit={mayEdit} onProfile={onProfile} /> },
@@ -76,8 +77,9 @@ function columnsOf(actions: ArtefactActions, mayEdit: boolean, onProfile: (file:
 function Hash({ file, onCopy }: { file: Artefact; onCopy: ArtefactActions["copyHash"] }) {
   if (file.sha256 == null) return <span className="text-muted">{texts.common.noValue}</span>;
   return (
-    <button type="button" title={file.sha256} aria-label={t.copyHash(file.name)} onClick={() => onCopy(file)} className="touch-target inline-flex items-center gap-1.5 rounded px-1 font-mono text-xs text-soft hover:bg-hover hover:text-text">
+    <button type="button" title={file.sha256} onClick={() => onCopy(file)} className="touch-target relative inline-flex items-center gap-1.5 rounded px-1 font-mono text-xs text-soft hover:bg-hover hover:text-text">
       {file.sha256.slice(0, 10)}
+      <span className="sr-only">{t.copyHash(file.name)}</span>
       <Copy size={12} aria-hidden />
     </button>
   );
@@ -94,8 +96,9 @@ function Actions({ file, actions, mayEdit, onProfile }: ActionsProps) {
   if (file.status === "deleted" && mayEdit) {
     return (
       <div className="flex justify-end">
-        <Button size="sm" icon={<RotateCcw size={13} aria-hidden />} aria-label={t.restoreNamed(file.name)} onClick={() => actions.restore(file)}>
+        <Button size="sm" className="relative" icon={<RotateCcw size={13} aria-hidden />} onClick={() => actions.restore(file)}>
           {t.restore}
+          <span className="sr-only">{file.name}</span>
         </Button>
       </div>
     );

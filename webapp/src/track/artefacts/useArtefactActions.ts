@@ -34,7 +34,7 @@ export function useArtefactActions(trackId: string, version: number): ArtefactAc
   };
 
   return {
-    copyHash: ({ sha256 }) => copy(sha256 ?? "", t.hashCopied, sha256 ?? ""),
+    copyHash: ({ sha256 }) => copy(sha256 ?? "", t.hashCopied, ""),
     copyLink: (file) => {
       const answer = api.POST("/tracks/{track_id}/versions/{version}/artefacts/{artefact_id}/copy-link", { params: params(file), body: {} });
       unwrap(answer).then(({ path, link }) => copy(location.origin + path, t.linkCopied, t.linkText(formatTime(link.expires_at))), toastError);

@@ -21,8 +21,8 @@ export function ChecksPanel({ violations, onSelect }: ChecksPanelProps) {
         </p>
       )}
       {violations !== null && violations.length > 0 && (
-        <div role="alert">
-          <ul className="divide-y divide-line">
+        <div role={violations.some(({ severity }) => severity === "error") ? "alert" : undefined}>
+          <ul className="max-h-80 divide-y divide-line overflow-auto" tabIndex={0} aria-label={t.checks.title}>
             {violations.map(({ rule, severity, node, message, fix }) => (
               <li key={`${rule} ${node} ${message}`} className="flex gap-2 py-1.5 text-sm">
                 {severity === "error" ? (

@@ -31,8 +31,13 @@ export function GraphCanvas({ graph, types, marks, selected, onSelect }: GraphCa
   const room = useRef<HTMLDivElement>(null);
   const width = useWidth(room);
   const [isActual, setIsActual] = useState(false);
+  const pane = useRef<HTMLDivElement>(null);
   const fitting = width === 0 ? 1 : Math.min(1, width / layout.width);
   const scale = isActual ? 1 : Math.max(fitting, 0.62);
+  useEffect(() => {
+    // What is wider than the pane is first seen from its middle, where the output is.
+    if (pane.current) pane.current.scrollLeft = (layout.width * scale - width) / 2;
+  }, [layout.width, scale, width]);
   const nodes = new Map(graph.nodes.map((node) => [node.id, node]));
   const most = Math.max(1, ...graph.nodes.map((node) => costOf(node, types.get(node.type))));
   const entry = selected !== null && nodes.has(selected) ? selected : layout.nodes[0]?.id;
@@ -48,8 +53,16 @@ export function GraphCanvas({ graph, types, marks, selected, onSelect }: GraphCa
   };
 
   return (
-    <div ref={room} className="relative min-w-0 bg-bg">
-      <div className="max-h-[44rem] min-h-40 overflow-auto" data-graph-scroll>
+    <div ref={room} className="min-w-0 bg-bg">
+      <p className="flex min-h-8 items-center gap-2 px-3 pt-1 text-2xs text-muted">
+        <span className="min-w-0 flex-1">{t.legend(graph.nodes.length, layout.edges.length)}</span>
+        {fitting < 1 && (
+          <Button size="sm" tone="ghost" icon={<Maximize size={13} aria-hidden />} onClick={() => setIsActual(!isActual)}>
+            {isActual ? t.fit : t.actualSize}
+          </Button>
+        )}
+      </p>
+      <div ref={pane} className="max-h-[44rem] min-h-40 overflow-auto">
         <div className="mx-auto" style={{ width: layout.width * scale, height: layout.height * scale }}>
           <div
             role="group"
@@ -94,11 +107,6 @@ export function GraphCanvas({ graph, types, marks, selected, onSelect }: GraphCa
           </div>
         </div>
       </div>
-      {fitting < 1 && (
-        <Button size="sm" className="absolute right-3 bottom-3" icon={<Maximize size={13} aria-hidden />} onClick={() => setIsActual(!isActual)}>
-          {isActual ? t.fit : t.actualSize}
-        </Button>
-      )}
     </div>
   );
 }
@@ -130,6 +138,7 @@ function NodeBox({ node, types, place, marks, share, selected, isEntry, onSelect
     <button
       type="button"
       data-node={node.id}
+      title={node.id}
       aria-pressed={selected}
       tabIndex={isEntry ? 0 : -1}
       onClick={() => onSelect(node.id)}
@@ -143,9 +152,11 @@ function NodeBox({ node, types, place, marks, share, selected, isEntry, onSelect
         <span className="min-w-0 flex-1 truncate text-xs font-semibold">{node.id}</span>
         {(isFaulty || isWarned) && <TriangleAlert size={12} className={cx("shrink-0", isFaulty ? "text-danger" : "text-warn")} aria-hidden />}
         {(isAdded || isChanged) && <span className={cx("shrink-0 text-2xs font-semibold", isAdded ? "text-ok" : "text-warn")} aria-hidden="true">{isAdded ? "+" : "≠"}</span>}
-        <span className="shrink-0 text-2xs text-muted">{cost}</span>
       </span>
-      <span className="w-full truncate text-2xs text-soft">{node.type}</span>
+      <span className="flex w-full items-baseline gap-1 text-2xs">
+        <span className="min-w-0 flex-1 truncate text-soft">{node.type}</span>
+        <span className="shrink-0 text-muted">{cost}</span>
+      </span>
       <span className="w-full truncate text-2xs text-muted">{values.join(" · ")}</span>
       {notes !== "" && <span className="sr-only">{notes}</span>}
       <span className="absolute inset-x-0 bottom-0 h-0.5" aria-hidden="true">

@@ -39,18 +39,19 @@ export function GraphToolbar({ editor, mayEdit, isRecommended, onApply, onEdit }
           <IconButton size="sm" label={t.json} onClick={() => setAsJson(true)}>
             <Braces size={15} aria-hidden />
           </IconButton>
-          <div className="flex-1" />
-          {onApply && (
-            <Button size="sm" icon={<Sparkles size={14} aria-hidden />} disabled={isRecommended} onClick={onApply}>
-              {t.apply}
+          <div className="ml-auto flex flex-wrap gap-2">
+            {onApply && (
+              <Button size="sm" icon={<Sparkles size={14} aria-hidden />} disabled={isRecommended} onClick={onApply}>
+                {t.apply}
+              </Button>
+            )}
+            <Button size="sm" icon={<FlaskConical size={14} aria-hidden />} busy={busy === "simulating"} disabled={busy !== null} onClick={editor.simulate}>
+              {busy === "simulating" ? t.trying : t.tryOut}
             </Button>
-          )}
-          <Button size="sm" icon={<FlaskConical size={14} aria-hidden />} busy={busy === "simulating"} disabled={busy !== null} onClick={editor.simulate}>
-            {busy === "simulating" ? t.trying : t.tryOut}
-          </Button>
-          <Button size="sm" tone="primary" icon={<Save size={14} aria-hidden />} busy={busy === "saving"} disabled={!dirty || busy !== null || editor.newer !== null} onClick={editor.save}>
-            {busy === "saving" ? t.saving : t.save}
-          </Button>
+            <Button size="sm" tone="primary" icon={<Save size={14} aria-hidden />} busy={busy === "saving"} disabled={!dirty || busy !== null || editor.newer !== null} onClick={editor.save}>
+              {busy === "saving" ? t.saving : t.save}
+            </Button>
+          </div>
         </>
       )}
       {asJson && <JsonDialog graph={state.present} onUse={onEdit} onClose={() => setAsJson(false)} />}
