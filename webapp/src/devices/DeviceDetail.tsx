@@ -15,7 +15,7 @@ import { devicesTexts as t } from "../texts/devices";
 import { Badge } from "../ui/Badge";
 import { ErrorState, Skeleton } from "../ui/states";
 import { BundleName } from "./BundleName";
-import { DeviceAdmin } from "./DeviceAdmin";
+import { DeviceAdmin } from "./provisioning/DeviceAdmin";
 import { differs } from "./filter";
 import { LiveValues } from "./LiveValues";
 import { PresenceDot } from "./PresenceDot";

@@ -11,7 +11,7 @@ import { Button } from "../ui/Button";
 import { cx } from "../ui/cx";
 import { SelectField, TextField } from "../ui/Field";
 import { Empty, ErrorState, Skeleton } from "../ui/states";
-import { AddDevicesDialog } from "./AddDevicesDialog";
+import { AddDevicesDialog } from "./provisioning/AddDevicesDialog";
 import { DeviceDetail } from "./DeviceDetail";
 import { DeviceList } from "./DeviceList";
 import { filterDevices, groupsOf, readDeviceFilter, type DeviceFilter } from "./filter";

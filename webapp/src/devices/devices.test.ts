@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Schemas } from "../api/types";
-import { credentialFiles, readIds } from "./credentials";
+import { credentialFiles, readIds } from "./provisioning/credentials";
 import { differs, filterDevices, groupsOf, readDeviceFilter } from "./filter";
 import { addReading, KEPT_MS, levelOf, rangeOf, type ReadingLine } from "./readings";
 

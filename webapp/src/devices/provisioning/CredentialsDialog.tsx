@@ -1,9 +1,9 @@
 import { Download, KeyRound } from "lucide-react";
-import type { Schemas } from "../api/types";
-import { downloadText } from "../app/download";
-import { devicesTexts as t } from "../texts/devices";
-import { Button, IconButton } from "../ui/Button";
-import { Dialog } from "../ui/Dialog";
+import type { Schemas } from "../../api/types";
+import { downloadText } from "../../app/download";
+import { devicesTexts as t } from "../../texts/devices";
+import { Button, IconButton } from "../../ui/Button";
+import { Dialog } from "../../ui/Dialog";
 import { credentialFiles } from "./credentials";
 
 /** The credentials of new devices as files; they are shown now and never again. */

@@ -1,15 +1,15 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { Ban, Ellipsis, KeyRound } from "lucide-react";
 import { useState } from "react";
-import { api, unwrap } from "../api/client";
-import { keys } from "../api/queries";
-import type { Schemas } from "../api/types";
-import { common } from "../texts/common";
-import { devicesTexts as t } from "../texts/devices";
-import { Button, IconButton } from "../ui/Button";
-import { Dialog } from "../ui/Dialog";
-import { Menu, MenuItem } from "../ui/Menu";
-import { toastDone, toastError } from "../ui/toast";
+import { api, unwrap } from "../../api/client";
+import { keys } from "../../api/queries";
+import type { Schemas } from "../../api/types";
+import { common } from "../../texts/common";
+import { devicesTexts as t } from "../../texts/devices";
+import { Button, IconButton } from "../../ui/Button";
+import { Dialog } from "../../ui/Dialog";
+import { Menu, MenuItem } from "../../ui/Menu";
+import { toastDone, toastError } from "../../ui/toast";
 import { CredentialsDialog } from "./CredentialsDialog";
 
 /** What an administrator can do with a device: a new credential, or none. */

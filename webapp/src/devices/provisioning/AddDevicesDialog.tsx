@@ -1,14 +1,14 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, unwrap } from "../api/client";
-import { keys } from "../api/queries";
-import type { Schemas } from "../api/types";
-import { common } from "../texts/common";
-import { devicesTexts as t } from "../texts/devices";
-import { Button } from "../ui/Button";
-import { Dialog } from "../ui/Dialog";
-import { SelectField, TextArea, TextField } from "../ui/Field";
-import { toastError } from "../ui/toast";
+import { api, unwrap } from "../../api/client";
+import { keys } from "../../api/queries";
+import type { Schemas } from "../../api/types";
+import { common } from "../../texts/common";
+import { devicesTexts as t } from "../../texts/devices";
+import { Button } from "../../ui/Button";
+import { Dialog } from "../../ui/Dialog";
+import { SelectField, TextArea, TextField } from "../../ui/Field";
+import { toastError } from "../../ui/toast";
 import { readIds } from "./credentials";
 import { CredentialsDialog } from "./CredentialsDialog";
 
