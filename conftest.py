@@ -25,6 +25,7 @@ SHARED_GROUPS: Final = {
     "tests/e2e/test_deployments.py": "system with devices",
     "tests/e2e/": "system",
     "tests/chaos/test_kills": "system",
+    "tests/web/": "web",
 }
 """Groups of tests that share a running system, by the prefix of their ids; other tests are grouped by file."""
 SLOWEST_FIRST: Final = (
@@ -32,6 +33,7 @@ SLOWEST_FIRST: Final = (
     "deployments 0",
     "deployments 1",
     "services/analysis/tests/engine/test_golden.py",
+    "web",
     "system with devices",
     "cli/tests/test_deployment_commands.py",
     "cli/tests/test_supervisor.py",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from k1_cli.commands import dead_letters, deploy, deployments, development, devices, local, sim, stack
+from k1_cli.commands import dead_letters, deploy, deployments, development, devices, local, sim, stack, web
 from k1_cli.commands.access import keys, mail, sign_in, users
 from k1_cli.commands.songs import beats, exports, jobs, shows, similar, songs, storage, track_life
 from k1_cli.error_report import report_error
@@ -53,6 +53,7 @@ for command in (local.analyze, local.demo_song):
     app.command(rich_help_panel="Without servers")(command)
 app.command(rich_help_panel="Development", context_settings=development.PASS_ARGUMENTS_ON)(development.test)
 app.command(rich_help_panel="Development")(development.check)
+app.add_typer(web.app, name="web", rich_help_panel="Development")
 
 
 @app.callback()

@@ -356,7 +356,7 @@ def test_detach_status_and_down(machine: Machine) -> None:
         0,
         (
             f"K1 Song Analysis is ready at http://127.0.0.1:{port} (`{stops}` stops it)\n"
-            "sign in as administrator, once and within 15 minutes: "
+            "open the page as administrator, once and within 15 minutes: "
             f"http://127.0.0.1:{port}/sign-in?token=works-once\n"
         ),
     ), err

@@ -40,6 +40,8 @@ class System:
     """A running system."""
 
     home: Path
+    sign_in: bool = False
+    """Whether requests need a session or a key; without, every test may send plain requests."""
 
     @property
     def stack(self) -> RunningStack:
@@ -58,7 +60,7 @@ class System:
         with unmeasured():
             # Other tests of this process set K1_* to the addresses of other servers.
             environment = {name: value for name, value in os.environ.items() if not name.startswith("K1_")}
-            environment["K1_AUTH"] = "off"  # so that every test may send plain requests
+            environment |= {} if self.sign_in else {"K1_AUTH": "off"}
         done = subprocess.run(
             [sys.executable, "-m", "k1_cli", *args, "--home", str(self.home)],
             capture_output=True,

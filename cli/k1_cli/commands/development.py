@@ -43,16 +43,23 @@ def test(context: typer.Context) -> None:
 
 
 def check() -> None:
-    """Check lint, formatting, types and import rules; show every failure, not only the first.
+    """Check lint, formatting, types, import rules and the bundle of the web page; show every failure.
 
     Example: ./k1 check
     """
+    from k1_cli.page_build import check_bundle
+
     tools = Path(sys.executable).parent
     failed: list[str] = []
     for name, (program, *arguments) in _CHECKS.items():
         messages.print(f"k1: {name}", style="bold")
         if subprocess.run([str(tools / program), *arguments], cwd=ROOT, check=False).returncode != 0:
             failed.append(name)
+    messages.print("k1: web", style="bold")
+    if wrong := check_bundle():
+        failed.append("web")
+        for each in wrong:
+            messages.print(each)
     if failed:
         messages.print(f"k1: failed: {', '.join(failed)}", style="red")
         raise typer.Exit(1)

@@ -115,7 +115,7 @@ def _run_attached(home: Path, port: int | None, sim_devices: int, listening: "Li
 
 
 def _describe_link(link: str) -> str:
-    return f"sign in as administrator, once and within 15 minutes: {link}"
+    return f"open the page as administrator, once and within 15 minutes: {link}"
 
 
 @contextmanager

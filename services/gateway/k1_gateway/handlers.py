@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from k1_gateway.about.documents import get_docs_page, get_sign_in_page, redirect_to_docs
+from k1_gateway.about.documents import get_docs_page
 from k1_gateway.endpoints.about import ABOUT
 from k1_gateway.endpoints.accounts import ACCOUNTS
 from k1_gateway.endpoints.catalogue.artefacts import ARTEFACTS
@@ -25,10 +25,11 @@ from k1_gateway.endpoints.devices import DEVICES
 from k1_gateway.endpoints.graphql import GRAPHQL
 from k1_gateway.endpoints.live import LIVE
 from k1_gateway.endpoints.webhooks import WEBHOOKS
-from k1_gateway.graphql.endpoint import make_page_routes
+from k1_gateway.graphql.endpoint import make_page_routes as make_graphql_page_routes
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.routing import make_api_routes
+from k1_gateway.page.routes import make_page_routes
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *TRACKS,
@@ -51,11 +52,10 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
 
 
 def make_routes(context: GatewayContext) -> list[web.RouteDef]:
-    """Return every route that the gateway serves: the API, and pages that describe it and sign people in."""
+    """Return every route that the gateway serves: the API, the pages that describe it, and the web page."""
     return [
         *make_api_routes(context, ENDPOINTS),
-        *make_page_routes(),
+        *make_graphql_page_routes(),
         web.get("/docs", get_docs_page),
-        web.get("/sign-in", get_sign_in_page),
-        web.get("/", redirect_to_docs),
+        *make_page_routes(context),
     ]

@@ -40,6 +40,9 @@ async def test_a_graph_is_read_as_it_can_be_put_again(http: httpx.AsyncClient, o
     again = await http.get(f"{URL}/graph", headers={"If-None-Match": response.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert owners.received[0] == GetGraph(track_id=samples.TRACK, version=2)
+    assert (await http.get(f"{URL}/graph?source=recommended")).status_code == 200
+    assert owners.received[-1] == GetGraph(track_id=samples.TRACK, version=2, source="recommended")
+    assert (await http.get(f"{URL}/graph?source=mine")).status_code == 422
 
 
 @pytest.mark.parametrize(

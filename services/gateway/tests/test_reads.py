@@ -247,9 +247,3 @@ async def test_every_path_with_get_has_head(http: httpx.AsyncClient, owners: Own
     owners.respond_with(TRACK_GET.subject, samples.page())
     head = await http.head(f"{API}/tracks/{TRACK}/telemetry/stream")
     assert (head.status_code, head.headers["content-type"]) == (200, "text/event-stream")
-
-
-async def test_the_root_redirects_to_the_page(http: httpx.AsyncClient) -> None:
-    """A person who opens the address that `k1 up` printed gets the page."""
-    response = await http.get("/", follow_redirects=True)
-    assert (response.status_code, response.url.path) == (200, "/docs")

@@ -11,7 +11,7 @@ from k1_catalogue import errors
 from k1_catalogue.graphs.graph_report import RUN_ARTEFACTS, GraphReport, report_graph
 from k1_catalogue.graphs.revisions import GraphRevision, next_revision
 from k1_catalogue.graphs.show_builder import ShowBuilder
-from k1_catalogue.graphs.store import current_graph, find_baseline, insert_revision
+from k1_catalogue.graphs.store import current_graph, find_baseline, insert_revision, recommended_graph
 from k1_catalogue.maps.map_json import parse_map
 from k1_catalogue.tracks import artefact_store
 from k1_catalogue.tracks import store as track_store
@@ -55,10 +55,11 @@ class GraphQueries:
     clock: Callable[[], datetime]
 
     async def get_graph(self, query: GetGraph) -> GraphView:
-        """Return the latest graph of a version."""
+        """Return the latest graph of a version, or the one that was recommended for it."""
+        find = recommended_graph if query.source == "recommended" else current_graph
         async with self.pool.acquire() as connection:
             fields = await require_version(connection, query.track_id, query.version)
-            found = await current_graph(connection, query.track_id, query.version)
+            found = await find(connection, query.track_id, query.version)
         if found is None:
             require_map(fields, query.track_id)
             raise errors.graph_missing(query.track_id, query.version)

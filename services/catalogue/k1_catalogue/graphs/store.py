@@ -19,6 +19,18 @@ async def current_graph(connection: Connection, track_id: str, version: int) -> 
     return GraphRevision(**row) if row else None
 
 
+async def recommended_graph(connection: Connection, track_id: str, version: int) -> GraphRevision | None:
+    """Return the graph that was recommended for a version or, where it took its graph over, for an earlier one."""
+    row = await connection.fetchrow(
+        f"SELECT {_COLUMNS} FROM catalogue.graphs"  # noqa: S608  a constant of ours
+        " WHERE track_id = $1 AND version <= $2 AND source = 'recommended'"
+        " ORDER BY version DESC, revision DESC LIMIT 1",
+        track_id,
+        version,
+    )
+    return GraphRevision(**row) if row else None
+
+
 async def find_baseline(connection: Connection, track_id: str, version: int) -> Baseline | None:
     """Return the latest graph of the last earlier version, or else the first graph of this version."""
     row = await connection.fetchrow(

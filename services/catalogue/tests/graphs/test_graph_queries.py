@@ -121,6 +121,23 @@ async def test_the_next_version_is_compared_with_the_last(
     assert impact.closure_depth == 3
 
 
+async def test_the_recommended_graph_stays_readable(
+    job_events: JobEventHandlers, graphs: GraphQueries, pool: Pool, song: Song
+) -> None:
+    """It is the one of the version itself; a version that took an edited graph over has that of the one before."""
+    await graphs.put_graph(put(song, edited_graph(500)))
+    recommended = get(song).model_copy(update={"source": "recommended"})
+    view = await graphs.get_graph(recommended)
+    assert (view.graph, view.revision, view.source) == (GRAPH, 1, "recommended")
+    assert (await graphs.get_graph(get(song))).graph == edited_graph(500)
+    again = await insert_reanalysis(pool, song)
+    await job_events.handle_completed(message(await again.analysed(graphs.objects, graph=edited_graph(700))))
+    later = recommended.model_copy(update={"version": 2})
+    assert (await graphs.get_graph(later)).graph == edited_graph(700)
+    await pool.execute("UPDATE catalogue.graphs SET source = 'edited' WHERE version = 2")
+    assert (await graphs.get_graph(later)).graph == GRAPH
+
+
 async def test_an_invalid_graph_loses_only_the_show(
     job_events: JobEventHandlers, graphs: GraphQueries, objects: ObjectStore, pool: Pool
 ) -> None:

@@ -30,24 +30,9 @@ async def get_asyncapi(context: GatewayContext, request: web.Request, _endpoint:
     return cacheable_response(request, context.asyncapi_json)
 
 
-async def redirect_to_docs(_request: web.Request) -> web.Response:
-    """Redirect a person who opens the address of the gateway to the page that describes the API."""
-    headers = {"Location": "/docs", "Cache-Control": "no-store"}
-    return web.Response(status=302, text="The page is at /docs.\n", headers=headers)
-
-
 async def get_docs_page(_request: web.Request) -> web.Response:
     """Return the page. It reads openapi.json and nothing from other hosts."""
-    return _page_response("docs.html")
-
-
-async def get_sign_in_page(_request: web.Request) -> web.Response:
-    """Return the page on which people sign in, also by the link of `k1 up` (`?token=`)."""
-    return _page_response("sign-in.html")
-
-
-def _page_response(name: str) -> web.Response:
-    text, policy = _page(name)
+    text, policy = _read_page()
     return web.Response(
         text=text,
         content_type="text/html",
@@ -56,8 +41,8 @@ def _page_response(name: str) -> web.Response:
 
 
 @cache
-def _page(name: str) -> tuple[str, str]:
-    text = (files("k1_gateway.about") / name).read_text(encoding="utf-8")
+def _read_page() -> tuple[str, str]:
+    text = (files("k1_gateway.about") / "docs.html").read_text(encoding="utf-8")
     hashes = {
         kind: base64.b64encode(sha256(content.encode()).digest()).decode()
         for kind, content in _INLINE.findall(text)

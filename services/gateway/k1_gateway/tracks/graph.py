@@ -18,9 +18,9 @@ from k1_gateway.http.entity_tags import if_match_tags, if_none_match_tags, stron
 from k1_gateway.http.request_parsing import build_query, read_json
 
 
-async def get_graph(context: GatewayContext, request: web.Request, _: Endpoint) -> web.Response:
+async def get_graph(context: GatewayContext, request: web.Request, endpoint: Endpoint) -> web.Response:
     """Return the graph document in the form in which `put_graph` accepts it."""
-    query = build_query(request, GetGraph)
+    query = build_query(request, GetGraph, params=endpoint.query_params)
     view = GraphView.model_validate_json(await context.send_query(GRAPH_GET, query))
     headers = strong_tag_headers(view.etag)
     if view.etag in (held := if_none_match_tags(request)) or "*" in held:

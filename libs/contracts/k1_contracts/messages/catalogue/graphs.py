@@ -26,6 +26,8 @@ GraphSource = Literal["recommended", "edited"]
 class GetGraph(Contract):
     track_id: TrackId
     version: Version
+    source: Literal["recommended"] | None = None
+    """With `recommended` the graph as it was recommended, whatever was edited since; the latest by default."""
 
 
 class GraphView(GraphContract):

@@ -115,7 +115,7 @@ DEVICE_ADD: Final = Query(
     AddDevices,
     DevicesAdded,
     summary="Provision devices",
-    senders=("k1",),
+    senders=("k1", "gateway"),
     role="admin",
 )
 DEVICE_REVOKE: Final = Query(
@@ -123,6 +123,6 @@ DEVICE_REVOKE: Final = Query(
     RevokeDevices,
     DevicesRevoked,
     summary="Revoke devices' credentials",
-    senders=("k1",),
+    senders=("k1", "gateway"),
     role="admin",
 )

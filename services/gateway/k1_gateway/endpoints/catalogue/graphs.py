@@ -28,7 +28,7 @@ GRAPHS: Final = (
     Endpoint(
         "GET", "/tracks/{track_id}/versions/{version}/graph", "getGraph", "Graphs",
         "The graph of a version: recommended, with its reasons in `meta`, or edited",
-        get_graph, query=GRAPH_GET,
+        get_graph, query=GRAPH_GET, query_params=("source",),
         responses={200: ("The graph", GraphDocument)},
         problems={
             409: "`genesis_pending`: the analysis still runs",

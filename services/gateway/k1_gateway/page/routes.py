@@ -1,0 +1,91 @@
+"""Serves the page at `/` and at every address inside it, and the files that it loads."""
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from k1_gateway.http.context import GatewayContext
+from k1_gateway.http.entity_tags import if_none_match_tags, weak_tag_headers
+from k1_gateway.page.bundle import BundleFile, read_bundle
+from k1_platform.settings import ObjectStoreSettings
+
+_INDEX: Final = "index.html"
+_HASHED: Final = "assets/"
+"""Files below have the hash of their content in the name, so they never change."""
+_FOR_EVER: Final = "public, max-age=31536000, immutable"
+_RESERVED: Final = "api|docs|graphql|livez|readyz|metrics|assets"
+"""First parts of addresses that are never the page's: what is missing there is missing, for people too."""
+_FIRST_CALL: Final = "</api/v1/me>; rel=preload; as=fetch; crossorigin"
+"""The first request of the page, which the browser sends before it has loaded the script."""
+
+
+def make_page_routes(context: GatewayContext) -> list[web.RouteDef]:
+    """Return the routes of the files of the bundle, and of the addresses inside the page."""
+    bundle = read_bundle()
+    if _INDEX not in bundle:
+        return []
+    index = _index_handler(context, bundle[_INDEX])
+    return [
+        *(web.get(f"/{path}", _file_handler(path, file)) for path, file in bundle.items() if path != _INDEX),
+        web.get("/", index),
+        web.get("/sign-in", index),
+        # Last, and for every method: other methods of an unknown address are answered as before, by 404.
+        web.route("*", f"/{{page:(?!(?:{_RESERVED})(?:/|$))[^.]+}}", _only_for_people(index)),
+    ]
+
+
+def _file_handler(path: str, file: BundleFile) -> Handler:
+    headers = {"Cache-Control": _FOR_EVER} if path.startswith(_HASHED) else {}
+
+    async def handle(request: web.Request) -> web.Response:
+        return respond(request, file, headers)
+
+    return handle
+
+
+def _index_handler(context: GatewayContext, file: BundleFile) -> Handler:
+    headers = {"Content-Security-Policy": make_policy(ObjectStoreSettings())}
+
+    async def handle(request: web.Request) -> web.Response:
+        first = {"Link": _FIRST_CALL} if context.gate.cookies.access in request.cookies else {}
+        return respond(request, file, headers | first)
+
+    return handle
+
+
+def _only_for_people(index: Handler) -> Handler:
+    """Return the handler of addresses inside the page: programs that ask for them get 404 as from any other."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if request.method not in {"GET", "HEAD"} or "text/html" not in request.headers.get("Accept", ""):
+            raise web.HTTPNotFound
+        return await index(request)
+
+    return handle
+
+
+def respond(request: web.Request, file: BundleFile, headers: Mapping[str, str]) -> web.Response:
+    """Return a file in the encoding that the client prefers, or 304 where it holds the content."""
+    head = {**weak_tag_headers(file.tag), "Vary": "Accept-Encoding", **headers}
+    held = if_none_match_tags(request)
+    if file.tag in held or "*" in held:
+        return web.Response(status=304, headers=head)
+    encoding, body = file.choose(request.headers.get("Accept-Encoding", ""))
+    if encoding is not None:
+        head["Content-Encoding"] = encoding
+    charset = "utf-8" if file.media_type.startswith("text/") else None
+    return web.Response(body=body, content_type=file.media_type, charset=charset, headers=head)
+
+
+def make_policy(store: ObjectStoreSettings) -> str:
+    """Return the Content Security Policy of the page: its own files, the API, and signed URLs of the object store."""
+    url = urlsplit(store.public_url or store.url)
+    origin = f"{url.scheme}://{url.netloc}"
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self'; worker-src 'self'; "
+        f"connect-src 'self' {origin}; img-src 'self' data: blob: {origin}; media-src 'self' blob: {origin}; "
+        "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )

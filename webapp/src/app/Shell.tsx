@@ -1,0 +1,134 @@
+import "../ui/all.css";
+import { AudioLines, Activity, Lightbulb, Search, Upload } from "lucide-react";
+import { Suspense, useEffect } from "react";
+import { leaveLive } from "../live/useLive";
+import { texts } from "../texts";
+import { Button } from "../ui/Button";
+import { cx } from "../ui/cx";
+import { Empty, Kbd } from "../ui/states";
+import { Spinner } from "../ui/Spinner";
+import { AccountMenu } from "./AccountMenu";
+import { ConnectionChip } from "./ConnectionChip";
+import { ErrorBoundary } from "./ErrorBoundary";
+import { Link, matchPath, navigate, usePath } from "./router";
+import { ROUTES } from "./routes";
+import { DeployButton } from "../deploy/DeployButton";
+import { DeployHost } from "../deploy/DeployHost";
+import { isMac, nameKeys, PAGE_KEYS } from "./shortcuts/pageKeys";
+import { showPalette } from "./shortcuts/runCommand";
+import { ShortcutHost } from "./shortcuts/ShortcutHost";
+import { UploadHost } from "../upload/UploadHost";
+import { useLiveQueries } from "./useLiveQueries";
+import { WorkersChip } from "./WorkersChip";
+import { openUpload } from "../upload/openUpload";
+import { useMay } from "../api/useSession";
+
+const AREAS = [
+  { to: "/tracks", label: texts.app.library, icon: AudioLines, patterns: ["/", "/tracks/:trackId?/:tab?"] },
+  { to: "/devices", label: texts.app.devices, icon: Lightbulb, patterns: ["/devices/:deviceId?", "/deployments/:deploymentId?"] },
+  { to: "/activity", label: texts.app.activity, icon: Activity, patterns: ["/activity"] },
+] as const;
+
+/** The frame around every page: toolbar, the page itself, and what lies over all pages. */
+export default function Shell() {
+  useLiveQueries();
+  useEffect(() => leaveLive, []);
+  const path = usePath();
+  const matched = matchRoute(path);
+  const Page = matched?.route.page;
+  return (
+    <div className="flex h-full flex-col">
+      <a href="#content" className="sr-only focus:not-sr-only focus:absolute focus:top-2 focus:left-2 focus:z-50 focus:rounded focus:bg-panel focus:px-3 focus:py-2">
+        {texts.app.skipToContent}
+      </a>
+      <Toolbar path={path} />
+      <main id="content" tabIndex={-1} className="min-h-0 flex-1 outline-none">
+        <ErrorBoundary key={matched?.route.pattern ?? "none"}>
+          <Suspense fallback={<Loading />}>{Page && matched ? <Page fields={matched.fields} /> : <NotFound />}</Suspense>
+        </ErrorBoundary>
+      </main>
+      <UploadHost />
+      <DeployHost />
+      <ShortcutHost />
+    </div>
+  );
+}
+
+function matchRoute(path: string) {
+  for (const route of ROUTES) {
+    const fields = matchPath(route.pattern, path);
+    if (fields) return { route, fields };
+  }
+  return undefined;
+}
+
+function Toolbar({ path }: { path: string }) {
+  const mayUpload = useMay("editor");
+  return (
+    <header className="flex h-12 shrink-0 items-center gap-1 border-b md:gap-2 border-line bg-panel px-2 md:px-3">
+      <Link to="/tracks" className="mr-1 hidden items-center gap-2 rounded px-1 font-semibold tracking-tight md:flex" aria-label={texts.common.productName}>
+        <img src="/icon.svg" alt="" width={22} height={22} />
+        K1
+      </Link>
+      <nav aria-label={texts.app.navigation} className="flex gap-0.5">
+        {AREAS.map(({ to, label, icon: Icon, patterns }) => {
+          const isCurrent = patterns.some((pattern) => matchPath(pattern, path));
+          return (
+            <Link
+              key={to}
+              to={to}
+              aria-current={isCurrent ? "page" : undefined}
+              className={cx(
+                "touch-target flex h-8 items-center justify-center gap-1.5 rounded px-2.5 text-sm",
+                isCurrent ? "bg-hover font-medium text-text" : "text-muted hover:bg-raised hover:text-text",
+              )}
+            >
+              <Icon size={15} aria-hidden />
+              <span className="hidden md:inline">{label}</span>
+              <span className="sr-only md:hidden">{label}</span>
+            </Link>
+          );
+        })}
+      </nav>
+      <div className="flex-1" />
+      <SearchButton />
+      <WorkersChip />
+      <ConnectionChip />
+      <DeployButton />
+      {mayUpload && (
+        <Button tone="primary" icon={<Upload size={14} aria-hidden />} onClick={openUpload} aria-label={texts.app.upload}>
+          <span className="hidden md:inline">{texts.app.upload}</span>
+        </Button>
+      )}
+      <AccountMenu />
+    </header>
+  );
+}
+
+function SearchButton() {
+  return (
+    <button
+      type="button"
+      title={texts.app.commands}
+      onClick={showPalette}
+      className="touch-target flex h-8 items-center justify-center gap-2 rounded px-2 text-sm text-muted hover:bg-raised hover:text-text xl:w-56 xl:justify-start xl:border xl:border-line xl:bg-bg"
+    >
+      <Search size={14} aria-hidden />
+      <span className="sr-only flex-1 text-left xl:not-sr-only">{texts.common.search}</span>
+      <span aria-hidden className="hidden gap-1 xl:flex">{nameKeys(PAGE_KEYS.palette, isMac()).map((key) => <Kbd key={key}>{key}</Kbd>)}</span>
+    </button>
+  );
+}
+
+function Loading() {
+  return (
+    <div role="status" className="flex h-full items-center justify-center gap-2 text-muted">
+      <Spinner />
+      {texts.common.loading}
+    </div>
+  );
+}
+
+function NotFound() {
+  return <Empty page title={texts.app.notFoundTitle} text={texts.app.notFoundText} action={<Button onClick={() => navigate("/tracks")}>{texts.app.toLibrary}</Button>} />;
+}

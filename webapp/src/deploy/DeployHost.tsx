@@ -1,0 +1,15 @@
+import { lazy, Suspense, useEffect, useState } from "react";
+import { onOpenDeploy, type DeployTarget } from "./openDeploy";
+
+const DeploySheet = lazy(() => import("./DeploySheet"));
+
+/** The deploy sheet, over every page. */
+export function DeployHost() {
+  const [target, setTarget] = useState<DeployTarget>();
+  useEffect(() => onOpenDeploy(setTarget), []);
+  return target ? (
+    <Suspense>
+      <DeploySheet key={target.trackId} target={target} onClose={() => setTarget(undefined)} />
+    </Suspense>
+  ) : null;
+}

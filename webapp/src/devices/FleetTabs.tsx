@@ -1,0 +1,22 @@
+import { Link } from "../app/router";
+import { deployTexts } from "../texts/deploy";
+import { devicesTexts } from "../texts/devices";
+import { cx } from "../ui/cx";
+
+const PAGES = [
+  { id: "devices", to: "/devices", label: devicesTexts.title },
+  { id: "deployments", to: "/deployments", label: deployTexts.title },
+] as const;
+
+/** Changes between the devices and the deployments. */
+export function FleetTabs({ current }: { current: (typeof PAGES)[number]["id"] }) {
+  return (
+    <nav aria-label={devicesTexts.area} className="flex shrink-0 border-b border-line bg-panel px-2">
+      {PAGES.map(({ id, to, label }) => (
+        <Link key={id} to={to} aria-current={id === current ? "page" : undefined} className={cx("touch-target -mb-px flex h-10 items-center border-b-2 px-3 text-sm -outline-offset-2", id === current ? "border-accent font-medium" : "border-transparent text-muted hover:text-text")}>
+          {label}
+        </Link>
+      ))}
+    </nav>
+  );
+}

@@ -1,0 +1,72 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { NO_FILTERS, PRESETS, readFilters, SORTS, STATUSES, toQuery, writeFilters, type Filters } from "./filters";
+import { extend, NOTHING, toggle, toggleAll } from "./selection";
+import { PAGE_SIZE } from "./pageSize";
+import { visiblePages } from "./useTrackList";
+
+describe("filters", () => {
+  const some = fc.record<Filters>({
+    search: fc.string({ maxLength: 20 }),
+    status: fc.constantFrom(undefined, ...STATUSES),
+    preset: fc.constantFrom(undefined, ...PRESETS),
+    tag: fc.option(fc.string({ minLength: 1, maxLength: 10 }), { nil: undefined }),
+    fMeasure: fc.constantFrom(undefined, "low", "high"),
+    sort: fc.constantFrom(...SORTS),
+  });
+
+  it("come back from the address as they went into it", () => {
+    fc.assert(
+      fc.property(some, (filters) => {
+        const parameters = new URLSearchParams();
+        for (const [name, value] of Object.entries(writeFilters(filters))) if (value !== undefined) parameters.set(name, value);
+        expect(readFilters(parameters)).toEqual(filters);
+      }),
+    );
+  });
+
+  it("of a mistyped address count as absent", () => {
+    expect(readFilters(new URLSearchParams("status=broken&preset=polka&sort=random&f=0.5"))).toEqual(NO_FILTERS);
+  });
+
+  it("ask the API for what they say", () => {
+    expect(toQuery({ ...NO_FILTERS, search: "  abyss ", tag: "live", fMeasure: "low", status: "ready" })).toEqual({
+      sort: "newest",
+      search: "abyss",
+      tag: ["live"],
+      max_f_measure: 0.8,
+      status: "ready",
+    });
+  });
+});
+
+describe("the selection", () => {
+  const order = ["a", "b", "c", "d", "e"];
+
+  it("extends from the track that was clicked last, in both directions", () => {
+    const first = toggle(NOTHING, "c");
+    expect([...extend(first, "e", order).ids].sort()).toEqual(["c", "d", "e"]);
+    expect([...extend(extend(first, "e", order), "a", order).ids].sort()).toEqual(order);
+  });
+
+  it("begins a range at the track itself where there is no anchor any more", () => {
+    expect([...extend(NOTHING, "b", order).ids]).toEqual(["b"]);
+    expect([...extend(toggle(NOTHING, "gone"), "b", order).ids].sort()).toEqual(["b", "gone"]);
+  });
+
+  it("takes all, and none when all are taken", () => {
+    const all = toggleAll(toggle(NOTHING, "a"), order);
+    expect(all.ids.size).toBe(5);
+    expect(toggleAll(all, order)).toEqual(NOTHING);
+  });
+});
+
+describe("the pages of a long list", () => {
+  it("are those of the visible rows alone", () => {
+    expect(visiblePages(0, 20, 10_000)).toEqual([0]);
+    expect(visiblePages(PAGE_SIZE - 1, PAGE_SIZE, 10_000)).toEqual([0, 1]);
+    expect(visiblePages(9_990, 10_020, 10_000)).toEqual([99]);
+    expect(visiblePages(500, 520, 3)).toEqual([0]);
+    expect(visiblePages(0, 20, 0)).toEqual([]);
+  });
+});

@@ -1,0 +1,2 @@
+/** So many tracks are asked for at once. */
+export const PAGE_SIZE = 100;

@@ -1,0 +1,17 @@
+export const common = {
+  productName: "K1 Song Analysis",
+  close: "Close",
+  cancel: "Cancel",
+  save: "Save",
+  delete: "Delete",
+  undo: "Undo",
+  retry: "Try again",
+  back: "Back",
+  loading: "Loading",
+  search: "Search",
+  copy: "Copy",
+  copied: "Copied",
+  never: "Never",
+  actions: "Actions",
+  noValue: "–",
+};

@@ -1,0 +1,60 @@
+import { Braces, FlaskConical, PenLine, Redo2, RotateCcw, Save, Sparkles, Undo2 } from "lucide-react";
+import { useState } from "react";
+import { graph as t } from "../../texts/graph";
+import { Badge, Button, IconButton } from "../../ui";
+import { JsonDialog } from "./JsonDialog";
+import type { GraphDocument } from "./model/document";
+import type { GraphEditor } from "./useGraphEditor";
+
+export interface GraphToolbarProps {
+  editor: GraphEditor;
+  mayEdit: boolean;
+  isRecommended: boolean;
+  /** Takes the recommended graph; null where none is known. */
+  onApply: (() => void) | null;
+  onEdit: (graph: GraphDocument) => void;
+}
+
+/** Says whose graph this is, and undoes, simulates and saves. Those who may not edit see the state alone. */
+export function GraphToolbar({ editor, mayEdit, isRecommended, onApply, onEdit }: GraphToolbarProps) {
+  const { state, dispatch, dirty, busy } = editor;
+  const [asJson, setAsJson] = useState(false);
+  return (
+    <div role="toolbar" aria-label={t.toolbar} className="flex min-h-10 flex-wrap items-center gap-2 border-b border-line bg-panel px-3 py-1">
+      <Badge tone={isRecommended ? "ok" : "neutral"} icon={isRecommended ? <Sparkles size={12} aria-hidden /> : <PenLine size={12} aria-hidden />}>
+        {isRecommended ? t.recommended : t.edited}
+      </Badge>
+      {dirty && <Badge tone="accent">{t.unsaved}</Badge>}
+      {mayEdit && (
+        <>
+          <IconButton size="sm" label={t.undo} disabled={state.past.length === 0} onClick={() => dispatch({ type: "undo" })}>
+            <Undo2 size={15} aria-hidden />
+          </IconButton>
+          <IconButton size="sm" label={t.redo} disabled={state.future.length === 0} onClick={() => dispatch({ type: "redo" })}>
+            <Redo2 size={15} aria-hidden />
+          </IconButton>
+          <IconButton size="sm" label={t.revert} disabled={!dirty} onClick={() => onEdit({ ...state.saved })}>
+            <RotateCcw size={14} aria-hidden />
+          </IconButton>
+          <IconButton size="sm" label={t.json} onClick={() => setAsJson(true)}>
+            <Braces size={15} aria-hidden />
+          </IconButton>
+          <div className="ml-auto flex flex-wrap gap-2">
+            {onApply && (
+              <Button size="sm" icon={<Sparkles size={14} aria-hidden />} disabled={isRecommended} onClick={onApply}>
+                {t.apply}
+              </Button>
+            )}
+            <Button size="sm" icon={<FlaskConical size={14} aria-hidden />} busy={busy === "simulating"} disabled={busy !== null} onClick={editor.simulate}>
+              {busy === "simulating" ? t.trying : t.tryOut}
+            </Button>
+            <Button size="sm" tone="primary" icon={<Save size={14} aria-hidden />} busy={busy === "saving"} disabled={!dirty || busy !== null || editor.newer !== null} onClick={editor.save}>
+              {busy === "saving" ? t.saving : t.save}
+            </Button>
+          </div>
+        </>
+      )}
+      {asJson && <JsonDialog graph={state.present} onUse={onEdit} onClose={() => setAsJson(false)} />}
+    </div>
+  );
+}

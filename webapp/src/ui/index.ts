@@ -1,0 +1,13 @@
+export { Badge, SOFT_TONES, type BadgeProps, type Tone } from "./Badge";
+export { Button, IconButton, type ButtonProps, type ButtonTone, type IconButtonProps } from "./Button";
+export { ConfirmDialog } from "./ConfirmDialog";
+export { cx } from "./cx";
+export { Dialog, Sheet, type DialogProps, type SheetProps } from "./Dialog";
+export { Checkbox, INPUT, SelectField, Switch, TextArea, TextField } from "./Field";
+export { Menu, MenuAt, MenuItem, MenuLabel, MenuSeparator } from "./Menu";
+export { Spinner } from "./Spinner";
+export { Empty, ErrorState, Kbd, Progress, Skeleton } from "./states";
+export { Table, type Column } from "./Table";
+export { panelId, tabId, Tabs, type Tab } from "./Tabs";
+export { toastDone, toastError, toastMessage, toastUndo } from "./toast";
+export { Tooltip } from "./Tooltip";
