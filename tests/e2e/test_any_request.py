@@ -8,6 +8,7 @@ sends many new ones, each by everyone who may.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 import pytest
@@ -125,11 +126,11 @@ class Sender:
         """Send it as it was generated: its credentials are random texts."""
         response = self._send(case, {})
         if not BY_NAME[self.name].public:
-            assert_refused(case, response, requests.codes.unauthorized, "unauthenticated")
+            assert_refused(case, response, HTTPStatus.UNAUTHORIZED, "unauthenticated")
 
     def by_too_low(self, case: schemathesis.Case, role: Role) -> None:
         """Send it with a role that is not enough."""
-        assert_refused(case, self.by_role(case, role), requests.codes.forbidden, "role_required")
+        assert_refused(case, self.by_role(case, role), HTTPStatus.FORBIDDEN, "role_required")
 
     def by_role(self, case: schemathesis.Case, role: Role) -> requests.Response:
         """Send it with the key of a role."""
@@ -208,7 +209,8 @@ def test_any_request_has_a_documented_answer(
         sender.by_nobody(case)
         for lower in ROLES[:least]:
             sender.by_too_low(case, lower)
-        for allowed in ROLES[least:] if is_long else [role]:
+        senders: tuple[Role, ...] = ROLES[least:] if is_long else (role,)
+        for allowed in senders:
             sender.by_role(case, allowed)
 
     try:

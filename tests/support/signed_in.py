@@ -45,9 +45,8 @@ def signed_in(system: System, tmp_path_factory: pytest.TempPathFactory) -> Itera
         admin_key = system.stack.home.api_key_file.read_text().strip()
         gateway = SignedIn(running.url, admin_key, {})
         with gateway.client() as client:
-            created = {
-                role: client.post("/me/keys", json={"name": f"test {role}", "role": role}) for role in ROLES
-            }
-        yield SignedIn(
-            running.url, admin_key, {role: each.json()["secret"] for role, each in created.items()}
-        )
+            keys: dict[Role, str] = {}
+            for role in ROLES:
+                created = client.post("/me/keys", json={"name": f"test {role}", "role": role})
+                keys[role] = created.json()["secret"]
+        yield SignedIn(running.url, admin_key, keys)
