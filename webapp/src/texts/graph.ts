@@ -72,6 +72,7 @@ export const graph = {
   checks: {
     title: "Checks",
     valid: "No faults were found.",
+    tried: "No errors were found. Saving also looks for warnings.",
     notChecked: "Edited since the last check: simulate to check it.",
     error: "Error",
     warning: "Warning",

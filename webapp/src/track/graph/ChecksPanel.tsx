@@ -6,18 +6,20 @@ import { Section } from "./Section";
 export interface ChecksPanelProps {
   /** Null where the graph was edited since it was checked. */
   violations: readonly Violation[] | null;
+  /** Whether the graph was only tried: a trial tells errors, and warnings come with saving. */
+  isTried: boolean;
   onSelect: (id: string) => void;
 }
 
 /** The rules that the graph breaks: what, where, and how to mend it. */
-export function ChecksPanel({ violations, onSelect }: ChecksPanelProps) {
+export function ChecksPanel({ violations, isTried, onSelect }: ChecksPanelProps) {
   return (
     <Section title={t.checks.title}>
       {violations === null && <p className="text-sm text-muted">{t.checks.notChecked}</p>}
       {violations?.length === 0 && (
         <p className="flex items-center gap-1.5 text-sm text-ok">
           <CircleCheck size={14} aria-hidden />
-          {t.checks.valid}
+          {isTried ? t.checks.tried : t.checks.valid}
         </p>
       )}
       {violations !== null && violations.length > 0 && (

@@ -77,7 +77,7 @@ export function GraphEditorView({ trackId, version, loaded, recommended, types, 
           <CostPanel graph={graph} types={types} selected={selected} onSelect={setSelected} />
         </div>
         <div className="min-w-0 @3xl:border-r @3xl:border-line">
-          <ChecksPanel violations={found.violations} onSelect={setSelected} />
+          <ChecksPanel violations={found.violations} isTried={found.source === "tried"} onSelect={setSelected} />
           <RunPanel run={found.run} source={found.source} onSelect={setSelected} onSeek={seek} />
           <ChangesPanel graph={graph} recommended={recommended} types={types} mayEdit={mayEdit} onSelect={setSelected} onEdit={edit} onSeek={seek} />
         </div>
