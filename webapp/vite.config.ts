@@ -19,6 +19,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    // The licences of what the bundle contains ask for their texts beside it.
+    license: { fileName: "licences.txt" },
     chunkSizeWarningLimit: 400,
     // Each file costs a round trip, and browsers load six at once.
     rolldownOptions: {

@@ -16,6 +16,7 @@ _TYPES: Final = {
     ".html": "text/html",
     ".svg": "image/svg+xml",
     ".json": "application/json",
+    ".txt": "text/plain",
     ".woff2": "font/woff2",
     ".wasm": "application/wasm",
 }
