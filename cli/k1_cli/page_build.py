@@ -14,6 +14,7 @@ from typing import Final
 
 from k1_cli.checkout import ROOT
 from k1_cli.errors import CommandError
+from k1_cli.output.hints import k1_command
 
 SOURCES: Final = ROOT / "webapp"
 BUNDLE: Final = ROOT / "services" / "gateway" / "k1_gateway" / "web"
@@ -74,13 +75,13 @@ def _check_bundle() -> list[str]:
         schema, bundle = Path(folder) / "schema.d.ts", Path(folder) / "web"
         if generate_schema(schema) != 0 or schema.read_bytes() != SCHEMA.read_bytes():
             wrong.append(
-                f"{SCHEMA.relative_to(ROOT)} is not that of docs/openapi.json: run `./k1 web schema`"
+                f"{SCHEMA.relative_to(ROOT)} is not that of docs/openapi.json: run {k1_command('web schema')}"
             )
         if build(bundle, quiet=True) != 0:
             wrong.append("the page does not build")
         elif different := find_differences(bundle, BUNDLE):
             wrong.append(
-                f"the bundle is not that of webapp/ ({', '.join(different[:5])}): run `./k1 web build`"
+                f"the bundle is not that of webapp/ ({', '.join(different[:5])}): run {k1_command('web build')}"
             )
     return wrong
 
@@ -101,7 +102,7 @@ def _require_node() -> Path:
     folder = find_node()
     if folder is None:
         raise CommandError(
-            "there is no Node.js here; `./k1 check` installs it, or install Node 20.19 or newer"
+            f"there is no Node.js here; {k1_command('check')} installs it, or install Node 20.19 or newer"
         )
     return folder
 

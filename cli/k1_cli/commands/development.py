@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415  a command imports its tools when it runs, so that --help is fast
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,7 +39,10 @@ def test(context: typer.Context) -> None:
     chosen = any((ROOT / argument.split("::")[0]).exists() for argument in arguments)
     if not chosen and "-n" not in arguments:
         arguments += _WHOLE_SUITE
-    done = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, check=False)
+    # The workers share the cores; threads of a numerical library would only wait for one another.
+    environment = {"OMP_NUM_THREADS": "1", **os.environ}
+    command = [sys.executable, "-m", "pytest", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
     raise typer.Exit(done.returncode)
 
 

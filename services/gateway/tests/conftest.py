@@ -64,7 +64,7 @@ from k1_contracts.messages.deploy.deployment_queries import (
     DEPLOYMENT_LIST,
     DEPLOYMENT_PLAN,
 )
-from k1_contracts.messages.deploy.devices import DEVICE_GET, DEVICE_LIST
+from k1_contracts.messages.deploy.devices import DEVICE_ADD, DEVICE_GET, DEVICE_LIST, DEVICE_REVOKE
 from k1_platform.nats.actors import current_actor
 from k1_platform.nats.client import Bus
 from k1_platform.nats.rpc import QueryHandler, respond
@@ -149,6 +149,8 @@ QUERIES = (
     BEATS_PREVIEW,
     DEVICE_LIST,
     DEVICE_GET,
+    DEVICE_ADD,
+    DEVICE_REVOKE,
     BUNDLE_GET,
     DEPLOYMENT_PLAN,
     DEPLOYMENT_LIST,

@@ -192,13 +192,12 @@ def _measure_song(
 ) -> _Measurements:
     """Read the file once in each process: the mean of its channels, or one channel if they cancel in the mean.
 
-    Cancellation is known only at the end. Only the few songs that have it are read again.
+    Cancellation is known only at the end. Only the few songs that have it are read again. Processes are forked while
+    no file is open here: the threads of a decoder may hold locks, on which a fork would wait for ever.
     """
-    with (
-        AudioSource(song.path, song.limits, channel) as source,
-        EssentiaProcess(song.path, song.limits, SLOW_MEASURES, channel) as slow,
-    ):
-        signal = _extract_features(source, timer, report)
+    with EssentiaProcess(song.path, song.limits, SLOW_MEASURES, channel) as slow:
+        with AudioSource(song.path, song.limits, channel) as source:
+            signal = _extract_features(source, timer, report)
         if channel is None and signal.stronger_channel is not None:
             slow.stop()
             return _measure_song(song, timer, lambda _: None, signal.stronger_channel)
