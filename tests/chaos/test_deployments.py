@@ -28,8 +28,13 @@ def scenario_runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenar
         yield runner
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give the test its seeds: more in a long run."""
+    if "seed" in metafunc.fixturenames:
+        metafunc.parametrize("seed", range(1, 21 if metafunc.config.getoption("--long") else 9))
+
+
 @pytest.mark.chaos
-@pytest.mark.parametrize("seed", range(1, 21))
 def test_a_deployment_survives_chaos(scenario_runner: ScenarioRunner, seed: int) -> None:
     """Every device runs the recorded bundle, was never without a bundle, and did nothing twice; nothing is left over."""
     report = scenario_runner.run(seed, DEVICES)
