@@ -44,8 +44,6 @@ class Bucket:
     readers: tuple[str, ...] = ()
     """Further services that read it."""
     max_bytes: int = 256 * MIB
-    in_memory: bool = False
-    """Whether a restart of the broker may lose it."""
 
 
 EVENTS = "EVENTS"
@@ -202,7 +200,6 @@ RATE_LIMITS = Bucket(
     ttl=timedelta(hours=1),
     writers=("gateway",),
     max_bytes=64 * MIB,
-    in_memory=True,
 )
 BUCKETS = (
     JOB_PROGRESS,

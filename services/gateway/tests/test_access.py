@@ -1,5 +1,6 @@
 """Who may do what at a running gateway: roles, keys, revocation, cookies, providers, machines, streams."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -547,6 +548,18 @@ async def test_two_gateways_share_one_allowance(pair: list[RunningService], owne
         assert answer.headers["RateLimit-Policy"] == '"reads";q=40;w=2400'
         for running in pair:
             assert (await http.get(f"{running.url}/api/v1/tracks", headers=bob)).status_code == 200
+
+
+async def test_gateways_count_together_after_the_broker_restarted(own_nats: NatsServer) -> None:
+    """What was used before still counts, and the counts are one again."""
+    rate = Rate(per_minute=1, burst=3)
+    async with connected_client(own_nats.settings) as client:
+        assert (await SharedRates(client.jetstream()).take("a", rate, 2)).count == 2
+    own_nats.kill()
+    await asyncio.to_thread(own_nats.start)
+    async with connected_client(own_nats.settings) as client:
+        one, other = (SharedRates(client.jetstream()) for _ in range(2))
+        assert [(await rates.take("a", rate, 1)).count for rates in (one, other)] == [1, 0]
 
 
 async def test_without_the_broker_a_gateway_counts_alone(own_nats: NatsServer) -> None:

@@ -78,7 +78,7 @@ async def _provision_bucket(jetstream: JetStreamContext, bucket: streams.Bucket)
                 history=1,
                 ttl=bucket.ttl.total_seconds() if bucket.ttl else None,
                 max_bytes=bucket.max_bytes,
-                storage=StorageType.MEMORY if bucket.in_memory else StorageType.FILE,
+                storage=StorageType.FILE,
                 direct=True,
             )
         )
