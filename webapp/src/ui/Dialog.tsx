@@ -20,26 +20,12 @@ export interface DialogProps {
 const SCRIM = "fade-in fixed inset-0 z-50 bg-scrim";
 
 /** A modal dialog in the middle of the page. */
-export function Dialog({ open, onOpenChange, title, description, footer, wide, children }: DialogProps) {
-  return (
-    <Radix.Root open={open} onOpenChange={onOpenChange}>
-      <Radix.Portal>
-        <Radix.Overlay className={SCRIM} />
-        <Radix.Content
-          {...(description ? {} : { "aria-describedby": undefined })}
-          className={cx(
-            "fade-in fixed top-1/2 left-1/2 z-50 flex max-h-[calc(100dvh-2rem)] w-[calc(100vw-2rem)] -translate-x-1/2 -translate-y-1/2",
-            "flex-col rounded-lg border border-line bg-panel shadow-float",
-            wide ? "max-w-3xl" : "max-w-md",
-          )}
-        >
-          <Header title={title} description={description} />
-          <div className="min-h-0 flex-1 overflow-auto px-4 pb-4">{children}</div>
-          {footer && <div className="flex flex-wrap justify-end gap-2 border-t border-line px-4 py-3">{footer}</div>}
-        </Radix.Content>
-      </Radix.Portal>
-    </Radix.Root>
+export function Dialog({ wide, ...rest }: DialogProps) {
+  const className = cx(
+    "top-1/2 left-1/2 max-h-[calc(100dvh-2rem)] w-[calc(100vw-2rem)] -translate-x-1/2 -translate-y-1/2 rounded-lg border",
+    wide ? "max-w-3xl" : "max-w-md",
   );
+  return <Modal {...rest} className={className} />;
 }
 
 export interface SheetProps extends DialogProps {
@@ -47,17 +33,24 @@ export interface SheetProps extends DialogProps {
 }
 
 /** A panel that slides over the page from the right, or from below. */
-export function Sheet({ open, onOpenChange, title, description, footer, wide, side = "right", children }: SheetProps) {
+export function Sheet({ wide, side = "right", ...rest }: SheetProps) {
+  const className = side === "right" ? cx("inset-y-0 right-0 w-full border-l", wide ? "max-w-3xl" : "max-w-xl") : "inset-x-0 bottom-0 max-h-[80dvh] rounded-t-lg border-t";
+  return <Modal {...rest} className={className} />;
+}
+
+interface ModalProps extends Omit<DialogProps, "wide"> {
+  /** Where it lies, and how large it is. */
+  className: string;
+}
+
+function Modal({ open, onOpenChange, title, description, footer, className, children }: ModalProps) {
   return (
     <Radix.Root open={open} onOpenChange={onOpenChange}>
       <Radix.Portal>
         <Radix.Overlay className={SCRIM} />
         <Radix.Content
           {...(description ? {} : { "aria-describedby": undefined })}
-          className={cx(
-            "fade-in fixed z-50 flex flex-col border-line bg-panel shadow-float",
-            side === "right" ? cx("inset-y-0 right-0 w-full border-l", wide ? "max-w-3xl" : "max-w-xl") : "inset-x-0 bottom-0 max-h-[80dvh] rounded-t-lg border-t",
-          )}
+          className={cx("fade-in fixed z-50 flex flex-col border-line bg-panel shadow-float", className)}
         >
           <Header title={title} description={description} />
           <div className="min-h-0 flex-1 overflow-auto px-4 pb-4">{children}</div>

@@ -1,1 +1,0 @@
-import"./toast-B2kUzB-z.js";import"./Button-FfIzkmtf.js";import"./Table-B8Ffpov-.js";import"./Dialog-Dw4EesjA.js";import"./Field-CjiRajJz.js";import"./Menu-CyhbhqV5.js";import"./Spinner-BXwNItVl.js";import"./states-Ciq2_wBp.js";import"./Tabs-B0L3JSEK.js";import"./Tooltip-DlaLlCCu.js";
