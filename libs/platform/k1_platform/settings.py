@@ -44,6 +44,19 @@ class NatsKeysSettings(BaseSettings):
     )
 
 
+class ProvisionSettings(BaseSettings):
+    """The settings K1_PROVISION_*, for the program that creates streams, durables and buckets."""
+
+    model_config = SettingsConfigDict(env_prefix="K1_PROVISION_", frozen=True)
+
+    replicas: int = Field(
+        default=1,
+        ge=1,
+        le=5,
+        description="On how many NATS servers each stream and bucket is stored; 3 on a cluster of three.",
+    )
+
+
 class TlsSettings(BaseSettings):
     """The settings K1_TLS and K1_TLS_NAMES, for the program that makes certificates."""
 
