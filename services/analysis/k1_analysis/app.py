@@ -9,6 +9,7 @@ from k1_analysis.copies.audio_copier import AudioCopier
 from k1_analysis.handlers import register
 from k1_analysis.jobs.cancellations import Cancellations
 from k1_analysis.jobs.job_runner import JobRunner
+from k1_analysis.jobs.metrics import JobMetrics
 from k1_analysis.jobs.queue import JobQueue
 from k1_analysis.jobs.tasks import run_task, warm_up
 from k1_analysis.jobs.worker import Worker
@@ -68,7 +69,7 @@ def _limits(settings: AnalysisSettings, timeout_s: float) -> WorkerLimits:
 async def wire(runtime: Runtime, settings: AnalysisSettings) -> None:
     """Open what the service needs, register its handlers and start its background tasks."""
     bus = runtime.bus
-    objects = ObjectStore(ObjectStoreSettings())
+    objects = ObjectStore(ObjectStoreSettings(), runtime.registry)
     runtime.cleanup.callback(objects.close)
     job_pool, request_pool = make_job_pool(settings), make_request_pool(settings)
     for pool in (job_pool, request_pool):
@@ -81,6 +82,7 @@ async def wire(runtime: Runtime, settings: AnalysisSettings) -> None:
         queue,
         Cancellations(bus.client, bus.jetstream),
         JobRunner(objects, job_pool, settings.max_minutes),
+        JobMetrics(runtime.registry),
         pod=settings.pod,
         slots=settings.slots,
         stop_timeout_s=settings.stop_timeout_s,
