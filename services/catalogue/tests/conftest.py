@@ -121,9 +121,17 @@ def shows(pool: Pool, objects: ObjectStore, keys: KeyRing) -> ShowBuilder:
 
 
 @pytest.fixture
-def job_events(pool: Pool, maps: MapStore, objects: ObjectStore, shows: ShowBuilder) -> JobEventHandlers:
+def job_metrics() -> CollectorRegistry:
+    """The registry of the metrics of jobs."""
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def job_events(
+    pool: Pool, maps: MapStore, objects: ObjectStore, shows: ShowBuilder, job_metrics: CollectorRegistry
+) -> JobEventHandlers:
     """The handlers of the events of uploads and analyses."""
-    return JobEventHandlers(pool, maps, objects, shows, JobMetrics(CollectorRegistry(), PRICES))
+    return JobEventHandlers(pool, maps, objects, shows, JobMetrics(job_metrics, PRICES))
 
 
 @pytest.fixture

@@ -141,7 +141,9 @@ class Worker:
             self.waits_s.append(max(0.0, (slot.since - job.requested_at).total_seconds()))
             self._metrics.wait.observe(self.waits_s[-1])
         parent = propagate.extract(message.headers or {})
-        with _tracer.start_as_current_span("analyse", parent, attributes={"k1.job_id": job.job_id}):
+        with _tracer.start_as_current_span(
+            "analyse", parent, attributes={"k1.job_id": job.job_id, "k1.track_id": job.track_id}
+        ):
             await self._run_and_report(message, job, slot)
 
     async def _run_and_report(self, message: Msg, job: AnalysisJob, slot: Slot) -> None:

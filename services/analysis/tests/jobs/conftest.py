@@ -63,6 +63,10 @@ class WorkerHarness:
     started: list[AnalysisStarted]
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
 
+    def measured(self, name: str, **labels: str) -> float | None:
+        """Return the value of a metric of the worker."""
+        return self.metrics.get_sample_value(name, labels)
+
     async def job(self, song: str, *, priority: int = 5) -> AnalysisJob:
         """Return a job whose song is in the store; equal texts are the same song."""
         key = f"audio/{sha256(song.encode()).hexdigest()}.mp3"
@@ -150,6 +154,7 @@ async def working(
     pool.start()
     runner = JobRunner(harness.objects, pool, max_minutes=20)
     cancellations = Cancellations(harness.bus.client, harness.bus.jetstream)
+    harness.metrics = CollectorRegistry()  # of the worker that began last
     worker = Worker(
         harness.bus,
         harness.queue,
