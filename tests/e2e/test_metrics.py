@@ -16,7 +16,7 @@ from tests.support.system import System, wait_for
 pytestmark = pytest.mark.e2e
 
 MONITORING: Final = Path(__file__).parents[2] / "deploy" / "monitoring"
-OF_PROMETHEUS: Final = frozenset({"up", "ALERTS", "k1_analysis_backlog"})
+OF_PROMETHEUS: Final = frozenset({"up", "ALERTS"})
 OF_THE_PROBE: Final = frozenset({"probe_success", "probe_duration_seconds", "probe_ssl_earliest_cert_expiry"})
 TARGET_LABELS: Final = frozenset({"job", "instance", "le"})
 """Labels that Prometheus adds to every series, and the bounds of histograms."""
