@@ -18,14 +18,17 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from opentelemetry.instrumentation.aiohttp_server import AioHttpServerInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
-from prometheus_client import CollectorRegistry, Info
+from prometheus_client import CollectorRegistry, Info, ProcessCollector
 
 from k1_platform.auth.tls import server_context
 from k1_platform.http.server import LimitedRunner, ServerLimits
+from k1_platform.nats.bus_gauges import BusGauges
 from k1_platform.nats.client import Bus, connect, make_broker
 from k1_platform.nats.dead_letters.relay import subscribe_dead_letter_relay
 from k1_platform.nats.health import nats_check
+from k1_platform.observability.error_reports import configure_error_reports
 from k1_platform.observability.health import Check, health_routes
+from k1_platform.observability.http_metrics import HttpMetrics
 from k1_platform.observability.logging import configure_logging
 from k1_platform.observability.tracing import configure_tracing, pass_trace_on
 from k1_platform.processes.tasks import CANCEL_INTERVAL_S, cancel_tasks
@@ -98,9 +101,11 @@ async def _start(
     observability = ObservabilitySettings()
     configure_logging(name, observability.log_level)
     release = version(f"k1-{name}")
+    configure_error_reports(name, release, observability)
     tracer_provider = configure_tracing(name, release, observability)
     cleanup.callback(tracer_provider.shutdown)
     registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
     Info("k1_service", "The running service", registry=registry).info({"service": name, "version": release})
     broker = make_broker(
         NatsSettings(), service=name, registry=registry, tracer_provider=tracer_provider, transient=transient
@@ -109,6 +114,7 @@ async def _start(
     runtime.checks["nats"] = nats_check(runtime.bus)
     await wire(runtime)
     subscribe_dead_letter_relay(runtime.bus)
+    runtime.background(BusGauges(runtime.bus, name, registry).run, "measurement of the bus")
     # Pushed after what `wire` opened, so it stops before that: no message is handled while the stores close.
     cleanup.push_async_callback(broker.stop)
     await broker.start()
@@ -127,7 +133,10 @@ async def _start(
 
 
 async def _listen(runtime: Runtime, http: HttpSettings) -> None:
-    application = web.Application(middlewares=runtime.middlewares, client_max_size=1024 * 1024)
+    metrics = HttpMetrics(runtime.registry)
+    middlewares = [metrics.middleware(), *runtime.middlewares]
+    application = web.Application(middlewares=middlewares, client_max_size=1024 * 1024)
+    application.on_response_prepare.append(metrics.note_stream)
     application.add_routes(health_routes(runtime.checks, runtime.registry, runtime.about))
     application.add_routes(runtime.routes)
     application[STOPPING] = asyncio.Event()

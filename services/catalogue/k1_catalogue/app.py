@@ -27,7 +27,7 @@ from k1_catalogue.handlers import ArtefactQueries, consume_events, serve_queries
 from k1_catalogue.history.queries import HistoryQueries
 from k1_catalogue.jobs.cost import Prices
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
-from k1_catalogue.jobs.metrics import EstimateErrors
+from k1_catalogue.jobs.metrics import JobMetrics
 from k1_catalogue.jobs.moves import JobMoves
 from k1_catalogue.jobs.queries import JobQueries
 from k1_catalogue.jobs.retention import JobRetention
@@ -79,7 +79,7 @@ async def wire(runtime: Runtime) -> None:
     runtime.cleanup.push_async_callback(pool.close)
     maps = MapStore.connect(MongoSettings())
     runtime.cleanup.callback(maps.close)
-    objects = ObjectStore(ObjectStoreSettings())
+    objects = ObjectStore(ObjectStoreSettings(), runtime.registry)
     runtime.cleanup.callback(objects.close)
     jetstream, broker = runtime.bus.jetstream, runtime.bus.broker
     keys = load_keys(SigningSettings().signing_keys)
@@ -96,11 +96,12 @@ async def wire(runtime: Runtime) -> None:
     async def copy_audio(query: CopyAudio) -> AudioCopied:
         return await request(broker, AUDIO_COPY, query, timeout_s=_COPY_TIMEOUT_S)
 
+    prices = Prices(settings.price_cpu_hour, settings.price_gib_month, settings.price_keep_months)
     jobs = JobQueries(
         pool=pool,
         progress=await jetstream.key_value(streams.JOB_PROGRESS.name),
         cancels=cancels,
-        prices=Prices(settings.price_cpu_hour, settings.price_gib_month, settings.price_keep_months),
+        prices=prices,
         max_unfinished=settings.max_unfinished_jobs,
         clock=_now,
     )
@@ -111,7 +112,7 @@ async def wire(runtime: Runtime) -> None:
     consume_events(
         runtime.bus,
         uploads=TrackUploadHandlers(pool),
-        jobs=JobEventHandlers(pool, maps, objects, shows, EstimateErrors(runtime.registry)),
+        jobs=JobEventHandlers(pool, maps, objects, shows, JobMetrics(runtime.registry, prices)),
         deployments=DeploymentEventHandlers(pool),
         workers=settings.consumers,
     )

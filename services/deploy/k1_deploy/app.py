@@ -26,6 +26,7 @@ from k1_deploy.devices.presence_cache import PresenceWatcher
 from k1_deploy.handlers import consume_events, consume_hellos, serve_queries, subscribe_devices
 from k1_deploy.orchestration.device_commands import DeviceCommands
 from k1_deploy.orchestration.executor_factory import ExecutorFactory
+from k1_deploy.orchestration.gauges import DeployGauges
 from k1_deploy.orchestration.live_feed import LiveFeed
 from k1_deploy.orchestration.reconciler import Reconciler
 from k1_deploy.orchestration.scheduler import DeploymentScheduler
@@ -66,7 +67,7 @@ async def wire(runtime: Runtime) -> None:
     settings = DeploySettings()
     pool = await open_pool(PostgresSettings(), runtime.name)
     runtime.cleanup.push_async_callback(pool.close)
-    objects = ObjectStore(ObjectStoreSettings())
+    objects = ObjectStore(ObjectStoreSettings(), runtime.registry)
     runtime.cleanup.callback(objects.close)
     bus, catalogue, lookup = runtime.bus, CatalogueClient(runtime.bus.broker), DeviceLockLookup()
     device_errors = DeviceErrors(bus.client)
@@ -109,7 +110,7 @@ async def wire(runtime: Runtime) -> None:
     )
     runtime.background(scheduler.run, "scheduler")
     runtime.background(reconciler.run, "reconciler")
-    _run_maintenance(runtime, pool)
+    _run_maintenance(runtime, pool, DeployGauges(runtime.registry, presence.cache))
     runtime.checks |= {
         "postgres": lambda: check_database(pool),
         "objects": objects.check,
@@ -118,10 +119,11 @@ async def wire(runtime: Runtime) -> None:
     }
 
 
-def _run_maintenance(runtime: Runtime, pool: Pool) -> None:
+def _run_maintenance(runtime: Runtime, pool: Pool, gauges: DeployGauges) -> None:
     """Publish the events of the outbox, remove old rows and count the deployments."""
     counted = Gauge("k1_deploy_deployments", "Deployments by status", ["status"], registry=runtime.registry)
-    maintenance = Maintenance(pool, SCHEMA, runtime.registry, counted, deployment_store.count_by_status)
+    count = deployment_store.count_by_status
+    maintenance = Maintenance(pool, SCHEMA, runtime.registry, counted, count, measure=gauges.measure)
     runtime.background(maintenance.run, "maintenance")
     runtime.background(OutboxRelay(pool, runtime.bus.broker, SCHEMA).run, "outbox relay")
 

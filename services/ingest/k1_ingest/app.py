@@ -27,7 +27,7 @@ def _now() -> datetime:
 
 async def wire(runtime: Runtime, settings: IngestSettings) -> None:
     """Open the stores, start the probe process, and register the routes and the readiness checks."""
-    objects = ObjectStore(ObjectStoreSettings())
+    objects = ObjectStore(ObjectStoreSettings(), runtime.registry)
     runtime.cleanup.callback(objects.close)
     claims = await ClaimStore.open(runtime.bus.jetstream)
     prober = Prober(settings.probe_processes, settings.max_minutes)

@@ -227,6 +227,18 @@ async def count_by_status(connection: Connection) -> dict[str, int]:
     return dict.fromkeys(NEXT_STATUSES, 0) | {row["status"]: row["count"] for row in rows}
 
 
+async def longest_waits(connection: Connection) -> dict[str, float]:
+    """Return for each status before the end the seconds since the oldest last step, 0 if there is no deployment."""
+    rows = await connection.fetch(
+        """
+        SELECT status, extract(epoch FROM now() - min(updated_at)) AS seconds
+        FROM deploy.deployments WHERE ended_at IS NULL AND NOT paused GROUP BY status
+        """
+    )
+    waits = dict.fromkeys(NEXT_STATUSES.keys() - ENDED, 0.0)
+    return waits | {row["status"]: max(0.0, float(row["seconds"])) for row in rows}
+
+
 async def find_open_deployments(connection: Connection, device_id: str) -> list[str]:
     """Return the deployments of this device that have not closed."""
     rows = await connection.fetch(
