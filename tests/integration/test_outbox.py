@@ -182,3 +182,29 @@ async def test_the_age_of_what_waits_is_measured(pool: Pool, schema: str, unique
     assert 600 <= age_s < 700
     assert registry.get_sample_value(f"k1_{schema}_outbox_events") == 2
     assert registry.get_sample_value("k1_things", {"status": "waiting"}) == 2
+
+
+async def test_nothing_is_published_while_a_backup_copies_the_bus(
+    pool: Pool, schema: str, unique: str, jetstream: JetStreamContext
+) -> None:
+    """An event that is committed meanwhile waits in the outbox, which is copied after the bus; then it is published."""
+    event, frozen, asked = _event(unique), True, asyncio.Event()
+
+    async def is_frozen() -> bool:
+        asked.set()
+        return frozen
+
+    async with pool.acquire() as connection, connection.transaction():
+        await enqueue(connection, schema, event, _body(1), source="test")
+    async with connected_bus() as bus:
+        relay = asyncio.create_task(OutboxRelay(pool, bus.broker, schema, is_frozen).run())
+        try:
+            for _ in range(2):  # it was asked twice, so it has passed over the event once
+                asked.clear()
+                await asyncio.wait_for(asked.wait(), 60)
+            assert await pool.fetchval(f"SELECT count(*) FROM {schema}.outbox") == 1
+            frozen = False
+            await _stored(jetstream, event.subject, 1)
+        finally:
+            relay.cancel()
+            await asyncio.gather(relay, return_exceptions=True)

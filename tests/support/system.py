@@ -18,9 +18,11 @@ import pytest
 from nats.errors import Error as NatsError
 
 from k1_cli.stack.running_stack import RunningStack, require_stack
+from k1_contracts.descriptors import Q, Query, R
 from k1_contracts.durables import DURABLES
+from k1_contracts.rpc import RpcError
 from k1_platform.nats.dead_letters.queue import DeadLetter, list_dead_letters
-from tests.support.bus import connected_client
+from tests.support.bus import connected_client, request
 from tests.support.checked_http import check_gateway
 from tests.support.processes import is_alive, unmeasured
 from tests.support.waiting import PATIENCE_S, wait_until
@@ -189,6 +191,17 @@ class System:
                 return await list_dead_letters(client.jetstream(timeout=PATIENCE_S))
 
         return asyncio.run(read())
+
+    def ask(self, query: Query[Q, R], body: Q) -> R:
+        """Return the result of a query on the bus; assert that it is not refused."""
+
+        async def run() -> R | RpcError:
+            async with connected_client(self.stack.bus) as client:
+                return await request(client, query, body)
+
+        answer = asyncio.run(run())
+        assert not isinstance(answer, RpcError), answer
+        return answer
 
     def unacknowledged(self) -> dict[str, int]:
         """Return the number of messages that each durable has not acknowledged; those with none are left out."""

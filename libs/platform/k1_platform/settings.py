@@ -163,6 +163,12 @@ class HttpSettings(BaseSettings):
         description="How long a connection is kept between two requests, in seconds; longer than a proxy in "
         "front of this service keeps it.",
     )
+    drain_s: float = Field(
+        default=0,
+        ge=0,
+        description="How long after SIGTERM the service still takes requests while /readyz answers 503, in seconds; "
+        "longer than a load balancer needs to notice.",
+    )
     tls_cert: Path | None = Field(
         default=None,
         description="The certificate (PEM, with its chain); with it the service serves HTTPS instead of HTTP.",

@@ -48,6 +48,7 @@ from k1_contracts.messages.catalogue.graphs import GRAPH_RUN, GraphSimulated, Si
 from k1_contracts.messages.catalogue.media import AUDIO_COPY, AudioCopied, CopyAudio
 from k1_platform.auth.signing import load_keys
 from k1_platform.nats.health import durable_check
+from k1_platform.nats.maintenance_mode import MaintenanceMode
 from k1_platform.nats.rpc import request
 from k1_platform.postgres.maintenance import Maintenance
 from k1_platform.postgres.outbox import OutboxRelay
@@ -108,7 +109,8 @@ async def wire(runtime: Runtime) -> None:
     places = await jetstream.key_value(streams.JOB_PLACES.name)
     tracks = TrackQueries(pool, maps, objects, newest_deployments, current_override)
     edits = TrackEdits(pool, tracks, jobs.request_analysis, cancels, _now)
-    storage = _storage_queries(pool, objects, settings, runtime)
+    maintenance_mode = MaintenanceMode(jetstream)
+    storage = _storage_queries(pool, objects, settings, runtime, maintenance_mode)
     consume_events(
         runtime.bus,
         uploads=TrackUploadHandlers(pool),
@@ -133,8 +135,9 @@ async def wire(runtime: Runtime) -> None:
         beats=BeatQueries(pool, maps),
         editor=BeatEditor(pool, maps, VersionBuilder(objects, shows), apply_beats, run_graph, _now),
     )
-    runtime.background(OutboxRelay(pool, broker, SCHEMA).run, "outbox relay")
-    runtime.background(Purger(pool, maps, objects, _now).run, "purge of deleted tracks")
+    runtime.background(OutboxRelay(pool, broker, SCHEMA, maintenance_mode.is_frozen).run, "outbox relay")
+    purger = Purger(pool, maps, objects, _now, is_paused=maintenance_mode.keeps_objects)
+    runtime.background(purger.run, "purge of deleted tracks")
     retention = JobRetention(pool, timedelta(days=settings.keep_jobs_days), _now)
     runtime.background(retention.run, "removal of old jobs")
     job_gauge = Gauge("k1_catalogue_jobs", "Analysis jobs by status", ["status"], registry=runtime.registry)
@@ -161,7 +164,11 @@ def _artefact_queries(
 
 
 def _storage_queries(
-    pool: Pool, objects: ObjectStore, settings: CatalogueSettings, runtime: Runtime
+    pool: Pool,
+    objects: ObjectStore,
+    settings: CatalogueSettings,
+    runtime: Runtime,
+    maintenance_mode: MaintenanceMode,
 ) -> StorageQueries:
     rules = CleanupRules(
         safety_age=timedelta(hours=settings.cleanup_min_age_hours),
@@ -175,6 +182,7 @@ def _storage_queries(
         gauges=StorageGauges(runtime.registry),
         quota_bytes=settings.storage_quota_bytes,
         disk=settings.storage_disk,
+        is_paused=maintenance_mode.keeps_objects,
     )
 
 

@@ -218,6 +218,11 @@ def cleanup_running() -> QueryError:
     return QueryError("cleanup_running", message, HTTPStatus.CONFLICT)
 
 
+def maintenance() -> QueryError:
+    message = "A backup is being made, so nothing is removed from the store; clean up when it has ended."
+    return QueryError("maintenance", message, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
 def base_map_missing(version: int) -> QueryError:
     message = f"The map of version {version}, which the beats belong to, is no longer stored; analyse the song again."
     return QueryError("artefact_missing", message, HTTPStatus.NOT_FOUND)

@@ -79,7 +79,7 @@ def permissions_of(service: str) -> Permissions:
     subscribe = {
         f"{inbox_prefix(service)}.>",
         *_received(service),
-        *(f"$KV.{bucket.name}.*" for bucket in BUCKETS if service in bucket.readers),
+        *(f"$KV.{bucket.name}.*" for bucket in BUCKETS if service in bucket.readers and bucket.is_watched),
     }
     responds = any(isinstance(message, AnyQuery) and message.service == service for message in MESSAGES)
     return Permissions(tuple(sorted(publish)), tuple(sorted(subscribe)), -1 if responds else 0)
@@ -152,8 +152,9 @@ def _bucket(bucket: Bucket, service: str) -> Iterable[str]:
         yield f"$KV.{bucket.name}.>"
         yield f"{_API}.STREAM.PURGE.{stream}"
     if service in (*bucket.writers, *bucket.readers):
-        yield f"{_API}.STREAM.INFO.{stream}"
         yield f"{_API}.DIRECT.GET.{stream}.>"
+    if service in (*bucket.writers, *bucket.readers) and bucket.is_watched:
+        yield f"{_API}.STREAM.INFO.{stream}"
         yield f"{_API}.CONSUMER.CREATE.{stream}"
         yield f"{_API}.CONSUMER.INFO.{stream}.*"
         yield f"{_API}.CONSUMER.DELETE.{stream}.*"

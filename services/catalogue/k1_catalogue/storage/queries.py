@@ -79,6 +79,8 @@ class StorageQueries:
     quota_bytes: int | None
     disk: Path | None
     """A folder on the disk of the store, where that disk is the limit."""
+    is_paused: Callable[[], Awaitable[bool]]
+    """Returns whether nothing may be removed, because a backup is being made."""
     _latest: StorageUsage | None = None
     _measuring: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -93,10 +95,12 @@ class StorageQueries:
         """Remove what nothing refers to, or only say what that is.
 
         Raises:
-            QueryError: `cleanup_running`, another cleanup runs at the moment.
+            QueryError: `cleanup_running`, another cleanup runs at the moment; `maintenance`, a backup is being made.
         """
         if query.dry_run:
             return await self.cleaner.clean(dry_run=True)
+        if await self.is_paused():
+            raise errors.maintenance()
         async with session_lock(self.pool, _LOCK) as held:
             if not held:
                 raise errors.cleanup_running()

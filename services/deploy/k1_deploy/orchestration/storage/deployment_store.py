@@ -130,6 +130,26 @@ async def save_outcomes(connection: Connection, deployment_id: str, outcomes: Ma
     )
 
 
+async def remove_ended(connection: Connection, before: datetime, limit: int) -> int:
+    """Remove deployments that ended before a time, the oldest first, with their logs; return how many.
+
+    The newest deployment of a device stays, and so does one that is not closed.
+    """
+    status = await connection.execute(
+        """
+        DELETE FROM deploy.deployments WHERE id IN (
+            SELECT id FROM deploy.deployments AS d
+            WHERE closed AND ended_at < $1
+              AND NOT EXISTS (SELECT FROM deploy.devices WHERE last_deployment_id = d.id)
+            ORDER BY ended_at, id LIMIT $2
+        )
+        """,
+        before,
+        limit,
+    )
+    return int(status.rpartition(" ")[2])
+
+
 async def list_audit_lines(connection: Connection, deployment_id: str) -> list[AuditLine]:
     """Return the audit trail of a deployment."""
     rows = await connection.fetch(
