@@ -62,6 +62,7 @@ STREAMS = (
             "track.>",
             "analysis.>",
             "beats.>",
+            "graph.>",
             "artefact.>",
             "storage.>",
             "deploy.>",

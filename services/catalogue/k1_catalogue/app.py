@@ -10,9 +10,11 @@ from k1_catalogue.artefacts.deletions import ArtefactDeletions
 from k1_catalogue.artefacts.links import LinkQueries
 from k1_catalogue.artefacts.media import CopyTheAudio, MediaQueries
 from k1_catalogue.beats.editor import BeatEditor
+from k1_catalogue.beats.graph_versions import GraphVersions
 from k1_catalogue.beats.queries import BeatQueries
 from k1_catalogue.beats.store import current_override
 from k1_catalogue.beats.version_builder import VersionBuilder
+from k1_catalogue.beats.version_writer import VersionWriter
 from k1_catalogue.database import SCHEMA
 from k1_catalogue.deployments.bundle_queries import BundleQueries
 from k1_catalogue.deployments.event_handlers import DeploymentEventHandlers
@@ -108,6 +110,7 @@ async def wire(runtime: Runtime) -> None:
     tracks = TrackQueries(pool, maps, objects, newest_deployments, current_override)
     edits = TrackEdits(pool, tracks, jobs.request_analysis, cancels, _now)
     storage = _storage_queries(pool, objects, settings, runtime)
+    writer = VersionWriter(pool, maps, VersionBuilder(objects, shows))
     consume_events(
         runtime.bus,
         uploads=TrackUploadHandlers(pool),
@@ -130,7 +133,8 @@ async def wire(runtime: Runtime) -> None:
         artefacts=_artefact_queries(pool, objects, settings, copy_audio),
         storage=storage,
         beats=BeatQueries(pool, maps),
-        editor=BeatEditor(pool, maps, VersionBuilder(objects, shows), apply_beats, run_graph, _now),
+        editor=BeatEditor(writer, apply_beats, run_graph, _now),
+        graph_versions=GraphVersions(writer, run_graph, _now),
     )
     runtime.background(OutboxRelay(pool, broker, SCHEMA).run, "outbox relay")
     runtime.background(Purger(pool, maps, objects, _now).run, "purge of deleted tracks")

@@ -14,6 +14,8 @@ from nats.js import JetStreamContext
 from prometheus_client import CollectorRegistry
 
 from k1_catalogue.beats.store import current_override
+from k1_catalogue.beats.version_builder import VersionBuilder
+from k1_catalogue.beats.version_writer import VersionWriter
 from k1_catalogue.deployments.store import newest_deployments
 from k1_catalogue.edits.batch import TrackBatches
 from k1_catalogue.edits.purge import Purger
@@ -117,6 +119,12 @@ def keys(provisioned: Infrastructure) -> KeyRing:
 def shows(pool: Pool, objects: ObjectStore, keys: KeyRing) -> ShowBuilder:
     """The builder of impact reports and bundles."""
     return ShowBuilder(pool, objects, keys.signing)
+
+
+@pytest.fixture
+def writer(pool: Pool, maps: MapStore, objects: ObjectStore, shows: ShowBuilder) -> VersionWriter:
+    """The writer of versions that people make."""
+    return VersionWriter(pool, maps, VersionBuilder(objects, shows))
 
 
 @pytest.fixture
