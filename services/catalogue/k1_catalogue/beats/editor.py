@@ -10,12 +10,12 @@ from datetime import datetime
 from k1_catalogue import errors
 from k1_catalogue.beats import store
 from k1_catalogue.beats.operations import checked_grid
-from k1_catalogue.beats.override import BeatEdit, author_of, changes_between, line_etag, request_hash
+from k1_catalogue.beats.override import BeatEdit, changes_between, line_etag, request_hash
 from k1_catalogue.beats.version_builder import MadeMap, VersionSource
 from k1_catalogue.beats.version_writer import VersionWriter
 from k1_catalogue.database import SCHEMA
 from k1_catalogue.graphs import store as graph_store
-from k1_catalogue.tracks.audit_store import write_audit_entry
+from k1_catalogue.tracks.audit_store import current_author, write_audit_entry
 from k1_catalogue.tracks.version_checks import require_version
 from k1_contracts.graph import GraphDocument
 from k1_contracts.messages.catalogue.beats import (
@@ -29,7 +29,6 @@ from k1_contracts.messages.catalogue.beats import (
 )
 from k1_contracts.messages.catalogue.graphs import GraphSimulated, SimulateGraph
 from k1_contracts.tracks import AnalysisSummary
-from k1_platform.nats.actors import current_actor
 from k1_platform.postgres.outbox import enqueue
 from k1_platform.postgres.pool import Connection
 from k1_platform.processes.threads import in_thread
@@ -110,7 +109,7 @@ class BeatEditor:
             base_version=source.base_version,
             previous_version=query.version,
             removed=False,
-            author=author_of(current_actor()),
+            author=current_author(),
             created_at=self.clock(),
             changes=changes_between((), ()),
             idempotency_key=query.idempotency_key,

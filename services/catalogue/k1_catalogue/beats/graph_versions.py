@@ -10,7 +10,7 @@ from typing import Final
 
 from k1_catalogue import errors
 from k1_catalogue.beats import store
-from k1_catalogue.beats.override import BeatEdit, author_of, changes_between, request_hash
+from k1_catalogue.beats.override import BeatEdit, changes_between, request_hash
 from k1_catalogue.beats.version_builder import MadeMap, NewGraph, VersionSource
 from k1_catalogue.beats.version_writer import VersionWriter
 from k1_catalogue.database import SCHEMA
@@ -18,7 +18,7 @@ from k1_catalogue.graphs import store as graph_store
 from k1_catalogue.graphs.graph_report import report_graph
 from k1_catalogue.graphs.queries import RunGraph, require_match, require_valid
 from k1_catalogue.graphs.revisions import Baseline, next_revision
-from k1_catalogue.tracks.audit_store import write_audit_entry
+from k1_catalogue.tracks.audit_store import current_author, write_audit_entry
 from k1_catalogue.tracks.version_checks import require_version
 from k1_contracts.graph import GraphDocument
 from k1_contracts.messages.catalogue.graph_edits import (
@@ -33,7 +33,6 @@ from k1_graph.errors import GraphError
 from k1_graph.reports.analysis import metrics
 from k1_graph.reports.estimate import estimate
 from k1_graph.validation.validator import compile_graph, validate
-from k1_platform.nats.actors import current_actor
 from k1_platform.postgres.outbox import enqueue
 from k1_platform.postgres.pool import Connection
 from k1_platform.processes.threads import in_thread
@@ -97,7 +96,7 @@ class GraphVersions:
                 base_version=source.version,
                 previous_version=source.version,
                 removed=True,
-                author=author_of(current_actor()),
+                author=current_author(),
                 created_at=at,
                 changes=changes_between(beats.grid.beats_ms, beats.grid.beats_ms),
             )
@@ -152,6 +151,7 @@ class _GraphChange:
             revision=1,
             etag=response.etag,
             previous_version=edit.previous_version,
+            author=current_author(),
             at=self.at,
         )
         await enqueue(connection, SCHEMA, GRAPH_EDITED, event, source="catalogue")

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Final
 
 from k1_catalogue.maps.beat_diff import diff_beats
-from k1_contracts.actors import Actor
 from k1_contracts.base import Contract
 from k1_contracts.messages.catalogue.beats import (
     BeatAuthor,
@@ -71,13 +70,6 @@ def request_hash(query: SaveBeatOverride | RemoveBeatOverride | SaveGraphVersion
     """Return a hash of what was asked for, to recognise an idempotency key that is used for something else."""
     body: Contract = query.model_copy(update={"idempotency_key": None, "if_match": None})
     return hashlib.sha256(f"{type(query).__name__} {body.model_dump_json()}".encode()).hexdigest()
-
-
-def author_of(actor: Actor | None) -> BeatAuthor:
-    """Return the author of what the current actor does."""
-    if actor is None:
-        return BeatAuthor(kind="service", id="catalogue", name="service:catalogue")
-    return BeatAuthor(kind=actor.kind, id=actor.id, name=actor.name)
 
 
 def changes_between(before_ms: Sequence[float], after_ms: Sequence[float]) -> BeatChanges:

@@ -18,7 +18,7 @@ from k1_catalogue.tracks import artefact_store
 from k1_catalogue.tracks import store as track_store
 from k1_catalogue.tracks.artefact_store import NewArtefact, StoredArtefact
 from k1_catalogue.tracks.artefacts import EXPECTED, URL_LIFETIME, new_artefact, read_artefact
-from k1_catalogue.tracks.audit_store import write_audit_entry
+from k1_catalogue.tracks.audit_store import current_author, write_audit_entry
 from k1_catalogue.tracks.version_checks import require_map, require_song, require_version
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import GraphDocument
@@ -238,7 +238,12 @@ async def _save_edit(
     )
     await track_store.set_updated_at(connection, track_id, edit.created_at)
     event = GraphEdited(
-        track_id=track_id, version=version, revision=edit.revision, etag=edit.etag, at=edit.created_at
+        track_id=track_id,
+        version=version,
+        revision=edit.revision,
+        etag=edit.etag,
+        author=current_author(),
+        at=edit.created_at,
     )
     await enqueue(connection, SCHEMA, GRAPH_EDITED, event, source="catalogue")
     changed = len(report.impact.changed_nodes) + len(report.impact.removed_nodes)

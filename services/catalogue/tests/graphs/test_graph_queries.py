@@ -13,12 +13,15 @@ from k1_catalogue.graphs.queries import GraphQueries
 from k1_catalogue.graphs.reference_queries import ReferenceQueries
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.tracks.queries import TrackQueries
+from k1_contracts.actors import Actor
 from k1_contracts.graph import GraphImpact
+from k1_contracts.messages.catalogue.beats import BeatAuthor
 from k1_contracts.messages.catalogue.graph_edits import GraphEdited, GraphSimulationStored, ValidateGraph
 from k1_contracts.messages.catalogue.graphs import GetGraph, GraphSaved, ListKeys, PutGraph, Simulate
 from k1_contracts.messages.catalogue.tracks import Artefact, GetVersion
 from k1_graph.bundle.container import BundleContents, key_id, read_bundle
 from k1_platform.auth.signing import KeyRing, add_key, ensure_key, load_keys
+from k1_platform.nats.actors import acting_as
 from k1_platform.nats.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from k1_platform.storage.objects import ObjectStore
@@ -28,6 +31,7 @@ from services.catalogue.tests.job_tables import insert_reanalysis, read_status
 from services.catalogue.tests.song_samples import Song, analyse, genesis, message, upload
 from tests.support.waiting import PATIENCE_S
 
+ADA = Actor(kind="user", id="usr_ada", name="Ada", role="editor")
 RUN = {"graph.executor.scale.json", "visual.report.json", "preview.png", "preview.bin", "bundle.k1b"}
 
 
@@ -240,7 +244,8 @@ async def test_a_graph_is_checked_without_saving_it(graphs: GraphQueries, song: 
 
 async def test_an_edit_and_a_simulation_are_events(graphs: GraphQueries, song: Song, pool: Pool) -> None:
     """Each is published once with the revision; the same graph again is no event."""
-    saved = await graphs.put_graph(put(song, edited_graph(500)))
+    with acting_as(ADA):
+        saved = await graphs.put_graph(put(song, edited_graph(500)))
     await graphs.put_graph(put(song, edited_graph(500)))
     await graphs.simulate(Simulate(track_id=song.track_id, version=1))
     rows = await pool.fetch(
@@ -248,7 +253,9 @@ async def test_an_edit_and_a_simulation_are_events(graphs: GraphQueries, song: S
     )
     assert [row["subject"] for row in rows] == ["graph.edited", "graph.simulated"]
     about = {"track_id": song.track_id, "version": 1, "revision": 2, "at": NOW}
-    assert GraphEdited.model_validate_json(rows[0]["body"]) == GraphEdited(**about, etag=saved.etag)
+    assert GraphEdited.model_validate_json(rows[0]["body"]) == GraphEdited(
+        **about, etag=saved.etag, author=BeatAuthor(kind="user", id=ADA.id, name=ADA.name)
+    )
     assert GraphSimulationStored.model_validate_json(rows[1]["body"]) == GraphSimulationStored(**about)
 
 

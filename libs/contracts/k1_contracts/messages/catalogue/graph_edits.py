@@ -8,6 +8,7 @@ from k1_contracts.base import Contract, UtcTime
 from k1_contracts.descriptors import Event, Query
 from k1_contracts.graph import GraphContract, GraphEstimate, GraphImpact, GraphMetrics, GraphValidation
 from k1_contracts.ids import TrackId
+from k1_contracts.messages.catalogue.beats import BeatAuthor
 from k1_contracts.streams import EVENTS
 from k1_contracts.tracks import Notice, Version
 
@@ -70,6 +71,7 @@ class GraphEdited(Contract):
     etag: str
     previous_version: Version | None = None
     """For a new version: the one whose map and beats it has."""
+    author: BeatAuthor
     at: UtcTime
 
 
