@@ -66,6 +66,7 @@ STREAMS = (
             "track.>",
             "analysis.>",
             "beats.>",
+            "graph.>",
             "artefact.>",
             "storage.>",
             "deploy.>",

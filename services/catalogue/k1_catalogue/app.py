@@ -10,9 +10,11 @@ from k1_catalogue.artefacts.deletions import ArtefactDeletions
 from k1_catalogue.artefacts.links import LinkQueries
 from k1_catalogue.artefacts.media import CopyTheAudio, MediaQueries
 from k1_catalogue.beats.editor import BeatEditor
+from k1_catalogue.beats.graph_versions import GraphVersions
 from k1_catalogue.beats.queries import BeatQueries
 from k1_catalogue.beats.store import current_override
 from k1_catalogue.beats.version_builder import VersionBuilder
+from k1_catalogue.beats.version_writer import VersionWriter
 from k1_catalogue.database import SCHEMA
 from k1_catalogue.deployments.bundle_queries import BundleQueries
 from k1_catalogue.deployments.event_handlers import DeploymentEventHandlers
@@ -111,6 +113,7 @@ async def wire(runtime: Runtime) -> None:
     edits = TrackEdits(pool, tracks, jobs.request_analysis, cancels, _now)
     maintenance_mode = MaintenanceMode(jetstream)
     storage = _storage_queries(pool, objects, settings, runtime, maintenance_mode)
+    writer = VersionWriter(pool, maps, VersionBuilder(objects, shows))
     consume_events(
         runtime.bus,
         uploads=TrackUploadHandlers(pool),
@@ -133,7 +136,8 @@ async def wire(runtime: Runtime) -> None:
         artefacts=_artefact_queries(pool, objects, settings, copy_audio),
         storage=storage,
         beats=BeatQueries(pool, maps),
-        editor=BeatEditor(pool, maps, VersionBuilder(objects, shows), apply_beats, run_graph, _now),
+        editor=BeatEditor(writer, apply_beats, run_graph, _now),
+        graph_versions=GraphVersions(writer, run_graph, _now),
     )
     runtime.background(OutboxRelay(pool, broker, SCHEMA, maintenance_mode.is_frozen).run, "outbox relay")
     purger = Purger(pool, maps, objects, _now, is_paused=maintenance_mode.keeps_objects)

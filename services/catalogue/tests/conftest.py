@@ -14,6 +14,8 @@ from nats.js import JetStreamContext
 from prometheus_client import CollectorRegistry
 
 from k1_catalogue.beats.store import current_override
+from k1_catalogue.beats.version_builder import VersionBuilder
+from k1_catalogue.beats.version_writer import VersionWriter
 from k1_catalogue.deployments.store import newest_deployments
 from k1_catalogue.edits.batch import TrackBatches
 from k1_catalogue.edits.purge import Purger
@@ -124,6 +126,12 @@ def shows(pool: Pool, objects: ObjectStore, keys: KeyRing) -> ShowBuilder:
 def job_metrics() -> CollectorRegistry:
     """The registry of the metrics of jobs."""
     return CollectorRegistry()
+
+
+@pytest.fixture
+def writer(pool: Pool, maps: MapStore, objects: ObjectStore, shows: ShowBuilder) -> VersionWriter:
+    """The writer of versions that people make."""
+    return VersionWriter(pool, maps, VersionBuilder(objects, shows))
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from k1_contracts.messages.catalogue.beats import (
     BEAT_OVERRIDE_SAVE,
     BEATS_PREVIEW,
 )
+from k1_contracts.messages.catalogue.graph_edits import GRAPH_SAVE_VERSION, GRAPH_VALIDATE
 from k1_contracts.messages.catalogue.graphs import (
     GRAPH_GET,
     GRAPH_PUT,
@@ -139,6 +140,8 @@ QUERIES = (
     WORKER_LIST,
     GRAPH_GET,
     GRAPH_PUT,
+    GRAPH_SAVE_VERSION,
+    GRAPH_VALIDATE,
     GRAPH_SIMULATE,
     NODE_LIST,
     PRESET_LIST,

@@ -526,7 +526,31 @@ export interface paths {
          * @description Needs the role editor.
          */
         put: operations["putGraph"];
-        post?: never;
+        /**
+         * Save a graph as a new version: the same map and beats, a new show and bundle, ready when this answers
+         * @description Needs the role editor.
+         */
+        post: operations["saveGraphVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tracks/{track_id}/versions/{version}/graph/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check a graph without saving it: every broken rule with what mends it, the estimate by node, the impact
+         * @description Needs the role viewer.
+         */
+        post: operations["validateGraph"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2307,7 +2331,7 @@ export interface components {
         };
         /**
          * BeatAuthor
-         * @description Who set the beats.
+         * @description Who set the beats, or edited the graph.
          */
         BeatAuthor: {
             /**
@@ -3729,7 +3753,7 @@ export interface components {
          * FeedEvent
          * @description One event of the live feed; `type` says which.
          */
-        FeedEvent: components["schemas"]["TrackUploadedFeedEvent"] | components["schemas"]["TrackCreatedFeedEvent"] | components["schemas"]["TrackUploadAbandonedFeedEvent"] | components["schemas"]["TrackPurgedFeedEvent"] | components["schemas"]["TrackEditedFeedEvent"] | components["schemas"]["TrackDeletedFeedEvent"] | components["schemas"]["TrackRestoredFeedEvent"] | components["schemas"]["ArtefactDeletedFeedEvent"] | components["schemas"]["ArtefactRestoredFeedEvent"] | components["schemas"]["AnalysisStartedFeedEvent"] | components["schemas"]["AnalysisCompletedFeedEvent"] | components["schemas"]["AnalysisFailedFeedEvent"] | components["schemas"]["AnalysisCancelledFeedEvent"] | components["schemas"]["AnalysisMovedFeedEvent"] | components["schemas"]["BeatsUpdatedFeedEvent"] | components["schemas"]["DeployProgressedFeedEvent"] | components["schemas"]["DeploySucceededFeedEvent"] | components["schemas"]["DeployRolledBackFeedEvent"] | components["schemas"]["DeployFailedFeedEvent"] | components["schemas"]["DeviceOnlineFeedEvent"] | components["schemas"]["DeviceOfflineFeedEvent"] | components["schemas"]["DeviceAlarmFeedEvent"] | components["schemas"]["StorageAlertFeedEvent"] | components["schemas"]["JobProgressedFeedEvent"] | components["schemas"]["DeploymentChangedFeedEvent"] | components["schemas"]["DeviceReadingFeedEvent"] | components["schemas"]["GapNotice"] | components["schemas"]["DroppedNotice"] | components["schemas"]["ClosingNotice"];
+        FeedEvent: components["schemas"]["TrackUploadedFeedEvent"] | components["schemas"]["TrackCreatedFeedEvent"] | components["schemas"]["TrackUploadAbandonedFeedEvent"] | components["schemas"]["TrackPurgedFeedEvent"] | components["schemas"]["TrackEditedFeedEvent"] | components["schemas"]["TrackDeletedFeedEvent"] | components["schemas"]["TrackRestoredFeedEvent"] | components["schemas"]["ArtefactDeletedFeedEvent"] | components["schemas"]["ArtefactRestoredFeedEvent"] | components["schemas"]["AnalysisStartedFeedEvent"] | components["schemas"]["AnalysisCompletedFeedEvent"] | components["schemas"]["AnalysisFailedFeedEvent"] | components["schemas"]["AnalysisCancelledFeedEvent"] | components["schemas"]["AnalysisMovedFeedEvent"] | components["schemas"]["GraphEditedFeedEvent"] | components["schemas"]["GraphSimulatedFeedEvent"] | components["schemas"]["BeatsUpdatedFeedEvent"] | components["schemas"]["DeployProgressedFeedEvent"] | components["schemas"]["DeploySucceededFeedEvent"] | components["schemas"]["DeployRolledBackFeedEvent"] | components["schemas"]["DeployFailedFeedEvent"] | components["schemas"]["DeviceOnlineFeedEvent"] | components["schemas"]["DeviceOfflineFeedEvent"] | components["schemas"]["DeviceAlarmFeedEvent"] | components["schemas"]["StorageAlertFeedEvent"] | components["schemas"]["JobProgressedFeedEvent"] | components["schemas"]["DeploymentChangedFeedEvent"] | components["schemas"]["DeviceReadingFeedEvent"] | components["schemas"]["GapNotice"] | components["schemas"]["DroppedNotice"] | components["schemas"]["ClosingNotice"];
         /**
          * FeedPage
          * @description The answer to one poll.
@@ -3921,6 +3945,51 @@ export interface components {
             nodes: components["schemas"]["GraphNode"][];
         };
         /**
+         * GraphEdited
+         * @description A person edited the graph of a version, or saved an edited graph as a new version.
+         */
+        GraphEdited: {
+            /** Track Id */
+            track_id: string;
+            /** Version */
+            version: number;
+            /** Revision */
+            revision: number;
+            /** Etag */
+            etag: string;
+            /** Previous Version */
+            previous_version?: number | null;
+            author: components["schemas"]["BeatAuthor"];
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
+        /**
+         * GraphEditedFeedEvent
+         * @description The graph of a version was edited, or saved as a new version
+         */
+        GraphEditedFeedEvent: {
+            /** Id */
+            id: string;
+            /** Topic */
+            topic: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor */
+            actor?: string | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "graph.edited";
+            data: components["schemas"]["GraphEdited"];
+        };
+        /**
          * GraphEstimate
          * @description The artefact graph.estimate.json.
          */
@@ -4052,6 +4121,56 @@ export interface components {
             outdated: string[];
         };
         /**
+         * GraphSimulatedFeedEvent
+         * @description The graph of a version was simulated, and the results are stored
+         */
+        GraphSimulatedFeedEvent: {
+            /** Id */
+            id: string;
+            /** Topic */
+            topic: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor */
+            actor?: string | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "graph.simulated";
+            data: components["schemas"]["GraphSimulationStored"];
+        };
+        /**
+         * GraphSimulationStored
+         * @description The graph of a version was simulated: reports, previews and bundle of this run are stored.
+         */
+        GraphSimulationStored: {
+            /** Track Id */
+            track_id: string;
+            /** Version */
+            version: number;
+            /** Revision */
+            revision: number;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
+        /**
+         * GraphValidated
+         * @description What an edit with this graph would mean; nothing is saved.
+         */
+        GraphValidated: {
+            validation: components["schemas"]["GraphValidation"];
+            metrics?: components["schemas"]["GraphMetrics"] | null;
+            estimate?: components["schemas"]["GraphEstimate"] | null;
+            impact?: components["schemas"]["GraphImpact"] | null;
+        };
+        /**
          * GraphValidation
          * @description graph.validation.json: `ok` means no errors, warnings may remain.
          */
@@ -4064,6 +4183,32 @@ export interface components {
             warnings: number;
             /** Violations */
             violations: components["schemas"]["Violation"][];
+        };
+        /**
+         * GraphVersionSaved
+         * @description The new version, which is ready: the map of the version before, this graph, its show and its signed bundle.
+         */
+        GraphVersionSaved: {
+            /** Track Id */
+            track_id: string;
+            /** Version */
+            version: number;
+            /** Base Version */
+            base_version: number;
+            /** Previous Version */
+            previous_version: number;
+            /** Etag */
+            etag: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "ready" | "warning";
+            validation: components["schemas"]["GraphValidation"];
+            metrics: components["schemas"]["GraphMetrics"];
+            estimate: components["schemas"]["GraphEstimate"];
+            /** Warnings */
+            warnings: components["schemas"]["Notice"][];
         };
         /**
          * GroupDistance
@@ -6248,6 +6393,10 @@ export interface components {
             updated_at: string;
             /** Last Sign In At */
             last_sign_in_at?: string | null;
+        };
+        /** ValidateGraphBody */
+        ValidateGraphBody: {
+            graph?: components["schemas"]["JsonValue"];
         };
         /** ValuePoint */
         ValuePoint: {
@@ -9643,6 +9792,210 @@ export interface operations {
             504: components["responses"]["ServiceTimeout"];
         };
     };
+    saveGraphVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of the copy that was edited: 412 when another edit came first. */
+                "If-Match"?: string;
+            };
+            path: {
+                track_id: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GraphDocument"];
+            };
+        };
+        responses: {
+            /** @description The new version */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    ETag: components["headers"]["ETag"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GraphVersionSaved"];
+                };
+            };
+            /** @description `malformed_json`; `bad_request`: the request cannot be read; `client_gone`: the connection ended first */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            /** @description `track_not_found`, `version_not_found`, `genesis_missing` or `artefact_missing` */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            408: components["responses"]["RequestTimeout"];
+            /** @description `genesis_pending`: the analysis still runs; `track_deleted`: restore it first; `track_uploading`; `artefact_differs`: the map is not the one that was analysed, analyse again */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `graph_changed`: it was edited since; read it again */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["BodyTooLarge"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["HostNotAllowed"];
+            /** @description `graph_invalid`: `violations` names every broken rule; `simulation_failed`, `bundle_failed`, `invalid_parameter`, `invalid_body`, `idempotency_key_reused` */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            /** @description `service_unavailable`, `simulation_failed`: try again; nothing was changed */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
+    validateGraph: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                track_id: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ValidateGraphBody"];
+            };
+        };
+        responses: {
+            /** @description What is wrong with the graph, or what an edit with it would mean */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GraphValidated"];
+                };
+            };
+            /** @description `malformed_json`; `bad_request`: the request cannot be read; `client_gone`: the connection ended first */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            /** @description `track_not_found`, `version_not_found` or `genesis_missing` */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            408: components["responses"]["RequestTimeout"];
+            /** @description `genesis_pending`: the analysis still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["BodyTooLarge"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["HostNotAllowed"];
+            /** @description `invalid_parameter`, `invalid_body` */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
     simulateGraph: {
         parameters: {
             query?: never;
@@ -10039,7 +10392,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `override_changed`: someone else has set the beats since; read them again */
+            /** @description `override_changed`: someone has made a newer version since; read the beats again */
             412: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -10140,7 +10493,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `override_changed`: someone else has set the beats since; read them again */
+            /** @description `override_changed`: someone has made a newer version since; read the beats again */
             412: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];

@@ -110,12 +110,13 @@ function SearchButton() {
     <button
       type="button"
       title={texts.app.commands}
+      aria-keyshortcuts="Control+K"
       onClick={showPalette}
       className="touch-target flex h-8 items-center justify-center gap-2 rounded px-2 text-sm text-muted hover:bg-raised hover:text-text xl:w-56 xl:justify-start xl:border xl:border-line xl:bg-bg"
     >
       <Search size={14} aria-hidden />
       <span className="sr-only flex-1 text-left xl:not-sr-only">{texts.common.search}</span>
-      <span aria-hidden className="hidden gap-1 xl:flex">{nameKeys(PAGE_KEYS.palette, isMac()).map((key) => <Kbd key={key}>{key}</Kbd>)}</span>
+      <span className="hidden gap-1 xl:flex">{nameKeys(PAGE_KEYS.palette, isMac()).map((key) => <Kbd key={key}>{key}</Kbd>)}</span>
     </button>
   );
 }

@@ -81,7 +81,7 @@ export function OpenTrack({ detail, etag, tab, at }: OpenTrackProps) {
       {version === null ? (
         <Panel id={selected}>{isOfTrack(selected) ? <TabContent id={selected} detail={detail} version={0} mayEdit={mayEdit} song={song} /> : <Waiting track={track} isNow={at === null} />}</Panel>
       ) : (
-        <BeatsTab key={chosen ?? "current"} trackId={track.id} version={version} song={song} mayEdit={mayEdit} shown={selected === "beats"}>
+        <BeatsTab key={chosen ?? "current"} trackId={track.id} version={version} versions={detail.versions} song={song} mayEdit={mayEdit} shown={selected === "beats"}>
           {selected !== "beats" && (
             <Panel id={selected}>
               <TabContent id={selected} detail={detail} version={version} mayEdit={mayEdit} song={song} />

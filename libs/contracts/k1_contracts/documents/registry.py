@@ -7,6 +7,7 @@ from k1_contracts.messages import analysis, telemetry, webhooks
 from k1_contracts.messages.accounts import authentication, users
 from k1_contracts.messages.catalogue import (
     beats,
+    graph_edits,
     graphs,
     job_moves,
     media,
@@ -31,6 +32,7 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
         analysis,
         job_moves,
         graphs,
+        graph_edits,
         beats,
         similar,
         bundles,

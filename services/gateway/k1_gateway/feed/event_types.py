@@ -23,7 +23,16 @@ TOPIC_PATTERN: Final = (
     r"^(jobs|alarms|fleet|activity|track:trk_[0-9A-Z]{26}|deployment:dep_[0-9A-Z]{26}"
     r"|device:[a-zA-Z0-9_-]{1,64})$"
 )
-_PUBLIC_SUBJECTS: Final = ("track.", "analysis.", "beats.", "artefact.", "storage.", "deploy.", "device.")
+_PUBLIC_SUBJECTS: Final = (
+    "track.",
+    "analysis.",
+    "beats.",
+    "graph.",
+    "artefact.",
+    "storage.",
+    "deploy.",
+    "device.",
+)
 _TYPE_NAMES: Final = {"beats.overridden": "beats_updated"}
 """Types that are not called as their subject."""
 _SHARED_TOPICS: Final[dict[str, tuple[str, ...]]] = {
