@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -44,6 +44,8 @@ class System:
     home: Path
     sign_in: bool = False
     """Whether requests need a session or a key; without, every test may send plain requests."""
+    settings: dict[str, str] = field(default_factory=dict[str, str])
+    """Settings that differ from the defaults: environment variables `K1_...`."""
 
     @property
     def stack(self) -> RunningStack:
@@ -62,7 +64,7 @@ class System:
         with unmeasured():
             # Other tests of this process set K1_* to the addresses of other servers.
             environment = {name: value for name, value in os.environ.items() if not name.startswith("K1_")}
-            environment |= {} if self.sign_in else {"K1_AUTH": "off"}
+            environment |= ({} if self.sign_in else {"K1_AUTH": "off"}) | self.settings
         done = subprocess.run(
             [sys.executable, "-m", "k1_cli", *args, "--home", str(self.home)],
             capture_output=True,

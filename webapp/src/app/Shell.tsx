@@ -10,13 +10,14 @@ import { Spinner } from "../ui/Spinner";
 import { AccountMenu } from "./AccountMenu";
 import { ConnectionChip } from "./ConnectionChip";
 import { ErrorBoundary } from "./ErrorBoundary";
+import { preloadWhenIdle } from "./part";
 import { Link, matchPath, navigate, usePath } from "./router";
-import { ROUTES } from "./routes";
+import { findRoute, ROUTES } from "./routes";
 import { DeployButton } from "../deploy/DeployButton";
-import { DeployHost } from "../deploy/DeployHost";
+import { DeployHost, DeploySheet } from "../deploy/DeployHost";
 import { isMac, nameKeys, PAGE_KEYS } from "./shortcuts/pageKeys";
 import { showPalette } from "./shortcuts/runCommand";
-import { ShortcutHost } from "./shortcuts/ShortcutHost";
+import { CommandPalette, ShortcutHost } from "./shortcuts/ShortcutHost";
 import { UploadHost } from "../upload/UploadHost";
 import { useLiveQueries } from "./useLiveQueries";
 import { WorkersChip } from "./WorkersChip";
@@ -29,12 +30,16 @@ const AREAS = [
   { to: "/activity", label: texts.app.activity, icon: Activity, patterns: ["/activity"] },
 ] as const;
 
+/** What a click or a key in the frame shows. */
+const SOON = [...AREAS.flatMap(({ to }) => findRoute(ROUTES, to)?.route.page ?? []), CommandPalette, DeploySheet];
+
 /** The frame around every page: toolbar, the page itself, and what lies over all pages. */
 export default function Shell() {
   useLiveQueries();
   useEffect(() => leaveLive, []);
+  useEffect(() => preloadWhenIdle(SOON), []);
   const path = usePath();
-  const matched = matchRoute(path);
+  const matched = findRoute(ROUTES, path);
   const Page = matched?.route.page;
   return (
     <div className="flex h-full flex-col">
@@ -52,14 +57,6 @@ export default function Shell() {
       <ShortcutHost />
     </div>
   );
-}
-
-function matchRoute(path: string) {
-  for (const route of ROUTES) {
-    const fields = matchPath(route.pattern, path);
-    if (fields) return { route, fields };
-  }
-  return undefined;
 }
 
 function Toolbar({ path }: { path: string }) {

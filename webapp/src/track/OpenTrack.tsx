@@ -1,8 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
-import { lazy, Suspense, type ReactNode } from "react";
+import { Suspense, useEffect, type ReactNode } from "react";
 import type { TrackDetail } from "../api/types";
 import { useMay } from "../api/useSession";
 import { formatTime } from "../app/format";
+import { part, preloadWhenIdle } from "../app/part";
 import { navigate, setSearch, useSearch } from "../app/router";
 import { track as trackTexts } from "../texts/track";
 import { Button, panelId, Skeleton, tabId, Tabs } from "../ui";
@@ -16,12 +17,13 @@ import { useSong } from "./useSong";
 import { useTrackActions } from "./useTrackActions";
 import { Waiting } from "./Waiting";
 
-const ChartsTab = lazy(() => import("./charts/ChartsTab"));
-const GraphTab = lazy(() => import("./graph/GraphTab"));
-const ArtefactsTab = lazy(() => import("./artefacts/ArtefactsTab"));
-const NotesTab = lazy(() => import("./notes/NotesTab"));
-const HistoryTab = lazy(() => import("./history/HistoryTab"));
-const SimilarTab = lazy(() => import("./similar/SimilarTab"));
+const ChartsTab = part(() => import("./charts/ChartsTab"));
+const GraphTab = part(() => import("./graph/GraphTab"));
+const ArtefactsTab = part(() => import("./artefacts/ArtefactsTab"));
+const NotesTab = part(() => import("./notes/NotesTab"));
+const HistoryTab = part(() => import("./history/HistoryTab"));
+const SimilarTab = part(() => import("./similar/SimilarTab"));
+const SOON = [ChartsTab, GraphTab, ArtefactsTab, NotesTab, HistoryTab, SimilarTab];
 
 const t = trackTexts.header;
 
@@ -44,6 +46,7 @@ export function OpenTrack({ detail, etag, tab, at }: OpenTrackProps) {
   const before = previousVersion(detail, version);
   const song = useSong(track.id, track.duration_ms ?? 0);
   const actions = useTrackActions(track, etag);
+  useEffect(() => preloadWhenIdle(SOON), []);
 
   const full = useQuery({ ...versionDetail(track.id, version ?? 0), enabled: version !== null });
   const deltas = useQuery({ ...comparison(track.id, version ?? 0, before ?? 0), enabled: version !== null && before !== null });
