@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from k1_contracts import streams
-from k1_contracts.durables import TELEMETRY_PRESENCE, TELEMETRY_SAMPLES
+from k1_contracts.durables import TELEMETRY_PRESENCE, TELEMETRY_SAMPLES, TELEMETRY_STORE
 from k1_platform.nats.health import durable_check
 from k1_platform.postgres.pool import TRANSIENT_ERRORS, check_database, open_pool
 from k1_platform.service import Runtime, run_service
@@ -11,7 +11,10 @@ from k1_platform.settings import PostgresSettings
 from k1_telemetry.leader_election import LeaderElection
 from k1_telemetry.metrics import Metrics
 from k1_telemetry.settings import TelemetrySettings
+from k1_telemetry.store.consumer import SampleConsumer
 from k1_telemetry.store.maintenance import StoreMaintenance
+from k1_telemetry.store.metrics import StoreMetrics
+from k1_telemetry.store.writer import BatchWriter
 
 
 def _now() -> datetime:
@@ -28,9 +31,13 @@ async def wire(runtime: Runtime) -> None:
     election = LeaderElection(runtime.bus, leaders, Metrics(runtime.registry), runtime.about)
     runtime.background(election.run, "leader election")
     runtime.background(StoreMaintenance(pool, timedelta(days=settings.keep_days), _now).run, "maintenance")
+    store_metrics = StoreMetrics(runtime.registry)
+    consumer = SampleConsumer(runtime.bus, BatchWriter(pool, store_metrics), store_metrics)
+    runtime.background(consumer.run, "store")
     runtime.checks |= {
         "postgres": lambda: check_database(pool),
         "samples": durable_check(jetstream, TELEMETRY_SAMPLES),
+        "store": durable_check(jetstream, TELEMETRY_STORE),
         "presence": durable_check(jetstream, TELEMETRY_PRESENCE),
     }
 
