@@ -94,7 +94,9 @@ def _drift(wrong: Sequence[ActiveFault], now_ms: float) -> float:
 def _spot(wrong: Sequence[ActiveFault], now_ms: float, position_ms: float | None) -> float:
     spots = [one.fault for one in wrong if isinstance(one.fault, DriftSpot) and one.seconds(now_ms) > 0]
     return sum(
-        spot.drift_ms for spot in spots if position_ms is not None and spot.from_ms <= position_ms < spot.to_ms
+        spot.drift_ms
+        for spot in spots
+        if position_ms is not None and spot.from_ms <= position_ms < spot.to_ms
     )
 
 

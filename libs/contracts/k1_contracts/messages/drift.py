@@ -27,7 +27,7 @@ class DriftFigures(Contract):
 
     readings: int
     mean_ms: float
-    """Of the signed values: whether the devices are early or late."""
+    """Of the values with their sign."""
     mean_abs_ms: float
     max_abs_ms: float
     off_share: float

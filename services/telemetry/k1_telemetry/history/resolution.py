@@ -51,7 +51,8 @@ def choose(
     """Return how to read a window.
 
     Args:
-        since, until: the window.
+        since: the beginning of the window.
+        until: its end.
         step_s: the wanted step; None to choose one for `max_points` points.
         minutes: the rows of the coarsest rollup in the window, from which those of the others are estimated.
         max_points: how many points a chart shows.
@@ -96,9 +97,7 @@ def _rows(minutes: int, rollup_s: int) -> int:
     return minutes * 60 // rollup_s
 
 
-def _aligned(
-    resolution: Resolution, step_s: float, since: datetime, until: datetime, rows: int
-) -> ReadPlan:
+def _aligned(resolution: Resolution, step_s: float, since: datetime, until: datetime, rows: int) -> ReadPlan:
     """Return a plan whose window begins and ends with a step; steps begin at 1970-01-01 UTC."""
     step = timedelta(seconds=step_s)
     starts_at = since - (since - _EPOCH) % step
