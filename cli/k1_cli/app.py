@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from k1_cli.commands import dead_letters, deploy, deployments, development, devices, local, sim, stack, web
+from k1_cli.commands import (
+    dead_letters,
+    deploy,
+    deployments,
+    development,
+    devices,
+    local,
+    sim,
+    stack,
+    telemetry,
+    web,
+)
 from k1_cli.commands.access import keys, mail, sign_in, users
 from k1_cli.commands.songs import beats, exports, jobs, shows, similar, songs, storage, track_life
 from k1_cli.error_report import report_error
@@ -48,7 +59,8 @@ for command in (shows.simulate, shows.graph):
 app.add_typer(devices.app, name="devices", rich_help_panel="Devices")
 app.command(rich_help_panel="Devices")(deploy.deploy)
 app.add_typer(deployments.app, name="deployments", rich_help_panel="Devices")
-app.command(rich_help_panel="Devices")(sim.sim)
+for command in (telemetry.telemetry, telemetry.drift, sim.sim):
+    app.command(rich_help_panel="Devices")(command)
 for command in (local.analyze, local.demo_song):
     app.command(rich_help_panel="Without servers")(command)
 app.command(rich_help_panel="Development", context_settings=development.PASS_ARGUMENTS_ON)(development.test)

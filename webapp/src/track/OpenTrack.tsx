@@ -17,6 +17,7 @@ import { useTrackActions } from "./useTrackActions";
 import { Waiting } from "./Waiting";
 
 const ChartsTab = lazy(() => import("./charts/ChartsTab"));
+const DriftTab = lazy(() => import("./drift/DriftTab"));
 const GraphTab = lazy(() => import("./graph/GraphTab"));
 const ArtefactsTab = lazy(() => import("./artefacts/ArtefactsTab"));
 const NotesTab = lazy(() => import("./notes/NotesTab"));
@@ -115,6 +116,7 @@ function TabContent({ id, detail, version, mayEdit, song }: TabContentProps) {
   const trackId = detail.track.id;
   const content: Partial<Record<TabId, ReactNode>> = {
     charts: <ChartsTab trackId={trackId} version={version} song={song} />,
+    drift: <DriftTab trackId={trackId} version={version} song={song} />,
     graph: <GraphTab trackId={trackId} version={version} song={song} mayEdit={mayEdit} />,
     artefacts: <ArtefactsTab trackId={trackId} version={version} mayEdit={mayEdit} />,
     notes: <NotesTab track={detail.track} mayEdit={mayEdit} />,
