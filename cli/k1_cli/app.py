@@ -16,6 +16,7 @@ from k1_cli.commands import (
     local,
     sim,
     stack,
+    telemetry,
     web,
 )
 from k1_cli.commands.access import keys, mail, sign_in, users
@@ -58,7 +59,8 @@ for command in (shows.simulate, shows.graph):
 app.add_typer(devices.app, name="devices", rich_help_panel="Devices")
 app.command(rich_help_panel="Devices")(deploy.deploy)
 app.add_typer(deployments.app, name="deployments", rich_help_panel="Devices")
-app.command(rich_help_panel="Devices")(sim.sim)
+for command in (telemetry.telemetry, telemetry.drift, sim.sim):
+    app.command(rich_help_panel="Devices")(command)
 for command in (local.analyze, local.demo_song):
     app.command(rich_help_panel="Without servers")(command)
 app.command(rich_help_panel="Development", context_settings=development.PASS_ARGUMENTS_ON)(development.test)

@@ -8,6 +8,11 @@ from k1_platform.nats.health import durable_check
 from k1_platform.postgres.pool import TRANSIENT_ERRORS, check_database, open_pool
 from k1_platform.service import Runtime, run_service
 from k1_platform.settings import PostgresSettings
+from k1_telemetry.drift.drift_queries import CatalogueClient, DriftQueries
+from k1_telemetry.drift.drift_store import DriftStore
+from k1_telemetry.handlers import serve_queries
+from k1_telemetry.history.history_queries import HistoryQueries
+from k1_telemetry.history.history_store import HistoryStore
 from k1_telemetry.leader_election import LeaderElection
 from k1_telemetry.metrics import Metrics
 from k1_telemetry.settings import TelemetrySettings
@@ -33,10 +38,16 @@ async def wire(runtime: Runtime) -> None:
     election = LeaderElection(runtime.bus, leaders, Metrics(runtime.registry), counts, runtime.about)
     runtime.background(election.run, "leader election")
     runtime.background(counts.run, "counts of devices")
-    runtime.background(StoreMaintenance(pool, timedelta(days=settings.keep_days), _now).run, "maintenance")
+    keep = timedelta(days=settings.keep_days)
+    runtime.background(StoreMaintenance(pool, keep, _now).run, "maintenance")
     store_metrics = StoreMetrics(runtime.registry)
     consumer = SampleConsumer(runtime.bus, BatchWriter(pool, store_metrics), store_metrics)
     runtime.background(consumer.run, "store")
+    serve_queries(
+        runtime.bus,
+        HistoryQueries(HistoryStore(pool), _now),
+        DriftQueries(DriftStore(pool), CatalogueClient(runtime.bus.broker).song_plan, keep, _now),
+    )
     runtime.checks |= {
         "postgres": lambda: check_database(pool),
         "samples": durable_check(jetstream, TELEMETRY_SAMPLES),

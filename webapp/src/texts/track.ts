@@ -3,7 +3,7 @@ import { commands, comparison, editor, player, problems, save, strip } from "./t
 /** The texts of the page of one track; it is loaded lazily and so are they. */
 export const track = {
   loading: "Loading the track",
-  tabs: { label: "Parts of the track", beats: "Beats", charts: "Charts", graph: "Graph", artefacts: "Artefacts", notes: "Notes", history: "History", similar: "Similar" },
+  tabs: { label: "Parts of the track", beats: "Beats", charts: "Charts", drift: "Drift", graph: "Graph", artefacts: "Artefacts", notes: "Notes", history: "History", similar: "Similar" },
   commands,
   problems,
   header: {

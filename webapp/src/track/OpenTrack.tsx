@@ -18,12 +18,13 @@ import { useTrackActions } from "./useTrackActions";
 import { Waiting } from "./Waiting";
 
 const ChartsTab = part(() => import("./charts/ChartsTab"));
+const DriftTab = part(() => import("./drift/DriftTab"));
 const GraphTab = part(() => import("./graph/GraphTab"));
 const ArtefactsTab = part(() => import("./artefacts/ArtefactsTab"));
 const NotesTab = part(() => import("./notes/NotesTab"));
 const HistoryTab = part(() => import("./history/HistoryTab"));
 const SimilarTab = part(() => import("./similar/SimilarTab"));
-const SOON = [ChartsTab, GraphTab, ArtefactsTab, NotesTab, HistoryTab, SimilarTab];
+const SOON = [ChartsTab, DriftTab, GraphTab, ArtefactsTab, NotesTab, HistoryTab, SimilarTab];
 
 const t = trackTexts.header;
 
@@ -118,6 +119,7 @@ function TabContent({ id, detail, version, mayEdit, song }: TabContentProps) {
   const trackId = detail.track.id;
   const content: Partial<Record<TabId, ReactNode>> = {
     charts: <ChartsTab trackId={trackId} version={version} song={song} />,
+    drift: <DriftTab trackId={trackId} version={version} song={song} />,
     graph: <GraphTab trackId={trackId} version={version} song={song} mayEdit={mayEdit} />,
     artefacts: <ArtefactsTab trackId={trackId} version={version} mayEdit={mayEdit} />,
     notes: <NotesTab track={detail.track} mayEdit={mayEdit} />,

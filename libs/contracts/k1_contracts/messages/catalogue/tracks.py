@@ -223,5 +223,5 @@ GENESIS_GET: Final = DocumentQuery(
     GetGenesis,
     GenesisView,
     summary="The Genesis map of a version, or a slice of it",
-    senders=("gateway", "deploy"),
+    senders=("gateway", "deploy", "telemetry"),
 )
