@@ -13,6 +13,8 @@ from tests.support.debian_packages import unpacked
 from tools.dashboards.__main__ import FOLDER
 from tools.dashboards.definitions import DASHBOARDS
 from tools.dashboards.panels import render
+from tools.prometheus_rule import RESOURCE
+from tools.prometheus_rule import render as render_rule
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "deploy" / "monitoring"
@@ -90,6 +92,14 @@ def test_the_dashboards_are_current() -> None:
     """The committed files are what `python -m tools.dashboards` writes, and there are no others."""
     written = {path.name: path.read_text("utf-8") for path in FOLDER.glob("*.json")}
     assert written == {f"{each.uid}.json": render(each) for each in DASHBOARDS}
+
+
+def test_the_resources_of_a_cluster_are_current() -> None:
+    """The operator gets the same rules, and every dashboard is in a ConfigMap."""
+    assert RESOURCE.read_text("utf-8") == render_rule()
+    kustomization = yaml.safe_load((MONITORING / "kustomization.yaml").read_text())
+    files = {name for made in kustomization["configMapGenerator"] for name in made["files"]}
+    assert files == {f"grafana/dashboards/{each.uid}.json" for each in DASHBOARDS}
 
 
 def test_panels_do_not_overlap() -> None:
