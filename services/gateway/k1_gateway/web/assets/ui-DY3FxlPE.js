@@ -1,1 +1,0 @@
-import"./first-BYCSJNW8.js";import"./index-CWKCJi6o.js";import"./Table-gAgFmp1h.js";import"./shared-DbNO7T62.js";import"./Tabs-VoqmXvFQ.js";import"./Tooltip-Cfe5y249.js";
