@@ -12,7 +12,6 @@ PUBLIC = ("/sign-in", "/register", "/reset", "/reset?token=x", "/verify", "/acce
 PAGES = (
     "/tracks",
     "/tracks/TRACK",
-    "/tracks/TRACK/beats",
     "/devices",
     "/deployments",
     "/activity",
