@@ -31,10 +31,8 @@ PACKAGES: Final = ("libs", "services", "simulator", "cli")
 
 
 @pytest.fixture(scope="module")
-def previous(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def previous(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the sources of the release before."""
-    if not request.config.getoption("--long"):
-        pytest.skip("takes minutes: ./k1 test tests/upgrades --long")
     folder = tmp_path_factory.mktemp("previous")
     archive = subprocess.run(
         ["git", "archive", PREVIOUS, *PACKAGES], cwd=ROOT, capture_output=True, check=False

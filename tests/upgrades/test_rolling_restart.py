@@ -159,11 +159,9 @@ def working(url: str) -> Iterator[Load]:
 
 @pytest.mark.parametrize("names", [BUS_SERVICES, BALANCED], ids=["bus", "balanced"])
 def test_every_service_is_restarted_under_load(
-    request: pytest.FixtureRequest, system: System, tmp_path: Path, names: tuple[str, ...]
+    system: System, tmp_path: Path, names: tuple[str, ...]
 ) -> None:
     """No request fails, every accepted upload is ready once, and every edit is kept."""
-    if not request.config.getoption("--long"):
-        pytest.skip("takes minutes: ./k1 test tests/upgrades --long")
     with ExitStack() as stack:
         balancers = {name: stack.enter_context(running_balancer()) for name in BALANCED}
         instances = Instances(system, tmp_path, balancers)
