@@ -86,10 +86,16 @@ class PullConsumer:
             if not message.subject.startswith(self._inbox):
                 messages.append(message)
                 self._outstanding -= 1
-                self._pending = message.metadata.num_pending
             elif message.subject.endswith(f".{self._request_number}"):
+                self._read_pending(messages)
                 complete_until_s = self._end_request(message, has_messages=bool(messages))
+        self._read_pending(messages)
         return PullResult(messages, complete_until_s)
+
+    def _read_pending(self, messages: list[Msg]) -> None:
+        """Remember how many messages the consumer had after the last of these; only that one's metadata is decoded."""
+        if messages:
+            self._pending = messages[-1].metadata.num_pending
 
     async def _request(self) -> None:
         self._request_number += 1
