@@ -48,7 +48,8 @@ class PullConsumer:
         """`open_s`: how long a request waits at the broker for messages before it ends."""
         self._client = client
         self._stream, self._consumer = stream, consumer
-        self._batch, self._open_s = batch, open_s
+        self.batch, self._open_s = batch, open_s
+        """How many messages the next request asks for; it may be changed."""
         self._inbox = client.new_inbox()
         self._subscription: Subscription | None = None
         self._arrived: list[Msg] = []
@@ -99,13 +100,13 @@ class PullConsumer:
 
     async def _request(self) -> None:
         self._request_number += 1
-        self._outstanding = self._batch
+        self._outstanding = self.batch
         self._sent_s = time.monotonic()
         await request_messages(
             self._client,
             self._stream,
             self._consumer,
-            batch=self._batch,
+            batch=self.batch,
             expires_s=self._open_s,
             reply=f"{self._inbox}.{self._request_number}",
         )
