@@ -17,6 +17,7 @@ from k1_telemetry.leader_election import LeaderElection
 from k1_telemetry.metrics import Metrics
 from k1_telemetry.settings import TelemetrySettings
 from k1_telemetry.store.consumer import SampleConsumer
+from k1_telemetry.store.device_counts import DeviceCounts
 from k1_telemetry.store.maintenance import StoreMaintenance
 from k1_telemetry.store.metrics import StoreMetrics
 from k1_telemetry.store.writer import BatchWriter
@@ -33,8 +34,10 @@ async def wire(runtime: Runtime) -> None:
     runtime.cleanup.push_async_callback(pool.close)
     jetstream = runtime.bus.jetstream
     leaders = await jetstream.key_value(streams.LEADERS.name)
-    election = LeaderElection(runtime.bus, leaders, Metrics(runtime.registry), runtime.about)
+    counts = DeviceCounts(pool)
+    election = LeaderElection(runtime.bus, leaders, Metrics(runtime.registry), counts, runtime.about)
     runtime.background(election.run, "leader election")
+    runtime.background(counts.run, "counts of devices")
     keep = timedelta(days=settings.keep_days)
     runtime.background(StoreMaintenance(pool, keep, _now).run, "maintenance")
     store_metrics = StoreMetrics(runtime.registry)

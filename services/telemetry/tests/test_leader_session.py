@@ -36,7 +36,8 @@ async def test_the_next_session_publishes_what_the_last_one_could_not() -> None:
         publisher: Any = SimpleNamespace(publish=publish)
         clock: Any = SimpleNamespace(now=lambda: at(0))
         bus: Any = SimpleNamespace(client=None)
-        return LeaderSession(bus, fleet, publisher, clock, Metrics(CollectorRegistry()))
+        counts: Any = SimpleNamespace(add=lambda _: None)
+        return LeaderSession(bus, fleet, publisher, clock, Metrics(CollectorRegistry()), device_counts=counts)
 
     async def ack() -> None:
         pass

@@ -17,6 +17,7 @@ from k1_platform.nats.dead_letters.queue import list_dead_letters, redrive_dead_
 from k1_platform.postgres.pool import Pool
 from k1_telemetry.database import ROLLUPS
 from k1_telemetry.store.columns import SampleMessage
+from k1_telemetry.store.device_counts import COUNTS
 from k1_telemetry.store.metrics import StoreMetrics
 from k1_telemetry.store.writer import BatchWriter
 from services.telemetry.tests import samples
@@ -133,6 +134,23 @@ async def test_samples_of_the_bus(
 
         await eventually(back_again, "the bad sample is in quarantine again")
         assert await all_stored()
+
+        for number in (52, 51, 52):  # a gap of two, a late one, a duplicate
+            await nats_client.publish(subject, samples.message(samples.fields(number, number * 100.0)))
+
+        async def counted() -> bool:
+            row = await pool.fetchrow("SELECT * FROM telemetry.device_counts WHERE device_id = $1", device)
+            return row is not None and {name: row[name] for name in COUNTS} == {
+                "received": 52,
+                "missing": 3,
+                "duplicate": 1,
+                "late": 1,
+                "restarted": 0,
+                "rejected": 2,
+                "clock_jumps": 0,
+            }
+
+        await eventually(counted, "gaps, duplicates, late and bad samples of the device are counted")
 
 
 @pytest.mark.parametrize("age_s", [0, 30])
