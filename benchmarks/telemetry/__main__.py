@@ -1,9 +1,9 @@
 """Runs one of the benchmarks of telemetry and prints its table.
 
-python -m benchmarks.telemetry rate [READINGS_PER_S] [SECONDS]    500 devices, single and packed
-python -m benchmarks.telemetry growth                             10, 100 and 1,000 devices
-python -m benchmarks.telemetry store [SECONDS]                    the store alone against a bare COPY
-python -m benchmarks.telemetry query [DEVICES] [READY_FILE]       aggregates by minute over seven days
+python -m benchmarks.telemetry rate [READINGS_PER_S] [SECONDS] [PACKED]    500 devices; PACKED readings a message
+python -m benchmarks.telemetry growth                                      10, 100 and 1,000 devices
+python -m benchmarks.telemetry store [SECONDS]                             the store alone against a bare COPY
+python -m benchmarks.telemetry query [DEVICES] [READY_FILE]                aggregates by minute over seven days
 """
 
 import sys
@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.telemetry import bus, query, store
 
 DEVICES = 500
-PACKED = 20
+DEFAULTS = (50_000, 60, 20)
 
 
 def main() -> None:
@@ -20,8 +20,8 @@ def main() -> None:
     name, *rest = sys.argv[1:] or ["store"]
     numbers = [float(each) for each in rest if not each.startswith("/")]
     if name == "rate":
-        per_s, seconds = [*numbers, 50_000, 60][:2] if len(numbers) < 2 else numbers[:2]
-        bus.run([bus.Load(DEVICES, per_s, packed, seconds) for packed in (PACKED, 1)])
+        per_s, seconds, packed = [*numbers, *DEFAULTS[len(numbers) :]][:3]
+        bus.run([bus.Load(DEVICES, per_s, int(packed), seconds)])
     elif name == "growth":
         bus.run([bus.Load(devices, devices * 10, 1, 20) for devices in (10, 100, 1000)])
     elif name == "store":

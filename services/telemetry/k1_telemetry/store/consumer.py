@@ -37,7 +37,9 @@ _MAX_ROWS: Final = 20_000
 """A batch with more readings is complete."""
 _INTERVAL_S: Final = 0.5
 """The shortest time between the beginnings of two batches that are not complete."""
-_PULL_MESSAGES: Final = 1000
+_PULL_MESSAGES: Final = 2000
+"""How many messages with one reading a pull asks for."""
+_MIN_PULL_MESSAGES: Final = 20
 _PULL_EXPIRY_S: Final = 5.0
 _RETRY_DELAY_S: Final = 0.25
 _WRITE_BACKOFF: Final = BackoffSchedule(first_s=0.1, max_s=3.0, jitter=(0.7, 1.3))
@@ -98,6 +100,9 @@ class SampleConsumer:
                 for message in pulled.messages:
                     self._add(message)
                 if self._batch.deliveries:
+                    # Fewer messages where they are packed, so that no pull brings far more than a batch.
+                    mean = max(self._batch.rows / len(self._batch.deliveries), 1)
+                    puller.batch = max(round(_PULL_MESSAGES / mean), _MIN_PULL_MESSAGES)
                     self._collected.set()
                 if self._batch.is_complete:
                     self._complete.set()
