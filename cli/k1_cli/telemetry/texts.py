@@ -47,7 +47,7 @@ def print_drift(found: TrackDrift, title: str) -> None:
     if ignored := _ignored(found):
         results.print(f"not counted: {ignored}")
     if found.figures is None:
-        results.print("devices have not told a drift for this version; deploy it, and play it")
+        results.print("no device has measured the drift of this version; deploy it, and let a device play it")
         return
     table = TextTable(
         ("section", "from", "to", "drift", "mean", "worst", "off", "devices off", "confidence"),

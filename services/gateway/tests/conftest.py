@@ -10,7 +10,7 @@ import pytest
 from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.actors import Actor
 from k1_contracts.descriptors import Query, messages_in
-from k1_contracts.messages import webhooks
+from k1_contracts.messages import drift, telemetry_history, webhooks
 from k1_contracts.messages.accounts import authentication, users
 from k1_contracts.messages.analysis import (
     ANALYSIS_REQUEST,
@@ -171,7 +171,7 @@ QUERIES = (
     STORAGE_CLEANUP,
     *(
         each
-        for module in (users, authentication, webhooks)
+        for module in (users, authentication, webhooks, telemetry_history, drift)
         for each in messages_in(module)
         if isinstance(each, Query)
     ),
@@ -179,7 +179,7 @@ QUERIES = (
 
 
 class Owners:
-    """Fakes of catalogue, analysis, deploy and accounts: they respond with what a test sets, and keep the queries."""
+    """Fakes of catalogue, analysis, deploy, telemetry and accounts: they respond with what a test sets, and keep the queries."""
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus

@@ -71,7 +71,7 @@ function Suggestions({ suggestions, onShow }: { suggestions: readonly Schemas["D
       {suggestions.map(({ action, from_ms, to_ms, reason }) => (
         <li key={from_ms} className="flex flex-wrap items-center gap-x-3 gap-y-1 px-4 py-2 text-sm">
           <TriangleAlert size={14} className="shrink-0 text-warn" aria-hidden />
-          <span className="min-w-48 flex-1"><span className="font-medium">{t.actions[action]}, {formatClock(from_ms, 1000)} – {formatClock(to_ms, 1000)}.</span> <span className="text-soft">{reason}</span></span>
+          <span className="min-w-48 flex-1"><span className="font-medium">{t.actions[action]}, {formatClock(from_ms, 1000)} to {formatClock(to_ms, 1000)}.</span> <span className="text-soft">{reason}</span></span>
           <Button size="sm" onClick={() => onShow(from_ms, to_ms)}>{t.show}</Button>
         </li>
       ))}
