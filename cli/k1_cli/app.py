@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from k1_cli.commands import dead_letters, deploy, deployments, development, devices, local, sim, stack, web
+from k1_cli.commands import (
+    alarms,
+    dead_letters,
+    deploy,
+    deployments,
+    development,
+    devices,
+    local,
+    sim,
+    stack,
+    web,
+)
 from k1_cli.commands.access import keys, mail, sign_in, users
 from k1_cli.commands.songs import beats, exports, jobs, shows, similar, songs, storage, track_life
 from k1_cli.error_report import report_error
@@ -46,6 +57,8 @@ app.add_typer(storage.links_app, name="links", rich_help_panel="Songs")
 for command in (shows.simulate, shows.graph):
     app.command(rich_help_panel="Shows")(command)
 app.add_typer(devices.app, name="devices", rich_help_panel="Devices")
+app.add_typer(alarms.app, name="alarms", rich_help_panel="Devices")
+app.command(rich_help_panel="Devices")(alarms.fleet)
 app.command(rich_help_panel="Devices")(deploy.deploy)
 app.add_typer(deployments.app, name="deployments", rich_help_panel="Devices")
 app.command(rich_help_panel="Devices")(sim.sim)

@@ -2,12 +2,22 @@
 
 from datetime import UTC, datetime, timedelta
 
+from prometheus_client import Gauge
+
 from k1_contracts import streams
-from k1_contracts.durables import TELEMETRY_PRESENCE, TELEMETRY_SAMPLES
+from k1_contracts.durables import TELEMETRY_EVENTS, TELEMETRY_PRESENCE, TELEMETRY_SAMPLES
 from k1_platform.nats.health import durable_check
-from k1_platform.postgres.pool import TRANSIENT_ERRORS, check_database, open_pool
+from k1_platform.postgres.maintenance import Maintenance
+from k1_platform.postgres.outbox import OutboxRelay
+from k1_platform.postgres.pool import TRANSIENT_ERRORS, Pool, check_database, open_pool
 from k1_platform.service import Runtime, run_service
 from k1_platform.settings import PostgresSettings
+from k1_telemetry.alarms.queries import AlarmQueries
+from k1_telemetry.alarms.recorder import AlarmRecorder
+from k1_telemetry.alarms.store import count_by_state
+from k1_telemetry.database import SCHEMA
+from k1_telemetry.event_handlers import consume_events, serve_queries
+from k1_telemetry.fleet_figures import FleetFigures
 from k1_telemetry.leader_election import LeaderElection
 from k1_telemetry.metrics import Metrics
 from k1_telemetry.settings import TelemetrySettings
@@ -24,15 +34,32 @@ async def wire(runtime: Runtime) -> None:
     pool = await open_pool(PostgresSettings(), runtime.name)
     runtime.cleanup.push_async_callback(pool.close)
     jetstream = runtime.bus.jetstream
+    figures = FleetFigures(runtime.bus, pool, _now, lambda: election.is_leader)
+    recorder = AlarmRecorder(pool, timedelta(days=settings.alarm_keep_days), _now, figures.touch)
     leaders = await jetstream.key_value(streams.LEADERS.name)
-    election = LeaderElection(runtime.bus, leaders, Metrics(runtime.registry), runtime.about)
+    metrics = Metrics(runtime.registry)
+    election = LeaderElection(runtime.bus, leaders, metrics, runtime.about, recorder.reconcile)
+    consume_events(runtime.bus, recorder, figures)
+    serve_queries(runtime.bus, AlarmQueries(pool, _now, figures.touch), figures)
     runtime.background(election.run, "leader election")
     runtime.background(StoreMaintenance(pool, timedelta(days=settings.keep_days), _now).run, "maintenance")
+    runtime.background(recorder.run, "alarms")
+    runtime.background(figures.run, "fleet figures")
+    _publish_outbox(runtime, pool)
     runtime.checks |= {
         "postgres": lambda: check_database(pool),
         "samples": durable_check(jetstream, TELEMETRY_SAMPLES),
         "presence": durable_check(jetstream, TELEMETRY_PRESENCE),
+        "events": durable_check(jetstream, TELEMETRY_EVENTS),
     }
+
+
+def _publish_outbox(runtime: Runtime, pool: Pool) -> None:
+    """Publish the events of the outbox, remove old rows and count the alarms."""
+    counted = Gauge("k1_telemetry_alarms", "Alarms by state", ["status"], registry=runtime.registry)
+    maintenance = Maintenance(pool, SCHEMA, runtime.registry, counted, count_by_state)
+    runtime.background(maintenance.run, "message tables")
+    runtime.background(OutboxRelay(pool, runtime.bus.broker, SCHEMA).run, "outbox relay")
 
 
 def main() -> None:

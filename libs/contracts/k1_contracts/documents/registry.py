@@ -3,7 +3,7 @@
 from typing import Any
 
 from k1_contracts.descriptors import Message, messages_in
-from k1_contracts.messages import analysis, telemetry, webhooks
+from k1_contracts.messages import alarms, analysis, fleet, telemetry, webhooks
 from k1_contracts.messages.accounts import authentication, users
 from k1_contracts.messages.catalogue import (
     beats,
@@ -39,6 +39,8 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
         devices,
         device_link,
         telemetry,
+        alarms,
+        fleet,
         media,
         storage,
         webhooks,

@@ -254,7 +254,7 @@ def _event(subject: str, model: type[E], summary: str) -> Event[E]:
         model,
         summary=summary,
         senders=("deploy",),
-        receivers=("catalogue",),
+        receivers=("catalogue", "telemetry"),
         stream=EVENTS,
         subject_id=lambda event: event.deployment_id,
         time=lambda event: event.at,
