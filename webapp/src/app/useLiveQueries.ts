@@ -55,6 +55,7 @@ export function staleAfter(event: FeedEvent): readonly QueryKey[] {
   if (event.type.startsWith("analysis.")) return [keys.tracks, keys.jobs, keys.workers];
   if (event.type.startsWith("track.") || event.type.startsWith("artefact.") || event.type === "beats_updated") return [keys.tracks, keys.jobs, keys.workers];
   if (event.type.startsWith("deploy.")) return [keys.deployments, keys.devices, keys.tracks];
+  if (event.type.startsWith("alarm.")) return [keys.alarms];
   if (event.type.startsWith("device.")) return [keys.devices];
   return [];
 }
