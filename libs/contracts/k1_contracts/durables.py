@@ -156,6 +156,15 @@ TELEMETRY_SAMPLES = Durable(
     max_deliver=5,
     max_ack_pending=20_000,
 )
+TELEMETRY_STORE = Durable(
+    TELEMETRY,
+    "telemetry-store",
+    (DEVICE_READINGS.pattern,),
+    ack_wait=timedelta(seconds=30),
+    max_deliver=-1,
+    max_ack_pending=50_000,
+)
+"""All telemetry processes share it. It gives no message up: while the database is away, messages wait in the stream."""
 DEAD_LETTER_RELAY = Durable(
     ADVISORIES,
     "dead-letter-relay",
@@ -173,5 +182,6 @@ DURABLES = (
     TELEMETRY_EVENTS,
     TELEMETRY_PRESENCE,
     TELEMETRY_SAMPLES,
+    TELEMETRY_STORE,
     DEAD_LETTER_RELAY,
 )

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from k1_contracts.subjects import DEAD_LETTERS as DEAD_LETTERS_SUBJECT
+from k1_contracts.subjects import QUARANTINE as QUARANTINE_SUBJECT
 
 MIB = 1024 * 1024
 DEVICE_MESSAGE_MAX_BYTES: Final = 64 * 1024
@@ -49,6 +50,7 @@ class Bucket:
 EVENTS = "EVENTS"
 ANALYSIS_WORK = "ANALYSIS_WORK"
 DEAD_LETTERS = "DEAD_LETTERS"
+QUARANTINE = "QUARANTINE"
 ADVISORIES = "ADVISORIES"
 DEVICES = "DEVICES"
 TELEMETRY = "TELEMETRY"
@@ -128,6 +130,15 @@ STREAMS = (
         max_age=timedelta(days=90),
         max_bytes=512 * MIB,
         duplicate_window=timedelta(hours=2),
+    ),
+    Stream(
+        QUARANTINE,
+        (f"{QUARANTINE_SUBJECT}.telemetry.*",),
+        "Bad samples of devices, with the reason; apart from the dead letters, so that no device can push those out",
+        max_age=timedelta(days=7),
+        max_bytes=256 * MIB,
+        duplicate_window=timedelta(hours=2),
+        max_msgs_per_subject=1000,
     ),
     Stream(
         ADVISORIES,

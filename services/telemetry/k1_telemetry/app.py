@@ -5,7 +5,12 @@ from datetime import UTC, datetime, timedelta
 from prometheus_client import Gauge
 
 from k1_contracts import streams
-from k1_contracts.durables import TELEMETRY_EVENTS, TELEMETRY_PRESENCE, TELEMETRY_SAMPLES
+from k1_contracts.durables import (
+    TELEMETRY_EVENTS,
+    TELEMETRY_PRESENCE,
+    TELEMETRY_SAMPLES,
+    TELEMETRY_STORE,
+)
 from k1_platform.nats.health import durable_check
 from k1_platform.postgres.maintenance import Maintenance
 from k1_platform.postgres.outbox import OutboxRelay
@@ -21,7 +26,11 @@ from k1_telemetry.fleet_figures import FleetFigures
 from k1_telemetry.leader_election import LeaderElection
 from k1_telemetry.metrics import Metrics
 from k1_telemetry.settings import TelemetrySettings
+from k1_telemetry.store.consumer import SampleConsumer
+from k1_telemetry.store.device_counts import DeviceCounts
 from k1_telemetry.store.maintenance import StoreMaintenance
+from k1_telemetry.store.metrics import StoreMetrics
+from k1_telemetry.store.writer import BatchWriter
 
 
 def _now() -> datetime:
@@ -37,18 +46,30 @@ async def wire(runtime: Runtime) -> None:
     figures = FleetFigures(runtime.bus, pool, _now, lambda: election.is_leader)
     recorder = AlarmRecorder(pool, timedelta(days=settings.alarm_keep_days), _now, figures.touch)
     leaders = await jetstream.key_value(streams.LEADERS.name)
-    metrics = Metrics(runtime.registry)
-    election = LeaderElection(runtime.bus, leaders, metrics, runtime.about, recorder.reconcile)
+    counts = DeviceCounts(pool)
+    election = LeaderElection(
+        runtime.bus,
+        leaders,
+        Metrics(runtime.registry),
+        runtime.about,
+        device_counts=counts,
+        reconcile_alarms=recorder.reconcile,
+    )
     consume_events(runtime.bus, recorder, figures)
     serve_queries(runtime.bus, AlarmQueries(pool, _now, figures.touch), figures)
     runtime.background(election.run, "leader election")
+    runtime.background(counts.run, "counts of devices")
     runtime.background(StoreMaintenance(pool, timedelta(days=settings.keep_days), _now).run, "maintenance")
+    store_metrics = StoreMetrics(runtime.registry)
+    consumer = SampleConsumer(runtime.bus, BatchWriter(pool, store_metrics), store_metrics)
+    runtime.background(consumer.run, "store")
     runtime.background(recorder.run, "alarms")
     runtime.background(figures.run, "fleet figures")
     _publish_outbox(runtime, pool)
     runtime.checks |= {
         "postgres": lambda: check_database(pool),
         "samples": durable_check(jetstream, TELEMETRY_SAMPLES),
+        "store": durable_check(jetstream, TELEMETRY_STORE),
         "presence": durable_check(jetstream, TELEMETRY_PRESENCE),
         "events": durable_check(jetstream, TELEMETRY_EVENTS),
     }

@@ -18,6 +18,7 @@ from k1_telemetry.leader_session import LeaderSession, ReconcileAlarms
 from k1_telemetry.metrics import Metrics
 from k1_telemetry.presence_bucket import read_presence
 from k1_telemetry.publisher import EventPublisher
+from k1_telemetry.store.device_counts import DeviceCounts
 
 LEADER_KEY: Final = "telemetry"
 _RETRY_DELAY_S: Final = 1.0
@@ -33,11 +34,14 @@ class LeaderElection:
         leaders: KeyValue,
         metrics: Metrics,
         about: MutableMapping[str, str],
+        *,
+        device_counts: DeviceCounts,
         reconcile_alarms: ReconcileAlarms,
     ) -> None:
         """Start as a standby; `about` is shown by the readiness endpoint, and its `role` is kept current."""
         self._reconcile_alarms = reconcile_alarms
         self._bus, self._metrics, self._about = bus, metrics, about
+        self._device_counts = device_counts
         self._lease = LeaderLease(leaders, LEADER_KEY, bus.client.new_inbox())
         self._clock = BrokerClock(bus.client, TELEMETRY_SAMPLES)
         self._fleet: Fleet | None = None
@@ -84,6 +88,7 @@ class LeaderElection:
             publisher,
             self._clock,
             self._metrics,
+            device_counts=self._device_counts,
             reconcile_alarms=self._reconcile_alarms,
         )
         await session.run()

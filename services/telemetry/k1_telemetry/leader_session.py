@@ -24,6 +24,7 @@ from k1_telemetry.handlers import Handler, MessageHandlers
 from k1_telemetry.message_errors import explain
 from k1_telemetry.metrics import Metrics
 from k1_telemetry.publisher import EventPublisher
+from k1_telemetry.store.device_counts import DeviceCounts
 
 _BATCH_SIZE: Final = 1000
 _PULL_EXPIRY_S: Final = 0.1
@@ -49,13 +50,14 @@ class LeaderSession:
         clock: BrokerClock,
         metrics: Metrics,
         *,
+        device_counts: DeviceCounts,
         reconcile_alarms: ReconcileAlarms,
     ) -> None:
         """Create a session; `clock` must have been measured."""
         self._device_errors = DeviceErrors(bus.client)
         self._handlers = MessageHandlers(fleet, clock, metrics)
         self._bus, self._fleet, self._publisher = bus, fleet, publisher
-        self._clock, self._metrics = clock, metrics
+        self._clock, self._metrics, self._device_counts = clock, metrics, device_counts
         self._reconcile = reconcile_alarms
         self._watermark = Watermark(clock.now())
         # Effects are published in the order in which they arise, whichever stream they come from.
@@ -96,6 +98,7 @@ class LeaderSession:
             await self._publish()
         for message in pulled.messages:
             await message.ack()
+        self._device_counts.add(self._fleet.counts.by_device)
         self._metrics.add_counts(self._fleet.counts)
 
     def _handle(self, message: Msg, handler: Handler, effects: Effects) -> None:

@@ -36,8 +36,17 @@ async def test_the_next_session_publishes_what_the_last_one_could_not() -> None:
         publisher: Any = SimpleNamespace(publish=publish)
         clock: Any = SimpleNamespace(now=lambda: at(0))
         bus: Any = SimpleNamespace(client=None)
+        counts: Any = SimpleNamespace(add=lambda _: None)
         metrics = Metrics(CollectorRegistry())
-        return LeaderSession(bus, fleet, publisher, clock, metrics, reconcile_alarms=keep_alarms)
+        return LeaderSession(
+            bus,
+            fleet,
+            publisher,
+            clock,
+            metrics,
+            device_counts=counts,
+            reconcile_alarms=keep_alarms,
+        )
 
     async def ack() -> None:
         pass

@@ -28,7 +28,13 @@ def test_the_service_becomes_ready_serves_metrics_and_stops_cleanly(
         ready = _ready(service)
         metrics = httpx.get(f"{service.url}/metrics", timeout=PATIENCE_S).text
     assert (ready["name"], ready["status"]) == ("telemetry", "ready")
-    assert ready["checks"] == {"nats": "ok", "postgres": "ok", "samples": "ok", "presence": "ok"}
+    assert ready["checks"] == {
+        "nats": "ok",
+        "postgres": "ok",
+        "samples": "ok",
+        "store": "ok",
+        "presence": "ok",
+    }
     assert ready["role"] in {"leader", "standby"}
     assert 'k1_service_info{service="telemetry"' in metrics
     assert "k1_telemetry_leader" in metrics

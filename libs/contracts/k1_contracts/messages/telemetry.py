@@ -15,12 +15,12 @@ from k1_contracts.streams import EVENTS, LIVE, LIVE_TRACKS, TELEMETRY
 class TelemetrySample(Contract):
     """One reading: ten a second while a show plays, one a second otherwise."""
 
-    ts: float
+    ts: float = Field(ge=-1e15, le=1e15)
     """Milliseconds, device clock."""
     seq: int = Field(ge=0)
     """Rises by one with every reading since the device's start."""
     track_id: TrackId | None = None
-    drift_ms: float
+    drift_ms: float = Field(ge=-1e9, le=1e9)
     cpu_pct: float = Field(ge=0, le=100)
     temp_c: float = Field(ge=-60, le=200)
     fps: float = Field(ge=0, le=1000)

@@ -13,7 +13,7 @@ from k1_contracts.descriptors import AnyQuery, DeviceMessage, Message, StreamMes
 from k1_contracts.documents.registry import MESSAGES
 from k1_contracts.durables import DEAD_LETTER_RELAY, DURABLES, Durable
 from k1_contracts.streams import BUCKETS, STREAMS, Bucket
-from k1_contracts.subjects import DEAD_LETTERS
+from k1_contracts.subjects import DEAD_LETTERS, QUARANTINE
 
 _OTHERS: Final = frozenset({"device", "k1"})
 """Senders and receivers that are no services: devices have credentials of their own, `k1` uses those of tools."""
@@ -73,6 +73,7 @@ def permissions_of(service: str) -> Permissions:
         *(subject for bucket in BUCKETS for subject in _bucket(bucket, service)),
         *_dead_letters(),
         *(_purge_of_mqtt_sessions() if service == "deploy" else ()),
+        *((f"{QUARANTINE}.>",) if service == "telemetry" else ()),
     }
     subscribe = {
         f"{inbox_prefix(service)}.>",

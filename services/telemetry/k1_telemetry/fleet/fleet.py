@@ -30,6 +30,8 @@ class Counts:
     readings: Counter[Outcome] = field(default_factory=Counter[Outcome])
     missing: int = 0
     clock_jumps: int = 0
+    by_device: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
+    """For each device: `received`, `missing`, `duplicate`, `late`, `restarted`, `rejected`, `clock_jumps`."""
 
 
 @dataclass(slots=True)
@@ -75,6 +77,9 @@ class Fleet:
         """Process a message of readings that reached the broker at `arrived`."""
         readings, faults = decode(data)
         self.counts.readings.update(faults)
+        counted = self.counts.by_device.setdefault(device_id, Counter())
+        counted["rejected"] += sum(faults.values())
+        counted["received"] += len(readings)
         if faults and not redelivered:
             effects.rejected.append(RejectedMessage(device_id, "telemetry", data))
         if not readings:
@@ -90,7 +95,7 @@ class Fleet:
         newest = None
         for reading, at in zip(readings, times, strict=True):
             result = device.sequence.classify(reading.seq, reading.ts, at, redelivered=redelivered)
-            self._count(result)
+            self._count(result, counted)
             if result.status in {"new", "restarted"}:
                 newest = reading, at
                 self._apply_reading(device, reading, at, effects)
@@ -139,10 +144,14 @@ class Fleet:
         alarms = [alarm for device in self._devices.values() for alarm in device.alarms.raised]
         return Counter((alarm.kind, alarm.level) for alarm in [*alarms, *self._silence_alarms.values()])
 
-    def _count(self, result: SequenceResult) -> None:
+    def _count(self, result: SequenceResult, counted: Counter[str]) -> None:
         self.counts.readings[result.status] += 1
         self.counts.missing += result.missing
         self.counts.clock_jumps += result.clock_jumped
+        if result.status != "new" or result.missing or result.clock_jumped:
+            counted[result.status] += result.status != "new"
+            counted["missing"] += result.missing
+            counted["clock_jumps"] += result.clock_jumped
 
     def _mark_online(self, device_id: str, at: datetime, effects: Effects) -> None:
         online = DeviceOnline(device_id=device_id, at=at)
