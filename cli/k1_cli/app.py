@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from k1_cli.commands import (
+    alarms,
     backup,
     dead_letters,
     deploy,
@@ -57,6 +58,8 @@ app.add_typer(storage.links_app, name="links", rich_help_panel="Songs")
 for command in (shows.simulate, shows.graph):
     app.command(rich_help_panel="Shows")(command)
 app.add_typer(devices.app, name="devices", rich_help_panel="Devices")
+app.add_typer(alarms.app, name="alarms", rich_help_panel="Devices")
+app.command(rich_help_panel="Devices")(alarms.fleet)
 app.command(rich_help_panel="Devices")(deploy.deploy)
 app.add_typer(deployments.app, name="deployments", rich_help_panel="Devices")
 for command in (telemetry.telemetry, telemetry.drift, sim.sim):

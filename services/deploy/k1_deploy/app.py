@@ -38,6 +38,7 @@ from k1_deploy.orchestration.storage.bundle_locations import BundleLocator
 from k1_deploy.orchestration.storage.device_locks import DeviceLockLookup
 from k1_deploy.requests.bundle_queries import BundleQueries
 from k1_deploy.requests.deployment_queries import DeploymentQueries
+from k1_deploy.requests.fleet_queries import FleetQueries
 from k1_deploy.requests.orders import DeploymentRequests
 from k1_deploy.requests.plans import Planner
 from k1_deploy.saga.entries import truncate_to_ms
@@ -109,6 +110,7 @@ async def wire(runtime: Runtime) -> None:
         ),
         planner=Planner(pool, presence.cache, lookup, catalogue.get_bundle, catalogue.compare, _now),
         deployment_queries=DeploymentQueries(pool, scheduler.percents, _now),
+        fleet_queries=FleetQueries(pool, presence.cache),
     )
     runtime.background(scheduler.run, "scheduler")
     runtime.background(reconciler.run, "reconciler")

@@ -89,6 +89,8 @@ function lineOf(event: FeedEvent): Line | undefined {
       return onDevice("device", event.data.reason === "silence" ? "warn" : "info", t.offline, event.data.device_id, event.data.reason === "silence" ? t.silence : t.bye);
     case "device.alarm":
       return alarmLine(event.data);
+    case "alarm.acknowledged":
+      return onDevice("alarm", "info", t.acknowledged(activityTexts.alarmKinds[event.data.kind]), event.data.device_id, event.data.note ?? event.data.reason);
     default:
       return undefined;
   }

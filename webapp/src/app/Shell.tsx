@@ -7,6 +7,7 @@ import { Button } from "../ui/Button";
 import { cx } from "../ui/cx";
 import { Empty, Kbd } from "../ui/states";
 import { Spinner } from "../ui/Spinner";
+import { AlarmChip } from "../alarms/AlarmChip";
 import { AccountMenu } from "./AccountMenu";
 import { ConnectionChip } from "./ConnectionChip";
 import { ErrorBoundary } from "./ErrorBoundary";
@@ -26,7 +27,7 @@ import { useMay } from "../api/useSession";
 
 const AREAS = [
   { to: "/tracks", label: texts.app.library, icon: AudioLines, patterns: ["/", "/tracks/:trackId?/:tab?"] },
-  { to: "/devices", label: texts.app.devices, icon: Lightbulb, patterns: ["/devices/:deviceId?", "/deployments/:deploymentId?"] },
+  { to: "/devices", label: texts.app.devices, icon: Lightbulb, patterns: ["/devices/:deviceId?", "/deployments/:deploymentId?", "/fleet", "/alarms"] },
   { to: "/activity", label: texts.app.activity, icon: Activity, patterns: ["/activity"] },
 ] as const;
 
@@ -89,6 +90,7 @@ function Toolbar({ path }: { path: string }) {
       </nav>
       <div className="flex-1" />
       <SearchButton />
+      <AlarmChip />
       <WorkersChip />
       <ConnectionChip />
       <DeployButton />

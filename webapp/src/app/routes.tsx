@@ -36,6 +36,8 @@ export const ROUTES: readonly Route[] = [
   route("/tracks/:trackId?/:tab?", library, preloadLibrary),
   route("/devices/:deviceId?", () => import("../devices/DevicesPage")),
   route("/deployments/:deploymentId?", () => import("../deploy/DeploymentsPage")),
+  route("/fleet", () => import("../fleet/FleetPage")),
+  route("/alarms", () => import("../alarms/AlarmsPage")),
   route("/activity", () => import("../activity/ActivityPage")),
   route("/profile/:section?", () => import("../auth/ProfilePage")),
   route("/users", () => import("../auth/UsersPage")),

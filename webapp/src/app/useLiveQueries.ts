@@ -57,6 +57,7 @@ export function staleAfter(event: FeedEvent): readonly QueryKey[] {
   if (event.type.startsWith("analysis.")) return [keys.tracks, keys.jobs, keys.workers];
   if (CHANGES_TRACKS.some((area) => event.type.startsWith(area))) return [keys.tracks, keys.jobs, keys.workers];
   if (event.type.startsWith("deploy.")) return [keys.deployments, keys.devices, keys.tracks];
+  if (event.type.startsWith("alarm.")) return [keys.alarms];
   if (event.type.startsWith("device.")) return [keys.devices];
   return [];
 }

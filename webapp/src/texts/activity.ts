@@ -62,6 +62,7 @@ export const activityTexts = {
     silence: "fell silent",
     raised: (kind: string) => `${kind} alarm`,
     cleared: (kind: string) => `${kind} alarm cleared`,
+    acknowledged: (kind: string) => `${kind} alarm acknowledged`,
   },
   alarmKinds: { drift: "Drift", temperature: "Temperature", fps: "Frame rate", silence: "Silence", credential: "Credential" },
   workers: "Workers",

@@ -95,6 +95,28 @@ async def list_devices(
     return total or 0, [_device(row) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class ReportedState:
+    """What a device reported in its last hello; both are None before the first."""
+
+    firmware: str | None
+    running: RunningBundle | None
+
+
+async def reported_states(connection: Connection) -> dict[str, ReportedState]:
+    """Return what each device that is not revoked reports, by id."""
+    rows = await connection.fetch(
+        "SELECT id, hello->>'firmware' AS firmware, hello->>'active' AS active FROM deploy.devices"
+        " WHERE revoked_at IS NULL"
+    )
+    return {
+        row["id"]: ReportedState(
+            row["firmware"], RunningBundle.model_validate_json(row["active"]) if row["active"] else None
+        )
+        for row in rows
+    }
+
+
 async def save_hello(connection: Connection, hello: DeviceHello, at: datetime) -> DeviceRow | None:
     """Save the hello of one device as `save_hellos` does; return None when there is no such device."""
     return (await save_hellos(connection, [hello], at)).get(hello.id)
