@@ -1,6 +1,7 @@
 """Checks of the repository: licences, locks, documents, hooks and workflows."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -34,6 +35,13 @@ def _tracked() -> list[Path]:
     if listing.returncode:
         pytest.skip("not a git checkout: there is no list of tracked files")
     return [ROOT / name for name in listing.stdout.splitlines()]
+
+
+def test_bytecode_is_kept_where_python_is_told_to_write_none(tmp_path: Path) -> None:
+    """Containers often forbid it; then each process would compile whatever it imports, every time."""
+    told = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    subprocess.run([ROOT / "k1", "--help"], env=told, capture_output=True, check=True)
+    assert list(tmp_path.rglob("app.*.pyc"))
 
 
 def test_every_locked_package_has_its_licence_listed() -> None:

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final, cast
 
 import aiohttp
@@ -28,6 +29,7 @@ from k1_gateway.http.problem_responses import convert_errors
 from k1_gateway.http.response_headers import ResponseHeaders
 from k1_gateway.limits.rate_limits import RateLimiter
 from k1_gateway.limits.shared_rates import SharedRates
+from k1_gateway.live.garbage_collection import collect_garbage
 from k1_gateway.openapi.asyncapi import make_asyncapi
 from k1_gateway.openapi.document import make_document
 from k1_gateway.settings import Allowance, GatewaySettings, LimitKind
@@ -80,6 +82,7 @@ def _feed(runtime: Runtime) -> Feed:
     samples = StreamReader(runtime.bus, feed, LIVE, "samples", HISTORY_SAMPLES)
     runtime.background(events.run, "feed-events")
     runtime.background(samples.run, "feed-samples")
+    runtime.background(partial(collect_garbage, feed.count_clients), "garbage collection")
     return feed
 
 

@@ -156,6 +156,10 @@ class Feed:
             pass
         return self.is_ready
 
+    def count_clients(self) -> int:
+        """Return how many clients are connected."""
+        return len(self._clients)
+
     def close_all(self, reason: str) -> None:
         """Ask all connections to end."""
         for client in self._clients:

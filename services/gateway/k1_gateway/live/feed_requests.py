@@ -1,6 +1,7 @@
 """What the three ways into the live feed share: parameters, the wait for the feed, and the end of a connection."""
 
 import asyncio
+import random
 from collections.abc import Coroutine
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -55,6 +56,11 @@ class PollFeed(Contract):
     """How long to wait for an event."""
 
 
+def spread() -> float:
+    """Return a random factor of 0.5 to 1, so that clients that came at the same time are not all served at the same time."""
+    return random.uniform(0.5, 1)  # noqa: S311  no secret
+
+
 async def require_ready(feed: Feed, after: str | None) -> Position | None:
     """Wait until the feed can tell what a client missed; return the client's position.
 
@@ -78,21 +84,21 @@ class Heartbeat:
     def __init__(self, changed: asyncio.Event) -> None:
         self._changed = changed
         self._is_due = False
-        self._timer = self._start()
+        self._timer = self._start(HEARTBEAT_S * spread())
 
     def take(self) -> bool:
         """Return whether a heartbeat is due; the next one is then so much later."""
         is_due, self._is_due = self._is_due, False
         if is_due:
-            self._timer = self._start()
+            self._timer = self._start(HEARTBEAT_S)
         return is_due
 
     def stop(self) -> None:
         """Wake nobody any more."""
         self._timer.cancel()
 
-    def _start(self) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(HEARTBEAT_S, self._on_time)
+    def _start(self, delay_s: float) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(delay_s, self._on_time)
 
     def _on_time(self) -> None:
         self._is_due = True

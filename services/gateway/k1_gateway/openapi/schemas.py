@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, Final, cast
 
 from pydantic import BaseModel, TypeAdapter
@@ -62,6 +63,7 @@ def share_types(schema: Json) -> Json:
     return shared(schema)
 
 
+@cache
 def _named_schemas() -> dict[str, Json]:
     return {name: TypeAdapter(type_).json_schema() for name, type_ in NAMED_TYPES.items()}
 

@@ -26,6 +26,7 @@ from k1_gateway.live.feed_requests import (
     abort_if_blocked,
     is_blocked,
     run_until_end,
+    spread,
 )
 from k1_gateway.live.websocket.actions import ACTIONS, Session
 from k1_gateway.live.websocket.codec import MSGPACK, PROTOCOLS, Codec, UnreadableError, WrongKindError
@@ -37,6 +38,7 @@ MESSAGE_RATE: Final = Rate(per_minute=600, burst=200)
 MAX_BAD_MESSAGES: Final = 20
 """Messages without sense, or above the rate, after which a connection is ended."""
 _PING_S: Final = 30.0
+"""The longest time between two pings. aiohttp sends those of all connections of a second at once."""
 _CLOSE_TIMEOUT_S: Final = 2.0
 _UPGRADE: Final = {"Upgrade": "websocket", "Connection": "Upgrade"}
 CLOSE_CODES: Final = {
@@ -58,7 +60,7 @@ async def serve_websocket(
     socket = web.WebSocketResponse(
         protocols=PROTOCOLS,
         max_msg_size=MAX_MESSAGE_BYTES,
-        heartbeat=_PING_S,
+        heartbeat=_PING_S * spread(),
         timeout=_CLOSE_TIMEOUT_S,
         compress=False,  # a window for each connection would cost ten times the rest
     )

@@ -59,7 +59,7 @@ class ForkedProcess(Generic[Result]):
         """Return what `work` returned.
 
         A fork of a process with threads can stop before its first line, at a lock that a thread held. Such a fork is
-        replaced by another one, which has the whole time again.
+        replaced by another one. `timeout_s` counts from the start.
 
         Raises:
             ForkedProcessError: `work` raised, its process died or did not start, or `timeout_s` passed.
@@ -68,7 +68,7 @@ class ForkedProcess(Generic[Result]):
             if attempt:
                 self.stop()
                 self._start()
-            if self._is_readable(min(timeout_s, _START_TIMEOUT_S)):
+            if self._is_readable(_START_TIMEOUT_S):
                 return self._read_result(timeout_s)
         raise ForkedProcessError(f"the process did not start {_STARTS} times")
 
