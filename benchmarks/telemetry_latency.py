@@ -1,6 +1,6 @@
 """Measures the latency from a device's publish to the live feed of its track.
 
-Starts a separate broker and the telemetry service as a process; 100 devices send ten readings per second. For each
+Starts a separate broker, a database and the telemetry service as a process; 100 devices send ten readings per second. For each
 reading two latencies are measured in the same run: until a core NATS subscriber of `telemetry.*` receives it (the
 baseline), and until it arrives on `live.track.<id>`, after the stream, the checks and the throttle. The result is the
 ratio of their 95th percentiles.
@@ -21,12 +21,10 @@ import psutil
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from k1_cli.stack.embedded.home import Home
-from k1_cli.stack.embedded.servers.nats import NatsServer
+from benchmarks.telemetry.servers import Servers, running_servers
 from k1_contracts.ids import new_id
 from k1_contracts.messages.telemetry import DEVICE_READINGS, LIVE_TRACK
 from k1_platform.nats.connection import connect_options
-from k1_platform.nats.provision import provision_bus
 from tests.support.service_process import RunningService, running_service
 
 RATE = 10
@@ -72,10 +70,10 @@ async def send_readings(
         next_s += 1 / RATE
 
 
-async def measure(server: NatsServer, service: RunningService, count: int, seconds: float) -> Latencies:
+async def measure(servers: Servers, service: RunningService, count: int, seconds: float) -> Latencies:
     """Run the devices and return the latencies without those of the first seconds."""
     latencies, track = Latencies(), new_id("trk")
-    devices, receiver = [await nats.connect(**connect_options(server.settings)) for _ in range(2)]
+    devices, receiver = [await nats.connect(**connect_options(servers.bus)) for _ in range(2)]
     await receiver.subscribe(DEVICE_READINGS.pattern, cb=latencies.receive_baseline)
     await receiver.subscribe(LIVE_TRACK.subject_for(track), cb=latencies.receive_live)
     await receiver.flush()
@@ -108,30 +106,18 @@ def report(name: str, values_ms: list[float]) -> float:
 def main() -> None:
     """Run the benchmark and print the results."""
     count, seconds = (int(value) for value in [*sys.argv[1:], 100, 20][:2])
-    with tempfile.TemporaryDirectory() as folder:
-        home = Home(Path(folder) / "home")
-        home.create()
-        server = NatsServer(home)
-        server.start()
-        try:
-            asyncio.run(_provision(server))
-            environment = {"K1_NATS_URL": server.settings.url, "K1_NATS_CREDS": str(server.settings.creds)}
-            with running_service("telemetry", environment, Path(folder)) as service:
-                latencies = asyncio.run(measure(server, service, count, seconds))
-        finally:
-            server.stop()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_servers(Path(folder)) as servers,
+        running_service("telemetry", servers.environment, Path(folder)) as service,
+    ):
+        latencies = asyncio.run(measure(servers, service, count, seconds))
     print(f"{count} devices, {RATE} readings a second each, for {seconds} s")
     baseline = report("baseline", latencies.baseline_ms)
     live = report("live.track", latencies.live_ms)
     print(
         f"ratio of p95, live to baseline: {live / baseline:.1f}; p95 {live:.1f} ms, target {TARGET_MS:.0f} ms"
     )
-
-
-async def _provision(server: NatsServer) -> None:
-    client = await nats.connect(**connect_options(server.settings))
-    await provision_bus(client.jetstream())
-    await client.close()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The commands `k1 dlq ...`: dead letters, which are messages that could not be handled."""
+"""The commands `k1 dlq ...`: dead letters, which are messages that could not be handled, and bad samples."""
 
 # ruff: noqa: PLC0415  a command imports its tools when it runs, so that --help is fast
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 ResultT = TypeVar("ResultT")
 
 Number = Annotated[int, typer.Argument(help="The dead letter's number, as `k1 dlq list` shows it.", min=1)]
+Quarantine = Annotated[
+    bool, typer.Option("--quarantine", help="The bad samples of devices in place of the dead letters.")
+]
 
 app = typer.Typer(
     help="Messages that could not be handled: list, show, redrive, purge.", no_args_is_help=True
@@ -31,19 +34,22 @@ app = typer.Typer(
 
 
 @app.command("list")
-def list_all(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+def list_all(
+    quarantine: Quarantine = False, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False
+) -> None:
     """List every dead letter with its reason, oldest first.
 
     Example: ./k1 dlq list
     """
     from k1_platform.nats.dead_letters.queue import list_dead_letters
 
-    letters = _with_jetstream(home, list_dead_letters)
+    stream = _stream(quarantine=quarantine)
+    letters = _with_jetstream(home, lambda jetstream: list_dead_letters(jetstream, stream=stream))
     if as_json:
         print_json({"total": len(letters), "items": [_to_json(letter) for letter in letters]})
         return
     if not letters:
-        results.print("no dead letters")
+        results.print("no bad samples" if quarantine else "no dead letters")
         return
     from k1_cli.output.table import TextTable
 
@@ -59,14 +65,20 @@ def list_all(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> No
 
 
 @app.command()
-def show(number: Number, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+def show(
+    number: Number,
+    quarantine: Quarantine = False,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
     """Show one dead letter with its headers and body.
 
     Example: ./k1 dlq show 3
     """
     from k1_platform.nats.dead_letters.queue import show_dead_letter
 
-    letter = _with_jetstream(home, lambda jetstream: show_dead_letter(jetstream, number))
+    stream = _stream(quarantine=quarantine)
+    letter = _with_jetstream(home, lambda jetstream: show_dead_letter(jetstream, number, stream=stream))
     if as_json:
         print_json(_to_json(letter))
         return
@@ -78,6 +90,7 @@ def show(number: Number, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = 
 def redrive(
     number: Annotated[int | None, typer.Argument(help="The number of the dead letter.", min=1)] = None,
     every: Annotated[bool, typer.Option("--all", help="Every dead letter.")] = False,
+    quarantine: Quarantine = False,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Send a dead letter again to the consumer that failed, and to no other.
@@ -87,13 +100,13 @@ def redrive(
     from k1_platform.nats.dead_letters.queue import list_dead_letters, redrive_dead_letter
 
     _require_one_or_all(number, every=every)
+    stream = _stream(quarantine=quarantine)
 
     async def work(jetstream: "JetStreamContext") -> int:
-        numbers = (
-            [letter.number for letter in await list_dead_letters(jetstream)] if number is None else [number]
-        )
+        letters = [] if number is not None else await list_dead_letters(jetstream, stream=stream)
+        numbers = [letter.number for letter in letters] if number is None else [number]
         for each in numbers:
-            await redrive_dead_letter(jetstream, each)
+            await redrive_dead_letter(jetstream, each, stream=stream)
         return len(numbers)
 
     results.print(f"redriven: {count_of(_with_jetstream(home, work), 'dead letter')}")
@@ -103,6 +116,7 @@ def redrive(
 def purge(
     number: Annotated[int | None, typer.Argument(help="The number of the dead letter.", min=1)] = None,
     every: Annotated[bool, typer.Option("--all", help="Every dead letter.")] = False,
+    quarantine: Quarantine = False,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Delete a dead letter for good.
@@ -112,13 +126,20 @@ def purge(
     from k1_platform.nats.dead_letters.queue import purge_dead_letters
 
     _require_one_or_all(number, every=every)
-    count = _with_jetstream(home, lambda jetstream: purge_dead_letters(jetstream, number))
+    stream = _stream(quarantine=quarantine)
+    count = _with_jetstream(home, lambda jetstream: purge_dead_letters(jetstream, number, stream=stream))
     results.print(f"deleted: {count_of(count, 'dead letter')}")
 
 
 def _require_one_or_all(number: int | None, *, every: bool) -> None:
     if (number is None) != every:
         raise typer.BadParameter("give one number, or --all")
+
+
+def _stream(*, quarantine: bool) -> str:
+    from k1_contracts import streams
+
+    return streams.QUARANTINE if quarantine else streams.DEAD_LETTERS
 
 
 def _with_jetstream(home: Path, operation: "Callable[[JetStreamContext], Awaitable[ResultT]]") -> ResultT:

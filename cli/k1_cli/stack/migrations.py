@@ -3,7 +3,13 @@
 import runpy
 from typing import Final
 
-MODULES: Final = ("k1_catalogue.migrate", "k1_deploy.migrate", "k1_accounts.migrate", "k1_webhooks.migrate")
+MODULES: Final = (
+    "k1_catalogue.migrate",
+    "k1_deploy.migrate",
+    "k1_accounts.migrate",
+    "k1_webhooks.migrate",
+    "k1_telemetry.migrate",
+)
 
 if __name__ == "__main__":
     for module in MODULES:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from k1_contracts.subjects import DEAD_LETTERS as DEAD_LETTERS_SUBJECT
+from k1_contracts.subjects import QUARANTINE as QUARANTINE_SUBJECT
 
 MIB = 1024 * 1024
 DEVICE_MESSAGE_MAX_BYTES: Final = 64 * 1024
@@ -44,11 +45,14 @@ class Bucket:
     readers: tuple[str, ...] = ()
     """Further services that read it."""
     max_bytes: int = 256 * MIB
+    is_watched: bool = True
+    """Whether its readers watch it; those of other buckets only get keys."""
 
 
 EVENTS = "EVENTS"
 ANALYSIS_WORK = "ANALYSIS_WORK"
 DEAD_LETTERS = "DEAD_LETTERS"
+QUARANTINE = "QUARANTINE"
 ADVISORIES = "ADVISORIES"
 DEVICES = "DEVICES"
 TELEMETRY = "TELEMETRY"
@@ -62,14 +66,16 @@ STREAMS = (
             "track.>",
             "analysis.>",
             "beats.>",
+            "graph.>",
             "artefact.>",
             "storage.>",
             "deploy.>",
             "device.online",
             "device.offline",
             "device.alarm",
+            "alarm.>",
         ),
-        "Events and commands of tracks, analyses, storage and deployments",
+        "Events and commands of tracks, analyses, storage, deployments and alarms",
         max_age=timedelta(days=14),
         max_bytes=1024 * MIB,
         readers=("gateway",),
@@ -114,8 +120,8 @@ STREAMS = (
     ),
     Stream(
         LIVE,
-        ("live.job.*", "live.deploy.*", "live.telemetry.*"),
-        "Progress and readings, kept for the viewers that were away",
+        ("live.job.*", "live.deploy.*", "live.telemetry.*", "live.fleet.*"),
+        "Progress, readings and figures of the fleet, kept for the viewers that were away",
         max_age=timedelta(minutes=15),
         max_bytes=256 * MIB,
         readers=("gateway",),
@@ -127,6 +133,15 @@ STREAMS = (
         max_age=timedelta(days=90),
         max_bytes=512 * MIB,
         duplicate_window=timedelta(hours=2),
+    ),
+    Stream(
+        QUARANTINE,
+        (f"{QUARANTINE_SUBJECT}.telemetry.*",),
+        "Bad samples of devices, with the reason; apart from the dead letters, so that no device can push those out",
+        max_age=timedelta(days=7),
+        max_bytes=256 * MIB,
+        duplicate_window=timedelta(hours=2),
+        max_msgs_per_subject=1000,
     ),
     Stream(
         ADVISORIES,
@@ -201,6 +216,15 @@ RATE_LIMITS = Bucket(
     writers=("gateway",),
     max_bytes=64 * MIB,
 )
+MAINTENANCE = Bucket(
+    "MAINTENANCE",
+    "Whether a backup keeps changes out; it ends by itself when the backup no longer renews it",
+    ttl=timedelta(seconds=30),
+    writers=(),
+    readers=("gateway", "ingest", "catalogue", "deploy", "telemetry"),
+    max_bytes=MIB,
+    is_watched=False,
+)
 BUCKETS = (
     JOB_PROGRESS,
     JOB_CANCELS,
@@ -213,4 +237,5 @@ BUCKETS = (
     PRESENCE,
     LEADERS,
     RATE_LIMITS,
+    MAINTENANCE,
 )

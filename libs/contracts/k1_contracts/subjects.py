@@ -13,6 +13,7 @@ PRIORITIES: Final = range(HIGHEST_PRIORITY, LOWEST_PRIORITY - 1, -1)
 DEVICE_ERROR_VERB: Final = "error"
 """After `command.<id>.`: what was wrong with a message of the device."""
 DEAD_LETTERS: Final = "dlq"
+QUARANTINE: Final = "quarantine"
 
 
 def command(device_id: str, verb: str) -> str:
@@ -28,6 +29,11 @@ def device(device_id: str, kind: str) -> str:
 def dead_letter(stream: str, durable: str) -> str:
     """Return the subject of the dead letters of a durable."""
     return f"{DEAD_LETTERS}.{stream}.{durable}"
+
+
+def quarantine(subject: str) -> str:
+    """Return the subject on which the bad samples of a telemetry message are kept."""
+    return f"{QUARANTINE}.{subject}"
 
 
 def redrive(durable: str, subject: str) -> str:

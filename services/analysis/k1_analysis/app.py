@@ -13,6 +13,7 @@ from k1_analysis.handlers import register
 from k1_analysis.jobs.backlog import BacklogMetric
 from k1_analysis.jobs.cancellations import Cancellations
 from k1_analysis.jobs.job_runner import JobRunner
+from k1_analysis.jobs.metrics import JobMetrics
 from k1_analysis.jobs.queue import JobQueue
 from k1_analysis.jobs.tasks import run_task, warm_up
 from k1_analysis.jobs.worker import Worker
@@ -72,7 +73,7 @@ def _limits(settings: AnalysisSettings, timeout_s: float) -> WorkerLimits:
 async def wire(runtime: Runtime, settings: AnalysisSettings) -> None:
     """Open what the role of this process needs, register its handlers and start its background tasks."""
     bus = runtime.bus
-    objects = ObjectStore(ObjectStoreSettings())
+    objects = ObjectStore(ObjectStoreSettings(), runtime.registry)
     runtime.cleanup.callback(objects.close)
     runtime.checks["object store"] = objects.check
     for durable in ANALYSIS_LANES:
@@ -110,6 +111,7 @@ def _wire_worker(
         registry.queue,
         Cancellations(bus.client, bus.jetstream),
         JobRunner(objects, pool, settings.max_minutes),
+        JobMetrics(runtime.registry),
         pod=settings.pod,
         slots=settings.slots,
         stop_timeout_s=settings.stop_timeout_s,

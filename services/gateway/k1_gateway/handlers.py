@@ -11,6 +11,7 @@ from aiohttp import web
 from k1_gateway.about.documents import get_docs_page
 from k1_gateway.endpoints.about import ABOUT
 from k1_gateway.endpoints.accounts import ACCOUNTS
+from k1_gateway.endpoints.alarms import ALARMS
 from k1_gateway.endpoints.catalogue.artefacts import ARTEFACTS
 from k1_gateway.endpoints.catalogue.beats import BEATS
 from k1_gateway.endpoints.catalogue.exports import EXPORTS
@@ -24,6 +25,7 @@ from k1_gateway.endpoints.deployments import DEPLOYMENTS
 from k1_gateway.endpoints.devices import DEVICES
 from k1_gateway.endpoints.graphql import GRAPHQL
 from k1_gateway.endpoints.live import LIVE
+from k1_gateway.endpoints.telemetry import TELEMETRY
 from k1_gateway.endpoints.webhooks import WEBHOOKS
 from k1_gateway.graphql.endpoint import make_page_routes as make_graphql_page_routes
 from k1_gateway.http.context import GatewayContext
@@ -42,7 +44,9 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *BEATS,
     *JOBS,
     *DEVICES,
+    *ALARMS,
     *DEPLOYMENTS,
+    *TELEMETRY,
     *LIVE,
     *ACCOUNTS,
     *WEBHOOKS,

@@ -51,6 +51,7 @@ class Metrics:
         self.missing.inc(min(counts.missing, 1_000_000))
         self.clock_jumps.inc(counts.clock_jumps)
         counts.readings.clear()
+        counts.by_device = {}
         counts.missing = counts.clock_jumps = 0
 
     def update_gauges(self, fleet: Fleet | None) -> None:

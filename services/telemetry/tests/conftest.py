@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,13 @@ from nats.js.errors import KeyNotFoundError
 
 from k1_contracts import streams, subjects
 from k1_contracts.messages.telemetry import DEVICE_READINGS, Presence
+from k1_platform.postgres.pool import Pool, open_pool
+from k1_platform.settings import PostgresSettings
+from k1_telemetry.database import SCHEMA
+from k1_telemetry.migrate import migrate
+from k1_telemetry.store.partitions import ensure_partitions
 from services.telemetry.tests import samples
+from tests.support.database import empty_tables, temporary_database
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
 from tests.support.waiting import PATIENCE_S
@@ -23,13 +30,36 @@ REPEAT_INTERVAL_S = 3.0
 Send = Callable[[], Awaitable[None]]
 
 
+@pytest.fixture(scope="session")
+def database(provisioned: Infrastructure) -> Iterator[PostgresSettings]:
+    """A separate database, which these tests may empty."""
+    with temporary_database(provisioned.environment["K1_POSTGRES_DSN"], "telemetry", migrate) as settings:
+        yield settings
+
+
+@pytest.fixture
+async def pool(database: PostgresSettings) -> AsyncIterator[Pool]:
+    """Connections to a database with empty tables, which has the partitions of this hour."""
+    async with await open_pool(database, "test") as pool:
+        await empty_tables(pool, SCHEMA)
+        now = datetime.now(UTC)
+        await ensure_partitions(pool, now - timedelta(hours=1), now + timedelta(hours=1))
+        yield pool
+
+
+@pytest.fixture(scope="session")
+def service_environment(provisioned: Infrastructure, database: PostgresSettings) -> dict[str, str]:
+    """The variables of a telemetry process that uses the separate database."""
+    return provisioned.environment | {"K1_POSTGRES_DSN": database.dsn.get_secret_value()}
+
+
 @pytest.fixture(scope="module")
 def telemetry(
-    provisioned: Infrastructure, tmp_path_factory: pytest.TempPathFactory
+    service_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningService]:
     """Run the service as the leader for one module only, because it also raises alarms for other tests' devices."""
     folder = tmp_path_factory.mktemp("telemetry")
-    with running_service("telemetry", provisioned.environment, folder) as running:
+    with running_service("telemetry", service_environment, folder) as running:
         yield running
 
 

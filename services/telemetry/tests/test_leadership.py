@@ -59,9 +59,12 @@ async def client(broker: NatsServer) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-def start(broker: NatsServer, client: Client, tmp_path: Path) -> Iterator[Start]:
+def start(
+    broker: NatsServer, client: Client, service_environment: dict[str, str], tmp_path: Path
+) -> Iterator[Start]:
     """Return a function that starts one more process of the service."""
-    environment = {"K1_NATS_URL": broker.settings.url, "K1_NATS_CREDS": str(broker.settings.creds)}
+    bus = {"K1_NATS_URL": broker.settings.url, "K1_NATS_CREDS": str(broker.settings.creds)}
+    environment = service_environment | bus
     with ExitStack() as running:
         yield lambda: running.enter_context(running_service("telemetry", environment, tmp_path))
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import httpx
 
-from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
 from tests.support.waiting import PATIENCE_S, wait_until
 
@@ -22,14 +21,20 @@ def _ready(service: RunningService) -> dict[str, Any]:
 
 
 def test_the_service_becomes_ready_serves_metrics_and_stops_cleanly(
-    provisioned: Infrastructure, tmp_path: Path
+    service_environment: dict[str, str], tmp_path: Path
 ) -> None:
     """It connects to the broker, reports that it is ready, serves metrics, and exits with code 0 on SIGTERM."""
-    with running_service("telemetry", provisioned.environment, tmp_path) as service:
+    with running_service("telemetry", service_environment, tmp_path) as service:
         ready = _ready(service)
         metrics = httpx.get(f"{service.url}/metrics", timeout=PATIENCE_S).text
     assert (ready["name"], ready["status"]) == ("telemetry", "ready")
-    assert ready["checks"] == {"nats": "ok", "samples": "ok", "presence": "ok"}
+    assert ready["checks"] == {
+        "nats": "ok",
+        "postgres": "ok",
+        "samples": "ok",
+        "store": "ok",
+        "presence": "ok",
+    }
     assert ready["role"] in {"leader", "standby"}
     assert 'k1_service_info{service="telemetry"' in metrics
     assert "k1_telemetry_leader" in metrics

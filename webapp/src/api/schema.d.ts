@@ -853,6 +853,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/alarms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The alarms of devices, newest first
+         * @description Needs the role viewer.
+         */
+        get: operations["listAlarms"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/alarms/{alarm_id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that somebody takes care of an alarm. Repeating it changes nothing: the first name and note stay
+         * @description Needs the role operator.
+         */
+        post: operations["acknowledgeAlarm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/fleet": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The figures of the whole fleet: active devices by firmware and bundle, alarms, deployments, worst drift
+         * @description Needs the role viewer.
+         */
+        get: operations["getFleet"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/fleet/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The figures of the fleet as server-sent events: at once, every five seconds and at changes. The live feed has them under the topic `fleet`
+         * @description Needs the role viewer.
+         */
+        get: operations["streamFleet"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/tracks/{track_id}/versions/{version}/bundle": {
         parameters: {
             query?: never;
@@ -1679,6 +1759,11 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** AcknowledgeAlarmBody */
+        AcknowledgeAlarmBody: {
+            /** Note */
+            note?: string | null;
+        };
         /**
          * ActivateAt
          * @description At a clock time; later batches as soon as they may.
@@ -1739,6 +1824,359 @@ export interface components {
              * @description Default: `false`.
              */
             renew?: boolean;
+        };
+        /**
+         * Alarm
+         * @description A level that a device reached, from `opened_at` until `cleared_at`.
+         */
+        Alarm: {
+            /** Id */
+            id: string;
+            /** Device Id */
+            device_id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "drift" | "temperature" | "fps" | "silence" | "credential";
+            /**
+             * Level
+             * @enum {string}
+             */
+            level: "amber" | "alert" | "alarm";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "open" | "acknowledged" | "cleared";
+            /** Raised */
+            raised: boolean;
+            /**
+             * Flapping
+             * @description Default: `false`.
+             */
+            flapping: boolean;
+            /**
+             * Openings
+             * @description Default: `1`.
+             */
+            openings: number;
+            /** Value */
+            value?: number | null;
+            /** Reason */
+            reason: string;
+            /** Track Id */
+            track_id?: string | null;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Opened At
+             * Format: date-time
+             */
+            opened_at: string;
+            /**
+             * Changed At
+             * Format: date-time
+             */
+            changed_at: string;
+            /** Acknowledged At */
+            acknowledged_at?: string | null;
+            /** Acknowledged By */
+            acknowledged_by?: string | null;
+            /** Note */
+            note?: string | null;
+            /** Cleared At */
+            cleared_at?: string | null;
+            /** Clear Reason */
+            clear_reason?: string | null;
+        };
+        /**
+         * AlarmAcknowledged
+         * @description A person has seen the alarm.
+         */
+        AlarmAcknowledged: {
+            /** Id */
+            id: string;
+            /** Device Id */
+            device_id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "drift" | "temperature" | "fps" | "silence" | "credential";
+            /**
+             * Level
+             * @enum {string}
+             */
+            level: "amber" | "alert" | "alarm";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "open" | "acknowledged" | "cleared";
+            /** Raised */
+            raised: boolean;
+            /**
+             * Flapping
+             * @description Default: `false`.
+             */
+            flapping: boolean;
+            /**
+             * Openings
+             * @description Default: `1`.
+             */
+            openings: number;
+            /** Value */
+            value?: number | null;
+            /** Reason */
+            reason: string;
+            /** Track Id */
+            track_id?: string | null;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Opened At
+             * Format: date-time
+             */
+            opened_at: string;
+            /**
+             * Changed At
+             * Format: date-time
+             */
+            changed_at: string;
+            /** Acknowledged At */
+            acknowledged_at?: string | null;
+            /** Acknowledged By */
+            acknowledged_by?: string | null;
+            /** Note */
+            note?: string | null;
+            /** Cleared At */
+            cleared_at?: string | null;
+            /** Clear Reason */
+            clear_reason?: string | null;
+        };
+        /**
+         * AlarmAcknowledgedFeedEvent
+         * @description A person acknowledged an alarm
+         */
+        AlarmAcknowledgedFeedEvent: {
+            /** Id */
+            id: string;
+            /** Topic */
+            topic: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor */
+            actor?: string | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "alarm.acknowledged";
+            data: components["schemas"]["AlarmAcknowledged"];
+        };
+        /**
+         * AlarmCleared
+         * @description The condition is over; for an alarm that flapped, for a minute.
+         */
+        AlarmCleared: {
+            /** Id */
+            id: string;
+            /** Device Id */
+            device_id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "drift" | "temperature" | "fps" | "silence" | "credential";
+            /**
+             * Level
+             * @enum {string}
+             */
+            level: "amber" | "alert" | "alarm";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "open" | "acknowledged" | "cleared";
+            /** Raised */
+            raised: boolean;
+            /**
+             * Flapping
+             * @description Default: `false`.
+             */
+            flapping: boolean;
+            /**
+             * Openings
+             * @description Default: `1`.
+             */
+            openings: number;
+            /** Value */
+            value?: number | null;
+            /** Reason */
+            reason: string;
+            /** Track Id */
+            track_id?: string | null;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Opened At
+             * Format: date-time
+             */
+            opened_at: string;
+            /**
+             * Changed At
+             * Format: date-time
+             */
+            changed_at: string;
+            /** Acknowledged At */
+            acknowledged_at?: string | null;
+            /** Acknowledged By */
+            acknowledged_by?: string | null;
+            /** Note */
+            note?: string | null;
+            /** Cleared At */
+            cleared_at?: string | null;
+            /** Clear Reason */
+            clear_reason?: string | null;
+        };
+        /**
+         * AlarmClearedFeedEvent
+         * @description An alarm was cleared
+         */
+        AlarmClearedFeedEvent: {
+            /** Id */
+            id: string;
+            /** Topic */
+            topic: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor */
+            actor?: string | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "alarm.cleared";
+            data: components["schemas"]["AlarmCleared"];
+        };
+        /**
+         * AlarmOpened
+         * @description A device reached a level, or began to flap.
+         */
+        AlarmOpened: {
+            /** Id */
+            id: string;
+            /** Device Id */
+            device_id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "drift" | "temperature" | "fps" | "silence" | "credential";
+            /**
+             * Level
+             * @enum {string}
+             */
+            level: "amber" | "alert" | "alarm";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "open" | "acknowledged" | "cleared";
+            /** Raised */
+            raised: boolean;
+            /**
+             * Flapping
+             * @description Default: `false`.
+             */
+            flapping: boolean;
+            /**
+             * Openings
+             * @description Default: `1`.
+             */
+            openings: number;
+            /** Value */
+            value?: number | null;
+            /** Reason */
+            reason: string;
+            /** Track Id */
+            track_id?: string | null;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Opened At
+             * Format: date-time
+             */
+            opened_at: string;
+            /**
+             * Changed At
+             * Format: date-time
+             */
+            changed_at: string;
+            /** Acknowledged At */
+            acknowledged_at?: string | null;
+            /** Acknowledged By */
+            acknowledged_by?: string | null;
+            /** Note */
+            note?: string | null;
+            /** Cleared At */
+            cleared_at?: string | null;
+            /** Clear Reason */
+            clear_reason?: string | null;
+        };
+        /**
+         * AlarmOpenedFeedEvent
+         * @description An alarm was opened
+         */
+        AlarmOpenedFeedEvent: {
+            /** Id */
+            id: string;
+            /** Topic */
+            topic: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor */
+            actor?: string | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "alarm.opened";
+            data: components["schemas"]["AlarmOpened"];
+        };
+        /**
+         * AlarmPage
+         * @description Alarms, newest first.
+         */
+        AlarmPage: {
+            /** Total */
+            total: number;
+            /** Items */
+            items: components["schemas"]["Alarm"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
         };
         /** AnalysisAccepted */
         AnalysisAccepted: {
@@ -2544,6 +2982,20 @@ export interface components {
             data: components["schemas"]["BeatsOverridden"];
         };
         /**
+         * BundleCount
+         * @description How many of the active devices report that they run a bundle.
+         */
+        BundleCount: {
+            /** Bundle Sha256 */
+            bundle_sha256?: string | null;
+            /** Track Id */
+            track_id?: string | null;
+            /** Version */
+            version?: number | null;
+            /** Devices */
+            devices: number;
+        };
+        /**
          * BundleManifest
          * @description The signed head of bundle.k1b.
          */
@@ -3080,7 +3532,7 @@ export interface components {
             device_ids?: string[] | null;
             /** Group */
             group?: string | null;
-            /** @description Default: `{"canary": 0, "batch_size": null, "max_failures": 0, "observe_seconds": 10.0}`. */
+            /** @description Default: `{"canary": 0, "batch_size": null, "max_failures": 0, "observe_seconds": 10.0, "quality": null}`. */
             strategy?: components["schemas"]["Strategy"];
             /**
              * Activation
@@ -3729,7 +4181,7 @@ export interface components {
          * FeedEvent
          * @description One event of the live feed; `type` says which.
          */
-        FeedEvent: components["schemas"]["TrackUploadedFeedEvent"] | components["schemas"]["TrackCreatedFeedEvent"] | components["schemas"]["TrackUploadAbandonedFeedEvent"] | components["schemas"]["TrackPurgedFeedEvent"] | components["schemas"]["TrackEditedFeedEvent"] | components["schemas"]["TrackDeletedFeedEvent"] | components["schemas"]["TrackRestoredFeedEvent"] | components["schemas"]["ArtefactDeletedFeedEvent"] | components["schemas"]["ArtefactRestoredFeedEvent"] | components["schemas"]["AnalysisStartedFeedEvent"] | components["schemas"]["AnalysisCompletedFeedEvent"] | components["schemas"]["AnalysisFailedFeedEvent"] | components["schemas"]["AnalysisCancelledFeedEvent"] | components["schemas"]["AnalysisMovedFeedEvent"] | components["schemas"]["BeatsUpdatedFeedEvent"] | components["schemas"]["DeployProgressedFeedEvent"] | components["schemas"]["DeploySucceededFeedEvent"] | components["schemas"]["DeployRolledBackFeedEvent"] | components["schemas"]["DeployFailedFeedEvent"] | components["schemas"]["DeviceOnlineFeedEvent"] | components["schemas"]["DeviceOfflineFeedEvent"] | components["schemas"]["DeviceAlarmFeedEvent"] | components["schemas"]["StorageAlertFeedEvent"] | components["schemas"]["JobProgressedFeedEvent"] | components["schemas"]["DeploymentChangedFeedEvent"] | components["schemas"]["DeviceReadingFeedEvent"] | components["schemas"]["GapNotice"] | components["schemas"]["DroppedNotice"] | components["schemas"]["ClosingNotice"];
+        FeedEvent: components["schemas"]["TrackUploadedFeedEvent"] | components["schemas"]["TrackCreatedFeedEvent"] | components["schemas"]["TrackUploadAbandonedFeedEvent"] | components["schemas"]["TrackPurgedFeedEvent"] | components["schemas"]["TrackEditedFeedEvent"] | components["schemas"]["TrackDeletedFeedEvent"] | components["schemas"]["TrackRestoredFeedEvent"] | components["schemas"]["ArtefactDeletedFeedEvent"] | components["schemas"]["ArtefactRestoredFeedEvent"] | components["schemas"]["AnalysisStartedFeedEvent"] | components["schemas"]["AnalysisCompletedFeedEvent"] | components["schemas"]["AnalysisFailedFeedEvent"] | components["schemas"]["AnalysisCancelledFeedEvent"] | components["schemas"]["AnalysisMovedFeedEvent"] | components["schemas"]["BeatsUpdatedFeedEvent"] | components["schemas"]["DeployProgressedFeedEvent"] | components["schemas"]["DeploySucceededFeedEvent"] | components["schemas"]["DeployRolledBackFeedEvent"] | components["schemas"]["DeployFailedFeedEvent"] | components["schemas"]["DeviceOnlineFeedEvent"] | components["schemas"]["DeviceOfflineFeedEvent"] | components["schemas"]["DeviceAlarmFeedEvent"] | components["schemas"]["AlarmOpenedFeedEvent"] | components["schemas"]["AlarmAcknowledgedFeedEvent"] | components["schemas"]["AlarmClearedFeedEvent"] | components["schemas"]["StorageAlertFeedEvent"] | components["schemas"]["JobProgressedFeedEvent"] | components["schemas"]["DeploymentChangedFeedEvent"] | components["schemas"]["DeviceReadingFeedEvent"] | components["schemas"]["FleetSummaryFeedEvent"] | components["schemas"]["GapNotice"] | components["schemas"]["DroppedNotice"] | components["schemas"]["ClosingNotice"];
         /**
          * FeedPage
          * @description The answer to one poll.
@@ -3753,6 +4205,16 @@ export interface components {
             /** Id */
             id?: string | null;
             data: components["schemas"]["FeedEvent"];
+        };
+        /**
+         * FirmwareCount
+         * @description How many of the active devices run a firmware.
+         */
+        FirmwareCount: {
+            /** Firmware */
+            firmware?: string | null;
+            /** Devices */
+            devices: number;
         };
         /**
          * FlashFinding
@@ -3786,6 +4248,75 @@ export interface components {
             start_ms: number;
             /** End Ms */
             end_ms: number;
+        };
+        /**
+         * FleetFiguresEvent
+         * @description The figures of the fleet; it has no name, so that `onmessage` receives it.
+         */
+        FleetFiguresEvent: {
+            /**
+             * Event
+             * @constant
+             */
+            event: "message";
+            data: components["schemas"]["FleetView"];
+        };
+        /**
+         * FleetStreamEvent
+         * @description One event of the fleet's stream.
+         */
+        FleetStreamEvent: components["schemas"]["FleetFiguresEvent"] | components["schemas"]["SessionEndedEvent"];
+        /**
+         * FleetSummaryFeedEvent
+         * @description The figures of the fleet, every five seconds and at changes
+         */
+        FleetSummaryFeedEvent: {
+            /** Id */
+            id: string;
+            /** Topic */
+            topic: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor */
+            actor?: string | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "fleet.summary";
+            data: components["schemas"]["FleetView"];
+        };
+        /**
+         * FleetView
+         * @description The figures of the whole fleet.
+         */
+        FleetView: {
+            /** Devices */
+            devices: number;
+            /** Active Devices */
+            active_devices: number;
+            /** By Firmware */
+            by_firmware: components["schemas"]["FirmwareCount"][];
+            /** By Bundle */
+            by_bundle: components["schemas"]["BundleCount"][];
+            /** Deployments Running */
+            deployments_running: number;
+            /** Worst Drift Ms */
+            worst_drift_ms?: number | null;
+            /** Worst Drift Device Id */
+            worst_drift_device_id?: string | null;
+            /** Open Alarms */
+            open_alarms: number;
+            /** Acknowledged Alarms */
+            acknowledged_alarms: number;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
         };
         /** ForgotPasswordBody */
         ForgotPasswordBody: {
@@ -4868,6 +5399,16 @@ export interface components {
             /** X */
             x: string;
         };
+        /**
+         * Quality
+         * @description What the first batch has to show before the next one goes.
+         */
+        Quality: {
+            /** Max Drift Ms */
+            max_drift_ms: number;
+            /** Bars */
+            bars: number;
+        };
         /** RefreshFormBody */
         RefreshFormBody: {
             /** Refresh Token */
@@ -5424,6 +5965,7 @@ export interface components {
              * @description Default: `10.0`.
              */
             observe_seconds?: number;
+            quality?: components["schemas"]["Quality"] | null;
         };
         /**
          * TelemetryNoticeEvent
@@ -11070,6 +11612,214 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
+    listAlarms: {
+        parameters: {
+            query?: {
+                state?: "open" | "acknowledged" | "cleared";
+                device_id?: string;
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of alarms */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlarmPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            421: components["responses"]["HostNotAllowed"];
+            /** @description `invalid_parameter`: every fault is named; `invalid_cursor`: of another list or sort */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
+    acknowledgeAlarm: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                alarm_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AcknowledgeAlarmBody"];
+            };
+        };
+        responses: {
+            /** @description The alarm */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alarm"];
+                };
+            };
+            /** @description `malformed_json`; `bad_request`: the request cannot be read; `client_gone`: the connection ended first */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            /** @description `alarm_not_found` */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            408: components["responses"]["RequestTimeout"];
+            /** @description `alarm_cleared`: it is over; `request_in_progress`: the first request with this Idempotency-Key still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["BodyTooLarge"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["HostNotAllowed"];
+            /** @description `invalid_parameter`, `invalid_body`; `idempotency_key_reused`: for another request */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
+    getFleet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The figures */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FleetView"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            421: components["responses"]["HostNotAllowed"];
+            422: components["responses"]["InvalidParameter"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
+    streamFleet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The stream; it does not end */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            421: components["responses"]["HostNotAllowed"];
+            422: components["responses"]["InvalidParameter"];
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];

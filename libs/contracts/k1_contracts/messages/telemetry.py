@@ -10,23 +10,32 @@ from k1_contracts.descriptors import DeviceMessage, Event, LiveMessage
 from k1_contracts.ids import TrackId
 from k1_contracts.messages.deploy.device_link import DeviceId
 from k1_contracts.streams import EVENTS, LIVE, LIVE_TRACKS, TELEMETRY
+from k1_contracts.tracks import Version
+
+MAX_POSITION_MS: Final = 7 * 24 * 3600 * 1000
+"""A week: a bundle may go on running after its song."""
 
 
 class TelemetrySample(Contract):
     """One reading: ten a second while a show plays, one a second otherwise."""
 
-    ts: float
+    ts: float = Field(ge=-1e15, le=1e15)
     """Milliseconds, device clock."""
     seq: int = Field(ge=0)
     """Rises by one with every reading since the device's start."""
     track_id: TrackId | None = None
-    drift_ms: float
+    drift_ms: float = Field(ge=-1e9, le=1e9)
     cpu_pct: float = Field(ge=0, le=100)
     temp_c: float = Field(ge=-60, le=200)
     fps: float = Field(ge=0, le=1000)
     heap_free: int = Field(ge=0)
     rssi: int = Field(ge=-150, le=50)
     error: Annotated[str, Field(max_length=200)] | None = None
+    version: Version | None = None
+    """Of the bundle that plays, as in `stage`."""
+    position_ms: Annotated[float, Field(ge=0, le=MAX_POSITION_MS)] | None = None
+    """Where the show is: milliseconds since the beginning of the song, also beyond its end. None while no song plays,
+    and where the device does not know it."""
 
 
 class TelemetryBody(RootModel[TelemetrySample | Annotated[list[TelemetrySample], Field(max_length=1000)]]):
@@ -77,6 +86,8 @@ class Presence(Contract):
     device_id: DeviceId
     online_since: UtcTime
     last_seen: UtcTime
+    drift_ms: float | None = None
+    """Of the newest reading, at most two seconds old; None before the first."""
     alarms: list[DeviceAlarm] = Field(default_factory=list[DeviceAlarm])
     """Raised and not cleared, one a kind: the highest level."""
 
@@ -119,6 +130,7 @@ DEVICE_ONLINE: Final = Event(
     DeviceOnline,
     summary="A device is there",
     senders=("telemetry",),
+    receivers=("telemetry",),
     stream=EVENTS,
     subject_id=_device_id,
     time=_at,
@@ -129,6 +141,7 @@ DEVICE_OFFLINE: Final = Event(
     DeviceOffline,
     summary="A device is gone",
     senders=("telemetry",),
+    receivers=("telemetry",),
     stream=EVENTS,
     subject_id=_device_id,
     time=_at,
@@ -139,7 +152,7 @@ DEVICE_ALARM: Final = Event(
     DeviceAlarm,
     summary="A level was reached or left",
     senders=("telemetry", "deploy"),
-    receivers=("deploy",),
+    receivers=("deploy", "telemetry"),
     stream=EVENTS,
     subject_id=_device_id,
     time=_at,
@@ -158,7 +171,7 @@ LIVE_READING: Final = LiveMessage(
     LiveSample,
     summary="The newest reading of a device",
     senders=("telemetry",),
-    receivers=("gateway",),
+    receivers=("gateway", "deploy"),
     stream=LIVE,
 )
 LIVE_TRACK: Final = LiveMessage(

@@ -48,7 +48,8 @@ class PullConsumer:
         """`open_s`: how long a request waits at the broker for messages before it ends."""
         self._client = client
         self._stream, self._consumer = stream, consumer
-        self._batch, self._open_s = batch, open_s
+        self.batch, self._open_s = batch, open_s
+        """How many messages the next request asks for; it may be changed."""
         self._inbox = client.new_inbox()
         self._subscription: Subscription | None = None
         self._arrived: list[Msg] = []
@@ -86,20 +87,26 @@ class PullConsumer:
             if not message.subject.startswith(self._inbox):
                 messages.append(message)
                 self._outstanding -= 1
-                self._pending = message.metadata.num_pending
             elif message.subject.endswith(f".{self._request_number}"):
+                self._read_pending(messages)
                 complete_until_s = self._end_request(message, has_messages=bool(messages))
+        self._read_pending(messages)
         return PullResult(messages, complete_until_s)
+
+    def _read_pending(self, messages: list[Msg]) -> None:
+        """Remember how many messages the consumer had after the last of these; only that one's metadata is decoded."""
+        if messages:
+            self._pending = messages[-1].metadata.num_pending
 
     async def _request(self) -> None:
         self._request_number += 1
-        self._outstanding = self._batch
+        self._outstanding = self.batch
         self._sent_s = time.monotonic()
         await request_messages(
             self._client,
             self._stream,
             self._consumer,
-            batch=self._batch,
+            batch=self.batch,
             expires_s=self._open_s,
             reply=f"{self._inbox}.{self._request_number}",
         )

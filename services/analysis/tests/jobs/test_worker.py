@@ -90,6 +90,26 @@ async def test_the_same_audio_is_analysed_once(harness: WorkerHarness, unique: s
     assert end.artefacts[0].id != again.artefacts[0].id
 
 
+async def test_jobs_are_measured_by_stage_and_outcome(harness: WorkerHarness, unique: str) -> None:
+    """Each stage of a job is measured once; a failed job counts under the stage in which it failed."""
+    fine, broken = await harness.job(f"fine {unique}"), await harness.job(f"undecodable {unique}")
+    async with working(harness):
+        for job in (fine, broken):
+            await enqueue(harness.bus.jetstream, job)
+            await harness.end_of(job)
+        await eventually(
+            lambda: harness.measured("k1_analysis_jobs_total", outcome="failed", stage="beats") == 1,
+            "the failed job counts",
+        )
+    assert harness.measured("k1_analysis_jobs_total", outcome="completed", stage="done") == 1
+    stages = {
+        stage: harness.measured("k1_analysis_stage_seconds_count", stage=stage)
+        for stage in ("fetch", "beats", "graph", "store")
+    }
+    assert stages == {"fetch": 2, "beats": 2, "graph": 1, "store": 1}
+    assert harness.measured("k1_analysis_wait_seconds_count") == 2
+
+
 async def test_an_analysis_that_lost_a_file_is_made_again_elsewhere(
     harness: WorkerHarness, unique: str
 ) -> None:

@@ -30,6 +30,8 @@ class Counts:
     readings: Counter[Outcome] = field(default_factory=Counter[Outcome])
     missing: int = 0
     clock_jumps: int = 0
+    by_device: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
+    """For each device: `received`, `missing`, `duplicate`, `late`, `restarted`, `rejected`, `clock_jumps`."""
 
 
 @dataclass(slots=True)
@@ -39,6 +41,8 @@ class Device:
     alarms: AlarmTracker
     sequence: SequenceTracker = field(default_factory=SequenceTracker)
     track_id: str | None = None
+    drift_ms: float | None = None
+    """Of the newest reading."""
     last_arrival: datetime | None = None
     """When its newest message reached the broker."""
     pending_online: DeviceOnline | None = None
@@ -73,6 +77,9 @@ class Fleet:
         """Process a message of readings that reached the broker at `arrived`."""
         readings, faults = decode(data)
         self.counts.readings.update(faults)
+        counted = self.counts.by_device.setdefault(device_id, Counter())
+        counted["rejected"] += sum(faults.values())
+        counted["received"] += len(readings)
         if faults and not redelivered:
             effects.rejected.append(RejectedMessage(device_id, "telemetry", data))
         if not readings:
@@ -88,7 +95,7 @@ class Fleet:
         newest = None
         for reading, at in zip(readings, times, strict=True):
             result = device.sequence.classify(reading.seq, reading.ts, at, redelivered=redelivered)
-            self._count(result)
+            self._count(result, counted)
             if result.status in {"new", "restarted"}:
                 newest = reading, at
                 self._apply_reading(device, reading, at, effects)
@@ -124,6 +131,7 @@ class Fleet:
             device_id=device_id,
             online_since=session.online_since,
             last_seen=session.last_seen,
+            drift_ms=self._devices[device_id].drift_ms,
             alarms=self._devices[device_id].alarms.raised,
         )
 
@@ -136,10 +144,14 @@ class Fleet:
         alarms = [alarm for device in self._devices.values() for alarm in device.alarms.raised]
         return Counter((alarm.kind, alarm.level) for alarm in [*alarms, *self._silence_alarms.values()])
 
-    def _count(self, result: SequenceResult) -> None:
+    def _count(self, result: SequenceResult, counted: Counter[str]) -> None:
         self.counts.readings[result.status] += 1
         self.counts.missing += result.missing
         self.counts.clock_jumps += result.clock_jumped
+        if result.status != "new" or result.missing or result.clock_jumped:
+            counted[result.status] += result.status != "new"
+            counted["missing"] += result.missing
+            counted["clock_jumps"] += result.clock_jumped
 
     def _mark_online(self, device_id: str, at: datetime, effects: Effects) -> None:
         online = DeviceOnline(device_id=device_id, at=at)
@@ -153,7 +165,7 @@ class Fleet:
             self._add_alarms([alarm.model_copy(update=changes)], alarm.track_id, effects)
 
     def _apply_reading(self, device: Device, reading: Reading, at: datetime, effects: Effects) -> None:
-        device.track_id = reading.track_id
+        device.track_id, device.drift_ms = reading.track_id, reading.drift_ms
         if device.pending_online is not None and device.track_id is not None:
             effects.live_events.append((device.track_id, _live_event("online", device.pending_online)))
             device.pending_online = None

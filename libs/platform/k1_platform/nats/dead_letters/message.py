@@ -51,9 +51,14 @@ async def publish_dead_letter(
     origin: tuple[str, str, int, str],
     failure: Failure,
     attempts: int,
+    to: tuple[str, str] | None = None,
 ) -> None:
-    """Publish a copy of a message on the dead-letter stream. `origin`: stream, durable, sequence, subject."""
+    """Publish a copy of a message on the dead-letter stream, or on another stream of its kind.
+
+    `origin`: stream, durable, sequence, subject. `to`: the other stream and the subject there.
+    """
     stream, durable, sequence, subject = origin
+    to_stream, to_subject = to or (streams.DEAD_LETTERS, subjects.dead_letter(stream, durable))
     fields = {
         "stream": stream,
         "durable": durable,
@@ -72,10 +77,4 @@ async def publish_dead_letter(
     }
     all_headers = kept | {HEADER_PREFIX + name: value for name, value in fields.items()}
     all_headers["Nats-Msg-Id"] = dead_letter_id(stream, durable, sequence)
-    await client.jetstream().publish(
-        subjects.dead_letter(stream, durable),
-        data,
-        headers=all_headers,
-        stream=streams.DEAD_LETTERS,
-        timeout=5,
-    )
+    await client.jetstream().publish(to_subject, data, headers=all_headers, stream=to_stream, timeout=5)

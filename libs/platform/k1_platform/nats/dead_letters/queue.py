@@ -1,4 +1,7 @@
-"""Lists, shows, redrives and purges dead letters, for the commands `k1 dlq`."""
+"""Lists, shows, redrives and purges dead letters and bad samples, for the commands `k1 dlq`.
+
+Bad samples are on a stream of their own. Each function takes the name of the stream; without it, that of dead letters.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -38,16 +41,16 @@ class DeadLetter:
     body: bytes
 
 
-async def list_dead_letters(jetstream: JetStreamContext, limit: int = 1000) -> list[DeadLetter]:
+async def list_dead_letters(
+    jetstream: JetStreamContext, limit: int = 1000, *, stream: str = streams.DEAD_LETTERS
+) -> list[DeadLetter]:
     """Return at most `limit` dead letters, the oldest first."""
-    state = (await jetstream.stream_info(streams.DEAD_LETTERS)).state
+    state = (await jetstream.stream_info(stream)).state
     letters: list[DeadLetter] = []
     sequence = state.first_seq
     while len(letters) < limit and sequence <= state.last_seq:
         try:
-            message = await jetstream.get_msg(
-                streams.DEAD_LETTERS, seq=sequence, subject=f"{subjects.DEAD_LETTERS}.>", next=True
-            )
+            message = await jetstream.get_msg(stream, seq=sequence, subject=">", next=True)
         except NotFoundError:
             break
         letters.append(_letter(message))
@@ -55,33 +58,38 @@ async def list_dead_letters(jetstream: JetStreamContext, limit: int = 1000) -> l
     return letters
 
 
-async def count_dead_letters(jetstream: JetStreamContext) -> int:
+async def count_dead_letters(jetstream: JetStreamContext, *, stream: str = streams.DEAD_LETTERS) -> int:
     """Return the number of dead letters."""
-    return (await jetstream.stream_info(streams.DEAD_LETTERS)).state.messages
+    return (await jetstream.stream_info(stream)).state.messages
 
 
-async def show_dead_letter(jetstream: JetStreamContext, number: int) -> DeadLetter:
+async def show_dead_letter(
+    jetstream: JetStreamContext, number: int, *, stream: str = streams.DEAD_LETTERS
+) -> DeadLetter:
     """Return one dead letter.
 
     Raises:
         DeadLetterNotFoundError: no dead letter has this number.
     """
     try:
-        return _letter(await jetstream.get_msg(streams.DEAD_LETTERS, seq=number))
+        return _letter(await jetstream.get_msg(stream, seq=number))
     except NotFoundError as error:
-        raise DeadLetterNotFoundError(
-            f"there is no dead letter {number}; `k1 dlq list` shows them"
-        ) from error
+        command = "k1 dlq list" if stream == streams.DEAD_LETTERS else "k1 dlq list --quarantine"
+        raise DeadLetterNotFoundError(f"there is no number {number}; `{command}` shows them") from error
 
 
-async def redrive_dead_letter(jetstream: JetStreamContext, number: int) -> DeadLetter:
+async def redrive_dead_letter(
+    jetstream: JetStreamContext, number: int, *, stream: str = streams.DEAD_LETTERS
+) -> DeadLetter:
     """Send a dead letter only to the durable that failed, then delete it; raises as `show_dead_letter` does."""
-    letter = await show_dead_letter(jetstream, number)
+    letter = await show_dead_letter(jetstream, number, stream=stream)
     headers = {name: value for name, value in letter.headers.items() if not name.startswith("Nats-")}
     headers = {name: value for name, value in headers.items() if not name.startswith(HEADER_PREFIX)}
-    headers[_MESSAGE_ID] = f"redrive:{number}"
+    headers[_MESSAGE_ID] = (
+        f"redrive:{number}" if stream == streams.DEAD_LETTERS else f"redrive:{stream}:{number}"
+    )
     await _publish_stored(jetstream, letter, headers)
-    await jetstream.delete_msg(streams.DEAD_LETTERS, number)
+    await jetstream.delete_msg(stream, number)
     return letter
 
 
@@ -104,14 +112,16 @@ async def _publish_stored(jetstream: JetStreamContext, letter: DeadLetter, heade
             raise
 
 
-async def purge_dead_letters(jetstream: JetStreamContext, number: int | None = None) -> int:
+async def purge_dead_letters(
+    jetstream: JetStreamContext, number: int | None = None, *, stream: str = streams.DEAD_LETTERS
+) -> int:
     """Delete one dead letter, or all; return how many were deleted. Raises as `show_dead_letter` does."""
     if number is not None:
-        await show_dead_letter(jetstream, number)
-        await jetstream.delete_msg(streams.DEAD_LETTERS, number)
+        await show_dead_letter(jetstream, number, stream=stream)
+        await jetstream.delete_msg(stream, number)
         return 1
-    count = await count_dead_letters(jetstream)
-    await jetstream.purge_stream(streams.DEAD_LETTERS)
+    count = await count_dead_letters(jetstream, stream=stream)
+    await jetstream.purge_stream(stream)
     return count
 
 

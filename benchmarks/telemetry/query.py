@@ -1,0 +1,176 @@
+"""Measures aggregates by minute over seven days, from the rollup of 1 min and from the samples.
+
+Fills the tables by COPY with one sample a second of each device; the rollup is made by the code of the store.
+"""
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import uvloop
+
+from benchmarks.figures import markdown_table, percentile_95
+from benchmarks.telemetry.servers import Servers, running_servers
+from k1_platform.postgres.pool import Pool, open_pool
+from k1_telemetry.database import ROLLUPS
+from k1_telemetry.store.columns import Columns
+from k1_telemetry.store.copy_rows import COLUMN_NAMES, encode_rows
+from k1_telemetry.store.partitions import ensure_partitions
+from k1_telemetry.store.rollups import summarise
+
+DAYS = 7
+CHUNK_S = 3600
+REPEATS = 20
+SIZE = """
+    SELECT pg_size_pretty(sum(pg_total_relation_size(inhrelid))) FROM pg_inherits WHERE inhparent = $1::regclass
+"""
+TRACK = "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
+ONE_DEVICE = "device_id = 'bench-3' AND"
+BY_MINUTE = "GROUP BY 1 ORDER BY 1"
+ROLLUP = (
+    "SELECT bucket, sum(drift_ms_sum) / sum(count), max(drift_ms_max) FROM telemetry.rollup_1m WHERE {} {} {}"
+)
+SAMPLES = (
+    "SELECT date_trunc('minute', ts), avg(drift_ms), max(drift_ms) FROM telemetry.samples WHERE {} {} {}"
+)
+ROLLUP_TIMES, SAMPLES_TIMES = "bucket >= $1 AND bucket < $2", "ts >= $1 AND ts < $2"
+ROLLUP_TOTAL = "SELECT sum(drift_ms_sum) / sum(count), max(drift_ms_max) FROM telemetry.rollup_1m WHERE {} {}"
+SAMPLES_TOTAL = "SELECT avg(drift_ms), max(drift_ms) FROM telemetry.samples WHERE {} {}"
+WEEK_H, HOUR_H = DAYS * 24, 1
+
+
+@dataclass(frozen=True)
+class Query:
+    """The same aggregate from the rollup and from the samples."""
+
+    name: str
+    rollup: str
+    samples: str
+    hours: int
+
+
+def _by_minute(name: str, where: str, hours: int) -> Query:
+    rollup = ROLLUP.format(where, ROLLUP_TIMES, BY_MINUTE)
+    return Query(name, rollup, SAMPLES.format(where, SAMPLES_TIMES, BY_MINUTE), hours)
+
+
+QUERIES = (
+    _by_minute("one device, 7 days, a row a minute", ONE_DEVICE, WEEK_H),
+    Query(
+        "one device, 7 days, one average and maximum",
+        ROLLUP_TOTAL.format(ONE_DEVICE, ROLLUP_TIMES),
+        SAMPLES_TOTAL.format(ONE_DEVICE, SAMPLES_TIMES),
+        WEEK_H,
+    ),
+    _by_minute("all devices, the last hour, a row a minute", "", HOUR_H),
+    _by_minute("all devices, 7 days, a row a minute", "", WEEK_H),
+)
+
+
+def chunks(devices: int, since: datetime) -> Iterator[Columns]:
+    """Yield the samples of all devices, hour by hour."""
+    rng = np.random.default_rng(1)
+    names = [f"bench-{number}" for number in range(devices)]
+    count = devices * CHUNK_S
+    second = np.tile(np.arange(CHUNK_S), devices)
+    for hour in range(DAYS * 24):
+        start_us = round((since + timedelta(hours=hour)).timestamp() * 1e6)
+        yield Columns(
+            devices=names,
+            tracks=[TRACK],
+            device=np.repeat(np.arange(devices), CHUNK_S),
+            track=np.zeros(count, dtype=np.int64),
+            ts_us=start_us + second * 1_000_000,
+            device_ts=second * 1000.0,
+            seq=hour * CHUNK_S + second,
+            metrics={
+                "drift_ms": rng.normal(0, 8, count).astype(np.float32),
+                "cpu_pct": rng.uniform(20, 60, count).astype(np.float32),
+                "temp_c": rng.uniform(40, 60, count).astype(np.float32),
+                "fps": rng.uniform(58, 60, count).astype(np.float32),
+                "heap_free": rng.integers(10_000, 200_000, count),
+                "rssi": rng.integers(-90, -40, count).astype(np.int16),
+            },
+            errors={},
+        )
+
+
+async def fill(pool: Pool, devices: int, since: datetime) -> int:
+    """Fill the samples and the rollup of 1 min; return the number of samples."""
+    count, minute = 0, ROLLUPS[2]
+    loop = asyncio.get_running_loop()
+    waiting: asyncio.Task[None] | None = None
+
+    async def copy(rows: bytes, summaries: list[tuple[object, ...]], names: list[str]) -> None:
+        async with pool.acquire() as connection:
+            await connection.copy_to_table(
+                "samples", schema_name="telemetry", columns=COLUMN_NAMES, source=BytesIO(rows), format="binary",
+                timeout=300,
+            )  # fmt: skip
+            await connection.copy_records_to_table(
+                minute.name, schema_name="telemetry", columns=names, records=summaries, timeout=300
+            )
+
+    for columns in chunks(devices, since):
+        rows = await loop.run_in_executor(None, encode_rows, columns)
+        summaries = [summary.row() for summary in summarise(columns, minute.step)]
+        if waiting is not None:
+            await waiting
+        names = list(summaries[0])
+        waiting = asyncio.create_task(copy(rows, [tuple(each.values()) for each in summaries], names))
+        count += len(columns)
+    if waiting is not None:
+        await waiting
+    return count
+
+
+async def _times_ms(pool: Pool, query: str, since: datetime, until: datetime, repeats: int) -> list[float]:
+    times: list[float] = []
+    for _ in range(repeats + 1):
+        begun_s = time.perf_counter()
+        await pool.fetch(query, since, until, timeout=600)
+        times.append((time.perf_counter() - begun_s) * 1e3)
+    return times[1:]  # the first reads from disk
+
+
+async def _fill(servers: Servers, devices: int, since: datetime, until: datetime) -> None:
+    async with await open_pool(servers.database, "bench") as pool:
+        begun_s = time.perf_counter()
+        await ensure_partitions(pool, since, until)
+        count = await fill(pool, devices, since)
+        await pool.execute("VACUUM (ANALYZE) telemetry.rollup_1m, telemetry.samples", timeout=900)
+        print(f"{count:,} samples of {devices} devices in {time.perf_counter() - begun_s:.0f} s", flush=True)
+        for table in ("samples", "rollup_1m"):
+            size = await pool.fetchval(SIZE, f"telemetry.{table}")
+            print(f"size of {table}: {size}", flush=True)
+
+
+async def _measure(servers: Servers, until: datetime) -> None:
+    rows: list[list[str]] = []
+    async with await open_pool(servers.database, "bench") as pool:
+        for query in QUERIES:
+            begin = until - timedelta(hours=query.hours)
+            fast = await _times_ms(pool, query.rollup, begin, until, REPEATS)
+            slow = await _times_ms(pool, query.samples, begin, until, 1)
+            times = (f"{median(fast):.1f}", f"{percentile_95(fast):.1f}", f"{median(slow):,.0f}")
+            rows.append([query.name, *times, f"{median(slow) / median(fast):,.0f}"])
+    print(markdown_table(["query", "rollup: median ms", "p95 ms", "samples: ms", "ratio"], rows))
+    print(f"load {os.getloadavg()[0]:.1f}", flush=True)
+
+
+def run(devices: int, ready: Path | None = None) -> None:
+    """Fill the tables and print the times. `ready`: wait for this file before the queries."""
+    until = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    with tempfile.TemporaryDirectory() as folder, running_servers(Path(folder)) as servers:
+        uvloop.run(_fill(servers, devices, until - timedelta(days=DAYS), until))
+        while ready is not None and not ready.exists():
+            time.sleep(0.5)
+        uvloop.run(_measure(servers, until))

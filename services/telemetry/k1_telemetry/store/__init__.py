@@ -1,0 +1,1 @@
+"""The store of samples: partitions, batches, rollups."""

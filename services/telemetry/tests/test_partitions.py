@@ -1,0 +1,69 @@
+"""Tests the migrations and the partitions on a real PostgreSQL."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from k1_platform.postgres.pool import Pool, open_pool
+from k1_platform.settings import PostgresSettings
+from k1_telemetry.database import ROLLUPS, SAMPLES
+from k1_telemetry.migrate import migrate
+from k1_telemetry.store.maintenance import StoreMaintenance
+from k1_telemetry.store.partitions import partition_name
+from tests.support.database import temporary_database
+from tests.support.infrastructure import Infrastructure
+
+LEFTOVERS = (
+    "SELECT count(*) FROM pg_class"
+    " WHERE relnamespace = 'telemetry'::regnamespace AND relkind IN ('r', 'p', 'S')"
+)
+PARTITIONS = """
+    SELECT child.relname FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid
+    WHERE child.relnamespace = 'telemetry'::regnamespace AND child.relkind = 'r'
+"""
+INSERT = """
+    INSERT INTO telemetry.samples (device_id, ts, device_ts, seq, drift_ms, cpu_pct, temp_c, fps, heap_free, rssi)
+    VALUES ('k1', $1, 0, 0, 0, 0, 0, 0, 0, 0)
+"""
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def settings(infrastructure: Infrastructure) -> Iterator[PostgresSettings]:
+    """A separate database without tables."""
+    with temporary_database(infrastructure.environment["K1_POSTGRES_DSN"], "telemetry") as settings:
+        yield settings
+
+
+async def partitions(pool: Pool) -> set[str]:
+    return {row["relname"] for row in await pool.fetch(PARTITIONS)}
+
+
+async def test_migrations_and_partitions(settings: PostgresSettings) -> None:
+    """Partitions exist before their time comes and go when all their rows are too old; the schema can be reverted.
+
+    A row that no partition takes is refused. The next migration up works as the first.
+    """
+    await migrate(settings, "up")
+    async with await open_pool(settings, "test") as pool:
+        now = NOON
+        maintenance = StoreMaintenance(pool, timedelta(days=1), lambda: now)
+        await maintenance.run_once()
+        hours = {partition_name(SAMPLES, NOON + number * HOUR) for number in (-1, 0, 1, 2)}
+        days = {partition_name(rollup, NOON.replace(hour=0)) for rollup in ROLLUPS}
+        assert await partitions(pool) == hours | days
+        await pool.execute(INSERT, NOON - HOUR)
+        with pytest.raises(asyncpg.CheckViolationError):
+            await pool.execute(INSERT, NOON - 2 * HOUR)
+        now = NOON + timedelta(days=1)
+        await maintenance.run_once()
+        assert partition_name(SAMPLES, NOON - HOUR) not in await partitions(pool)
+        assert partition_name(SAMPLES, NOON) in await partitions(pool)
+        assert await pool.fetchval("SELECT count(*) FROM telemetry.samples") == 0
+    await migrate(settings, "down")
+    async with await open_pool(settings, "test") as pool:
+        assert await pool.fetchval(LEFTOVERS) == 1  # the table `migrations`
+    await migrate(settings, "up")

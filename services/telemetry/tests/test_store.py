@@ -1,0 +1,162 @@
+"""Tests the store on a real PostgreSQL and with real processes: each sample exactly once, bad ones in quarantine."""
+
+import asyncio
+import json
+import random
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from nats.aio.client import Client
+from prometheus_client import CollectorRegistry
+
+from k1_contracts import streams
+from k1_contracts.messages.telemetry import DEVICE_READINGS
+from k1_platform.nats.dead_letters.queue import list_dead_letters, redrive_dead_letter
+from k1_platform.postgres.pool import Pool
+from k1_telemetry.database import ROLLUPS
+from k1_telemetry.store.columns import SampleMessage
+from k1_telemetry.store.device_counts import COUNTS
+from k1_telemetry.store.metrics import StoreMetrics
+from k1_telemetry.store.writer import BatchWriter
+from services.telemetry.tests import samples
+from tests.support.service_process import running_service
+from tests.support.waiting import PATIENCE_S, eventually
+
+COUNT = 300
+
+
+def message(number: int, now: datetime, *, late_s: float = 0) -> SampleMessage:
+    """Return message `number` of one of three devices, with one to three readings."""
+    arrived_us = round(now.timestamp() * 1e6) + number * 10_000
+    readings = [
+        samples.reading(
+            number * 10 + part,
+            number * 10.0 + part - late_s * 1000,
+            track_id=samples.TRACK if number % 2 else None,
+            drift_ms=float(number % 50 - 25),
+            error="\0 \ud800" if number % 100 == 0 else None,
+        )
+        for part in range(number % 3 + 1)
+    ]
+    return SampleMessage(number + 1, arrived_us, f"k1-{number % 3}", now.timestamp() * 1000, readings)
+
+
+def rows(messages: Iterable[SampleMessage]) -> int:
+    return sum(len(each.readings) for each in messages)
+
+
+async def check_store(pool: Pool, expected: list[SampleMessage]) -> None:
+    """Check that the samples are those of the messages, each once, and that the rollups agree with the samples."""
+    stored = await pool.fetch("SELECT device_id, seq FROM telemetry.samples")
+    sent = [(each.device_id, reading.seq) for each in expected for reading in each.readings]
+    assert sorted((row["device_id"], row["seq"]) for row in stored) == sorted(sent)
+    for rollup in ROLLUPS:
+        difference = await pool.fetchval(
+            f"""
+            SELECT count(*) FROM telemetry.{rollup.name} rollup FULL JOIN (
+                SELECT device_id, coalesce(track_id, '') AS track_id, date_bin($1, ts, 'epoch') AS bucket,
+                    count(*)::int AS count, sum(drift_ms)::float8 AS drift, min(fps) AS fps, max(rssi) AS rssi
+                FROM telemetry.samples GROUP BY 1, 2, 3
+            ) model USING (device_id, track_id, bucket)
+            WHERE (rollup.count, rollup.fps_min, rollup.rssi_max) IS DISTINCT FROM (model.count, fps, rssi)
+                OR abs(drift_ms_sum - drift) > 0.001
+            """,
+            rollup.step,
+        )
+        assert difference == 0, rollup.name
+
+
+async def test_overlapping_batches_of_two_writers(pool: Pool) -> None:
+    """Two processes that write overlapping batches at once, in any order, store each message exactly once.
+
+    So does a process that numbers messages as before, because its broker was restored: they arrived at other times.
+    """
+    rng, now = random.Random(1), datetime.now(UTC)
+    messages = [message(number, now, late_s=rng.choice([0, 0, 59])) for number in range(COUNT)]
+    metrics = StoreMetrics(CollectorRegistry())
+
+    async def write(seed: int) -> None:
+        writer, order = BatchWriter(pool, metrics), messages[:]
+        random.Random(seed).shuffle(order)
+        while order:
+            size = 1 + seed * 37 % 90
+            await writer.write(order[:size])
+            order = order[size:]
+
+    await asyncio.gather(write(1), write(2))
+    await check_store(pool, messages)
+    again = [message(number, now + timedelta(minutes=1)) for number in range(COUNT)]
+    await BatchWriter(pool, metrics).write([*again, *messages[:10]])
+    await check_store(pool, [*messages, *again])
+
+
+@pytest.mark.usefixtures("telemetry")
+async def test_samples_of_the_bus(
+    service_environment: dict[str, str], tmp_path: Path, nats_client: Client, pool: Pool, unique: str
+) -> None:
+    """Two processes store single samples and arrays; bad samples are kept with the reason and sink no other sample.
+
+    A bad sample that is redriven comes into quarantine again, and the good ones of its message are not doubled.
+    """
+    subject, device = DEVICE_READINGS.subject_for(f"k1-{unique}"), f"k1-{unique}"
+    packed = [samples.fields(number, number * 100.0) for number in range(10)]
+    packed[3]["cpu_pct"] = 101
+    with running_service("telemetry", service_environment, tmp_path):
+        await nats_client.publish(subject, samples.message(*packed))
+        for number in range(10, 50):
+            await nats_client.publish(subject, samples.message(samples.fields(number, number * 100.0)))
+        await nats_client.publish(subject, b"{")
+
+        async def all_stored() -> bool:
+            query = "SELECT count(*), count(DISTINCT seq) FROM telemetry.samples WHERE device_id = $1"
+            return tuple(await pool.fetchrow(query, device)) == (49, 49)
+
+        await eventually(all_stored, "all good samples are stored")
+        jetstream = nats_client.jetstream(timeout=PATIENCE_S)
+
+        async def bad() -> list[tuple[str, int]]:
+            letters = await list_dead_letters(jetstream, stream=streams.QUARANTINE)
+            return [(each.code, each.number) for each in letters if each.subject == subject]
+
+        async def both_kept() -> bool:
+            return sorted(code for code, _ in await bad()) == ["invalid_field", "invalid_json"]
+
+        await eventually(both_kept, "the bad sample and the bad message are in quarantine")
+        (number,) = [number for code, number in await bad() if code == "invalid_field"]
+        letter = await redrive_dead_letter(jetstream, number, stream=streams.QUARANTINE)
+        assert [item["seq"] for item in json.loads(letter.body)] == [3]
+
+        async def back_again() -> bool:
+            found = await bad()
+            return len(found) == 2 and number not in {each for _, each in found}
+
+        await eventually(back_again, "the bad sample is in quarantine again")
+        assert await all_stored()
+
+        for number in (52, 51, 52):  # a gap of two, a late one, a duplicate
+            await nats_client.publish(subject, samples.message(samples.fields(number, number * 100.0)))
+
+        async def counted() -> bool:
+            row = await pool.fetchrow("SELECT * FROM telemetry.device_counts WHERE device_id = $1", device)
+            return row is not None and {name: row[name] for name in COUNTS} == {
+                "received": 52,
+                "missing": 3,
+                "duplicate": 1,
+                "late": 1,
+                "restarted": 0,
+                "rejected": 2,
+                "clock_jumps": 0,
+            }
+
+        await eventually(counted, "gaps, duplicates, late and bad samples of the device are counted")
+
+
+@pytest.mark.parametrize("age_s", [0, 30])
+async def test_partitions_are_made_for_old_samples(pool: Pool, age_s: int) -> None:
+    """A batch whose hour has no partition yet, such as one that waited in the stream, is stored all the same."""
+    then = datetime.now(UTC) - timedelta(hours=5, seconds=age_s)
+    messages = [message(number, then) for number in range(5)]
+    await BatchWriter(pool, StoreMetrics(CollectorRegistry())).write(messages)
+    await check_store(pool, messages)
