@@ -66,7 +66,7 @@ ALWAYS = {
     ("mongodb", "mongodb", 27017),
     ("nats", "nats", 6222),
 }
-"""Who needs whom: source, target and port."""
+"""Source, target and port of each connection that the system needs."""
 ON_A_CLUSTER = {
     *(("prometheus", name, 8080) for name in SERVICES),
     ("prometheus", "nats", 7777),
