@@ -1,1 +1,0 @@
-import"./toast-7KhTsbUC.js";import"./Button-FfIzkmtf.js";import"./Table-s25MoSp8.js";import"./Dialog-C8-MQtVv.js";import"./Field-CjiRajJz.js";import"./Menu-DcujLASI.js";import"./Spinner-BXwNItVl.js";import"./states-Ciq2_wBp.js";import"./Tabs-B0L3JSEK.js";import"./Tooltip-DlaLlCCu.js";
