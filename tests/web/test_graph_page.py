@@ -27,7 +27,7 @@ COLOURS: Final = """
 @pytest.fixture(scope="module")
 def track_id(stage: Stage) -> str:
     """A song of these tests only, since they add versions to it."""
-    return stage.add_song("Glass harbour", 731)
+    return stage.add_song("Glass harbour", songs.song(731))
 
 
 def beat_canvas(page: Page) -> Any:
