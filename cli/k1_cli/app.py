@@ -8,6 +8,7 @@ import typer
 
 from k1_cli.commands import (
     alarms,
+    backup,
     dead_letters,
     deploy,
     deployments,
@@ -16,6 +17,7 @@ from k1_cli.commands import (
     local,
     sim,
     stack,
+    telemetry,
     web,
 )
 from k1_cli.commands.access import keys, mail, sign_in, users
@@ -31,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (stack.up, stack.down, stack.status, development.doctor):
+for command in (stack.up, stack.down, stack.status, development.doctor, backup.backup, backup.restore):
     app.command(rich_help_panel="The system")(command)
 app.add_typer(dead_letters.app, name="dlq", rich_help_panel="The system")
 app.add_typer(storage.app, name="storage", rich_help_panel="The system")
@@ -48,7 +50,6 @@ for command in (
     similar.similar,
     track_life.history,
     track_life.delete,
-    track_life.restore,
 ):
     app.command(rich_help_panel="Songs")(command)
 app.add_typer(jobs.app, name="jobs", rich_help_panel="Songs")
@@ -61,11 +62,13 @@ app.add_typer(alarms.app, name="alarms", rich_help_panel="Devices")
 app.command(rich_help_panel="Devices")(alarms.fleet)
 app.command(rich_help_panel="Devices")(deploy.deploy)
 app.add_typer(deployments.app, name="deployments", rich_help_panel="Devices")
-app.command(rich_help_panel="Devices")(sim.sim)
+for command in (telemetry.telemetry, telemetry.drift, sim.sim):
+    app.command(rich_help_panel="Devices")(command)
 for command in (local.analyze, local.demo_song):
     app.command(rich_help_panel="Without servers")(command)
 app.command(rich_help_panel="Development", context_settings=development.PASS_ARGUMENTS_ON)(development.test)
 app.command(rich_help_panel="Development")(development.check)
+app.command(rich_help_panel="Development")(development.soak)
 app.add_typer(web.app, name="web", rich_help_panel="Development")
 
 

@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 from k1_contracts.messages.telemetry import TelemetrySample
 from k1_graph.bundle.container import read_bundle
 from k1_simulator.factory_bundle import factory_bundle
-from k1_simulator.faults.models import DriftRamp, LowFps, Overheat
+from k1_simulator.faults.models import DriftRamp, DriftSpot, LowFps, Overheat
 from k1_simulator.playback.clock import DeviceClock
 from k1_simulator.playback.sensors import ActiveFault, Sensors
 from k1_simulator.profile import Profile
 from k1_simulator.state_machine.keys import KeysRejectedError, public_keys, read_keys
 from k1_simulator.verification import StageError, check_fits, check_signature
-from simulator.tests.shows import KEY, STRANGER, bundle, kid, x
+from simulator.tests.shows import KEY, STRANGER, bundle, held, kid, x
 
+PLAYING = held(3)
 TRUSTED = {kid(KEY): x(KEY)}
 TIMES = st.floats(0, 1e6)
 
@@ -41,7 +42,7 @@ def test_the_same_seed_gives_the_same_readings() -> None:
 
     def read(seed: int) -> list[TelemetrySample]:
         sensors = Sensors(random.Random(seed))
-        return [sensors.read(100.0 * n, track_id=None, playing=True) for n in range(50)]
+        return [sensors.read(100.0 * n, PLAYING) for n in range(50)]
 
     assert read(1) == read(1)
     assert read(1) != read(2)
@@ -52,7 +53,7 @@ def test_the_same_seed_gives_the_same_readings() -> None:
 def test_a_healthy_device_raises_no_alarm(seed: int, playing: bool) -> None:
     """For ten minutes drift is below 20 ms, the temperature below 80 degrees, and there are at least 24 frames."""
     sensors = Sensors(random.Random(seed))
-    readings = [sensors.read(100.0 * n, track_id=None, playing=playing) for n in range(600)]
+    readings = [sensors.read(100.0 * n, PLAYING if playing else None) for n in range(600)]
     assert max(abs(reading.drift_ms) for reading in readings) < 20
     assert max(reading.temp_c for reading in readings) < 80
     assert min(reading.fps for reading in readings) >= 24
@@ -66,8 +67,8 @@ def test_telemetry_faults_show_in_the_readings() -> None:
         ActiveFault(Overheat(fault="overheat", degrees_per_s=10, limit_c=90, after_s=1), 0.0),
         ActiveFault(LowFps(fault="low_fps", fps=12, after_s=1), 0.0),
     ]
-    before = sensors.read(900.0, track_id=None, playing=True, wrong=wrong)
-    after = [sensors.read(1000.0 * n, track_id=None, playing=True, wrong=wrong) for n in range(2, 9)]
+    before = sensors.read(900.0, PLAYING, wrong=wrong)
+    after = [sensors.read(1000.0 * n, PLAYING, wrong=wrong) for n in range(2, 9)]
     assert abs(before.drift_ms) < 20
     assert before.fps > 24
     assert before.error is None
@@ -76,6 +77,17 @@ def test_telemetry_faults_show_in_the_readings() -> None:
     assert after[-1].temp_c == pytest.approx(90, abs=0.5)
     assert after[-1].error == "overheated"
     assert after[-1].fps == pytest.approx(12, abs=3)
+
+
+def test_a_drift_spot_shows_at_its_place_in_the_song_only() -> None:
+    """The drift is there from its beginning to its end, and nowhere while the position is not known."""
+    sensors = Sensors(random.Random(1))
+    wrong = [ActiveFault(DriftSpot(fault="drift_spot", from_ms=2000, to_ms=4000, drift_ms=80), -1.0)]
+    positions = [None, 0.0, 1999.9, 2000.0, 3999.9, 4000.0]
+    readings = [sensors.read(100.0 * n, PLAYING, at, wrong) for n, at in enumerate(positions)]
+    assert [reading.drift_ms > 40 for reading in readings] == [False, False, False, True, True, False]
+    assert [reading.position_ms for reading in readings] == positions
+    assert {reading.version for reading in readings} == {PLAYING.version}
 
 
 @given(st.text(max_size=300))

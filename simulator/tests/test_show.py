@@ -84,14 +84,20 @@ def test_readings_come_once_a_second_and_ten_times_while_a_show_plays(
 
 
 def test_readings_come_faster_when_a_show_starts(simulated: SimulatedTime) -> None:
-    """The rate rises with the next reading, which names the track."""
+    """The rate rises with the next reading, which names the track, the version and the position in the song."""
     recorder, machine = ReadingRecorder(), fresh(others=(held(1),))
 
     def begin() -> None:
-        machine.memory = machine.memory.model_copy(update={"active": held(1), "others": ()})
+        begun = {"active": held(1), "others": (), "active_since_ms": CLOCK.show(simulated.time())}
+        machine.memory = machine.memory.model_copy(update=begun)
 
     simulated.call_later(5, begin)
     simulated.run(recorder.record(show_of(machine), 10))
+    since_ms = machine.memory.active_since_ms or 0
+    assert {reading.version for reading in recorder.readings} == {None, 1}
+    assert [reading.position_ms for reading in recorder.readings if reading.version] == pytest.approx(
+        [reading.ts - since_ms for reading in recorder.readings if reading.version], abs=0.1
+    )
     idle = [at_s for at_s, [reading] in recorder.messages if reading.track_id is None]
     playing = [at_s for at_s, [reading] in recorder.messages if reading.track_id == TRACK]
     assert len(idle) == 5

@@ -214,14 +214,17 @@ class GatewayClient:
         return self.request("POST", f"/deployments/{deployment_id}/{action}", json=body)
 
     def deployment_events(self, deployment_id: str) -> Generator[tuple[str, str]]:
-        """Yield the name and JSON of each event until the deployment ends or the gateway stops.
+        """Yield the name and JSON of each event until the deployment ends or the gateway stops; raises as `events`."""
+        return self.events(f"/deployments/{deployment_id}/events")
+
+    def events(self, path: str, **query: str) -> Generator[tuple[str, str]]:
+        """Yield the name and JSON of each event of a stream; one of the default type has no name.
 
         Raises:
             ConnectionError: the stream was interrupted.
         """
-        path = f"/deployments/{deployment_id}/events"
         try:
-            with self._http.stream("GET", path, headers=self._headers) as response:
+            with self._http.stream("GET", path, params=query, headers=self._headers) as response:
                 if response.is_error:
                     response.read()
                     raise CommandError(_problem(response))
@@ -232,6 +235,8 @@ class GatewayClient:
                         name = value
                     elif field == "data":
                         yield name, value
+                    elif not line:
+                        name = ""
         except httpx.HTTPError as error:
             raise ConnectionError(str(error)) from error
 

@@ -45,6 +45,8 @@ class Bucket:
     readers: tuple[str, ...] = ()
     """Further services that read it."""
     max_bytes: int = 256 * MIB
+    is_watched: bool = True
+    """Whether its readers watch it; those of other buckets only get keys."""
 
 
 EVENTS = "EVENTS"
@@ -64,6 +66,7 @@ STREAMS = (
             "track.>",
             "analysis.>",
             "beats.>",
+            "graph.>",
             "artefact.>",
             "storage.>",
             "deploy.>",
@@ -213,6 +216,15 @@ RATE_LIMITS = Bucket(
     writers=("gateway",),
     max_bytes=64 * MIB,
 )
+MAINTENANCE = Bucket(
+    "MAINTENANCE",
+    "Whether a backup keeps changes out; it ends by itself when the backup no longer renews it",
+    ttl=timedelta(seconds=30),
+    writers=(),
+    readers=("gateway", "ingest", "catalogue", "deploy", "telemetry"),
+    max_bytes=MIB,
+    is_watched=False,
+)
 BUCKETS = (
     JOB_PROGRESS,
     JOB_CANCELS,
@@ -225,4 +237,5 @@ BUCKETS = (
     PRESENCE,
     LEADERS,
     RATE_LIMITS,
+    MAINTENANCE,
 )

@@ -25,6 +25,7 @@ from k1_gateway.endpoints.deployments import DEPLOYMENTS
 from k1_gateway.endpoints.devices import DEVICES
 from k1_gateway.endpoints.graphql import GRAPHQL
 from k1_gateway.endpoints.live import LIVE
+from k1_gateway.endpoints.telemetry import TELEMETRY
 from k1_gateway.endpoints.webhooks import WEBHOOKS
 from k1_gateway.graphql.endpoint import make_page_routes as make_graphql_page_routes
 from k1_gateway.http.context import GatewayContext
@@ -45,6 +46,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *DEVICES,
     *ALARMS,
     *DEPLOYMENTS,
+    *TELEMETRY,
     *LIVE,
     *ACCOUNTS,
     *WEBHOOKS,

@@ -10,7 +10,7 @@ import pytest
 from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.actors import Actor
 from k1_contracts.descriptors import Query, messages_in
-from k1_contracts.messages import webhooks
+from k1_contracts.messages import drift, telemetry_history, webhooks
 from k1_contracts.messages.accounts import authentication, users
 from k1_contracts.messages.alarms import ALARM_ACKNOWLEDGE, ALARM_LIST
 from k1_contracts.messages.analysis import (
@@ -27,6 +27,7 @@ from k1_contracts.messages.catalogue.beats import (
     BEAT_OVERRIDE_SAVE,
     BEATS_PREVIEW,
 )
+from k1_contracts.messages.catalogue.graph_edits import GRAPH_SAVE_VERSION, GRAPH_VALIDATE
 from k1_contracts.messages.catalogue.graphs import (
     GRAPH_GET,
     GRAPH_PUT,
@@ -141,6 +142,8 @@ QUERIES = (
     WORKER_LIST,
     GRAPH_GET,
     GRAPH_PUT,
+    GRAPH_SAVE_VERSION,
+    GRAPH_VALIDATE,
     GRAPH_SIMULATE,
     NODE_LIST,
     PRESET_LIST,
@@ -173,7 +176,7 @@ QUERIES = (
     FLEET_GET,
     *(
         each
-        for module in (users, authentication, webhooks)
+        for module in (users, authentication, webhooks, telemetry_history, drift)
         for each in messages_in(module)
         if isinstance(each, Query)
     ),

@@ -12,6 +12,7 @@ from k1_contracts.durables import (
     TELEMETRY_STORE,
 )
 from k1_platform.nats.health import durable_check
+from k1_platform.nats.maintenance_mode import MaintenanceMode
 from k1_platform.postgres.maintenance import Maintenance
 from k1_platform.postgres.outbox import OutboxRelay
 from k1_platform.postgres.pool import TRANSIENT_ERRORS, Pool, check_database, open_pool
@@ -21,8 +22,12 @@ from k1_telemetry.alarms.queries import AlarmQueries
 from k1_telemetry.alarms.recorder import AlarmRecorder
 from k1_telemetry.alarms.store import count_by_state
 from k1_telemetry.database import SCHEMA
+from k1_telemetry.drift.drift_queries import CatalogueClient, DriftQueries
+from k1_telemetry.drift.drift_store import DriftStore
 from k1_telemetry.event_handlers import consume_events, serve_queries
 from k1_telemetry.fleet_figures import FleetFigures
+from k1_telemetry.history.history_queries import HistoryQueries
+from k1_telemetry.history.history_store import HistoryStore
 from k1_telemetry.leader_election import LeaderElection
 from k1_telemetry.metrics import Metrics
 from k1_telemetry.settings import TelemetrySettings
@@ -56,13 +61,20 @@ async def wire(runtime: Runtime) -> None:
         reconcile_alarms=recorder.reconcile,
     )
     consume_events(runtime.bus, recorder, figures)
-    serve_queries(runtime.bus, AlarmQueries(pool, _now, figures.touch), figures)
     runtime.background(election.run, "leader election")
     runtime.background(counts.run, "counts of devices")
-    runtime.background(StoreMaintenance(pool, timedelta(days=settings.keep_days), _now).run, "maintenance")
+    keep = timedelta(days=settings.keep_days)
+    runtime.background(StoreMaintenance(pool, keep, _now).run, "maintenance")
     store_metrics = StoreMetrics(runtime.registry)
     consumer = SampleConsumer(runtime.bus, BatchWriter(pool, store_metrics), store_metrics)
     runtime.background(consumer.run, "store")
+    serve_queries(
+        runtime.bus,
+        AlarmQueries(pool, _now, figures.touch),
+        figures,
+        HistoryQueries(HistoryStore(pool), _now),
+        DriftQueries(DriftStore(pool), CatalogueClient(runtime.bus.broker).song_plan, keep, _now),
+    )
     runtime.background(recorder.run, "alarms")
     runtime.background(figures.run, "fleet figures")
     _publish_outbox(runtime, pool)
@@ -80,7 +92,8 @@ def _publish_outbox(runtime: Runtime, pool: Pool) -> None:
     counted = Gauge("k1_telemetry_alarms", "Alarms by state", ["status"], registry=runtime.registry)
     maintenance = Maintenance(pool, SCHEMA, runtime.registry, counted, count_by_state)
     runtime.background(maintenance.run, "message tables")
-    runtime.background(OutboxRelay(pool, runtime.bus.broker, SCHEMA).run, "outbox relay")
+    mode = MaintenanceMode(runtime.bus.jetstream)
+    runtime.background(OutboxRelay(pool, runtime.bus.broker, SCHEMA, mode.is_frozen).run, "outbox relay")
 
 
 def main() -> None:

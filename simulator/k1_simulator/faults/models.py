@@ -122,6 +122,15 @@ class DriftRamp(TelemetryFault):
     limit_ms: float = Field(default=400.0, gt=0)
 
 
+class DriftSpot(TelemetryFault):
+    """The show is off the beat in one part of the song, as with a map that is wrong there."""
+
+    fault: Literal["drift_spot"]
+    from_ms: float = Field(ge=0)
+    to_ms: float = Field(gt=0)
+    drift_ms: float = 60.0
+
+
 class Overheat(TelemetryFault):
     """The board gets hotter."""
 
@@ -149,6 +158,7 @@ AnyFault = Annotated[
     | ActivateError
     | CrashAfterActivate
     | DriftRamp
+    | DriftSpot
     | Overheat
     | LowFps,
     Field(discriminator="fault"),

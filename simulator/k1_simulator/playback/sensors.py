@@ -4,8 +4,9 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from k1_contracts.messages.deploy.device_link import RunningBundle
 from k1_contracts.messages.telemetry import TelemetrySample
-from k1_simulator.faults.models import DriftRamp, LowFps, Overheat, TelemetryFault
+from k1_simulator.faults.models import DriftRamp, DriftSpot, LowFps, Overheat, TelemetryFault
 
 _DRIFT_RETURN = 0.1
 """The share of the drift that the player corrects between two readings."""
@@ -42,12 +43,17 @@ class Sensors:
         self._fps = rng.choice((60.0, 60.0, 50.0))
 
     def read(
-        self, now_ms: float, *, track_id: str | None, playing: bool, wrong: Sequence[ActiveFault] = ()
+        self,
+        now_ms: float,
+        active: RunningBundle | None,
+        position_ms: float | None = None,
+        wrong: Sequence[ActiveFault] = (),
     ) -> TelemetrySample:
-        """Return the next reading."""
+        """Return the next reading of a device that runs this bundle, and is at this position of its song if it knows."""
         noise = self._noise
         self._seq += 1
         self._drift_ms += _DRIFT_STEP_MS * next(noise) - _DRIFT_RETURN * self._drift_ms
+        playing = active is not None
         goal = _PLAYING_C if playing else _IDLE_C
         self._temp_c += _WARMING * (goal - self._temp_c) + 0.05 * next(noise)
         self._rssi = min(-30.0, max(-90.0, self._rssi + 0.5 * next(noise)))
@@ -55,8 +61,10 @@ class Sensors:
         return TelemetrySample(
             ts=round(now_ms, 3),
             seq=self._seq,
-            track_id=track_id,
-            drift_ms=round(self._drift_ms + _drift(wrong, now_ms), 3),
+            track_id=active.track_id if active else None,
+            version=active.version if active else None,
+            position_ms=None if position_ms is None else round(position_ms, 1),
+            drift_ms=round(self._drift_ms + _drift(wrong, now_ms) + _spot(wrong, now_ms, position_ms), 3),
             cpu_pct=round(min(100.0, max(0.0, (46.0 if playing else 9.0) + 3.0 * next(noise))), 1),
             temp_c=round(temp_c, 2),
             fps=round(max(0.0, _frames(wrong, now_ms, self._fps) + 0.3 * next(noise)), 2),
@@ -80,6 +88,15 @@ def _drift(wrong: Sequence[ActiveFault], now_ms: float) -> float:
         max(-ramp.limit_ms, min(ramp.limit_ms, ramp.ms_per_s * seconds))
         for ramp, seconds in ramps
         if isinstance(ramp, DriftRamp)
+    )
+
+
+def _spot(wrong: Sequence[ActiveFault], now_ms: float, position_ms: float | None) -> float:
+    spots = [one.fault for one in wrong if isinstance(one.fault, DriftSpot) and one.seconds(now_ms) > 0]
+    return sum(
+        spot.drift_ms
+        for spot in spots
+        if position_ms is not None and spot.from_ms <= position_ms < spot.to_ms
     )
 
 

@@ -68,12 +68,13 @@ class Show:
             due = max(due + period, time.monotonic() - _BEHIND_MAX_S)
 
     def _reading(self, host_s: float) -> TelemetrySample:
-        active = self._machine.memory.active
+        memory, now_ms = self._machine.memory, self._clock.show(host_s)
+        # Readings of one message are taken at its end, so the first ones may be older than the activation.
+        since_ms = memory.active_since_ms
+        plays = memory.active is not None and since_ms is not None and now_ms >= since_ms
+        position_ms = now_ms - since_ms if plays and since_ms is not None else None
         return self._sensors.read(
-            self._clock.show(host_s),
-            track_id=active.track_id if active else None,
-            playing=active is not None,
-            wrong=[*self._from_start, *self._from_activation],
+            now_ms, memory.active, position_ms, wrong=[*self._from_start, *self._from_activation]
         )
 
     def _active_faults(self, step: str) -> list[ActiveFault]:

@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { CircleAlert, CircleCheck, TriangleAlert } from "lucide-react";
-import type { ReactNode } from "react";
+import { lazy, Suspense, type ReactNode } from "react";
 import { api, unwrap } from "../api/client";
 import { keys } from "../api/queries";
 import type { Schemas } from "../api/types";
@@ -12,6 +12,7 @@ import { DeploymentList } from "../deploy/DeploymentList";
 import { useLive } from "../live/useLive";
 import { common } from "../texts/common";
 import { devicesTexts as t } from "../texts/devices";
+import { telemetryTexts } from "../texts/telemetry";
 import { Badge } from "../ui/Badge";
 import { ErrorState, Skeleton } from "../ui/states";
 import { BundleName } from "./BundleName";
@@ -19,6 +20,9 @@ import { DeviceAdmin } from "./provisioning/DeviceAdmin";
 import { differs } from "./filter";
 import { LiveValues } from "./LiveValues";
 import { PresenceDot } from "./PresenceDot";
+
+/** With the chart library, which the list of devices does without. */
+const DeviceHistory = lazy(() => import("./history/DeviceHistory"));
 
 /** Everything about one device: what it runs and should run, its values as they are, alarms and deployments. */
 export function DeviceDetail({ deviceId }: { deviceId: string }) {
@@ -47,6 +51,9 @@ export function DeviceDetail({ deviceId }: { deviceId: string }) {
       <Alarms device={view} />
       <Part title={t.bundles}><Bundles device={view} /></Part>
       {view.online && <Part title={t.live}><LiveValues deviceId={deviceId} /></Part>}
+      <Part title={telemetryTexts.history}>
+        <Suspense fallback={<Skeleton className="h-64 w-full" />}><DeviceHistory deviceId={deviceId} /></Suspense>
+      </Part>
       <Part title={t.facts}><Facts device={view} /></Part>
       <Part title={t.recent}><div className="overflow-hidden rounded border border-line"><DeploymentList deviceId={deviceId} /></div></Part>
     </div>

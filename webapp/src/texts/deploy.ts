@@ -80,7 +80,7 @@ export const deployTexts = {
     track_status: "Audio",
   },
   gateStates: { passed: "Passed", failed: "Failed", overridden: "Overridden" },
-  show: "Show",
+  show: "for the show as a whole",
   override: "Override",
   overrideTitle: (gate: string) => `Override ${gate}`,
   overrideText: "Your reason is kept in the audit trail with your name.",

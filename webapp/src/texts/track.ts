@@ -1,9 +1,9 @@
-import { commands, editor, player, problems, save, strip } from "./trackEditor";
+import { commands, comparison, editor, player, problems, save, strip } from "./trackEditor";
 
 /** The texts of the page of one track; it is loaded lazily and so are they. */
 export const track = {
   loading: "Loading the track",
-  tabs: { label: "Parts of the track", beats: "Beats", charts: "Charts", graph: "Graph", artefacts: "Artefacts", notes: "Notes", history: "History", similar: "Similar" },
+  tabs: { label: "Parts of the track", beats: "Beats", charts: "Charts", drift: "Drift", graph: "Graph", artefacts: "Artefacts", notes: "Notes", history: "History", similar: "Similar" },
   commands,
   problems,
   header: {
@@ -11,6 +11,7 @@ export const track = {
     uploaded: "Uploaded",
     analysed: "Analysed",
     edited: "Beats edited",
+    editedOtherwise: "Edited",
     compare: "Compare versions",
     bundled: "Bundled",
     bundleReady: "Bundle ready for devices",
@@ -142,6 +143,7 @@ export const track = {
     firmware: (version: string) => `Firmware ≥ ${version}`,
     memory: (kb: string) => `${kb} kB memory`,
   },
+  comparison,
   editor,
   save,
   player,

@@ -44,6 +44,14 @@ export const waveform = (trackId: string) =>
     },
   });
 
+/** Where devices lose the beat of a version. */
+export const trackDrift = (trackId: string, version: number) =>
+  queryOptions({
+    queryKey: at(trackId, version, "drift"),
+    queryFn: ({ signal }) =>
+      unwrap(api.GET("/tracks/{track_id}/drift", { params: { path: { track_id: trackId }, query: { version } }, signal })),
+  });
+
 /** A version with its metrics and its artefacts. */
 export const versionDetail = (trackId: string, version: number) =>
   queryOptions({

@@ -1,6 +1,6 @@
 /** Names the tabs of a track's page, as they stand in its address. */
 
-export const TAB_IDS = ["beats", "charts", "graph", "artefacts", "notes", "history", "similar"] as const;
+export const TAB_IDS = ["beats", "charts", "drift", "graph", "artefacts", "notes", "history", "similar"] as const;
 export type TabId = (typeof TAB_IDS)[number];
 
 /** Return the tab of an address; the first one where it names none. */

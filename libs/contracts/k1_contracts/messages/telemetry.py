@@ -10,6 +10,10 @@ from k1_contracts.descriptors import DeviceMessage, Event, LiveMessage
 from k1_contracts.ids import TrackId
 from k1_contracts.messages.deploy.device_link import DeviceId
 from k1_contracts.streams import EVENTS, LIVE, LIVE_TRACKS, TELEMETRY
+from k1_contracts.tracks import Version
+
+MAX_POSITION_MS: Final = 7 * 24 * 3600 * 1000
+"""A week: a bundle may go on running after its song."""
 
 
 class TelemetrySample(Contract):
@@ -27,6 +31,11 @@ class TelemetrySample(Contract):
     heap_free: int = Field(ge=0)
     rssi: int = Field(ge=-150, le=50)
     error: Annotated[str, Field(max_length=200)] | None = None
+    version: Version | None = None
+    """Of the bundle that plays, as in `stage`."""
+    position_ms: Annotated[float, Field(ge=0, le=MAX_POSITION_MS)] | None = None
+    """Where the show is: milliseconds since the beginning of the song, also beyond its end. None while no song plays,
+    and where the device does not know it."""
 
 
 class TelemetryBody(RootModel[TelemetrySample | Annotated[list[TelemetrySample], Field(max_length=1000)]]):

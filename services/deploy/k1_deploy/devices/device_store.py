@@ -53,6 +53,12 @@ async def get_devices(connection: Connection, device_ids: Iterable[str]) -> dict
     return {row["id"]: _device(row) for row in rows}
 
 
+async def list_ids(connection: Connection) -> list[str]:
+    """Return the ids of all devices that are not revoked."""
+    rows = await connection.fetch("SELECT id FROM deploy.devices WHERE revoked_at IS NULL")
+    return [row["id"] for row in rows]
+
+
 async def devices_of_group(connection: Connection, group: str) -> list[str]:
     """Return the ids of a group's devices that are not revoked, sorted."""
     rows = await connection.fetch(

@@ -21,6 +21,7 @@ from k1_deploy.orchestration.quality_measurement import QualityMeasurement
 from k1_deploy.orchestration.storage import device_locks
 from k1_deploy.orchestration.storage.device_locks import LocksTaken
 from k1_deploy.orchestration.storage.signal_store import StoredSignal
+from k1_deploy.orchestration.trace_links import analysis_links
 from k1_deploy.saga.entries import LeaseTakenOver, Locked, LogEntry
 from k1_deploy.saga.execution import Decision, ExecutionPlan, Work, WorkKey, plan_execution
 from k1_deploy.saga.signals import entries_for
@@ -156,7 +157,11 @@ class DeploymentExecutor:
         self._changed.set()
 
     async def _work(self, work: Work) -> None:
-        with suppress(WriteConflictError), self.tracer.start_as_current_span(_span(work)) as span:
+        links = analysis_links(self.event_log.row.bundle)
+        with (
+            suppress(WriteConflictError),
+            self.tracer.start_as_current_span(_span(work), links=links) as span,
+        ):
             span.set_attribute("k1.deployment_id", self.deployment_id)
             if isinstance(work, ActivateBatch):
                 await self.activation.run(work)

@@ -29,6 +29,7 @@ _PUBLIC_SUBJECTS: Final = (
     "track.",
     "analysis.",
     "beats.",
+    "graph.",
     "artefact.",
     "storage.",
     "deploy.",

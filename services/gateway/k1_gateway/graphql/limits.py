@@ -30,6 +30,7 @@ MAX_ALIASES: Final = 30
 _LISTS: Final[Mapping[str, int]] = {
     "tracks": 50, "items": 1, "versions": 5, "artefacts": 16, "jobs": 5, "deployments": 20, "devices": 20,
     "history": 50, "similar": 10, "tags": 1, "warnings": 3, "log_tail": 1, "__schema": 1, "types": 1, "fields": 1,
+    "series": 6, "sections": 12, "beats": 500, "suggestions": 5,
 }  # fmt: skip
 """How many objects a field is expected to hold, where no argument says it."""
 _INTROSPECTION: Final = "__"

@@ -26,7 +26,15 @@ from k1_contracts.messages.catalogue.tracks import (
 from k1_contracts.messages.deploy.deployment_queries import DeploymentPage, DeploymentSummary, DeploymentView
 from k1_contracts.messages.deploy.deployments import TrackDeployment
 from k1_contracts.messages.deploy.devices import DevicePage, DeviceView
+from k1_contracts.messages.drift import TRACK_DRIFT, GetDrift, TrackDrift
 from k1_contracts.messages.fleet import FleetView
+from k1_contracts.messages.telemetry_history import (
+    DEVICE_TELEMETRY,
+    TRACK_TELEMETRY,
+    GetDeviceTelemetry,
+    GetTrackTelemetry,
+    TelemetrySeries,
+)
 from k1_contracts.tracks import AudioRef
 from k1_gateway.graphql.arguments import checked
 from k1_gateway.graphql.loaders import Readers
@@ -48,6 +56,7 @@ class VersionOfTrack(VersionSummary):
     track_id: TrackId
 
 
+_TELEMETRY_TIMEOUT_S: Final = 20.0
 _NODES: Final = "k1_gateway.graphql.nodes"
 _TrackNode: Final[Any] = Annotated["TrackNode", strawberry.lazy(_NODES)]
 _SimilarNode: Final[Any] = Annotated["SimilarNode", strawberry.lazy(_NODES)]
@@ -116,7 +125,26 @@ class _DeploymentFields:
 DeploymentNode: Final[Any] = graphql_type(DeploymentView, extend=_DeploymentFields)
 DeploymentSummaryNode: Final[Any] = graphql_type(DeploymentSummary, extend=_DeploymentFields)
 DeploymentPageNode: Final[Any] = graphql_type(DeploymentPage)
-DeviceNode: Final[Any] = graphql_type(DeviceView)
+TelemetryNode: Final[Any] = graphql_type(TelemetrySeries)
+DriftNode: Final[Any] = graphql_type(TrackDrift)
+
+
+class _DeviceFields:
+    """The field that leads on from a device."""
+
+    @strawberry.field(
+        graphql_type=TelemetryNode, description="The stored telemetry of the last seconds, at most 31 days."
+    )
+    async def telemetry(
+        self, info: Context, *, last: int | None = None, step: float | None = None, max_points: int = 200
+    ) -> TelemetrySeries:
+        query = checked(
+            GetDeviceTelemetry, device_id=_source(self).id, last=last, step=step, max_points=max_points
+        )
+        return await info.context.send(DEVICE_TELEMETRY, query, _TELEMETRY_TIMEOUT_S)
+
+
+DeviceNode: Final[Any] = graphql_type(DeviceView, extend=_DeviceFields)
 DevicePageNode: Final[Any] = graphql_type(DevicePage)
 
 
@@ -186,6 +214,31 @@ class _TrackFields:
     async def similar(self, info: Context, limit: int = 10) -> SimilarTracks:
         query = checked(FindSimilar, track_id=_source(self).id, limit=limit)
         return await info.context.send(TRACK_SIMILAR, query)
+
+    @strawberry.field(
+        graphql_type=TelemetryNode,
+        description="The stored telemetry of all devices while they played the track, of the last seconds.",
+    )
+    async def telemetry(
+        self, info: Context, *, last: int | None = None, step: float | None = None, max_points: int = 200
+    ) -> TelemetrySeries:
+        query = checked(
+            GetTrackTelemetry, track_id=_source(self).id, last=last, step=step, max_points=max_points
+        )
+        return await info.context.send(TRACK_TELEMETRY, query, _TELEMETRY_TIMEOUT_S)
+
+    @strawberry.field(
+        graphql_type=DriftNode | None,
+        description="Where devices lose the beat of a version, by default of the one in use; none without a map.",
+    )
+    async def drift(
+        self, info: Context, *, version: int | None = None, last: int | None = None
+    ) -> TrackDrift | None:
+        number = version or _source(self).current_version
+        if number is None:
+            return None
+        query = checked(GetDrift, track_id=_source(self).id, version=number, last=last)
+        return await info.context.send(TRACK_DRIFT, query, _TELEMETRY_TIMEOUT_S)
 
 
 TrackNode: Final[Any] = graphql_type(TrackSummary, extend=_TrackFields, name="Track")

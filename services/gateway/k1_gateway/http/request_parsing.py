@@ -18,7 +18,7 @@ from k1_gateway.http.json_body import MalformedJsonError, UnusableJsonError, par
 from k1_platform.http.body import read_body
 
 Q = TypeVar("Q", bound=Contract)
-COMMA_LISTS: Final = frozenset({"layers", "topics"})
+COMMA_LISTS: Final = frozenset({"fields", "layers", "topics"})
 """Parameters that hold several values, separated by commas."""
 MAX_KEY_LENGTH: Final = 255
 _RAW_BODY: Final = web.RequestKey("raw_body", bytes)

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import httpx
@@ -11,6 +11,7 @@ import pytest
 from graphql import parse
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from k1_contracts.messages.analysis import (
     ANALYSIS_REQUEST,
@@ -35,6 +36,8 @@ from k1_contracts.messages.catalogue.tracks import (
     GetTracks,
     TrackDetails,
 )
+from k1_contracts.messages.drift import TRACK_DRIFT, GetDrift, TrackDrift
+from k1_contracts.messages.telemetry_history import TRACK_TELEMETRY, GetTrackTelemetry, TelemetrySeries
 from k1_gateway.graphql.limits import MAX_COST, MAX_DEPTH, measure
 from k1_gateway.graphql.schema import SCHEMA
 from k1_platform.nats.rpc import QueryError
@@ -45,6 +48,7 @@ from tests.support.service_process import RunningService
 URL = "/api/v1/graphql"
 SONG = samples.track().track.id
 ROOT = Path(__file__).parents[4]
+M = TypeVar("M", bound=BaseModel)
 EVERYTHING = """
 query($id: ID!) {
   track(id: $id) {
@@ -83,6 +87,12 @@ async def ask(http: httpx.AsyncClient, query: str, **variables: Any) -> dict[str
     return response.json()
 
 
+def golden(model: type[M]) -> M:
+    """Return the golden example of a model."""
+    path = ROOT / "libs/contracts/tests/golden" / model.__name__ / "v1.json"
+    return model.model_validate_json(path.read_text("utf-8"))
+
+
 def respond(owners: Owners) -> None:
     """Let the services answer with their samples."""
     owners.respond_with(TRACK_DETAILS.subject, TrackDetails(items=[samples.track()]))
@@ -107,6 +117,28 @@ async def test_one_query_reads_a_whole_track(http: httpx.AsyncClient, owners: Ow
         assert found[name] == rest["track"].get(name)
     assert [each["version"] for each in found["versions"]] == [each["version"] for each in rest["versions"]]
     assert found["current"]["metrics"] == samples.version().metrics
+
+
+async def test_a_track_leads_to_its_telemetry_and_drift(http: httpx.AsyncClient, owners: Owners) -> None:
+    """The drift is that of the version in use; a wrong argument is named and the rest is answered."""
+    respond(owners)
+    owners.respond_with(TRACK_TELEMETRY.subject, golden(TelemetrySeries))
+    owners.respond_with(TRACK_DRIFT.subject, golden(TrackDrift))
+    query = """query($id: ID!) { track(id: $id) {
+        telemetry(last: 600, max_points: 50) { readings series { field p95 } }
+        wrong: telemetry(step: 0) { readings }
+        drift { plays sections { label figures { mean_ms } } suggestions { action reason } }
+    } }"""
+    answer = await ask(http, query, id=SONG)
+    found = answer["data"]["track"]
+    assert found["telemetry"] == {"readings": 50, "series": [{"field": "drift_ms", "p95": [5.0]}]}
+    assert found["drift"]["sections"] == [{"label": "intro", "figures": {"mean_ms": 41.5}}]
+    assert found["drift"]["suggestions"][0]["action"] == "beat_edit"
+    [error] = answer["errors"]
+    assert (error["path"], error["extensions"]["code"]) == (["track", "wrong"], "invalid_argument")
+    version = samples.track().track.current_version
+    assert GetDrift(track_id=SONG, version=version) in owners.received
+    assert GetTrackTelemetry(track_id=SONG, last=600, max_points=50) in owners.received
 
 
 async def test_a_list_needs_one_batch(http: httpx.AsyncClient, owners: Owners) -> None:

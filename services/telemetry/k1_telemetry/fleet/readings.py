@@ -12,11 +12,14 @@ from typing import Annotated, Any, Final, Literal, cast
 import msgspec
 from msgspec import Meta
 
+from k1_contracts.messages.telemetry import MAX_POSITION_MS
+
 MAX_READINGS: Final = 1000
 MAX_BYTES: Final = 1024 * 1024
 MAX_SPREAD: Final = timedelta(seconds=5)
 """The longest time between the readings of one message; as long as a device may be silent."""
 _INT64: Final = 2**63 - 1
+_INT32: Final = 2**31 - 1
 
 Fault = Literal["malformed", "invalid", "too_many"]
 """What is wrong: `malformed` and `too_many` concern a whole message, `invalid` concerns one reading."""
@@ -35,6 +38,8 @@ class Reading(msgspec.Struct, frozen=True):
     rssi: Annotated[int, Meta(ge=-150, le=50)]
     track_id: Annotated[str, Meta(pattern=r"^trk_[0-9A-HJKMNP-TV-Z]{26}\Z")] | None = None
     error: Annotated[str, Meta(max_length=200)] | None = None
+    version: Annotated[int, Meta(ge=1, le=_INT32)] | None = None
+    position_ms: Annotated[float, Meta(ge=0, le=MAX_POSITION_MS)] | None = None
 
 
 _decoder: Final = msgspec.json.Decoder(Reading | list[Reading])

@@ -51,6 +51,9 @@ class Columns:
     """When it was taken, on the broker's clock, in microseconds since 1970."""
     device_ts: Column
     seq: Column
+    version: Column
+    """0 where the version or the position is not known: they serve only together."""
+    position_ms: Column
     metrics: dict[str, Column]
     errors: dict[int, str]
     """The errors of the few readings that have one, by their index."""
@@ -80,6 +83,9 @@ def to_columns(messages: Sequence[SampleMessage]) -> Columns:
         name: np.array([getattr(each, name) for each in readings], dtype=_DTYPES[name])[order]
         for name in METRICS
     }
+    placed = [each.version is not None and each.position_ms is not None for each in readings]
+    version = [each.version if known else 0 for each, known in zip(readings, placed, strict=True)]
+    position_ms = [each.position_ms if known else 0.0 for each, known in zip(readings, placed, strict=True)]
     failed = [number for number, each in enumerate(readings) if each.error is not None]
     places = {int(old): new for new, old in enumerate(order)} if failed else {}
     return Columns(
@@ -90,6 +96,8 @@ def to_columns(messages: Sequence[SampleMessage]) -> Columns:
         ts_us=ts_us[order],
         device_ts=device_ts[order],
         seq=np.array([each.seq for each in readings], dtype=np.int64)[order],
+        version=np.array(version, dtype=np.int32)[order],
+        position_ms=np.array(position_ms, dtype=np.float32)[order],
         metrics=metrics,
         errors={places[number]: readings[number].error or "" for number in failed},
     )

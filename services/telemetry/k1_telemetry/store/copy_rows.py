@@ -15,7 +15,9 @@ import numpy.typing as npt
 from k1_contracts.escaping import escape_controls
 from k1_telemetry.store.columns import METRICS, Columns
 
-COLUMN_NAMES: Final = ("device_id", "track_id", "error", "ts", "device_ts", "seq", *METRICS)
+_PLACE: Final = ("version", "position_ms")
+"""The columns that are null together."""
+COLUMN_NAMES: Final = ("device_id", "track_id", "error", "ts", "device_ts", "seq", *_PLACE, *METRICS)
 _HEADER: Final = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
 _TRAILER: Final = struct.pack(">h", -1)
 _NULL: Final = -1
@@ -25,6 +27,8 @@ _NUMBERS: Final = {
     "ts": ">i8",
     "device_ts": ">f8",
     "seq": ">i8",
+    "version": ">i4",
+    "position_ms": ">f4",
     "drift_ms": ">f4",
     "cpu_pct": ">f4",
     "temp_c": ">f4",
@@ -41,8 +45,10 @@ def encode_rows(columns: Columns) -> bytes:
     error_free = np.ones(len(columns), dtype=bool)
     error_free[list(columns.errors)] = False
     parts = [_HEADER]
-    for lengths in np.unique(np.stack((device_lengths, track_lengths)), axis=1).T:
-        alike = (device_lengths == lengths[0]) & (track_lengths == lengths[1]) & error_free
+    placed = columns.version > 0
+    kinds = np.stack((device_lengths, track_lengths, placed))
+    for kind in np.unique(kinds, axis=1).T:
+        alike = (kinds == kind[:, None]).all(axis=0) & error_free
         if alike.any():
             parts.append(_encode_alike(columns, np.flatnonzero(alike)))
     for index, error in columns.errors.items():
@@ -52,21 +58,22 @@ def encode_rows(columns: Columns) -> bytes:
 
 
 @cache
-def _layout(*, device_id: int, track_id: int, error: int) -> np.dtype[Any]:
-    """Return the layout of rows whose texts have these lengths in bytes."""
+def _layout(*, device_id: int, track_id: int, error: int, has_place: bool) -> np.dtype[Any]:
+    """Return the layout of rows whose texts have these lengths in bytes, and which have a place or none."""
     texts = {"device_id": device_id, "track_id": track_id, "error": error}
     fields: list[tuple[str, str]] = [("fields", ">i2")]
     for name in COLUMN_NAMES:
         fields.append((f"{name}_length", ">i4"))
         if name in _NUMBERS:
-            fields.append((name, _NUMBERS[name]))
+            if has_place or name not in _PLACE:
+                fields.append((name, _NUMBERS[name]))
         elif texts[name] > 0:
             fields.append((name, f"S{texts[name]}"))
     return np.dtype(fields)
 
 
 def _encode_alike(columns: Columns, chosen: npt.NDArray[np.intp], error: bytes | None = None) -> bytes:
-    """Return the chosen rows, whose texts have the same lengths and which have the same error or none."""
+    """Return the chosen rows, whose texts have the same lengths, and which have the same error or none, and a place or none."""
     texts = {
         "device_id": _texts(columns.devices, columns.device[chosen]),
         "track_id": _texts(columns.tracks, columns.track[chosen]),
@@ -76,7 +83,8 @@ def _encode_alike(columns: Columns, chosen: npt.NDArray[np.intp], error: bytes |
         name: _NULL if text is None else len(text) if isinstance(text, bytes) else text.itemsize
         for name, text in texts.items()
     }
-    rows = np.empty(len(chosen), dtype=_layout(**lengths))
+    has_place = bool(columns.version[chosen[0]])
+    rows = np.empty(len(chosen), dtype=_layout(**lengths, has_place=has_place))
     rows["fields"] = len(COLUMN_NAMES)
     for name, text in texts.items():
         rows[f"{name}_length"] = lengths[name]
@@ -86,9 +94,14 @@ def _encode_alike(columns: Columns, chosen: npt.NDArray[np.intp], error: bytes |
         "ts": columns.ts_us - _POSTGRES_EPOCH_US,
         "device_ts": columns.device_ts,
         "seq": columns.seq,
+        "version": columns.version,
+        "position_ms": columns.position_ms,
         **columns.metrics,
     }
     for name, values in numbers.items():
+        if name in _PLACE and not has_place:
+            rows[f"{name}_length"] = _NULL
+            continue
         rows[f"{name}_length"] = np.dtype(_NUMBERS[name]).itemsize
         rows[name] = values[chosen]
     return rows.tobytes()

@@ -1,5 +1,6 @@
 """Summarises values by t-digests, from which percentiles are estimated; pure. Digests of parts can be merged."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -34,3 +35,11 @@ def to_bytes(sketch: Sketch) -> bytes:
 def percentile_95(sketch: Sketch) -> float:
     """Return the 95th percentile of the values."""
     return float(sketch.get_quantile(_P95))
+
+
+def merged_percentile_95(stored: Sequence[bytes]) -> float:
+    """Return the 95th percentile of the values of at least one stored digest."""
+    sketch = tdigest_float.deserialize(stored[0])
+    for other in stored[1:]:
+        merge_sketches(sketch, other)
+    return percentile_95(sketch)

@@ -136,7 +136,7 @@ class VersionSummary(Contract):
     created_at: UtcTime
     engine: str | None = None
     job_id: JobId | None = None
-    """None for a version that a person made by setting beats."""
+    """None for a version that a person made by setting beats or by saving a graph."""
     summary: AnalysisSummary | None = None
     warnings: list[Notice] = Field(default_factory=list[Notice])
     artefacts: list[Artefact]
@@ -223,5 +223,5 @@ GENESIS_GET: Final = DocumentQuery(
     GetGenesis,
     GenesisView,
     summary="The Genesis map of a version, or a slice of it",
-    senders=("gateway", "deploy"),
+    senders=("gateway", "deploy", "telemetry"),
 )

@@ -20,6 +20,8 @@ SAMPLES = """
         device_ts double precision NOT NULL,
         seq bigint NOT NULL,
         track_id text COLLATE "C",
+        version integer,
+        position_ms real,
         drift_ms real NOT NULL,
         cpu_pct real NOT NULL,
         temp_c real NOT NULL,

@@ -1,0 +1,1 @@
+"""The drift of devices against the map of a song."""

@@ -1,0 +1,1 @@
+"""The history of telemetry: reads samples and rollups for charts."""
