@@ -7,6 +7,7 @@ from typing import Any, Final
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.support import songs
 from tests.web.browsers import PHONE, Visitor
 from tests.web.conftest import Stage
 
