@@ -1017,6 +1017,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/telemetry/{device_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The stored telemetry of a device for a chart: average, minimum and maximum of each step, and of the drift the 95th percentile. Without `step` it fits the window
+         * @description Needs the role viewer.
+         */
+        get: operations["getDeviceTelemetry"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tracks/{track_id}/telemetry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The stored telemetry of all devices while they played a track, as one series
+         * @description Needs the role viewer.
+         */
+        get: operations["getTrackTelemetry"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tracks/{track_id}/drift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where devices lose the beat of a version: the measured drift by section and by beat over all plays and devices, and what to do about the worst places. By default of all readings that are stored
+         * @description Needs the role viewer.
+         */
+        get: operations["getDrift"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/tracks/{track_id}/telemetry/stream": {
         parameters: {
             query?: never;
@@ -2343,6 +2403,21 @@ export interface components {
             removed: number[];
         };
         /**
+         * BeatDrift
+         * @description The drift from one beat to the next.
+         */
+        BeatDrift: {
+            /** Index */
+            index: number;
+            /** Time Ms */
+            time_ms: number;
+            /** Section */
+            section?: number | null;
+            /** Confidence */
+            confidence?: number | null;
+            figures: components["schemas"]["DriftFigures"];
+        };
+        /**
          * BeatMove
          * @description One beat that moved.
          */
@@ -3620,6 +3695,59 @@ export interface components {
             [key: string]: components["schemas"]["JsonValue"];
         };
         /**
+         * DriftCounts
+         * @description What became of the readings of the track in the window.
+         */
+        DriftCounts: {
+            /** Joined */
+            joined: number;
+            /** Other Version */
+            other_version: number;
+            /** Outside */
+            outside: number;
+            /** Unplaced */
+            unplaced: number;
+        };
+        /**
+         * DriftFigures
+         * @description The drift of some readings.
+         */
+        DriftFigures: {
+            /** Readings */
+            readings: number;
+            /** Mean Ms */
+            mean_ms: number;
+            /** Mean Abs Ms */
+            mean_abs_ms: number;
+            /** Max Abs Ms */
+            max_abs_ms: number;
+            /** Off Share */
+            off_share: number;
+        };
+        /**
+         * DriftSuggestion
+         * @description What to do about a part of the song in which devices lose the beat.
+         */
+        DriftSuggestion: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "reanalysis" | "beat_edit";
+            /** Section */
+            section?: number | null;
+            /** From Ms */
+            from_ms: number;
+            /** To Ms */
+            to_ms: number;
+            /** First Beat */
+            first_beat?: number | null;
+            /** Last Beat */
+            last_beat?: number | null;
+            /** Reason */
+            reason: string;
+        };
+        /**
          * DroppedData
          * @description How much a slow client lost.
          */
@@ -3753,6 +3881,27 @@ export interface components {
             /** Id */
             id?: string | null;
             data: components["schemas"]["FeedEvent"];
+        };
+        /**
+         * FieldSeries
+         * @description The points of one field: each list has one value for each point.
+         */
+        FieldSeries: {
+            /**
+             * Field
+             * @enum {string}
+             */
+            field: "drift_ms" | "cpu_pct" | "temp_c" | "fps" | "heap_free" | "rssi";
+            /** Times Ms */
+            times_ms: number[];
+            /** Avg */
+            avg: number[];
+            /** Min */
+            min: number[];
+            /** Max */
+            max: number[];
+            /** P95 */
+            p95?: number[] | null;
         };
         /**
          * FlashFinding
@@ -5029,6 +5178,36 @@ export interface components {
             [key: string]: unknown;
         };
         /**
+         * SectionDrift
+         * @description The drift in one section of the song; without figures where no reading fell into it.
+         */
+        SectionDrift: {
+            /** Index */
+            index: number;
+            /**
+             * Label
+             * @enum {string}
+             */
+            label: "intro" | "verse" | "build" | "drop" | "breakdown" | "chorus" | "outro" | "section";
+            /** Start Ms */
+            start_ms: number;
+            /** End Ms */
+            end_ms: number;
+            /** Confidence */
+            confidence: number;
+            /** Beats */
+            beats: number;
+            /** Beat Confidence */
+            beat_confidence?: number | null;
+            /** Devices */
+            devices: number;
+            /** Devices Off */
+            devices_off: number;
+            /** Plays */
+            plays: number;
+            figures?: components["schemas"]["DriftFigures"] | null;
+        };
+        /**
          * ServiceHealth
          * @description The readiness of one service; `problems` names the checks that failed.
          */
@@ -5474,6 +5653,39 @@ export interface components {
             data: components["schemas"]["TelemetryReading"];
         };
         /**
+         * TelemetrySeries
+         * @description Stored telemetry for a chart.
+         */
+        TelemetrySeries: {
+            /** Device Id */
+            device_id?: string | null;
+            /** Track Id */
+            track_id?: string | null;
+            /**
+             * Starts At
+             * Format: date-time
+             */
+            starts_at: string;
+            /**
+             * Ends At
+             * Format: date-time
+             */
+            ends_at: string;
+            /**
+             * Resolution
+             * @enum {string}
+             */
+            resolution: "raw" | "1s" | "5s" | "1m";
+            /** Step S */
+            step_s?: number | null;
+            /** Readings */
+            readings: number;
+            /** Points */
+            points: number;
+            /** Series */
+            series: components["schemas"]["FieldSeries"][];
+        };
+        /**
          * TelemetryStreamEvent
          * @description One event of a track's telemetry stream.
          */
@@ -5723,6 +5935,43 @@ export interface components {
             deployments: components["schemas"]["TrackDeployment"][];
             /** Same Recording As */
             same_recording_as: string[];
+        };
+        /**
+         * TrackDrift
+         * @description Where devices lose the beat of a song, over all plays and devices.
+         */
+        TrackDrift: {
+            /** Track Id */
+            track_id: string;
+            /** Version */
+            version: number;
+            /**
+             * Beats From
+             * @enum {string}
+             */
+            beats_from: "analysis" | "person";
+            /**
+             * Starts At
+             * Format: date-time
+             */
+            starts_at: string;
+            /**
+             * Ends At
+             * Format: date-time
+             */
+            ends_at: string;
+            counts: components["schemas"]["DriftCounts"];
+            /** Devices */
+            devices: number;
+            /** Plays */
+            plays: number;
+            figures?: components["schemas"]["DriftFigures"] | null;
+            /** Sections */
+            sections: components["schemas"]["SectionDrift"][];
+            /** Beats */
+            beats: components["schemas"]["BeatDrift"][];
+            /** Suggestions */
+            suggestions: components["schemas"]["DriftSuggestion"][];
         };
         /**
          * TrackEdited
@@ -11739,6 +11988,201 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
+    getDeviceTelemetry: {
+        parameters: {
+            query?: {
+                last?: number;
+                from?: string;
+                to?: string;
+                step?: number;
+                fields?: ("drift_ms" | "cpu_pct" | "temp_c" | "fps" | "heap_free" | "rssi")[];
+                max_points?: number;
+            };
+            header?: never;
+            path: {
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The points */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TelemetrySeries"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            /** @description `device_not_found` */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            421: components["responses"]["HostNotAllowed"];
+            /** @description `invalid_parameter`: every fault is named; a step that is too small for the window says which one is not */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
+    getTrackTelemetry: {
+        parameters: {
+            query?: {
+                last?: number;
+                from?: string;
+                to?: string;
+                step?: number;
+                fields?: ("drift_ms" | "cpu_pct" | "temp_c" | "fps" | "heap_free" | "rssi")[];
+                max_points?: number;
+            };
+            header?: never;
+            path: {
+                track_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The points */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TelemetrySeries"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            /** @description `track_not_found` */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            421: components["responses"]["HostNotAllowed"];
+            /** @description `invalid_parameter`: every fault is named; a step that is too small for the window says which one is not */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
+    getDrift: {
+        parameters: {
+            query?: {
+                version?: number;
+                last?: number;
+                from?: string;
+                to?: string;
+            };
+            header?: never;
+            path: {
+                track_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The drift */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrackDrift"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            /** @description `track_not_found`, `version_not_found` or `genesis_missing` */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `genesis_pending`: the analysis still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            421: components["responses"]["HostNotAllowed"];
+            422: components["responses"]["InvalidParameter"];
+            429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];

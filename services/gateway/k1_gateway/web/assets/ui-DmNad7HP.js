@@ -1,1 +1,0 @@
-import"./toast-C4dCEs5g.js";import"./Button-FfIzkmtf.js";import"./Table-BmAV7wxd.js";import"./Dialog-XQwx8cnW.js";import"./Field-CjiRajJz.js";import"./Menu-CyhbhqV5.js";import"./Spinner-BXwNItVl.js";import"./states-Ciq2_wBp.js";import"./Tabs-B0L3JSEK.js";import"./Tooltip-DlaLlCCu.js";
